@@ -1,0 +1,57 @@
+import type { Command, Outcome } from './commands.ts'
+import { LockError } from './errors.ts'
+import { emptyRecord, type LockRecord, type SessionRow } from './record.ts'
+import { reduce, reduceSession } from './reduce.ts'
+
+/** What a store's transaction has at hand. Its methods may throw a `LockError`, which fails the commands that need the row. */
+export interface Ground {
+  readonly now: number
+  /** The highest token of any record that was ever dropped. */
+  readonly floor: number
+  record(key: string): LockRecord | undefined
+  session(id: string): SessionRow | undefined
+  /** A few rows whose `expiresAt` is long past: sessions that may be gone. */
+  stale(): readonly SessionRow[]
+}
+
+/** What a store has to write, in the same transaction; `undefined` means delete. */
+export interface Changes {
+  readonly outcomes: Outcome[]
+  readonly records: ReadonlyMap<string, LockRecord | undefined>
+  readonly sessions: ReadonlyMap<string, SessionRow | undefined>
+  readonly floor: number
+}
+
+/** Carries out a batch, in order. A command that is refused or fails is an outcome, and spoils no other. */
+export function runBatch(commands: readonly Command[], ground: Ground): Changes {
+  const records = new Map<string, LockRecord | undefined>()
+  const sessions = new Map<string, SessionRow | undefined>()
+  let floor = ground.floor
+  const session = (id: string): SessionRow | undefined => (sessions.has(id) ? sessions.get(id) : ground.session(id))
+  const context = { now: ground.now, session }
+
+  const carryOut = (command: Command): Outcome => {
+    if (!('key' in command)) {
+      const { row, outcome } = reduceSession(session(command.session), command, context)
+      sessions.set(command.session, row)
+      return outcome.type === 'beaten' ? { ...outcome, stale: ground.stale() } : outcome
+    }
+    const { key } = command
+    const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floor)
+    const step = reduce(before, command, context)
+    if (step.record === undefined) floor = Math.max(floor, before.token)
+    if (step.record !== before) records.set(key, step.record)
+    for (const row of step.sessions) sessions.set(row.id, row)
+    return step.outcome
+  }
+
+  const outcomes = commands.map((command): Outcome => {
+    try {
+      return carryOut(command)
+    } catch (error) {
+      if (error instanceof LockError) return { type: 'failed', code: error.code, message: error.message }
+      throw error
+    }
+  })
+  return { outcomes, records, sessions, floor }
+}

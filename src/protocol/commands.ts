@@ -1,0 +1,154 @@
+import type { LockErrorCode } from './errors.ts'
+import type { Holder, Json, LockView, Mode, SessionRow } from './record.ts'
+
+/** Asks for a lock. Numbered by its session, so that repeating it never makes a second. */
+export interface Request {
+  readonly type: 'request'
+  readonly key: string
+  readonly session: string
+  readonly client: string
+  readonly number: number
+  readonly mode: Mode
+  /** The short lease, in ms, of a grant that someone else's command makes: three of the waiter's poll intervals. */
+  readonly confirm: number
+  /** A lease of the hold's own, in ms; without it the hold leans on the session's row. */
+  readonly lease?: number | undefined
+  readonly metadata?: Json | undefined
+  /** Now or not at all: never queues. */
+  readonly ifAvailable?: boolean | undefined
+  /** Takes the lock from whoever holds it, ahead of the queue. */
+  readonly steal?: boolean | undefined
+}
+
+/** Confirms or renews one hold. Never shortens a lease; works on a stale hold that nobody has evicted. */
+export interface Renew {
+  readonly type: 'renew'
+  readonly key: string
+  readonly session: string
+  readonly token: number
+  /** Asks for a lease of its own of at least this, in ms; without it a plain hold leans on the session's row. */
+  readonly lease?: number | undefined
+}
+
+export interface Release {
+  readonly type: 'release'
+  readonly key: string
+  readonly session: string
+  readonly token: number
+}
+
+/** Takes a request back, from the queue or, if it was granted meanwhile, by releasing it. */
+export interface Withdraw {
+  readonly type: 'withdraw'
+  readonly key: string
+  readonly session: string
+  readonly number: number
+}
+
+/** What shows that a holder is gone: it still has this token and leans on this counter. */
+export interface HolderEvidence {
+  readonly token: number
+  readonly seq: number | undefined
+}
+
+/** What shows that a waiter is gone: its request still waits and its session has this counter. */
+export interface WaiterEvidence {
+  readonly session: string
+  readonly number: number
+  readonly seq: number | undefined
+}
+
+/** Evicts a holder or a waiter on evidence that is checked again here. */
+export interface Expire {
+  readonly type: 'expire'
+  readonly key: string
+  /** Who says so; a grant that this makes to the same session needs no confirmation. */
+  readonly session?: string | undefined
+  readonly evidence: HolderEvidence | WaiterEvidence
+}
+
+/** Takes the lock from one session's holds, or from all, whether alive or not. */
+export interface Revoke {
+  readonly type: 'revoke'
+  readonly key: string
+  readonly session?: string | undefined
+}
+
+/** Keeps the key's holder from being evicted by evidence, until `unpin`. May come before there is a holder. */
+export interface Pin {
+  readonly type: 'pin' | 'unpin'
+  readonly key: string
+  readonly entity: string
+}
+
+/** Drops the record of a key that nobody holds, wants or pins; the store keeps its token as the floor. */
+export interface Sweep {
+  readonly type: 'sweep'
+  readonly key: string
+}
+
+/** Opens a session's row, or renews it and with it every hold that leans on it. */
+export interface Beat {
+  readonly type: 'beat'
+  readonly session: string
+  readonly client: string
+  readonly lease: number
+  readonly label?: string | undefined
+  readonly beacon?: string | undefined
+  /** The row may be new. Without it a missing row means that the session has ended. */
+  readonly opens?: boolean | undefined
+}
+
+/** Asks a session that has no beacon to show that it lives. */
+export interface Challenge {
+  readonly type: 'challenge'
+  readonly session: string
+}
+
+/** Ends a session: its own wish, or (with `seq`) on evidence that it is gone. All it holds and waits for is void. */
+export interface End {
+  readonly type: 'end'
+  readonly session: string
+  readonly seq?: number | undefined
+}
+
+/** A command on one key's record. */
+export type KeyCommand = Request | Renew | Release | Withdraw | Expire | Revoke | Pin | Sweep
+/** A command on a session's row. */
+export type SessionCommand = Beat | Challenge | End
+/** Plain, structured-cloneable data. */
+export type Command = KeyCommand | SessionCommand
+
+/**
+ * Why a command changed nothing.
+ * `busy`: held or queued for. `not-held`: no such hold, request or pin. `not-owner`: another session's.
+ * `live`: the evidence no longer stands. `pinned`: kept by a pin. `ended`: the command's session has no row.
+ */
+export type Refusal = 'busy' | 'not-held' | 'not-owner' | 'live' | 'pinned' | 'ended'
+
+interface Changed {
+  /** The record as this command left it, with the session rows that mattered. */
+  readonly record: LockView
+  /** Whom this command granted the lock to: exactly those to wake. */
+  readonly grants: readonly Holder[]
+  /** Whom this command took the lock from. */
+  readonly evicted: readonly Holder[]
+}
+
+export type Outcome =
+  /** A request was granted; `repeated` if an earlier command had done so. */
+  | ({ readonly type: 'granted'; readonly holder: Holder; readonly repeated: boolean } & Changed)
+  | ({ readonly type: 'queued' } & Changed)
+  | ({ readonly type: 'renewed'; readonly holder: Holder } & Changed)
+  | ({ readonly type: 'done' } & Changed)
+  /** Nothing of the command was done; the record says why. */
+  | ({ readonly type: 'refused'; readonly reason: Refusal } & Changed)
+  /** A session's row as a beat left it, and rows that look abandoned: a hint to observe them. */
+  | { readonly type: 'beaten'; readonly session: SessionRow; readonly stale: readonly SessionRow[] }
+  | { readonly type: 'challenged' }
+  /** The session has no row, or none any more. */
+  | { readonly type: 'ended' }
+  /** The evidence that a session is gone no longer stands. */
+  | { readonly type: 'alive' }
+  /** The command could not be carried out, and left everything as it was. */
+  | { readonly type: 'failed'; readonly code: LockErrorCode; readonly message: string }

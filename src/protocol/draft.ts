@@ -1,0 +1,147 @@
+import type { Outcome, Refusal } from './commands.ts'
+import type { Claim, Confirmation, Holder, LockRecord, Mode, Run, SessionRow, Sessions } from './record.ts'
+
+/** What a command may know besides the record: the wall time, for tokens and for show, and session rows by id. */
+export interface Context {
+  readonly now: number
+  session(id: string): SessionRow | undefined
+}
+
+/** What a command leaves behind. */
+export interface Step {
+  /** The next record: the same object if nothing changed, `undefined` if the record is to be dropped. */
+  readonly record: LockRecord | undefined
+  /** The session rows that changed. */
+  readonly sessions: readonly SessionRow[]
+  readonly outcome: Outcome
+}
+
+/** What came of a command: done, or why it was refused. */
+export type Result =
+  | { readonly type: 'granted'; readonly holder: Holder; readonly repeated: boolean }
+  | { readonly type: 'renewed'; readonly holder: Holder }
+  | { readonly type: 'queued' | 'done' }
+  | Refusal
+
+/** A record while one command works on it. */
+export class Draft {
+  readonly now: number
+  holders: readonly Holder[]
+  queue: readonly Run[]
+  pins: readonly string[]
+  readonly #before: LockRecord
+  readonly #context: Context
+  #token: number
+  readonly #changed = new Map<string, SessionRow>()
+  readonly #seen: Record<string, SessionRow> = {}
+  readonly #grants: Holder[] = []
+  readonly #evicted: Holder[] = []
+
+  constructor(record: LockRecord, context: Context) {
+    this.now = Math.floor(context.now)
+    this.holders = record.holders
+    this.queue = record.queue
+    this.pins = record.pins
+    this.#before = record
+    this.#context = context
+    this.#token = record.token
+  }
+
+  session(id: string): SessionRow | undefined {
+    const row = this.#changed.get(id) ?? this.#context.session(id)
+    if (row) this.#seen[id] = row
+    return row
+  }
+
+  putSession(row: SessionRow): void {
+    this.#changed.set(row.id, row)
+  }
+
+  /** Drops the holds of sessions that have ended, unless a pin keeps them; those of `own` are judged by its command. */
+  dropEnded(own: string | undefined): void {
+    if (this.pins.length) return
+    const standing = this.holders.filter(({ session }) => session === own || this.session(session))
+    if (standing.length < this.holders.length) this.holders = standing
+  }
+
+  /** The hold that a command names, or why the command may not touch it. */
+  owned({ session, token }: { session: string; token: number }): Holder | Refusal {
+    const holder = this.holders.find((held) => held.token === token)
+    return !holder ? 'not-held' : holder.session === session ? holder : 'not-owner'
+  }
+
+  allows(mode: Mode): boolean {
+    return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length === 0
+  }
+
+  /** Puts a request last, into the run before it if that is of the same kind. */
+  enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation): void {
+    const last = this.queue.at(-1)
+    const run: Run = { ...claimOf(claim), from: number, to: number, confirm, lapses }
+    this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
+  }
+
+  /** Makes a holder; one that someone else's command makes is `unconfirmed` until its owner speaks. */
+  grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
+    const previous = this.#token
+    this.#token = Math.max(previous + 1, this.now)
+    const lease = unconfirmed?.confirm ?? claim.lease
+    const holder: Holder = {
+      ...claimOf(claim),
+      number,
+      token: this.#token,
+      previous,
+      expiresAt: this.now + (lease ?? this.session(claim.session)?.lease ?? 0),
+      seq: lease === undefined ? undefined : -1,
+      unconfirmed,
+    }
+    this.holders = [...this.holders, holder]
+    return holder
+  }
+
+  remove(holder: Holder): void {
+    this.holders = this.holders.filter((held) => held !== holder)
+  }
+
+  replace(holder: Holder, next: Holder): void {
+    this.holders = this.holders.map((held) => (held === holder ? next : held))
+  }
+
+  /** Takes a hold away and counts that in its session's row, so that its next beat tells it. */
+  evict(holder: Holder): void {
+    this.remove(holder)
+    this.#evicted.push(holder)
+    const row = this.session(holder.session)
+    if (row) this.putSession({ ...row, evictions: row.evictions + 1 })
+  }
+
+  /** Grants all that the head of the queue now allows, passing over sessions that have ended. Only `own` need not confirm. */
+  grantNext(own: string | undefined): void {
+    for (let head = this.queue[0]; head && this.allows(head.mode); head = this.queue[0]) {
+      const { session, from, to, confirm, lapses } = head
+      const ended = !this.session(session)
+      this.queue = ended || from === to ? this.queue.slice(1) : [{ ...head, from: from + 1 }, ...this.queue.slice(1)]
+      if (!ended) this.#grants.push(this.grant(head, from, session === own ? undefined : { confirm, lapses }))
+    }
+  }
+
+  finish(result: Result): Step {
+    const before = this.#before
+    const next = { key: before.key, token: this.#token, holders: this.holders, queue: this.queue, pins: this.pins }
+    const same = next.token === before.token && next.holders === before.holders && next.queue === before.queue && next.pins === before.pins
+    const record = same ? before : next
+    const sessions: Sessions = { ...this.#seen, ...Object.fromEntries(this.#changed) }
+    const changed = { record: { ...record, sessions }, grants: this.#grants, evicted: this.#evicted }
+    const outcome: Outcome = typeof result === 'string' ? { type: 'refused', reason: result, ...changed } : { ...result, ...changed }
+    return { record, sessions: [...this.#changed.values()], outcome }
+  }
+}
+
+const claimOf = ({ session, client, mode, lease, metadata }: Claim): Claim => ({ session, client, mode, lease, metadata })
+
+/** Whether a run of one request carries on another run: all but the numbers is the same. */
+const continues = (run: Run, next: Run): boolean =>
+  run.to === next.from - 1 &&
+  run.confirm === next.confirm &&
+  run.lapses === next.lapses &&
+  JSON.stringify(claimOf(run)) === JSON.stringify(claimOf(next))

@@ -1,0 +1,8 @@
+export * from './batch.ts'
+export * from './codec.ts'
+export * from './commands.ts'
+export * from './errors.ts'
+export * from './record.ts'
+export { type Context, reduce, reduceSession, type Step } from './reduce.ts'
+export * from './keys.ts'
+export * from './policy.ts'

@@ -1,0 +1,97 @@
+/** Plain data, as JSON knows it. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+
+/** `exclusive`: one holder at a time. `shared`: any number of shared holders together. */
+export type Mode = 'exclusive' | 'shared'
+
+/** What a request asks for. A waiter keeps it in the queue, a holder as long as it holds. */
+export interface Claim {
+  readonly session: string
+  /** The context behind the session: it stays the same when a page's session ends and a new one starts. */
+  readonly client: string
+  readonly mode: Mode
+  /** A lease of the hold's own in ms; without it the hold leans on its session's row. */
+  readonly lease?: number | undefined
+  readonly metadata?: Json | undefined
+}
+
+/** How a grant that someone else's command made is confirmed, or lapses. */
+export interface Confirmation {
+  /** The short lease, in ms, until the owner confirms. */
+  readonly confirm: number
+  /** How often a grant to this waiter has lapsed before. */
+  readonly lapses: number
+}
+
+export interface Holder extends Claim {
+  /** The request that this answers. */
+  readonly number: number
+  /** The fencing token: higher than that of every grant of this key before. */
+  readonly token: number
+  /** The key's last token before this grant; 0 if there was none. Tells whether someone held it in between. */
+  readonly previous: number
+  /** Wall time, shown and never relied on. A hold that leans on its session has the row's as well. */
+  readonly expiresAt: number
+  /** Its own renewal counter, below zero so that it is never taken for a session's. */
+  readonly seq?: number | undefined
+  /** Set until the owner confirms a grant that someone else's command made. */
+  readonly unconfirmed?: Confirmation | undefined
+}
+
+/** Consecutive, like requests of one session: `from` to `to`, both included. */
+export interface Run extends Claim, Confirmation {
+  readonly from: number
+  readonly to: number
+}
+
+/** A session's row: its sign of life, on which all its plain holds lean. */
+export interface SessionRow {
+  readonly id: string
+  readonly client: string
+  /** Raised by every beat. */
+  readonly seq: number
+  /** In ms: four thirds of the duration that its holds are promised. */
+  readonly lease: number
+  /** Wall time, shown and never relied on. */
+  readonly expiresAt: number
+  /** How many of its holds others have evicted or robbed. */
+  readonly evictions: number
+  readonly label?: string | undefined
+  /** Where to watch for the proof of its death. */
+  readonly beacon?: string | undefined
+  /** The `seq` at which someone asked it to show that it lives; it answers with a beat. */
+  readonly challenged?: number | undefined
+}
+
+/** A lock's whole state. Every change makes a new one. */
+export interface LockRecord {
+  readonly key: string
+  /** The last fencing token given out for this key, or the store's floor. */
+  readonly token: number
+  readonly holders: readonly Holder[]
+  /** First come, first served. */
+  readonly queue: readonly Run[]
+  /** Who wants the holder kept even if it falls silent. */
+  readonly pins: readonly string[]
+}
+
+export type Sessions = Readonly<Record<string, SessionRow>>
+
+/** A record and the session rows that it leans on. */
+export interface LockView extends LockRecord {
+  readonly sessions: Sessions
+}
+
+/** The record of a key that has none, at the store's floor: the highest token it ever dropped. */
+export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token: floor, holders: [], queue: [], pins: [] })
+
+/** What shows that a hold is alive: the counter it leans on, `undefined` when its session has ended. */
+export const seqOf = (holder: Holder, sessions: Sessions): number | undefined => holder.seq ?? sessions[holder.session]?.seq
+
+/** How long a hold may be silent, in ms; 0 when its session has ended. */
+export const leaseOf = (holder: Holder, sessions: Sessions): number =>
+  holder.unconfirmed?.confirm ?? holder.lease ?? sessions[holder.session]?.lease ?? 0
+
+/** When a hold ends by the wall clock unless it is renewed: a hint to look, never a reason to take. */
+export const expiryOf = (holder: Holder, sessions: Sessions): number =>
+  Math.max(holder.expiresAt, holder.seq === undefined ? (sessions[holder.session]?.expiresAt ?? 0) : 0)

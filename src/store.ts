@@ -1,0 +1,58 @@
+import type { Command, LockView, Outcome } from './protocol/index.ts'
+
+/**
+ * A place for records. All that a lock *is* stands in `protocol/`; a store runs commands through its `runBatch`
+ * inside one transaction and keeps what comes out.
+ *
+ * A method rejects with a `LockError`: `store` with the engine's own error as `cause`, or `closed`.
+ * A rejected `apply` may or may not have happened.
+ */
+export interface Store {
+  /**
+   * Carries out commands, each atomically and durably, all in order where they name the same key or session.
+   * Answers one outcome for each: a command that is refused, or whose record is corrupt, spoils no other.
+   */
+  apply(commands: readonly Command[]): Promise<Outcome[]>
+  /** A key's record with the session rows it leans on; `undefined` if there is none. Rejects with `corrupt`, naming the key, if it cannot be read. */
+  read(key: string): Promise<LockView | undefined>
+  /** The records whose keys start with `prefix`, in the order of their keys. */
+  list(prefix?: string): Promise<LockView[]>
+  /** Hints between the sessions of this store. Without one, waiters poll. */
+  readonly channel?: Channel | undefined
+  /** Proofs of death. Without one, only the lease tells. */
+  readonly beacon?: Beacon | undefined
+  /** Whether sessions on several machines share it, whose clocks then need not sleep together. */
+  readonly spansMachines?: boolean | undefined
+  /** Lets go of what the store opened itself, never of a handle that it was given. May be called twice. */
+  close(): Promise<void>
+}
+
+/**
+ * Publish/subscribe for hints: a message may be lost, doubled or late, and nothing may depend on it.
+ * Messages of one sender on one topic that do arrive keep their order.
+ */
+export interface Channel {
+  /** Never throws and never waits: who listens, hears. */
+  publish(topic: string, message: Message): void
+  /** @returns how to stop listening */
+  subscribe(topic: string, listener: (message: Message) => void): () => void
+}
+
+/** What a channel carries: plain, structured-cloneable data. */
+export type Message = { readonly [name: string]: string | number | boolean | null }
+
+/** Proofs of death: something the system takes away from a context that dies, and never from one that only stops. */
+export interface Beacon {
+  /** Raises a beacon for a session, before its first command. */
+  raise(session: string): Promise<RaisedBeacon>
+  /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
+  watch(address: string, signal: AbortSignal): Promise<void>
+}
+
+export interface RaisedBeacon {
+  /** Where others watch it; stands in the session's row. */
+  readonly address: string
+  /** Resolves if the beacon goes out while its owner lives: the session must then end. */
+  readonly lost: Promise<void>
+  lower(): void
+}
