@@ -1,0 +1,23 @@
+/** Time and chance, so that tests and simulations can move them. */
+export interface Clock {
+  /** Wall time in ms since 1970; may step. Shown, never relied on. */
+  now(): number
+  /** Time in ms that never steps back. All that this library decides about time, it decides by this. */
+  monotonic(): number
+  /** Calls `run` once, after `ms`. A `background` timer does not keep a process alive. @returns how to call it off */
+  after(ms: number, run: () => void, background?: boolean): () => void
+  /** From 0, included, to 1, excluded. */
+  random(): number
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  after(ms, run, background = false) {
+    const timer: unknown = setTimeout(run, ms)
+    // In Node a timer is an object that can let the process end; in a browser it is a number.
+    if (background && typeof timer === 'object') (timer as { unref(): void }).unref()
+    return () => clearTimeout(timer as number)
+  },
+  random: () => Math.random(),
+}

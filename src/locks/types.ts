@@ -1,0 +1,161 @@
+import type { Json, LockError, Mode, Policy } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Clock } from './clock.ts'
+
+export interface LocksOptions {
+  store: Store
+  /** How long a holder may go unheard before the lock is lost, in ms. Renewed every tenth of it. Default 10,000. */
+  duration?: number
+  /** The longest pause between two looks of a waiter, in ms. Default 1,000. */
+  maxBackoff?: number
+  /** Shown to people who ask who holds a lock. Need not be unique: it identifies nobody. */
+  label?: string
+  /** Keeps these locks apart from those of every other namespace in the store. */
+  namespace?: string
+  /** What this namespace allows. */
+  policy?: Policy
+  /** Whether waiters may evict a holder that has been silent for its lease. With `manual` only `expire()` does. Default `auto`. */
+  expiry?: 'auto' | 'manual'
+  /** Called when something goes wrong that no promise can tell, such as renewals that start to fail. */
+  onWarning?: (warning: LockWarning) => void
+  clock?: Clock
+}
+
+/** An early warning; the locks named are still held. */
+export interface LockWarning {
+  /** `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed and is being retried. */
+  readonly type: 'renewal' | 'release'
+  readonly names: readonly string[]
+  readonly error: LockError
+  /** On the clock's monotonic time, in ms: when the first of them is lost. */
+  readonly deadline?: number
+}
+
+export interface AcquireOptions {
+  mode?: Mode
+  /** How long to wait, in ms; 0 does not wait and fails with `held`. Without it, for ever. */
+  timeout?: number
+  /** Calls the wait off; the call then rejects with the signal's reason. */
+  signal?: AbortSignal
+  /** In ms, instead of that of `createLocks`. */
+  duration?: number
+  /** `manual`: the lease lasts `duration` unless your code calls `renew()`. Default `auto`. */
+  renew?: 'auto' | 'manual'
+  /** Takes the lock from its holders, ahead of the queue. */
+  steal?: boolean
+  /** Stored beside the lock, for others to read. */
+  metadata?: Json
+}
+
+export interface TryOptions extends Omit<AcquireOptions, 'signal'> {
+  /**
+   * How long a call may observe a holder that looks dead, in ms. Default: as long as its lease takes; 0 never.
+   * A holder that looks alive is never waited for.
+   */
+  timeout?: number
+}
+
+/** A lock that is, or was, held. */
+export interface HeldLock extends AsyncDisposable {
+  readonly name: string
+  readonly mode: Mode
+  /** The fencing token: higher than that of every grant of this name before. Pass it to whatever the lock protects. */
+  readonly token: number
+  /** Whether someone else had the lock since these locks last did, or ever before their first: what was cached may be stale. */
+  readonly dirty: boolean
+  /** The session that holds it. */
+  readonly session: string
+  /** Aborts when the lock is lost (reason: a `LockError` `lost`) or released (`not-held`). */
+  readonly signal: AbortSignal
+  /** Exact whenever your code runs. What is lost stays lost. */
+  isHeld(): boolean
+  /** @throws LockError `lost` or `not-held` unless the lock is held */
+  assertHeld(): void
+  /** Renews now, and if told so makes the lease at least `duration` ms from now on. Rejects with `lost` or `not-held`. */
+  renew(duration?: number): Promise<void>
+  /** Lets go, once. Harmless if the lock is lost or released. Rejects with `store` if the store failed; it is then retried. */
+  release(): Promise<void>
+}
+
+/** One user's share of a re-entrant lock. */
+export interface Guard extends AsyncDisposable {
+  readonly token: number
+  readonly signal: AbortSignal
+  isHeld(): boolean
+  assertHeld(): void
+  /** Another share of the same hold, to be released on its own. */
+  clone(): Guard
+  /** Gives the share back; the last one releases the lock. Harmless when repeated. */
+  release(): Promise<void>
+}
+
+/** A lock that this process takes any number of times and gives back with its last user. */
+export interface ReentrantLock {
+  readonly name: string
+  /** Whether someone else has had the lock since it was last clean. Stays so until {@link clearDirty}. */
+  readonly dirty: boolean
+  clearDirty(): void
+  /** Whether it has a user and is held. */
+  isHeld(): boolean
+  acquire(options?: { timeout?: number; signal?: AbortSignal }): Promise<Guard>
+  /** A guard, or `null` if another session has the lock. */
+  tryAcquire(options?: { timeout?: number }): Promise<Guard | null>
+}
+
+export interface RequestOptions {
+  mode?: Mode
+  ifAvailable?: boolean
+  steal?: boolean
+  signal?: AbortSignal
+  timeout?: number
+}
+
+/** A held or wanted lock as `query()` shows it: what Web Locks tell, and what the record knows. */
+export interface LockInfo {
+  readonly name: string
+  readonly mode: Mode
+  readonly clientId: string
+  readonly session: string
+  readonly label?: string | undefined
+  readonly metadata?: Json | undefined
+}
+
+export interface HeldInfo extends LockInfo {
+  readonly token: number
+  /** Wall time in ms: when it ends unless it is renewed. */
+  readonly expiresAt: number
+}
+
+export interface LocksSnapshot {
+  readonly held: HeldInfo[]
+  readonly pending: LockInfo[]
+}
+
+/** One context's view of the locks in a store. */
+export interface Locks {
+  /** This context's present session. A page that was frozen or a session that was given up gets another. */
+  readonly session: string
+  /** Web Locks shape: holds the lock while `callback` runs. */
+  request<T>(name: string, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
+  request<T>(name: string, options: RequestOptions & { ifAvailable?: false }, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
+  request<T>(name: string, options: RequestOptions, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>>
+  /** Who holds and who waits, in the order of grant and of the queue; of one name or of all. */
+  query(name?: string): Promise<LocksSnapshot>
+  /** Handle shape: waits for the lock. */
+  acquire(name: string, options?: AcquireOptions): Promise<HeldLock>
+  /** Takes the lock if it is free, else `null`. */
+  tryAcquire(name: string, options?: TryOptions): Promise<HeldLock | null>
+  /** matrix shape: one lease for all of this process's users. The same name gives the same lock. */
+  reentrant(name: string, options?: Pick<AcquireOptions, 'duration' | 'metadata'>): ReentrantLock
+  /** Resolves when nobody holds the lock, at once if nobody does. */
+  whenFree(name: string, options?: { signal?: AbortSignal }): Promise<void>
+  /** Evicts holders that have been silent for their lease. Rejects with `held` if one is alive or pinned, `not-held` if there is none. */
+  expire(name: string): Promise<void>
+  /** Takes the lock from `session`, or from all. Nothing to take is fine; another's lock is refused with `not-owner`. */
+  revoke(name: string, session?: string): Promise<void>
+  /** Keeps the holder, present or future, from being evicted for silence until every entity has unpinned it. */
+  pin(name: string, entity: string): Promise<void>
+  unpin(name: string, entity: string): Promise<void>
+  /** Ends the session: waits are called off and everything is released. */
+  close(): Promise<void>
+}
