@@ -14,7 +14,7 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, run, background = false) {
-    const timer: unknown = setTimeout(run, ms)
+    const timer: unknown = setTimeout(run, Math.ceil(ms))
     // In Node a timer is an object that can let the process end; in a browser it is a number.
     if (background && typeof timer === 'object') (timer as { unref(): void }).unref()
     return () => clearTimeout(timer as number)

@@ -18,7 +18,9 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
     return (
       isInteger(token) &&
       areRows(holders, holderShape) &&
+      holders.every((holder) => holder[4] <= token) &&
       areRows(queue, runShape) &&
+      queue.every((run) => run[3] <= run[4]) &&
       Array.isArray(pins) &&
       pins.every((pin) => typeof pin === 'string')
     )
@@ -31,7 +33,7 @@ export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label,
 
 /** @throws LockError `corrupt` or `store`, as {@link decodeRecord} */
 export function decodeSession(id: string, text: unknown): SessionRow {
-  const fields = parse(`the row of session ${id}`, text, (row) => fits(row.slice(1), 'snnnnSSN'))
+  const fields = parse(`the row of session ${id}`, text, (row) => fits(row.slice(1), 'snttnSSN'))
   const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged] = fields
   return { id, client, seq, lease, expiresAt, evictions, label: label ?? undefined, beacon: beacon ?? undefined, challenged: challenged ?? undefined }
 }
@@ -45,11 +47,11 @@ const packHolder = (holder: Holder): Packed => [
   ...wrap(holder.metadata),
 ]
 
-const holderShape = 'ssmnnnnNNNN'
+const holderShape = 'ssmnnntTNTN'
 
 const unpackHolder = ([session, client, shared, number, token, previous, expiresAt, lease, seq, confirm, lapses, metadata]: Packed): Holder => ({
   ...{ session, client, mode: shared ? 'shared' : 'exclusive', number, token, previous, expiresAt },
-  ...{ lease: lease ?? undefined, seq: seq ?? undefined, unconfirmed: confirm == null ? undefined : { confirm, lapses }, metadata },
+  ...{ lease: lease ?? undefined, seq: seq ?? undefined, unconfirmed: confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }, metadata },
 })
 
 const packRun = (run: Run): Packed => [
@@ -57,7 +59,7 @@ const packRun = (run: Run): Packed => [
   ...wrap(run.metadata),
 ]
 
-const runShape = 'ssmnnnnN'
+const runShape = 'ssmnntnT'
 
 const unpackRun = ([session, client, shared, from, to, confirm, lapses, lease, metadata]: Packed): Run => ({
   ...{ session, client, mode: shared ? 'shared' : 'exclusive', from, to, confirm, lapses, lease: lease ?? undefined, metadata },
@@ -84,13 +86,14 @@ function parse(what: string, text: unknown, check: (fields: Packed) => boolean):
 
 const isInteger = Number.isSafeInteger as (value: unknown) => value is number
 
-const areRows = (rows: unknown, shape: string): boolean => Array.isArray(rows) && rows.every((row) => Array.isArray(row) && fits(row, shape))
+const areRows = (rows: unknown, shape: string): rows is Packed[] => Array.isArray(rows) && rows.every((row) => Array.isArray(row) && fits(row, shape))
 
-/** Whether fields have the types of a shape: `s` string, `n` whole number, `m` mode; in capitals: or none. */
+/** Whether fields have the types of a shape: `s` string, `n` whole number, `t` time in ms, `m` mode; in capitals: or none. */
 const fits = (fields: readonly unknown[], shape: string): boolean =>
   [...shape].every((type, index) => {
     const field = fields[index]
-    if (field == null) return type === 'S' || type === 'N'
+    if (field == null) return type === type.toUpperCase()
     if (type === 'm') return field === 0 || field === 1
-    return type === 's' || type === 'S' ? typeof field === 'string' : typeof field === 'number' && Number.isFinite(field)
+    if (type === 's' || type === 'S') return typeof field === 'string'
+    return type === 'n' || type === 'N' ? isInteger(field) : Number.isFinite(field)
   })

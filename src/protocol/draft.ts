@@ -59,6 +59,7 @@ export class Draft {
 
   /** Drops the holds of sessions that have ended, unless a pin keeps them; those of `own` are judged by its command. */
   dropEnded(own: string | undefined): void {
+    this.#head()
     if (this.pins.length) return
     const standing = this.holders.filter(({ session }) => session === own || this.session(session))
     if (standing.length < this.holders.length) this.holders = standing
@@ -115,14 +116,19 @@ export class Draft {
     if (row) this.putSession({ ...row, evictions: row.evictions + 1 })
   }
 
-  /** Grants all that the head of the queue now allows, passing over sessions that have ended. Only `own` need not confirm. */
+  /** Grants all that the head of the queue now allows. Only `own` need not confirm. */
   grantNext(own: string | undefined): void {
-    for (let head = this.queue[0]; head && this.allows(head.mode); head = this.queue[0]) {
+    for (let head = this.#head(); head && this.allows(head.mode); head = this.#head()) {
       const { session, from, to, confirm, lapses } = head
-      const ended = !this.session(session)
-      this.queue = ended || from === to ? this.queue.slice(1) : [{ ...head, from: from + 1 }, ...this.queue.slice(1)]
-      if (!ended) this.#grants.push(this.grant(head, from, session === own ? undefined : { confirm, lapses }))
+      this.queue = from === to ? this.queue.slice(1) : [{ ...head, from: from + 1 }, ...this.queue.slice(1)]
+      this.#grants.push(this.grant(head, from, session === own ? undefined : { confirm, lapses }))
     }
+  }
+
+  /** The run whose turn it is; those of ended sessions before it are dropped, so that none holds up who comes after. */
+  #head(): Run | undefined {
+    while (this.queue[0] && !this.session(this.queue[0].session)) this.queue = this.queue.slice(1)
+    return this.queue[0]
   }
 
   finish(result: Result): Step {

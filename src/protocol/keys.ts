@@ -56,13 +56,13 @@ export function nameFault(name: string): string | undefined {
 }
 
 /**
- * The key under which a store keeps a name: the name itself where that is safe, else escaped behind an `@`.
- * Names of different namespaces, and names that only Web Locks allow, never share a key.
+ * The key under which a store keeps a name: the name itself where that is safe, else `@`, the namespace, `/` and the name,
+ * escaped behind another `@` if stores might refuse it. Names of different namespaces, and names that only Web Locks allow, never share a key.
  */
 export function storedKey(namespace: string, name: string): string {
-  const strange = nameFault(name) !== undefined
-  if (!namespace && !strange && !name.startsWith('@')) return name
-  return `@${strange ? '@' : ''}${encodeURIComponent(namespace)}/${strange ? escapeUnits(name) : name}`
+  const strange = name.startsWith('@') || nameFault(name) !== undefined
+  if (!namespace && !strange) return name
+  return `@${encodeURIComponent(namespace)}/${strange ? `@${escapeUnits(name)}` : name}`
 }
 
 /** What the keys of a namespace start with; the default namespace's have no one start, so it gives ''. */
@@ -70,7 +70,7 @@ export const keyPrefix = (namespace: string): string => (namespace ? `@${encodeU
 
 /** The inverse of {@link storedKey}. */
 export function storedName(key: string): { readonly namespace: string; readonly name: string } {
-  const [, strange, namespace = '', name = ''] = /^@(@?)([^/]*)\/(.*)$/su.exec(key) ?? [key, '', '', key]
+  const [, namespace = '', strange, name = ''] = /^@([^/]*)\/(@?)(.*)$/su.exec(key) ?? [key, '', '', key]
   return { namespace: unescapePart(namespace), name: strange ? unescapeUnits(name) : name }
 }
 

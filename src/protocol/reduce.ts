@@ -52,10 +52,10 @@ function carryOut(draft: Draft, command: KeyCommand): Result {
 
 function request(draft: Draft, command: Request): Result {
   const { session, number, mode, confirm } = command
+  if (!draft.session(session)) return 'ended'
   const granted = draft.holders.find((holder) => holder.session === session && holder.number === number)
   if (granted) return { type: 'granted', holder: granted, repeated: true }
   if (draft.queue.some((run) => contains(run, session, number))) return { type: 'queued' }
-  if (!draft.session(session)) return 'ended'
   if (command.steal) {
     for (const holder of draft.holders) draft.evict(holder)
   } else if (draft.queue.length || !draft.allows(mode)) {
@@ -71,7 +71,8 @@ function renew(draft: Draft, command: Renew, holder: Holder): Result {
   if (!row) return 'ended'
   // The first lease of its own that a plain hold gets is no shorter than the one that it leaned on.
   const lease = command.lease || holder.lease ? Math.max(command.lease ?? 0, holder.lease ?? row.lease) : undefined
-  const seq = lease === undefined ? undefined : (holder.seq ?? 0) - 1
+  // Grants start at -1: a hold never has one value twice, so that evidence of its unconfirmed time cannot come to stand again.
+  const seq = lease === undefined ? undefined : (holder.seq ?? -1) - 1
   const expiresAt = Math.max(holder.expiresAt, draft.now + (lease ?? row.lease))
   // A hold that leaned on its session before as after shows its renewal by the session's counter.
   if (holder.seq === undefined && seq === undefined) draft.putSession({ ...row, seq: row.seq + 1, expiresAt })

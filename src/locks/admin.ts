@@ -1,0 +1,92 @@
+import { expiryOf, type KeyCommand, keyPrefix, leaseOf, LockError, type LockView, seqOf, storedName } from '../protocol/index.ts'
+import type { Hold } from './hold.ts'
+import type { Line, Wish } from './line.ts'
+import type { Session } from './session.ts'
+import type { LocksSnapshot } from './types.ts'
+
+/** Takes the lock if it is free. A holder that looks dead is observed for up to `timeout` ms, and evicted if it is. */
+export async function tryOnce(session: Session, line: Line, wish: Wish, timeout: number): Promise<Hold | null> {
+  const { clock, settings } = session
+  const end = clock.monotonic() + timeout
+  for (;;) {
+    const hold = await line.ask({ ...wish, ifAvailable: true })
+    if (hold || !(timeout > 0) || settings.expiry === 'manual') return hold
+    for (;;) {
+      const { view, evicting } = await line.look(true)
+      if (evicting) await evicting
+      if (evicting || !view.holders.length) break
+      if (!looksDead(view, clock.now()) || clock.monotonic() >= end) return null
+      await line.pause(view, Math.max(0, end - clock.monotonic()), wish.signal)
+    }
+    if (clock.monotonic() >= end) return line.ask({ ...wish, ifAvailable: true })
+  }
+}
+
+/** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: reason to look, no more. */
+const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean =>
+  !pins.length &&
+  holders.some((holder) => {
+    const expiry = expiryOf(holder, sessions)
+    return !sessions[holder.session] || now > expiry || now < expiry - leaseOf(holder, sessions)
+  })
+
+/** Resolves when a look at the store shows no holder. */
+export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
+  for (;;) {
+    signal?.throwIfAborted()
+    session.assertOpen()
+    const { view, evicting } = await line.look(session.settings.expiry === 'auto')
+    if (!view.holders.length) return
+    if (evicting) await evicting
+    else await line.pause(view, session.settings.maxBackoff, signal)
+  }
+}
+
+/** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
+export async function expire(session: Session, line: Line): Promise<void> {
+  let signs: string | undefined
+  for (;;) {
+    session.assertOpen()
+    const { view, evicting } = await line.look(true)
+    const { holders, pins } = view
+    const now = holders.map((holder) => `${holder.token} ${seqOf(holder, view.sessions)}`).join()
+    if (signs === undefined && !holders.length) throw new LockError('not-held', `nobody holds ${JSON.stringify(line.name)}`)
+    if (!holders.length) return
+    if (pins.length) throw new LockError('held', `${JSON.stringify(line.name)} is pinned by ${pins.join(', ')}`, { holders })
+    if (signs !== undefined && signs !== now) throw new LockError('held', `${JSON.stringify(line.name)} has a live holder`, { holders })
+    signs = now
+    if (evicting) await evicting
+    else await line.pause(view, session.settings.maxBackoff)
+  }
+}
+
+/** Sends a command that an operator gives; what refuses it becomes an error that shows the holders. */
+export async function command(session: Session, name: string, order: KeyCommand): Promise<void> {
+  session.assertOpen()
+  const { outcome } = await session.send(order)
+  if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+  if (outcome.type !== 'refused') return
+  const { reason, record } = outcome
+  const code = reason === 'not-owner' || reason === 'not-held' ? reason : 'held'
+  throw new LockError(code, `${order.type} of ${JSON.stringify(name)} was refused: ${reason}`, { holders: record.holders })
+}
+
+/** Who holds and who waits, of one key or of the namespace's. */
+export async function query({ settings }: Session, key?: string): Promise<LocksSnapshot> {
+  const { store, namespace } = settings
+  const views = key === undefined ? await store.list(keyPrefix(namespace)) : [await store.read(key)]
+  const snapshot: LocksSnapshot = { held: [], pending: [] }
+  for (const view of views) {
+    const { name, namespace: home } = storedName(view?.key ?? '')
+    if (!view || home !== namespace) continue
+    const label = (session: string): string | undefined => view.sessions[session]?.label
+    for (const holder of view.holders) {
+      const { mode, client: clientId, session, metadata, token } = holder
+      snapshot.held.push({ name, mode, clientId, session, label: label(session), metadata, token, expiresAt: expiryOf(holder, view.sessions) })
+    }
+    for (const { mode, client: clientId, session, metadata, from, to } of view.queue) {
+      for (let number = from; number <= to; number++) snapshot.pending.push({ name, mode, clientId, session, label: label(session), metadata })
+    }
+  }
+  return snapshot
+}

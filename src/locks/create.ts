@@ -1,0 +1,95 @@
+import { checkName, type KeyCommand, LockError, storedKey } from '../protocol/index.ts'
+import { command, expire, query, tryOnce, whenFree } from './admin.ts'
+import type { Hold } from './hold.ts'
+import type { Line } from './line.ts'
+import { checkLockName, checkSettings, checkWish } from './options.ts'
+import { followPage } from './page.ts'
+import { Reentrant } from './reentrant.ts'
+import { checkRequest, checkRequestName, holdWhile } from './request.ts'
+import { Session } from './session.ts'
+import type { AcquireOptions, HeldLock, Locks, LocksOptions, RequestOptions, TryOptions } from './types.ts'
+
+type Callback<T> = (lock: HeldLock) => T
+
+/**
+ * This context's locks in a store. One of them for each tab, worker or process is enough; it beats only while it holds.
+ * @throws TypeError, RangeError or LockError `invalid` if an option is wrong
+ */
+export function createLocks(options: LocksOptions): Locks {
+  const settings = checkSettings(options)
+  const session = new Session(settings)
+  const stopFollowing = followPage(session)
+  const reentrants = new Map<string, Reentrant>()
+  const keyOf = (name: string): string => storedKey(settings.namespace, name)
+
+  const lineOf = (name: string): Line => {
+    checkLockName(settings, name)
+    return session.line(keyOf(name), name)
+  }
+
+  const order = async (name: string, make: (key: string) => KeyCommand): Promise<void> => {
+    checkLockName(settings, name)
+    await command(session, name, make(keyOf(name)))
+  }
+
+  return {
+    get session() {
+      return session.id
+    },
+
+    async request<T>(name: string, first: RequestOptions | Callback<T>, second?: Callback<T>): Promise<Awaited<T>> {
+      const title = String(name)
+      const [options, callback] = typeof first === 'function' ? [{}, first] : [first ?? {}, second]
+      const wish = checkRequest(settings, options, callback)
+      checkRequestName(title)
+      checkName(settings.policy, title, settings.label)
+      return await holdWhile(session.line(keyOf(title), title), wish, callback as (lock: HeldLock | null) => T)
+    },
+
+    async query(name) {
+      session.assertOpen()
+      return await query(session, name === undefined ? undefined : keyOf(String(name)))
+    },
+
+    async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
+      const line = lineOf(name)
+      const wish = checkWish(settings, options)
+      if (wish.timeout !== 0 || wish.steal) return (await line.ask(wish)) as Hold
+      const hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+      if (!hold) throw new LockError('held', `${JSON.stringify(name)} is held or waited for`, { holders: line.view.holders })
+      return hold
+    },
+
+    async tryAcquire(name: string, { timeout, ...options }: TryOptions = {}): Promise<HeldLock | null> {
+      const line = lineOf(name)
+      const { timeout: limit = Infinity, ...wish } = checkWish(settings, { ...options, ...(timeout !== undefined && { timeout }) })
+      return wish.steal ? await line.ask(wish) : await tryOnce(session, line, wish, limit)
+    },
+
+    reentrant(name, options = {}) {
+      const line = lineOf(name)
+      const known = reentrants.get(name)
+      if (known) return known
+      const lock = new Reentrant(name, () => session.line(line.key, name), checkWish(settings, options))
+      reentrants.set(name, lock)
+      return lock
+    },
+
+    async whenFree(name, { signal } = {}) {
+      await whenFree(session, lineOf(name), signal)
+    },
+
+    async expire(name) {
+      await expire(session, lineOf(name))
+    },
+
+    revoke: (name, holder) => order(name, (key) => ({ type: 'revoke', key, session: holder })),
+    pin: (name, entity) => order(name, (key) => ({ type: 'pin', key, entity })),
+    unpin: (name, entity) => order(name, (key) => ({ type: 'unpin', key, entity })),
+
+    async close() {
+      stopFollowing()
+      await session.close()
+    },
+  }
+}

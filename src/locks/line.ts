@@ -1,0 +1,427 @@
+import { emptyRecord, type Holder, type Json, LockError, type LockView, leaseOf, type Mode, seqOf, storeError } from '../protocol/index.ts'
+import type { Clock } from './clock.ts'
+import { Hold, leaseFor } from './hold.ts'
+import { Observer } from './observer.ts'
+import type { Reply } from './outbox.ts'
+import type { Session } from './session.ts'
+import { Watch } from './watch.ts'
+import { within } from './within.ts'
+
+/** What a caller wants of a lock, checked. */
+export interface Wish {
+  readonly mode: Mode
+  /** In ms. */
+  readonly duration: number
+  /** A lease of the hold's own, in ms: its duration is not the session's, or its owner's code alone renews it. */
+  readonly lease: number | undefined
+  readonly manual: boolean
+  readonly ifAvailable?: boolean | undefined
+  readonly steal?: boolean | undefined
+  readonly metadata?: Json | undefined
+  /** How long to wait, in ms. */
+  readonly timeout?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+interface Waiter {
+  readonly wish: Wish
+  number: number
+  /** Its request, or the confirmation of its grant, is under way. */
+  busy: boolean
+  settled: boolean
+  /** When the last look went out that still showed it waiting. */
+  seenAt: number
+  /** The looks that had begun when it was queued: they need not show it. */
+  queuedAfter: number
+  /** Each ends the wait; only the first does anything. */
+  give(hold: Hold | null): void
+  fail(error: unknown): void
+}
+
+/** The shortest pause between two looks, in ms, for each place in line. */
+const firstPause = 5
+/** A holder is looked at so many times in each of its leases, at least. */
+const looksPerLease = 8
+/** A look counts for no more than this many of the pauses that were meant before it. */
+const lateness = 1.25
+/** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
+const usable = 3 / 4
+
+/** This session's line for one key: its requests, its looks at the record, and its holds. */
+export class Line {
+  readonly key: string
+  readonly name: string
+  /** Its holds, each with the number of looks that had begun before it was known. */
+  readonly holds = new Map<Hold, number>()
+  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
+  dirty = false
+  readonly #session: Session
+  readonly #waiters = new Map<number, Waiter>()
+  readonly #observer = new Observer()
+  readonly #watch: Watch
+  #number = 0
+  /** The last token that this context got for the key; 0 before the first. */
+  #lastToken = 0
+  #view: LockView
+  #looks = 0
+  #doublings = 0
+  /** The pause before the present look, in ms. */
+  #paused = 0
+  #polling = false
+  #pollAgain = false
+  #asleep = false
+  #failingSince: number | undefined
+  #callOff: (() => void) | undefined
+
+  constructor(session: Session, key: string, name: string) {
+    this.#session = session
+    this.key = key
+    this.name = name
+    this.#view = { ...emptyRecord(key), sessions: {} }
+    this.#watch = new Watch(session.settings.store.beacon, (dead) => this.#buryDead(dead))
+  }
+
+  /** The record as it was last seen. */
+  get view(): LockView {
+    return this.#view
+  }
+
+  /** Asks for the lock. `null` if it was wanted now or not at all, and is not to be had. */
+  ask(wish: Wish): Promise<Hold | null> {
+    const { signal, timeout } = wish
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const settle = (): boolean => {
+        if (waiter.settled) return false
+        waiter.settled = true
+        this.#waiters.delete(waiter.number)
+        if (!this.#waiters.size) this.#rest()
+        callOff?.()
+        signal?.removeEventListener('abort', aborted)
+        return true
+      }
+      const waiter: Waiter = {
+        ...{ wish, number: 0, busy: false, settled: false, seenAt: 0, queuedAfter: 0 },
+        give: (hold) => settle() && resolve(hold),
+        fail: (error) => {
+          if (!settle()) return
+          // A request that is under way is taken back when its reply is here.
+          if (!waiter.busy) this.#withdraw(waiter.number)
+          reject(error)
+        },
+      }
+      const aborted = (): void => waiter.fail(signal?.reason)
+      signal?.addEventListener('abort', aborted)
+      const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.timedOut(timeout)))
+      if (!this.#waiters.size) this.#doublings = 0
+      this.#request(waiter)
+    })
+  }
+
+  get clock(): Clock {
+    return this.#session.clock
+  }
+
+  timedOut(timeout: number | undefined): LockError {
+    const { holders } = this.#view
+    return new LockError('timeout', `${JSON.stringify(this.name)} was not free within ${timeout} ms`, { holders })
+  }
+
+  /** Sends a waiter's request, under a new number. */
+  async #request(waiter: Waiter): Promise<void> {
+    const { mode, lease, metadata, ifAvailable, steal } = waiter.wish
+    const session = this.#session
+    this.#waiters.delete(waiter.number)
+    waiter.number = ++this.#number
+    waiter.busy = true
+    this.#waiters.set(waiter.number, waiter)
+    let reply: Reply
+    try {
+      const opening = session.open()
+      if (opening) await opening
+      const confirm = Math.max(3 * session.settings.maxBackoff, 500)
+      reply = await session.send({
+        ...{ type: 'request', key: this.key, session: session.id, client: session.client, number: waiter.number, mode, confirm },
+        ...{ lease, metadata, ifAvailable, steal },
+      })
+    } catch (error) {
+      waiter.busy = false
+      if (waiter.settled) this.#withdraw(waiter.number)
+      else waiter.fail(error)
+      return
+    }
+    waiter.busy = false
+    this.#answered(waiter, reply)
+  }
+
+  #answered(waiter: Waiter, { outcome, sent, drift }: Reply): void {
+    if ('record' in outcome) this.#view = outcome.record
+    if (outcome.type === 'granted' && !waiter.settled && !outcome.repeated) this.#start(waiter, outcome.holder, sent, drift)
+    else if (waiter.settled) this.#letGoUnknown(waiter.number)
+    else if (outcome.type === 'failed') this.#refuse(waiter, new LockError(outcome.code, outcome.message))
+    else if (outcome.type === 'refused' && outcome.reason === 'busy') waiter.give(null)
+    else if (outcome.type === 'refused') {
+      // The session was given up while it slept. It held nothing, or its beat would have told; the next one asks again.
+      this.#session.end('it was given up as dead')
+      this.#request(waiter)
+    } else {
+      waiter.seenAt = sent
+      waiter.queuedAfter = this.#looks
+      this.#watchNext()
+      this.#sleep()
+    }
+  }
+
+  /** The store knows nothing of the request: there is nothing to take back. */
+  #refuse(waiter: Waiter, error: LockError): void {
+    waiter.busy = true
+    waiter.fail(error)
+  }
+
+  #withdraw(number: number): void {
+    const { id } = this.#session
+    this.#session.letGo({ type: 'withdraw', key: this.key, session: id, number }, this.name).catch(() => {})
+  }
+
+  /** Lets go of a grant or a place in the queue that nobody here waits for. */
+  #letGoUnknown(number: number): void {
+    for (const hold of this.holds.keys()) if (hold.number === number) return
+    this.#withdraw(number)
+  }
+
+  /** A command of this session's own granted the lock to one of its requests. */
+  granted(holder: Holder, { sent, drift }: Reply): void {
+    const waiter = this.#waiters.get(holder.number)
+    if (waiter) this.#start(waiter, holder, sent, drift)
+    else this.#letGoUnknown(holder.number)
+  }
+
+  /** A command of this session's own took one of its holds. */
+  robbed(token: number): void {
+    for (const hold of this.holds.keys()) if (hold.token === token) hold.taken()
+  }
+
+  #start(waiter: Waiter, holder: Holder, since: number, drift: number, until?: number): void {
+    const { duration, manual } = waiter.wish
+    const dirty = holder.previous !== 0 && holder.previous !== this.#lastToken
+    this.#lastToken = holder.token
+    if (dirty) this.dirty = true
+    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, since, drift, until })
+    this.holds.set(hold, this.#looks)
+    this.#session.keep(hold)
+    hold.expireIfDue()
+    // A grant whose news took as long as the lock lasts is worth nothing; ask again.
+    if (hold.ended) this.#request(waiter)
+    else waiter.give(hold)
+    if (until !== undefined) this.#session.confirm(hold)
+  }
+
+  /** Looks at the record now: a hint came, or something here changed. */
+  poke(): void {
+    this.#callOff?.()
+    this.#callOff = undefined
+    if (this.#polling) this.#pollAgain = true
+    else if (!this.#asleep) this.#poll()
+  }
+
+  async #poll(): Promise<void> {
+    this.#polling = true
+    do {
+      this.#pollAgain = false
+      try {
+        await this.look(this.#session.settings.expiry === 'auto' && this.#waiters.size > 0)
+        this.#failingSince = undefined
+      } catch (error) {
+        this.#lookFailed(storeError(error, 'the store failed to read'))
+      }
+    } while (this.#pollAgain)
+    this.#polling = false
+    this.#sleep()
+  }
+
+  /** A store that fails for as long as a lease, or for good, ends the waits. */
+  #lookFailed(error: LockError): void {
+    const now = this.#session.clock.monotonic()
+    this.#failingSince ??= now
+    const passing = error.code === 'store' && now - this.#failingSince < leaseFor(this.#session.settings.duration)
+    if (!passing) for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+  }
+
+  /** Pauses before the next look, ever longer while nothing changes. */
+  #sleep(): void {
+    if (!this.#waiters.size || this.#callOff || this.#polling || this.#asleep) return
+    const { clock, settings } = this.#session
+    const ahead = this.#ahead()
+    const pause = firstPause * (ahead.count + 1) * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
+    this.#paused = Math.min(pause, settings.maxBackoff, this.looksEvery(this.#view))
+    this.#callOff = clock.after(this.#paused, () => this.poke())
+  }
+
+  #rest(): void {
+    this.#callOff?.()
+    this.#callOff = undefined
+    this.#watch.keep(new Map())
+  }
+
+  /** Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason. */
+  pause(view: LockView, atMost: number, signal?: AbortSignal): Promise<void> {
+    this.#paused = this.looksEvery(view)
+    return within(this.#session.clock, new Promise(() => {}), Math.min(this.#paused, atMost), signal, () => undefined)
+  }
+
+  /** The longest pause between looks that observe these holders, in ms. */
+  looksEvery(view: LockView): number {
+    return Math.min(...view.holders.map((holder) => leaseOf(holder, view.sessions) || Infinity)) / looksPerLease
+  }
+
+  /** What stands before this session's first request: how many others, in how many runs, and the run right in front. */
+  #ahead(): { count: number; runs: number; front: LockView['queue'][number] | undefined } {
+    const { queue } = this.#view
+    const first = queue.findIndex((run) => run.session === this.#session.id)
+    const before = first < 0 ? queue : queue.slice(0, first)
+    // The lock's present holder is one more place.
+    return { count: before.reduce((sum, { from, to }) => sum + to - from + 1, 1), runs: before.length, front: before.at(-1) }
+  }
+
+  /**
+   * Looks at the record and acts on what it shows; with `evict`, also on holders that have been silent for their lease.
+   * @returns what it saw, and the evictions under way
+   */
+  async look(evict = false): Promise<{ view: LockView; evicting: Promise<unknown> | undefined }> {
+    const { clock, settings } = this.#session
+    const look = ++this.#looks
+    const sent = clock.monotonic()
+    const drift = clock.now() - sent
+    const view = (await settings.store.read(this.key)) ?? { ...emptyRecord(this.key), sessions: {} }
+    if (view.token !== this.#view.token) this.#doublings = 0
+    this.#view = view
+    this.#findOwn(view, look, sent, drift)
+    if (this.#waiters.size) {
+      this.#watchNext()
+      const row = view.sessions[this.#session.id]
+      if (row && row.challenged === row.seq) this.#session.answer()
+    }
+    return { view, evicting: evict ? this.#evictSilent(view, sent, clock.monotonic()) : undefined }
+  }
+
+  /** Matches what the record says of this session with what this session knows. */
+  #findOwn(view: LockView, look: number, sent: number, drift: number): void {
+    const { id } = this.#session
+    const granted = view.holders.filter(({ session }) => session === id)
+    for (const [hold, after] of this.holds) {
+      if (after < look && !granted.some(({ token }) => token === hold.token)) hold.taken()
+    }
+    const found = new Set<number>()
+    for (const holder of granted) {
+      found.add(holder.number)
+      const waiter = this.#waiters.get(holder.number)
+      if (!waiter) this.#letGoUnknown(holder.number)
+      else if (!waiter.busy) this.#confirm(waiter, holder, drift)
+    }
+    for (const { session, from, to } of view.queue) {
+      if (session !== id) continue
+      for (let number = from; number <= to; number++) {
+        found.add(number)
+        const waiter = this.#waiters.get(number)
+        if (!waiter) this.#withdraw(number)
+        else if (!waiter.busy) waiter.seenAt = Math.max(waiter.seenAt, sent)
+      }
+    }
+    // A waiter that the record does not know was dropped while it was silent, or its session ended: it asks anew.
+    for (const waiter of [...this.#waiters.values()]) {
+      if (!waiter.busy && !found.has(waiter.number) && waiter.queuedAfter < look) this.#request(waiter)
+    }
+  }
+
+  /** A look showed that someone else's command granted the lock to this waiter. */
+  #confirm(waiter: Waiter, holder: Holder, drift: number): void {
+    const { clock } = this.#session
+    const until = waiter.seenAt + (holder.unconfirmed?.confirm ?? 0) * usable
+    if (clock.monotonic() < until) return this.#start(waiter, holder, waiter.seenAt, drift, until)
+    waiter.busy = true
+    const { key, token, session } = { key: this.key, ...holder }
+    this.#session.send({ type: 'renew', key, session, token }).then(
+      ({ outcome, sent, drift }) => {
+        waiter.busy = false
+        if (waiter.settled) this.#letGoUnknown(waiter.number)
+        else if (outcome.type === 'renewed') this.#start(waiter, outcome.holder, sent, drift)
+        else this.poke()
+      },
+      () => {
+        // The next look shows what became of it.
+        waiter.busy = false
+        if (waiter.settled) this.#letGoUnknown(waiter.number)
+      },
+    )
+  }
+
+  /** Evicts holders, and a waiter right in front, that have shown no sign of life for as long as they may. */
+  #evictSilent(view: LockView, sent: number, got: number): Promise<unknown> | undefined {
+    const { id } = this.#session
+    const cap = lateness * (this.#paused || this.looksEvery(view))
+    const { runs, front } = this.#ahead()
+    const sending: Promise<unknown>[] = []
+    const seen = new Set<string>()
+    const silence = (who: string, mark: string): number => {
+      seen.add(who)
+      return this.#observer.look(who, mark, sent, got, cap)
+    }
+    for (const holder of view.holders) {
+      if (holder.session === id) continue
+      const { token } = holder
+      const seq = seqOf(holder, view.sessions)
+      const silent = silence(`${token}`, `${seq}`)
+      const ended = !view.sessions[holder.session]
+      // Those further back act later, each in turn, in case those before them are gone too.
+      const due = ended || silent >= leaseOf(holder, view.sessions) * (1 + runs / looksPerLease)
+      if (due && !view.pins.length) sending.push(this.#session.send({ type: 'expire', key: this.key, session: id, evidence: { token, seq } }))
+    }
+    const row = front && view.sessions[front.session]
+    if (front && row && row.beacon === undefined && front.session !== id) {
+      const challenged = row.challenged === row.seq
+      const silent = silence(row.id, `${row.seq} ${challenged}`)
+      if (!challenged && silent >= row.lease) sending.push(this.#session.send({ type: 'challenge', session: row.id }))
+      if (challenged && silent >= front.confirm) {
+        const evidence = { session: row.id, number: front.from, seq: row.seq }
+        sending.push(this.#session.send({ type: 'expire', key: this.key, session: id, evidence }))
+      }
+    }
+    this.#observer.keep(seen)
+    const evicting = sending.length ? Promise.all(sending) : undefined
+    evicting?.catch(() => {})
+    return evicting
+  }
+
+  /** The first in line watches the holders' beacons, everyone else that of the one in front: one death wakes one waiter. */
+  #watchNext(): void {
+    const { queue, holders, sessions } = this.#view
+    if (this.#session.settings.expiry !== 'auto' || !queue.length) return
+    const { front } = this.#ahead()
+    const watched = (front ? [front.session] : holders.map(({ session }) => session)).filter((session) => session !== this.#session.id)
+    this.#watch.keep(new Map(watched.map((session) => [session, sessions[session]?.beacon])))
+  }
+
+  /** A watched session is proved dead: end it, and have this key look again at who may have it. */
+  #buryDead(dead: string): void {
+    const session = this.#session
+    session.send({ type: 'end', session: dead }).catch(() => {})
+    const evidence = { token: this.#view.holders.find((holder) => holder.session === dead)?.token ?? 0, seq: undefined }
+    session.send({ type: 'expire', key: this.key, session: session.id, evidence }).then(
+      () => this.poke(),
+      () => this.poke(),
+    )
+  }
+
+  /** Takes every request back while the context sleeps, and asks again when it wakes. */
+  sleep(asleep: boolean): void {
+    this.#asleep = asleep
+    if (!asleep) return this.poke()
+    this.#rest()
+    for (const { number, busy } of this.#waiters.values()) if (!busy) this.#withdraw(number)
+  }
+
+  /** Ends all waits. */
+  close(error: LockError): void {
+    for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+  }
+}

@@ -1,0 +1,113 @@
+import { LockError, type Mode } from '../protocol/index.ts'
+import { asyncDispose } from './hold.ts'
+import type { Guard, HeldLock, Locks, ReentrantLock, RequestOptions } from './types.ts'
+
+/**
+ * Locks that exclude nobody and touch no store: for an app that knows it is the only process, and for tests.
+ * The same API as `createLocks`; everything is granted at once. To exclude within one process, use `memoryStore`.
+ */
+export function noopLocks(): Locks {
+  const held = new Set<NoopLock>()
+  let closed = false
+  let token = 0
+
+  const take = (name: string, mode: Mode = 'exclusive', signal?: AbortSignal): NoopLock => {
+    if (closed) throw new LockError('closed', 'these locks were closed')
+    signal?.throwIfAborted()
+    const lock = new NoopLock(name, mode, ++token, (lock) => held.delete(lock))
+    held.add(lock)
+    return lock
+  }
+
+  const reentrant = (name: string): ReentrantLock => ({
+    name,
+    dirty: false,
+    clearDirty() {},
+    isHeld: () => [...held].some((lock) => lock.name === name),
+    acquire: async ({ signal } = {}) => take(name, 'exclusive', signal),
+    tryAcquire: async () => take(name),
+  })
+
+  return {
+    session: 'noop',
+    async request<T>(name: string, first: RequestOptions | ((lock: HeldLock) => T), second?: (lock: HeldLock) => T): Promise<Awaited<T>> {
+      const [{ mode, signal }, callback] = typeof first === 'function' ? [{} as RequestOptions, first] : [first, second]
+      if (!callback) throw new TypeError('the callback must be a function')
+      const lock = take(name, mode, signal)
+      try {
+        return await callback(lock)
+      } finally {
+        await lock.release()
+      }
+    },
+    query: async (name) => ({
+      held: [...held].filter((lock) => name === undefined || lock.name === name).map((lock) => lock.info()),
+      pending: [],
+    }),
+    acquire: async (name, { mode, signal } = {}) => take(name, mode, signal),
+    tryAcquire: async (name, { mode } = {}) => take(name, mode),
+    reentrant,
+    whenFree: async () => {},
+    expire: async () => {},
+    revoke: async () => {},
+    pin: async () => {},
+    unpin: async () => {},
+    async close() {
+      closed = true
+      for (const lock of held) await lock.release()
+    },
+  }
+}
+
+class NoopLock implements HeldLock, Guard {
+  readonly name: string
+  readonly mode: Mode
+  readonly token: number
+  readonly dirty = false
+  readonly session = 'noop'
+  readonly #released: (lock: NoopLock) => void
+  readonly #abort = new AbortController()
+
+  constructor(name: string, mode: Mode, token: number, released: (lock: NoopLock) => void) {
+    this.name = name
+    this.mode = mode
+    this.token = token
+    this.#released = released
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  isHeld(): boolean {
+    return !this.signal.aborted
+  }
+
+  assertHeld(): void {
+    this.signal.throwIfAborted()
+  }
+
+  async renew(): Promise<void> {
+    this.assertHeld()
+  }
+
+  clone(): Guard {
+    this.assertHeld()
+    return new NoopLock(this.name, this.mode, this.token, () => {})
+  }
+
+  async release(): Promise<void> {
+    if (this.signal.aborted) return
+    this.#released(this)
+    this.#abort.abort(new LockError('not-held', `${JSON.stringify(this.name)} was released`))
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.release()
+  }
+
+  info() {
+    const { name, mode, token } = this
+    return { name, mode, token, clientId: 'noop', session: 'noop', expiresAt: Number.MAX_SAFE_INTEGER }
+  }
+}

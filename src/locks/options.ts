@@ -1,0 +1,71 @@
+import { checkDuration, checkName, type Json, LockError, type Mode, nameFault, type Policy } from '../protocol/index.ts'
+import { systemClock } from './clock.ts'
+import { leaseFor } from './hold.ts'
+import type { Wish } from './line.ts'
+import type { Settings } from './session.ts'
+import type { AcquireOptions, LocksOptions } from './types.ts'
+
+/** Longest wait that a timer can measure, in ms: 24 days. */
+const maxTimer = 2 ** 31 - 1
+
+/** @throws TypeError, RangeError or LockError `invalid`, saying what is wrong and what would be right */
+export function checkSettings(options: LocksOptions): Settings {
+  const { store, duration = 10_000, maxBackoff = 1_000, label, namespace = '', policy = {}, expiry = 'auto', clock = systemClock } = options
+  if (typeof store?.apply !== 'function') throw new TypeError('createLocks needs a store, such as { store: memoryStore() }')
+  checkDuration(policy, duration)
+  checkMs('maxBackoff', maxBackoff, 1)
+  for (const [option, text] of Object.entries({ label: label ?? '', namespace })) {
+    if (typeof text !== 'string') throw new TypeError(`${option} must be a string, not ${typeof text}`)
+  }
+  if (namespace && nameFault(namespace)) throw new LockError('invalid', `the namespace ${nameFault(namespace)}`)
+  oneOf('expiry', expiry, ['auto', 'manual'])
+  const { onWarning = () => {} } = options
+  return { store, clock, duration, maxBackoff, label, namespace, policy, expiry, onWarning }
+}
+
+/** @throws TypeError if the name is no string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */
+export function checkLockName({ policy, label }: Settings, name: string): void {
+  if (typeof name !== 'string') throw new TypeError(`a lock's name must be a string, not ${name === null ? 'null' : typeof name}`)
+  const fault = nameFault(name)
+  if (fault) throw new LockError('invalid', `the lock's name ${fault}`)
+  checkName(policy, name, label)
+}
+
+/** What `acquire` and its kin were asked for, checked. */
+export function checkWish(settings: Settings, options: AcquireOptions): Wish {
+  const { mode = 'exclusive', timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
+  checkMode(mode)
+  oneOf('renew', renew, ['auto', 'manual'])
+  if (duration !== settings.duration) checkDuration(settings.policy, duration)
+  if (timeout !== undefined) checkMs('timeout', timeout, 0)
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
+  if (steal && mode === 'shared') throw new TypeError('steal takes an exclusive lock: leave out `mode: "shared"`')
+  if (metadata !== undefined) checkJson(metadata)
+  const manual = renew === 'manual'
+  const lease = manual || duration !== settings.duration ? leaseFor(duration) : undefined
+  return { mode, timeout, signal, duration, lease, manual, steal, metadata }
+}
+
+export function checkMode(mode: Mode): void {
+  oneOf('mode', mode, ['exclusive', 'shared'])
+}
+
+function checkMs(option: string, ms: number, least: number): void {
+  if (typeof ms !== 'number' || !(ms >= least && ms <= maxTimer)) {
+    throw new RangeError(`${option} is a number of milliseconds from ${least} to ${maxTimer}, not ${String(ms)}`)
+  }
+}
+
+function checkJson(metadata: Json): void {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(metadata)
+  } catch (cause) {
+    throw new TypeError('metadata must be plain JSON data', { cause })
+  }
+  if (text === undefined) throw new TypeError('metadata must be plain JSON data')
+}
+
+function oneOf(option: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) throw new TypeError(`${option} is ${allowed.map((name) => `'${name}'`).join(' or ')}, not ${String(value)}`)
+}

@@ -1,0 +1,60 @@
+import type { Command, Outcome } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Clock } from './clock.ts'
+
+/** A command's outcome, and the monotonic time just before it went out: what it proves, it proves from then on. */
+export interface Reply {
+  readonly outcome: Outcome
+  readonly sent: number
+  /** By how much the wall clock was ahead of the monotonic one then, in ms. */
+  readonly drift: number
+}
+
+interface Letter {
+  readonly command: Command
+  resolve(reply: Reply): void
+  reject(error: unknown): void
+}
+
+/** Sends the commands of one turn of the event loop as one batch, in order. */
+export class Outbox {
+  readonly #store: Store
+  readonly #clock: Clock
+  readonly #arrived: (reply: Reply) => void
+  #letters: Letter[] = []
+
+  /** `arrived` hears of every outcome before the command's own promise resolves. */
+  constructor(store: Store, clock: Clock, arrived: (reply: Reply) => void) {
+    this.#store = store
+    this.#clock = clock
+    this.#arrived = arrived
+  }
+
+  /** Rejects with the store's error; whether the command was carried out is then unknown. */
+  send(command: Command): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      if (this.#letters.push({ command, resolve, reject }) === 1) queueMicrotask(() => this.flush())
+    })
+  }
+
+  /** Sends at once what waits for the end of this turn: a page that is going away has no next one. */
+  flush(): void {
+    const letters = this.#letters
+    if (!letters.length) return
+    this.#letters = []
+    const sent = this.#clock.monotonic()
+    const drift = this.#clock.now() - sent
+    this.#store.apply(letters.map(({ command }) => command)).then(
+      (outcomes) => {
+        for (const [index, letter] of letters.entries()) {
+          const reply = { outcome: outcomes[index] as Outcome, sent, drift }
+          this.#arrived(reply)
+          letter.resolve(reply)
+        }
+      },
+      (error) => {
+        for (const letter of letters) letter.reject(error)
+      },
+    )
+  }
+}

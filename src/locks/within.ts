@@ -1,0 +1,24 @@
+import type { Clock } from './clock.ts'
+
+/**
+ * A promise's result, if it comes within `ms` (`undefined`: whenever) and before `signal` aborts.
+ * @param late what to resolve with, or throw, when the time is over
+ * Rejects with the signal's reason when that aborts.
+ */
+export function within<T>(clock: Clock, promise: Promise<T>, ms: number | undefined, signal: AbortSignal | undefined, late: () => T): Promise<T> {
+  if (signal?.aborted) return Promise.reject(signal.reason)
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => end(() => reject(signal?.reason))
+    const end = (settle: () => void): void => {
+      callOff?.()
+      signal?.removeEventListener('abort', aborted)
+      settle()
+    }
+    const callOff = ms === undefined ? undefined : clock.after(ms, () => end(() => resolve(new Promise((done) => done(late())))))
+    signal?.addEventListener('abort', aborted)
+    promise.then(
+      (value) => end(() => resolve(value)),
+      (error) => end(() => reject(error)),
+    )
+  })
+}
