@@ -8,18 +8,14 @@ import type { LocksSnapshot } from './types.ts'
 export async function tryOnce(session: Session, line: Line, wish: Wish, timeout: number): Promise<Hold | null> {
   const { clock, settings } = session
   const end = clock.monotonic() + timeout
-  for (;;) {
-    const hold = await line.ask({ ...wish, ifAvailable: true })
-    if (hold || !(timeout > 0) || settings.expiry === 'manual') return hold
-    for (;;) {
-      const { view, evicting } = await line.look(true)
-      if (evicting) await evicting
-      if (evicting || !view.holders.length) break
-      if (!looksDead(view, clock.now()) || clock.monotonic() >= end) return null
-      await line.pause(view, Math.max(0, end - clock.monotonic()), wish.signal)
-    }
-    if (clock.monotonic() >= end) return line.ask({ ...wish, ifAvailable: true })
+  let hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+  while (!hold && settings.expiry === 'auto' && looksDead(line.view, clock.now()) && clock.monotonic() < end) {
+    const { view, evicting } = await line.look(true)
+    if (evicting) await evicting
+    if (evicting || !view.holders.length) hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    else await line.pause(view, end - clock.monotonic(), wish.signal)
   }
+  return hold
 }
 
 /** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: reason to look, no more. */

@@ -70,7 +70,7 @@ export function createLocks(options: LocksOptions): Locks {
       const line = lineOf(name)
       const known = reentrants.get(name)
       if (known) return known
-      const lock = new Reentrant(name, () => session.line(line.key, name), checkWish(settings, options))
+      const lock = new Reentrant(session, line.key, name, checkWish(settings, options))
       reentrants.set(name, lock)
       return lock
     },

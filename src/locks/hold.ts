@@ -103,11 +103,12 @@ export class Hold implements HeldLock {
   }
 
   isHeld(): boolean {
-    this.expireIfDue()
-    if (this.#end) return false
     const home = this.#home
+    const now = home.clock.monotonic()
+    this.expireIfDue(now)
+    if (this.#end) return false
     const byBeat = this.#leans && home.renewedAt > this.since
-    return home.isSteady(byBeat ? home.renewedAt : this.since, byBeat ? home.renewedDrift : this.#drift, this.duration)
+    return home.isSteady(now, byBeat ? home.renewedAt : this.since, byBeat ? home.renewedDrift : this.#drift, this.duration)
   }
 
   assertHeld(): void {
@@ -133,7 +134,7 @@ export class Hold implements HeldLock {
     this.expireIfDue()
     if (this.#end) return
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
-    if (outcome.type !== 'renewed') return this.taken()
+    if (outcome.type !== 'renewed') return outcome.type === 'refused' && outcome.reason === 'ended' ? this.lose('its session ended') : this.taken()
     this.#until = undefined
     this.#leans = outcome.holder.seq === undefined
     this.duration = Math.max(duration, this.duration)
@@ -143,8 +144,8 @@ export class Hold implements HeldLock {
   }
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */
-  expireIfDue(): void {
-    if (!this.#end && this.#home.clock.monotonic() >= this.deadline) this.lose('it was not renewed in time')
+  expireIfDue(now = this.#home.clock.monotonic()): void {
+    if (!this.#end && now >= this.deadline) this.lose('it was not renewed in time')
   }
 
   /** The record names another holder though this one was still in time: it was stolen or revoked. */

@@ -44,7 +44,7 @@ export class Outbox {
     this.#letters = []
     const sent = this.#clock.monotonic()
     const drift = this.#clock.now() - sent
-    this.#store.apply(letters.map(({ command }) => command)).then(
+    this.#apply(letters.map(({ command }) => command)).then(
       (outcomes) => {
         for (const [index, letter] of letters.entries()) {
           const reply = { outcome: outcomes[index] as Outcome, sent, drift }
@@ -56,5 +56,10 @@ export class Outbox {
         for (const letter of letters) letter.reject(error)
       },
     )
+  }
+
+  /** As a promise, also of a store that throws. */
+  async #apply(commands: readonly Command[]): Promise<Outcome[]> {
+    return this.#store.apply(commands)
   }
 }

@@ -1,6 +1,9 @@
 import { LockError } from '../protocol/index.ts'
+import { tryOnce } from './admin.ts'
 import { asyncDispose, type Hold } from './hold.ts'
 import type { Line, Wish } from './line.ts'
+import { checkWish } from './options.ts'
+import type { Session } from './session.ts'
 import type { Guard, ReentrantLock } from './types.ts'
 import { within } from './within.ts'
 
@@ -19,23 +22,30 @@ interface Asking {
 
 export class Reentrant implements ReentrantLock {
   readonly name: string
-  readonly #line: () => Line
+  readonly #session: Session
+  readonly #key: string
   readonly #wish: Wish
   #shared: Shared | undefined
   #asking: Asking | undefined
+  #trying: Promise<Shared | null> | undefined
 
-  constructor(name: string, line: () => Line, wish: Wish) {
+  constructor(session: Session, key: string, name: string, wish: Wish) {
+    this.#session = session
+    this.#key = key
     this.name = name
-    this.#line = line
     this.#wish = wish
   }
 
+  get #line(): Line {
+    return this.#session.line(this.#key, this.name)
+  }
+
   get dirty(): boolean {
-    return this.#line().dirty
+    return this.#line.dirty
   }
 
   clearDirty(): void {
-    this.#line().dirty = false
+    this.#line.dirty = false
   }
 
   isHeld(): boolean {
@@ -44,17 +54,22 @@ export class Reentrant implements ReentrantLock {
 
   acquire({ timeout, signal }: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
     const current = this.#current()
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    return current ? Promise.resolve(new Share(current)) : this.#wait(timeout, signal)
+    if (current && !signal?.aborted) return Promise.resolve(new Share(current))
+    return this.#wait(checkWish(this.#session.settings, { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) }))
   }
 
-  async tryAcquire(): Promise<Guard | null> {
+  async tryAcquire({ timeout = Infinity }: { timeout?: number } = {}): Promise<Guard | null> {
     const current = this.#current()
     if (current) return new Share(current)
-    // Someone in this process already waits in line: the lock is not free.
+    // Others in this process wait in line already: the lock is not free.
     if (this.#asking) return null
-    const hold = await this.#line().ask({ ...this.#wish, ifAvailable: true })
-    return hold && new Share(this.#keep(hold))
+    this.#trying ??= tryOnce(this.#session, this.#line, this.#wish, timeout)
+      .then((hold) => hold && this.#keep(hold))
+      .finally(() => {
+        this.#trying = undefined
+      })
+    const shared = await this.#trying
+    return shared && new Share(shared)
   }
 
   #current(): Shared | undefined {
@@ -68,20 +83,21 @@ export class Reentrant implements ReentrantLock {
   }
 
   /** Waits with all other callers for one hold, each until its own timeout or signal. */
-  async #wait(timeout: number | undefined, signal: AbortSignal | undefined): Promise<Guard> {
-    const line = this.#line()
+  async #wait({ timeout, signal }: Wish): Promise<Guard> {
+    const line = this.#line
+    const { clock } = this.#session
+    const late = (): never => {
+      throw line.timedOut(timeout)
+    }
+    await this.#trying?.catch(() => {})
+    const current = this.#current()
+    if (current && !signal?.aborted) return new Share(current)
     const asking = this.#asking ?? this.#ask(line)
     asking.callers++
     try {
-      const late = (): never => {
-        throw line.timedOut(timeout)
-      }
-      return new Share(await within(line.clock, asking.shared, timeout, signal, late))
+      return new Share(await within(clock, asking.shared, timeout, signal, late))
     } finally {
-      if (--asking.callers === 0 && this.#asking === asking) {
-        this.#asking = undefined
-        asking.stop.abort(new LockError('timeout', 'nobody waits for it any more'))
-      }
+      if (--asking.callers === 0) this.#giveUp(asking)
     }
   }
 
@@ -90,11 +106,19 @@ export class Reentrant implements ReentrantLock {
     const shared = line.ask({ ...this.#wish, signal: stop.signal }).then((hold) => this.#keep(hold as Hold))
     const asking: Asking = { shared, stop, callers: 0 }
     this.#asking = asking
-    const done = (): void => {
-      if (this.#asking === asking) this.#asking = undefined
-    }
-    shared.then(done, done)
     return asking
+  }
+
+  /** No caller waits any more: call the wait off, or give back what came too late for all of them. */
+  #giveUp(asking: Asking): void {
+    if (this.#asking === asking) this.#asking = undefined
+    asking.stop.abort()
+    asking.shared.then(
+      ({ hold, users }) => {
+        if (users === 0) hold.release().catch(() => {})
+      },
+      () => {},
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, LockError, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
 import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { type Hold, leaseFor } from './hold.ts'
@@ -25,6 +25,8 @@ export interface Settings {
 /** Random and short: it stands in every record that names it. Never reused. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
 
+/** How long an abandoned session's row stays at least, in ms. */
+const burial = 120_000
 /** Beats under way at once, at most: a store that hangs gets a few chances and no flood. */
 const maxBeats = 3
 /** How far the wall clock may part from the monotonic one before a holder doubts, as a share of the duration. */
@@ -179,8 +181,7 @@ export class Session {
    * False where a sleep may have stopped the monotonic clock since a renewal, until the next one shows that nothing was lost.
    * @param renewedAt when that renewal went out, and `drift` by how much the wall clock was ahead of the monotonic one then
    */
-  isSteady(renewedAt: number, drift: number, duration: number): boolean {
-    const now = this.clock.monotonic()
+  isSteady(now: number, renewedAt: number, drift: number, duration: number): boolean {
     this.#noteLateness(now)
     if (this.#lateAt < renewedAt && !this.settings.store.spansMachines) return true
     return Math.abs(this.clock.now() - now - drift) <= duration * steadiness
@@ -290,14 +291,20 @@ export class Session {
       this.#evictions = evictions
     }
     this.#renewed(sent, drift)
-    for (const row of outcome.stale) this.#observeAbandoned(row.id, row.seq, row.lease, sent)
+    for (const row of outcome.stale) if (row.id !== this.#id) this.#observeAbandoned(row, sent)
     this.#abandoned.keep(new Set(outcome.stale.map(({ id }) => id)))
   }
 
-  /** Ends another's session whose row stays silent far longer than any hold that leans on it could last. */
-  #observeAbandoned(session: string, seq: number, lease: number, sent: number): void {
-    const silent = this.#abandoned.look(session, String(seq), sent, this.clock.monotonic(), this.settings.duration / 8)
-    if (session !== this.#id && silent > Math.max(4 * lease, 120_000)) this.send({ type: 'end', session, seq }).catch(() => {})
+  /** Clears away the row of a session that is gone: it does not answer a challenge for far longer than any hold of it could last. */
+  #observeAbandoned({ id: session, seq, lease, challenged }: SessionRow, sent: number): void {
+    const answering = challenged === seq
+    const silent = this.#abandoned.look(session, `${seq} ${answering}`, sent, this.clock.monotonic(), this.settings.duration / 8)
+    const command: Command | undefined = !answering
+      ? { type: 'challenge', session }
+      : silent > Math.max(4 * lease, burial)
+        ? { type: 'end', session, seq }
+        : undefined
+    if (command) this.send(command).catch(() => {})
   }
 
   #warn(warning: LockWarning): void {
