@@ -47,7 +47,8 @@ export class Hold implements HeldLock {
   #leans: boolean
   #drift: number
   #until: number | undefined
-  #end: LockError | undefined
+  #end: { readonly code: 'lost' | 'not-held'; readonly message: string } | undefined
+  #error: LockError | undefined
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
 
@@ -70,9 +71,14 @@ export class Hold implements HeldLock {
     this.#until = until
   }
 
-  /** Why it is not held any more; `undefined` while it is. */
-  get ended(): LockError | undefined {
-    return this.#end
+  get ended(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** Why it is not held any more; `undefined` while it is. Made when first asked for: most holds end unremarked. */
+  get error(): LockError | undefined {
+    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message)
+    return this.#error
   }
 
   get leans(): boolean {
@@ -97,7 +103,7 @@ export class Hold implements HeldLock {
   get signal(): AbortSignal {
     if (!this.#abort) {
       this.#abort = new AbortController()
-      if (this.#end) this.#abort.abort(this.#end)
+      if (this.#end) this.#abort.abort(this.error)
     }
     return this.#abort.signal
   }
@@ -113,15 +119,15 @@ export class Hold implements HeldLock {
 
   assertHeld(): void {
     if (this.isHeld()) return
-    throw this.#end ?? new LockError('lost', `the clock jumped: whether ${JSON.stringify(this.name)} is still held is being checked`)
+    throw this.error ?? new LockError('lost', `the clock jumped: whether ${JSON.stringify(this.name)} is still held is being checked`)
   }
 
   async renew(duration?: number): Promise<void> {
     if (duration !== undefined) checkDuration(this.#home.policy, duration)
     this.expireIfDue()
-    if (this.#end) throw this.#end
+    if (this.#end) throw this.error
     await this.renewNow(duration)
-    if (this.#end) throw this.#end
+    if (this.#end) throw this.error
   }
 
   /** Renews or confirms. A refusal loses the lock; a store's error is thrown. */
@@ -153,20 +159,20 @@ export class Hold implements HeldLock {
     this.expireIfDue()
     if (this.#end) return
     this.lose('another request took it')
-    if (this.#end) this.onTaken?.(this.#end)
+    if (this.error) this.onTaken?.(this.error)
   }
 
   /** Final: the signal aborts, and the record is told in case it still names this hold. */
   lose(why: string): void {
     if (this.#end) return
-    this.#finish(new LockError('lost', `lost ${JSON.stringify(this.name)}: ${why}`))
+    this.#finish('lost', `lost ${JSON.stringify(this.name)}: ${why}`)
     this.#letGo().catch(() => {})
   }
 
   release(): Promise<void> {
     this.expireIfDue()
     if (!this.#end) {
-      this.#finish(new LockError('not-held', `${JSON.stringify(this.name)} was released`))
+      this.#finish('not-held', `${JSON.stringify(this.name)} was released`)
       this.#released = this.#letGo()
     }
     return this.#released ?? Promise.resolve()
@@ -177,10 +183,10 @@ export class Hold implements HeldLock {
   }
 
   /** Ends it without a word to the store. */
-  #finish(end: LockError): void {
-    this.#end = end
+  #finish(code: 'lost' | 'not-held', message: string): void {
+    this.#end = { code, message }
     this.#home.forget(this)
-    this.#abort?.abort(end)
+    this.#abort?.abort(this.error)
   }
 
   #letGo(): Promise<void> {

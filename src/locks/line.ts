@@ -137,13 +137,12 @@ export class Line {
     this.#waiters.set(waiter.number, waiter)
     let reply: Reply
     try {
-      const opening = session.open()
-      if (opening) await opening
+      await session.open()
       const confirm = Math.max(3 * session.settings.maxBackoff, 500)
-      reply = await session.send({
-        ...{ type: 'request', key: this.key, session: session.id, client: session.client, number: waiter.number, mode, confirm },
-        ...{ lease, metadata, ifAvailable, steal },
-      })
+      const { key } = this
+      const { id, client } = session
+      const { number } = waiter
+      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal })
     } catch (error) {
       waiter.busy = false
       if (waiter.settled) this.#withdraw(waiter.number)

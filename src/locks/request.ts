@@ -36,7 +36,7 @@ export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: Held
   if (!hold) return await callback(null)
   try {
     const result = await Promise.race([stolen(hold), run(hold, callback)])
-    if (hold.ended?.code === 'lost') throw hold.ended
+    if (hold.error?.code === 'lost') throw hold.error
     return result
   } finally {
     // The result matters more than a release that failed, which is tried again in the background.

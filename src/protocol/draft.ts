@@ -1,5 +1,5 @@
 import type { Outcome, Refusal } from './commands.ts'
-import type { Claim, Confirmation, Holder, LockRecord, Mode, Run, SessionRow, Sessions } from './record.ts'
+import type { Claim, Confirmation, Holder, LockRecord, LockView, Mode, Run, SessionRow, Sessions } from './record.ts'
 
 /** What a command may know besides the record: the wall time, for tokens and for show, and session rows by id. */
 export interface Context {
@@ -87,12 +87,17 @@ export class Draft {
     const previous = this.#token
     this.#token = Math.max(previous + 1, this.now)
     const lease = unconfirmed?.confirm ?? claim.lease
+    const { session, client, mode, metadata } = claim
     const holder: Holder = {
-      ...claimOf(claim),
+      session,
+      client,
+      mode,
+      lease: claim.lease,
+      metadata,
       number,
       token: this.#token,
       previous,
-      expiresAt: this.now + (lease ?? this.session(claim.session)?.lease ?? 0),
+      expiresAt: this.now + (lease ?? this.session(session)?.lease ?? 0),
       seq: lease === undefined ? undefined : -1,
       unconfirmed,
     }
@@ -132,14 +137,13 @@ export class Draft {
   }
 
   finish(result: Result): Step {
-    const before = this.#before
-    const next = { key: before.key, token: this.#token, holders: this.holders, queue: this.queue, pins: this.pins }
-    const same = next.token === before.token && next.holders === before.holders && next.queue === before.queue && next.pins === before.pins
-    const record = same ? before : next
-    const sessions: Sessions = { ...this.#seen, ...Object.fromEntries(this.#changed) }
-    const changed = { record: { ...record, sessions }, grants: this.#grants, evicted: this.#evicted }
+    const { key, token, holders, queue, pins } = this.#before
+    const same = this.#token === token && this.holders === holders && this.queue === queue && this.pins === pins
+    const sessions: Sessions = this.#changed.size ? { ...this.#seen, ...Object.fromEntries(this.#changed) } : this.#seen
+    const record: LockView = { key, token: this.#token, holders: this.holders, queue: this.queue, pins: this.pins, sessions }
+    const changed = { record, grants: this.#grants, evicted: this.#evicted }
     const outcome: Outcome = typeof result === 'string' ? { type: 'refused', reason: result, ...changed } : { ...result, ...changed }
-    return { record, sessions: [...this.#changed.values()], outcome }
+    return { record: same ? this.#before : record, sessions: [...this.#changed.values()], outcome }
   }
 }
 

@@ -35,6 +35,4 @@ export class LockError extends Error {
 
 /** An error of the store's engine as a `store` error that carries it, or the error itself if it is ours already. */
 export const storeError = (error: unknown, doing: string): LockError =>
-  error instanceof LockError
-    ? error
-    : new LockError('store', `${doing}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  error instanceof LockError ? error : new LockError('store', `${doing}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })

@@ -75,7 +75,6 @@ export function storedName(key: string): { readonly namespace: string; readonly 
 }
 
 /** Code units that stores and encodings would refuse or change, as `%` and four hexadecimal digits. */
-const escapeUnits = (name: string): string =>
-  name.replace(/[%\0]|\p{Surrogate}/gu, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+const escapeUnits = (name: string): string => name.replace(/[%\0]|\p{Surrogate}/gu, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 const unescapeUnits = (name: string): string => name.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))

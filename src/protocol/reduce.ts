@@ -1,4 +1,4 @@
-import type { Expire, KeyCommand, Renew, Request, SessionCommand, Outcome, WaiterEvidence } from './commands.ts'
+import type { Expire, KeyCommand, Outcome, Renew, Request, SessionCommand, WaiterEvidence } from './commands.ts'
 import { type Context, Draft, type Result, type Step } from './draft.ts'
 import type { Holder, LockRecord, Run, SessionRow } from './record.ts'
 
