@@ -1,7 +1,7 @@
+export type { Clock } from './locks/clock.ts'
 export { createLocks } from './locks/create.ts'
 export { noopLocks } from './locks/noop.ts'
 export type * from './locks/types.ts'
-export type { Clock } from './locks/clock.ts'
 export { LockError, type LockErrorCode } from './protocol/errors.ts'
 export { formatKey, moduleKey, parseKey, systemKey } from './protocol/keys.ts'
 export type { Policy } from './protocol/policy.ts'

@@ -1,4 +1,4 @@
-import { expiryOf, type KeyCommand, keyPrefix, leaseOf, LockError, type LockView, seqOf, storedName } from '../protocol/index.ts'
+import { expiryOf, type KeyCommand, keyPrefix, LockError, type LockView, leaseOf, seqOf, storedName } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
 import type { Line, Wish } from './line.ts'
 import type { Session } from './session.ts'

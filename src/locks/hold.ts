@@ -101,6 +101,7 @@ export class Hold implements HeldLock {
   }
 
   get signal(): AbortSignal {
+    this.expireIfDue()
     if (!this.#abort) {
       this.#abort = new AbortController()
       if (this.#end) this.#abort.abort(this.error)

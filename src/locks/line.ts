@@ -1,10 +1,9 @@
-import { emptyRecord, type Holder, type Json, LockError, type LockView, leaseOf, type Mode, seqOf, storeError } from '../protocol/index.ts'
+import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode, storeError } from '../protocol/index.ts'
 import type { Clock } from './clock.ts'
 import { Hold, leaseFor } from './hold.ts'
-import { Observer } from './observer.ts'
+import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
 import type { Session } from './session.ts'
-import { Watch } from './watch.ts'
 import { within } from './within.ts'
 
 /** What a caller wants of a lock, checked. */
@@ -40,10 +39,6 @@ interface Waiter {
 
 /** The shortest pause between two looks, in ms, for each place in line. */
 const firstPause = 5
-/** A holder is looked at so many times in each of its leases, at least. */
-const looksPerLease = 8
-/** A look counts for no more than this many of the pauses that were meant before it. */
-const lateness = 1.25
 /** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
 const usable = 3 / 4
 
@@ -57,8 +52,7 @@ export class Line {
   dirty = false
   readonly #session: Session
   readonly #waiters = new Map<number, Waiter>()
-  readonly #observer = new Observer()
-  readonly #watch: Watch
+  readonly #lookout: Lookout
   #number = 0
   /** The last token that this context got for the key; 0 before the first. */
   #lastToken = 0
@@ -78,7 +72,7 @@ export class Line {
     this.key = key
     this.name = name
     this.#view = { ...emptyRecord(key), sessions: {} }
-    this.#watch = new Watch(session.settings.store.beacon, (dead) => this.#buryDead(dead))
+    this.#lookout = new Lookout(session, key, () => this.poke())
   }
 
   /** The record as it was last seen. */
@@ -166,7 +160,7 @@ export class Line {
     } else {
       waiter.seenAt = sent
       waiter.queuedAfter = this.#looks
-      this.#watchNext()
+      this.#lookout.watch(this.#view)
       this.#sleep()
     }
   }
@@ -250,36 +244,21 @@ export class Line {
   #sleep(): void {
     if (!this.#waiters.size || this.#callOff || this.#polling || this.#asleep) return
     const { clock, settings } = this.#session
-    const ahead = this.#ahead()
-    const pause = firstPause * (ahead.count + 1) * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
-    this.#paused = Math.min(pause, settings.maxBackoff, this.looksEvery(this.#view))
+    const pause = firstPause * (this.#lookout.ahead(this.#view).places + 1) * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
+    this.#paused = Math.min(pause, settings.maxBackoff, looksEvery(this.#view))
     this.#callOff = clock.after(this.#paused, () => this.poke())
   }
 
   #rest(): void {
     this.#callOff?.()
     this.#callOff = undefined
-    this.#watch.keep(new Map())
+    this.#lookout.rest()
   }
 
   /** Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason. */
   pause(view: LockView, atMost: number, signal?: AbortSignal): Promise<void> {
-    this.#paused = this.looksEvery(view)
+    this.#paused = looksEvery(view)
     return within(this.#session.clock, new Promise(() => {}), Math.min(this.#paused, atMost), signal, () => undefined)
-  }
-
-  /** The longest pause between looks that observe these holders, in ms. */
-  looksEvery(view: LockView): number {
-    return Math.min(...view.holders.map((holder) => leaseOf(holder, view.sessions) || Infinity)) / looksPerLease
-  }
-
-  /** What stands before this session's first request: how many others, in how many runs, and the run right in front. */
-  #ahead(): { count: number; runs: number; front: LockView['queue'][number] | undefined } {
-    const { queue } = this.#view
-    const first = queue.findIndex((run) => run.session === this.#session.id)
-    const before = first < 0 ? queue : queue.slice(0, first)
-    // The lock's present holder is one more place.
-    return { count: before.reduce((sum, { from, to }) => sum + to - from + 1, 1), runs: before.length, front: before.at(-1) }
   }
 
   /**
@@ -296,11 +275,11 @@ export class Line {
     this.#view = view
     this.#findOwn(view, look, sent, drift)
     if (this.#waiters.size) {
-      this.#watchNext()
+      this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
       if (row && row.challenged === row.seq) this.#session.answer()
     }
-    return { view, evicting: evict ? this.#evictSilent(view, sent, clock.monotonic()) : undefined }
+    return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#paused) : undefined }
   }
 
   /** Matches what the record says of this session with what this session knows. */
@@ -336,7 +315,10 @@ export class Line {
   #confirm(waiter: Waiter, holder: Holder, drift: number): void {
     const { clock } = this.#session
     const until = waiter.seenAt + (holder.unconfirmed?.confirm ?? 0) * usable
-    if (clock.monotonic() < until) return this.#start(waiter, holder, waiter.seenAt, drift, until)
+    if (clock.monotonic() < until) {
+      this.#start(waiter, holder, waiter.seenAt, drift, until)
+      return
+    }
     waiter.busy = true
     const { key, token, session } = { key: this.key, ...holder }
     this.#session.send({ type: 'renew', key, session, token }).then(
@@ -354,69 +336,13 @@ export class Line {
     )
   }
 
-  /** Evicts holders, and a waiter right in front, that have shown no sign of life for as long as they may. */
-  #evictSilent(view: LockView, sent: number, got: number): Promise<unknown> | undefined {
-    const { id } = this.#session
-    const cap = lateness * (this.#paused || this.looksEvery(view))
-    const { runs, front } = this.#ahead()
-    const sending: Promise<unknown>[] = []
-    const seen = new Set<string>()
-    const silence = (who: string, mark: string): number => {
-      seen.add(who)
-      return this.#observer.look(who, mark, sent, got, cap)
-    }
-    for (const holder of view.holders) {
-      if (holder.session === id) continue
-      const { token } = holder
-      const seq = seqOf(holder, view.sessions)
-      const silent = silence(`${token}`, `${seq}`)
-      const ended = !view.sessions[holder.session]
-      // Those further back act later, each in turn, in case those before them are gone too.
-      const due = ended || silent >= leaseOf(holder, view.sessions) * (1 + runs / looksPerLease)
-      if (due && !view.pins.length) sending.push(this.#session.send({ type: 'expire', key: this.key, session: id, evidence: { token, seq } }))
-    }
-    const row = front && view.sessions[front.session]
-    if (front && row && row.beacon === undefined && front.session !== id) {
-      const challenged = row.challenged === row.seq
-      const silent = silence(row.id, `${row.seq} ${challenged}`)
-      if (!challenged && silent >= row.lease) sending.push(this.#session.send({ type: 'challenge', session: row.id }))
-      if (challenged && silent >= front.confirm) {
-        const evidence = { session: row.id, number: front.from, seq: row.seq }
-        sending.push(this.#session.send({ type: 'expire', key: this.key, session: id, evidence }))
-      }
-    }
-    this.#observer.keep(seen)
-    const evicting = sending.length ? Promise.all(sending) : undefined
-    evicting?.catch(() => {})
-    return evicting
-  }
-
-  /** The first in line watches the holders' beacons, everyone else that of the one in front: one death wakes one waiter. */
-  #watchNext(): void {
-    const { queue, holders, sessions } = this.#view
-    if (this.#session.settings.expiry !== 'auto' || !queue.length) return
-    const { front } = this.#ahead()
-    const watched = (front ? [front.session] : holders.map(({ session }) => session)).filter((session) => session !== this.#session.id)
-    this.#watch.keep(new Map(watched.map((session) => [session, sessions[session]?.beacon])))
-  }
-
-  /** A watched session is proved dead: end it, and have this key look again at who may have it. */
-  #buryDead(dead: string): void {
-    const session = this.#session
-    session.send({ type: 'end', session: dead }).catch(() => {})
-    const evidence = { token: this.#view.holders.find((holder) => holder.session === dead)?.token ?? 0, seq: undefined }
-    session.send({ type: 'expire', key: this.key, session: session.id, evidence }).then(
-      () => this.poke(),
-      () => this.poke(),
-    )
-  }
-
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
     this.#asleep = asleep
-    if (!asleep) return this.poke()
-    this.#rest()
-    for (const { number, busy } of this.#waiters.values()) if (!busy) this.#withdraw(number)
+    if (asleep) {
+      this.#rest()
+      for (const { number, busy } of this.#waiters.values()) if (!busy) this.#withdraw(number)
+    } else this.poke()
   }
 
   /** Ends all waits. */

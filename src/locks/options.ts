@@ -1,4 +1,4 @@
-import { checkDuration, checkName, type Json, LockError, type Mode, nameFault, type Policy } from '../protocol/index.ts'
+import { checkDuration, checkName, type Json, LockError, type Mode, nameFault } from '../protocol/index.ts'
 import { systemClock } from './clock.ts'
 import { leaseFor } from './hold.ts'
 import type { Wish } from './line.ts'

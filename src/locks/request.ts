@@ -1,4 +1,4 @@
-import { LockError } from '../protocol/index.ts'
+import type { LockError } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
 import type { Line, Wish } from './line.ts'
 import { checkMode, checkWish } from './options.ts'

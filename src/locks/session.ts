@@ -3,8 +3,8 @@ import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { type Hold, leaseFor } from './hold.ts'
 import { Line } from './line.ts'
-import { Outbox, type Reply } from './outbox.ts'
 import { Observer } from './observer.ts'
+import { Outbox, type Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
 
 /** What `createLocks` was told, checked and complete. */
@@ -80,8 +80,8 @@ export class Session {
   /** This session's place in the queue for a key. */
   line(key: string, name: string): Line {
     this.assertOpen()
-    let line = this.#lines.get(key)
-    if (!line) this.#lines.set(key, (line = new Line(this, key, name)))
+    const line = this.#lines.get(key) ?? new Line(this, key, name)
+    this.#lines.set(key, line)
     return line
   }
 
@@ -228,7 +228,7 @@ export class Session {
     if (!this.#holds.size && now - this.#unsaidSince > leaseFor(this.settings.duration)) {
       // Under a session that beats no more, all that could not be taken back lapses by itself.
       this.#unsaid.clear()
-      return this.end('its store failed for too long')
+      this.end('its store failed for too long')
     }
     for (const command of this.#unsaid.keys()) {
       this.send(command).then(

@@ -1,0 +1,106 @@
+import { type Command, type LockView, leaseOf, type Run, seqOf } from '../protocol/index.ts'
+import { Observer } from './observer.ts'
+import type { Session } from './session.ts'
+import { Watch } from './watch.ts'
+
+/** A holder is looked at so many times in each of its leases, at least. */
+const looksPerLease = 8
+/** A look counts for no more than this many of the pauses that were meant before it. */
+const lateness = 1.25
+
+/** The longest pause between looks that observe these holders, in ms. */
+export const looksEvery = ({ holders, sessions }: LockView): number =>
+  Math.min(...holders.map((holder) => leaseOf(holder, sessions) || Infinity)) / looksPerLease
+
+/** Keeps an eye on those who stand before this session in the line for one key, and removes the ones that are gone. */
+export class Lookout {
+  readonly #session: Session
+  readonly #key: string
+  readonly #removed: () => void
+  readonly #observer = new Observer()
+  readonly #watch: Watch
+  #view: LockView | undefined
+
+  /** Calls `removed` when one that was proved dead has been removed. */
+  constructor(session: Session, key: string, removed: () => void) {
+    this.#session = session
+    this.#key = key
+    this.#removed = removed
+    this.#watch = new Watch(session.settings.store.beacon, (dead) => this.#bury(dead))
+  }
+
+  /** What stands before this session's first request: how many places, of which the lock's present holder is one; how many runs; the one right in front. */
+  ahead({ queue }: LockView): { places: number; runs: number; front: Run | undefined } {
+    const first = queue.findIndex((run) => run.session === this.#session.id)
+    const before = first < 0 ? queue : queue.slice(0, first)
+    return { places: before.reduce((sum, { from, to }) => sum + to - from + 1, 1), runs: before.length, front: before.at(-1) }
+  }
+
+  /**
+   * Evicts holders that have been silent for their lease, and a waiter right in front that does not answer a challenge.
+   * @param sent when the look that showed `view` went out, `got` when it came back, and `pause` how long before it was meant to be: in ms
+   * @returns the evictions under way
+   */
+  evictSilent(view: LockView, sent: number, got: number, pause: number): Promise<unknown> | undefined {
+    const key = this.#key
+    const { id: session } = this.#session
+    const cap = lateness * (pause || looksEvery(view))
+    const { runs, front } = this.ahead(view)
+    const commands: Command[] = []
+    const seen = new Set<string>()
+    const silence = (who: string, mark: string): number => {
+      seen.add(who)
+      return this.#observer.look(who, mark, sent, got, cap)
+    }
+    for (const holder of view.holders) {
+      if (holder.session === session) continue
+      const { token } = holder
+      const seq = seqOf(holder, view.sessions)
+      const silent = silence(`${token}`, `${seq}`)
+      const ended = !view.sessions[holder.session]
+      // Those further back act later, each in turn, in case those before them are gone too.
+      const due = ended || silent >= leaseOf(holder, view.sessions) * (1 + runs / looksPerLease)
+      if (due && !view.pins.length) commands.push({ type: 'expire', key, session, evidence: { token, seq } })
+    }
+    const row = front && view.sessions[front.session]
+    if (front && row && row.beacon === undefined && row.id !== session) {
+      const { id, seq } = row
+      const challenged = row.challenged === seq
+      const silent = silence(id, `${seq} ${challenged}`)
+      if (challenged && silent >= front.confirm) commands.push({ type: 'expire', key, session, evidence: { session: id, number: front.from, seq } })
+      if (!challenged && silent >= row.lease) commands.push({ type: 'challenge', session: id })
+    }
+    this.#observer.keep(seen)
+    if (!commands.length) return undefined
+    const evicting = Promise.all(commands.map((command) => this.#session.send(command)))
+    // What failed now is tried again after the next look.
+    evicting.catch(() => {})
+    return evicting
+  }
+
+  /** The first in line watches the holders' beacons, everyone else that of the one in front: one death wakes one waiter. */
+  watch(view: LockView): void {
+    if (this.#session.settings.expiry !== 'auto' || !view.queue.length) return
+    this.#view = view
+    const { front } = this.ahead(view)
+    const watched = new Map<string, string | undefined>()
+    for (const { session } of front ? [front] : view.holders) if (session !== this.#session.id) watched.set(session, view.sessions[session]?.beacon)
+    this.#watch.keep(watched)
+  }
+
+  /** Stops watching: nobody here waits. */
+  rest(): void {
+    this.#watch.keep(new Map())
+  }
+
+  /** A watched session is proved dead: ends it, and has the key's record show who may have the lock now. */
+  #bury(dead: string): void {
+    const session = this.#session
+    const token = this.#view?.holders.find((holder) => holder.session === dead)?.token ?? 0
+    const sent = [
+      session.send({ type: 'end', session: dead }),
+      session.send({ type: 'expire', key: this.#key, session: session.id, evidence: { token, seq: undefined } }),
+    ]
+    Promise.allSettled(sent).then(() => this.#removed())
+  }
+}
