@@ -97,7 +97,7 @@ export class Hold implements HeldLock {
 
   /** When the lock is lost unless it is renewed before. */
   get deadline(): number {
-    return this.#until ?? (this.#leans ? Math.max(this.since, this.#home.renewedAt) : this.since) + this.duration
+    return this.#until ?? (this.#leans ? Math.max(this.since, this.#home.heart.renewedAt) : this.since) + this.duration
   }
 
   get signal(): AbortSignal {
@@ -114,8 +114,8 @@ export class Hold implements HeldLock {
     const now = home.clock.monotonic()
     this.expireIfDue(now)
     if (this.#end) return false
-    const byBeat = this.#leans && home.renewedAt > this.since
-    return home.isSteady(now, byBeat ? home.renewedAt : this.since, byBeat ? home.renewedDrift : this.#drift, this.duration)
+    const byBeat = this.#leans && home.heart.renewedAt > this.since
+    return home.heart.isSteady(now, byBeat ? home.heart.renewedAt : this.since, byBeat ? home.heart.renewedDrift : this.#drift, this.duration)
   }
 
   assertHeld(): void {

@@ -201,12 +201,12 @@ export class Line {
     if (dirty) this.dirty = true
     const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, since, drift, until })
     this.holds.set(hold, this.#looks)
-    this.#session.keep(hold)
+    this.#session.heart.keep(hold)
     hold.expireIfDue()
     // A grant whose news took as long as the lock lasts is worth nothing; ask again.
     if (hold.ended) this.#request(waiter)
     else waiter.give(hold)
-    if (until !== undefined) this.#session.confirm(hold)
+    if (until !== undefined) this.#session.heart.renew(hold)
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
@@ -277,7 +277,7 @@ export class Line {
     if (this.#waiters.size) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
-      if (row && row.challenged === row.seq) this.#session.answer()
+      if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
     return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#paused) : undefined }
   }

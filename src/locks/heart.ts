@@ -1,0 +1,182 @@
+import { LockError, type SessionRow } from '../protocol/index.ts'
+import type { Hold } from './hold.ts'
+import { Observer } from './observer.ts'
+import type { Session } from './session.ts'
+
+/** Beats under way at once, at most: a store that hangs gets a few chances and no flood. */
+const maxBeats = 3
+/** How far the wall clock may part from the monotonic one before a holder doubts, as a share of the duration. */
+const steadiness = 0.05
+/** How long an abandoned session's row stays at least, in ms. */
+const burial = 120_000
+
+/** Keeps a session's holds: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
+export class Heart {
+  readonly holds = new Set<Hold>()
+  /** When the last beat that succeeded went out. */
+  renewedAt = -Infinity
+  /** By how much the wall clock was ahead of the monotonic one then, in ms. */
+  renewedDrift = 0
+  readonly #session: Session
+  readonly #abandoned = new Observer()
+  /** What else the timer does on each of its ticks. @returns whether it is to be called again */
+  readonly #chore: (now: number) => boolean
+  #evictions = 0
+  #beats = 0
+  #failing = false
+  #nextBeat = Infinity
+  #wakeAt = Infinity
+  #callOff: (() => void) | undefined
+  /** When the timer was last found to be late, as after a sleep. */
+  #lateAt = -Infinity
+
+  constructor(session: Session, chore: (now: number) => boolean) {
+    this.#session = session
+    this.#chore = chore
+  }
+
+  get #pace(): number {
+    return this.#session.settings.duration / 10
+  }
+
+  /** The session's row was opened. */
+  start(row: SessionRow, sent: number, drift: number): void {
+    this.#evictions = row.evictions
+    this.#renewed(sent, drift)
+  }
+
+  /** Keeps a hold alive until it ends. */
+  keep(hold: Hold): void {
+    this.holds.add(hold)
+    if (this.#nextBeat === Infinity) this.#nextBeat = this.#session.clock.monotonic() + this.#pace
+    this.#wake(this.#due(hold))
+  }
+
+  /** Sees to the chore within a tenth of the duration. */
+  wakeSoon(): void {
+    this.#wake(this.#session.clock.monotonic() + this.#pace)
+  }
+
+  stop(): void {
+    this.#callOff?.()
+  }
+
+  /** Renews or confirms a hold in the background; the timer tries again what fails. */
+  renew(hold: Hold): void {
+    this.#watchOver(hold.renewNow(), [hold])
+  }
+
+  /**
+   * False where a sleep may have stopped the monotonic clock since a renewal, until the next one shows that nothing was lost.
+   * @param renewedAt when that renewal went out, and `drift` by how much the wall clock was ahead of the monotonic one then
+   */
+  isSteady(now: number, renewedAt: number, drift: number, duration: number): boolean {
+    const { clock, settings } = this.#session
+    this.#noteLateness(now)
+    if (this.#lateAt < renewedAt && !settings.store.spansMachines) return true
+    return Math.abs(clock.now() - now - drift) <= duration * steadiness
+  }
+
+  #noteLateness(now: number): void {
+    if (now > this.#wakeAt + this.#session.settings.duration * steadiness) this.#lateAt = now
+  }
+
+  #wake(at: number): void {
+    if (at >= this.#wakeAt) return
+    const { clock } = this.#session
+    this.#callOff?.()
+    this.#wakeAt = at
+    this.#callOff = clock.after(Math.max(0, at - clock.monotonic()), () => this.#tick(), true)
+  }
+
+  /** When a hold next needs something: a renewal of its own, the session's beat, or the end. */
+  #due(hold: Hold): number {
+    const renewal = hold.renewsItself ? hold.triedAt + hold.pace : hold.leans ? this.#nextBeat : Infinity
+    return Math.min(renewal, hold.deadline)
+  }
+
+  /** Deadlines first, then renewals. */
+  #tick(): void {
+    const now = this.#session.clock.monotonic()
+    this.#noteLateness(now)
+    this.#wakeAt = Infinity
+    this.#expireDue()
+    const holds = [...this.holds]
+    if (now >= this.#nextBeat) {
+      const needed = holds.some((hold) => hold.leans)
+      this.#nextBeat = needed ? now + this.#pace : Infinity
+      if (needed) this.#beat()
+    }
+    for (const hold of holds) if (hold.renewsItself && now >= hold.triedAt + hold.pace) this.renew(hold)
+    if (this.#chore(now)) this.wakeSoon()
+    for (const hold of this.holds) this.#wake(this.#due(hold))
+  }
+
+  #expireDue(): void {
+    for (const hold of [...this.holds]) hold.expireIfDue()
+  }
+
+  #beat(): void {
+    const leaning = [...this.holds].filter((hold) => hold.leans)
+    if (this.#beats >= maxBeats) {
+      this.#fail(leaning, new LockError('store', `the store has not answered ${maxBeats} renewals`))
+      return
+    }
+    this.#beats++
+    const beat = this.#beatOnce().finally(() => this.#beats--)
+    this.#watchOver(beat, leaning)
+  }
+
+  async #beatOnce(): Promise<void> {
+    const session = this.#session
+    const { id } = session
+    const { outcome, sent, drift } = await session.beat()
+    if (id !== session.id) return
+    // A reply that comes after a deadline does not bring that lock back.
+    this.#expireDue()
+    if (outcome.type === 'ended') return session.end('it was given up as dead')
+    if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+    if (outcome.type !== 'beaten') return
+    const { evictions } = outcome.session
+    // Someone took a hold of ours. Until it is known which, this beat renews none.
+    if (evictions !== this.#evictions) await session.lookAtHolds()
+    this.#evictions = evictions
+    this.#renewed(sent, drift)
+    for (const row of outcome.stale) if (row.id !== id) this.#observeAbandoned(row, sent)
+    this.#abandoned.keep(new Set(outcome.stale.map((row) => row.id)))
+  }
+
+  #renewed(sent: number, drift: number): void {
+    if (sent < this.renewedAt) return
+    this.renewedAt = sent
+    this.renewedDrift = drift
+  }
+
+  #watchOver(renewal: Promise<void>, holds: readonly Hold[]): void {
+    renewal.then(
+      () => {
+        this.#failing = false
+      },
+      (error) => this.#fail(holds, error),
+    )
+  }
+
+  /** Warns when renewals begin to fail. */
+  #fail(holds: readonly Hold[], error: LockError): void {
+    const held = holds.filter((hold) => this.holds.has(hold))
+    if (this.#failing || !held.length) return
+    this.#failing = true
+    const deadline = Math.min(...held.map((hold) => hold.deadline))
+    this.#session.warn({ type: 'renewal', names: held.map(({ name }) => name), error, deadline })
+  }
+
+  /** Clears away the row of a session that is gone: it does not answer a challenge for far longer than any hold of it could last. */
+  #observeAbandoned({ id, seq, lease, challenged }: SessionRow, sent: number): void {
+    const session = this.#session
+    const asked = challenged === seq
+    const silent = this.#abandoned.look(id, `${seq} ${asked}`, sent, session.clock.monotonic(), this.#pace * 1.25)
+    // One that only waits beats for nobody either, so it is asked before it is judged.
+    if (silent > Math.max(4 * lease, burial))
+      session.send(asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }).catch(() => {})
+  }
+}
