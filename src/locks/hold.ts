@@ -145,9 +145,12 @@ export class Hold implements HeldLock {
     this.#until = undefined
     this.#leans = outcome.holder.seq === undefined
     this.duration = Math.max(duration, this.duration)
-    if (sent < this.since) return
-    this.since = sent
-    this.#drift = drift
+    if (sent > this.since) {
+      this.since = sent
+      this.#drift = drift
+    }
+    // A hold that leans on its session from now on needs the beat.
+    this.#home.heart.keep(this)
   }
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */

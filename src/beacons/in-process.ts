@@ -1,0 +1,66 @@
+import type { Beacon, RaisedBeacon } from '../store.ts'
+
+/** A beacon for sessions of one process, with which a test can play their death. */
+export interface InProcessBeacon extends Beacon {
+  /** Puts a beacon out as the death of its owner would: who watches is told, the owner is not. */
+  kill(address: string): void
+  /** Takes a beacon from an owner that lives, and tells it. */
+  lose(address: string): void
+}
+
+interface Lit {
+  readonly lose: () => void
+  readonly watchers: Set<() => void>
+}
+
+export function inProcessBeacon(): InProcessBeacon {
+  // Of another object's beacons this one knows nothing, so they need addresses that it never takes for its own.
+  const prefix = `in-process:${Math.random().toString(36).slice(2)}:`
+  const lit = new Map<string, Lit>()
+  let raised = 0
+
+  /** Addresses are counted, so which ones are out need not be remembered. */
+  const isOut = (address: string): boolean => {
+    const number = address.startsWith(prefix) ? Number(address.slice(prefix.length)) : 0
+    return number >= 1 && number <= raised && !lit.has(address)
+  }
+
+  const putOut = (address: string): void => {
+    const watchers = lit.get(address)?.watchers ?? []
+    lit.delete(address)
+    for (const tell of watchers) tell()
+  }
+
+  return {
+    async raise(): Promise<RaisedBeacon> {
+      raised += 1
+      const address = `${prefix}${raised}`
+      const lost = new Promise<void>((resolve) => {
+        lit.set(address, { lose: resolve, watchers: new Set() })
+      })
+      return { address, lost, lower: () => putOut(address) }
+    },
+    watch: (address, signal) =>
+      new Promise((resolve, reject) => {
+        if (signal.aborted) return reject(signal.reason)
+        if (isOut(address)) return resolve()
+        const watchers = lit.get(address)?.watchers
+        const tell = () => {
+          signal.removeEventListener('abort', stop)
+          resolve()
+        }
+        const stop = () => {
+          watchers?.delete(tell)
+          reject(signal.reason)
+        }
+        signal.addEventListener('abort', stop, { once: true })
+        watchers?.add(tell)
+      }),
+    kill: putOut,
+    lose(address) {
+      const beacon = lit.get(address)
+      putOut(address)
+      beacon?.lose()
+    },
+  }
+}

@@ -1,0 +1,85 @@
+import { type InProcessBeacon, inProcessBeacon } from '../beacons/in-process.ts'
+import { inProcessChannel } from '../channels/in-process.ts'
+import {
+  decodeRecord,
+  decodeSession,
+  encodeRecord,
+  encodeSession,
+  LockError,
+  type LockView,
+  runBatch,
+  type SessionRow,
+  type Sessions,
+} from '../protocol/index.ts'
+import type { Channel, Store } from '../store.ts'
+
+export interface MemoryStoreOptions {
+  /** Wall time in ms since 1970. Default `Date.now`. */
+  now?: () => number
+}
+
+export interface MemoryStore extends Store {
+  readonly channel: Channel
+  readonly beacon: InProcessBeacon
+}
+
+/** A store for the sessions of one process, and for tests. It ends with the process. */
+export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): MemoryStore {
+  // As text, so that nothing that goes in or comes out is shared with the caller.
+  const records = new Map<string, string>()
+  const sessions = new Map<string, string>()
+  let floor = 0
+  let closed = false
+
+  const recordOf = (key: string) => decode(records.get(key), (text) => decodeRecord(key, text))
+  const sessionOf = (id: string) => decode(sessions.get(id), (text) => decodeSession(id, text))
+
+  const viewOf = (key: string): LockView | undefined => {
+    const record = recordOf(key)
+    if (!record) return undefined
+    const rows: Record<string, SessionRow> = {}
+    for (const { session } of [...record.holders, ...record.queue]) {
+      const row = sessionOf(session)
+      if (row) rows[session] = row
+    }
+    return { ...record, sessions: rows satisfies Sessions }
+  }
+
+  const assertOpen = (): void => {
+    if (closed) throw new LockError('closed', 'the store was closed')
+  }
+
+  return {
+    channel: inProcessChannel(),
+    beacon: inProcessBeacon(),
+    async apply(commands) {
+      assertOpen()
+      const time = now()
+      const stale = () => [...sessions.keys()].flatMap((id) => sessionOf(id) ?? []).filter(({ expiresAt }) => expiresAt < time)
+      const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
+      for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
+      for (const [id, row] of changes.sessions) put(sessions, id, row && encodeSession(row))
+      floor = changes.floor
+      return changes.outcomes
+    },
+    async read(key) {
+      assertOpen()
+      return viewOf(key)
+    },
+    async list(prefix = '') {
+      assertOpen()
+      const keys = [...records.keys()].filter((key) => key.startsWith(prefix)).sort()
+      return keys.map((key) => viewOf(key) as LockView)
+    },
+    async close() {
+      closed = true
+    },
+  }
+}
+
+const decode = <T>(text: string | undefined, read: (text: string) => T): T | undefined => (text === undefined ? undefined : read(text))
+
+function put(rows: Map<string, string>, id: string, text: string | undefined): void {
+  if (text === undefined) rows.delete(id)
+  else rows.set(id, text)
+}

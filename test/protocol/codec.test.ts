@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest'
+import {
+  decodeRecord,
+  decodeSession,
+  encodeRecord,
+  encodeSession,
+  type LockRecord,
+  type SessionRow,
+  schemaVersion,
+} from '../../src/protocol/index.ts'
+
+const record: LockRecord = {
+  key: 'k',
+  token: 9,
+  holders: [
+    {
+      ...{ session: 's', client: 'c', mode: 'exclusive', number: 3, token: 9, previous: 8, expiresAt: 1_000 },
+      ...{ lease: 13_333.333, seq: -1, unconfirmed: { confirm: 3_000, lapses: 1 }, metadata: { url: 'here' } },
+    },
+  ],
+  queue: [{ session: 't', client: 'd', mode: 'shared', from: 1, to: 1_000, confirm: 3_000, lapses: 0, lease: undefined, metadata: null }],
+  pins: ['p'],
+}
+
+const row: SessionRow = {
+  id: 's',
+  client: 'c',
+  seq: 4,
+  lease: 12_000,
+  expiresAt: 1_000,
+  evictions: 2,
+  label: 'tab 3',
+  beacon: undefined,
+  challenged: 4,
+}
+
+/** The stored record with one field changed: the path leads through its arrays. */
+function changed(path: readonly number[], value: unknown): string {
+  const fields = JSON.parse(encodeRecord(record))
+  const list = path.slice(0, -1).reduce((inner, index) => inner[index], fields)
+  list[path.at(-1) as number] = value
+  return JSON.stringify(fields)
+}
+
+const codeOf = (decode: () => unknown): unknown => {
+  try {
+    return decode()
+  } catch (error) {
+    return (error as { code?: unknown }).code
+  }
+}
+
+describe('the stored form', () => {
+  test('a record comes back whole', () => {
+    expect(decodeRecord('k', encodeRecord(record))).toEqual(record)
+  })
+
+  test('a session row comes back whole', () => {
+    expect(decodeSession('s', encodeSession(row))).toEqual(row)
+  })
+
+  test('it says its version first', () => {
+    expect(JSON.parse(encodeRecord(record))[0]).toBe(schemaVersion)
+    expect(JSON.parse(encodeSession(row))[0]).toBe(schemaVersion)
+  })
+
+  test('metadata of null and none stay apart', () => {
+    const [holder] = record.holders
+    const holders = [null, undefined].map((metadata) => ({ ...(holder as typeof holder & object), metadata }))
+    expect(decodeRecord('k', encodeRecord({ ...record, holders })).holders.map(({ metadata }) => metadata)).toEqual([null, undefined])
+  })
+
+  test('a thousand waiters of one run are stored in a hundred bytes', () => {
+    expect(encodeRecord({ ...record, holders: [] }).length).toBeLessThan(100)
+  })
+})
+
+describe('what cannot be read', () => {
+  test.each([
+    ['no text', undefined],
+    ['a blob', new Uint8Array(3)],
+    ['an empty text', ''],
+    ['half a record', encodeRecord(record).slice(0, -3)],
+    ['JSON of something else', '{"token":1}'],
+    ['a version that is no number', changed([0], '1')],
+    ['a version that never was', changed([0], 0)],
+    ['a token that is a text', changed([1], '9')],
+    ['a token that is no whole number', changed([1], 9.5)],
+    ['a token that JSON cannot hold', encodeRecord(record).replace('[1,9,', '[1,1e999,')],
+    ['a token below that of its holder', changed([1], 8)],
+    ['holders that are no list', changed([2], {})],
+    ['a holder that is no list', changed([2, 0], 'me')],
+    ['a holder without a session', changed([2, 0, 0], null)],
+    ['a mode that is none', changed([2, 0, 2], 2)],
+    ['a seq that is no number', changed([2, 0, 8], 'x')],
+    ['a run whose first number is no whole one', changed([3, 0, 3], 0.5)],
+    ['a run that ends before it begins', changed([3, 0, 4], 0)],
+    ['a pin that is no text', changed([4, 0], 5)],
+  ])('J12: %s is corrupt', (_, text) => {
+    expect(codeOf(() => decodeRecord('k', text))).toBe('corrupt')
+  })
+
+  test('J12: the error names the key', () => {
+    expect(() => decodeRecord('my/key', 'x')).toThrow('"my/key"')
+    expect(() => decodeSession('my session', 'x')).toThrow('my session')
+  })
+
+  test('a record of a newer version is named as such, and not called corrupt', () => {
+    const text = JSON.stringify([schemaVersion + 1, { quite: 'different' }])
+    expect(codeOf(() => decodeRecord('k', text))).toBe('store')
+    expect(() => decodeRecord('k', text)).toThrow(/"k".*newer storelock/)
+    expect(codeOf(() => decodeSession('s', text))).toBe('store')
+  })
+
+  test.each([
+    ['seq', 2],
+    ['evictions', 5],
+    ['beacon', 7],
+  ])('J12: a session row with a broken %s is corrupt', (_, place) => {
+    const fields = JSON.parse(encodeSession(row))
+    fields[place] = false
+    expect(codeOf(() => decodeSession('s', JSON.stringify(fields)))).toBe('corrupt')
+  })
+})

@@ -1,0 +1,408 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  type Command,
+  decodeRecord,
+  decodeSession,
+  encodeRecord,
+  encodeSession,
+  type Holder,
+  type Json,
+  type LockRecord,
+  leaseOf,
+  type Mode,
+  type SessionRow,
+} from '../../src/protocol/index.ts'
+import { history, type KeyStep, onKey, play, type Step } from './histories.ts'
+import { lease, Shelf } from './shelf.ts'
+
+const runs = { numRuns: 150 }
+
+/** Checks a fact after every command of random histories. */
+const always = (fact: (step: Step) => void): void =>
+  fc.assert(
+    fc.property(history, (actions) => play(actions, fact)),
+    runs,
+  )
+
+/** Checks a fact after every command on a record. */
+const alwaysOnKeys = (fact: (step: KeyStep) => void): void =>
+  always((step) => {
+    const keyStep = onKey(step)
+    if (keyStep) fact(keyStep)
+  })
+
+/** The holds that a step gave, in the order of their tokens. */
+const granted = ({ outcome }: KeyStep): Holder[] => [...(outcome.type === 'granted' && !outcome.repeated ? [outcome.holder] : []), ...outcome.grants]
+
+const sameHold = (one: Holder, other: Holder): boolean => one.token === other.token && one.session === other.session
+
+const waiting = (record: LockRecord, rows: Readonly<Record<string, SessionRow>>): string[] =>
+  record.queue
+    .filter(({ session }) => rows[session])
+    .flatMap(({ session, from, to }) => Array.from({ length: to - from + 1 }, (_, index) => `${session} ${from + index}`))
+
+describe('in every history', () => {
+  test('there is contention: the properties below do not pass for want of it', () => {
+    const met: Record<string, number> = {}
+    const count = (what: string, times: number | boolean): void => {
+      met[what] = (met[what] ?? 0) + Number(times)
+    }
+    let last = 0
+    alwaysOnKeys((step) => {
+      const { command, outcome, before, after, rowsBefore, now } = step
+      count('grants', granted(step).length)
+      count('grants by others', outcome.grants.filter(({ unconfirmed }) => unconfirmed).length)
+      count('evictions', outcome.evicted.length)
+      count('lapses', command.type === 'expire' && outcome.evicted.some(({ unconfirmed }) => unconfirmed))
+      count('refusals', outcome.type === 'refused')
+      count('kept by a pin', outcome.type === 'refused' && outcome.reason === 'pinned')
+      count('sweeps', command.type === 'sweep' && outcome.type === 'done')
+      count('holders that have ended', !before.holders.every(({ session }) => rowsBefore[session]))
+      count('shared groups', after.holders.length > 1)
+      count('queues of three', after.queue.length > 2)
+      count('steps back', now < last)
+      last = now
+    })
+    // A third of what they usually meet, so that no luck of the draw fails it.
+    const least = {
+      ...{ grants: 600, 'grants by others': 150, evictions: 200, lapses: 20, refusals: 500, 'kept by a pin': 30, sweeps: 25 },
+      ...{ 'holders that have ended': 15, 'shared groups': 200, 'queues of three': 200, 'steps back': 200 },
+    }
+    for (const [what, times] of Object.entries(least)) expect(met[what], what).toBeGreaterThan(times)
+  })
+
+  test('at most one exclusive holder, and never one beside shared ones', () => {
+    alwaysOnKeys(({ after: { holders } }) => {
+      if (holders.some(({ mode }) => mode === 'exclusive')) expect(holders).toHaveLength(1)
+    })
+  })
+
+  test('tokens of a key rise with every grant, over sweeps and when wall time steps back', () => {
+    fc.assert(
+      fc.property(history, (actions) => {
+        const last = new Map<string, number>()
+        play(actions, (step) => {
+          const keyStep = onKey(step)
+          if (!keyStep) return
+          const { key } = keyStep.command
+          for (const { token } of granted(keyStep)) {
+            expect(token).toBeGreaterThan(last.get(key) ?? 0)
+            last.set(key, token)
+          }
+          expect(keyStep.after.token).toBeGreaterThanOrEqual(last.get(key) ?? 0)
+        })
+      }),
+      runs,
+    )
+  })
+
+  test('requests are granted in the order they were queued, and none is lost, doubled or put in front', () => {
+    fc.assert(
+      fc.property(history, (actions) => {
+        const lines = new Map<string, string[]>()
+        play(actions, (step) => {
+          const keyStep = onKey(step)
+          if (!keyStep) return
+          const { command, outcome, after, rowsAfter: rows } = keyStep
+          const line = lines.get(command.key) ?? []
+          const alive = (): string[] => line.filter((request) => rows[request.split(' ')[0] ?? ''])
+          const leave = (request: string): unknown => line.includes(request) && line.splice(line.indexOf(request), 1)
+          lines.set(command.key, line)
+
+          if (command.type === 'request') {
+            const request = `${command.session} ${command.number}`
+            if (outcome.type === 'queued' && !line.includes(request)) line.push(request)
+            if (outcome.type === 'granted' && !outcome.repeated && !command.steal) expect(alive()).toEqual([])
+          } else if (command.type === 'withdraw' && outcome.type === 'done') {
+            leave(`${command.session} ${command.number}`)
+          } else if (command.type === 'expire' && outcome.type === 'done') {
+            const { evidence } = command
+            if ('number' in evidence) {
+              const run = keyStep.before.queue.find((entry) => entry.session === evidence.session && entry.from === evidence.number)
+              for (let number = run?.from ?? 0; number <= (run?.to ?? -1); number++) leave(`${evidence.session} ${number}`)
+            }
+            for (const { session, number, unconfirmed } of outcome.evicted)
+              if (unconfirmed && unconfirmed.lapses < 2) line.push(`${session} ${number}`)
+          }
+          for (const { session, number } of outcome.grants) {
+            expect(alive()[0]).toBe(`${session} ${number}`)
+            leave(`${session} ${number}`)
+          }
+          expect(waiting(after, rows)).toEqual(alive())
+        })
+      }),
+      runs,
+    )
+  })
+
+  test('no command leaves the lock to nobody while the next in line could have it', () => {
+    alwaysOnKeys(({ after, rowsAfter }) => {
+      const head = after.queue.find(({ session }) => rowsAfter[session])
+      const fits = (mode: Mode): boolean => after.holders.every((holder) => mode === 'shared' && holder.mode === 'shared')
+      if (head) expect(fits(head.mode)).toBe(false)
+    })
+  })
+
+  test('a live hold ends only by its owner, by evidence that stands, by stealing or by revoking', () => {
+    alwaysOnKeys(({ command, outcome, before, after, rowsBefore }) => {
+      for (const holder of before.holders) {
+        if (!rowsBefore[holder.session] || after.holders.some((other) => sameHold(other, holder))) continue
+        const evidence = command.type === 'expire' && 'token' in command.evidence ? command.evidence : undefined
+        const ended =
+          (command.type === 'release' && command.session === holder.session && command.token === holder.token) ||
+          (command.type === 'withdraw' && command.session === holder.session && command.number === holder.number) ||
+          (evidence?.token === holder.token && evidence.seq === (holder.seq ?? rowsBefore[holder.session]?.seq) && before.pins.length === 0) ||
+          (command.type === 'request' && command.steal) ||
+          (command.type === 'revoke' && (command.session === undefined || command.session === holder.session))
+        expect(ended, `${command.type} ended the hold of ${holder.session}: ${JSON.stringify(outcome)}`).toBe(true)
+      }
+    })
+  })
+
+  test("non-owners' renewals, releases and withdrawals change nothing", () => {
+    alwaysOnKeys(({ command, outcome, before, after, rowsBefore, rowsAfter }) => {
+      if (command.type !== 'renew' && command.type !== 'release' && command.type !== 'withdraw') return
+      const owner = before.holders.find((holder) =>
+        command.type === 'withdraw' ? holder.number === command.number : holder.token === command.token,
+      )?.session
+      const asker = before.queue.find(({ from, to }) => command.type === 'withdraw' && from <= command.number && command.number <= to)?.session
+      if ((owner ?? asker) === command.session) return
+      expect(outcome.type).toBe('refused')
+      expect(rowsAfter).toEqual(rowsBefore)
+      // What sessions that have ended leave behind is cleared away by any command.
+      if ([...before.holders, ...before.queue].every(({ session }) => rowsBefore[session])) expect(after).toEqual(before)
+    })
+  })
+
+  test('a refused command changes nothing, when no session has ended', () => {
+    alwaysOnKeys(({ outcome, before, after, rowsBefore }) => {
+      if (outcome.type !== 'refused') return
+      if ([...before.holders, ...before.queue].every(({ session }) => rowsBefore[session])) expect(after).toEqual(before)
+    })
+  })
+
+  test('a renewal shortens no lease, and changes neither holder nor token nor anyone else', () => {
+    alwaysOnKeys(({ command, outcome, before, after, rowsBefore, rowsAfter }) => {
+      if (command.type !== 'renew' || outcome.type !== 'renewed') return
+      const held = before.holders.find(({ token }) => token === command.token) as Holder
+      const now = after.holders.find(({ token }) => token === command.token) as Holder
+      expect(leaseOf(now, rowsAfter)).toBeGreaterThanOrEqual(leaseOf(held, rowsBefore))
+      expect(now.expiresAt).toBeGreaterThanOrEqual(held.expiresAt)
+      const { session, client, mode, number, previous, metadata } = held
+      expect(now).toMatchObject({ session, client, mode, number, previous, metadata })
+      const others = ({ holders }: LockRecord): Holder[] => holders.filter(({ token, session: id }) => token !== command.token && rowsBefore[id])
+      expect(others(after).slice(0, others(before).length)).toEqual(others(before))
+    })
+  })
+
+  test('a renewal leaves evidence that the hold never gave before', () => {
+    fc.assert(
+      fc.property(history, (actions) => {
+        const seen = new Set<string>()
+        play(actions, (step) => {
+          const keyStep = onKey(step)
+          if (keyStep?.outcome.type !== 'renewed') return
+          const { token, seq, session } = keyStep.outcome.holder
+          const evidence = `${keyStep.command.key} ${token} ${seq ?? keyStep.rowsAfter[session]?.seq}`
+          const { holders } = keyStep.before
+          const held = holders.find((holder) => holder.token === token) as Holder
+          seen.add(`${keyStep.command.key} ${token} ${held.seq ?? keyStep.rowsBefore[session]?.seq}`)
+          expect(seen).not.toContain(evidence)
+          seen.add(evidence)
+        })
+      }),
+      runs,
+    )
+  })
+
+  test('evictions are counted in the row of whoever they hit, and nowhere else', () => {
+    alwaysOnKeys(({ outcome, rowsBefore, rowsAfter }) => {
+      for (const [id, row] of Object.entries(rowsAfter)) {
+        const hits = outcome.evicted.filter(({ session }) => session === id).length
+        expect(row.evictions - (rowsBefore[id]?.evictions ?? 0)).toBe(hits)
+      }
+    })
+  })
+
+  test("a grant is unconfirmed exactly if it was someone else's command that made it", () => {
+    alwaysOnKeys((step) => {
+      const { command } = step
+      const own = 'session' in command && command.type !== 'revoke' ? command.session : undefined
+      for (const { session, unconfirmed } of granted(step)) expect(unconfirmed === undefined).toBe(session === own)
+    })
+  })
+
+  test('a repeated request finds its one grant or its one place', () => {
+    alwaysOnKeys(({ command, after }) => {
+      if (command.type !== 'request') return
+      const { session, number } = command
+      const holds = after.holders.filter((holder) => holder.session === session && holder.number === number)
+      const places = after.queue.filter((run) => run.session === session && run.from <= number && number <= run.to)
+      expect(holds.length + places.length).toBeLessThanOrEqual(1)
+    })
+  })
+
+  test('an outcome shows the record as its command left it', () => {
+    alwaysOnKeys(({ command, outcome, before, after, rowsAfter }) => {
+      const { sessions, ...record } = outcome.record
+      if (command.type !== 'sweep' || outcome.type !== 'done') expect(record).toEqual(after)
+      else expect(record).toMatchObject({ token: before.token, holders: [], queue: [], pins: [] })
+      expect(rowsAfter).toMatchObject(sessions)
+    })
+  })
+
+  test('a batch comes to the same as its commands one by one', () => {
+    fc.assert(
+      fc.property(history, fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1 }), (actions, sizes) => {
+        const commands: Command[] = []
+        // At one time, so that the tokens that commands name are given again.
+        play(
+          actions.map((action) => ({ ...action, drift: 0 })),
+          ({ command }) => commands.push(command),
+        )
+        const single = new Shelf()
+        const batched = new Shelf()
+        for (const session of ['a0', 'b0', 'c0', 'd0']) {
+          for (const shelf of [single, batched]) shelf.run([{ type: 'beat', session, client: 'c', lease, opens: true }])
+        }
+        for (let turn = 0; commands.length; turn++) {
+          const batch = commands.splice(0, sizes[turn % sizes.length])
+          expect(batched.run(batch)).toEqual(batch.flatMap((command) => single.run([command])))
+        }
+        expect(batched).toEqual(single)
+      }),
+      runs,
+    )
+  })
+})
+
+describe('stored forms', () => {
+  const text = fc.string({ unit: 'binary', maxLength: 8 })
+  const whole = fc.maxSafeNat()
+  /** JSON knows no -0. */
+  const json = fc.jsonValue().map((value): Json => JSON.parse(JSON.stringify(value)))
+  const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined })
+  const claim = {
+    ...{
+      session: text,
+      client: text,
+      mode: fc.constantFrom<Mode>('exclusive', 'shared'),
+      lease: maybe(fc.double({ min: 1, max: 1e9, noNaN: true })),
+    },
+    metadata: maybe(json),
+  }
+  const confirmation = { confirm: fc.nat(), lapses: fc.nat(2) }
+  const holder = fc.record({
+    ...claim,
+    ...{ number: whole, token: whole, previous: whole, expiresAt: whole, seq: maybe(fc.integer({ max: -1 })) },
+    unconfirmed: maybe(fc.record(confirmation)),
+  })
+  const run = fc.record({ ...claim, ...confirmation, from: fc.nat(), to: fc.integer({ min: 2 ** 31 - 1, max: Number.MAX_SAFE_INTEGER }) })
+  const record: fc.Arbitrary<LockRecord> = fc.record({
+    ...{ key: text, token: fc.constant(Number.MAX_SAFE_INTEGER), holders: fc.array(holder), queue: fc.array(run), pins: fc.array(text) },
+  })
+  const row: fc.Arbitrary<SessionRow> = fc.record({
+    ...{ id: text, client: text, seq: whole, lease: whole, expiresAt: whole, evictions: whole },
+    ...{ label: maybe(text), beacon: maybe(text), challenged: maybe(whole) },
+  })
+
+  test('a record is the same after it was stored', () => {
+    fc.assert(
+      fc.property(record, (record) => {
+        expect(decodeRecord(record.key, encodeRecord(record))).toEqual(record)
+      }),
+    )
+  })
+
+  test('a record is the same after JSON and after a structured clone', () => {
+    fc.assert(
+      fc.property(record, (record) => {
+        expect(JSON.parse(JSON.stringify(record))).toEqual(record)
+        expect(structuredClone(record)).toEqual(record)
+      }),
+    )
+  })
+
+  test('a session row is the same after it was stored, after JSON and after a structured clone', () => {
+    fc.assert(
+      fc.property(row, (row) => {
+        expect(decodeSession(row.id, encodeSession(row))).toEqual(row)
+        expect(JSON.parse(JSON.stringify(row))).toEqual(row)
+        expect(structuredClone(row)).toEqual(row)
+      }),
+    )
+  })
+
+  test('commands and outcomes are the same after JSON and after a structured clone', () => {
+    fc.assert(
+      fc.property(history, (actions) =>
+        play(actions, ({ command, outcome }) => {
+          expect(JSON.parse(JSON.stringify([command, outcome]))).toEqual([command, outcome])
+          expect(structuredClone([command, outcome])).toEqual([command, outcome])
+        }),
+      ),
+      { numRuns: 20 },
+    )
+  })
+
+  /** Texts of all kinds: any at all, JSON, and records of which one field, wherever it is, became something else. */
+  const damaged = fc.tuple(record, fc.nat(), fc.jsonValue()).map(([whole, place, value]) => {
+    const fields = JSON.parse(encodeRecord(whole))
+    const places: [unknown[], number][] = []
+    const visit = (list: unknown[]): void =>
+      list.forEach((item, index) => {
+        places.push([list, index])
+        if (Array.isArray(item)) visit(item)
+      })
+    visit(fields)
+    const [list, index] = places[place % places.length] ?? [fields, 0]
+    list[index] = value
+    return JSON.stringify(fields)
+  })
+  const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), damaged)
+
+  test('J12: any text is either a whole record or refused with a LockError that names the key', () => {
+    let good = 0
+    let bad = 0
+    fc.assert(
+      fc.property(anyText, (text) => {
+        let record: LockRecord
+        try {
+          record = decodeRecord('my key', text)
+        } catch (error) {
+          bad++
+          expect(error).toMatchObject({
+            name: 'LockError',
+            code: expect.stringMatching(/^(corrupt|store)$/),
+            message: expect.stringContaining('"my key"'),
+          })
+          return
+        }
+        good++
+        const { token, holders, queue } = record
+        expect(Number.isSafeInteger(token)).toBe(true)
+        for (const held of holders) expect(Number.isSafeInteger(held.token) && held.token <= token).toBe(true)
+        for (const { from, to } of queue) expect(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from <= to).toBe(true)
+        expect(decodeRecord('my key', encodeRecord(record))).toEqual(record)
+      }),
+      { numRuns: 2_000 },
+    )
+    expect(good).toBeGreaterThan(50)
+    expect(bad).toBeGreaterThan(500)
+  })
+
+  test('J12: any text is either a whole session row or refused with a LockError', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        try {
+          const row = decodeSession('s', text)
+          expect(decodeSession('s', encodeSession(row))).toEqual(row)
+        } catch (error) {
+          expect(error).toMatchObject({ name: 'LockError' })
+        }
+      }),
+      { numRuns: 1_000 },
+    )
+  })
+})
