@@ -9,14 +9,19 @@ export async function tryOnce(session: Session, line: Line, wish: Wish, timeout:
   const { clock, settings } = session
   const end = clock.monotonic() + timeout
   let hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+  const signs = signsOfLife(line.view)
   while (!hold && settings.expiry === 'auto' && looksDead(line.view, clock.now()) && clock.monotonic() < end) {
     const { view, evicting } = await line.look(true)
     if (evicting) await evicting
     if (evicting || !view.holders.length) hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    else if (signsOfLife(view) !== signs) return null
     else await line.pause(view, end - clock.monotonic(), wish.signal)
   }
   return hold
 }
+
+/** What changes whenever a holder renews or another takes its place. */
+const signsOfLife = ({ holders, sessions }: LockView): string => holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`).join()
 
 /** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: reason to look, no more. */
 const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean =>
@@ -45,7 +50,7 @@ export async function expire(session: Session, line: Line): Promise<void> {
     session.assertOpen()
     const { view, evicting } = await line.look(true)
     const { holders, pins } = view
-    const now = holders.map((holder) => `${holder.token} ${seqOf(holder, view.sessions)}`).join()
+    const now = signsOfLife(view)
     if (signs === undefined && !holders.length) throw new LockError('not-held', `nobody holds ${JSON.stringify(line.name)}`)
     if (!holders.length) return
     if (pins.length) throw new LockError('held', `${JSON.stringify(line.name)} is pinned by ${pins.join(', ')}`, { holders })

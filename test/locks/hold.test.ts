@@ -1,0 +1,612 @@
+import { describe, expect, test } from 'vitest'
+import { LockError } from '../../src/protocol/index.ts'
+import { beat, duration, errorOf, lease, settle, stateOf, World } from './world.ts'
+
+describe('the deadline', () => {
+  test('J3: a grant holds at least the duration from the start of the call', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('other')
+    a.link.break('mute', 'request')
+    const asked = a.locks.acquire('k', { renew: 'manual' })
+    await world.pass(100)
+    await a.link.deliver()
+    const lock = await asked
+    await world.pass(duration - 101)
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(lock.isHeld()).toBe(false)
+  })
+
+  test('a grant whose reply took longer than the duration is given back, and asked for again', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.break('mute', 'request')
+    const asked = a.locks.acquire('k', { renew: 'manual' })
+    await world.pass(duration + 1)
+    a.link.mend()
+    await a.link.deliver()
+    const lock = await asked
+    expect(lock.isHeld()).toBe(true)
+    expect((await world.record()).holders.map(({ token }) => token)).toEqual([lock.token])
+    expect(a.link.count('request')).toBe(2)
+  })
+
+  test('a renewal counts from when it was sent', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    await world.pass(beat - 1)
+    a.link.break('mute', 'beat')
+    await world.pass(1)
+    a.link.mend()
+    a.link.break('hang')
+    await world.pass(500)
+    await a.link.deliver()
+    await world.pass(duration - 501)
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(lock.isHeld()).toBe(false)
+  })
+
+  test('a beat whose reply comes after the deadline does not bring the lock back', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('mute', 'beat')
+    await world.pass(duration)
+    expect(lock.isHeld()).toBe(false)
+    a.link.mend()
+    await a.link.deliver()
+    expect(lock.isHeld()).toBe(false)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+  })
+
+  test('a renewal whose reply comes after the deadline does not bring the lock back', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    a.link.break('mute', 'renew')
+    const renewal = errorOf(lock.renew())
+    await world.pass(duration)
+    await a.link.deliver()
+    expect(await renewal).toMatchObject({ code: 'lost' })
+    expect(lock.isHeld()).toBe(false)
+  })
+
+  test('is noticed by isHeld and assertHeld before any timer has run', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.stop()
+    await world.pass(duration)
+    expect(lock.isHeld()).toBe(false)
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: 'lost' }))
+  })
+
+  test('T2: the signal aborts at it with a typed reason', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration - 1)
+    expect(lock.signal.aborted).toBe(false)
+    await world.pass(1)
+    expect(lock.signal.aborted).toBe(true)
+    expect(lock.signal.reason).toBeInstanceOf(LockError)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost', name: 'LockError' })
+  })
+
+  test('the signal aborts at it when the store hangs', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    const { signal } = lock
+    a.link.break('hang')
+    await world.pass(duration - 1)
+    expect(signal.aborted).toBe(false)
+    await world.pass(1)
+    expect(signal.aborted).toBe(true)
+  })
+
+  test('comes before anyone else may have the lock', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    const lock = await a.locks.acquire('k')
+    a.link.break('hang')
+    const other = b.locks.acquire('k').then(() => expect(lock.signal.aborted).toBe(true))
+    await world.pass(2 * lease + 1_000)
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+
+  test('leaves a lost lock lost for good', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration)
+    a.link.mend()
+    await world.pass(duration)
+    expect(lock.isHeld()).toBe(false)
+    expect(await errorOf(lock.renew())).toMatchObject({ code: 'lost' })
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: 'lost' }))
+    expect(lock.signal.aborted).toBe(true)
+  })
+
+  test('lets nothing of a lost lock stay in the record', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration)
+    a.link.mend()
+    await world.pass(duration)
+    expect((await world.record()).holders).toEqual([])
+  })
+})
+
+describe('renewal', () => {
+  test('M3: happens every tenth of the duration', async () => {
+    const world = new World()
+    const a = world.process({ duration: 500 })
+    await a.locks.acquire('k')
+    const before = a.link.count('beat')
+    await world.pass(500)
+    expect(a.link.count('beat') - before).toBe(10)
+  })
+
+  test('the lease in the store is four thirds of the duration', async () => {
+    const world = new World()
+    const a = world.process({ duration: 900 })
+    const lock = await a.locks.acquire('k')
+    expect((await world.record()).sessions[lock.session]?.lease).toBe(1_200)
+    const own = await a.locks.acquire('own', { duration: 300 })
+    expect((await world.record('own')).holders).toMatchObject([{ token: own.token, lease: 400 }])
+  })
+
+  test('J5: keeps a lock for as long as its holder lives', async () => {
+    const world = new World()
+    const a = world.process()
+    const b = world.process()
+    const lock = await a.locks.acquire('k')
+    const other = b.locks.acquire('k')
+    await world.pass(20 * lease)
+    expect(lock.isHeld()).toBe(true)
+    expect(await stateOf(other)).toBe('pending')
+  })
+
+  test('a thousand locks are renewed by one command', async () => {
+    const world = new World()
+    const a = world.process()
+    await Promise.all(Array.from({ length: 1_000 }, (_, index) => a.locks.acquire(`k${index}`)))
+    a.link.sent.length = 0
+    await world.pass(beat)
+    expect(a.link.sent).toHaveLength(1)
+  })
+
+  test('a lock with a duration of its own is renewed every tenth of that', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { duration: 300 })
+    await world.pass(300)
+    expect(a.link.count('renew')).toBe(10)
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('errors of the store are retried until the deadline', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration - 10)
+    a.link.mend()
+    await world.pass(beat)
+    expect(lock.isHeld()).toBe(false)
+    const again = await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration - 2 * beat)
+    a.link.mend()
+    await world.pass(duration)
+    expect(again.isHeld()).toBe(true)
+  })
+
+  test('stops at once when the store says that the lock is not ours', async () => {
+    const world = new World()
+    const a = world.process({ channel: false })
+    const lock = await a.locks.acquire('k')
+    await world.store.apply([{ type: 'revoke', key: 'k' }])
+    await world.pass(beat)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+  })
+
+  test('no session beats while it holds nothing', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const waiting = b.locks.acquire('k', { timeout: 5_000 }).catch(() => {})
+    await world.pass(1_000)
+    const beats = b.link.count('beat')
+    await world.pass(5_000)
+    await waiting
+    expect(b.link.count('beat')).toBe(beats)
+    await lock.release()
+    const before = a.link.sent.length
+    await world.pass(10_000)
+    expect(a.link.sent).toHaveLength(before)
+  })
+
+  test('a beat under way is not repeated without end while the store hangs', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    const before = a.link.count('beat')
+    a.link.break('hang')
+    await world.pass(10 * duration)
+    expect(a.link.count('beat') - before).toBeLessThanOrEqual(3)
+  })
+
+  test('a store that hung and answers again renews again', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('stall', 'beat')
+    await world.pass(duration / 2)
+    a.link.mend()
+    await a.link.deliver()
+    await world.pass(5 * duration)
+    expect(lock.isHeld()).toBe(true)
+  })
+})
+
+describe("renew: 'manual'", () => {
+  test('T1: the lease lasts the duration unless the code renews it', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    await world.pass(duration - 1)
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(lock.isHeld()).toBe(false)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+  })
+
+  test('T1: extending is a method', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    for (let round = 0; round < 10; round++) {
+      await world.pass(duration - 1)
+      await lock.renew()
+    }
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('other locks of the session do not keep it alive', async () => {
+    const world = new World()
+    const a = world.process()
+    const kept = await a.locks.acquire('other')
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    await world.pass(duration)
+    expect([lock.isHeld(), kept.isHeld()]).toEqual([false, true])
+  })
+
+  test('what was lost so is for others to have', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k', { renew: 'manual' })
+    const other = b.locks.acquire('k')
+    await world.pass(duration + 1)
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+})
+
+describe('renew(duration)', () => {
+  test('J4: extends to a time from now, not by it', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    await world.pass(1_000)
+    await lock.renew(3_000)
+    await world.pass(2_999)
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(lock.isHeld()).toBe(false)
+  })
+
+  test('J4: never shortens', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual', duration: 3_000 })
+    await lock.renew(200)
+    await world.pass(2_999)
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('J4: never shortens what a longer renewal under way makes of it', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    a.link.break('mute', 'renew')
+    const long = lock.renew(3_000)
+    await settle()
+    a.link.mend()
+    await lock.renew()
+    await a.link.deliver()
+    await long
+    await world.pass(2_999)
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('J4: works on a stale lease that nobody has taken', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    world.stepWall(10 * lease)
+    await lock.renew()
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('J4: the holder stays the same', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    const [before] = (await world.record()).holders
+    await lock.renew(2_000)
+    const [after] = (await world.record()).holders
+    expect(after).toMatchObject({ session: before?.session, token: before?.token, number: before?.number })
+  })
+
+  test('a lock that leaned on its session gets a lease of its own', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    await lock.renew(6_000)
+    expect((await world.record()).holders).toMatchObject([{ lease: 8_000 }])
+    await world.pass(60_000)
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('keeps a lock while the store fails for no longer than that', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    await lock.renew(6_000)
+    a.link.break('fail')
+    await world.pass(5_999)
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(lock.isHeld()).toBe(false)
+  })
+
+  test('rejects with lost after the lock was lost, and with not-held after it was released', async () => {
+    const world = new World()
+    const a = world.process()
+    const lost = await a.locks.acquire('lost', { renew: 'manual' })
+    const released = await a.locks.acquire('released')
+    await released.release()
+    await world.pass(duration)
+    expect(await errorOf(lost.renew())).toMatchObject({ code: 'lost' })
+    expect(await errorOf(released.renew())).toMatchObject({ code: 'not-held' })
+  })
+
+  test('rejects with the error of the store, and keeps the lock', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    expect(await errorOf(lock.renew())).toMatchObject({ code: 'store', cause: a.link.error })
+    expect(lock.isHeld()).toBe(true)
+  })
+})
+
+describe('release', () => {
+  test('M5: frees the lock at once', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    await lock.release()
+    expect(await b.locks.tryAcquire('k')).not.toBeNull()
+  })
+
+  test('M5: a holder that stops renewing is replaced at most one lease and a poll later', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    await a.locks.acquire('k')
+    const other = b.locks.acquire('k')
+    await world.pass(10)
+    a.stop()
+    await world.pass(lease + lease / 8 + 100)
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+
+  test('F2: aborts the signal with not-held', async () => {
+    const world = new World()
+    const lock = await world.process().locks.acquire('k')
+    const { signal } = lock
+    await lock.release()
+    expect(signal.reason).toMatchObject({ code: 'not-held' })
+  })
+
+  test('a signal first asked for after the release is aborted', async () => {
+    const world = new World()
+    const lock = await world.process().locks.acquire('k')
+    await lock.release()
+    expect(lock.signal.aborted).toBe(true)
+    expect(lock.signal.reason).toMatchObject({ code: 'not-held' })
+  })
+
+  test('ends isHeld before the store has answered', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('hang')
+    lock.release()
+    expect(lock.isHeld()).toBe(false)
+    expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: 'not-held' }))
+  })
+
+  test('T5: twice is harmless', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    await Promise.all([lock.release(), lock.release()])
+    await b.locks.acquire('k')
+    await lock.release()
+    expect(a.link.count('release')).toBe(1)
+    expect(await world.holders()).toEqual(['b'])
+  })
+
+  test('after a loss it is harmless and resolves', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    await world.pass(duration)
+    await b.locks.acquire('k')
+    await expect(lock.release()).resolves.toBeUndefined()
+    expect(await world.holders()).toEqual(['b'])
+  })
+
+  test('rejects with store when the store fails, and is tried again', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    expect(await errorOf(lock.release())).toMatchObject({ code: 'store', cause: a.link.error })
+    expect((await world.record()).holders).toHaveLength(1)
+    a.link.mend()
+    await world.pass(beat)
+    expect((await world.record()).holders).toEqual([])
+  })
+
+  test('that fails is warned about', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await errorOf(lock.release())
+    expect(a.warnings).toMatchObject([{ type: 'release', names: ['k'], error: { code: 'store' } }])
+  })
+
+  test('that never succeeds is not tried for ever: the lock lapses by its lease', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const other = b.locks.acquire('k')
+    await settle()
+    a.link.break('fail')
+    await errorOf(lock.release())
+    await world.pass(3 * lease)
+    expect(await stateOf(other)).toBe('fulfilled')
+    const sent = a.link.sent.length
+    await world.pass(10 * lease)
+    expect(a.link.sent.length).toBe(sent)
+  })
+
+  test('whose reply was lost frees the lock', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    a.link.break('lose')
+    await errorOf(lock.release())
+    a.link.mend()
+    expect(await b.locks.tryAcquire('k')).not.toBeNull()
+  })
+})
+
+describe('disposal', () => {
+  test('await using releases', async () => {
+    const world = new World()
+    const a = world.process()
+    {
+      await using lock = await a.locks.acquire('k')
+      expect(lock.isHeld()).toBe(true)
+    }
+    expect((await world.record()).holders).toEqual([])
+  })
+
+  test('never rejects, also when the store fails', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await expect(lock[Symbol.asyncDispose]()).resolves.toBeUndefined()
+  })
+
+  test('lets the error of the block through', async () => {
+    const world = new World()
+    const a = world.process()
+    const block = async (): Promise<void> => {
+      await using lock = await a.locks.acquire('k')
+      a.link.break('fail')
+      throw new RangeError(lock.name)
+    }
+    await expect(block()).rejects.toThrow(RangeError)
+  })
+})
+
+describe('warnings', () => {
+  test('come as soon as renewals begin to fail, once, with the deadline', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    await a.locks.acquire('l')
+    await world.pass(beat)
+    const renewed = a.clock.monotonic()
+    a.link.break('fail')
+    await world.pass(beat)
+    expect(a.warnings).toMatchObject([{ type: 'renewal', names: ['k', 'l'], error: { code: 'store', cause: a.link.error }, deadline: renewed + duration }])
+    await world.pass(3 * beat)
+    expect(a.warnings).toHaveLength(1)
+  })
+
+  test('come again after renewals had succeeded in between', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    for (let round = 1; round <= 3; round++) {
+      a.link.break('fail')
+      await world.pass(2 * beat)
+      a.link.mend()
+      await world.pass(2 * beat)
+      expect(a.warnings).toHaveLength(round)
+    }
+  })
+
+  test('come for a lock with a duration of its own', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k', { duration: 500 })
+    a.link.break('fail')
+    await world.pass(50)
+    expect(a.warnings).toMatchObject([{ type: 'renewal', names: ['k'], deadline: 500 }])
+  })
+
+  test('come when renewals hang, while there is time to act', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('hang')
+    await world.pass(duration - 1)
+    expect(lock.isHeld()).toBe(true)
+    expect(a.warnings).toMatchObject([{ type: 'renewal', names: ['k'] }])
+  })
+
+  test('a listener that throws harms nothing', async () => {
+    const world = new World()
+    const console = globalThis.console.error
+    const told: unknown[] = []
+    globalThis.console.error = (error) => told.push(error)
+    const onWarning = (): never => {
+      throw new Error('a broken listener')
+    }
+    const a = world.process({ onWarning })
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(2 * beat)
+    a.link.mend()
+    await world.pass(duration)
+    globalThis.console.error = console
+    expect(told).toHaveLength(1)
+    expect(lock.isHeld()).toBe(true)
+  })
+})

@@ -1,0 +1,734 @@
+import { describe, expect, test } from 'vitest'
+import type { HeldLock } from '../../src/locks/types.ts'
+import { beat, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
+
+/** The pauses before the looks of a waiter, in ms, while time passes. */
+async function pauses(world: World, waiter: Process, start: () => Promise<unknown>, ms: number): Promise<number[]> {
+  const from = waiter.clock.monotonic()
+  const known = waiter.link.reads.length
+  start().catch(() => {})
+  await world.pass(ms)
+  const times = [from, ...waiter.link.reads.slice(known)]
+  return times.slice(1).map((time, index) => time - (times[index] as number))
+}
+
+describe('trying once', () => {
+  test('M2: takes a lock that is free', async () => {
+    const world = new World()
+    const lock = await world.process().locks.tryAcquire('k')
+    expect(lock?.isHeld()).toBe(true)
+  })
+
+  test('M2: gives null for a lock that is held', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    expect(await b.locks.tryAcquire('k')).toBeNull()
+  })
+
+  test('M2: key, holder and expiration stand in the store', async () => {
+    const world = new World()
+    const lock = await world.process({ label: 'a' }).locks.acquire('k')
+    const { key, holders, sessions } = await world.record()
+    expect({ key, holders }).toMatchObject({ key: 'k', holders: [{ session: lock.session, token: lock.token }] })
+    expect(sessions[lock.session]).toMatchObject({ label: 'a', expiresAt: world.base.now() + lease })
+  })
+
+  test('gives null for a free lock that others wait for', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    b.stop()
+    await lock.release()
+    expect(await c.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+  })
+
+  test('leaves nothing behind when it fails', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    await b.locks.tryAcquire('k')
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('J2: is refused while the same session holds the lock', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    expect(await a.locks.tryAcquire('k')).toBeNull()
+  })
+
+  test('J7: acquire with timeout 0 rejects with held and shows the holder', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k', { metadata: { url: 'http://a' } })
+    const error = await errorOf(b.locks.acquire('k', { timeout: 0 }))
+    expect(error).toMatchObject({ code: 'held', holders: [{ session: lock.session, token: lock.token, metadata: { url: 'http://a' } }] })
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('steal takes the lock at once', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    const stolen = await b.locks.tryAcquire('k', { steal: true })
+    await settle()
+    expect([lock.isHeld(), stolen?.isHeld()]).toEqual([false, true])
+  })
+})
+
+describe('the queue', () => {
+  test('is served in the order of the requests, across processes', async () => {
+    const world = new World()
+    const processes = Array.from({ length: 6 }, () => world.process())
+    const [first, ...others] = processes as [Process, ...Process[]]
+    const order: number[] = []
+    const lock = await first.locks.acquire('k')
+    for (let round = 0; round < 3; round++) {
+      for (const [index, { locks }] of others.entries()) {
+        locks.request('k', () => order.push(round * others.length + index))
+        await settle()
+      }
+    }
+    await lock.release()
+    await world.pass(100)
+    expect(order).toEqual(Array.from({ length: 15 }, (_, index) => index))
+  })
+
+  test('is served in order without a channel', async () => {
+    const world = new World()
+    const [first, ...others] = Array.from({ length: 6 }, () => world.process({ channel: false })) as [Process, ...Process[]]
+    const order: number[] = []
+    const lock = await first.locks.acquire('k')
+    for (const [index, { locks }] of others.entries()) {
+      locks.request('k', () => order.push(index))
+      await settle()
+    }
+    await lock.release()
+    await world.pass(2_000)
+    expect(order).toEqual([0, 1, 2, 3, 4])
+  })
+
+  test('has one entry for a thousand waiters of one session', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    const order: number[] = []
+    const all = Array.from({ length: 1_000 }, (_, index) => b.locks.request('k', () => order.push(index)))
+    await settle()
+    expect(await world.queue()).toEqual(['b×1000'])
+    await lock.release()
+    await world.pass(5_000)
+    await Promise.all(all)
+    expect(order).toEqual(Array.from({ length: 1_000 }, (_, index) => index))
+    expect(await world.record()).toMatchObject({ holders: [], queue: [] })
+  })
+
+  test('lets shared locks in together', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const both = [b.locks.acquire('k', { mode: 'shared' }), c.locks.acquire('k', { mode: 'shared' })]
+    await settle()
+    await lock.release()
+    const held = await Promise.all(both)
+    expect(held.map((each) => each.isHeld())).toEqual([true, true])
+    expect(held.map(({ mode }) => mode)).toEqual(['shared', 'shared'])
+  })
+
+  test('lets no shared lock pass an exclusive one that waits', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    await a.locks.acquire('k', { mode: 'shared' })
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    const late = c.locks.acquire('k', { mode: 'shared' })
+    expect(await stateOf(late)).toBe('pending')
+  })
+})
+
+describe('hand-over', () => {
+  test('is immediate with hints', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const other = b.locks.acquire('k')
+    await world.pass(5 * lease)
+    await lock.release()
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+
+  test('takes at most the longest pause without a channel', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ channel: false }), world.process({ channel: false })]
+    const lock = await a.locks.acquire('k')
+    const other = b.locks.acquire('k')
+    await world.pass(5 * lease)
+    await lock.release()
+    await world.pass(100)
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+
+  test('within one session needs neither hint nor look', async () => {
+    const world = new World()
+    const a = world.process({ channel: false })
+    const lock = await a.locks.acquire('k')
+    const other = a.locks.acquire('k')
+    await settle()
+    await lock.release()
+    expect(await stateOf(other)).toBe('fulfilled')
+    expect(a.link.reads).toEqual([])
+  })
+
+  test('wakes only the one whose turn it is', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    c.locks.acquire('k').catch(() => {})
+    await settle()
+    const before = [b, c].map(({ link }) => link.reads.length)
+    await lock.release()
+    await settle()
+    expect([b, c].map(({ link }, index) => link.reads.length - (before[index] as number))).toEqual([1, 0])
+  })
+
+  test('survives hints that are lost, doubled and late', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    for (let round = 0; round < 3; round++) {
+      const lock = await a.locks.acquire('k')
+      const other = b.locks.acquire('k')
+      await settle()
+      for (let count = 0; count < 5; count++) world.store.channel.publish(b.locks.session, { key: 'k' })
+      world.store.channel.publish(b.locks.session, { key: 'unknown' })
+      world.store.channel.publish(b.locks.session, { nonsense: true })
+      await settle()
+      expect(await stateOf(other)).toBe('pending')
+      await lock.release()
+      await (await other).release()
+    }
+  })
+})
+
+describe('backoff', () => {
+  test('M4: starts at 10 ms, doubles, and stops at the maximum', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false, maxBackoff: 100 })]
+    await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    expect(await pauses(world, b, () => b.locks.acquire('k'), 500)).toEqual([10, 20, 40, 80, 100, 100, 100])
+  })
+
+  test('M4: starts afresh for every wait', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false })]
+    await a.locks.acquire('k')
+    const wait = (): Promise<unknown> => b.locks.acquire('k', { timeout: 200 })
+    const first = await pauses(world, b, wait, 1_000)
+    expect(await pauses(world, b, wait, 1_000)).toEqual(first)
+    expect(first).toEqual([10, 20, 40, 80])
+  })
+
+  test('M4: a wait that timed out does not shorten the next one', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false })]
+    await a.locks.acquire('k')
+    for (let round = 0; round < 3; round++) {
+      const wait = b.locks.acquire('k', { timeout: 150 })
+      wait.catch(() => {})
+      await world.pass(149)
+      expect(await stateOf(wait)).toBe('pending')
+      await world.pass(1)
+      expect(await errorOf(wait)).toMatchObject({ code: 'timeout' })
+    }
+  })
+
+  test('starts 5 ms later for every further place in the queue', async () => {
+    const world = new World()
+    const [a, b, c, d] = [world.process(), world.process(), world.process(), world.process({ channel: false })]
+    await a.locks.acquire('k')
+    await b.locks.acquire('elsewhere')
+    for (const { locks } of [b, b, c]) {
+      locks.acquire('k').catch(() => {})
+      await settle()
+    }
+    expect(await pauses(world, d, () => d.locks.acquire('k'), 80)).toEqual([25, 50])
+  })
+
+  test('is jittered by a quarter either way', async () => {
+    for (const [random, expected] of [
+      [() => 0, [7.5, 15, 30, 60, 75]],
+      [() => 1, [12.5, 25, 50, 100, 100]],
+    ] as const) {
+      const world = new World()
+      const [a, b] = [world.process(), world.process({ channel: false, random })]
+      await a.locks.acquire('k')
+      const seen = await pauses(world, b, () => b.locks.acquire('k'), 290)
+      expect(seen.slice(0, 4)).toEqual(expected.slice(0, 4))
+    }
+  })
+
+  test('starts again when the lock changed hands', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process({ label: 'b' }), world.process({ channel: false })]
+    const lock = await a.locks.acquire('k')
+    const other = b.locks.acquire('k')
+    await settle()
+    c.locks.acquire('k').catch(() => {})
+    await world.pass(1_000)
+    await lock.release()
+    await other
+    const from = c.link.reads.length
+    await world.pass(150)
+    const [changed, next] = c.link.reads.slice(from) as [number, number]
+    expect(next - changed).toBe(10)
+  })
+
+  test('looks at least eight times in each lease', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false, maxBackoff: 60_000 })]
+    await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    const seen = await pauses(world, b, () => b.locks.acquire('k'), 3_000)
+    expect(Math.max(...seen)).toBe(lease / 8)
+  })
+})
+
+describe('a bounded wait', () => {
+  test('M4: rejects with timeout', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k', { timeout: 300 })
+    wait.catch(() => {})
+    await world.pass(299)
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(1)
+    expect(await errorOf(wait)).toMatchObject({ code: 'timeout', name: 'LockError' })
+  })
+
+  test('J7: the error shows who held the lock', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const wait = errorOf(b.locks.acquire('k', { timeout: 300 }))
+    await world.pass(300)
+    expect((await wait).holders).toMatchObject([{ session: lock.session, token: lock.token }])
+  })
+
+  test('T5: leaves no trace and never acquires', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const wait = errorOf(b.locks.acquire('k', { timeout: 300 }))
+    await world.pass(300)
+    await wait
+    expect(await world.queue()).toEqual([])
+    await lock.release()
+    await world.pass(1_000)
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('does not end the waits of others in the same session', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    const patient = [b.locks.acquire('k'), b.locks.acquire('k', { timeout: 5_000 })]
+    const impatient = errorOf(b.locks.acquire('k', { timeout: 300 }))
+    await world.pass(300)
+    expect(await impatient).toMatchObject({ code: 'timeout' })
+    expect(await world.queue()).toEqual(['b×2'])
+    await lock.release()
+    await (await patient[0])?.release()
+    expect((await patient[1])?.isHeld()).toBe(true)
+  })
+
+  test('ends also while the store hangs', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.break('hang')
+    const wait = errorOf(a.locks.acquire('k', { timeout: 300 }))
+    await world.pass(300)
+    expect(await wait).toMatchObject({ code: 'timeout' })
+  })
+})
+
+describe('a cancelled wait', () => {
+  test("rejects with the signal's reason", async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    const reason = { mine: true }
+    stop.abort(reason)
+    expect(await wait).toBe(reason)
+  })
+
+  test('T5: leaves no trace and never acquires', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    stop.abort()
+    await wait
+    await settle()
+    expect(await world.queue()).toEqual([])
+    await lock.release()
+    await world.pass(1_000)
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('T5: a request that was cancelled under way leaves no trace', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    b.link.break('mute', 'request')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    stop.abort()
+    await wait
+    await b.link.deliver()
+    expect(await world.queue()).toEqual([])
+    await lock.release()
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('T5: a grant whose reply comes after the cancellation is given back', async () => {
+    const world = new World()
+    const b = world.process()
+    b.link.break('mute', 'request')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    stop.abort()
+    await wait
+    expect(await world.holders()).toHaveLength(1)
+    await b.link.deliver()
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('T5: a grant that crosses the cancellation is given back', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false })]
+    const lock = await a.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    await lock.release()
+    stop.abort()
+    await wait
+    await settle()
+    expect(await world.record()).toMatchObject({ holders: [], queue: [] })
+  })
+
+  test('T5: a grant that is being confirmed is given back', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await world.pass(2_000)
+    b.stop()
+    await lock.release()
+    await world.pass(450)
+    b.link.break('mute', 'renew')
+    b.resume()
+    await settle()
+    stop.abort()
+    await wait
+    await b.link.deliver()
+    expect(await world.record()).toMatchObject({ holders: [], queue: [] })
+  })
+
+  test('is taken back again and again while the store fails', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(b.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    b.link.break('fail')
+    stop.abort()
+    await wait
+    await world.pass(3 * beat)
+    b.link.mend()
+    await world.pass(beat)
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('of a request whose reply was lost leaves no trace', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    b.link.break('lose', 'request')
+    expect(await errorOf(b.locks.acquire('k'))).toMatchObject({ code: 'store' })
+    b.link.mend()
+    await settle()
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('with a signal that was aborted before asks for nothing', async () => {
+    const world = new World()
+    const a = world.process()
+    expect(await errorOf(a.locks.acquire('k', { signal: AbortSignal.abort('no') }))).toBe('no')
+    expect(a.link.sent).toEqual([])
+  })
+
+  test('a signal that aborts after the grant changes nothing', async () => {
+    const world = new World()
+    const a = world.process()
+    const stop = new AbortController()
+    const lock = await a.locks.acquire('k', { signal: stop.signal })
+    stop.abort()
+    await settle()
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('a thousand that are cancelled at once leave no trace', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const stop = new AbortController()
+    const all = Array.from({ length: 1_000 }, () => errorOf(b.locks.acquire('k', { signal: stop.signal })))
+    await settle()
+    stop.abort('enough')
+    expect(new Set(await Promise.all(all))).toEqual(new Set(['enough']))
+    await settle()
+    expect(await world.queue()).toEqual([])
+    await lock.release()
+    await world.pass(1_000)
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('a thousand that are cancelled before they reached the store leave no trace', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const stop = new AbortController()
+    const all = Array.from({ length: 1_000 }, () => errorOf(b.locks.acquire('k', { signal: stop.signal })))
+    stop.abort('enough')
+    await Promise.all(all)
+    await settle()
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('one of many: the others keep their order', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const order: number[] = []
+    const stop = new AbortController()
+    for (let index = 0; index < 5; index++) {
+      b.locks.request('k', { ...(index === 2 && { signal: stop.signal }) }, () => order.push(index)).catch(() => {})
+    }
+    await settle()
+    stop.abort()
+    await lock.release()
+    await world.pass(100)
+    expect(order).toEqual([0, 1, 3, 4])
+  })
+})
+
+describe('a grant that someone else made', () => {
+  /** `b` waits in line behind `a`, and looks rarely. */
+  async function waiting(world: World, more: { channel?: boolean } = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
+    const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b', ...more })]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    wait.catch(() => {})
+    await settle()
+    return { a, b, lock, wait }
+  }
+
+  test('is used at once and confirmed meanwhile', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    b.link.break('hang', 'renew')
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
+    expect((await world.record()).holders).toMatchObject([{ unconfirmed: { confirm: 500, lapses: 0 } }])
+  })
+
+  test('lasts three quarters of its short lease from the last look before it until it is confirmed', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    await world.pass(100)
+    const seen = b.link.reads.at(-1) as number
+    b.link.break('hang', 'renew')
+    await lock.release()
+    const got = await wait
+    await world.pass(seen + 375 - b.clock.monotonic() - 1)
+    expect(got.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(got.isHeld()).toBe(false)
+    expect(got.signal.reason).toMatchObject({ code: 'lost' })
+  })
+
+  test('lasts the whole duration from the confirmation', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    await lock.release()
+    const got = await wait
+    await settle()
+    b.link.break('hang')
+    await world.pass(duration - 1)
+    expect(got.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(got.isHeld()).toBe(false)
+  })
+
+  test('leans on the session once it is confirmed', async () => {
+    const world = new World()
+    const { lock, wait } = await waiting(world)
+    await lock.release()
+    const got = await wait
+    await settle()
+    const [holder] = (await world.record()).holders
+    expect(holder?.unconfirmed).toBeUndefined()
+    expect(holder?.seq).toBeUndefined()
+    await world.pass(5 * lease)
+    expect(got.isHeld()).toBe(true)
+  })
+
+  test('has its confirmation repeated while the store fails', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    b.link.break('fail', 'renew')
+    await lock.release()
+    const got = await wait
+    await world.pass(200)
+    b.link.mend()
+    await world.pass(lease)
+    expect(got.isHeld()).toBe(true)
+    expect(b.warnings).toMatchObject([{ type: 'renewal', names: ['k'] }])
+  })
+
+  test('is confirmed before it is used when the news of it came late', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    b.stop()
+    await lock.release()
+    await world.pass(400)
+    b.link.break('mute', 'renew')
+    b.resume()
+    expect(await stateOf(wait)).toBe('pending')
+    await b.link.deliver()
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('that is not confirmed in time sends its waiter to the back', async () => {
+    const world = new World()
+    const { b, lock } = await waiting(world)
+    const c = world.process({ label: 'c' })
+    const other = c.locks.acquire('k')
+    await settle()
+    b.stop()
+    await lock.release()
+    expect(await world.holders()).toEqual(['b'])
+    await world.pass(1_000)
+    expect(await stateOf(other)).toBe('fulfilled')
+    expect(await world.queue()).toEqual(['b×1'])
+    await (await other).release()
+    b.resume()
+    await world.pass(200)
+    expect(await world.holders()).toEqual(['b'])
+  })
+
+  test('that lapsed three times drops its waiter, who asks again when it wakes', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    const c = world.process({ label: 'c' })
+    b.stop()
+    await lock.release()
+    for (let round = 0; round < 3; round++) {
+      const got = c.locks.acquire('k')
+      await world.pass(1_000)
+      await (await got).release()
+    }
+    expect(await world.record()).toMatchObject({ holders: [], queue: [] })
+    b.resume()
+    await world.pass(200)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('to nobody here is let go of at once', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('other')
+    const request = { type: 'request', key: 'k', session: lock.session, client: 'x', number: 77, mode: 'exclusive', confirm: 500 } as const
+    await world.store.apply([request])
+    const own = a.locks.acquire('k')
+    await world.pass(100)
+    expect((await own).isHeld()).toBe(true)
+    expect((await world.record()).holders).toHaveLength(1)
+  })
+})
+
+describe('a waiter that is silent', () => {
+  test('with a beacon never writes while it waits', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    const sent = b.link.sent.length
+    await world.pass(10 * lease)
+    expect(b.link.sent.length).toBe(sent)
+  })
+
+  test('without a beacon is challenged by the one behind it, and answers', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process({ label: 'b', beacon: false }), world.process({ label: 'c' })]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    c.locks.acquire('k').catch(() => {})
+    await settle()
+    await world.pass(5 * lease)
+    expect(c.link.count('challenge')).toBeGreaterThan(0)
+    expect(await world.queue()).toEqual(['b×1', 'c×1'])
+  })
+
+  test('without a beacon is dropped when it does not answer', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process({ label: 'b', beacon: false }), world.process({ label: 'c' })]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    c.locks.acquire('k').catch(() => {})
+    await settle()
+    b.stop()
+    await world.pass(2 * lease + 500)
+    expect(await world.queue()).toEqual(['c×1'])
+  })
+
+  test('and was dropped asks again when it wakes, and gets the lock', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process({ label: 'b', beacon: false }), world.process({ label: 'c' })]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    c.locks.acquire('k').catch(() => {})
+    await settle()
+    b.stop()
+    await world.pass(2 * lease + 500)
+    b.resume()
+    await world.pass(200)
+    expect(await world.queue()).toEqual(['c×1', 'b×1'])
+    await lock.release()
+    await settle()
+    await c.locks.close()
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+})

@@ -1,0 +1,316 @@
+import { afterEach, expect } from 'vitest'
+import type { Clock } from '../../src/locks/clock.ts'
+import { createLocks } from '../../src/locks/create.ts'
+import type { Locks, LocksOptions, LockWarning } from '../../src/locks/types.ts'
+import { type Command, LockError, type LockView, type Outcome } from '../../src/protocol/index.ts'
+import type { Beacon, Channel, Message, Store } from '../../src/store.ts'
+import { type MemoryStore, memoryStore } from '../../src/stores/memory.ts'
+import { manualClock } from './stand-in.ts'
+
+/** Of every process here unless told otherwise, in ms. Its lease is a third more, its beats come every tenth of it. */
+export const duration = 1_200
+export const lease = 1_600
+export const beat = 120
+
+const unhandled: unknown[] = []
+process.on('unhandledRejection', (error) => unhandled.push(error))
+process.on('uncaughtExceptionMonitor', (error) => unhandled.push(error))
+
+afterEach(async () => {
+  await settle()
+  expect(unhandled.splice(0)).toEqual([])
+})
+
+/** Lets everything happen that waits for no timer. */
+export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+/** What a promise has come to by now. */
+export async function stateOf(promise: Promise<unknown>): Promise<'pending' | 'fulfilled' | 'rejected'> {
+  let state: 'pending' | 'fulfilled' | 'rejected' = 'pending'
+  promise.then(
+    () => {
+      state = 'fulfilled'
+    },
+    () => {
+      state = 'rejected'
+    },
+  )
+  await settle()
+  return state
+}
+
+/** The error that a promise is rejected with. */
+export const errorOf = async (promise: Promise<unknown>): Promise<LockError> =>
+  promise.then(
+    () => {
+      throw new Error('it was fulfilled')
+    },
+    (error) => error,
+  )
+
+/** One store and the time of day, shared by processes of which each has its own session, connection and event loop. */
+export class World {
+  readonly base = manualClock()
+  readonly store: MemoryStore
+  /** Of the store's own machine, in ms. */
+  wall = 0
+  readonly processes: Process[] = []
+
+  constructor() {
+    this.store = memoryStore({ now: () => this.base.now() + this.wall })
+  }
+
+  process(options: ProcessOptions = {}): Process {
+    const made = new Process(this, options)
+    this.processes.push(made)
+    return made
+  }
+
+  /** Lets time pass, timer by timer. */
+  async pass(ms: number): Promise<void> {
+    await settle()
+    await this.base.advance(ms)
+    await settle()
+  }
+
+  /** Steps the wall clocks of all, as someone who sets the time does. */
+  stepWall(ms: number): void {
+    this.wall += ms
+    for (const each of this.processes) each.wall += ms
+  }
+
+  /** The machine sleeps, and its monotonic clocks run on: all timers are late. */
+  async sleep(ms: number): Promise<void> {
+    const running = this.processes.filter(({ gate }) => !gate.shut)
+    for (const each of running) each.stop()
+    await this.pass(ms)
+    for (const each of running) each.resume()
+    await settle()
+  }
+
+  /** The labels of who holds a key. */
+  async holders(key = 'k'): Promise<(string | undefined)[]> {
+    const view = await this.store.read(key)
+    return view?.holders.map(({ session }) => view.sessions[session]?.label) ?? []
+  }
+
+  /** The runs that wait for a key, as `label×count`. */
+  async queue(key = 'k'): Promise<string[]> {
+    const view = await this.store.read(key)
+    return view?.queue.map(({ session, from, to }) => `${view.sessions[session]?.label}×${to - from + 1}`) ?? []
+  }
+
+  async record(key = 'k'): Promise<LockView> {
+    const view = await this.store.read(key)
+    if (!view) throw new Error(`there is no record of ${key}`)
+    return view
+  }
+}
+
+export interface ProcessOptions extends Omit<LocksOptions, 'store' | 'clock'> {
+  channel?: boolean
+  beacon?: boolean
+  spansMachines?: boolean
+  /** How its random numbers come out; 0.5 makes every pause just as long as it is meant. */
+  random?: () => number
+  store?: Store
+}
+
+/** What comes into a process from outside waits here while it is stopped. */
+class Gate {
+  shut = false
+  #waiting: (() => void)[] = []
+
+  enter(task: () => void): void {
+    if (this.shut) this.#waiting.push(task)
+    else task()
+  }
+
+  open(): void {
+    this.shut = false
+    for (const task of this.#waiting.splice(0)) task()
+  }
+
+  async pass<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) =>
+      promise.then(
+        (value) => this.enter(() => resolve(value)),
+        (error) => this.enter(() => reject(error)),
+      ),
+    )
+  }
+}
+
+/** A tab, worker or process: `createLocks` with a clock and a connection of its own. */
+export class Process {
+  readonly gate = new Gate()
+  readonly link: Link
+  readonly clock: Clock
+  readonly locks: Locks
+  readonly warnings: LockWarning[] = []
+  /** How far its wall clock is off, in ms. */
+  wall = 0
+
+  constructor(world: World, { channel = true, beacon = true, spansMachines, random = () => 0.5, store = world.store, ...options }: ProcessOptions) {
+    const { base } = world
+    this.clock = {
+      now: () => base.now() + this.wall,
+      monotonic: () => base.monotonic(),
+      after: (ms, run) => {
+        let off = false
+        const callOff = base.after(ms, () => this.gate.enter(() => off || run()))
+        return () => {
+          off = true
+          callOff()
+        }
+      },
+      random,
+    }
+    this.link = new Link(store, this.gate, this.clock, { channel, beacon, spansMachines })
+    const onWarning = (warning: LockWarning): unknown => this.warnings.push(warning)
+    this.locks = createLocks({ duration, maxBackoff: 100, onWarning, ...options, store: this.link, clock: this.clock })
+  }
+
+  /** As SIGSTOP, a breakpoint or a frozen tab does: nothing runs, and its beacon stays lit. */
+  stop(): void {
+    this.gate.shut = true
+  }
+
+  resume(): void {
+    this.gate.open()
+  }
+
+  /** As SIGKILL does: nothing runs any more, and its beacon goes out. */
+  crash(): void {
+    this.stop()
+    this.link.putOut()
+  }
+}
+
+/**
+ * What becomes of a call to the store. `fail`: nothing, and it says so; `hang`: nothing, and it never says so;
+ * `lose`: done, but the reply is an error; `mute`: done, but the reply comes with `deliver()`; `stall`: both come with it.
+ */
+type Fault = 'fail' | 'hang' | 'lose' | 'mute' | 'stall'
+type Call = Command['type'] | 'read'
+
+/** One process's connection to the store, which tests can break. */
+export class Link implements Store {
+  readonly channel: Channel | undefined
+  readonly beacon: Beacon | undefined
+  readonly spansMachines: boolean | undefined
+  /** Every command that went out. */
+  readonly sent: Command[] = []
+  /** The sizes of the batches. */
+  readonly batches: number[] = []
+  /** When the reads went out. */
+  readonly reads: number[] = []
+  error: Error = new Error('disk I/O error')
+  readonly watched: string[] = []
+  readonly #store: Store
+  readonly #gate: Gate
+  readonly #monotonic: () => number
+  readonly #faults = new Map<Call | 'all', Fault>()
+  #address: string | undefined
+  #held: (() => void)[] = []
+
+  constructor(store: Store, gate: Gate, clock: Clock, has: { channel: boolean; beacon: boolean; spansMachines: boolean | undefined }) {
+    this.#store = store
+    this.#gate = gate
+    this.#monotonic = () => clock.monotonic()
+    this.spansMachines = has.spansMachines
+    this.channel = has.channel && store.channel ? this.#channel(store.channel) : undefined
+    this.beacon = has.beacon && store.beacon ? this.#beacon(store.beacon) : undefined
+  }
+
+  /** Breaks all calls, or those that carry one of these. */
+  break(fault: Fault, ...calls: Call[]): void {
+    for (const call of calls.length ? calls : ['all' as const]) this.#faults.set(call, fault)
+  }
+
+  mend(): void {
+    this.#faults.clear()
+  }
+
+  /** Lets through what `mute` and `stall` held up, in order. */
+  async deliver(): Promise<void> {
+    for (const next of this.#held.splice(0)) next()
+    await settle()
+  }
+
+  count(type: Command['type']): number {
+    return this.sent.filter((command) => command.type === type).length
+  }
+
+  /** Kills the beacon that this process has raised. */
+  putOut(): void {
+    if (this.#address !== undefined) (this.#store as MemoryStore).beacon.kill(this.#address)
+  }
+
+  /** Takes its beacon away while it lives. */
+  loseBeacon(): void {
+    if (this.#address !== undefined) (this.#store as MemoryStore).beacon.lose(this.#address)
+  }
+
+  apply(commands: readonly Command[]): Promise<Outcome[]> {
+    this.sent.push(...commands)
+    this.batches.push(commands.length)
+    return this.#call(
+      commands.map(({ type }) => type),
+      () => this.#store.apply(structuredClone(commands)),
+    )
+  }
+
+  read(key: string): Promise<LockView | undefined> {
+    this.reads.push(this.#monotonic())
+    return this.#call(['read'], () => this.#store.read(key))
+  }
+
+  list(prefix?: string): Promise<LockView[]> {
+    return this.#call(['read'], () => this.#store.list(prefix))
+  }
+
+  close(): Promise<void> {
+    return this.#store.close()
+  }
+
+  async #call<T>(calls: Call[], act: () => Promise<T>): Promise<T> {
+    const fault = calls.map((call) => this.#faults.get(call)).find((found) => found) ?? this.#faults.get('all')
+    if (fault === 'fail') throw this.error
+    if (fault === 'hang') return new Promise(() => {})
+    if (fault === 'stall') await new Promise<void>((resolve) => this.#held.push(resolve))
+    const result = await this.#gate.pass(act())
+    if (fault === 'lose') throw this.error
+    if (fault === 'mute') await new Promise<void>((resolve) => this.#held.push(resolve))
+    return result
+  }
+
+  #channel(channel: Channel): Channel {
+    return {
+      publish: (topic, message) => channel.publish(topic, message),
+      subscribe: (topic, listener) => channel.subscribe(topic, (message: Message) => this.#gate.enter(() => listener(message))),
+    }
+  }
+
+  #beacon(beacon: Beacon): Beacon {
+    return {
+      raise: async (session) => {
+        const raised = await beacon.raise(session)
+        this.#address = raised.address
+        return { ...raised, lost: this.#gate.pass(raised.lost) }
+      },
+      watch: (address, signal) => {
+        this.watched.push(address)
+        return this.#gate.pass(beacon.watch(address, signal))
+      },
+    }
+  }
+}
+
+/** A store whose every call fails with this. */
+export const brokenStore = (error: unknown): Store => ({
+  apply: () => Promise.reject(error),
+  read: () => Promise.reject(error),
+  list: () => Promise.reject(error),
+  close: async () => {},
+})
