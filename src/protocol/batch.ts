@@ -26,7 +26,12 @@ export interface Changes {
 export function runBatch(commands: readonly Command[], ground: Ground): Changes {
   const records = new Map<string, LockRecord | undefined>()
   const sessions = new Map<string, SessionRow | undefined>()
-  let floor = ground.floor
+  // Read only where a record is missing: it is one more row.
+  let floor: number | undefined
+  const floorNow = (): number => {
+    floor ??= ground.floor
+    return floor
+  }
   const session = (id: string): SessionRow | undefined => (sessions.has(id) ? sessions.get(id) : ground.session(id))
   const context = { now: ground.now, session }
 
@@ -37,9 +42,9 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
       return outcome.type === 'beaten' ? { ...outcome, stale: ground.stale() } : outcome
     }
     const { key } = command
-    const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floor)
+    const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floorNow())
     const step = reduce(before, command, context)
-    if (step.record === undefined) floor = Math.max(floor, before.token)
+    if (step.record === undefined) floor = Math.max(floorNow(), before.token)
     if (step.record !== before) records.set(key, step.record)
     for (const row of step.sessions) sessions.set(row.id, row)
     return step.outcome
@@ -53,5 +58,12 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
       throw error
     }
   })
-  return { outcomes, records, sessions, floor }
+  return {
+    outcomes,
+    records,
+    sessions,
+    get floor() {
+      return floorNow()
+    },
+  }
 }

@@ -1,0 +1,112 @@
+import { statSync } from 'node:fs'
+import { type Command, LockError, type Outcome, storeError } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { openTables, type Tables } from './sqlite/tables.ts'
+
+export type { SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
+
+export interface SqliteStoreOptions {
+  /** Wall time in ms since 1970. Default `Date.now`. */
+  now?: () => number
+}
+
+interface Batch {
+  readonly commands: readonly Command[]
+  resolve(outcomes: Outcome[]): void
+  reject(error: unknown): void
+}
+
+/**
+ * A store in a SQLite file, for all processes of one machine that open it. Of an open handle it uses the file, through
+ * a connection of its own; a database without a file it uses through the handle, outside its user's transactions.
+ *
+ * @param database a path, opened in WAL mode; or your open handle, of which nothing is changed but our tables, `storelock_…`
+ * @throws LockError `store` if the database cannot be opened
+ */
+export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): Store {
+  const { db, own, file } = openConnection(database)
+  const inode = inodeOf(file)
+  const waiting: Batch[] = []
+  let tables: Tables | undefined
+  let closed = false
+
+  const open = (): Tables => {
+    if (closed) throw new LockError('closed', 'the store was closed')
+    tables ??= openTables(db, typeof database === 'string')
+    return tables
+  }
+
+  /** A lock in a file that others no longer find excludes nobody. */
+  const assertFile = (): void => {
+    if (file && inodeOf(file) !== inode) throw new LockError('store', `the SQLite database ${file} was moved or deleted while it was in use`)
+  }
+
+  const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
+
+  /** Takes a step now, or else as soon as the database is not busy; how long that may take is for the caller to bound. */
+  const whenIdle = <T>(step: () => T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      let attempts = 0
+      const attempt = (): void => {
+        try {
+          resolve(step())
+        } catch (error) {
+          if (!isBusy(error)) return reject(explain(error))
+          attempts += 1
+          // SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not.
+          if (attempts < 4) setImmediate(attempt)
+          else setTimeout(attempt, 1 + Math.random() * 2)
+        }
+      }
+      attempt()
+    })
+
+  /** Carries out all batches that wait, in order, as one. */
+  const serve = (): void => {
+    const batch = waiting.flatMap(({ commands }) => commands)
+    if (batch.some(({ type }) => type === 'beat')) assertFile()
+    const outcomes = open().apply(batch, now())
+    for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
+  }
+
+  const fail = (error: unknown): void => {
+    for (const { reject } of waiting.splice(0)) reject(error)
+  }
+
+  try {
+    open()
+  } catch (error) {
+    // Where it is only busy, the first call makes the tables.
+    if (!isBusy(error)) {
+      if (own) db.close()
+      throw explain(error)
+    }
+  }
+
+  return {
+    apply: (commands) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ commands, resolve, reject })
+        if (waiting.length === 1) whenIdle(serve).catch(fail)
+      }),
+    read: (key) =>
+      whenIdle(() => {
+        assertFile()
+        return open().read(key)
+      }),
+    list: (prefix = '') =>
+      whenIdle(() => {
+        assertFile()
+        return open().list(prefix)
+      }),
+    async close() {
+      if (closed) return
+      closed = true
+      if (own) db.close()
+    },
+  }
+}
+
+/** What tells a file from another of the same name; `undefined` if there is none. */
+const inodeOf = (file: string): bigint | undefined => (file ? statSync(file, { bigint: true, throwIfNoEntry: false })?.ino : undefined)
