@@ -1,0 +1,266 @@
+import 'fake-indexeddb/auto'
+import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Command, LockError } from '../../src/protocol/index.ts'
+import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
+import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
+
+let count = 0
+let name: string
+
+beforeEach(() => {
+  name = `test ${count++}`
+})
+
+afterEach(() => vi.restoreAllMocks())
+
+const openUsers = (version = 1): Promise<IDBPDatabase> =>
+  openDB(name, version, {
+    upgrade(db) {
+      if (!db.objectStoreNames.contains('notes')) db.createObjectStore('notes')
+      upgradeIndexedDB(db)
+    },
+  })
+
+/** Uses a database, whoever made it, through a connection of its own. */
+async function within<T>(use: (db: IDBPDatabase) => Promise<T>): Promise<T> {
+  const db = await openDB(name)
+  try {
+    return await use(db)
+  } finally {
+    db.close()
+  }
+}
+
+const write = (objectStore: string, key: string, row: unknown) => within((db) => db.put(`storelock-${objectStore}`, row, key))
+const rowOf = (objectStore: string, key: string): Promise<unknown> => within((db) => db.get(`storelock-${objectStore}`, key))
+
+const beat = (session: string, lease = 1_000): Command => ({ type: 'beat', session, client: 'c', lease, opens: true })
+const request = (session: string, number = 1, key = 'k'): Command => ({
+  ...{ type: 'request', key, session, client: 'c', number, mode: 'exclusive', confirm: 500 },
+})
+
+/** The `LockError` that a promise rejects with. */
+const failure = (promise: Promise<unknown>): Promise<LockError> =>
+  promise.then(
+    () => expect.fail('should have failed'),
+    (error: unknown) => error as LockError,
+  )
+
+const rubbish = { corrupt: (key: string) => write('records', key, 'rubbish').then(() => {}), raw: (key: string) => rowOf('records', key) }
+
+describe('an IndexedDB store with a database of its own', () => {
+  const place = (): StorePlace => ({ open: () => indexedDBStore(name), ...rubbish })
+  for (const { name: fact, run } of storeSuite(place)) test(fact, run)
+})
+
+describe('an IndexedDB store in a user’s database', () => {
+  const place = async (): Promise<StorePlace> => {
+    const db = await openUsers()
+    return { open: () => indexedDBStore(db), ...rubbish, remove: () => db.close() }
+  }
+  for (const { name: fact, run } of storeSuite(place)) test(fact, run)
+})
+
+describe('a database of the store’s own', () => {
+  test('is not opened before the first command', async () => {
+    const store = indexedDBStore(name)
+    expect((await indexedDB.databases()).map((info) => info.name)).not.toContain(name)
+    await store.apply([beat('a')])
+    expect((await indexedDB.databases()).map((info) => info.name)).toContain(name)
+    await store.close()
+  })
+
+  test('can be deleted while it is in use, and starts afresh', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat('a'), request('a')])
+    await deleteDB(name, { blocked: () => expect.fail('the store blocks the deletion') })
+    expect(await store.list()).toEqual([])
+    expect((await store.apply([beat('a'), request('a')])).map(({ type }) => type)).toEqual(['beaten', 'granted'])
+    await store.close()
+  })
+
+  test('is opened again when the browser has closed it, whether it told so or not', async () => {
+    const close = vi.spyOn(IDBDatabase.prototype, 'transaction')
+    const store = indexedDBStore(name)
+    await store.apply([beat('a'), request('a')])
+    const db = close.mock.contexts[0] as IDBDatabase
+    db.close()
+    expect(await store.read('k')).toBeDefined()
+    const again = close.mock.contexts.at(-1) as IDBDatabase
+    expect(again).not.toBe(db)
+    again.close()
+    again.dispatchEvent(new Event('close'))
+    expect(await store.read('k')).toBeDefined()
+    await store.close()
+  })
+
+  test('that a newer version upgrades is given up to it, named in the error and left alone', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat('a'), request('a')])
+    const newer = await openDB(name, 2, { blocked: () => expect.fail('the store blocks the upgrade') })
+    const error = await failure(store.read('k'))
+    expect(error).toMatchObject({ code: 'store', cause: { name: 'VersionError' } })
+    expect(error.message).toContain(name)
+    newer.close()
+    expect(await rowOf('records', 'k')).toBeTypeOf('string')
+    await store.close()
+  })
+
+  test('is let go by close(), also while it is being opened', async () => {
+    const store = indexedDBStore(name)
+    const pending = store.read('k')
+    await store.close()
+    await pending.catch(() => {})
+    await openDB(name, 2, { blocked: () => expect.fail('the store still holds it') }).then((db) => db.close())
+    expect(await failure(store.read('k'))).toMatchObject({ code: 'closed' })
+  })
+
+  test('that cannot be opened fails the command, and is tried again by the next', async () => {
+    const open = vi.spyOn(indexedDB, 'open').mockImplementationOnce(() => {
+      throw new DOMException('no storage here', 'SecurityError')
+    })
+    const store = indexedDBStore(name)
+    expect(await failure(store.read('k'))).toMatchObject({ code: 'store', cause: { name: 'SecurityError' } })
+    expect(await store.read('k')).toBeUndefined()
+    expect(open).toHaveBeenCalledTimes(2)
+    await store.close()
+  })
+})
+
+describe('a user’s own database', () => {
+  test('may hold what it likes beside, and be prepared at any version', async () => {
+    const first = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
+    await first.put('notes', 'mine', 1)
+    first.close()
+    for (const version of [2, 3]) {
+      const db = await openUsers(version)
+      const store = indexedDBStore(db)
+      await store.apply([beat('a'), request('a', version)])
+      expect(await db.get('notes', 1)).toBe('mine')
+      await store.close()
+      db.close()
+    }
+    expect(await within(async (db) => [...db.objectStoreNames])).toEqual(['notes', 'storelock-meta', 'storelock-records', 'storelock-sessions'])
+  })
+
+  test('may come with idb’s wrapping or without', async () => {
+    const db = await new Promise<IDBDatabase>((resolve) => {
+      const opening = indexedDB.open(name, 1)
+      opening.onupgradeneeded = () => upgradeIndexedDB(opening.result)
+      opening.onsuccess = () => resolve(opening.result)
+    })
+    await indexedDBStore(db).apply([beat('a'), request('a')])
+    expect(await indexedDBStore(db).read('k')).toMatchObject({ holders: [{ session: 'a' }] })
+    db.close()
+  })
+
+  test('without the object stores gets an error that names the helper', async () => {
+    const db = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
+    const error = await failure(indexedDBStore(db).read('k'))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('upgradeIndexedDB(db)') })
+    expect(error.message).toContain(name)
+    db.close()
+  })
+
+  test('stays open when the store is closed', async () => {
+    const db = await openUsers()
+    const store = indexedDBStore(db)
+    await store.apply([beat('a')])
+    await store.close()
+    await db.put('notes', 'still here', 1)
+    db.close()
+  })
+
+  test('that its user has closed fails the store', async () => {
+    const db = await openUsers()
+    const store = indexedDBStore(db)
+    await store.apply([beat('a')])
+    db.close()
+    expect(await failure(store.apply([beat('a')]))).toMatchObject({ code: 'store', cause: { name: 'InvalidStateError' } })
+  })
+
+  test('is never held: its user’s upgrade waits for its user’s connection alone', async () => {
+    const db = await openUsers(1)
+    db.addEventListener('versionchange', () => db.close())
+    await indexedDBStore(db).apply([beat('a'), request('a')])
+    const next = await openDB(name, 2, { blocked: () => expect.fail('the store blocks the upgrade') })
+    expect(await indexedDBStore(next).read('k')).toMatchObject({ holders: [{ session: 'a' }] })
+    next.close()
+  })
+})
+
+describe('what stands in the database', () => {
+  test('of a newer version is named and left alone', async () => {
+    const db = await openUsers()
+    await write('meta', 'version', 99)
+    const store = indexedDBStore(db)
+    const error = await failure(store.apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('99') })
+    expect(error.message).toContain(name)
+    expect(await rowOf('sessions', 'a')).toBeUndefined()
+    db.close()
+  })
+
+  test('J12: a corrupt session row fails those who lean on it and is left as it is', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat('a'), request('a')])
+    await write('sessions', 'a', { expiresAt: 1, text: 'rubbish' })
+    expect(await store.apply([beat('a'), beat('b')])).toMatchObject([{ type: 'failed', code: 'corrupt' }, { type: 'beaten' }])
+    expect(await failure(store.read('k'))).toMatchObject({ code: 'corrupt' })
+    expect(await rowOf('sessions', 'a')).toEqual({ expiresAt: 1, text: 'rubbish' })
+    await store.close()
+  })
+
+  test('J12: a record that is no text at all is corrupt, not missing', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat('a')])
+    for (const row of [null, 0, '', {}]) {
+      await write('records', 'k', row)
+      expect(await store.apply([request('a')])).toMatchObject([{ type: 'failed', code: 'corrupt' }])
+      expect(await rowOf('records', 'k')).toEqual(row)
+    }
+    await store.close()
+  })
+
+  test('shows a beat the sessions that look abandoned, and those only', async () => {
+    let time = 1_000_000
+    const store = indexedDBStore(name, { now: () => time })
+    await store.apply([beat('short', 1_000), beat('long', 10_000)])
+    expect(await store.apply([beat('c')])).toMatchObject([{ stale: [] }])
+    time += 5_000
+    expect(await store.apply([beat('c')])).toMatchObject([{ stale: [{ id: 'c' }, { id: 'short' }] }])
+    await store.close()
+  })
+
+  test('has no record of a batch that failed on its way', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat('a')])
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
+      throw new DOMException('no room', 'QuotaExceededError')
+    })
+    const error = await failure(store.apply([request('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('quota'), cause: { name: 'QuotaExceededError' } })
+    vi.restoreAllMocks()
+    expect(await store.read('k')).toBeUndefined()
+    await store.close()
+  })
+
+  test('is written with the durability that was asked for', async () => {
+    const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
+    const [relaxed, strict] = [indexedDBStore(name), indexedDBStore(name, { durability: 'strict' })]
+    await relaxed.apply([beat('a')])
+    expect(transaction.mock.lastCall?.[2]).toEqual({ durability: 'relaxed' })
+    await strict.apply([beat('a')])
+    expect(transaction.mock.lastCall?.[2]).toEqual({ durability: 'strict' })
+    await relaxed.close()
+    await strict.close()
+  })
+})
+
+test('where there is no IndexedDB, that is what the error says', async () => {
+  vi.stubGlobal('indexedDB', undefined)
+  const error = await failure(indexedDBStore(name).read('k'))
+  expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('IndexedDB') })
+  vi.unstubAllGlobals()
+})

@@ -1,0 +1,203 @@
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Command, LockError } from '../../src/protocol/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+
+let folder: string
+let path: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  path = join(folder, 'test.db')
+})
+
+afterEach(() => {
+  chmodSync(folder, 0o700)
+  rmSync(folder, { recursive: true })
+})
+
+const beat: Command = { type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }
+const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 }
+
+const thrown = (run: () => unknown): LockError => {
+  try {
+    run()
+  } catch (error) {
+    return error as LockError
+  }
+  throw new Error('nothing was thrown')
+}
+
+const rejected = (promise: Promise<unknown>): Promise<LockError> =>
+  promise.then(
+    () => Promise.reject(new Error('it was fulfilled')),
+    (error) => error,
+  )
+
+describe('opening', () => {
+  test('a missing directory is named, with what to do', () => {
+    const error = thrown(() => sqliteStore(join(folder, 'no', 'test.db')))
+    expect(error).toMatchObject({ name: 'LockError', code: 'store' })
+    expect(error.message).toContain(`create the directory ${join(folder, 'no')} first`)
+  })
+
+  test('a file that is no database is refused, and left as it is', () => {
+    writeFileSync(path, 'this is not a database, but it is quite long all the same'.repeat(20))
+    const error = thrown(() => sqliteStore(path))
+    expect(error).toMatchObject({ code: 'store', cause: { code: 'SQLITE_NOTADB' } })
+  })
+
+  test.each([undefined, null, 7, {}, ''])('%j is no database', (database) => {
+    expect(() => sqliteStore(database as string)).toThrow(TypeError)
+  })
+
+  test('tables of a newer version are named and left as they are', () => {
+    sqliteStore(path).close()
+    const db = new Database(path)
+    db.prepare("UPDATE storelock_meta SET value = 99 WHERE name = 'version'").run()
+    const before = db.serialize()
+    const error = thrown(() => sqliteStore(path))
+    expect(error).toMatchObject({ code: 'store' })
+    expect(error.message).toContain('99')
+    expect(error.message).toContain('update storelock')
+    expect(db.serialize()).toEqual(before)
+    db.close()
+  })
+
+  test('a file that is only busy is opened, and waited for', async () => {
+    const other = new Database(path)
+    other.exec('CREATE TABLE theirs (x); BEGIN EXCLUSIVE')
+    const store = sqliteStore(path)
+    const outcomes = store.apply([beat])
+    other.exec('COMMIT')
+    expect(await outcomes).toMatchObject([{ type: 'beaten' }])
+    await store.close()
+    other.close()
+  })
+})
+
+describe('a handle of the user’s', () => {
+  test('gets our tables and keeps its settings', async () => {
+    const db = new Database(path, { timeout: 1_234 })
+    const settings = () =>
+      ['journal_mode', 'synchronous', 'busy_timeout', 'foreign_keys', 'user_version'].map((name) => db.pragma(name, { simple: true }))
+    const before = settings()
+    const store = sqliteStore(db)
+    await store.apply([beat, request])
+    expect(settings()).toEqual(before)
+    expect(db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'storelock%'").all()).toEqual([])
+    await store.close()
+    expect(db.open).toBe(true)
+    db.close()
+  })
+
+  test('does not hold up our commands by a transaction that only reads', async () => {
+    const db = new Database(path)
+    db.pragma('journal_mode = WAL')
+    const store = sqliteStore(db)
+    db.exec('BEGIN')
+    db.prepare('SELECT * FROM storelock_records').all()
+    expect(await store.apply([beat, request])).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+    db.exec('COMMIT')
+    await store.close()
+    db.close()
+  })
+
+  test('may be closed: the store goes on, on its own connection', async () => {
+    const db = new Database(path)
+    const store = sqliteStore(db)
+    db.close()
+    expect(await store.apply([beat])).toMatchObject([{ type: 'beaten' }])
+    await store.close()
+  })
+
+  test('without a file is used itself, outside its user’s transactions', async () => {
+    const db = new Database(':memory:')
+    const store = sqliteStore(db)
+    db.exec('CREATE TABLE theirs (x); BEGIN; INSERT INTO theirs VALUES (1)')
+    const outcomes = store.apply([beat, request])
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    db.exec('ROLLBACK')
+    expect(await outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+    expect(db.prepare('SELECT * FROM theirs').all()).toEqual([])
+    db.close()
+    expect(await rejected(store.apply([beat]))).toMatchObject({ code: 'store' })
+  })
+})
+
+describe('a fault under way', () => {
+  test('a full disk is named, and what was there stays', async () => {
+    const big: Command[] = Array.from({ length: 200 }, (_, index) => ({ ...request, key: `k${index}`, metadata: 'x'.repeat(10_000) }) as Command)
+    const memory = new Database(':memory:')
+    memory.pragma('max_page_count = 30')
+    const small = sqliteStore(memory)
+    await small.apply([beat, request])
+    const error = await rejected(small.apply(big))
+    expect(error).toMatchObject({ code: 'store', cause: { code: 'SQLITE_FULL' } })
+    expect(await small.read('k')).toMatchObject({ holders: [{ session: 'a' }] })
+    expect(await small.list()).toHaveLength(1)
+    expect(await small.apply([{ ...request, key: 'small' }])).toMatchObject([{ type: 'granted' }])
+    await small.close()
+  })
+
+  test.skipIf(process.getuid?.() === 0)('a read-only file is named', async () => {
+    sqliteStore(path).close()
+    chmodSync(path, 0o400)
+    chmodSync(folder, 0o500)
+    const error = thrown(() => sqliteStore(path))
+    expect(error).toMatchObject({ code: 'store' })
+  })
+
+  test('a handle that is read-only is refused', () => {
+    sqliteStore(path).close()
+    const db = new Database(path, { readonly: true })
+    db.pragma('query_only = 1')
+    const memory = new Database(':memory:')
+    memory.pragma('query_only = 1')
+    expect(thrown(() => sqliteStore(memory))).toMatchObject({ code: 'store', cause: { code: 'SQLITE_READONLY' } })
+    memory.close()
+    db.close()
+  })
+
+  test('a deleted or replaced file is noticed by the next beat and the next look', async () => {
+    const store = sqliteStore(path)
+    await store.apply([beat, request])
+    renameSync(path, `${path}.old`)
+    for (const error of [await rejected(store.apply([beat])), await rejected(store.read('k')), await rejected(store.list())]) {
+      expect(error).toMatchObject({ code: 'store' })
+      expect(error.message).toContain('moved or deleted')
+    }
+    sqliteStore(path).close()
+    expect(await rejected(store.apply([beat]))).toMatchObject({ code: 'store' })
+    await store.close()
+  })
+
+  test('closing rejects what still waits', async () => {
+    const other = new Database(path)
+    const store = sqliteStore(path)
+    other.exec('BEGIN EXCLUSIVE')
+    const waiting = rejected(store.apply([beat]))
+    await store.close()
+    expect(await waiting).toMatchObject({ code: 'closed' })
+    other.exec('COMMIT')
+    other.close()
+  })
+
+  test('a busy file is never surfaced: batches that wait keep their order', async () => {
+    const other = new Database(path)
+    const store = sqliteStore(path)
+    await store.apply([beat])
+    other.exec('BEGIN IMMEDIATE')
+    const waiting = Array.from({ length: 20 }, (_, index) => store.apply([{ ...request, number: index + 1 } as Command]))
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    other.exec('COMMIT')
+    const outcomes = (await Promise.all(waiting)).flat()
+    expect(outcomes.map(({ type }) => type)).toEqual(['granted', ...Array.from({ length: 19 }, () => 'queued')])
+    expect((await store.read('k'))?.queue).toMatchObject([{ from: 2, to: 20 }])
+    await store.close()
+    other.close()
+  })
+})
