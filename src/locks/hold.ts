@@ -145,7 +145,7 @@ export class Hold implements HeldLock {
     this.#until = undefined
     this.#leans = outcome.holder.seq === undefined
     this.duration = Math.max(duration, this.duration)
-    if (sent > this.since) {
+    if (sent >= this.since) {
       this.since = sent
       this.#drift = drift
     }

@@ -101,6 +101,10 @@ export class Lookout {
       session.send({ type: 'end', session: dead }),
       session.send({ type: 'expire', key: this.#key, session: session.id, evidence: { token, seq: undefined } }),
     ]
-    Promise.allSettled(sent).then(() => this.#removed())
+    // What the store failed to do is tried again after the next look; looking at once would turn in circles.
+    Promise.all(sent).then(
+      () => this.#removed(),
+      () => {},
+    )
   }
 }

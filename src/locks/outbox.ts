@@ -1,4 +1,4 @@
-import type { Command, Outcome } from '../protocol/index.ts'
+import { type Command, type Outcome, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 
@@ -30,7 +30,7 @@ export class Outbox {
     this.#arrived = arrived
   }
 
-  /** Rejects with the store's error; whether the command was carried out is then unknown. */
+  /** Rejects with `store`; whether the command was carried out is then unknown. */
   send(command: Command): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#letters.push({ command, resolve, reject }) === 1) queueMicrotask(() => this.flush())
@@ -46,20 +46,25 @@ export class Outbox {
     const drift = this.#clock.now() - sent
     this.#apply(letters.map(({ command }) => command)).then(
       (outcomes) => {
-        for (const [index, letter] of letters.entries()) {
+        for (let index = 0; index < letters.length; index++) {
+          const letter = letters[index] as Letter
           const reply = { outcome: outcomes[index] as Outcome, sent, drift }
           this.#arrived(reply)
           letter.resolve(reply)
         }
       },
       (error) => {
-        for (const letter of letters) letter.reject(error)
+        for (const { command, reject } of letters) reject(storeError(error, `the store failed to ${command.type}`))
       },
     )
   }
 
   /** As a promise, also of a store that throws. */
-  async #apply(commands: readonly Command[]): Promise<Outcome[]> {
-    return this.#store.apply(commands)
+  #apply(commands: readonly Command[]): Promise<Outcome[]> {
+    try {
+      return this.#store.apply(commands)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 }

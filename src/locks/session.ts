@@ -1,4 +1,4 @@
-import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, LockError, type Policy } from '../protocol/index.ts'
 import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -100,9 +100,7 @@ export class Session {
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
   send(command: Command): Promise<Reply> {
-    return this.#outbox.send(command).catch((error) => {
-      throw storeError(error, `the store failed to ${command.type}`)
-    })
+    return this.#outbox.send(command)
   }
 
   /** Shows that the session lives. */

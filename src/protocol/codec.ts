@@ -13,18 +13,22 @@ export const encodeRecord = ({ token, holders, queue, pins }: LockRecord): strin
 
 /** @throws LockError `corrupt`, naming the key, if the text is not a record; `store` if a newer version wrote it. */
 export function decodeRecord(key: string, text: unknown): LockRecord {
-  const [, token, holders, queue, pins] = parse(`the record of ${JSON.stringify(key)}`, text, (fields) => {
-    const [, token, holders, queue, pins] = fields
-    return (
-      isInteger(token) &&
-      areRows(holders, holderShape) &&
-      holders.every((holder) => holder[4] <= token) &&
-      areRows(queue, runShape) &&
-      queue.every((run) => run[3] <= run[4]) &&
-      Array.isArray(pins) &&
-      pins.every((pin) => typeof pin === 'string')
-    )
-  })
+  const [, token, holders, queue, pins] = parse(
+    () => `the record of ${JSON.stringify(key)}`,
+    text,
+    (fields) => {
+      const [, token, holders, queue, pins] = fields
+      return (
+        isInteger(token) &&
+        areRows(holders, holderShape) &&
+        holders.every((holder) => holder[4] <= token) &&
+        areRows(queue, runShape) &&
+        queue.every((run) => run[3] <= run[4]) &&
+        Array.isArray(pins) &&
+        pins.every((pin) => typeof pin === 'string')
+      )
+    },
+  )
   return { key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins }
 }
 
@@ -33,7 +37,11 @@ export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label,
 
 /** @throws LockError `corrupt` or `store`, as {@link decodeRecord} */
 export function decodeSession(id: string, text: unknown): SessionRow {
-  const fields = parse(`the row of session ${id}`, text, (row) => fits(row.slice(1), 'snttnSSN'))
+  const fields = parse(
+    () => `the row of session ${id}`,
+    text,
+    (row) => fits(row, 'snttnSSN', 1),
+  )
   const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged] = fields
   return { id, client, seq, lease, expiresAt, evictions, label: label ?? undefined, beacon: beacon ?? undefined, challenged: challenged ?? undefined }
 }
@@ -41,34 +49,51 @@ export function decodeSession(id: string, text: unknown): SessionRow {
 // biome-ignore lint/suspicious/noExplicitAny: the shape is checked before the fields are used
 type Packed = any[]
 
-const packHolder = (holder: Holder): Packed => [
-  ...[holder.session, holder.client, holder.mode === 'shared' ? 1 : 0, holder.number, holder.token, holder.previous],
-  ...[holder.expiresAt, holder.lease, holder.seq, holder.unconfirmed?.confirm, holder.unconfirmed?.lapses],
-  ...wrap(holder.metadata),
-]
+function packHolder(holder: Holder): Packed {
+  const { session, client, mode, number, token, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const fields = [
+    session,
+    client,
+    mode === 'shared' ? 1 : 0,
+    number,
+    token,
+    previous,
+    expiresAt,
+    lease,
+    seq,
+    unconfirmed?.confirm,
+    unconfirmed?.lapses,
+  ]
+  return withMetadata(fields, metadata)
+}
 
 const holderShape = 'ssmnnntTNTN'
 
-const unpackHolder = ([session, client, shared, number, token, previous, expiresAt, lease, seq, confirm, lapses, metadata]: Packed): Holder => ({
-  ...{ session, client, mode: shared ? 'shared' : 'exclusive', number, token, previous, expiresAt },
-  ...{ lease: lease ?? undefined, seq: seq ?? undefined, unconfirmed: confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }, metadata },
-})
+function unpackHolder(fields: Packed): Holder {
+  const [session, client, shared, number, token, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
+  const unconfirmed = confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }
+  const mode = shared ? 'shared' : 'exclusive'
+  return { session, client, mode, lease: lease ?? undefined, metadata, number, token, previous, expiresAt, seq: seq ?? undefined, unconfirmed }
+}
 
-const packRun = (run: Run): Packed => [
-  ...[run.session, run.client, run.mode === 'shared' ? 1 : 0, run.from, run.to, run.confirm, run.lapses, run.lease],
-  ...wrap(run.metadata),
-]
+function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata }: Run): Packed {
+  return withMetadata([session, client, mode === 'shared' ? 1 : 0, from, to, confirm, lapses, lease], metadata)
+}
 
 const runShape = 'ssmnntnT'
 
-const unpackRun = ([session, client, shared, from, to, confirm, lapses, lease, metadata]: Packed): Run => ({
-  ...{ session, client, mode: shared ? 'shared' : 'exclusive', from, to, confirm, lapses, lease: lease ?? undefined, metadata },
-})
+function unpackRun([session, client, shared, from, to, confirm, lapses, lease, metadata]: Packed): Run {
+  const mode = shared ? 'shared' : 'exclusive'
+  return { session, client, mode, lease: lease ?? undefined, metadata, from, to, confirm, lapses }
+}
 
 /** Last in its array, so that metadata of `null` and none stay apart. */
-const wrap = (metadata: unknown): unknown[] => (metadata === undefined ? [] : [metadata])
+function withMetadata(fields: Packed, metadata: unknown): Packed {
+  if (metadata !== undefined) fields.push(metadata)
+  return fields
+}
 
-function parse(what: string, text: unknown, check: (fields: Packed) => boolean): Packed {
+function parse(what: () => string, text: unknown, check: (fields: Packed) => boolean): Packed {
   let fields: unknown
   try {
     fields = JSON.parse(text as string)
@@ -76,10 +101,13 @@ function parse(what: string, text: unknown, check: (fields: Packed) => boolean):
     fields = undefined
   }
   if (Array.isArray(fields) && isInteger(fields[0]) && fields[0] > schemaVersion) {
-    throw new LockError('store', `${what} was written by a newer storelock (format ${fields[0]}, this one knows ${schemaVersion}): update storelock`)
+    throw new LockError(
+      'store',
+      `${what()} was written by a newer storelock (format ${fields[0]}, this one knows ${schemaVersion}): update storelock`,
+    )
   }
   if (!Array.isArray(fields) || fields[0] !== schemaVersion || !check(fields)) {
-    throw new LockError('corrupt', `${what} cannot be read; it was left as it is`)
+    throw new LockError('corrupt', `${what()} cannot be read; it was left as it is`)
   }
   return fields
 }
@@ -89,11 +117,21 @@ const isInteger = Number.isSafeInteger as (value: unknown) => value is number
 const areRows = (rows: unknown, shape: string): rows is Packed[] => Array.isArray(rows) && rows.every((row) => Array.isArray(row) && fits(row, shape))
 
 /** Whether fields have the types of a shape: `s` string, `n` whole number, `t` time in ms, `m` mode; in capitals: or none. */
-const fits = (fields: readonly unknown[], shape: string): boolean =>
-  [...shape].every((type, index) => {
-    const field = fields[index]
-    if (field == null) return type === type.toUpperCase()
-    if (type === 'm') return field === 0 || field === 1
-    if (type === 's' || type === 'S') return typeof field === 'string'
-    return type === 'n' || type === 'N' ? isInteger(field) : Number.isFinite(field)
-  })
+function fits(fields: readonly unknown[], shape: string, from = 0): boolean {
+  for (let index = 0; index < shape.length; index++) {
+    const type = shape.charAt(index)
+    const field = fields[from + index]
+    const right =
+      field == null
+        ? type < 'a'
+        : type === 'm'
+          ? field === 0 || field === 1
+          : type === 's' || type === 'S'
+            ? typeof field === 'string'
+            : type === 'n' || type === 'N'
+              ? isInteger(field)
+              : Number.isFinite(field)
+    if (!right) return false
+  }
+  return true
+}

@@ -5,7 +5,7 @@ import type { Locks, LocksOptions, LockWarning } from '../../src/locks/types.ts'
 import { type Command, LockError, type LockView, type Outcome } from '../../src/protocol/index.ts'
 import type { Beacon, Channel, Message, Store } from '../../src/store.ts'
 import { type MemoryStore, memoryStore } from '../../src/stores/memory.ts'
-import { manualClock } from './stand-in.ts'
+import { manualClock } from '../../src/testing/clock.ts'
 
 /** Of every process here unless told otherwise, in ms. Its lease is a third more, its beats come every tenth of it. */
 export const duration = 1_200

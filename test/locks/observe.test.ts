@@ -1,0 +1,440 @@
+import { describe, expect, test } from 'vitest'
+import type { HeldLock } from '../../src/locks/types.ts'
+import { beat, duration, lease, type Process, settle, stateOf, World } from './world.ts'
+
+/** `a` holds without a beacon and has stopped; `b` has waited since before. */
+async function silent(world: World, options: { channel?: boolean } = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
+  const [a, b] = [world.process({ label: 'a', beacon: false }), world.process({ label: 'b', ...options })]
+  const lock = await a.locks.acquire('k')
+  const wait = b.locks.acquire('k')
+  wait.catch(() => {})
+  await world.pass(10)
+  a.stop()
+  return { a, b, lock, wait }
+}
+
+describe('a holder that falls silent', () => {
+  test('J5: is not evicted before it has been silent for its lease', async () => {
+    const world = new World()
+    const { wait } = await silent(world)
+    await world.pass(lease - 1)
+    expect(await stateOf(wait)).toBe('pending')
+  })
+
+  test('J5: is evicted within one lease and a poll', async () => {
+    const world = new World()
+    const { wait } = await silent(world)
+    await world.pass(lease + lease / 8)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('is evicted so also without a channel', async () => {
+    const world = new World()
+    const { wait } = await silent(world, { channel: false })
+    await world.pass(lease + lease / 8)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('has its own clock told: what wakes up is lost, and its signal aborts at once', async () => {
+    const world = new World()
+    const { a, lock, wait } = await silent(world)
+    await world.pass(2 * lease)
+    await wait
+    expect(lock.isHeld()).toBe(false)
+    const told: unknown[] = []
+    lock.signal.onabort = ({ target }) => told.push((target as AbortSignal).reason)
+    a.resume()
+    await settle()
+    expect(lock.signal.aborted).toBe(true)
+  })
+
+  test('its late release takes nothing from the next', async () => {
+    const world = new World()
+    const { a, lock, wait } = await silent(world)
+    await world.pass(2 * lease)
+    const next = await wait
+    a.resume()
+    await lock.release()
+    await world.pass(duration)
+    expect(next.isHeld()).toBe(true)
+    expect(await world.holders()).toEqual(['b'])
+  })
+
+  test('and renews just in time starts the observation afresh', async () => {
+    const world = new World()
+    const { a, wait } = await silent(world)
+    for (let round = 0; round < 5; round++) {
+      await world.pass(duration - 2 * beat)
+      a.resume()
+      await settle()
+      a.stop()
+    }
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(lease - 1)
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(lease / 4)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('is observed by its own longer lease', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    await a.locks.acquire('k', { duration: 6_000 })
+    const wait = b.locks.acquire('k')
+    await world.pass(10)
+    a.stop()
+    await world.pass(7_900)
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(1_100)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('short holds of one session that never renew are not taken for one', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    const rounds = async (): Promise<void> => {
+      for (let round = 0; round < 100; round++) {
+        const lock = await a.locks.acquire('k', { steal: true })
+        await new Promise<void>((resolve) => void a.clock.after(beat / 2, resolve))
+        expect(lock.isHeld()).toBe(true)
+      }
+    }
+    const holding = rounds()
+    await settle()
+    b.locks.acquire('k').catch(() => {})
+    await world.pass(100 * beat)
+    await holding
+    expect(b.link.count('expire')).toBe(0)
+  })
+
+  test('of which nothing but its row is left is evicted as any other', async () => {
+    const world = new World()
+    const row = { session: 'ghost', client: 'ghost', lease, beacon: 'nowhere' }
+    await world.store.apply([
+      { type: 'beat', opens: true, ...row },
+      { type: 'request', key: 'k', session: 'ghost', client: 'ghost', number: 1, mode: 'exclusive', confirm: 500 },
+    ])
+    const wait = world.process().locks.acquire('k')
+    await world.pass(lease + lease / 4)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('whose session has ended is replaced at once', async () => {
+    const world = new World()
+    const { a, wait } = await silent(world)
+    await world.store.apply([{ type: 'end', session: a.locks.session }])
+    await world.pass(200)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test("expiry: 'manual': is never evicted by a waiter", async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process({ expiry: 'manual' })]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.stop()
+    await world.pass(10 * lease)
+    expect(await stateOf(wait)).toBe('pending')
+    const tried = b.locks.tryAcquire('k')
+    await world.pass(10 * lease)
+    expect(await tried).toBeNull()
+  })
+
+  test('is evicted by the next in line when the first is gone as well', async () => {
+    const world = new World()
+    const { b, wait } = await silent(world)
+    const c = world.process({ label: 'c' })
+    const other = c.locks.acquire('k')
+    await world.pass(10)
+    b.stop()
+    await world.pass(lease * (1 + 2 / 8) + 500 + 500)
+    expect(await stateOf(wait)).toBe('pending')
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+})
+
+describe('a sleep of the observer', () => {
+  test('never counts as silence of the holder', async () => {
+    const world = new World()
+    const { a, b, lock, wait } = await silent(world)
+    a.resume()
+    await world.pass(10)
+    // Both sleep, and the observer is the first to wake.
+    a.stop()
+    b.stop()
+    await world.pass(duration - 200)
+    b.resume()
+    await world.pass(150)
+    expect(await stateOf(wait)).toBe('pending')
+    a.resume()
+    await settle()
+    expect(lock.isHeld()).toBe(true)
+    expect(b.link.count('expire')).toBe(0)
+  })
+
+  test('however long counts for one pause and a quarter', async () => {
+    const world = new World()
+    const { b, wait } = await silent(world)
+    await world.pass(lease / 2)
+    b.stop()
+    await world.pass(100 * lease)
+    b.resume()
+    await world.pass(lease / 2 - 200)
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(400)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('many in a row count for no more', async () => {
+    const world = new World()
+    const { b, wait } = await silent(world)
+    for (let nap = 0; nap < 8; nap++) {
+      b.stop()
+      await world.pass(10 * lease)
+      b.resume()
+      await settle()
+    }
+    expect(await stateOf(wait)).toBe('pending')
+  })
+})
+
+describe('proof of death', () => {
+  test('lets the next in at once', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('lets the next in at once without a channel', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false })]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('before the wait began is found at once', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    a.crash()
+    expect(await stateOf(b.locks.acquire('k'))).toBe('fulfilled')
+  })
+
+  test('is not given by a process that only stops', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.stop()
+    await world.pass(lease - 100)
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(100 + lease / 8)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('is watched for by the head of the queue alone', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    const address = async (process: Process): Promise<string | undefined> => (await world.record()).sessions[process.locks.session]?.beacon
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    c.locks.acquire('k').catch(() => {})
+    await settle()
+    expect(b.link.watched).toEqual([await address(a)])
+    expect(c.link.watched).toEqual([await address(b)])
+  })
+
+  test('of the head lets the next take over the watch', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process({ label: 'a' }), world.process({ label: 'b' }), world.process({ label: 'c' })]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    const wait = c.locks.acquire('k')
+    await settle()
+    b.crash()
+    await settle()
+    expect(await world.queue()).toEqual(['c×1'])
+    await world.pass(100)
+    a.crash()
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('of holder and head together lets the third in', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    const wait = c.locks.acquire('k')
+    await settle()
+    a.crash()
+    b.crash()
+    await world.pass(300)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('of one of several shared holders leaves the others their lock', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process({ label: 'a' }), world.process({ label: 'b' }), world.process({ label: 'c' })]
+    await a.locks.acquire('k', { mode: 'shared' })
+    const kept = await b.locks.acquire('k', { mode: 'shared' })
+    const wait = c.locks.acquire('k')
+    await settle()
+    a.crash()
+    await world.pass(duration)
+    expect(await world.holders()).toEqual(['b'])
+    expect([kept.isHeld(), await stateOf(wait)]).toEqual([true, 'pending'])
+    await kept.release()
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('frees every lock of the dead', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const keys = ['k', 'l', 'm']
+    await Promise.all(keys.map((key) => a.locks.acquire(key)))
+    const waits = keys.map((key) => b.locks.acquire(key))
+    await settle()
+    a.crash()
+    expect(await Promise.all(waits.map(stateOf))).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
+  })
+
+  test('is no longer watched for when nobody waits any more', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const stop = new AbortController()
+    b.locks.acquire('k', { signal: stop.signal }).catch(() => {})
+    await settle()
+    stop.abort()
+    await settle()
+    const sent = b.link.sent.length
+    a.crash()
+    await settle()
+    expect(b.link.sent.length).toBe(sent)
+  })
+
+  test('that the store fails to act on is made good by the lease', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    b.link.break('fail', 'end', 'expire')
+    a.crash()
+    await settle()
+    b.link.mend()
+    await world.pass(lease + lease / 4)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+})
+
+describe('trying a lock whose holder looks dead', () => {
+  /** `a` held without a beacon and died long ago. */
+  async function dead(world: World): Promise<Process> {
+    const a = world.process({ label: 'a', beacon: false })
+    await a.locks.acquire('k')
+    a.crash()
+    await world.pass(10 * lease)
+    return a
+  }
+
+  test('observes it for its lease, and takes the lock', async () => {
+    const world = new World()
+    await dead(world)
+    const tried = world.process().locks.tryAcquire('k')
+    await world.pass(lease - 1)
+    expect(await stateOf(tried)).toBe('pending')
+    await world.pass(lease / 4)
+    expect((await tried)?.isHeld()).toBe(true)
+  })
+
+  test('gives up after its timeout', async () => {
+    const world = new World()
+    await dead(world)
+    const tried = world.process().locks.tryAcquire('k', { timeout: 500 })
+    await world.pass(500)
+    expect(await tried).toBeNull()
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('with timeout 0 does not observe', async () => {
+    const world = new World()
+    await dead(world)
+    const b = world.process()
+    expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+    expect(b.link.reads).toEqual([])
+  })
+
+  test('with ifAvailable never observes', async () => {
+    const world = new World()
+    await dead(world)
+    const b = world.process()
+    expect(await b.locks.request('k', { ifAvailable: true }, (lock) => lock)).toBeNull()
+    expect(b.link.reads).toEqual([])
+  })
+
+  test('gives null at once for a holder that looks alive', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    expect(await b.locks.tryAcquire('k')).toBeNull()
+  })
+
+  test('gives null as soon as the holder renews', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    const lock = await a.locks.acquire('k')
+    b.wall = world.wall = 10 * lease
+    const tried = b.locks.tryAcquire('k')
+    await world.pass(2 * lease)
+    expect(await tried).toBeNull()
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('takes the lock when the holder lets go meanwhile', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    world.stepWall(10 * lease)
+    const tried = b.locks.tryAcquire('k')
+    await world.pass(100)
+    await lock.release()
+    await world.pass(lease / 8)
+    expect((await tried)?.isHeld()).toBe(true)
+  })
+
+  test('J11: also looks when the wall clock stands before its last renewal', async () => {
+    const world = new World()
+    const a = world.process({ beacon: false })
+    await a.locks.acquire('k')
+    a.crash()
+    world.stepWall(-10 * lease)
+    const tried = world.process({}).locks
+    const [, b] = world.processes as [Process, Process]
+    b.wall = world.wall
+    const taken = tried.tryAcquire('k')
+    await world.pass(lease + lease / 4)
+    expect(await stateOf(taken)).toBe('fulfilled')
+    expect((await taken)?.isHeld()).toBe(true)
+  })
+
+  test('observes nothing that is pinned', async () => {
+    const world = new World()
+    await dead(world)
+    const b = world.process()
+    await b.locks.pin('k', 'admin')
+    expect(await stateOf(b.locks.tryAcquire('k'))).toBe('fulfilled')
+  })
+})
