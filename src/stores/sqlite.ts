@@ -2,7 +2,9 @@ import { statSync } from 'node:fs'
 import { type Command, LockError, type Outcome, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
+import { transactions } from './sqlite/transaction.ts'
 
 export type { SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
 
@@ -33,7 +35,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
 
   const open = (): Tables => {
     if (closed) throw new LockError('closed', 'the store was closed')
-    tables ??= openTables(db, typeof database === 'string')
+    if (tables) return tables
+    const within = transactions(db)
+    setUp(db, within, typeof database === 'string')
+    tables = openTables(db, within, own)
     return tables
   }
 
@@ -45,34 +50,44 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
 
   /** Takes a step now, or else as soon as the database is not busy; how long that may take is for the caller to bound. */
-  const whenIdle = <T>(step: () => T): Promise<T> =>
-    new Promise((resolve, reject) => {
-      let attempts = 0
-      const attempt = (): void => {
-        try {
-          resolve(step())
-        } catch (error) {
-          if (!isBusy(error)) return reject(explain(error))
-          attempts += 1
-          // SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not.
-          if (attempts < 4) setImmediate(attempt)
-          else setTimeout(attempt, 1 + Math.random() * 2)
-        }
-      }
-      attempt()
-    })
+  const whenIdle = <T>(step: () => T, done: (result: T) => void, failed: (error: LockError) => void, attempts = 0): void => {
+    let result: T
+    try {
+      result = step()
+    } catch (error) {
+      // SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not.
+      const again = (): void => whenIdle(step, done, failed, attempts + 1)
+      if (!isBusy(error)) failed(explain(error))
+      else if (attempts < 4) setImmediate(again)
+      else setTimeout(again, 1 + Math.random() * 2)
+      return
+    }
+    done(result)
+  }
 
   /** Carries out all batches that wait, in order, as one. */
-  const serve = (): void => {
-    const batch = waiting.flatMap(({ commands }) => commands)
+  const serve = (): Outcome[] => {
+    const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
     if (batch.some(({ type }) => type === 'beat')) assertFile()
-    const outcomes = open().apply(batch, now())
+    return open().apply(batch, now())
+  }
+
+  const answer = (outcomes: Outcome[]): void => {
     for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
   }
 
-  const fail = (error: unknown): void => {
+  const fail = (error: LockError): void => {
     for (const { reject } of waiting.splice(0)) reject(error)
   }
+
+  const look = <T>(step: (tables: Tables) => T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const inFile = (): T => {
+        assertFile()
+        return step(open())
+      }
+      whenIdle(inFile, resolve, reject)
+    })
 
   try {
     open()
@@ -87,19 +102,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   return {
     apply: (commands) =>
       new Promise((resolve, reject) => {
-        waiting.push({ commands, resolve, reject })
-        if (waiting.length === 1) whenIdle(serve).catch(fail)
+        if (waiting.push({ commands, resolve, reject }) === 1) whenIdle(serve, answer, fail)
       }),
-    read: (key) =>
-      whenIdle(() => {
-        assertFile()
-        return open().read(key)
-      }),
-    list: (prefix = '') =>
-      whenIdle(() => {
-        assertFile()
-        return open().list(prefix)
-      }),
+    read: (key) => look((tables) => tables.read(key)),
+    list: (prefix = '') => look((tables) => tables.list(prefix)),
     async close() {
       if (closed) return
       closed = true

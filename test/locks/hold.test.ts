@@ -554,7 +554,9 @@ describe('warnings', () => {
     const renewed = a.clock.monotonic()
     a.link.break('fail')
     await world.pass(beat)
-    expect(a.warnings).toMatchObject([{ type: 'renewal', names: ['k', 'l'], error: { code: 'store', cause: a.link.error }, deadline: renewed + duration }])
+    expect(a.warnings).toMatchObject([
+      { type: 'renewal', names: ['k', 'l'], error: { code: 'store', cause: a.link.error }, deadline: renewed + duration },
+    ])
     await world.pass(3 * beat)
     expect(a.warnings).toHaveLength(1)
   })

@@ -3,7 +3,10 @@ import type { HeldLock } from '../../src/locks/types.ts'
 import { beat, duration, lease, type Process, settle, stateOf, World } from './world.ts'
 
 /** `a` holds without a beacon and has stopped; `b` has waited since before. */
-async function silent(world: World, options: { channel?: boolean } = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
+async function silent(
+  world: World,
+  options: { channel?: boolean } = {},
+): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
   const [a, b] = [world.process({ label: 'a', beacon: false }), world.process({ label: 'b', ...options })]
   const lock = await a.locks.acquire('k')
   const wait = b.locks.acquire('k')

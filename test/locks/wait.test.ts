@@ -542,7 +542,10 @@ describe('a cancelled wait', () => {
 
 describe('a grant that someone else made', () => {
   /** `b` waits in line behind `a`, and looks rarely. */
-  async function waiting(world: World, more: { channel?: boolean } = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
+  async function waiting(
+    world: World,
+    more: { channel?: boolean } = {},
+  ): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
     const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b', ...more })]
     const lock = await a.locks.acquire('k')
     const wait = b.locks.acquire('k')

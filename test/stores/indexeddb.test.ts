@@ -1,4 +1,5 @@
 import 'fake-indexeddb/auto'
+import { forceCloseDatabase } from 'fake-indexeddb'
 import { deleteDB, type IDBPDatabase, openDB } from 'idb'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Command, LockError } from '../../src/protocol/index.ts'
@@ -13,6 +14,9 @@ beforeEach(() => {
 })
 
 afterEach(() => vi.restoreAllMocks())
+
+/** As a browser does when the user clears the site's data. */
+const forceClose = (db: IDBDatabase): void => forceCloseDatabase(db as never)
 
 const openUsers = (version = 1): Promise<IDBPDatabase> =>
   openDB(name, version, {
@@ -81,17 +85,27 @@ describe('a database of the store’s own', () => {
   })
 
   test('is opened again when the browser has closed it, whether it told so or not', async () => {
-    const close = vi.spyOn(IDBDatabase.prototype, 'transaction')
+    const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
+    const used = () => transaction.mock.contexts.at(-1) as IDBDatabase
     const store = indexedDBStore(name)
     await store.apply([beat('a'), request('a')])
-    const db = close.mock.contexts[0] as IDBDatabase
-    db.close()
-    expect(await store.read('k')).toBeDefined()
-    const again = close.mock.contexts.at(-1) as IDBDatabase
-    expect(again).not.toBe(db)
-    again.close()
-    again.dispatchEvent(new Event('close'))
-    expect(await store.read('k')).toBeDefined()
+    for (const close of [(db: IDBDatabase) => db.close(), forceClose]) {
+      const db = used()
+      close(db)
+      expect(await store.read('k')).toMatchObject({ holders: [{ session: 'a' }] })
+      expect(used()).not.toBe(db)
+    }
+    await store.close()
+  })
+
+  test('is opened again once, however many commands wait for it', async () => {
+    const open = vi.spyOn(indexedDB, 'open')
+    const store = indexedDBStore(name)
+    const commands = () => Promise.all([store.read('k'), store.list(), store.apply([beat('a')])])
+    await commands()
+    await deleteDB(name)
+    await commands()
+    expect(open).toHaveBeenCalledTimes(2)
     await store.close()
   })
 
@@ -105,6 +119,14 @@ describe('a database of the store’s own', () => {
     newer.close()
     expect(await rowOf('records', 'k')).toBeTypeOf('string')
     await store.close()
+  })
+
+  test('is let go if it turns out to be someone else’s', async () => {
+    await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') }).then((db) => db.close())
+    const closed = vi.spyOn(IDBDatabase.prototype, 'close')
+    const error = await failure(indexedDBStore(name).read('k'))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('upgradeIndexedDB(db)') })
+    expect(closed).toHaveBeenCalledTimes(1)
   })
 
   test('is let go by close(), also while it is being opened', async () => {
@@ -230,6 +252,20 @@ describe('what stands in the database', () => {
     expect(await store.apply([beat('c')])).toMatchObject([{ stale: [] }])
     time += 5_000
     expect(await store.apply([beat('c')])).toMatchObject([{ stale: [{ id: 'c' }, { id: 'short' }] }])
+    await store.close()
+  })
+
+  test('keeps the highest token that was ever dropped, in whatever order records are swept', async () => {
+    const store = indexedDBStore(name, { now: () => 0 })
+    const take = async (key: string): Promise<number> => {
+      const [outcome] = await store.apply([request('a', 1, key), { type: 'revoke', key }])
+      return outcome?.type === 'granted' ? outcome.holder.token : expect.fail('not granted')
+    }
+    await store.apply([beat('a')])
+    expect([await take('low'), await take('high'), await take('high'), await take('high')]).toEqual([1, 1, 2, 3])
+    await store.apply([{ type: 'sweep', key: 'high' }])
+    await store.apply([{ type: 'sweep', key: 'low' }])
+    expect(await take('low')).toBe(4)
     await store.close()
   })
 

@@ -16,7 +16,7 @@ export interface SqliteStatement {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   all(...values: any[]): unknown[]
   // biome-ignore lint/suspicious/noExplicitAny: as above
-  run(...values: any[]): unknown
+  run(...values: any[]): { readonly changes: number | bigint }
 }
 
 export interface Connection {
@@ -38,15 +38,22 @@ export function openConnection(database: string | SqliteDatabase): Connection {
     throw new TypeError('sqliteStore needs a path, or an open database of better-sqlite3 or node:sqlite')
   }
   try {
-    const file = typeof database === 'string' ? database : fileOf(database)
-    if (typeof database !== 'string' && !file) return { db: database, own: false, file }
-    const db = typeof database === 'string' ? openPath(database) : new (database.constructor as Driver)(file)
-    // We wait ourselves: SQLite's waiting would stop the process.
-    db.exec('PRAGMA busy_timeout = 0')
-    return { db, own: true, file: fileOf(db) }
+    const db = typeof database === 'string' ? openPath(database) : reopen(database)
+    // We wait ourselves: SQLite's way of waiting stops the process.
+    if (db !== database) db.exec('PRAGMA busy_timeout = 0')
+    return { db, own: db !== database, file: fileOf(db) }
   } catch (error) {
     throw storeError(error, `cannot open the SQLite database ${typeof database === 'string' ? database : 'of this handle'}`)
   }
+}
+
+/** A connection of our own through the handle's own driver; the handle itself if there is no file to open. */
+function reopen(handle: SqliteDatabase): SqliteDatabase {
+  const file = fileOf(handle)
+  if (!file) return handle
+  // Opening would make a new one.
+  if (!existsSync(file)) throw new Error(`${file} was moved or deleted`)
+  return new (handle.constructor as Driver)(file)
 }
 
 const require = createRequire(import.meta.url)

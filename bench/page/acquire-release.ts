@@ -1,0 +1,76 @@
+import { createLocks } from 'storelock'
+import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { alternate, type Side } from '../rounds.ts'
+
+/** What `indexeddb.ts` calls in the page; `progress` is its own function. */
+declare global {
+  var acquireRelease: () => ReturnType<typeof measure>
+  var progress: (done: number) => void
+}
+globalThis.acquireRelease = measure
+
+async function measure() {
+  const store = indexedDBStore('bench')
+  const locks = createLocks({ store })
+  const held = await locks.acquire('job')
+  const values = [await store.read('job')]
+  await held.release()
+  values.push(await store.read('job'))
+  const db = await openBare()
+
+  const twoBare = (explicit: boolean): Side['run'] => {
+    return async (iterations) => {
+      for (let i = 0; i < iterations; i++) for (const value of values) await readModifyWrite(db, { ...value, token: i }, explicit)
+    }
+  }
+  const measured = await alternate(
+    {
+      ours: {
+        iterations: 20,
+        async run(iterations) {
+          for (let i = 0; i < iterations; i++) {
+            const lock = await locks.acquire('job')
+            await lock.release()
+          }
+        },
+      },
+      bare: { iterations: 20, run: twoBare(false) },
+      committed: { iterations: 20, run: twoBare(true) },
+      webLocks: {
+        iterations: 60,
+        async run(iterations) {
+          for (let i = 0; i < iterations; i++) await navigator.locks.request('job', async () => {})
+        },
+      },
+    },
+    100,
+    globalThis.progress,
+  )
+  await locks.close()
+  await store.close()
+  db.close()
+  return measured
+}
+
+function openBare(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open('bare')
+    request.onupgradeneeded = () => request.result.createObjectStore('rows')
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error)
+  })
+}
+
+/** The least that someone would write who keeps a record per key; `explicit` calls `commit()` instead of leaving it to the browser. */
+function readModifyWrite(db: IDBDatabase, value: object, explicit: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const tx = db.transaction('rows', 'readwrite', { durability: 'relaxed' })
+    const rows = tx.objectStore('rows')
+    rows.get('job').onsuccess = () => {
+      rows.put(value, 'job')
+      if (explicit) tx.commit()
+    }
+    tx.oncomplete = () => resolve()
+    tx.onabort = () => reject(tx.error)
+  })
+}

@@ -1,0 +1,35 @@
+import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
+import { type StorePlace, storeSuite } from 'storelock/testing'
+
+/** Where the suite's store keeps its records: a database of its own, or a user's. */
+export type PlaceKind = 'own' | 'user'
+
+/** Runs one fact of the suite for stores in this page. Rejects if the store is wrong. */
+export async function runFact(kind: PlaceKind, name: string): Promise<void> {
+  const fact = storeSuite(() => makePlace(kind)).find((each) => each.name === name)
+  if (!fact) throw new Error(`the suite has no fact "${name}"`)
+  await fact.run()
+}
+
+async function makePlace(kind: PlaceKind): Promise<StorePlace> {
+  const name = `suite ${crypto.randomUUID()}`
+  const users = kind === 'user' ? await openDB(name, 7, { upgrade: (db) => upgradeIndexedDB(db) }) : undefined
+  const within = async <T>(use: (db: IDBPDatabase) => Promise<T>): Promise<T> => {
+    const db = await openDB(name)
+    try {
+      return await use(db)
+    } finally {
+      db.close()
+    }
+  }
+  return {
+    open: () => indexedDBStore(users ?? name),
+    corrupt: (key) => within(async (db) => void (await db.put('storelock-records', 'rubbish', key))),
+    raw: (key) => within((db) => db.get('storelock-records', key)),
+    async remove() {
+      users?.close()
+      await deleteDB(name)
+    },
+  }
+}

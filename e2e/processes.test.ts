@@ -1,0 +1,341 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { now, type Start } from './processes/orders.ts'
+import { type Context, killAll, startContext, startLeaver } from './processes/start.ts'
+
+// Real processes, each with its own connection to one SQLite file. Times in ms.
+const duration = 900
+const lease = 1_200
+const maxBackoff = 100
+
+let folder: string
+let start: Start
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'storelock-'))
+  start = { file: join(folder, 'locks.db'), duration, maxBackoff }
+})
+
+afterEach(async () => {
+  await killAll()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const several = (count: number, options?: Partial<Start>): Promise<Context[]> =>
+  Promise.all(Array.from({ length: count }, () => startContext({ ...start, ...options })))
+
+const pair = async (options?: Partial<Start>) => (await several(2, options)) as [Context, Context]
+
+/** Resolves when so many wait for the lock: a request that was sent is in the queue. */
+async function queued(count: number, ...contexts: readonly Context[]): Promise<void> {
+  const [context] = contexts as [Context]
+  while ((await context.does.query('l')).pending.length !== count) await sleep(5)
+}
+
+const healthy = { held: true, aborted: false, thrown: undefined, reason: undefined }
+const lost = { held: false, aborted: true, thrown: 'lost', reason: 'lost' }
+
+/** What a take-over took, against the lease, for those who want to see it. */
+const figure = (what: string, took: number): void => {
+  if (process.env.FIGURES) console.log(`${what}: ${Math.round(took)} ms, lease ${lease} ms`)
+}
+
+describe('processes on one SQLite file', { timeout: 30_000 }, () => {
+  test('hold a lock one at a time, each with a higher token, and each gets its turn', async () => {
+    const turns = 25
+    const contexts = await several(4)
+    const ledger = join(folder, 'ledger')
+    await writeFile(ledger, '')
+    await Promise.all(contexts.map(({ does }) => does.turns('l', turns, ledger)))
+
+    const lines = (await readFile(ledger, 'utf8')).trim().split('\n')
+    expect(lines).toHaveLength(2 * 4 * turns)
+    const grants: string[] = []
+    let last = 0
+    for (let line = 0; line < lines.length; line += 2) {
+      const [event, pid = '', token] = lines[line]?.split(' ') ?? []
+      expect(event).toBe('enter')
+      expect(lines[line + 1]).toBe(`leave ${pid} ${token}`)
+      expect(Number(token)).toBeGreaterThan(last)
+      last = Number(token)
+      grants.push(pid)
+    }
+    // When the first has had all its turns, no other has had less than half as many.
+    const pids = [...new Set(grants)]
+    const firstDone = Math.min(...pids.map((pid) => grants.lastIndexOf(pid)))
+    for (const pid of pids) expect(grants.slice(0, firstDone).filter((other) => other === pid).length).toBeGreaterThanOrEqual(turns / 2)
+  })
+
+  test('serve their waiters in the order in which they asked', async () => {
+    const [holder, ...waiters] = (await several(4)) as [Context, ...Context[]]
+    await holder.does.acquire('l')
+    const order: number[] = []
+    const waits = []
+    for (const [index, { does }] of waiters.entries()) {
+      const wait = does.acquire('l').then(async ({ token }) => {
+        order.push(index)
+        await does.release()
+        return token
+      })
+      waits.push(wait)
+      await queued(index + 1, holder)
+    }
+    await holder.does.release()
+    const tokens = await Promise.all(waits)
+    expect(order).toEqual([0, 1, 2])
+    expect(tokens).toEqual(tokens.toSorted((a, b) => a - b))
+  })
+
+  test('take over from a holder that was killed, within one lease and a poll, with a higher token', async () => {
+    const [holder, waiter] = await pair()
+    const { token } = await holder.does.acquire('l')
+    const wait = waiter.does.acquire('l')
+    await queued(1, waiter)
+    const renewed = await holder.does.renew()
+    const killed = now()
+    await holder.kill()
+    const next = await wait
+    figure('take-over after kill -9', next.at - killed)
+    expect(next.token).toBeGreaterThan(token)
+    expect(next.at - renewed).toBeGreaterThanOrEqual(lease)
+    expect(next.at - killed).toBeLessThan(2 * lease + maxBackoff)
+    expect(await waiter.does.state()).toEqual(healthy)
+  })
+
+  test('a stopped holder is replaced after its lease, and knows it in the first line that it runs', async () => {
+    const [stopped, waiter] = await pair()
+    const { token } = await stopped.does.acquire('l')
+    const wait = waiter.does.acquire('l')
+    await queued(1, waiter)
+    const renewed = await stopped.does.renew()
+    const stoppedAt = now()
+    const firstLook = stopped.does.standStill(duration)
+    const next = await wait
+    figure('take-over after SIGSTOP', next.at - stoppedAt)
+    expect(next.token).toBeGreaterThan(token)
+    expect(next.at - renewed).toBeGreaterThanOrEqual(lease)
+    expect(next.at - stoppedAt).toBeLessThan(2 * lease + maxBackoff)
+
+    stopped.wake()
+    expect(await firstLook).toEqual(lost)
+    await stopped.does.release()
+    expect(await stopped.does.state()).toEqual(lost)
+
+    await waiter.does.renew()
+    expect(await waiter.does.state()).toEqual(healthy)
+    expect((await waiter.does.query('l')).held).toMatchObject([{ token: next.token }])
+    await waiter.does.release()
+    expect((await stopped.does.acquire('l')).token).toBeGreaterThan(next.token)
+  })
+
+  test('a holder that was stopped too long hears of it from its signal, unasked', async () => {
+    const [stopped, waiter] = await pair()
+    await stopped.does.acquire('l')
+    const wait = waiter.does.acquire('l')
+    await queued(1, waiter)
+    stopped.stop()
+    await wait
+    const woken = now()
+    stopped.wake()
+    const { code, at } = await stopped.next('aborted')
+    figure('signal after SIGCONT', at - woken)
+    expect(code).toBe('lost')
+    expect(at - woken).toBeLessThan(duration)
+    expect(stopped.told('warning')).toEqual([])
+    expect(await waiter.does.state()).toEqual(healthy)
+  })
+
+  test('a holder that is stopped again and again, but never for its duration, keeps the lock', async () => {
+    const long = 2_000
+    const [holder, waiter] = await pair({ duration: long })
+    const { token } = await holder.does.acquire('l')
+    const wait = waiter.does.acquire('l')
+    await queued(1, waiter)
+    for (let stops = 0; stops < 4; stops++) {
+      await holder.does.renew()
+      holder.stop()
+      await sleep(long / 2.5)
+      holder.wake()
+    }
+    // All in all it was stopped for longer than its lease.
+    await holder.does.renew()
+    expect(await holder.does.state()).toEqual(healthy)
+    expect((await waiter.does.query('l')).held).toMatchObject([{ token }])
+    const released = await holder.does.release()
+    expect((await wait).at).toBeGreaterThan(released - long)
+    expect(holder.told('aborted').map(({ code }) => code)).toEqual(['not-held'])
+  })
+
+  test('a waiter that was killed in the queue keeps the lock from those behind it only until its grant lapses', async () => {
+    const [holder, killed, last] = (await several(3)) as [Context, Context, Context]
+    await holder.does.acquire('l')
+    killed.does.acquire('l').catch(() => {})
+    await queued(1, holder)
+    const wait = last.does.acquire('l')
+    await queued(2, holder)
+    await killed.kill()
+    const released = await holder.does.release()
+    const { at } = await wait
+    figure('hand-over past a dead waiter', at - released)
+    // A grant must be confirmed within three polls of its waiter, or 500 ms; those behind look eight times in that.
+    expect(at - released).toBeLessThan(2 * lease + maxBackoff)
+    expect(await last.does.state()).toEqual(healthy)
+    await last.does.release()
+    const again = await holder.does.acquire('l')
+    expect(again.token).toBeGreaterThan(0)
+  })
+
+  test('a waiter that was killed in the queue is challenged by the one behind it, and dropped while the lock is still held', async () => {
+    const [holder, killed, last] = (await several(3)) as [Context, Context, Context]
+    await holder.does.acquire('l')
+    killed.does.acquire('l').catch(() => {})
+    await queued(1, holder)
+    const wait = last.does.acquire('l')
+    await queued(2, holder)
+    await killed.kill()
+    await queued(1, holder)
+    expect(await holder.does.state()).toEqual(healthy)
+    const released = await holder.does.release()
+    expect((await wait).at - released).toBeLessThan(lease)
+  })
+
+  test('a living waiter answers the challenge of the one behind it and keeps its place', async () => {
+    const [holder, first, last] = (await several(3)) as [Context, Context, Context]
+    await holder.does.acquire('l')
+    const order: string[] = []
+    const waits = [first.does.acquire('l').then(() => order.push('first'))]
+    await queued(1, holder)
+    waits.push(last.does.acquire('l').then(() => order.push('last')))
+    await queued(2, holder)
+    // Long enough for the last one to challenge the first and to find it silent.
+    await sleep(2 * lease)
+    await holder.does.release()
+    await waits[0]
+    await first.does.release()
+    await waits[1]
+    expect(order).toEqual(['first', 'last'])
+  })
+
+  test('a lock does not keep a process alive that has nothing more to do', async () => {
+    // Were its heartbeat to keep it alive, this would hang.
+    expect(await startLeaver({ ...start, duration: 3_600_000 }, 'l')).toEqual({ code: 0, printed: 'holds it\n' })
+  })
+
+  test('a process that waits for a lock stays alive until it has it', async () => {
+    const holder = await startContext(start)
+    await holder.does.acquire('l')
+    const leaver = startLeaver(start, 'l')
+    await queued(1, holder)
+    await sleep(5 * maxBackoff)
+    expect((await holder.does.query('l')).pending).toHaveLength(1)
+    await holder.does.release()
+    expect(await leaver).toEqual({ code: 0, printed: 'holds it\n' })
+  })
+
+  test('a process that ended without a release is replaced after its lease', async () => {
+    const waiter = await startContext(start)
+    expect((await startLeaver(start, 'l')).code).toBe(0)
+    const ended = now()
+    const { at } = await waiter.does.acquire('l')
+    figure('take-over after an exit', at - ended)
+    expect(at - ended).toBeLessThan(2 * lease + maxBackoff)
+  })
+
+  test('exclude each other also under one label', async () => {
+    const [one, other] = await pair({ label: 'worker 1' })
+    const { token } = await one.does.acquire('l')
+    expect(await other.does.tryAcquire('l')).toBeNull()
+    await expect(other.does.acquire('l', { timeout: 200 })).rejects.toMatchObject({ code: 'timeout' })
+    expect((await other.does.query('l')).held).toMatchObject([{ token, label: 'worker 1' }])
+    expect(await one.does.state()).toEqual(healthy)
+    await one.does.release()
+    expect((await other.does.acquire('l')).token).toBeGreaterThan(token)
+  })
+
+  test('a holder whose database file is deleted is warned, and loses the lock in time', async () => {
+    const holder = await startContext(start)
+    await holder.does.acquire('l')
+    await Promise.all(readdirSync(folder).map((file) => rm(join(folder, file))))
+    const deleted = now()
+    const { warning, code } = await holder.next('warning')
+    expect({ warning, code }).toEqual({ warning: 'renewal', code: 'store' })
+    const { at } = await holder.next('aborted', (news) => news.code === 'lost')
+    figure('loss after the deletion of the file', at - deleted)
+    expect(at - deleted).toBeLessThan(2 * lease)
+    expect(await holder.does.state()).toEqual(lost)
+    await expect(holder.does.acquire('l', { timeout: 1_000 })).rejects.toMatchObject({ code: 'store' })
+    expect(holder.gone).toBe(false)
+  })
+})
+
+const library = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((triple) => `/usr/lib/${triple}/faketime/libfaketime.so.1`).find(existsSync)
+if (!library) console.log('not run: the tests of clock steps, for libfaketime is not installed (Debian: apt-get install faketime)')
+
+describe.skipIf(!library)('J11: wall-clock steps of an hour', { timeout: 30_000 }, () => {
+  const hour = 3_600_000
+
+  /** A process whose wall clock can be set, by so many seconds from the true time. */
+  async function startWithClock(): Promise<{ context: Context; set(seconds: number): Promise<void> }> {
+    const clock = join(await mkdtemp(join(folder, 'clock-')), 'offset')
+    await writeFile(clock, '+0')
+    const context = await startContext(start, {
+      LD_PRELOAD: library,
+      FAKETIME_TIMESTAMP_FILE: clock,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    })
+    return {
+      context,
+      async set(seconds) {
+        await writeFile(clock, `${seconds < 0 ? '' : '+'}${seconds}`)
+        expect(Math.abs((await context.does.wallTime()) - Date.now() - seconds * 1_000)).toBeLessThan(hour / 2)
+      },
+    }
+  }
+
+  test.each([
+    ['forward', 3_600],
+    ['back', -3_600],
+  ])("%s: a healthy holder keeps its lock, and nobody takes another's early", async (_, seconds) => {
+    const [{ context: holder, set: setHolder }, { context: waiter, set: setWaiter }, other] = await Promise.all([
+      startWithClock(),
+      startWithClock(),
+      startContext(start),
+    ])
+    const { token } = await holder.does.acquire('l')
+    const wait = waiter.does.acquire('l')
+    await queued(1, other)
+    const lastWait = other.does.acquire('l')
+    await queued(2, other)
+
+    // First the holder's clock, then the waiter's, then both back: each for longer than a lease.
+    for (const [holderOff, waiterOff] of [
+      [seconds, 0],
+      [seconds, seconds],
+      [0, 0],
+    ] as const) {
+      await setHolder(holderOff)
+      await setWaiter(waiterOff)
+      await sleep(1.25 * lease)
+      await holder.does.renew()
+      expect(await holder.does.state()).toEqual(healthy)
+      expect((await other.does.query('l')).held).toMatchObject([{ token }])
+    }
+    expect(await waiter.does.tryAcquire('l')).toBeNull()
+
+    await setHolder(seconds)
+    const renewed = await holder.does.renew()
+    const killed = now()
+    await holder.kill()
+    const next = await wait
+    expect(next.at - renewed).toBeGreaterThanOrEqual(lease)
+    expect(next.at - killed).toBeLessThan(2 * lease + maxBackoff)
+    expect(next.token).toBeGreaterThan(token)
+    await waiter.does.release()
+    expect((await lastWait).token).toBeGreaterThan(next.token)
+  })
+})

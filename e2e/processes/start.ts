@@ -1,0 +1,130 @@
+import { type ChildProcess, type ForkOptions, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { News, Order, Orders, Start } from './orders.ts'
+
+const started = new Set<ChildProcess>()
+
+const tsx = ['--import', 'tsx']
+const pathOf = (program: string): string => fileURLToPath(new URL(program, import.meta.url))
+
+function noted(child: ChildProcess): ChildProcess {
+  started.add(child)
+  return child.once('exit', () => started.delete(child))
+}
+
+/** Ends every process that was started here, stopped ones too. */
+export async function killAll(): Promise<void> {
+  await Promise.all(
+    [...started].map(async (child) => {
+      const gone = once(child, 'exit')
+      child.kill('SIGKILL')
+      await gone
+    }),
+  )
+}
+
+type Of<Type extends News['type']> = Extract<News, { type: Type }>
+type Promised<Method> = Method extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>> : never
+
+/** A process with locks of its own, seen from outside: it does what it is told. */
+export class Context {
+  readonly #child: ChildProcess
+  readonly #exit: Promise<unknown>
+  readonly #news: News[] = []
+  readonly #listeners = new Set<() => void>()
+  #complaint = ''
+  #orders = 0
+  /** Tells it what to do; resolves with what came of that, or rejects with the error and its `code`. */
+  readonly does: { readonly [Name in keyof Orders]: Promised<Orders[Name]> }
+
+  constructor(start: Start, env?: NodeJS.ProcessEnv) {
+    const options = { execArgv: tsx, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] } satisfies ForkOptions
+    this.#child = noted(fork(pathOf('context.ts'), [JSON.stringify(start)], options))
+    this.#exit = once(this.#child, 'exit')
+    this.#child.stderr?.on('data', (text) => {
+      this.#complaint = `${this.#complaint}${text}`.slice(-2_000)
+    })
+    const hear = () => {
+      for (const listener of [...this.#listeners]) listener()
+    }
+    this.#child.on('message', (news: News) => {
+      this.#news.push(news)
+      hear()
+    })
+    this.#child.once('exit', hear)
+    this.does = new Proxy({} as Context['does'], {
+      get:
+        (_, does: keyof Orders) =>
+        (...args: unknown[]) =>
+          this.#order(does, args),
+    })
+  }
+
+  get gone(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
+  /** All that it told of a type, or the first that it tells. */
+  told<Type extends News['type']>(type: Type): Of<Type>[] {
+    return this.#news.filter((news): news is Of<Type> => news.type === type)
+  }
+
+  async next<Type extends News['type']>(type: Type, test: (news: Of<Type>) => boolean = () => true): Promise<Of<Type>> {
+    for (;;) {
+      const found = this.told(type).find(test)
+      if (found) return found
+      if (this.gone) throw new Error(`a process is gone (${this.#child.signalCode ?? this.#child.exitCode}): ${this.#complaint}`)
+      await new Promise<void>((resolve) => {
+        const heard = () => {
+          this.#listeners.delete(heard)
+          resolve()
+        }
+        this.#listeners.add(heard)
+      })
+    }
+  }
+
+  async #order(does: keyof Orders, args: readonly unknown[]): Promise<never> {
+    const id = ++this.#orders
+    this.#child.send({ id, does, args } satisfies Order, () => {})
+    const { result, error } = await this.next('answer', (news) => news.id === id)
+    if (error) throw Object.assign(new Error(error.message), { code: error.code })
+    return result as never
+  }
+
+  /** `kill -9`. Resolves when it is gone. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#exit
+  }
+
+  stop(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  wake(): void {
+    this.#child.kill('SIGCONT')
+  }
+}
+
+/** Starts a process with locks of its own, and waits until it can be told what to do. */
+export async function startContext(start: Start, env?: NodeJS.ProcessEnv): Promise<Context> {
+  const context = new Context(start, env)
+  await context.next('ready')
+  return context
+}
+
+/** Starts a process that takes a lock and then has nothing more to do. Resolves with what it printed and how it ended. */
+export async function startLeaver(start: Start, name: string): Promise<{ code: number | null; printed: string }> {
+  // Without Node's IPC, for nothing but the lock may keep it alive.
+  const child = noted(spawn(process.execPath, [...tsx, pathOf('leaves.ts'), JSON.stringify(start), name], { stdio: ['ignore', 'pipe', 'pipe'] }))
+  let printed = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (text) => {
+      printed += text
+    })
+  }
+  const [code] = (await once(child, 'close')) as [number | null]
+  return { code, printed }
+}

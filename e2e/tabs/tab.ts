@@ -1,0 +1,173 @@
+import type { AcquireOptions, HeldLock, LockError, LocksSnapshot, TryOptions } from '../../src/index.ts'
+import type { Got, State } from '../processes/orders.ts'
+
+/** How the locks of a tab are made. Times in ms. */
+export interface TabStart {
+  readonly duration: number
+  readonly maxBackoff: number
+  readonly label?: string
+}
+
+/** What a tab tells the test by itself. */
+export type TabNews =
+  /** The signal of its lock aborted, with this reason. */
+  | { readonly tab: string; readonly type: 'aborted'; readonly code: string; readonly at: number }
+  | { readonly tab: string; readonly type: 'warning'; readonly warning: string; readonly code: string }
+
+/** What a test does in a tab, as the global `tab`. It has one lock at a time. */
+export interface Tab {
+  acquire(name: string, options?: AcquireOptions): Promise<Got>
+  tryAcquire(name: string, options?: TryOptions): Promise<Got | null>
+  /** @returns when the renewal went out */
+  renew(): Promise<number>
+  release(): Promise<number>
+  state(): State
+  query(name: string): Promise<LocksSnapshot>
+  /** Blocks the page for so long, and looks at the lock in the first line after that. */
+  block(ms: number): Promise<State>
+  /** Takes the lock so many times, and writes each time into a table that it came and left. */
+  turns(name: string, count: number): Promise<void>
+  /** What the tabs wrote by {@link turns}, in order. */
+  ledger(): Promise<Line[]>
+  /** Asks for the lock so many times, and calls each wait off: all at once, then each as soon as it has begun. @returns the reasons it was told */
+  callOff(name: string, count: number): Promise<string[]>
+  deleteDatabase(): Promise<{ readonly blocked: boolean }>
+}
+
+export interface Line {
+  readonly event: 'enter' | 'leave'
+  readonly tab: string
+  readonly token: number
+}
+
+declare global {
+  var tab: Tab
+  var tell: (news: TabNews) => Promise<void>
+}
+
+/** Gives a page locks of its own. Runs in the page, so it uses nothing but what it is given and the page's globals. */
+export function makeTab({ name: me, duration, maxBackoff, label }: TabStart & { readonly name: string }): void {
+  const { createLocks, indexedDBStore, openDB, deleteDB } = globalThis.storelock
+  const now = () => performance.timeOrigin + performance.now()
+  const news = (told: { type: 'aborted'; code: string; at: number } | { type: 'warning'; warning: string; code: string }) => {
+    globalThis.tell({ tab: me, ...told }).catch(() => {})
+  }
+
+  const store = indexedDBStore('locks')
+  /** Commands under way. A page that is blocked within a transaction blocks everyone. */
+  let underWay = 0
+  const counting: typeof store = {
+    ...store,
+    apply(commands) {
+      underWay += 1
+      return store.apply(commands).finally(() => {
+        underWay -= 1
+      })
+    },
+  }
+  const locks = createLocks({
+    store: counting,
+    duration,
+    maxBackoff,
+    ...(label !== undefined && { label }),
+    onWarning: ({ type, error }) => news({ type: 'warning', warning: type, code: error.code }),
+  })
+
+  let lock: HeldLock | undefined
+  const mine = (): HeldLock => {
+    if (!lock) throw new Error('this tab has had no lock yet')
+    return lock
+  }
+  const got = (taken: HeldLock): Got => {
+    const at = now()
+    lock = taken
+    const { token, signal } = taken
+    signal.addEventListener('abort', () => news({ type: 'aborted', code: (signal.reason as LockError).code, at: now() }))
+    return { token, at }
+  }
+  const codeOf = (run: () => void): string | undefined => {
+    try {
+      run()
+    } catch (error) {
+      return (error as LockError).code
+    }
+    return undefined
+  }
+  const state = (): State => {
+    const taken = mine()
+    // In this order: nothing may have told the lock that time is over before it is asked.
+    const held = taken.isHeld()
+    const { aborted, reason } = taken.signal
+    return { held, aborted, thrown: codeOf(() => taken.assertHeld()), reason: (reason as LockError | undefined)?.code }
+  }
+  const openLedger = () => openDB('ledger', 1, { upgrade: (db) => void db.createObjectStore('lines', { autoIncrement: true }) })
+
+  globalThis.tab = {
+    acquire: async (name, options) => got(await locks.acquire(name, options)),
+    async tryAcquire(name, options) {
+      const taken = await locks.tryAcquire(name, options)
+      return taken && got(taken)
+    },
+    async renew() {
+      const sent = now()
+      await mine().renew()
+      return sent
+    },
+    async release() {
+      await mine().release()
+      return now()
+    },
+    state,
+    query: (name) => locks.query(name),
+    async block(ms) {
+      while (underWay) await new Promise((resolve) => setTimeout(resolve))
+      const end = now() + ms
+      while (now() < end);
+      return state()
+    },
+    async turns(name, count) {
+      const db = await openLedger()
+      for (let turn = 0; turn < count; turn++) {
+        await locks.request(name, async (held) => {
+          const write = (event: Line['event']) => {
+            held.assertHeld()
+            return db.add('lines', { event, tab: me, token: held.token })
+          }
+          await write('enter')
+          await write('leave')
+        })
+      }
+      db.close()
+    },
+    async ledger() {
+      const db = await openLedger()
+      return (await db.getAll('lines')) as Line[]
+    },
+    async callOff(name, count) {
+      const wait = ({ signal }: AbortController) =>
+        locks.acquire(name, { signal }).then(async (lock) => {
+          await lock.release()
+          return 'acquired'
+        }, String)
+      const stop = new AbortController()
+      const waits = Array.from({ length: count }, () => wait(stop))
+      stop.abort('at once')
+      for (let waited = 0; waited < count; waited++) {
+        const stop = new AbortController()
+        waits.push(wait(stop))
+        await new Promise((resolve) => setTimeout(resolve))
+        stop.abort('under way')
+      }
+      return Promise.all(waits)
+    },
+    async deleteDatabase() {
+      let blocked = false
+      await deleteDB('locks', {
+        blocked() {
+          blocked = true
+        },
+      })
+      return { blocked }
+    },
+  }
+}

@@ -1,0 +1,118 @@
+import { type IDBPDatabase, openDB, wrap } from 'idb'
+import { runBatch } from '../protocol/batch.ts'
+import { schemaVersion } from '../protocol/codec.ts'
+import type { Command } from '../protocol/commands.ts'
+import { LockError, storeError } from '../protocol/errors.ts'
+import type { LockView, SessionRow } from '../protocol/record.ts'
+import type { Store } from '../store.ts'
+import { bare, type OpenDatabase, objectStores, type Rows, settle, type Transaction, upgradeIndexedDB, versionOf, write } from './indexeddb/rows.ts'
+
+export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
+
+export interface IndexedDBStoreOptions {
+  /** `relaxed` resolves when the system has a change, `strict` when the disk has it. Default `relaxed`. */
+  durability?: IDBTransactionDurability
+  /** Wall time in ms since 1970. Default `Date.now`. */
+  now?: () => number
+}
+
+/**
+ * A store in IndexedDB, shared by the tabs and workers of an origin.
+ *
+ * @param database the name of a database for locks alone; or your own, open and prepared by {@link upgradeIndexedDB}.
+ * Yours stays yours: nothing keeps it open, and once you have closed it the store fails.
+ */
+export function indexedDBStore(database: string | OpenDatabase, { durability = 'relaxed', now = Date.now }: IndexedDBStoreOptions = {}): Store {
+  const named = typeof database === 'string'
+  const name = named ? database : database.name
+  let connection: Promise<IDBPDatabase> | undefined
+  let closed = false
+
+  const open = async (): Promise<IDBPDatabase> => {
+    // Whoever deletes or upgrades the database must not wait for us.
+    const blocking = (_from: number, _to: number | null, { target }: Event) => (target as IDBDatabase).close()
+    const db = named ? await openDB(name, schemaVersion, { upgrade: upgradeIndexedDB, blocking }) : wrap(bare(database))
+    const fault = await faultOf(db)
+    if (!fault) return db
+    if (named) db.close()
+    throw new LockError('store', `IndexedDB "${name}" ${fault}`)
+  }
+
+  const begin = async (mode: IDBTransactionMode, again = named): Promise<Transaction> => {
+    if (closed) throw new LockError('closed', 'the store was closed')
+    connection ??= open()
+    const opening = connection
+    try {
+      return (await opening).transaction(objectStores, mode, { durability }) as Transaction
+    } catch (error) {
+      if (connection === opening) connection = undefined
+      // A database that was closed, by the browser or to make way, is opened again.
+      if (!again || (error as Error).name !== 'InvalidStateError') throw error
+      return begin(mode, false)
+    }
+  }
+
+  /** Runs a transaction; what it came to is told when it is complete. */
+  const transact = async <T>(mode: IDBTransactionMode, work: (tx: Transaction) => Promise<T>): Promise<T> => {
+    try {
+      const tx = await begin(mode)
+      return (await Promise.all([work(tx), tx.done]))[0]
+    } catch (error) {
+      const full = (error as Error).name === 'QuotaExceededError'
+      throw storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
+    }
+  }
+
+  return {
+    async apply(commands) {
+      // A page that is being left hears no answer any more: what needs none goes ahead of the rest, which may never be done.
+      const sessions = leaving(commands)
+      if (sessions.size) transact('readwrite', (tx) => write(tx, { outcomes: [], records: new Map(), sessions, floor: 0 }, 0)).catch(() => {})
+      return transact('readwrite', async (tx) => {
+        const time = now()
+        const { changes, floor } = await settle(tx, (rows) => {
+          const { floor } = rows
+          const changes = runBatch(commands, { ...rows, floor, now: time, stale: () => rows.expired(time) })
+          if (changes.floor > floor) rows.needFloor()
+          return { changes, floor }
+        })
+        await write(tx, changes, floor)
+        return changes.outcomes
+      })
+    },
+    read: (key) => transact('readonly', (tx) => settle(tx, (rows) => viewOf(rows, key))),
+    list: (prefix = '') => transact('readonly', (tx) => settle(tx, (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? []))),
+    async close() {
+      closed = true
+      if (named) connection?.then((db) => db.close()).catch(() => {})
+    },
+  }
+}
+
+/** The rows to delete if these commands are a goodbye: they end sessions, and let go of what those had. */
+const leaving = (commands: readonly Command[]): Map<string, undefined> =>
+  new Map(
+    commands.every(({ type }) => type === 'end' || type === 'release' || type === 'withdraw')
+      ? commands.flatMap((command) => (command.type === 'end' && command.seq === undefined ? [[command.session, undefined]] : []))
+      : [],
+  )
+
+/** Why a database cannot be used, if so. */
+async function faultOf(db: IDBPDatabase): Promise<string | undefined> {
+  if (!objectStores.every((store) => db.objectStoreNames.contains(store))) {
+    return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
+  }
+  const version = await versionOf(db)
+  return version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
+}
+
+function viewOf({ record, session }: Rows, key: string): LockView | undefined {
+  const found = record(key)
+  if (!found) return undefined
+  const sessions: Record<string, SessionRow> = {}
+  for (const { session: id } of [...found.holders, ...found.queue]) {
+    const row = session(id)
+    if (row) sessions[id] = row
+  }
+  return { ...found, sessions }
+}

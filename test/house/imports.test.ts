@@ -1,0 +1,48 @@
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { forbiddenImports, readSources } from './imports.ts'
+
+const broken = (file: string, text: string): string[] => forbiddenImports(new Map([[file, text]]))
+
+describe('imports', () => {
+  it('of every source file point down only', () => {
+    const sources = readSources(fileURLToPath(new URL('../../src', import.meta.url)))
+    expect(sources.size).toBeGreaterThan(10)
+    expect(forbiddenImports(sources)).toEqual([])
+  })
+
+  it.each([
+    ['protocol/reduce.ts', `import type { Store } from '../store.ts'`],
+    ['protocol/reduce.ts', `import { randomUUID } from 'node:crypto'`],
+    ['store.ts', `import type { Locks } from './locks/types.ts'`],
+    ['stores/memory.ts', `import { systemClock } from '../locks/clock.ts'`],
+    ['stores/memory.ts', `import { sqliteStore } from './sqlite.ts'`],
+    ['stores/memory.ts', `import { statements } from './sqlite/statements.ts'`],
+    ['stores/sqlite/statements.ts', `import { sqliteStore } from '../sqlite.ts'`],
+    ['channels/socket.ts', `import type { Command } from '../protocol/index.ts'`],
+    ['beacons/sidecar.ts', `import { sqliteStore } from '../stores/sqlite.ts'`],
+    ['locks/create.ts', `import { memoryStore } from '../stores/memory.ts'`],
+    ['locks/create.ts', `import { setTimeout } from 'node:timers/promises'`],
+    ['index.ts', `export * from './stores/memory.ts'`],
+    ['index.ts', `export const memory = () => import('./stores/memory.ts')`],
+    ['index.ts', `export type M = import('./stores/memory.ts').MemoryStore`],
+    ['testing/index.ts', `export { createLocks } from '../locks/create.ts'`],
+    ['testing/index.ts', `import { memoryStore } from '../stores/memory.ts'`],
+  ])('of %s may not be %s', (file, text) => {
+    expect(broken(file, text)).toHaveLength(1)
+  })
+
+  it('are judged in a new folder only once it has a rule', () => {
+    expect(broken('extras/new.ts', '')).toEqual(['extras/new.ts: no rule for extras/'])
+  })
+
+  it('may point down, to a package where an engine is met, and to a file’s own parts', () => {
+    const text = `
+      import Database from 'better-sqlite3'
+      import { runBatch } from '../protocol/index.ts'
+      import type { Store } from '../store.ts'
+      import { statements } from './sqlite/statements.ts'`
+    expect(broken('stores/sqlite.ts', text)).toEqual([])
+    expect(broken('stores/sqlite/statements.ts', `import { names } from './names.ts'`)).toEqual([])
+  })
+})

@@ -1,0 +1,58 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import ts from 'typescript'
+
+/** Source files by their path below `src/`, with `/` between the parts. */
+export type Sources = ReadonlyMap<string, string>
+
+export const readSources = (folder: string): Sources =>
+  new Map(
+    readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .map((path) => path.replaceAll('\\', '/'))
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => [path, readFileSync(join(folder, path), 'utf8')]),
+  )
+
+interface Rule {
+  /** Files, and folders ending in `/`, below `src/`. */
+  readonly sees: readonly string[]
+  /** Whether it may import packages and Node's modules. */
+  readonly packages?: boolean
+}
+
+const rules: Readonly<Record<string, Rule>> = {
+  'protocol/': { sees: ['protocol/'] },
+  'store.ts': { sees: ['protocol/'] },
+  'channels/': { sees: ['store.ts'], packages: true },
+  'beacons/': { sees: ['store.ts'], packages: true },
+  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
+  'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
+}
+
+/** Every import that points where its file may not look, as `file: what it imports`, and every file without a rule. */
+export function forbiddenImports(sources: Sources): string[] {
+  return [...sources].flatMap(([file, text]) => {
+    const rule = rules[layerOf(file)]
+    if (!rule) return [`${file}: no rule for ${layerOf(file)}`]
+    return importsOf(text)
+      .filter((specifier) => !allowed(rule, file, specifier))
+      .map((specifier) => `${file}: ${specifier}`)
+  })
+}
+
+/** Imports and exports from, types too, and `import()`. */
+const importsOf = (text: string): string[] => ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName)
+
+/** The folder at the top of `src/` that a file is in, or the file if it is in none. */
+const layerOf = (file: string): string => /^[^/]+\/?/.exec(file)?.[0] ?? file
+
+function allowed(rule: Rule, file: string, specifier: string): boolean {
+  if (!specifier.startsWith('.')) return rule.packages === true
+  const target = posix.join(posix.dirname(file), specifier)
+  // The parts of `stores/x.ts` lie in `stores/x/`; they see each other, and no other store sees them.
+  const [, parts = ''] = /^([^/]+\/[^/.]+)/.exec(file) ?? []
+  if (parts && target.startsWith(`${parts}/`)) return true
+  return rule.sees.some((seen) => (seen.endsWith('/') ? target.startsWith(seen) : target === seen))
+}

@@ -1,0 +1,80 @@
+import { type SpawnSyncOptions, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+
+/** The repository's own folder. */
+export const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** A project of somebody else's, with the package installed as npm would, from what `npm pack` packs. */
+export interface Project {
+  /** Files of the package by their path in it. */
+  readonly packed: readonly string[]
+  write(name: string, text: string): void
+  /** Runs a file of the project with plain Node. @returns what it printed */
+  run(name: string): string
+  /** What TypeScript has to say against files of the project, libraries' declarations included. */
+  check(names: readonly string[], options: ts.CompilerOptions): string[]
+  remove(): void
+}
+
+/** Builds and packs the package as it stands, beside `dist`, which others may be using. */
+export function installPackage(): Project {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-package-')))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  try {
+    return { ...install(folder), remove }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+function install(folder: string): Omit<Project, 'remove'> {
+  const stage = join(folder, 'stage')
+  const project = join(folder, 'project')
+  const modules = join(project, 'node_modules')
+  for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'src']) cpSync(join(root, name), join(stage, name), { recursive: true })
+  node([join(root, 'node_modules/typescript/bin/tsc'), '-p', 'src/tsconfig.json', '--outDir', join(stage, 'dist')], root)
+  const pack = command('npm', ['pack', '--json', '--ignore-scripts'], { cwd: stage, shell: process.platform === 'win32' })
+  const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
+  command('tar', ['-xzf', filename], { cwd: stage })
+  cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
+  for (const name of ['idb', 'better-sqlite3', '@types/better-sqlite3', '@types/node']) {
+    mkdirSync(dirname(join(modules, name)), { recursive: true })
+    symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
+  }
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'somebody-elses', private: true, type: 'module' }))
+  return {
+    packed: files.map(({ path }) => path),
+    write: (name, text) => writeFileSync(join(project, name), text),
+    run: (name) => node([name], project),
+    check: (names, options) => typecheck(project, names, options),
+  }
+}
+
+const node = (args: readonly string[], cwd: string): string => command(process.execPath, args, { cwd })
+
+/** Runs a command to its end. @throws Error with what it printed, if it fails */
+function command(name: string, args: readonly string[], options: SpawnSyncOptions): string {
+  const { status, stdout, stderr, error } = spawnSync(name, args, { ...options, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${name} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })
+  return stdout
+}
+
+function typecheck(project: string, names: readonly string[], options: ts.CompilerOptions): string[] {
+  const program = ts.createProgram({
+    rootNames: names.map((name) => join(project, name)),
+    options: {
+      ...{ target: ts.ScriptTarget.ES2022, lib: ['lib.es2023.d.ts', 'lib.esnext.disposable.d.ts', 'lib.dom.d.ts', 'lib.dom.iterable.d.ts'] },
+      ...{ strict: true, exactOptionalPropertyTypes: true, noEmit: true, types: [], typeRoots: [join(project, 'node_modules/@types')] },
+      ...options,
+    },
+  })
+  return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const text = ts.flattenDiagnosticMessageText(messageText, '\n')
+    return file && start !== undefined ? `${file.fileName}:${file.getLineAndCharacterOfPosition(start).line + 1}: ${text}` : text
+  })
+}

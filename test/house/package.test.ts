@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process'
+import { lstatSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { installPackage, type Project, root } from './installed.ts'
+
+const exported = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+  .filter((path) => path !== './package.json')
+  .map((path) => path.replace(/^\./, 'storelock'))
+
+const consumer = `
+import { createLocks, LockError, type HeldLock } from 'storelock'
+import { memoryStore } from 'storelock/stores/memory'
+export async function count(): Promise<number> {
+  const locks = createLocks({ store: memoryStore(), duration: 1_000 })
+  const first: number = await locks.request('counter', (lock: HeldLock) => lock.token)
+  const second = await locks.tryAcquire('counter').catch((error: unknown) => (error instanceof LockError ? error.code : null))
+  await locks.close()
+  return typeof second === 'object' && second ? second.token - first : 0
+}
+console.log(await count() > 0 ? 'in order' : 'out of order')
+`
+
+describe('the package as installed', () => {
+  let project: Project
+  beforeAll(() => {
+    project = installPackage()
+  }, 120_000)
+  afterAll(() => project?.remove())
+
+  it('holds what it exports, and no tests', () => {
+    expect(project.packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']))
+    expect(project.packed.filter((path) => !/^(src|dist)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
+  })
+
+  it('exports each store by its name', () => {
+    const stores = project.packed.flatMap((path) => /^src\/stores\/([^/]+)\.ts$/.exec(path)?.[1] ?? [])
+    expect(stores.length).toBeGreaterThan(0)
+    expect(exported).toEqual(expect.arrayContaining(stores.map((store) => `storelock/stores/${store}`)))
+  })
+
+  it.each(exported)('loads %s in plain Node', (path) => {
+    project.write('load.mjs', `console.log(Object.keys(await import(${JSON.stringify(path)})).length)`)
+    expect(Number(project.run('load.mjs'))).toBeGreaterThan(0)
+  })
+
+  it('locks', () => {
+    const { outputText } = ts.transpileModule(consumer, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } })
+    project.write('consumer.mjs', outputText)
+    expect(project.run('consumer.mjs')).toBe('in order\n')
+  })
+
+  it.each([
+    ['nodenext', { module: ts.ModuleKind.NodeNext }],
+    ['bundler', { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler }],
+  ])(
+    'has types that %s resolves',
+    (_, options) => {
+      project.write('consumer.ts', consumer)
+      project.write('everything.ts', exported.map((path) => `export type * from '${path}'`).join('\n'))
+      expect(project.check(['consumer.ts', 'everything.ts'], options)).toEqual([])
+      // Node without the DOM's types.
+      expect(project.check(['consumer.ts'], { ...options, lib: ['lib.es2022.d.ts'], types: ['node'] })).toEqual([])
+      project.write('wrong.ts', `import { createLocks } from 'storelock'\ncreateLocks({ duration: 'long' })`)
+      expect(project.check(['wrong.ts'], options)).not.toEqual([])
+    },
+    60_000,
+  )
+})
+
+it('no file names a package registry or a place on somebody’s machine', () => {
+  // Put together here, so that this file does not name them itself.
+  const places = new RegExp(['registry\\.[a-z]+\\.', ['', 'home', ''].join('/'), ['', 'Users', ''].join('/'), ['', 'root', ''].join('/')].join('|'))
+  const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' }).split('\0')
+  const named = files
+    .filter((file) => file && lstatSync(join(root, file), { throwIfNoEntry: false })?.isFile())
+    .flatMap((file) => {
+      const place = places.exec(readFileSync(join(root, file), 'utf8'))?.[0]
+      return place ? [`${file}: ${place}`] : []
+    })
+  expect(named).toEqual([])
+})

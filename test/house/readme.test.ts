@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { installPackage, type Project, root } from './installed.ts'
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const examples = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code)
+
+const mapStore = examples.find((code) => code.includes('export function mapStore')) ?? ''
+
+/** What the README's later examples take as known from earlier ones or from the reader's own program. */
+const known = `
+import type { HeldLock, Locks, Store } from 'storelock'
+declare global {
+  const locks: Locks
+  const store: Store
+  const lock: HeldLock
+  const signal: AbortSignal
+  function work(signal?: AbortSignal): Promise<void>
+  function reload(): void
+}`
+
+const suite = `
+import { storeSuite } from 'storelock/testing'
+import { mapStore } from './map-store.mjs'
+const facts = storeSuite(() => {
+  const rows = new Map()
+  return {
+    open: () => mapStore(rows),
+    corrupt: (key) => rows.set('record ' + key, '{}'),
+    raw: (key) => rows.get('record ' + key),
+  }
+})
+for (const { name, run } of facts) await run().catch((cause) => Promise.reject(new Error(name, { cause })))
+console.log(facts.length + ' facts')`
+
+const javaScript = (code: string): string =>
+  ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText
+
+describe('the README', () => {
+  let project: Project
+  beforeAll(() => {
+    project = installPackage()
+  }, 120_000)
+  afterAll(() => project?.remove())
+
+  it('has examples that are right as they stand', () => {
+    project.write('known.d.ts', known)
+    project.write('map-store.ts', mapStore)
+    const files = examples.map((code, index) => {
+      project.write(`example-${index + 1}.ts`, `${code}\nexport {}`)
+      return `example-${index + 1}.ts`
+    })
+    expect(files.length).toBeGreaterThan(5)
+    expect(project.check(['known.d.ts', ...files], { module: ts.ModuleKind.NodeNext })).toEqual([])
+  }, 60_000)
+
+  it('opens with an example of ten lines that runs', () => {
+    const [code = ''] = examples
+    expect(code.split('\n').filter(Boolean).length).toBeLessThanOrEqual(10)
+    project.write('first.mjs', javaScript(code))
+    expect(project.run('first.mjs')).toMatch(/^I hold "report" with token \d+\n$/)
+  })
+
+  it('shows a whole store, which passes the suite for stores', () => {
+    project.write('map-store.mjs', javaScript(mapStore))
+    project.write('suite.mjs', suite)
+    expect(project.run('suite.mjs')).toMatch(/^[1-9]\d* facts\n$/)
+  })
+
+  it('tells of every export, option, method and error code', () => {
+    const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts'].flatMap((file) => publicNames(join(root, 'src', file)))
+    expect(names).toEqual(expect.arrayContaining(['createLocks', 'maxBackoff', 'whenFree', 'not-owner']))
+    expect(names.filter((name) => !readme.includes(name))).toEqual([])
+  })
+})
+
+/** The values a file exports, and the members and string literals of its exported types. */
+function publicNames(path: string): string[] {
+  const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022, true)
+  const names: string[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isExportSpecifier(node) && !node.isTypeOnly && !node.parent.parent.isTypeOnly) names.push(node.name.text)
+    if ((ts.isPropertySignature(node) || ts.isMethodSignature(node)) && ts.isIdentifier(node.name)) names.push(node.name.text)
+    if (ts.isLiteralTypeNode(node) && ts.isStringLiteral(node.literal)) names.push(node.literal.text)
+    ts.forEachChild(node, visit)
+  }
+  visit(file)
+  return [...new Set(names)]
+}

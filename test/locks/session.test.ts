@@ -1,0 +1,531 @@
+import { describe, expect, test } from 'vitest'
+import { createLocks } from '../../src/locks/create.ts'
+import type { Beacon, RaisedBeacon } from '../../src/store.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { beat, brokenStore, duration, errorOf, lease, settle, stateOf, World } from './world.ts'
+
+/** A beacon that counts what is lit, and that tests can hold up or break. */
+class Beacons implements Beacon {
+  readonly lit = new Set<string>()
+  raised = 0
+  fail: Error | undefined
+  gate: Promise<void> | undefined
+
+  async raise(session: string): Promise<RaisedBeacon> {
+    await this.gate
+    if (this.fail) throw this.fail
+    const address = `${session}#${++this.raised}`
+    this.lit.add(address)
+    return { address, lost: new Promise(() => {}), lower: () => this.lit.delete(address) }
+  }
+
+  watch(_address: string, signal: AbortSignal): Promise<void> {
+    return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  }
+}
+
+/** A process whose beacons are counted. */
+function lit(world: World) {
+  const beacons = new Beacons()
+  const process = world.process({ store: { ...world.store, beacon: beacons } })
+  // The link leads to the memory store's own beacon otherwise.
+  return { process, beacons }
+}
+
+describe('a session', () => {
+  test('L6: gets an id when it connects, never the same twice', () => {
+    const world = new World()
+    const ids = Array.from({ length: 100 }, () => world.process().locks.session)
+    expect(new Set(ids).size).toBe(100)
+    for (const id of ids) expect(id).toMatch(/^[0-9a-z]{12,}$/)
+  })
+
+  test('touches the store only when it is asked for a lock', async () => {
+    const world = new World()
+    const a = world.process()
+    await world.pass(10 * lease)
+    expect([a.link.sent, a.link.reads]).toEqual([[], []])
+  })
+
+  test('opens once, however many ask at first', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    await Promise.all(['k', 'l', 'm'].map((key) => process.locks.acquire(key)))
+    expect([process.link.count('beat'), beacons.raised]).toEqual([1, 1])
+  })
+
+  test('raises its beacon before its first command', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    let raise = (): void => {}
+    beacons.gate = new Promise((resolve) => {
+      raise = resolve
+    })
+    const asked = process.locks.acquire('k')
+    await settle()
+    expect(process.link.sent).toEqual([])
+    raise()
+    const lock = await asked
+    expect((await world.record()).sessions[lock.session]?.beacon).toBe(`${lock.session}#1`)
+  })
+
+  test('with the same label as another is another all the same: they exclude each other', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'worker' }), world.process({ label: 'worker' })]
+    const lock = await a.locks.acquire('k')
+    expect(await b.locks.tryAcquire('k')).toBeNull()
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('locks of two sessions in one process exclude each other', async () => {
+    const store = memoryStore()
+    const [one, other] = [createLocks({ store }), createLocks({ store })]
+    await one.acquire('k')
+    expect(await other.tryAcquire('k')).toBeNull()
+    await Promise.all([one.close(), other.close()])
+  })
+
+  test('that could not open rejects, and opens at the next call', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.break('fail')
+    expect(await errorOf(a.locks.acquire('k'))).toMatchObject({ code: 'store', cause: a.link.error })
+    a.link.mend()
+    expect((await a.locks.acquire('k')).isHeld()).toBe(true)
+  })
+
+  test('that could not open leaves no beacon lit', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    process.link.break('fail')
+    for (let round = 0; round < 3; round++) await errorOf(process.locks.acquire('k'))
+    expect(beacons.lit.size).toBe(0)
+    process.link.mend()
+    await process.locks.acquire('k')
+    expect(beacons.lit.size).toBe(1)
+  })
+
+  test('that could not open hears each hint once', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    b.link.break('fail')
+    for (let round = 0; round < 3; round++) await errorOf(b.locks.acquire('k'))
+    b.link.mend()
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    const reads = b.link.reads.length
+    await lock.release()
+    await wait
+    expect(b.link.reads.length - reads).toBe(1)
+  })
+
+  test('whose beacon cannot be raised rejects with store', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    beacons.fail = new Error('no more file handles')
+    expect(await errorOf(process.locks.acquire('k'))).toMatchObject({ code: 'store', cause: beacons.fail })
+    beacons.fail = undefined
+    expect((await process.locks.acquire('k')).isHeld()).toBe(true)
+  })
+
+  test('that lost its beacon ends: its locks are lost at once, and others may have them', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    const before = a.locks.session
+    a.link.loseBeacon()
+    await settle()
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+    expect(await stateOf(wait)).toBe('fulfilled')
+    expect(a.locks.session).not.toBe(before)
+  })
+
+  test('that lost its beacon has its waits asked again under the next one', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    const waits = [b.locks.acquire('k'), b.locks.acquire('k')]
+    await settle()
+    b.link.loseBeacon()
+    await world.pass(200)
+    expect(await world.queue()).toEqual(['b×2'])
+    await lock.release()
+    await settle()
+    await (await waits[0])?.release()
+    expect((await waits[1])?.isHeld()).toBe(true)
+  })
+
+  test('that was given up as dead asks again, and gets the lock', async () => {
+    const world = new World()
+    const a = world.process()
+    await (await a.locks.acquire('k')).release()
+    await world.store.apply([{ type: 'end', session: a.locks.session }])
+    const [k, l] = await Promise.all([a.locks.acquire('k'), a.locks.acquire('l')])
+    await world.pass(lease)
+    expect([k.isHeld(), l.isHeld(), k.session === l.session]).toEqual([true, true, true])
+  })
+
+  test('that was given up as dead lights one new beacon, however many asked', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    await (await process.locks.acquire('k')).release()
+    await world.store.apply([{ type: 'end', session: process.locks.session }])
+    await Promise.all(['k', 'l', 'm'].map((key) => process.locks.acquire(key)))
+    expect(beacons.lit).toEqual(new Set([`${process.locks.session}#${beacons.raised}`]))
+  })
+
+  test('that was given up while it held loses everything at its next beat', async () => {
+    const world = new World()
+    const a = world.process({ channel: false })
+    const locks = await Promise.all(['k', 'l'].map((key) => a.locks.acquire(key)))
+    await world.store.apply([{ type: 'end', session: a.locks.session }])
+    await world.pass(beat)
+    expect(locks.map(({ signal }) => signal.reason?.code)).toEqual(['lost', 'lost'])
+  })
+
+  test('a grant to a session that ended while the request was under way is worth nothing', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
+    await a.locks.acquire('other')
+    a.link.break('mute', 'request')
+    const asked = a.locks.acquire('k')
+    await settle()
+    a.link.mend()
+    a.link.loseBeacon()
+    await settle()
+    const other = await b.locks.acquire('k')
+    await a.link.deliver()
+    await world.pass(10)
+    expect([await stateOf(asked), other.isHeld()]).toEqual(['pending', true])
+    await other.release()
+    await settle()
+    expect((await asked).isHeld()).toBe(true)
+    expect(await world.holders()).toEqual(['a'])
+  })
+
+  test('a grant to a session that ended while it was being confirmed is worth nothing', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process({ label: 'b' }), world.process({ label: 'c' })]
+    const lock = await a.locks.acquire('k')
+    const asked = b.locks.acquire('k')
+    await world.pass(1_000)
+    b.stop()
+    await lock.release()
+    await world.pass(400)
+    b.link.break('mute', 'renew')
+    b.resume()
+    await settle()
+    b.link.mend()
+    b.link.loseBeacon()
+    await settle()
+    const other = await c.locks.acquire('k', { steal: true })
+    await b.link.deliver()
+    await world.pass(10)
+    expect([await stateOf(asked), other.isHeld()]).toEqual(['pending', true])
+  })
+
+  test('a beat of a session that ended renews nothing of the next one', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    a.link.break('mute', 'beat')
+    await world.pass(beat)
+    a.link.mend()
+    a.link.loseBeacon()
+    await settle()
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    await a.link.deliver()
+    await world.pass(duration - 1)
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(1)
+    expect(lock.isHeld()).toBe(false)
+  })
+
+  test('the row of a dead one is cleared away in the end', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    const dead = await a.locks.acquire('other')
+    a.crash()
+    await b.locks.acquire('k')
+    await world.pass(300_000)
+    expect((await world.record('other')).sessions[dead.session]).toBeUndefined()
+  })
+
+  test('the row of one that waits long is not', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await world.pass(600_000)
+    expect(await world.queue()).toEqual(['b×1'])
+    expect(b.link.count('request')).toBe(1)
+  })
+})
+
+describe('close', () => {
+  test('L6: releases everything at once', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const locks = await Promise.all(['k', 'l', 'm'].map((key) => a.locks.acquire(key)))
+    const waits = ['k', 'l', 'm'].map((key) => b.locks.acquire(key))
+    await settle()
+    await a.locks.close()
+    expect(locks.map((lock) => lock.isHeld())).toEqual([false, false, false])
+    expect(locks.map(({ signal }) => signal.reason.code)).toEqual(['not-held', 'not-held', 'not-held'])
+    expect(await Promise.all(waits.map(stateOf))).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
+  })
+
+  test('is one batch', async () => {
+    const world = new World()
+    const a = world.process()
+    await Promise.all(['k', 'l', 'm'].map((key) => a.locks.acquire(key)))
+    const before = a.link.batches.length
+    await a.locks.close()
+    expect(a.link.batches.slice(before)).toEqual([4])
+  })
+
+  test('rejects waiters with closed, and takes their requests back', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const waits = [b.locks.acquire('k'), b.locks.request('k', () => {}), b.locks.reentrant('k').acquire()].map(errorOf)
+    await settle()
+    await b.locks.close()
+    for (const error of await Promise.all(waits)) expect(error).toMatchObject({ code: 'closed' })
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('makes later calls reject with closed', async () => {
+    const world = new World()
+    const a = world.process()
+    const { locks } = a
+    const crypto = locks.reentrant('k')
+    await locks.close()
+    const later = [
+      locks.acquire('k'),
+      locks.tryAcquire('k'),
+      locks.request('k', () => {}),
+      locks.query(),
+      locks.whenFree('k'),
+      locks.expire('k'),
+      locks.revoke('k'),
+      locks.pin('k', 'x'),
+      locks.unpin('k', 'x'),
+      crypto.acquire(),
+      crypto.tryAcquire(),
+    ]
+    for (const error of await Promise.all(later.map(errorOf))) expect(error).toMatchObject({ code: 'closed' })
+    expect(() => locks.reentrant('other')).toThrow(expect.objectContaining({ code: 'closed' }))
+    expect(a.link.sent).toEqual([])
+  })
+
+  test('twice is harmless', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    await Promise.all([a.locks.close(), a.locks.close()])
+    await a.locks.close()
+    expect(a.link.count('end')).toBe(1)
+  })
+
+  test('of locks that were never used touches nothing', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.close()
+    expect(a.link.sent).toEqual([])
+  })
+
+  test('lowers the beacon, and leaves no row and no timer', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    const lock = await process.locks.acquire('k')
+    await process.locks.close()
+    const sent = process.link.sent.length
+    await world.pass(10 * lease)
+    expect([beacons.lit.size, process.link.sent.length]).toEqual([0, sent])
+    const [row] = await world.store.apply([{ type: 'beat', session: lock.session, client: '', lease: 1 }])
+    expect(row).toEqual({ type: 'ended' })
+  })
+
+  test('never rejects, also when the store fails', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    a.link.break('fail')
+    await expect(a.locks.close()).resolves.toBeUndefined()
+    const sent = a.link.sent.length
+    await world.pass(10 * lease)
+    expect(a.link.sent.length).toBe(sent)
+  })
+
+  test('does not close the store', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    await a.locks.close()
+    expect(await world.store.read('k')).toBeDefined()
+  })
+
+  test('while a session is being opened leaves nothing behind', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    let raise = (): void => {}
+    beacons.gate = new Promise((resolve) => {
+      raise = resolve
+    })
+    const asked = errorOf(process.locks.acquire('k'))
+    await settle()
+    await process.locks.close()
+    raise()
+    await world.pass(duration)
+    expect(await asked).toMatchObject({ code: 'closed' })
+    expect(beacons.lit.size).toBe(0)
+    expect(process.link.count('beat')).toBe(0)
+    expect(await world.store.read('k')).toBeUndefined()
+  })
+
+  test('while a request is under way leaves nothing behind', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('other')
+    a.link.break('stall', 'request')
+    const asked = errorOf(a.locks.acquire('k'))
+    await settle()
+    a.link.mend()
+    await a.locks.close()
+    await a.link.deliver()
+    expect(await asked).toMatchObject({ code: 'closed' })
+    expect((await world.store.read('k'))?.holders ?? []).toEqual([])
+  })
+
+  test('ends the waits for a free lock and for an expiry', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k', { renew: 'manual' })
+    const waits = [b.locks.whenFree('k'), b.locks.expire('k')].map(errorOf)
+    await world.pass(100)
+    await b.locks.close()
+    await world.pass(lease / 8)
+    for (const error of await Promise.all(waits)) expect(error).toMatchObject({ code: 'closed' })
+  })
+})
+
+describe('a store that fails', () => {
+  test('rejects with store and its own error as the cause', async () => {
+    const cause = Object.assign(new Error('wrong password'), { errno: 1045 })
+    const locks = createLocks({ store: brokenStore(cause) })
+    const calls = [
+      locks.acquire('k'),
+      locks.tryAcquire('k'),
+      locks.request('k', () => {}),
+      locks.query(),
+      locks.query('k'),
+      locks.whenFree('k'),
+      locks.expire('k'),
+      locks.revoke('k'),
+      locks.pin('k', 'x'),
+      locks.reentrant('k').acquire(),
+      locks.reentrant('k').tryAcquire(),
+    ]
+    for (const error of await Promise.all(calls.map(errorOf))) expect(error).toMatchObject({ name: 'LockError', code: 'store', cause })
+    await locks.close()
+  })
+
+  test('warns of no release when nothing was ever asked of it', async () => {
+    const warnings: unknown[] = []
+    const locks = createLocks({ store: brokenStore(new Error('down')), onWarning: (warning) => warnings.push(warning) })
+    await errorOf(locks.acquire('k'))
+    expect(warnings).toEqual([])
+    await locks.close()
+  })
+
+  test('by throwing is no different', async () => {
+    const cause = new Error('not a promise')
+    const fail = (): never => {
+      throw cause
+    }
+    const locks = createLocks({ store: { apply: fail, read: fail, list: fail, close: async () => {} } })
+    for (const error of await Promise.all([locks.acquire('k'), locks.query('k'), locks.whenFree('k')].map(errorOf))) {
+      expect(error).toMatchObject({ code: 'store', cause })
+    }
+    await locks.close()
+  })
+
+  test('that was closed rejects with closed', async () => {
+    const store = memoryStore()
+    const locks = createLocks({ store })
+    await store.close()
+    expect(await errorOf(locks.acquire('k'))).toMatchObject({ code: 'closed' })
+    expect(await errorOf(locks.query())).toMatchObject({ code: 'closed' })
+    await locks.close()
+  })
+
+  test('for a moment ends no wait', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    b.link.break('fail')
+    await world.pass(lease / 2)
+    b.link.mend()
+    await lock.release()
+    await world.pass(100)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('for longer than a lease ends the waits with store', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = errorOf(b.locks.acquire('k'))
+    await settle()
+    b.link.break('fail')
+    await world.pass(lease + 300)
+    expect(await wait).toMatchObject({ code: 'store', cause: b.link.error })
+  })
+
+  test('that was closed under a wait ends it with closed', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = errorOf(b.locks.acquire('k'))
+    await settle()
+    await world.store.close()
+    await world.pass(200)
+    expect(await wait).toMatchObject({ code: 'closed' })
+  })
+
+  test('to confirm a grant in time hands the lock on, and the waiter keeps waiting', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await world.pass(1_000)
+    b.stop()
+    await lock.release()
+    await world.pass(400)
+    b.link.break('fail', 'renew')
+    b.resume()
+    await world.pass(200)
+    expect(await stateOf(wait)).toBe('pending')
+    b.link.mend()
+    await world.pass(500)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('three beats that are never answered do not end the heartbeat for good', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    a.link.break('hang')
+    await world.pass(duration)
+    a.link.mend()
+    const lock = await a.locks.acquire('k')
+    await world.pass(3 * lease)
+    expect(lock.isHeld()).toBe(true)
+  })
+})
