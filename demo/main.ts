@@ -63,9 +63,18 @@ if (options.help) {
   process.exit()
 }
 const undo: (() => Promise<unknown>)[] = []
+// npm and tsx may hand on the same Ctrl-C once more, so only a later one means that cleaning up takes too long.
 const interrupted = new Promise<void>((resolve) => {
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
+  let first = Number.POSITIVE_INFINITY
+  const interrupt = () => {
+    if (performance.now() - first > 1_000) process.exit(130)
+    first = Math.min(first, performance.now())
+    resolve()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
 })
+// A terminal that is closed can show nothing more, which is no reason not to clean up.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 let code = 1
 try {
   const running = run((step) => undo.push(step), interrupted)

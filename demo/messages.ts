@@ -19,10 +19,9 @@ export type News =
   | { readonly type: 'sight'; readonly sight: Sight }
   /** A holder went without its write, and another has the lock. */
   | { readonly type: 'take-over'; readonly from: string; readonly lost: number; readonly by: string; readonly token: number }
+  /** What should not happen; that a process exited or a tab crashed unbidden, too. */
   | { readonly type: 'failed'; readonly message: string }
   | { readonly type: 'done' }
-  /** Told by the runner: the process exited or the tab crashed. */
-  | { readonly type: 'gone'; readonly message: string }
 
 /** What a writer tells: its runner, and its own page. `at` is wall time in ms, with fractions. */
 export type Report = News & { readonly writer: string; readonly at: number }

@@ -27,7 +27,7 @@ export async function startProcesses(count: number, directory: string): Promise<
     child.stderr?.on('data', (text) => (complaint = `${complaint}${text}`.slice(-2_000)))
     child.on('message', (told: Report) => log.add(told))
     child.on('exit', (code, signal) => {
-      if (code !== 0) log.add(report(name, { type: 'gone', message: signal ?? `exited with ${code}: ${complaint.trim()}` }))
+      if (code !== 0 && signal !== 'SIGKILL') log.add(report(name, { type: 'failed', message: `ended by ${signal ?? code}. ${complaint.trim()}` }))
     })
     children.set(name, child)
   }

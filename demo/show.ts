@@ -65,14 +65,18 @@ async function openBrowser(windows: boolean, { say }: Terminal, defer: Defer): P
   }
 }
 
-async function play(half: Half, { say }: Terminal): Promise<Tally> {
+async function play(half: Half, terminal: Terminal): Promise<Tally> {
+  const say = (line: string) => terminal.say(`${half.title.padEnd(20)}${line}`)
   const incidents: Incident[] = []
   let interruption: string | undefined
+  half.log.listen((told) => {
+    if (told.type === 'failed') say(`${told.writer}: ${told.message}`)
+  })
   try {
-    await story(half, incidents, (line) => say(`${half.title.padEnd(20)}${line}`))
+    await story(half, incidents, say)
   } catch (error) {
     interruption = error instanceof Error ? error.message : String(error)
-    say(`${half.title.padEnd(20)}${interruption}`)
+    say(interruption)
   }
   return tally(half, incidents, interruption)
 }

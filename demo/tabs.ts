@@ -13,13 +13,15 @@ export async function startTabs(count: number, browser: Browser, url: string, wi
   const names = Array.from({ length: count }, (_, index) => `tab ${index + 1}`)
   const opened = windows ? await openWindows(browser, context, count) : await Promise.all(names.map(() => context.newPage()))
   const pages = new Map(names.map((name, index) => [name, opened[index] as Page]))
+  const gone = new Set<string>()
   for (const [name, page] of pages) {
-    page.on('crash', () => log.add(report(name, { type: 'gone', message: 'crashed' })))
+    page.on('crash', () => {
+      if (!gone.has(name)) log.add(report(name, { type: 'failed', message: 'crashed unbidden' }))
+    })
     page.on('pageerror', (error) => log.add(report(name, { type: 'failed', message: error.message })))
   }
   await Promise.all([...pages].map(([name, page]) => page.goto(`${url}?${new URLSearchParams({ name })}`)))
 
-  const gone = new Set<string>()
   const page = (name: string) => {
     const found = pages.get(name)
     if (found === undefined) throw new Error(`no such tab: ${name}`)

@@ -15,7 +15,8 @@ export async function watch(locks: Locks, ledger: Ledger, tell: (news: News) => 
       if (last !== undefined && holder !== undefined && holder.token !== last.token && !(await ledger.has(last.token))) {
         tell({ type: 'take-over', from: last.writer, lost: last.token, by: holder.writer, token: holder.token })
       }
-      last = holder ?? last
+      // A holder whose session has ended has no label any more.
+      if (holder !== undefined && holder.token !== last?.token) last = holder
       await sleep(lookEvery)
     }
   } catch (error) {

@@ -45,17 +45,20 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
 
 /** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
 export async function expire(session: Session, line: Line): Promise<void> {
-  let signs: string | undefined
+  const name = JSON.stringify(line.name)
+  let signs: Map<number, number | undefined> | undefined
   for (;;) {
     session.assertOpen()
     const { view, evicting } = await line.look(true)
-    const { holders, pins } = view
-    const now = signsOfLife(view)
-    if (signs === undefined && !holders.length) throw new LockError('not-held', `nobody holds ${JSON.stringify(line.name)}`)
+    const { pins, sessions } = view
+    if (!signs && !view.holders.length) throw new LockError('not-held', `nobody holds ${name}`)
+    signs ??= new Map(view.holders.map((holder) => [holder.token, seqOf(holder, sessions)]))
+    // Who has the lock since is not meant.
+    const holders = view.holders.filter(({ token }) => signs?.has(token))
     if (!holders.length) return
-    if (pins.length) throw new LockError('held', `${JSON.stringify(line.name)} is pinned by ${pins.join(', ')}`, { holders })
-    if (signs !== undefined && signs !== now) throw new LockError('held', `${JSON.stringify(line.name)} has a live holder`, { holders })
-    signs = now
+    if (pins.length) throw new LockError('held', `${name} is pinned by ${pins.join(', ')}`, { holders })
+    if (holders.some((holder) => signs?.get(holder.token) !== seqOf(holder, sessions)))
+      throw new LockError('held', `${name} has a live holder`, { holders })
     if (evicting) await evicting
     else await line.pause(view, session.settings.maxBackoff)
   }
@@ -73,9 +76,9 @@ export async function command(session: Session, name: string, order: KeyCommand)
 }
 
 /** Who holds and who waits, of one key or of the namespace's. */
-export async function query({ settings }: Session, key?: string): Promise<LocksSnapshot> {
-  const { store, namespace } = settings
-  const views = key === undefined ? await store.list(keyPrefix(namespace)) : [await store.read(key)]
+export async function query(session: Session, key?: string): Promise<LocksSnapshot> {
+  const { namespace } = session.settings
+  const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace)) : [await store.read(key)]))
   const snapshot: LocksSnapshot = { held: [], pending: [] }
   for (const view of views) {
     const { name, namespace: home } = storedName(view?.key ?? '')

@@ -1,4 +1,4 @@
-import { checkName, type KeyCommand, LockError, storedKey } from '../protocol/index.ts'
+import { checkName, type KeyCommand, storedKey } from '../protocol/index.ts'
 import { command, expire, query, tryOnce, whenFree } from './admin.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
@@ -56,7 +56,7 @@ export function createLocks(options: LocksOptions): Locks {
       const wish = checkWish(settings, options)
       if (wish.timeout !== 0 || wish.steal) return (await line.ask(wish)) as Hold
       const hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
-      if (!hold) throw new LockError('held', `${JSON.stringify(name)} is held or waited for`, { holders: line.view.holders })
+      if (!hold) throw line.refusal()
       return hold
     },
 

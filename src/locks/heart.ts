@@ -2,6 +2,7 @@ import { LockError, type SessionRow } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
 import { Observer } from './observer.ts'
 import type { Session } from './session.ts'
+import { within } from './within.ts'
 
 /** Beats under way at once, at most: a store that hangs gets a few chances and no flood. */
 const maxBeats = 3
@@ -123,8 +124,15 @@ export class Heart {
       return
     }
     this.#beats++
-    const beat = this.#beatOnce().finally(() => this.#beats--)
-    this.#watchOver(beat, leaning)
+    // One that is never answered must not be in the way of later ones for good.
+    const { clock, settings } = this.#session
+    const late = (): never => {
+      throw new LockError('store', 'the store has not answered a renewal')
+    }
+    this.#watchOver(
+      within(clock, this.#beatOnce(), settings.duration, undefined, late).finally(() => this.#beats--),
+      leaning,
+    )
   }
 
   async #beatOnce(): Promise<void> {

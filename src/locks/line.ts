@@ -1,5 +1,4 @@
-import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode, storeError } from '../protocol/index.ts'
-import type { Clock } from './clock.ts'
+import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode } from '../protocol/index.ts'
 import { Hold, leaseFor } from './hold.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
@@ -28,8 +27,9 @@ interface Waiter {
   /** Its request, or the confirmation of its grant, is under way. */
   busy: boolean
   settled: boolean
-  /** When the last look went out that still showed it waiting. */
+  /** When the last look went out that still showed it waiting, and by how much the wall clock was ahead of the monotonic one then. */
   seenAt: number
+  drift: number
   /** The looks that had begun when it was queued: they need not show it. */
   queuedAfter: number
   /** Each ends the wait; only the first does anything. */
@@ -95,7 +95,7 @@ export class Line {
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, busy: false, settled: false, seenAt: 0, queuedAfter: 0 },
+        ...{ wish, number: 0, busy: false, settled: false, seenAt: 0, drift: 0, queuedAfter: 0 },
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -106,19 +106,19 @@ export class Line {
       }
       const aborted = (): void => waiter.fail(signal?.reason)
       signal?.addEventListener('abort', aborted)
-      const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.timedOut(timeout)))
+      const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
       if (!this.#waiters.size) this.#doublings = 0
       this.#request(waiter)
     })
   }
 
-  get clock(): Clock {
-    return this.#session.clock
-  }
-
-  timedOut(timeout: number | undefined): LockError {
+  /** Why a wait of so many ms, or none, was in vain. */
+  refusal(timeout = 0): LockError {
     const { holders } = this.#view
-    return new LockError('timeout', `${JSON.stringify(this.name)} was not free within ${timeout} ms`, { holders })
+    const name = JSON.stringify(this.name)
+    return timeout
+      ? new LockError('timeout', `${name} was not free within ${timeout} ms`, { holders })
+      : new LockError('held', `${name} is held or waited for`, { holders })
   }
 
   /** Sends a waiter's request, under a new number. */
@@ -129,13 +129,18 @@ export class Line {
     waiter.number = ++this.#number
     waiter.busy = true
     this.#waiters.set(waiter.number, waiter)
-    let reply: Reply
     try {
       await session.open()
-      const confirm = Math.max(3 * session.settings.maxBackoff, 500)
-      const { key } = this
-      const { id, client } = session
-      const { number } = waiter
+    } catch (error) {
+      this.#refuse(waiter, error)
+    }
+    if (waiter.settled) return
+    const confirm = Math.max(3 * session.settings.maxBackoff, 500)
+    const { key } = this
+    const { id, client } = session
+    const { number } = waiter
+    let reply: Reply
+    try {
       reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal })
     } catch (error) {
       waiter.busy = false
@@ -144,7 +149,9 @@ export class Line {
       return
     }
     waiter.busy = false
-    this.#answered(waiter, reply)
+    if (id === session.id) this.#answered(waiter, reply)
+    // What a session was given that has ended since went with it. The next look asks again.
+    else this.poke()
   }
 
   #answered(waiter: Waiter, { outcome, sent, drift }: Reply): void {
@@ -154,11 +161,11 @@ export class Line {
     else if (outcome.type === 'failed') this.#refuse(waiter, new LockError(outcome.code, outcome.message))
     else if (outcome.type === 'refused' && outcome.reason === 'busy') waiter.give(null)
     else if (outcome.type === 'refused') {
-      // The session was given up while it slept. It held nothing, or its beat would have told; the next one asks again.
+      // The session was given up while it slept. It held nothing, or its beat would have told; its waiters ask again under the next.
       this.#session.end('it was given up as dead')
-      this.#request(waiter)
     } else {
       waiter.seenAt = sent
+      waiter.drift = drift
       waiter.queuedAfter = this.#looks
       this.#lookout.watch(this.#view)
       this.#sleep()
@@ -166,7 +173,7 @@ export class Line {
   }
 
   /** The store knows nothing of the request: there is nothing to take back. */
-  #refuse(waiter: Waiter, error: LockError): void {
+  #refuse(waiter: Waiter, error: unknown): void {
     waiter.busy = true
     waiter.fail(error)
   }
@@ -225,7 +232,7 @@ export class Line {
         await this.look(this.#session.settings.expiry === 'auto' && this.#waiters.size > 0)
         this.#failingSince = undefined
       } catch (error) {
-        this.#lookFailed(storeError(error, 'the store failed to read'))
+        this.#lookFailed(error as LockError)
       }
     } while (this.#pollAgain)
     this.#polling = false
@@ -266,11 +273,11 @@ export class Line {
    * @returns what it saw, and the evictions under way
    */
   async look(evict = false): Promise<{ view: LockView; evicting: Promise<unknown> | undefined }> {
-    const { clock, settings } = this.#session
+    const { clock } = this.#session
     const look = ++this.#looks
     const sent = clock.monotonic()
     const drift = clock.now() - sent
-    const view = (await settings.store.read(this.key)) ?? { ...emptyRecord(this.key), sessions: {} }
+    const view = (await this.#session.read((store) => store.read(this.key))) ?? { ...emptyRecord(this.key), sessions: {} }
     if (view.token !== this.#view.token) this.#doublings = 0
     this.#view = view
     this.#findOwn(view, look, sent, drift)
@@ -294,7 +301,7 @@ export class Line {
       found.add(holder.number)
       const waiter = this.#waiters.get(holder.number)
       if (!waiter) this.#letGoUnknown(holder.number)
-      else if (!waiter.busy) this.#confirm(waiter, holder, drift)
+      else if (!waiter.busy) this.#confirm(waiter, holder)
     }
     for (const { session, from, to } of view.queue) {
       if (session !== id) continue
@@ -302,7 +309,7 @@ export class Line {
         found.add(number)
         const waiter = this.#waiters.get(number)
         if (!waiter) this.#withdraw(number)
-        else if (!waiter.busy) waiter.seenAt = Math.max(waiter.seenAt, sent)
+        else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift })
       }
     }
     // A waiter that the record does not know was dropped while it was silent, or its session ended: it asks anew.
@@ -312,11 +319,11 @@ export class Line {
   }
 
   /** A look showed that someone else's command granted the lock to this waiter. */
-  #confirm(waiter: Waiter, holder: Holder, drift: number): void {
+  #confirm(waiter: Waiter, holder: Holder): void {
     const { clock } = this.#session
     const until = waiter.seenAt + (holder.unconfirmed?.confirm ?? 0) * usable
     if (clock.monotonic() < until) {
-      this.#start(waiter, holder, waiter.seenAt, drift, until)
+      this.#start(waiter, holder, waiter.seenAt, waiter.drift, until)
       return
     }
     waiter.busy = true
@@ -325,7 +332,7 @@ export class Line {
       ({ outcome, sent, drift }) => {
         waiter.busy = false
         if (waiter.settled) this.#letGoUnknown(waiter.number)
-        else if (outcome.type === 'renewed') this.#start(waiter, outcome.holder, sent, drift)
+        else if (outcome.type === 'renewed' && session === this.#session.id) this.#start(waiter, outcome.holder, sent, drift)
         else this.poke()
       },
       () => {

@@ -52,23 +52,25 @@ export class Reentrant implements ReentrantLock {
     return this.#current() !== undefined
   }
 
-  acquire({ timeout, signal }: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
+  acquire(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
     const current = this.#current()
-    if (current && !signal?.aborted) return Promise.resolve(new Share(current))
-    return this.#wait(checkWish(this.#session.settings, { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) }))
+    return current && !options.signal?.aborted ? Promise.resolve(new Share(current)) : this.#wait(options)
   }
 
-  async tryAcquire({ timeout = Infinity }: { timeout?: number } = {}): Promise<Guard | null> {
+  async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
+    const { clock, settings } = this.#session
+    const { timeout } = checkWish(settings, options)
     const current = this.#current()
     if (current) return new Share(current)
     // Others in this process wait in line already: the lock is not free.
     if (this.#asking) return null
-    this.#trying ??= tryOnce(this.#session, this.#line, this.#wish, timeout)
+    const joined = this.#trying !== undefined
+    this.#trying ??= tryOnce(this.#session, this.#line, this.#wish, timeout ?? Infinity)
       .then((hold) => hold && this.#keep(hold))
       .finally(() => {
         this.#trying = undefined
       })
-    const shared = await this.#trying
+    const shared = await within(clock, this.#trying, joined ? timeout : undefined, undefined, () => null)
     return shared && new Share(shared)
   }
 
@@ -83,30 +85,37 @@ export class Reentrant implements ReentrantLock {
   }
 
   /** Waits with all other callers for one hold, each until its own timeout or signal. */
-  async #wait({ timeout, signal }: Wish): Promise<Guard> {
+  async #wait(options: { timeout?: number; signal?: AbortSignal }): Promise<Guard> {
+    const { clock, settings } = this.#session
+    const { timeout, signal } = checkWish(settings, options)
+    signal?.throwIfAborted()
     const line = this.#line
-    const { clock } = this.#session
     const late = (): never => {
-      throw line.timedOut(timeout)
+      throw line.refusal(timeout)
     }
-    await this.#trying?.catch(() => {})
-    const current = this.#current()
-    if (current && !signal?.aborted) return new Share(current)
+    if (timeout === 0) return (await this.tryAcquire({ timeout })) ?? late()
     const asking = this.#asking ?? this.#ask(line)
     asking.callers++
     try {
-      return new Share(await within(clock, asking.shared, timeout, signal, late))
+      const shared = await within(clock, asking.shared, timeout, signal, late)
+      if (!shared.hold.ended) return new Share(shared)
     } finally {
       if (--asking.callers === 0) this.#giveUp(asking)
     }
+    // Whoever had tried for it meanwhile has let go again.
+    return this.acquire(options)
   }
 
   #ask(line: Line): Asking {
     const stop = new AbortController()
-    const shared = line.ask({ ...this.#wish, signal: stop.signal }).then((hold) => this.#keep(hold as Hold))
-    const asking: Asking = { shared, stop, callers: 0 }
+    const asking: Asking = { shared: this.#take(line, stop.signal), stop, callers: 0 }
     this.#asking = asking
     return asking
+  }
+
+  async #take(line: Line, signal: AbortSignal): Promise<Shared> {
+    const tried = await this.#trying?.catch(() => null)
+    return tried ?? this.#keep((await line.ask({ ...this.#wish, signal })) as Hold)
   }
 
   /** No caller waits any more: call the wait off, or give back what came too late for all of them. */

@@ -36,6 +36,7 @@ export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: Held
   if (!hold) return await callback(null)
   try {
     const result = await Promise.race([stolen(hold), run(hold, callback)])
+    hold.expireIfDue()
     if (hold.error?.code === 'lost') throw hold.error
     return result
   } finally {

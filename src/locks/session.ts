@@ -1,4 +1,4 @@
-import { type Command, LockError, type Policy } from '../protocol/index.ts'
+import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
 import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -73,34 +73,45 @@ export class Session {
 
   /** Makes the session known to the store, once: its beacon first, then its row. */
   open(): Promise<void> {
-    this.#opened ??= this.#open().catch((error) => {
-      this.#opened = undefined
-      throw error
-    })
+    this.assertOpen()
+    this.#opened ??= this.#open()
     return this.#opened
   }
 
   async #open(): Promise<void> {
     const { channel, beacon } = this.settings.store
     const id = this.#id
-    if (beacon) {
-      const raised = await beacon.raise(id)
-      if (id !== this.#id) {
-        raised.lower()
-        return this.#open()
-      }
-      this.#beacon = raised
-      raised.lost.then(() => id === this.#id && this.end('its beacon went out'))
+    try {
+      const raised = await beacon?.raise(id)
+      if (id === this.#id) {
+        this.#beacon = raised
+        raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
+        this.#unsubscribe = channel?.subscribe(id, ({ key }) => this.#lines.get(String(key))?.poke())
+        const { outcome, sent, drift } = await this.beat(true)
+        if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+        if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
+      } else raised?.lower()
+    } catch (error) {
+      // The row may stand all the same: the next try is another session's.
+      if (id === this.#id) this.#leave()
+      throw storeError(error, 'the session could not be opened')
     }
-    this.#unsubscribe = channel?.subscribe(id, ({ key }) => this.#lines.get(String(key))?.poke())
-    const { outcome, sent, drift } = await this.beat(true)
-    if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
-    if (outcome.type === 'beaten') this.heart.start(outcome.session, sent, drift)
+    // It was ended meanwhile: who waits for it goes on under the next one.
+    if (id !== this.#id) await this.open()
   }
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
   send(command: Command): Promise<Reply> {
     return this.#outbox.send(command)
+  }
+
+  /** Reads from the store; rejects with `store` if it fails. */
+  async read<T>(from: (store: Store) => Promise<T>): Promise<T> {
+    try {
+      return await from(this.settings.store)
+    } catch (error) {
+      throw storeError(error, 'the store failed to read')
+    }
   }
 
   /** Shows that the session lives. */

@@ -1,11 +1,11 @@
-import { type IDBPDatabase, openDB, wrap } from 'idb'
+import { openDB } from 'idb'
 import { runBatch } from '../protocol/batch.ts'
 import { schemaVersion } from '../protocol/codec.ts'
 import type { Command } from '../protocol/commands.ts'
 import { LockError, storeError } from '../protocol/errors.ts'
 import type { LockView, SessionRow } from '../protocol/record.ts'
 import type { Store } from '../store.ts'
-import { bare, type OpenDatabase, objectStores, type Rows, settle, type Transaction, upgradeIndexedDB, versionOf, write } from './indexeddb/rows.ts'
+import { ask, bare, type OpenDatabase, objectStores, type Rows, upgradeIndexedDB, write } from './indexeddb/rows.ts'
 
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
 
@@ -25,25 +25,25 @@ export interface IndexedDBStoreOptions {
 export function indexedDBStore(database: string | OpenDatabase, { durability = 'relaxed', now = Date.now }: IndexedDBStoreOptions = {}): Store {
   const named = typeof database === 'string'
   const name = named ? database : database.name
-  let connection: Promise<IDBPDatabase> | undefined
+  let connection: Promise<IDBDatabase> | undefined
   let closed = false
 
-  const open = async (): Promise<IDBPDatabase> => {
+  const open = async (): Promise<IDBDatabase> => {
     // Whoever deletes or upgrades the database must not wait for us.
     const blocking = (_from: number, _to: number | null, { target }: Event) => (target as IDBDatabase).close()
-    const db = named ? await openDB(name, schemaVersion, { upgrade: upgradeIndexedDB, blocking }) : wrap(bare(database))
+    const db = bare(named ? await openDB(name, schemaVersion, { upgrade: upgradeIndexedDB, blocking }) : database)
     const fault = await faultOf(db)
     if (!fault) return db
     if (named) db.close()
     throw new LockError('store', `IndexedDB "${name}" ${fault}`)
   }
 
-  const begin = async (mode: IDBTransactionMode, again = named): Promise<Transaction> => {
+  const begin = async (mode: IDBTransactionMode, again = named): Promise<IDBTransaction> => {
     if (closed) throw new LockError('closed', 'the store was closed')
     connection ??= open()
     const opening = connection
     try {
-      return (await opening).transaction(objectStores, mode, { durability }) as Transaction
+      return (await opening).transaction(objectStores, mode, { durability })
     } catch (error) {
       if (connection === opening) connection = undefined
       // A database that was closed, by the browser or to make way, is opened again.
@@ -52,11 +52,10 @@ export function indexedDBStore(database: string | OpenDatabase, { durability = '
     }
   }
 
-  /** Runs a transaction; what it came to is told when it is complete. */
-  const transact = async <T>(mode: IDBTransactionMode, work: (tx: Transaction) => Promise<T>): Promise<T> => {
+  /** Asks in a transaction, and writes what follows. */
+  const transact = async <T>(mode: IDBTransactionMode, question: (rows: Rows) => T, follow?: (tx: IDBTransaction, answer: T) => void): Promise<T> => {
     try {
-      const tx = await begin(mode)
-      return (await Promise.all([work(tx), tx.done]))[0]
+      return await ask(await begin(mode), question, follow)
     } catch (error) {
       const full = (error as Error).name === 'QuotaExceededError'
       throw storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
@@ -67,21 +66,19 @@ export function indexedDBStore(database: string | OpenDatabase, { durability = '
     async apply(commands) {
       // A page that is being left hears no answer any more: what needs none goes ahead of the rest, which may never be done.
       const sessions = leaving(commands)
-      if (sessions.size) transact('readwrite', (tx) => write(tx, { outcomes: [], records: new Map(), sessions, floor: 0 }, 0)).catch(() => {})
-      return transact('readwrite', async (tx) => {
-        const time = now()
-        const { changes, floor } = await settle(tx, (rows) => {
-          const { floor } = rows
-          const changes = runBatch(commands, { ...rows, floor, now: time, stale: () => rows.expired(time) })
-          if (changes.floor > floor) rows.needFloor()
-          return { changes, floor }
-        })
-        await write(tx, changes, floor)
-        return changes.outcomes
-      })
+      const gone = { outcomes: [], records: new Map(), sessions, floor: 0 }
+      if (sessions.size) transact('readwrite', () => gone, write).catch(() => {})
+
+      const time = now()
+      const run = (rows: Rows) => {
+        const changes = runBatch(commands, { ...rows, now: time, stale: () => rows.expired(time) })
+        if (changes.floor > rows.floor) rows.needFloor()
+        return changes
+      }
+      return (await transact('readwrite', run, write)).outcomes
     },
-    read: (key) => transact('readonly', (tx) => settle(tx, (rows) => viewOf(rows, key))),
-    list: (prefix = '') => transact('readonly', (tx) => settle(tx, (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? []))),
+    read: (key) => transact('readonly', (rows) => viewOf(rows, key)),
+    list: (prefix = '') => transact('readonly', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
     async close() {
       closed = true
       if (named) connection?.then((db) => db.close()).catch(() => {})
@@ -98,12 +95,12 @@ const leaving = (commands: readonly Command[]): Map<string, undefined> =>
   )
 
 /** Why a database cannot be used, if so. */
-async function faultOf(db: IDBPDatabase): Promise<string | undefined> {
+async function faultOf(db: IDBDatabase): Promise<string | undefined> {
   if (!objectStores.every((store) => db.objectStoreNames.contains(store))) {
     return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
   }
-  const version = await versionOf(db)
-  return version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
+  const version = await ask(db.transaction(objectStores), (rows) => rows.version())
+  return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
 }
 
 function viewOf({ record, session }: Rows, key: string): LockView | undefined {

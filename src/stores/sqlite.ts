@@ -13,6 +13,9 @@ export interface SqliteStoreOptions {
   now?: () => number
 }
 
+/** For how long a request, which has to be fast, trusts that the file is still there: the shortest time between two beats, in ms. */
+const unchecked = 10
+
 interface Batch {
   readonly commands: readonly Command[]
   resolve(outcomes: Outcome[]): void
@@ -32,6 +35,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const waiting: Batch[] = []
   let tables: Tables | undefined
   let closed = false
+  let checkedAt = 0
 
   const open = (): Tables => {
     if (closed) throw new LockError('closed', 'the store was closed')
@@ -45,6 +49,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   /** A lock in a file that others no longer find excludes nobody. */
   const assertFile = (): void => {
     if (file && inodeOf(file) !== inode) throw new LockError('store', `the SQLite database ${file} was moved or deleted while it was in use`)
+    checkedAt = performance.now()
   }
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
@@ -68,8 +73,9 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   /** Carries out all batches that wait, in order, as one. */
   const serve = (): Outcome[] => {
     const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
-    if (batch.some(({ type }) => type === 'beat')) assertFile()
-    return open().apply(batch, now())
+    const found = open()
+    if (batch.some(({ type }) => type === 'beat' || (type === 'request' && performance.now() > checkedAt + unchecked))) assertFile()
+    return found.apply(batch, now())
   }
 
   const answer = (outcomes: Outcome[]): void => {
@@ -83,8 +89,9 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const look = <T>(step: (tables: Tables) => T): Promise<T> =>
     new Promise((resolve, reject) => {
       const inFile = (): T => {
+        const found = open()
         assertFile()
-        return step(open())
+        return step(found)
       }
       whenIdle(inFile, resolve, reject)
     })

@@ -26,10 +26,10 @@ export async function rejects(promise: Promise<unknown>, code: LockErrorCode): P
   return error
 }
 
-/** As text, with the names of each object in order. */
+/** As text, with the names of each object in order and without fields that are `undefined`. */
 const plain = (value: unknown): string =>
-  JSON.stringify(value, (_, field) =>
+  JSON.stringify(value ?? null, (_, field) =>
     field && typeof field === 'object' && !Array.isArray(field)
       ? Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : (field ?? null),
+      : field,
   )

@@ -16,7 +16,7 @@ import type { Within } from './transaction.ts'
 
 /** Our tables in one database. If that is busy, its methods throw the engine's error and have done nothing. */
 export interface Tables {
-  /** Carries out commands, in one transaction. */
+  /** Carries out commands, all at once. */
   apply(commands: readonly Command[], now: number): Outcome[]
   read(key: string): LockView | undefined
   list(prefix: string): LockView[]
@@ -31,7 +31,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const putRecord = db.prepare('INSERT INTO storelock_records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record')
   const dropRecord = db.prepare('DELETE FROM storelock_records WHERE key = ?')
   const getSession = db.prepare('SELECT session FROM storelock_sessions WHERE id = ?')
-  const listStale = db.prepare('SELECT id, session FROM storelock_sessions WHERE expires_at < ? ORDER BY expires_at LIMIT 8')
+  const listStale = db.prepare('SELECT id, session FROM storelock_sessions WHERE expires_at < ? ORDER BY expires_at LIMIT 16')
   const putSession = db.prepare('INSERT OR REPLACE INTO storelock_sessions VALUES (?, ?, ?)')
   const dropSession = db.prepare('DELETE FROM storelock_sessions WHERE id = ?')
   const swap = makeSwap(db)
@@ -74,25 +74,34 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       if (!rows.has(id)) rows.set(id, readSession(id))
       return rows.get(id)
     }
-    const floor = commands.some((command) => 'key' in command) ? Number((getFloor.get() as { value: number | bigint }).value) : 0
-    const changes = runBatch(commands, { now, floor, record: readRecord, session, stale: () => readStale(now) })
-    if (changes.floor > floor) raiseFloor.run(changes.floor)
+    const changes = runBatch(commands, {
+      now,
+      get floor() {
+        return Number((getFloor.get() as { value: number | bigint }).value)
+      },
+      record: readRecord,
+      session,
+      stale: () => readStale(now),
+    })
     for (const [key, record] of changes.records) {
-      const text = record && encodeRecord(record)
-      if (text === undefined) dropRecord.run(key)
-      else {
-        putRecord.run(key, text)
-        swap.sawRecord(record as LockRecord, text)
+      if (!record) {
+        raiseFloor.run(changes.floor)
+        dropRecord.run(key)
+        continue
       }
+      const text = encodeRecord(record)
+      putRecord.run(key, text)
+      swap.sawRecord(record, text)
     }
     for (const [id, row] of changes.sessions) {
       if (row === rows.get(id)) continue
-      if (!row) dropSession.run(id)
-      else {
-        const text = encodeSession(row)
-        putSession.run(id, row.expiresAt, text)
-        swap.sawSession(row, text)
+      if (!row) {
+        dropSession.run(id)
+        continue
       }
+      const text = encodeSession(row)
+      putSession.run(id, row.expiresAt, text)
+      swap.sawSession(row, text)
     }
     return changes.outcomes
   }

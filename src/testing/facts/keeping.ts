@@ -1,0 +1,207 @@
+import { equal, outcome, rejects, truthy } from '../expect.ts'
+import { beat, type Fact, held, line, one, queued, release, request, runAhead } from './play.ts'
+
+/** How a store keeps records: apart, in order, for all who share its place, and without surprises. */
+export const keeping: Record<string, Fact> = {
+  'a key that nobody asked for has no record': async (store) => {
+    equal(await store.read('k'), undefined, 'read')
+    equal(await store.list(), [], 'list')
+  },
+
+  'no commands have no outcomes': async (store) => equal(await store.apply([]), [], 'outcomes'),
+
+  'a refused command spoils no other of its batch': async (store) => {
+    await store.apply([beat('a')])
+    const outcomes = await store.apply([release('a', 7), request('a'), request('stranger'), beat('b'), request('b', 1, { key: 'other' })])
+    equal(
+      outcomes.map(({ type }) => type),
+      ['refused', 'granted', 'refused', 'beaten', 'granted'],
+      'outcomes',
+    )
+  },
+
+  'J12: a corrupt record is reported by its key and left as it is, and spoils no other': async (store, { place }) => {
+    if (!place.corrupt) return
+    await line(store, 'a')
+    await place.corrupt('k')
+    const before = await place.raw?.('k')
+    const outcomes = await store.apply([request('a', 2), request('a', 1, { key: 'other' })])
+    const failed = outcome(outcomes[0], 'failed')
+    equal(failed.code, 'corrupt', 'code')
+    truthy(failed.message.includes('"k"'), `the key in "${failed.message}"`)
+    outcome(outcomes[1], 'granted')
+    const error = await rejects(store.read('k'), 'corrupt')
+    truthy(error.message.includes('"k"'), `the key in "${error.message}"`)
+    const inList = await rejects(store.list(), 'corrupt')
+    truthy(inList.message.includes('"k"'), `the key in "${inList.message}"`)
+    equal((await store.list('other')).length, 1, 'records beside it')
+    equal(await place.raw?.('k'), before, 'what stands there')
+  },
+
+  'odd keys are kept apart': async (store) => {
+    await store.apply([beat('a')])
+    const keys = [
+      '',
+      ' ',
+      'K',
+      'k',
+      'k ',
+      'ü',
+      'u\u0308',
+      '日本語',
+      '👩‍🚀',
+      "'; DROP TABLE x; --",
+      '%',
+      '_',
+      '@a/b',
+      '/a/b',
+      '/a%2Fb',
+      '@@/%d800',
+      'x'.repeat(1_024),
+      `${'x'.repeat(1_023)}y`,
+      '\uffff',
+    ]
+    const outcomes = await store.apply(keys.map((key) => request('a', 1, { key })))
+    for (const [index, each] of outcomes.entries()) equal([keys[index], each.type], [keys[index], 'granted'], 'outcome')
+    for (const key of keys) equal([key, (await store.read(key))?.key], [key, key], 'key')
+    equal((await store.list()).length, keys.length, 'records')
+  },
+
+  'a list is in the order of its keys, and of one prefix if asked': async (store) => {
+    await store.apply([beat('a')])
+    // The last two: code points and UTF-16 code units differ in which comes first.
+    const keys = ['b/2', 'a', 'b/1', 'b', 'B/1', 'b/', 'c', 'b%', 'b_', 'b/\u{10ffff}', '\uffff', '\u{1f600}']
+    await store.apply(keys.map((key) => request('a', 1, { key })))
+    const listed = async (prefix?: string) => (await store.list(prefix)).map(({ key }) => key)
+    equal(await listed(), [...keys].sort(), 'all keys')
+    equal(await listed('b/'), ['b/', 'b/1', 'b/2', 'b/\u{10ffff}'], 'keys of a prefix')
+    equal(await listed('b%'), ['b%'], 'keys of a prefix with a wildcard')
+    equal(await listed('nothing'), [], 'keys of no prefix')
+  },
+
+  'a batch may be large': async (store) => {
+    const keys = Array.from({ length: 1_000 }, (_, index) => `k${index}`)
+    const outcomes = await store.apply([beat('a'), ...keys.map((key) => request('a', 1, { key }))])
+    equal(outcomes.filter(({ type }) => type === 'granted').length, 1_000, 'grants')
+    equal((await store.list('k')).length, 1_000, 'records')
+  },
+
+  'commands sent together are carried out one by one': async (store) => {
+    const sessions = Array.from({ length: 20 }, (_, index) => `s${index}`)
+    await store.apply(sessions.map(beat))
+    const outcomes = (await Promise.all(sessions.map((session) => store.apply([request(session)])))).flat()
+    equal(outcomes.filter(({ type }) => type === 'granted').length, 1, 'grants')
+    equal((await store.read('k'))?.queue.length, 19, 'waiters')
+  },
+
+  'commands keep their order': async (store) => {
+    await store.apply([beat('a')])
+    const numbers = Array.from({ length: 50 }, (_, index) => index + 1)
+    await Promise.all(numbers.map((number) => store.apply([request('a', number)])))
+    equal(queued(await store.read('k')), ['a 2-50'], 'queue')
+  },
+
+  'what one store wrote, another on the same place sees': async (store, { place, open }) => {
+    if (place.alone) return
+    const other = await open()
+    const token = await line(store, 'a', 'b')
+    equal(held(await other.read('k')), ['a'], 'holders')
+    const [granted] = outcome(await one(other, release('a', token)), 'done').grants
+    equal(granted?.session, 'b', 'granted')
+    equal((await store.read('k'))?.holders[0]?.token, granted?.token, 'token')
+  },
+
+  'what a store wrote is there when its place is opened again': async (store, { place, open }) => {
+    if (place.alone) return
+    const token = await line(store, 'a', 'b')
+    await store.close()
+    const again = await open()
+    equal([held(await again.read('k')), queued(await again.read('k'))], [['a'], ['b 1-1']], 'record')
+    outcome(await one(again, release('a', token)), 'done')
+  },
+
+  'a token that one store dropped is never given out by another': async (store, { place, open }) => {
+    if (place.alone) return
+    const other = await open()
+    await other.apply([beat('b'), request('b', 1, { key: 'another' })])
+    const last = await runAhead(store, 'a')
+    await store.apply([{ type: 'sweep', key: 'k' }])
+    const { token } = outcome(await one(other, request('b', 2)), 'granted').holder
+    truthy(token > last, `a token above ${last}`)
+  },
+
+  'what two stores do in turns is in order': async (store, { place, open }) => {
+    if (place.alone) return
+    const stores = [store, await open()]
+    await store.apply([beat('a'), beat('b')])
+    let last = 0
+    for (let number = 1; number <= 30; number++) {
+      // Each has two turns, so that what a store keeps in mind is now right and now out of date.
+      const [session, at] = number % 4 < 2 ? (['a', stores[0]] as const) : (['b', stores[1]] as const)
+      truthy(at, 'a store')
+      const { token, previous } = outcome(await one(at, request(session, number)), 'granted').holder
+      truthy(token > last && previous === last, `a token that follows ${last}`)
+      last = token
+      outcome(await one(at, release(session, token)), 'done')
+    }
+  },
+
+  'two stores on one place grant a lock once': async (store, { place, open }) => {
+    if (place.alone) return
+    const other = await open()
+    await store.apply([beat('a'), beat('b')])
+    for (let number = 1; number <= 20; number++) {
+      const both = await Promise.all([
+        one(store, request('a', number, { ifAvailable: true })),
+        one(other, request('b', number, { ifAvailable: true })),
+      ])
+      const grants = both.flatMap((each) => (each.type === 'granted' ? [each.holder] : []))
+      equal(grants.length, 1, 'grants')
+      for (const { session, token } of grants) await store.apply([release(session, token)])
+    }
+  },
+
+  'a closed store says so, and may be closed again': async (store) => {
+    await line(store, 'a')
+    await store.close()
+    await rejects(store.apply([request('a', 2)]), 'closed')
+    await rejects(store.read('k'), 'closed')
+    await rejects(store.list(), 'closed')
+    await store.close()
+  },
+
+  'nothing that comes out is shared with the store': async (store) => {
+    await line(store, 'a', 'b')
+    const view = await store.read('k')
+    structuredClone(view)
+    ;(view?.holders as unknown[]).length = 0
+    equal(held(await store.read('k')), ['a'], 'holders')
+  },
+
+  'hints reach who listens, in order, and a listener that throws harms nobody': async ({ channel }) => {
+    if (!channel) return
+    const heard: unknown[] = []
+    const all = new Promise<void>((resolve) => {
+      channel.subscribe('topic', () => {
+        throw new Error('a listener of a test that throws')
+      })
+      channel.subscribe('topic', ({ n }) => heard.push(n) === 3 && resolve())
+    })
+    const stop = channel.subscribe('other', () => heard.push('another topic'))
+    for (const n of [1, 2, 3]) channel.publish('topic', { n })
+    await all
+    stop()
+    equal(heard, [1, 2, 3], 'heard')
+  },
+
+  'a beacon proves a death, and proves none while it is up': async ({ beacon }) => {
+    if (!beacon) return
+    const raised = await beacon.raise('a')
+    const stop = new AbortController()
+    const watch = beacon.watch(raised.address, stop.signal)
+    const first = await Promise.race([watch.then(() => 'proof'), new Promise((resolve) => setTimeout(resolve, 20, 'nothing'))])
+    equal(first, 'nothing', 'seen while it is up')
+    raised.lower()
+    await watch
+  },
+}

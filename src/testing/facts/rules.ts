@@ -1,0 +1,202 @@
+import type { Command, Expire } from '../../protocol/index.ts'
+import { equal, outcome, truthy } from '../expect.ts'
+import { beat, type Fact, held, line, one, queued, release, request, runAhead } from './play.ts'
+
+/** What a lock is, as far as a store could get it wrong. */
+export const rules: Record<string, Fact> = {
+  'a free lock is granted, and its record kept': async (store) => {
+    const token = await line(store, 'a')
+    const view = await store.read('k')
+    equal([view?.key, view?.token, held(view), queued(view)], ['k', token, ['a'], []], 'record')
+  },
+
+  'a record comes with the session rows that it leans on': async (store) => {
+    await line(store, 'a', 'b')
+    await store.apply([beat('c')])
+    const view = await store.read('k')
+    equal(Object.keys(view?.sessions ?? {}).sort(), ['a', 'b'], 'rows')
+    equal([view?.sessions.a?.lease, view?.sessions.a?.evictions], [1_000, 0], 'row')
+    equal((await store.list())[0]?.sessions, view?.sessions, 'rows in a list')
+  },
+
+  'ownership is exclusive: the others wait in the order they asked': async (store) => {
+    await line(store, 'a', 'b', 'c')
+    const view = await store.read('k')
+    equal([held(view), queued(view)], [['a'], ['b 1-1', 'c 1-1']], 'holder and queue')
+  },
+
+  'J2: a request refuses any live record, the same session’s too': async (store) => {
+    await line(store, 'a')
+    equal(outcome(await one(store, request('a', 2, { ifAvailable: true })), 'refused').reason, 'busy', 'reason')
+  },
+
+  'J7: a refused command hands back the record that refused it': async (store) => {
+    const token = await line(store, 'a')
+    await store.apply([beat('b')])
+    const refused = outcome(await one(store, request('b', 1, { ifAvailable: true })), 'refused')
+    equal([held(refused.record), refused.record.holders[0]?.token], [['a'], token], 'record')
+    equal(outcome(await one(store, release('b', token)), 'refused').reason, 'not-owner', 'a foreign release')
+    equal(outcome(await one(store, release('a', token + 1)), 'refused').reason, 'not-held', 'a release of what is not held')
+    equal(held(await store.read('k')), ['a'], 'holders')
+  },
+
+  'a release grants the next and names it': async (store) => {
+    const token = await line(store, 'a', 'b', 'c')
+    const { grants } = outcome(await one(store, release('a', token)), 'done')
+    equal(
+      grants.map(({ session, number }) => [session, number]),
+      [['b', 1]],
+      'grants',
+    )
+    truthy((grants[0]?.token ?? 0) > token, 'a higher token')
+    truthy(grants[0]?.unconfirmed, 'a grant that waits for its owner')
+    const view = await store.read('k')
+    equal([held(view), queued(view)], [['b'], ['c 1-1']], 'record')
+  },
+
+  'an unconfirmed grant is confirmed by a renewal': async (store) => {
+    const token = await line(store, 'a', 'b')
+    const [granted] = outcome(await one(store, release('a', token)), 'done').grants
+    truthy(granted, 'a grant')
+    equal(outcome(await one(store, { type: 'renew', key: 'k', session: 'b', token: granted.token }), 'renewed').holder.unconfirmed, undefined, 'mark')
+    equal((await store.read('k'))?.holders[0]?.unconfirmed, undefined, 'mark in the record')
+  },
+
+  'a grant that nobody confirmed sends its waiter to the back': async (store) => {
+    const token = await line(store, 'a', 'b', 'c')
+    const [granted] = outcome(await one(store, release('a', token)), 'done').grants
+    truthy(granted, 'a grant')
+    const lapsed: Command = { type: 'expire', key: 'k', session: 'c', evidence: { token: granted.token, seq: granted.seq } }
+    outcome(await one(store, lapsed), 'done')
+    const view = await store.read('k')
+    equal([held(view), queued(view), view?.queue[0]?.lapses], [['c'], ['b 1-1'], 1], 'record')
+  },
+
+  'a lease of its own is kept, and a renewal never shortens it': async (store) => {
+    await store.apply([beat('a')])
+    const { holder } = outcome(await one(store, request('a', 1, { lease: 5_000 })), 'granted')
+    const renew = (lease: number): Command => ({ type: 'renew', key: 'k', session: 'a', token: holder.token, lease })
+    await store.apply([renew(9_000), renew(2_000)])
+    const [kept] = (await store.read('k'))?.holders ?? []
+    equal([kept?.lease, kept?.seq], [9_000, -3], 'lease and counter')
+  },
+
+  'shared holders hold together, and wait behind an exclusive request': async (store) => {
+    await store.apply(['a', 'b', 'c', 'd'].map(beat))
+    const shared = { mode: 'shared' } as const
+    const outcomes = await store.apply([request('a', 1, shared), request('b', 1, shared), request('c'), request('d', 1, shared)])
+    equal(
+      outcomes.map(({ type }) => type),
+      ['granted', 'granted', 'queued', 'queued'],
+      'outcomes',
+    )
+  },
+
+  'a repeated request never makes a second': async (store) => {
+    await line(store, 'a', 'b')
+    equal(outcome(await one(store, request('a')), 'granted').repeated, true, 'repeated')
+    outcome(await one(store, request('b')), 'queued')
+    const view = await store.read('k')
+    equal([held(view), queued(view)], [['a'], ['b 1-1']], 'record')
+  },
+
+  'a thousand requests of one session are one entry, and a withdrawal splits it': async (store) => {
+    await line(store, 'a')
+    await store.apply([beat('b')])
+    await store.apply(Array.from({ length: 1_000 }, (_, index) => request('b', index + 1)))
+    equal(queued(await store.read('k')), ['b 1-1000'], 'queue')
+    await store.apply([{ type: 'withdraw', key: 'k', session: 'b', number: 500 }])
+    equal(queued(await store.read('k')), ['b 1-499', 'b 501-1000'], 'queue')
+  },
+
+  'tokens rise with every grant': async (store) => {
+    await store.apply([beat('a')])
+    let last = 0
+    for (let number = 1; number <= 20; number++) {
+      const { token } = outcome(await one(store, request('a', number)), 'granted').holder
+      truthy(token > last, `a token above ${last}`)
+      last = token
+      await store.apply([release('a', token)])
+    }
+  },
+
+  'tokens rise although the clock is behind them and the record was swept': async (store) => {
+    const last = await runAhead(store, 'a')
+    await store.apply([{ type: 'sweep', key: 'k' }])
+    equal(await store.read('k'), undefined, 'record')
+    const { holder } = outcome(await one(store, request('a', 3_001)), 'granted')
+    truthy(holder.token > last && holder.previous >= last, `a token above ${last}, and a memory of it`)
+    equal(outcome(await one(store, { type: 'sweep', key: 'k' }), 'refused').reason, 'busy', 'sweeping what is held')
+  },
+
+  'a holder is evicted on evidence that still stands, and on none other': async (store) => {
+    const token = await line(store, 'a', 'b')
+    const seq = (await store.read('k'))?.sessions.a?.seq
+    const expire = (evidence: Expire['evidence']): Command => ({ type: 'expire', key: 'k', session: 'b', evidence })
+    equal(outcome(await one(store, expire({ token: token - 1, seq })), 'refused').reason, 'not-held', 'another token')
+    await store.apply([beat('a')])
+    equal(outcome(await one(store, expire({ token, seq })), 'refused').reason, 'live', 'an old counter')
+    const done = outcome(await one(store, expire({ token, seq: (seq ?? 0) + 1 })), 'done')
+    equal([held(done.record), done.evicted.map(({ session }) => session)], [['b'], ['a']], 'holder and evicted')
+    equal(outcome(await one(store, beat('a')), 'beaten').session.evictions, 1, 'evictions')
+  },
+
+  'a waiter is dropped on evidence that still stands, and on none other': async (store) => {
+    await line(store, 'a', 'b')
+    const expire = (seq: number): Command => ({ type: 'expire', key: 'k', evidence: { session: 'b', number: 1, seq } })
+    equal(outcome(await one(store, expire(7)), 'refused').reason, 'live', 'another counter')
+    outcome(await one(store, expire(1)), 'done')
+    equal(queued(await store.read('k')), [], 'queue')
+  },
+
+  'a beat shows rows that look abandoned': async (store) => {
+    await store.apply([beat('a'), { type: 'beat', session: 'gone', client: 'gone', lease: 1, opens: true }])
+    const stale = async (): Promise<string[]> => outcome(await one(store, beat('a')), 'beaten').stale.map(({ id }) => id)
+    let seen = await stale()
+    for (let look = 0; look < 100 && !seen.length; look++) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      seen = await stale()
+    }
+    equal(seen, ['gone'], 'rows')
+    await store.apply([{ type: 'end', session: 'gone' }])
+    equal(await stale(), [], 'rows after its end')
+  },
+
+  'a beat renews, a challenge asks, an end leaves no row and voids what the session held': async (store) => {
+    await line(store, 'a', 'b')
+    equal(outcome(await one(store, beat('a')), 'beaten').session.seq, 2, 'seq')
+    outcome(await one(store, { type: 'challenge', session: 'a' }), 'challenged')
+    equal((await store.read('k'))?.sessions.a?.challenged, 2, 'challenged')
+    outcome(await one(store, { type: 'end', session: 'a', seq: 1 }), 'alive')
+    outcome(await one(store, { type: 'end', session: 'a' }), 'ended')
+    outcome(await one(store, { type: 'beat', session: 'a', client: 'a', lease: 1_000 }), 'ended')
+    equal((await store.read('k'))?.sessions.a, undefined, 'row')
+    await store.apply([{ type: 'withdraw', key: 'k', session: 'b', number: 9 }])
+    equal(held(await store.read('k')), ['b'], 'holder')
+  },
+
+  'J9: a pin keeps a silent holder, also when it came first': async (store) => {
+    await store.apply([{ type: 'pin', key: 'k', entity: 'backup' }])
+    const token = await line(store, 'a')
+    const expire: Command = { type: 'expire', key: 'k', evidence: { token, seq: 1 } }
+    equal(outcome(await one(store, expire), 'refused').reason, 'pinned', 'reason')
+    await store.apply([{ type: 'unpin', key: 'k', entity: 'backup' }])
+    outcome(await one(store, expire), 'done')
+  },
+
+  'J10: a revoke takes what it names, nothing is fine, another’s is refused': async (store) => {
+    outcome(await one(store, { type: 'revoke', key: 'k' }), 'done')
+    await line(store, 'a')
+    equal(outcome(await one(store, { type: 'revoke', key: 'k', session: 'b' }), 'refused').reason, 'not-owner', 'reason')
+    outcome(await one(store, { type: 'revoke', key: 'k', session: 'a' }), 'done')
+    equal(held(await store.read('k')), [], 'holders')
+  },
+
+  'F5: metadata comes back as it went in': async (store) => {
+    await store.apply([beat('a')])
+    const metadata = { url: 'http://leader', list: [1, null, 'ü\u2028"'], nested: { yes: true } }
+    await store.apply([request('a', 1, { metadata }), request('a', 2, { metadata: null })])
+    const view = await store.read('k')
+    equal([view?.holders[0]?.metadata, view?.queue[0]?.metadata], [metadata, null], 'metadata')
+  },
+}

@@ -1,0 +1,378 @@
+import { describe, expect, test } from 'vitest'
+import { duration, errorOf, lease, settle, stateOf, World } from './world.ts'
+
+describe('whenFree', () => {
+  test('J8: resolves at once if nobody holds the lock', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.whenFree('k')
+    await (await a.locks.acquire('k')).release()
+    await a.locks.whenFree('k')
+  })
+
+  test('J8: resolves when the lock is released', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const free = b.locks.whenFree('k')
+    await world.pass(5 * lease)
+    expect(await stateOf(free)).toBe('pending')
+    await lock.release()
+    await world.pass(100)
+    expect(await stateOf(free)).toBe('fulfilled')
+  })
+
+  test('J8: resolves when the lock expires', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    await a.locks.acquire('k')
+    const free = b.locks.whenFree('k')
+    await world.pass(10)
+    a.crash()
+    await world.pass(lease - 20)
+    expect(await stateOf(free)).toBe('pending')
+    await world.pass(lease / 4)
+    expect(await stateOf(free)).toBe('fulfilled')
+  })
+
+  test('J8: is cancellable', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const stop = new AbortController()
+    const free = errorOf(b.locks.whenFree('k', { signal: stop.signal }))
+    await world.pass(10)
+    stop.abort('no')
+    expect(await free).toBe('no')
+    expect(await errorOf(b.locks.whenFree('k', { signal: AbortSignal.abort('never') }))).toBe('never')
+    await settle()
+    const reads = b.link.reads.length
+    await world.pass(lease)
+    expect(b.link.reads.length).toBe(reads)
+  })
+
+  test('J8: reads the store, not what it last saw', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ channel: false }), world.process({ channel: false })]
+    const lock = await a.locks.acquire('k')
+    expect(await b.locks.tryAcquire('k')).toBeNull()
+    await lock.release()
+    expect(await stateOf(b.locks.whenFree('k'))).toBe('fulfilled')
+  })
+
+  test('takes no place in the queue', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    b.locks.whenFree('k').catch(() => {})
+    await world.pass(1_000)
+    expect([await world.queue(), b.link.sent]).toEqual([[], []])
+  })
+
+  test('rejects with store when the store fails', async () => {
+    const a = new World().process()
+    a.link.break('fail')
+    expect(await errorOf(a.locks.whenFree('k'))).toMatchObject({ code: 'store', cause: a.link.error })
+  })
+})
+
+describe('expire', () => {
+  test('J5: of a lock that nobody holds is refused', async () => {
+    const { locks } = new World().process()
+    expect(await errorOf(locks.expire('k'))).toMatchObject({ code: 'not-held' })
+  })
+
+  test('J5: of a live lock is refused, and shows the holder', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const expiry = errorOf(b.locks.expire('k'))
+    await world.pass(lease)
+    expect(await expiry).toMatchObject({ code: 'held', holders: [{ token: lock.token }] })
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('J5: succeeds only after the start and the duration', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process({ expiry: 'manual' })]
+    await a.locks.acquire('k')
+    a.crash()
+    const expiry = b.locks.expire('k')
+    await world.pass(lease - 1)
+    expect(await stateOf(expiry)).toBe('pending')
+    await world.pass(lease / 4)
+    expect(await stateOf(expiry)).toBe('fulfilled')
+    expect(await world.holders()).toEqual([])
+  })
+
+  test("J5: with expiry 'manual' lets the waiters in", async () => {
+    const world = new World()
+    const [a, b, c] = [world.process({ beacon: false }), world.process({ expiry: 'manual' }), world.process({ expiry: 'manual' })]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    await world.pass(5 * lease)
+    expect(await stateOf(wait)).toBe('pending')
+    const expiry = c.locks.expire('k')
+    await world.pass(2 * lease)
+    await expiry
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('J9: of a pinned lock is refused', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    await a.locks.acquire('k')
+    a.crash()
+    await b.locks.pin('k', 'upgrade')
+    expect(await errorOf(b.locks.expire('k'))).toMatchObject({ code: 'held' })
+  })
+})
+
+describe('revoke', () => {
+  test('J10: takes the lock from its holder', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const { signal } = lock
+    await b.locks.revoke('k', lock.session)
+    await settle()
+    expect(signal.reason).toMatchObject({ code: 'lost' })
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('J10: of a lock that nobody holds is fine', async () => {
+    const { locks } = new World().process()
+    await expect(locks.revoke('k')).resolves.toBeUndefined()
+    await expect(locks.revoke('k', 'someone')).resolves.toBeUndefined()
+  })
+
+  test("J10: of another's lock is refused, and shows whose it is", async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const error = await errorOf(b.locks.revoke('k', b.locks.session))
+    expect(error).toMatchObject({ code: 'not-owner', holders: [{ session: lock.session }] })
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('J10: takes it from all when none is named', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const locks = [await a.locks.acquire('k', { mode: 'shared' }), await b.locks.acquire('k', { mode: 'shared' })]
+    await world.process().locks.revoke('k')
+    await settle()
+    expect(locks.map((lock) => lock.isHeld())).toEqual([false, false])
+  })
+
+  test('J10: lets the next in', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    await world.process().locks.revoke('k')
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('J10: one does not lose what is its own and not meant', async () => {
+    const world = new World()
+    const a = world.process()
+    const [k, l] = [await a.locks.acquire('k'), await a.locks.acquire('l')]
+    await world.process().locks.revoke('k')
+    await world.pass(lease)
+    expect([k.isHeld(), l.isHeld()]).toEqual([false, true])
+  })
+})
+
+describe('pins', () => {
+  test('J9: a pinned lock does not expire', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a', beacon: false }), world.process()]
+    await a.locks.acquire('k')
+    await b.locks.pin('k', 'upgrade')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    await world.pass(10 * lease)
+    expect([await world.holders(), await stateOf(wait)]).toEqual([['a'], 'pending'])
+  })
+
+  test('J9: it does not expire by proof of death either', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    await b.locks.pin('k', 'upgrade')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    await world.pass(10 * lease)
+    expect([(await world.record()).holders.length, await stateOf(wait)]).toEqual([1, 'pending'])
+  })
+
+  test('J9: expires once the last entity has unpinned it', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false }), world.process()]
+    await a.locks.acquire('k')
+    await b.locks.pin('k', 'one')
+    await b.locks.pin('k', 'two')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    await world.pass(5 * lease)
+    await b.locks.unpin('k', 'one')
+    await world.pass(lease)
+    expect(await stateOf(wait)).toBe('pending')
+    await b.locks.unpin('k', 'two')
+    await world.pass(2 * lease)
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('J9: are idempotent', async () => {
+    const world = new World()
+    const { locks } = world.process()
+    await locks.pin('k', 'one')
+    await locks.pin('k', 'one')
+    expect((await world.record()).pins).toEqual(['one'])
+    await locks.unpin('k', 'one')
+    expect((await world.record()).pins).toEqual([])
+  })
+
+  test('J9: may precede a holder', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a', beacon: false }), world.process()]
+    await b.locks.pin('k', 'upgrade')
+    await a.locks.acquire('k')
+    a.crash()
+    const wait = b.locks.acquire('k')
+    await world.pass(5 * lease)
+    expect([await world.holders(), await stateOf(wait)]).toEqual([['a'], 'pending'])
+  })
+
+  test('J9: a pinned holder may let go, and may be robbed', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await b.locks.pin('k', 'upgrade')
+    await (await a.locks.acquire('k')).release()
+    expect((await b.locks.tryAcquire('k'))?.isHeld()).toBe(true)
+    expect((await a.locks.acquire('k', { steal: true })).isHeld()).toBe(true)
+  })
+
+  test('J9: a pinned holder that could not renew knows that it is lost', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.pin('k', 'upgrade')
+    const lock = await a.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration)
+    expect(lock.isHeld()).toBe(false)
+  })
+})
+
+describe('namespaces', () => {
+  test('J1: are isolated from one another', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process({ namespace: 'a' }), world.process({ namespace: 'b' }), world.process()]
+    const locks = await Promise.all([a, b, c].map((each) => each.locks.acquire('k')))
+    expect(locks.map((lock) => lock.isHeld())).toEqual([true, true, true])
+    expect(locks.map(({ name }) => name)).toEqual(['k', 'k', 'k'])
+    await a.locks.revoke('k')
+    await settle()
+    expect(locks.map((lock) => lock.isHeld())).toEqual([false, true, true])
+  })
+
+  test('J1: show only what is their own', async () => {
+    const world = new World()
+    const spaces = ['a', 'a/b', 'a@', ''].map((namespace) => world.process({ namespace }))
+    for (const each of spaces) await each.locks.acquire(`k of ${spaces.indexOf(each)}`)
+    const seen = await Promise.all(spaces.map(async ({ locks }) => (await locks.query()).held.map(({ name }) => name)))
+    expect(seen).toEqual([['k of 0'], ['k of 1'], ['k of 2'], ['k of 3']])
+  })
+
+  test('J1: no name reaches into another', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ namespace: 'a' }), world.process()]
+    await a.locks.acquire('k')
+    for (const { key } of await world.store.list()) expect(await b.locks.tryAcquire(key)).not.toBeNull()
+  })
+
+  test('J1: with the same name in two processes are one', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ namespace: 'a' }), world.process({ namespace: 'a' })]
+    await a.locks.acquire('k')
+    expect(await b.locks.tryAcquire('k')).toBeNull()
+  })
+})
+
+describe('policies', () => {
+  test('J1: check the name', async () => {
+    const world = new World()
+    const { locks } = world.process({ policy: { checkKey: (name) => (name.startsWith('app/') ? undefined : 'it does not start with app/') } })
+    await locks.acquire('app/k')
+    for (const call of [() => locks.acquire('k'), () => locks.tryAcquire('k'), () => locks.request('k', () => {}), () => locks.whenFree('k')]) {
+      const error = await errorOf(call())
+      expect(error).toMatchObject({ code: 'invalid' })
+      expect(error.message).toContain('it does not start with app/')
+    }
+    expect(() => locks.reentrant('k')).toThrow(expect.objectContaining({ code: 'invalid' }))
+  })
+
+  test('J1: check the holder', async () => {
+    const world = new World()
+    const policy = { checkHolder: (label?: string) => (label === 'leader' ? undefined : 'only the leader may') }
+    await world.process({ policy, label: 'leader' }).locks.acquire('k')
+    expect(await errorOf(world.process({ policy }).locks.acquire('l'))).toMatchObject({ code: 'invalid' })
+  })
+
+  test('F3: a duration below the minimum is rejected, never clamped', async () => {
+    const world = new World()
+    const policy = { minDuration: 5_000, maxDuration: 300_000 }
+    expect(() => world.process({ policy, duration: 4_999 })).toThrow(expect.objectContaining({ code: 'invalid' }))
+    const a = world.process({ policy, duration: 5_000 })
+    expect(await errorOf(a.locks.acquire('k', { duration: 4_999 }))).toMatchObject({ code: 'invalid' })
+    expect(await errorOf(a.locks.acquire('k', { duration: 300_001 }))).toMatchObject({ code: 'invalid' })
+    expect(() => a.locks.reentrant('k', { duration: 4_999 })).toThrow(expect.objectContaining({ code: 'invalid' }))
+    expect(a.link.sent).toEqual([])
+    const lock = await a.locks.acquire('k', { duration: 300_000 })
+    expect(await errorOf(lock.renew(300_001))).toMatchObject({ code: 'invalid' })
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('J1: of one namespace bind no other', async () => {
+    const world = new World()
+    world.process({ namespace: 'a', policy: { minDuration: 1_000 } })
+    expect((await world.process({ namespace: 'b', duration: 100 }).locks.acquire('k')).isHeld()).toBe(true)
+  })
+})
+
+describe('F5: metadata', () => {
+  test.each([{ url: 'http://leader', port: 80 }, [1, 'two', null], 'text', 0, false, null, ''])('%j is readable by others', async (metadata) => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k', { metadata })
+    b.locks.acquire('k', { metadata }).catch(() => {})
+    await settle()
+    const { held, pending } = await world.process().locks.query('k')
+    expect([held[0]?.metadata, pending[0]?.metadata]).toEqual([metadata, metadata])
+  })
+
+  test('F5: stays with the lock through its confirmation and its renewals', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k', { metadata: { n: 1 } })
+    await settle()
+    await lock.release()
+    await (await wait).renew(5_000)
+    await world.pass(lease)
+    expect((await a.locks.query('k')).held[0]?.metadata).toEqual({ n: 1 })
+  })
+
+  test('F2: a conflict carries the holder with its metadata', async () => {
+    const world = new World()
+    await world.process().locks.acquire('k', { metadata: { url: 'x' } })
+    const error = await errorOf(world.process().locks.acquire('k', { timeout: 0 }))
+    expect(error).toMatchObject({ code: 'held', holders: [{ metadata: { url: 'x' } }] })
+  })
+})
