@@ -3,7 +3,7 @@ import type { Store } from '../../store.ts'
 import { outcome, truthy } from '../expect.ts'
 import type { StorePlace } from '../suite.ts'
 
-export interface Tools {
+interface Tools {
   readonly place: StorePlace
   /** Another store on the same place. */
   open(): Promise<Store>
