@@ -43,12 +43,13 @@ export class Log {
     return () => this.#listeners.delete(listener)
   }
 
-  /** The next report of a type that passes `test`. Rejects if it does not come within `ms`. */
-  next<Type extends Report['type']>(type: Type, what: string, test: (report: Of<Type>) => boolean, ms = 20_000): Promise<Of<Type>> {
+  /** What `pick` finds first in the reports to come. Rejects if it finds nothing within `ms`. */
+  find<T>(what: string, pick: (report: Report) => T | undefined, ms = 20_000): Promise<T> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => settle(() => reject(new Error(`${what}: nothing of it after ${ms / 1_000} s`))), ms)
       const stop = this.listen((report) => {
-        if (report.type === type && test(report as Of<Type>)) settle(() => resolve(report as Of<Type>))
+        const found = pick(report)
+        if (found !== undefined) settle(() => resolve(found))
       })
       const settle = (end: () => void) => {
         clearTimeout(timer)
@@ -56,5 +57,10 @@ export class Log {
         end()
       }
     })
+  }
+
+  /** The next report of a type that passes `test`. */
+  next<Type extends Report['type']>(type: Type, what: string, test: (report: Of<Type>) => boolean): Promise<Of<Type>> {
+    return this.find(what, (report) => (report.type === type && test(report as Of<Type>) ? (report as Of<Type>) : undefined))
   }
 }

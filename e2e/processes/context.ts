@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs'
 import { createLocks, type HeldLock, type LockError } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { type Got, type News, now, type Order, type Orders, type Start, type State } from './orders.ts'
+import { type Got, type Line, type News, now, type Order, type Orders, type Start, type State } from './orders.ts'
 
 const { file, label, duration, maxBackoff } = JSON.parse(process.argv[2] ?? '') as Start
 const tell = (news: News) => void process.send?.(news)
@@ -74,15 +74,17 @@ const orders: Orders = {
     return state()
   },
   async turns(name, count, ledger) {
-    const enter = (event: string, token: number) => appendFileSync(ledger, `${event} ${process.pid} ${token}\n`)
+    const write = (event: Line['event'], token = 0) =>
+      appendFileSync(ledger, `${JSON.stringify({ event, who: `${process.pid}`, token } satisfies Line)}\n`)
     for (let turn = 0; turn < count; turn++) {
+      write('ask')
       await locks.request(name, async (held) => {
         held.assertHeld()
-        enter('enter', held.token)
+        write('enter', held.token)
         // Leaves the others a chance to run while this one is inside.
         await new Promise((resolve) => setImmediate(resolve))
         held.assertHeld()
-        enter('leave', held.token)
+        write('leave', held.token)
       })
     }
   },

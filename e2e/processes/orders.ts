@@ -35,9 +35,17 @@ export interface Orders {
   query(name: string): Promise<LocksSnapshot>
   /** Stops with SIGSTOP, and looks at the lock first thing when it runs again after `least` ms or more. */
   standStill(least: number): State
-  /** Takes the lock so many times, and writes each time into a file that it came and left. */
+  /** Takes the lock so many times, and writes {@link Line}s about it into a file. */
   turns(name: string, count: number, ledger: string): Promise<void>
   wallTime(): number
+}
+
+/** Written when it asks for the lock, when it has it, and before it lets go. */
+export interface Line {
+  readonly event: 'ask' | 'enter' | 'leave'
+  readonly who: string
+  /** Of what it holds. */
+  readonly token: number
 }
 
 export interface Order {

@@ -1,5 +1,5 @@
 import type { AcquireOptions, HeldLock, LockError, LocksSnapshot, TryOptions } from '../../src/index.ts'
-import type { Got, State } from '../processes/orders.ts'
+import type { Got, Line, State } from '../processes/orders.ts'
 
 /** How the locks of a tab are made. Times in ms. */
 export interface TabStart {
@@ -25,19 +25,13 @@ export interface Tab {
   query(name: string): Promise<LocksSnapshot>
   /** Blocks the page for so long, and looks at the lock in the first line after that. */
   block(ms: number): Promise<State>
-  /** Takes the lock so many times, and writes each time into a table that it came and left. */
+  /** Takes the lock so many times, and writes {@link Line}s about it into a table. */
   turns(name: string, count: number): Promise<void>
   /** What the tabs wrote by {@link turns}, in order. */
   ledger(): Promise<Line[]>
   /** Asks for the lock so many times, and calls each wait off: all at once, then each as soon as it has begun. @returns the reasons it was told */
   callOff(name: string, count: number): Promise<string[]>
   deleteDatabase(): Promise<{ readonly blocked: boolean }>
-}
-
-export interface Line {
-  readonly event: 'enter' | 'leave'
-  readonly tab: string
-  readonly token: number
 }
 
 declare global {
@@ -127,14 +121,14 @@ export function makeTab({ name: me, duration, maxBackoff, label }: TabStart & { 
     },
     async turns(name, count) {
       const db = await openLedger()
+      const write = (event: Line['event'], token = 0) => db.add('lines', { event, who: me, token } satisfies Line)
       for (let turn = 0; turn < count; turn++) {
+        await write('ask')
         await locks.request(name, async (held) => {
-          const write = (event: Line['event']) => {
-            held.assertHeld()
-            return db.add('lines', { event, tab: me, token: held.token })
-          }
-          await write('enter')
-          await write('leave')
+          held.assertHeld()
+          await write('enter', held.token)
+          held.assertHeld()
+          await write('leave', held.token)
         })
       }
       db.close()

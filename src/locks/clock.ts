@@ -10,6 +10,16 @@ export interface Clock {
   random(): number
 }
 
+/** By how much the wall clock is ahead of the monotonic one, in ms. */
+export function driftOf(clock: Clock): number {
+  for (let tries = 1; ; tries++) {
+    const before = clock.monotonic()
+    const drift = clock.now() - before
+    // A busy system may let this thread wait between the two readings, which then look as if a clock had been set.
+    if (clock.monotonic() - before < 5 || tries === 3) return drift
+  }
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

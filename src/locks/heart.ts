@@ -1,4 +1,5 @@
 import { LockError, type SessionRow } from '../protocol/index.ts'
+import { driftOf } from './clock.ts'
 import type { Hold } from './hold.ts'
 import { Observer } from './observer.ts'
 import type { Session } from './session.ts'
@@ -75,7 +76,7 @@ export class Heart {
     const { clock, settings } = this.#session
     this.#noteLateness(now)
     if (this.#lateAt < renewedAt && !settings.store.spansMachines) return true
-    return Math.abs(clock.now() - now - drift) <= duration * steadiness
+    return Math.abs(driftOf(clock) - drift) <= duration * steadiness
   }
 
   #noteLateness(now: number): void {

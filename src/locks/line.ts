@@ -1,4 +1,5 @@
 import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode } from '../protocol/index.ts'
+import { driftOf } from './clock.ts'
 import { Hold, leaseFor } from './hold.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
@@ -167,6 +168,7 @@ export class Line {
       waiter.seenAt = sent
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
+      if (this.#asleep) this.#withdraw(waiter.number)
       this.#lookout.watch(this.#view)
       this.#sleep()
     }
@@ -276,7 +278,7 @@ export class Line {
     const { clock } = this.#session
     const look = ++this.#looks
     const sent = clock.monotonic()
-    const drift = clock.now() - sent
+    const drift = driftOf(clock)
     const view = (await this.#session.read((store) => store.read(this.key))) ?? { ...emptyRecord(this.key), sessions: {} }
     if (view.token !== this.#view.token) this.#doublings = 0
     this.#view = view
@@ -308,7 +310,8 @@ export class Line {
       for (let number = from; number <= to; number++) {
         found.add(number)
         const waiter = this.#waiters.get(number)
-        if (!waiter) this.#withdraw(number)
+        // A look may have begun before the grant: what it shows as waiting may be held by now.
+        if (!waiter) this.#letGoUnknown(number)
         else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift })
       }
     }

@@ -14,9 +14,7 @@ export function noopLocks(): Locks {
   const take = (name: string, mode: Mode = 'exclusive', signal?: AbortSignal): NoopLock => {
     if (closed) throw new LockError('closed', 'these locks were closed')
     signal?.throwIfAborted()
-    const lock = new NoopLock(name, mode, ++token, (lock) => held.delete(lock))
-    held.add(lock)
-    return lock
+    return new NoopLock(held, name, mode, ++token)
   }
 
   const reentrant = (name: string): ReentrantLock => ({
@@ -65,14 +63,15 @@ class NoopLock implements HeldLock, Guard {
   readonly token: number
   readonly dirty = false
   readonly session = 'noop'
-  readonly #released: (lock: NoopLock) => void
+  readonly #held: Set<NoopLock>
   readonly #abort = new AbortController()
 
-  constructor(name: string, mode: Mode, token: number, released: (lock: NoopLock) => void) {
+  /** Joins those that are held, and leaves them when it is released. */
+  constructor(held: Set<NoopLock>, name: string, mode: Mode, token: number) {
+    this.#held = held.add(this)
     this.name = name
     this.mode = mode
     this.token = token
-    this.#released = released
   }
 
   get signal(): AbortSignal {
@@ -93,12 +92,12 @@ class NoopLock implements HeldLock, Guard {
 
   clone(): Guard {
     this.assertHeld()
-    return new NoopLock(this.name, this.mode, this.token, () => {})
+    return new NoopLock(this.#held, this.name, this.mode, this.token)
   }
 
   async release(): Promise<void> {
     if (this.signal.aborted) return
-    this.#released(this)
+    this.#held.delete(this)
     this.#abort.abort(new LockError('not-held', `${JSON.stringify(this.name)} was released`))
   }
 

@@ -1,6 +1,6 @@
 import { type Command, type Outcome, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, driftOf } from './clock.ts'
 
 /** A command's outcome, and the monotonic time just before it went out: what it proves, it proves from then on. */
 export interface Reply {
@@ -43,7 +43,7 @@ export class Outbox {
     if (!letters.length) return
     this.#letters = []
     const sent = this.#clock.monotonic()
-    const drift = this.#clock.now() - sent
+    const drift = driftOf(this.#clock)
     this.#apply(letters.map(({ command }) => command)).then(
       (outcomes) => {
         for (let index = 0; index < letters.length; index++) {

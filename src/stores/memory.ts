@@ -1,16 +1,6 @@
 import { type InProcessBeacon, inProcessBeacon } from '../beacons/in-process.ts'
 import { inProcessChannel } from '../channels/in-process.ts'
-import {
-  decodeRecord,
-  decodeSession,
-  encodeRecord,
-  encodeSession,
-  LockError,
-  type LockView,
-  runBatch,
-  type SessionRow,
-  type Sessions,
-} from '../protocol/index.ts'
+import { decodeRecord, decodeSession, encodeRecord, encodeSession, LockError, type LockView, runBatch, type SessionRow } from '../protocol/index.ts'
 import type { Channel, Store } from '../store.ts'
 
 export interface MemoryStoreOptions {
@@ -42,7 +32,7 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       const row = sessionOf(session)
       if (row) rows[session] = row
     }
-    return { ...record, sessions: rows satisfies Sessions }
+    return { ...record, sessions: rows }
   }
 
   const assertOpen = (): void => {

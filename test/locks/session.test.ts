@@ -246,7 +246,7 @@ describe('a session', () => {
 
   test('the row of a dead one is cleared away in the end', async () => {
     const world = new World()
-    const [a, b] = [world.process({ beacon: false }), world.process()]
+    const [a, b] = [world.process({ beacon: false }), world.process({ duration: 10_000 })]
     const dead = await a.locks.acquire('other')
     a.crash()
     await b.locks.acquire('k')
@@ -256,7 +256,7 @@ describe('a session', () => {
 
   test('the row of one that waits long is not', async () => {
     const world = new World()
-    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const [a, b] = [world.process({ duration: 10_000 }), world.process({ label: 'b', duration: 10_000, maxBackoff: 1_000 })]
     await a.locks.acquire('k')
     b.locks.acquire('k').catch(() => {})
     await world.pass(600_000)

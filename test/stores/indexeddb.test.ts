@@ -282,6 +282,28 @@ describe('what stands in the database', () => {
     await store.close()
   })
 
+  test('loses a session that says goodbye before anything is read, since its page may be gone by then', async () => {
+    const store = indexedDBStore(name)
+    const [, granted] = await store.apply([beat('a'), request('a')])
+    const token = granted?.type === 'granted' ? granted.holder.token : expect.fail('not granted')
+    const steps: string[] = []
+    for (const step of ['get', 'delete'] as const) {
+      const original = IDBObjectStore.prototype[step] as (key: string) => IDBRequest
+      vi.spyOn(IDBObjectStore.prototype, step).mockImplementation(function (this: IDBObjectStore, key) {
+        steps.push(step)
+        return original.call(this, key as string) as never
+      })
+    }
+    const goodbye: Command[] = [
+      { type: 'release', key: 'k', session: 'a', token },
+      { type: 'end', session: 'a' },
+    ]
+    expect(await store.apply(goodbye)).toMatchObject([{ type: 'done' }, { type: 'ended' }])
+    expect(steps[0]).toBe('delete')
+    expect(await store.read('k')).toMatchObject({ holders: [], sessions: {} })
+    await store.close()
+  })
+
   test('is written with the durability that was asked for', async () => {
     const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const [relaxed, strict] = [indexedDBStore(name), indexedDBStore(name, { durability: 'strict' })]

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -31,6 +31,17 @@ const thrown = (run: () => unknown): LockError => {
   throw new Error('nothing was thrown')
 }
 
+/** Does something without the rights of root, who may write anywhere. */
+function asNobody<T>(run: () => T): T {
+  const root = process.getuid?.() === 0
+  if (root) process.seteuid?.(65_534)
+  try {
+    return run()
+  } finally {
+    if (root) process.seteuid?.(0)
+  }
+}
+
 const rejected = (promise: Promise<unknown>): Promise<LockError> =>
   promise.then(
     () => Promise.reject(new Error('it was fulfilled')),
@@ -42,6 +53,12 @@ describe('opening', () => {
     const error = thrown(() => sqliteStore(join(folder, 'no', 'test.db')))
     expect(error).toMatchObject({ name: 'LockError', code: 'store' })
     expect(error.message).toContain(`create the directory ${join(folder, 'no')} first`)
+  })
+
+  test.runIf(process.platform === 'linux')('a directory that takes no files is named', () => {
+    const error = thrown(() => sqliteStore('/proc/storelock.db'))
+    expect(error).toMatchObject({ name: 'LockError', code: 'store', cause: { code: 'SQLITE_CANTOPEN' } })
+    expect(error.message).toContain('/proc/storelock.db')
   })
 
   test('a file that is no database is refused, and left as it is', () => {
@@ -123,6 +140,11 @@ describe('a handle of the user’s', () => {
     db.exec('ROLLBACK')
     expect(await outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
     expect(db.prepare('SELECT * FROM theirs').all()).toEqual([])
+    db.exec('BEGIN; INSERT INTO theirs VALUES (2)')
+    const withdrawn = store.apply([{ type: 'withdraw', key: 'k', session: 'a', number: 1 }])
+    db.exec('ROLLBACK')
+    expect(await withdrawn).toMatchObject([{ type: 'done' }])
+    expect(await store.read('k')).toMatchObject({ holders: [] })
     db.close()
     expect(await rejected(store.apply([beat]))).toMatchObject({ code: 'store' })
   })
@@ -143,12 +165,16 @@ describe('a fault under way', () => {
     await small.close()
   })
 
-  test.skipIf(process.getuid?.() === 0)('a read-only file is named', async () => {
-    sqliteStore(path).close()
-    chmodSync(path, 0o400)
-    chmodSync(folder, 0o500)
-    const error = thrown(() => sqliteStore(path))
-    expect(error).toMatchObject({ code: 'store' })
+  test.skipIf(process.platform === 'win32')('a read-only file or directory is named, and left as it is', async () => {
+    await sqliteStore(path).close()
+    const before = readFileSync(path)
+    chmodSync(path, 0o444)
+    chmodSync(folder, 0o555)
+    const errors = asNobody(() => [thrown(() => sqliteStore(path)), thrown(() => sqliteStore(join(folder, 'new.db')))])
+    for (const error of errors) expect(error).toMatchObject({ name: 'LockError', code: 'store' })
+    expect(errors[0]?.message).toContain(path)
+    expect(errors[1]?.message).toContain('new.db')
+    expect(readFileSync(path)).toEqual(before)
   })
 
   test('a handle that is read-only is refused', () => {

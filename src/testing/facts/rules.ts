@@ -192,11 +192,14 @@ export const rules: Record<string, Fact> = {
     equal(held(await store.read('k')), [], 'holders')
   },
 
-  'F5: metadata comes back as it went in': async (store) => {
+  'F5: metadata comes back as it went in, whatever becomes of the object that it was': async (store) => {
     await store.apply([beat('a')])
     const metadata = { url: 'http://leader', list: [1, null, 'ü\u2028"'], nested: { yes: true } }
-    await store.apply([request('a', 1, { metadata }), request('a', 2, { metadata: null })])
+    const before = structuredClone(metadata)
+    await store.apply([request('a', 1, { metadata })])
+    metadata.url = 'changed'
+    await store.apply([request('a', 2, { metadata: null })])
     const view = await store.read('k')
-    equal([view?.holders[0]?.metadata, view?.queue[0]?.metadata], [metadata, null], 'metadata')
+    equal([view?.holders[0]?.metadata, view?.queue[0]?.metadata], [before, null], 'metadata')
   },
 }

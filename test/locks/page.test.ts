@@ -1,0 +1,216 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beat, duration, lease, settle, stateOf, World } from './world.ts'
+
+/** The least of a page: what `window` and `document` hear. */
+const scope = globalThis as { document?: unknown; addEventListener?: unknown; removeEventListener?: unknown }
+let page: EventTarget
+let shown: EventTarget
+let heard: number
+
+beforeEach(() => {
+  page = new EventTarget()
+  shown = new EventTarget()
+  heard = 0
+  for (const target of [page, shown]) {
+    const { addEventListener, removeEventListener } = target
+    target.addEventListener = (...args) => {
+      heard++
+      addEventListener.apply(target, args)
+    }
+    target.removeEventListener = (...args) => {
+      heard--
+      removeEventListener.apply(target, args)
+    }
+  }
+  scope.document = shown
+  scope.addEventListener = page.addEventListener.bind(page)
+  scope.removeEventListener = page.removeEventListener.bind(page)
+})
+
+afterEach(() => {
+  delete scope.document
+  delete scope.addEventListener
+  delete scope.removeEventListener
+})
+
+const leave = (): boolean => page.dispatchEvent(new Event('pagehide'))
+const comeBack = (): boolean => page.dispatchEvent(new Event('pageshow'))
+const freeze = (): boolean => shown.dispatchEvent(new Event('freeze'))
+const resume = (): boolean => shown.dispatchEvent(new Event('resume'))
+
+describe('leaving a page', () => {
+  test('ends its session at once, before the event is over', async () => {
+    const world = new World()
+    const a = world.process({ label: 'a' })
+    const lock = await a.locks.acquire('k')
+    const id = a.locks.session
+    leave()
+    expect(a.link.sent.at(-1)).toEqual({ type: 'end', session: id })
+    expect([lock.isHeld(), lock.signal.reason.code]).toEqual([false, 'lost'])
+    await settle()
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('hands its locks to who waits', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('k')
+    delete scope.document
+    const wait = world.process().locks.acquire('k')
+    await settle()
+    leave()
+    expect(await stateOf(wait)).toBe('fulfilled')
+  })
+
+  test('takes its place in the queue back, and asks again when it is shown', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    delete scope.document
+    const a = world.process({ label: 'a' })
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    leave()
+    await settle()
+    expect(await world.queue()).toEqual([])
+    await world.pass(5 * lease)
+    expect(await world.queue()).toEqual([])
+    comeBack()
+    await settle()
+    expect(await world.queue()).toEqual(['b×1'])
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('closes the channel and says nothing while it is away', async () => {
+    const world = new World()
+    const a = world.process()
+    const listeners = new Set<string>()
+    const channel = a.link.channel
+    if (!channel) throw new Error('it has a channel')
+    const { subscribe } = channel
+    channel.subscribe = (topic, listener) => {
+      listeners.add(topic)
+      const stop = subscribe(topic, listener)
+      return () => {
+        listeners.delete(topic)
+        stop()
+      }
+    }
+    await a.locks.acquire('k')
+    expect(listeners.size).toBe(1)
+    leave()
+    await settle()
+    const sent = a.link.sent.length
+    await world.pass(10 * lease)
+    expect([listeners.size, a.link.sent.length]).toEqual([0, sent])
+  })
+
+  test('with a request under way opens no session while it is away', async () => {
+    const world = new World()
+    const a = world.process()
+    await a.locks.acquire('other')
+    a.link.break('mute', 'request')
+    const asked = a.locks.acquire('k')
+    await settle()
+    a.link.mend()
+    leave()
+    await a.link.deliver()
+    const beats = a.link.count('beat')
+    await world.pass(lease)
+    expect([a.link.count('beat'), await stateOf(asked)]).toEqual([beats, 'pending'])
+    comeBack()
+    await world.pass(10)
+    expect((await asked).isHeld()).toBe(true)
+  })
+
+  test('starts a session with another id when it is shown and asked', async () => {
+    const world = new World()
+    const a = world.process()
+    const before = await a.locks.acquire('k')
+    leave()
+    await settle()
+    comeBack()
+    const after = await a.locks.acquire('k')
+    expect(after.session).not.toBe(before.session)
+    await world.pass(5 * lease)
+    expect([before.isHeld(), after.isHeld()]).toEqual([false, true])
+  })
+})
+
+describe('a frozen page', () => {
+  test('waits for nothing, and asks again when it resumes', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k', { duration: 60_000 })
+    const wait = b.locks.acquire('k')
+    await settle()
+    freeze()
+    await settle()
+    expect(await world.queue()).toEqual([])
+    resume()
+    await settle()
+    expect(await world.queue()).toEqual(['b×1'])
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('whose request is under way when it freezes waits for nothing', async () => {
+    const world = new World()
+    delete scope.document
+    const a = world.process()
+    scope.document = shown
+    const b = world.process({ label: 'b' })
+    const lock = await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    b.link.break('mute', 'request')
+    const wait = b.locks.acquire('k')
+    await settle()
+    b.link.mend()
+    freeze()
+    await b.link.deliver()
+    expect(await world.queue()).toEqual([])
+    resume()
+    await settle()
+    expect(await world.queue()).toEqual(['b×1'])
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('that resumes in time keeps its locks', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    await world.pass(beat / 2)
+    freeze()
+    await world.sleep(duration / 2)
+    resume()
+    await world.pass(lease)
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('that resumes too late has lost them, known at its first look', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    const seen: boolean[] = []
+    freeze()
+    a.stop()
+    await world.pass(2 * duration)
+    resume()
+    seen.push(lock.isHeld())
+    a.resume()
+    await settle()
+    expect([seen, lock.signal.aborted]).toEqual([[false], true])
+  })
+})
+
+test('closed locks follow the page no more', async () => {
+  const world = new World()
+  const a = world.process()
+  expect(heard).toBe(4)
+  await a.locks.close()
+  expect(heard).toBe(0)
+  leave()
+  comeBack()
+})

@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Store } from '../../src/store.ts'
+import type { SqliteDatabase } from '../../src/stores/sqlite.ts'
+import type { StorePlace } from '../../src/testing/index.ts'
+
+export type Opener = new (path: string) => SqliteDatabase
+
+/** A new file. `open` gets a store to it; `Database` is for what a test does there behind the store's back. */
+export function filePlace(Database: Opener, open: (path: string) => Store): StorePlace {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  const path = join(folder, 'test.db')
+  const within = <T>(use: (db: SqliteDatabase) => T): T => {
+    const db = new Database(path)
+    try {
+      return use(db)
+    } finally {
+      db.close()
+    }
+  }
+  return {
+    open: () => open(path),
+    corrupt: (key) => within((db) => corrupt(db, key)),
+    raw: (key) => within((db) => raw(db, key)),
+    remove: () => rmSync(folder, { recursive: true }),
+  }
+}
+
+/** A user's handle to a new file, from which each store is made. */
+export function handlePlace(Database: Opener, open: (db: SqliteDatabase) => Store): StorePlace {
+  const handles: SqliteDatabase[] = []
+  const place = filePlace(Database, (path) => {
+    const db = new Database(path)
+    handles.push(db)
+    return open(db)
+  })
+  return {
+    ...place,
+    async remove() {
+      for (const db of handles) db.close()
+      await place.remove?.()
+    },
+  }
+}
+
+/** A user's handle to a database without a file, which all stores share. */
+export function memoryPlace(Database: Opener, open: (db: SqliteDatabase) => Store): StorePlace {
+  const db = new Database(':memory:')
+  return {
+    open: () => open(db),
+    corrupt: (key) => corrupt(db, key),
+    raw: (key) => raw(db, key),
+    remove: () => void db.close(),
+  }
+}
+
+function corrupt(db: SqliteDatabase, key: string): void {
+  db.prepare('UPDATE storelock_records SET record = ? WHERE key = ?').run('rubbish', key)
+}
+
+const raw = (db: SqliteDatabase, key: string): unknown =>
+  (db.prepare('SELECT record FROM storelock_records WHERE key = ?').get(key) as { record: unknown } | undefined)?.record
