@@ -27,7 +27,6 @@ interface Waiter {
   number: number
   /** Its request, or the confirmation of its grant, is under way. */
   busy: boolean
-  settled: boolean
   /** When the last look went out that still showed it waiting, and by how much the wall clock was ahead of the monotonic one then. */
   seenAt: number
   drift: number
@@ -87,8 +86,7 @@ export class Line {
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
       const settle = (): boolean => {
-        if (waiter.settled) return false
-        waiter.settled = true
+        if (!this.#waits(waiter, waiter.number)) return false
         this.#waiters.delete(waiter.number)
         if (!this.#waiters.size) this.#rest()
         callOff?.()
@@ -96,7 +94,7 @@ export class Line {
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, busy: false, settled: false, seenAt: 0, drift: 0, queuedAfter: 0 },
+        ...{ wish, number: 0, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -127,38 +125,43 @@ export class Line {
     const { mode, lease, metadata, ifAvailable, steal } = waiter.wish
     const session = this.#session
     this.#waiters.delete(waiter.number)
-    waiter.number = ++this.#number
+    const number = ++this.#number
+    waiter.number = number
     waiter.busy = true
-    this.#waiters.set(waiter.number, waiter)
+    this.#waiters.set(number, waiter)
     try {
       await session.open()
     } catch (error) {
       this.#refuse(waiter, error)
     }
-    if (waiter.settled) return
+    if (!this.#waits(waiter, number)) return
     const confirm = Math.max(3 * session.settings.maxBackoff, 500)
     const { key } = this
     const { id, client } = session
-    const { number } = waiter
     let reply: Reply
     try {
       reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal })
     } catch (error) {
+      if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
-      if (waiter.settled) this.#withdraw(waiter.number)
-      else waiter.fail(error)
+      waiter.fail(error)
       return
     }
+    if ('record' in reply.outcome) this.#view = reply.outcome.record
+    if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
     waiter.busy = false
     if (id === session.id) this.#answered(waiter, reply)
     // What a session was given that has ended since went with it. The next look asks again.
     else this.poke()
   }
 
+  /** Whether a waiter still waits under this number: not once it was served or gave up, nor once it asked anew. */
+  #waits(waiter: Waiter, number: number): boolean {
+    return this.#waiters.get(number) === waiter
+  }
+
   #answered(waiter: Waiter, { outcome, sent, drift }: Reply): void {
-    if ('record' in outcome) this.#view = outcome.record
-    if (outcome.type === 'granted' && !waiter.settled && !outcome.repeated) this.#start(waiter, outcome.holder, sent, drift)
-    else if (waiter.settled) this.#letGoUnknown(waiter.number)
+    if (outcome.type === 'granted' && !outcome.repeated) this.#start(waiter, outcome.holder, sent, drift)
     else if (outcome.type === 'failed') this.#refuse(waiter, new LockError(outcome.code, outcome.message))
     else if (outcome.type === 'refused' && outcome.reason === 'busy') waiter.give(null)
     else if (outcome.type === 'refused') {
@@ -330,18 +333,18 @@ export class Line {
       return
     }
     waiter.busy = true
-    const { key, token, session } = { key: this.key, ...holder }
-    this.#session.send({ type: 'renew', key, session, token }).then(
+    const { session, token, number } = holder
+    this.#session.send({ type: 'renew', key: this.key, session, token }).then(
       ({ outcome, sent, drift }) => {
+        if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
         waiter.busy = false
-        if (waiter.settled) this.#letGoUnknown(waiter.number)
-        else if (outcome.type === 'renewed' && session === this.#session.id) this.#start(waiter, outcome.holder, sent, drift)
+        if (outcome.type === 'renewed' && session === this.#session.id) this.#start(waiter, outcome.holder, sent, drift)
         else this.poke()
       },
       () => {
+        if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
         // The next look shows what became of it.
         waiter.busy = false
-        if (waiter.settled) this.#letGoUnknown(waiter.number)
       },
     )
   }

@@ -39,7 +39,9 @@ class Simulation {
 
   join(): void {
     const { random, world } = this
-    this.alive.push(world.process({ random, channel: random() < 0.7, beacon: random() < 0.6 }))
+    const process = world.process({ random, channel: random() < 0.7, beacon: random() < 0.6 })
+    if (random() < 0.5) process.link.latency = () => this.below(20)
+    this.alive.push(process)
   }
 
   ask(process: Process): void {
@@ -78,8 +80,8 @@ class Simulation {
 
   /** No exclusive lock is held beside another of its name. What a crashed process believes does not count: it runs no more. */
   check(): void {
-    const held = this.locks.filter(({ lock, process }) => this.alive.includes(process) && lock.isHeld())
-    this.locks = held
+    this.locks = this.locks.filter(({ lock, process }) => this.alive.includes(process) && !lock.signal.aborted)
+    const held = this.locks.filter(({ lock }) => lock.isHeld())
     for (const { lock } of held) {
       const beside = held.filter(
         (other) => other.lock !== lock && other.lock.name === lock.name && (lock.mode === 'exclusive' || other.lock.mode === 'exclusive'),
@@ -140,10 +142,10 @@ class Simulation {
     }
     // What a crashed process left behind lapses when somebody wants the lock.
     for (const key of ['k', 'l']) {
-      const taken = this.alive[0]?.locks.acquire(key, { timeout: 10 * lease })
+      const taken = this.alive[0]?.locks.request(key, { timeout: 10 * lease }, () => {})
       taken?.catch(() => {})
       await world.pass(10 * lease)
-      await (await taken)?.release()
+      await taken
     }
   }
 

@@ -206,10 +206,12 @@ export class Link implements Store {
   /** When the reads went out. */
   readonly reads: number[] = []
   error: Error = new Error('disk I/O error')
+  /** How long a call takes on its way there, and again on its way back, in ms. */
+  latency: (() => number) | undefined
   readonly watched: string[] = []
   readonly #store: Store
   readonly #gate: Gate
-  readonly #monotonic: () => number
+  readonly #clock: Clock
   readonly #faults = new Map<Call | 'all', Fault>()
   #address: string | undefined
   #held: (() => void)[] = []
@@ -217,7 +219,7 @@ export class Link implements Store {
   constructor(store: Store, gate: Gate, clock: Clock, has: { channel: boolean; beacon: boolean; spansMachines: boolean | undefined }) {
     this.#store = store
     this.#gate = gate
-    this.#monotonic = () => clock.monotonic()
+    this.#clock = clock
     this.spansMachines = has.spansMachines
     this.channel = has.channel && store.channel ? this.#channel(store.channel) : undefined
     this.beacon = has.beacon && store.beacon ? this.#beacon(store.beacon) : undefined
@@ -262,7 +264,7 @@ export class Link implements Store {
   }
 
   read(key: string): Promise<LockView | undefined> {
-    this.reads.push(this.#monotonic())
+    this.reads.push(this.#clock.monotonic())
     return this.#call(['read'], () => this.#store.read(key))
   }
 
@@ -278,11 +280,23 @@ export class Link implements Store {
     const fault = calls.map((call) => this.#faults.get(call)).find((found) => found) ?? this.#faults.get('all')
     if (fault === 'fail') throw this.error
     if (fault === 'hang') return new Promise(() => {})
-    if (fault === 'stall') await new Promise<void>((resolve) => this.#held.push(resolve))
+    if (fault === 'stall') await this.#holdUp()
+    await this.#travel()
     const result = await this.#gate.pass(act())
     if (fault === 'lose') throw this.error
-    if (fault === 'mute') await new Promise<void>((resolve) => this.#held.push(resolve))
+    if (fault === 'mute') await this.#holdUp()
+    await this.#travel()
     return result
+  }
+
+  /** Waits for `deliver()`, unless all has been mended meanwhile. */
+  async #holdUp(): Promise<void> {
+    if (this.#faults.size) await new Promise<void>((resolve) => this.#held.push(resolve))
+  }
+
+  async #travel(): Promise<void> {
+    const { latency } = this
+    if (latency) await new Promise<void>((resolve) => void this.#clock.after(latency(), resolve))
   }
 
   #channel(channel: Channel): Channel {
