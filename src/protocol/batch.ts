@@ -19,19 +19,17 @@ export interface Changes {
   readonly outcomes: Outcome[]
   readonly records: ReadonlyMap<string, LockRecord | undefined>
   readonly sessions: ReadonlyMap<string, SessionRow | undefined>
-  readonly floor: number
+  /** If it rose. */
+  readonly floor: number | undefined
 }
 
 /** Carries out a batch, in order. A command that is refused or fails is an outcome, and spoils no other. */
 export function runBatch(commands: readonly Command[], ground: Ground): Changes {
   const records = new Map<string, LockRecord | undefined>()
   const sessions = new Map<string, SessionRow | undefined>()
+  let risen: number | undefined
   // Read only where a record is missing: it is one more row.
-  let floor: number | undefined
-  const floorNow = (): number => {
-    floor ??= ground.floor
-    return floor
-  }
+  const floor = (): number => risen ?? ground.floor
   const session = (id: string): SessionRow | undefined => (sessions.has(id) ? sessions.get(id) : ground.session(id))
   const context = { now: ground.now, session }
 
@@ -42,9 +40,9 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
       return outcome.type === 'beaten' ? { ...outcome, stale: ground.stale() } : outcome
     }
     const { key } = command
-    const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floorNow())
+    const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floor())
     const step = reduce(before, command, context)
-    if (step.record === undefined) floor = Math.max(floorNow(), before.token)
+    if (step.record === undefined) risen = Math.max(floor(), before.token)
     if (step.record !== before) records.set(key, step.record)
     for (const row of step.sessions) sessions.set(row.id, row)
     return step.outcome
@@ -58,12 +56,5 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
       throw error
     }
   })
-  return {
-    outcomes,
-    records,
-    sessions,
-    get floor() {
-      return floorNow()
-    },
-  }
+  return { outcomes, records, sessions, floor: risen }
 }

@@ -5,7 +5,7 @@ import type { Command } from '../protocol/commands.ts'
 import { LockError, storeError } from '../protocol/errors.ts'
 import type { LockView, SessionRow } from '../protocol/record.ts'
 import type { Store } from '../store.ts'
-import { ask, bare, type OpenDatabase, objectStores, type Rows, upgradeIndexedDB, write } from './indexeddb/rows.ts'
+import { ask, bare, type Memory, type OpenDatabase, objectStores, type Rows, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
 
@@ -27,6 +27,7 @@ export function indexedDBStore(database: string | OpenDatabase, { durability = '
   const name = named ? database : database.name
   let connection: Promise<IDBDatabase> | undefined
   let closed = false
+  const memory: Memory = new Map()
 
   const open = async (): Promise<IDBDatabase> => {
     // Whoever deletes or upgrades the database must not wait for us.
@@ -52,10 +53,9 @@ export function indexedDBStore(database: string | OpenDatabase, { durability = '
     }
   }
 
-  /** Asks in a transaction, and writes what follows. */
-  const transact = async <T>(mode: IDBTransactionMode, question: (rows: Rows) => T, follow?: (tx: IDBTransaction, answer: T) => void): Promise<T> => {
+  const transact = async <T>(mode: IDBTransactionMode, question: (rows: Rows) => T): Promise<T> => {
     try {
-      return await ask(await begin(mode), question, follow)
+      return await ask(await begin(mode), question, memory)
     } catch (error) {
       const full = (error as Error).name === 'QuotaExceededError'
       throw storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
@@ -66,16 +66,23 @@ export function indexedDBStore(database: string | OpenDatabase, { durability = '
     async apply(commands) {
       // A page that is being left hears no answer any more: what needs none goes ahead of the rest, which may never be done.
       const sessions = leaving(commands)
-      const gone = { outcomes: [], records: new Map(), sessions, floor: 0 }
-      if (sessions.size) transact('readwrite', () => gone, write).catch(() => {})
+      const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
+      if (sessions.size) transact('readwrite', (rows) => rows.write(goodbye)).catch(() => {})
 
       const time = now()
-      const run = (rows: Rows) => {
-        const changes = runBatch(commands, { ...rows, now: time, stale: () => rows.expired(time) })
-        if (changes.floor > rows.floor) rows.needFloor()
-        return changes
-      }
-      return (await transact('readwrite', run, write)).outcomes
+      return transact('readwrite', (rows) => {
+        const changes = runBatch(commands, {
+          now: time,
+          get floor() {
+            return rows.floor
+          },
+          record: (key) => rows.record(key),
+          session: (id) => rows.session(id),
+          stale: () => rows.expired(time),
+        })
+        rows.write(changes)
+        return changes.outcomes
+      })
     },
     read: (key) => transact('readonly', (rows) => viewOf(rows, key)),
     list: (prefix = '') => transact('readonly', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
@@ -103,12 +110,12 @@ async function faultOf(db: IDBDatabase): Promise<string | undefined> {
   return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
 }
 
-function viewOf({ record, session }: Rows, key: string): LockView | undefined {
-  const found = record(key)
+function viewOf(rows: Rows, key: string): LockView | undefined {
+  const found = rows.record(key)
   if (!found) return undefined
   const sessions: Record<string, SessionRow> = {}
   for (const { session: id } of [...found.holders, ...found.queue]) {
-    const row = session(id)
+    const row = rows.session(id)
     if (row) sessions[id] = row
   }
   return { ...found, sessions }

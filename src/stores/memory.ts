@@ -49,7 +49,7 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
       for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
       for (const [id, row] of changes.sessions) put(sessions, id, row && encodeSession(row))
-      floor = changes.floor
+      floor = changes.floor ?? floor
       return changes.outcomes
     },
     async read(key) {

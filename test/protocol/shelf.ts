@@ -32,7 +32,7 @@ export class Shelf {
     })
     for (const [key, record] of changes.records) put(this.records, key, record && encodeRecord(record))
     for (const [id, row] of changes.sessions) put(this.sessions, id, row && encodeSession(row))
-    this.floor = changes.floor
+    this.floor = changes.floor ?? this.floor
     return changes.outcomes
   }
 

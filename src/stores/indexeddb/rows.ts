@@ -8,16 +8,16 @@ export type OpenDatabase = Pick<IDBDatabase, 'name' | 'objectStoreNames'> & { re
 
 /** A transaction's rows, as a synchronous question sees them: `undefined` if there is none. */
 export interface Rows {
-  /** The highest token of any record that was dropped; 0 until it is known. */
+  /** The highest token of any record that was dropped. */
   readonly floor: number
-  /** Asks for the floor, as a key without a record does by itself. */
-  needFloor(): void
   record(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
   /** Some of the sessions whose `expiresAt` is before `now`. */
   expired(now: number): SessionRow[]
   keys(prefix: string): string[]
   version(): number | undefined
+  /** Plans what a batch changed to be written. */
+  write(changes: Changes): void
 }
 
 const records = 'storelock-records'
@@ -42,103 +42,172 @@ export function upgradeIndexedDB(database: OpenDatabase): void {
   create(meta)?.put(schemaVersion, 'version')
 }
 
-/**
- * Answers a question that is asked synchronously of rows that come asynchronously: puts it with what is known,
- * fetches all the rows that it missed at once, and puts it again until it misses none. Resolves when the transaction is complete.
- *
- * @param follow writes what follows from the answer, in the same transaction
- */
-export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, follow?: (tx: IDBTransaction, answer: T) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const found = new Map<string, unknown[]>()
-    let missing = 0
-    let answer: T
+/** What stood in rows when they were last seen, by object store and key: a guess at what stands there now. */
+export type Memory = Map<string, unknown>
 
-    const put = () => {
+/** How many rows are kept in mind. */
+const capacity = 1_000
+
+/**
+ * Answers a question that is asked synchronously of rows that come asynchronously: it is put with what is remembered of them,
+ * and again with what they are if that was wrong or too little. Writes what the question planned, in the same transaction,
+ * and resolves when that is complete.
+ *
+ * Guessing has the answer at hand when the rows come: while the browser fetches them there is nothing else to do, and a
+ * transaction that waits for us holds up everyone else's.
+ */
+export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Map()): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let answer: T
+    const step = (): void => {
       try {
-        answer = question(rows)
-        if (missing) return
-        follow?.(tx, answer)
-        tx.commit()
+        if (!rows.sure) answer = rows.put(question)
+        if (!rows.pending) rows.finish()
       } catch (error) {
+        // What comes of a guess says nothing: the question is put again when the rows are here.
+        rows.sure = false
+        if (rows.pending) return
         reject(error)
         tx.abort()
       }
     }
-    tx.oncomplete = () => resolve(answer)
-    tx.onabort = () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
-
-    // Plain events, since idb's promises and proxies made an acquire and release a tenth slower.
-    const rows = rowsOf(tx, (id, makeRequest) => {
-      const known = found.get(id)
-      if (known) return known as never[]
-      const answers: never[] = []
-      found.set(id, answers)
-      missing += 1
-      const request = makeRequest()
-      request.onsuccess = () => {
-        answers.push(request.result as never)
-        missing -= 1
-        if (!missing) put()
-      }
-      return answers
-    })
-    put()
+    const rows = new AskedRows(tx, memory, step)
+    const end = (): void => {
+      // The browser keeps the listeners of a finished transaction, and all they refer to, until its next great collection.
+      tx.oncomplete = tx.onabort = null
+    }
+    tx.oncomplete = () => {
+      end()
+      resolve(answer)
+    }
+    tx.onabort = () => {
+      end()
+      reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
+    }
+    step()
   })
 }
 
-/** What a request found, in an array of one that is empty until then. */
-type Find = <R>(id: string, makeRequest: () => IDBRequest<R>) => R[]
-
-function rowsOf(tx: IDBTransaction, find: Find): Rows {
-  const get = (store: string, key: string) => find(store + key, () => tx.objectStore(store).get(key))
-  let floor: number[] = []
-  const rows: Rows = {
-    get floor() {
-      return floor[0] ?? 0
-    },
-    needFloor() {
-      floor = get(meta, 'floor')
-    },
-    version: () => get(meta, 'version')[0],
-    record(key) {
-      const row = get(records, key)
-      if (row[0] !== undefined) return decodeRecord(key, row[0])
-      if (row.length) rows.needFloor()
-      return undefined
-    },
-    session(id) {
-      const [row] = get(sessions, id)
-      return row === undefined ? undefined : decodeSession(id, row.text)
-    },
-    expired(now) {
-      const [ids = []] = find('expired', () => tx.objectStore(sessions).index('expiresAt').getAllKeys(IDBKeyRange.upperBound(now, true), 16))
-      return ids.flatMap((id) => {
-        try {
-          return rows.session(id as string) ?? []
-        } catch {
-          // A row that cannot be read, or is a newer version's, must not stop the heartbeats of all others.
-          return []
-        }
-      })
-    },
-    keys(prefix) {
-      const [keys = []] = find('keys', () => tx.objectStore(records).getAllKeys(IDBKeyRange.lowerBound(prefix)))
-      return (keys as string[]).filter((key) => key.startsWith(prefix))
-    },
-  }
-
-  return rows
+interface Asked {
+  readonly request: IDBRequest
+  readonly guess: unknown
 }
 
-/** Writes what a batch changed. */
-export function write(tx: IDBTransaction, changes: Changes): void {
-  const put = (name: string, key: string, row: unknown) => {
-    const store = tx.objectStore(name)
-    if (row === undefined) store.delete(key)
-    else store.put(row, key)
+/** A transaction's rows, each asked for when it is first looked at. */
+class AskedRows implements Rows {
+  /** How many have been asked for and are not here yet. */
+  pending = 0
+  /** Whether the last answer rests on no guess, or on right ones. */
+  sure = false
+  readonly #tx: IDBTransaction
+  readonly #memory: Memory
+  /** Plain events, since idb's promises and proxies made an acquire and release a tenth slower. */
+  readonly #arrived: () => void
+  readonly #asked = new Map<string, Asked>()
+  #writes: [store: string, key: string, row: unknown][] = []
+
+  /** Calls `step` when all rows that were asked for are here. */
+  constructor(tx: IDBTransaction, memory: Memory, step: () => void) {
+    this.#tx = tx
+    this.#memory = memory
+    this.#arrived = () => {
+      this.pending -= 1
+      if (this.pending) return
+      for (const [id, { request, guess }] of this.#asked) {
+        if (textOf(request.result) === textOf(guess)) continue
+        this.sure = false
+        this.#remember(id, request.result)
+      }
+      step()
+    }
   }
-  for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
-  for (const [id, row] of changes.sessions) put(sessions, id, row && { expiresAt: row.expiresAt, text: encodeSession(row) })
-  if (changes.floor) put(meta, 'floor', changes.floor)
+
+  /** Puts the question with what is known or guessed by now. */
+  put<T>(question: (rows: Rows) => T): T {
+    this.sure = true
+    this.#writes = []
+    return question(this)
+  }
+
+  /** Writes what was planned. */
+  finish(): void {
+    for (const [name, key, row] of this.#writes) {
+      const store = this.#tx.objectStore(name)
+      if (row === undefined) store.delete(key)
+      else store.put(row, key)
+      this.#remember(name + key, row)
+    }
+    this.#tx.commit()
+  }
+
+  get floor(): number {
+    return (this.#get(meta, 'floor') as number | undefined) ?? 0
+  }
+
+  version(): number | undefined {
+    return this.#get(meta, 'version') as number | undefined
+  }
+
+  record(key: string): LockRecord | undefined {
+    const text = this.#get(records, key)
+    return text === undefined ? undefined : decodeRecord(key, text)
+  }
+
+  session(id: string): SessionRow | undefined {
+    const row = this.#get(sessions, id) as StoredSession | undefined
+    return row && decodeSession(id, row.text)
+  }
+
+  expired(now: number): SessionRow[] {
+    const index = () => this.#tx.objectStore(sessions).index('expiresAt')
+    const ids = this.#find('expired', () => index().getAllKeys(IDBKeyRange.upperBound(now, true), 16), [])
+    return (ids as string[]).flatMap((id) => {
+      try {
+        return this.session(id) ?? []
+      } catch {
+        // A row that cannot be read, or is a newer version's, must not stop the heartbeats of all others.
+        return []
+      }
+    })
+  }
+
+  keys(prefix: string): string[] {
+    const keys = this.#find('keys', () => this.#tx.objectStore(records).getAllKeys(IDBKeyRange.lowerBound(prefix)), [])
+    return (keys as string[]).filter((key) => key.startsWith(prefix))
+  }
+
+  write({ records: changed, sessions: rows, floor }: Changes): void {
+    for (const [key, record] of changed) this.#writes.push([records, key, record && encodeRecord(record)])
+    for (const [id, row] of rows) this.#writes.push([sessions, id, row && { expiresAt: row.expiresAt, text: encodeSession(row) }])
+    if (floor) this.#writes.push([meta, 'floor', floor])
+  }
+
+  #get(store: string, key: string): unknown {
+    const id = store + key
+    return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.get(id))
+  }
+
+  /** What a request found, or is guessed to find. */
+  #find(id: string, make: () => IDBRequest, guess: unknown): unknown {
+    const known = this.#asked.get(id)
+    if (known) return known.request.readyState === 'done' ? known.request.result : known.guess
+    const request = make()
+    request.onsuccess = this.#arrived
+    this.#asked.set(id, { request, guess })
+    this.pending += 1
+    return guess
+  }
+
+  #remember(id: string, row: unknown): void {
+    if (this.#memory.size >= capacity) this.#memory.clear()
+    this.#memory.set(id, row)
+  }
 }
+
+interface StoredSession {
+  readonly expiresAt: number
+  readonly text: string
+}
+
+/** What tells rows apart. */
+const textOf = (row: unknown): unknown => (row as StoredSession | undefined)?.text ?? row

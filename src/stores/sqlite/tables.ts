@@ -83,9 +83,9 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       session,
       stale: () => readStale(now),
     })
+    if (changes.floor !== undefined) raiseFloor.run(changes.floor)
     for (const [key, record] of changes.records) {
       if (!record) {
-        raiseFloor.run(changes.floor)
         dropRecord.run(key)
         continue
       }
