@@ -1,4 +1,4 @@
-import type { Command, LockView, Outcome } from './protocol/index.ts'
+import type { Command, Fenced, LockView, Outcome } from './protocol/index.ts'
 
 /**
  * A place for records. All that a lock *is* stands in `protocol/`; a store runs commands through its `runBatch`
@@ -25,6 +25,23 @@ export interface Store {
   readonly spansMachines?: boolean | undefined
   /** Lets go of what the store opened itself, never of a handle that it was given. May be called twice. */
   close(): Promise<void>
+}
+
+/**
+ * A store whose transactions can write what a lock protects: a write made so is refused, in its own transaction,
+ * unless the lock is still held when it commits. `Tx` is what the engine calls a transaction.
+ */
+export interface FencedStore<Tx> extends Store {
+  /**
+   * Makes a transaction that you have begun fail, with nothing written, unless `lock` is held when it commits.
+   * Fails with `lost` or `not-held`, or the engine's own error.
+   */
+  check(tx: Tx, lock: Fenced): void | Promise<void>
+  /**
+   * Runs `body` in a transaction of its own that commits only if `lock` is held. Rejects with what the body throws,
+   * `lost`, `not-held` or `store`; nothing is written then.
+   */
+  transaction<T>(lock: Fenced, body: (tx: Tx) => T): Promise<Awaited<T>>
 }
 
 /**

@@ -28,6 +28,7 @@ export class Hold implements HeldLock {
   readonly key: string
   readonly mode: Mode
   readonly token: number
+  readonly previous: number
   readonly dirty: boolean
   readonly session: string
   /** The request that it answers. */
@@ -58,6 +59,7 @@ export class Hold implements HeldLock {
     this.key = key
     this.mode = holder.mode
     this.token = holder.token
+    this.previous = holder.previous
     this.dirty = dirty
     this.session = holder.session
     this.number = holder.number

@@ -61,6 +61,7 @@ class NoopLock implements HeldLock, Guard {
   readonly name: string
   readonly mode: Mode
   readonly token: number
+  readonly previous = 0
   readonly dirty = false
   readonly session = 'noop'
   readonly #held: Set<NoopLock>
@@ -72,6 +73,10 @@ class NoopLock implements HeldLock, Guard {
     this.name = name
     this.mode = mode
     this.token = token
+  }
+
+  get key(): string {
+    return this.name
   }
 
   get signal(): AbortSignal {

@@ -140,6 +140,18 @@ class Share implements Guard {
     this.#shared = shared
   }
 
+  get name(): string {
+    return this.#shared.hold.name
+  }
+
+  get key(): string {
+    return this.#shared.hold.key
+  }
+
+  get session(): string {
+    return this.#shared.hold.session
+  }
+
   get token(): number {
     return this.#shared.hold.token
   }

@@ -1,4 +1,4 @@
-import type { Json, LockError, Mode, Policy } from '../protocol/index.ts'
+import type { Fenced, Json, LockError, Mode, Policy } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 
@@ -56,11 +56,18 @@ export interface TryOptions extends Omit<AcquireOptions, 'signal'> {
 }
 
 /** A lock that is, or was, held. */
-export interface HeldLock extends AsyncDisposable {
+export interface HeldLock extends Fenced, AsyncDisposable {
   readonly name: string
+  /** The key of its record in the store: the name itself, unless it is of a namespace or has characters that stores refuse. */
+  readonly key: string
   readonly mode: Mode
   /** The fencing token: higher than that of every grant of this name before. Pass it to whatever the lock protects. */
   readonly token: number
+  /**
+   * The token of the grant before this one, whoever had it; 0 if there was none. What was cached under an older token than
+   * this may be stale: `if (cache.token < lock.previous) cache = await load()`.
+   */
+  readonly previous: number
   /** Whether someone else had the lock since these locks last did, or ever before their first: what was cached may be stale. */
   readonly dirty: boolean
   /** The session that holds it. */
@@ -78,7 +85,10 @@ export interface HeldLock extends AsyncDisposable {
 }
 
 /** One user's share of a re-entrant lock. */
-export interface Guard extends AsyncDisposable {
+export interface Guard extends Fenced, AsyncDisposable {
+  readonly name: string
+  readonly key: string
+  readonly session: string
   readonly token: number
   readonly signal: AbortSignal
   isHeld(): boolean

@@ -1,14 +1,28 @@
 import { type InProcessBeacon, inProcessBeacon } from '../beacons/in-process.ts'
 import { inProcessChannel } from '../channels/in-process.ts'
-import { decodeRecord, decodeSession, encodeRecord, encodeSession, LockError, type LockView, runBatch, type SessionRow } from '../protocol/index.ts'
-import type { Channel, Store } from '../store.ts'
+import {
+  assertStep,
+  decodeRecord,
+  decodeSession,
+  encodeRecord,
+  encodeSession,
+  type Fenced,
+  fencedOut,
+  LockError,
+  type LockView,
+  names,
+  runBatch,
+  type SessionRow,
+} from '../protocol/index.ts'
+import type { Channel, FencedStore } from '../store.ts'
 
 export interface MemoryStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
 }
 
-export interface MemoryStore extends Store {
+/** What its locks protect is the process's own memory: a fenced step cannot be undone, so its body must not throw half-way. */
+export interface MemoryStore extends FencedStore<undefined> {
   readonly channel: Channel
   readonly beacon: InProcessBeacon
 }
@@ -39,7 +53,20 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
     if (closed) throw new LockError('closed', 'the store was closed')
   }
 
+  const check = (lock: Fenced): void => {
+    assertOpen()
+    lock.assertHeld()
+    if (!names(viewOf(lock.key), lock)) throw fencedOut(lock)
+  }
+
   return {
+    check: (_, lock) => check(lock),
+    async transaction<T>(lock: Fenced, body: (tx: undefined) => T): Promise<Awaited<T>> {
+      check(lock)
+      const result = body(undefined)
+      assertStep(result)
+      return await result
+    },
     channel: inProcessChannel(),
     beacon: inProcessBeacon(),
     async apply(commands) {

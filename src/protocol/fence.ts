@@ -1,0 +1,27 @@
+import { LockError } from './errors.ts'
+import type { LockView } from './record.ts'
+
+/** A lock as the fence sees it: a `HeldLock`, or a `Guard` of a re-entrant one. */
+export interface Fenced {
+  readonly name: string
+  /** The key of its record. */
+  readonly key: string
+  readonly session: string
+  readonly token: number
+  /** @throws LockError `lost` or `not-held` unless its own context believes that it is held */
+  assertHeld(): void
+}
+
+/** Whether a record still names this very grant, and the session that holds it still stands. */
+export const names = (view: LockView | undefined, { session, token }: Fenced): boolean =>
+  view?.holders.some((holder) => holder.token === token && holder.session === session && view.sessions[session]) ?? false
+
+/** Why a fenced write was refused although its writer believed that it held the lock. */
+export const fencedOut = ({ name, token }: Fenced): LockError =>
+  new LockError('lost', `lost ${JSON.stringify(name)}: the store does not name token ${token} as its holder any more, so nothing was written`)
+
+/** @throws TypeError if the body of a transaction that has to be one synchronous step was not */
+export function assertStep(result: unknown): void {
+  if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function')
+    throw new TypeError('the body of a fenced transaction must be synchronous here, but it returned a promise: do what takes time before or after it')
+}
