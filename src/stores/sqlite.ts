@@ -1,10 +1,10 @@
-import { statSync } from 'node:fs'
-import { type Command, LockError, type Outcome, storeError } from '../protocol/index.ts'
-import type { Store } from '../store.ts'
+import { assertStep, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
+import type { FencedStore } from '../store.ts'
 import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { inodeOf, inTransaction, makeCheck } from './sqlite/fence.ts'
 import { setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
-import { transactions } from './sqlite/transaction.ts'
+import { transactions, type Within } from './sqlite/transaction.ts'
 
 export type { SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
 
@@ -27,15 +27,20 @@ interface Batch {
  * a connection of its own; a database without a file it uses through the handle, outside its user's transactions.
  *
  * @param database a path, opened in WAL mode; or your open handle, of which nothing is changed but our tables, `storelock_…`
+ * Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
-export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): Store {
+export function sqliteStore(path: string, options?: SqliteStoreOptions): FencedStore<SqliteDatabase>
+export function sqliteStore<Db extends SqliteDatabase>(database: Db, options?: SqliteStoreOptions): FencedStore<Db>
+export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): FencedStore<SqliteDatabase> {
   const { db, own, file } = openConnection(database)
   const inode = inodeOf(file)
   const waiting: Batch[] = []
   let tables: Tables | undefined
   let closed = false
   let checkedAt = 0
+  let fencing: { readonly tx: SqliteDatabase; readonly within: Within } | undefined
+  const checkLock = makeCheck(db, file)
 
   const open = (): Tables => {
     if (closed) throw new LockError('closed', 'the store was closed')
@@ -55,14 +60,14 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
 
   /** Takes a step now, or else as soon as the database is not busy; how long that may take is for the caller to bound. */
-  const whenIdle = <T>(step: () => T, done: (result: T) => void, failed: (error: LockError) => void, attempts = 0): void => {
+  const whenIdle = <T>(step: () => T, done: (result: T) => void, failed: (error: unknown) => void, mayPass = isBusy, attempts = 0): void => {
     let result: T
     try {
       result = step()
     } catch (error) {
       // SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not.
-      const again = (): void => whenIdle(step, done, failed, attempts + 1)
-      if (!isBusy(error)) failed(explain(error))
+      const again = (): void => whenIdle(step, done, failed, mayPass, attempts + 1)
+      if (!mayPass(error)) failed(error)
       else if (attempts < 4) setImmediate(again)
       else setTimeout(again, 1 + Math.random() * 2)
       return
@@ -82,8 +87,23 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
   }
 
-  const fail = (error: LockError): void => {
-    for (const { reject } of waiting.splice(0)) reject(error)
+  const fail = (error: unknown): void => {
+    for (const { reject } of waiting.splice(0)) reject(explain(error))
+  }
+
+  /** The user's handle; where we were given a path, a second connection, since the first one is kept as fast as a lock allows. */
+  const handle = (): { readonly tx: SqliteDatabase; readonly within: Within } => {
+    if (!fencing) {
+      const tx = typeof database !== 'string' ? database : file ? openConnection(file).db : db
+      fencing = { tx, within: transactions(tx) }
+    }
+    return fencing
+  }
+
+  const check = (tx: SqliteDatabase, lock: Fenced): void => {
+    open()
+    if (performance.now() > checkedAt + unchecked) assertFile()
+    checkLock(tx, lock)
   }
 
   const look = <T>(step: (tables: Tables) => T): Promise<T> =>
@@ -93,7 +113,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
         assertFile()
         return step(found)
       }
-      whenIdle(inFile, resolve, reject)
+      whenIdle(inFile, resolve, (error) => reject(explain(error)))
     })
 
   try {
@@ -113,13 +133,45 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
       }),
     read: (key) => look((tables) => tables.read(key)),
     list: (prefix = '') => look((tables) => tables.list(prefix)),
+    check,
+    async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
+      open()
+      const { tx, within } = handle()
+      if (inTransaction(tx)) throw new LockError('invalid', 'this connection is in a transaction already: use check() inside it instead')
+      let begun = false
+      let thrown: { readonly error: unknown } | undefined
+      const step = (): T => {
+        open()
+        lock.assertHeld()
+        return within('write', () => {
+          begun = true
+          check(tx, lock)
+          try {
+            const result = body(tx)
+            assertStep(result)
+            return result
+          } catch (error) {
+            thrown = { error }
+            throw error
+          }
+        })
+      }
+      // Only the beginning is tried again: the body may have done more than write.
+      const result = await new Promise<T>((resolve, reject) => {
+        whenIdle(
+          step,
+          resolve,
+          (error) => reject(thrown ? thrown.error : explain(error)),
+          (error) => !begun && isBusy(error),
+        )
+      })
+      return await result
+    },
     async close() {
       if (closed) return
       closed = true
       if (own) db.close()
+      if (fencing && fencing.tx !== database && fencing.tx !== db) fencing.tx.close()
     },
   }
 }
-
-/** What tells a file from another of the same name; `undefined` if there is none. */
-const inodeOf = (file: string): bigint | undefined => (file ? statSync(file, { bigint: true, throwIfNoEntry: false })?.ino : undefined)

@@ -1,4 +1,5 @@
 import type { Store } from '../store.ts'
+import { fence } from './facts/fence.ts'
 import { keeping } from './facts/keeping.ts'
 import { rules } from './facts/rules.ts'
 
@@ -10,6 +11,8 @@ export interface StorePlace {
   corrupt?(key: string): void | Promise<void>
   /** Reads the bytes that stand for `key`, to see that nothing was overwritten. Needed with `corrupt`. */
   raw?(key: string): unknown
+  /** For a store with a fence: how a body writes a text, and which one stands there in the end. Without it, those facts are left out. */
+  fence?: { write(tx: never, text: string): unknown; written(): unknown }
   /** Set if a second `open()` does not see what the first one wrote. */
   alone?: boolean
   /** Clears the place away. */
@@ -29,7 +32,7 @@ export interface StoreFact {
  * @example for (const { name, run } of storeSuite(() => ({ open: () => myStore() }))) test(name, run)
  */
 export function storeSuite(makePlace: () => StorePlace | Promise<StorePlace>): StoreFact[] {
-  return Object.entries({ ...rules, ...keeping }).map(([name, check]) => ({
+  return Object.entries({ ...rules, ...keeping, ...fence }).map(([name, check]) => ({
     name,
     async run() {
       const place = await makePlace()

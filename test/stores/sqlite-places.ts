@@ -21,6 +21,7 @@ export function filePlace(Database: Opener, open: (path: string) => Store): Stor
   }
   return {
     open: () => open(path),
+    fence: { write, written: () => within(written) },
     corrupt: (key) => within((db) => corrupt(db, key)),
     raw: (key) => within((db) => raw(db, key)),
     remove: () => rmSync(folder, { recursive: true }),
@@ -49,6 +50,7 @@ export function memoryPlace(Database: Opener, open: (db: SqliteDatabase) => Stor
   const db = new Database(':memory:')
   return {
     open: () => open(db),
+    fence: { write, written: () => written(db) },
     corrupt: (key) => corrupt(db, key),
     raw: (key) => raw(db, key),
     remove: () => void db.close(),
@@ -61,3 +63,14 @@ function corrupt(db: SqliteDatabase, key: string): void {
 
 const raw = (db: SqliteDatabase, key: string): unknown =>
   (db.prepare('SELECT record FROM storelock_records WHERE key = ?').get(key) as { record: unknown } | undefined)?.record
+
+function write(tx: SqliteDatabase, text: string): void {
+  tx.exec('CREATE TABLE IF NOT EXISTS theirs (text)')
+  tx.prepare('DELETE FROM theirs').run()
+  tx.prepare('INSERT INTO theirs VALUES (?)').run(text)
+}
+
+function written(db: SqliteDatabase): unknown {
+  if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'theirs'").get()) return undefined
+  return (db.prepare('SELECT text FROM theirs').get() as { text: string }).text
+}

@@ -8,6 +8,10 @@ export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
   close(): unknown
+  /** better-sqlite3's word for being in a transaction. */
+  readonly inTransaction?: boolean
+  /** That of node:sqlite, where it has one. */
+  readonly isTransaction?: boolean
 }
 
 export interface SqliteStatement {

@@ -1,0 +1,66 @@
+import { statSync } from 'node:fs'
+import { type Fenced, fencedOut, LockError, packed } from '../../protocol/index.ts'
+import type { SqliteDatabase, SqliteStatement } from './driver.ts'
+
+/** Asks, in a transaction of any connection that has the locks' database open, whether a lock is held. */
+export type Check = (db: SqliteDatabase, lock: Fenced) => void
+
+interface Statements {
+  /** What this connection calls the database that has the locks. */
+  readonly schema: string
+  /** Changes nothing, but takes the database's write lock: no take-over can commit before this transaction ends. */
+  readonly take: SqliteStatement
+  readonly find: SqliteStatement
+}
+
+/** @param file the database that has the locks; '' if that is the connection `own` itself */
+export function makeCheck(own: SqliteDatabase, file: string): Check {
+  const prepared = new WeakMap<SqliteDatabase, Statements>()
+
+  const statementsOf = (db: SqliteDatabase): Statements => {
+    const known = prepared.get(db)
+    // What stands behind an attached name may have changed since.
+    if (known && (known.schema === 'main' || known.schema === schemaOf(db, own, file))) return known
+    const schema = schemaOf(db, own, file)
+    const quoted = `"${schema.replaceAll('"', '""')}"`
+    const made = {
+      schema,
+      take: db.prepare(`UPDATE ${quoted}.storelock_records SET record = record WHERE 0`),
+      find: db.prepare(
+        `SELECT 1 FROM ${quoted}.storelock_records AS kept, json_each(kept.record, '$[${packed.holders}]') AS holder
+           WHERE kept.key = ? AND json_extract(holder.value, '$[${packed.session}]') = ? AND json_extract(holder.value, '$[${packed.token}]') = ?
+           AND EXISTS (SELECT 1 FROM ${quoted}.storelock_sessions WHERE id = ?)`,
+      ),
+    }
+    prepared.set(db, made)
+    return made
+  }
+
+  return (db, lock) => {
+    lock.assertHeld()
+    if (inTransaction(db) === false) {
+      throw new TypeError('check() guards the transaction that it runs in, and none was begun: begin one first, or use transaction()')
+    }
+    const { take, find } = statementsOf(db)
+    take.run()
+    if (!find.get(lock.key, lock.session, lock.token, lock.session)) throw fencedOut(lock)
+  }
+}
+
+/** Whether a connection is in a transaction; `undefined` from a driver that does not tell. */
+export const inTransaction = (db: SqliteDatabase): boolean | undefined => db.inTransaction ?? db.isTransaction
+
+function schemaOf(db: SqliteDatabase, own: SqliteDatabase, file: string): string {
+  if (db === own) return 'main'
+  const inode = inodeOf(file)
+  const open = db.prepare('PRAGMA database_list').all() as { name: string; file: string | null }[]
+  const found = open.find((each) => each.file && inode !== undefined && inodeOf(each.file) === inode)
+  if (!found) throw new LockError('invalid', `this connection cannot see the locks: open ${file || "the store's own handle"} in it, or attach it`)
+  return found.name
+}
+
+/** What tells a file from another of the same name; `undefined` if there is none. */
+export function inodeOf(file: string): string | undefined {
+  const stat = file ? statSync(file, { bigint: true, throwIfNoEntry: false }) : undefined
+  return stat && `${stat.dev}:${stat.ino}`
+}

@@ -1,0 +1,122 @@
+import { type Command, type Fenced, LockError } from '../../protocol/index.ts'
+import type { FencedStore, Store } from '../../store.ts'
+import { equal, outcome, rejects, truthy } from '../expect.ts'
+import { beat, type Fact, line, release, request } from './play.ts'
+
+/** A lock whose own context believes to the last that it is held. */
+const believing = (session: string, token: number, key = 'k'): Fenced => ({ name: key, key, session, token, assertHeld() {} })
+
+/** A fact about stores with a fence; of others it says nothing. */
+const fenced =
+  (
+    check: (tools: { store: FencedStore<unknown>; write(text: string): (tx: unknown) => unknown; written(): Promise<unknown> }) => Promise<void>,
+  ): Fact =>
+  async (store, { place: { fence } }) => {
+    if (!fence) return
+    const write = (text: string) => (tx: unknown) => fence.write(tx as never, text)
+    await check({ store: store as FencedStore<unknown>, write, written: async () => fence.written() })
+  }
+
+/** Has the commands carried out that take a lock from `a`, and sees that a write of `a`'s is refused from then on. */
+const refusedAfter = (...taking: ((token: number) => Command)[]): Fact =>
+  fenced(async ({ store, write, written }) => {
+    const lock = believing('a', await line(store, 'a'))
+    await store.apply([beat('b')])
+    await store.transaction(lock, write('held'))
+    for (const command of taking) await store.apply([command(lock.token)])
+    await rejects(store.transaction(lock, write('not held')), 'lost')
+    equal(await written(), 'held', 'what was written')
+  })
+
+/** J6: what is written through a lock is written only while the record names that very grant. */
+export const fence: Record<string, Fact> = {
+  'J6: a holder writes, and gets what the body returns': fenced(async ({ store, write, written }) => {
+    const lock = believing('a', await line(store, 'a', 'b'))
+    await store.transaction(lock, write('first'))
+    const body = write('second')
+    const result = await store.transaction(lock, (tx) => {
+      const done = body(tx)
+      return done instanceof Promise ? done.then(() => 7) : 7
+    })
+    equal([result, await written()], [7, 'second'], 'result, and what was written')
+  }),
+
+  'J6: who has released writes nothing': fenced(async ({ store, write, written }) => {
+    await line(store, 'a')
+    const released: Fenced = {
+      ...believing('a', 1),
+      assertHeld() {
+        throw new LockError('not-held', 'it was released')
+      },
+    }
+    await rejects(store.transaction(released, write('not held')), 'not-held')
+    equal(await written(), undefined, 'what was written')
+  }),
+
+  'J6: who was robbed writes nothing, whatever it believes': refusedAfter(() => request('b', 1, { steal: true })),
+  'J6: who was revoked writes nothing, though nobody came after it': refusedAfter(() => ({ type: 'revoke', key: 'k' })),
+  'J6: who was silent for too long writes nothing, though nobody came after it': refusedAfter((token) => {
+    return { type: 'expire', key: 'k', session: 'b', evidence: { token, seq: 1 } }
+  }),
+  'J6: who lost the lock and got it anew does not write through the old one': refusedAfter(
+    () => ({ type: 'revoke', key: 'k' }),
+    () => request('a', 2),
+  ),
+  'J6: who let go and sees it taken by another writes nothing': refusedAfter(
+    (token) => release('a', token),
+    () => request('b'),
+  ),
+  'J6: who was given up as dead writes nothing once another has the lock': refusedAfter(
+    () => ({ type: 'end', session: 'a' }),
+    () => request('b'),
+  ),
+
+  'J6: a session and a token must both be the holder’s, of this very key': fenced(async ({ store, write, written }) => {
+    const token = await line(store, 'a')
+    await store.apply([beat('b')])
+    await store.apply([request('b', 1, { key: 'other' })])
+    for (const lock of [believing('b', token), believing('a', token + 1), believing('a', token, 'other'), believing('a', 0)]) {
+      await rejects(store.transaction(lock, write('not held')), 'lost')
+    }
+    await rejects(store.transaction(believing('a', token, 'no such key'), write('not held')), 'lost')
+    equal(await written(), undefined, 'what was written')
+  }),
+
+  'J6: renewing changes nothing for the fence, nor do those who wait': fenced(async ({ store, write, written }) => {
+    const lock = believing('a', await line(store, 'a', 'b'))
+    await store.apply([beat('a'), { type: 'renew', key: 'k', session: 'a', token: lock.token, lease: 5_000 }])
+    await store.transaction(lock, write('held'))
+    equal(await written(), 'held', 'what was written')
+  }),
+
+  'J6: each of several shared holders writes, until it is its own turn to lose': fenced(async ({ store, write, written }) => {
+    await store.apply([beat('a'), beat('b')])
+    const shared = await store.apply([request('a', 1, { mode: 'shared' }), request('b', 1, { mode: 'shared' })])
+    const [a, b] = shared.map((each) => outcome(each, 'granted').holder)
+    truthy(a && b, 'two holders')
+    await store.transaction(believing('a', a.token), write('a'))
+    await store.apply([{ type: 'revoke', key: 'k', session: 'a' }])
+    await rejects(store.transaction(believing('a', a.token), write('not held')), 'lost')
+    await store.transaction(believing('b', b.token), write('b'))
+    equal(await written(), 'b', 'what was written')
+  }),
+
+  'J6: what the body throws is passed on, and nothing is written': fenced(async ({ store, write, written }) => {
+    const lock = believing('a', await line(store, 'a'))
+    const mistake = new Error('a mistake')
+    const thrown = await store
+      .transaction(lock, () => {
+        throw mistake
+      })
+      .catch((error) => error)
+    truthy(thrown === mistake, 'the very error')
+    await store.transaction(lock, write('after it'))
+    equal(await written(), 'after it', 'what was written')
+  }),
+
+  'a closed store writes nothing': fenced(async ({ store, write }) => {
+    const lock = believing('a', await line(store, 'a'))
+    await (store as Store).close()
+    await rejects(store.transaction(lock, write('not held')), 'closed')
+  }),
+}
