@@ -1,12 +1,15 @@
-import { openDB } from 'idb'
+import { type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from 'idb'
 import { runBatch } from '../protocol/batch.ts'
 import { schemaVersion } from '../protocol/codec.ts'
-import type { Command } from '../protocol/commands.ts'
+import type { Command, Outcome } from '../protocol/commands.ts'
 import { LockError, storeError } from '../protocol/errors.ts'
+import type { Fenced } from '../protocol/fence.ts'
 import type { LockView, SessionRow } from '../protocol/record.ts'
-import type { Store } from '../store.ts'
-import { ask, bare, type Memory, type OpenDatabase, objectStores, type Rows, upgradeIndexedDB } from './indexeddb/rows.ts'
+import type { FencedStore } from '../store.ts'
+import { abort, bareTransaction, checkFence, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
+import { ask, bare, type Memory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
+export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export interface IndexedDBStoreOptions {
@@ -16,13 +19,45 @@ export interface IndexedDBStoreOptions {
   now?: () => number
 }
 
+/** The names of a database's own object stores. */
+export type NamesOf<Db> = Db extends IDBPDatabase<infer Schema> ? StoreNames<Schema> : string
+
+/** A transaction of a database, typed as its library types it. */
+export type TransactionOf<Db, Names extends readonly NamesOf<Db>[]> =
+  Db extends IDBPDatabase<infer Schema>
+    ? Names extends readonly StoreNames<Schema>[]
+      ? IDBPTransaction<Schema, [...Names], 'readwrite'>
+      : never
+    : IDBTransaction
+
+export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesOf<Db>[]>> {
+  /**
+   * Checks a lock in a readwrite transaction of yours that includes {@link fenceStore}, and aborts it unless the lock is held.
+   * Need not be waited for: nothing is committed before the check has passed.
+   */
+  check(tx: OpenTransaction, lock: Fenced): Promise<void>
+  /**
+   * Runs `body` in a readwrite transaction on these object stores of yours, or on all. It may wait for what it asks of `tx`, and for
+   * nothing else: a transaction that is not asked anything ends by itself.
+   */
+  transaction<T>(lock: Fenced, body: (tx: TransactionOf<Db, NamesOf<Db>[]>) => T): Promise<Awaited<T>>
+  transaction<const Names extends readonly NamesOf<Db>[], T>(
+    lock: Fenced,
+    objectStores: Names,
+    body: (tx: TransactionOf<Db, Names>) => T,
+  ): Promise<Awaited<T>>
+}
+
 /**
  * A store in IndexedDB, shared by the tabs and workers of an origin.
  *
  * @param database the name of a database for locks alone; or your own, open and prepared by {@link upgradeIndexedDB}.
  * Yours stays yours: nothing keeps it open, and once you have closed it the store fails.
  */
-export function indexedDBStore(database: string | OpenDatabase, { durability = 'relaxed', now = Date.now }: IndexedDBStoreOptions = {}): Store {
+export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
+  database: string | Db,
+  { durability = 'relaxed', now = Date.now }: IndexedDBStoreOptions = {},
+): IndexedDBStore<Db> {
   const named = typeof database === 'string'
   const name = named ? database : database.name
   let connection: Promise<IDBDatabase> | undefined
@@ -39,58 +74,134 @@ export function indexedDBStore(database: string | OpenDatabase, { durability = '
     throw new LockError('store', `IndexedDB "${name}" ${fault}`)
   }
 
-  const begin = async (mode: IDBTransactionMode, again = named): Promise<IDBTransaction> => {
+  /** Begins a transaction on the open database. */
+  const begin = async <T>(start: (db: IDBDatabase) => T, again = named): Promise<T> => {
     if (closed) throw new LockError('closed', 'the store was closed')
     connection ??= open()
     const opening = connection
-    try {
-      return (await opening).transaction(objectStores, mode, { durability })
-    } catch (error) {
+    const giveUp = (error: unknown): never => {
       if (connection === opening) connection = undefined
+      throw error
+    }
+    const db = await opening.catch(giveUp)
+    try {
+      return start(db)
+    } catch (error) {
+      if ((error as Error).name !== 'InvalidStateError') throw error
       // A database that was closed, by the browser or to make way, is opened again.
-      if (!again || (error as Error).name !== 'InvalidStateError') throw error
-      return begin(mode, false)
+      if (!again) return giveUp(error)
+      if (connection === opening) connection = undefined
+      return begin(start, false)
     }
   }
 
-  const transact = async <T>(mode: IDBTransactionMode, question: (rows: Rows) => T): Promise<T> => {
+  const explain = (error: unknown): LockError => {
+    const full = (error as Error).name === 'QuotaExceededError'
+    return storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
+  }
+
+  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T): Promise<T> => {
     try {
-      return await ask(await begin(mode), question, memory)
+      const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
+      return await ask(tx, question, memory)
     } catch (error) {
-      const full = (error as Error).name === 'QuotaExceededError'
-      throw storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
+      throw error === tooNarrow ? error : explain(error)
     }
   }
+
+  /** Carries out commands of one scope. */
+  const carryOut = async ({ scope, commands }: Part): Promise<Outcome[]> => {
+    const time = now()
+    const question = (rows: Rows): Outcome[] => {
+      const changes = runBatch(commands, {
+        now: time,
+        get floor() {
+          return rows.floor
+        },
+        record: (key) => rows.record(key),
+        session: (id) => rows.session(id),
+        stale: () => rows.expired(time),
+      })
+      rows.write(changes)
+      return changes.outcomes
+    }
+    try {
+      return await transact('readwrite', scope, question)
+    } catch (error) {
+      if (error !== tooNarrow) throw error
+      return transact('readwrite', 'change', question)
+    }
+  }
+
+  /** A transaction for the user, as the library types it that opened the database. */
+  const beginTheirs = (objectStores: readonly string[] | undefined): Promise<OpenTransaction & { readonly done?: Promise<void> }> =>
+    begin((db) => {
+      const names = objectStores ?? [...db.objectStoreNames].filter((name) => !name.startsWith('storelock-'))
+      const theirs = named ? db : (database as unknown as IDBDatabase)
+      return theirs.transaction([...names, fenceStore], 'readwrite', { durability })
+    })
 
   return {
     async apply(commands) {
       // A page that is being left hears no answer any more: what needs none goes ahead of the rest, which may never be done.
       const sessions = leaving(commands)
       const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
-      if (sessions.size) transact('readwrite', (rows) => rows.write(goodbye)).catch(() => {})
-
-      const time = now()
-      return transact('readwrite', (rows) => {
-        const changes = runBatch(commands, {
-          now: time,
-          get floor() {
-            return rows.floor
-          },
-          record: (key) => rows.record(key),
-          session: (id) => rows.session(id),
-          stale: () => rows.expired(time),
-        })
-        rows.write(changes)
-        return changes.outcomes
-      })
+      if (sessions.size) transact('readwrite', 'beat', (rows) => rows.write(goodbye)).catch(() => {})
+      return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
-    read: (key) => transact('readonly', (rows) => viewOf(rows, key)),
-    list: (prefix = '') => transact('readonly', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
+    read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
+    list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
+    check: checkFence,
+    async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {
+      const body = rest.pop() as (tx: unknown) => unknown
+      lock.assertHeld()
+      const tx = await beginTheirs(rest[0] as readonly string[] | undefined).catch((error) => {
+        throw explain(error)
+      })
+      const ended = endOf(bareTransaction(tx))
+      ended.catch(() => {})
+      tx.done?.catch(() => {})
+      let thrown: { readonly error: unknown } | undefined
+      const run = async (): Promise<unknown> => {
+        try {
+          return await body(tx)
+        } catch (error) {
+          thrown = { error }
+          throw error
+        }
+      }
+      try {
+        const [, result] = await Promise.all([checkFence(tx, lock), run()])
+        commit(bareTransaction(tx))
+        await ended
+        return result as never
+      } catch (error) {
+        abort(tx)
+        throw thrown?.error === error ? error : explain(error)
+      }
+    },
     async close() {
       closed = true
       if (named) connection?.then((db) => db.close()).catch(() => {})
     },
   }
+}
+
+interface Part {
+  readonly scope: Scope
+  readonly commands: Command[]
+}
+
+/** A batch in parts that each need no more than their scope, in order: a heartbeat must not wait for what a request waits for. */
+function partsOf(commands: readonly Command[]): Part[] {
+  const parts: Part[] = []
+  for (const command of commands) {
+    const scope = !('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change'
+    const last = parts.at(-1)
+    if (last?.scope === scope) last.commands.push(command)
+    else parts.push({ scope, commands: [command] })
+  }
+  return parts
 }
 
 /** The rows to delete if these commands are a goodbye: they end sessions, and let go of what those had. */
@@ -103,12 +214,27 @@ const leaving = (commands: readonly Command[]): Map<string, undefined> =>
 
 /** Why a database cannot be used, if so. */
 async function faultOf(db: IDBDatabase): Promise<string | undefined> {
-  if (!objectStores.every((store) => db.objectStoreNames.contains(store))) {
+  if (!scopes.change.every((store) => db.objectStoreNames.contains(store))) {
     return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
   }
-  const version = await ask(db.transaction(objectStores), (rows) => rows.version())
+  const version = await ask(db.transaction(scopes.renew), (rows) => rows.version())
   return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
 }
+
+/** Ends a transaction without waiting until it is not asked anything more. */
+function commit(tx: IDBTransaction): void {
+  try {
+    tx.commit()
+  } catch {
+    // It has ended already, or does so by itself.
+  }
+}
+
+const endOf = (tx: IDBTransaction): Promise<void> =>
+  new Promise((resolve, reject) => {
+    tx.addEventListener('complete', () => resolve())
+    tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
+  })
 
 function viewOf(rows: Rows, key: string): LockView | undefined {
   const found = rows.record(key)

@@ -1,6 +1,6 @@
 import 'fake-indexeddb/auto'
 import { forceCloseDatabase } from 'fake-indexeddb'
-import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { deleteDB, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Command, LockError } from '../../src/protocol/index.ts'
 import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
@@ -53,6 +53,11 @@ const failure = (promise: Promise<unknown>): Promise<LockError> =>
 
 const rubbish = { corrupt: (key: string) => write('records', key, 'rubbish').then(() => {}), raw: (key: string) => rowOf('records', key) }
 
+const fence = {
+  write: (tx: IDBPTransaction<unknown, string[], 'readwrite'>, text: string) => tx.objectStore('notes').put(text, 'note'),
+  written: () => within((db) => db.get('notes', 'note')),
+}
+
 describe('an IndexedDB store with a database of its own', () => {
   const place = (): StorePlace => ({ open: () => indexedDBStore(name), ...rubbish })
   for (const { name: fact, run } of storeSuite(place)) test(fact, run)
@@ -61,7 +66,7 @@ describe('an IndexedDB store with a database of its own', () => {
 describe('an IndexedDB store in a user’s database', () => {
   const place = async (): Promise<StorePlace> => {
     const db = await openUsers()
-    return { open: () => indexedDBStore(db), ...rubbish, remove: () => db.close() }
+    return { open: () => indexedDBStore(db), ...rubbish, fence, remove: () => db.close() }
   }
   for (const { name: fact, run } of storeSuite(place)) test(fact, run)
 })
@@ -163,7 +168,13 @@ describe('a user’s own database', () => {
       await store.close()
       db.close()
     }
-    expect(await within(async (db) => [...db.objectStoreNames])).toEqual(['notes', 'storelock-meta', 'storelock-records', 'storelock-sessions'])
+    expect(await within(async (db) => [...db.objectStoreNames])).toEqual([
+      'notes',
+      'storelock-fence',
+      'storelock-meta',
+      'storelock-records',
+      'storelock-sessions',
+    ])
   })
 
   test('may come with idb’s wrapping or without', async () => {

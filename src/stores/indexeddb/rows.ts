@@ -2,6 +2,7 @@ import { type IDBPDatabase, unwrap } from 'idb'
 import type { Changes } from '../../protocol/batch.ts'
 import { decodeRecord, decodeSession, encodeRecord, encodeSession, schemaVersion } from '../../protocol/codec.ts'
 import type { LockRecord, SessionRow } from '../../protocol/record.ts'
+import { fenceRow, fenceStore, refenced } from './fence.ts'
 
 /** What is needed of an open database: the browser's own, or idb's. */
 export type OpenDatabase = Pick<IDBDatabase, 'name' | 'objectStoreNames'> & { readonly transaction: unknown; readonly createObjectStore: unknown }
@@ -24,7 +25,21 @@ const records = 'storelock-records'
 const sessions = 'storelock-sessions'
 const meta = 'storelock-meta'
 
-export const objectStores = [records, sessions, meta]
+/**
+ * The object stores that a transaction needs. While a user's long transaction has the fence, only those wait that may change it:
+ * heartbeats, renewals and looks go on.
+ */
+export const scopes = {
+  look: [records, sessions],
+  beat: [sessions],
+  renew: [records, sessions, meta],
+  change: [records, sessions, meta, fenceStore],
+} as const
+
+export type Scope = keyof typeof scopes
+
+/** A renewal turned out to free a lock for someone else: it has to be done again in the scope `change`. */
+export const tooNarrow = new Error('the fence is not in this scope')
 
 /** The browser's database behind one that idb may have wrapped. */
 export const bare = (database: OpenDatabase): IDBDatabase => unwrap(database as unknown as IDBPDatabase) ?? (database as IDBDatabase)
@@ -39,6 +54,7 @@ export function upgradeIndexedDB(database: OpenDatabase): void {
   const create = (name: string) => (db.objectStoreNames.contains(name) ? undefined : db.createObjectStore(name))
   create(records)
   create(sessions)?.createIndex('expiresAt', 'expiresAt')
+  create(fenceStore)
   create(meta)?.put(schemaVersion, 'version')
 }
 
@@ -176,7 +192,11 @@ class AskedRows implements Rows {
     return (keys as string[]).filter((key) => key.startsWith(prefix))
   }
 
-  write({ records: changed, sessions: rows, floor }: Changes): void {
+  write({ outcomes, records: changed, sessions: rows, floor }: Changes): void {
+    for (const key of refenced(outcomes)) {
+      if (!this.#tx.objectStoreNames.contains(fenceStore)) throw tooNarrow
+      if (changed.has(key)) this.#writes.push([fenceStore, key, fenceRow(changed.get(key))])
+    }
     for (const [key, record] of changed) this.#writes.push([records, key, record && encodeRecord(record)])
     for (const [id, row] of rows) this.#writes.push([sessions, id, row && { expiresAt: row.expiresAt, text: encodeSession(row) }])
     if (floor) this.#writes.push([meta, 'floor', floor])
