@@ -1,0 +1,157 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { check, type Final } from '../../nemesis/check.ts'
+import { historyOf, type Line, type Note, parseLines, type Write } from '../../nemesis/history.ts'
+
+const write = (id: string, saw: string, value: number, token = 1, key = 'a'): Write => ({ id, key, token, saw, value })
+
+/** Lines with a time each, in their order. */
+const timed = (...notes: readonly Note[]): Line[] => notes.map((note, at) => ({ ...note, at }))
+
+const granted = (token = 1, key = 'a'): Note[] => [
+  { type: 'ask', key },
+  { type: 'grant', key, token },
+]
+const began = (write: Write): Note => ({ type: 'invoke', write })
+const ok = ({ id }: Write): Note => ({ type: 'ok', id })
+const refused = ({ id }: Write): Note => ({ type: 'fail', id, blind: false })
+const unsure = ({ id }: Write): Note => ({ type: 'info', id, error: 'store: full' })
+
+/** What stands in a store that took these, in this order. */
+function written(...log: readonly Write[]): Final {
+  const rows = new Map(log.map((write) => [write.key, write]))
+  return { rows: [...rows.values()], log }
+}
+
+const verdict = (final: Final, ...workers: readonly Line[][]) => check(historyOf(workers), final)
+const kinds = (final: Final, ...workers: readonly Line[][]) => verdict(final, ...workers).violations.map(({ kind }) => kind)
+
+const one = write('1', '', 1)
+const two = write('2', '1', 2)
+
+describe('the checker accepts', () => {
+  test('writes that each saw the one before, over two keys and two holders', () => {
+    const other = write('o', '', 1, 7, 'b')
+    const later = write('3', '2', 3, 2)
+    const first = timed(...granted(), began(one), ok(one), began(two), ok(two), ...granted(7, 'b'), began(other), ok(other))
+    const second = timed(...granted(2), began(later), ok(later)).map((line) => ({ ...line, at: line.at + 100 }))
+    expect(verdict(written(one, two, other, later), first, second)).toEqual({ lost: 0, violations: [] })
+  })
+
+  test('nothing at all', () => {
+    expect(verdict(written())).toEqual({ lost: 0, violations: [] })
+  })
+
+  test.each([
+    ['is written', written(one, two)],
+    ['is not', written(one)],
+  ])('an ambiguous write that %s', (_, final) => {
+    expect(kinds(final, timed(...granted(), began(one), ok(one), began(two)))).toEqual([])
+    expect(kinds(final, timed(...granted(), began(one), ok(one), began(two), unsure(two)))).toEqual([])
+  })
+
+  test('a refused write that is not written', () => {
+    expect(kinds(written(one), timed(...granted(), began(one), ok(one), began(two), refused(two)))).toEqual([])
+  })
+})
+
+describe('the checker refuses', () => {
+  const both = timed(...granted(), began(one), ok(one), began(two), ok(two))
+
+  test('an update that another overwrote unseen, and counts all that were', () => {
+    const three = write('3', '2', 3)
+    const stale = write('s', '1', 2)
+    const stopped = timed(...granted(0), began(stale), ok(stale))
+    const result = verdict(written(one, two, three, stale), timed(...both, began(three), ok(three)), stopped)
+    expect(result.lost).toBe(2)
+    expect(result.violations.map(({ kind }) => kind)).toContain('lost update')
+  })
+
+  test('a first update that the second did not see', () => {
+    const blind = write('2', '', 1)
+    expect(verdict(written(one, blind), timed(...granted(), began(one), ok(one), began(blind), ok(blind)))).toMatchObject({ lost: 1 })
+  })
+
+  test('an acknowledged write that is not there', () => {
+    const result = verdict(written(one), both)
+    expect(result).toMatchObject({ lost: 1, violations: [{ kind: 'acknowledged but not written' }] })
+  })
+
+  test('an ambiguous write that was written twice', () => {
+    expect(kinds(written(one, two, two), timed(...granted(), began(one), ok(one), began(two)))).toContain('written twice')
+  })
+
+  test('a refused write that was written', () => {
+    expect(kinds(written(one, two), timed(...granted(), began(one), ok(one), began(two), refused(two)))).toEqual(['refused but written'])
+  })
+
+  test('a token that goes down, though nothing is lost by it', () => {
+    const late = write('2', '1', 2, 1)
+    const early = write('1', '', 1, 2)
+    const final = written(early, late)
+    expect(kinds(final, timed(...granted(2), began(early), ok(early)), timed(...granted(1), began(late), ok(late)))).toEqual(['token went down'])
+  })
+
+  test('a write under a token that nobody was granted', () => {
+    const forged = write('2', '1', 2, 9)
+    expect(kinds(written(one, forged), timed(...granted(), began(one), ok(one), began(forged), ok(forged)))).toEqual(['written without a grant'])
+  })
+
+  test('a write that nobody asked for, or that is not as it was asked for', () => {
+    expect(kinds(written(one, two), timed(...granted(), began(one), ok(one)))).toEqual(['written by nobody'])
+    expect(kinds(written(one, { ...two, value: 3 }), both)).toContain('written otherwise than asked')
+  })
+
+  test('a write that comes after one that began when it had ended', () => {
+    const [early, late] = [write('early', 'late', 2), write('late', '', 1)]
+    expect(kinds(written(late, early), timed(...granted(), began(early), ok(early), began(late), ok(late)))).toEqual(['out of order'])
+  })
+
+  test('a row that is not the last write in the log, or is missing', () => {
+    expect(kinds({ rows: [one], log: [one, two] }, both)).toEqual(['row is not the last write'])
+    expect(kinds({ rows: [], log: [one, two] }, both)).toEqual(['row is not the last write'])
+    expect(kinds({ rows: [one], log: [] }, timed(...granted(), began(one)))).toEqual(['row is not the last write'])
+  })
+
+  test('a token that is granted twice, or after a higher one', () => {
+    const [first, second] = [timed(...granted(5)), (token: number) => timed(...granted(token)).map((line) => ({ ...line, at: line.at + 100 }))]
+    expect(kinds(written(), first, second(6))).toEqual([])
+    expect(kinds(written(), first, second(5))).toContain('granted out of order')
+    expect(kinds(written(), first, second(4))).toEqual(['granted out of order'])
+  })
+
+  test('any log of which one write is missing, doubled, or swapped with the next', () => {
+    const sound = (length: number) => Array.from({ length }, (_, index) => write(`${index + 1}`, index ? `${index}` : '', index + 1))
+    const spoil: Record<string, (log: Write[], at: number) => Write[]> = {
+      missing: (log, at) => log.toSpliced(at, 1),
+      doubled: (log, at) => log.toSpliced(at, 0, log[at] as Write),
+      swapped: (log, at) => log.toSpliced(at, 2, log[at + 1] as Write, log[at] as Write),
+    }
+    const cases = fc
+      .integer({ min: 2, max: 20 })
+      .chain((length) => fc.tuple(fc.constant(length), fc.nat(length - 2), fc.constantFrom(...Object.keys(spoil))))
+    fc.assert(
+      fc.property(cases, ([length, at, how]) => {
+        const log = sound(length)
+        const worker = timed(...granted(), ...log.flatMap((write) => [began(write), ok(write)]))
+        expect(kinds(written(...log), worker)).toEqual([])
+        expect(kinds(written(...(spoil[how]?.(log, at) ?? [])), worker)).not.toEqual([])
+      }),
+    )
+  })
+})
+
+describe('a history', () => {
+  test('is read from lines of which the last may be cut off', () => {
+    const lines = timed(...granted(), began(one), ok(one))
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
+    expect(parseLines(text)).toEqual(lines)
+    expect(parseLines(text.slice(0, -5))).toEqual(lines.slice(0, -1))
+    expect(parseLines('{"type":"as')).toEqual([])
+  })
+
+  test('that makes no sense is refused, for then the workers are wrong', () => {
+    expect(() => historyOf([timed(ok(one))])).toThrow('ended before it began')
+    expect(() => historyOf([timed(began(one)), timed(began(one))])).toThrow('both called 1')
+  })
+})
