@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Arena, type Fault, lease } from './arena.ts'
+import { between, pick, type Random, shuffled } from './random.ts'
+import { keys } from './worker.ts'
+
+/** How many workers may be in trouble at once: there must be someone left to take over. */
+const atOnce = 3
+
+/** How many faults of each kind were over so far. */
+export type Tally = Record<string, number>
+
+export interface Assault {
+  /** The mean time from one fault to the next, in ms. */
+  readonly every: number
+  readonly random: Random
+  /** Where the faults are counted. */
+  readonly tally: Tally
+}
+
+/** Does one fault after the other, mostly to whoever holds a lock, until `signal` aborts. */
+export async function attack({ workers, faults, holder }: Arena, { every, random, tally }: Assault, signal: AbortSignal): Promise<void> {
+  for (const { kind } of faults) tally[kind] = 0
+  const troubled = new Set<string>()
+  let deck: Fault[] = []
+
+  while (!signal.aborted) {
+    await sleep(between(random, 0.5, 1.5) * every)
+    if (troubled.size >= atOnce || signal.aborted) continue
+    // A holder that is in trouble already cannot be harmed, so another one is.
+    const chosen = random() < 0.75 ? await holder(pick(random, keys)) : undefined
+    const free = workers.filter((worker) => !troubled.has(worker))
+    const worker = chosen && free.includes(chosen) ? chosen : pick(random, free)
+    // Every kind in turn, in an order that changes.
+    if (!deck.length) deck = shuffled(random, faults)
+    const fault = deck.pop() as Fault
+    troubled.add(worker)
+    fault
+      .inflict(worker, between(random, 1, 3) * lease, random)
+      .then((happened) => {
+        if (happened && !signal.aborted) tally[fault.kind] = (tally[fault.kind] ?? 0) + 1
+      })
+      .finally(() => troubled.delete(worker))
+      .catch(() => {})
+  }
+}

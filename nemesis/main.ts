@@ -1,0 +1,78 @@
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { table, troubles } from './report.ts'
+import { faultsOf, runBoth } from './run.ts'
+import { stores } from './stores.ts'
+
+const help = `npm run nemesis -- --store sqlite|indexeddb [options]
+
+Eight Node processes on one SQLite file, or six Chromium tabs on one IndexedDB database, do read-modify-write under
+a lock while they are stopped, hung, killed before and after they commit, have their clocks set and their disk held up.
+First without a fence, until that has lost an update; then fenced, which must lose none. What every worker noted is
+then checked against what is written. The exit code is 1 if anything was lost, or if the control lost nothing.
+
+  --store NAME   sqlite or indexeddb
+  --seconds N    how long the fenced run takes; default 60
+  --seed S       a whole number that chooses the faults and who suffers them; default: another each time
+  --json FILE    also write the results there
+  --help         show this`
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      store: { type: 'string' },
+      seconds: { type: 'string', default: '60' },
+      seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
+      json: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) {
+    console.log(help)
+    process.exit()
+  }
+  const open = stores[values.store ?? '']
+  if (!open) throw new RangeError(`--store is ${Object.keys(stores).join(' or ')}, not ${values.store ?? 'left out'}`)
+  const [seconds, seed] = [Number(values.seconds), Number(values.seed)]
+  if (!(seconds > 0 && seconds <= 86_400)) throw new RangeError(`--seconds is a number up to 86400, not ${values.seconds}`)
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`--seed is a whole number, not ${values.seed}`)
+  return { open, seconds, seed, store: values.store, json: values.json }
+}
+
+async function main({ open, seconds, seed, store, json }: ReturnType<typeof readOptions>, signal: AbortSignal): Promise<void> {
+  const log = (line: string) => console.error(line)
+  log(`${store}, seed ${seed}`)
+  const { control, fenced } = await runBoth({ open, time: seconds * 1_000, seed, log, signal })
+  const wrong = faultsOf(control, fenced)
+  console.log(table(control, fenced))
+  if (troubles(fenced).length) console.log(`\nwhat failed besides, in the fenced run, and was gone on from:\n${troubles(fenced).join('\n')}`)
+  // One broken rule may show a thousand times.
+  console.log(wrong.length ? `\nFAILED (seed ${seed})\n${wrong.slice(0, 20).join('\n')}` : '\nThe fence lost nothing.')
+  if (json) writeFileSync(json, `${JSON.stringify({ store, seed, seconds, wrong, control, fenced }, null, 2)}\n`)
+  if (wrong.length) process.exitCode = 1
+}
+
+const interrupted = new AbortController()
+// npm and tsx may hand on the same Ctrl-C once more, so only a later one means that cleaning up takes too long.
+let first = Number.POSITIVE_INFINITY
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(name, () => {
+    if (performance.now() - first > 1_000) process.exit(130)
+    first = Math.min(first, performance.now())
+    interrupted.abort()
+  })
+}
+try {
+  let options: ReturnType<typeof readOptions>
+  try {
+    options = readOptions()
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${help}`)
+    process.exit(2)
+  }
+  await main(options, interrupted.signal)
+} catch (error) {
+  if (!interrupted.signal.aborted) console.error(error)
+  process.exitCode = interrupted.signal.aborted ? 130 : 1
+}
+process.exit()

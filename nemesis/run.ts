@@ -1,0 +1,128 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { root } from '../bench/bundle.ts'
+import type { Arena, OpenArena } from './arena.ts'
+import { attack, type Tally } from './attack.ts'
+import { byKey, check, checkChain, unfencedKinds, type Violation } from './check.ts'
+import { type History, historyOf } from './history.ts'
+import { seeded } from './random.ts'
+
+/** For how long the unfenced control may try to lose an update, in ms. */
+const longestControl = 60_000
+
+/** What came of a run, with its writes counted. */
+export interface Result {
+  readonly fenced: boolean
+  /** In ms. */
+  readonly took: number
+  readonly acknowledged: number
+  readonly ambiguous: number
+  /** Of the ambiguous ones, those that were written. */
+  readonly ambiguousWritten: number
+  readonly refused: number
+  /** Of the refused ones, those that the store had to refuse by itself. */
+  readonly refusedBlind: number
+  readonly grants: number
+  readonly faults: Tally
+  readonly lost: number
+  readonly violations: readonly Violation[]
+  /** What failed besides, and how often. */
+  readonly troubles: Record<string, number>
+}
+
+export interface Plan {
+  readonly open: OpenArena
+  readonly fenced: boolean
+  /** In ms. The control ends as soon as it lost an update. */
+  readonly time: number
+  readonly seed: number
+  readonly log: (line: string) => void
+  /** Ends it before its time, with nothing left behind. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Lets workers write while faults befall them, then checks what they noted against what is written. */
+async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Result> {
+  const parent = join(root, 'out', 'nemesis')
+  await mkdir(parent, { recursive: true })
+  const folder = await mkdtemp(join(parent, 'run-'))
+  let arena: Arena | undefined
+  let keep = false
+  try {
+    arena = await open({ folder, fenced, seed, log })
+    const { faults, took } = await fight(arena, { fenced, time, seed, log, signal })
+    const [final, notes] = [await arena.final(), await arena.notes()]
+    // Also what cannot be checked is worth a look.
+    keep = fenced
+    const history = historyOf(notes)
+    const { lost, violations } = check(history, final)
+    keep = fenced && violations.length > 0
+    if (keep) {
+      await writeFile(join(folder, 'history.json'), JSON.stringify({ seed, violations, final, notes }))
+      log(`what the workers noted and wrote is kept in ${folder}`)
+    }
+    return { fenced, took, ...counts(history, new Set(final.log.map(({ id }) => id))), faults, lost, violations }
+  } finally {
+    await arena?.close()
+    if (!keep) await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
+  }
+}
+
+/** The control first, and then the fenced run. */
+export async function runBoth(plan: Omit<Plan, 'fenced'>): Promise<{ control: Result; fenced: Result }> {
+  const control = await run({ ...plan, fenced: false, time: longestControl })
+  return { control, fenced: await run({ ...plan, fenced: true }) }
+}
+
+/** What is wrong with both runs together, in words; nothing if the fence held. */
+export function faultsOf(control: Result, fenced: Result): string[] {
+  const found = fenced.violations.map(({ kind, text }) => `fenced: ${kind}: ${text}`)
+  for (const { kind, text } of control.violations) if (!unfencedKinds.includes(kind)) found.push(`control: ${kind}: ${text}`)
+  if (!control.lost) found.push('the control lost no update, so the fenced run proves nothing')
+  if (!fenced.acknowledged) found.push('no fenced write was acknowledged')
+  return found
+}
+
+async function fight(arena: Arena, { fenced, time, seed, log, signal }: Omit<Plan, 'open'>): Promise<{ faults: Tally; took: number }> {
+  const faults: Tally = {}
+  const over = new AbortController()
+  const began = performance.now()
+  const attacking = attack(arena, { every: fenced ? 1_000 : 500, random: seeded(seed), tally: faults }, over.signal)
+  try {
+    for (let told = 0; performance.now() - began < time; ) {
+      signal?.throwIfAborted()
+      await Promise.race([sleep(500), arena.failed, attacking])
+      const passed = performance.now() - began
+      if (!fenced && hasLost(await arena.final())) break
+      if (passed - told < 5_000) continue
+      told = passed
+      const happened = Object.values(faults).reduce((sum, count) => sum + count, 0)
+      log(`${fenced ? 'fenced' : 'control'} ${Math.round(passed / 1_000)} s: ${await arena.written()} writes, ${happened} faults`)
+    }
+  } finally {
+    over.abort()
+    await attacking
+  }
+  await arena.finish()
+  return { faults, took: performance.now() - began }
+}
+
+const hasLost = ({ log }: { log: Parameters<typeof byKey>[0] & Parameters<typeof checkChain>[0] }): boolean =>
+  [...byKey(log).values()].some((writes) => checkChain(writes) > 0)
+
+function counts({ operations, grants, troubles }: History, written: ReadonlySet<string>) {
+  const all = [...operations.values()]
+  const ended = (how: string) => all.filter(({ end }) => end === how)
+  const ambiguous = ended('ambiguous')
+  const refused = ended('refused')
+  return {
+    acknowledged: ended('acknowledged').length,
+    ambiguous: ambiguous.length,
+    ambiguousWritten: ambiguous.filter(({ write }) => written.has(write.id)).length,
+    refused: refused.length,
+    refusedBlind: refused.filter(({ blind }) => blind).length,
+    grants: grants.length,
+    troubles: Object.fromEntries(troubles),
+  }
+}

@@ -1,0 +1,105 @@
+// A process that works on a SQLite file: `worker.js <start, as JSON>`. Its runner orders it over Node's IPC.
+import { openSync, writeFileSync, writeSync } from 'node:fs'
+import Database from 'better-sqlite3'
+import { createLocks } from 'storelock'
+import { sqliteStore } from 'storelock/stores/sqlite'
+import { now } from '../../e2e/processes/orders.ts'
+import type { Line } from '../history.ts'
+import { seeded } from '../random.ts'
+import { type Ground, type Order, Orders, type Point, work } from '../worker.ts'
+import { rowsIn } from './rows.ts'
+
+/** What a process is started with. Times in ms. */
+export interface Start {
+  readonly name: string
+  readonly file: string
+  /** Where its notes go. */
+  readonly notes: string
+  /** Where its wall clock is set. */
+  readonly clock: string
+  readonly fenced: boolean
+  readonly duration: number
+  readonly maxBackoff: number
+  readonly seed: number
+}
+
+/** That it met an order. */
+export type News = { readonly met: Order['type'] }
+
+const { name, file, notes, clock, fenced, duration, maxBackoff, seed } = JSON.parse(process.argv[2] ?? '') as Start
+
+// SQLite's own waiting stops the whole process, heartbeats too: it is kept short, and left to the store.
+const db = new Database(file, { timeout: 100 })
+const store = sqliteStore(db)
+const locks = createLocks({ store, label: name, duration, maxBackoff })
+const rows = rowsIn(db)
+const paper = openSync(notes, 'a')
+const orders = new Orders()
+const end = new AbortController()
+const tell = (met: Order['type']) => void process.send?.({ met } satisfies News)
+
+/** Stops this thread, and with it all that the process does by itself. */
+const stand = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
+
+function strike(point: Point): void {
+  const order = orders.take(point)
+  if (order?.type === 'die') {
+    process.kill(process.pid, 'SIGKILL')
+    // The signal may take a moment, in which nothing more may happen.
+    for (;;) stand(1_000)
+  }
+  if (order?.type === 'hang') {
+    stand(order.ms)
+    tell('hang')
+  }
+}
+
+/** Holds SQLite's write lock as a slow disk makes its users do, with more to write than the log keeps. */
+function occupy(ms: number): void {
+  const disk = new Database(file)
+  disk.exec('BEGIN IMMEDIATE')
+  disk.prepare('INSERT INTO ballast VALUES (zeroblob(?))').run(4_000_000)
+  stand(ms)
+  disk.exec('DELETE FROM ballast; COMMIT')
+  disk.pragma('wal_checkpoint(PASSIVE)')
+  disk.close()
+}
+
+process.on('message', (order: Order) => {
+  if (order.type === 'finish') return end.abort()
+  if (order.type === 'hang' || order.type === 'die') return orders.give(order)
+  if (order.type === 'occupy') {
+    try {
+      occupy(order.ms)
+    } catch (error) {
+      // Others kept it busy for longer than SQLite waits; there was no fault then.
+      if ((error as { code?: unknown }).code === 'SQLITE_BUSY') return
+      throw error
+    }
+  }
+  if (order.type === 'shift') writeFileSync(clock, `${order.ms < 0 ? '' : '+'}${order.ms / 1_000}`)
+  tell(order.type)
+})
+// Without a runner nobody would ever end it.
+process.on('disconnect', () => process.exit())
+
+const unfenced = db.transaction((step: () => void) => step())
+const ground: Ground = {
+  locks,
+  note: (note) => void writeSync(paper, `${JSON.stringify({ ...note, at: now() } satisfies Line)}\n`),
+  read: async (key) => rows.read(key),
+  async write(write, lock) {
+    const step = () => {
+      rows.write(write)
+      strike('before the commit')
+    }
+    if (lock) await store.transaction(lock, step)
+    else unfenced.immediate(step)
+  },
+  strike,
+}
+await work({ name, fenced, random: seeded(seed) }, ground, end.signal)
+await locks.close()
+await store.close()
+db.close()
+process.exit()
