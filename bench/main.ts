@@ -13,6 +13,7 @@ import { measures as size } from './size.ts'
 const measures: Record<string, Measure> = {
   'sqlite.acquireRelease': inPlainNode('sqlite.acquireRelease'),
   'sqlite.heartbeat1000': inPlainNode('sqlite.heartbeat1000'),
+  'sqlite.fencedWrite': inPlainNode('sqlite.fencedWrite'),
   'reentrant.acquire': inPlainNode('reentrant.acquire'),
   ...indexeddb,
   ...size,

@@ -2,7 +2,8 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { memoryStore } from 'storelock/stores/memory'
 import { storeSuite } from 'storelock/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Command } from '../src/protocol/index.ts'
+import type { Command, Fenced } from '../src/protocol/index.ts'
+import type { IndexedDBStore } from '../src/stores/indexeddb.ts'
 import type { PlaceKind } from './pages/suite.ts'
 import { startTabs, type Tabs } from './pages/tabs.ts'
 
@@ -34,8 +35,17 @@ interface Here {
   store: ReturnType<typeof storelock.indexedDBStore>
 }
 
+/** What the fence's tests share in a page. */
+interface Holder {
+  db: Awaited<ReturnType<typeof storelock.openDB>>
+  store: IndexedDBStore<Holder['db']>
+  lock: Fenced
+}
+
 declare global {
   var here: Here
+  var holder: Holder
+  var long: { over: boolean; done: Promise<unknown> | undefined }
 }
 
 /** A tab with a store as `here.store`, on the database `locks`. */
@@ -111,6 +121,105 @@ describe('two tabs on one database', () => {
     await crashed
     expect(await apply(two, beat('b'), request('b'))).toMatchObject([{ type: 'beaten' }, { type: 'queued' }])
     expect(await read(two)).toMatchObject({ holders: [{ session: 'a' }], queue: [{ session: 'b' }] })
+  })
+})
+
+describe('J6: the fence, between two tabs', () => {
+  /** A tab with the user's own database and a holder's lock, which believes to the last that it is held. */
+  async function openHolder(): Promise<Page> {
+    const page = await tabs.open(context)
+    await page.evaluate(async () => {
+      const db = await storelock.openDB('users', 1, {
+        upgrade(db) {
+          db.createObjectStore('notes')
+          storelock.upgradeIndexedDB(db)
+        },
+      })
+      const store = storelock.indexedDBStore(db)
+      const session = crypto.randomUUID()
+      const [, granted] = await store.apply([
+        { type: 'beat', session, client: 'c', lease: 1_000, opens: true },
+        { type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 500, steal: true },
+      ])
+      const token = granted?.type === 'granted' ? granted.holder.token : 0
+      const lock = { name: 'k', key: 'k', session, token, assertHeld() {} }
+      globalThis.holder = { db, store, lock }
+    })
+    return page
+  }
+
+  const notes = (page: Page): Promise<string[]> => page.evaluate(() => holder.db.getAll('notes'))
+
+  test('refuses the tab that was robbed, and lets the other one write', async () => {
+    const one = await openHolder()
+    const two = await openHolder()
+    const write = (text: string): Promise<string> =>
+      holder.store
+        .transaction(holder.lock, ['notes'], (tx) => tx.objectStore('notes').put(text, text))
+        .then(
+          () => 'written',
+          (error) => error.code,
+        )
+    expect(await one.evaluate(write, 'robbed')).toBe('lost')
+    expect(await two.evaluate(write, 'holder')).toBe('written')
+    expect(await notes(one)).toEqual(['holder'])
+  })
+
+  test('is not outrun by a commit() that does not wait for the check', async () => {
+    const one = await openHolder()
+    const two = await openHolder()
+    const write = async (text: string): Promise<string> => {
+      const tx = holder.db.transaction(['notes', storelock.fenceStore], 'readwrite')
+      holder.store.check(tx, holder.lock)
+      tx.objectStore('notes')
+        .put(text, text)
+        .catch(() => {})
+      tx.commit()
+      return tx.done.then(
+        () => 'written',
+        () => 'undone',
+      )
+    }
+    expect(await one.evaluate(write, 'robbed')).toBe('undone')
+    expect(await two.evaluate(write, 'holder')).toBe('written')
+    expect(await notes(one)).toEqual(['holder'])
+  })
+
+  test('keeps another tab from taking the lock while a transaction lasts', async () => {
+    const one = await openHolder()
+    const two = await tabs.open(context)
+    await two.evaluate(async () => {
+      const db = await storelock.openDB('users')
+      const store = storelock.indexedDBStore(db)
+      await store.apply([{ type: 'beat', session: 'two', client: 'c', lease: 1_000, opens: true }])
+      globalThis.holder = { db, store, lock: { name: 'k', key: 'k', session: 'two', token: 0, assertHeld() {} } }
+    })
+    // A transaction that goes on and on until it is told to end.
+    await one.evaluate(() => {
+      globalThis.long = { over: false, done: undefined }
+      long.done = holder.store.transaction(holder.lock, ['notes'], async (tx) => {
+        while (!long.over) await tx.objectStore('notes').put('long', '1')
+      })
+    })
+    const stolen = await two.evaluate(() => {
+      const steal = { type: 'request', key: 'k', session: 'two', client: 'c', number: 1, mode: 'exclusive', confirm: 500, steal: true } as const
+      const stealing = holder.store.apply([steal]).then(() => 'stolen')
+      globalThis.long = { over: false, done: stealing }
+      // By the time that two other databases were opened, an open way would long have been taken.
+      return Promise.race([
+        stealing,
+        storelock
+          .openDB('another')
+          .then(() => storelock.openDB('yet another'))
+          .then(() => 'waiting'),
+      ])
+    })
+    expect(stolen).toBe('waiting')
+    await one.evaluate(() => {
+      long.over = true
+      return long.done
+    })
+    expect(await two.evaluate(() => long.done)).toBe('stolen')
   })
 })
 

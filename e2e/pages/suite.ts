@@ -1,4 +1,4 @@
-import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { deleteDB, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 import { type StorePlace, storeSuite } from 'storelock/testing'
 
@@ -14,7 +14,11 @@ export async function runFact(kind: PlaceKind, name: string): Promise<void> {
 
 async function makePlace(kind: PlaceKind): Promise<StorePlace> {
   const name = `suite ${crypto.randomUUID()}`
-  const users = kind === 'user' ? await openDB(name, 7, { upgrade: (db) => upgradeIndexedDB(db) }) : undefined
+  const upgrade = (db: IDBPDatabase): void => {
+    db.createObjectStore('notes')
+    upgradeIndexedDB(db)
+  }
+  const users = kind === 'user' ? await openDB(name, 7, { upgrade }) : undefined
   const within = async <T>(use: (db: IDBPDatabase) => Promise<T>): Promise<T> => {
     const db = await openDB(name)
     try {
@@ -27,6 +31,12 @@ async function makePlace(kind: PlaceKind): Promise<StorePlace> {
     open: () => indexedDBStore(users ?? name),
     corrupt: (key) => within(async (db) => void (await db.put('storelock-records', 'rubbish', key))),
     raw: (key) => within((db) => db.get('storelock-records', key)),
+    ...(users && {
+      fence: {
+        write: (tx: IDBPTransaction<unknown, string[], 'readwrite'>, text: string) => tx.objectStore('notes').put(text, 'note'),
+        written: () => users.get('notes', 'note'),
+      },
+    }),
     async remove() {
       users?.close()
       await deleteDB(name)

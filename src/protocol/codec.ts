@@ -21,7 +21,7 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
-        holders.every((holder) => holder[packed.token] <= token) &&
+        holders.every((holder) => holder[4] <= token) &&
         areRows(queue, runShape) &&
         queue.every((run) => run[3] <= run[4]) &&
         Array.isArray(pins) &&
@@ -45,9 +45,6 @@ export function decodeSession(id: string, text: unknown): SessionRow {
   const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged] = fields
   return { id, client, seq, lease, expiresAt, evictions, label: label ?? undefined, beacon: beacon ?? undefined, challenged: challenged ?? undefined }
 }
-
-/** Where a stored record has its holders, and each of them its session and token: for engines that read JSON by themselves. */
-export const packed = { holders: 2, session: 0, token: 4 } as const
 
 // biome-ignore lint/suspicious/noExplicitAny: the shape is checked before the fields are used
 type Packed = any[]

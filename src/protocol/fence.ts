@@ -1,5 +1,5 @@
 import { LockError } from './errors.ts'
-import type { LockView } from './record.ts'
+import type { LockRecord } from './record.ts'
 
 /** A lock as the fence sees it: a `HeldLock`, or a `Guard` of a re-entrant one. */
 export interface Fenced {
@@ -12,9 +12,9 @@ export interface Fenced {
   assertHeld(): void
 }
 
-/** Whether a record still names this very grant, and the session that holds it still stands. */
-export const names = (view: LockView | undefined, { session, token }: Fenced): boolean =>
-  view?.holders.some((holder) => holder.token === token && holder.session === session && view.sessions[session]) ?? false
+/** Whether a record still names this very grant. It is void all the same if its session has ended. */
+export const names = ({ holders }: LockRecord, { session, token }: Fenced): boolean =>
+  holders.some((holder) => holder.token === token && holder.session === session)
 
 /** Why a fenced write was refused although its writer believed that it held the lock. */
 export const fencedOut = ({ name, token }: Fenced): LockError =>

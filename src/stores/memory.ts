@@ -56,7 +56,8 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
   const check = (lock: Fenced): void => {
     assertOpen()
     lock.assertHeld()
-    if (!names(viewOf(lock.key), lock)) throw fencedOut(lock)
+    const record = sessions.has(lock.session) && recordOf(lock.key)
+    if (!record || !names(record, lock)) throw fencedOut(lock)
   }
 
   return {

@@ -1,7 +1,7 @@
 import { assertStep, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
 import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
-import { inodeOf, inTransaction, makeCheck } from './sqlite/fence.ts'
+import { inodeOf, inTransaction, makeFence } from './sqlite/fence.ts'
 import { setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
 import { transactions, type Within } from './sqlite/transaction.ts'
@@ -40,7 +40,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   let closed = false
   let checkedAt = 0
   let fencing: { readonly tx: SqliteDatabase; readonly within: Within } | undefined
-  const checkLock = makeCheck(db, file)
+  const fence = makeFence(db, file)
 
   const open = (): Tables => {
     if (closed) throw new LockError('closed', 'the store was closed')
@@ -55,6 +55,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const assertFile = (): void => {
     if (file && inodeOf(file) !== inode) throw new LockError('store', `the SQLite database ${file} was moved or deleted while it was in use`)
     checkedAt = performance.now()
+  }
+
+  const assertRecentFile = (): void => {
+    if (performance.now() > checkedAt + unchecked) assertFile()
   }
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
@@ -79,7 +83,8 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const serve = (): Outcome[] => {
     const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
     const found = open()
-    if (batch.some(({ type }) => type === 'beat' || (type === 'request' && performance.now() > checkedAt + unchecked))) assertFile()
+    if (batch.some(({ type }) => type === 'beat')) assertFile()
+    else if (batch.some(({ type }) => type === 'request')) assertRecentFile()
     return found.apply(batch, now())
   }
 
@@ -101,9 +106,14 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   }
 
   const check = (tx: SqliteDatabase, lock: Fenced): void => {
+    if (inTransaction(tx) === false) {
+      throw new TypeError('check() guards the transaction that it runs in, and none was begun: begin one first, or use transaction()')
+    }
     open()
-    if (performance.now() > checkedAt + unchecked) assertFile()
-    checkLock(tx, lock)
+    lock.assertHeld()
+    assertRecentFile()
+    fence.take(tx)
+    fence.assertNamed(tx, lock)
   }
 
   const look = <T>(step: (tables: Tables) => T): Promise<T> =>
@@ -143,9 +153,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
       const step = (): T => {
         open()
         lock.assertHeld()
+        assertRecentFile()
         return within('write', () => {
           begun = true
-          check(tx, lock)
+          fence.assertNamed(tx, lock)
           try {
             const result = body(tx)
             assertStep(result)

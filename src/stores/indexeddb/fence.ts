@@ -3,7 +3,7 @@ import type { Outcome } from '../../protocol/commands.ts'
 import { type Fenced, fencedOut } from '../../protocol/fence.ts'
 import type { LockRecord } from '../../protocol/record.ts'
 
-/** The object store that a transaction must include to be checked. Renewals never touch it, so a long one holds up no heartbeat. */
+/** The object store that a transaction must include to be checked. Only grants and evictions write it. */
 export const fenceStore = 'storelock-fence'
 
 /** What {@link fenceStore} adds to the schema of your own database, if you give it one. */

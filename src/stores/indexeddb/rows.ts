@@ -26,8 +26,8 @@ const sessions = 'storelock-sessions'
 const meta = 'storelock-meta'
 
 /**
- * The object stores that a transaction needs. While a user's long transaction has the fence, only those wait that may change it:
- * heartbeats, renewals and looks go on.
+ * The object stores that a transaction needs. While a user's long transaction has the fence, heartbeats, renewals and looks go on;
+ * only who asks for a lock, or lets go, waits for its end, and whatever comes after that waits too, since browsers keep the order.
  */
 export const scopes = {
   look: [records, sessions],

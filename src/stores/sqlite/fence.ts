@@ -1,21 +1,27 @@
 import { statSync } from 'node:fs'
-import { type Fenced, fencedOut, LockError, packed } from '../../protocol/index.ts'
+import { decodeRecord, type Fenced, fencedOut, LockError, names } from '../../protocol/index.ts'
 import type { SqliteDatabase, SqliteStatement } from './driver.ts'
 
-/** Asks, in a transaction of any connection that has the locks' database open, whether a lock is held. */
-export type Check = (db: SqliteDatabase, lock: Fenced) => void
+/** Asks in transactions of any connection that has the locks' database open. */
+export interface Fence {
+  /** Changes nothing, but takes the database's write lock: no take-over can commit before this transaction ends. */
+  take(db: SqliteDatabase): void
+  /** @throws LockError `lost` unless the record names this very grant */
+  assertNamed(db: SqliteDatabase, lock: Fenced): void
+}
 
 interface Statements {
   /** What this connection calls the database that has the locks. */
   readonly schema: string
-  /** Changes nothing, but takes the database's write lock: no take-over can commit before this transaction ends. */
   readonly take: SqliteStatement
   readonly find: SqliteStatement
 }
 
 /** @param file the database that has the locks; '' if that is the connection `own` itself */
-export function makeCheck(own: SqliteDatabase, file: string): Check {
+export function makeFence(own: SqliteDatabase, file: string): Fence {
   const prepared = new WeakMap<SqliteDatabase, Statements>()
+  /** The texts of the records that were last found to name a lock. */
+  const found = new WeakMap<Fenced, string>()
 
   const statementsOf = (db: SqliteDatabase): Statements => {
     const known = prepared.get(db)
@@ -27,23 +33,21 @@ export function makeCheck(own: SqliteDatabase, file: string): Check {
       schema,
       take: db.prepare(`UPDATE ${quoted}.storelock_records SET record = record WHERE 0`),
       find: db.prepare(
-        `SELECT 1 FROM ${quoted}.storelock_records AS kept, json_each(kept.record, '$[${packed.holders}]') AS holder
-           WHERE kept.key = ? AND json_extract(holder.value, '$[${packed.session}]') = ? AND json_extract(holder.value, '$[${packed.token}]') = ?
-           AND EXISTS (SELECT 1 FROM ${quoted}.storelock_sessions WHERE id = ?)`,
+        `SELECT record FROM ${quoted}.storelock_records WHERE key = ? AND EXISTS (SELECT 1 FROM ${quoted}.storelock_sessions WHERE id = ?)`,
       ),
     }
     prepared.set(db, made)
     return made
   }
 
-  return (db, lock) => {
-    lock.assertHeld()
-    if (inTransaction(db) === false) {
-      throw new TypeError('check() guards the transaction that it runs in, and none was begun: begin one first, or use transaction()')
-    }
-    const { take, find } = statementsOf(db)
-    take.run()
-    if (!find.get(lock.key, lock.session, lock.token, lock.session)) throw fencedOut(lock)
+  return {
+    take: (db) => void statementsOf(db).take.run(),
+    assertNamed(db, lock) {
+      const row = statementsOf(db).find.get(lock.key, lock.session) as { record: string } | undefined
+      if (row && row.record === found.get(lock)) return
+      if (!row || !names(decodeRecord(lock.key, row.record), lock)) throw fencedOut(lock)
+      found.set(lock, row.record)
+    },
   }
 }
 

@@ -1,22 +1,22 @@
 import { createLocks } from 'storelock'
-import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 import { alternate, type Side } from '../rounds.ts'
 
 /** What `indexeddb.ts` calls in the page; `progress` is its own function. */
 declare global {
-  var acquireRelease: () => ReturnType<typeof measure>
+  var measures: { acquireRelease: typeof acquireRelease; fencedWrite: typeof fencedWrite }
   var progress: (done: number) => void
 }
-globalThis.acquireRelease = measure
+globalThis.measures = { acquireRelease, fencedWrite }
 
-async function measure() {
+async function acquireRelease() {
   const store = indexedDBStore('bench')
   const locks = createLocks({ store })
   const held = await locks.acquire('job')
   const values = [await store.read('job')]
   await held.release()
   values.push(await store.read('job'))
-  const db = await openBare()
+  const db = await open('bare')
 
   const twoBare = (explicit: boolean): Side['run'] => {
     return async (iterations) => {
@@ -52,10 +52,56 @@ async function measure() {
   return measured
 }
 
-function openBare(): Promise<IDBDatabase> {
+async function fencedWrite() {
+  const db = await open('app')
+  const store = indexedDBStore(db)
+  const locks = createLocks({ store })
+  const lock = await locks.acquire('job')
+  let value = 0
+  const write = (tx: IDBTransaction): void => {
+    tx.objectStore('rows').put(++value, 'row')
+  }
+  const bare = (explicit: boolean): Side => ({
+    iterations: 30,
+    async run(iterations) {
+      for (let i = 0; i < iterations; i++) {
+        await new Promise<void>((resolve, reject) => {
+          const tx = db.transaction('rows', 'readwrite', { durability: 'relaxed' })
+          write(tx)
+          if (explicit) tx.commit()
+          tx.oncomplete = () => resolve()
+          tx.onabort = () => reject(tx.error)
+        })
+      }
+    },
+  })
+  const measured = await alternate(
+    {
+      ours: {
+        iterations: 30,
+        async run(iterations) {
+          for (let i = 0; i < iterations; i++) await store.transaction(lock, ['rows'], write)
+        },
+      },
+      bare: bare(false),
+      committed: bare(true),
+    },
+    100,
+    globalThis.progress,
+  )
+  await locks.close()
+  await store.close()
+  db.close()
+  return measured
+}
+
+function open(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open('bare')
-    request.onupgradeneeded = () => request.result.createObjectStore('rows')
+    const request = indexedDB.open(name)
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('rows')
+      upgradeIndexedDB(request.result)
+    }
     request.onsuccess = () => resolve(request.result)
     request.onerror = () => reject(request.error)
   })
