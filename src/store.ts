@@ -21,6 +21,11 @@ export interface Store {
   readonly channel?: Channel | undefined
   /** Proofs of death. Without one, only the lease tells. */
   readonly beacon?: Beacon | undefined
+  /**
+   * Calls the listener once, at once or when it turns out, if hints or proofs cannot be had here, with the reason in words.
+   * Locks are right all the same: they look now and then, and wait for leases.
+   */
+  onDegraded?(listener: (why: string) => void): void
   /** Whether sessions on several machines share it, whose clocks then need not sleep together. */
   readonly spansMachines?: boolean | undefined
   /** Lets go of what the store opened itself, never of a handle that it was given. May be called twice. */

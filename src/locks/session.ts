@@ -48,6 +48,7 @@ export class Session {
     this.clock = settings.clock
     this.heart = new Heart(this, (now) => this.#sayAgain(now))
     this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
+    settings.store.onDegraded?.((why) => this.warn({ type: 'degraded', names: [], error: new LockError('store', why) }))
   }
 
   /** A page that was left, or a session that was given up, gets another. */

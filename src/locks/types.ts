@@ -23,8 +23,11 @@ export interface LocksOptions {
 
 /** An early warning; the locks named are still held. */
 export interface LockWarning {
-  /** `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed and is being retried. */
-  readonly type: 'renewal' | 'release'
+  /**
+   * `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed and is being
+   * retried. `degraded`: the store has no hints or no proofs of death here, so waiting is slower; `names` is empty.
+   */
+  readonly type: 'renewal' | 'release' | 'degraded'
   readonly names: readonly string[]
   readonly error: LockError
   /** On the clock's monotonic time, in ms: when the first of them is lost. */

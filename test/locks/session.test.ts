@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
+import type { LockWarning } from '../../src/locks/types.ts'
 import type { Beacon, RaisedBeacon } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, brokenStore, duration, errorOf, lease, settle, stateOf, World } from './world.ts'
@@ -528,4 +529,11 @@ describe('a store that fails', () => {
     await world.pass(3 * lease)
     expect((await asked).isHeld()).toBe(true)
   })
+})
+
+test('says once what its store lacks here', () => {
+  const store = { ...new World().store, onDegraded: (listener: (why: string) => void) => listener('no hints here') }
+  const warnings: LockWarning[] = []
+  createLocks({ store, onWarning: (warning) => warnings.push(warning) })
+  expect(warnings).toMatchObject([{ type: 'degraded', names: [], error: { code: 'store', message: 'no hints here' } }])
 })
