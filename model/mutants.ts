@@ -48,11 +48,16 @@ export const mutants: Readonly<Record<string, Rules>> = {
     ({ holders }, after) => ({ ...after, holders }),
   ),
   'the last in line goes first': seeing('release', (record) => ({ ...record, queue: [...record.queue].reverse() })),
-  'anyone may release': instead(({ command, ground }) => {
-    if (command.type !== 'release') return command
-    const owner = ground.record(command.key)?.holders.find(({ token }) => token === command.token)?.session
-    return { ...command, session: owner ?? command.session }
-  }),
+  'shared joins an exclusive holder': seeing(
+    'request',
+    (record, command) =>
+      command.type === 'request' && command.mode === 'shared'
+        ? { ...record, holders: record.holders.map((holder) => ({ ...holder, mode: 'shared' })) }
+        : record,
+    ({ holders }, after) => ({ ...after, holders: after.holders.map((holder) => holders.find(({ token }) => token === holder.token) ?? holder) }),
+  ),
+  'anyone may release': asOwner('release'),
+  'anyone may renew': asOwner('renew'),
   'tokens start again after a sweep': (commands, ground) => ({ ...runBatch(commands, ground), floor: undefined }),
   'tokens start again after a release': seeing(
     'release',
@@ -85,6 +90,15 @@ function instead(other: (given: Case) => Command): Rules {
       commands.map((command) => other({ command, ground })),
       ground,
     )
+}
+
+/** Takes a command for the owner's, whoever sends it. */
+function asOwner(type: 'release' | 'renew'): Rules {
+  return instead(({ command, ground }) => {
+    if (command.type !== type) return command
+    const owner = ground.record(command.key)?.holders.find(({ token }) => token === command.token)?.session
+    return { ...command, session: owner ?? command.session }
+  })
 }
 
 /** Shows the rules another record than there is, and mends what comes of it. */
