@@ -1,7 +1,8 @@
 import { canonical } from './canonical.ts'
-import { broken, brokenBy } from './laws.ts'
 import { make, moves, type Step } from './moves.ts'
 import { type Rules, type State, start } from './state.ts'
+import { brokenBy } from './state-laws.ts'
+import { broken } from './step-laws.ts'
 
 export interface Exploration {
   /** States that are different by more than names and numbers. */

@@ -1,6 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import type { Server } from 'node:http'
+import { request, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -108,6 +108,18 @@ describe('the file server', () => {
     await stop()
     await start()
     expect(await ask(6, 'PUT', 'six')).toEqual([409, 'token 6 is older than 7'])
+    expect(await ask(7)).toEqual([200, 'seven'])
+  })
+
+  test('takes nothing of a write that is cut off', async () => {
+    await ask(7, 'PUT', 'seven')
+    const arrived = once(server, 'request')
+    const broken = request(`${url}/notes`, { method: 'PUT', headers: { 'fencing-token': '8', 'content-length': '5' } })
+    broken.on('error', () => {}).write('ei')
+    const [, response] = await arrived
+    const cut = once(response, 'close')
+    broken.destroy()
+    await cut
     expect(await ask(7)).toEqual([200, 'seven'])
   })
 

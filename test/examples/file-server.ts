@@ -1,5 +1,5 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
@@ -22,7 +22,7 @@ export function fileServer(folder: string): Server {
     if (process.platform !== 'win32') flushFolder(folder)
   }
 
-  return createServer(async (request, response) => {
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
     const name = String(request.url)
     const token = Number(request.headers['fencing-token'])
     if (!(Number.isSafeInteger(token) && token > 0)) return response.writeHead(400).end('which token?')
@@ -33,6 +33,11 @@ export function fileServer(folder: string): Server {
     // A read leaves its token too: from then on, nobody with an older one can change what was read.
     if (sent !== undefined || token > highest) save(name, { token: Math.max(token, highest), body: sent ?? body })
     return response.end(sent ?? body)
+  }
+
+  // Of a request that is cut off, or that the disk refuses, nothing is written and nothing is answered.
+  return createServer((request, response) => {
+    answer(request, response).catch(() => response.destroy())
   })
 }
 
