@@ -716,6 +716,22 @@ describe('a waiter that is silent', () => {
     expect(await world.queue()).toEqual(['c×1'])
   })
 
+  test('whose session was ended is in the way of nobody behind it', async () => {
+    const world = new World()
+    const [h, e, s] = [world.process(), world.process(), world.process()]
+    await h.locks.acquire('k', { mode: 'shared' })
+    e.locks.acquire('k')
+    await settle()
+    const shared = s.locks.acquire('k', { mode: 'shared' })
+    await settle()
+    e.stop()
+    // As any session's heart does, that waits for nothing itself, with a row that has been silent for very long.
+    await h.link.apply([{ type: 'end', session: e.locks.session }])
+    await world.pass(lease)
+    expect(await stateOf(shared)).toBe('fulfilled')
+    expect(await world.queue()).toEqual([])
+  })
+
   test('and was dropped asks again when it wakes, and gets the lock', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process({ label: 'b', beacon: false }), world.process({ label: 'c' })]
