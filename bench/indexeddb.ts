@@ -11,7 +11,7 @@ const origin = 'http://bench.localhost/'
 
 export const measures: Record<string, Measure> = {
   async 'indexeddb.acquireRelease'(progress) {
-    const script = await bundle('page/acquire-release.ts', 'browser')
+    const script = await bundle('bench/page/acquire-release.ts', 'browser')
     const measured = await inChromium(async (context) => {
       await context.route(`${origin}**`, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>bench</title>' }))
       const page = await context.newPage()
