@@ -33,7 +33,7 @@ export const measures: Record<string, Measure> = {
 
 /** Measures in a page that has the measures of `page/measures.ts`. */
 async function inPage<T>(progress: Progress, measure: (page: Page) => Promise<T>): Promise<T> {
-  const script = await bundle('page/measures.ts', 'browser')
+  const script = await bundle('bench/page/measures.ts', 'browser')
   return inChromium(async (context) => {
     await context.route(`${origin}**`, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>bench</title>' }))
     const page = await context.newPage()

@@ -34,7 +34,7 @@ function inPlainNode(name: string): Measure {
     const folder = join(root, 'out', 'bench')
     const file = join(folder, 'child.js')
     mkdirSync(folder, { recursive: true })
-    writeFileSync(file, await bundle('child.ts', 'node'))
+    writeFileSync(file, await bundle('bench/child.ts', 'node'))
     // Without tsx, which this process passes on by its flags.
     const child = fork(file, [name], { execArgv: [] })
     let figures: Figure[] | undefined

@@ -46,6 +46,8 @@ export class Hold implements HeldLock {
   readonly #home: Session
   /** Whether it leans on the session's row instead of a lease of its own. */
   #leans: boolean
+  /** Whether the record may have given it a lease of its own, whatever came of the command that asked for one. */
+  #alone = false
   #drift: number
   #until: number | undefined
   #end: { readonly code: 'lost' | 'not-held'; readonly message: string } | undefined
@@ -138,6 +140,7 @@ export class Hold implements HeldLock {
     this.triedAt = this.#home.clock.monotonic()
     // Only a longer lease needs saying: the record keeps what the hold has.
     const lease = duration > this.duration ? leaseFor(duration) : undefined
+    if (lease !== undefined) this.#standAlone()
     const { outcome, sent, drift } = await this.#home.send({ type: 'renew', key: this.key, session: this.session, token: this.token, lease })
     // A reply that comes after the deadline does not bring the lock back.
     this.expireIfDue()
@@ -145,7 +148,7 @@ export class Hold implements HeldLock {
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'renewed') return outcome.type === 'refused' && outcome.reason === 'ended' ? this.lose('its session ended') : this.taken()
     this.#until = undefined
-    this.#leans = outcome.holder.seq === undefined
+    this.#leans = outcome.holder.seq === undefined && !this.#alone
     this.duration = Math.max(duration, this.duration)
     if (sent >= this.since) {
       this.since = sent
@@ -153,6 +156,18 @@ export class Hold implements HeldLock {
     }
     // A hold that leans on its session from now on needs the beat.
     this.#home.heart.keep(this)
+  }
+
+  /** From now on no beat counts for it and it renews itself: a hold with a lease of its own is not seen to live by its session's row. */
+  #standAlone(): void {
+    const { heart } = this.#home
+    if (this.#leans && heart.renewedAt > this.since) {
+      this.since = heart.renewedAt
+      this.#drift = heart.renewedDrift
+    }
+    this.#leans = false
+    this.#alone = true
+    heart.keep(this)
   }
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */

@@ -171,7 +171,7 @@ export class Line {
       waiter.seenAt = sent
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
-      if (this.#asleep) this.#withdraw(waiter.number)
+      if (this.#asleep) this.#takeBack(waiter)
       this.#lookout.watch(this.#view)
       this.#sleep()
     }
@@ -181,6 +181,14 @@ export class Line {
   #refuse(waiter: Waiter, error: unknown): void {
     waiter.busy = true
     waiter.fail(error)
+  }
+
+  /** Withdraws a waiter's request. A grant that meets it on its way is not its own any more; it asks anew after the next look. */
+  #takeBack(waiter: Waiter): void {
+    this.#withdraw(waiter.number)
+    this.#waiters.delete(waiter.number)
+    waiter.number = ++this.#number
+    this.#waiters.set(waiter.number, waiter)
   }
 
   #withdraw(number: number): void {
@@ -197,8 +205,10 @@ export class Line {
   /** A command of this session's own granted the lock to one of its requests. */
   granted(holder: Holder, { sent, drift }: Reply): void {
     const waiter = this.#waiters.get(holder.number)
-    if (waiter) this.#start(waiter, holder, sent, drift)
-    else this.#letGoUnknown(holder.number)
+    if (!waiter) this.#letGoUnknown(holder.number)
+    // What an operator's command grants is nobody's own: it has to be confirmed like another's, by the next look if it cannot be now.
+    else if (!holder.unconfirmed) this.#start(waiter, holder, sent, drift)
+    else if (!waiter.busy) this.#confirm(waiter, holder)
   }
 
   /** A command of this session's own took one of its holds. */
@@ -354,7 +364,7 @@ export class Line {
     this.#asleep = asleep
     if (asleep) {
       this.#rest()
-      for (const { number, busy } of this.#waiters.values()) if (!busy) this.#withdraw(number)
+      for (const waiter of [...this.#waiters.values()]) if (!waiter.busy) this.#takeBack(waiter)
     } else this.poke()
   }
 

@@ -99,6 +99,8 @@ export class Reentrant implements ReentrantLock {
     try {
       const shared = await within(clock, asking.shared, timeout, signal, late)
       if (!shared.hold.ended) return new Share(shared)
+      // Nobody is to join what has ended, or those who wait would send each other round for ever.
+      if (this.#asking === asking) this.#asking = undefined
     } finally {
       if (--asking.callers === 0) this.#giveUp(asking)
     }

@@ -177,6 +177,26 @@ describe('a frozen page', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
+  test('does not take for its own what the withdrawal of one request grants to the next, which is withdrawn too', async () => {
+    const world = new World()
+    const a = world.process({ label: 'a' })
+    const lock = await a.locks.acquire('k')
+    const waits = [a.locks.acquire('k'), a.locks.acquire('k')]
+    await settle()
+    a.link.break('mute', 'release', 'withdraw')
+    const released = lock.release()
+    freeze()
+    await settle()
+    expect([await world.holders(), await world.queue()]).toEqual([[], []])
+    await a.link.deliver()
+    await released
+    expect(await Promise.all(waits.map(stateOf))).toEqual(['pending', 'pending'])
+    a.link.mend()
+    resume()
+    const first = await (waits[0] as (typeof waits)[number])
+    expect([first.isHeld(), await world.holders()]).toEqual([true, ['a']])
+  })
+
   test('that resumes in time keeps its locks', async () => {
     const world = new World()
     const a = world.process()
