@@ -72,7 +72,10 @@ export const times = { lease: 12_000, confirm: 3_000, longer: 60_000 }
 /** Some sessions, all of them open. */
 export const start = (sessions: number): State => {
   const seats = Array.from({ length: sessions }, (_, index) => newSeat(`${'abcdef'[index]}1`))
-  const rows = seats.map(({ id }): [string, SessionRow] => [id, { id, client: id, seq: 1, lease: times.lease, expiresAt: times.lease, evictions: 0 }])
+  const rows = seats.map(({ id }): [string, SessionRow] => [
+    id,
+    { id, client: id, seq: 1, lease: times.lease, expiresAt: times.lease, evictions: 0, asks: 0 },
+  ])
   return { records: { k: undefined, l: undefined }, rows: Object.fromEntries(rows), floor: 0, seats, note: undefined, highest: { k: 0, l: 0 } }
 }
 

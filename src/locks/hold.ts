@@ -1,6 +1,6 @@
 import { checkDuration, type Holder, LockError, type Mode } from '../protocol/index.ts'
 import type { Session } from './session.ts'
-import type { HeldLock } from './types.ts'
+import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */
 export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
@@ -15,6 +15,7 @@ export interface HoldTerms {
   /** In ms. */
   readonly duration: number
   readonly manual: boolean
+  readonly onReleaseRequested: ReleaseListener | undefined
   /** When the command that gave the lock went out. */
   readonly since: number
   /** By how much the wall clock was ahead of the monotonic one then, in ms. */
@@ -43,6 +44,10 @@ export class Hold implements HeldLock {
   triedAt: number
   /** Called if another request takes the lock while it is still good. */
   onTaken: ((error: LockError) => void) | undefined
+  /** Called once for each request that asks for the lock. */
+  readonly onReleaseRequested: ReleaseListener | undefined
+  /** The requests of which it was told. */
+  heard: ReadonlySet<string> = new Set()
   readonly #home: Session
   /** Whether it leans on the session's row instead of a lease of its own. */
   #leans: boolean
@@ -55,7 +60,7 @@ export class Hold implements HeldLock {
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
 
-  constructor(home: Session, holder: Holder, { name, key, dirty, duration, manual, since, drift, until }: HoldTerms) {
+  constructor(home: Session, holder: Holder, { name, key, dirty, duration, manual, onReleaseRequested, since, drift, until }: HoldTerms) {
     this.#home = home
     this.name = name
     this.key = key
@@ -66,6 +71,7 @@ export class Hold implements HeldLock {
     this.session = holder.session
     this.number = holder.number
     this.manual = manual
+    this.onReleaseRequested = onReleaseRequested
     this.duration = duration
     this.since = since
     this.#startedAt = home.clock.monotonic()

@@ -4,6 +4,7 @@ import { Hold, leaseFor } from './hold.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
 import type { Session } from './session.ts'
+import type { ReleaseListener } from './types.ts'
 import { within } from './within.ts'
 
 /** What a caller wants of a lock, checked. */
@@ -17,6 +18,10 @@ export interface Wish {
   readonly ifAvailable?: boolean | undefined
   readonly steal?: boolean | undefined
   readonly metadata?: Json | undefined
+  readonly ask?: Json | undefined
+  /** How long the holders that were asked may take, in ms, before the lock is stolen. */
+  readonly grace?: number | undefined
+  readonly onReleaseRequested?: ReleaseListener | undefined
   /** How long to wait, in ms. */
   readonly timeout?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -25,6 +30,8 @@ export interface Wish {
 interface Waiter {
   readonly wish: Wish
   number: number
+  /** The holders that it asked to let go have had their time: it steals now. */
+  impatient: boolean
   /** Its request, or the confirmation of its grant, is under way. */
   busy: boolean
   /** When the last look went out that still showed it waiting, and by how much the wall clock was ahead of the monotonic one then. */
@@ -90,11 +97,12 @@ export class Line {
         this.#waiters.delete(waiter.number)
         if (!this.#waiters.size) this.#rest()
         callOff?.()
+        callOffGrace?.()
         signal?.removeEventListener('abort', aborted)
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
+        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -106,6 +114,8 @@ export class Line {
       const aborted = (): void => waiter.fail(signal?.reason)
       signal?.addEventListener('abort', aborted)
       const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
+      const { grace } = wish
+      const callOffGrace = grace === undefined ? undefined : this.#session.clock.after(grace, () => this.#grabNow(waiter))
       if (!this.#waiters.size) this.#doublings = 0
       this.#request(waiter)
     })
@@ -122,7 +132,8 @@ export class Line {
 
   /** Sends a waiter's request, under a new number. */
   async #request(waiter: Waiter): Promise<void> {
-    const { mode, lease, metadata, ifAvailable, steal } = waiter.wish
+    const { mode, lease, metadata, ifAvailable, ask } = waiter.wish
+    const steal = waiter.wish.steal && (ask === undefined || waiter.impatient)
     const session = this.#session
     this.#waiters.delete(waiter.number)
     const number = ++this.#number
@@ -140,7 +151,7 @@ export class Line {
     const { id, client } = session
     let reply: Reply
     try {
-      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal })
+      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal, ask })
     } catch (error) {
       if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
@@ -171,6 +182,8 @@ export class Line {
       waiter.seenAt = sent
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
+      if (waiter.impatient) this.#grabNow(waiter)
+      else if (waiter.wish.ask !== undefined) this.#session.hintAll(this.#view)
       if (this.#asleep) this.#takeBack(waiter)
       this.#lookout.watch(this.#view)
       this.#sleep()
@@ -217,11 +230,11 @@ export class Line {
   }
 
   #start(waiter: Waiter, holder: Holder, since: number, drift: number, until?: number): void {
-    const { duration, manual } = waiter.wish
+    const { duration, manual, onReleaseRequested } = waiter.wish
     const dirty = holder.previous !== 0 && holder.previous !== this.#lastToken
     this.#lastToken = holder.token
     if (dirty) this.dirty = true
-    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, since, drift, until })
+    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, onReleaseRequested, since, drift, until })
     this.holds.set(hold, this.#looks)
     this.#session.heart.keep(hold)
     hold.expireIfDue()
@@ -296,6 +309,7 @@ export class Line {
     if (view.token !== this.#view.token) this.#doublings = 0
     this.#view = view
     this.#findOwn(view, look, sent, drift)
+    this.#heed(view)
     if (this.#waiters.size) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
@@ -357,6 +371,32 @@ export class Line {
         waiter.busy = false
       },
     )
+  }
+
+  /** The time of those who were asked is over. */
+  #grabNow(waiter: Waiter): void {
+    waiter.impatient = true
+    if (waiter.busy || this.#asleep) return
+    this.#withdraw(waiter.number)
+    this.#request(waiter)
+  }
+
+  /** Tells the holds here which requests ask for the lock, each once. */
+  #heed({ queue, sessions }: LockView): void {
+    for (const hold of this.holds.keys()) {
+      const { onReleaseRequested } = hold
+      if (!onReleaseRequested) continue
+      const asking = queue.flatMap((run) =>
+        run.ask === undefined ? [] : Array.from({ length: run.to - run.from + 1 }, (_, index) => ({ run, id: `${run.session} ${run.from + index}` })),
+      )
+      const unheard = asking.filter(({ id }) => !hold.heard.has(id))
+      hold.heard = new Set(asking.map(({ id }) => id))
+      for (const { run } of unheard) {
+        const { mode, client: clientId, session, metadata, ask } = run
+        const who = { name: this.name, mode, clientId, session, label: sessions[session]?.label, metadata }
+        this.#session.call(() => onReleaseRequested(ask as Json, who))
+      }
+    }
   }
 
   /** Takes every request back while the context sleeps, and asks again when it wakes. */

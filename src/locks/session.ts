@@ -1,4 +1,4 @@
-import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
 import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -137,6 +137,14 @@ export class Session {
     }
   }
 
+  /** Has all holders of a lock look at it. */
+  hintAll({ key, holders }: LockRecord): void {
+    for (const { session } of holders) {
+      if (session === this.#id) this.#lines.get(key)?.poke()
+      else this.#hint(session, key)
+    }
+  }
+
   #hint(session: string, key: string): void {
     this.settings.store.channel?.publish(session, { key })
   }
@@ -186,10 +194,14 @@ export class Session {
   }
 
   warn(warning: LockWarning): void {
+    this.call(() => this.settings.onWarning(warning))
+  }
+
+  /** Calls a listener of the user's. A broken one must not break what it listens to. */
+  async call(listener: () => unknown): Promise<void> {
     try {
-      this.settings.onWarning(warning)
+      await listener()
     } catch (error) {
-      // A broken listener must not break the heartbeat that it listens to.
       console.error(error)
     }
   }
