@@ -14,6 +14,7 @@ export interface Mutant {
 export const mutants: readonly Mutant[] = [
   {
     name: 'a deadline counts from the reply instead of the send',
+    rare: true,
     patches: [['locks/outbox.ts', 'outcomes[index] as Outcome, sent, drift }', 'outcomes[index] as Outcome, sent: this.#clock.monotonic(), drift }']],
   },
   {

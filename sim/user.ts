@@ -180,9 +180,10 @@ export class User {
   async #use(lock: HeldLock, most?: number, brief = false): Promise<void> {
     this.#world.beliefs.got(this.#process, lock, brief)
     await this.#work(lock, most)
-    if (this.#world.chance.maybe(0.05)) await this.#renew(lock, 2 * this.#world.shape.duration)
-    if (!this.#world.quiet && this.#world.chance.maybe(0.05)) this.#kept.push(lock)
-    else await this.#letGo(lock)
+    if (!this.#world.quiet && this.#world.chance.maybe(0.08)) {
+      this.#kept.push(lock)
+      await this.#renew(lock, 2 * this.#world.shape.duration)
+    } else await this.#letGo(lock)
   }
 
   async #letGo(lock: Held): Promise<void> {
@@ -255,7 +256,9 @@ export class User {
       over = true
     }
     asked.then(end, end)
-    this.#process.sleep(timeout + 100).then(() => {
+    this.#process.sleep(timeout + 50).then(async () => {
+      // A process that has just woken up does first what it slept through.
+      await this.#process.sleep(50)
       if (!over) this.#world.fail(`${this.#process.name}: ${what} has not ended after its ${timeout} ms`)
     })
   }
