@@ -10,7 +10,7 @@ const hour = 3_600_000
 const help = `Plays worlds of processes that take locks while everything that may go wrong does, and checks after every step what is promised.
 
 npm run sim -- [options]
-  --hours H    simulated hours, in as many worlds as they take; default 20
+  --hours H    simulated hours, in as many worlds as they take; default 20, and 200 at most for each mutant
   --seed S     of the first world; the next ones follow. Default 1
   --replay     plays the world of --seed alone and prints its history
   --mutants    makes the library wrong in ${mutants.length} ways, one by one, and tells which of them are caught
@@ -40,7 +40,7 @@ function options(): Options | undefined {
   })
   if (values.help) return undefined
   const { replay, only } = values
-  const hours = Number(values.hours ?? (values.mutants ? 12 : 20))
+  const hours = Number(values.hours ?? (values.mutants ? 200 : 20))
   const seed = Number(values.seed)
   if (!(hours > 0)) throw new Error(`--hours wants a number above 0, not ${values.hours}`)
   if (!Number.isSafeInteger(seed) || seed < 0) throw new Error(`--seed wants a whole number from 0 on, not ${values.seed}`)

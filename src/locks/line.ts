@@ -238,6 +238,8 @@ export class Line {
     this.holds.set(hold, this.#looks)
     this.#session.heart.keep(hold)
     hold.expireIfDue()
+    // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
+    if (until === undefined && this.#session.clock.monotonic() >= since + duration) hold.lose('the news of it came too late')
     // A grant whose news took as long as the lock lasts is worth nothing; ask again.
     if (hold.ended) this.#request(waiter)
     else waiter.give(hold)

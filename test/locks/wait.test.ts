@@ -751,3 +751,22 @@ describe('a waiter that is silent', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 })
+
+test('a grant whose news comes after it was taken over is not held, though its session has beaten since', async () => {
+  const world = new World()
+  const [a, b] = [world.process({ label: 'a', beacon: false }), world.process({ label: 'b' })]
+  await (await a.locks.acquire('other')).release()
+  a.link.break('mute', 'request')
+  const wait = a.locks.acquire('k')
+  await settle()
+  a.link.mend()
+  const taken = b.locks.acquire('k')
+  await world.pass(2 * lease)
+  expect((await taken).isHeld()).toBe(true)
+  const other = await a.locks.acquire('other')
+  await world.pass(3 * beat)
+  await a.link.deliver()
+  expect([await stateOf(wait), other.isHeld(), await world.holders()]).toEqual(['pending', true, ['b']])
+  await (await taken).release()
+  expect((await wait).isHeld()).toBe(true)
+})

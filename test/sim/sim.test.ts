@@ -7,7 +7,7 @@ import { build, play } from '../../sim/play.ts'
 const hour = 3_600_000
 
 /** Worlds in which promises have broken before. */
-const seeds = [3, 48, 191, 192, 588, 1047, 10_020, 10_417]
+const seeds = [3, 48, 191, 192, 588, 1047, 10_020, 10_417, 20_053, 20_621]
 
 let file: string
 
