@@ -160,6 +160,8 @@ export class Hold implements HeldLock {
       this.since = sent
       this.#drift = drift
     }
+    // One that renews itself alone hears of no wish by beats.
+    if (this.onReleaseRequested && outcome.record.queue.some(({ ask }) => ask !== undefined)) this.#home.lookAt(this.key)
     // A hold that leans on its session from now on needs the beat.
     this.#home.heart.keep(this)
   }

@@ -87,7 +87,7 @@ export class Session {
       if (id === this.#id) {
         this.#beacon = raised
         raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
-        this.#unsubscribe = channel?.subscribe(id, ({ key }) => this.#lines.get(String(key))?.poke())
+        this.#unsubscribe = channel?.subscribe(id, ({ key }) => this.lookAt(String(key)))
         const { outcome, sent, drift } = await this.beat(true)
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
@@ -137,10 +137,15 @@ export class Session {
     }
   }
 
+  /** Looks at a record soon. */
+  lookAt(key: string): void {
+    this.#lines.get(key)?.poke()
+  }
+
   /** Has all holders of a lock look at it. */
   hintAll({ key, holders }: LockRecord): void {
     for (const { session } of holders) {
-      if (session === this.#id) this.#lines.get(key)?.poke()
+      if (session === this.#id) this.lookAt(key)
       else this.#hint(session, key)
     }
   }

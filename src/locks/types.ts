@@ -54,7 +54,7 @@ export interface AcquireOptions {
   grace?: number
   /**
    * Called when somebody asks for this lock while it is held: a wish, not a loss. At once where the store has a channel, else with the
-   * next renewal, a tenth of the duration later at most.
+   * next renewal: a tenth of the duration later at most, unless your code alone renews.
    */
   onReleaseRequested?: ReleaseListener
 }

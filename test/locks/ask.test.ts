@@ -26,7 +26,20 @@ describe('T3: a release request', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('reaches it with its next beat where there is none, and through its own renewals', async () => {
+  test('reaches a holder that renews by hand with its next renewal where there is none', async () => {
+    const world = new World()
+    const [holder, asker] = [world.process({ channel: false }), world.process({ channel: false })]
+    const heard: Json[] = []
+    const lock = await holder.locks.acquire('k', { renew: 'manual', onReleaseRequested: (ask) => heard.push(ask) })
+    asker.locks.acquire('k', { ask: 'please' })
+    await world.pass(duration / 2)
+    expect(heard).toEqual([])
+    await lock.renew()
+    await settle()
+    expect(heard).toEqual(['please'])
+  })
+
+  test('reaches it with its next beat where there is none', async () => {
     const { asker, heard, world } = await asked({ channel: false })
     asker.locks.acquire('k', { ask: 'please' })
     await settle()
