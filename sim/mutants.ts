@@ -78,11 +78,11 @@ export const mutants: readonly Mutant[] = [
     name: 'a repeated request that changed nothing gives a deadline',
     rare: true,
     patches: [
-      ['locks/line.ts', 'reply = await session.send({', 'const ask = (): Promise<Reply> => session.send({'],
+      ['locks/line.ts', 'reply = await session.send({', 'const send = (): Promise<Reply> => session.send({'],
       [
         'locks/line.ts',
-        'lease, metadata, ifAvailable, steal })\n    } catch',
-        'lease, metadata, ifAvailable, steal })\n      reply = await ask().catch(ask)\n    } catch',
+        'lease, metadata, ifAvailable, steal, ask })\n    } catch',
+        'lease, metadata, ifAvailable, steal, ask })\n      reply = await send().catch(send)\n    } catch',
       ],
       ['locks/line.ts', "outcome.type === 'granted' && !outcome.repeated", "outcome.type === 'granted'"],
     ],
@@ -170,7 +170,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a holder beats too seldom',
     patches: [['locks/heart.ts', 'return this.#session.settings.duration / 10', 'return this.#session.settings.duration * 1.1']],
   },
-  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '({ key }) => this.#lines.get(String(key))?.poke()', '() => {}']] },
+  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '({ key }) => this.lookAt(String(key))', '() => {}']] },
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
 ]
 

@@ -1,5 +1,7 @@
-import { rmSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { root } from '../../bench/bundle.ts'
 import { hunt } from '../../sim/hunt.ts'
 import { mutants, mutation } from '../../sim/mutants.ts'
 import { build, play } from '../../sim/play.ts'
@@ -42,6 +44,13 @@ describe('the simulation notices', () => {
   test.each(mutants.filter(({ rare }) => !rare))('that $name', { timeout: 120_000 }, async (mutant) => {
     const { failed } = await hunt(mutant, { seed: 1, ms: 20 * hour })
     expect(failed?.failure).toBeDefined()
+  })
+
+  test.each(mutants)('nothing that is not there: $name fits the sources', ({ patches }) => {
+    for (const [file, text] of patches) {
+      const source = readFileSync(join(root, 'src', file), 'utf8')
+      expect(source.split(text)).toHaveLength(2)
+    }
   })
 
   test('that a mutant does not fit the sources any more', async () => {
