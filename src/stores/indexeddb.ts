@@ -6,6 +6,7 @@ import { LockError, storeError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
 import type { LockView, SessionRow } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
+import { lookAround } from './indexeddb/around.ts'
 import { abort, bareTransaction, checkFence, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 import { ask, bare, type Memory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
@@ -63,6 +64,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   let connection: Promise<IDBDatabase> | undefined
   let closed = false
   const memory: Memory = new Map()
+  const { channel, beacon, lack } = lookAround(name)
 
   const open = async (): Promise<IDBDatabase> => {
     // Whoever deletes or upgrades the database must not wait for us.
@@ -151,6 +153,11 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     },
     read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
     list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
+    channel,
+    beacon,
+    onDegraded(listener) {
+      if (lack) listener(lack)
+    },
     check: checkFence,
     async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {
       const body = rest.pop() as (tx: unknown) => unknown
@@ -182,6 +189,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     },
     async close() {
       closed = true
+      channel?.close()
       if (named) connection?.then((db) => db.close()).catch(() => {})
     },
   }
