@@ -171,7 +171,7 @@ export class Line {
       waiter.seenAt = sent
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
-      if (this.#asleep) this.#withdraw(waiter.number)
+      if (this.#asleep) return this.#withdraw(waiter.number)
       this.#lookout.watch(this.#view)
       this.#sleep()
     }
@@ -286,7 +286,7 @@ export class Line {
     if (view.token !== this.#view.token) this.#doublings = 0
     this.#view = view
     this.#findOwn(view, look, sent, drift)
-    if (this.#waiters.size) {
+    if (this.#waiters.size && !this.#asleep) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
@@ -351,6 +351,8 @@ export class Line {
 
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
+    // A page that is left may be frozen right after.
+    if (asleep === this.#asleep) return
     this.#asleep = asleep
     if (asleep) {
       this.#rest()

@@ -145,10 +145,11 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
 
   return {
     async apply(commands) {
-      // A page that is being left hears no answer any more: what needs none goes ahead of the rest, which may never be done.
+      // A page that is being left hears no answer any more, so what needs none goes first. The rest would never end there, and hold up
+      // everyone, so it begins when that is done: in a page that is left, never.
       const sessions = leaving(commands)
       const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
-      if (sessions.size) transact('readwrite', 'beat', (rows) => rows.write(goodbye)).catch(() => {})
+      if (sessions.size) await transact('readwrite', 'beat', (rows) => rows.write(goodbye)).catch(() => {})
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
     read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),

@@ -106,6 +106,35 @@ describe('leaving a page', () => {
     expect([listeners.size, a.link.sent.length]).toEqual([0, sent])
   })
 
+  test('says all it has to say before it is frozen, and nothing then', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    delete scope.document
+    await world.process().locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    leave()
+    const sent = b.link.sent.length
+    freeze()
+    await settle()
+    expect(b.link.sent.length).toBe(sent)
+  })
+
+  test('with a look under way watches nobody when that comes back', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    delete scope.document
+    await world.process().locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    b.link.break('mute', 'read')
+    await world.pass(1_000)
+    leave()
+    const { length } = b.link.watched
+    await b.link.deliver()
+    expect(b.link.watched).toHaveLength(length)
+  })
+
   test('with a request under way opens no session while it is away', async () => {
     const world = new World()
     const a = world.process()
