@@ -56,9 +56,9 @@ export function makeTab({ name: me, duration, maxBackoff, label, patient }: TabS
   let underWay = 0
   const counting: typeof store = {
     ...store,
-    apply(commands) {
+    apply(commands, foresee) {
       underWay += 1
-      return store.apply(commands).finally(() => {
+      return store.apply(commands, foresee).finally(() => {
         underWay -= 1
       })
     },

@@ -9,8 +9,11 @@ export interface BroadcastingChannel extends Channel {
 
 /**
  * A channel between the tabs and workers of an origin that make one of the same name, and between all that share this object.
- * What was published while its listener's page was frozen or in the back/forward cache is lost. The engine sets no limit to the
- * size of a message; each is copied into every tab and worker that listens to any topic of this name.
+ *
+ * Best effort: a message reaches who listens when it is published, as a rule within a millisecond; a tab in the back/forward cache
+ * does not listen. Messages of one sender keep their order, also on several topics. There is no limit to the size of a message, but
+ * each is copied into every tab and worker that listens to any topic of this name. What anyone else posts there is ignored unless
+ * it looks the same.
  *
  * The engine's own channel is open only while somebody listens: an open one keeps a page out of the back/forward cache.
  */

@@ -171,8 +171,8 @@ export class Line {
       waiter.seenAt = sent
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
-      if (this.#asleep) return this.#withdraw(waiter.number)
-      this.#lookout.watch(this.#view)
+      if (this.#asleep) this.#withdraw(waiter.number)
+      else this.#lookout.watch(this.#view)
       this.#sleep()
     }
   }

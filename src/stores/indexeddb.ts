@@ -102,17 +102,17 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     return storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
   }
 
-  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T): Promise<T> => {
+  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T, foresee?: (answer: T) => void): Promise<T> => {
     try {
       const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
-      return await ask(tx, question, memory)
+      return await ask(tx, question, memory, foresee)
     } catch (error) {
       throw error === tooNarrow ? error : explain(error)
     }
   }
 
   /** Carries out commands of one scope. */
-  const carryOut = async ({ scope, commands }: Part): Promise<Outcome[]> => {
+  const carryOut = async ({ scope, commands }: Part, foresee?: (outcomes: Outcome[]) => void): Promise<Outcome[]> => {
     const time = now()
     const question = (rows: Rows): Outcome[] => {
       const changes = runBatch(commands, {
@@ -128,10 +128,10 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       return changes.outcomes
     }
     try {
-      return await transact('readwrite', scope, question)
+      return await transact('readwrite', scope, question, foresee)
     } catch (error) {
       if (error !== tooNarrow) throw error
-      return transact('readwrite', 'change', question)
+      return transact('readwrite', 'change', question, foresee)
     }
   }
 
@@ -144,13 +144,13 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     })
 
   return {
-    async apply(commands) {
+    async apply(commands, foresee) {
       // A page that is being left hears no answer any more, so what needs none goes first. The rest would never end there, and hold up
       // everyone, so it begins when that is done: in a page that is left, never.
       const sessions = leaving(commands)
       const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
       if (sessions.size) await transact('readwrite', 'beat', (rows) => rows.write(goodbye)).catch(() => {})
-      return (await Promise.all(partsOf(commands).map(carryOut))).flat()
+      return (await Promise.all(partsOf(commands).map((part) => carryOut(part, foresee)))).flat()
     },
     read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
     list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
