@@ -30,13 +30,12 @@ export function webLocksBeacon(name: string, locks: LockManager): Beacon {
         })
       }),
     watch: (address, signal) =>
-      // A lock that nobody ever had is free too, and proves nothing: what is none of ours is never asked for.
-      address.startsWith(prefix)
-        ? locks.request(address, { mode: 'shared', signal }, () => {})
-        : new Promise((_, reject) => {
-            const stop = (): void => reject(signal.reason)
-            if (signal.aborted) stop()
-            else signal.addEventListener('abort', stop, { once: true })
-          }),
+      new Promise((resolve, reject) => {
+        const stop = (): void => reject(signal.reason)
+        if (address.startsWith(prefix)) locks.request(address, { mode: 'shared', signal }, () => resolve()).catch(reject)
+        // A lock that nobody ever had is free too, and proves nothing: what is none of ours is never asked for.
+        else if (signal.aborted) stop()
+        else signal.addEventListener('abort', stop, { once: true })
+      }),
   }
 }

@@ -203,15 +203,19 @@ interface Part {
 
 /** A batch in parts that each need no more than their scope, in order: a heartbeat must not wait for what a request waits for. */
 function partsOf(commands: readonly Command[]): Part[] {
+  const changes = commands.some((command) => scopeOf(command) === 'change')
   const parts: Part[] = []
   for (const command of commands) {
-    const scope = !('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change'
+    // The end of a session goes with what is done to its locks: each transaction more takes a millisecond.
+    const scope = command.type === 'end' && changes ? 'change' : scopeOf(command)
     const last = parts.at(-1)
     if (last?.scope === scope) last.commands.push(command)
     else parts.push({ scope, commands: [command] })
   }
   return parts
 }
+
+const scopeOf = (command: Command): Scope => (!('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change')
 
 /** The rows to delete if these commands are a goodbye: they end sessions, and let go of what those had. */
 const leaving = (commands: readonly Command[]): Map<string, undefined> =>
