@@ -254,9 +254,7 @@ describe('the back/forward cache', () => {
     const [page, other] = await pair()
     const { token } = await acquire(page)
     expect(await page.evaluate(() => channels.size)).toBe(1)
-    const wait = acquire(other)
-    await queued(1, other)
-    expect(await goAndComeBack(page, () => wait)).toEqual({ persisted: true, channels: 0 })
+    expect(await goAndComeBack(page, () => acquire(other))).toEqual({ persisted: true, channels: 0 })
     expect(await stateOf(page)).toEqual(lost)
     const again = acquire(page)
     await queued(1, other)
@@ -272,12 +270,10 @@ describe('the back/forward cache', () => {
     })
     await wait
     await queued(1, holder)
-    const behind = acquire(last)
-    await queued(2, holder)
     const shown = await goAndComeBack(page, async () => {
-      await queued(1, holder)
+      await queued(0, holder)
       await release(holder)
-      await behind
+      await acquire(last)
     })
     expect(shown).toEqual({ persisted: true, channels: 0 })
     await queued(1, last)

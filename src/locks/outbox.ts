@@ -40,6 +40,14 @@ export class Outbox {
     })
   }
 
+  /** Answers, unsent, what a session lets go of: its end, which follows, says that too. */
+  leaveUnsaid(session: string): void {
+    const moot = ({ command }: Letter): boolean => (command.type === 'release' || command.type === 'withdraw') && command.session === session
+    const reply: Reply = { outcome: { type: 'ended' }, sent: this.#clock.monotonic(), drift: driftOf(this.#clock) }
+    for (const letter of this.#letters.filter(moot)) letter.resolve(reply)
+    this.#letters = this.#letters.filter((letter) => !moot(letter))
+  }
+
   /** Sends at once what waits for the end of this turn: a page that is going away has no next one. */
   flush(): void {
     const letters = this.#letters

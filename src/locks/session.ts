@@ -218,9 +218,13 @@ export class Session {
     for (const line of this.#lines.values()) line.sleep(asleep)
   }
 
-  /** Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command. */
-  end(why: string): void {
+  /**
+   * Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command.
+   * @param briefly says that it ended and nothing else, as in a page that may be frozen in the middle of more
+   */
+  end(why: string, briefly = false): void {
     for (const hold of [...this.heart.holds]) hold.lose(`its session ended: ${why}`)
+    if (briefly) this.#outbox.leaveUnsaid(this.#id)
     this.#leave()
     for (const line of this.#lines.values()) line.poke()
   }

@@ -145,11 +145,17 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
 
   return {
     async apply(commands, foresee) {
-      // A page that is being left hears no answer any more, so what needs none goes first. The rest would never end there, and hold up
-      // everyone, so it begins when that is done: in a page that is left, never.
+      // A page that is being left hears no answer any more, so what needs none goes first. Where that is all, nothing follows:
+      // a transaction that is half done when the page is frozen holds up everyone else.
       const sessions = leaving(commands)
-      const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
-      if (sessions.size) await transact('readwrite', 'beat', (rows) => rows.write(goodbye)).catch(() => {})
+      if (sessions.size) {
+        const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
+        const said = await transact('readwrite', 'beat', (rows) => rows.write(goodbye)).then(
+          () => true,
+          () => false,
+        )
+        if (said && sessions.size === commands.length) return commands.map(() => ({ type: 'ended' }))
+      }
       return (await Promise.all(partsOf(commands).map((part) => carryOut(part, foresee)))).flat()
     },
     read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),

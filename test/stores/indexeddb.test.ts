@@ -338,6 +338,10 @@ describe('what stands in the database', () => {
       { type: 'end', session: 'a' },
     ])
     expect(begun).toEqual([false, true])
+    await store.apply([beat('a')])
+    begun.length = 0
+    expect(await store.apply([{ type: 'end', session: 'a' }])).toEqual([{ type: 'ended' }])
+    expect(begun).toHaveLength(1)
     await store.close()
   })
 
