@@ -46,7 +46,7 @@ export async function alternate<Name extends string>(
   return { medians: each((name) => median(times[name])), counts: each((name) => rounds * sides[name].iterations) }
 }
 
-function median(values: readonly number[]): number {
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted.length >> 1
   const upper = sorted[middle] ?? NaN

@@ -185,7 +185,7 @@ export class Line {
       if (waiter.impatient) this.#grabNow(waiter)
       else if (waiter.wish.ask !== undefined) this.#session.hintAll(this.#view)
       if (this.#asleep) this.#takeBack(waiter)
-      this.#lookout.watch(this.#view)
+      else this.#lookout.watch(this.#view)
       this.#sleep()
     }
   }
@@ -312,7 +312,7 @@ export class Line {
     this.#view = view
     this.#findOwn(view, look, sent, drift)
     this.#heed(view)
-    if (this.#waiters.size) {
+    if (this.#waiters.size && !this.#asleep) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
@@ -403,6 +403,8 @@ export class Line {
 
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
+    // A page that is left may be frozen right after.
+    if (asleep === this.#asleep) return
     this.#asleep = asleep
     if (asleep) {
       this.#rest()
