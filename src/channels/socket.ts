@@ -122,6 +122,19 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     return mine === undefined ? names : names.filter((name) => name !== mine)
   }
 
+  /** To those who are known at once, since to look for others takes as long as all the rest. */
+  const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
+    const mine = topics.get(topic)?.inbox?.name
+    const known = place.known(topic)
+    for (const name of known) if (name !== mine) peers.send(name, line)
+    const sendOthers = (): void => {
+      const met = meet()
+      if (met) for (const name of met.place.find(topic)) if (name !== mine && !known.includes(name)) met.peers.send(name, line)
+    }
+    if (known.length) setImmediate(sendOthers)
+    else sendOthers()
+  }
+
   const closeTopic = (topic: string, { inbox }: Topic): void => {
     topics.delete(topic)
     inbox?.close()
@@ -143,7 +156,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
         const mine = topics.get(topic)
         if (mine) deliver(mine, (JSON.parse(line) as [string, string, number, Message])[3])
         const met = meet()
-        if (met) for (const name of othersOf(met, topic)) met.peers.send(name, line)
+        if (met) send(met, topic, line)
       } catch {
         // A hint lost.
       }

@@ -10,6 +10,9 @@ const coarseness = 50
 /** A socket file this old, in ms, is no longer about to be opened: if nobody answers there, it was left behind. */
 const leftBehind = 10_000
 
+/** Topics whose hash is kept in mind: to make one takes longer than to write a message. */
+const maxHashes = 1_000
+
 const windows = process.platform === 'win32'
 
 /** Files to remove when this thread ends without a word. */
@@ -21,7 +24,9 @@ let cleansUp = false
  * each subscriber of a topic. On Windows the file only says that there is a named pipe.
  */
 export interface Place {
-  /** The names of the subscribers of a topic. */
+  /** The names of a topic's subscribers as of the last look: some may be gone, others have come. */
+  known(topic: string): readonly string[]
+  /** The names of a topic's subscribers now. */
   find(topic: string): readonly string[]
   /** Takes a name for a new subscriber. */
   claim(topic: string): string
@@ -51,6 +56,16 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
   const folder = join(home, hash(identity, 12))
   let byTopic = new Map<string, string[]>()
   let listed: number | undefined
+  const hashes = new Map<string, string>()
+
+  const hashOf = (topic: string): string => {
+    const known = hashes.get(topic)
+    if (known !== undefined) return known
+    if (hashes.size >= maxHashes) hashes.clear()
+    const made = hash(topic, 12)
+    hashes.set(topic, made)
+    return made
+  }
 
   const pathOf = (name: string): string => join(folder, name)
 
@@ -68,6 +83,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
   }
 
   return {
+    known: (topic) => byTopic.get(hashOf(topic)) ?? [],
     find(topic) {
       // Read first: what changes after this is seen by the next call.
       const changed = statSync(folder, { throwIfNoEntry: false })?.mtimeMs
@@ -76,10 +92,10 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
         listed = Date.now() - changed > coarseness ? changed : undefined
         byTopic = byTopicOf(list())
       }
-      return byTopic.get(hash(topic, 12)) ?? []
+      return byTopic.get(hashOf(topic)) ?? []
     },
     claim(topic) {
-      const name = `${hash(topic, 12)}-${randomBytes(4).toString('hex')}`
+      const name = `${hashOf(topic)}-${randomBytes(4).toString('hex')}`
       own.add(pathOf(name))
       if (!cleansUp) process.once('exit', removeOwn)
       cleansUp = true

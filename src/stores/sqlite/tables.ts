@@ -40,8 +40,10 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const glance = own ? makeGlance(db) : undefined
 
   const readRecord = (key: string): LockRecord | undefined => {
-    const row = getRecord.get(key) as { record: unknown } | undefined
-    return row && decodeRecord(key, row.record)
+    const row = getRecord.get(key) as { record: string } | undefined
+    if (!row) return undefined
+    swap.metRecord(key, row.record)
+    return decodeRecord(key, row.record)
   }
 
   const readSession = (id: string): SessionRow | undefined => {
