@@ -34,7 +34,7 @@ export interface SocketChannel extends Channel {
  *
  * Best effort: a message reaches who subscribed before it was published and reads, as a rule within 0.1 ms. It carries what JSON
  * can; one of more than 16,384 bytes, with its topic, is dropped. Messages of one publisher keep their order. A subscriber that does
- * not read loses messages, a connection that carries anything but messages, or more than 8 MiB in a second, is dropped.
+ * not read loses messages, a connection that carries anything but messages, or more than 2 MiB in a second, is dropped.
  * Nothing of it keeps a process alive.
  *
  * @param identity channels that were given the same meet

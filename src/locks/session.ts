@@ -1,5 +1,5 @@
 import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
-import type { RaisedBeacon, Store } from '../store.ts'
+import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
 import { type Hold, leaseFor } from './hold.ts'
@@ -88,7 +88,7 @@ export class Session {
       if (id === this.#id) {
         this.#beacon = raised
         raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
-        this.#unsubscribe = channel?.subscribe(id, ({ key }) => this.#lines.get(String(key))?.poke())
+        this.#unsubscribe = channel?.subscribe(id, (hint) => void this.#lines.get(String(hint.key))?.hinted(hint))
         const { outcome, sent, drift } = await this.beat(true)
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
@@ -129,17 +129,18 @@ export class Session {
     const { record, grants, evicted } = outcome
     const line = this.#lines.get(record.key)
     for (const holder of grants) {
-      if (holder.session === this.#id) line?.granted(holder, reply)
-      else this.#hint(holder.session, record.key)
+      const { session, number, token } = holder
+      if (session === this.#id) line?.granted(holder, reply)
+      else this.#hint(session, { key: record.key, number, token })
     }
     for (const holder of evicted) {
       if (holder.session === this.#id) line?.robbed(holder.token)
-      else this.#hint(holder.session, record.key)
+      else this.#hint(holder.session, { key: record.key })
     }
   }
 
-  #hint(session: string, key: string): void {
-    this.settings.store.channel?.publish(session, { key })
+  #hint(session: string, hint: Message): void {
+    this.settings.store.channel?.publish(session, hint)
   }
 
   /** Sees to it that a release or withdrawal reaches the store; rejects if the first try fails. */

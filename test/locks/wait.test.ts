@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { HeldLock } from '../../src/locks/types.ts'
+import { createLocks } from '../../src/locks/create.ts'
+import type { HeldLock, Locks } from '../../src/locks/types.ts'
+import type { Store } from '../../src/store.ts'
 import { beat, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
 
 /** The pauses before the looks of a waiter, in ms, while time passes. */
@@ -190,10 +192,44 @@ describe('hand-over', () => {
     await settle()
     c.locks.acquire('k').catch(() => {})
     await settle()
-    const before = [b, c].map(({ link }) => link.reads.length)
+    const before = c.link.reads.length
     await lock.release()
     await settle()
-    expect([b, c].map(({ link }, index) => link.reads.length - (before[index] as number))).toEqual([1, 0])
+    expect([b, c].map(({ link }) => link.count('renew'))).toEqual([1, 0])
+    expect(c.link.reads.length).toBe(before)
+  })
+
+  test('takes one command of the next in line, where the store answers in the same turn', async () => {
+    const world = new World()
+    let reads = 0
+    const read: Store['read'] = (key) => {
+      reads++
+      return world.store.read(key)
+    }
+    const [a, b] = [0, 1].map(() => createLocks({ store: { ...world.store, read } })) as [Locks, Locks]
+    const lock = await a.acquire('k')
+    const wait = b.acquire('k')
+    await settle()
+    await lock.release()
+    await wait
+    expect(reads).toBe(0)
+    await Promise.all([a.close(), b.close()])
+  })
+
+  test('is not held up by a hint of a grant that is not there', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    for (const token of [lock.token, lock.token + 1, 'rubbish', null]) {
+      world.store.channel.publish(b.locks.session, { key: 'k', number: 1, token })
+      await settle()
+    }
+    expect(await stateOf(wait)).toBe('pending')
+    expect(lock.isHeld()).toBe(true)
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
   })
 
   test('survives hints that are lost, doubled and late', async () => {

@@ -5,7 +5,7 @@ import type { Place } from './place.ts'
 /** Connections at once, at most. */
 const maxConnections = 1_000
 /** What one connection may send in a second, in UTF-16 code units: far more than hints ever take. */
-const maxRate = 8 * 2 ** 20
+const maxRate = 2 ** 21
 
 /** One subscriber's end: others connect to it and write. */
 export interface Inbox {

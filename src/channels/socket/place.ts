@@ -103,7 +103,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
     },
     prepare(name) {
       assertSafe(home)
-      mkdirSync(folder, { recursive: true, mode: 0o700 })
+      makeFolder(folder)
       if (windows) writeFileSync(pathOf(name), '')
     },
     free(name) {
@@ -157,7 +157,7 @@ function faultOf(folder: string): string | undefined {
   // A name below it: two hashes, a random part, and what stands between.
   if (!windows && Buffer.byteLength(folder) + 36 > longestPath) return 'is too long for the path of a socket'
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     const stat = lstatSync(folder)
     if (!stat.isDirectory()) return 'is no directory'
     if (!isOurs(stat)) return 'belongs to another user'
@@ -166,6 +166,14 @@ function faultOf(folder: string): string | undefined {
     return `cannot be used (${(error as Error).message})`
   }
   return undefined
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
 }
 
 function assertSafe(folder: string): void {
