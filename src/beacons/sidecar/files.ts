@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, closeSync, existsSync, fstatSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import { chmodSync, chownSync, closeSync, fstatSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { thisProcess } from './owner.ts'
 
@@ -96,10 +96,12 @@ export class SidecarFiles {
       chmodSync(path, mode)
       if (process.geteuid?.() === 0) chownSync(path, uid, gid)
     }
-    if (!existsSync(this.#folder)) {
+    try {
       mkdirSync(this.#folder)
       // Who may read may enter.
       own(this.#folder, (mode & 0o666) | ((mode & 0o444) >> 2))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
     const path = this.#pathOf(name)
     const file = openSync(path, 'wx')
