@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createLocks } from 'storelock'
+import { createLocks, type Locks } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { socketChannel } from '../src/channels/socket.ts'
 import type { Figure, Measure } from './figure.ts'
@@ -12,7 +12,9 @@ import { median, percentile } from './rounds.ts'
 
 // Only a hint or a proof can be this fast: who looks by itself does so after seconds.
 const options = { duration: 10_000, maxBackoff: 60_000 }
-const handoffs = 400
+const turns = 500
+/** How long the lock is held in each turn, in ms: long enough for the other one to be waiting. */
+const held = 1
 const takeovers = 40
 /** What is measured is compiled code. */
 const warmUp = 100
@@ -31,42 +33,39 @@ export const measures: Record<string, Measure> = {
       const channel = socketChannel(file, fail)
       const raw = connect(rawPath)
       await once(raw, 'connect')
-      const times: Record<'handoff' | 'publish' | 'raw', number[]> = { handoff: [], publish: [], raw: [] }
 
-      for (let trial = 0; trial < warmUp + handoffs; trial++) {
-        const took: Record<keyof typeof times, number> = { handoff: 0, publish: 0, raw: 0 }
-        const lock = await locks.acquire('job')
-        other.child.send('wait')
-        while ((await locks.query('job')).pending.length !== 1) await sleep(1)
-        // The other one has nothing more to do but to wait.
-        await sleep(3)
-        let sent = now()
-        const released = lock.release()
-        took.handoff = (await other.said('got')) - sent
-        await released
-        await sleep(1)
-        sent = now()
+      // Both in a closed loop: while one holds the lock the other waits for it, as is seen from the tokens afterwards.
+      other.child.send('turns')
+      const turnsOfOther = other.turns()
+      const mine = await takeTurns(locks, (done) => progress(done / 2))
+      const theirs = await turnsOfOther
+      const publish: number[] = []
+      const byte: number[] = []
+      for (let trial = 0; trial < turns; trial++) {
+        await sleep(held)
+        const sent = now()
         channel.publish('topic', { trial })
-        took.publish = (await other.said('heard')) - sent
-        await sleep(1)
-        sent = now()
+        publish.push((await other.said('heard')) - sent)
+        await sleep(held)
+        const written = now()
         raw.write('.')
-        took.raw = (await other.said('byte')) - sent
-        if (trial >= warmUp) for (const name of ['handoff', 'publish', 'raw'] as const) times[name].push(took[name])
-        progress((trial + 1) / (warmUp + handoffs))
+        byte.push((await other.said('byte')) - written)
+        progress(0.5 + (trial + 1) / turns / 2)
       }
       raw.destroy()
       await channel.close()
       await locks.close()
       await store.close()
       await other.end()
-      const p50 = (name: keyof typeof times): number => median(times[name])
+      const handoff = handoffs(mine, theirs)
+      for (const times of [handoff, publish, byte]) times.splice(0, warmUp)
+      const [n, theByte] = [handoff.length, median(byte)]
       return [
-        figure('sqlite.handoff', p50('handoff'), 'a byte over a raw unix socket', p50('raw'), handoffs, 4),
-        figure('sqlite.handoff', p50('handoff'), 'the limit', 400, handoffs, 1),
-        figure('sqlite.handoff p99', percentile(times.handoff, 0.99), 'the limit', 2_000, handoffs, 1),
-        figure('channel.publish', p50('publish'), 'a byte over a raw unix socket', p50('raw'), handoffs),
-        figure('channel.publish p99', percentile(times.publish, 0.99), 'p99 of a byte over a raw unix socket', percentile(times.raw, 0.99), handoffs),
+        figure('sqlite.handoff', median(handoff), 'a byte over a raw unix socket', theByte, n, 4),
+        figure('sqlite.handoff', median(handoff), 'the limit', 400, n, 1),
+        figure('sqlite.handoff p99', percentile(handoff, 0.99), 'the limit', 2_000, n, 1),
+        figure('channel.publish', median(publish), 'a byte over a raw unix socket', theByte, publish.length),
+        figure('channel.publish p99', percentile(publish, 0.99), 'p99 of that byte', percentile(byte, 0.99), publish.length),
       ]
     }),
 
@@ -122,10 +121,43 @@ function fail(why: unknown): never {
   throw new Error(String(why))
 }
 
+/** When the lock was had, and let go of, in µs. */
+interface Turn {
+  readonly token: number
+  readonly got: number
+  readonly released: number
+}
+
+async function takeTurns(locks: Locks, progress: (done: number) => void = () => {}): Promise<Turn[]> {
+  const taken: Turn[] = []
+  for (let turn = 0; turn < turns; turn++) {
+    const lock = await locks.acquire('job')
+    const got = now()
+    await sleep(held)
+    const released = now()
+    taken.push({ token: lock.token, got, released })
+    // Without waiting for the release, so that the next request is in the queue as soon as it can be.
+    lock.release()
+    progress((turn + 1) / turns)
+  }
+  return taken
+}
+
+/** What passed between one's release and the other's start. */
+function handoffs(mine: readonly Turn[], theirs: readonly Turn[]): number[] {
+  const others = new Set(theirs)
+  const all = [...mine, ...theirs].sort((a, b) => a.token - b.token)
+  return all.slice(1).flatMap((turn, index) => {
+    const before = all[index] as Turn
+    return others.has(turn) === others.has(before) ? [] : [turn.got - before.released]
+  })
+}
+
 interface Other {
   readonly child: ChildProcess
   /** When it says that this happened, in µs. */
   said(what: string): Promise<number>
+  turns(): Promise<Turn[]>
   end(): Promise<void>
 }
 
@@ -147,6 +179,12 @@ async function start(role: keyof typeof roles, place: Place): Promise<Other> {
   return {
     child,
     said,
+    async turns() {
+      for (;;) {
+        const [message] = await once(child, 'message')
+        if ('turns' in message) return message.turns
+      }
+    },
     async end() {
       child.disconnect()
       await once(child, 'exit')
@@ -158,7 +196,7 @@ const say = (what: string): void => void process.send?.([what, now()])
 
 /** What else this program can be started as. */
 export const roles = {
-  /** Takes the lock when it is told to wait for it, and lets it go again at once. */
+  /** Takes turns when it is told to, and says when it hears something. */
   async taker({ file, rawPath }: Place): Promise<void> {
     const store = sqliteStore(file)
     const locks = createLocks({ store, ...options })
@@ -167,11 +205,7 @@ export const roles = {
     const server = createServer((socket: Socket) => socket.on('error', fail).on('data', () => say('byte')))
     server.listen(rawPath)
     await once(server, 'listening')
-    process.on('message', async () => {
-      const lock = await locks.acquire('job')
-      say('got')
-      await lock.release()
-    })
+    process.on('message', async () => process.send?.({ turns: await takeTurns(locks) }))
     process.once('disconnect', async () => {
       server.close()
       await channel.close()
