@@ -15,6 +15,8 @@ const measures: Record<string, Measure> = {
   'sqlite.acquireRelease': inPlainNode('sqlite.acquireRelease'),
   'sqlite.heartbeat1000': inPlainNode('sqlite.heartbeat1000'),
   'sqlite.fencedWrite': inPlainNode('sqlite.fencedWrite'),
+  'sqlite.handoff': inPlainNode('sqlite.handoff'),
+  'sqlite.takeover': inPlainNode('sqlite.takeover'),
   'reentrant.acquire': inPlainNode('reentrant.acquire'),
   ...indexeddb,
   ...tabs,

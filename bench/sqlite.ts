@@ -1,5 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import lockfile from 'proper-lockfile'
@@ -7,6 +6,7 @@ import { type Clock, createLocks, type Store } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { encodeRecord } from '../src/protocol/index.ts'
 import { compared, type Measure } from './figure.ts'
+import { inFolder } from './folder.ts'
 import { alternate } from './rounds.ts'
 
 export const measures: Record<string, Measure> = {
@@ -139,15 +139,6 @@ export const measures: Record<string, Measure> = {
       db.close()
       return [compared('sqlite.fencedWrite', measured, 'ours', 'bare', 'the same write in a bare BEGIN IMMEDIATE transaction', 1.3)]
     }),
-}
-
-async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-bench-'))
-  try {
-    return await use(folder)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
 }
 
 /** The text that a store keeps of a lock: what is bare has as much to read and write. */

@@ -88,7 +88,8 @@ export class Session {
     const { beacon } = this.settings.store
     const id = this.#id
     try {
-      const raised = await beacon?.raise(id)
+      // Without a proof of its death a session is as good: its lease tells.
+      const raised = await beacon?.raise(id).catch(() => undefined)
       if (id === this.#id) {
         this.#beacon = raised
         raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))

@@ -1,5 +1,8 @@
 import type { Beacon } from '../store.ts'
 
+/** Made once: to make an error takes longer than the rest of what a waiter does when it gets the lock. */
+const unwatched = new Error('it is not watched any more')
+
 /** Watches other sessions' beacons, as long as they are wanted. */
 export class Watch {
   readonly #beacon: Beacon | undefined
@@ -17,7 +20,7 @@ export class Watch {
     for (const [session, stop] of this.#watched) {
       if (sessions.get(session) !== undefined) continue
       this.#watched.delete(session)
-      stop.abort()
+      stop.abort(unwatched)
     }
     for (const [session, address] of sessions) {
       if (address === undefined || this.#watched.has(session)) continue

@@ -2,6 +2,7 @@ import { assertStep, type Command, type Fenced, LockError, type Outcome, storeEr
 import type { FencedStore } from '../store.ts'
 import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inodeOf, inTransaction, makeFence } from './sqlite/fence.ts'
+import { meetNeighbours } from './sqlite/neighbours.ts'
 import { setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
 import { transactions, type Within } from './sqlite/transaction.ts'
@@ -136,7 +137,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     }
   }
 
+  const neighbours = own && file && inode ? meetNeighbours(db, file, inode) : undefined
+
   return {
+    ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
     apply: (commands) =>
       new Promise((resolve, reject) => {
         if (waiting.push({ commands, resolve, reject }) === 1) whenIdle(serve, answer, fail)
@@ -181,8 +185,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     async close() {
       if (closed) return
       closed = true
+      const parted = neighbours?.close()
       if (own) db.close()
       if (fencing && fencing.tx !== database && fencing.tx !== db) fencing.tx.close()
+      await parted
     },
   }
 }

@@ -182,12 +182,12 @@ describe('J6: transaction()', () => {
     const held = store.transaction(lock, (tx) => note(tx, 'held'))
     let lost = false
     const aware = { ...lock, assertHeld: () => (lost ? expect.fail('told') : undefined) }
-    const late = store.transaction(aware, (tx) => note(tx, 'late'))
+    const late = expect(store.transaction(aware, (tx) => note(tx, 'late'))).rejects.toThrow('told')
     await new Promise((resolve) => setTimeout(resolve, 10))
     lost = true
     other.exec('ROLLBACK')
     await held
-    await expect(late).rejects.toThrow('told')
+    await late
     expect(rows()).toEqual(['held'])
   })
 

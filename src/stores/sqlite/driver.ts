@@ -57,8 +57,11 @@ function reopen(handle: SqliteDatabase): SqliteDatabase {
   if (!file) return handle
   // Opening would make a new one.
   if (!existsSync(file)) throw new Error(`${file} was moved or deleted`)
-  return new (handle.constructor as Driver)(file)
+  return openLike(handle, file)
 }
+
+/** Opens another database, or makes an empty one, with the driver of this connection. */
+export const openLike = (db: SqliteDatabase, path: string): SqliteDatabase => new (db.constructor as Driver)(path)
 
 const require = createRequire(import.meta.url)
 

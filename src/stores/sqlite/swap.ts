@@ -6,6 +6,8 @@ import type { SqliteDatabase } from './driver.ts'
  * text, and that of the session's row it rests on, are still the same. It takes half the time of a transaction that reads first.
  */
 export interface Swap {
+  /** A transaction found this text: notes whether the short way would have done. */
+  metRecord(key: string, text: string): void
   /** Notes what stands in a table. If it does not, or not any more, that costs a vain attempt. */
   sawRecord(record: LockRecord, text: string): void
   sawSession(row: SessionRow, text: string): void
@@ -21,6 +23,8 @@ interface Seen<T> {
 export function makeSwap(db: SqliteDatabase): Swap {
   const records = new Map<string, Seen<LockRecord>>()
   const sessions = new Map<string, Seen<SessionRow>>()
+  /** Records that others change as well: the short way is tried again once one was found as it was last seen here. */
+  const contended = new Set<string>()
   const swap = db.prepare('UPDATE storelock_records SET record = ? WHERE key = ? AND record = ?')
   const swapResting = db.prepare(
     'UPDATE storelock_records SET record = ? WHERE key = ? AND record = ? AND EXISTS (SELECT 1 FROM storelock_sessions WHERE id = ? AND session = ?)',
@@ -33,12 +37,15 @@ export function makeSwap(db: SqliteDatabase): Swap {
   }
 
   return {
+    metRecord(key, text) {
+      if (contended.size && records.get(key)?.text === text) contended.delete(key)
+    },
     sawRecord,
     sawSession: (value, text) => note(sessions, value.id, { value, text }),
     apply(commands, now) {
       const [command] = commands
       const before = command && 'key' in command && commands.length === 1 && records.get(command.key)
-      if (!before) return undefined
+      if (!before || contended.has(command.key)) return undefined
       const { key } = command
       let row: Seen<SessionRow> | undefined
       let simple = true
@@ -53,7 +60,11 @@ export function makeSwap(db: SqliteDatabase): Swap {
       if (!simple || !record || record === before.value || rows.length) return undefined
       const text = encodeRecord(record)
       const { changes } = row ? swapResting.run(text, key, before.text, row.value.id, row.text) : swap.run(text, key, before.text)
-      if (!changes) return undefined
+      if (!changes) {
+        if (contended.size >= capacity) contended.clear()
+        contended.add(key)
+        return undefined
+      }
       sawRecord(record, text)
       return [outcome]
     },

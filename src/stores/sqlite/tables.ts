@@ -11,6 +11,7 @@ import {
   type SessionRow,
 } from '../../protocol/index.ts'
 import type { SqliteDatabase } from './driver.ts'
+import { makeGlance } from './glance.ts'
 import { makeSwap } from './swap.ts'
 import type { Within } from './transaction.ts'
 
@@ -35,10 +36,14 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const putSession = db.prepare('INSERT OR REPLACE INTO storelock_sessions VALUES (?, ?, ?)')
   const dropSession = db.prepare('DELETE FROM storelock_sessions WHERE id = ?')
   const swap = makeSwap(db)
+  // What the user of a shared handle writes moves no counter.
+  const glance = own ? makeGlance(db) : undefined
 
   const readRecord = (key: string): LockRecord | undefined => {
-    const row = getRecord.get(key) as { record: unknown } | undefined
-    return row && decodeRecord(key, row.record)
+    const row = getRecord.get(key) as { record: string } | undefined
+    if (!row) return undefined
+    swap.metRecord(key, row.record)
+    return decodeRecord(key, row.record)
   }
 
   const readSession = (id: string): SessionRow | undefined => {
@@ -107,13 +112,19 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   }
 
   return {
-    // A single statement would become part of a transaction that the user of a shared handle has begun.
-    apply: (commands, now) => (own && swap.apply(commands, now)) || within('write', () => transact(commands, now)),
-    read: (key) =>
-      within('read', () => {
-        const record = readRecord(key)
-        return record && withSessions(record)
-      }),
+    apply(commands, now) {
+      glance?.forget()
+      // A single statement would become part of a transaction that the user of a shared handle has begun.
+      return (own && swap.apply(commands, now)) || within('write', () => transact(commands, now))
+    },
+    read(key) {
+      const fresh = (): LockView | undefined =>
+        within('read', () => {
+          const record = readRecord(key)
+          return record && withSessions(record)
+        })
+      return glance ? glance.read(key, fresh) : fresh()
+    },
     list: (prefix) =>
       within('read', () => {
         const rows = listRecords.all(prefix, prefix, prefix) as { key: string; record: unknown }[]

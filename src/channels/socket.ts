@@ -1,0 +1,199 @@
+import { randomBytes } from 'node:crypto'
+import type { Channel, Message } from '../store.ts'
+import { encodeFrame, type Frame } from './socket/frames.ts'
+import { type Inbox, openInbox } from './socket/inbox.ts'
+import { Peers } from './socket/peers.ts'
+import { openPlace, type Place } from './socket/place.ts'
+
+type Listener = (message: Message) => void
+
+interface Topic {
+  readonly inbox: Inbox | undefined
+  readonly listeners: Set<Listener>
+  /** The last message of each sender: what comes over a new connection may overtake what is left in the old one. */
+  readonly heard: Map<string, number>
+}
+
+/** Senders whose last message is kept in mind for a topic, at most. */
+const maxSenders = 1_000
+/** Sockets of others that a new channel looks at, at most, to sweep those that were left behind. */
+const sweeps = 8
+
+export interface SocketChannel extends Channel {
+  /**
+   * Calls `ended` once when another channel's subscription to a topic ends, as its process' death ends it, or cannot be reached,
+   * with how long it was connected, in ms. @returns how to hear no more; undefined if there is no such subscription
+   */
+  attend(topic: string, ended: (lasted: number) => void): (() => void) | undefined
+  /** Ends all subscriptions and connections. Resolves when what was published has gone out. */
+  close(): Promise<void>
+}
+
+/**
+ * A channel between the processes, and threads, of one user on one machine, through unix sockets or named pipes.
+ *
+ * Best effort: a message reaches who subscribed before it was published and reads, as a rule within 0.1 ms. It carries what JSON
+ * can; one of more than 16,384 bytes, with its topic, is dropped. Messages of one publisher keep their order. A subscriber that does
+ * not read loses messages, a connection that carries anything but messages, or more than 2 MiB in a second, is dropped.
+ * Nothing of it keeps a process alive.
+ *
+ * @param identity channels that were given the same meet
+ * @param degraded is called when sockets cannot be had here, with the reason in words; nothing is heard then
+ */
+export function socketChannel(identity: string, degraded: (why: string) => void, bases?: readonly string[]): SocketChannel {
+  const sender = randomBytes(9).toString('base64url')
+  const topics = new Map<string, Topic>()
+  let place: Place | undefined
+  let peers: Peers | undefined
+  /** Resolves when what was said over connections that were closed has gone out. */
+  let left: Promise<unknown> = Promise.resolve()
+  let numbers = 0
+  let broken = false
+  let closed = false
+  let swept = false
+
+  const fail = (error: unknown): void => {
+    broken = true
+    degraded(`no hints between processes: ${(error as Error).message}`)
+  }
+
+  /** Opens the place with first use: who never needs it leaves nothing behind. */
+  const meet = (): { place: Place; peers: Peers } | undefined => {
+    if (broken || closed) return undefined
+    try {
+      place ??= openPlace(identity, bases)
+      peers ??= new Peers(place)
+      return { place, peers }
+    } catch (error) {
+      fail(error)
+      return undefined
+    }
+  }
+
+  const deliver = (topic: Topic, message: Message): void => {
+    for (const listener of topic.listeners) {
+      queueMicrotask(() => {
+        if (!topic.listeners.has(listener)) return
+        try {
+          listener({ ...message })
+        } catch {
+          // A hint that its listener cannot use is a hint lost, and no reason to bring down the process.
+        }
+      })
+    }
+  }
+
+  const take = ({ topic, sender, number, message }: Frame): void => {
+    const found = topics.get(topic)
+    if (!found || number <= (found.heard.get(sender) ?? 0)) return
+    if (found.heard.size >= maxSenders) found.heard.clear()
+    found.heard.set(sender, number)
+    deliver(found, message)
+  }
+
+  const openTopic = (topic: string): Topic => {
+    let inbox: Inbox | undefined
+    const met = meet()
+    try {
+      inbox = met && openInbox(met.place, topic, take, fail)
+    } catch (error) {
+      fail(error)
+    }
+    const made: Topic = { inbox, listeners: new Set(), heard: new Map() }
+    topics.set(topic, made)
+    if (met && !swept) setTimeout(sweep, 1_000).unref()
+    swept = true
+    return made
+  }
+
+  /** Connecting shows who is gone; a few of them at a time, so that many who start together do not look at all of all. */
+  const sweep = (): void => {
+    const met = meet()
+    if (!met) return
+    const old = met.place.old()
+    const start = Math.floor(Math.random() * old.length)
+    for (const name of [...old.slice(start), ...old.slice(0, start)].slice(0, sweeps)) met.peers.knock(name)
+  }
+
+  /** The others that subscribed to a topic. */
+  const othersOf = (met: { place: Place }, topic: string): readonly string[] => {
+    const mine = topics.get(topic)?.inbox?.name
+    const names = met.place.find(topic)
+    return mine === undefined ? names : names.filter((name) => name !== mine)
+  }
+
+  /** To those who are known at once, since to look for others takes as long as all the rest. */
+  const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
+    const mine = topics.get(topic)?.inbox?.name
+    const known = place.known(topic)
+    for (const name of known) if (name !== mine) peers.send(name, line)
+    const sendOthers = (): void => {
+      const met = meet()
+      if (met) for (const name of met.place.find(topic)) if (name !== mine && !known.includes(name)) met.peers.send(name, line)
+    }
+    if (known.length) setImmediate(sendOthers)
+    else sendOthers()
+  }
+
+  const closeTopic = (topic: string, { inbox }: Topic): void => {
+    topics.delete(topic)
+    inbox?.close()
+    if (!topics.size) disconnect()
+  }
+
+  const disconnect = (): void => {
+    const leaving = peers?.close() ?? Promise.resolve()
+    left = Promise.all([left, leaving])
+    peers = undefined
+    place?.leave()
+  }
+
+  return {
+    publish(topic, message) {
+      try {
+        const line = encodeFrame({ topic, sender, number: ++numbers, message })
+        if (line === undefined) return
+        const mine = topics.get(topic)
+        if (mine) deliver(mine, (JSON.parse(line) as [string, string, number, Message])[3])
+        const met = meet()
+        if (met) send(met, topic, line)
+      } catch {
+        // A hint lost.
+      }
+    },
+    subscribe(topic, listener) {
+      if (closed) return () => {}
+      const found = topics.get(topic) ?? openTopic(topic)
+      // Listening twice with one function is listening twice.
+      const own: Listener = (message) => listener(message)
+      found.listeners.add(own)
+      return () => {
+        found.listeners.delete(own)
+        if (!found.listeners.size && topics.get(topic) === found) closeTopic(topic, found)
+      }
+    },
+    attend(topic, ended) {
+      const met = meet()
+      if (!met) return undefined
+      const stops: (() => void)[] = []
+      let told = false
+      const stop = (): void => {
+        for (const each of stops) each()
+      }
+      const tell = (lasted: number): void => {
+        if (told) return
+        told = true
+        stop()
+        ended(lasted)
+      }
+      for (const name of othersOf(met, topic)) stops.push(met.peers.attend(name, tell))
+      return stops.length ? stop : undefined
+    },
+    async close() {
+      closed = true
+      for (const [topic, found] of topics) closeTopic(topic, found)
+      disconnect()
+      await left
+    },
+  }
+}

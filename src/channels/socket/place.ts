@@ -1,0 +1,194 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** The longest path of a socket, in bytes: the least that any system allows. */
+const longestPath = 103
+/** A directory's time of change may be this coarse, in ms: of one that changed less long ago, the list may be outdated already. */
+const coarseness = 50
+/** A socket file this old, in ms, is no longer about to be opened: if nobody answers there, it was left behind. */
+const leftBehind = 10_000
+
+/** Topics whose hash is kept in mind: to make one takes longer than to write a message. */
+const maxHashes = 1_000
+
+const windows = process.platform === 'win32'
+
+/** Files to remove when this thread ends without a word. */
+const own = new Set<string>()
+let cleansUp = false
+
+/**
+ * Where those who share something find each other's sockets: a directory that only this user can enter, with one file for
+ * each subscriber of a topic. On Windows the file only says that there is a named pipe.
+ */
+export interface Place {
+  /** The names of a topic's subscribers as of the last look: some may be gone, others have come. */
+  known(topic: string): readonly string[]
+  /** The names of a topic's subscribers now. */
+  find(topic: string): readonly string[]
+  /** Takes a name for a new subscriber. */
+  claim(topic: string): string
+  /** Makes the directory, and on Windows a name's file: others may have removed them. Throws an error that says what is wrong. */
+  prepare(name: string): void
+  /** Gives it back. */
+  free(name: string): void
+  /** What to connect to or to listen on. */
+  address(name: string): string
+  /** Nobody answered there: removes the file if it was left behind. */
+  refused(name: string, error: NodeJS.ErrnoException): void
+  /** All names that have been there for a while. */
+  old(): string[]
+  /** Removes the directory if nobody has a name in it. */
+  leave(): void
+}
+
+/** Where directories for sockets may be, best first. The temporary directory is the same for most of a user's processes. */
+export const bases = (): readonly string[] => [tmpdir(), ...(process.env.XDG_RUNTIME_DIR ? [process.env.XDG_RUNTIME_DIR] : [])]
+
+/**
+ * @param identity those who give the same find each other
+ * @throws Error that says why no directory can be used
+ */
+export function openPlace(identity: string, among: readonly string[] = bases()): Place {
+  const home = safeFolder(among)
+  const folder = join(home, hash(identity, 12))
+  let byTopic = new Map<string, string[]>()
+  let listed: number | undefined
+  const hashes = new Map<string, string>()
+
+  const hashOf = (topic: string): string => {
+    const known = hashes.get(topic)
+    if (known !== undefined) return known
+    if (hashes.size >= maxHashes) hashes.clear()
+    const made = hash(topic, 12)
+    hashes.set(topic, made)
+    return made
+  }
+
+  const pathOf = (name: string): string => join(folder, name)
+
+  const list = (): string[] => {
+    try {
+      return readdirSync(folder)
+    } catch {
+      return []
+    }
+  }
+
+  const isOld = (name: string): boolean => {
+    const stat = lstatSync(pathOf(name), { throwIfNoEntry: false })
+    return stat !== undefined && isOurs(stat) && (windows || stat.isSocket()) && Math.abs(Date.now() - stat.mtimeMs) > leftBehind
+  }
+
+  return {
+    known: (topic) => byTopic.get(hashOf(topic)) ?? [],
+    find(topic) {
+      // Read first: what changes after this is seen by the next call.
+      const changed = statSync(folder, { throwIfNoEntry: false })?.mtimeMs
+      if (changed === undefined) return []
+      if (changed !== listed) {
+        listed = Date.now() - changed > coarseness ? changed : undefined
+        byTopic = byTopicOf(list())
+      }
+      return byTopic.get(hashOf(topic)) ?? []
+    },
+    claim(topic) {
+      const name = `${hashOf(topic)}-${randomBytes(4).toString('hex')}`
+      own.add(pathOf(name))
+      if (!cleansUp) process.once('exit', removeOwn)
+      cleansUp = true
+      return name
+    },
+    prepare(name) {
+      assertSafe(home)
+      makeFolder(folder)
+      if (windows) writeFileSync(pathOf(name), '')
+    },
+    free(name) {
+      own.delete(pathOf(name))
+      remove(pathOf(name))
+    },
+    address: (name) => (windows ? `\\\\.\\pipe\\storelock-${hash(folder, 16)}-${name}` : pathOf(name)),
+    refused(name, { code }) {
+      if (code === (windows ? 'ENOENT' : 'ECONNREFUSED') && isOld(name)) remove(pathOf(name))
+    },
+    old: () => list().filter((name) => !own.has(pathOf(name)) && isOld(name)),
+    leave() {
+      try {
+        rmdirSync(folder)
+      } catch {
+        // Someone is still there.
+      }
+    },
+  }
+}
+
+const hash = (text: string, digits: number): string => createHash('sha256').update(text).digest('hex').slice(0, digits)
+
+const topicOf = (name: string): string => name.slice(0, name.indexOf('-'))
+
+function byTopicOf(names: readonly string[]): Map<string, string[]> {
+  const topics = new Map<string, string[]>()
+  for (const name of names) {
+    const found = topics.get(topicOf(name))
+    if (found) found.push(name)
+    else topics.set(topicOf(name), [name])
+  }
+  return topics
+}
+
+const isOurs = ({ uid }: { readonly uid: number }): boolean => windows || uid === process.getuid?.()
+
+/** The first directory of our own that nobody else can enter. */
+function safeFolder(among: readonly string[]): string {
+  const faults: string[] = []
+  for (const base of among) {
+    const folder = join(base, windows ? 'storelock' : `storelock-${process.getuid?.()}`)
+    const fault = faultOf(folder)
+    if (!fault) return folder
+    faults.push(`${folder} ${fault}`)
+  }
+  throw new Error(faults.join('; '))
+}
+
+function faultOf(folder: string): string | undefined {
+  // A name below it: two hashes, a random part, and what stands between.
+  if (!windows && Buffer.byteLength(folder) + 36 > longestPath) return 'is too long for the path of a socket'
+  try {
+    makeFolder(folder)
+    const stat = lstatSync(folder)
+    if (!stat.isDirectory()) return 'is no directory'
+    if (!isOurs(stat)) return 'belongs to another user'
+    if (!windows && stat.mode & 0o077) return 'can be entered by other users'
+  } catch (error) {
+    return `cannot be used (${(error as Error).message})`
+  }
+  return undefined
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  }
+}
+
+function assertSafe(folder: string): void {
+  const fault = faultOf(folder)
+  if (fault) throw new Error(`${folder} ${fault}`)
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It is gone already.
+  }
+}
+
+function removeOwn(): void {
+  for (const path of own) remove(path)
+}

@@ -1,0 +1,53 @@
+import { sidecarBeacon } from '../../beacons/sidecar.ts'
+import { socketChannel } from '../../channels/socket.ts'
+import type { Beacon, Channel } from '../../store.ts'
+import { openLike, type SqliteDatabase } from './driver.ts'
+
+/** What the processes that have one database file open know of each other. */
+export interface Neighbours {
+  readonly channel: Channel
+  readonly beacon: Beacon
+  onDegraded(listener: (why: string) => void): void
+  close(): Promise<void>
+}
+
+/**
+ * @param db a connection of our own to `file`
+ * @param identity tells the file from all others of this machine
+ */
+export function meetNeighbours(db: SqliteDatabase, file: string, identity: string): Neighbours {
+  const listeners: ((why: string) => void)[] = []
+  let degraded: string | undefined
+  let findSession: ReturnType<SqliteDatabase['prepare']> | undefined
+
+  const degrade = (why: string): void => {
+    if (degraded !== undefined) return
+    degraded = why
+    for (const listener of listeners.splice(0)) listener(why)
+  }
+
+  const channel = socketChannel(identity, degrade)
+  const beacon = sidecarBeacon({
+    database: file,
+    open: (path) => openLike(db, path),
+    isKnown(session) {
+      findSession ??= db.prepare('SELECT 1 FROM storelock_sessions WHERE id = ?')
+      return findSession.get(session) !== undefined
+    },
+    attend: channel.attend,
+    degraded: degrade,
+  })
+
+  return {
+    channel,
+    beacon,
+    onDegraded(listener) {
+      if (degraded === undefined) listeners.push(listener)
+      else listener(degraded)
+    },
+    async close() {
+      beacon.close()
+      await channel.close()
+    },
+  }
+}

@@ -1,0 +1,20 @@
+// A process with a beacon: `owner.ts <database> <session>`. It sends its address, and does what it is told.
+import Database from 'better-sqlite3'
+import { sidecarBeacon } from '../../src/beacons/sidecar.ts'
+
+const [database = '', session = ''] = process.argv.slice(2)
+const beacon = sidecarBeacon({
+  database,
+  open: (path) => new Database(path),
+  // As if the row stood as long as the process lives.
+  isKnown: () => true,
+  attend: () => undefined,
+  degraded: (why) => console.error(why),
+})
+const raised = await beacon.raise(session)
+process.on('disconnect', () => process.exit())
+process.on('message', (order: { lower?: true; watch?: string }) => {
+  if (order.lower) raised.lower()
+  if (order.watch !== undefined) beacon.watch(order.watch, new AbortController().signal).then(() => process.send?.('proved'))
+})
+process.send?.(raised.address)

@@ -1,0 +1,285 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type SidecarBeacon, type SidecarOptions, sidecarBeacon } from '../../src/beacons/sidecar.ts'
+
+let folder: string
+let database: string
+let degraded: string[]
+const beacons: SidecarBeacon[] = []
+const children: ChildProcess[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  database = join(folder, 'app.db')
+  writeFileSync(database, '', { mode: 0o640 })
+  degraded = []
+})
+
+afterEach(async () => {
+  for (const beacon of beacons.splice(0)) beacon.close()
+  for (const child of children.splice(0)) if (child.exitCode === null && child.signalCode === null) await kill(child)
+  rmSync(folder, { recursive: true })
+})
+
+function open(options: Partial<SidecarOptions> = {}): SidecarBeacon {
+  const beacon = sidecarBeacon({
+    database,
+    open: (path) => new Database(path),
+    isKnown: () => true,
+    attend: () => undefined,
+    degraded: (why) => degraded.push(why),
+    ...options,
+  })
+  beacons.push(beacon)
+  return beacon
+}
+
+interface Owner {
+  readonly child: ChildProcess
+  readonly address: string
+}
+
+async function startOwner(session = 's'): Promise<Owner> {
+  const child = fork(fileURLToPath(new URL('owner.ts', import.meta.url)), [database, session], { execArgv: ['--import', 'tsx'] })
+  children.push(child)
+  const [address] = (await once(child, 'message')) as [string]
+  return { child, address }
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
+const forever = new AbortController().signal
+/** Long enough for several looks, the pauses between which double from 1 ms. */
+const several = 300
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+/** What a watch has come to after several looks. */
+const stateOf = (watch: Promise<void>): Promise<string> => Promise.race([watch.then(() => 'proved'), sleep(several).then(() => 'nothing')])
+
+const sidecars = (): string[] => readdirSync(`${database}-storelock`).map((name) => join(`${database}-storelock`, name))
+
+describe('death is proved', () => {
+  test('of a process that was killed', async () => {
+    const { child, address } = await startOwner()
+    const watch = open().watch(address, forever)
+    expect(await stateOf(watch)).toBe('nothing')
+    await kill(child)
+    await watch
+  })
+
+  test('of a process that was killed before anyone watched, to all who watch', async () => {
+    const { child, address } = await startOwner()
+    await kill(child)
+    await Promise.all(Array.from({ length: 10 }, () => open().watch(address, forever)))
+  })
+
+  test('of a beacon that was lowered while its process lives', async () => {
+    const { child, address } = await startOwner()
+    const watch = open().watch(address, forever)
+    child.send({ lower: true })
+    await watch
+  })
+
+  test('at once when a connection ends, without one within about a second', async () => {
+    const { child, address } = await startOwner()
+    let end = (_: number): void => {}
+    let attends = 0
+    const watch = open({
+      attend(session, ended) {
+        expect(session).toBe('s')
+        attends++
+        end = ended
+        return () => {}
+      },
+    }).watch(address, forever)
+    await kill(child)
+    expect(await stateOf(watch)).toBe('nothing')
+    end(several)
+    await watch
+    expect(attends).toBe(1)
+  })
+})
+
+describe('nothing is proved', () => {
+  test('by a process that has stopped', async () => {
+    const { child, address } = await startOwner()
+    child.kill('SIGSTOP')
+    expect(await stateOf(open().watch(address, forever))).toBe('nothing')
+    child.kill('SIGCONT')
+  })
+
+  test('by the end of a connection, however often', async () => {
+    const { address } = await startOwner()
+    let attends = 0
+    const attend: SidecarOptions['attend'] = (_, ended) => {
+      attends++
+      const timer = setTimeout(() => ended(0))
+      return () => clearTimeout(timer)
+    }
+    expect(await stateOf(open({ attend }).watch(address, forever))).toBe('nothing')
+    // Nor does it look more and more often.
+    expect(attends).toBeLessThan(15)
+  })
+
+  test('by a file that is missing', async () => {
+    const { address } = await startOwner()
+    for (const path of sidecars()) rmSync(path)
+    expect(await stateOf(open().watch(address, forever))).toBe('nothing')
+    expect(sidecars()).toEqual([])
+  })
+
+  test('by another file in its place, as from a backup', async () => {
+    const { address } = await startOwner()
+    const [path = ''] = sidecars()
+    copyFileSync(path, `${path}.copy`)
+    renameSync(`${path}.copy`, path)
+    expect(await stateOf(open().watch(address, forever))).toBe('nothing')
+  })
+
+  test.each(['', 'x', 'in-process:1', 's-p-r:', '../s-p-r:1', 's-p-r:1:2'])('at the address %j', async (address) => {
+    expect(await stateOf(open().watch(address, forever))).toBe('nothing')
+  })
+
+  test('about one’s own process, whose files are never opened: that would take their locks away', async () => {
+    const beacon = open()
+    const { address } = await beacon.raise('mine')
+    const watches = [beacon.watch(address, forever), open().watch(address, forever)]
+    for (const path of sidecars()) utimesSync(path, 0, 0)
+    // Who raises or lowers sweeps, too.
+    const other = open({ isKnown: () => false })
+    const swept = await other.raise('other')
+    swept.lower()
+    const { child } = await startOwner()
+    child.send({ watch: address })
+    const proved = once(child, 'message').then(() => undefined)
+    expect(await stateOf(Promise.race([proved, ...watches]))).toBe('nothing')
+  })
+
+  test('about one’s own process in another thread', async () => {
+    const { address } = await open().raise('mine')
+    const files = new URL('../../src/beacons/sidecar/files.ts', import.meta.url).href
+    const code = `
+      import { register } from ${JSON.stringify(import.meta.resolve('tsx/esm/api'))}
+      import Database from ${JSON.stringify(import.meta.resolve('better-sqlite3'))}
+      import { parentPort } from 'node:worker_threads'
+      register()
+      const { SidecarFiles } = await import(${JSON.stringify(files)})
+      const files = new SidecarFiles(${JSON.stringify(database)}, (path) => new Database(path))
+      const [name, inode] = ${JSON.stringify(address)}.split(':')
+      parentPort.postMessage({ seized: files.seize(name, inode) !== undefined, there: files.inodeOf(name) === inode })`
+    const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`))
+    expect(await once(worker, 'message')).toEqual([{ seized: false, there: true }])
+    const { child } = await startOwner()
+    child.send({ watch: address })
+    expect(await stateOf(once(child, 'message').then(() => undefined))).toBe('nothing')
+  })
+})
+
+describe('a watch', () => {
+  test('ends with its signal’s reason', async () => {
+    const { address } = await startOwner()
+    const stop = new AbortController()
+    const watch = open().watch(address, stop.signal)
+    stop.abort('enough')
+    await expect(watch).rejects.toBe('enough')
+    await expect(open().watch(address, stop.signal)).rejects.toBe('enough')
+  })
+
+  test('ends without a word when the beacon is closed', async () => {
+    const { child, address } = await startOwner()
+    const beacon = open()
+    const watch = beacon.watch(address, forever)
+    beacon.close()
+    await kill(child)
+    expect(await stateOf(watch)).toBe('nothing')
+  })
+})
+
+describe('a sidecar file', () => {
+  test('may be used by whoever may use the database', async () => {
+    await open().raise('s')
+    const modes = [`${database}-storelock`, ...sidecars()].map((path) => statSync(path).mode & 0o777)
+    expect(modes).toEqual([0o750, 0o640])
+  })
+
+  test('is all there is, and goes when its beacon is lowered and its session has no row any more', async () => {
+    const raised = await open({ isKnown: () => false }).raise('s')
+    expect(sidecars()).toHaveLength(1)
+    raised.lower()
+    raised.lower()
+    expect(sidecars()).toEqual([])
+  })
+
+  test.each([
+    ['its session has a row', () => true],
+    [
+      'nobody knows whether its session has a row',
+      () => {
+        throw new Error('the store was closed')
+      },
+    ],
+  ])('stays, unlocked, while %s', async (_, isKnown) => {
+    const raised = await open({ isKnown }).raise('s')
+    raised.lower()
+    expect(sidecars()).toHaveLength(1)
+    const { child } = await startOwner('other')
+    child.send({ watch: raised.address })
+    await once(child, 'message')
+  })
+
+  test('that a crash left behind is swept once it is old and its session has no row', async () => {
+    const [gone, known] = [await startOwner('gone'), await startOwner('known')]
+    const alive = await startOwner('alive')
+    await Promise.all([kill(gone.child), kill(known.child)])
+    const young = await open({ isKnown: () => false }).raise('young')
+    young.lower()
+    expect(sidecars()).toHaveLength(3)
+    for (const path of sidecars()) utimesSync(path, 0, 0)
+    const raised = await open({ isKnown: (session) => session === 'known' || session === 'mine' }).raise('mine')
+    raised.lower()
+    const left = sidecars().map((path) => path.split('/').at(-1)?.split('-')[0])
+    expect(left.sort()).toEqual(['alive', 'known', 'mine'])
+    expect(await stateOf(open().watch(alive.address, forever))).toBe('nothing')
+  })
+
+  test('that is removed while its owner lives is told to the owner', async () => {
+    const raised = await open().raise('s')
+    expect(await stateOf(raised.lost)).toBe('nothing')
+    for (const path of sidecars()) rmSync(path)
+    await raised.lost
+    raised.lower()
+  })
+
+  test('can have a session of any name', async () => {
+    const raised = await open({ isKnown: () => false }).raise('../a-b:c/ü')
+    expect(sidecars()).toHaveLength(1)
+    raised.lower()
+    expect(sidecars()).toEqual([])
+  })
+
+  test('that cannot be made is said, and the beacon is not raised', async () => {
+    writeFileSync(`${database}-storelock`, 'in the way')
+    await expect(open().raise('s')).rejects.toThrow()
+    expect(degraded).toHaveLength(1)
+    expect(degraded[0]).toMatch(/no proofs of death/)
+    expect(existsSync(`${database}-storelock`)).toBe(true)
+  })
+})
+
+test('SQLite leaves no journal beside a sidecar, whoever is killed', async () => {
+  const { child, address } = await startOwner()
+  await kill(child)
+  await open().watch(address, forever)
+  expect(sidecars()).toHaveLength(1)
+  await vi.waitFor(() => expect(statSync(sidecars()[0] ?? '').size).toBe(0))
+})

@@ -1,0 +1,363 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { maxMessage } from '../../src/channels/socket/frames.ts'
+import { type SocketChannel, socketChannel } from '../../src/channels/socket.ts'
+import type { Message } from '../../src/store.ts'
+
+let base: string
+let degraded: string[]
+const channels: SocketChannel[] = []
+const children: ChildProcess[] = []
+
+beforeEach(() => {
+  base = mkdtempSync(join(tmpdir(), 'sl-'))
+  degraded = []
+})
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  await Promise.all(channels.splice(0).map((channel) => channel.close()))
+  rmSync(base, { recursive: true })
+})
+
+function open(identity = 'db', bases: readonly string[] = [base]): SocketChannel {
+  const channel = socketChannel(identity, (why) => degraded.push(why), bases)
+  channels.push(channel)
+  return channel
+}
+
+/** Listens, and keeps what is heard. */
+function listen(channel: SocketChannel, topic = 'topic'): Message[] {
+  const heard: Message[] = []
+  channel.subscribe(topic, (message) => heard.push(message))
+  return heard
+}
+
+const soon = { timeout: 5_000, interval: 2 }
+const heardAll = (heard: Message[], expected: readonly Message[]) => vi.waitFor(() => expect(heard).toEqual(expected), soon)
+
+const peerFile = fileURLToPath(new URL('peer.ts', import.meta.url))
+
+async function startPeer(topic = 'topic'): Promise<ChildProcess> {
+  const child = fork(peerFile, [base, 'db', topic], { execArgv: ['--import', 'tsx'] })
+  children.push(child)
+  await once(child, 'message')
+  return child
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+}
+
+/** Every socket file below the base. */
+const files = (): string[] =>
+  (readdirSync(base, { recursive: true, encoding: 'utf8' }) as string[]).map((name) => join(base, name)).filter((path) => /-[0-9a-f]{8}$/.test(path))
+
+/** Connects to the only socket there is, as a stranger. */
+async function intrude(): Promise<Socket> {
+  const [path = ''] = files()
+  const socket = connect(path)
+  await once(socket, 'connect')
+  return socket
+}
+
+const line = (...parts: unknown[]): string => `${JSON.stringify(parts)}\n`
+
+describe('a message', () => {
+  test('reaches who listens to its topic through another channel, and nobody else', async () => {
+    const [a, b, c] = [open(), open(), open()]
+    const [heard, elsewhere] = [listen(b), listen(c, 'else')]
+    a.publish('topic', { text: 'a\nb', number: 1.5, yes: true, none: null })
+    a.publish('else', { last: true })
+    await heardAll(elsewhere, [{ last: true }])
+    await heardAll(heard, [{ text: 'a\nb', number: 1.5, yes: true, none: null }])
+  })
+
+  test('reaches every listener once, the publisher’s too, each with a copy of its own', async () => {
+    const [a, b] = [open(), open()]
+    const all = [listen(a), listen(a), listen(b), listen(b)]
+    a.publish('topic', { n: 1 })
+    for (const heard of all) await heardAll(heard, [{ n: 1 }])
+    expect(new Set(all.map(([message]) => message)).size).toBe(4)
+  })
+
+  test('of one publisher comes in the order in which it was published', async () => {
+    const [a, b] = [open(), open()]
+    const heard = listen(b)
+    const sent = Array.from({ length: 2_000 }, (_, n) => ({ n }))
+    for (const message of sent) a.publish('topic', message)
+    await heardAll(heard, sent)
+  })
+
+  test('comes between processes, both ways', async () => {
+    const channel = open()
+    const heard = listen(channel)
+    const peer = await startPeer('theirs')
+    const told = once(peer, 'message')
+    channel.publish('theirs', { to: 'peer' })
+    expect((await told)[0]).toEqual({ heard: { to: 'peer' } })
+    peer.send({ publish: 'topic', count: 3 })
+    await heardAll(heard, [{ number: 1 }, { number: 2 }, { number: 3 }])
+  })
+
+  test('reaches who subscribed a moment before, however new the directory', async () => {
+    const a = open()
+    for (let n = 0; n < 20; n++) {
+      const b = open()
+      const heard = listen(b)
+      a.publish('topic', { n })
+      await heardAll(heard, [{ n }])
+    }
+  })
+
+  test('goes out even if the channel is closed right after', async () => {
+    const heard = listen(open())
+    const a = open()
+    a.publish('topic', { n: 1 })
+    await a.close()
+    a.publish('topic', { n: 2 })
+    await heardAll(heard, [{ n: 1 }])
+  })
+
+  test('that is too large or cannot be said as JSON is dropped, and the next is not', async () => {
+    const [a, b] = [open(), open()]
+    const heard = listen(b)
+    const cyclic: Record<string, unknown> = {}
+    cyclic.self = cyclic
+    for (const bad of [{ text: 'ä'.repeat(maxMessage / 2) }, { n: 1n }, cyclic]) a.publish('topic', bad as Message)
+    const large = { text: 'x'.repeat(maxMessage - 60) }
+    a.publish('topic', large)
+    await heardAll(heard, [large])
+  })
+
+  test('whose listener throws harms nobody', async () => {
+    const [a, b] = [open(), open()]
+    b.subscribe('topic', () => {
+      throw new Error('a mistake')
+    })
+    const heard = listen(b)
+    a.publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+  })
+
+  test.each([
+    ['for another database', () => [open('db'), open('other')]],
+    ['of another user’s directory', () => [open('db', [base]), open('db', [join(base, 'else')])]],
+  ])('%s is not heard', async (_, make) => {
+    const [a, b] = make() as [SocketChannel, SocketChannel]
+    const [heard, own] = [listen(b), listen(a)]
+    a.publish('topic', { n: 1 })
+    await heardAll(own, [{ n: 1 }])
+    b.publish('topic', { n: 2 })
+    await heardAll(heard, [{ n: 2 }])
+  })
+})
+
+describe('a subscription that ends', () => {
+  test('hears no more, and leaves no file', async () => {
+    const [a, b] = [open(), open()]
+    const heard: Message[] = []
+    const stop = a.subscribe('topic', (message) => heard.push(message))
+    const others = listen(b)
+    expect(files()).toHaveLength(2)
+    stop()
+    stop()
+    expect(files()).toHaveLength(1)
+    b.publish('topic', { n: 1 })
+    await heardAll(others, [{ n: 1 }])
+    expect(heard).toEqual([])
+    await b.close()
+    expect(files()).toEqual([])
+  })
+
+  test('is noticed by who attends to it, also when its process is killed', async () => {
+    const channel = open()
+    const peer = await startPeer()
+    const ended = new Promise<number>((resolve) => channel.attend('topic', resolve))
+    channel.publish('topic', { n: 1 })
+    await once(peer, 'message')
+    await kill(peer)
+    expect(await ended).toBeGreaterThan(0)
+    expect(channel.attend('nobody', () => {})).toBeUndefined()
+  })
+
+  test('keeps no process alive', async () => {
+    listen(open(), 'other')
+    const child = spawn(process.execPath, ['--import', 'tsx', peerFile, base, 'db', 'topic'], { stdio: 'inherit' })
+    children.push(child)
+    expect(await once(child, 'exit')).toEqual([0, null])
+    expect(files()).toHaveLength(1)
+  })
+})
+
+describe('a stranger at the socket', () => {
+  test.each([
+    ['that is no JSON', 'GET / HTTP/1.1\r\n\r\n'],
+    ['of another form', line('topic', 's', 1)],
+    ['with a message that is none', line('topic', 's', 1, ['x'])],
+    ['with a message of more than plain values', line('topic', 's', 1, { deep: {} })],
+    ['without an end', 'x'.repeat(2 * maxMessage)],
+    ['that is too long', `${'x'.repeat(maxMessage + 1)}\n`],
+    ['in a flood', line('topic', 's', 1, { n: 1 }).repeat(500_000)],
+  ])('who sends a line %s is cut off, and others are heard', async (_, rubbish) => {
+    const [a, b] = [open(), open()]
+    const heard = listen(b)
+    const stranger = await intrude()
+    stranger.on('error', () => {})
+    const cut = new Promise((resolve) => stranger.once('close', resolve))
+    stranger.resume().write(rubbish)
+    await cut
+    heard.splice(0)
+    a.publish('topic', { n: 2 })
+    await heardAll(heard, [{ n: 2 }])
+  })
+
+  test('who says nothing is borne', async () => {
+    const [a, b] = [open(), open()]
+    const heard = listen(b)
+    const strangers = await Promise.all(Array.from({ length: 100 }, () => intrude()))
+    a.publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+    for (const stranger of strangers) stranger.destroy()
+  })
+
+  test('who repeats an old message is not heard twice', async () => {
+    const heard = listen(open())
+    const stranger = await intrude()
+    for (const number of [1, 2, 1, 2, 3]) stranger.write(line('topic', 's', number, { number }))
+    await heardAll(heard, [{ number: 1 }, { number: 2 }, { number: 3 }])
+    stranger.destroy()
+  })
+})
+
+test('a subscriber that has stopped holds up no publisher, and takes no memory without end', async () => {
+  const [a, b] = [open(), open()]
+  const peer = await startPeer()
+  const heard = listen(b)
+  peer.kill('SIGSTOP')
+  const before = process.memoryUsage().rss
+  for (let n = 0; n < 20_000; n++) a.publish('topic', { text: 'x'.repeat(1_000) })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  heard.splice(0)
+  a.publish('topic', { n: 1 })
+  expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20)
+  peer.kill('SIGCONT')
+})
+
+describe.skipIf(process.platform === 'win32')('socket files left behind', () => {
+  const age = (path: string): void => utimesSync(path, 0, 0)
+
+  test('by a crash are removed by who finds nobody there, once they are old', async () => {
+    const channel = open()
+    const peer = await startPeer()
+    const [path = ''] = files()
+    await kill(peer)
+    expect(existsSync(path)).toBe(true)
+    const refused = (): Promise<number> => new Promise((resolve) => channel.attend('topic', resolve))
+    expect(await refused()).toBe(0)
+    // It might just be about to be opened.
+    expect(existsSync(path)).toBe(true)
+    age(path)
+    expect(await refused()).toBe(0)
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('are looked for by whoever comes', async () => {
+    const peer = await startPeer()
+    const [path = ''] = files()
+    await kill(peer)
+    age(path)
+    listen(open(), 'else')
+    await vi.waitFor(() => expect(existsSync(path)).toBe(false), soon)
+  })
+
+  test('of a subscriber that lives, or that are none, stay', async () => {
+    const [a, b] = [open(), open()]
+    const heard = listen(b)
+    const [path = ''] = files()
+    const other = path.replace(/.{8}$/, '00000000')
+    writeFileSync(other, '')
+    age(path)
+    age(other)
+    a.publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+    expect(files().sort()).toEqual([path, other].sort())
+    rmSync(other)
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
+  const home = (): string => join(base, `storelock-${process.getuid?.()}`)
+
+  /** Nothing is heard, nothing is thrown, and it was said once. */
+  async function expectDegraded(channel: SocketChannel, why: RegExp): Promise<void> {
+    const heard = listen(channel)
+    listen(channel, 'else')
+    channel.publish('topic', { n: 1 })
+    expect(channel.attend('topic', () => {})).toBeUndefined()
+    // The publisher's own listeners need no socket.
+    await heardAll(heard, [{ n: 1 }])
+    expect(degraded).toHaveLength(1)
+    expect(degraded[0]).toMatch(/no hints/)
+    expect(degraded[0]).toMatch(why)
+  }
+
+  test('can be entered by its user alone', () => {
+    listen(open())
+    expect(readdirSync(base)).toEqual([`storelock-${process.getuid?.()}`])
+    expect(degraded).toEqual([])
+  })
+
+  test('that others can enter is refused', async () => {
+    mkdirSync(home())
+    chmodSync(home(), 0o755)
+    await expectDegraded(open(), /can be entered by other users/)
+  })
+
+  test.runIf(process.getuid?.() === 0)('of another user is refused', async () => {
+    mkdirSync(home(), { mode: 0o700 })
+    chownSync(home(), 65_534, 65_534)
+    await expectDegraded(open(), /belongs to another user/)
+  })
+
+  test('whose place is taken by a file is refused', async () => {
+    writeFileSync(home(), '')
+    await expectDegraded(open(), /cannot be used|no directory/)
+  })
+
+  test('that cannot be made is named', async () => {
+    await expectDegraded(open('db', ['/proc/nowhere']), /\/proc\/nowhere/)
+  })
+
+  test('whose path is too long for sockets is named', async () => {
+    await expectDegraded(open('db', [join(base, 'x'.repeat(80))]), /too long/)
+  })
+
+  test('is looked for elsewhere if the first place will not do', async () => {
+    const bases = [join(base, 'x'.repeat(80)), base]
+    const heard = listen(open('db', bases))
+    open('db', bases).publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+    expect(degraded).toEqual([])
+  })
+
+  test('that was removed is made again', async () => {
+    const a = open()
+    listen(a)
+    rmSync(home(), { recursive: true })
+    const heard = listen(a, 'later')
+    open().publish('later', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+  })
+})
