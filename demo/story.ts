@@ -63,13 +63,13 @@ async function turns(half: Half, names: readonly string[]): Promise<void> {
 function hold({ log, order }: Half, victim: string, others: readonly string[]): Promise<number> {
   order(victim, 'keep')
   let token: number | undefined
-  const seenBy = new Set<string>()
+  /** What each saw last: the sight of a grant may come before the holder's own word of it. */
+  const seen = new Map<string, number | undefined>()
   return log.find(`${victim} to be seen with the lock`, (told) => {
     // Not always the first grant: on a machine that is too busy to confirm it in time, it is lost and the writer waits again.
     if (told.type === 'granted' && told.writer === victim && told.kept) token = told.token
-    if (told.type === 'granted') seenBy.clear()
-    if (told.type === 'sight' && token !== undefined && told.sight.holder?.token === token) seenBy.add(told.writer)
-    return others.every((name) => seenBy.has(name)) ? token : undefined
+    if (told.type === 'sight') seen.set(told.writer, told.sight.holder?.token)
+    return others.every((name) => seen.get(name) === token) ? token : undefined
   })
 }
 
