@@ -1,5 +1,5 @@
 import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
-import type { Message, RaisedBeacon, Store } from '../store.ts'
+import type { Channel, Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
 import { type Hold, leaseFor } from './hold.ts'
@@ -42,6 +42,8 @@ export class Session {
   /** Since when there are such. */
   #unsaidSince = 0
   #closed: LockError | undefined
+  /** Whether it was said that the channel fails. */
+  #deaf = false
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -80,7 +82,7 @@ export class Session {
   }
 
   async #open(): Promise<void> {
-    const { channel, beacon } = this.settings.store
+    const { beacon } = this.settings.store
     const id = this.#id
     try {
       // Without a proof of its death a session is as good: its lease tells.
@@ -88,7 +90,7 @@ export class Session {
       if (id === this.#id) {
         this.#beacon = raised
         raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
-        this.#unsubscribe = channel?.subscribe(id, (hint) => void this.#lines.get(String(hint.key))?.hinted(hint))
+        this.#unsubscribe = this.#withChannel((channel) => channel.subscribe(id, (hint) => void this.#lines.get(String(hint.key))?.hinted(hint)))
         const { outcome, sent, drift } = await this.beat(true)
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
@@ -140,7 +142,20 @@ export class Session {
   }
 
   #hint(session: string, hint: Message): void {
-    this.settings.store.channel?.publish(session, hint)
+    this.#withChannel((channel) => channel.publish(session, hint))
+  }
+
+  /** A channel that fails is as good as none, which is said once. */
+  #withChannel<T>(use: (channel: Channel) => T): T | undefined {
+    const { channel } = this.settings.store
+    if (!channel) return undefined
+    try {
+      return use(channel)
+    } catch (error) {
+      if (!this.#deaf) this.warn({ type: 'degraded', names: [], error: storeError(error, 'no hints: the channel failed') })
+      this.#deaf = true
+      return undefined
+    }
   }
 
   /** Sees to it that a release or withdrawal reaches the store; rejects if the first try fails. */

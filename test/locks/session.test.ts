@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
-import type { LockWarning } from '../../src/locks/types.ts'
+import type { Locks, LockWarning } from '../../src/locks/types.ts'
 import type { Beacon, RaisedBeacon } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, brokenStore, duration, errorOf, lease, settle, stateOf, World } from './world.ts'
@@ -534,4 +534,25 @@ test('says once what its store lacks here', () => {
   const warnings: LockWarning[] = []
   createLocks({ store, onWarning: (warning) => warnings.push(warning) })
   expect(warnings).toMatchObject([{ type: 'degraded', names: [], error: { code: 'store', message: 'no hints here' } }])
+})
+
+test('a channel that throws is as good as none, and that is said once', async () => {
+  const { store } = new World()
+  const broken = (): never => {
+    throw new Error('no channel today')
+  }
+  const warnings: LockWarning[] = []
+  const onWarning = (warning: LockWarning): unknown => warnings.push(warning)
+  const channel = { publish: broken, subscribe: broken }
+  const [a, b] = [0, 1].map(() => createLocks({ store: { ...store, channel }, maxBackoff: 5, onWarning })) as [Locks, Locks]
+  const lock = await a.acquire('k')
+  const wait = b.acquire('k')
+  await settle()
+  await lock.release()
+  expect((await wait).isHeld()).toBe(true)
+  expect(warnings.map(({ type, error }) => [type, error.code])).toEqual([
+    ['degraded', 'store'],
+    ['degraded', 'store'],
+  ])
+  await Promise.all([a.close(), b.close()])
 })
