@@ -45,7 +45,7 @@ export interface Place {
 }
 
 /** Where directories for sockets may be, best first. The temporary directory is the same for most of a user's processes. */
-export const bases = (): readonly string[] => [tmpdir(), ...(process.env.XDG_RUNTIME_DIR ? [process.env.XDG_RUNTIME_DIR] : [])]
+const bases = (): readonly string[] => [tmpdir(), ...(process.env.XDG_RUNTIME_DIR ? [process.env.XDG_RUNTIME_DIR] : [])]
 
 /**
  * @param identity those who give the same find each other
