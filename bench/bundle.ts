@@ -1,19 +1,21 @@
 import { join } from 'node:path'
-import { build, type Rolldown } from 'vite'
+import { build, type Plugin, type Rolldown } from 'vite'
 
-/** The repository: the bench is started by npm, which runs scripts there. */
+/** The repository. */
 export const root = join(import.meta.dirname, '..')
 
 /**
- * A module of the bench and all it imports of ours, as a user's bundler would make it of our sources.
+ * A module and all it imports of ours, as a user's bundler would make it of our sources.
  * tsx would not do for what is timed: it wraps every function to keep its name, which costs more than some of them.
+ * @param entry its path from the repository
  * @param platform where it is to run: for `node` packages stay outside, for `browser` all is in one minified file
  */
-export async function bundle(entry: string, platform: 'node' | 'browser'): Promise<string> {
+export async function bundle(entry: string, platform: 'node' | 'browser', plugins: Plugin[] = []): Promise<string> {
   const result = await build({
     root,
     configFile: false,
     logLevel: 'error',
+    plugins,
     resolve: { tsconfigPaths: true },
     define: { 'process.env.NODE_ENV': '"production"' },
     build: {
@@ -22,7 +24,7 @@ export async function bundle(entry: string, platform: 'node' | 'browser'): Promi
       modulePreload: false,
       ssr: platform === 'node',
       minify: platform === 'browser',
-      rolldownOptions: { input: join(root, 'bench', entry) },
+      rolldownOptions: { input: join(root, entry) },
     },
   })
   const chunks = [result].flat().flatMap((part) => ('output' in part ? part.output : []))

@@ -1,14 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
-import { launchOptions } from '../e2e/browser.ts'
+import type { Page } from 'playwright-core'
 import { bundle } from './bundle.ts'
+import { inChromium, origin } from './chromium.ts'
 import { compared, type Measure } from './figure.ts'
 import type { Progress } from './rounds.ts'
-
-/** Loopback counts as a secure context, which IndexedDB's durability and Web Locks ask for. Nothing is sent there. */
-const origin = 'http://bench.localhost/'
 
 export const measures: Record<string, Measure> = {
   async 'indexeddb.acquireRelease'(progress) {
@@ -33,9 +27,8 @@ export const measures: Record<string, Measure> = {
 
 /** Measures in a page that has the measures of `page/measures.ts`. */
 async function inPage<T>(progress: Progress, measure: (page: Page) => Promise<T>): Promise<T> {
-  const script = await bundle('page/measures.ts', 'browser')
+  const script = await bundle('bench/page/measures.ts', 'browser')
   return inChromium(async (context) => {
-    await context.route(`${origin}**`, (route) => route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>bench</title>' }))
     const page = await context.newPage()
     await page.goto(origin)
     await page.exposeFunction('progress', progress)
@@ -43,19 +36,4 @@ async function inPage<T>(progress: Progress, measure: (page: Page) => Promise<T>
     await page.waitForFunction(() => 'measures' in globalThis)
     return measure(page)
   })
-}
-
-/** With a profile on disk, as people have one; a throw-away context keeps its databases in memory. */
-async function inChromium<T>(use: (context: BrowserContext) => Promise<T>): Promise<T> {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-bench-'))
-  try {
-    const context = await chromium.launchPersistentContext(folder, await launchOptions())
-    try {
-      return await use(context)
-    } finally {
-      await context.close()
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
-  }
 }

@@ -8,6 +8,7 @@ import type { Figure, Measure } from './figure.ts'
 import { measures as indexeddb } from './indexeddb.ts'
 import { machine, toJson, toMarkdown, toTable, updateReadme } from './report.ts'
 import { measures as size } from './size.ts'
+import { measures as tabs } from './tabs.ts'
 
 /** In the order of the table. What runs on Node itself is timed in a process of its own, without tsx. */
 const measures: Record<string, Measure> = {
@@ -18,6 +19,7 @@ const measures: Record<string, Measure> = {
   'sqlite.takeover': inPlainNode('sqlite.takeover'),
   'reentrant.acquire': inPlainNode('reentrant.acquire'),
   ...indexeddb,
+  ...tabs,
   ...size,
 }
 
@@ -36,7 +38,7 @@ function inPlainNode(name: string): Measure {
     const folder = join(root, 'out', 'bench')
     const file = join(folder, 'child.js')
     mkdirSync(folder, { recursive: true })
-    writeFileSync(file, await bundle('child.ts', 'node'))
+    writeFileSync(file, await bundle('bench/child.ts', 'node'))
     // Without tsx, which this process passes on by its flags.
     const child = fork(file, [name], { execArgv: [] })
     let figures: Figure[] | undefined
@@ -77,7 +79,7 @@ async function main(): Promise<void> {
   if (!names.length) throw new Error(`no figure's name starts with ${only?.join(' or ')}: there are ${Object.keys(measures).join(', ')}`)
   if (readme && only) throw new Error('--readme wants all figures, so it does not go with --only')
 
-  const place = await machine(names.some((name) => name in indexeddb))
+  const place = await machine(names.some((name) => name in indexeddb || name in tabs))
   console.log(`${place}\n`)
   const figures: Figure[] = []
   for (const name of names) {

@@ -7,7 +7,7 @@ const limit = 6
 
 export const measures: Record<string, Measure> = {
   async 'size.core+indexeddb'() {
-    const ours = gzipSync(await bundle('page/size.ts', 'browser'), { level: 9 }).length / 1000
+    const ours = gzipSync(await bundle('bench/page/size.ts', 'browser'), { level: 9 }).length / 1000
     return [
       {
         name: 'size.core+indexeddb',

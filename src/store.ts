@@ -11,8 +11,11 @@ export interface Store {
   /**
    * Carries out commands, each atomically and durably, all in order where they name the same key or session.
    * Answers one outcome for each: a command that is refused, or whose record is corrupt, spoils no other.
+   *
+   * A store may call `foresee` with the outcomes, all at once or in parts, while its engine still commits them: as soon as whoever
+   * reads from then on sees them or waits for them. Who is to be woken then looks up sooner.
    */
-  apply(commands: readonly Command[]): Promise<Outcome[]>
+  apply(commands: readonly Command[], foresee?: (outcomes: readonly Outcome[]) => void): Promise<Outcome[]>
   /** A key's record with the session rows it leans on; `undefined` if there is none. Rejects with `corrupt`, naming the key, if it cannot be read. */
   read(key: string): Promise<LockView | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */
@@ -51,7 +54,7 @@ export interface FencedStore<Tx> extends Store {
 
 /**
  * Publish/subscribe for hints: a message may be lost, doubled or late, and nothing may depend on it.
- * Messages of one sender on one topic that do arrive keep their order.
+ * Messages of one sender on one topic that do arrive keep their order. Up to 16,384 bytes are carried, a message as JSON with its topic.
  */
 export interface Channel {
   /** Never throws and never waits: who listens, hears. */

@@ -3,8 +3,10 @@ import { createLocks } from 'storelock'
 import { fenceStore, indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 import { runFact } from './suite.ts'
 
+const startWorker = (): Worker => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+
 /** What tests reach by `page.evaluate`, as the global `storelock`. */
-const exposed = { createLocks, fenceStore, indexedDBStore, upgradeIndexedDB, openDB, deleteDB, runFact }
+const exposed = { createLocks, fenceStore, indexedDBStore, upgradeIndexedDB, openDB, deleteDB, runFact, startWorker }
 
 declare global {
   var storelock: typeof exposed

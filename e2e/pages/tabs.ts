@@ -1,4 +1,4 @@
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, LaunchOptions, Page } from 'playwright-core'
 import { launchChromium } from '../browser.ts'
 import { servePages } from './serve.ts'
 
@@ -14,8 +14,8 @@ export interface Tabs {
 }
 
 /** Starts a browser, and serves the pages to it. */
-export async function startTabs(): Promise<Tabs> {
-  const [site, browser] = await Promise.all([servePages(), launchChromium()])
+export async function startTabs(options?: LaunchOptions): Promise<Tabs> {
+  const [site, browser] = await Promise.all([servePages(), launchChromium(options)])
   const errors: string[] = []
   return {
     browser,

@@ -6,6 +6,8 @@ export interface TabStart {
   readonly duration: number
   readonly maxBackoff: number
   readonly label?: string
+  /** It never looks by itself whether a lock is free: only hints and proofs of death reach it. */
+  readonly patient?: boolean
 }
 
 /** What a tab tells the test by itself. */
@@ -23,6 +25,8 @@ export interface Tab {
   release(): Promise<number>
   state(): State
   query(name: string): Promise<LocksSnapshot>
+  /** The id of its present session. */
+  session(): string
   /** Blocks the page for so long, and looks at the lock in the first line after that. */
   block(ms: number): Promise<State>
   /** Takes the lock so many times, and writes {@link Line}s about it into a table. */
@@ -40,7 +44,7 @@ declare global {
 }
 
 /** Gives a page locks of its own. Runs in the page, so it uses nothing but what it is given and the page's globals. */
-export function makeTab({ name: me, duration, maxBackoff, label }: TabStart & { readonly name: string }): void {
+export function makeTab({ name: me, duration, maxBackoff, label, patient }: TabStart & { readonly name: string }): void {
   const { createLocks, indexedDBStore, openDB, deleteDB } = globalThis.storelock
   const now = () => performance.timeOrigin + performance.now()
   const news = (told: { type: 'aborted'; code: string; at: number } | { type: 'warning'; warning: string; code: string }) => {
@@ -52,11 +56,21 @@ export function makeTab({ name: me, duration, maxBackoff, label }: TabStart & { 
   let underWay = 0
   const counting: typeof store = {
     ...store,
-    apply(commands) {
+    apply(commands, foresee) {
       underWay += 1
-      return store.apply(commands).finally(() => {
+      return store.apply(commands, foresee).finally(() => {
         underWay -= 1
       })
+    },
+  }
+  const patientClock = {
+    now: () => Date.now(),
+    monotonic: () => performance.now(),
+    random: () => Math.random(),
+    // Heartbeats are in the background; looks are not.
+    after(ms: number, run: () => void, background = false) {
+      const timer = background ? setTimeout(run, ms) : undefined
+      return () => clearTimeout(timer)
     },
   }
   const locks = createLocks({
@@ -64,6 +78,7 @@ export function makeTab({ name: me, duration, maxBackoff, label }: TabStart & { 
     duration,
     maxBackoff,
     ...(label !== undefined && { label }),
+    ...(patient && { clock: patientClock }),
     onWarning: ({ type, error }) => news({ type: 'warning', warning: type, code: error.code }),
   })
 
@@ -113,6 +128,7 @@ export function makeTab({ name: me, duration, maxBackoff, label }: TabStart & { 
     },
     state,
     query: (name) => locks.query(name),
+    session: () => locks.session,
     async block(ms) {
       while (underWay) await new Promise((resolve) => setTimeout(resolve))
       const end = now() + ms

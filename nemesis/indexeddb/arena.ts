@@ -26,7 +26,7 @@ interface Tab {
 
 /** Tabs of one profile that share an IndexedDB database. */
 export async function openTabs({ folder, fenced, seed }: Setting): Promise<Arena> {
-  const script = await bundle('../nemesis/indexeddb/page.ts', 'browser')
+  const script = await bundle('nemesis/indexeddb/page.ts', 'browser')
   // Ctrl-C is ours: Playwright's own handler would end this process before it has cleaned up.
   const options = await launchOptions({ handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false })
   const context = await chromium.launchPersistentContext(folder, options)

@@ -21,7 +21,7 @@ const names = Array.from({ length: 8 }, (_, index) => `process ${index + 1}`)
 export async function openProcesses({ folder, fenced, seed, log }: Setting): Promise<Arena> {
   const file = join(folder, 'nemesis.db')
   const program = join(folder, 'worker.js')
-  await writeFile(program, await bundle('../nemesis/sqlite/worker.ts', 'node'))
+  await writeFile(program, await bundle('nemesis/sqlite/worker.ts', 'node'))
   const db = new Database(file)
   db.pragma('journal_mode = WAL')
   db.exec(tables)

@@ -84,11 +84,13 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
     const { name, namespace: home } = storedName(view?.key ?? '')
     if (!view || home !== namespace) continue
     const label = (session: string): string | undefined => view.sessions[session]?.label
-    for (const holder of view.holders) {
+    // The record may still name a session that has ended; what that had is void.
+    const present = ({ session }: { readonly session: string }): boolean => session in view.sessions
+    for (const holder of view.holders.filter(present)) {
       const { mode, client: clientId, session, metadata, token } = holder
       snapshot.held.push({ name, mode, clientId, session, label: label(session), metadata, token, expiresAt: expiryOf(holder, view.sessions) })
     }
-    for (const { mode, client: clientId, session, metadata, from, to } of view.queue) {
+    for (const { mode, client: clientId, session, metadata, from, to } of view.queue.filter(present)) {
       for (let number = from; number <= to; number++) snapshot.pending.push({ name, mode, clientId, session, label: label(session), metadata })
     }
   }

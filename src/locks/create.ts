@@ -54,7 +54,7 @@ export function createLocks(options: LocksOptions): Locks {
     async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
       const line = lineOf(name)
       const wish = checkWish(settings, options)
-      if (wish.timeout !== 0 || wish.steal) return (await line.ask(wish)) as Hold
+      if (wish.timeout !== 0 || (wish.steal && wish.ask === undefined)) return (await line.ask(wish)) as Hold
       const hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
       if (!hold) throw line.refusal()
       return hold

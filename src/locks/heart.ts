@@ -24,6 +24,7 @@ export class Heart {
   /** What else the timer does on each of its ticks. @returns whether it is to be called again */
   readonly #chore: (now: number) => boolean
   #evictions = 0
+  #asks = 0
   #beats = 0
   #failing = false
   #nextBeat = Infinity
@@ -44,6 +45,7 @@ export class Heart {
   /** The session's row was opened. */
   start(row: SessionRow, sent: number, drift: number): void {
     this.#evictions = row.evictions
+    this.#asks = row.asks
     this.#renewed(sent, drift)
   }
 
@@ -146,9 +148,12 @@ export class Heart {
     if (outcome.type === 'ended') return session.end('it was given up as dead')
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'beaten') return
-    const { evictions } = outcome.session
+    const { evictions, asks } = outcome.session
     // Someone took a hold of ours. Until it is known which, this beat renews none.
     if (evictions !== this.#evictions) await session.lookAtHolds()
+    // A wish can wait for the look that it takes to hear it; a renewal cannot.
+    if (asks !== this.#asks) session.lookAtHolds().catch(() => {})
+    this.#asks = asks
     this.#evictions = evictions
     this.#renewed(sent, drift)
     for (const row of outcome.stale) if (row.id !== id) this.#observeAbandoned(row, sent)

@@ -1,6 +1,6 @@
 import { checkDuration, type Holder, LockError, type Mode } from '../protocol/index.ts'
 import type { Session } from './session.ts'
-import type { HeldLock } from './types.ts'
+import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */
 export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
@@ -15,6 +15,7 @@ export interface HoldTerms {
   /** In ms. */
   readonly duration: number
   readonly manual: boolean
+  readonly onReleaseRequested: ReleaseListener | undefined
   /** When the command that gave the lock went out. */
   readonly since: number
   /** By how much the wall clock was ahead of the monotonic one then, in ms. */
@@ -43,9 +44,15 @@ export class Hold implements HeldLock {
   triedAt: number
   /** Called if another request takes the lock while it is still good. */
   onTaken: ((error: LockError) => void) | undefined
+  /** Called once for each request that asks for the lock. */
+  readonly onReleaseRequested: ReleaseListener | undefined
+  /** The requests of which it was told. */
+  heard: ReadonlySet<string> = new Set()
   readonly #home: Session
   /** Whether it leans on the session's row instead of a lease of its own. */
   #leans: boolean
+  /** Whether the record may have given it a lease of its own, whatever came of the command that asked for one. */
+  #alone = false
   #drift: number
   #until: number | undefined
   #end: { readonly code: 'lost' | 'not-held'; readonly message: string } | undefined
@@ -53,7 +60,7 @@ export class Hold implements HeldLock {
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
 
-  constructor(home: Session, holder: Holder, { name, key, dirty, duration, manual, since, drift, until }: HoldTerms) {
+  constructor(home: Session, holder: Holder, { name, key, dirty, duration, manual, onReleaseRequested, since, drift, until }: HoldTerms) {
     this.#home = home
     this.name = name
     this.key = key
@@ -64,6 +71,7 @@ export class Hold implements HeldLock {
     this.session = holder.session
     this.number = holder.number
     this.manual = manual
+    this.onReleaseRequested = onReleaseRequested
     this.duration = duration
     this.since = since
     this.#startedAt = home.clock.monotonic()
@@ -138,6 +146,7 @@ export class Hold implements HeldLock {
     this.triedAt = this.#home.clock.monotonic()
     // Only a longer lease needs saying: the record keeps what the hold has.
     const lease = duration > this.duration ? leaseFor(duration) : undefined
+    if (lease !== undefined) this.#standAlone()
     const { outcome, sent, drift } = await this.#home.send({ type: 'renew', key: this.key, session: this.session, token: this.token, lease })
     // A reply that comes after the deadline does not bring the lock back.
     this.expireIfDue()
@@ -145,14 +154,28 @@ export class Hold implements HeldLock {
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'renewed') return outcome.type === 'refused' && outcome.reason === 'ended' ? this.lose('its session ended') : this.taken()
     this.#until = undefined
-    this.#leans = outcome.holder.seq === undefined
+    this.#leans = outcome.holder.seq === undefined && !this.#alone
     this.duration = Math.max(duration, this.duration)
     if (sent >= this.since) {
       this.since = sent
       this.#drift = drift
     }
+    // One that renews itself alone hears of no wish by beats.
+    if (this.onReleaseRequested && outcome.record.queue.some(({ ask }) => ask !== undefined)) this.#home.lookAt(this.key)
     // A hold that leans on its session from now on needs the beat.
     this.#home.heart.keep(this)
+  }
+
+  /** From now on no beat counts for it and it renews itself: a hold with a lease of its own is not seen to live by its session's row. */
+  #standAlone(): void {
+    const { heart } = this.#home
+    if (this.#leans && heart.renewedAt > this.since) {
+      this.since = heart.renewedAt
+      this.#drift = heart.renewedDrift
+    }
+    this.#leans = false
+    this.#alone = true
+    heart.keep(this)
   }
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */

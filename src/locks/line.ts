@@ -1,10 +1,10 @@
 import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode } from '../protocol/index.ts'
-import type { Message } from '../store.ts'
 import { driftOf } from './clock.ts'
 import { Hold, leaseFor } from './hold.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
 import type { Session } from './session.ts'
+import type { ReleaseListener } from './types.ts'
 import { within } from './within.ts'
 
 /** What a caller wants of a lock, checked. */
@@ -18,6 +18,10 @@ export interface Wish {
   readonly ifAvailable?: boolean | undefined
   readonly steal?: boolean | undefined
   readonly metadata?: Json | undefined
+  readonly ask?: Json | undefined
+  /** How long the holders that were asked may take, in ms, before the lock is stolen. */
+  readonly grace?: number | undefined
+  readonly onReleaseRequested?: ReleaseListener | undefined
   /** How long to wait, in ms. */
   readonly timeout?: number | undefined
   readonly signal?: AbortSignal | undefined
@@ -26,6 +30,8 @@ export interface Wish {
 interface Waiter {
   readonly wish: Wish
   number: number
+  /** The holders that it asked to let go have had their time: it steals now. */
+  impatient: boolean
   /** Its request, or the confirmation of its grant, is under way. */
   busy: boolean
   /** When the last look went out that still showed it waiting, and by how much the wall clock was ahead of the monotonic one then. */
@@ -40,8 +46,6 @@ interface Waiter {
 
 /** The shortest pause between two looks, in ms, for each place in line. */
 const firstPause = 5
-/** Steps of promises in which such a store has answered. */
-const turn = 8
 /** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
 const usable = 3 / 4
 
@@ -93,11 +97,12 @@ export class Line {
         this.#waiters.delete(waiter.number)
         if (!this.#waiters.size) this.#rest()
         callOff?.()
+        callOffGrace?.()
         signal?.removeEventListener('abort', aborted)
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
+        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -109,6 +114,8 @@ export class Line {
       const aborted = (): void => waiter.fail(signal?.reason)
       signal?.addEventListener('abort', aborted)
       const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
+      const { grace } = wish
+      const callOffGrace = grace === undefined ? undefined : this.#session.clock.after(grace, () => this.#grabNow(waiter))
       if (!this.#waiters.size) this.#doublings = 0
       this.#request(waiter)
     })
@@ -125,7 +132,8 @@ export class Line {
 
   /** Sends a waiter's request, under a new number. */
   async #request(waiter: Waiter): Promise<void> {
-    const { mode, lease, metadata, ifAvailable, steal } = waiter.wish
+    const { mode, lease, metadata, ifAvailable, ask } = waiter.wish
+    const steal = waiter.wish.steal && (ask === undefined || waiter.impatient)
     const session = this.#session
     this.#waiters.delete(waiter.number)
     const number = ++this.#number
@@ -143,7 +151,7 @@ export class Line {
     const { id, client } = session
     let reply: Reply
     try {
-      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal })
+      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal, ask })
     } catch (error) {
       if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
@@ -174,8 +182,10 @@ export class Line {
       waiter.seenAt = sent
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
-      if (this.#asleep) this.#withdraw(waiter.number)
-      this.#lookout.watch(this.#view)
+      if (waiter.impatient) this.#grabNow(waiter)
+      else if (waiter.wish.ask !== undefined) this.#session.hintAll(this.#view)
+      if (this.#asleep) this.#takeBack(waiter)
+      else this.#lookout.watch(this.#view)
       this.#sleep()
     }
   }
@@ -184,6 +194,14 @@ export class Line {
   #refuse(waiter: Waiter, error: unknown): void {
     waiter.busy = true
     waiter.fail(error)
+  }
+
+  /** Withdraws a waiter's request. A grant that meets it on its way is not its own any more; it asks anew after the next look. */
+  #takeBack(waiter: Waiter): void {
+    this.#withdraw(waiter.number)
+    this.#waiters.delete(waiter.number)
+    waiter.number = ++this.#number
+    this.#waiters.set(waiter.number, waiter)
   }
 
   #withdraw(number: number): void {
@@ -200,8 +218,10 @@ export class Line {
   /** A command of this session's own granted the lock to one of its requests. */
   granted(holder: Holder, { sent, drift }: Reply): void {
     const waiter = this.#waiters.get(holder.number)
-    if (waiter) this.#start(waiter, holder, sent, drift)
-    else this.#letGoUnknown(holder.number)
+    if (!waiter) this.#letGoUnknown(holder.number)
+    // What an operator's command grants is nobody's own: it has to be confirmed like another's, by the next look if it cannot be now.
+    else if (!holder.unconfirmed) this.#start(waiter, holder, sent, drift)
+    else if (!waiter.busy) this.#confirm(waiter, holder)
   }
 
   /** A command of this session's own took one of its holds. */
@@ -210,29 +230,20 @@ export class Line {
   }
 
   #start(waiter: Waiter, holder: Holder, since: number, drift: number, until?: number): void {
-    const { duration, manual } = waiter.wish
+    const { duration, manual, onReleaseRequested } = waiter.wish
     const dirty = holder.previous !== 0 && holder.previous !== this.#lastToken
     this.#lastToken = holder.token
     if (dirty) this.dirty = true
-    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, since, drift, until })
+    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, onReleaseRequested, since, drift, until })
     this.holds.set(hold, this.#looks)
     this.#session.heart.keep(hold)
     hold.expireIfDue()
+    // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
+    if (until === undefined && this.#session.clock.monotonic() >= since + duration) hold.lose('the news of it came too late')
     // A grant whose news took as long as the lock lasts is worth nothing; ask again.
     if (hold.ended) this.#request(waiter)
     else waiter.give(hold)
     if (until !== undefined) this.#session.heart.renew(hold)
-  }
-
-  /** Someone says that the record changed. If that is a grant, a store that answers in the same turn confirms it, which saves the look. */
-  async hinted({ number, token }: Message): Promise<void> {
-    const waiter = this.#waiters.get(Number(number))
-    if (waiter && !waiter.busy && !this.#asleep && typeof token === 'number') {
-      this.#confirmFirst(waiter, token)
-      for (let step = 0; step < turn && this.#waits(waiter, waiter.number); step++) await undefined
-      if (!this.#waiters.has(waiter.number)) return
-    }
-    this.poke()
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
@@ -300,7 +311,8 @@ export class Line {
     if (view.token !== this.#view.token) this.#doublings = 0
     this.#view = view
     this.#findOwn(view, look, sent, drift)
-    if (this.#waiters.size) {
+    this.#heed(view)
+    if (this.#waiters.size && !this.#asleep) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
@@ -347,13 +359,7 @@ export class Line {
       return
     }
     waiter.busy = true
-    this.#confirmFirst(waiter, holder.token)
-  }
-
-  /** Starts a hold once its confirmation has shown that there is such a grant. */
-  #confirmFirst(waiter: Waiter, token: number): void {
-    const { number } = waiter
-    const { id: session } = this.#session
+    const { session, token, number } = holder
     this.#session.send({ type: 'renew', key: this.key, session, token }).then(
       ({ outcome, sent, drift }) => {
         if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
@@ -369,12 +375,40 @@ export class Line {
     )
   }
 
+  /** The time of those who were asked is over. */
+  #grabNow(waiter: Waiter): void {
+    waiter.impatient = true
+    if (waiter.busy || this.#asleep) return
+    this.#withdraw(waiter.number)
+    this.#request(waiter)
+  }
+
+  /** Tells the holds here which requests ask for the lock, each once. */
+  #heed({ queue, sessions }: LockView): void {
+    for (const hold of this.holds.keys()) {
+      const { onReleaseRequested } = hold
+      if (!onReleaseRequested) continue
+      const asking = queue.flatMap((run) =>
+        run.ask === undefined ? [] : Array.from({ length: run.to - run.from + 1 }, (_, index) => ({ run, id: `${run.session} ${run.from + index}` })),
+      )
+      const unheard = asking.filter(({ id }) => !hold.heard.has(id))
+      hold.heard = new Set(asking.map(({ id }) => id))
+      for (const { run } of unheard) {
+        const { mode, client: clientId, session, metadata, ask } = run
+        const who = { name: this.name, mode, clientId, session, label: sessions[session]?.label, metadata }
+        this.#session.call(() => onReleaseRequested(ask as Json, who))
+      }
+    }
+  }
+
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
+    // A page that is left may be frozen right after.
+    if (asleep === this.#asleep) return
     this.#asleep = asleep
     if (asleep) {
       this.#rest()
-      for (const { number, busy } of this.#waiters.values()) if (!busy) this.#withdraw(number)
+      for (const waiter of [...this.#waiters.values()]) if (!waiter.busy) this.#takeBack(waiter)
     } else this.poke()
   }
 

@@ -37,7 +37,8 @@ export class Lookout {
   }
 
   /**
-   * Evicts holders that have been silent for their lease, and a waiter right in front that does not answer a challenge.
+   * Evicts holders that have been silent for their lease, a waiter right in front that does not answer a challenge, and a first
+   * in line whose session has ended.
    * @param sent when the look that showed `view` went out, `got` when it came back, and `pause` how long before it was meant to be: in ms
    * @returns the evictions under way
    */
@@ -62,6 +63,10 @@ export class Lookout {
       const due = ended || silent >= leaseOf(holder, view.sessions) * (1 + runs / looksPerLease)
       if (due && !view.pins.length) commands.push({ type: 'expire', key, session, evidence: { token, seq } })
     }
+    const [head] = view.queue
+    // A session that has ended is no waiter, but its run stands until someone's command meets it: shared holders may send none for long.
+    if (head && !view.sessions[head.session])
+      commands.push({ type: 'expire', key, session, evidence: { session: head.session, number: head.from, seq: undefined } })
     const row = front && view.sessions[front.session]
     if (front && row && row.beacon === undefined && row.id !== session) {
       const { id, seq } = row

@@ -34,16 +34,23 @@ export function checkLockName({ policy, label }: Settings, name: string): void {
 /** What `acquire` and its kin were asked for, checked. */
 export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   const { mode = 'exclusive', timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
+  const { ask, grace, onReleaseRequested } = options
   checkMode(mode)
   oneOf('renew', renew, ['auto', 'manual'])
   if (duration !== settings.duration) checkDuration(settings.policy, duration)
   if (timeout !== undefined) checkMs('timeout', timeout, 0)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
   if (steal && mode === 'shared') throw new TypeError('steal takes an exclusive lock: leave out `mode: "shared"`')
-  if (metadata !== undefined) checkJson(metadata)
+  if (metadata !== undefined) checkJson('metadata', metadata)
+  if (ask !== undefined) checkJson('ask', ask)
+  if (grace !== undefined) checkMs('grace', grace, 0)
+  if ((grace !== undefined) !== (ask !== undefined && steal)) {
+    throw new TypeError('`ask` with `steal` needs `grace`, how long the holders may take to let go; and `grace` needs both')
+  }
+  if (onReleaseRequested !== undefined && typeof onReleaseRequested !== 'function') throw new TypeError('onReleaseRequested must be a function')
   const manual = renew === 'manual'
   const lease = manual || duration !== settings.duration ? leaseFor(duration) : undefined
-  return { mode, timeout, signal, duration, lease, manual, steal, metadata }
+  return { mode, timeout, signal, duration, lease, manual, steal, metadata, ask, grace, onReleaseRequested }
 }
 
 export function checkMode(mode: Mode): void {
@@ -56,14 +63,14 @@ function checkMs(option: string, ms: number, least: number): void {
   }
 }
 
-function checkJson(metadata: Json): void {
+function checkJson(option: string, value: Json): void {
   let text: string | undefined
   try {
-    text = JSON.stringify(metadata)
+    text = JSON.stringify(value)
   } catch (cause) {
-    throw new TypeError('metadata must be plain JSON data', { cause })
+    throw new TypeError(`${option} must be plain JSON data`, { cause })
   }
-  if (text === undefined) throw new TypeError('metadata must be plain JSON data')
+  if (text === undefined) throw new TypeError(`${option} must be plain JSON data`)
 }
 
 function oneOf(option: string, value: string, allowed: readonly string[]): void {

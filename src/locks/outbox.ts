@@ -20,13 +20,15 @@ interface Letter {
 export class Outbox {
   readonly #store: Store
   readonly #clock: Clock
+  readonly #foreseen: (outcome: Outcome) => void
   readonly #arrived: (reply: Reply) => void
   #letters: Letter[] = []
 
-  /** `arrived` hears of every outcome before the command's own promise resolves. */
-  constructor(store: Store, clock: Clock, arrived: (reply: Reply) => void) {
+  /** `foreseen` hears of every outcome as soon as the store knows it, `arrived` once it stands, before the command's own promise resolves. */
+  constructor(store: Store, clock: Clock, foreseen: (outcome: Outcome) => void, arrived: (reply: Reply) => void) {
     this.#store = store
     this.#clock = clock
+    this.#foreseen = foreseen
     this.#arrived = arrived
   }
 
@@ -38,6 +40,14 @@ export class Outbox {
     })
   }
 
+  /** Answers, unsent, what a session lets go of: its end, which follows, says that too. */
+  leaveUnsaid(session: string): void {
+    const moot = ({ command }: Letter): boolean => (command.type === 'release' || command.type === 'withdraw') && command.session === session
+    const reply: Reply = { outcome: { type: 'ended' }, sent: this.#clock.monotonic(), drift: driftOf(this.#clock) }
+    for (const letter of this.#letters.filter(moot)) letter.resolve(reply)
+    this.#letters = this.#letters.filter((letter) => !moot(letter))
+  }
+
   /** Sends at once what waits for the end of this turn: a page that is going away has no next one. */
   flush(): void {
     const letters = this.#letters
@@ -45,8 +55,17 @@ export class Outbox {
     this.#letters = []
     const sent = this.#clock.monotonic()
     const drift = driftOf(this.#clock)
-    this.#apply(letters.map(({ command }) => command)).then(
+    let foresees = false
+    const foresee = (outcomes: readonly Outcome[]): void => {
+      foresees = true
+      for (const outcome of outcomes) this.#foreseen(outcome)
+    }
+    this.#apply(
+      letters.map(({ command }) => command),
+      foresee,
+    ).then(
       (outcomes) => {
+        if (!foresees) foresee(outcomes)
         for (let index = 0; index < letters.length; index++) {
           const letter = letters[index] as Letter
           const reply = { outcome: outcomes[index] as Outcome, sent, drift }
@@ -61,9 +80,9 @@ export class Outbox {
   }
 
   /** As a promise, also of a store that throws. */
-  #apply(commands: readonly Command[]): Promise<Outcome[]> {
+  #apply(commands: readonly Command[], foresee: (outcomes: readonly Outcome[]) => void): Promise<Outcome[]> {
     try {
-      return this.#store.apply(commands)
+      return this.#store.apply(commands, foresee)
     } catch (error) {
       return Promise.reject(error)
     }

@@ -20,7 +20,7 @@ export function followPage(session: Session): () => void {
   const resume = (): void => session.sleep(false)
   const hide = (): void => {
     freeze()
-    session.end('the page was left')
+    session.end('the page was left', true)
   }
   page.addEventListener('pagehide', hide)
   page.addEventListener('pageshow', resume)

@@ -89,21 +89,24 @@ export class Reentrant implements ReentrantLock {
     const { clock, settings } = this.#session
     const { timeout, signal } = checkWish(settings, options)
     signal?.throwIfAborted()
-    const line = this.#line
     const late = (): never => {
-      throw line.refusal(timeout)
+      throw this.#line.refusal(timeout)
     }
     if (timeout === 0) return (await this.tryAcquire({ timeout })) ?? late()
-    const asking = this.#asking ?? this.#ask(line)
-    asking.callers++
-    try {
-      const shared = await within(clock, asking.shared, timeout, signal, late)
-      if (!shared.hold.ended) return new Share(shared)
-    } finally {
-      if (--asking.callers === 0) this.#giveUp(asking)
+    const end = clock.monotonic() + (timeout ?? 0)
+    for (;;) {
+      const asking = this.#asking ?? this.#ask(this.#line)
+      asking.callers++
+      try {
+        const left = timeout === undefined ? undefined : Math.max(0, end - clock.monotonic())
+        const shared = await within(clock, asking.shared, left, signal, late)
+        if (!shared.hold.ended) return new Share(shared)
+        // Whoever had tried for it meanwhile has let go again. Nobody is to join what has ended, or those who wait would go round for ever.
+        if (this.#asking === asking) this.#asking = undefined
+      } finally {
+        if (--asking.callers === 0) this.#giveUp(asking)
+      }
     }
-    // Whoever had tried for it meanwhile has let go again.
-    return this.acquire(options)
   }
 
   #ask(line: Line): Asking {

@@ -7,7 +7,7 @@ import type { HeldLock, RequestOptions } from './types.ts'
 
 /** The arguments of a Web-Locks-shaped call, checked in the order and with the errors of that specification. */
 export function checkRequest(settings: Settings, options: RequestOptions, callback: unknown): Wish {
-  const { mode = 'exclusive', ifAvailable = false, steal = false, signal, timeout } = options
+  const { mode = 'exclusive', ifAvailable = false, steal = false, signal, timeout, ask, grace, onReleaseRequested } = options
   checkMode(mode)
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
   if (typeof callback !== 'function') throw new TypeError('the callback must be a function')
@@ -16,11 +16,14 @@ export function checkRequest(settings: Settings, options: RequestOptions, callba
       ? 'steal and ifAvailable'
       : steal && mode === 'shared'
         ? "steal and mode 'shared'"
-        : signal && (steal || ifAvailable)
+        : signal && ((steal && ask === undefined) || ifAvailable)
           ? `signal and ${steal ? 'steal' : 'ifAvailable'}`
-          : undefined
+          : ask !== undefined && ifAvailable
+            ? 'ask and ifAvailable'
+            : undefined
   if (contradiction) throw notSupported(`${contradiction} contradict each other`)
-  return { ...checkWish(settings, { mode, steal, ...(timeout !== undefined && { timeout }), ...(signal && { signal }) }), ifAvailable }
+  const given = Object.fromEntries(Object.entries({ timeout, signal, ask, grace, onReleaseRequested }).filter(([, value]) => value !== undefined))
+  return { ...checkWish(settings, { mode, steal, ...given }), ifAvailable }
 }
 
 /** Names that start with a hyphen are reserved by the specification. */

@@ -1,5 +1,5 @@
-import { type Command, LockError, type Policy, storeError } from '../protocol/index.ts'
-import type { Channel, Message, RaisedBeacon, Store } from '../store.ts'
+import { type Command, LockError, type LockRecord, type Outcome, type Policy, storeError } from '../protocol/index.ts'
+import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
 import { type Hold, leaseFor } from './hold.ts'
@@ -42,14 +42,17 @@ export class Session {
   /** Since when there are such. */
   #unsaidSince = 0
   #closed: LockError | undefined
-  /** Whether it was said that the channel fails. */
-  #deaf = false
 
   constructor(settings: Settings) {
     this.settings = settings
     this.clock = settings.clock
     this.heart = new Heart(this, (now) => this.#sayAgain(now))
-    this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
+    this.#outbox = new Outbox(
+      settings.store,
+      this.clock,
+      (outcome) => this.#foreseen(outcome),
+      (reply) => this.#arrived(reply),
+    )
     settings.store.onDegraded?.((why) => this.warn({ type: 'degraded', names: [], error: new LockError('store', why) }))
   }
 
@@ -90,7 +93,7 @@ export class Session {
       if (id === this.#id) {
         this.#beacon = raised
         raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
-        this.#unsubscribe = this.#withChannel((channel) => channel.subscribe(id, (hint) => void this.#lines.get(String(hint.key))?.hinted(hint)))
+        this.#unsubscribe = this.#listen(id)
         const { outcome, sent, drift } = await this.beat(true)
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
@@ -124,37 +127,50 @@ export class Session {
     return this.send({ type: 'beat', session: this.#id, client: this.client, lease: leaseFor(duration), label, beacon: this.#beacon?.address, opens })
   }
 
-  /** Every outcome passes here, before who asked hears of it: those whom it concerns are told. */
+  /** Hears hints for this session. A channel that fails is as good as none: there are looks. */
+  #listen(id: string): (() => void) | undefined {
+    try {
+      return this.settings.store.channel?.subscribe(id, ({ key }) => this.lookAt(String(key)))
+    } catch {
+      return undefined
+    }
+  }
+
+  #hint(session: string, key: string): void {
+    try {
+      this.settings.store.channel?.publish(session, { key })
+    } catch {
+      // As above.
+    }
+  }
+
+  /** Every outcome passes here as soon as the store knows it: the others whom it concerns are told to look. */
+  #foreseen(outcome: Outcome): void {
+    if (!('grants' in outcome)) return
+    const { record, grants, evicted } = outcome
+    for (const { session } of [...grants, ...evicted]) if (session !== this.#id) this.#hint(session, record.key)
+  }
+
+  /** Every outcome passes here, before who asked hears of it: what it means to this session's other requests and holds is seen to. */
   #arrived(reply: Reply): void {
     const { outcome } = reply
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
     const line = this.#lines.get(record.key)
-    for (const holder of grants) {
-      const { session, number, token } = holder
-      if (session === this.#id) line?.granted(holder, reply)
-      else this.#hint(session, { key: record.key, number, token })
-    }
-    for (const holder of evicted) {
-      if (holder.session === this.#id) line?.robbed(holder.token)
-      else this.#hint(holder.session, { key: record.key })
-    }
+    for (const holder of grants) if (holder.session === this.#id) line?.granted(holder, reply)
+    for (const holder of evicted) if (holder.session === this.#id) line?.robbed(holder.token)
   }
 
-  #hint(session: string, hint: Message): void {
-    this.#withChannel((channel) => channel.publish(session, hint))
+  /** Looks at a record soon. */
+  lookAt(key: string): void {
+    this.#lines.get(key)?.poke()
   }
 
-  /** A channel that fails is as good as none, which is said once. */
-  #withChannel<T>(use: (channel: Channel) => T): T | undefined {
-    const { channel } = this.settings.store
-    if (!channel) return undefined
-    try {
-      return use(channel)
-    } catch (error) {
-      if (!this.#deaf) this.warn({ type: 'degraded', names: [], error: storeError(error, 'no hints: the channel failed') })
-      this.#deaf = true
-      return undefined
+  /** Has all holders of a lock look at it. */
+  hintAll({ key, holders }: LockRecord): void {
+    for (const { session } of holders) {
+      if (session === this.#id) this.lookAt(key)
+      else this.#hint(session, key)
     }
   }
 
@@ -203,10 +219,14 @@ export class Session {
   }
 
   warn(warning: LockWarning): void {
+    this.call(() => this.settings.onWarning(warning))
+  }
+
+  /** Calls a listener of the user's. A broken one must not break what it listens to. */
+  async call(listener: () => unknown): Promise<void> {
     try {
-      this.settings.onWarning(warning)
+      await listener()
     } catch (error) {
-      // A broken listener must not break the heartbeat that it listens to.
       console.error(error)
     }
   }
@@ -216,9 +236,13 @@ export class Session {
     for (const line of this.#lines.values()) line.sleep(asleep)
   }
 
-  /** Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command. */
-  end(why: string): void {
+  /**
+   * Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command.
+   * @param briefly says that it ended and nothing else, as in a page that may be frozen in the middle of more
+   */
+  end(why: string, briefly = false): void {
     for (const hold of [...this.heart.holds]) hold.lose(`its session ended: ${why}`)
+    if (briefly) this.#outbox.leaveUnsaid(this.#id)
     this.#leave()
     for (const line of this.#lines.values()) line.poke()
   }

@@ -48,9 +48,21 @@ export interface AcquireOptions {
   steal?: boolean
   /** Stored beside the lock, for others to read. */
   metadata?: Json
+  /** Asks the present holders to let go, with this for them to read. They decide. */
+  ask?: Json
+  /** With `ask` and `steal`: how long the holders may take to let go before the lock is stolen, in ms. */
+  grace?: number
+  /**
+   * Called when somebody asks for this lock while it is held: a wish, not a loss. At once where the store has a channel, else with the
+   * next renewal: a tenth of the duration later at most, unless your code alone renews.
+   */
+  onReleaseRequested?: ReleaseListener
 }
 
-export interface TryOptions extends Omit<AcquireOptions, 'signal'> {
+/** Hears what another session that asks for the lock has to say, and who that is. */
+export type ReleaseListener = (ask: Json, who: LockInfo) => unknown
+
+export interface TryOptions extends Omit<AcquireOptions, 'signal' | 'ask' | 'grace'> {
   /**
    * How long a call may observe a holder that looks dead, in ms. Default: as long as its lease takes; 0 never.
    * A holder that looks alive is never waited for.
@@ -121,6 +133,9 @@ export interface RequestOptions {
   steal?: boolean
   signal?: AbortSignal
   timeout?: number
+  ask?: Json
+  grace?: number
+  onReleaseRequested?: ReleaseListener
 }
 
 /** A held or wanted lock as `query()` shows it: what Web Locks tell, and what the record knows. */

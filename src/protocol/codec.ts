@@ -32,18 +32,23 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
   return { key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins }
 }
 
-export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label, beacon, challenged }: SessionRow): string =>
-  JSON.stringify([schemaVersion, client, seq, lease, expiresAt, evictions, label, beacon, challenged])
+export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks }: SessionRow): string =>
+  JSON.stringify([schemaVersion, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks])
 
 /** @throws LockError `corrupt` or `store`, as {@link decodeRecord} */
 export function decodeSession(id: string, text: unknown): SessionRow {
   const fields = parse(
     () => `the row of session ${id}`,
     text,
-    (row) => fits(row, 'snttnSSN', 1),
+    (row) => fits(row, 'snttnSSNn', 1),
   )
-  const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged] = fields
-  return { id, client, seq, lease, expiresAt, evictions, label: label ?? undefined, beacon: beacon ?? undefined, challenged: challenged ?? undefined }
+  const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks] = fields
+  return {
+    ...{ id, client, seq, lease, expiresAt, evictions, asks },
+    label: label ?? undefined,
+    beacon: beacon ?? undefined,
+    challenged: challenged ?? undefined,
+  }
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: the shape is checked before the fields are used
@@ -76,15 +81,16 @@ function unpackHolder(fields: Packed): Holder {
   return { session, client, mode, lease: lease ?? undefined, metadata, number, token, previous, expiresAt, seq: seq ?? undefined, unconfirmed }
 }
 
-function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata }: Run): Packed {
-  return withMetadata([session, client, mode === 'shared' ? 1 : 0, from, to, confirm, lapses, lease], metadata)
+function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata, ask }: Run): Packed {
+  const fields = [session, client, mode === 'shared' ? 1 : 0, from, to, confirm, lapses, lease]
+  return withMetadata(fields, ask === undefined && metadata === undefined ? undefined : { metadata, ask })
 }
 
 const runShape = 'ssmnntnT'
 
-function unpackRun([session, client, shared, from, to, confirm, lapses, lease, metadata]: Packed): Run {
+function unpackRun([session, client, shared, from, to, confirm, lapses, lease, more]: Packed): Run {
   const mode = shared ? 'shared' : 'exclusive'
-  return { session, client, mode, lease: lease ?? undefined, metadata, from, to, confirm, lapses }
+  return { session, client, mode, lease: lease ?? undefined, metadata: more?.metadata, from, to, confirm, lapses, ask: more?.ask }
 }
 
 /** Last in its array, so that metadata of `null` and none stay apart. */

@@ -18,6 +18,8 @@ export interface Request {
   readonly ifAvailable?: boolean | undefined
   /** Takes the lock from whoever holds it, ahead of the queue. */
   readonly steal?: boolean | undefined
+  /** Asks the holders to let go, if it has to wait, with this for them to read. */
+  readonly ask?: Json | undefined
 }
 
 /** Confirms or renews one hold. Never shortens a lease; works on a stale hold that nobody has evicted. */

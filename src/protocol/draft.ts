@@ -1,5 +1,5 @@
 import type { Outcome, Refusal } from './commands.ts'
-import type { Claim, Confirmation, Holder, LockRecord, LockView, Mode, Run, SessionRow, Sessions } from './record.ts'
+import type { Claim, Confirmation, Holder, Json, LockRecord, LockView, Mode, Run, SessionRow, Sessions } from './record.ts'
 
 /** What a command may know besides the record: the wall time, for tokens and for show, and session rows by id. */
 export interface Context {
@@ -76,9 +76,9 @@ export class Draft {
   }
 
   /** Puts a request last, into the run before it if that is of the same kind. */
-  enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation): void {
+  enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation, ask?: Json): void {
     const last = this.queue.at(-1)
-    const run: Run = { ...claimOf(claim), from: number, to: number, confirm, lapses }
+    const run: Run = { ...claimOf(claim), from: number, to: number, confirm, lapses, ask }
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
   }
 
@@ -113,12 +113,17 @@ export class Draft {
     this.holders = this.holders.map((held) => (held === holder ? next : held))
   }
 
-  /** Takes a hold away and counts that in its session's row, so that its next beat tells it. */
+  /** Takes a hold away, and counts that for its session. */
   evict(holder: Holder): void {
     this.remove(holder)
     this.#evicted.push(holder)
-    const row = this.session(holder.session)
-    if (row) this.putSession({ ...row, evictions: row.evictions + 1 })
+    this.bump(holder.session, 'evictions')
+  }
+
+  /** Counts something that a session has to hear of in its row: its next beat tells. */
+  bump(session: string, count: 'evictions' | 'asks'): void {
+    const row = this.session(session)
+    if (row) this.putSession({ ...row, [count]: row[count] + 1 })
   }
 
   /** Grants all that the head of the queue now allows. Only `own` need not confirm. */
@@ -154,4 +159,4 @@ const continues = (run: Run, next: Run): boolean =>
   run.to === next.from - 1 &&
   run.confirm === next.confirm &&
   run.lapses === next.lapses &&
-  JSON.stringify(claimOf(run)) === JSON.stringify(claimOf(next))
+  JSON.stringify([claimOf(run), run.ask]) === JSON.stringify([claimOf(next), next.ask])

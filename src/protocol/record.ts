@@ -42,6 +42,8 @@ export interface Holder extends Claim {
 export interface Run extends Claim, Confirmation {
   readonly from: number
   readonly to: number
+  /** What it says to the holders, whom it asks to let go. */
+  readonly ask?: Json | undefined
 }
 
 /** A session's row: its sign of life, on which all its plain holds lean. */
@@ -56,6 +58,8 @@ export interface SessionRow {
   readonly expiresAt: number
   /** How many of its holds others have evicted or robbed. */
   readonly evictions: number
+  /** How often others have asked for one of its holds. */
+  readonly asks: number
   readonly label?: string | undefined
   /** Where to watch for the proof of its death. */
   readonly beacon?: string | undefined

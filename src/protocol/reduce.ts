@@ -60,7 +60,8 @@ function request(draft: Draft, command: Request): Result {
     for (const holder of draft.holders) draft.evict(holder)
   } else if (draft.queue.length || !draft.allows(mode)) {
     if (command.ifAvailable) return 'busy'
-    draft.enqueue(command, number, { confirm, lapses: 0 })
+    draft.enqueue(command, number, { confirm, lapses: 0 }, command.ask)
+    if (command.ask !== undefined) for (const holder of draft.holders) draft.bump(holder.session, 'asks')
     return { type: 'queued' }
   }
   return { type: 'granted', holder: draft.grant(command, number), repeated: false }
@@ -140,7 +141,17 @@ export function reduceSession(
       const { session: id, client, label, beacon } = command
       const lease = Math.max(command.lease, row?.lease ?? 0)
       const expiresAt = Math.floor(now) + lease
-      const next: SessionRow = { id, client, label, beacon, lease, expiresAt, seq: (row?.seq ?? 0) + 1, evictions: row?.evictions ?? 0 }
+      const next: SessionRow = {
+        id,
+        client,
+        label,
+        beacon,
+        lease,
+        expiresAt,
+        seq: (row?.seq ?? 0) + 1,
+        evictions: row?.evictions ?? 0,
+        asks: row?.asks ?? 0,
+      }
       return { row: next, outcome: { type: 'beaten', session: next, stale: [] } }
     }
     case 'challenge':

@@ -6,6 +6,7 @@ import { LockError, storeError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
 import type { LockView, SessionRow } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
+import { lookAround } from './indexeddb/around.ts'
 import { abort, bareTransaction, checkFence, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 import { ask, bare, type Memory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
@@ -63,6 +64,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   let connection: Promise<IDBDatabase> | undefined
   let closed = false
   const memory: Memory = new Map()
+  const { channel, beacon, lack } = lookAround(name)
 
   const open = async (): Promise<IDBDatabase> => {
     // Whoever deletes or upgrades the database must not wait for us.
@@ -100,17 +102,17 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     return storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
   }
 
-  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T): Promise<T> => {
+  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T, foresee?: (answer: T) => void): Promise<T> => {
     try {
       const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
-      return await ask(tx, question, memory)
+      return await ask(tx, question, memory, foresee)
     } catch (error) {
       throw error === tooNarrow ? error : explain(error)
     }
   }
 
   /** Carries out commands of one scope. */
-  const carryOut = async ({ scope, commands }: Part): Promise<Outcome[]> => {
+  const carryOut = async ({ scope, commands }: Part, foresee?: (outcomes: Outcome[]) => void): Promise<Outcome[]> => {
     const time = now()
     const question = (rows: Rows): Outcome[] => {
       const changes = runBatch(commands, {
@@ -126,10 +128,10 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       return changes.outcomes
     }
     try {
-      return await transact('readwrite', scope, question)
+      return await transact('readwrite', scope, question, foresee)
     } catch (error) {
       if (error !== tooNarrow) throw error
-      return transact('readwrite', 'change', question)
+      return transact('readwrite', 'change', question, foresee)
     }
   }
 
@@ -142,15 +144,27 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     })
 
   return {
-    async apply(commands) {
-      // A page that is being left hears no answer any more: what needs none goes ahead of the rest, which may never be done.
+    async apply(commands, foresee) {
+      // A page that is being left hears no answer any more, so what needs none goes first. Where that is all, nothing follows:
+      // a transaction that is half done when the page is frozen holds up everyone else.
       const sessions = leaving(commands)
-      const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
-      if (sessions.size) transact('readwrite', 'beat', (rows) => rows.write(goodbye)).catch(() => {})
-      return (await Promise.all(partsOf(commands).map(carryOut))).flat()
+      if (sessions.size) {
+        const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
+        const said = await transact('readwrite', 'beat', (rows) => rows.write(goodbye)).then(
+          () => true,
+          () => false,
+        )
+        if (said && sessions.size === commands.length) return commands.map(() => ({ type: 'ended' }))
+      }
+      return (await Promise.all(partsOf(commands).map((part) => carryOut(part, foresee)))).flat()
     },
     read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
     list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
+    channel,
+    beacon,
+    onDegraded(listener) {
+      if (lack) listener(lack)
+    },
     check: checkFence,
     async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {
       const body = rest.pop() as (tx: unknown) => unknown
@@ -182,6 +196,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     },
     async close() {
       closed = true
+      channel?.close()
       if (named) connection?.then((db) => db.close()).catch(() => {})
     },
   }
@@ -194,15 +209,19 @@ interface Part {
 
 /** A batch in parts that each need no more than their scope, in order: a heartbeat must not wait for what a request waits for. */
 function partsOf(commands: readonly Command[]): Part[] {
+  const changes = commands.some((command) => scopeOf(command) === 'change')
   const parts: Part[] = []
   for (const command of commands) {
-    const scope = !('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change'
+    // The end of a session goes with what is done to its locks: each transaction more takes a millisecond.
+    const scope = command.type === 'end' && changes ? 'change' : scopeOf(command)
     const last = parts.at(-1)
     if (last?.scope === scope) last.commands.push(command)
     else parts.push({ scope, commands: [command] })
   }
   return parts
 }
+
+const scopeOf = (command: Command): Scope => (!('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change')
 
 /** The rows to delete if these commands are a goodbye: they end sessions, and let go of what those had. */
 const leaving = (commands: readonly Command[]): Map<string, undefined> =>

@@ -23,7 +23,7 @@ interface Rule {
 const rules: Readonly<Record<string, Rule>> = {
   'protocol/': { sees: ['protocol/'] },
   'store.ts': { sees: ['protocol/'] },
-  'channels/': { sees: ['store.ts'], packages: true },
+  'channels/': { sees: ['channels/', 'store.ts'], packages: true },
   'beacons/': { sees: ['store.ts'], packages: true },
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },

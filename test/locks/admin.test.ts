@@ -176,6 +176,19 @@ describe('revoke', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
+  test('J10: what it gives to a request of one’s own is confirmed like any other grant', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k', { renew: 'manual' })
+    await settle()
+    await b.locks.revoke('k')
+    const lock = await wait
+    const other = world.process().locks.acquire('k')
+    await world.pass(duration - 10)
+    expect([lock.isHeld(), await world.holders(), await stateOf(other)]).toEqual([true, ['b'], 'pending'])
+  })
+
   test('J10: one does not lose what is its own and not meant', async () => {
     const world = new World()
     const a = world.process()

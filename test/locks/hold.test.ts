@@ -301,6 +301,19 @@ describe("renew: 'manual'", () => {
 })
 
 describe('renew(duration)', () => {
+  test.each(['lose', 'mute'] as const)('keeps the lock alive though its reply is lost (%s)', async (fault) => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a' }), world.process({ beacon: false })]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    a.link.break(fault, 'renew')
+    lock.renew(2 * duration).catch(() => {})
+    await settle()
+    a.link.mend()
+    await world.pass(6 * lease)
+    expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
+  })
+
   test('J4: extends to a time from now, not by it', async () => {
     const world = new World()
     const a = world.process()

@@ -48,7 +48,7 @@ describe('leaving a page', () => {
     expect(a.link.sent.at(-1)).toEqual({ type: 'end', session: id })
     expect([lock.isHeld(), lock.signal.reason.code]).toEqual([false, 'lost'])
     await settle()
-    expect(await world.holders()).toEqual([])
+    expect((await world.process().locks.query('k')).held).toEqual([])
   })
 
   test('hands its locks to who waits', async () => {
@@ -72,12 +72,12 @@ describe('leaving a page', () => {
     await settle()
     leave()
     await settle()
-    expect(await world.queue()).toEqual([])
+    expect((await a.locks.query('k')).pending).toEqual([])
     await world.pass(5 * lease)
-    expect(await world.queue()).toEqual([])
+    expect((await a.locks.query('k')).pending).toEqual([])
     comeBack()
     await settle()
-    expect(await world.queue()).toEqual(['b×1'])
+    expect((await a.locks.query('k')).pending).toMatchObject([{ label: 'b' }])
     await lock.release()
     expect((await wait).isHeld()).toBe(true)
   })
@@ -104,6 +104,37 @@ describe('leaving a page', () => {
     const sent = a.link.sent.length
     await world.pass(10 * lease)
     expect([listeners.size, a.link.sent.length]).toEqual([0, sent])
+  })
+
+  test('says that its session ended, and nothing else, since it may be frozen in the middle of more', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    delete scope.document
+    await world.process().locks.acquire('k')
+    await b.locks.acquire('other')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    const { length } = b.link.sent
+    const session = b.locks.session
+    leave()
+    freeze()
+    await settle()
+    expect(b.link.sent.slice(length)).toEqual([{ type: 'end', session }])
+  })
+
+  test('with a look under way watches nobody when that comes back', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    delete scope.document
+    await world.process().locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    b.link.break('mute', 'read')
+    await world.pass(1_000)
+    leave()
+    const { length } = b.link.watched
+    await b.link.deliver()
+    expect(b.link.watched).toHaveLength(length)
   })
 
   test('with a request under way opens no session while it is away', async () => {
@@ -175,6 +206,26 @@ describe('a frozen page', () => {
     expect(await world.queue()).toEqual(['b×1'])
     await lock.release()
     expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('does not take for its own what the withdrawal of one request grants to the next, which is withdrawn too', async () => {
+    const world = new World()
+    const a = world.process({ label: 'a' })
+    const lock = await a.locks.acquire('k')
+    const waits = [a.locks.acquire('k'), a.locks.acquire('k')]
+    await settle()
+    a.link.break('mute', 'release', 'withdraw')
+    const released = lock.release()
+    freeze()
+    await settle()
+    expect([await world.holders(), await world.queue()]).toEqual([[], []])
+    await a.link.deliver()
+    await released
+    expect(await Promise.all(waits.map(stateOf))).toEqual(['pending', 'pending'])
+    a.link.mend()
+    resume()
+    const first = await (waits[0] as (typeof waits)[number])
+    expect([first.isHeld(), await world.holders()]).toEqual([true, ['a']])
   })
 
   test('that resumes in time keeps its locks', async () => {

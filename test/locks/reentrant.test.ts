@@ -437,6 +437,27 @@ describe('callers at the same time', () => {
     expect(new Set(guards)).toEqual(new Set([true]))
   })
 
+  test('several who wait beside a try that is given back at once get the lock after it', async () => {
+    const crypto = new World().process().locks.reentrant('k')
+    const trying = crypto.tryAcquire().then((guard) => guard?.release())
+    const guards = await Promise.all([crypto.acquire(), crypto.acquire(), crypto.acquire()])
+    await trying
+    expect(guards.map((guard) => guard.isHeld())).toEqual([true, true, true])
+  })
+
+  test('who waits beside a try that is given back at once waits no longer than its own timeout', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.latency = () => 40
+    const crypto = a.locks.reentrant('k')
+    const trying = crypto.tryAcquire().then((guard) => guard?.release())
+    const late = errorOf(crypto.acquire({ timeout: 170 }))
+    await world.pass(300)
+    expect(await stateOf(late)).toBe('fulfilled')
+    expect(await late).toMatchObject({ code: 'timeout' })
+    await trying
+  })
+
   test('tryAcquire gives null while others in the process wait in line', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]

@@ -29,6 +29,7 @@ const row: SessionRow = {
   lease: 12_000,
   expiresAt: 1_000,
   evictions: 2,
+  asks: 3,
   label: 'tab 3',
   beacon: undefined,
   challenged: 4,
@@ -116,6 +117,7 @@ describe('what cannot be read', () => {
     ['seq', 2],
     ['evictions', 5],
     ['beacon', 7],
+    ['asks', 9],
   ])('J12: a session row with a broken %s is corrupt', (_, place) => {
     const fields = JSON.parse(encodeSession(row))
     fields[place] = false

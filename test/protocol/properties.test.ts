@@ -298,12 +298,18 @@ describe('stored forms', () => {
     ...{ number: whole, token: whole, previous: whole, expiresAt: whole, seq: maybe(fc.integer({ max: -1 })) },
     unconfirmed: maybe(fc.record(confirmation)),
   })
-  const run = fc.record({ ...claim, ...confirmation, from: fc.nat(), to: fc.integer({ min: 2 ** 31 - 1, max: Number.MAX_SAFE_INTEGER }) })
+  const run = fc.record({
+    ...claim,
+    ...confirmation,
+    ask: maybe(json),
+    from: fc.nat(),
+    to: fc.integer({ min: 2 ** 31 - 1, max: Number.MAX_SAFE_INTEGER }),
+  })
   const record: fc.Arbitrary<LockRecord> = fc.record({
     ...{ key: text, token: fc.constant(Number.MAX_SAFE_INTEGER), holders: fc.array(holder), queue: fc.array(run), pins: fc.array(text) },
   })
   const row: fc.Arbitrary<SessionRow> = fc.record({
-    ...{ id: text, client: text, seq: whole, lease: whole, expiresAt: whole, evictions: whole },
+    ...{ id: text, client: text, seq: whole, lease: whole, expiresAt: whole, evictions: whole, asks: whole },
     ...{ label: maybe(text), beacon: maybe(text), challenged: maybe(whole) },
   })
 

@@ -872,7 +872,7 @@ describe('sessions', () => {
     expect(t.beat('e', { opens: true, label: 'tab 5', beacon: 'here' })).toEqual({
       type: 'beaten',
       session: {
-        ...{ id: 'e', client: 'client of e', seq: 1, lease, expiresAt: t.now + lease, evictions: 0 },
+        ...{ id: 'e', client: 'client of e', seq: 1, lease, expiresAt: t.now + lease, evictions: 0, asks: 0 },
         ...{ label: 'tab 5', beacon: 'here', challenged: undefined },
       },
       stale: [],

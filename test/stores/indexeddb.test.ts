@@ -13,7 +13,10 @@ beforeEach(() => {
   name = `test ${count++}`
 })
 
-afterEach(() => vi.restoreAllMocks())
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.unstubAllGlobals()
+})
 
 /** As a browser does when the user clears the site's data. */
 const forceClose = (db: IDBDatabase): void => forceCloseDatabase(db as never)
@@ -315,6 +318,64 @@ describe('what stands in the database', () => {
     await store.close()
   })
 
+  test('has no transaction open after that goodbye until it is done: in a page that is left it would hold up everyone', async () => {
+    const store = indexedDBStore(name)
+    const [, granted] = await store.apply([beat('a'), request('a')])
+    const token = granted?.type === 'granted' ? granted.holder.token : expect.fail('not granted')
+    let goodbye: IDBTransaction | undefined
+    let done = false
+    const begun: boolean[] = []
+    const { transaction } = IDBDatabase.prototype
+    vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(function (this: IDBDatabase, ...args) {
+      const tx = transaction.apply(this, args)
+      begun.push(done)
+      if (!goodbye) tx.addEventListener('complete', () => (done = true))
+      goodbye ??= tx
+      return tx
+    })
+    await store.apply([
+      { type: 'release', key: 'k', session: 'a', token },
+      { type: 'end', session: 'a' },
+    ])
+    expect(begun).toEqual([false, true])
+    await store.apply([beat('a')])
+    begun.length = 0
+    expect(await store.apply([{ type: 'end', session: 'a' }])).toEqual([{ type: 'ended' }])
+    expect(begun).toHaveLength(1)
+    await store.close()
+  })
+
+  test('is foretold as soon as every later look shows it', async () => {
+    const [one, two] = [indexedDBStore(name), indexedDBStore(name)]
+    await two.read('k')
+    const told: unknown[] = []
+    let complete = false
+    let look: Promise<unknown> | undefined
+    const applied = one.apply([beat('a'), request('a')], (part) => {
+      told.push(...part.map(({ type }) => type))
+      expect(complete).toBe(false)
+      look = two.read('k')
+    })
+    const outcomes = await applied.finally(() => (complete = true))
+    expect(told).toEqual(outcomes.map(({ type }) => type))
+    expect(await look).toMatchObject({ holders: [{ session: 'a' }] })
+    await one.close()
+    await two.close()
+  })
+
+  test('is not foretold if it is refused by the engine', async () => {
+    const store = indexedDBStore(name)
+    await store.read('k')
+    vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {
+      throw new DOMException('the disk is gone', 'UnknownError')
+    })
+    const told: unknown[] = []
+    await failure(store.apply([request('a')], (part) => told.push(part)))
+    expect(told).toEqual([])
+    vi.restoreAllMocks()
+    await store.close()
+  })
+
   test('is written with the durability that was asked for', async () => {
     const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const [relaxed, strict] = [indexedDBStore(name), indexedDBStore(name, { durability: 'strict' })]
@@ -331,5 +392,56 @@ test('where there is no IndexedDB, that is what the error says', async () => {
   vi.stubGlobal('indexedDB', undefined)
   const error = await failure(indexedDBStore(name).read('k'))
   expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('IndexedDB') })
-  vi.unstubAllGlobals()
+})
+
+describe('what stands around the database', () => {
+  const locks = { request: () => new Promise(() => {}) }
+  const lacks = (): string[] => {
+    const told: string[] = []
+    indexedDBStore(name).onDegraded?.((why) => told.push(why))
+    return told
+  }
+  const heard = (store: ReturnType<typeof indexedDBStore>): Promise<unknown> => new Promise((resolve) => store.channel?.subscribe('t', resolve))
+
+  test('is told of once where something is missing, with the reason', () => {
+    vi.stubGlobal('navigator', { locks })
+    expect(lacks()).toEqual([])
+    vi.stubGlobal('isSecureContext', false)
+    vi.stubGlobal('navigator', {})
+    expect(lacks()).toEqual([expect.stringMatching(/^no proofs of death.*navigator\.locks needs a secure context \(https\)$/)])
+    vi.stubGlobal('isSecureContext', true)
+    expect(lacks()).toEqual([expect.stringMatching(/^no proofs of death.*no navigator\.locks/)])
+    vi.stubGlobal('BroadcastChannel', undefined)
+    vi.stubGlobal('navigator', undefined)
+    expect(lacks()).toEqual([expect.stringMatching(/no BroadcastChannel.*; .*no navigator\.locks/)])
+    const { channel, beacon } = indexedDBStore(name)
+    expect([channel, beacon]).toEqual([undefined, undefined])
+  })
+
+  test('is shared by the stores on a database of that name, and by no others', async () => {
+    const [one, two, user, other] = [
+      indexedDBStore(name),
+      indexedDBStore(name),
+      indexedDBStore(await openUsers()),
+      indexedDBStore(`${name}, another`),
+    ]
+    const reached = [one, two, user].map(heard)
+    other.channel?.publish('t', { from: 'other' })
+    user.channel?.publish('t', { from: 'user' })
+    expect(await Promise.all(reached)).toEqual([{ from: 'user' }, { from: 'user' }, { from: 'user' }])
+    for (const store of [one, two, user, other]) await store.close()
+  })
+
+  test('is let go of when the store is closed', async () => {
+    const [one, two] = [indexedDBStore(name), indexedDBStore(name)]
+    let late = 0
+    one.channel?.subscribe('t', () => late++)
+    await one.close()
+    const reached = heard(two)
+    one.channel?.publish('t', { from: 'one' })
+    two.channel?.publish('t', { from: 'two' })
+    expect(await reached).toEqual({ from: 'two' })
+    expect(late).toBe(0)
+    await two.close()
+  })
 })

@@ -25,6 +25,25 @@ export const rules: Record<string, Fact> = {
     equal([held(view), queued(view)], [['a'], ['b 1-1', 'c 1-1']], 'holder and queue')
   },
 
+  'T3: who asks for a lock is counted by its holders’ rows, once, and what it says stands in the queue': async (store) => {
+    await line(store, 'a')
+    await store.apply([beat('b')])
+    const asking = request('b', 1, { ask: { please: ['let', 'go'] } })
+    await store.apply([asking, asking, request('b', 2)])
+    const view = await store.read('k')
+    equal([view?.sessions.a?.asks, view?.sessions.b?.asks], [1, 0], 'counts')
+    equal(
+      view?.queue.map(({ from, to, ask }) => [from, to, ask]),
+      [
+        [1, 1, { please: ['let', 'go'] }],
+        [2, 2, undefined],
+      ],
+      'queue',
+    )
+    const beaten = outcome(await one(store, beat('a')), 'beaten')
+    equal(beaten.session.asks, 1, 'what the next beat tells')
+  },
+
   'J2: a request refuses any live record, the same session’s too': async (store) => {
     await line(store, 'a')
     equal(outcome(await one(store, request('a', 2, { ifAvailable: true })), 'refused').reason, 'busy', 'reason')

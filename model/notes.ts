@@ -1,0 +1,62 @@
+import { type Command, type Holder, type Outcome, seqOf } from '../src/protocol/index.ts'
+import { holdersOf, isIn, type Key, type Note, queueOf, type State } from './state.ts'
+
+/** All evidence that a record gives now. */
+export function* notesOf(state: State, key: Key): Generator<Note> {
+  const fresh = { key, heard: false, stale: false }
+  for (const holder of holdersOf(state, key)) {
+    const { session, token } = holder
+    yield { ...fresh, session, evidence: { token, seq: seqOf(holder, state.rows) } }
+  }
+  for (const { session, from } of queueOf(state, key)) yield { ...fresh, session, evidence: { session, number: from, seq: state.rows[session]?.seq } }
+}
+
+/**
+ * What has become of the note by a command. This goes by what happened, never by tokens and counters: whether the rules
+ * see the same from those is the question.
+ */
+export function age(before: State, after: State, command: Command, outcome: Outcome): State {
+  const { note } = after
+  if (!note) return after
+  // Of what has gone with its counter nothing is left that it could be taken for.
+  if (!isThere(after, note) && !stands(after, note)) return { ...after, note: undefined }
+  const heard = note.heard || lives(before, note, command, outcome)
+  const stale = note.stale || (heard && leans(before, note)) || renews(note, command, outcome) || isOver(after, note, command)
+  return heard === note.heard && stale === note.stale ? after : { ...after, note: { ...note, heard, stale } }
+}
+
+/** Whether the counter that was noted is still that of the hold or the session. */
+export function stands(state: State, { key, session, evidence }: Note): boolean {
+  const holder = 'token' in evidence ? holdersOf(state, key).find(({ token }) => token === evidence.token) : undefined
+  return (holder ? seqOf(holder, state.rows) : state.rows[session]?.seq) === evidence.seq
+}
+
+/** Whether the record still has what was noted. */
+const isThere = (state: State, { key, session, evidence }: Note): boolean =>
+  'number' in evidence
+    ? queueOf(state, key).some((run) => isIn(run, session, evidence.number))
+    : holdersOf(state, key).some(({ token }) => token === evidence.token)
+
+/** Whether the session of a note has shown that it lives. */
+const lives = (before: State, { session }: Note, command: Command, outcome: Outcome): boolean =>
+  (outcome.type === 'beaten' && outcome.session.id === session) ||
+  (outcome.type === 'renewed' &&
+    outcome.holder.session === session &&
+    outcome.holder.seq === undefined &&
+    renewed(before, command)?.seq === undefined)
+
+const renewed = (before: State, command: Command): Holder | undefined =>
+  command.type === 'renew' ? holdersOf(before, command.key as Key).find(({ token }) => token === command.token) : undefined
+
+/** Whether what was noted shows by its session's counter that it lives, not by one of its own. */
+const leans = (before: State, { key, evidence }: Note): boolean =>
+  'number' in evidence || holdersOf(before, key).find(({ token }) => token === evidence.token)?.seq === undefined
+
+const renews = ({ key, evidence }: Note, command: Command, outcome: Outcome): boolean =>
+  'token' in evidence && outcome.type === 'renewed' && command.type === 'renew' && command.key === key && outcome.holder.token === evidence.token
+
+/** A hold that is gone never comes back. A waiter may, from a grant that lapsed: as silent as it was. */
+const isOver = (after: State, note: Note, command: Command): boolean =>
+  'token' in note.evidence
+    ? !isThere(after, note)
+    : command.type === 'withdraw' && command.key === note.key && command.session === note.session && command.number === note.evidence.number

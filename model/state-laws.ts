@@ -1,0 +1,78 @@
+import type { Command } from '../src/protocol/index.ts'
+import { entriesOf, isOpen, nameOf } from './entries.ts'
+import { carryOut, holdersOf, type Key, keys, pinsOf, queueOf, type Rules, type State } from './state.ts'
+
+/** Which law a state breaks. */
+export function brokenBy(state: State, rules: Rules): string | undefined {
+  for (const key of keys) {
+    const words =
+      excludes(state, key) ?? tokensRise(state, key) ?? knowsItsOwn(state, key) ?? grantsWhatItCan(state, key) ?? goesOn(state, key, rules)
+    if (words) return words
+  }
+  return undefined
+}
+
+function excludes(state: State, key: Key): string | undefined {
+  const holders = holdersOf(state, key)
+  return holders.length > 1 && holders.some(({ mode }) => mode === 'exclusive') ? `${key} has an exclusive holder beside another` : undefined
+}
+
+function tokensRise(state: State, key: Key): string | undefined {
+  const token = state.records[key]?.token ?? state.floor
+  if (token < state.highest[key]) return `${key} would give a token of ${token + 1} after one of ${state.highest[key]}`
+  const tokens = holdersOf(state, key).map((holder) => holder.token)
+  return tokens.some((held, place) => held > token || held <= (tokens[place - 1] ?? 0)) ? `the tokens of ${key} do not rise: ${tokens}` : undefined
+}
+
+/** A session that stands has no hold and no place but for what it asked and did not take back, and one for each. */
+function knowsItsOwn(state: State, key: Key): string | undefined {
+  const seen = new Set<string>()
+  for (const entry of entriesOf(state, key)) {
+    const name = nameOf(entry)
+    if (seen.has(name)) return `${name} is there twice`
+    seen.add(name)
+    const seat = state.seats.find(({ id }) => id === entry.session)
+    if (!isOpen(state, entry)) continue
+    if (!seat?.asks.some((ask) => ask.key === key && ask.number === entry.number)) return `${name} is there, and nobody wants it`
+  }
+  return undefined
+}
+
+/** Nobody waits for what the record could give at once. What a session left that has ended is cleared away by the next command. */
+function grantsWhatItCan(state: State, key: Key): string | undefined {
+  const head = queueOf(state, key)[0]
+  if (!head || !isOpen(state, head)) return undefined
+  const free = holdersOf(state, key).every(({ mode }) => head.mode === 'shared' && mode === 'shared')
+  return free ? `${head.session} waits for ${key}, though it could have it` : undefined
+}
+
+/** Whoever waits gets the lock in the end by what it can do alone, if all others stay silent from now on. */
+function goesOn(state: State, key: Key, rules: Rules): string | undefined {
+  for (const { session, from } of queueOf(state, key)) {
+    if (!isOpen(state, { session }) || !state.seats.some(({ id, alive }) => alive && id === session)) continue
+    let next = state
+    // Each command below clears away one entry, and a grant that lapses comes back as an entry at the end.
+    for (let left = 2 * entriesOf(state, key).length; ; left--) {
+      if (holdersOf(next, key).some((holder) => holder.session === session && holder.number === from)) break
+      const command = clearing(next, key, session)
+      if (!command || left === 0) return `${session} waits for ${key}, and has no way to get it`
+      next = carryOut(rules, next, command).state
+    }
+  }
+  return undefined
+}
+
+/** What takes away the first that stands before a session in line. */
+function clearing(state: State, key: Key, session: string): Command | undefined {
+  const [entity] = pinsOf(state, key)
+  if (entity !== undefined) return { type: 'unpin', key, entity }
+  const [holder] = holdersOf(state, key)
+  if (holder) {
+    // Its own, from another request, it lets go itself.
+    const { token } = holder
+    if (holder.session === session) return { type: 'release', key, session, token }
+    return { type: 'expire', key, session, evidence: { token, seq: holder.seq ?? state.rows[holder.session]?.seq } }
+  }
+  const [run] = queueOf(state, key)
+  return run && { type: 'expire', key, session, evidence: { session: run.session, number: run.from, seq: state.rows[run.session]?.seq } }
+}

@@ -1,0 +1,18 @@
+import { type Result, run } from './run.ts'
+
+/** What the child is asked to play: seeds from one on until so much time is simulated, or one seed with its history. */
+export type Task = { readonly seed: number; readonly ms: number } | { readonly seed: number; readonly history: true }
+
+async function play(task: Task): Promise<void> {
+  if ('history' in task) return await tell(await run(task.seed, true))
+  for (let seed = task.seed, passed = 0; passed < task.ms; seed++) {
+    const result = await run(seed)
+    passed += result.ms
+    await tell(result)
+    if (result.failure !== undefined) return
+  }
+}
+
+const tell = (result: Result): Promise<void> => new Promise((resolve) => process.send?.(result, undefined, undefined, () => resolve()))
+
+process.once('message', (task: Task) => void play(task).then(() => process.disconnect()))

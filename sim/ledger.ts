@@ -1,0 +1,299 @@
+import {
+  type Command,
+  type Holder,
+  type KeyCommand,
+  type LockRecord,
+  leaseOf,
+  type Outcome,
+  type Run,
+  type SessionRow,
+  seqOf,
+} from '../src/protocol/index.ts'
+import type { Process } from './process.ts'
+import type { World } from './world.ts'
+
+/** When something was last shown to live: for how long each machine had been awake then, and how often it had slept. */
+type Stamp = readonly { readonly awake: number; readonly sleeps: number }[]
+
+/** Of a lease, what one sleep of a machine may add to a silence: the capped pause between two looks. */
+const sleepShare = 0.16
+/** A session's row may be cleared away after so long a silence, in ms: far longer than any hold lasts. */
+const burial = 120_000
+
+/** Watches the store: judges every command by what was and what came of it, without the code that is judged. */
+export class Ledger {
+  readonly #world: World
+  /** The highest token that each key ever gave out. */
+  readonly #highest = new Map<string, number>()
+  /** When each hold, and each session, was last renewed. */
+  readonly #holdSigns = new Map<string, Stamp>()
+  readonly #sessionSigns = new Map<string, Stamp>()
+  /** Sessions that have ended by their own wish, or whose beacon has gone out. */
+  readonly #gone = new Set<string>()
+  readonly #owners = new Map<string, Process>()
+  /** For each key, the highest tokens that wrote: of all, and of those that excluded all others. */
+  readonly #written = new Map<string, { any: number; exclusive: number }>()
+
+  constructor(world: World) {
+    this.#world = world
+  }
+
+  violated(what: string): void {
+    this.#world.fail(what)
+  }
+
+  /** A session's beacon has gone out, or it was given back. */
+  proved(session: string): void {
+    this.#gone.add(session)
+  }
+
+  ownerOf(session: string): Process | undefined {
+    return this.#owners.get(session)
+  }
+
+  /** Carries out commands of one process in the store, and judges them. */
+  apply(process: Process | undefined, commands: readonly Command[]): Outcome[] {
+    const { store } = this.#world
+    const rows = new Map<string, SessionRow | undefined>()
+    const records = new Map<string, LockRecord | undefined>()
+    const remember = (id: string | undefined): unknown => id !== undefined && rows.set(id, store.session(id))
+    for (const command of commands) {
+      if ('session' in command) remember(command.session)
+      if (!('key' in command)) continue
+      const record = store.record(command.key)
+      records.set(command.key, record)
+      for (const { session } of record?.holders ?? []) remember(session)
+      for (const { session } of record?.queue ?? []) remember(session)
+    }
+    // As they were before a command: each outcome tells how it left them.
+    const row = (id: string): SessionRow | undefined => rows.get(id)
+    const outcomes = store.apply(commands)
+    commands.forEach((command, index) => {
+      const outcome = outcomes[index] as Outcome
+      if ('key' in command) {
+        const before = records.get(command.key)
+        const after = 'record' in outcome ? outcome.record : before
+        this.#judge(process, command, outcome, before, after, row)
+        if ('record' in outcome) for (const each of Object.values(outcome.record.sessions)) rows.set(each.id, each)
+        const dropped = command.type === 'sweep' && outcome.type === 'done'
+        records.set(command.key, dropped ? undefined : after)
+      } else this.#judgeSession(process, command, outcome, row, rows)
+    })
+    return outcomes
+  }
+
+  #judgeSession(
+    process: Process | undefined,
+    command: Exclude<Command, KeyCommand>,
+    outcome: Outcome,
+    row: (id: string) => SessionRow | undefined,
+    rows: Map<string, SessionRow | undefined>,
+  ): void {
+    const { session } = command
+    const before = row(session)
+    if (outcome.type === 'beaten') {
+      if (command.type === 'beat' && command.opens && process) this.#owners.set(session, process)
+      if (outcome.session.lease < (before?.lease ?? 0)) this.violated(`a beat shortened the lease of ${session}`)
+      if (before && outcome.session.seq <= before.seq) this.violated(`a beat did not raise the counter of ${session}`)
+      this.#sessionSigns.set(session, this.#stamp())
+      rows.set(session, outcome.session)
+    }
+    if (command.type !== 'end' || outcome.type !== 'ended') return
+    rows.set(session, undefined)
+    const owner = this.#owners.get(session)
+    if (owner === process) this.#gone.add(session)
+    else if (before && owner && !this.#isGone(session) && this.#isTimely()) {
+      const silent = this.#silence(process, this.#sessionSigns.get(session))
+      if (command.seq === undefined || silent < Math.max(burial, before.lease)) this.violated(`${session} of ${owner.name} was ended though it lives`)
+    }
+  }
+
+  #judge(
+    process: Process | undefined,
+    command: KeyCommand,
+    outcome: Outcome,
+    before: LockRecord | undefined,
+    after: LockRecord | undefined,
+    row: (id: string) => SessionRow | undefined,
+  ): void {
+    const holders = before?.holders ?? []
+    const queue = before?.queue ?? []
+    if (!after) return
+    if (after.holders !== holders) {
+      for (const holder of holders) {
+        const now = after.holders.find(({ token }) => token === holder.token)
+        if (!now) this.#removed(process, command, holder, before as LockRecord, row)
+        else if (now !== holder) this.#changed(command, holder, now)
+      }
+      for (const holder of after.holders)
+        if (!holders.some(({ token }) => token === holder.token)) this.#granted(command, holder, [...placesOf(queue), ...holders])
+      if (after.holders.length > 1 && after.holders.some(({ mode }) => mode === 'exclusive')) this.violated(`${after.key} has two holders`)
+    }
+    if (after.queue !== queue) this.#checkQueue(process, command, queue, after, row)
+    if (outcome.type === 'granted' && !outcome.repeated && !isSteal(command)) {
+      const { session, number } = outcome.holder
+      if (placesOf(queue).some((place) => row(place.session) && !(place.session === session && place.number === number)))
+        this.violated(`${session} was granted ${after.key} ahead of those who waited`)
+    }
+  }
+
+  #granted(command: KeyCommand, holder: Holder, before: readonly Place[]): void {
+    const { key } = command
+    const { token, session, unconfirmed } = holder
+    this.#world.count('told', 'grant')
+    if (token <= (this.#highest.get(key) ?? 0)) this.violated(`token ${token} of ${key} is not above ${this.#highest.get(key)}`)
+    this.#highest.set(key, Math.max(token, this.#highest.get(key) ?? 0))
+    this.#holdSigns.set(`${key} ${token}`, this.#stamp())
+    const own = 'session' in command && command.type !== 'revoke' && command.session === session
+    if (!own && !unconfirmed) this.violated(`${session} was granted ${key} by another's command and need not confirm it`)
+    // Whose grant has lapsed asks again by that.
+    if (command.type !== 'request' && !before.some((place) => nameOf(place) === nameOf(holder)))
+      this.violated(`${session} was granted ${key} though it did not wait`)
+  }
+
+  #changed(command: KeyCommand, before: Holder, after: Holder): void {
+    const { key } = command
+    if (command.type !== 'renew' || command.token !== before.token || command.session !== before.session)
+      this.violated(`${command.type} changed a hold of ${key} that is another's`)
+    if (after.expiresAt < before.expiresAt) this.violated(`a renewal of ${key} moved its end back`)
+    if (!before.unconfirmed && (after.lease ?? Infinity) < (before.lease ?? 0)) this.violated(`a renewal of ${key} shortened its lease`)
+    this.#holdSigns.set(`${key} ${before.token}`, this.#stamp())
+    if (after.seq === undefined && before.seq === undefined) this.#sessionSigns.set(after.session, this.#stamp())
+  }
+
+  /** A hold is gone: by its owner's word, by theft, or on evidence. */
+  #removed(process: Process | undefined, command: KeyCommand, holder: Holder, before: LockRecord, row: (id: string) => SessionRow | undefined): void {
+    const { key } = command
+    const { token, session, number } = holder
+    const { beliefs } = this.#world
+    const sign = this.#holdSigns.get(`${key} ${token}`)
+    this.#holdSigns.delete(`${key} ${token}`)
+    const released = command.type === 'release' && command.token === token && command.session === session
+    const withdrawn = command.type === 'withdraw' && command.number === number && command.session === session
+    const revoked = command.type === 'revoke' && (command.session ?? session) === session
+    if (released || withdrawn) beliefs.removed(key, token, 'let go')
+    else if (revoked || isSteal(command)) beliefs.removed(key, token, 'robbed')
+    else {
+      beliefs.removed(key, token, 'evicted')
+      const wrong = row(session) && this.#wrongOf(process, command, holder, before, row, sign)
+      if (wrong) this.violated(`the hold of ${key} with token ${token} ${wrong}`)
+    }
+  }
+
+  /** Evidence against a hold must name it, stand, and be true. @returns what is wrong with it */
+  #wrongOf(
+    process: Process | undefined,
+    command: KeyCommand,
+    holder: Holder,
+    before: LockRecord,
+    row: (id: string) => SessionRow | undefined,
+    sign: Stamp | undefined,
+  ): string | undefined {
+    const { token, session } = holder
+    if (command.type !== 'expire' || 'number' in command.evidence) return `was taken by a ${command.type} without right`
+    const { evidence } = command
+    if (evidence.token !== token) return `was evicted on evidence for token ${evidence.token}`
+    const rows = rowsOf(row, session)
+    if (evidence.seq !== seqOf(holder, rows)) return 'was evicted on evidence that stands no more'
+    if (before.pins.length) return 'was evicted though it is pinned'
+    if (!this.#isTimely() || this.#isGone(session)) return undefined
+    const lease = leaseOf(holder, rows)
+    const silent = Math.min(
+      this.#silence(process, sign),
+      holder.seq === undefined ? this.#silence(process, this.#sessionSigns.get(session)) : Infinity,
+    )
+    if (silent >= this.#needed(process, lease, sign)) return undefined
+    return `was evicted after ${Math.round(silent)} ms of silence, less than its lease of ${lease} ms`
+  }
+
+  /** Nobody overtakes, nobody stands twice, and nobody is dropped without a reason. */
+  #checkQueue(
+    process: Process | undefined,
+    command: KeyCommand,
+    queue: readonly Run[],
+    after: LockRecord,
+    row: (id: string) => SessionRow | undefined,
+  ): void {
+    const { key } = command
+    const was = placesOf(queue)
+    const is = placesOf(after.queue).map(nameOf)
+    if (new Set(is).size < is.length) this.violated(`a request stands twice in the queue of ${key}`)
+    if (placesOf(after.queue).some((place) => after.holders.some((holder) => nameOf(holder) === nameOf(place))))
+      this.violated(`a request waits for ${key} and holds it`)
+    const stayed = was.filter((place) => is.includes(nameOf(place)))
+    if (stayed.some((place, index) => nameOf(place) !== is[index])) this.violated(`the queue of ${key} changed its order`)
+    for (const [index, place] of was.entries()) {
+      if (is.includes(nameOf(place)) || !row(place.session)) continue
+      const granted = after.holders.some((holder) => nameOf(holder) === nameOf(place))
+      const ahead = was.slice(0, index).find((other) => is.includes(nameOf(other)) && row(other.session))
+      if (granted && ahead) this.violated(`${place.session} was granted ${key} ahead of ${ahead.session}`)
+      const withdrawn = command.type === 'withdraw' && command.session === place.session && command.number === place.number
+      if (!granted && !withdrawn) this.#dropped(process, command, place)
+    }
+  }
+
+  #dropped(process: Process | undefined, command: KeyCommand, { session, number }: Place): void {
+    const owner = this.#owners.get(session)
+    const { shape } = this.#world
+    if (command.type !== 'expire' || !('number' in command.evidence) || command.evidence.session !== session)
+      this.violated(`${command.type} dropped request ${number} of ${session}`)
+    else if (process !== owner && owner?.isWell(2 * shape.duration) && !this.#isGone(session) && this.#isTimely())
+      this.violated(`request ${number} of ${session} was dropped though ${owner.name} is well`)
+  }
+
+  /** A write under a lock is in the store. */
+  wrote(process: Process, key: string, token: number, mode: 'exclusive' | 'shared'): void {
+    const written = this.#written.get(key) ?? { any: 0, exclusive: 0 }
+    this.#world.count('told', 'fenced write')
+    if (token < (mode === 'exclusive' ? written.any : written.exclusive))
+      this.violated(`${process.name} wrote ${key} with token ${token} after ${written.any} had`)
+    written.any = Math.max(written.any, token)
+    if (mode === 'exclusive') written.exclusive = Math.max(written.exclusive, token)
+    this.#written.set(key, written)
+  }
+
+  /** Whether clocks run so evenly that what is said of time must hold. */
+  #isTimely(): boolean {
+    return this.#world.shape.timely
+  }
+
+  #isGone(session: string): boolean {
+    const owner = this.#owners.get(session)
+    return this.#gone.has(session) || owner?.dead === true || owner?.locks.session !== session
+  }
+
+  #stamp(): Stamp {
+    return this.#world.machines.map(({ awake, sleeps }) => ({ awake, sleeps }))
+  }
+
+  /** For how long a process could have seen nothing new, in ms. */
+  #silence(process: Process | undefined, sign: Stamp | undefined): number {
+    const machine = process?.traits.machine ?? this.#world.machines[0]
+    const last = machine && sign?.[this.#world.machines.indexOf(machine)]
+    return machine && last ? machine.awake - last.awake : Infinity
+  }
+
+  #needed(process: Process | undefined, lease: number, sign: Stamp | undefined): number {
+    const machine = process?.traits.machine ?? this.#world.machines[0]
+    const last = machine && sign?.[this.#world.machines.indexOf(machine)]
+    const sleeps = machine && last ? machine.sleeps - last.sleeps : 0
+    return (lease * (1 - sleeps * sleepShare)) / (process?.traits.rate ?? 1) - 1
+  }
+}
+
+interface Place {
+  readonly session: string
+  readonly number: number
+}
+
+const isSteal = (command: KeyCommand): boolean => command.type === 'request' && command.steal === true
+
+const nameOf = ({ session, number }: Place): string => `${session}#${number}`
+
+const placesOf = (queue: readonly Run[]): Place[] =>
+  queue.flatMap(({ session, from, to }) => Array.from({ length: to - from + 1 }, (_, index) => ({ session, number: from + index })))
+
+function rowsOf(row: (id: string) => SessionRow | undefined, session: string): Record<string, SessionRow> {
+  const found = row(session)
+  return found ? { [session]: found } : {}
+}

@@ -1,0 +1,198 @@
+import { join } from 'node:path'
+import type { Plugin } from 'vite'
+import { root } from '../bench/bundle.ts'
+
+/** A way in which the library could be wrong, and the simulation has to notice. */
+export interface Mutant {
+  readonly name: string
+  /** Takes many worlds to show, so that only the command hunts it. */
+  readonly rare?: true
+  /** In which files, below `src/`, which text becomes which. */
+  readonly patches: readonly (readonly [file: string, text: string, wrong: string])[]
+}
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'a deadline counts from the reply instead of the send',
+    rare: true,
+    patches: [['locks/outbox.ts', 'outcomes[index] as Outcome, sent, drift }', 'outcomes[index] as Outcome, sent: this.#clock.monotonic(), drift }']],
+  },
+  {
+    name: 'a re-entrant lock is not looked at again after the wait for it',
+    patches: [['locks/reentrant.ts', 'if (!shared.hold.ended) return new Share(shared)', 'return new Share(shared)']],
+  },
+  {
+    name: 'a lock is released by whoever knows its token',
+    patches: [['protocol/draft.ts', "holder.session === session ? holder : 'not-owner'", 'session && holder']],
+  },
+  {
+    name: 'a renewal takes an evicted lock back',
+    patches: [
+      [
+        'protocol/reduce.ts',
+        "      if (typeof holder === 'string') return holder\n",
+        `      if (holder === 'not-held' && command.type === 'renew' && draft.allows('exclusive'))
+        return { type: 'renewed', holder: draft.grant({ session: command.session, client: command.session, mode: 'exclusive' }, 0) }
+      if (typeof holder === 'string') return holder\n`,
+      ],
+    ],
+  },
+  {
+    name: 'a waiter takes over when the wall clock says so',
+    patches: [
+      [
+        'locks/lookout.ts',
+        'const due = ended ||',
+        'const due = this.#session.clock.now() > Math.max(holder.expiresAt, view.sessions[holder.session]?.expiresAt ?? 0) || ended ||',
+      ],
+    ],
+  },
+  {
+    name: 'a release resets the token',
+    patches: [
+      [
+        'protocol/draft.ts',
+        '    this.holders = this.holders.filter((held) => held !== holder)\n',
+        '    this.holders = this.holders.filter((held) => held !== holder)\n    this.#token = 0\n',
+      ],
+    ],
+  },
+  { name: 'a sweep resets the token', patches: [['protocol/batch.ts', 'Math.max(floor(), before.token)', '0']] },
+  {
+    name: 'evidence against a holder ignores its counter',
+    rare: true,
+    patches: [['protocol/reduce.ts', "  if ((holder.seq ?? draft.session(holder.session)?.seq) !== evidence.seq) return 'live'\n", '']],
+  },
+  {
+    name: 'a waiter takes a holder that renews for a silent one',
+    patches: [['locks/lookout.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(\`\${token}\`, '')`]],
+  },
+  {
+    name: 'evidence against a holder ignores its token',
+    patches: [
+      ['locks/lookout.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(holder.session, \`\${seq}\`)`],
+      ['protocol/reduce.ts', 'draft.holders.find((held) => held.token === evidence.token)', 'draft.holders[0]'],
+    ],
+  },
+  {
+    name: 'a repeated request that changed nothing gives a deadline',
+    rare: true,
+    patches: [
+      ['locks/line.ts', 'reply = await session.send({', 'const send = (): Promise<Reply> => session.send({'],
+      [
+        'locks/line.ts',
+        'lease, metadata, ifAvailable, steal, ask })\n    } catch',
+        'lease, metadata, ifAvailable, steal, ask })\n      reply = await send().catch(send)\n    } catch',
+      ],
+      ['locks/line.ts', "outcome.type === 'granted' && !outcome.repeated", "outcome.type === 'granted'"],
+    ],
+  },
+  {
+    name: 'a repeated request queues twice',
+    patches: [['protocol/reduce.ts', "  if (draft.queue.some((run) => contains(run, session, number))) return { type: 'queued' }\n", '']],
+  },
+  {
+    name: 'a grant by another is used without being confirmed',
+    patches: [
+      [
+        'locks/line.ts',
+        'this.#start(waiter, holder, waiter.seenAt, waiter.drift, until)',
+        'this.#start(waiter, { ...holder, seq: undefined }, waiter.seenAt, waiter.drift)',
+      ],
+    ],
+  },
+  {
+    name: 'a grant by another need not be confirmed',
+    patches: [['protocol/draft.ts', 'session === own ? undefined : { confirm, lapses }', 'undefined']],
+  },
+  {
+    name: 'the heartbeat outlives close',
+    patches: [
+      ['locks/session.ts', '    for (const hold of [...this.heart.holds]) left.push(hold.release())\n', ''],
+      ['locks/session.ts', '    this.heart.stop()\n', ''],
+    ],
+  },
+  { name: 'a request skips the queue', patches: [['protocol/reduce.ts', 'draft.queue.length || !draft.allows(mode)', '!draft.allows(mode)']] },
+  {
+    name: 'a late confirmation revives an earlier request of its waiter',
+    rare: true,
+    patches: [
+      [
+        'locks/line.ts',
+        '({ outcome, sent, drift }) => {\n        if (!this.#waits(waiter, number))',
+        '({ outcome, sent, drift }) => {\n        if (!this.#waits(waiter, waiter.number))',
+      ],
+    ],
+  },
+  {
+    name: 'a frozen page forgets that it took its requests back',
+    patches: [['locks/line.ts', 'if (!waiter.busy) this.#takeBack(waiter)', 'if (!waiter.busy) this.#withdraw(waiter.number)']],
+  },
+  {
+    name: 'a grant by one’s own revocation is not confirmed',
+    rare: true,
+    patches: [
+      ['locks/line.ts', 'else if (!holder.unconfirmed) this.#start', 'else this.#start'],
+      ['locks/line.ts', '    else if (!waiter.busy) this.#confirm(waiter, holder)\n  }', '  }'],
+    ],
+  },
+  {
+    name: 'a hold leans on the beat though it may have got a lease of its own',
+    rare: true,
+    patches: [['locks/hold.ts', '    if (lease !== undefined) this.#standAlone()\n', '']],
+  },
+  {
+    name: 'nobody looks when a beat tells of evictions',
+    rare: true,
+    patches: [['locks/heart.ts', 'if (evictions !== this.#evictions) await session.lookAtHolds()', 'void this.#evictions']],
+  },
+  { name: 'a sleep counts as silence', patches: [['locks/observer.ts', 'Math.min(sent - last.at, cap)', 'sent - last.at + 0 * cap']] },
+  {
+    name: 'a holder trusts a monotonic clock that slept',
+    rare: true,
+    patches: [
+      [
+        'locks/heart.ts',
+        'return Math.abs(driftOf(clock) - drift) <= duration * steadiness',
+        'return driftOf(clock) - drift <= Infinity || duration > 0',
+      ],
+    ],
+  },
+  {
+    name: 'a lock is believed until its timer rings',
+    patches: [['locks/hold.ts', '    this.expireIfDue(now)\n    if (this.#end) return false\n', '    if (this.#end) return false\n']],
+  },
+  {
+    name: 'the fence looks at the session alone',
+    patches: [['protocol/fence.ts', 'holder.token === token && holder.session === session', 'holder.session === session && token']],
+  },
+  {
+    name: 'a holder beats too seldom',
+    patches: [['locks/heart.ts', 'return this.#session.settings.duration / 10', 'return this.#session.settings.duration * 1.1']],
+  },
+  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '({ key }) => this.lookAt(String(key))', '() => {}']] },
+  { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
+]
+
+/** Puts a mutant into what is bundled. Throws if a text is not found exactly once: then the sources have moved on. */
+export function mutation({ name, patches }: Mutant): Plugin {
+  const done = new Set<(typeof patches)[number]>()
+  return {
+    name: 'mutation',
+    enforce: 'pre',
+    transform(code, id) {
+      let changed = code
+      for (const patch of patches) {
+        const [file, text, wrong] = patch
+        if (id !== join(root, 'src', file).replaceAll('\\', '/')) continue
+        if (changed.split(text).length !== 2) throw new Error(`the mutant “${name}” wants exactly one ${JSON.stringify(text)} in src/${file}`)
+        changed = changed.replace(text, () => wrong)
+        done.add(patch)
+      }
+      return changed === code ? undefined : { code: changed, map: null }
+    },
+    buildEnd(error) {
+      if (!error && done.size !== patches.length) throw new Error(`the mutant “${name}” changes a file that is not simulated`)
+    },
+  }
+}

@@ -1,0 +1,93 @@
+import { leftBound, probe } from './probe.ts'
+import { disturb } from './trouble.ts'
+import { User } from './user.ts'
+import { keys, type Tally, World } from './world.ts'
+
+export interface Result {
+  readonly seed: number
+  /** Simulated time, in ms. */
+  readonly ms: number
+  readonly tally: Tally
+  readonly failure: string | undefined
+  readonly history: readonly string[] | undefined
+}
+
+/** Each life of a world: trouble, then peace in which all must come to rest. */
+const lives = 3
+const population = 4
+
+/** Plays one world from its start to its end. The same seed gives the same, to the last event. */
+export async function run(seed: number, withHistory = false): Promise<Result> {
+  const world = new World(seed, withHistory)
+  const strayed = (error: unknown): void => world.fail(`nobody handled ${error instanceof Error ? error.stack : error}`)
+  const restore = dealIds(world)
+  process.on('unhandledRejection', strayed)
+  try {
+    await play(world)
+  } catch (error) {
+    strayed(error)
+  } finally {
+    process.off('unhandledRejection', strayed)
+    restore()
+  }
+  const { tally, failure, history } = world
+  return { seed, ms: world.timeline.now, tally, failure, history }
+}
+
+async function play(world: World): Promise<void> {
+  const users: User[] = []
+  const people = (): void => {
+    while (world.processes.length < population) {
+      const process = world.join()
+      for (let count = 1 + world.chance.below(3); count; count--) users.push(new User(process))
+    }
+  }
+  for (let life = 0; life < lives && world.failure === undefined; life++) {
+    world.quiet = false
+    people()
+    for (let part = 0; part < 4; part++) {
+      await disturb(world, world.chance.between(1, 6) * world.shape.duration)
+      people()
+    }
+    await rest(world, users)
+    await probe(world)
+  }
+}
+
+/** All is mended and nobody begins anything: every wait ends, and nothing is left behind. */
+async function rest(world: World, users: readonly User[]): Promise<void> {
+  const { shape, timeline, store } = world
+  world.mend()
+  world.quiet = true
+  for (const key of store.keys) {
+    const pins = store.record(key)?.pins ?? []
+    world.ledger.apply(
+      undefined,
+      pins.map((entity) => ({ type: 'unpin', key, entity })),
+    )
+  }
+  for (const user of users) user.tidy()
+  const busy = (): User[] => users.filter(({ process, idle }) => !process.dead && !idle)
+  const end = timeline.now + 20 * shape.duration + Math.max(0, ...store.keys.map((key) => leftBound(world, key)))
+  while (busy().length && timeline.now < end && world.failure === undefined) await world.pass(500)
+  for (const { process } of busy()) world.fail(`a user of ${process.name} still waits though all else is at rest`)
+  // What was let go of last is on its way, and what was forgotten ends by itself.
+  await world.pass(4 * shape.duration)
+  for (const key of keys) {
+    const record = store.record(key)
+    for (const { session } of [...(record?.holders ?? []), ...(record?.queue ?? [])]) {
+      const owner = world.ledger.ownerOf(session)
+      // What an ended session could not take back lapses when somebody wants the lock.
+      if (owner && !owner.dead && owner.locks.session === session)
+        world.fail(`${session} of ${owner.name} stands in the record of ${key} though nobody there wants it`)
+    }
+  }
+}
+
+/** Session ids come out of the world's dice: the library itself takes them from `crypto`. @returns how to undo that */
+function dealIds(world: World): () => void {
+  const own = Object.getOwnPropertyDescriptor(globalThis, 'crypto') as PropertyDescriptor
+  const getRandomValues = (bytes: Uint8Array): Uint8Array => bytes.map(() => world.chance.below(256))
+  Object.defineProperty(globalThis, 'crypto', { configurable: true, value: { getRandomValues } })
+  return () => Object.defineProperty(globalThis, 'crypto', own)
+}

@@ -1,0 +1,90 @@
+import {
+  type Command,
+  type Fenced,
+  fencedOut,
+  type LockRecord,
+  type LockView,
+  names,
+  type Outcome,
+  runBatch,
+  type SessionRow,
+} from '../src/protocol/index.ts'
+
+/** So many rows that look abandoned are told with a beat. */
+const fewRows = 4
+
+/** A store in one place, at which each call is one step. What it gives out is frozen, so that nobody changes what others see. */
+export class PlainStore {
+  readonly #records = new Map<string, LockRecord>()
+  readonly #sessions = new Map<string, SessionRow>()
+  readonly #now: () => number
+  #floor = 0
+
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  get keys(): string[] {
+    return [...this.#records.keys()].sort()
+  }
+
+  record(key: string): LockRecord | undefined {
+    return this.#records.get(key)
+  }
+
+  session(id: string): SessionRow | undefined {
+    return this.#sessions.get(id)
+  }
+
+  apply(commands: readonly Command[]): Outcome[] {
+    const now = this.#now()
+    const changes = runBatch(commands, {
+      now,
+      floor: this.#floor,
+      record: (key) => this.#records.get(key),
+      session: (id) => this.#sessions.get(id),
+      stale: () => [...this.#sessions.values()].filter(({ expiresAt }) => expiresAt < now).slice(0, fewRows),
+    })
+    for (const [key, record] of changes.records) put(this.#records, key, record)
+    for (const [id, row] of changes.sessions) put(this.#sessions, id, row)
+    this.#floor = changes.floor ?? this.#floor
+    return changes.outcomes
+  }
+
+  read(key: string): LockView | undefined {
+    const record = this.#records.get(key)
+    if (!record) return undefined
+    const sessions: Record<string, SessionRow> = {}
+    for (const { session } of record.holders) this.#show(session, sessions)
+    for (const { session } of record.queue) this.#show(session, sessions)
+    const { token, holders, queue, pins } = record
+    return { key, token, holders, queue, pins, sessions }
+  }
+
+  list(prefix = ''): LockView[] {
+    return this.keys.filter((key) => key.startsWith(prefix)).map((key) => this.read(key) as LockView)
+  }
+
+  /** Writes what a lock protects, or throws if the record does not name it. */
+  write(lock: Fenced, body: () => void): void {
+    const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)
+    if (!record || !names(record, lock)) throw fencedOut(lock)
+    body()
+  }
+
+  #show(id: string, sessions: Record<string, SessionRow>): void {
+    const row = this.#sessions.get(id)
+    if (row) sessions[id] = row
+  }
+}
+
+function put<Row extends object>(rows: Map<string, Row>, id: string, row: Row | undefined): void {
+  if (row === undefined) rows.delete(id)
+  else rows.set(id, freeze(row))
+}
+
+function freeze<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  for (const part of Object.values(value)) freeze(part)
+  return Object.freeze(value)
+}

@@ -1,0 +1,87 @@
+interface Event {
+  readonly at: number
+  /** Events of one time run in the order in which they were made. */
+  readonly order: number
+  run: (() => void) | undefined
+}
+
+/** True time, which no process sees: what happens, one event after another. */
+export class Timeline {
+  /** In ms. */
+  now = 0
+  /** A heap: no event is before its parent. */
+  readonly #events: Event[] = []
+  #made = 0
+
+  /** @returns how to call it off */
+  after(ms: number, run: () => void): () => void {
+    const event: Event = { at: this.now + ms, order: this.#made++, run }
+    this.#push(event)
+    return () => {
+      event.run = undefined
+    }
+  }
+
+  /**
+   * Lets time pass, event by event. All promises settle in between, and then `check` is called.
+   * @param check whether to go on
+   */
+  pass(ms: number, check: () => boolean): Promise<void> {
+    const end = this.now + ms
+    return new Promise((resolve) => {
+      const turn = (): void => {
+        const going = check()
+        const event = going ? this.#next(end) : undefined
+        if (event) {
+          this.now = event.at
+          event.run?.()
+          setImmediate(turn)
+        } else {
+          if (going) this.now = end
+          resolve()
+        }
+      }
+      setImmediate(turn)
+    })
+  }
+
+  #next(end: number): Event | undefined {
+    for (let first = this.#events[0]; first && first.at <= end; first = this.#events[0]) {
+      this.#pop()
+      if (first.run) return first
+    }
+    return undefined
+  }
+
+  #push(event: Event): void {
+    const events = this.#events
+    let index = events.length
+    while (index) {
+      const parent = (index - 1) >> 1
+      const above = events[parent] as Event
+      if (!isBefore(event, above)) break
+      events[index] = above
+      index = parent
+    }
+    events[index] = event
+  }
+
+  #pop(): void {
+    const events = this.#events
+    const last = events.pop() as Event
+    const { length } = events
+    if (!length) return
+    let index = 0
+    for (;;) {
+      let child = 2 * index + 1
+      if (child >= length) break
+      if (child + 1 < length && isBefore(events[child + 1] as Event, events[child] as Event)) child++
+      if (!isBefore(events[child] as Event, last)) break
+      events[index] = events[child] as Event
+      index = child
+    }
+    events[index] = last
+  }
+}
+
+const isBefore = (one: Event, other: Event): boolean => one.at < other.at || (one.at === other.at && one.order < other.order)

@@ -1,0 +1,119 @@
+import type { Weather } from './link.ts'
+import type { Process } from './process.ts'
+import { keys, type World } from './world.ts'
+
+/** How often what goes wrong, in comparison. */
+const troubles = {
+  stop: 8,
+  crash: 3,
+  fuse: 3,
+  weather: 14,
+  'beacon lost': 2,
+  'wall step': 8,
+  suspend: 6,
+  'page frozen': 4,
+  'page left': 3,
+  sweep: 8,
+  noise: 4,
+} as const
+
+/** Lets things go wrong, each for a while, until `ms` are over. */
+export async function disturb(world: World, ms: number): Promise<void> {
+  const { chance, timeline, shape } = world
+  const end = timeline.now + ms
+  const calm = chance.one([0.5, 1, 3])
+  while (timeline.now < end && world.failure === undefined) {
+    await world.pass(chance.next() * 0.6 * calm * shape.duration)
+    strike(world)
+  }
+}
+
+function strike(world: World): void {
+  const what = world.chance.weighted(troubles)
+  const process = world.chance.one(world.processes)
+  if (what === 'sweep') sweep(world)
+  else if (what === 'wall step') stepWall(world)
+  else if (what === 'suspend') suspend(world)
+  else if (what === 'noise') {
+    world.air.noise = world.chance.one([0, 0.1, 0.5, 1])
+    world.log('world', () => `of all hints, ${world.air.noise} are disturbed`)
+  } else if (process && !process.stopped) afflict(world, process, what)
+}
+
+function afflict(world: World, process: Process, what: Exclude<keyof typeof troubles, 'sweep' | 'wall step' | 'suspend' | 'noise'>): void {
+  const { chance, shape, timeline } = world
+  const spell = (): number => chance.one([0.05, 0.5, 1.5, 4]) * chance.next() * shape.duration
+  if (what === 'crash') world.crash(process)
+  else if (what === 'fuse') process.fuse = 1 + chance.below(25)
+  else if (what === 'stop') freeze(world, process, spell())
+  else if (what === 'weather') {
+    begin(process, chance.one(['slow', 'failing', 'losing', 'hanging', 'doubling', 'mixed', 'mixed']))
+    timeline.after(spell() + 50, () => begin(process, 'fine'))
+  } else if (what === 'beacon lost') {
+    // Who does not run cannot be told in time, and no beacon goes out so.
+    if (!process.running || !process.traits.beacon) return
+    process.log(() => 'loses its beacon')
+    process.trouble()
+    world.count('faults', what)
+    world.beacons.lose(process)
+  } else if (process.page && process.running && !process.closing) {
+    const { page } = process
+    world.count('faults', what)
+    process.log(() => what)
+    process.trouble()
+    page.tell(what === 'page left' ? 'pagehide' : 'freeze')
+    freeze(world, process, spell(), () => page.tell(what === 'page left' ? 'pageshow' : 'resume'))
+  }
+}
+
+/** What a store does now and then to save space; it must never hurt. */
+function sweep(world: World): void {
+  world.ledger.apply(undefined, [{ type: 'sweep', key: world.chance.one(keys) }])
+  world.count('operations', 'sweep')
+}
+
+function begin(process: Process, weather: Weather): void {
+  process.log(() => `its store is ${weather}`)
+  process.link.weather = weather
+}
+
+function freeze(world: World, process: Process, ms: number, then?: () => void): void {
+  world.count('faults', 'stop')
+  process.log(() => `stops for ${Math.round(ms)} ms`)
+  process.stop()
+  world.timeline.after(ms, () => {
+    if (process.stopped) {
+      process.log(() => 'runs again')
+      process.resume()
+    }
+    if (then) process.enter(then)
+  })
+}
+
+/** Somebody, or a time server, sets the clock of one machine, or of all. */
+function stepWall(world: World): void {
+  const { chance, machines, shape } = world
+  if (!shape.wallSteps) return
+  const ms = (chance.next() - 0.5) * chance.one([1, 10, 1_000]) * shape.duration
+  const all = chance.maybe(0.5)
+  const one = chance.one(machines)
+  world.count('faults', 'wall step')
+  world.log('world', () => `${all ? 'all wall clocks' : 'a wall clock'} set by ${Math.round(ms)} ms`)
+  for (const machine of machines) if (all || machine === one) machine.wall += ms
+}
+
+/** A lid is closed, for a moment or for long. */
+function suspend(world: World): void {
+  const { chance, machines, shape, timeline } = world
+  const one = chance.one(machines)
+  const ms = chance.one([0.1, 1, 5, 50]) * chance.next() * shape.duration
+  for (const machine of machines) {
+    if (machine.asleep || (shape.sleepsAlone && machine !== one)) continue
+    world.count('faults', 'suspend')
+    // Who counts a sleep has let its short locks lapse; of a machine that sleeps alone, others may take them.
+    const costly = (machine.countsSleep && ms > shape.duration / 100) || shape.sleepsAlone
+    for (const process of world.processes) if (costly && process.traits.machine === machine) process.trouble(ms)
+    world.suspend(machine)
+    timeline.after(ms, () => machine.asleep && world.wake(machine))
+  }
+}

@@ -1,0 +1,276 @@
+import type { AcquireOptions, HeldLock } from '../src/locks/types.ts'
+import { LockError, type LockErrorCode } from '../src/protocol/index.ts'
+import type { Held, Process } from './process.ts'
+import { keys, type World } from './world.ts'
+
+/** How often a user does what, in comparison. */
+const habits = {
+  acquire: 40,
+  request: 10,
+  tryAcquire: 10,
+  reentrant: 14,
+  burst: 2,
+  steal: 1,
+  revoke: 3,
+  pin: 2,
+  expire: 2,
+  whenFree: 3,
+  query: 2,
+  meddle: 5,
+  reload: 1,
+} as const
+
+/** In a process, code that takes locks, works under them and lets go: now carefully, now not. */
+export class User {
+  readonly #process: Process
+  readonly #world: World
+  /** Locks that it does not let go of before it is told to be quiet. */
+  #kept: Held[] = []
+  /** Whether it does nothing at present. */
+  idle = true
+
+  constructor(process: Process) {
+    this.#process = process
+    this.#world = process.world
+    this.#live().catch((error) => this.#world.fail(`${process.name}: ${error instanceof Error ? error.stack : error}`))
+  }
+
+  get process(): Process {
+    return this.#process
+  }
+
+  async #live(): Promise<void> {
+    const { chance } = this.#world
+    for (;;) {
+      await this.#process.sleep(chance.next() ** 2 * 8_000)
+      if (this.#world.quiet) {
+        this.idle = true
+        continue
+      }
+      this.idle = false
+      const habit = chance.weighted(habits)
+      this.#world.count('operations', habit)
+      this.#process.log(() => `user: ${habit}`)
+      // Another user of the same process may be closing its locks.
+      await this.#tolerate(this.#do(habit, chance.one([...keys, 'k'])), 'closed')
+    }
+  }
+
+  /** Lets go of what it kept. */
+  tidy(): void {
+    for (const lock of this.#kept.splice(0)) this.#tolerate(lock.release(), 'store')
+  }
+
+  async #do(habit: keyof typeof habits, key: string): Promise<void> {
+    const { chance } = this.#world
+    const { locks } = this.#process
+    switch (habit) {
+      case 'acquire':
+        return this.#take(key, this.#wish())
+      case 'steal':
+        return this.#take(key, { steal: true })
+      case 'burst': {
+        const each = (): Promise<void> => this.#take(key, { renew: 'manual' }, 900)
+        await Promise.all(Array.from({ length: 5 + chance.below(20) }, each))
+        return
+      }
+      case 'request': {
+        const ifAvailable = chance.maybe(0.3)
+        const work = async (lock: HeldLock | null): Promise<void> => {
+          if (!lock) return
+          this.#world.beliefs.got(this.#process, lock, false)
+          await this.#work(lock)
+        }
+        const done = ifAvailable ? locks.request(key, { ifAvailable }, work) : locks.request(key, { mode: this.#mode() }, work)
+        await this.#tolerate(done, 'lost', 'store', 'closed', 'stolen')
+        return
+      }
+      case 'tryAcquire': {
+        const timeout = chance.one([0, 1_000, 20_000])
+        const lock = await this.#tolerate(locks.tryAcquire(key, { timeout, mode: this.#mode() }), 'store', 'closed')
+        if (lock) await this.#use(lock)
+        return
+      }
+      case 'reentrant':
+        return this.#share(key)
+      case 'revoke':
+        await this.#tolerate(locks.revoke(key), 'store', 'closed')
+        return
+      case 'pin': {
+        await this.#tolerate(locks.pin(key, this.#process.name), 'store', 'closed')
+        await this.#process.sleep(chance.next() * 20_000)
+        await this.#tolerate(this.#process.locks.unpin(key, this.#process.name), 'store', 'closed', 'not-held')
+        return
+      }
+      case 'expire':
+        await this.#tolerate(locks.expire(key), 'store', 'closed', 'held', 'not-held')
+        return
+      case 'whenFree': {
+        const stop = new AbortController()
+        this.#process.sleep(chance.next() * 10_000).then(() => stop.abort(new LockError('timeout', 'enough')))
+        await this.#tolerate(locks.whenFree(key, { signal: stop.signal }), 'store', 'closed', 'timeout')
+        return
+      }
+      case 'query':
+        await this.#tolerate(locks.query(chance.maybe(0.5) ? key : undefined), 'store', 'closed')
+        return
+      case 'meddle':
+        return this.#meddle(key)
+      case 'reload':
+        return this.#reload()
+    }
+  }
+
+  #mode(): 'exclusive' | 'shared' {
+    return this.#world.chance.maybe(0.25) ? 'shared' : 'exclusive'
+  }
+
+  #wish(): AcquireOptions {
+    const { chance } = this.#world
+    return {
+      mode: this.#mode(),
+      renew: chance.maybe(0.35) ? 'manual' : 'auto',
+      ...(chance.maybe(0.4) && { timeout: 1 + chance.below(30_000) }),
+      ...(chance.maybe(0.2) && { duration: chance.one([0.06, 0.5, 2.5]) * this.#world.shape.duration }),
+    }
+  }
+
+  async #take(key: string, wish: AcquireOptions, most?: number): Promise<void> {
+    const { chance } = this.#world
+    const stop = chance.maybe(0.2) ? new AbortController() : undefined
+    const enough = new LockError('timeout', 'enough')
+    const asked = this.#process.locks.acquire(key, { ...wish, ...(stop && { signal: stop.signal }) })
+    this.#bound(asked, wish.timeout, `acquire ${key}`)
+    if (stop) this.#process.sleep(chance.next() * 5_000).then(() => stop.abort(enough))
+    const lock = await this.#tolerate(asked, 'store', 'closed', 'timeout')
+    if (!lock) return
+    if (wish.renew !== 'manual') await this.#use(lock, most, (wish.duration ?? Infinity) < 20 * this.#process.traits.latency)
+    else {
+      this.#world.beliefs.got(this.#process, lock, true)
+      await this.#work(lock, most)
+      // Some forget to let go: it ends by itself.
+      if (chance.maybe(0.8)) await this.#letGo(lock)
+    }
+  }
+
+  /** One of several users in a process who share its lock. */
+  async #share(key: string): Promise<void> {
+    const { chance } = this.#world
+    const lock = this.#process.locks.reentrant(`${key}`)
+    const timeout = chance.maybe(0.5) ? chance.below(20_000) : undefined
+    const patient = chance.maybe(0.6)
+    // One beside it has a try and gives back at once what it gets.
+    if (patient && chance.maybe(0.5))
+      lock
+        .tryAcquire()
+        .then((guard) => guard?.release())
+        .catch(() => {})
+    const asked = patient ? lock.acquire(timeout === undefined ? {} : { timeout }) : lock.tryAcquire()
+    if (patient) this.#bound(asked, timeout || undefined, `re-entrant acquire ${key}`)
+    const guard = await this.#tolerate(asked, 'store', 'closed', 'timeout', 'held')
+    if (!guard) return
+    this.#world.beliefs.got(this.#process, guard, false)
+    if (chance.maybe(0.3)) return void this.#letGo(guard)
+    const clone = chance.maybe(0.3) && guard.isHeld() ? guard.clone() : undefined
+    await this.#work(guard)
+    if (clone) await this.#letGo(clone)
+    await this.#letGo(guard)
+  }
+
+  async #use(lock: HeldLock, most?: number, brief = false): Promise<void> {
+    this.#world.beliefs.got(this.#process, lock, brief)
+    await this.#work(lock, most)
+    if (!this.#world.quiet && this.#world.chance.maybe(0.08)) {
+      this.#kept.push(lock)
+      await this.#renew(lock, 2 * this.#world.shape.duration)
+    } else await this.#letGo(lock)
+  }
+
+  async #letGo(lock: Held): Promise<void> {
+    await this.#tolerate(lock.release(), 'store')
+    if (lock.isHeld()) this.#world.fail(`${this.#process.name} holds ${lock.key} ${lock.token} after its release`)
+    // Code that has not heard of it writes once more.
+    if (this.#world.chance.maybe(0.15)) await this.#write(lock, true)
+  }
+
+  async #work(lock: Held, most = 4_000): Promise<void> {
+    const { chance } = this.#world
+    for (let steps = chance.below(4); steps >= 0; steps--) {
+      await this.#process.sleep((chance.next() ** 2 * (this.#world.quiet ? 500 : most)) / (steps + 1))
+      const what = chance.weighted({ write: 5, 'write blindly': 2, renew: 2, look: 2 })
+      if (what === 'look') lock.isHeld()
+      else if (what !== 'renew') await this.#write(lock, what === 'write blindly')
+      else if ('renew' in lock) await this.#renew(lock, chance.maybe(0.5) ? 2 * this.#world.shape.duration : undefined)
+    }
+  }
+
+  async #renew(lock: HeldLock, duration: number | undefined): Promise<void> {
+    this.#world.count('operations', 'renew')
+    await this.#tolerate(lock.renew(duration), 'lost', 'not-held', 'store', 'closed')
+  }
+
+  /** Writes what the lock protects, in the store's transaction; `blindly` without having asked whether it is held. */
+  async #write(lock: Held, blindly: boolean): Promise<void> {
+    const process = this.#process
+    if (!blindly && !lock.isHeld()) return
+    this.#world.count('operations', blindly ? 'write blindly' : 'write')
+    const { key, token } = lock
+    const mode = 'mode' in lock ? lock.mode : 'exclusive'
+    await this.#tolerate(
+      process.link.transaction(lock, () => this.#world.ledger.wrote(process, key, token, mode)),
+      'lost',
+      'not-held',
+      'store',
+    )
+  }
+
+  /** Speaks of a lock that is another's, as broken code may. */
+  async #meddle(key: string): Promise<void> {
+    const { chance, store } = this.#world
+    const record = store.record(key)
+    const holder = record && chance.one(record.holders)
+    const run = record && chance.one(record.queue)
+    const { session } = this.#process.locks
+    const { link } = this.#process
+    if (run && chance.maybe(0.3)) await this.#tolerate(link.apply([{ type: 'withdraw', key, session, number: 1_000_000 + run.from }]), 'store')
+    else if (holder && holder.session !== session)
+      await this.#tolerate(link.apply([{ type: chance.one(['release', 'renew']), key, session, token: holder.token }]), 'store')
+  }
+
+  async #reload(): Promise<void> {
+    const process = this.#process
+    const { link, locks } = process
+    if (process.closing) return
+    process.closing = true
+    await locks.close()
+    link.closed = true
+    if (this.#world.beliefs.of(process).some((lock) => lock.isHeld())) this.#world.fail(`${process.name} holds locks though it was closed`)
+    process.open()
+  }
+
+  /** Nobody waits longer than he said, by his own clock. */
+  #bound(asked: Promise<unknown>, timeout: number | undefined, what: string): void {
+    if (timeout === undefined) return
+    let over = false
+    const end = (): void => {
+      over = true
+    }
+    asked.then(end, end)
+    this.#process.sleep(timeout + 50).then(async () => {
+      // A process that has just woken up does first what it slept through.
+      await this.#process.sleep(50)
+      if (!over) this.#world.fail(`${this.#process.name}: ${what} has not ended after its ${timeout} ms`)
+    })
+  }
+
+  /** What may go wrong in a world like this. */
+  async #tolerate<T>(done: Promise<T>, ...codes: (LockErrorCode | 'stolen')[]): Promise<T | undefined> {
+    try {
+      return await done
+    } catch (error) {
+      const code = error instanceof LockError ? error.code : error instanceof DOMException && error.name === 'AbortError' ? 'stolen' : undefined
+      if (!code || !codes.includes(code)) throw error
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import { Air } from './air.ts'
+import { Beacons } from './beacons.ts'
+import { Beliefs } from './beliefs.ts'
+import { Chance } from './chance.ts'
+import { Ledger } from './ledger.ts'
+import { Machine } from './machine.ts'
+import { Process } from './process.ts'
+import { PlainStore } from './store.ts'
+import { Timeline } from './timeline.ts'
+
+/** What kind of world it is. */
+export interface Shape {
+  /** Of every session, in ms. */
+  readonly duration: number
+  /** In ms. */
+  readonly maxBackoff: number
+  readonly machines: number
+  /** How far the rates of clocks are off, as a share of 1. */
+  readonly drift: number
+  /** Whether clocks are good enough for all promises; else only the fence's hold. */
+  readonly timely: boolean
+  /** Whether somebody sets wall clocks. */
+  readonly wallSteps: boolean
+  /** Whether single machines are suspended, and not all at once. */
+  readonly sleepsAlone: boolean
+}
+
+export type Tally = Record<'operations' | 'faults' | 'told', Record<string, number>>
+
+/** The keys for which all compete. */
+export const keys = ['k', 'l', 'm'] as const
+
+/** Processes that share a store, and all that may go wrong with them. One seed always makes one world and one history. */
+export class World {
+  readonly timeline = new Timeline()
+  readonly chance: Chance
+  readonly shape: Shape
+  readonly machines: readonly Machine[]
+  readonly store: PlainStore
+  readonly ledger = new Ledger(this)
+  readonly beliefs = new Beliefs(this)
+  readonly air = new Air(this)
+  readonly beacons = new Beacons(this)
+  readonly tally: Tally = { operations: {}, faults: {}, told: {} }
+  /** What happened, where somebody wants to read it. */
+  readonly history: string[] | undefined
+  /** What was promised and did not hold. */
+  failure: string | undefined
+  /** Nobody begins anything, and all let go of what they have. */
+  quiet = false
+  /** Those that live. */
+  processes: Process[] = []
+  #born = 0
+  #hung: (() => void)[] = []
+
+  constructor(seed: number, withHistory: boolean) {
+    this.chance = new Chance(seed)
+    this.history = withHistory ? [] : undefined
+    this.shape = shapeOf(this.chance)
+    const { chance, shape } = this
+    // A computer whose clock has lost the time is in 1970: tokens then rise one by one.
+    const wall = chance.maybe(0.3) ? 0 : 1_700_000_000_000
+    // On one machine all clocks are of one kind, as on one system.
+    this.machines = Array.from({ length: shape.machines }, () => new Machine(this.timeline, chance.maybe(0.5), wall))
+    this.store = new PlainStore(() => this.timeline.now + (this.machines[0] as Machine).wall)
+    this.log('world', () => JSON.stringify({ ...shape, countSleep: this.machines.map(({ countsSleep }) => countsSleep) }))
+  }
+
+  /** A process starts. */
+  join(): Process {
+    const { chance, shape } = this
+    const alone = shape.machines === 1
+    const process = new Process(this, `p${++this.#born}`, {
+      machine: chance.one(this.machines) as Machine,
+      rate: 1 + (chance.next() * 2 - 1) * shape.drift,
+      channel: chance.maybe(0.7),
+      // Beacons are proofs of one machine.
+      beacon: alone && chance.maybe(0.6),
+      silent: chance.maybe(0.2),
+      isPage: chance.maybe(0.4),
+      latency: chance.one([2, 5, 40, Math.min(0.04 * shape.duration, 0.2 * shape.maxBackoff)]),
+    })
+    this.processes.push(process)
+    const { channel, beacon, silent, isPage } = process.traits
+    this.log(process.name, () => `starts: ${JSON.stringify({ channel, beacon, silent, isPage })}`)
+    return process
+  }
+
+  /** As SIGKILL does. */
+  crash(process: Process): void {
+    if (process.dead) return
+    this.log(process.name, () => 'dies')
+    this.count('faults', 'crash')
+    process.dead = true
+    this.processes = this.processes.filter((each) => each !== process)
+    this.beacons.died(process)
+  }
+
+  /** A call of a process gets no answer until all is mended. */
+  hangs(process: Process, answer: () => void): void {
+    process.trouble(Infinity)
+    this.#hung.push(answer)
+  }
+
+  suspend(machine: Machine): void {
+    this.log('world', () => `machine ${this.machines.indexOf(machine)} sleeps`)
+    machine.sleep()
+  }
+
+  wake(machine: Machine): void {
+    this.log('world', () => `machine ${this.machines.indexOf(machine)} wakes`)
+    machine.wake()
+    for (const each of this.processes) if (each.traits.machine === machine) each.catchUp()
+  }
+
+  /** Mends all that can be mended. */
+  mend(): void {
+    this.log('world', () => 'all is mended')
+    this.air.noise = 0
+    for (const machine of this.machines) if (machine.asleep) this.wake(machine)
+    for (const process of this.processes) {
+      process.link.weather = 'fine'
+      process.fuse = Infinity
+      if (process.troubledAt === Infinity) process.troubledAt = process.traits.machine.awake
+      if (process.stopped) process.resume()
+    }
+    for (const answer of this.#hung.splice(0)) answer()
+  }
+
+  count(kind: keyof Tally, name: string): void {
+    this.tally[kind][name] = (this.tally[kind][name] ?? 0) + 1
+  }
+
+  log(who: string, text: () => string): void {
+    this.history?.push(`${(this.timeline.now / 1_000).toFixed(4).padStart(10)} s  ${who.padEnd(5)}  ${text()}`)
+  }
+
+  /** Only the first counts: what comes after may follow from it. */
+  fail(what: string): void {
+    this.log('FAIL', () => what)
+    this.failure ??= `at ${(this.timeline.now / 1_000).toFixed(4)} s: ${what}`
+  }
+
+  /** Lets time pass, and looks after every event. */
+  async pass(ms: number): Promise<void> {
+    if (this.failure !== undefined) return
+    await this.timeline.pass(ms, () => {
+      this.beliefs.check()
+      return this.failure === undefined
+    })
+  }
+}
+
+function shapeOf(chance: Chance): Shape {
+  const drift = chance.weighted({ none: 4, some: 4, much: 1 })
+  const machines = chance.maybe(0.7) ? 1 : 2 + chance.below(2)
+  // A clock set back by just the time of a sleep would hide that sleep from a process whose clock does not count it.
+  const sleepsAlone = machines > 1 && chance.maybe(0.5)
+  return {
+    duration: chance.one([10_000, 10_000, 3_000]),
+    maxBackoff: chance.one([1_000, 1_000, 100]),
+    machines,
+    drift: { none: 0, some: 0.03, much: 0.2 }[drift],
+    timely: drift !== 'much',
+    wallSteps: !sleepsAlone,
+    sleepsAlone,
+  }
+}

@@ -1,0 +1,89 @@
+import type { Channel } from '../store.ts'
+import { inProcessChannel } from './in-process.ts'
+
+/** A channel that can be closed. */
+export interface BroadcastingChannel extends Channel {
+  /** Stops listening, for all that listened, and carries nothing any more. May be called twice. */
+  close(): void
+}
+
+/**
+ * A channel between the tabs and workers of an origin that make one of the same name, and between all that share this object.
+ *
+ * Best effort: a message reaches who listens when it is published, as a rule within a millisecond; a tab in the back/forward cache
+ * does not listen. Messages of one sender keep their order, also on several topics. There is no limit to the size of a message, but
+ * each is copied into every tab and worker that listens to any topic of this name. What anyone else posts there is ignored unless
+ * it looks the same.
+ *
+ * The engine's own channel is open only while somebody listens: an open one keeps a page out of the back/forward cache.
+ */
+export function broadcastChannel(name: string): BroadcastingChannel {
+  // The engine's channel does not hear its own messages, so those go to the listeners here by themselves.
+  const here = inProcessChannel()
+  let listeners = 0
+  let open: BroadcastChannel | undefined
+  let closed = false
+
+  const openNow = (): BroadcastChannel => {
+    const channel = new BroadcastChannel(name)
+    channel.onmessage = ({ data }: MessageEvent<unknown>) => {
+      if (isParcel(data)) here.publish(data.topic, data.message)
+    }
+    // In Node it would keep the process alive.
+    const { unref } = channel as { unref?: () => void }
+    unref?.call(channel)
+    return channel
+  }
+
+  const close = (): void => {
+    open?.close()
+    open = undefined
+  }
+
+  return {
+    publish(topic, message) {
+      if (closed) return
+      try {
+        const channel = open ?? new BroadcastChannel(name)
+        try {
+          channel.postMessage({ topic, message } satisfies Parcel)
+        } finally {
+          // What was posted arrives all the same.
+          if (channel !== open) channel.close()
+        }
+        here.publish(topic, message)
+      } catch {
+        // It cannot be cloned, or the page is gone: a hint lost.
+      }
+    },
+    subscribe(topic, listener) {
+      const stop = here.subscribe(topic, listener)
+      if (!closed) open ??= openNow()
+      listeners += 1
+      let listening = true
+      return () => {
+        if (!listening) return
+        listening = false
+        stop()
+        listeners -= 1
+        if (!listeners) close()
+      }
+    },
+    close() {
+      closed = true
+      close()
+    },
+  }
+}
+
+interface Parcel {
+  readonly topic: string
+  readonly message: Parameters<Channel['publish']>[1]
+}
+
+/** Anyone of the origin may post under this name. */
+function isParcel(data: unknown): data is Parcel {
+  const { topic, message } = (data ?? {}) as Partial<Parcel>
+  if (typeof topic !== 'string' || typeof message !== 'object' || message === null || Array.isArray(message)) return false
+  return Object.values(message).every((value) => value === null || ['string', 'number', 'boolean'].includes(typeof value))
+}

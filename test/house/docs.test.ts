@@ -1,0 +1,27 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { mutants } from '../../model/mutants.ts'
+import { root } from './installed.ts'
+
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+
+describe('the pages in docs/', () => {
+  it.each(['test/examples/file-server.ts', 'test/examples/file-client.ts'])('show %s as it is tested', (path) => {
+    expect(read('docs/fencing.md')).toContain(`\`\`\`ts\n${read(path)}\`\`\``)
+  })
+
+  it('show no other code of ours than what is tested', () => {
+    expect([...read('docs/fencing.md').matchAll(/^```ts$/gm)]).toHaveLength(2)
+  })
+
+  it('say how many broken rules the model is tried on', () => {
+    expect(read('docs/model.md')).toContain(`breaks the rules in ${Object.keys(mutants).length} ways`)
+  })
+
+  it.each(pages)('link from %s to files that exist', (page) => {
+    const links = [...read(join('docs', page)).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
+    expect(links.filter((link) => !existsSync(join(root, dirname(join('docs', page)), link)))).toEqual([])
+  })
+})

@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest'
+import type { Json, LockInfo } from '../../src/index.ts'
+import { beat, duration, errorOf, settle, stateOf, World } from './world.ts'
+
+/** Two processes, the first of which holds `k` and hears who asks for it. */
+async function asked(options: { channel?: boolean } = {}) {
+  const world = new World()
+  const [holder, asker] = [world.process({ label: 'holder', ...options }), world.process({ label: 'asker', ...options })]
+  const heard: [Json, LockInfo][] = []
+  const lock = await holder.locks.acquire('k', { onReleaseRequested: (ask, who) => heard.push([ask, who]) })
+  return { world, holder, asker, lock, heard }
+}
+
+describe('T3: a release request', () => {
+  test('reaches the holder at once where there is a channel, with who asks and what it says', async () => {
+    const { asker, lock, heard, world } = await asked()
+    const wait = asker.locks.acquire('k', { ask: { upload: 'again' }, metadata: 'm' })
+    await settle()
+    const { session } = asker.locks
+    expect(heard).toEqual([
+      [{ upload: 'again' }, { name: 'k', mode: 'exclusive', clientId: expect.any(String), session, label: 'asker', metadata: 'm' }],
+    ])
+    expect([lock.isHeld(), lock.signal.aborted]).toEqual([true, false])
+    await lock.release()
+    await world.pass(10)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('reaches a holder that renews by hand with its next renewal where there is none', async () => {
+    const world = new World()
+    const [holder, asker] = [world.process({ channel: false }), world.process({ channel: false })]
+    const heard: Json[] = []
+    const lock = await holder.locks.acquire('k', { renew: 'manual', onReleaseRequested: (ask) => heard.push(ask) })
+    asker.locks.acquire('k', { ask: 'please' })
+    await world.pass(duration / 2)
+    expect(heard).toEqual([])
+    await lock.renew()
+    await settle()
+    expect(heard).toEqual(['please'])
+  })
+
+  test('reaches it with its next beat where there is none', async () => {
+    const { asker, heard, world } = await asked({ channel: false })
+    asker.locks.acquire('k', { ask: 'please' })
+    await settle()
+    expect(heard).toEqual([])
+    await world.pass(beat)
+    expect(heard.map(([ask]) => ask)).toEqual(['please'])
+  })
+
+  test('is heard once, however often the record is looked at, and each of several is', async () => {
+    const { asker, heard, world } = await asked()
+    const other = world.process()
+    asker.locks.acquire('k', { ask: 1 })
+    asker.locks.acquire('k', { ask: 1 })
+    other.locks.acquire('k', { ask: 2 })
+    await world.pass(3 * duration)
+    expect(heard.map(([ask]) => ask)).toEqual([1, 1, 2])
+  })
+
+  test('is only a wish: without grace the asker waits as everyone does', async () => {
+    const { asker, lock, world } = await asked()
+    const wait = asker.locks.acquire('k', { ask: 'please' })
+    await world.pass(3 * duration)
+    expect([lock.isHeld(), await stateOf(wait)]).toEqual([true, 'pending'])
+  })
+
+  test('steals after the grace period if it says so, and not before', async () => {
+    const { asker, lock, world, heard } = await asked()
+    const wait = asker.locks.acquire('k', { ask: 'please', steal: true, grace: 300 })
+    await world.pass(290)
+    expect([lock.isHeld(), await stateOf(wait), heard.length]).toEqual([true, 'pending', 1])
+    await world.pass(20)
+    expect((await wait).isHeld()).toBe(true)
+    await world.pass(beat)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('of one that was called off in its grace period steals nothing', async () => {
+    const { asker, lock, world } = await asked()
+    const stop = new AbortController()
+    const wait = asker.locks.request('k', { ask: 'please', steal: true, grace: 300, signal: stop.signal }, () => {})
+    const failed = errorOf(wait)
+    await world.pass(100)
+    stop.abort(new Error('enough'))
+    expect((await failed).message).toBe('enough')
+    await world.pass(duration)
+    expect([lock.isHeld(), await world.queue()]).toEqual([true, []])
+  })
+
+  test('is heard by every shared holder, and by one of the asker’s own process', async () => {
+    const world = new World()
+    const [one, two] = [world.process(), world.process()]
+    const heard: string[] = []
+    await one.locks.acquire('k', { mode: 'shared', onReleaseRequested: () => heard.push('one') })
+    await two.locks.acquire('k', { mode: 'shared', onReleaseRequested: () => heard.push('two') })
+    one.locks.acquire('k', { ask: null })
+    await settle()
+    expect(heard.toSorted()).toEqual(['one', 'two'])
+  })
+
+  test('that came before the lock was granted is heard by whoever gets it next', async () => {
+    const { asker, lock, world } = await asked()
+    const heard: Json[] = []
+    const second = world.process()
+    const next = second.locks.acquire('k', { onReleaseRequested: (ask) => heard.push(ask) })
+    await settle()
+    asker.locks.acquire('k', { ask: 'please' })
+    await settle()
+    await lock.release()
+    await world.pass(50)
+    expect((await next).isHeld()).toBe(true)
+    await world.pass(beat)
+    expect(heard).toEqual(['please'])
+  })
+
+  test('to a listener that throws or rejects harms nobody', async () => {
+    const world = new World()
+    const [one, two] = [world.process(), world.process()]
+    const said: unknown[] = []
+    const { error } = console
+    console.error = (what) => said.push(what)
+    try {
+      const lock = await one.locks.acquire('k', {
+        onReleaseRequested: (ask) => {
+          if (ask === 1) throw new Error('thrown')
+          return Promise.reject(new Error('rejected'))
+        },
+      })
+      two.locks.acquire('k', { ask: 1 })
+      two.locks.acquire('k', { ask: 2 })
+      await world.pass(3 * duration)
+      expect(lock.isHeld()).toBe(true)
+    } finally {
+      console.error = error
+    }
+    expect(said.map(String)).toEqual(['Error: thrown', 'Error: rejected'])
+  })
+
+  test('has a shape that works on `request` too, and names what contradicts', async () => {
+    const { asker, lock, world } = await asked()
+    const done = asker.locks.request('k', { ask: 'please' }, () => 'mine')
+    await settle()
+    await lock.release()
+    await world.pass(10)
+    expect(await done).toBe('mine')
+    const { locks } = asker
+    await expect(locks.acquire('k', { ask: 'x', steal: true })).rejects.toThrow(/grace/)
+    await expect(locks.acquire('k', { grace: 100 })).rejects.toThrow(/grace/)
+    await expect(locks.acquire('k', { ask: 'x', steal: true, grace: Number.NaN })).rejects.toThrow(RangeError)
+    await expect(locks.acquire('k', { ask: (() => {}) as never })).rejects.toThrow(/ask must be plain JSON/)
+    await expect(locks.acquire('k', { onReleaseRequested: 7 as never })).rejects.toThrow(TypeError)
+    await expect(locks.request('k', { ask: 'x', ifAvailable: true }, () => {})).rejects.toMatchObject({ name: 'NotSupportedError' })
+  })
+})
