@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createLocks, type Locks } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { socketChannel } from '../src/channels/socket.ts'
+import { openBare } from './bare.ts'
 import type { Figure, Measure } from './figure.ts'
 import { inFolder } from './folder.ts'
 import { median, percentile } from './rounds.ts'
@@ -41,6 +42,8 @@ export const measures: Record<string, Measure> = {
       const theirs = await turnsOfOther
       const publish: number[] = []
       const byte: number[] = []
+      const bareWrite: number[] = []
+      const bare = openBare(join(folder, 'bare.db'), 1, '1'.repeat(300))
       for (let trial = 0; trial < turns; trial++) {
         await sleep(held)
         const sent = now()
@@ -50,19 +53,25 @@ export const measures: Record<string, Measure> = {
         const written = now()
         raw.write('.')
         byte.push((await other.said('byte')) - written)
+        await sleep(held)
+        const begun = now()
+        bare.readModifyWrite('1'.repeat(300))
+        bareWrite.push(now() - begun)
         progress(0.5 + (trial + 1) / turns / 2)
       }
+      bare.close()
       raw.destroy()
       await channel.close()
       await locks.close()
       await store.close()
       await other.end()
       const handoff = handoffs(mine, theirs)
-      for (const times of [handoff, publish, byte]) times.splice(0, warmUp)
+      for (const times of [handoff, publish, byte, bareWrite]) times.splice(0, warmUp)
       const [n, theByte] = [handoff.length, median(byte)]
       return [
         figure('sqlite.handoff', median(handoff), 'a byte over a raw unix socket', theByte, n, 4),
         figure('sqlite.handoff', median(handoff), 'the limit', 400, n, 1),
+        figure('sqlite.handoff', median(handoff), 'the floor: that byte and two bare transactions, as seldom', theByte + 2 * median(bareWrite), n),
         figure('sqlite.handoff p99', percentile(handoff, 0.99), 'the limit', 2_000, n, 1),
         figure('channel.publish', median(publish), 'a byte over a raw unix socket', theByte, publish.length),
         figure('channel.publish p99', percentile(publish, 0.99), 'p99 of that byte', percentile(byte, 0.99), publish.length),

@@ -1,8 +1,10 @@
+import { once } from 'node:events'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { checkTurns } from './ledger.ts'
 import { type Got, now, type Start } from './processes/orders.ts'
@@ -241,6 +243,51 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
   test('a lock does not keep a process alive that has nothing more to do', async () => {
     // Were its heartbeat to keep it alive, this would hang.
     expect(await startLeaver({ ...start, duration: 3_600_000 }, 'l')).toEqual({ code: 0, printed: 'holds it\n' })
+  })
+
+  test('a process that has closed its locks ends, and leaves nothing beside the database', async () => {
+    expect(await startLeaver(start, 'l', 'close')).toEqual({ code: 0, printed: 'holds it\n' })
+    expect(readdirSync(`${start.file}-storelock`)).toEqual([])
+  })
+
+  test('that use different directories for their sockets, as different users do, still prove each other’s death', async () => {
+    const [one, other] = (await Promise.all(
+      ['one', 'other'].map(async (name) => {
+        await mkdir(join(folder, name))
+        return startContext({ ...start, ...patient }, { TMPDIR: join(folder, name) })
+      }),
+    )) as [Context, Context]
+    await one.does.acquire('l')
+    const wait = other.does.acquire('l')
+    await queued(1, other)
+    const killed = now()
+    await one.kill()
+    // Without a connection whose end says when to look.
+    expect((await wait).at - killed).toBeLessThan(3 * soon)
+  })
+
+  test('on another database have other locks', async () => {
+    const [one] = await several(1, patient)
+    const elsewhere = await startContext({ ...start, ...patient, file: join(folder, 'else.db') })
+    await one?.does.acquire('l')
+    expect(await elsewhere.does.tryAcquire('l')).not.toBeNull()
+  })
+
+  test('may have threads, each with a session of its own, of which none takes another for dead', async () => {
+    const turns = 50
+    const ledger = join(folder, 'ledger')
+    await writeFile(ledger, '')
+    const [tsx, program] = [import.meta.resolve('tsx/esm/api'), new URL('processes/thread.ts', import.meta.url).href]
+    const code = `import { register } from ${JSON.stringify(tsx)}; register(); await import(${JSON.stringify(program)})`
+    const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+    const threads = Array.from({ length: 3 }, () => new Worker(url, { workerData: { file: start.file, ledger, turns } }))
+    await Promise.all(threads.map(async (thread) => expect(await once(thread, 'exit')).toEqual([0])))
+    const lines = (await readFile(ledger, 'utf8')).trim().split('\n')
+    checkTurns(
+      lines.map((line) => JSON.parse(line)),
+      3,
+      turns,
+    )
   })
 
   test('a process that waits for a lock stays alive until it has it', async () => {

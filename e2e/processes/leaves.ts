@@ -1,9 +1,11 @@
-// Waits for a lock and then has nothing more to do: `leaves.ts <start, as JSON> <name>`.
+// Waits for a lock and then has nothing more to do: `leaves.ts <start, as JSON> <name> [close]`; with `close` it says goodbye.
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { Start } from './orders.ts'
 
-const [start = '', name = ''] = process.argv.slice(2)
+const [start = '', name = '', close] = process.argv.slice(2)
 const { file, duration, maxBackoff } = JSON.parse(start) as Start
-const lock = await createLocks({ store: sqliteStore(file), duration, maxBackoff }).acquire(name)
+const locks = createLocks({ store: sqliteStore(file), duration, maxBackoff })
+const lock = await locks.acquire(name)
 console.log(lock.isHeld() ? 'holds it' : 'does not hold it')
+if (close) await locks.close()

@@ -116,9 +116,11 @@ export async function startContext(start: Start, env?: NodeJS.ProcessEnv): Promi
 }
 
 /** Starts a process that takes a lock and then has nothing more to do. Resolves with what it printed and how it ended. */
-export async function startLeaver(start: Start, name: string): Promise<{ code: number | null; printed: string }> {
+export async function startLeaver(start: Start, name: string, ...close: 'close'[]): Promise<{ code: number | null; printed: string }> {
   // Without Node's IPC, for nothing but the lock may keep it alive.
-  const child = noted(spawn(process.execPath, [...tsx, pathOf('leaves.ts'), JSON.stringify(start), name], { stdio: ['ignore', 'pipe', 'pipe'] }))
+  const child = noted(
+    spawn(process.execPath, [...tsx, pathOf('leaves.ts'), JSON.stringify(start), name, ...close], { stdio: ['ignore', 'pipe', 'pipe'] }),
+  )
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (text) => {

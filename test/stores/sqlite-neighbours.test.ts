@@ -1,0 +1,113 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createLocks } from '../../src/index.ts'
+import type { Command } from '../../src/protocol/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+
+let folder: string
+let path: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  path = join(folder, 'test.db')
+})
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+  rmSync(folder, { recursive: true })
+})
+
+const beat: Command = { type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }
+const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 }
+const pin = (entity: string): Command => ({ type: 'pin', key: 'k', entity })
+
+describe('a look again', () => {
+  test('shows what this store, another one and another connection have written', async () => {
+    const [one, other] = [sqliteStore(path), sqliteStore(path)]
+    const pins = async (): Promise<unknown> => (await one.read('k'))?.pins
+    expect(await pins()).toBeUndefined()
+    await one.apply([beat, request])
+    expect(await pins()).toEqual([])
+    for (const [index, store] of [one, other, one, one, other, other].entries()) {
+      await store.apply([pin(`${index}`)])
+      expect(await pins()).toHaveLength(index + 1)
+      expect(await pins()).toHaveLength(index + 1)
+    }
+    const db = new Database(path)
+    db.exec('DELETE FROM storelock_records')
+    db.close()
+    expect(await one.read('k')).toBeUndefined()
+    await Promise.all([one.close(), other.close()])
+  })
+
+  test('begins no transaction while nothing has changed', async () => {
+    const db = new Database(path)
+    const run = vi.spyOn(Object.getPrototypeOf(db.prepare('SELECT 1')) as Database.Statement, 'run')
+    const begun = (): number => (run.mock.contexts as Database.Statement[]).filter(({ source }) => source === 'BEGIN').length
+    const store = sqliteStore(db)
+    await store.apply([beat, request])
+    const first = await store.read('k')
+    expect(begun()).toBe(1)
+    const reads = await Promise.all([store.read('k'), store.read('k')])
+    expect(begun()).toBe(1)
+    expect(reads).toEqual([first, first])
+    expect(reads[0]).not.toBe(reads[1])
+    run.mockRestore()
+    await store.close()
+    db.close()
+  })
+})
+
+describe('where processes cannot meet', () => {
+  /** What is said of it, and whether a lock passes from one session to another all the same. */
+  async function degraded(): Promise<string[]> {
+    const said: string[] = []
+    const store = sqliteStore(path)
+    store.onDegraded?.((why) => said.push(why))
+    const [a, b] = [0, 1].map(() => createLocks({ store, maxBackoff: 20, onWarning: ({ error }) => said.push(error.message) })) as [
+      ReturnType<typeof createLocks>,
+      ReturnType<typeof createLocks>,
+    ]
+    const lock = await a.acquire('l')
+    const wait = b.acquire('l')
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
+    store.onDegraded?.((why) => said.push(why))
+    await Promise.all([a.close(), b.close()])
+    await store.close()
+    return said
+  }
+
+  test('for want of a directory for sockets, it is said once, and locks work', async () => {
+    vi.stubEnv('TMPDIR', '/proc/nowhere')
+    vi.stubEnv('XDG_RUNTIME_DIR', undefined)
+    const said = await degraded()
+    expect(new Set(said).size).toBe(1)
+    expect(said).toHaveLength(4)
+    expect(said[0]).toMatch(/no hints.*\/proc\/nowhere/)
+  })
+
+  test('for want of a folder beside the database, it is said once, and locks work', async () => {
+    writeFileSync(`${path}-storelock`, 'in the way')
+    const said = await degraded()
+    expect(new Set(said).size).toBe(1)
+    expect(said).toHaveLength(4)
+    expect(said[0]).toMatch(/no proofs of death.*-storelock/)
+  })
+
+  test('for the database has no file, nothing is said', async () => {
+    const store = sqliteStore(':memory:')
+    expect([store.channel, store.beacon, store.onDegraded]).toEqual([undefined, undefined, undefined])
+    await store.close()
+  })
+})
+
+test('a store that nobody takes a lock in leaves no file beside its own', async () => {
+  const store = sqliteStore(path)
+  await store.read('k')
+  await store.close()
+  expect(readdirSync(folder)).toEqual(['test.db'])
+})
