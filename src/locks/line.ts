@@ -1,31 +1,14 @@
-import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode } from '../protocol/index.ts'
+import { emptyRecord, type Holder, LockError, type LockView, type Policy } from '../protocol/index.ts'
+import { tellAsked } from './asks.ts'
 import { driftOf } from './clock.ts'
-import { Hold, leaseFor } from './hold.ts'
+import { Hold } from './hold.ts'
+import { Lease, leaseFor } from './lease.ts'
+import { Linger, reserved } from './linger.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
 import type { Session } from './session.ts'
-import type { ReleaseListener } from './types.ts'
+import { isPlain, type Wish } from './wish.ts'
 import { within } from './within.ts'
-
-/** What a caller wants of a lock, checked. */
-export interface Wish {
-  readonly mode: Mode
-  /** In ms. */
-  readonly duration: number
-  /** A lease of the hold's own, in ms: its duration is not the session's, or its owner's code alone renews it. */
-  readonly lease: number | undefined
-  readonly manual: boolean
-  readonly ifAvailable?: boolean | undefined
-  readonly steal?: boolean | undefined
-  readonly metadata?: Json | undefined
-  readonly ask?: Json | undefined
-  /** How long the holders that were asked may take, in ms, before the lock is stolen. */
-  readonly grace?: number | undefined
-  readonly onReleaseRequested?: ReleaseListener | undefined
-  /** How long to wait, in ms. */
-  readonly timeout?: number | undefined
-  readonly signal?: AbortSignal | undefined
-}
 
 interface Waiter {
   readonly wish: Wish
@@ -49,22 +32,29 @@ const firstPause = 5
 /** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
 const usable = 3 / 4
 
-/** This session's line for one key: its requests, its looks at the record, and its holds. */
+/** How long the holder of a lock that may only linger has to let go for one who wants it now, in ms. */
+const moment = 100
+
+/** This session's line for one key: its requests, its looks at the record, and its leases. */
 export class Line {
   readonly key: string
   readonly name: string
-  /** Its holds, each with the number of looks that had begun before it was known. */
-  readonly holds = new Map<Hold, number>()
+  /** Its leases, each with the number of looks that had begun before it was known. */
+  readonly #leases = new Map<Lease, number>()
   /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
   dirty = false
   readonly #session: Session
   readonly #waiters = new Map<number, Waiter>()
   readonly #lookout: Lookout
+  readonly #linger: Linger
   #number = 0
-  /** The last token that this context got for the key; 0 before the first. */
+  /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
+  #lastUsed = 0
   #lastToken = 0
   #view: LockView
   #looks = 0
+  /** When the last look went out. */
+  #lookedAt = -Infinity
   #doublings = 0
   /** The pause before the present look, in ms. */
   #paused = 0
@@ -80,6 +70,11 @@ export class Line {
     this.name = name
     this.#view = { ...emptyRecord(key), sessions: {} }
     this.#lookout = new Lookout(session, key, () => this.poke())
+    this.#linger = new Linger(session)
+  }
+
+  get policy(): Policy {
+    return this.#session.policy
   }
 
   /** The record as it was last seen. */
@@ -91,6 +86,8 @@ export class Line {
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout } = wish
     if (signal?.aborted) return Promise.reject(signal.reason)
+    const again = this.#useAgain(wish)
+    if (again) return Promise.resolve(again)
     return new Promise((resolve, reject) => {
       const settle = (): boolean => {
         if (!this.#waits(waiter, waiter.number)) return false
@@ -121,6 +118,24 @@ export class Line {
     })
   }
 
+  /** Asks for the lock as it is now: `null` if it is not to be had. A holder that may only linger is given a moment to let go. */
+  async askNow(wish: Wish): Promise<Hold | null> {
+    const hold = await this.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    const { queue, holders } = this.#view
+    if (hold || queue.length || !holders.some((holder) => this.#mayLinger(holder))) return hold
+    try {
+      return await this.ask({ ...wish, timeout: moment, ifAvailable: false })
+    } catch (error) {
+      if ((error as LockError).code === 'timeout') return null
+      throw error
+    }
+  }
+
+  /** Whether someone else's session may keep a lease that nobody uses. */
+  #mayLinger({ session, reserve }: Holder): boolean {
+    return reserve !== undefined && session !== this.#session.id
+  }
+
   /** Why a wait of so many ms, or none, was in vain. */
   refusal(timeout = 0): LockError {
     const { holders } = this.#view
@@ -149,9 +164,24 @@ export class Line {
     const confirm = Math.max(3 * session.settings.maxBackoff, 500)
     const { key } = this
     const { id, client } = session
+    const reserve = session.lingers && isPlain(waiter.wish) ? reserved : undefined
     let reply: Reply
     try {
-      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal, ask })
+      reply = await session.send({
+        type: 'request',
+        key,
+        session: id,
+        client,
+        number,
+        mode,
+        confirm,
+        lease,
+        metadata,
+        reserve,
+        ifAvailable,
+        steal,
+        ask,
+      })
     } catch (error) {
       if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
@@ -183,7 +213,7 @@ export class Line {
       waiter.drift = drift
       waiter.queuedAfter = this.#looks
       if (waiter.impatient) this.#grabNow(waiter)
-      else if (waiter.wish.ask !== undefined) this.#session.hintAll(this.#view)
+      else if (waiter.wish.ask !== undefined || this.#view.holders.some((holder) => this.#mayLinger(holder))) this.#session.hintAll(this.#view)
       if (this.#asleep) this.#takeBack(waiter)
       else this.#lookout.watch(this.#view)
       this.#sleep()
@@ -211,12 +241,13 @@ export class Line {
 
   /** Lets go of a grant or a place in the queue that nobody here waits for. */
   #letGoUnknown(number: number): void {
-    for (const hold of this.holds.keys()) if (hold.number === number) return
+    for (const lease of this.#leases.keys()) if (lease.number === number) return
     this.#withdraw(number)
   }
 
   /** A command of this session's own granted the lock to one of its requests. */
-  granted(holder: Holder, { sent, drift }: Reply): void {
+  granted(holder: Holder, record: LockView, { sent, drift }: Reply): void {
+    this.#view = record
     const waiter = this.#waiters.get(holder.number)
     if (!waiter) this.#letGoUnknown(holder.number)
     // What an operator's command grants is nobody's own: it has to be confirmed like another's, by the next look if it cannot be now.
@@ -224,26 +255,66 @@ export class Line {
     else if (!waiter.busy) this.#confirm(waiter, holder)
   }
 
-  /** A command of this session's own took one of its holds. */
+  /** A command of this session's own took one of its leases. */
   robbed(token: number): void {
-    for (const hold of this.holds.keys()) if (hold.token === token) hold.taken()
+    for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken()
   }
 
   #start(waiter: Waiter, holder: Holder, since: number, drift: number, until?: number): void {
     const { duration, manual, onReleaseRequested } = waiter.wish
     const dirty = holder.previous !== 0 && holder.previous !== this.#lastToken
-    this.#lastToken = holder.token
+    const previous = dirty ? holder.previous : this.#lastUsed
     if (dirty) this.dirty = true
-    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, onReleaseRequested, since, drift, until })
-    this.holds.set(hold, this.#looks)
-    this.#session.heart.keep(hold)
-    hold.expireIfDue()
+    const lease = new Lease(this.#session, holder, { name: this.name, key: this.key, duration, manual, since, drift, until })
+    this.#lastUsed = lease.token
+    this.#lastToken = lease.lastToken
+    this.#leases.set(lease, this.#looks)
+    this.#session.heart.keep(lease)
+    // A look that went out since may have shown who asks, and this reply be older.
+    if (lease.lastToken > lease.token && until === undefined && this.#lookedAt >= since) this.poke()
+    lease.expireIfDue()
     // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
-    if (until === undefined && this.#session.clock.monotonic() >= since + duration) hold.lose('the news of it came too late')
+    if (until === undefined && this.#session.clock.monotonic() >= since + duration) lease.lose('the news of it came too late')
     // A grant whose news took as long as the lock lasts is worth nothing; ask again.
-    if (hold.ended) this.#request(waiter)
-    else waiter.give(hold)
-    if (until !== undefined) this.#session.heart.renew(hold)
+    if (lease.ended) this.#request(waiter)
+    else waiter.give(new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested }))
+    if (until !== undefined) this.#session.heart.renew(lease)
+  }
+
+  /** A lingering lease, used once more. One that does not suit the wish is let go of: it would be in its way. */
+  #useAgain(wish: Wish): Hold | undefined {
+    if (!isPlain(wish)) this.#linger.drop()
+    const lease = this.#linger.take()
+    if (!lease) return undefined
+    const token = ++lease.usedToken
+    const previous = this.#lastUsed
+    this.#lastUsed = token
+    return new Hold(this, lease, { token, previous, dirty: false, onReleaseRequested: wish.onReleaseRequested })
+  }
+
+  /** A hold was released: its lease lingers if it may, else it goes back. */
+  retire(lease: Lease): Promise<void> {
+    const wanted = this.#waiters.size > 0 || this.#view.queue.length > 0
+    const fresh = lease.usedToken < lease.lastToken && lease.leans && !lease.renewsItself
+    if (wanted || !fresh || this.#asleep || !this.#session.lingers || !lease.stands()) return lease.release()
+    this.#linger.keep(lease)
+    return Promise.resolve()
+  }
+
+  /** A lease has ended. */
+  forget(lease: Lease): void {
+    this.#leases.delete(lease)
+    this.#linger.forget(lease)
+  }
+
+  /** Lets go of a lease that only lingers. */
+  dropIdle(): Promise<void> {
+    return this.#linger.drop()
+  }
+
+  /** Whether the lease of this grant only lingers. */
+  isIdle(token: number): boolean {
+    return this.#linger.has(token)
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
@@ -306,12 +377,14 @@ export class Line {
     const { clock } = this.#session
     const look = ++this.#looks
     const sent = clock.monotonic()
+    this.#lookedAt = sent
     const drift = driftOf(clock)
     const view = (await this.#session.read((store) => store.read(this.key))) ?? { ...emptyRecord(this.key), sessions: {} }
     if (view.token !== this.#view.token) this.#doublings = 0
     this.#view = view
     this.#findOwn(view, look, sent, drift)
-    this.#heed(view)
+    if (view.queue.length) this.#linger.drop()
+    for (const { hold } of this.#leases.keys()) if (hold) tellAsked(hold, view, (listener) => this.#session.call(listener))
     if (this.#waiters.size && !this.#asleep) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
@@ -324,8 +397,8 @@ export class Line {
   #findOwn(view: LockView, look: number, sent: number, drift: number): void {
     const { id } = this.#session
     const granted = view.holders.filter(({ session }) => session === id)
-    for (const [hold, after] of this.holds) {
-      if (after < look && !granted.some(({ token }) => token === hold.token)) hold.taken()
+    for (const [lease, after] of this.#leases) {
+      if (after < look && !granted.some(({ token }) => token === lease.token)) lease.taken()
     }
     const found = new Set<number>()
     for (const holder of granted) {
@@ -383,24 +456,6 @@ export class Line {
     this.#request(waiter)
   }
 
-  /** Tells the holds here which requests ask for the lock, each once. */
-  #heed({ queue, sessions }: LockView): void {
-    for (const hold of this.holds.keys()) {
-      const { onReleaseRequested } = hold
-      if (!onReleaseRequested) continue
-      const asking = queue.flatMap((run) =>
-        run.ask === undefined ? [] : Array.from({ length: run.to - run.from + 1 }, (_, index) => ({ run, id: `${run.session} ${run.from + index}` })),
-      )
-      const unheard = asking.filter(({ id }) => !hold.heard.has(id))
-      hold.heard = new Set(asking.map(({ id }) => id))
-      for (const { run } of unheard) {
-        const { mode, client: clientId, session, metadata, ask } = run
-        const who = { name: this.name, mode, clientId, session, label: sessions[session]?.label, metadata }
-        this.#session.call(() => onReleaseRequested(ask as Json, who))
-      }
-    }
-  }
-
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
     // A page that is left may be frozen right after.
@@ -408,6 +463,7 @@ export class Line {
     this.#asleep = asleep
     if (asleep) {
       this.#rest()
+      this.#linger.drop()
       for (const waiter of [...this.#waiters.values()]) if (!waiter.busy) this.#takeBack(waiter)
     } else this.poke()
   }

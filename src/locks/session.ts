@@ -1,8 +1,8 @@
-import { type Command, LockError, type LockRecord, type Outcome, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Outcome, type Policy, storeError } from '../protocol/index.ts'
 import type { RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
-import { type Hold, leaseFor } from './hold.ts'
+import { type Lease, leaseFor } from './lease.ts'
 import { Line } from './line.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
@@ -15,6 +15,8 @@ export interface Settings {
   readonly duration: number
   /** In ms. */
   readonly maxBackoff: number
+  /** In ms. */
+  readonly linger: number
   readonly label: string | undefined
   readonly namespace: string
   readonly policy: Policy
@@ -37,6 +39,7 @@ export class Session {
   #opened: Promise<void> | undefined
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
+  #degraded = false
   /** Releases and withdrawals that must reach the store and have not: tried again and again. */
   readonly #unsaid = new Set<Command>()
   /** Since when there are such. */
@@ -53,12 +56,20 @@ export class Session {
       (outcome) => this.#foreseen(outcome),
       (reply) => this.#arrived(reply),
     )
-    settings.store.onDegraded?.((why) => this.warn({ type: 'degraded', names: [], error: new LockError('store', why) }))
+    settings.store.onDegraded?.((why) => {
+      this.#degraded = true
+      this.warn({ type: 'degraded', names: [], error: new LockError('store', why) })
+    })
   }
 
   /** A page that was left, or a session that was given up, gets another. */
   get id(): string {
     return this.#id
+  }
+
+  /** Whether leases may linger: whoever wants one must be able to say so at once. */
+  get lingers(): boolean {
+    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded && !this.#closed
   }
 
   get policy(): Policy {
@@ -157,8 +168,13 @@ export class Session {
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
     const line = this.#lines.get(record.key)
-    for (const holder of grants) if (holder.session === this.#id) line?.granted(holder, reply)
+    for (const holder of grants) if (holder.session === this.#id) line?.granted(holder, record, reply)
     for (const holder of evicted) if (holder.session === this.#id) line?.robbed(holder.token)
+  }
+
+  /** Whether this session is a holder that only lingers. */
+  isIdle(key: string, { session, token }: Holder): boolean {
+    return session === this.#id && this.#lines.get(key)?.isIdle(token) === true
   }
 
   /** Looks at a record soon. */
@@ -192,7 +208,7 @@ export class Session {
   /** Tries again what could not be said. @returns whether anything is left */
   #sayAgain(now: number): boolean {
     if (!this.#unsaid.size) return false
-    if (!this.heart.holds.size && now - this.#unsaidSince > leaseFor(this.settings.duration)) {
+    if (!this.heart.leases.size && now - this.#unsaidSince > leaseFor(this.settings.duration)) {
       // Under a session that beats no more, all that could not be taken back lapses by itself.
       this.#unsaid.clear()
       this.end('its store failed for too long')
@@ -207,14 +223,14 @@ export class Session {
     return true
   }
 
-  forget(hold: Hold): void {
-    this.heart.holds.delete(hold)
-    this.#lines.get(hold.key)?.holds.delete(hold)
+  forget(lease: Lease): void {
+    this.heart.leases.delete(lease)
+    this.#lines.get(lease.key)?.forget(lease)
   }
 
   /** Looks at all records that should name a hold of this session; those that do not are lost. Rejects if the store fails. */
   async lookAtHolds(): Promise<void> {
-    const keys = new Set([...this.heart.holds].map(({ key }) => key))
+    const keys = new Set([...this.heart.leases].map(({ key }) => key))
     await Promise.all([...keys].map((key) => this.#lines.get(key)?.look()))
   }
 
@@ -241,7 +257,7 @@ export class Session {
    * @param briefly says that it ended and nothing else, as in a page that may be frozen in the middle of more
    */
   end(why: string, briefly = false): void {
-    for (const hold of [...this.heart.holds]) hold.lose(`its session ended: ${why}`)
+    for (const lease of [...this.heart.leases]) lease.lose(`its session ended: ${why}`)
     if (briefly) this.#outbox.leaveUnsaid(this.#id)
     this.#leave()
     for (const line of this.#lines.values()) line.poke()
@@ -254,7 +270,7 @@ export class Session {
     this.#closed = closed
     const left: Promise<unknown>[] = [...this.#unsaid].map((command) => this.send(command))
     for (const line of this.#lines.values()) line.close(closed)
-    for (const hold of [...this.heart.holds]) left.push(hold.release())
+    for (const lease of [...this.heart.leases]) left.push(lease.release())
     await Promise.allSettled([...left, this.#leave()])
     this.heart.stop()
   }
