@@ -27,6 +27,9 @@ export interface End {
 
 export const released = (name: string): End => ({ code: 'not-held', message: `${JSON.stringify(name)} was released` })
 
+/** What a lease needs to know of the grant that it is. */
+export type Grant = Pick<Holder, 'session' | 'mode' | 'number' | 'token' | 'reserve' | 'previous' | 'seq'>
+
 /** One grant of a lock, from the store's answer until it is let go or lost: what its session keeps alive. */
 export class Lease {
   readonly name: string
@@ -59,21 +62,21 @@ export class Lease {
   #until: number | undefined
   #end: End | undefined
 
-  constructor(home: Session, holder: Holder, { name, key, duration, manual, since, drift, until }: LeaseTerms) {
+  constructor(home: Session, grant: Grant, { name, key, duration, manual, since, drift, until }: LeaseTerms) {
     this.#home = home
     this.name = name
     this.key = key
-    this.mode = holder.mode
-    this.session = holder.session
-    this.number = holder.number
-    this.token = this.usedToken = holder.token
-    this.lastToken = lastTokenOf(holder)
+    this.mode = grant.mode
+    this.session = grant.session
+    this.number = grant.number
+    this.token = this.usedToken = grant.token
+    this.lastToken = lastTokenOf(grant)
     this.manual = manual
     this.duration = duration
     this.since = since
     this.#startedAt = home.clock.monotonic()
     this.triedAt = until === undefined ? since : -Infinity
-    this.#leans = holder.seq === undefined
+    this.#leans = grant.seq === undefined
     this.#drift = drift
     this.#until = until
   }

@@ -2,7 +2,7 @@ import { emptyRecord, type Holder, LockError, type LockView, type Policy } from 
 import { tellAsked } from './asks.ts'
 import { driftOf } from './clock.ts'
 import { Hold } from './hold.ts'
-import { Lease, leaseFor } from './lease.ts'
+import { type Grant, Lease, leaseFor } from './lease.ts'
 import { Linger, reserved } from './linger.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
@@ -17,9 +17,10 @@ interface Waiter {
   impatient: boolean
   /** Its request, or the confirmation of its grant, is under way. */
   busy: boolean
-  /** When the last look went out that still showed it waiting, and by how much the wall clock was ahead of the monotonic one then. */
+  /** When the last look went out that still showed it waiting, by how much the wall clock was ahead of the monotonic one then, and the record's token. */
   seenAt: number
   drift: number
+  seenToken: number
   /** The looks that had begun when it was queued: they need not show it. */
   queuedAfter: number
   /** Each ends the wait; only the first does anything. */
@@ -99,7 +100,7 @@ export class Line {
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
+        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, seenToken: 0, queuedAfter: 0 },
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -161,8 +162,8 @@ export class Line {
       this.#refuse(waiter, error)
     }
     if (!this.#waits(waiter, number)) return
-    const confirm = Math.max(3 * session.settings.maxBackoff, 500)
     const { key } = this
+    const confirm = this.#confirmTime
     const { id, client } = session
     const reserve = session.lingers && isPlain(waiter.wish) ? reserved : undefined
     let reply: Reply
@@ -209,8 +210,7 @@ export class Line {
       // The session was given up while it slept. It held nothing, or its beat would have told; its waiters ask again under the next.
       this.#session.end('it was given up as dead')
     } else {
-      waiter.seenAt = sent
-      waiter.drift = drift
+      Object.assign(waiter, { seenAt: sent, drift, seenToken: this.#view.token })
       waiter.queuedAfter = this.#looks
       if (waiter.impatient) this.#grabNow(waiter)
       else if (waiter.wish.ask !== undefined || this.#view.holders.some((holder) => this.#mayLinger(holder))) this.#session.hintAll(this.#view)
@@ -260,12 +260,12 @@ export class Line {
     for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken()
   }
 
-  #start(waiter: Waiter, holder: Holder, since: number, drift: number, until?: number): void {
+  #start(waiter: Waiter, grant: Grant, since: number, drift: number, until?: number): void {
     const { duration, manual, onReleaseRequested } = waiter.wish
-    const dirty = holder.previous !== 0 && holder.previous !== this.#lastToken
-    const previous = dirty ? holder.previous : this.#lastUsed
+    const dirty = grant.previous !== 0 && grant.previous !== this.#lastToken
+    const previous = dirty ? grant.previous : this.#lastUsed
     if (dirty) this.dirty = true
-    const lease = new Lease(this.#session, holder, { name: this.name, key: this.key, duration, manual, since, drift, until })
+    const lease = new Lease(this.#session, grant, { name: this.name, key: this.key, duration, manual, since, drift, until })
     this.#lastUsed = lease.token
     this.#lastToken = lease.lastToken
     this.#leases.set(lease, this.#looks)
@@ -278,7 +278,6 @@ export class Line {
     // A grant whose news took as long as the lock lasts is worth nothing; ask again.
     if (lease.ended) this.#request(waiter)
     else waiter.give(new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested }))
-    if (until !== undefined) this.#session.heart.renew(lease)
   }
 
   /** A lingering lease, used once more. One that does not suit the wish is let go of: it would be in its way. */
@@ -315,6 +314,25 @@ export class Line {
   /** Whether the lease of this grant only lingers. */
   isIdle(token: number): boolean {
     return this.#linger.has(token)
+  }
+
+  /** The short lease of a grant that someone else's command makes, in ms: three pauses between looks. */
+  get #confirmTime(): number {
+    return Math.max(3 * this.#session.settings.maxBackoff, 500)
+  }
+
+  /**
+   * Hears that a request of this line was granted. That is believed if a look at an earlier token still showed the request waiting: since
+   * that look the grant stands for its confirm time at least, whoever tells of it. Anything else is a reason to look.
+   */
+  hear({ number, token, previous, reserve }: Pick<Grant, 'number' | 'token' | 'previous' | 'reserve'>): void {
+    const waiter = this.#waiters.get(number)
+    const { clock, id: session } = this.#session
+    const until = waiter ? waiter.seenAt + this.#confirmTime * usable : 0
+    if (waiter && !waiter.busy && token > waiter.seenToken && clock.monotonic() < until) {
+      const { mode } = waiter.wish
+      this.#start(waiter, { session, mode, number, token, previous, reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)
+    } else this.poke()
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
@@ -414,7 +432,7 @@ export class Line {
         const waiter = this.#waiters.get(number)
         // A look may have begun before the grant: what it shows as waiting may be held by now.
         if (!waiter) this.#letGoUnknown(number)
-        else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift })
+        else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift, seenToken: view.token })
       }
     }
     // A waiter that the record does not know was dropped while it was silent, or its session ended: it asks anew.

@@ -1,5 +1,5 @@
-import { type Command, type Holder, LockError, type LockRecord, type Outcome, type Policy, storeError } from '../protocol/index.ts'
-import type { RaisedBeacon, Store } from '../store.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
+import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
 import { type Lease, leaseFor } from './lease.ts'
@@ -27,6 +27,8 @@ export interface Settings {
 /** Random and short: it stands in every record that names it. Never reused. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
 
+const isWhole = Number.isSafeInteger as (value: unknown) => value is number
+
 /** One context's presence in a store: what it says, what it hears, its lines and its heart. */
 export class Session {
   readonly settings: Settings
@@ -50,12 +52,7 @@ export class Session {
     this.settings = settings
     this.clock = settings.clock
     this.heart = new Heart(this, (now) => this.#sayAgain(now))
-    this.#outbox = new Outbox(
-      settings.store,
-      this.clock,
-      (outcome) => this.#foreseen(outcome),
-      (reply) => this.#arrived(reply),
-    )
+    this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
     settings.store.onDegraded?.((why) => {
       this.#degraded = true
       this.warn({ type: 'degraded', names: [], error: new LockError('store', why) })
@@ -141,35 +138,45 @@ export class Session {
   /** Hears hints for this session. A channel that fails is as good as none: there are looks. */
   #listen(id: string): (() => void) | undefined {
     try {
-      return this.settings.store.channel?.subscribe(id, ({ key }) => this.lookAt(String(key)))
+      return this.settings.store.channel?.subscribe(id, (message) => this.#heard(message))
     } catch {
       return undefined
     }
   }
 
-  #hint(session: string, key: string): void {
+  #hint(session: string, message: Message): void {
     try {
-      this.settings.store.channel?.publish(session, { key })
+      this.settings.store.channel?.publish(session, message)
     } catch {
       // As above.
     }
   }
 
-  /** Every outcome passes here as soon as the store knows it: the others whom it concerns are told to look. */
-  #foreseen(outcome: Outcome): void {
-    if (!('grants' in outcome)) return
-    const { record, grants, evicted } = outcome
-    for (const { session } of [...grants, ...evicted]) if (session !== this.#id) this.#hint(session, record.key)
+  /** A hint says that a record changed, and may name a grant of this session's. */
+  #heard({ key, number, token, previous, reserve }: Message): void {
+    const line = this.#lines.get(String(key))
+    if (!line) return
+    if (isWhole(number) && isWhole(token) && isWhole(previous))
+      line.hear({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined })
+    else line.poke()
   }
 
-  /** Every outcome passes here, before who asked hears of it: what it means to this session's other requests and holds is seen to. */
+  /** Every reply passes here, before who asked hears of it: whoever else it concerns is told, in this session and in others. */
   #arrived(reply: Reply): void {
     const { outcome } = reply
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
-    const line = this.#lines.get(record.key)
-    for (const holder of grants) if (holder.session === this.#id) line?.granted(holder, record, reply)
-    for (const holder of evicted) if (holder.session === this.#id) line?.robbed(holder.token)
+    const { key } = record
+    const line = this.#lines.get(key)
+    for (const holder of grants) {
+      const { session, number, token, previous, reserve } = holder
+      if (session === this.#id) line?.granted(holder, record, reply)
+      else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
+    }
+    for (const { session, token } of evicted) {
+      if (session === this.#id) line?.robbed(token)
+      else this.#hint(session, { key })
+    }
   }
 
   /** Whether this session is a holder that only lingers. */
@@ -186,7 +193,7 @@ export class Session {
   hintAll({ key, holders }: LockRecord): void {
     for (const { session } of holders) {
       if (session === this.#id) this.lookAt(key)
-      else this.#hint(session, key)
+      else this.#hint(session, { key })
     }
   }
 

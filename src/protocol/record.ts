@@ -95,7 +95,7 @@ export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token
 export const seqOf = (holder: Holder, sessions: Sessions): number | undefined => holder.seq ?? sessions[holder.session]?.seq
 
 /** The last of a grant's tokens: the one it was given, or the last that it has in reserve. */
-export const lastTokenOf = ({ token, reserve = 0 }: Holder): number => token + reserve
+export const lastTokenOf = ({ token, reserve = 0 }: Pick<Holder, 'token' | 'reserve'>): number => token + reserve
 
 /** How long a hold may be silent, in ms; 0 when its session has ended. */
 export const leaseOf = (holder: Holder, sessions: Sessions): number =>
