@@ -64,6 +64,7 @@ export class Line {
   #asleep = false
   #failingSince: number | undefined
   #callOff: (() => void) | undefined
+  #resting: (() => void) | undefined
 
   constructor(session: Session, key: string, name: string) {
     this.#session = session
@@ -93,7 +94,7 @@ export class Line {
       const settle = (): boolean => {
         if (!this.#waits(waiter, waiter.number)) return false
         this.#waiters.delete(waiter.number)
-        if (!this.#waiters.size) this.#rest()
+        if (!this.#waiters.size) this.#restSoon()
         callOff?.()
         callOffGrace?.()
         signal?.removeEventListener('abort', aborted)
@@ -375,9 +376,20 @@ export class Line {
     this.#callOff = clock.after(this.#paused, () => this.poke())
   }
 
-  #rest(): void {
+  /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would hold up who was just served. */
+  #restSoon(): void {
     this.#callOff?.()
     this.#callOff = undefined
+    const rest = (): void => {
+      this.#resting = undefined
+      if (!this.#waiters.size) this.#rest()
+    }
+    this.#resting ??= this.#session.clock.after(firstPause, rest, true)
+  }
+
+  #rest(): void {
+    for (const callOff of [this.#callOff, this.#resting]) callOff?.()
+    this.#callOff = this.#resting = undefined
     this.#lookout.rest()
   }
 
@@ -489,5 +501,6 @@ export class Line {
   /** Ends all waits. */
   close(error: LockError): void {
     for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+    this.#rest()
   }
 }
