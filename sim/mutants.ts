@@ -172,7 +172,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a holder beats too seldom',
     patches: [['locks/heart.ts', 'return this.#session.settings.duration / 10', 'return this.#session.settings.duration * 1.1']],
   },
-  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '({ key }) => this.lookAt(String(key))', '() => {}']] },
+  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '(message) => this.#heard(message)', '() => {}']] },
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
 ]
 

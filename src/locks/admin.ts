@@ -34,7 +34,7 @@ const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean 
 
 /** Resolves when a look at the store shows no holder. */
 export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
-  await line.dropIdle()
+  await line.leases.dropIdle()
   for (;;) {
     signal?.throwIfAborted()
     session.assertOpen()

@@ -1,6 +1,6 @@
 import { checkDuration, LockError, type Mode } from '../protocol/index.ts'
 import { type End, type Lease, released } from './lease.ts'
-import type { Line } from './line.ts'
+import type { Leases } from './leases.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */
@@ -24,15 +24,15 @@ export class Hold implements HeldLock {
   readonly onReleaseRequested: ReleaseListener | undefined
   /** The requests of which it was told. */
   heard: ReadonlySet<string> | undefined
-  readonly #line: Line
+  readonly #home: Leases
   readonly #lease: Lease
   #end: End | undefined
   #error: LockError | undefined
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
 
-  constructor(line: Line, lease: Lease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
-    this.#line = line
+  constructor(home: Leases, lease: Lease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
+    this.#home = home
     this.#lease = lease
     this.token = token
     this.previous = previous
@@ -87,7 +87,7 @@ export class Hold implements HeldLock {
   }
 
   async renew(duration?: number): Promise<void> {
-    if (duration !== undefined) checkDuration(this.#line.policy, duration)
+    if (duration !== undefined) checkDuration(this.#home.policy, duration)
     this.expireIfDue()
     if (this.#end) throw this.error
     await this.#lease.renew(duration)
@@ -103,7 +103,7 @@ export class Hold implements HeldLock {
     this.expireIfDue()
     if (!this.#end) {
       this.end(released(this.name))
-      this.#released = this.#line.retire(this.#lease)
+      this.#released = this.#home.retire(this.#lease)
     }
     return this.#released ?? Promise.resolve()
   }

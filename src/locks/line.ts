@@ -1,11 +1,12 @@
-import { emptyRecord, type Holder, LockError, type LockView, type Policy } from '../protocol/index.ts'
-import { tellAsked } from './asks.ts'
+import { emptyRecord, type Holder, LockError, type LockView } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
-import { Hold } from './hold.ts'
-import { type Grant, Lease, leaseFor } from './lease.ts'
-import { Linger, reserved } from './linger.ts'
+import type { Hold } from './hold.ts'
+import type { Grant } from './lease.ts'
+import { Leases } from './leases.ts'
+import { reserved } from './linger.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
+import { firstPause, Pace } from './pace.ts'
 import type { Session } from './session.ts'
 import { isPlain, type Wish } from './wish.ts'
 import { within } from './within.ts'
@@ -28,11 +29,8 @@ interface Waiter {
   fail(error: unknown): void
 }
 
-/** The shortest pause between two looks, in ms, for each place in line. */
-const firstPause = 5
 /** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
 const usable = 3 / 4
-
 /** How long the holder of a lock that may only linger has to let go for one who wants it now, in ms. */
 const moment = 100
 
@@ -40,30 +38,17 @@ const moment = 100
 export class Line {
   readonly key: string
   readonly name: string
-  /** Its leases, each with the number of looks that had begun before it was known. */
-  readonly #leases = new Map<Lease, number>()
-  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
-  dirty = false
+  readonly leases: Leases
   readonly #session: Session
   readonly #waiters = new Map<number, Waiter>()
   readonly #lookout: Lookout
-  readonly #linger: Linger
+  readonly #pace: Pace
   #number = 0
-  /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
-  #lastUsed = 0
-  #lastToken = 0
   #view: LockView
   #looks = 0
   /** When the last look went out. */
   #lookedAt = -Infinity
-  #doublings = 0
-  /** The pause before the present look, in ms. */
-  #paused = 0
-  #polling = false
-  #pollAgain = false
-  #asleep = false
-  #failingSince: number | undefined
-  #callOff: (() => void) | undefined
+  /** Calls off the end of the watch. */
   #resting: (() => void) | undefined
 
   constructor(session: Session, key: string, name: string) {
@@ -72,11 +57,14 @@ export class Line {
     this.name = name
     this.#view = { ...emptyRecord(key), sessions: {} }
     this.#lookout = new Lookout(session, key, () => this.poke())
-    this.#linger = new Linger(session)
-  }
-
-  get policy(): Policy {
-    return this.#session.policy
+    this.#pace = new Pace(session, {
+      any: () => this.#waiters.size > 0,
+      look: () => this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0),
+      ahead: () => this.#lookout.ahead(this.#view).places,
+      longest: () => looksEvery(this.#view),
+      giveUp: (error) => this.#failAll(error),
+    })
+    this.leases = new Leases(session, () => this.#waiters.size > 0 || this.#view.queue.length > 0 || this.#pace.asleep)
   }
 
   /** The record as it was last seen. */
@@ -88,7 +76,7 @@ export class Line {
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout } = wish
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const again = this.#useAgain(wish)
+    const again = this.leases.useAgain(wish)
     if (again) return Promise.resolve(again)
     return new Promise((resolve, reject) => {
       const settle = (): boolean => {
@@ -115,7 +103,7 @@ export class Line {
       const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
       const { grace } = wish
       const callOffGrace = grace === undefined ? undefined : this.#session.clock.after(grace, () => this.#grabNow(waiter))
-      if (!this.#waiters.size) this.#doublings = 0
+      if (!this.#waiters.size) this.#pace.restart()
       this.#request(waiter)
     })
   }
@@ -215,9 +203,9 @@ export class Line {
       waiter.queuedAfter = this.#looks
       if (waiter.impatient) this.#grabNow(waiter)
       else if (waiter.wish.ask !== undefined || this.#view.holders.some((holder) => this.#mayLinger(holder))) this.#session.hintAll(this.#view)
-      if (this.#asleep) this.#takeBack(waiter)
+      if (this.#pace.asleep) this.#takeBack(waiter)
       else this.#lookout.watch(this.#view)
-      this.#sleep()
+      this.#pace.pause()
     }
   }
 
@@ -242,8 +230,7 @@ export class Line {
 
   /** Lets go of a grant or a place in the queue that nobody here waits for. */
   #letGoUnknown(number: number): void {
-    for (const lease of this.#leases.keys()) if (lease.number === number) return
-    this.#withdraw(number)
+    if (!this.leases.answers(number)) this.#withdraw(number)
   }
 
   /** A command of this session's own granted the lock to one of its requests. */
@@ -256,65 +243,14 @@ export class Line {
     else if (!waiter.busy) this.#confirm(waiter, holder)
   }
 
-  /** A command of this session's own took one of its leases. */
-  robbed(token: number): void {
-    for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken()
-  }
-
   #start(waiter: Waiter, grant: Grant, since: number, drift: number, until?: number): void {
-    const { duration, manual, onReleaseRequested } = waiter.wish
-    const dirty = grant.previous !== 0 && grant.previous !== this.#lastToken
-    const previous = dirty ? grant.previous : this.#lastUsed
-    if (dirty) this.dirty = true
-    const lease = new Lease(this.#session, grant, { name: this.name, key: this.key, duration, manual, since, drift, until })
-    this.#lastUsed = lease.token
-    this.#lastToken = lease.lastToken
-    this.#leases.set(lease, this.#looks)
-    this.#session.heart.keep(lease)
+    const { duration, manual } = waiter.wish
+    const terms = { name: this.name, key: this.key, duration, manual, since, drift, until }
+    const hold = this.leases.start(grant, waiter.wish, terms, this.#looks)
     // A look that went out since may have shown who asks, and this reply be older.
-    if (lease.lastToken > lease.token && until === undefined && this.#lookedAt >= since) this.poke()
-    lease.expireIfDue()
-    // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
-    if (until === undefined && this.#session.clock.monotonic() >= since + duration) lease.lose('the news of it came too late')
-    // A grant whose news took as long as the lock lasts is worth nothing; ask again.
-    if (lease.ended) this.#request(waiter)
-    else waiter.give(new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested }))
-  }
-
-  /** A lingering lease, used once more. One that does not suit the wish is let go of: it would be in its way. */
-  #useAgain(wish: Wish): Hold | undefined {
-    if (!isPlain(wish)) this.#linger.drop()
-    const lease = this.#linger.take()
-    if (!lease) return undefined
-    const token = ++lease.usedToken
-    const previous = this.#lastUsed
-    this.#lastUsed = token
-    return new Hold(this, lease, { token, previous, dirty: false, onReleaseRequested: wish.onReleaseRequested })
-  }
-
-  /** A hold was released: its lease lingers if it may, else it goes back. */
-  retire(lease: Lease): Promise<void> {
-    const wanted = this.#waiters.size > 0 || this.#view.queue.length > 0
-    const fresh = lease.usedToken < lease.lastToken && lease.leans && !lease.renewsItself
-    if (wanted || !fresh || this.#asleep || !this.#session.lingers || !lease.stands()) return lease.release()
-    this.#linger.keep(lease)
-    return Promise.resolve()
-  }
-
-  /** A lease has ended. */
-  forget(lease: Lease): void {
-    this.#leases.delete(lease)
-    this.#linger.forget(lease)
-  }
-
-  /** Lets go of a lease that only lingers. */
-  dropIdle(): Promise<void> {
-    return this.#linger.drop()
-  }
-
-  /** Whether the lease of this grant only lingers. */
-  isIdle(token: number): boolean {
-    return this.#linger.has(token)
+    if (grant.reserve !== undefined && until === undefined && this.#lookedAt >= since) this.poke()
+    if (hold) waiter.give(hold)
+    else this.#request(waiter)
   }
 
   /** The short lease of a grant that someone else's command makes, in ms: three pauses between looks. */
@@ -338,48 +274,12 @@ export class Line {
 
   /** Looks at the record now: a hint came, or something here changed. */
   poke(): void {
-    this.#callOff?.()
-    this.#callOff = undefined
-    if (this.#polling) this.#pollAgain = true
-    else if (!this.#asleep) this.#poll()
-  }
-
-  async #poll(): Promise<void> {
-    this.#polling = true
-    do {
-      this.#pollAgain = false
-      try {
-        await this.look(this.#session.settings.expiry === 'auto' && this.#waiters.size > 0)
-        this.#failingSince = undefined
-      } catch (error) {
-        this.#lookFailed(error as LockError)
-      }
-    } while (this.#pollAgain)
-    this.#polling = false
-    this.#sleep()
-  }
-
-  /** A store that fails for as long as a lease, or for good, ends the waits. */
-  #lookFailed(error: LockError): void {
-    const now = this.#session.clock.monotonic()
-    this.#failingSince ??= now
-    const passing = error.code === 'store' && now - this.#failingSince < leaseFor(this.#session.settings.duration)
-    if (!passing) for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
-  }
-
-  /** Pauses before the next look, ever longer while nothing changes. */
-  #sleep(): void {
-    if (!this.#waiters.size || this.#callOff || this.#polling || this.#asleep) return
-    const { clock, settings } = this.#session
-    const pause = firstPause * (this.#lookout.ahead(this.#view).places + 1) * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
-    this.#paused = Math.min(pause, settings.maxBackoff, looksEvery(this.#view))
-    this.#callOff = clock.after(this.#paused, () => this.poke())
+    this.#pace.poke()
   }
 
   /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would hold up who was just served. */
   #restSoon(): void {
-    this.#callOff?.()
-    this.#callOff = undefined
+    this.#pace.stop()
     const rest = (): void => {
       this.#resting = undefined
       if (!this.#waiters.size) this.#rest()
@@ -388,15 +288,16 @@ export class Line {
   }
 
   #rest(): void {
-    for (const callOff of [this.#callOff, this.#resting]) callOff?.()
-    this.#callOff = this.#resting = undefined
+    this.#pace.stop()
+    this.#resting?.()
+    this.#resting = undefined
     this.#lookout.rest()
   }
 
   /** Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason. */
   pause(view: LockView, atMost: number, signal?: AbortSignal): Promise<void> {
-    this.#paused = looksEvery(view)
-    return within(this.#session.clock, new Promise(() => {}), Math.min(this.#paused, atMost), signal, () => undefined)
+    this.#pace.paused = looksEvery(view)
+    return within(this.#session.clock, new Promise(() => {}), Math.min(this.#pace.paused, atMost), signal, () => undefined)
   }
 
   /**
@@ -410,26 +311,23 @@ export class Line {
     this.#lookedAt = sent
     const drift = driftOf(clock)
     const view = (await this.#session.read((store) => store.read(this.key))) ?? { ...emptyRecord(this.key), sessions: {} }
-    if (view.token !== this.#view.token) this.#doublings = 0
+    if (view.token !== this.#view.token) this.#pace.restart()
     this.#view = view
     this.#findOwn(view, look, sent, drift)
-    if (view.queue.length) this.#linger.drop()
-    for (const { hold } of this.#leases.keys()) if (hold) tellAsked(hold, view, (listener) => this.#session.call(listener))
-    if (this.#waiters.size && !this.#asleep) {
+    if (view.queue.length) this.leases.dropIdle()
+    if (this.#waiters.size && !this.#pace.asleep) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
-    return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#paused) : undefined }
+    return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#pace.paused) : undefined }
   }
 
   /** Matches what the record says of this session with what this session knows. */
   #findOwn(view: LockView, look: number, sent: number, drift: number): void {
     const { id } = this.#session
     const granted = view.holders.filter(({ session }) => session === id)
-    for (const [lease, after] of this.#leases) {
-      if (after < look && !granted.some(({ token }) => token === lease.token)) lease.taken()
-    }
+    this.leases.compare(view, look)
     const found = new Set<number>()
     for (const holder of granted) {
       found.add(holder.number)
@@ -481,7 +379,7 @@ export class Line {
   /** The time of those who were asked is over. */
   #grabNow(waiter: Waiter): void {
     waiter.impatient = true
-    if (waiter.busy || this.#asleep) return
+    if (waiter.busy || this.#pace.asleep) return
     this.#withdraw(waiter.number)
     this.#request(waiter)
   }
@@ -489,18 +387,22 @@ export class Line {
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
     // A page that is left may be frozen right after.
-    if (asleep === this.#asleep) return
-    this.#asleep = asleep
+    if (asleep === this.#pace.asleep) return
+    this.#pace.asleep = asleep
     if (asleep) {
       this.#rest()
-      this.#linger.drop()
+      this.leases.dropIdle()
       for (const waiter of [...this.#waiters.values()]) if (!waiter.busy) this.#takeBack(waiter)
     } else this.poke()
   }
 
+  #failAll(error: LockError): void {
+    for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+  }
+
   /** Ends all waits. */
   close(error: LockError): void {
-    for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+    this.#failAll(error)
     this.#rest()
   }
 }

@@ -42,11 +42,11 @@ export class Reentrant implements ReentrantLock {
   }
 
   get dirty(): boolean {
-    return this.#line.dirty
+    return this.#line.leases.dirty
   }
 
   clearDirty(): void {
-    this.#line.dirty = false
+    this.#line.leases.dirty = false
   }
 
   isHeld(): boolean {

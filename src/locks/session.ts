@@ -174,14 +174,14 @@ export class Session {
       else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
     }
     for (const { session, token } of evicted) {
-      if (session === this.#id) line?.robbed(token)
+      if (session === this.#id) line?.leases.robbed(token)
       else this.#hint(session, { key })
     }
   }
 
   /** Whether this session is a holder that only lingers. */
   isIdle(key: string, { session, token }: Holder): boolean {
-    return session === this.#id && this.#lines.get(key)?.isIdle(token) === true
+    return session === this.#id && this.#lines.get(key)?.leases.isIdle(token) === true
   }
 
   /** Looks at a record soon. */
@@ -232,7 +232,7 @@ export class Session {
 
   forget(lease: Lease): void {
     this.heart.leases.delete(lease)
-    this.#lines.get(lease.key)?.forget(lease)
+    this.#lines.get(lease.key)?.leases.forget(lease)
   }
 
   /** Looks at all records that should name a hold of this session; those that do not are lost. Rejects if the store fails. */
