@@ -115,6 +115,21 @@ describe('a tab that waits and never looks by itself', () => {
     })
   })
 
+  test('is given a lock that only lingers, and one whose tab is frozen', async () => {
+    const [keeper, asker] = await pair({ linger: 3_600_000 })
+    const first = await acquire(keeper)
+    await release(keeper)
+    expect((await acquire(keeper)).token).toBe(first.token + 1)
+    await release(keeper)
+    const { token } = await acquire(asker)
+    expect(token).toBeGreaterThan(first.token + 1)
+    await release(asker)
+    const debug = await context.newCDPSession(asker)
+    await debug.send('Page.setWebLifecycleState', { state: 'frozen' })
+    expect((await acquire(keeper)).token).toBeGreaterThan(token)
+    await debug.send('Page.setWebLifecycleState', { state: 'active' })
+  })
+
   test.each([
     ['crashes', crash],
     ['is closed', (page: Page) => page.close()],

@@ -223,6 +223,20 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(((await waits[1]) as Got).at - releasedAgain).toBeLessThan(soon / 4)
   })
 
+  test('a lock that lingers with one process goes to the next that asks, by a hint', async () => {
+    const [keeper, asker] = (await several(2, { ...patient, linger: 60_000 })) as [Context, Context]
+    const first = await keeper.does.acquire('l')
+    await keeper.does.release()
+    const second = await keeper.does.acquire('l')
+    // Another use of the same grant.
+    expect(second.token).toBe(first.token + 1)
+    await keeper.does.release()
+    const asked = now()
+    const third = await asker.does.acquire('l')
+    expect(third.at - asked).toBeLessThan(soon / 4)
+    expect(third.token).toBeGreaterThan(second.token)
+  })
+
   test('a living waiter answers the challenge of the one behind it and keeps its place', async () => {
     const [holder, first, last] = (await several(3)) as [Context, Context, Context]
     await holder.does.acquire('l')

@@ -4,7 +4,7 @@ import { createLocks, type HeldLock, type LockError } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { type Got, type Line, type News, now, type Order, type Orders, type Start, type State } from './orders.ts'
 
-const { file, label, duration, maxBackoff } = JSON.parse(process.argv[2] ?? '') as Start
+const { file, label, duration, maxBackoff, linger } = JSON.parse(process.argv[2] ?? '') as Start
 const tell = (news: News) => void process.send?.(news)
 
 const locks = createLocks({
@@ -12,6 +12,7 @@ const locks = createLocks({
   duration,
   maxBackoff,
   ...(label !== undefined && { label }),
+  ...(linger !== undefined && { linger }),
   onWarning: ({ type, error }) => tell({ type: 'warning', warning: type, code: error.code }),
 })
 

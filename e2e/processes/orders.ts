@@ -6,6 +6,7 @@ export interface Start {
   readonly label?: string
   readonly duration: number
   readonly maxBackoff: number
+  readonly linger?: number
 }
 
 /** A lock that a process got, and when, on the monotonic clock that all processes of a machine share. */

@@ -5,6 +5,7 @@ import type { Got, Line, State } from '../processes/orders.ts'
 export interface TabStart {
   readonly duration: number
   readonly maxBackoff: number
+  readonly linger?: number
   readonly label?: string
   /** It never looks by itself whether a lock is free: only hints and proofs of death reach it. */
   readonly patient?: boolean
@@ -44,7 +45,7 @@ declare global {
 }
 
 /** Gives a page locks of its own. Runs in the page, so it uses nothing but what it is given and the page's globals. */
-export function makeTab({ name: me, duration, maxBackoff, label, patient }: TabStart & { readonly name: string }): void {
+export function makeTab({ name: me, duration, maxBackoff, linger, label, patient }: TabStart & { readonly name: string }): void {
   const { createLocks, indexedDBStore, openDB, deleteDB } = globalThis.storelock
   const now = () => performance.timeOrigin + performance.now()
   const news = (told: { type: 'aborted'; code: string; at: number } | { type: 'warning'; warning: string; code: string }) => {
@@ -78,6 +79,7 @@ export function makeTab({ name: me, duration, maxBackoff, label, patient }: TabS
     duration,
     maxBackoff,
     ...(label !== undefined && { label }),
+    ...(linger !== undefined && { linger }),
     ...(patient && { clock: patientClock }),
     onWarning: ({ type, error }) => news({ type: 'warning', warning: type, code: error.code }),
   })

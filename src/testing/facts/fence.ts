@@ -82,6 +82,14 @@ export const fence: Record<string, Fact> = {
     equal(await written(), undefined, 'what was written')
   }),
 
+  'J6: a grant with tokens in reserve lets its holder write with each of them, and with no other': fenced(async ({ store, write, written }) => {
+    await store.apply([beat('a')])
+    const { token } = outcome((await store.apply([request('a', 1, { reserve: 3 })]))[0], 'granted').holder
+    for (const used of [token, token + 1, token + 3]) await store.transaction(believing('a', used), write(`with ${used - token}`))
+    for (const other of [token - 1, token + 4]) await rejects(store.transaction(believing('a', other), write('not held')), 'lost')
+    equal(await written(), 'with 3', 'what was written')
+  }),
+
   'J6: renewing changes nothing for the fence, nor do those who wait': fenced(async ({ store, write, written }) => {
     const lock = believing('a', await line(store, 'a', 'b'))
     await store.apply([beat('a'), { type: 'renew', key: 'k', session: 'a', token: lock.token, lease: 5_000 }])
