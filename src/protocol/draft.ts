@@ -44,7 +44,7 @@ export class Draft {
   readonly #before: LockRecord
   readonly #context: Context
   #token: number
-  readonly #changed = new Map<string, SessionRow>()
+  #changed: Map<string, SessionRow> | undefined
   readonly #seen: Record<string, SessionRow> = {}
   readonly #grants: Holder[] = []
   readonly #evicted: Holder[] = []
@@ -60,12 +60,13 @@ export class Draft {
   }
 
   session(id: string): SessionRow | undefined {
-    const row = this.#changed.get(id) ?? this.#context.session(id)
+    const row = this.#changed?.get(id) ?? this.#context.session(id)
     if (row) this.#seen[id] = row
     return row
   }
 
   putSession(row: SessionRow): void {
+    this.#changed ??= new Map()
     this.#changed.set(row.id, row)
   }
 
@@ -98,12 +99,19 @@ export class Draft {
   grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
     const previous = this.#token
     const lease = unconfirmed?.confirm ?? claim.lease
+    const { session, client, mode, metadata, reserve } = claim
+    // Written out: a spread here takes longer than all the rest of a command.
     const holder: Holder = {
-      ...claimOf(claim),
+      session,
+      client,
+      mode,
+      lease: claim.lease,
+      metadata,
+      reserve,
       number,
       token: Math.max(previous + 1, this.now),
       previous,
-      expiresAt: this.now + (lease ?? this.session(claim.session)?.lease ?? 0),
+      expiresAt: this.now + (lease ?? this.session(session)?.lease ?? 0),
       seq: lease === undefined ? undefined : -1,
       unconfirmed,
     }
@@ -151,11 +159,24 @@ export class Draft {
   finish(result: Result): Step {
     const { key, token, holders, queue, pins } = this.#before
     const same = this.#token === token && this.holders === holders && this.queue === queue && this.pins === pins
-    const sessions: Sessions = this.#changed.size ? { ...this.#seen, ...Object.fromEntries(this.#changed) } : this.#seen
+    const changed = this.#changed
+    const sessions: Sessions = changed ? { ...this.#seen, ...Object.fromEntries(changed) } : this.#seen
     const record: LockView = { key, token: this.#token, holders: this.holders, queue: this.queue, pins: this.pins, sessions }
-    const changed = { record, grants: this.#grants, evicted: this.#evicted }
-    const outcome: Outcome = typeof result === 'string' ? { type: 'refused', reason: result, ...changed } : { ...result, ...changed }
-    return { record: same ? this.#before : record, sessions: [...this.#changed.values()], outcome }
+    const outcome = outcomeOf(result, { record, grants: this.#grants, evicted: this.#evicted })
+    return { record: same ? this.#before : record, sessions: changed ? [...changed.values()] : [], outcome }
+  }
+}
+
+/** Written out for the same reason as a grant. */
+function outcomeOf(result: Result, { record, grants, evicted }: Omit<Extract<Outcome, { type: 'done' }>, 'type'>): Outcome {
+  if (typeof result === 'string') return { type: 'refused', reason: result, record, grants, evicted }
+  switch (result.type) {
+    case 'granted':
+      return { type: 'granted', holder: result.holder, repeated: result.repeated, record, grants, evicted }
+    case 'renewed':
+      return { type: 'renewed', holder: result.holder, record, grants, evicted }
+    default:
+      return { type: result.type, record, grants, evicted }
   }
 }
 
