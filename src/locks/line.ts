@@ -89,7 +89,14 @@ export class Line {
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, seenToken: 0, queuedAfter: 0 },
+        wish,
+        number: 0,
+        impatient: false,
+        busy: false,
+        seenAt: 0,
+        drift: 0,
+        seenToken: 0,
+        queuedAfter: 0,
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return

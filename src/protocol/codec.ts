@@ -1,5 +1,5 @@
 import { LockError } from './errors.ts'
-import type { Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
+import type { Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is left alone. */
 export const schemaVersion = 1
@@ -78,8 +78,20 @@ const holderShape = 'ssmnnNntTNTN'
 function unpackHolder(fields: Packed): Holder {
   const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
   const unconfirmed = confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }
-  const claim: Claim = { session, client, mode: modeOf(shared), lease: lease ?? undefined, metadata, reserve: reserve ?? undefined }
-  return { ...claim, number, token, previous, expiresAt, seq: seq ?? undefined, unconfirmed }
+  return {
+    session,
+    client,
+    mode: modeOf(shared),
+    lease: lease ?? undefined,
+    metadata,
+    reserve: reserve ?? undefined,
+    number,
+    token,
+    previous,
+    expiresAt,
+    seq: seq ?? undefined,
+    unconfirmed,
+  }
 }
 
 function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata, reserve, ask }: Run): Packed {
@@ -90,8 +102,19 @@ function packRun({ session, client, mode, from, to, confirm, lapses, lease, meta
 const runShape = 'ssmnntnTN'
 
 function unpackRun([session, client, shared, from, to, confirm, lapses, lease, reserve, more]: Packed): Run {
-  const claim: Claim = { session, client, mode: modeOf(shared), lease: lease ?? undefined, metadata: more?.metadata, reserve: reserve ?? undefined }
-  return { ...claim, from, to, confirm, lapses, ask: more?.ask }
+  return {
+    session,
+    client,
+    mode: modeOf(shared),
+    lease: lease ?? undefined,
+    metadata: more?.metadata,
+    reserve: reserve ?? undefined,
+    from,
+    to,
+    confirm,
+    lapses,
+    ask: more?.ask,
+  }
 }
 
 const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
