@@ -4,7 +4,7 @@ import { schemaVersion } from '../protocol/codec.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
 import { LockError, storeError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
-import type { LockView, SessionRow } from '../protocol/record.ts'
+import { type LockView, viewOf } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
 import { abort, bareTransaction, checkFence, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
@@ -158,8 +158,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       }
       return (await Promise.all(partsOf(commands).map((part) => carryOut(part, foresee)))).flat()
     },
-    read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
-    list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
+    read: (key) => transact('readonly', 'look', (rows) => look(rows, key)),
+    list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => look(rows, key) ?? [])),
     channel,
     beacon,
     onDegraded(listener) {
@@ -240,6 +240,11 @@ async function faultOf(db: IDBDatabase): Promise<string | undefined> {
   return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
 }
 
+function look(rows: Rows, key: string): LockView | undefined {
+  const record = rows.record(key)
+  return record && viewOf(record, (id) => rows.session(id))
+}
+
 /** Ends a transaction without waiting until it is not asked anything more. */
 function commit(tx: IDBTransaction): void {
   try {
@@ -254,14 +259,3 @@ const endOf = (tx: IDBTransaction): Promise<void> =>
     tx.addEventListener('complete', () => resolve())
     tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
   })
-
-function viewOf(rows: Rows, key: string): LockView | undefined {
-  const found = rows.record(key)
-  if (!found) return undefined
-  const sessions: Record<string, SessionRow> = {}
-  for (const { session: id } of [...found.holders, ...found.queue]) {
-    const row = rows.session(id)
-    if (row) sessions[id] = row
-  }
-  return { ...found, sessions }
-}
