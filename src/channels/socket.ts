@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Channel, Message } from '../store.ts'
+import { inProcessChannel } from './in-process.ts'
 import { encodeFrame, type Frame } from './socket/frames.ts'
 import { type Inbox, openInbox } from './socket/inbox.ts'
 import { Peers } from './socket/peers.ts'
 import { openPlace, type Place } from './socket/place.ts'
 
-type Listener = (message: Message) => void
-
 interface Topic {
   readonly inbox: Inbox | undefined
-  readonly listeners: Set<Listener>
+  /** How many listen here. */
+  listeners: number
   /** The last message of each sender: what comes over a new connection may overtake what is left in the old one. */
   readonly heard: Map<string, number>
 }
@@ -42,6 +42,7 @@ export interface SocketChannel extends Channel {
  */
 export function socketChannel(identity: string, degraded: (why: string) => void, bases?: readonly string[]): SocketChannel {
   const sender = randomBytes(9).toString('base64url')
+  const here = inProcessChannel()
   const topics = new Map<string, Topic>()
   let place: Place | undefined
   let peers: Peers | undefined
@@ -70,25 +71,12 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     }
   }
 
-  const deliver = (topic: Topic, message: Message): void => {
-    for (const listener of topic.listeners) {
-      queueMicrotask(() => {
-        if (!topic.listeners.has(listener)) return
-        try {
-          listener({ ...message })
-        } catch {
-          // A hint that its listener cannot use is a hint lost, and no reason to bring down the process.
-        }
-      })
-    }
-  }
-
   const take = ({ topic, sender, number, message }: Frame): void => {
     const found = topics.get(topic)
     if (!found || number <= (found.heard.get(sender) ?? 0)) return
     if (found.heard.size >= maxSenders) found.heard.clear()
     found.heard.set(sender, number)
-    deliver(found, message)
+    here.publish(topic, message)
   }
 
   const openTopic = (topic: string): Topic => {
@@ -99,7 +87,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     } catch (error) {
       fail(error)
     }
-    const made: Topic = { inbox, listeners: new Set(), heard: new Map() }
+    const made: Topic = { inbox, listeners: 0, heard: new Map() }
     topics.set(topic, made)
     if (met && !swept) setTimeout(sweep, 1_000).unref()
     swept = true
@@ -153,8 +141,8 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
       try {
         const line = encodeFrame({ topic, sender, number: ++numbers, message })
         if (line === undefined) return
-        const mine = topics.get(topic)
-        if (mine) deliver(mine, (JSON.parse(line) as [string, string, number, Message])[3])
+        // Those here hear it as it comes out of JSON, too.
+        if (topics.has(topic)) here.publish(topic, (JSON.parse(line) as [string, string, number, Message])[3])
         const met = meet()
         if (met) send(met, topic, line)
       } catch {
@@ -164,12 +152,15 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     subscribe(topic, listener) {
       if (closed) return () => {}
       const found = topics.get(topic) ?? openTopic(topic)
-      // Listening twice with one function is listening twice.
-      const own: Listener = (message) => listener(message)
-      found.listeners.add(own)
+      const stop = here.subscribe(topic, listener)
+      found.listeners += 1
+      let listening = true
       return () => {
-        found.listeners.delete(own)
-        if (!found.listeners.size && topics.get(topic) === found) closeTopic(topic, found)
+        if (!listening) return
+        listening = false
+        stop()
+        found.listeners -= 1
+        if (!found.listeners && topics.get(topic) === found) closeTopic(topic, found)
       }
     },
     attend(topic, ended) {
