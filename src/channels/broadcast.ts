@@ -59,7 +59,11 @@ export function broadcastChannel(name: string): BroadcastingChannel {
     },
     subscribe(topic, listener) {
       const stop = here.subscribe(topic, listener)
-      if (!closed) open ??= openNow()
+      try {
+        if (!closed) open ??= openNow()
+      } catch {
+        // The page is gone: nothing is heard from others.
+      }
       listeners += 1
       let listening = true
       return () => {

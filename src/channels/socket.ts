@@ -14,6 +14,13 @@ interface Topic {
   readonly heard: Map<string, number>
 }
 
+/** What those have not been sent yet who have subscribed since the last look for others. */
+interface Late {
+  /** To whom it was sent at once. */
+  readonly known: readonly string[]
+  readonly lines: string[]
+}
+
 /** Senders whose last message is kept in mind for a topic, at most. */
 const maxSenders = 1_000
 /** Sockets of others that a new channel looks at, at most, to sweep those that were left behind. */
@@ -44,6 +51,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   const sender = randomBytes(9).toString('base64url')
   const here = inProcessChannel()
   const topics = new Map<string, Topic>()
+  const late = new Map<string, Late>()
   let place: Place | undefined
   let peers: Peers | undefined
   /** Resolves when what was said over connections that were closed has gone out. */
@@ -54,6 +62,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   let swept = false
 
   const fail = (error: unknown): void => {
+    if (broken || closed) return
     broken = true
     degraded(`no hints between processes: ${(error as Error).message}`)
   }
@@ -110,17 +119,26 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     return mine === undefined ? names : names.filter((name) => name !== mine)
   }
 
-  /** To those who are known at once, since to look for others takes as long as all the rest. */
+  /**
+   * To those who are known at once, since to look for others takes as long as all the rest; to the others after this turn.
+   * Who is known stays the same until then: else one who is found in between would hear the last before the first.
+   */
   const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
     const mine = topics.get(topic)?.inbox?.name
-    const known = place.known(topic)
-    for (const name of known) if (name !== mine) peers.send(name, line)
-    const sendOthers = (): void => {
-      const met = meet()
-      if (met) for (const name of met.place.find(topic)) if (name !== mine && !known.includes(name)) met.peers.send(name, line)
+    const begun = late.get(topic)
+    const known = begun?.known ?? place.known(topic)
+    for (const name of known.length ? known : place.find(topic)) if (name !== mine) peers.send(name, line)
+    if (begun) begun.lines.push(line)
+    else if (known.length && late.set(topic, { known, lines: [line] }).size === 1) setImmediate(sendLate)
+  }
+
+  const sendLate = (): void => {
+    const met = late.size ? meet() : undefined
+    for (const [topic, { known, lines }] of late) {
+      const others = met ? othersOf(met, topic).filter((name) => !known.includes(name)) : []
+      for (const name of others) for (const line of lines) met?.peers.send(name, line)
     }
-    if (known.length) setImmediate(sendOthers)
-    else sendOthers()
+    late.clear()
   }
 
   const closeTopic = (topic: string, { inbox }: Topic): void => {
@@ -130,6 +148,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   }
 
   const disconnect = (): void => {
+    sendLate()
     const leaving = peers?.close() ?? Promise.resolve()
     left = Promise.all([left, leaving])
     peers = undefined
@@ -181,9 +200,9 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
       return stops.length ? stop : undefined
     },
     async close() {
-      closed = true
       for (const [topic, found] of topics) closeTopic(topic, found)
       disconnect()
+      closed = true
       await left
     },
   }

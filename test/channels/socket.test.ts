@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { maxMessage } from '../../src/channels/socket/frames.ts'
+import { openInbox } from '../../src/channels/socket/inbox.ts'
+import { openPlace } from '../../src/channels/socket/place.ts'
 import { type SocketChannel, socketChannel } from '../../src/channels/socket.ts'
 import type { Message } from '../../src/store.ts'
 
@@ -179,6 +181,26 @@ describe('a subscription that ends', () => {
     expect(heard).toEqual([])
     await b.close()
     expect(files()).toEqual([])
+  })
+
+  test.each([
+    ['is there all the same, if', false],
+    ['leaves nothing if it ends just when', true],
+  ])('%s others remove the directory while its socket is opened', async (_, ends) => {
+    const place = openPlace('db', [base])
+    let prepared = 0
+    const prepare = (name: string): void => {
+      prepared += 1
+      place.prepare(name)
+      if (prepared === 1) place.leave()
+    }
+    const failed = vi.fn()
+    const inbox = openInbox({ ...place, prepare }, 'topic', () => {}, failed)
+    if (ends) inbox.close()
+    await new Promise(setImmediate)
+    expect(files().map((path) => path.split('/').at(-1))).toEqual(ends ? [] : [inbox.name])
+    expect(failed.mock.calls).toEqual([])
+    inbox.close()
   })
 
   test('is noticed by who attends to it, also when its process is killed', async () => {
