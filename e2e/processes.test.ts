@@ -1,11 +1,12 @@
 import { once } from 'node:events'
-import { existsSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { canSetClocks, clockFrom, sweepAfter } from '../nemesis/sqlite/clock.ts'
 import { checkTurns } from './ledger.ts'
 import { type Got, now, type Start } from './processes/orders.ts'
 import { type Context, killAll, startContext, startLeaver } from './processes/start.ts'
@@ -351,22 +352,23 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
   })
 })
 
-const library = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((triple) => `/usr/lib/${triple}/faketime/libfaketime.so.1`).find(existsSync)
-if (!library) console.log('not run: the tests of clock steps, for libfaketime is not installed (Debian: apt-get install faketime)')
+if (!canSetClocks) console.log('not run: the tests of clock steps, for libfaketime is not installed (Debian: apt-get install faketime)')
 
-describe.skipIf(!library)('J11: wall-clock steps of an hour', { timeout: 30_000 }, () => {
+describe.skipIf(!canSetClocks)('J11: wall-clock steps of an hour', { timeout: 30_000 }, () => {
   const hour = 3_600_000
+  const started: Context[] = []
+
+  afterEach(async () => {
+    await killAll()
+    for (const { pid } of started.splice(0)) sweepAfter(pid)
+  })
 
   /** A process whose wall clock can be set, by so many seconds from the true time. */
   async function startWithClock(): Promise<{ context: Context; set(seconds: number): Promise<void> }> {
     const clock = join(await mkdtemp(join(folder, 'clock-')), 'offset')
     await writeFile(clock, '+0')
-    const context = await startContext(start, {
-      LD_PRELOAD: library,
-      FAKETIME_TIMESTAMP_FILE: clock,
-      FAKETIME_NO_CACHE: '1',
-      FAKETIME_DONT_FAKE_MONOTONIC: '1',
-    })
+    const context = await startContext(start, clockFrom(clock))
+    started.push(context)
     return {
       context,
       async set(seconds) {

@@ -8,6 +8,7 @@ import {
   type Outcome,
   runBatch,
   type SessionRow,
+  viewOf,
 } from '../src/protocol/index.ts'
 
 /** So many rows that look abandoned are told with a beat. */
@@ -53,12 +54,7 @@ export class PlainStore {
 
   read(key: string): LockView | undefined {
     const record = this.#records.get(key)
-    if (!record) return undefined
-    const sessions: Record<string, SessionRow> = {}
-    for (const { session } of record.holders) this.#show(session, sessions)
-    for (const { session } of record.queue) this.#show(session, sessions)
-    const { token, holders, queue, pins } = record
-    return { key, token, holders, queue, pins, sessions }
+    return record && viewOf(record, (id) => this.#sessions.get(id))
   }
 
   list(prefix = ''): LockView[] {
@@ -70,11 +66,6 @@ export class PlainStore {
     const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)
     if (!record || !names(record, lock)) throw fencedOut(lock)
     body()
-  }
-
-  #show(id: string, sessions: Record<string, SessionRow>): void {
-    const row = this.#sessions.get(id)
-    if (row) sessions[id] = row
   }
 }
 

@@ -51,7 +51,8 @@ export interface FencedStore<Tx> extends Store {
 
 /**
  * Publish/subscribe for hints: a message may be lost, doubled or late, and nothing may depend on it.
- * Messages of one sender on one topic that do arrive keep their order. Up to 16,384 bytes are carried, a message as JSON with its topic.
+ * Messages of one sender on one topic that do arrive keep their order. Up to 16,384 bytes are carried, a message and its topic as
+ * JSON in UTF-8. What is no message is dropped.
  */
 export interface Channel {
   /** Never throws and never waits: who listens, hears. */

@@ -61,6 +61,10 @@ export class Context {
     })
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid
+  }
+
   get gone(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }

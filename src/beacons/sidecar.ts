@@ -153,9 +153,10 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
         }
 
         if (signal.aborted) return reject(signal.reason)
-        if (closing.signal.aborted || !name) return
+        if (closing.signal.aborted) return
         signal.addEventListener('abort', abort)
         closing.signal.addEventListener('abort', stop)
+        if (!name) return
         if (own) own.add(prove)
         else if (!isOwn(name)) follow()
       }),

@@ -1,5 +1,6 @@
-import type { Channel } from '../store.ts'
+import type { Channel, Message } from '../store.ts'
 import { inProcessChannel } from './in-process.ts'
+import { isMessage } from './message.ts'
 
 /** A channel that can be closed. */
 export interface BroadcastingChannel extends Channel {
@@ -42,7 +43,7 @@ export function broadcastChannel(name: string): BroadcastingChannel {
 
   return {
     publish(topic, message) {
-      if (closed) return
+      if (closed || !isMessage(message)) return
       try {
         const channel = open ?? new BroadcastChannel(name)
         try {
@@ -58,7 +59,11 @@ export function broadcastChannel(name: string): BroadcastingChannel {
     },
     subscribe(topic, listener) {
       const stop = here.subscribe(topic, listener)
-      if (!closed) open ??= openNow()
+      try {
+        if (!closed) open ??= openNow()
+      } catch {
+        // The page is gone: nothing is heard from others.
+      }
       listeners += 1
       let listening = true
       return () => {
@@ -78,12 +83,11 @@ export function broadcastChannel(name: string): BroadcastingChannel {
 
 interface Parcel {
   readonly topic: string
-  readonly message: Parameters<Channel['publish']>[1]
+  readonly message: Message
 }
 
 /** Anyone of the origin may post under this name. */
 function isParcel(data: unknown): data is Parcel {
   const { topic, message } = (data ?? {}) as Partial<Parcel>
-  if (typeof topic !== 'string' || typeof message !== 'object' || message === null || Array.isArray(message)) return false
-  return Object.values(message).every((value) => value === null || ['string', 'number', 'boolean'].includes(typeof value))
+  return typeof topic === 'string' && isMessage(message)
 }

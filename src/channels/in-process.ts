@@ -1,4 +1,5 @@
 import type { Channel, Message } from '../store.ts'
+import { isMessage } from './message.ts'
 
 /** A channel between all that share this object. Listeners are called in a microtask of their own, the publisher's too. */
 export function inProcessChannel(): Channel {
@@ -6,7 +7,9 @@ export function inProcessChannel(): Channel {
 
   return {
     publish(topic, message) {
-      for (const listener of topics.get(topic) ?? []) queueMicrotask(() => deliver(topic, listener, { ...message }))
+      if (!isMessage(message)) return
+      const said = { ...message }
+      for (const listener of topics.get(topic) ?? []) queueMicrotask(() => deliver(topic, listener, { ...said }))
     },
     subscribe(topic, listener) {
       const listeners = topics.get(topic) ?? new Set()

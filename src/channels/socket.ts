@@ -1,17 +1,24 @@
 import { randomBytes } from 'node:crypto'
 import type { Channel, Message } from '../store.ts'
+import { inProcessChannel } from './in-process.ts'
 import { encodeFrame, type Frame } from './socket/frames.ts'
 import { type Inbox, openInbox } from './socket/inbox.ts'
 import { Peers } from './socket/peers.ts'
 import { openPlace, type Place } from './socket/place.ts'
 
-type Listener = (message: Message) => void
-
 interface Topic {
   readonly inbox: Inbox | undefined
-  readonly listeners: Set<Listener>
+  /** How many listen here. */
+  listeners: number
   /** The last message of each sender: what comes over a new connection may overtake what is left in the old one. */
   readonly heard: Map<string, number>
+}
+
+/** What those have not been sent yet who have subscribed since the last look for others. */
+interface Late {
+  /** To whom it was sent at once. */
+  readonly known: readonly string[]
+  readonly lines: string[]
 }
 
 /** Senders whose last message is kept in mind for a topic, at most. */
@@ -42,7 +49,9 @@ export interface SocketChannel extends Channel {
  */
 export function socketChannel(identity: string, degraded: (why: string) => void, bases?: readonly string[]): SocketChannel {
   const sender = randomBytes(9).toString('base64url')
+  const here = inProcessChannel()
   const topics = new Map<string, Topic>()
+  const late = new Map<string, Late>()
   let place: Place | undefined
   let peers: Peers | undefined
   /** Resolves when what was said over connections that were closed has gone out. */
@@ -53,6 +62,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   let swept = false
 
   const fail = (error: unknown): void => {
+    if (broken || closed) return
     broken = true
     degraded(`no hints between processes: ${(error as Error).message}`)
   }
@@ -70,25 +80,12 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     }
   }
 
-  const deliver = (topic: Topic, message: Message): void => {
-    for (const listener of topic.listeners) {
-      queueMicrotask(() => {
-        if (!topic.listeners.has(listener)) return
-        try {
-          listener({ ...message })
-        } catch {
-          // A hint that its listener cannot use is a hint lost, and no reason to bring down the process.
-        }
-      })
-    }
-  }
-
   const take = ({ topic, sender, number, message }: Frame): void => {
     const found = topics.get(topic)
     if (!found || number <= (found.heard.get(sender) ?? 0)) return
     if (found.heard.size >= maxSenders) found.heard.clear()
     found.heard.set(sender, number)
-    deliver(found, message)
+    here.publish(topic, message)
   }
 
   const openTopic = (topic: string): Topic => {
@@ -99,7 +96,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     } catch (error) {
       fail(error)
     }
-    const made: Topic = { inbox, listeners: new Set(), heard: new Map() }
+    const made: Topic = { inbox, listeners: 0, heard: new Map() }
     topics.set(topic, made)
     if (met && !swept) setTimeout(sweep, 1_000).unref()
     swept = true
@@ -122,17 +119,26 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     return mine === undefined ? names : names.filter((name) => name !== mine)
   }
 
-  /** To those who are known at once, since to look for others takes as long as all the rest. */
+  /**
+   * To those who are known at once, since to look for others takes as long as all the rest; to the others after this turn.
+   * Who is known stays the same until then: else one who is found in between would hear the last before the first.
+   */
   const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
     const mine = topics.get(topic)?.inbox?.name
-    const known = place.known(topic)
-    for (const name of known) if (name !== mine) peers.send(name, line)
-    const sendOthers = (): void => {
-      const met = meet()
-      if (met) for (const name of met.place.find(topic)) if (name !== mine && !known.includes(name)) met.peers.send(name, line)
+    const begun = late.get(topic)
+    const known = begun?.known ?? place.known(topic)
+    for (const name of known.length ? known : place.find(topic)) if (name !== mine) peers.send(name, line)
+    if (begun) begun.lines.push(line)
+    else if (known.length && late.set(topic, { known, lines: [line] }).size === 1) setImmediate(sendLate)
+  }
+
+  const sendLate = (): void => {
+    const met = late.size ? meet() : undefined
+    for (const [topic, { known, lines }] of late) {
+      const others = met ? othersOf(met, topic).filter((name) => !known.includes(name)) : []
+      for (const name of others) for (const line of lines) met?.peers.send(name, line)
     }
-    if (known.length) setImmediate(sendOthers)
-    else sendOthers()
+    late.clear()
   }
 
   const closeTopic = (topic: string, { inbox }: Topic): void => {
@@ -142,6 +148,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   }
 
   const disconnect = (): void => {
+    sendLate()
     const leaving = peers?.close() ?? Promise.resolve()
     left = Promise.all([left, leaving])
     peers = undefined
@@ -153,8 +160,8 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
       try {
         const line = encodeFrame({ topic, sender, number: ++numbers, message })
         if (line === undefined) return
-        const mine = topics.get(topic)
-        if (mine) deliver(mine, (JSON.parse(line) as [string, string, number, Message])[3])
+        // Those here hear it as it comes out of JSON, too.
+        if (topics.has(topic)) here.publish(topic, (JSON.parse(line) as [string, string, number, Message])[3])
         const met = meet()
         if (met) send(met, topic, line)
       } catch {
@@ -164,12 +171,15 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     subscribe(topic, listener) {
       if (closed) return () => {}
       const found = topics.get(topic) ?? openTopic(topic)
-      // Listening twice with one function is listening twice.
-      const own: Listener = (message) => listener(message)
-      found.listeners.add(own)
+      const stop = here.subscribe(topic, listener)
+      found.listeners += 1
+      let listening = true
       return () => {
-        found.listeners.delete(own)
-        if (!found.listeners.size && topics.get(topic) === found) closeTopic(topic, found)
+        if (!listening) return
+        listening = false
+        stop()
+        found.listeners -= 1
+        if (!found.listeners && topics.get(topic) === found) closeTopic(topic, found)
       }
     },
     attend(topic, ended) {
@@ -190,9 +200,9 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
       return stops.length ? stop : undefined
     },
     async close() {
-      closed = true
       for (const [topic, found] of topics) closeTopic(topic, found)
       disconnect()
+      closed = true
       await left
     },
   }

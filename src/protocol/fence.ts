@@ -20,8 +20,36 @@ export const names = ({ holders }: LockRecord, { session, token }: Fenced): bool
 export const fencedOut = ({ name, token }: Fenced): LockError =>
   new LockError('lost', `lost ${JSON.stringify(name)}: the store does not name token ${token} as its holder any more, so nothing was written`)
 
+/** The body of a user's transaction, which tells what it threw itself, to be handed on as it is, from what the engine did. */
+export interface Body<Tx, T> {
+  run(tx: Tx): T
+  /** Whether the body threw this, or rejected with it. */
+  threw(error: unknown): boolean
+}
+
+export function bodyOf<Tx, T>(body: (tx: Tx) => T): Body<Tx, T> {
+  const thrown = new Set<unknown>()
+  const note = (error: unknown): never => {
+    thrown.add(error)
+    throw error
+  }
+  return {
+    run(tx) {
+      try {
+        const result = body(tx)
+        return isPromise(result) ? (result.then(undefined, note) as T) : result
+      } catch (error) {
+        return note(error)
+      }
+    },
+    threw: (error) => thrown.has(error),
+  }
+}
+
 /** @throws TypeError if the body of a transaction that has to be one synchronous step was not */
 export function assertStep(result: unknown): void {
-  if (typeof (result as PromiseLike<unknown> | undefined)?.then === 'function')
+  if (isPromise(result))
     throw new TypeError('the body of a fenced transaction must be synchronous here, but it returned a promise: do what takes time before or after it')
 }
+
+const isPromise = (result: unknown): result is PromiseLike<unknown> => typeof (result as PromiseLike<unknown> | undefined)?.then === 'function'

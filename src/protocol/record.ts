@@ -88,6 +88,16 @@ export interface LockView extends LockRecord {
   readonly sessions: Sessions
 }
 
+/** A record with the session rows that it leans on, as `rowOf` finds them. */
+export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRow | undefined): LockView {
+  const sessions: Record<string, SessionRow> = {}
+  for (const { session } of [...record.holders, ...record.queue]) {
+    const row = sessions[session] ?? rowOf(session)
+    if (row) sessions[session] = row
+  }
+  return { ...record, sessions }
+}
+
 /** The record of a key that has none, at the store's floor: the highest token it ever dropped. */
 export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token: floor, holders: [], queue: [], pins: [] })
 

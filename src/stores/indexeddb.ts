@@ -4,10 +4,10 @@ import { schemaVersion } from '../protocol/codec.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
 import { LockError, storeError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
-import type { LockView, SessionRow } from '../protocol/record.ts'
+import { type LockView, viewOf } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
-import { abort, bareTransaction, checkFence, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
+import { checkFence, fenceStore, type OpenTransaction, runFenced } from './indexeddb/fence.ts'
 import { ask, bare, type Memory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
@@ -136,7 +136,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   }
 
   /** A transaction for the user, as the library types it that opened the database. */
-  const beginTheirs = (objectStores: readonly string[] | undefined): Promise<OpenTransaction & { readonly done?: Promise<void> }> =>
+  const beginTheirs = (objectStores: readonly string[] | undefined): Promise<OpenTransaction> =>
     begin((db) => {
       const names = objectStores ?? [...db.objectStoreNames].filter((name) => !name.startsWith('storelock-'))
       const theirs = named ? db : (database as unknown as IDBDatabase)
@@ -158,8 +158,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       }
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
-    read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
-    list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),
+    read: (key) => transact('readonly', 'look', (rows) => look(rows, key)),
+    list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => look(rows, key) ?? [])),
     channel,
     beacon,
     onDegraded(listener) {
@@ -172,27 +172,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       const tx = await beginTheirs(rest[0] as readonly string[] | undefined).catch((error) => {
         throw explain(error)
       })
-      const ended = endOf(bareTransaction(tx))
-      ended.catch(() => {})
-      tx.done?.catch(() => {})
-      let thrown: { readonly error: unknown } | undefined
-      const run = async (): Promise<unknown> => {
-        try {
-          return await body(tx)
-        } catch (error) {
-          thrown = { error }
-          throw error
-        }
-      }
-      try {
-        const [, result] = await Promise.all([checkFence(tx, lock), run()])
-        commit(bareTransaction(tx))
-        await ended
-        return result as never
-      } catch (error) {
-        abort(tx)
-        throw thrown?.error === error ? error : explain(error)
-      }
+      return (await runFenced(tx, lock, body, explain)) as never
     },
     async close() {
       closed = true
@@ -240,28 +220,7 @@ async function faultOf(db: IDBDatabase): Promise<string | undefined> {
   return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
 }
 
-/** Ends a transaction without waiting until it is not asked anything more. */
-function commit(tx: IDBTransaction): void {
-  try {
-    tx.commit()
-  } catch {
-    // It has ended already, or does so by itself.
-  }
-}
-
-const endOf = (tx: IDBTransaction): Promise<void> =>
-  new Promise((resolve, reject) => {
-    tx.addEventListener('complete', () => resolve())
-    tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
-  })
-
-function viewOf(rows: Rows, key: string): LockView | undefined {
-  const found = rows.record(key)
-  if (!found) return undefined
-  const sessions: Record<string, SessionRow> = {}
-  for (const { session: id } of [...found.holders, ...found.queue]) {
-    const row = rows.session(id)
-    if (row) sessions[id] = row
-  }
-  return { ...found, sessions }
+function look(rows: Rows, key: string): LockView | undefined {
+  const record = rows.record(key)
+  return record && viewOf(record, (id) => rows.session(id))
 }

@@ -12,7 +12,7 @@ import {
   type LockView,
   names,
   runBatch,
-  type SessionRow,
+  viewOf,
 } from '../protocol/index.ts'
 import type { Channel, FencedStore } from '../store.ts'
 
@@ -38,15 +38,9 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
   const recordOf = (key: string) => decode(records.get(key), (text) => decodeRecord(key, text))
   const sessionOf = (id: string) => decode(sessions.get(id), (text) => decodeSession(id, text))
 
-  const viewOf = (key: string): LockView | undefined => {
+  const look = (key: string): LockView | undefined => {
     const record = recordOf(key)
-    if (!record) return undefined
-    const rows: Record<string, SessionRow> = {}
-    for (const { session } of [...record.holders, ...record.queue]) {
-      const row = sessionOf(session)
-      if (row) rows[session] = row
-    }
-    return { ...record, sessions: rows }
+    return record && viewOf(record, sessionOf)
   }
 
   const assertOpen = (): void => {
@@ -82,12 +76,12 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
     },
     async read(key) {
       assertOpen()
-      return viewOf(key)
+      return look(key)
     },
     async list(prefix = '') {
       assertOpen()
       const keys = [...records.keys()].filter((key) => key.startsWith(prefix)).sort()
-      return keys.map((key) => viewOf(key) as LockView)
+      return keys.map((key) => look(key) as LockView)
     },
     async close() {
       closed = true

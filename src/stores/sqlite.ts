@@ -1,7 +1,7 @@
-import { assertStep, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
+import { assertStep, bodyOf, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
-import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
-import { inodeOf, inTransaction, makeFence } from './sqlite/fence.ts'
+import { inodeOf, isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { inTransaction, makeFence } from './sqlite/fence.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
 import { setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
@@ -153,7 +153,11 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
       const { tx, within } = handle()
       if (inTransaction(tx)) throw new LockError('invalid', 'this connection is in a transaction already: use check() inside it instead')
       let begun = false
-      let thrown: { readonly error: unknown } | undefined
+      const theirs = bodyOf((handle: SqliteDatabase) => {
+        const result = body(handle)
+        assertStep(result)
+        return result
+      })
       const step = (): T => {
         open()
         lock.assertHeld()
@@ -161,14 +165,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
         return within('write', () => {
           begun = true
           fence.assertNamed(tx, lock)
-          try {
-            const result = body(tx)
-            assertStep(result)
-            return result
-          } catch (error) {
-            thrown = { error }
-            throw error
-          }
+          return theirs.run(tx)
         })
       }
       // Only the beginning is tried again: the body may have done more than write.
@@ -176,7 +173,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
         whenIdle(
           step,
           resolve,
-          (error) => reject(thrown ? thrown.error : explain(error)),
+          (error) => reject(theirs.threw(error) ? error : explain(error)),
           (error) => !begun && isBusy(error),
         )
       })

@@ -1,12 +1,28 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  lutimesSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { SidecarConnection } from '../../src/beacons/sidecar/files.ts'
 import { type SidecarBeacon, type SidecarOptions, sidecarBeacon } from '../../src/beacons/sidecar.ts'
 
 let folder: string
@@ -195,6 +211,13 @@ describe('a watch', () => {
     await expect(open().watch(address, stop.signal)).rejects.toBe('enough')
   })
 
+  test.each(['', 'x', 's-p-r:1'])('of the address %j ends with its signal’s reason, too', async (address) => {
+    const stop = new AbortController()
+    const watch = open().watch(address, stop.signal)
+    stop.abort('enough')
+    await expect(watch).rejects.toBe('enough')
+  })
+
   test('ends without a word when the beacon is closed', async () => {
     const { child, address } = await startOwner()
     const beacon = open()
@@ -210,6 +233,24 @@ describe('a sidecar file', () => {
     await open().raise('s')
     const modes = [`${database}-storelock`, ...sidecars()].map((path) => statSync(path).mode & 0o777)
     expect(modes).toEqual([0o750, 0o640])
+  })
+
+  test.skipIf(process.platform === 'win32')('is of the group that its folder hands down', async () => {
+    chmodSync(folder, 0o2770)
+    await open().raise('s')
+    expect(statSync(`${database}-storelock`).mode & 0o7777).toBe(0o2750)
+  })
+
+  test.runIf(process.getuid?.() === 0)('belongs to whom the database belongs to, but nothing does in the place to which a link leads', async () => {
+    chownSync(database, 65_534, 65_534)
+    const elsewhere = join(folder, 'elsewhere')
+    mkdirSync(elsewhere)
+    symlinkSync(elsewhere, `${database}-storelock`)
+    await expect(open().raise('s')).rejects.toThrow(/-storelock is no directory/)
+    expect(readdirSync(elsewhere)).toEqual([])
+    rmSync(`${database}-storelock`)
+    await open().raise('s')
+    expect([`${database}-storelock`, ...sidecars()].map((path) => statSync(path).uid)).toEqual([65_534, 65_534])
   })
 
   test('is all there is, and goes when its beacon is lowered and its session has no row any more', async () => {
@@ -252,6 +293,23 @@ describe('a sidecar file', () => {
     expect(await stateOf(open().watch(alive.address, forever))).toBe('nothing')
   })
 
+  test('is all that is swept: what others put there stays', async () => {
+    mkdirSync(`${database}-storelock`)
+    const put = (name: string, text = ''): void => writeFileSync(join(`${database}-storelock`, name), text)
+    const name = 's-0123456789ab-012345'
+    const theirs = ['notes', 'backup-2024-01.db', `${name}.db`, `${name.slice(0, -1)}x`, '%zz-0123456789ab-012345', 'full-0123456789ab-012345']
+    for (const each of theirs) put(each)
+    put(theirs.at(-1) as string, 'text')
+    for (const path of sidecars()) utimesSync(path, 0, 0)
+    symlinkSync(database, join(`${database}-storelock`, 'link-0123456789ab-012345'))
+    lutimesSync(join(`${database}-storelock`, 'link-0123456789ab-012345'), 0, 0)
+    put(name)
+    utimesSync(join(`${database}-storelock`, name), 0, 0)
+    const raised = await open({ isKnown: () => false }).raise('mine')
+    raised.lower()
+    expect(readdirSync(`${database}-storelock`).sort()).toEqual([...theirs, 'link-0123456789ab-012345'].sort())
+  })
+
   test('that is removed while its owner lives is told to the owner', async () => {
     const raised = await open().raise('s')
     expect(await stateOf(raised.lost)).toBe('nothing')
@@ -264,6 +322,26 @@ describe('a sidecar file', () => {
     const raised = await open({ isKnown: () => false }).raise('../a-b:c/ü')
     expect(sidecars()).toHaveLength(1)
     raised.lower()
+    expect(sidecars()).toEqual([])
+  })
+
+  test('that somebody else has locked for a moment is made again', async () => {
+    let opened = 0
+    const busyOnce = (path: string): SidecarConnection => {
+      if (opened++) return new Database(path)
+      throw Object.assign(new Error('database is locked'), { code: 'SQLITE_BUSY' })
+    }
+    const { address } = await open({ open: busyOnce }).raise('s')
+    expect(sidecars().map((path) => path.split('/').at(-1))).toEqual([address.split(':')[0]])
+    expect(degraded).toEqual([])
+  })
+
+  test('that can never be locked is said, and none is left', async () => {
+    const broken = (): never => {
+      throw new Error('no locks on this file system')
+    }
+    await expect(open({ open: broken }).raise('s')).rejects.toThrow('no locks on this file system')
+    expect(degraded).toEqual(['no proofs of death between processes: no locks on this file system'])
     expect(sidecars()).toEqual([])
   })
 

@@ -1,12 +1,14 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { maxMessage } from '../../src/channels/socket/frames.ts'
+import { openInbox } from '../../src/channels/socket/inbox.ts'
+import { openPlace } from '../../src/channels/socket/place.ts'
 import { type SocketChannel, socketChannel } from '../../src/channels/socket.ts'
 import type { Message } from '../../src/store.ts'
 
@@ -181,6 +183,26 @@ describe('a subscription that ends', () => {
     expect(files()).toEqual([])
   })
 
+  test.each([
+    ['is there all the same, if', false],
+    ['leaves nothing if it ends just when', true],
+  ])('%s others remove the directory while its socket is opened', async (_, ends) => {
+    const place = openPlace('db', [base])
+    let prepared = 0
+    const prepare = (name: string): void => {
+      prepared += 1
+      place.prepare(name)
+      if (prepared === 1) place.leave()
+    }
+    const failed = vi.fn()
+    const inbox = openInbox({ ...place, prepare }, 'topic', () => {}, failed)
+    if (ends) inbox.close()
+    await new Promise(setImmediate)
+    expect(files().map((path) => path.split('/').at(-1))).toEqual(ends ? [] : [inbox.name])
+    expect(failed.mock.calls).toEqual([])
+    inbox.close()
+  })
+
   test('is noticed by who attends to it, also when its process is killed', async () => {
     const channel = open()
     const peer = await startPeer()
@@ -329,6 +351,43 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     mkdirSync(home(), { mode: 0o700 })
     chownSync(home(), 65_534, 65_534)
     await expectDegraded(open(), /belongs to another user/)
+  })
+
+  test.runIf(process.getuid?.() === 0)('is that of the user in whose name the process acts', async () => {
+    chmodSync(base, 0o777)
+    process.seteuid?.(65_534)
+    try {
+      const heard = listen(open())
+      open().publish('topic', { n: 1 })
+      await heardAll(heard, [{ n: 1 }])
+    } finally {
+      process.seteuid?.(0)
+    }
+    expect(readdirSync(base)).toEqual(['storelock-65534'])
+    expect(degraded).toEqual([])
+  })
+
+  test('that cannot be looked into any more costs hints, and nothing else', async () => {
+    const [a, b] = [open(), open()]
+    const heard = listen(b)
+    a.publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+    rmSync(home(), { recursive: true })
+    // It leads round in a circle, for root too.
+    symlinkSync(home(), home())
+    const own = listen(a, 'own')
+    for (const topic of ['topic', 'own']) a.publish(topic, { n: 2 })
+    expect(a.attend('topic', () => {})).toBeUndefined()
+    await new Promise(setImmediate)
+    await heardAll(own, [{ n: 2 }])
+    expect(degraded[0]).toMatch(/no directory/)
+  })
+
+  test('whose place is taken by a link is refused', async () => {
+    mkdirSync(join(base, 'elsewhere'), { mode: 0o700 })
+    symlinkSync(join(base, 'elsewhere'), home())
+    await expectDegraded(open(), /no directory/)
+    expect(readdirSync(join(base, 'elsewhere'))).toEqual([])
   })
 
   test('whose place is taken by a file is refused', async () => {

@@ -1,9 +1,10 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createLocks } from '../../src/index.ts'
+import { createLocks, type Locks } from '../../src/index.ts'
 import type { Command } from '../../src/protocol/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
@@ -67,10 +68,7 @@ describe('where processes cannot meet', () => {
     const said: string[] = []
     const store = sqliteStore(path)
     store.onDegraded?.((why) => said.push(why))
-    const [a, b] = [0, 1].map(() => createLocks({ store, maxBackoff: 20, onWarning: ({ error }) => said.push(error.message) })) as [
-      ReturnType<typeof createLocks>,
-      ReturnType<typeof createLocks>,
-    ]
+    const [a, b] = [0, 1].map(() => createLocks({ store, maxBackoff: 20, onWarning: ({ error }) => said.push(error.message) })) as [Locks, Locks]
     const lock = await a.acquire('l')
     const wait = b.acquire('l')
     await lock.release()
@@ -81,13 +79,16 @@ describe('where processes cannot meet', () => {
     return said
   }
 
-  test('for want of a directory for sockets, it is said once, and locks work', async () => {
-    vi.stubEnv('TMPDIR', '/proc/nowhere')
+  test.each([
+    ['in which nobody can write', '/proc/nowhere', /no hints.*\/proc\/nowhere/],
+    ['whose path is too long', `/tmp/${'x'.repeat(80)}`, /no hints.*too long for the path of a socket/],
+  ])('for want of another directory for sockets than one %s, it is said once, and locks work', async (_, directory, why) => {
+    vi.stubEnv('TMPDIR', directory)
     vi.stubEnv('XDG_RUNTIME_DIR', undefined)
     const said = await degraded()
     expect(new Set(said).size).toBe(1)
     expect(said).toHaveLength(4)
-    expect(said[0]).toMatch(/no hints.*\/proc\/nowhere/)
+    expect(said[0]).toMatch(why)
   })
 
   test('for want of a folder beside the database, it is said once, and locks work', async () => {
@@ -104,6 +105,65 @@ describe('where processes cannot meet', () => {
     await store.close()
   })
 })
+
+test.skipIf(process.platform === 'win32')(
+  'strangers who flood all sockets with rubbish, and with hints, take no lock from anybody and hold up none',
+  async () => {
+    vi.stubEnv('TMPDIR', folder)
+    const warnings: unknown[] = []
+    const stores = [sqliteStore(path), sqliteStore(path)]
+    const [a, b] = stores.map((store) => createLocks({ store, maxBackoff: 20, onWarning: (warning) => warnings.push(warning) })) as [Locks, Locks]
+    const first = await a.acquire('l')
+    const second = b.acquire('l')
+    const { held, pending } = await a.query('l')
+    const hints = Array.from({ length: 1_000 }, (_, sender) =>
+      [...held, ...pending].map(({ session }) => `${JSON.stringify([session, `stranger ${sender}`, 1, { key: 'l' }])}\n`).join(''),
+    ).join('')
+    const sockets = (readdirSync(folder, { recursive: true, encoding: 'utf8' }) as string[]).filter((name) => /-[0-9a-f]{8}$/.test(name))
+    expect(sockets.length).toBe(2)
+    let written = 0
+    const strangers = sockets.flatMap((name) => [hints, 'rubbish\n'].map((text) => floodWith(join(folder, name), text, () => written++)))
+    await first.release()
+    let lock = await second
+    for (let turn = 0; turn < 20; turn++) {
+      const [holder, other] = turn % 2 ? [a, b] : [b, a]
+      const wait = other.acquire('l')
+      expect(await holder.tryAcquire('l', { timeout: 0 })).toBeNull()
+      expect(lock.isHeld()).toBe(true)
+      await lock.release()
+      const next = await wait
+      expect(next.token).toBeGreaterThan(lock.token)
+      lock = next
+    }
+    expect(written).toBeGreaterThan(sockets.length)
+    expect(warnings).toEqual([])
+    for (const stop of strangers) stop()
+    await Promise.all([a.close(), b.close()])
+    await Promise.all(stores.map((store) => store.close()))
+  },
+)
+
+/** Writes a text to a socket again and again, and connects anew whenever it is cut off. */
+function floodWith(socket: string, text: string, wrote: () => void): () => void {
+  let stopped = false
+  let stranger: Socket | undefined
+  const start = (): void => {
+    if (stopped) return
+    const made = connect(socket)
+    stranger = made
+    const write = (): void => {
+      if (!made.destroyed) made.write(text, () => setImmediate(write))
+      wrote()
+    }
+    made.on('connect', write).on('error', () => {})
+    made.on('close', () => setImmediate(start)).resume()
+  }
+  start()
+  return () => {
+    stopped = true
+    stranger?.destroy()
+  }
+}
 
 test('a store that nobody takes a lock in leaves no file beside its own', async () => {
   const store = sqliteStore(path)

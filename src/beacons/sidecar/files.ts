@@ -1,5 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, chownSync, closeSync, fstatSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { thisProcess } from './owner.ts'
 
@@ -16,6 +30,9 @@ export interface LockedFile {
   /** Tells it from another file of the same name. */
   readonly inode: string
 }
+
+/** Session, process and a random part. Whatever else lies in the folder is not ours to remove. */
+const shape = /^[^-]+-[0-9a-f]{12}-[0-9a-f]{6}$/
 
 /** A file this old, in ms, is not about to be locked for the first time. */
 const settled = 60_000
@@ -40,12 +57,17 @@ export class SidecarFiles {
   make(session: string): LockedFile {
     for (let tries = 1; ; tries++) {
       const name = `${encodeURIComponent(session).replaceAll('-', '%2D')}-${thisProcess}-${randomBytes(3).toString('hex')}`
-      const inode = this.#create(name)
-      const connection = this.#lock(name)
-      // One who sweeps may have taken the file between its making and its locking.
-      if (connection && this.inodeOf(name) === inode) return { connection, name, inode }
-      connection?.close()
-      if (tries === 3) throw new Error(`${join(this.#folder, name)} could not be locked`)
+      try {
+        const inode = this.#create(name)
+        const connection = this.#lock(name)
+        if (this.inodeOf(name) === inode) return { connection, name, inode }
+        connection.close()
+        throw new Error(`${this.#pathOf(name)} was replaced`)
+      } catch (error) {
+        this.#remove(name)
+        // One who sweeps may have had the file between its making and its locking.
+        if (tries === 3) throw error
+      }
     }
   }
 
@@ -71,18 +93,24 @@ export class SidecarFiles {
   }
 
   inodeOf(name: string): string | undefined {
-    return attempt(() => `${statSync(this.#pathOf(name), { bigint: true }).ino}`)
+    const stat = attempt(() => lstatSync(this.#pathOf(name), { bigint: true }))
+    return stat?.isFile() ? `${stat.ino}` : undefined
   }
 
   /** Files of other processes that have been there for a while, each with its session. */
   old(): { readonly name: string; readonly session: string }[] {
     const names = attempt(() => readdirSync(this.#folder)) ?? []
-    return names.filter((name) => !isOwn(name) && this.#isOld(name)).map((name) => ({ name, session: sessionOf(name) }))
+    return names
+      .filter((name) => !isOwn(name) && this.#isOld(name))
+      .map((name) => ({ name, session: sessionOf(name) }))
+      .filter(({ session }) => session)
   }
 
   #isOld(name: string): boolean {
-    const stat = attempt(() => statSync(this.#pathOf(name)))
-    return stat !== undefined && Math.abs(Date.now() - stat.mtimeMs) > settled
+    const stat = shape.test(name) ? attempt(() => lstatSync(this.#pathOf(name))) : undefined
+    // SQLite never writes into one.
+    if (!stat?.isFile() || stat.size) return false
+    return Math.abs(Date.now() - stat.mtimeMs) > settled
   }
 
   #pathOf(name: string): string {
@@ -91,24 +119,35 @@ export class SidecarFiles {
 
   /** As SQLite does with the files that it puts beside a database, who may use that may use this. */
   #create(name: string): string {
-    const { mode, uid, gid } = statSync(this.#database)
-    const own = (path: string, mode: number): void => {
-      chmodSync(path, mode)
-      if (process.geteuid?.() === 0) chownSync(path, uid, gid)
-    }
+    const like = statSync(this.#database)
+    this.#makeFolder(like)
+    this.#assertFolder()
+    return within(openSync(this.#pathOf(name), 'wx', 0o600), (file, { ino }) => {
+      // Nothing is given away in a place that somebody has put there instead of the folder meanwhile.
+      this.#assertFolder()
+      if (this.inodeOf(name) !== `${ino}`) throw new Error(`${this.#pathOf(name)} was replaced`)
+      own(file, like, like.mode & 0o666)
+      return `${ino}`
+    })
+  }
+
+  #makeFolder(like: Stats): void {
     try {
       mkdirSync(this.#folder)
-      // Who may read may enter.
-      own(this.#folder, (mode & 0o666) | ((mode & 0o444) >> 2))
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return
+      throw error
     }
-    const path = this.#pathOf(name)
-    const file = openSync(path, 'wx')
-    const { ino } = fstatSync(file, { bigint: true })
-    closeSync(file)
-    own(path, mode & 0o666)
-    return `${ino}`
+    // Windows has no such modes.
+    if (process.platform === 'win32') return
+    const folder = openSync(this.#folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+    // Who may read may enter. In a folder that hands its group down, this one does too.
+    within(folder, (file, { mode }) => own(file, like, (Number(mode) & 0o2000) | (like.mode & 0o666) | ((like.mode & 0o444) >> 2)))
+  }
+
+  /** A link would lead anywhere. */
+  #assertFolder(): void {
+    if (!lstatSync(this.#folder).isDirectory()) throw new Error(`${this.#folder} is no directory`)
   }
 
   #lock(name: string): SidecarConnection {
@@ -142,6 +181,20 @@ export const sessionOf = (name: string): string => attempt(() => decodeURICompon
 
 /** Whether a file was made by this process, in whatever thread. */
 export const isOwn = (name: string): boolean => name.split('-')[1] === thisProcess
+
+/** Gives an open file, or folder, the owner of a database. By what is open, since a path may lead elsewhere by now. */
+function own(file: number, { uid, gid }: Stats, mode: number): void {
+  if (process.geteuid?.() === 0) fchownSync(file, uid, gid)
+  fchmodSync(file, mode)
+}
+
+function within<T>(file: number, use: (file: number, stat: BigIntStats) => T): T {
+  try {
+    return use(file, fstatSync(file, { bigint: true }))
+  } finally {
+    closeSync(file)
+  }
+}
 
 function attempt<T>(run: () => T): T | undefined {
   try {

@@ -1,7 +1,10 @@
 import type { Message } from '../../store.ts'
+import { isMessage } from '../message.ts'
 
-/** The most that a message may take with its topic and its envelope, as JSON in UTF-8: in bytes. A larger one is dropped. */
+/** The most that a message and its topic may take, as JSON in UTF-8: in bytes. A larger one is dropped. */
 export const maxMessage = 16_384
+/** The most that a line may take: what stands around the two is far shorter than the rest of this. */
+const maxLine = maxMessage + 256
 
 /** One line of what a connection carries. */
 export interface Frame {
@@ -13,14 +16,12 @@ export interface Frame {
   readonly message: Message
 }
 
-/** @returns undefined for a message that cannot be said, or is too large */
+/** @returns undefined for what is no message, or too large */
 export function encodeFrame({ topic, sender, number, message }: Frame): string | undefined {
-  try {
-    const line = `${JSON.stringify([topic, sender, number, message])}\n`
-    return Buffer.byteLength(line) <= maxMessage ? line : undefined
-  } catch {
-    return undefined
-  }
+  if (!isMessage(message)) return undefined
+  const [said, about] = [JSON.stringify(message), JSON.stringify(topic)]
+  if (Buffer.byteLength(said) + Buffer.byteLength(about) > maxMessage) return undefined
+  return `[${about},${JSON.stringify(sender)},${number},${said}]\n`
 }
 
 /**
@@ -32,9 +33,9 @@ export function frameReader(take: (frame: Frame) => void): (piece: string) => bo
   return (piece) => {
     const lines = (rest + piece).split('\n')
     rest = lines.pop() ?? ''
-    if (rest.length > maxMessage) return false
+    if (rest.length > maxLine) return false
     for (const line of lines) {
-      const frame = line.length <= maxMessage ? decodeFrame(line) : undefined
+      const frame = line.length <= maxLine ? decodeFrame(line) : undefined
       if (!frame) return false
       take(frame)
     }
@@ -54,9 +55,3 @@ function decodeFrame(line: string): Frame | undefined {
   const isFrame = typeof topic === 'string' && typeof sender === 'string' && Number.isSafeInteger(number) && isMessage(message)
   return isFrame ? { topic, sender, number, message } : undefined
 }
-
-const isMessage = (value: unknown): value is Message =>
-  typeof value === 'object' &&
-  value !== null &&
-  !Array.isArray(value) &&
-  Object.values(value).every((part) => part === null || ['string', 'number', 'boolean'].includes(typeof part))

@@ -20,6 +20,8 @@ export interface Inbox {
 export function openInbox(place: Place, topic: string, take: (frame: Frame) => void, failed: (error: Error) => void): Inbox {
   const name = place.claim(topic)
   const connections = new Set<Socket>()
+  let tries = 0
+  let closed = false
   const server: Server = createServer((socket) => {
     socket.unref()
     connections.add(socket)
@@ -30,14 +32,16 @@ export function openInbox(place: Place, topic: string, take: (frame: Frame) => v
   server.maxConnections = maxConnections
   // A worker of `node:cluster` would leave the socket to its primary, which no death of the worker closes.
   const listen = (): void => {
+    tries += 1
     place.prepare(name)
     server.listen({ path: place.address(name), exclusive: true })
     server.unref()
   }
-  server.once('error', (error: NodeJS.ErrnoException) => {
-    server.on('error', failed)
-    // Whoever left last may have removed the directory just when it was made.
-    if (error.code !== 'ENOENT') return failed(error)
+  server.on('error', (error) => {
+    // Only a connection that could not be taken, or nobody's business any more.
+    if (server.listening || closed) return
+    if (tries === 2) return failed(error)
+    // Whoever left last may have removed the directory just when it was made; of what that is called, systems differ.
     try {
       listen()
     } catch (second) {
@@ -48,6 +52,7 @@ export function openInbox(place: Place, topic: string, take: (frame: Frame) => v
   return {
     name,
     close() {
+      closed = true
       server.close()
       for (const socket of connections) socket.destroy()
       place.free(name)

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, rmdirSync, type Stats, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -78,7 +78,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
   }
 
   const isOld = (name: string): boolean => {
-    const stat = lstatSync(pathOf(name), { throwIfNoEntry: false })
+    const stat = nameShape.test(name) ? statOf(pathOf(name)) : undefined
     return stat !== undefined && isOurs(stat) && (windows || stat.isSocket()) && Math.abs(Date.now() - stat.mtimeMs) > leftBehind
   }
 
@@ -86,7 +86,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
     known: (topic) => byTopic.get(hashOf(topic)) ?? [],
     find(topic) {
       // Read first: what changes after this is seen by the next call.
-      const changed = statSync(folder, { throwIfNoEntry: false })?.mtimeMs
+      const changed = statOf(folder)?.mtimeMs
       if (changed === undefined) return []
       if (changed !== listed) {
         listed = Date.now() - changed > coarseness ? changed : undefined
@@ -127,6 +127,9 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
 
 const hash = (text: string, digits: number): string => createHash('sha256').update(text).digest('hex').slice(0, digits)
 
+/** Of a name: the hash of its topic, and a random part. */
+const nameShape = /^[0-9a-f]{12}-[0-9a-f]{8}$/
+
 const topicOf = (name: string): string => name.slice(0, name.indexOf('-'))
 
 function byTopicOf(names: readonly string[]): Map<string, string[]> {
@@ -139,13 +142,25 @@ function byTopicOf(names: readonly string[]): Map<string, string[]> {
   return topics
 }
 
-const isOurs = ({ uid }: { readonly uid: number }): boolean => windows || uid === process.getuid?.()
+/** `undefined` also if it may not be seen: nobody is there for us then. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** Whose files this process makes. */
+const user = (): number | undefined => process.geteuid?.()
+
+const isOurs = ({ uid }: Stats): boolean => windows || uid === user()
 
 /** The first directory of our own that nobody else can enter. */
 function safeFolder(among: readonly string[]): string {
   const faults: string[] = []
   for (const base of among) {
-    const folder = join(base, windows ? 'storelock' : `storelock-${process.getuid?.()}`)
+    const folder = join(base, windows ? 'storelock' : `storelock-${user()}`)
     const fault = faultOf(folder)
     if (!fault) return folder
     faults.push(`${folder} ${fault}`)

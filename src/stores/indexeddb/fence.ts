@@ -1,6 +1,6 @@
 import { type IDBPTransaction, unwrap } from 'idb'
 import type { Outcome } from '../../protocol/commands.ts'
-import { type Fenced, fencedOut } from '../../protocol/fence.ts'
+import { bodyOf, type Fenced, fencedOut } from '../../protocol/fence.ts'
 import { type LockRecord, lastTokenOf } from '../../protocol/record.ts'
 
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
@@ -14,11 +14,13 @@ export interface FenceSchema {
 /** What is needed of an open transaction: the browser's own, or idb's. */
 export interface OpenTransaction {
   readonly mode: IDBTransactionMode
+  /** Of idb's. */
+  readonly done?: Promise<void>
   abort(): void
 }
 
 /** The browser's transaction behind one that idb may have wrapped. */
-export const bareTransaction = (tx: OpenTransaction): IDBTransaction =>
+const bareTransaction = (tx: OpenTransaction): IDBTransaction =>
   (unwrap(tx as unknown as IDBPTransaction) as IDBTransaction | undefined) ?? (tx as unknown as IDBTransaction)
 
 /** Whom a key's last grant left as its holders: session, first and last token of each. */
@@ -85,7 +87,48 @@ function holdBackCommit(tx: IDBTransaction): () => void {
   }
 }
 
-export function abort(tx: OpenTransaction): void {
+/**
+ * Runs a body in a transaction that is committed only if the lock is held. Resolves with the body's result when that is complete.
+ * @param explain what to say of an error that is not the body's own
+ */
+export async function runFenced<Tx extends OpenTransaction, T>(
+  tx: Tx,
+  lock: Fenced,
+  body: (tx: Tx) => T,
+  explain: (error: unknown) => unknown,
+): Promise<Awaited<T>> {
+  const ended = endOf(bareTransaction(tx))
+  ended.catch(() => {})
+  tx.done?.catch(() => {})
+  const theirs = bodyOf(body)
+  const run = async () => await theirs.run(tx)
+  try {
+    const [, result] = await Promise.all([checkFence(tx, lock), run()])
+    commit(bareTransaction(tx))
+    await ended
+    return result
+  } catch (error) {
+    abort(tx)
+    throw theirs.threw(error) ? error : explain(error)
+  }
+}
+
+/** Ends a transaction without waiting until it is not asked anything more. */
+function commit(tx: IDBTransaction): void {
+  try {
+    tx.commit()
+  } catch {
+    // It has ended already, or does so by itself.
+  }
+}
+
+const endOf = (tx: IDBTransaction): Promise<void> =>
+  new Promise((resolve, reject) => {
+    tx.addEventListener('complete', () => resolve())
+    tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
+  })
+
+function abort(tx: OpenTransaction): void {
   try {
     tx.abort()
   } catch {

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { LockError, storeError } from '../../protocol/index.ts'
@@ -94,6 +94,12 @@ const isMissing = (error: unknown): boolean => ['MODULE_NOT_FOUND', 'ERR_DLOPEN_
 function fileOf(database: SqliteDatabase): string {
   const databases = database.prepare('PRAGMA database_list').all() as { name: string; file: string | null }[]
   return databases.find(({ name }) => name === 'main')?.file ?? ''
+}
+
+/** What tells a file from another of the same name; `undefined` if there is none. */
+export function inodeOf(file: string): string | undefined {
+  const stat = file ? statSync(file, { bigint: true, throwIfNoEntry: false }) : undefined
+  return stat && `${stat.dev}:${stat.ino}`
 }
 
 const busy = 5

@@ -1,6 +1,5 @@
-import { statSync } from 'node:fs'
 import { decodeRecord, type Fenced, fencedOut, LockError, names } from '../../protocol/index.ts'
-import type { SqliteDatabase, SqliteStatement } from './driver.ts'
+import { inodeOf, type SqliteDatabase, type SqliteStatement } from './driver.ts'
 
 /** Asks in transactions of any connection that has the locks' database open. */
 export interface Fence {
@@ -61,10 +60,4 @@ function schemaOf(db: SqliteDatabase, own: SqliteDatabase, file: string): string
   const found = open.find((each) => each.file && inode !== undefined && inodeOf(each.file) === inode)
   if (!found) throw new LockError('invalid', `this connection cannot see the locks: open ${file || "the store's own handle"} in it, or attach it`)
   return found.name
-}
-
-/** What tells a file from another of the same name; `undefined` if there is none. */
-export function inodeOf(file: string): string | undefined {
-  const stat = file ? statSync(file, { bigint: true, throwIfNoEntry: false }) : undefined
-  return stat && `${stat.dev}:${stat.ino}`
 }

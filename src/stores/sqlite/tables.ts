@@ -9,6 +9,7 @@ import {
   type Outcome,
   runBatch,
   type SessionRow,
+  viewOf,
 } from '../../protocol/index.ts'
 import type { SqliteDatabase } from './driver.ts'
 import { makeGlance } from './glance.ts'
@@ -64,15 +65,6 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       }
     })
 
-  const withSessions = (record: LockRecord): LockView => {
-    const sessions: Record<string, SessionRow> = {}
-    for (const { session } of [...record.holders, ...record.queue]) {
-      const row = sessions[session] ?? readSession(session)
-      if (row) sessions[session] = row
-    }
-    return { ...record, sessions }
-  }
-
   const transact = (commands: readonly Command[], now: number): Outcome[] => {
     const rows = new Map<string, SessionRow | undefined>()
     const session = (id: string): SessionRow | undefined => {
@@ -121,7 +113,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       const fresh = (): LockView | undefined =>
         within('read', () => {
           const record = readRecord(key)
-          return record && withSessions(record)
+          return record && viewOf(record, readSession)
         })
       return glance ? glance.read(key, fresh) : fresh()
     },
@@ -130,7 +122,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
         const rows = listRecords.all(prefix, prefix, prefix) as { key: string; record: unknown }[]
         // SQLite orders by code points; JavaScript, and with it every other store, by UTF-16 code units.
         rows.sort((a, b) => (a.key < b.key ? -1 : 1))
-        return rows.map(({ key, record }) => withSessions(decodeRecord(key, record)))
+        return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
       }),
   }
 }

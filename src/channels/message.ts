@@ -1,0 +1,8 @@
+import type { Message } from '../store.ts'
+
+/** Whether something is a message: anyone may call `publish`, and others may send anything to the same place. */
+export const isMessage = (value: unknown): value is Message =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.values(value).every((part) => part === null || ['string', 'number', 'boolean'].includes(typeof part))
