@@ -68,7 +68,10 @@ export type Message = { readonly [name: string]: string | number | boolean | nul
 
 /** Proofs of death: something the system takes away from a context that dies, and never from one that only stops. */
 export interface Beacon {
-  /** Raises a beacon for a session, before its first command. Rejects if it cannot: the session does without, and `onDegraded` has told why. */
+  /**
+   * Raises a beacon for a session, before its first command. Rejects if it cannot: the session does without, and `onDegraded` has told why.
+   * One that takes longer than the session's `maxBackoff` is done without as well, and lowered when it comes.
+   */
   raise(session: string): Promise<RaisedBeacon>
   /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
   watch(address: string, signal: AbortSignal): Promise<void>
