@@ -37,6 +37,8 @@ export class Beliefs {
     const { key, token } = lock
     const name = `${key} ${token}`
     process.log(() => `got ${key} with token ${token}`)
+    if (!this.#world.ledger.hasGranted(key, token, lock.session))
+      this.#world.fail(`${process.name} was given ${key} with token ${token}, which the store never granted`)
     if (lock.signal.aborted) this.#world.fail(`${process.name} was given ${key} with token ${token} after it had ended`)
     const belief = this.#believed.get(name) ?? { process, locks: new Set(), passing, robbed: false }
     this.#believed.set(name, belief)

@@ -1,4 +1,5 @@
 import {
+  type Changes,
   type Command,
   type Fenced,
   fencedOut,
@@ -37,18 +38,27 @@ export class PlainStore {
   }
 
   apply(commands: readonly Command[]): Outcome[] {
+    const changes = this.#run(commands)
+    for (const [key, record] of changes.records) put(this.#records, key, record)
+    for (const [id, row] of changes.sessions) put(this.#sessions, id, row)
+    this.#floor = changes.floor ?? this.#floor
+    return changes.outcomes
+  }
+
+  /** What would come of commands. */
+  foretell(commands: readonly Command[]): Outcome[] {
+    return this.#run(commands).outcomes
+  }
+
+  #run(commands: readonly Command[]): Changes {
     const now = this.#now()
-    const changes = runBatch(commands, {
+    return runBatch(commands, {
       now,
       floor: this.#floor,
       record: (key) => this.#records.get(key),
       session: (id) => this.#sessions.get(id),
       stale: () => [...this.#sessions.values()].filter(({ expiresAt }) => expiresAt < now).slice(0, fewRows),
     })
-    for (const [key, record] of changes.records) put(this.#records, key, record)
-    for (const [id, row] of changes.sessions) put(this.#sessions, id, row)
-    this.#floor = changes.floor ?? this.#floor
-    return changes.outcomes
   }
 
   read(key: string): LockView | undefined {
@@ -65,10 +75,12 @@ export class PlainStore {
     return this.keys.filter((key) => key.startsWith(prefix)).map((key) => this.read(key) as LockView)
   }
 
-  /** Writes what a lock protects, or throws if the record does not name it. */
-  write(lock: Fenced, body: () => void): void {
-    const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)
-    if (!record || !names(record, lock)) throw fencedOut(lock)
+  /** Writes what locks protect, or throws if the record of one does not name it. */
+  write(locks: readonly Fenced[], body: () => void): void {
+    for (const lock of locks) {
+      const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)
+      if (!record || !names(record, lock)) throw fencedOut(lock)
+    }
     body()
   }
 
