@@ -88,6 +88,11 @@ export class Beacons {
     }
   }
 
+  /** Whether a session has one. */
+  isLit(session: string): boolean {
+    return [...this.#lit.values()].some((lit) => lit.session === session)
+  }
+
   #isOut(address: string): boolean {
     return !this.#lit.has(address)
   }

@@ -78,7 +78,7 @@ function wakeBound(world: World, holder: Process, waiter: Process): number {
 /** How soon a holder hears of what a waiter has done, in ms: by a hint or with its next beat. */
 function newsBound(world: World, holder: Process, waiter: Process): number {
   const { traits } = holder
-  const latency = 4 * (traits.latency + waiter.traits.latency) + freeBound(waiter)
+  const latency = 4 * (traits.latency + waiter.traits.latency) + 20
   return haveHints(holder, waiter) ? latency : latency + (0.1 * world.shape.duration) / traits.rate
 }
 
@@ -86,7 +86,7 @@ const haveHints = (...processes: Process[]): boolean => processes.every(({ trait
 
 /** Whether the death of one is proved to the other. */
 const isProvable = (world: World, { locks, traits }: Process, waiter: Process): boolean =>
-  !traits.silent && waiter.traits.beacon && world.store.session(locks.session)?.beacon !== undefined
+  !traits.silent && waiter.traits.beacon && world.beacons.isLit(locks.session)
 
 function crashBound(world: World, { traits }: Process, provable: boolean): number {
   if (provable) return 8 * traits.latency + 50

@@ -23,13 +23,13 @@ export async function run(seed: number, withHistory = false): Promise<Result> {
   const world = new World(seed, withHistory)
   const strayed = (error: unknown): void => world.fail(`nobody handled ${error instanceof Error ? error.stack : error}`)
   const restore = settle(world)
-  process.on('unhandledRejection', strayed)
+  process.on('unhandledRejection', strayed).on('uncaughtException', strayed)
   try {
     await play(world)
   } catch (error) {
     strayed(error)
   } finally {
-    process.off('unhandledRejection', strayed)
+    process.off('unhandledRejection', strayed).off('uncaughtException', strayed)
     restore()
   }
   const { tally, failure, history } = world
