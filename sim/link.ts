@@ -65,7 +65,7 @@ export class Link implements FencedStore<Tx> {
     return this.#call(() => commands.map(tell).join(', '), {
       run: () => ledger.apply(process, structuredClone(commands)),
       foresee: process.traits.foresees ? tellSooner : undefined,
-      // A request that was taken back before it came would stand for nobody.
+      // The contract forbids it for requests: one that was taken back before it came would hold the lock for nobody.
       lingers: commands.every(({ type }) => type !== 'request'),
     })
   }

@@ -284,6 +284,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a hint that cannot be sent spoils the command that it tells of',
     patches: [['locks/session.ts', '    } catch {\n      // As above.\n    }', '    } finally {\n      void key\n    }']],
   },
+  { name: 'a session that has ended listens on', patches: [['locks/session.ts', '    this.#unsubscribe?.()\n', '']] },
   {
     name: 'a tab’s hints stay in the tab',
     patches: [['channels/broadcast.ts', 'channel.postMessage({ topic, message } satisfies Parcel)', 'void 0']],

@@ -39,6 +39,8 @@ export class Process {
   locks!: Locks
   dead = false
   closing = false
+  /** Engine's channels that it has open: with one, a page that is left does not come back as it was. */
+  channels = 0
   /** What its users have ever asked for that takes a lock from others: the command and the key. */
   readonly meant = new Set<string>()
   /** As SIGSTOP, a breakpoint or a frozen tab does: nothing runs, and its beacon stays lit. */

@@ -16,6 +16,7 @@ export function broadcastChannelOf(world: World): new (name: string) => Broadcas
       this.#process = world.everyone.get(name) as Process
       this.#process.strain()
       open.add(this)
+      this.#process.channels++
     }
 
     postMessage(data: unknown): void {
@@ -27,7 +28,7 @@ export function broadcastChannelOf(world: World): new (name: string) => Broadcas
     }
 
     close(): void {
-      open.delete(this)
+      if (open.delete(this)) this.#process.channels--
     }
   }
 

@@ -61,6 +61,7 @@ function afflict(world: World, process: Process, what: Exclude<keyof typeof trou
     process.log(() => what)
     process.trouble()
     page.tell(what === 'page left' ? 'pagehide' : 'freeze')
+    if (what === 'page left') timeline.after(0, () => process.channels && world.fail(`${process.name} was left with a channel open`))
     freeze(world, process, spell(), () => page.tell(what === 'page left' ? 'pageshow' : 'resume'))
   }
 }
