@@ -1,6 +1,6 @@
 // What `inPlainNode` starts: measures one figure and sends it home. A figure of several processes starts it again in other roles.
 import { measures as between, roles } from './between.ts'
-import { measures as reentrant } from './reentrant.ts'
+import { measures as mutex } from './mutex.ts'
 import { measures as sqlite } from './sqlite.ts'
 
 const [name = '', place = ''] = process.argv.slice(2)
@@ -9,7 +9,7 @@ const send = (message: object): void => void (process.send ? process.send(messag
 
 if (name === 'taker' || name === 'holder') await roles[name](JSON.parse(place))
 else {
-  const measure = { ...reentrant, ...sqlite, ...between }[name]
+  const measure = { ...mutex, ...sqlite, ...between }[name]
   if (!measure) throw new Error(`no such measure: ${name}`)
   send({ figures: await measure((done) => send({ done })) })
 }

@@ -15,6 +15,11 @@ export const measures: Record<string, Measure> = {
     ]
   },
 
+  async 'linger.acquire, in Chromium'(progress) {
+    const measured = await inPage(progress, (page) => page.evaluate(() => globalThis.measures.linger()))
+    return [compared('linger.acquire', measured, 'ours', 'webLocks', 'navigator.locks.request, both in Chromium', 1 / 50)]
+  },
+
   async 'indexeddb.fencedWrite'(progress) {
     const name = 'indexeddb.fencedWrite'
     const measured = await inPage(progress, (page) => page.evaluate(() => globalThis.measures.fencedWrite()))

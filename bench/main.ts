@@ -18,6 +18,7 @@ const measures: Record<string, Measure> = {
   'sqlite.handoff': inPlainNode('sqlite.handoff'),
   'sqlite.takeover': inPlainNode('sqlite.takeover'),
   'reentrant.acquire': inPlainNode('reentrant.acquire'),
+  'linger.acquire': inPlainNode('linger.acquire'),
   ...indexeddb,
   ...tabs,
   ...size,

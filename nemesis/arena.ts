@@ -1,4 +1,4 @@
-import { leaseFor } from '../src/locks/hold.ts'
+import { leaseFor } from '../src/locks/lease.ts'
 import type { Final } from './check.ts'
 import type { Line } from './history.ts'
 import type { Random } from './random.ts'

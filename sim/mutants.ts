@@ -79,11 +79,7 @@ export const mutants: readonly Mutant[] = [
     rare: true,
     patches: [
       ['locks/line.ts', 'reply = await session.send({', 'const send = (): Promise<Reply> => session.send({'],
-      [
-        'locks/line.ts',
-        'lease, metadata, ifAvailable, steal, ask })\n    } catch',
-        'lease, metadata, ifAvailable, steal, ask })\n      reply = await send().catch(send)\n    } catch',
-      ],
+      ['locks/line.ts', '        ask,\n      })\n    } catch', '        ask,\n      })\n      reply = await send().catch(send)\n    } catch'],
       ['locks/line.ts', "outcome.type === 'granted' && !outcome.repeated", "outcome.type === 'granted'"],
     ],
   },
@@ -108,7 +104,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the heartbeat outlives close',
     patches: [
-      ['locks/session.ts', '    for (const hold of [...this.heart.holds]) left.push(hold.release())\n', ''],
+      ['locks/session.ts', '    for (const lease of [...this.heart.leases]) left.push(lease.release())\n', ''],
       ['locks/session.ts', '    this.heart.stop()\n', ''],
     ],
   },
@@ -139,7 +135,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a hold leans on the beat though it may have got a lease of its own',
     rare: true,
-    patches: [['locks/hold.ts', '    if (lease !== undefined) this.#standAlone()\n', '']],
+    patches: [['locks/lease.ts', '    if (lease !== undefined) this.#standAlone()\n', '']],
   },
   {
     name: 'nobody looks when a beat tells of evictions',
@@ -159,17 +155,23 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lock is believed until its timer rings',
-    patches: [['locks/hold.ts', '    this.expireIfDue(now)\n    if (this.#end) return false\n', '    if (this.#end) return false\n']],
+    patches: [['locks/lease.ts', '    this.expireIfDue(now)\n    if (this.#end) return false\n', '    if (this.#end) return false\n']],
   },
   {
     name: 'the fence looks at the session alone',
-    patches: [['protocol/fence.ts', 'holder.token === token && holder.session === session', 'holder.session === session && token']],
+    patches: [
+      [
+        'protocol/fence.ts',
+        'holder.token <= token && token <= lastTokenOf(holder) && holder.session === session',
+        'holder.session === session && token + lastTokenOf(holder)',
+      ],
+    ],
   },
   {
     name: 'a holder beats too seldom',
     patches: [['locks/heart.ts', 'return this.#session.settings.duration / 10', 'return this.#session.settings.duration * 1.1']],
   },
-  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '({ key }) => this.lookAt(String(key))', '() => {}']] },
+  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '(message) => this.#heard(message)', '() => {}']] },
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
   {
     name: 'a beacon takes a stopped process for dead',

@@ -12,11 +12,8 @@ export interface Store {
   /**
    * Carries out commands, each atomically and durably, all in order where they name the same key or session.
    * Answers one outcome for each: a command that is refused, or whose record is corrupt, spoils no other.
-   *
-   * A store may call `foresee` with the outcomes, all at once or in parts, while its engine still commits them: as soon as whoever
-   * reads from then on sees them or waits for them. Who is to be woken then looks up sooner.
    */
-  apply(commands: readonly Command[], foresee?: (outcomes: readonly Outcome[]) => void): Promise<Outcome[]>
+  apply(commands: readonly Command[]): Promise<Outcome[]>
   /** A key's record with the session rows it leans on; `undefined` if there is none. Rejects with `corrupt`, naming the key, if it cannot be read. */
   read(key: string): Promise<LockView | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */

@@ -4,10 +4,17 @@ import { alternate, type Side } from '../rounds.ts'
 
 /** What `indexeddb.ts` calls in the page; `progress` is its own function. */
 declare global {
-  var measures: { acquireRelease: typeof acquireRelease; fencedWrite: typeof fencedWrite }
+  var measures: { acquireRelease: typeof acquireRelease; linger: typeof linger; fencedWrite: typeof fencedWrite }
   var progress: (done: number) => void
 }
-globalThis.measures = { acquireRelease, fencedWrite }
+globalThis.measures = { acquireRelease, linger, fencedWrite }
+
+const webLocks: Side = {
+  iterations: 60,
+  async run(iterations) {
+    for (let i = 0; i < iterations; i++) await navigator.locks.request('job', async () => {})
+  },
+}
 
 async function acquireRelease() {
   const store = indexedDBStore('bench')
@@ -36,12 +43,7 @@ async function acquireRelease() {
       },
       bare: { iterations: 20, run: twoBare(false) },
       committed: { iterations: 20, run: twoBare(true) },
-      webLocks: {
-        iterations: 60,
-        async run(iterations) {
-          for (let i = 0; i < iterations; i++) await navigator.locks.request('job', async () => {})
-        },
-      },
+      webLocks,
     },
     100,
     globalThis.progress,
@@ -49,6 +51,22 @@ async function acquireRelease() {
   await locks.close()
   await store.close()
   db.close()
+  return measured
+}
+
+async function linger() {
+  const store = indexedDBStore('bench')
+  const locks = createLocks({ store, linger: 10_000 })
+  await locks.request('job', async () => {})
+  const ours: Side = {
+    iterations: 2_000,
+    async run(iterations) {
+      for (let i = 0; i < iterations; i++) await locks.request('job', async () => {})
+    },
+  }
+  const measured = await alternate({ ours, webLocks }, 100, globalThis.progress)
+  await locks.close()
+  await store.close()
   return measured
 }
 

@@ -56,9 +56,9 @@ export function makeTab({ name: me, duration, maxBackoff, label, patient }: TabS
   let underWay = 0
   const counting: typeof store = {
     ...store,
-    apply(commands, foresee) {
+    apply(commands) {
       underWay += 1
-      return store.apply(commands, foresee).finally(() => {
+      return store.apply(commands).finally(() => {
         underWay -= 1
       })
     },

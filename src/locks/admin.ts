@@ -1,19 +1,20 @@
-import { expiryOf, type KeyCommand, keyPrefix, LockError, type LockView, leaseOf, seqOf, storedName } from '../protocol/index.ts'
+import { expiryOf, type Holder, type KeyCommand, keyPrefix, LockError, type LockView, leaseOf, seqOf, storedName } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
-import type { Line, Wish } from './line.ts'
+import type { Line } from './line.ts'
 import type { Session } from './session.ts'
 import type { LocksSnapshot } from './types.ts'
+import type { Wish } from './wish.ts'
 
 /** Takes the lock if it is free. A holder that looks dead is observed for up to `timeout` ms, and evicted if it is. */
 export async function tryOnce(session: Session, line: Line, wish: Wish, timeout: number): Promise<Hold | null> {
   const { clock, settings } = session
   const end = clock.monotonic() + timeout
-  let hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+  let hold = await line.askNow(wish)
   const signs = signsOfLife(line.view)
   while (!hold && settings.expiry === 'auto' && looksDead(line.view, clock.now()) && clock.monotonic() < end) {
     const { view, evicting } = await line.look(true)
     if (evicting) await evicting
-    if (evicting || !view.holders.length) hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    if (evicting || !view.holders.length) hold = await line.askNow(wish)
     else if (signsOfLife(view) !== signs) return null
     else await line.pause(view, end - clock.monotonic(), wish.signal)
   }
@@ -33,6 +34,7 @@ const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean 
 
 /** Resolves when a look at the store shows no holder. */
 export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
+  await line.leases.dropIdle()
   for (;;) {
     signal?.throwIfAborted()
     session.assertOpen()
@@ -79,6 +81,8 @@ export async function command(session: Session, name: string, order: KeyCommand)
 export async function query(session: Session, key?: string): Promise<LocksSnapshot> {
   const { namespace } = session.settings
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace)) : [await store.read(key)]))
+  // A lease of this session's own that only lingers is held by nobody.
+  const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
   const snapshot: LocksSnapshot = { held: [], pending: [] }
   for (const view of views) {
     const { name, namespace: home } = storedName(view?.key ?? '')
@@ -87,6 +91,7 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
     // The record may still name a session that has ended; what that had is void.
     const present = ({ session }: { readonly session: string }): boolean => session in view.sessions
     for (const holder of view.holders.filter(present)) {
+      if (isIdle(view.key, holder)) continue
       const { mode, client: clientId, session, metadata, token } = holder
       snapshot.held.push({ name, mode, clientId, session, label: label(session), metadata, token, expiresAt: expiryOf(holder, view.sessions) })
     }

@@ -55,7 +55,7 @@ export function createLocks(options: LocksOptions): Locks {
       const line = lineOf(name)
       const wish = checkWish(settings, options)
       if (wish.timeout !== 0 || (wish.steal && wish.ask === undefined)) return (await line.ask(wish)) as Hold
-      const hold = await line.ask({ ...wish, timeout: undefined, ifAvailable: true })
+      const hold = await line.askNow(wish)
       if (!hold) throw line.refusal()
       return hold
     },

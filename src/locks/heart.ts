@@ -1,6 +1,6 @@
 import { LockError, type SessionRow } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
-import type { Hold } from './hold.ts'
+import type { Lease } from './lease.ts'
 import { Observer } from './observer.ts'
 import type { Session } from './session.ts'
 import { within } from './within.ts'
@@ -12,9 +12,9 @@ const steadiness = 0.05
 /** How long an abandoned session's row stays at least, in ms. */
 const burial = 120_000
 
-/** Keeps a session's holds: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
+/** Keeps a session's leases: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
 export class Heart {
-  readonly holds = new Set<Hold>()
+  readonly leases = new Set<Lease>()
   /** When the last beat that succeeded went out. */
   renewedAt = -Infinity
   /** By how much the wall clock was ahead of the monotonic one then, in ms. */
@@ -49,11 +49,11 @@ export class Heart {
     this.#renewed(sent, drift)
   }
 
-  /** Keeps a hold alive until it ends. */
-  keep(hold: Hold): void {
-    this.holds.add(hold)
+  /** Keeps a lease alive until it ends. */
+  keep(lease: Lease): void {
+    this.leases.add(lease)
     if (this.#nextBeat === Infinity) this.#nextBeat = this.#session.clock.monotonic() + this.#pace
-    this.#wake(this.#due(hold))
+    this.#wake(this.#due(lease))
   }
 
   /** Sees to the chore within a tenth of the duration. */
@@ -65,9 +65,9 @@ export class Heart {
     this.#callOff?.()
   }
 
-  /** Renews or confirms a hold in the background; the timer tries again what fails. */
-  renew(hold: Hold): void {
-    this.#watchOver(hold.renewNow(), [hold])
+  /** Renews or confirms a lease in the background; the timer tries again what fails. */
+  renew(lease: Lease): void {
+    this.#watchOver(lease.renew(), [lease])
   }
 
   /**
@@ -93,10 +93,10 @@ export class Heart {
     this.#callOff = clock.after(Math.max(0, at - clock.monotonic()), () => this.#tick(), true)
   }
 
-  /** When a hold next needs something: a renewal of its own, the session's beat, or the end. */
-  #due(hold: Hold): number {
-    const renewal = hold.renewsItself ? hold.triedAt + hold.pace : hold.leans ? this.#nextBeat : Infinity
-    return Math.min(renewal, hold.deadline)
+  /** When a lease next needs something: a renewal of its own, the session's beat, or the end. */
+  #due(lease: Lease): number {
+    const renewal = lease.renewsItself ? lease.triedAt + lease.pace : lease.leans ? this.#nextBeat : Infinity
+    return Math.min(renewal, lease.deadline)
   }
 
   /** Deadlines first, then renewals. */
@@ -105,23 +105,23 @@ export class Heart {
     this.#noteLateness(now)
     this.#wakeAt = Infinity
     this.#expireDue()
-    const holds = [...this.holds]
+    const leases = [...this.leases]
     if (now >= this.#nextBeat) {
-      const needed = holds.some((hold) => hold.leans)
+      const needed = leases.some((lease) => lease.leans)
       this.#nextBeat = needed ? now + this.#pace : Infinity
       if (needed) this.#beat()
     }
-    for (const hold of holds) if (hold.renewsItself && now >= hold.triedAt + hold.pace) this.renew(hold)
+    for (const lease of leases) if (lease.renewsItself && now >= lease.triedAt + lease.pace) this.renew(lease)
     if (this.#chore(now)) this.wakeSoon()
-    for (const hold of this.holds) this.#wake(this.#due(hold))
+    for (const lease of this.leases) this.#wake(this.#due(lease))
   }
 
   #expireDue(): void {
-    for (const hold of [...this.holds]) hold.expireIfDue()
+    for (const lease of [...this.leases]) lease.expireIfDue()
   }
 
   #beat(): void {
-    const leaning = [...this.holds].filter((hold) => hold.leans)
+    const leaning = [...this.leases].filter((lease) => lease.leans)
     if (this.#beats >= maxBeats) {
       this.#fail(leaning, new LockError('store', `the store has not answered ${maxBeats} renewals`))
       return
@@ -166,21 +166,21 @@ export class Heart {
     this.renewedDrift = drift
   }
 
-  #watchOver(renewal: Promise<void>, holds: readonly Hold[]): void {
+  #watchOver(renewal: Promise<void>, leases: readonly Lease[]): void {
     renewal.then(
       () => {
         this.#failing = false
       },
-      (error) => this.#fail(holds, error),
+      (error) => this.#fail(leases, error),
     )
   }
 
   /** Warns when renewals begin to fail. */
-  #fail(holds: readonly Hold[], error: LockError): void {
-    const held = holds.filter((hold) => this.holds.has(hold))
+  #fail(leases: readonly Lease[], error: LockError): void {
+    const held = leases.filter((lease) => this.leases.has(lease))
     if (this.#failing || !held.length) return
     this.#failing = true
-    const deadline = Math.min(...held.map((hold) => hold.deadline))
+    const deadline = Math.min(...held.map((lease) => lease.deadline))
     this.#session.warn({ type: 'renewal', names: held.map(({ name }) => name), error, deadline })
   }
 

@@ -1,31 +1,15 @@
-import { emptyRecord, type Holder, type Json, LockError, type LockView, type Mode } from '../protocol/index.ts'
+import { emptyRecord, type Holder, LockError, type LockView } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
-import { Hold, leaseFor } from './hold.ts'
+import type { Hold } from './hold.ts'
+import type { Grant } from './lease.ts'
+import { Leases } from './leases.ts'
+import { reserved } from './linger.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
+import { firstPause, Pace } from './pace.ts'
 import type { Session } from './session.ts'
-import type { ReleaseListener } from './types.ts'
+import { isPlain, type Wish } from './wish.ts'
 import { within } from './within.ts'
-
-/** What a caller wants of a lock, checked. */
-export interface Wish {
-  readonly mode: Mode
-  /** In ms. */
-  readonly duration: number
-  /** A lease of the hold's own, in ms: its duration is not the session's, or its owner's code alone renews it. */
-  readonly lease: number | undefined
-  readonly manual: boolean
-  readonly ifAvailable?: boolean | undefined
-  readonly steal?: boolean | undefined
-  readonly metadata?: Json | undefined
-  readonly ask?: Json | undefined
-  /** How long the holders that were asked may take, in ms, before the lock is stolen. */
-  readonly grace?: number | undefined
-  readonly onReleaseRequested?: ReleaseListener | undefined
-  /** How long to wait, in ms. */
-  readonly timeout?: number | undefined
-  readonly signal?: AbortSignal | undefined
-}
 
 interface Waiter {
   readonly wish: Wish
@@ -34,9 +18,10 @@ interface Waiter {
   impatient: boolean
   /** Its request, or the confirmation of its grant, is under way. */
   busy: boolean
-  /** When the last look went out that still showed it waiting, and by how much the wall clock was ahead of the monotonic one then. */
+  /** When the last look went out that still showed it waiting, by how much the wall clock was ahead of the monotonic one then, and the record's token. */
   seenAt: number
   drift: number
+  seenToken: number
   /** The looks that had begun when it was queued: they need not show it. */
   queuedAfter: number
   /** Each ends the wait; only the first does anything. */
@@ -44,35 +29,27 @@ interface Waiter {
   fail(error: unknown): void
 }
 
-/** The shortest pause between two looks, in ms, for each place in line. */
-const firstPause = 5
 /** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
 const usable = 3 / 4
+/** How long the holder of a lock that may only linger has to let go for one who wants it now, in ms. */
+const moment = 100
 
-/** This session's line for one key: its requests, its looks at the record, and its holds. */
+/** This session's line for one key: its requests, its looks at the record, and its leases. */
 export class Line {
   readonly key: string
   readonly name: string
-  /** Its holds, each with the number of looks that had begun before it was known. */
-  readonly holds = new Map<Hold, number>()
-  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
-  dirty = false
+  readonly leases: Leases
   readonly #session: Session
   readonly #waiters = new Map<number, Waiter>()
   readonly #lookout: Lookout
+  readonly #pace: Pace
   #number = 0
-  /** The last token that this context got for the key; 0 before the first. */
-  #lastToken = 0
   #view: LockView
   #looks = 0
-  #doublings = 0
-  /** The pause before the present look, in ms. */
-  #paused = 0
-  #polling = false
-  #pollAgain = false
-  #asleep = false
-  #failingSince: number | undefined
-  #callOff: (() => void) | undefined
+  /** When the last look went out. */
+  #lookedAt = -Infinity
+  /** Calls off the end of the watch. */
+  #resting: (() => void) | undefined
 
   constructor(session: Session, key: string, name: string) {
     this.#session = session
@@ -80,6 +57,14 @@ export class Line {
     this.name = name
     this.#view = { ...emptyRecord(key), sessions: {} }
     this.#lookout = new Lookout(session, key, () => this.poke())
+    this.#pace = new Pace(session, {
+      any: () => this.#waiters.size > 0,
+      look: () => this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0),
+      ahead: () => this.#lookout.ahead(this.#view).places,
+      longest: () => looksEvery(this.#view),
+      giveUp: (error) => this.#failAll(error),
+    })
+    this.leases = new Leases(session, () => this.#waiters.size > 0 || this.#view.queue.length > 0 || this.#pace.asleep)
   }
 
   /** The record as it was last seen. */
@@ -91,18 +76,20 @@ export class Line {
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout } = wish
     if (signal?.aborted) return Promise.reject(signal.reason)
+    const again = this.leases.useAgain(wish)
+    if (again) return Promise.resolve(again)
     return new Promise((resolve, reject) => {
       const settle = (): boolean => {
         if (!this.#waits(waiter, waiter.number)) return false
         this.#waiters.delete(waiter.number)
-        if (!this.#waiters.size) this.#rest()
+        if (!this.#waiters.size) this.#restSoon()
         callOff?.()
         callOffGrace?.()
         signal?.removeEventListener('abort', aborted)
         return true
       }
       const waiter: Waiter = {
-        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, queuedAfter: 0 },
+        ...{ wish, number: 0, impatient: false, busy: false, seenAt: 0, drift: 0, seenToken: 0, queuedAfter: 0 },
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -116,9 +103,27 @@ export class Line {
       const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
       const { grace } = wish
       const callOffGrace = grace === undefined ? undefined : this.#session.clock.after(grace, () => this.#grabNow(waiter))
-      if (!this.#waiters.size) this.#doublings = 0
+      if (!this.#waiters.size) this.#pace.restart()
       this.#request(waiter)
     })
+  }
+
+  /** Asks for the lock as it is now: `null` if it is not to be had. A holder that may only linger is given a moment to let go. */
+  async askNow(wish: Wish): Promise<Hold | null> {
+    const hold = await this.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    const { queue, holders } = this.#view
+    if (hold || queue.length || !holders.some((holder) => this.#mayLinger(holder))) return hold
+    try {
+      return await this.ask({ ...wish, timeout: moment, ifAvailable: false })
+    } catch (error) {
+      if ((error as LockError).code === 'timeout') return null
+      throw error
+    }
+  }
+
+  /** Whether someone else's session may keep a lease that nobody uses. */
+  #mayLinger({ session, reserve }: Holder): boolean {
+    return reserve !== undefined && session !== this.#session.id
   }
 
   /** Why a wait of so many ms, or none, was in vain. */
@@ -146,12 +151,27 @@ export class Line {
       this.#refuse(waiter, error)
     }
     if (!this.#waits(waiter, number)) return
-    const confirm = Math.max(3 * session.settings.maxBackoff, 500)
     const { key } = this
+    const confirm = this.#confirmTime
     const { id, client } = session
+    const reserve = session.lingers && isPlain(waiter.wish) ? reserved : undefined
     let reply: Reply
     try {
-      reply = await session.send({ type: 'request', key, session: id, client, number, mode, confirm, lease, metadata, ifAvailable, steal, ask })
+      reply = await session.send({
+        type: 'request',
+        key,
+        session: id,
+        client,
+        number,
+        mode,
+        confirm,
+        lease,
+        metadata,
+        reserve,
+        ifAvailable,
+        steal,
+        ask,
+      })
     } catch (error) {
       if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
@@ -179,14 +199,13 @@ export class Line {
       // The session was given up while it slept. It held nothing, or its beat would have told; its waiters ask again under the next.
       this.#session.end('it was given up as dead')
     } else {
-      waiter.seenAt = sent
-      waiter.drift = drift
+      Object.assign(waiter, { seenAt: sent, drift, seenToken: this.#view.token })
       waiter.queuedAfter = this.#looks
       if (waiter.impatient) this.#grabNow(waiter)
-      else if (waiter.wish.ask !== undefined) this.#session.hintAll(this.#view)
-      if (this.#asleep) this.#takeBack(waiter)
+      else if (waiter.wish.ask !== undefined || this.#view.holders.some((holder) => this.#mayLinger(holder))) this.#session.hintAll(this.#view)
+      if (this.#pace.asleep) this.#takeBack(waiter)
       else this.#lookout.watch(this.#view)
-      this.#sleep()
+      this.#pace.pause()
     }
   }
 
@@ -211,12 +230,12 @@ export class Line {
 
   /** Lets go of a grant or a place in the queue that nobody here waits for. */
   #letGoUnknown(number: number): void {
-    for (const hold of this.holds.keys()) if (hold.number === number) return
-    this.#withdraw(number)
+    if (!this.leases.answers(number)) this.#withdraw(number)
   }
 
   /** A command of this session's own granted the lock to one of its requests. */
-  granted(holder: Holder, { sent, drift }: Reply): void {
+  granted(holder: Holder, record: LockView, { sent, drift }: Reply): void {
+    this.#view = record
     const waiter = this.#waiters.get(holder.number)
     if (!waiter) this.#letGoUnknown(holder.number)
     // What an operator's command grants is nobody's own: it has to be confirmed like another's, by the next look if it cannot be now.
@@ -224,78 +243,61 @@ export class Line {
     else if (!waiter.busy) this.#confirm(waiter, holder)
   }
 
-  /** A command of this session's own took one of its holds. */
-  robbed(token: number): void {
-    for (const hold of this.holds.keys()) if (hold.token === token) hold.taken()
+  #start(waiter: Waiter, grant: Grant, since: number, drift: number, until?: number): void {
+    const { duration, manual } = waiter.wish
+    const terms = { name: this.name, key: this.key, duration, manual, since, drift, until }
+    const hold = this.leases.start(grant, waiter.wish, terms, this.#looks)
+    // A look that went out since may have shown who asks, and this reply be older.
+    if (grant.reserve !== undefined && until === undefined && this.#lookedAt >= since) this.poke()
+    if (hold) waiter.give(hold)
+    else this.#request(waiter)
   }
 
-  #start(waiter: Waiter, holder: Holder, since: number, drift: number, until?: number): void {
-    const { duration, manual, onReleaseRequested } = waiter.wish
-    const dirty = holder.previous !== 0 && holder.previous !== this.#lastToken
-    this.#lastToken = holder.token
-    if (dirty) this.dirty = true
-    const hold = new Hold(this.#session, holder, { name: this.name, key: this.key, dirty, duration, manual, onReleaseRequested, since, drift, until })
-    this.holds.set(hold, this.#looks)
-    this.#session.heart.keep(hold)
-    hold.expireIfDue()
-    // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
-    if (until === undefined && this.#session.clock.monotonic() >= since + duration) hold.lose('the news of it came too late')
-    // A grant whose news took as long as the lock lasts is worth nothing; ask again.
-    if (hold.ended) this.#request(waiter)
-    else waiter.give(hold)
-    if (until !== undefined) this.#session.heart.renew(hold)
+  /** The short lease of a grant that someone else's command makes, in ms: three pauses between looks. */
+  get #confirmTime(): number {
+    return Math.max(3 * this.#session.settings.maxBackoff, 500)
+  }
+
+  /**
+   * Hears that a request of this line was granted. That is believed if a look at an earlier token still showed the request waiting: since
+   * that look the grant stands for its confirm time at least, whoever tells of it. Anything else is a reason to look.
+   */
+  hear({ number, token, previous, reserve }: Pick<Grant, 'number' | 'token' | 'previous' | 'reserve'>): void {
+    const waiter = this.#waiters.get(number)
+    const { clock, id: session } = this.#session
+    const until = waiter ? waiter.seenAt + this.#confirmTime * usable : 0
+    if (waiter && !waiter.busy && token > waiter.seenToken && clock.monotonic() < until) {
+      const { mode } = waiter.wish
+      this.#start(waiter, { session, mode, number, token, previous, reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)
+    } else this.poke()
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
   poke(): void {
-    this.#callOff?.()
-    this.#callOff = undefined
-    if (this.#polling) this.#pollAgain = true
-    else if (!this.#asleep) this.#poll()
+    this.#pace.poke()
   }
 
-  async #poll(): Promise<void> {
-    this.#polling = true
-    do {
-      this.#pollAgain = false
-      try {
-        await this.look(this.#session.settings.expiry === 'auto' && this.#waiters.size > 0)
-        this.#failingSince = undefined
-      } catch (error) {
-        this.#lookFailed(error as LockError)
-      }
-    } while (this.#pollAgain)
-    this.#polling = false
-    this.#sleep()
-  }
-
-  /** A store that fails for as long as a lease, or for good, ends the waits. */
-  #lookFailed(error: LockError): void {
-    const now = this.#session.clock.monotonic()
-    this.#failingSince ??= now
-    const passing = error.code === 'store' && now - this.#failingSince < leaseFor(this.#session.settings.duration)
-    if (!passing) for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
-  }
-
-  /** Pauses before the next look, ever longer while nothing changes. */
-  #sleep(): void {
-    if (!this.#waiters.size || this.#callOff || this.#polling || this.#asleep) return
-    const { clock, settings } = this.#session
-    const pause = firstPause * (this.#lookout.ahead(this.#view).places + 1) * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
-    this.#paused = Math.min(pause, settings.maxBackoff, looksEvery(this.#view))
-    this.#callOff = clock.after(this.#paused, () => this.poke())
+  /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would hold up who was just served. */
+  #restSoon(): void {
+    this.#pace.stop()
+    const rest = (): void => {
+      this.#resting = undefined
+      if (!this.#waiters.size) this.#rest()
+    }
+    this.#resting ??= this.#session.clock.after(firstPause, rest, true)
   }
 
   #rest(): void {
-    this.#callOff?.()
-    this.#callOff = undefined
+    this.#pace.stop()
+    this.#resting?.()
+    this.#resting = undefined
     this.#lookout.rest()
   }
 
   /** Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason. */
   pause(view: LockView, atMost: number, signal?: AbortSignal): Promise<void> {
-    this.#paused = looksEvery(view)
-    return within(this.#session.clock, new Promise(() => {}), Math.min(this.#paused, atMost), signal, () => undefined)
+    this.#pace.paused = looksEvery(view)
+    return within(this.#session.clock, new Promise(() => {}), Math.min(this.#pace.paused, atMost), signal, () => undefined)
   }
 
   /**
@@ -306,27 +308,26 @@ export class Line {
     const { clock } = this.#session
     const look = ++this.#looks
     const sent = clock.monotonic()
+    this.#lookedAt = sent
     const drift = driftOf(clock)
     const view = (await this.#session.read((store) => store.read(this.key))) ?? { ...emptyRecord(this.key), sessions: {} }
-    if (view.token !== this.#view.token) this.#doublings = 0
+    if (view.token !== this.#view.token) this.#pace.restart()
     this.#view = view
     this.#findOwn(view, look, sent, drift)
-    this.#heed(view)
-    if (this.#waiters.size && !this.#asleep) {
+    if (view.queue.length) this.leases.dropIdle()
+    if (this.#waiters.size && !this.#pace.asleep) {
       this.#lookout.watch(view)
       const row = view.sessions[this.#session.id]
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
-    return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#paused) : undefined }
+    return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#pace.paused) : undefined }
   }
 
   /** Matches what the record says of this session with what this session knows. */
   #findOwn(view: LockView, look: number, sent: number, drift: number): void {
     const { id } = this.#session
     const granted = view.holders.filter(({ session }) => session === id)
-    for (const [hold, after] of this.holds) {
-      if (after < look && !granted.some(({ token }) => token === hold.token)) hold.taken()
-    }
+    this.leases.compare(view, look)
     const found = new Set<number>()
     for (const holder of granted) {
       found.add(holder.number)
@@ -341,7 +342,7 @@ export class Line {
         const waiter = this.#waiters.get(number)
         // A look may have begun before the grant: what it shows as waiting may be held by now.
         if (!waiter) this.#letGoUnknown(number)
-        else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift })
+        else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift, seenToken: view.token })
       }
     }
     // A waiter that the record does not know was dropped while it was silent, or its session ended: it asks anew.
@@ -378,42 +379,30 @@ export class Line {
   /** The time of those who were asked is over. */
   #grabNow(waiter: Waiter): void {
     waiter.impatient = true
-    if (waiter.busy || this.#asleep) return
+    if (waiter.busy || this.#pace.asleep) return
     this.#withdraw(waiter.number)
     this.#request(waiter)
-  }
-
-  /** Tells the holds here which requests ask for the lock, each once. */
-  #heed({ queue, sessions }: LockView): void {
-    for (const hold of this.holds.keys()) {
-      const { onReleaseRequested } = hold
-      if (!onReleaseRequested) continue
-      const asking = queue.flatMap((run) =>
-        run.ask === undefined ? [] : Array.from({ length: run.to - run.from + 1 }, (_, index) => ({ run, id: `${run.session} ${run.from + index}` })),
-      )
-      const unheard = asking.filter(({ id }) => !hold.heard.has(id))
-      hold.heard = new Set(asking.map(({ id }) => id))
-      for (const { run } of unheard) {
-        const { mode, client: clientId, session, metadata, ask } = run
-        const who = { name: this.name, mode, clientId, session, label: sessions[session]?.label, metadata }
-        this.#session.call(() => onReleaseRequested(ask as Json, who))
-      }
-    }
   }
 
   /** Takes every request back while the context sleeps, and asks again when it wakes. */
   sleep(asleep: boolean): void {
     // A page that is left may be frozen right after.
-    if (asleep === this.#asleep) return
-    this.#asleep = asleep
+    if (asleep === this.#pace.asleep) return
+    this.#pace.asleep = asleep
     if (asleep) {
       this.#rest()
+      this.leases.dropIdle()
       for (const waiter of [...this.#waiters.values()]) if (!waiter.busy) this.#takeBack(waiter)
     } else this.poke()
   }
 
+  #failAll(error: LockError): void {
+    for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+  }
+
   /** Ends all waits. */
   close(error: LockError): void {
-    for (const waiter of [...this.#waiters.values()]) waiter.fail(error)
+    this.#failAll(error)
+    this.#rest()
   }
 }

@@ -1,26 +1,37 @@
 import { checkDuration, checkName, type Json, LockError, type Mode, nameFault } from '../protocol/index.ts'
 import { systemClock } from './clock.ts'
-import { leaseFor } from './hold.ts'
-import type { Wish } from './line.ts'
+import { leaseFor } from './lease.ts'
 import type { Settings } from './session.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
+import type { Wish } from './wish.ts'
 
 /** Longest wait that a timer can measure, in ms: 24 days. */
 const maxTimer = 2 ** 31 - 1
 
 /** @throws TypeError, RangeError or LockError `invalid`, saying what is wrong and what would be right */
 export function checkSettings(options: LocksOptions): Settings {
-  const { store, duration = 10_000, maxBackoff = 1_000, label, namespace = '', policy = {}, expiry = 'auto', clock = systemClock } = options
+  const {
+    store,
+    duration = 10_000,
+    maxBackoff = 1_000,
+    linger = 0,
+    label,
+    namespace = '',
+    policy = {},
+    expiry = 'auto',
+    clock = systemClock,
+  } = options
   if (typeof store?.apply !== 'function') throw new TypeError('createLocks needs a store, such as { store: memoryStore() }')
   checkDuration(policy, duration)
   checkMs('maxBackoff', maxBackoff, 1)
+  checkMs('linger', linger, 0)
   for (const [option, text] of Object.entries({ label: label ?? '', namespace })) {
     if (typeof text !== 'string') throw new TypeError(`${option} must be a string, not ${typeof text}`)
   }
   if (namespace && nameFault(namespace)) throw new LockError('invalid', `the namespace ${nameFault(namespace)}`)
   oneOf('expiry', expiry, ['auto', 'manual'])
   const { onWarning = () => {} } = options
-  return { store, clock, duration, maxBackoff, label, namespace, policy, expiry, onWarning }
+  return { store, clock, duration, maxBackoff, linger, label, namespace, policy, expiry, onWarning }
 }
 
 /** @throws TypeError if the name is no string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */

@@ -20,15 +20,13 @@ interface Letter {
 export class Outbox {
   readonly #store: Store
   readonly #clock: Clock
-  readonly #foreseen: (outcome: Outcome) => void
   readonly #arrived: (reply: Reply) => void
   #letters: Letter[] = []
 
-  /** `foreseen` hears of every outcome as soon as the store knows it, `arrived` once it stands, before the command's own promise resolves. */
-  constructor(store: Store, clock: Clock, foreseen: (outcome: Outcome) => void, arrived: (reply: Reply) => void) {
+  /** `arrived` hears of every reply, before the command's own promise resolves. */
+  constructor(store: Store, clock: Clock, arrived: (reply: Reply) => void) {
     this.#store = store
     this.#clock = clock
-    this.#foreseen = foreseen
     this.#arrived = arrived
   }
 
@@ -55,17 +53,8 @@ export class Outbox {
     this.#letters = []
     const sent = this.#clock.monotonic()
     const drift = driftOf(this.#clock)
-    let foresees = false
-    const foresee = (outcomes: readonly Outcome[]): void => {
-      foresees = true
-      for (const outcome of outcomes) this.#foreseen(outcome)
-    }
-    this.#apply(
-      letters.map(({ command }) => command),
-      foresee,
-    ).then(
+    this.#apply(letters.map(({ command }) => command)).then(
       (outcomes) => {
-        if (!foresees) foresee(outcomes)
         for (let index = 0; index < letters.length; index++) {
           const letter = letters[index] as Letter
           const reply = { outcome: outcomes[index] as Outcome, sent, drift }
@@ -80,9 +69,9 @@ export class Outbox {
   }
 
   /** As a promise, also of a store that throws. */
-  #apply(commands: readonly Command[], foresee: (outcomes: readonly Outcome[]) => void): Promise<Outcome[]> {
+  #apply(commands: readonly Command[]): Promise<Outcome[]> {
     try {
-      return this.#store.apply(commands, foresee)
+      return this.#store.apply(commands)
     } catch (error) {
       return Promise.reject(error)
     }

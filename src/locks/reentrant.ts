@@ -1,10 +1,11 @@
 import { LockError } from '../protocol/index.ts'
 import { tryOnce } from './admin.ts'
 import { asyncDispose, type Hold } from './hold.ts'
-import type { Line, Wish } from './line.ts'
+import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
 import type { Session } from './session.ts'
 import type { Guard, ReentrantLock } from './types.ts'
+import type { Wish } from './wish.ts'
 import { within } from './within.ts'
 
 /** One hold and the number of its users. */
@@ -41,11 +42,11 @@ export class Reentrant implements ReentrantLock {
   }
 
   get dirty(): boolean {
-    return this.#line.dirty
+    return this.#line.leases.dirty
   }
 
   clearDirty(): void {
-    this.#line.dirty = false
+    this.#line.leases.dirty = false
   }
 
   isHeld(): boolean {

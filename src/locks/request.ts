@@ -1,9 +1,10 @@
 import type { LockError } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
-import type { Line, Wish } from './line.ts'
+import type { Line } from './line.ts'
 import { checkMode, checkWish } from './options.ts'
 import type { Settings } from './session.ts'
 import type { HeldLock, RequestOptions } from './types.ts'
+import type { Wish } from './wish.ts'
 
 /** The arguments of a Web-Locks-shaped call, checked in the order and with the errors of that specification. */
 export function checkRequest(settings: Settings, options: RequestOptions, callback: unknown): Wish {
@@ -35,7 +36,7 @@ const notSupported = (message: string): DOMException => new DOMException(message
 
 /** Holds the lock while the callback runs; its result, or its error, is the call's. */
 export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
-  const hold = await line.ask(wish)
+  const hold = await (wish.ifAvailable ? line.askNow(wish) : line.ask(wish))
   if (!hold) return await callback(null)
   try {
     const result = await Promise.race([stolen(hold), run(hold, callback)])

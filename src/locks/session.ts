@@ -1,8 +1,8 @@
-import { type Command, LockError, type LockRecord, type Outcome, type Policy, storeError } from '../protocol/index.ts'
-import type { RaisedBeacon, Store } from '../store.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
+import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
-import { type Hold, leaseFor } from './hold.ts'
+import { type Lease, leaseFor } from './lease.ts'
 import { Line } from './line.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
@@ -16,6 +16,8 @@ export interface Settings {
   readonly duration: number
   /** In ms. */
   readonly maxBackoff: number
+  /** In ms. */
+  readonly linger: number
   readonly label: string | undefined
   readonly namespace: string
   readonly policy: Policy
@@ -25,6 +27,8 @@ export interface Settings {
 
 /** Random and short: it stands in every record that names it. Never reused. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
+
+const isWhole = Number.isSafeInteger as (value: unknown) => value is number
 
 /** One context's presence in a store: what it says, what it hears, its lines and its heart. */
 export class Session {
@@ -38,6 +42,7 @@ export class Session {
   #opened: Promise<void> | undefined
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
+  #degraded = false
   /** Releases and withdrawals that must reach the store and have not: tried again and again. */
   readonly #unsaid = new Set<Command>()
   /** Since when there are such. */
@@ -48,18 +53,21 @@ export class Session {
     this.settings = settings
     this.clock = settings.clock
     this.heart = new Heart(this, (now) => this.#sayAgain(now))
-    this.#outbox = new Outbox(
-      settings.store,
-      this.clock,
-      (outcome) => this.#foreseen(outcome),
-      (reply) => this.#arrived(reply),
-    )
-    settings.store.onDegraded?.((why) => this.warn({ type: 'degraded', names: [], error: new LockError('store', why) }))
+    this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
+    settings.store.onDegraded?.((why) => {
+      this.#degraded = true
+      this.warn({ type: 'degraded', names: [], error: new LockError('store', why) })
+    })
   }
 
   /** A page that was left, or a session that was given up, gets another. */
   get id(): string {
     return this.#id
+  }
+
+  /** Whether leases may linger: whoever wants one must be able to say so at once. */
+  get lingers(): boolean {
+    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded && !this.#closed
   }
 
   get policy(): Policy {
@@ -141,35 +149,50 @@ export class Session {
   /** Hears hints for this session. A channel that fails is as good as none: there are looks. */
   #listen(id: string): (() => void) | undefined {
     try {
-      return this.settings.store.channel?.subscribe(id, ({ key }) => this.lookAt(String(key)))
+      return this.settings.store.channel?.subscribe(id, (message) => this.#heard(message))
     } catch {
       return undefined
     }
   }
 
-  #hint(session: string, key: string): void {
+  #hint(session: string, message: Message): void {
     try {
-      this.settings.store.channel?.publish(session, { key })
+      this.settings.store.channel?.publish(session, message)
     } catch {
       // As above.
     }
   }
 
-  /** Every outcome passes here as soon as the store knows it: the others whom it concerns are told to look. */
-  #foreseen(outcome: Outcome): void {
-    if (!('grants' in outcome)) return
-    const { record, grants, evicted } = outcome
-    for (const { session } of [...grants, ...evicted]) if (session !== this.#id) this.#hint(session, record.key)
+  /** A hint says that a record changed, and may name a grant of this session's. */
+  #heard({ key, number, token, previous, reserve }: Message): void {
+    const line = this.#lines.get(String(key))
+    if (!line) return
+    if (isWhole(number) && isWhole(token) && isWhole(previous))
+      line.hear({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined })
+    else line.poke()
   }
 
-  /** Every outcome passes here, before who asked hears of it: what it means to this session's other requests and holds is seen to. */
+  /** Every reply passes here, before who asked hears of it: whoever else it concerns is told, in this session and in others. */
   #arrived(reply: Reply): void {
     const { outcome } = reply
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
-    const line = this.#lines.get(record.key)
-    for (const holder of grants) if (holder.session === this.#id) line?.granted(holder, reply)
-    for (const holder of evicted) if (holder.session === this.#id) line?.robbed(holder.token)
+    const { key } = record
+    const line = this.#lines.get(key)
+    for (const holder of grants) {
+      const { session, number, token, previous, reserve } = holder
+      if (session === this.#id) line?.granted(holder, record, reply)
+      else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
+    }
+    for (const { session, token } of evicted) {
+      if (session === this.#id) line?.leases.robbed(token)
+      else this.#hint(session, { key })
+    }
+  }
+
+  /** Whether this session is a holder that only lingers. */
+  isIdle(key: string, { session, token }: Holder): boolean {
+    return session === this.#id && this.#lines.get(key)?.leases.isIdle(token) === true
   }
 
   /** Looks at a record soon. */
@@ -181,7 +204,7 @@ export class Session {
   hintAll({ key, holders }: LockRecord): void {
     for (const { session } of holders) {
       if (session === this.#id) this.lookAt(key)
-      else this.#hint(session, key)
+      else this.#hint(session, { key })
     }
   }
 
@@ -203,7 +226,7 @@ export class Session {
   /** Tries again what could not be said. @returns whether anything is left */
   #sayAgain(now: number): boolean {
     if (!this.#unsaid.size) return false
-    if (!this.heart.holds.size && now - this.#unsaidSince > leaseFor(this.settings.duration)) {
+    if (!this.heart.leases.size && now - this.#unsaidSince > leaseFor(this.settings.duration)) {
       // Under a session that beats no more, all that could not be taken back lapses by itself.
       this.#unsaid.clear()
       this.end('its store failed for too long')
@@ -218,14 +241,14 @@ export class Session {
     return true
   }
 
-  forget(hold: Hold): void {
-    this.heart.holds.delete(hold)
-    this.#lines.get(hold.key)?.holds.delete(hold)
+  forget(lease: Lease): void {
+    this.heart.leases.delete(lease)
+    this.#lines.get(lease.key)?.leases.forget(lease)
   }
 
   /** Looks at all records that should name a hold of this session; those that do not are lost. Rejects if the store fails. */
   async lookAtHolds(): Promise<void> {
-    const keys = new Set([...this.heart.holds].map(({ key }) => key))
+    const keys = new Set([...this.heart.leases].map(({ key }) => key))
     await Promise.all([...keys].map((key) => this.#lines.get(key)?.look()))
   }
 
@@ -252,7 +275,7 @@ export class Session {
    * @param briefly says that it ended and nothing else, as in a page that may be frozen in the middle of more
    */
   end(why: string, briefly = false): void {
-    for (const hold of [...this.heart.holds]) hold.lose(`its session ended: ${why}`)
+    for (const lease of [...this.heart.leases]) lease.lose(`its session ended: ${why}`)
     if (briefly) this.#outbox.leaveUnsaid(this.#id)
     this.#leave()
     for (const line of this.#lines.values()) line.poke()
@@ -265,7 +288,7 @@ export class Session {
     this.#closed = closed
     const left: Promise<unknown>[] = [...this.#unsaid].map((command) => this.send(command))
     for (const line of this.#lines.values()) line.close(closed)
-    for (const hold of [...this.heart.holds]) left.push(hold.release())
+    for (const lease of [...this.heart.leases]) left.push(lease.release())
     await Promise.allSettled([...left, this.#leave()])
     this.heart.stop()
   }

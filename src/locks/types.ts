@@ -8,6 +8,11 @@ export interface LocksOptions {
   duration?: number
   /** The longest pause between two looks of a waiter, in ms. Default 1,000. */
   maxBackoff?: number
+  /**
+   * How long a lock stays with this session after its last release while nobody else wants it, in ms: taking it again then touches no
+   * store, and it is handed over at once when anyone asks. Only plain exclusive locks, and only where the store has a channel. Default 0.
+   */
+  linger?: number
   /** Shown to people who ask who holds a lock. Need not be unique: it identifies nobody. */
   label?: string
   /** Keeps these locks apart from those of every other namespace in the store. */

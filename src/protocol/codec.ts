@@ -1,5 +1,5 @@
 import { LockError } from './errors.ts'
-import type { Holder, LockRecord, Run, SessionRow } from './record.ts'
+import type { Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is left alone. */
 export const schemaVersion = 1
@@ -21,7 +21,7 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
-        holders.every((holder) => holder[4] <= token) &&
+        holders.every((holder) => (holder[5] ?? 0) >= 0 && holder[4] + (holder[5] ?? 0) <= token) &&
         areRows(queue, runShape) &&
         queue.every((run) => run[3] <= run[4]) &&
         Array.isArray(pins) &&
@@ -55,13 +55,14 @@ export function decodeSession(id: string, text: unknown): SessionRow {
 type Packed = any[]
 
 function packHolder(holder: Holder): Packed {
-  const { session, client, mode, number, token, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const { session, client, mode, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
   const fields = [
     session,
     client,
     mode === 'shared' ? 1 : 0,
     number,
     token,
+    reserve,
     previous,
     expiresAt,
     lease,
@@ -72,26 +73,28 @@ function packHolder(holder: Holder): Packed {
   return withMetadata(fields, metadata)
 }
 
-const holderShape = 'ssmnnntTNTN'
+const holderShape = 'ssmnnNntTNTN'
 
 function unpackHolder(fields: Packed): Holder {
-  const [session, client, shared, number, token, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
+  const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
   const unconfirmed = confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }
-  const mode = shared ? 'shared' : 'exclusive'
-  return { session, client, mode, lease: lease ?? undefined, metadata, number, token, previous, expiresAt, seq: seq ?? undefined, unconfirmed }
+  const claim: Claim = { session, client, mode: modeOf(shared), lease: lease ?? undefined, metadata, reserve: reserve ?? undefined }
+  return { ...claim, number, token, previous, expiresAt, seq: seq ?? undefined, unconfirmed }
 }
 
-function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata, ask }: Run): Packed {
-  const fields = [session, client, mode === 'shared' ? 1 : 0, from, to, confirm, lapses, lease]
+function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata, reserve, ask }: Run): Packed {
+  const fields = [session, client, mode === 'shared' ? 1 : 0, from, to, confirm, lapses, lease, reserve]
   return withMetadata(fields, ask === undefined && metadata === undefined ? undefined : { metadata, ask })
 }
 
-const runShape = 'ssmnntnT'
+const runShape = 'ssmnntnTN'
 
-function unpackRun([session, client, shared, from, to, confirm, lapses, lease, more]: Packed): Run {
-  const mode = shared ? 'shared' : 'exclusive'
-  return { session, client, mode, lease: lease ?? undefined, metadata: more?.metadata, from, to, confirm, lapses, ask: more?.ask }
+function unpackRun([session, client, shared, from, to, confirm, lapses, lease, reserve, more]: Packed): Run {
+  const claim: Claim = { session, client, mode: modeOf(shared), lease: lease ?? undefined, metadata: more?.metadata, reserve: reserve ?? undefined }
+  return { ...claim, from, to, confirm, lapses, ask: more?.ask }
 }
+
+const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
 
 /** Last in its array, so that metadata of `null` and none stay apart. */
 function withMetadata(fields: Packed, metadata: unknown): Packed {

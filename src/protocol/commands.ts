@@ -18,6 +18,8 @@ export interface Request {
   readonly ifAvailable?: boolean | undefined
   /** Takes the lock from whoever holds it, ahead of the queue. */
   readonly steal?: boolean | undefined
+  /** How many more tokens to have for using the same grant again. */
+  readonly reserve?: number | undefined
   /** Asks the holders to let go, if it has to wait, with this for them to read. */
   readonly ask?: Json | undefined
 }

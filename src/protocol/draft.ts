@@ -1,5 +1,17 @@
 import type { Outcome, Refusal } from './commands.ts'
-import type { Claim, Confirmation, Holder, Json, LockRecord, LockView, Mode, Run, SessionRow, Sessions } from './record.ts'
+import {
+  type Claim,
+  type Confirmation,
+  type Holder,
+  type Json,
+  type LockRecord,
+  type LockView,
+  lastTokenOf,
+  type Mode,
+  type Run,
+  type SessionRow,
+  type Sessions,
+} from './record.ts'
 
 /** What a command may know besides the record: the wall time, for tokens and for show, and session rows by id. */
 export interface Context {
@@ -85,22 +97,17 @@ export class Draft {
   /** Makes a holder; one that someone else's command makes is `unconfirmed` until its owner speaks. */
   grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
     const previous = this.#token
-    this.#token = Math.max(previous + 1, this.now)
     const lease = unconfirmed?.confirm ?? claim.lease
-    const { session, client, mode, metadata } = claim
     const holder: Holder = {
-      session,
-      client,
-      mode,
-      lease: claim.lease,
-      metadata,
+      ...claimOf(claim),
       number,
-      token: this.#token,
+      token: Math.max(previous + 1, this.now),
       previous,
-      expiresAt: this.now + (lease ?? this.session(session)?.lease ?? 0),
+      expiresAt: this.now + (lease ?? this.session(claim.session)?.lease ?? 0),
       seq: lease === undefined ? undefined : -1,
       unconfirmed,
     }
+    this.#token = lastTokenOf(holder)
     this.holders = [...this.holders, holder]
     return holder
   }
@@ -152,7 +159,7 @@ export class Draft {
   }
 }
 
-const claimOf = ({ session, client, mode, lease, metadata }: Claim): Claim => ({ session, client, mode, lease, metadata })
+const claimOf = ({ session, client, mode, lease, metadata, reserve }: Claim): Claim => ({ session, client, mode, lease, metadata, reserve })
 
 /** Whether a run of one request carries on another run: all but the numbers is the same. */
 const continues = (run: Run, next: Run): boolean =>

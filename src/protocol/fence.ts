@@ -1,5 +1,5 @@
 import { LockError } from './errors.ts'
-import type { LockRecord } from './record.ts'
+import { type LockRecord, lastTokenOf } from './record.ts'
 
 /** A lock as the fence sees it: a `HeldLock`, or a `Guard` of a re-entrant one. */
 export interface Fenced {
@@ -12,9 +12,9 @@ export interface Fenced {
   assertHeld(): void
 }
 
-/** Whether a record still names this very grant. It is void all the same if its session has ended. */
+/** Whether a record still names the very grant of this token. It is void all the same if its session has ended. */
 export const names = ({ holders }: LockRecord, { session, token }: Fenced): boolean =>
-  holders.some((holder) => holder.token === token && holder.session === session)
+  holders.some((holder) => holder.token <= token && token <= lastTokenOf(holder) && holder.session === session)
 
 /** Why a fenced write was refused although its writer believed that it held the lock. */
 export const fencedOut = ({ name, token }: Fenced): LockError =>

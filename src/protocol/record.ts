@@ -13,6 +13,8 @@ export interface Claim {
   /** A lease of the hold's own in ms; without it the hold leans on its session's row. */
   readonly lease?: number | undefined
   readonly metadata?: Json | undefined
+  /** How many more tokens to have for using the same grant again, since its session may keep it for a while. */
+  readonly reserve?: number | undefined
 }
 
 /** How a grant that someone else's command made is confirmed, or lapses. */
@@ -26,7 +28,7 @@ export interface Confirmation {
 export interface Holder extends Claim {
   /** The request that this answers. */
   readonly number: number
-  /** The fencing token: higher than that of every grant of this key before. */
+  /** The fencing token: higher than that of every grant of this key before. The first of several, where it has a `reserve`. */
   readonly token: number
   /** The key's last token before this grant; 0 if there was none. Tells whether someone held it in between. */
   readonly previous: number
@@ -91,6 +93,9 @@ export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token
 
 /** What shows that a hold is alive: the counter it leans on, `undefined` when its session has ended. */
 export const seqOf = (holder: Holder, sessions: Sessions): number | undefined => holder.seq ?? sessions[holder.session]?.seq
+
+/** The last of a grant's tokens: the one it was given, or the last that it has in reserve. */
+export const lastTokenOf = ({ token, reserve = 0 }: Pick<Holder, 'token' | 'reserve'>): number => token + reserve
 
 /** How long a hold may be silent, in ms; 0 when its session has ended. */
 export const leaseOf = (holder: Holder, sessions: Sessions): number =>

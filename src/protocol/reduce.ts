@@ -60,8 +60,12 @@ function request(draft: Draft, command: Request): Result {
     for (const holder of draft.holders) draft.evict(holder)
   } else if (draft.queue.length || !draft.allows(mode)) {
     if (command.ifAvailable) return 'busy'
+    const first = !draft.queue.length
     draft.enqueue(command, number, { confirm, lapses: 0 }, command.ask)
-    if (command.ask !== undefined) for (const holder of draft.holders) draft.bump(holder.session, 'asks')
+    for (const { session, reserve } of draft.holders) {
+      // Who may only linger has to hear that someone waits; once is enough.
+      if (command.ask !== undefined || (first && reserve !== undefined)) draft.bump(session, 'asks')
+    }
     return { type: 'queued' }
   }
   return { type: 'granted', holder: draft.grant(command, number), repeated: false }

@@ -102,17 +102,17 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     return storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
   }
 
-  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T, foresee?: (answer: T) => void): Promise<T> => {
+  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T): Promise<T> => {
     try {
       const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
-      return await ask(tx, question, memory, foresee)
+      return await ask(tx, question, memory)
     } catch (error) {
       throw error === tooNarrow ? error : explain(error)
     }
   }
 
   /** Carries out commands of one scope. */
-  const carryOut = async ({ scope, commands }: Part, foresee?: (outcomes: Outcome[]) => void): Promise<Outcome[]> => {
+  const carryOut = async ({ scope, commands }: Part): Promise<Outcome[]> => {
     const time = now()
     const question = (rows: Rows): Outcome[] => {
       const changes = runBatch(commands, {
@@ -128,10 +128,10 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       return changes.outcomes
     }
     try {
-      return await transact('readwrite', scope, question, foresee)
+      return await transact('readwrite', scope, question)
     } catch (error) {
       if (error !== tooNarrow) throw error
-      return transact('readwrite', 'change', question, foresee)
+      return transact('readwrite', 'change', question)
     }
   }
 
@@ -144,7 +144,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     })
 
   return {
-    async apply(commands, foresee) {
+    async apply(commands) {
       // A page that is being left hears no answer any more, so what needs none goes first. Where that is all, nothing follows:
       // a transaction that is half done when the page is frozen holds up everyone else.
       const sessions = leaving(commands)
@@ -156,7 +156,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
         )
         if (said && sessions.size === commands.length) return commands.map(() => ({ type: 'ended' }))
       }
-      return (await Promise.all(partsOf(commands).map((part) => carryOut(part, foresee)))).flat()
+      return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
     read: (key) => transact('readonly', 'look', (rows) => viewOf(rows, key)),
     list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => viewOf(rows, key) ?? [])),

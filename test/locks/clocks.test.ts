@@ -167,6 +167,7 @@ describe('sleep', () => {
     await lock.release()
     const got = await wait
     expect(got.isHeld()).toBe(false)
+    await world.pass(0)
     b.link.mend()
     await b.link.deliver()
     expect(got.isHeld()).toBe(true)

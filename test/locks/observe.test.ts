@@ -323,6 +323,7 @@ describe('proof of death', () => {
     stop.abort()
     await settle()
     const sent = b.link.sent.length
+    await world.pass(10)
     a.crash()
     await settle()
     expect(b.link.sent.length).toBe(sent)

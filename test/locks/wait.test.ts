@@ -190,10 +190,11 @@ describe('hand-over', () => {
     await settle()
     c.locks.acquire('k').catch(() => {})
     await settle()
-    const before = [b, c].map(({ link }) => link.reads.length)
+    const hints: string[] = []
+    for (const [name, { locks }] of Object.entries({ b, c })) world.store.channel.subscribe(locks.session, () => hints.push(name))
     await lock.release()
     await settle()
-    expect([b, c].map(({ link }, index) => link.reads.length - (before[index] as number))).toEqual([1, 0])
+    expect(hints).toEqual(['b'])
   })
 
   test('survives hints that are lost, doubled and late', async () => {
@@ -578,12 +579,67 @@ describe('a grant that someone else made', () => {
     expect(got.signal.reason).toMatchObject({ code: 'lost' })
   })
 
+  test('is had by the word of a hint alone, before the store is asked, and confirmed at once', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    b.link.break('hang')
+    await lock.release()
+    const got = await wait
+    expect([got.isHeld(), got.token]).toEqual([true, (await world.record()).token])
+    b.link.mend()
+    await world.pass(60)
+    expect((await world.record()).holders[0]?.unconfirmed).toBeUndefined()
+  })
+
+  test('is not had by the word of a hint that is older than what was seen since, or names another', async () => {
+    const world = new World()
+    const { a, b, lock, wait } = await waiting(world)
+    const { token } = await world.record()
+    const grants = [
+      { number: 1, token, previous: 0 },
+      { number: 2, token: token + 9, previous: token },
+      { number: 1, token: `${token + 9}`, previous: token },
+      { number: 1.5, token: token + 9, previous: token },
+      { token: token + 9, previous: token },
+      { number: 1, token: token + 9 },
+    ]
+    for (const grant of grants) {
+      const looks = b.link.reads.length
+      a.link.channel?.publish(b.locks.session, { key: 'k', ...grant })
+      await settle()
+      expect([await stateOf(wait), b.link.reads.length - looks]).toEqual(['pending', 1])
+    }
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test('is not had by the word of a hint once it may have lapsed', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world)
+    b.link.break('hang', 'read')
+    await world.pass(400)
+    await lock.release()
+    expect(await stateOf(wait)).toBe('pending')
+  })
+
+  test('that a hint told of and that was taken back meanwhile is lost with its confirmation', async () => {
+    const world = new World()
+    const { a, b, lock, wait } = await waiting(world)
+    b.link.break('stall', 'renew')
+    await lock.release()
+    const got = await wait
+    await a.locks.revoke('k')
+    await world.pass(0)
+    b.link.mend()
+    await b.link.deliver()
+    expect(got.signal.reason).toMatchObject({ code: 'lost' })
+  })
+
   test('lasts the whole duration from the confirmation', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)
     await lock.release()
     const got = await wait
-    await settle()
+    await world.pass(0)
     b.link.break('hang')
     await world.pass(duration - 1)
     expect(got.isHeld()).toBe(true)
@@ -596,7 +652,7 @@ describe('a grant that someone else made', () => {
     const { lock, wait } = await waiting(world)
     await lock.release()
     const got = await wait
-    await settle()
+    await world.pass(0)
     const [holder] = (await world.record()).holders
     expect(holder?.unconfirmed).toBeUndefined()
     expect(holder?.seq).toBeUndefined()

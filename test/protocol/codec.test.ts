@@ -15,10 +15,10 @@ const record: LockRecord = {
   holders: [
     {
       ...{ session: 's', client: 'c', mode: 'exclusive', number: 3, token: 9, previous: 8, expiresAt: 1_000 },
-      ...{ lease: 13_333.333, seq: -1, unconfirmed: { confirm: 3_000, lapses: 1 }, metadata: { url: 'here' } },
+      ...{ lease: 13_333.333, seq: -1, unconfirmed: { confirm: 3_000, lapses: 1 }, metadata: { url: 'here' }, reserve: undefined },
     },
   ],
-  queue: [{ session: 't', client: 'd', mode: 'shared', from: 1, to: 1_000, confirm: 3_000, lapses: 0, lease: undefined, metadata: null }],
+  queue: [{ session: 't', client: 'd', mode: 'shared', from: 1, to: 1_000, confirm: 3_000, lapses: 0, lease: undefined, metadata: null, reserve: 5 }],
   pins: ['p'],
 }
 

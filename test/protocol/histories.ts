@@ -17,6 +17,7 @@ interface Action {
   readonly honest: boolean
   readonly shared: boolean
   readonly lease: number | undefined
+  readonly reserve: number | undefined
   /** How far wall time moves before it, in ms. */
   readonly drift: number
 }
@@ -29,6 +30,7 @@ const action: fc.Arbitrary<Action> = fc.record({
   honest: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
   shared: fc.boolean(),
   lease: fc.option(fc.integer({ min: confirm, max: 60_000 }), { nil: undefined, freq: 4 }),
+  reserve: fc.option(fc.nat(3), { nil: undefined }),
   drift: fc.oneof({ weight: 4, arbitrary: fc.nat(50) }, { weight: 1, arbitrary: fc.integer({ min: -900_000, max: 900_000 }) }),
 })
 
@@ -115,7 +117,7 @@ function settle({ verb, who, key, pick, honest, shared, ...rest }: Action, shelf
   const record = shelf.record(key) ?? emptyRecord(key)
   const holder = at(record.holders, pick)
   const run = at(record.queue, pick)
-  const request = { type: 'request', key, session, client: 'c', confirm, lease: rest.lease } as const
+  const request = { type: 'request', key, session, client: 'c', confirm, lease: rest.lease, reserve: rest.reserve } as const
   const mode = shared ? 'shared' : 'exclusive'
   const owner = (session: string): string => (honest ? session : cast.session((who + 1) % 4))
 
@@ -128,7 +130,7 @@ function settle({ verb, who, key, pick, honest, shared, ...rest }: Action, shelf
       return { ...request, number: cast.number(), mode: 'exclusive', steal: true }
     case 'repeat': {
       const claim = at([...record.holders, ...record.queue.map((queued) => ({ ...queued, number: queued.to }))], pick)
-      return claim && { ...request, session: claim.session, number: claim.number, mode: claim.mode, lease: claim.lease }
+      return claim && { ...request, session: claim.session, number: claim.number, mode: claim.mode, lease: claim.lease, reserve: claim.reserve }
     }
     case 'renew':
       return holder && { type: 'renew', key, session: owner(holder.session), token: holder.token, lease: rest.lease }

@@ -9,6 +9,7 @@ import {
   type Holder,
   type Json,
   type LockRecord,
+  lastTokenOf,
   leaseOf,
   type Mode,
   type SessionRow,
@@ -86,9 +87,9 @@ describe('in every history', () => {
           const keyStep = onKey(step)
           if (!keyStep) return
           const { key } = keyStep.command
-          for (const { token } of granted(keyStep)) {
-            expect(token).toBeGreaterThan(last.get(key) ?? 0)
-            last.set(key, token)
+          for (const holder of granted(keyStep)) {
+            expect(holder.token).toBeGreaterThan(last.get(key) ?? 0)
+            last.set(key, lastTokenOf(holder))
           }
           expect(keyStep.after.token).toBeGreaterThanOrEqual(last.get(key) ?? 0)
         })
@@ -291,11 +292,12 @@ describe('stored forms', () => {
       lease: maybe(fc.double({ min: 1, max: 1e9, noNaN: true })),
     },
     metadata: maybe(json),
+    reserve: maybe(fc.nat()),
   }
   const confirmation = { confirm: fc.nat(), lapses: fc.nat(2) }
   const holder = fc.record({
     ...claim,
-    ...{ number: whole, token: whole, previous: whole, expiresAt: whole, seq: maybe(fc.integer({ max: -1 })) },
+    ...{ number: whole, token: fc.nat(), previous: whole, expiresAt: whole, seq: maybe(fc.integer({ max: -1 })) },
     unconfirmed: maybe(fc.record(confirmation)),
   })
   const run = fc.record({

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { expiryOf, leaseOf, reduce, seqOf } from '../../src/protocol/index.ts'
+import { expiryOf, lastTokenOf, leaseOf, reduce, seqOf } from '../../src/protocol/index.ts'
 import { confirm, lease, reasonOf, Table, woken } from './shelf.ts'
 
 const shared = { mode: 'shared' } as const
@@ -45,6 +45,28 @@ describe('tokens', () => {
     expect(first.previous).toBe(0)
     t.release(first)
     expect(t.hold('b').previous).toBe(first.token)
+  })
+
+  test('a grant with tokens in reserve leaves them to no other', () => {
+    const t = new Table()
+    const first = t.hold('a', { reserve: 9 })
+    expect([first.token, lastTokenOf(first), t.lock.token]).toEqual([t.now, t.now + 9, t.now + 9])
+    t.wait('b', { reserve: 4 })
+    t.release(first)
+    expect(t.holder('b')).toMatchObject({ token: t.now + 10, previous: t.now + 9 })
+    expect(lastTokenOf(t.holder('b'))).toBe(t.now + 14)
+  })
+
+  test('a holder with tokens in reserve is told of the first who waits, once', () => {
+    const t = new Table()
+    const first = t.hold('a', { reserve: 9 })
+    t.request('b', { ifAvailable: true })
+    expect(t.session('a')?.asks).toBe(0)
+    t.wait('b')
+    t.wait('c')
+    expect(t.session('a')?.asks).toBe(1)
+    t.release(first)
+    expect(t.session('b')?.asks).toBe(0)
   })
 
   test('a renewal keeps the token', () => {

@@ -345,37 +345,6 @@ describe('what stands in the database', () => {
     await store.close()
   })
 
-  test('is foretold as soon as every later look shows it', async () => {
-    const [one, two] = [indexedDBStore(name), indexedDBStore(name)]
-    await two.read('k')
-    const told: unknown[] = []
-    let complete = false
-    let look: Promise<unknown> | undefined
-    const applied = one.apply([beat('a'), request('a')], (part) => {
-      told.push(...part.map(({ type }) => type))
-      expect(complete).toBe(false)
-      look = two.read('k')
-    })
-    const outcomes = await applied.finally(() => (complete = true))
-    expect(told).toEqual(outcomes.map(({ type }) => type))
-    expect(await look).toMatchObject({ holders: [{ session: 'a' }] })
-    await one.close()
-    await two.close()
-  })
-
-  test('is not foretold if it is refused by the engine', async () => {
-    const store = indexedDBStore(name)
-    await store.read('k')
-    vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(() => {
-      throw new DOMException('the disk is gone', 'UnknownError')
-    })
-    const told: unknown[] = []
-    await failure(store.apply([request('a')], (part) => told.push(part)))
-    expect(told).toEqual([])
-    vi.restoreAllMocks()
-    await store.close()
-  })
-
   test('is written with the durability that was asked for', async () => {
     const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const [relaxed, strict] = [indexedDBStore(name), indexedDBStore(name, { durability: 'strict' })]

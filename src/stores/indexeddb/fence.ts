@@ -1,7 +1,7 @@
 import { type IDBPTransaction, unwrap } from 'idb'
 import type { Outcome } from '../../protocol/commands.ts'
 import { type Fenced, fencedOut } from '../../protocol/fence.ts'
-import type { LockRecord } from '../../protocol/record.ts'
+import { type LockRecord, lastTokenOf } from '../../protocol/record.ts'
 
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
 export const fenceStore = 'storelock-fence'
@@ -21,10 +21,11 @@ export interface OpenTransaction {
 export const bareTransaction = (tx: OpenTransaction): IDBTransaction =>
   (unwrap(tx as unknown as IDBPTransaction) as IDBTransaction | undefined) ?? (tx as unknown as IDBTransaction)
 
-/** Whom a key's last grant left as its holders: session and token of each. */
-type FenceRow = readonly (readonly [session: string, token: number])[]
+/** Whom a key's last grant left as its holders: session, first and last token of each. */
+type FenceRow = readonly (readonly [session: string, token: number, last: number])[]
 
-export const fenceRow = (record: LockRecord | undefined): FenceRow | undefined => record?.holders.map(({ session, token }) => [session, token])
+export const fenceRow = (record: LockRecord | undefined): FenceRow | undefined =>
+  record?.holders.map((holder) => [holder.session, holder.token, lastTokenOf(holder)])
 
 /** The keys whose holders a batch has changed otherwise than by letting go, which each holder knows of itself. */
 export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
@@ -61,7 +62,7 @@ async function check(tx: IDBTransaction, lock: Fenced): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
     request.onsuccess = () => {
-      if (request.result?.some(([session, token]) => session === lock.session && token === lock.token)) {
+      if (request.result?.some(([session, token, last]) => session === lock.session && token <= lock.token && lock.token <= last)) {
         commit()
         resolve()
       } else {

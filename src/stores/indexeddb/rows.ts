@@ -67,20 +67,18 @@ const capacity = 1_000
 /**
  * Answers a question that is asked synchronously of rows that come asynchronously: it is put with what is remembered of them,
  * and again with what they are if that was wrong or too little. Writes what the question planned, in the same transaction,
- * and resolves when that is complete. `foresee` hears the answer as soon as it stands: every transaction on these rows that
- * begins from then on waits for this one.
+ * and resolves when that is complete.
  *
  * Guessing has the answer at hand when the rows come: while the browser fetches them there is nothing else to do, and a
  * transaction that waits for us holds up everyone else's.
  */
-export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Map(), foresee?: (answer: T) => void): Promise<T> {
+export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Map()): Promise<T> {
   return new Promise((resolve, reject) => {
     let answer: T
     const step = (): void => {
       try {
         if (!rows.sure) answer = rows.put(question)
         if (rows.pending) return
-        foresee?.(answer)
         rows.finish()
         // What was only read stands.
         if (tx.mode === 'readonly') resolve(answer)

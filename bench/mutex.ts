@@ -1,0 +1,69 @@
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { createLocks } from 'storelock'
+import { memoryStore } from 'storelock/stores/memory'
+import { sqliteStore } from 'storelock/stores/sqlite'
+import { compared, type Measure } from './figure.ts'
+import { inFolder } from './folder.ts'
+import { alternate, type Side } from './rounds.ts'
+
+// Its ESM build is several times slower than the CJS one that `require` finds.
+const { Mutex }: typeof import('async-mutex') = createRequire(import.meta.url)('async-mutex')
+
+function asyncMutex(): Side {
+  const mutex = new Mutex()
+  return {
+    iterations: 5_000,
+    async run(iterations) {
+      for (let i = 0; i < iterations; i++) {
+        const release = await mutex.acquire()
+        release()
+      }
+    },
+  }
+}
+
+/** Locks that cost no word to a store, beside a mutex that has none. */
+export const measures: Record<string, Measure> = {
+  async 'reentrant.acquire'(progress) {
+    const store = memoryStore()
+    const locks = createLocks({ store })
+    const job = locks.reentrant('job')
+    const first = await job.acquire()
+    const ours: Side = {
+      iterations: 5_000,
+      async run(iterations) {
+        for (let i = 0; i < iterations; i++) {
+          const guard = await job.acquire()
+          await guard.release()
+        }
+      },
+    }
+    const measured = await alternate({ ours, asyncMutex: asyncMutex() }, 150, progress)
+    if (!first.isHeld()) throw new Error('the lock was not held all the time')
+    await first.release()
+    await locks.close()
+    await store.close()
+    return [compared('reentrant.acquire', measured, 'ours', 'asyncMutex', 'async-mutex acquire + release (CJS build)', 1)]
+  },
+
+  'linger.acquire': (progress) =>
+    inFolder(async (folder) => {
+      const store = sqliteStore(join(folder, 'locks.db'))
+      const locks = createLocks({ store, linger: 10_000 })
+      await (await locks.acquire('job')).release()
+      const ours: Side = {
+        iterations: 5_000,
+        async run(iterations) {
+          for (let i = 0; i < iterations; i++) {
+            const lock = await locks.acquire('job')
+            await lock.release()
+          }
+        },
+      }
+      const measured = await alternate({ ours, asyncMutex: asyncMutex() }, 150, progress)
+      await locks.close()
+      await store.close()
+      return [compared('linger.acquire', measured, 'ours', 'asyncMutex', 'async-mutex acquire + release (CJS build)', 3)]
+    }),
+}

@@ -1,0 +1,185 @@
+import { type Holder, LockError, lastTokenOf, type Mode } from '../protocol/index.ts'
+import type { Hold } from './hold.ts'
+import type { Session } from './session.ts'
+
+/** Of a duration, what stands in the store: a third more, so that the holder always stops first. In ms. */
+export const leaseFor = (duration: number): number => Math.ceil((duration * 4) / 3)
+
+export interface LeaseTerms {
+  readonly name: string
+  readonly key: string
+  /** In ms. */
+  readonly duration: number
+  readonly manual: boolean
+  /** When the command that gave the lock went out. */
+  readonly since: number
+  /** By how much the wall clock was ahead of the monotonic one then, in ms. */
+  readonly drift: number
+  /** Until when it may be used though it is not yet confirmed. */
+  readonly until?: number | undefined
+}
+
+/** Why a lease or a hold is over: `lost` against its owner's will, `not-held` by it. */
+export interface End {
+  readonly code: 'lost' | 'not-held'
+  readonly message: string
+}
+
+export const released = (name: string): End => ({ code: 'not-held', message: `${JSON.stringify(name)} was released` })
+
+/** What a lease needs to know of the grant that it is. */
+export type Grant = Pick<Holder, 'session' | 'mode' | 'number' | 'token' | 'reserve' | 'previous' | 'seq'>
+
+/** One grant of a lock, from the store's answer until it is let go or lost: what its session keeps alive. */
+export class Lease {
+  readonly name: string
+  readonly key: string
+  readonly mode: Mode
+  readonly session: string
+  /** The request that it answers. */
+  readonly number: number
+  readonly token: number
+  /** The token of its last use. */
+  usedToken: number
+  /** The last of the tokens reserved for its uses. */
+  readonly lastToken: number
+  /** Renewed by its owner's code alone. */
+  readonly manual: boolean
+  duration: number
+  /** When the last command of its own that renewed it went out. */
+  since: number
+  /** When its last renewal of its own was tried. */
+  triedAt: number
+  /** Who holds the lock by it; nobody while it lingers. */
+  hold: Hold | undefined
+  readonly #home: Session
+  readonly #startedAt: number
+  /** Whether it leans on the session's row instead of a lease of its own. */
+  #leans: boolean
+  /** Whether the record may have given it a lease of its own, whatever came of the command that asked for one. */
+  #alone = false
+  #drift: number
+  #until: number | undefined
+  #end: End | undefined
+
+  constructor(home: Session, grant: Grant, { name, key, duration, manual, since, drift, until }: LeaseTerms) {
+    this.#home = home
+    this.name = name
+    this.key = key
+    this.mode = grant.mode
+    this.session = grant.session
+    this.number = grant.number
+    this.token = this.usedToken = grant.token
+    this.lastToken = lastTokenOf(grant)
+    this.manual = manual
+    this.duration = duration
+    this.since = since
+    this.#startedAt = home.clock.monotonic()
+    this.triedAt = until === undefined ? since : -Infinity
+    this.#leans = grant.seq === undefined
+    this.#drift = drift
+    this.#until = until
+  }
+
+  get ended(): boolean {
+    return this.#end !== undefined
+  }
+
+  get leans(): boolean {
+    return this.#leans
+  }
+
+  /** Whether it still has to be confirmed or has a lease of its own to renew. */
+  get renewsItself(): boolean {
+    return this.#until !== undefined || !(this.#leans || this.manual)
+  }
+
+  /** How often it renews itself, in ms. */
+  get pace(): number {
+    return (this.#until === undefined ? this.duration : this.#until - this.#startedAt) / 10
+  }
+
+  /** When the lock is lost unless it is renewed before. */
+  get deadline(): number {
+    return this.#until ?? (this.#leans ? Math.max(this.since, this.#home.heart.renewedAt) : this.since) + this.duration
+  }
+
+  /** Whether it stands, as far as this context can know. */
+  stands(): boolean {
+    const { clock, heart } = this.#home
+    const now = clock.monotonic()
+    this.expireIfDue(now)
+    if (this.#end) return false
+    const byBeat = this.#leans && heart.renewedAt > this.since
+    return heart.isSteady(now, byBeat ? heart.renewedAt : this.since, byBeat ? heart.renewedDrift : this.#drift, this.duration)
+  }
+
+  /** Renews or confirms. A refusal loses the lock; a store's error is thrown. */
+  async renew(duration = this.duration): Promise<void> {
+    this.triedAt = this.#home.clock.monotonic()
+    // Only a longer lease needs saying: the record keeps what the lease has.
+    const lease = duration > this.duration ? leaseFor(duration) : undefined
+    if (lease !== undefined) this.#standAlone()
+    const { outcome, sent, drift } = await this.#home.send({ type: 'renew', key: this.key, session: this.session, token: this.token, lease })
+    // A reply that comes after the deadline does not bring the lock back.
+    this.expireIfDue()
+    if (this.#end) return
+    if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+    if (outcome.type !== 'renewed') return outcome.type === 'refused' && outcome.reason === 'ended' ? this.lose('its session ended') : this.taken()
+    this.#until = undefined
+    this.#leans = outcome.holder.seq === undefined && !this.#alone
+    this.duration = Math.max(duration, this.duration)
+    if (sent >= this.since) {
+      this.since = sent
+      this.#drift = drift
+    }
+    // One that renews itself alone hears of no wish by beats.
+    if (this.hold?.onReleaseRequested && outcome.record.queue.some(({ ask }) => ask !== undefined)) this.#home.lookAt(this.key)
+    // A lease that leans on its session from now on needs the beat.
+    this.#home.heart.keep(this)
+  }
+
+  /** From now on no beat counts for it and it renews itself: one with a length of its own is not seen to live by its session's row. */
+  #standAlone(): void {
+    const { heart } = this.#home
+    if (this.#leans && heart.renewedAt > this.since) {
+      this.since = heart.renewedAt
+      this.#drift = heart.renewedDrift
+    }
+    this.#leans = false
+    this.#alone = true
+    heart.keep(this)
+  }
+
+  /** Loses the lock if its deadline has passed, however late that is noticed. */
+  expireIfDue(now = this.#home.clock.monotonic()): void {
+    if (!this.#end && now >= this.deadline) this.lose('it was not renewed in time')
+  }
+
+  /** The record names another holder though this one was still in time: it was stolen or revoked. */
+  taken(): void {
+    this.expireIfDue()
+    if (this.#end) return
+    const { hold } = this
+    this.lose('another request took it')
+    if (hold?.error) hold.onTaken?.(hold.error)
+  }
+
+  /** Final: the hold's signal aborts, and the record is told in case it still names this lease. */
+  lose(why: string): void {
+    if (this.#end) return
+    this.#letGo({ code: 'lost', message: `lost ${JSON.stringify(this.name)}: ${why}` }).catch(() => {})
+  }
+
+  /** Gives the lock back, once. Rejects with `store` if the store failed; that is then tried again. */
+  release(): Promise<void> {
+    return this.#end ? Promise.resolve() : this.#letGo(released(this.name))
+  }
+
+  #letGo(end: End): Promise<void> {
+    this.#end = end
+    this.#home.forget(this)
+    this.hold?.end(end)
+    return this.#home.letGo({ type: 'release', key: this.key, session: this.session, token: this.token }, this.name)
+  }
+}

@@ -1,0 +1,109 @@
+import type { LockView, Policy } from '../protocol/index.ts'
+import { tellAsked } from './asks.ts'
+import { Hold } from './hold.ts'
+import { type Grant, Lease, type LeaseTerms } from './lease.ts'
+import { Linger } from './linger.ts'
+import type { Session } from './session.ts'
+import { isPlain, type Wish } from './wish.ts'
+
+/** This session's leases of one key, and what it remembers of those that are over. */
+export class Leases {
+  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
+  dirty = false
+  readonly #session: Session
+  /** Each with the number of looks that had begun before it was known. */
+  readonly #leases = new Map<Lease, number>()
+  readonly #linger: Linger
+  readonly #isWanted: () => boolean
+  /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
+  #lastUsed = 0
+  #lastToken = 0
+
+  /** @param isWanted whether anyone waits for the lock, as far as is known here */
+  constructor(session: Session, isWanted: () => boolean) {
+    this.#session = session
+    this.#linger = new Linger(session)
+    this.#isWanted = isWanted
+  }
+
+  get policy(): Policy {
+    return this.#session.policy
+  }
+
+  /**
+   * A wish was granted.
+   * @param looks how many looks have begun
+   * @returns `undefined` if the news took as long as the lock lasts: it is worth nothing then
+   */
+  start(grant: Grant, wish: Wish, terms: LeaseTerms, looks: number): Hold | undefined {
+    const { clock, heart } = this.#session
+    const dirty = grant.previous !== 0 && grant.previous !== this.#lastToken
+    const previous = dirty ? grant.previous : this.#lastUsed
+    if (dirty) this.dirty = true
+    const lease = new Lease(this.#session, grant, terms)
+    this.#lastUsed = lease.token
+    this.#lastToken = lease.lastToken
+    this.#leases.set(lease, looks)
+    heart.keep(lease)
+    lease.expireIfDue()
+    // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
+    if (terms.until === undefined && clock.monotonic() >= terms.since + terms.duration) lease.lose('the news of it came too late')
+    if (lease.ended) return undefined
+    return new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested: wish.onReleaseRequested })
+  }
+
+  /** A lingering lease, used once more. One that does not suit the wish is let go of: it would be in its way. */
+  useAgain(wish: Wish): Hold | undefined {
+    if (!isPlain(wish)) this.#linger.drop()
+    const lease = this.#linger.take()
+    if (!lease) return undefined
+    const token = ++lease.usedToken
+    const previous = this.#lastUsed
+    this.#lastUsed = token
+    return new Hold(this, lease, { token, previous, dirty: false, onReleaseRequested: wish.onReleaseRequested })
+  }
+
+  /** A hold was released: its lease lingers if it may, else it goes back. */
+  retire(lease: Lease): Promise<void> {
+    const fresh = lease.usedToken < lease.lastToken && lease.leans && !lease.renewsItself
+    if (!fresh || this.#isWanted() || !this.#session.lingers || !lease.stands()) return lease.release()
+    this.#linger.keep(lease)
+    return Promise.resolve()
+  }
+
+  /** Lets go of a lease that only lingers. */
+  dropIdle(): Promise<void> {
+    return this.#linger.drop()
+  }
+
+  /** Whether the lease of this grant only lingers. */
+  isIdle(token: number): boolean {
+    return this.#linger.has(token)
+  }
+
+  /** Whether a request was granted one that stands. */
+  answers(number: number): boolean {
+    for (const lease of this.#leases.keys()) if (lease.number === number) return true
+    return false
+  }
+
+  /** Matches what a look shows with what is held: the `look`-th. */
+  compare(view: LockView, look: number): void {
+    for (const [lease, after] of this.#leases) {
+      const isNamed = view.holders.some(({ session, token }) => session === lease.session && token === lease.token)
+      if (after < look && !isNamed) lease.taken()
+      else if (lease.hold) tellAsked(lease.hold, view, (listener) => this.#session.call(listener))
+    }
+  }
+
+  /** A command of this session's own took one of them. */
+  robbed(token: number): void {
+    for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken()
+  }
+
+  /** One of them has ended. */
+  forget(lease: Lease): void {
+    this.#leases.delete(lease)
+    this.#linger.forget(lease)
+  }
+}

@@ -1,0 +1,63 @@
+import type { Lease } from './lease.ts'
+import type { Session } from './session.ts'
+
+/** How many tokens a grant has for the times that its lease is used again; after the last, the store is asked. */
+export const reserved = 10_000
+
+/** Keeps a lease for a while after its last use: who takes the lock again meanwhile touches no store. */
+export class Linger {
+  readonly #session: Session
+  #lease: Lease | undefined
+  #since = 0
+  #callOff: (() => void) | undefined
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  keep(lease: Lease): void {
+    const { clock, settings } = this.#session
+    this.#lease = lease
+    this.#since = clock.monotonic()
+    // One timer for many uses: it goes on where the lease was used meanwhile.
+    this.#callOff ??= clock.after(settings.linger, () => this.#end(), true)
+  }
+
+  #end(): void {
+    const { clock, settings } = this.#session
+    this.#callOff = undefined
+    const left = this.#since + settings.linger - clock.monotonic()
+    if (left <= 0) this.drop()
+    else if (this.#lease) this.#callOff = clock.after(left, () => this.#end(), true)
+  }
+
+  /** The lease, to be used again, if it still stands. */
+  take(): Lease | undefined {
+    const lease = this.#lease
+    if (!lease?.stands()) {
+      this.drop()
+      return undefined
+    }
+    this.#lease = undefined
+    return lease
+  }
+
+  /** Gives the lease back, if nobody uses it now. A failure is tried again elsewhere. */
+  async drop(): Promise<void> {
+    const lease = this.#lease
+    this.#lease = undefined
+    this.#callOff?.()
+    this.#callOff = undefined
+    await lease?.release().catch(() => {})
+  }
+
+  /** Whether this is the lease that nobody uses now. */
+  has(token: number): boolean {
+    return this.#lease?.token === token
+  }
+
+  /** A lease has ended. */
+  forget(lease: Lease): void {
+    if (lease === this.#lease) this.#lease = undefined
+  }
+}

@@ -1,0 +1,25 @@
+import type { Json, Mode } from '../protocol/index.ts'
+import type { ReleaseListener } from './types.ts'
+
+/** What a caller wants of a lock, checked. */
+export interface Wish {
+  readonly mode: Mode
+  /** In ms. */
+  readonly duration: number
+  /** A lease of the hold's own, in ms: its duration is not the session's, or its owner's code alone renews it. */
+  readonly lease: number | undefined
+  readonly manual: boolean
+  readonly ifAvailable?: boolean | undefined
+  readonly steal?: boolean | undefined
+  readonly metadata?: Json | undefined
+  readonly ask?: Json | undefined
+  /** How long the holders that were asked may take, in ms, before the lock is stolen. */
+  readonly grace?: number | undefined
+  readonly onReleaseRequested?: ReleaseListener | undefined
+  /** How long to wait, in ms. */
+  readonly timeout?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Whether its lease may serve another wish like it later: nothing in the record is this one's alone. */
+export const isPlain = ({ mode, lease, metadata }: Wish): boolean => mode === 'exclusive' && lease === undefined && metadata === undefined
