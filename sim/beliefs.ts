@@ -34,11 +34,11 @@ export class Beliefs {
 
   /** A process was given a lock. */
   got(process: Process, lock: Held, passing: boolean): void {
-    const { key, token } = lock
+    const { key } = lock
+    process.log(() => `got ${key} with token ${lock.token}`)
+    const token = this.#world.ledger.grantOf(key, lock.token, lock.session)
+    if (token === undefined) this.#world.fail(`${process.name} was given ${key} with token ${lock.token}, which the store never granted`)
     const name = `${key} ${token}`
-    process.log(() => `got ${key} with token ${token}`)
-    if (!this.#world.ledger.hasGranted(key, token, lock.session))
-      this.#world.fail(`${process.name} was given ${key} with token ${token}, which the store never granted`)
     if (lock.signal.aborted) this.#world.fail(`${process.name} was given ${key} with token ${token} after it had ended`)
     const belief = this.#believed.get(name) ?? { process, locks: new Set(), passing, robbed: false }
     this.#believed.set(name, belief)

@@ -3,6 +3,7 @@ import {
   type Holder,
   type KeyCommand,
   type LockRecord,
+  lastTokenOf,
   leaseOf,
   type Outcome,
   type Run,
@@ -32,8 +33,8 @@ export class Ledger {
   readonly #gone = new Set<string>()
   /** Sessions whose beacon went out while their owner did not run: it believes for a moment what is not so any more. */
   readonly #unaware = new Set<string>()
-  /** By key and token, the session that was granted it. */
-  readonly #granted = new Map<string, string>()
+  /** All grants of each key. */
+  readonly #grants = new Map<string, Holder[]>()
   readonly #owners = new Map<string, Process>()
   /** For each key, the highest tokens that wrote: of all, and of those that excluded all others. */
   readonly #written = new Map<string, { any: number; exclusive: number }>()
@@ -55,9 +56,9 @@ export class Ledger {
     this.#unaware.add(session)
   }
 
-  /** Whether a session was ever granted a lock with this token. */
-  hasGranted(key: string, token: number, session: string): boolean {
-    return this.#granted.get(`${key} ${token}`) === session
+  /** The token of the grant that a token of a session's belongs to, if there ever was one. */
+  grantOf(key: string, token: number, session: string): number | undefined {
+    return this.#grants.get(key)?.findLast((holder) => holder.session === session && holder.token <= token && token <= lastTokenOf(holder))?.token
   }
 
   ownerOf(session: string): Process | undefined {
@@ -165,9 +166,9 @@ export class Ledger {
     const { token, session, unconfirmed } = holder
     this.#world.count('told', 'grant')
     if (token <= (this.#highest.get(key) ?? 0)) this.violated(`token ${token} of ${key} is not above ${this.#highest.get(key)}`)
-    this.#highest.set(key, Math.max(token, this.#highest.get(key) ?? 0))
+    this.#highest.set(key, Math.max(lastTokenOf(holder), this.#highest.get(key) ?? 0))
     this.#holdSigns.set(`${key} ${token}`, this.#stamp())
-    this.#granted.set(`${key} ${token}`, session)
+    this.#grants.set(key, [...(this.#grants.get(key) ?? []), holder])
     const own = 'session' in command && command.type !== 'revoke' && command.session === session
     if (!own && !unconfirmed) this.violated(`${session} was granted ${key} by another's command and need not confirm it`)
     // Whose grant has lapsed asks again by that.
@@ -265,7 +266,7 @@ export class Ledger {
       this.violated(`request ${number} of ${session} was dropped though ${owner.name} is well`)
   }
 
-  /** A write under a lock is in the store. */
+  /** A write under a lock is in the store; `token` is that of the grant. */
   wrote(process: Process, key: string, token: number, mode: 'exclusive' | 'shared'): void {
     const written = this.#written.get(key) ?? { any: 0, exclusive: 0 }
     this.#world.count('told', 'fenced write')

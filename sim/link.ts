@@ -28,8 +28,6 @@ export interface Tx {
 interface Act<T> {
   /** In one step. */
   readonly run: () => T
-  /** Tells the caller what comes of it, before the reply; also of what then fails to be committed. */
-  readonly foresee?: ((committed: T | undefined) => void) | undefined
   /** Whether it may still come about after the call was rejected. */
   readonly lingers?: boolean | undefined
 }
@@ -53,18 +51,12 @@ export class Link implements FencedStore<Tx> {
     this.beacon = traits.beacon ? raiser : undefined
   }
 
-  apply(commands: readonly Command[], foresee?: (outcomes: readonly Outcome[]) => void): Promise<Outcome[]> {
+  apply(commands: readonly Command[]): Promise<Outcome[]> {
     const process = this.#process
-    const { ledger, store, chance } = process.world
-    const tellSooner = (committed: readonly Outcome[] | undefined): void => {
-      const outcomes = committed ?? store.foretell(commands)
-      const cut = chance.below(outcomes.length + 1)
-      for (const part of [outcomes.slice(0, cut), outcomes.slice(cut)]) process.enter(() => foresee?.(part))
-    }
+    const { ledger } = process.world
     if (this.closed && commands.some(({ type }) => type === 'beat')) ledger.violated(`${process.name} beats though it was closed`)
     return this.#call(() => commands.map(tell).join(', '), {
       run: () => ledger.apply(process, structuredClone(commands)),
-      foresee: process.traits.foresees ? tellSooner : undefined,
       // The contract forbids it for requests: one that was taken back before it came would hold the lock for nobody.
       lingers: commands.every(({ type }) => type !== 'request'),
     })
@@ -110,7 +102,7 @@ export class Link implements FencedStore<Tx> {
 
   async close(): Promise<void> {}
 
-  #call<T>(what: () => string, { run, foresee, lingers = true }: Act<T>): Promise<T> {
+  #call<T>(what: () => string, { run, lingers = true }: Act<T>): Promise<T> {
     const process = this.#process
     const { world } = process
     const { chance } = world
@@ -137,7 +129,6 @@ export class Link implements FencedStore<Tx> {
             after(() => reject(refusal))
             return
           }
-          foresee?.(value)
           after(() => {
             process.log(() => `… ${what()}: ${describe(value)}`)
             resolve(value)
@@ -147,7 +138,6 @@ export class Link implements FencedStore<Tx> {
           case 'deliver':
             return this.#later(() => arrive(back))
           case 'fail':
-            if (chance.maybe(0.5)) foresee?.(undefined)
             return back(() => reject(error))
           case 'lose':
             return this.#later(() => arrive(() => back(() => reject(error))))

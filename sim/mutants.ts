@@ -261,17 +261,6 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/heart.ts', 'if (asks !== this.#asks) session', 'if (asks < this.#asks) session']],
   },
   {
-    name: 'what a store foresees is taken for what stands',
-    rare: true,
-    patches: [
-      [
-        'locks/outbox.ts',
-        'for (const outcome of outcomes) this.#foreseen(outcome)',
-        'for (const outcome of outcomes) {\n        this.#foreseen(outcome)\n        this.#arrived({ outcome, sent, drift })\n      }',
-      ],
-    ],
-  },
-  {
     name: 'a channel that throws keeps its session from opening',
     rare: true,
     patches: [

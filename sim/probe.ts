@@ -16,7 +16,7 @@ export async function probe(world: World): Promise<void> {
   for (const key of keys) (await take(world, waiter, key, leftBound(world, waiter.keyOf(key))))?.release()
   const key = `after ${Math.round(world.timeline.now)} ms`
 
-  const first = await take(world, holder, key, freeBound(holder))
+  const first = await take(world, holder, key, freeBound(world, holder, waiter))
   if (!first) return
   const woken = watch(world, waiter, key)
   await world.pass(chance.next() * 2 * shape.duration)
@@ -29,7 +29,7 @@ export async function probe(world: World): Promise<void> {
   const onReleaseRequested = (): void => {
     asked = true
   }
-  const second = await take(world, holder, key, freeBound(holder), { onReleaseRequested })
+  const second = await take(world, holder, key, freeBound(world, holder, waiter), { onReleaseRequested })
   if (!second) return
   const asker = watch(world, waiter, key, { ask: 'please' })
   await expectSoon(world, () => asked, newsBound(world, holder, waiter), `${holder.name} to hear what ${waiter.name} asks for`)
@@ -38,16 +38,16 @@ export async function probe(world: World): Promise<void> {
   asker.lock?.release()
   await world.pass(100)
 
-  const third = await take(world, holder, key, freeBound(holder))
+  const third = await take(world, holder, key, freeBound(world, holder, waiter))
   if (!third) return
   waiter.meant.add(`steal ${waiter.keyOf(key)}`)
   const thief = watch(world, waiter, key, { steal: true })
   await expectSoon(world, () => !third.isHeld(), newsBound(world, holder, waiter), `${holder.name} to hear that ${waiter.name} has taken its lock`)
-  await expectWithin(world, thief, freeBound(waiter), `${waiter.name} to have what it has taken`)
+  await expectWithin(world, thief, freeBound(world, waiter, holder), `${waiter.name} to have what it has taken`)
   thief.lock?.release()
   await world.pass(100)
 
-  if (!(await take(world, holder, key, freeBound(holder)))) return
+  if (!(await take(world, holder, key, freeBound(world, holder, waiter)))) return
   const heir = watch(world, waiter, key)
   await world.pass(chance.next() * 2 * shape.duration)
   const provable = isProvable(world, holder, waiter)
@@ -72,7 +72,8 @@ const pauseOf = ({ shape }: World, traits: Traits): number => (shape.maxBackoff 
 
 function wakeBound(world: World, holder: Process, waiter: Process): number {
   const latency = 2 * (holder.traits.latency + 2 * waiter.traits.latency) + 20
-  return haveHints(holder, waiter) ? latency : latency + pauseOf(world, waiter.traits)
+  const known = lingers(holder) ? newsBound(world, holder, waiter) : 0
+  return known + (haveHints(holder, waiter) ? latency : latency + pauseOf(world, waiter.traits))
 }
 
 /** How soon a holder hears of what a waiter has done, in ms: by a hint or with its next beat. */
@@ -97,8 +98,14 @@ function crashBound(world: World, { traits }: Process, provable: boolean): numbe
   return lease * stretch + 3 * pauseOf(world, traits) + 1_000
 }
 
-/** How long a lock that is free may take, in ms: a session may have to be opened first. */
-const freeBound = ({ traits }: Process): number => 1_000 + 10 * traits.latency
+const lingers = ({ traits }: Process): boolean => traits.options.linger !== undefined && traits.channel !== 'none'
+
+/** How long a lock that nobody else holds may take, in ms: a session may have to be opened first, and another may linger. */
+function freeBound(world: World, process: Process, last: Process): number {
+  const { latency, raising, rate } = process.traits
+  const opening = 1_000 + 10 * latency + (raising === 'hangs' ? world.shape.maxBackoff / rate : 0)
+  return lingers(last) ? opening + wakeBound(world, last, process) : opening
+}
 
 interface Wait {
   lock: HeldLock | undefined

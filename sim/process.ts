@@ -20,12 +20,10 @@ export interface Traits {
   /** Whether its death shows to nobody though it has a beacon. */
   readonly silent: boolean
   readonly isPage: boolean
-  /** Whether its store tells what will come of commands while it still commits them. */
-  readonly foresees: boolean
   /** How long a call takes on its way, there and back each, in ms: at most. */
   readonly latency: number
   /** What else its locks are made with. */
-  readonly options: Pick<LocksOptions, 'namespace' | 'expiry' | 'policy'>
+  readonly options: Pick<LocksOptions, 'namespace' | 'expiry' | 'policy' | 'linger'>
 }
 
 /** A tab, worker or process: the library as it is, with clocks, an event loop and a connection of its own. */

@@ -1,5 +1,4 @@
 import {
-  type Changes,
   type Command,
   type Fenced,
   fencedOut,
@@ -38,27 +37,18 @@ export class PlainStore {
   }
 
   apply(commands: readonly Command[]): Outcome[] {
-    const changes = this.#run(commands)
-    for (const [key, record] of changes.records) put(this.#records, key, record)
-    for (const [id, row] of changes.sessions) put(this.#sessions, id, row)
-    this.#floor = changes.floor ?? this.#floor
-    return changes.outcomes
-  }
-
-  /** What would come of commands. */
-  foretell(commands: readonly Command[]): Outcome[] {
-    return this.#run(commands).outcomes
-  }
-
-  #run(commands: readonly Command[]): Changes {
     const now = this.#now()
-    return runBatch(commands, {
+    const changes = runBatch(commands, {
       now,
       floor: this.#floor,
       record: (key) => this.#records.get(key),
       session: (id) => this.#sessions.get(id),
       stale: () => [...this.#sessions.values()].filter(({ expiresAt }) => expiresAt < now).slice(0, fewRows),
     })
+    for (const [key, record] of changes.records) put(this.#records, key, record)
+    for (const [id, row] of changes.sessions) put(this.#sessions, id, row)
+    this.#floor = changes.floor ?? this.#floor
+    return changes.outcomes
   }
 
   read(key: string): LockView | undefined {

@@ -273,7 +273,9 @@ export class User {
     this.#world.count('operations', blindly ? 'write blindly' : 'write')
     const { key, token } = lock
     const mode = 'mode' in lock ? lock.mode : 'exclusive'
-    const wrote = (): void => this.#world.ledger.wrote(process, key, token, mode)
+    const { ledger } = this.#world
+    // What a lock protects in one context is written in the order of its calls, as long as the grant is the same.
+    const wrote = (): void => ledger.wrote(process, key, ledger.grantOf(key, token, lock.session) ?? token, mode)
     // Some use a transaction of their own, perhaps under several locks.
     const others = blindly || this.#world.chance.maybe(0.7) ? undefined : this.#kept.slice(0, 1)
     const { link } = process

@@ -87,11 +87,11 @@ export class World {
       raising: chance.weighted({ works: 8, fails: 1, hangs: 1 }),
       silent: chance.maybe(0.2),
       isPage: shape.kind !== 'sockets' && chance.maybe(shape.kind === 'tabs' ? 0.7 : 0.4),
-      foresees: chance.maybe(0.5),
       latency: chance.one([2, 5, 40, Math.min(0.04 * shape.duration, 0.2 * shape.maxBackoff)]),
       options: {
         expiry: chance.maybe(0.1) ? 'manual' : 'auto',
         ...(chance.maybe(0.1) && { namespace: 'other' }),
+        ...(chance.maybe(0.4) && { linger: chance.one([0.02, 0.3, 1]) * shape.duration }),
         policy: { maxDuration: 3 * shape.duration, checkKey: (name) => (name === forbidden ? 'nobody may have it' : undefined) },
       },
     })
@@ -113,6 +113,10 @@ export class World {
 
   /** A call of a process gets no answer until all is mended. */
   hangs(process: Process, answer: () => void): void {
+    if (this.quiet) {
+      answer()
+      return
+    }
     process.trouble(Infinity)
     this.#hung.push(answer)
   }
