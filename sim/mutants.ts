@@ -209,36 +209,6 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/session.ts', 'lowerLater))\n    } catch {\n      return undefined', 'lowerLater))\n    } catch (error) {\n      throw error']],
   },
   {
-    name: 'a hint takes its waiter past the queue',
-    patches: [
-      ['locks/session.ts', '({ key }) => this.lookAt(String(key))', '({ key }) => this.#lines.get(String(key))?.grab()'],
-      [
-        'locks/line.ts',
-        '  /** The time of those who were asked is over. */\n',
-        '  grab(): void {\n    for (const waiter of [...this.#waiters.values()]) this.#grabNow(waiter)\n  }\n',
-      ],
-      ['locks/line.ts', 'const steal = waiter.wish.steal && (', 'const steal = waiter.impatient || waiter.wish.steal && ('],
-    ],
-  },
-  {
-    name: 'a hint is taken for the grant that it tells of',
-    patches: [
-      ['locks/session.ts', '({ key }) => this.lookAt(String(key))', '({ key }) => this.#lines.get(String(key))?.believe()'],
-      [
-        'locks/line.ts',
-        '  /** The time of those who were asked is over. */\n',
-        `  believe(): void {
-    const [waiter] = this.#waiters.values()
-    const { id: session, client, clock } = this.#session
-    if (!waiter || waiter.busy) return this.poke()
-    const { number, wish: { mode } } = waiter
-    const { token: previous } = this.#view
-    this.#start(waiter, { session, client, mode, number, token: previous + 1, previous, expiresAt: 0 }, clock.monotonic(), driftOf(clock))
-  }\n`,
-      ],
-    ],
-  },
-  {
     name: 'a release grants to whoever came last',
     patches: [
       [
@@ -249,27 +219,10 @@ export const mutants: readonly Mutant[] = [
       ['protocol/draft.ts', '    return this.queue[0]\n', '    return this.queue.at(-1)\n'],
     ],
   },
-  { name: 'a grant is told to nobody', patches: [['locks/session.ts', '[...grants, ...evicted]', 'evicted']] },
-  { name: 'a theft is told to nobody', patches: [['locks/session.ts', '[...grants, ...evicted]', 'grants']] },
   { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hintAll(this.#view)', 'void this.#view']] },
-  {
-    name: 'an ask is not counted for the holders',
-    patches: [['protocol/reduce.ts', "draft.bump(holder.session, 'asks')", 'void holder']],
-  },
   {
     name: 'nobody looks when a beat tells of asks',
     patches: [['locks/heart.ts', 'if (asks !== this.#asks) session', 'if (asks < this.#asks) session']],
-  },
-  {
-    name: 'a channel that throws keeps its session from opening',
-    rare: true,
-    patches: [
-      [
-        'locks/session.ts',
-        'this.lookAt(String(key)))\n    } catch {\n      return undefined',
-        'this.lookAt(String(key)))\n    } catch (error) {\n      throw error',
-      ],
-    ],
   },
   {
     name: 'a hint that cannot be sent spoils the command that it tells of',
@@ -285,12 +238,6 @@ export const mutants: readonly Mutant[] = [
     patches: [['channels/socket.ts', '    else sendOthers()\n', '    else void sendOthers\n']],
   },
   {
-    name: 'with manual expiry a holder is evicted all the same',
-    patches: [
-      ['locks/line.ts', "this.look(this.#session.settings.expiry === 'auto' && this.#waiters.size > 0)", 'this.look(this.#waiters.size > 0)'],
-    ],
-  },
-  {
     name: 'with manual expiry a proof of death evicts all the same',
     patches: [['locks/lookout.ts', "this.#session.settings.expiry !== 'auto' || ", '']],
   },
@@ -298,6 +245,94 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a policy is asked about no name',
     patches: [['locks/options.ts', '  checkName(policy, name, label)\n', '  void [checkName, policy, label]\n']],
+  },
+  {
+    name: 'a hint takes its waiter past the queue',
+    patches: [
+      ['locks/session.ts', '    if (!line) return\n', '    if (!line) return\n    line.grab()\n'],
+      [
+        'locks/line.ts',
+        '  /** The time of those who were asked is over. */\n',
+        '  grab(): void {\n    for (const waiter of [...this.#waiters.values()]) this.#grabNow(waiter)\n  }\n',
+      ],
+      ['locks/line.ts', 'const steal = waiter.wish.steal && (', 'const steal = waiter.impatient || waiter.wish.steal && ('],
+    ],
+  },
+  {
+    name: 'a hint that a record changed is taken for a grant',
+    patches: [
+      [
+        'locks/session.ts',
+        '    else line.poke()\n',
+        '    else line.hear({ number: line.next, token: line.view.token + 1, previous: line.view.token, reserve: undefined })\n',
+      ],
+      ['locks/line.ts', '  /** The record as it was last seen. */\n', '  get next(): number {\n    return [...this.#waiters.keys()][0] ?? 0\n  }\n'],
+    ],
+  },
+  {
+    name: 'a hint is believed though it is older than the last look',
+    patches: [['locks/line.ts', ' && token > waiter.seenToken', '']],
+  },
+  {
+    name: 'a hint is believed by whoever waits',
+    patches: [
+      [
+        'locks/line.ts',
+        '    const waiter = this.#waiters.get(number)\n    const { clock, id: session }',
+        '    const [waiter] = this.#waiters.values()\n    const { clock, id: session }',
+      ],
+    ],
+  },
+  {
+    name: 'a grant by a hint is used without being confirmed',
+    patches: [['locks/line.ts', 'reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)', 'reserve }, waiter.seenAt, waiter.drift)']],
+  },
+  {
+    name: 'a grant is told to nobody',
+    patches: [['locks/session.ts', 'else this.#hint(session, { key, number, token', 'else void (session, { key, number, token']],
+  },
+  {
+    name: 'a theft is told to nobody',
+    patches: [['locks/session.ts', 'robbed(token)\n      else this.#hint(session, { key })', 'robbed(token)\n']],
+  },
+  { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
+  {
+    name: 'a channel that throws keeps its session from opening',
+    rare: true,
+    patches: [
+      [
+        'locks/session.ts',
+        'this.#heard(message))\n    } catch {\n      return undefined',
+        'this.#heard(message))\n    } catch (error) {\n      throw error',
+      ],
+    ],
+  },
+  {
+    name: 'with manual expiry a holder is evicted all the same',
+    patches: [['locks/line.ts', "this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0)", 'this.look(this.#waiters.size > 0)']],
+  },
+  { name: 'a linger survives an ask', patches: [['locks/line.ts', '    if (view.queue.length) this.leases.dropIdle()\n', '']] },
+  {
+    name: 'who lingers does not hear from the store that someone waits',
+    patches: [
+      [
+        'protocol/reduce.ts',
+        'command.ask !== undefined || (first && reserve !== undefined)',
+        'command.ask !== undefined || (first && reserve === null)',
+      ],
+    ],
+  },
+  { name: 'a lock that is taken again has its token again', patches: [['locks/leases.ts', '++lease.usedToken', 'lease.usedToken']] },
+  {
+    name: 'the tokens of a linger are not kept for it',
+    patches: [['protocol/draft.ts', 'this.#token = lastTokenOf(holder)', 'this.#token = holder.token']],
+  },
+  {
+    name: 'a linger is used again though it is lost',
+    patches: [
+      ['locks/leases.ts', '    this.#linger.forget(lease)\n', ''],
+      ['locks/linger.ts', 'if (!lease?.stands()) {', 'if (!lease) {'],
+    ],
   },
 ]
 

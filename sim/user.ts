@@ -11,6 +11,7 @@ const habits = {
   tryAcquire: 10,
   reentrant: 14,
   burst: 2,
+  again: 4,
   steal: 1,
   revoke: 3,
   pin: 2,
@@ -75,6 +76,10 @@ export class User {
       case 'burst': {
         const each = (): Promise<void> => this.#take(key, { renew: 'manual' }, 900)
         await Promise.all(Array.from({ length: 5 + chance.below(20) }, each))
+        return
+      }
+      case 'again': {
+        for (let left = 2 + chance.below(8); left; left--) await this.#take(key, { timeout: 1_000 }, 100)
         return
       }
       case 'request': {
