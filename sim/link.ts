@@ -29,7 +29,7 @@ interface Act<T> {
   /** In one step. */
   readonly run: () => T
   /** Whether it may still come about after the call was rejected. */
-  readonly lingers?: boolean | undefined
+  readonly comesLate?: boolean | undefined
 }
 
 /** One process's connection to the store, to the others and to their beacons; everything on it takes time and may go wrong. */
@@ -57,8 +57,8 @@ export class Link implements FencedStore<Tx> {
     if (this.closed && commands.some(({ type }) => type === 'beat')) ledger.violated(`${process.name} beats though it was closed`)
     return this.#call(() => commands.map(tell).join(', '), {
       run: () => ledger.apply(process, structuredClone(commands)),
-      // The contract forbids it for requests: one that was taken back before it came would hold the lock for nobody.
-      lingers: commands.every(({ type }) => type !== 'request'),
+      // The contract forbids it for what would then stand for nobody: its caller may have taken it back before.
+      comesLate: commands.every(({ type }) => type !== 'request' && type !== 'pin'),
     })
   }
 
@@ -102,14 +102,14 @@ export class Link implements FencedStore<Tx> {
 
   async close(): Promise<void> {}
 
-  #call<T>(what: () => string, { run, lingers = true }: Act<T>): Promise<T> {
+  #call<T>(what: () => string, { run, comesLate = true }: Act<T>): Promise<T> {
     const process = this.#process
     const { world } = process
     const { chance } = world
     return new Promise((resolve, reject) => {
       process.leave(() => {
         const drawn = chance.weighted<Fate>(fates[this.weather] as Record<Fate, number>)
-        const fate = drawn === 'late commit' && !lingers ? 'late loss' : drawn
+        const fate = drawn === 'late commit' && !comesLate ? 'late loss' : drawn
         if (fate !== 'deliver') this.#struck(fate)
         process.log(() => `${what()}${fate === 'deliver' ? '' : ` (${fate})`}`)
         const error = new LockError('store', 'disk I/O error')

@@ -5,8 +5,8 @@ import type { Command, Fenced, LockView, Outcome } from './protocol/index.ts'
  * inside one transaction and keeps what comes out.
  *
  * A method rejects with a `LockError`: `store` with the engine's own error as `cause`, or `closed`.
- * A rejected `apply` may or may not have happened, or may happen yet, but for its requests: one that came after its caller had
- * taken it back would hold the lock for nobody, as long as its session lives.
+ * A rejected `apply` may or may not have happened, or may happen yet, but for its requests and pins: one that came after its caller
+ * had taken it back would stand for nobody.
  */
 export interface Store {
   /**
