@@ -22,8 +22,9 @@ export class Air {
     const fault = chance.maybe(this.#world.noise) ? chance.one(['dropped', 'doubled', 'late']) : undefined
     if (fault) this.#world.count('faults', `hint: ${fault}`)
     if (fault === 'dropped') return
-    const ways = fault === 'doubled' ? 2 : 1
-    for (let way = 0; way < ways; way++) timeline.after(chance.next() * (fault === 'late' ? 5_000 : 3), () => to.enter(deliver))
+    const arrive = (within: number): unknown => timeline.after(chance.next() * within, () => to.enter(deliver))
+    if (fault !== 'late') arrive(3)
+    if (fault) arrive(5_000)
   }
 
   subscribe(topic: string, process: Process, hear: (message: Message) => void): () => void {

@@ -122,6 +122,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a frozen page forgets that it took its requests back',
+    rare: true,
     patches: [['locks/line.ts', 'if (!waiter.busy) this.#takeBack(waiter)', 'if (!waiter.busy) this.#withdraw(waiter.number)']],
   },
   {
@@ -271,6 +272,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a hint is believed though it is older than the last look',
+    rare: true,
     patches: [['locks/line.ts', ' && token > waiter.seenToken', '']],
   },
   {
@@ -326,13 +328,6 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the tokens of a linger are not kept for it',
     patches: [['protocol/draft.ts', 'this.#token = lastTokenOf(holder)', 'this.#token = holder.token']],
-  },
-  {
-    name: 'a linger is used again though it is lost',
-    patches: [
-      ['locks/leases.ts', '    this.#linger.forget(lease)\n', ''],
-      ['locks/linger.ts', 'if (!lease?.stands()) {', 'if (!lease) {'],
-    ],
   },
 ]
 
