@@ -7,15 +7,24 @@ interface Listener {
   readonly hear: (message: Message) => void
 }
 
-/** Carries hints; many are lost, doubled or late. */
+/** Carries hints: what channels are made on. Many are lost, doubled or late, and those of several senders overtake each other. */
 export class Air {
-  /** Of hints, the share that something happens to. */
-  noise = 0
   readonly #world: World
   readonly #topics = new Map<string, Set<Listener>>()
 
   constructor(world: World) {
     this.#world = world
+  }
+
+  /** Brings something to a process: once, twice or never, soon or late. */
+  carry(to: Process, deliver: () => void): void {
+    const { chance, timeline } = this.#world
+    const fault = chance.maybe(this.#world.noise) ? chance.one(['dropped', 'doubled', 'late']) : undefined
+    if (fault) this.#world.count('faults', `hint: ${fault}`)
+    if (fault === 'dropped') return
+    const arrive = (within: number): unknown => timeline.after(chance.next() * within, () => to.enter(deliver))
+    if (fault !== 'late') arrive(3)
+    if (fault) arrive(5_000)
   }
 
   subscribe(topic: string, process: Process, hear: (message: Message) => void): () => void {
@@ -29,18 +38,7 @@ export class Air {
   }
 
   publish(topic: string, message: Message): void {
-    const { chance, timeline } = this.#world
-    for (const listener of this.#topics.get(topic) ?? []) {
-      const fault = chance.maybe(this.noise) ? chance.one(['dropped', 'doubled', 'late']) : undefined
-      if (fault) this.#world.count('faults', `hint: ${fault}`)
-      if (fault === 'dropped') continue
-      const deliver = (): void => {
-        timeline.after(fault === 'late' ? chance.next() * 5_000 : chance.next() * 3, () =>
-          listener.process.enter(() => this.#topics.get(topic)?.has(listener) && listener.hear(message)),
-        )
-      }
-      deliver()
-      if (fault === 'doubled') deliver()
-    }
+    for (const listener of this.#topics.get(topic) ?? [])
+      this.carry(listener.process, () => this.#topics.get(topic)?.has(listener) && listener.hear(message))
   }
 }

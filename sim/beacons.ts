@@ -1,15 +1,15 @@
-import type { RaisedBeacon } from '../src/store.ts'
+import type { Beacon } from '../src/store.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
 interface Lit {
   readonly session: string
   readonly process: Process
-  readonly lose: () => void
+  readonly lost: () => void
   readonly watchers: Set<() => void>
 }
 
-/** The system's proofs of life. */
+/** The system's proofs of life: what beacons are made of. It takes them from who dies, and now and then from who lives. */
 export class Beacons {
   readonly #world: World
   readonly #lit = new Map<string, Lit>()
@@ -19,25 +19,55 @@ export class Beacons {
     this.#world = world
   }
 
-  raise(session: string, process: Process): RaisedBeacon {
-    const address = `beacon-${++this.#raised}`
-    let lose = (): void => {}
-    const lost = new Promise<void>((resolve) => {
-      lose = resolve
-    })
-    this.#lit.set(address, { session, process, lose, watchers: new Set() })
-    return { address, lost, lower: () => process.leave(() => this.#putOut(address)) }
+  /** A beacon as any store might have it. */
+  of(process: Process): Beacon {
+    return {
+      raise: async (session) => {
+        const address = `beacon-${++this.#raised}`
+        let lose = (): void => {}
+        const lost = new Promise<void>((resolve) => {
+          lose = resolve
+        })
+        return { address, lost, lower: await this.light(process, address, session, lose) }
+      },
+      watch: (address, signal) => this.watch(process, address, signal),
+    }
   }
 
-  watch(address: string, process: Process, signal: AbortSignal): Promise<void> {
+  /**
+   * Lights a beacon for a process, if the system lets it: it may refuse, or never answer.
+   * @param lost is called when it is taken away from its owner that lives
+   * @returns how to put it out
+   */
+  light(process: Process, address: string, session: string, lost: () => void): Promise<() => void> {
+    const { chance, timeline } = this.#world
+    return new Promise((resolve, reject) => {
+      process.leave(() => {
+        const fate = process.traits.raising === 'works' && chance.maybe(this.#world.noise) ? chance.one(['fails', 'late']) : process.traits.raising
+        if (fate !== 'works') this.#world.count('faults', `raise: ${fate}`)
+        if (fate === 'hangs') return
+        if (fate !== 'fails') this.#lit.set(address, { session, process, lost, watchers: new Set() })
+        const answer = fate === 'fails' ? () => reject(new Error('too many locks')) : () => resolve(() => process.leave(() => this.#putOut(address)))
+        timeline.after(chance.next() * (fate === 'late' ? 2 * this.#world.shape.duration : process.traits.latency), () => process.enter(answer))
+      })
+    })
+  }
+
+  /** Resolves when a beacon is out; the news may be late, and the system may refuse to tell. */
+  watch(process: Process, address: string, signal: AbortSignal): Promise<void> {
+    const { chance, timeline } = this.#world
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason)
-      const tell = (): void => void this.#world.timeline.after(this.#world.chance.next() * 10, () => process.enter(resolve))
+      const fault = chance.maybe(this.#world.noise) ? chance.one(['rejected', 'late']) : undefined
+      const bring = (news: () => void): unknown => timeline.after(chance.next() * (fault === 'late' ? 5_000 : 10), () => process.enter(news))
+      if (fault) this.#world.count('faults', `watch: ${fault}`)
+      if (fault === 'rejected') return void bring(() => reject(new Error('too many locks')))
+      const tell = (): void => void bring(resolve)
+      if (this.#isOut(address)) return tell()
       const watchers = this.#lit.get(address)?.watchers
-      if (!watchers) return tell()
-      watchers.add(tell)
+      watchers?.add(tell)
       signal.addEventListener('abort', () => {
-        watchers.delete(tell)
+        watchers?.delete(tell)
         reject(signal.reason)
       })
     })
@@ -48,14 +78,23 @@ export class Beacons {
     for (const [address, lit] of [...this.#lit]) if (lit.process === process && !process.traits.silent) this.#putOut(address)
   }
 
-  /** Takes a running process's beacons away, and tells it. */
+  /** Takes a process's beacons away though it lives; it is told, as soon as it runs. */
   lose(process: Process): void {
     for (const [address, lit] of [...this.#lit]) {
       if (lit.process !== process) continue
-      this.#world.ledger.proved(lit.session)
-      lit.lose()
+      if (!process.running) this.#world.ledger.unaware(lit.session)
+      process.enter(lit.lost)
       this.#putOut(address)
     }
+  }
+
+  /** Whether a session has one. */
+  isLit(session: string): boolean {
+    return [...this.#lit.values()].some((lit) => lit.session === session)
+  }
+
+  #isOut(address: string): boolean {
+    return !this.#lit.has(address)
   }
 
   #putOut(address: string): void {

@@ -23,6 +23,8 @@ interface Stale {
 export class Beliefs {
   readonly #world: World
   readonly #believed = new Map<string, Belief>()
+  /** By key and token, what was given out. */
+  readonly #given = new Set<string>()
   /** What became of holds that the store names no more. */
   readonly #fates = new Map<string, Fate>()
   /** What the store names no more, and a process may yet take for its own. */
@@ -34,9 +36,13 @@ export class Beliefs {
 
   /** A process was given a lock. */
   got(process: Process, lock: Held, passing: boolean): void {
-    const { key, token } = lock
+    const { key } = lock
+    process.log(() => `got ${key} with token ${lock.token}`)
+    const token = this.#world.ledger.grantOf(key, lock.token, lock.session)
+    if (token === undefined) this.#world.fail(`${process.name} was given ${key} with token ${lock.token}, which the store never granted`)
     const name = `${key} ${token}`
-    process.log(() => `got ${key} with token ${token}`)
+    if (token !== lock.token) this.#world.count('told', 'used again')
+    if ('renew' in lock) this.#isNew(process, lock)
     if (lock.signal.aborted) this.#world.fail(`${process.name} was given ${key} with token ${token} after it had ended`)
     const belief = this.#believed.get(name) ?? { process, locks: new Set(), passing, robbed: false }
     this.#believed.set(name, belief)
@@ -51,6 +57,12 @@ export class Beliefs {
     lock.signal.addEventListener('abort', gone)
     const fate = this.#fates.get(name)
     if (fate) this.#doubt(belief, name, fate)
+  }
+
+  #isNew(process: Process, lock: Held): void {
+    const name = `${lock.key} ${lock.token}`
+    if (this.#given.has(name)) this.#world.fail(`${process.name} was given ${lock.key} with token ${lock.token} for the second time`)
+    this.#given.add(name)
   }
 
   /** The store names a hold no more. */

@@ -3,6 +3,7 @@ import {
   type Holder,
   type KeyCommand,
   type LockRecord,
+  lastTokenOf,
   leaseOf,
   type Outcome,
   type Run,
@@ -10,7 +11,7 @@ import {
   seqOf,
 } from '../src/protocol/index.ts'
 import type { Process } from './process.ts'
-import type { World } from './world.ts'
+import { forbidden, type World } from './world.ts'
 
 /** When something was last shown to live: for how long each machine had been awake then, and how often it had slept. */
 type Stamp = readonly { readonly awake: number; readonly sleeps: number }[]
@@ -30,6 +31,10 @@ export class Ledger {
   readonly #sessionSigns = new Map<string, Stamp>()
   /** Sessions that have ended by their own wish, or whose beacon has gone out. */
   readonly #gone = new Set<string>()
+  /** Sessions whose beacon went out while their owner did not run: it believes for a moment what is not so any more. */
+  readonly #unaware = new Set<string>()
+  /** All grants of each key. */
+  readonly #grants = new Map<string, Holder[]>()
   readonly #owners = new Map<string, Process>()
   /** For each key, the highest tokens that wrote: of all, and of those that excluded all others. */
   readonly #written = new Map<string, { any: number; exclusive: number }>()
@@ -45,6 +50,15 @@ export class Ledger {
   /** A session's beacon has gone out, or it was given back. */
   proved(session: string): void {
     this.#gone.add(session)
+  }
+
+  unaware(session: string): void {
+    this.#unaware.add(session)
+  }
+
+  /** The token of the grant that a token of a session's belongs to, if there ever was one. */
+  grantOf(key: string, token: number, session: string): number | undefined {
+    return this.#grants.get(key)?.findLast((holder) => holder.session === session && holder.token <= token && token <= lastTokenOf(holder))?.token
   }
 
   ownerOf(session: string): Process | undefined {
@@ -118,6 +132,7 @@ export class Ledger {
   ): void {
     const holders = before?.holders ?? []
     const queue = before?.queue ?? []
+    if (process) this.#checkRight(process, command)
     if (!after) return
     if (after.holders !== holders) {
       for (const holder of holders) {
@@ -126,7 +141,7 @@ export class Ledger {
         else if (now !== holder) this.#changed(command, holder, now)
       }
       for (const holder of after.holders)
-        if (!holders.some(({ token }) => token === holder.token)) this.#granted(command, holder, [...placesOf(queue), ...holders])
+        if (!holders.some(({ token }) => token === holder.token)) this.#grantedBy(command, holder, [...placesOf(queue), ...holders])
       if (after.holders.length > 1 && after.holders.some(({ mode }) => mode === 'exclusive')) this.violated(`${after.key} has two holders`)
     }
     if (after.queue !== queue) this.#checkQueue(process, command, queue, after, row)
@@ -137,13 +152,23 @@ export class Ledger {
     }
   }
 
-  #granted(command: KeyCommand, holder: Holder, before: readonly Place[]): void {
+  /** Some things a process does only if its users want them. */
+  #checkRight({ name, meant, traits }: Process, command: KeyCommand): void {
+    const { key, type } = command
+    if (key.includes(forbidden)) this.violated(`${name} sent a ${type} of ${key}, which its policy forbids`)
+    if (isSteal(command) && !meant.has(`steal ${key}`)) this.violated(`${name} stole ${key} though nobody there wants that`)
+    if (type === 'expire' && traits.options.expiry === 'manual' && !meant.has(`expire ${key}`))
+      this.violated(`${name} evicted somebody from ${key} by itself`)
+  }
+
+  #grantedBy(command: KeyCommand, holder: Holder, before: readonly Place[]): void {
     const { key } = command
     const { token, session, unconfirmed } = holder
     this.#world.count('told', 'grant')
     if (token <= (this.#highest.get(key) ?? 0)) this.violated(`token ${token} of ${key} is not above ${this.#highest.get(key)}`)
-    this.#highest.set(key, Math.max(token, this.#highest.get(key) ?? 0))
+    this.#highest.set(key, Math.max(lastTokenOf(holder), this.#highest.get(key) ?? 0))
     this.#holdSigns.set(`${key} ${token}`, this.#stamp())
+    this.#grants.set(key, [...(this.#grants.get(key) ?? []), holder])
     const own = 'session' in command && command.type !== 'revoke' && command.session === session
     if (!own && !unconfirmed) this.violated(`${session} was granted ${key} by another's command and need not confirm it`)
     // Whose grant has lapsed asks again by that.
@@ -174,7 +199,7 @@ export class Ledger {
     if (released || withdrawn) beliefs.removed(key, token, 'let go')
     else if (revoked || isSteal(command)) beliefs.removed(key, token, 'robbed')
     else {
-      beliefs.removed(key, token, 'evicted')
+      beliefs.removed(key, token, this.#unaware.has(session) ? 'robbed' : 'evicted')
       const wrong = row(session) && this.#wrongOf(process, command, holder, before, row, sign)
       if (wrong) this.violated(`the hold of ${key} with token ${token} ${wrong}`)
     }
@@ -241,7 +266,7 @@ export class Ledger {
       this.violated(`request ${number} of ${session} was dropped though ${owner.name} is well`)
   }
 
-  /** A write under a lock is in the store. */
+  /** A write under a lock is in the store; `token` is that of the grant. */
   wrote(process: Process, key: string, token: number, mode: 'exclusive' | 'shared'): void {
     const written = this.#written.get(key) ?? { any: 0, exclusive: 0 }
     this.#world.count('told', 'fenced write')

@@ -1,23 +1,39 @@
+import { webLocksBeacon } from '../src/beacons/web-locks.ts'
 import { type Command, type Fenced, LockError, type LockView, type Outcome } from '../src/protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../src/store.ts'
+import { channelOf } from './channels.ts'
 import type { Process } from './process.ts'
+import { lockManagerOf } from './tabs.ts'
 
 /** What a process's store does to each of its calls; `mixed` does a bit of all. */
 export type Weather = 'fine' | 'slow' | 'failing' | 'losing' | 'hanging' | 'doubling' | 'mixed'
-type Fate = 'deliver' | 'fail' | 'lose' | 'hang' | 'hang after' | 'late' | 'late reply' | 'late loss' | 'double'
+type Fate = 'deliver' | 'fail' | 'lose' | 'hang' | 'hang after' | 'late' | 'late reply' | 'late loss' | 'late commit' | 'double'
 
 const fates: Readonly<Record<Weather, Readonly<Partial<Record<Fate, number>>>>> = {
   fine: { deliver: 1 },
   slow: { deliver: 2, late: 4, 'late reply': 4, 'late loss': 1 },
   failing: { deliver: 1, fail: 8 },
-  losing: { deliver: 1, lose: 5, 'late loss': 4 },
+  losing: { deliver: 1, lose: 5, 'late loss': 4, 'late commit': 4 },
   hanging: { deliver: 1, hang: 3, 'hang after': 3 },
   doubling: { deliver: 1, double: 3 },
-  mixed: { deliver: 12, fail: 2, lose: 2, hang: 1, 'hang after': 1, late: 2, 'late reply': 2, 'late loss': 1, double: 2 },
+  mixed: { deliver: 12, fail: 2, lose: 2, hang: 1, 'hang after': 1, late: 2, 'late reply': 2, 'late loss': 1, 'late commit': 1, double: 2 },
+}
+
+/** A transaction of the user's own: these locks are to be held when it commits. */
+export interface Tx {
+  readonly locks: Fenced[]
+}
+
+/** What a call does in the store. */
+interface Act<T> {
+  /** In one step. */
+  readonly run: () => T
+  /** Whether it may still come about after the call was rejected. */
+  readonly comesLate?: boolean | undefined
 }
 
 /** One process's connection to the store, to the others and to their beacons; everything on it takes time and may go wrong. */
-export class Link implements FencedStore<undefined> {
+export class Link implements FencedStore<Tx> {
   readonly channel: Channel | undefined
   readonly beacon: Beacon | undefined
   readonly spansMachines: boolean
@@ -30,77 +46,70 @@ export class Link implements FencedStore<undefined> {
     this.#process = process
     const { world, traits } = process
     this.spansMachines = world.shape.machines > 1
-    this.channel = traits.channel
-      ? {
-          publish: (topic, message) => process.leave(() => world.air.publish(topic, message)),
-          subscribe: (topic, listener) => world.air.subscribe(topic, process, listener),
-        }
-      : undefined
-    this.beacon = traits.beacon
-      ? {
-          raise: (session) =>
-            new Promise((resolve) =>
-              process.leave(() => {
-                const raised = world.beacons.raise(session, process)
-                this.#later(() => process.enter(() => resolve(raised)))
-              }),
-            ),
-          watch: (address, signal) => world.beacons.watch(address, process, signal),
-        }
-      : undefined
+    this.channel = traits.channel === 'none' ? undefined : channelOf(process)
+    const raiser = world.shape.kind === 'tabs' ? webLocksBeacon('sim', lockManagerOf(process)) : world.beacons.of(process)
+    this.beacon = traits.beacon ? raiser : undefined
   }
 
   apply(commands: readonly Command[]): Promise<Outcome[]> {
     const process = this.#process
     const { ledger } = process.world
     if (this.closed && commands.some(({ type }) => type === 'beat')) ledger.violated(`${process.name} beats though it was closed`)
-    return this.#call(
-      () => commands.map(tell).join(', '),
-      () => ledger.apply(process, structuredClone(commands)),
-    )
+    return this.#call(() => commands.map(tell).join(', '), {
+      run: () => ledger.apply(process, structuredClone(commands)),
+      // The contract forbids it for what would then stand for nobody: its caller may have taken it back before.
+      comesLate: commands.every(({ type }) => type !== 'request' && type !== 'pin'),
+    })
   }
 
   read(key: string): Promise<LockView | undefined> {
-    return this.#call(
-      () => `read ${key}`,
-      () => this.#process.world.store.read(key),
-    )
+    return this.#call(() => `read ${key}`, { run: () => this.#process.world.store.read(key) })
   }
 
   list(prefix?: string): Promise<LockView[]> {
-    return this.#call(
-      () => 'list',
-      () => this.#process.world.store.list(prefix),
-    )
+    return this.#call(() => 'list', { run: () => this.#process.world.store.list(prefix) })
   }
 
-  check(): never {
-    throw new Error('a transaction of the user’s own is not simulated')
+  check({ locks }: Tx, lock: Fenced): void {
+    lock.assertHeld()
+    locks.push(lock)
   }
 
   /** As a process that stops between its own check and the write: the store alone judges the write when it arrives. */
-  transaction<T>(lock: Fenced, body: (tx: undefined) => T): Promise<Awaited<T>> {
-    return this.#call(
-      () => `write ${lock.key} with ${lock.token}`,
-      () => {
-        let result: T | undefined
-        this.#process.world.store.write(lock, () => {
-          result = body(undefined)
-        })
-        return result as Awaited<T>
-      },
-    )
+  transaction<T>(lock: Fenced, body: (tx: Tx) => T): Promise<Awaited<T>> {
+    const locks = [lock]
+    return this.#commit(locks, () => body({ locks }))
+  }
+
+  /** Runs a transaction of the user's own: `prepare` now, `write` where it commits. */
+  async begin(prepare: (tx: Tx) => void, write: () => void): Promise<void> {
+    const locks: Fenced[] = []
+    prepare({ locks })
+    await this.#commit(locks, write)
+  }
+
+  #commit<T>(locks: readonly Fenced[], body: () => T): Promise<Awaited<T>> {
+    let result: T
+    const write = (): void => {
+      result = body()
+    }
+    const run = (): Awaited<T> => {
+      this.#process.world.store.write(locks, write)
+      return result as Awaited<T>
+    }
+    return this.#call(() => `write ${locks.map(({ key, token }) => `${key} with ${token}`).join(', ')}`, { run })
   }
 
   async close(): Promise<void> {}
 
-  #call<T>(what: () => string, act: () => T): Promise<T> {
+  #call<T>(what: () => string, { run, comesLate = true }: Act<T>): Promise<T> {
     const process = this.#process
     const { world } = process
     const { chance } = world
     return new Promise((resolve, reject) => {
       process.leave(() => {
-        const fate = chance.weighted<Fate>(fates[this.weather] as Record<Fate, number>)
+        const drawn = chance.weighted<Fate>(fates[this.weather] as Record<Fate, number>)
+        const fate = drawn === 'late commit' && !comesLate ? 'late loss' : drawn
         if (fate !== 'deliver') this.#struck(fate)
         process.log(() => `${what()}${fate === 'deliver' ? '' : ` (${fate})`}`)
         const error = new LockError('store', 'disk I/O error')
@@ -115,7 +124,7 @@ export class Link implements FencedStore<undefined> {
           if (process.dead && chance.maybe(0.5)) return
           let value: T
           try {
-            value = act()
+            value = run()
           } catch (refusal) {
             after(() => reject(refusal))
             return
@@ -142,6 +151,9 @@ export class Link implements FencedStore<undefined> {
             return this.#later(() => arrive((settle) => late(() => back(settle))))
           case 'late loss':
             return this.#later(() => arrive(() => late(() => back(() => reject(error)))))
+          case 'late commit':
+            back(() => reject(error))
+            return late(() => arrive(() => {}))
           case 'double':
             this.#later(() => arrive(() => {}))
             return late(() => arrive(back))

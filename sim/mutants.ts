@@ -7,7 +7,7 @@ export interface Mutant {
   readonly name: string
   /** Takes many worlds to show, so that only the command hunts it. */
   readonly rare?: true
-  /** In which files, below `src/`, which text becomes which. */
+  /** In which files, named from `src/`, which text becomes which. */
   readonly patches: readonly (readonly [file: string, text: string, wrong: string])[]
 }
 
@@ -122,6 +122,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a frozen page forgets that it took its requests back',
+    rare: true,
     patches: [['locks/line.ts', 'if (!waiter.busy) this.#takeBack(waiter)', 'if (!waiter.busy) this.#withdraw(waiter.number)']],
   },
   {
@@ -139,7 +140,6 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'nobody looks when a beat tells of evictions',
-    rare: true,
     patches: [['locks/heart.ts', 'if (evictions !== this.#evictions) await session.lookAtHolds()', 'void this.#evictions']],
   },
   { name: 'a sleep counts as silence', patches: [['locks/observer.ts', 'Math.min(sent - last.at, cap)', 'sent - last.at + 0 * cap']] },
@@ -174,6 +174,161 @@ export const mutants: readonly Mutant[] = [
   },
   { name: 'a hint wakes nobody', patches: [['locks/session.ts', '(message) => this.#heard(message)', '() => {}']] },
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
+  {
+    name: 'a beacon takes a stopped process for dead',
+    patches: [['../sim/beacons.ts', 'return !this.#lit.has(address)', 'return !this.#lit.get(address)?.process.running']],
+  },
+  {
+    name: 'a proof of one session’s death ends another',
+    patches: [['locks/lookout.ts', "{ type: 'end', session: dead }", "{ type: 'end', session: this.#view?.holders[0]?.session ?? dead }"]],
+  },
+  {
+    name: 'a session goes on without the beacon that it has lost',
+    patches: [['locks/session.ts', "id === this.#id && this.end('its beacon went out')", 'undefined']],
+  },
+  {
+    name: 'a tab does not hear that its beacon was stolen',
+    rare: true,
+    patches: [['beacons/web-locks.ts', '        goOut()\n', '        void goOut\n']],
+  },
+  {
+    name: 'a session does not say where its beacon is',
+    patches: [['locks/session.ts', 'label, beacon: this.#beacon?.address, opens', 'label, opens']],
+  },
+  {
+    name: 'a session waits for ever for its beacon',
+    patches: [
+      [
+        'locks/session.ts',
+        'await within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater)',
+        'await (maxBackoff ? raising : within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater))',
+      ],
+    ],
+  },
+  {
+    name: 'a beacon that cannot be raised keeps its session from opening',
+    patches: [['locks/session.ts', 'lowerLater))\n    } catch {\n      return undefined', 'lowerLater))\n    } catch (error) {\n      throw error']],
+  },
+  {
+    name: 'a release grants to whoever came last',
+    patches: [
+      [
+        'protocol/draft.ts',
+        'this.queue = from === to ? this.queue.slice(1) : [{ ...head, from: from + 1 }, ...this.queue.slice(1)]',
+        'this.queue = this.queue.flatMap((run) => run !== head ? [run] : from === to ? [] : [{ ...run, from: from + 1 }])',
+      ],
+      ['protocol/draft.ts', '    return this.queue[0]\n', '    return this.queue.at(-1)\n'],
+    ],
+  },
+  { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hintAll(this.#view)', 'void this.#view']] },
+  {
+    name: 'nobody looks when a beat tells of asks',
+    patches: [['locks/heart.ts', 'if (asks !== this.#asks) session', 'if (asks < this.#asks) session']],
+  },
+  {
+    name: 'a hint that cannot be sent spoils the command that it tells of',
+    patches: [['locks/session.ts', '    } catch {\n      // As above.\n    }', '    } finally {\n      void key\n    }']],
+  },
+  { name: 'a session that has ended listens on', patches: [['locks/session.ts', '    this.#unsubscribe?.()\n', '']] },
+  {
+    name: 'a tab’s hints stay in the tab',
+    patches: [['channels/broadcast.ts', 'channel.postMessage({ topic, message } satisfies Parcel)', 'void 0']],
+  },
+  {
+    name: 'a socket channel says nothing to whom it does not know',
+    patches: [['channels/socket.ts', '    else sendOthers()\n', '    else void sendOthers\n']],
+  },
+  {
+    name: 'with manual expiry a proof of death evicts all the same',
+    patches: [['locks/lookout.ts', "this.#session.settings.expiry !== 'auto' || ", '']],
+  },
+  { name: 'a query shows what is of another namespace', patches: [['locks/admin.ts', '!view || home !== namespace', '!view']] },
+  {
+    name: 'a policy is asked about no name',
+    patches: [['locks/options.ts', '  checkName(policy, name, label)\n', '  void [checkName, policy, label]\n']],
+  },
+  {
+    name: 'a hint takes its waiter past the queue',
+    patches: [
+      ['locks/session.ts', '    if (!line) return\n', '    if (!line) return\n    line.grab()\n'],
+      [
+        'locks/line.ts',
+        '  /** The time of those who were asked is over. */\n',
+        '  grab(): void {\n    for (const waiter of [...this.#waiters.values()]) this.#grabNow(waiter)\n  }\n',
+      ],
+      ['locks/line.ts', 'const steal = waiter.wish.steal && (', 'const steal = waiter.impatient || waiter.wish.steal && ('],
+    ],
+  },
+  {
+    name: 'a hint that a record changed is taken for a grant',
+    patches: [
+      [
+        'locks/session.ts',
+        '    else line.poke()\n',
+        '    else line.hear({ number: line.next, token: line.view.token + 1, previous: line.view.token, reserve: undefined })\n',
+      ],
+      ['locks/line.ts', '  /** The record as it was last seen. */\n', '  get next(): number {\n    return [...this.#waiters.keys()][0] ?? 0\n  }\n'],
+    ],
+  },
+  {
+    name: 'a hint is believed though it is older than the last look',
+    rare: true,
+    patches: [['locks/line.ts', ' && token > waiter.seenToken', '']],
+  },
+  {
+    name: 'a hint is believed by whoever waits',
+    patches: [
+      [
+        'locks/line.ts',
+        '    const waiter = this.#waiters.get(number)\n    const { clock, id: session }',
+        '    const [waiter] = this.#waiters.values()\n    const { clock, id: session }',
+      ],
+    ],
+  },
+  {
+    name: 'a grant by a hint is used without being confirmed',
+    patches: [['locks/line.ts', 'reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)', 'reserve }, waiter.seenAt, waiter.drift)']],
+  },
+  {
+    name: 'a grant is told to nobody',
+    patches: [['locks/session.ts', 'else this.#hint(session, { key, number, token', 'else void (session, { key, number, token']],
+  },
+  {
+    name: 'a theft is told to nobody',
+    patches: [['locks/session.ts', 'robbed(token)\n      else this.#hint(session, { key })', 'robbed(token)\n']],
+  },
+  { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
+  {
+    name: 'a channel that throws keeps its session from opening',
+    rare: true,
+    patches: [
+      [
+        'locks/session.ts',
+        'this.#heard(message))\n    } catch {\n      return undefined',
+        'this.#heard(message))\n    } catch (error) {\n      throw error',
+      ],
+    ],
+  },
+  {
+    name: 'with manual expiry a holder is evicted all the same',
+    patches: [['locks/line.ts', "this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0)", 'this.look(this.#waiters.size > 0)']],
+  },
+  { name: 'a linger survives an ask', patches: [['locks/line.ts', '    if (view.queue.length) this.leases.dropIdle()\n', '']] },
+  {
+    name: 'who lingers does not hear from the store that someone waits',
+    patches: [
+      [
+        'protocol/reduce.ts',
+        'command.ask !== undefined || (first && reserve !== undefined)',
+        'command.ask !== undefined || (first && reserve === null)',
+      ],
+    ],
+  },
+  { name: 'a lock that is taken again has its token again', patches: [['locks/leases.ts', '++lease.usedToken', 'lease.usedToken']] },
+  {
+    name: 'the tokens of a linger are not kept for it',
+    patches: [['protocol/draft.ts', 'this.#token = lastTokenOf(holder)', 'this.#token = holder.token']],
+  },
 ]
 
 /** Puts a mutant into what is bundled. Throws if a text is not found exactly once: then the sources have moved on. */

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Plugin } from 'vite'
 import { bundle, root } from '../bench/bundle.ts'
 import type { Task } from './child.ts'
 import { type Mutant, mutation } from './mutants.ts'
@@ -21,6 +22,15 @@ export interface Outcome {
   readonly tally: Tally
 }
 
+/** What `channels/socket.ts` is built on is played; the rest of the library is as it is. */
+const withoutSockets: Plugin = {
+  name: 'without sockets',
+  enforce: 'pre',
+  resolveId(source, importer) {
+    return importer?.endsWith('/src/channels/socket.ts') && /\/(place|inbox|peers)\.ts$/.test(source) ? join(root, 'sim/sockets.ts') : undefined
+  },
+}
+
 let made = 0
 
 /** Builds the simulation, if told so with a mutant in it, as one file for plain Node. @returns its path */
@@ -28,7 +38,7 @@ export async function build(mutant?: Mutant): Promise<string> {
   const folder = join(root, 'out', 'sim')
   const file = join(folder, `${process.pid}-${made++}.js`)
   mkdirSync(folder, { recursive: true })
-  writeFileSync(file, await bundle('sim/child.ts', 'node', mutant ? [mutation(mutant)] : []))
+  writeFileSync(file, await bundle('sim/child.ts', 'node', [withoutSockets, ...(mutant ? [mutation(mutant)] : [])]))
   return file
 }
 

@@ -1,29 +1,58 @@
-import type { HeldLock } from '../src/locks/types.ts'
-import type { Process } from './process.ts'
+import type { AcquireOptions, HeldLock } from '../src/locks/types.ts'
+import type { Process, Traits } from './process.ts'
 import { keys, type World } from './world.ts'
 
-/** Measures in a world at peace how soon a waiter gets what another lets go of, and what a dead one leaves. */
+/**
+ * Measures in a world at peace how soon a waiter gets what another lets go of, how soon a holder hears what others want or have
+ * taken of it, and how soon what a dead one leaves is to be had.
+ */
 export async function probe(world: World): Promise<void> {
-  const [holder, waiter] = world.processes
-  if (!holder || !waiter || !world.shape.timely) return
+  const { chance, shape } = world
+  // Nobody is replaced for one who leaves that to an operator.
+  const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
+  const holder = world.processes.find((each) => each !== waiter && each.keyOf('k') === waiter?.keyOf('k'))
+  if (!holder || !waiter || !shape.timely) return
   // What died earlier has left requests of its own; whoever asks has to wait them out.
-  for (const key of keys) (await take(world, waiter, key, leftBound(world, key)))?.release()
+  for (const key of keys) (await take(world, waiter, key, leftBound(world, waiter.keyOf(key))))?.release()
   const key = `after ${Math.round(world.timeline.now)} ms`
 
-  const first = await take(world, holder, key, freeBound(holder))
+  const first = await take(world, holder, key, freeBound(world, holder, waiter))
   if (!first) return
   const woken = watch(world, waiter, key)
-  await world.pass(world.chance.next() * 2 * world.shape.duration)
+  await world.pass(chance.next() * 2 * shape.duration)
   first.release()
   await expectWithin(world, woken, wakeBound(world, holder, waiter), `${waiter.name} to be woken by the release of ${holder.name}`)
   woken.lock?.release()
   await world.pass(100)
 
-  if (!(await take(world, holder, key, freeBound(holder)))) return
+  let asked = false
+  const onReleaseRequested = (): void => {
+    asked = true
+  }
+  const second = await take(world, holder, key, freeBound(world, holder, waiter), { onReleaseRequested })
+  if (!second) return
+  const asker = watch(world, waiter, key, { ask: 'please' })
+  await expectSoon(world, () => asked, newsBound(world, holder, waiter), `${holder.name} to hear what ${waiter.name} asks for`)
+  second.release()
+  await expectWithin(world, asker, wakeBound(world, holder, waiter), `${waiter.name} to get what it has asked for`)
+  asker.lock?.release()
+  await world.pass(100)
+
+  const third = await take(world, holder, key, freeBound(world, holder, waiter))
+  if (!third) return
+  waiter.meant.add(`steal ${waiter.keyOf(key)}`)
+  const thief = watch(world, waiter, key, { steal: true })
+  await expectSoon(world, () => !third.isHeld(), newsBound(world, holder, waiter), `${holder.name} to hear that ${waiter.name} has taken its lock`)
+  await expectWithin(world, thief, freeBound(world, waiter, holder), `${waiter.name} to have what it has taken`)
+  thief.lock?.release()
+  await world.pass(100)
+
+  if (!(await take(world, holder, key, freeBound(world, holder, waiter)))) return
   const heir = watch(world, waiter, key)
-  await world.pass(world.chance.next() * 2 * world.shape.duration)
+  await world.pass(chance.next() * 2 * shape.duration)
+  const provable = isProvable(world, holder, waiter)
   world.crash(holder)
-  await expectWithin(world, heir, crashBound(world, holder, waiter), `${waiter.name} to take over from ${holder.name}, which died`)
+  await expectWithin(world, heir, crashBound(world, waiter, provable), `${waiter.name} to take over from ${holder.name}, which died`)
   heir.lock?.release()
   await world.pass(100)
 }
@@ -39,33 +68,52 @@ export function leftBound(world: World, key: string): number {
 const leaseOf = ({ shape }: World): number => Math.ceil((shape.duration * 4) / 3)
 
 /** A waiter's pause between two looks, in ms of true time: at most. */
-const pauseOf = ({ shape }: World, { traits }: Process): number => (shape.maxBackoff * 1.05) / traits.rate + 2 * traits.latency + 10
+const pauseOf = ({ shape }: World, traits: Traits): number => (shape.maxBackoff * 1.05) / traits.rate + 2 * traits.latency + 10
 
 function wakeBound(world: World, holder: Process, waiter: Process): number {
   const latency = 2 * (holder.traits.latency + 2 * waiter.traits.latency) + 20
-  return holder.traits.channel && waiter.traits.channel ? latency : latency + pauseOf(world, waiter)
+  const known = lingers(holder) ? newsBound(world, holder, waiter) : 0
+  return known + (haveHints(holder, waiter) ? latency : latency + pauseOf(world, waiter.traits))
 }
 
-function crashBound(world: World, holder: Process, waiter: Process): number {
-  const { traits } = waiter
-  if (holder.traits.beacon && !holder.traits.silent && traits.beacon) return 8 * traits.latency + 50
+/** How soon a holder hears of what a waiter has done, in ms: by a hint or with its next beat. */
+function newsBound(world: World, holder: Process, waiter: Process): number {
+  const { traits } = holder
+  const latency = 4 * (traits.latency + waiter.traits.latency) + 20
+  return haveHints(holder, waiter) ? latency : latency + (0.1 * world.shape.duration) / traits.rate
+}
+
+const haveHints = (...processes: Process[]): boolean => processes.every(({ traits }) => traits.channel === 'fine')
+
+/** Whether the death of one is proved to the other. */
+const isProvable = (world: World, { locks, traits }: Process, waiter: Process): boolean =>
+  !traits.silent && waiter.traits.beacon && world.beacons.isLit(locks.session)
+
+function crashBound(world: World, { traits }: Process, provable: boolean): number {
+  if (provable) return 8 * traits.latency + 50
   const lease = leaseOf(world) / traits.rate
   // Each look adds no more to a silence than its pause; the time that the look takes is lost where pauses are short.
   const pause = Math.min(world.shape.maxBackoff, leaseOf(world) / 8) * 0.75
   const stretch = Math.max(1, (pause + 2 * traits.latency + 4) / (1.25 * pause))
-  return lease * stretch + 3 * pauseOf(world, waiter) + 1_000
+  return lease * stretch + 3 * pauseOf(world, traits) + 1_000
 }
 
-/** How long a lock that is free may take, in ms: a session may have to be opened first. */
-const freeBound = ({ traits }: Process): number => 1_000 + 10 * traits.latency
+const lingers = ({ traits }: Process): boolean => traits.options.linger !== undefined && traits.channel !== 'none'
+
+/** How long a lock that nobody else holds may take, in ms: a session may have to be opened first, and another may linger. */
+function freeBound(world: World, process: Process, last: Process): number {
+  const { latency, raising, rate } = process.traits
+  const opening = 1_000 + 10 * latency + (raising === 'hangs' ? world.shape.maxBackoff / rate : 0)
+  return lingers(last) ? opening + wakeBound(world, last, process) : opening
+}
 
 interface Wait {
   lock: HeldLock | undefined
 }
 
-function watch(world: World, process: Process, key: string): Wait {
+function watch(world: World, process: Process, key: string, wish: AcquireOptions = {}): Wait {
   const wait: Wait = { lock: undefined }
-  process.locks.acquire(key).then(
+  process.locks.acquire(key, wish).then(
     (lock) => {
       wait.lock = lock
       world.beliefs.got(process, lock, false)
@@ -76,14 +124,16 @@ function watch(world: World, process: Process, key: string): Wait {
 }
 
 /** Takes a lock that nobody alive holds. */
-async function take(world: World, process: Process, key: string, ms: number): Promise<HeldLock | undefined> {
-  const wait = watch(world, process, key)
+async function take(world: World, process: Process, key: string, ms: number, wish?: AcquireOptions): Promise<HeldLock | undefined> {
+  const wait = watch(world, process, key, wish)
   await expectWithin(world, wait, ms, `${process.name} to get ${key}, which nobody holds`)
   return wait.lock
 }
 
-async function expectWithin(world: World, wait: Wait, ms: number, what: string): Promise<void> {
+const expectWithin = (world: World, wait: Wait, ms: number, what: string): Promise<void> => expectSoon(world, () => wait.lock !== undefined, ms, what)
+
+async function expectSoon(world: World, isSo: () => boolean, ms: number, what: string): Promise<void> {
   const end = world.timeline.now + ms
-  while (!wait.lock && world.timeline.now < end && world.failure === undefined) await world.pass(Math.min(50, end - world.timeline.now))
-  if (!wait.lock) world.fail(`waited ${Math.round(ms)} ms in vain for ${what}`)
+  while (!isSo() && world.timeline.now < end && world.failure === undefined) await world.pass(Math.min(50, end - world.timeline.now))
+  if (!isSo()) world.fail(`waited ${Math.round(ms)} ms in vain for ${what}`)
 }

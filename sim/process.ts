@@ -1,6 +1,7 @@
 import type { Clock } from '../src/locks/clock.ts'
 import { createLocks } from '../src/locks/create.ts'
-import type { Guard, HeldLock, Locks } from '../src/locks/types.ts'
+import type { Guard, HeldLock, Locks, LocksOptions } from '../src/locks/types.ts'
+import { storedKey } from '../src/protocol/index.ts'
 import { Link } from './link.ts'
 import type { Machine } from './machine.ts'
 import { Page } from './page.ts'
@@ -11,13 +12,18 @@ export interface Traits {
   readonly machine: Machine
   /** How fast its clocks run; 1 is right. */
   readonly rate: number
-  readonly channel: boolean
+  /** One that is brittle throws now and then. */
+  readonly channel: 'none' | 'brittle' | 'fine'
   readonly beacon: boolean
+  /** What comes of raising one. */
+  readonly raising: 'works' | 'fails' | 'hangs'
   /** Whether its death shows to nobody though it has a beacon. */
   readonly silent: boolean
   readonly isPage: boolean
   /** How long a call takes on its way, there and back each, in ms: at most. */
   readonly latency: number
+  /** What else its locks are made with. */
+  readonly options: Pick<LocksOptions, 'namespace' | 'expiry' | 'policy' | 'linger'>
 }
 
 /** A tab, worker or process: the library as it is, with clocks, an event loop and a connection of its own. */
@@ -31,6 +37,10 @@ export class Process {
   locks!: Locks
   dead = false
   closing = false
+  /** Engine's channels that it has open: with one, a page that is left does not come back as it was. */
+  channels = 0
+  /** What its users have ever asked for that takes a lock from others: the command and the key. */
+  readonly meant = new Set<string>()
   /** As SIGSTOP, a breakpoint or a frozen tab does: nothing runs, and its beacon stays lit. */
   stopped = false
   /** When anything last went wrong with it that may cost it a lock, or will have, by how long its machine was awake: in ms. */
@@ -51,11 +61,17 @@ export class Process {
       after: (ms, run) => this.#after(ms, run),
       random: world.chance.next,
     }
+    world.everyone.set(name, this)
     this.open()
   }
 
   get running(): boolean {
     return !this.dead && !this.stopped && !this.traits.machine.asleep
+  }
+
+  /** The key under which the store keeps a lock of this process's. */
+  keyOf(name: string): string {
+    return storedKey(this.traits.options.namespace ?? '', name)
   }
 
   /** A new instance of the library, as after a reload. */
@@ -65,7 +81,15 @@ export class Process {
     this.closing = false
     this.link = new Link(this)
     const make = (): Locks =>
-      createLocks({ store: this.link, duration, maxBackoff, label: name, clock, onWarning: () => world.count('told', 'warning') })
+      createLocks({
+        ...this.traits.options,
+        store: this.link,
+        duration,
+        maxBackoff,
+        label: name,
+        clock,
+        onWarning: () => world.count('told', 'warning'),
+      })
     this.page = this.traits.isPage ? new Page() : undefined
     this.locks = this.page ? this.page.during(make) : make()
   }
@@ -82,6 +106,13 @@ export class Process {
   leave(task: () => void): void {
     if (this.running && --this.fuse <= 0) this.world.crash(this)
     this.enter(task)
+  }
+
+  /** Throws now and then, if its channel is brittle. */
+  strain(): void {
+    if (this.traits.channel !== 'brittle' || !this.world.chance.maybe(0.3)) return
+    this.world.count('faults', 'channel throws')
+    throw new Error('no more descriptors')
   }
 
   stop(): void {

@@ -1,7 +1,9 @@
 import { leftBound, probe } from './probe.ts'
+import { meetIn } from './sockets.ts'
+import { broadcastChannelOf } from './tabs.ts'
 import { disturb } from './trouble.ts'
 import { User } from './user.ts'
-import { keys, type Tally, World } from './world.ts'
+import { type Tally, World } from './world.ts'
 
 export interface Result {
   readonly seed: number
@@ -20,14 +22,14 @@ const population = 4
 export async function run(seed: number, withHistory = false): Promise<Result> {
   const world = new World(seed, withHistory)
   const strayed = (error: unknown): void => world.fail(`nobody handled ${error instanceof Error ? error.stack : error}`)
-  const restore = dealIds(world)
-  process.on('unhandledRejection', strayed)
+  const restore = settle(world)
+  process.on('unhandledRejection', strayed).on('uncaughtException', strayed)
   try {
     await play(world)
   } catch (error) {
     strayed(error)
   } finally {
-    process.off('unhandledRejection', strayed)
+    process.off('unhandledRejection', strayed).off('uncaughtException', strayed)
     restore()
   }
   const { tally, failure, history } = world
@@ -69,11 +71,14 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
   for (const user of users) user.tidy()
   const busy = (): User[] => users.filter(({ process, idle }) => !process.dead && !idle)
   const end = timeline.now + 20 * shape.duration + Math.max(0, ...store.keys.map((key) => leftBound(world, key)))
-  while (busy().length && timeline.now < end && world.failure === undefined) await world.pass(500)
+  while (busy().length && timeline.now < end && world.failure === undefined) {
+    for (const user of busy()) user.oversee()
+    await world.pass(500)
+  }
   for (const { process } of busy()) world.fail(`a user of ${process.name} still waits though all else is at rest`)
   // What was let go of last is on its way, and what was forgotten ends by itself.
   await world.pass(4 * shape.duration)
-  for (const key of keys) {
+  for (const key of store.keys) {
     const record = store.record(key)
     for (const { session } of [...(record?.holders ?? []), ...(record?.queue ?? [])]) {
       const owner = world.ledger.ownerOf(session)
@@ -84,10 +89,14 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
   }
 }
 
-/** Session ids come out of the world's dice: the library itself takes them from `crypto`. @returns how to undo that */
-function dealIds(world: World): () => void {
-  const own = Object.getOwnPropertyDescriptor(globalThis, 'crypto') as PropertyDescriptor
+/** What the library takes from its engine comes from the world: session ids from its dice, and what carries hints. @returns how to undo that */
+function settle(world: World): () => void {
   const getRandomValues = (bytes: Uint8Array): Uint8Array => bytes.map(() => world.chance.below(256))
-  Object.defineProperty(globalThis, 'crypto', { configurable: true, value: { getRandomValues } })
-  return () => Object.defineProperty(globalThis, 'crypto', own)
+  const engine = { crypto: { getRandomValues }, BroadcastChannel: broadcastChannelOf(world) }
+  const own = Object.keys(engine).map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name) as PropertyDescriptor] as const)
+  for (const [name, value] of Object.entries(engine)) Object.defineProperty(globalThis, name, { configurable: true, value })
+  meetIn(world)
+  return () => {
+    for (const [name, property] of own) Object.defineProperty(globalThis, name, property)
+  }
 }

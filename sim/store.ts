@@ -61,10 +61,12 @@ export class PlainStore {
     return this.keys.filter((key) => key.startsWith(prefix)).map((key) => this.read(key) as LockView)
   }
 
-  /** Writes what a lock protects, or throws if the record does not name it. */
-  write(lock: Fenced, body: () => void): void {
-    const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)
-    if (!record || !names(record, lock)) throw fencedOut(lock)
+  /** Writes what locks protect, or throws if the record of one does not name it. */
+  write(locks: readonly Fenced[], body: () => void): void {
+    for (const lock of locks) {
+      const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)
+      if (!record || !names(record, lock)) throw fencedOut(lock)
+    }
     body()
   }
 }

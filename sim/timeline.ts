@@ -34,8 +34,9 @@ export class Timeline {
         const event = going ? this.#next(end) : undefined
         if (event) {
           this.now = event.at
-          event.run?.()
+          // First, so that the world goes on to its end when a process throws.
           setImmediate(turn)
+          event.run?.()
         } else {
           if (going) this.now = end
           resolve()

@@ -1,6 +1,6 @@
 import type { Weather } from './link.ts'
 import type { Process } from './process.ts'
-import { keys, type World } from './world.ts'
+import type { World } from './world.ts'
 
 /** How often what goes wrong, in comparison. */
 const troubles = {
@@ -35,9 +35,9 @@ function strike(world: World): void {
   else if (what === 'wall step') stepWall(world)
   else if (what === 'suspend') suspend(world)
   else if (what === 'noise') {
-    world.air.noise = world.chance.one([0, 0.1, 0.5, 1])
-    world.log('world', () => `of all hints, ${world.air.noise} are disturbed`)
-  } else if (process && !process.stopped) afflict(world, process, what)
+    world.noise = world.chance.one([0, 0.1, 0.5, 1])
+    world.log('world', () => `of all hints and proofs, ${world.noise} are disturbed`)
+  } else if (process && (!process.stopped || what === 'beacon lost')) afflict(world, process, what)
 }
 
 function afflict(world: World, process: Process, what: Exclude<keyof typeof troubles, 'sweep' | 'wall step' | 'suspend' | 'noise'>): void {
@@ -50,11 +50,10 @@ function afflict(world: World, process: Process, what: Exclude<keyof typeof trou
     begin(process, chance.one(['slow', 'failing', 'losing', 'hanging', 'doubling', 'mixed', 'mixed']))
     timeline.after(spell() + 50, () => begin(process, 'fine'))
   } else if (what === 'beacon lost') {
-    // Who does not run cannot be told in time, and no beacon goes out so.
-    if (!process.running || !process.traits.beacon) return
-    process.log(() => 'loses its beacon')
+    if (!process.traits.beacon) return
+    process.log(() => `loses its beacon${process.running ? '' : ' while it does not run'}`)
     process.trouble()
-    world.count('faults', what)
+    world.count('faults', process.running ? what : `${what} while stopped`)
     world.beacons.lose(process)
   } else if (process.page && process.running && !process.closing) {
     const { page } = process
@@ -62,13 +61,16 @@ function afflict(world: World, process: Process, what: Exclude<keyof typeof trou
     process.log(() => what)
     process.trouble()
     page.tell(what === 'page left' ? 'pagehide' : 'freeze')
+    if (what === 'page left') timeline.after(0, () => process.channels && world.fail(`${process.name} was left with a channel open`))
     freeze(world, process, spell(), () => page.tell(what === 'page left' ? 'pageshow' : 'resume'))
   }
 }
 
 /** What a store does now and then to save space; it must never hurt. */
 function sweep(world: World): void {
-  world.ledger.apply(undefined, [{ type: 'sweep', key: world.chance.one(keys) }])
+  const key = world.chance.one(world.store.keys)
+  if (key === undefined) return
+  world.ledger.apply(undefined, [{ type: 'sweep', key }])
   world.count('operations', 'sweep')
 }
 

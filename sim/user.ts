@@ -1,7 +1,8 @@
 import type { AcquireOptions, HeldLock } from '../src/locks/types.ts'
 import { LockError, type LockErrorCode } from '../src/protocol/index.ts'
+import type { Tx } from './link.ts'
 import type { Held, Process } from './process.ts'
-import { keys, type World } from './world.ts'
+import { forbidden, keys, type World } from './world.ts'
 
 /** How often a user does what, in comparison. */
 const habits = {
@@ -10,12 +11,14 @@ const habits = {
   tryAcquire: 10,
   reentrant: 14,
   burst: 2,
+  again: 4,
   steal: 1,
   revoke: 3,
   pin: 2,
   expire: 2,
   whenFree: 3,
   query: 2,
+  forbidden: 1,
   meddle: 5,
   reload: 1,
 } as const
@@ -26,6 +29,7 @@ export class User {
   readonly #world: World
   /** Locks that it does not let go of before it is told to be quiet. */
   #kept: Held[] = []
+  #overseeing = false
   /** Whether it does nothing at present. */
   idle = true
 
@@ -66,12 +70,16 @@ export class User {
     const { locks } = this.#process
     switch (habit) {
       case 'acquire':
-        return this.#take(key, this.#wish())
+        return this.#take(key, this.#wish(key))
       case 'steal':
-        return this.#take(key, { steal: true })
+        return this.#take(key, this.#mean('steal', key, { steal: true }))
       case 'burst': {
         const each = (): Promise<void> => this.#take(key, { renew: 'manual' }, 900)
         await Promise.all(Array.from({ length: 5 + chance.below(20) }, each))
+        return
+      }
+      case 'again': {
+        for (let left = 2 + chance.below(8); left; left--) await this.#take(key, { timeout: 1_000 }, 100)
         return
       }
       case 'request': {
@@ -103,8 +111,7 @@ export class User {
         return
       }
       case 'expire':
-        await this.#tolerate(locks.expire(key), 'store', 'closed', 'held', 'not-held')
-        return
+        return this.#expire(key)
       case 'whenFree': {
         const stop = new AbortController()
         this.#process.sleep(chance.next() * 10_000).then(() => stop.abort(new LockError('timeout', 'enough')))
@@ -112,8 +119,9 @@ export class User {
         return
       }
       case 'query':
-        await this.#tolerate(locks.query(chance.maybe(0.5) ? key : undefined), 'store', 'closed')
-        return
+        return this.#query(chance.maybe(0.5) ? key : undefined)
+      case 'forbidden':
+        return this.#tryForbidden(key)
       case 'meddle':
         return this.#meddle(key)
       case 'reload':
@@ -121,17 +129,62 @@ export class User {
     }
   }
 
+  /** Evicts who is silent, as an operator may who knows better than the library, or at its place. */
+  async #expire(key: string): Promise<void> {
+    const { locks } = this.#process
+    await this.#tolerate(this.#mean('expire', key, locks).expire(key), 'store', 'closed', 'held', 'not-held')
+  }
+
+  /** Where nobody is evicted unless somebody says so, this is who says it. */
+  async oversee(): Promise<void> {
+    if (this.#process.traits.options.expiry !== 'manual' || this.#overseeing) return
+    this.#overseeing = true
+    await Promise.all(keys.map((key) => this.#expire(key)))
+    this.#overseeing = false
+  }
+
+  /** Notes that what is sent is what a user wants. */
+  #mean<Thing>(command: 'steal' | 'expire', key: string, thing: Thing): Thing {
+    this.#process.meant.add(`${command} ${this.#process.keyOf(key)}`)
+    return thing
+  }
+
+  async #query(key: string | undefined): Promise<void> {
+    const { traits, locks } = this.#process
+    const snapshot = await this.#tolerate(locks.query(key), 'store', 'closed')
+    for (const { session, name } of [...(snapshot?.held ?? []), ...(snapshot?.pending ?? [])]) {
+      const owner = this.#world.ledger.ownerOf(session)
+      if (owner && owner.traits.options.namespace !== traits.options.namespace)
+        this.#world.fail(`${this.#process.name} is shown ${name} of ${owner.name}, of another namespace`)
+    }
+  }
+
+  /** What the policy refuses is refused at once, and the store hears nothing of it. */
+  async #tryForbidden(key: string): Promise<void> {
+    const { locks } = this.#process
+    const long = 4 * this.#world.shape.duration
+    const asked = this.#world.chance.maybe(0.5) ? locks.acquire(forbidden) : locks.acquire(key, { duration: long })
+    const refused = await asked.then(
+      () => false,
+      ({ code }) => code === 'invalid' || code === 'closed',
+    )
+    if (!refused) this.#world.fail(`${this.#process.name} was not refused what its policy forbids`)
+  }
+
   #mode(): 'exclusive' | 'shared' {
     return this.#world.chance.maybe(0.25) ? 'shared' : 'exclusive'
   }
 
-  #wish(): AcquireOptions {
+  #wish(key: string): AcquireOptions {
     const { chance } = this.#world
+    const robs = chance.maybe(0.03)
     return {
       mode: this.#mode(),
       renew: chance.maybe(0.35) ? 'manual' : 'auto',
       ...(chance.maybe(0.4) && { timeout: 1 + chance.below(30_000) }),
       ...(chance.maybe(0.2) && { duration: chance.one([0.06, 0.5, 2.5]) * this.#world.shape.duration }),
+      ...(chance.maybe(0.15) && { ask: this.#process.name }),
+      ...(robs && this.#mean('steal', key, { mode: 'exclusive', ask: this.#process.name, steal: true, grace: chance.below(8_000) })),
     }
   }
 
@@ -139,7 +192,16 @@ export class User {
     const { chance } = this.#world
     const stop = chance.maybe(0.2) ? new AbortController() : undefined
     const enough = new LockError('timeout', 'enough')
-    const asked = this.#process.locks.acquire(key, { ...wish, ...(stop && { signal: stop.signal }) })
+    const onReleaseRequested = async (): Promise<void> => {
+      this.#world.count('told', 'ask')
+      await this.#process.sleep(chance.next() * 1_000)
+      if (chance.maybe(0.5)) await this.#letGo(await asked)
+    }
+    const asked = this.#process.locks.acquire(key, {
+      ...wish,
+      ...(stop && { signal: stop.signal }),
+      ...(chance.maybe(0.3) && { onReleaseRequested }),
+    })
     this.#bound(asked, wish.timeout, `acquire ${key}`)
     if (stop) this.#process.sleep(chance.next() * 5_000).then(() => stop.abort(enough))
     const lock = await this.#tolerate(asked, 'store', 'closed', 'timeout')
@@ -216,17 +278,22 @@ export class User {
     this.#world.count('operations', blindly ? 'write blindly' : 'write')
     const { key, token } = lock
     const mode = 'mode' in lock ? lock.mode : 'exclusive'
-    await this.#tolerate(
-      process.link.transaction(lock, () => this.#world.ledger.wrote(process, key, token, mode)),
-      'lost',
-      'not-held',
-      'store',
-    )
+    const { ledger } = this.#world
+    // What a lock protects in one context is written in the order of its calls, as long as the grant is the same.
+    const wrote = (): void => ledger.wrote(process, key, ledger.grantOf(key, token, lock.session) ?? token, mode)
+    // Some use a transaction of their own, perhaps under several locks.
+    const others = blindly || this.#world.chance.maybe(0.7) ? undefined : this.#kept.slice(0, 1)
+    const { link } = process
+    const check = (tx: Tx): void => {
+      for (const each of [lock, ...(others ?? [])]) link.check(tx, each)
+    }
+    await this.#tolerate(others ? link.begin(check, wrote) : link.transaction(lock, wrote), 'lost', 'not-held', 'store')
   }
 
   /** Speaks of a lock that is another's, as broken code may. */
-  async #meddle(key: string): Promise<void> {
+  async #meddle(name: string): Promise<void> {
     const { chance, store } = this.#world
+    const key = this.#process.keyOf(name)
     const record = store.record(key)
     const holder = record && chance.one(record.holders)
     const run = record && chance.one(record.queue)

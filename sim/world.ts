@@ -10,6 +10,8 @@ import { Timeline } from './timeline.ts'
 
 /** What kind of world it is. */
 export interface Shape {
+  /** On which of the library's channels and beacons its processes meet: a browser's, those between processes, or any that keep to the contract. */
+  readonly kind: 'tabs' | 'sockets' | 'any'
   /** Of every session, in ms. */
   readonly duration: number
   /** In ms. */
@@ -29,6 +31,8 @@ export type Tally = Record<'operations' | 'faults' | 'told', Record<string, numb
 
 /** The keys for which all compete. */
 export const keys = ['k', 'l', 'm'] as const
+/** The one that no process's policy allows. */
+export const forbidden = 'forbidden'
 
 /** Processes that share a store, and all that may go wrong with them. One seed always makes one world and one history. */
 export class World {
@@ -48,8 +52,12 @@ export class World {
   failure: string | undefined
   /** Nobody begins anything, and all let go of what they have. */
   quiet = false
+  /** Of all hints and proofs, the share that something happens to. */
+  noise = 0
   /** Those that live. */
   processes: Process[] = []
+  /** By their names, also those that are dead. */
+  readonly everyone = new Map<string, Process>()
   #born = 0
   #hung: (() => void)[] = []
 
@@ -73,16 +81,23 @@ export class World {
     const process = new Process(this, `p${++this.#born}`, {
       machine: chance.one(this.machines) as Machine,
       rate: 1 + (chance.next() * 2 - 1) * shape.drift,
-      channel: chance.maybe(0.7),
+      channel: chance.weighted({ none: 3, brittle: 1, fine: 6 }),
       // Beacons are proofs of one machine.
-      beacon: alone && chance.maybe(0.6),
+      beacon: alone && chance.maybe(0.7),
+      raising: chance.weighted({ works: 8, fails: 1, hangs: 1 }),
       silent: chance.maybe(0.2),
-      isPage: chance.maybe(0.4),
+      isPage: shape.kind !== 'sockets' && chance.maybe(shape.kind === 'tabs' ? 0.7 : 0.4),
       latency: chance.one([2, 5, 40, Math.min(0.04 * shape.duration, 0.2 * shape.maxBackoff)]),
+      options: {
+        expiry: chance.maybe(0.1) ? 'manual' : 'auto',
+        ...(chance.maybe(0.1) && { namespace: 'other' }),
+        ...(chance.maybe(0.4) && { linger: chance.one([0.02, 0.3, 1]) * shape.duration }),
+        policy: { maxDuration: 3 * shape.duration, checkKey: (name) => (name === forbidden ? 'nobody may have it' : undefined) },
+      },
     })
     this.processes.push(process)
-    const { channel, beacon, silent, isPage } = process.traits
-    this.log(process.name, () => `starts: ${JSON.stringify({ channel, beacon, silent, isPage })}`)
+    const { machine, rate, ...traits } = process.traits
+    this.log(process.name, () => `starts: ${JSON.stringify(traits)}`)
     return process
   }
 
@@ -98,6 +113,10 @@ export class World {
 
   /** A call of a process gets no answer until all is mended. */
   hangs(process: Process, answer: () => void): void {
+    if (this.quiet) {
+      answer()
+      return
+    }
     process.trouble(Infinity)
     this.#hung.push(answer)
   }
@@ -116,7 +135,7 @@ export class World {
   /** Mends all that can be mended. */
   mend(): void {
     this.log('world', () => 'all is mended')
-    this.air.noise = 0
+    this.noise = 0
     for (const machine of this.machines) if (machine.asleep) this.wake(machine)
     for (const process of this.processes) {
       process.link.weather = 'fine'
@@ -157,6 +176,8 @@ function shapeOf(chance: Chance): Shape {
   // A clock set back by just the time of a sleep would hide that sleep from a process whose clock does not count it.
   const sleepsAlone = machines > 1 && chance.maybe(0.5)
   return {
+    // What is between the tabs of a browser, or the processes of a system, is on one machine.
+    kind: machines === 1 ? chance.weighted({ tabs: 2, sockets: 2, any: 1 }) : 'any',
     duration: chance.one([10_000, 10_000, 3_000]),
     maxBackoff: chance.one([1_000, 1_000, 100]),
     machines,

@@ -5,7 +5,8 @@ import type { Command, Fenced, LockView, Outcome } from './protocol/index.ts'
  * inside one transaction and keeps what comes out.
  *
  * A method rejects with a `LockError`: `store` with the engine's own error as `cause`, or `closed`.
- * A rejected `apply` may or may not have happened.
+ * A rejected `apply` may or may not have happened, or may happen yet, but for its requests and pins: one that came after its caller
+ * had taken it back would stand for nobody.
  */
 export interface Store {
   /**
@@ -66,7 +67,10 @@ export type Message = { readonly [name: string]: string | number | boolean | nul
 
 /** Proofs of death: something the system takes away from a context that dies, and never from one that only stops. */
 export interface Beacon {
-  /** Raises a beacon for a session, before its first command. Rejects if it cannot: the session does without, and `onDegraded` has told why. */
+  /**
+   * Raises a beacon for a session, before its first command. Rejects if it cannot: the session does without, and `onDegraded` has told why.
+   * One that takes longer than the session's `maxBackoff` is done without as well, and lowered when it comes.
+   */
   raise(session: string): Promise<RaisedBeacon>
   /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
   watch(address: string, signal: AbortSignal): Promise<void>

@@ -6,6 +6,7 @@ import { type Lease, leaseFor } from './lease.ts'
 import { Line } from './line.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
+import { within } from './within.ts'
 
 /** What `createLocks` was told, checked and complete. */
 export interface Settings {
@@ -93,11 +94,9 @@ export class Session {
   }
 
   async #open(): Promise<void> {
-    const { beacon } = this.settings.store
     const id = this.#id
     try {
-      // Without a proof of its death a session is as good: its lease tells.
-      const raised = await beacon?.raise(id).catch(() => undefined)
+      const raised = await this.#raise(id)
       if (id === this.#id) {
         this.#beacon = raised
         raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
@@ -113,6 +112,18 @@ export class Session {
     }
     // It was ended meanwhile: who waits for it goes on under the next one.
     if (id !== this.#id) await this.open()
+  }
+
+  /** Without a proof of its death a session is as good, since its lease tells: what cannot be raised, or takes too long, is done without. */
+  async #raise(id: string): Promise<RaisedBeacon | undefined> {
+    const { store, maxBackoff } = this.settings
+    try {
+      const raising = store.beacon?.raise(id)
+      const lowerLater = (): undefined => void raising?.then((late) => late.lower()).catch(() => {})
+      return raising && (await within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater))
+    } catch {
+      return undefined
+    }
   }
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */

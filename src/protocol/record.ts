@@ -95,7 +95,8 @@ export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRo
     const row = sessions[session] ?? rowOf(session)
     if (row) sessions[session] = row
   }
-  return { ...record, sessions }
+  const { key, token, holders, queue, pins } = record
+  return { key, token, holders, queue, pins, sessions }
 }
 
 /** The record of a key that has none, at the store's floor: the highest token it ever dropped. */

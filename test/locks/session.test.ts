@@ -131,6 +131,23 @@ describe('a session', () => {
     expect((await world.record()).sessions[process.locks.session]?.beacon).toBeUndefined()
   })
 
+  test('whose beacon takes too long does without, and lowers it when it comes after all', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    let raise = (): void => {}
+    beacons.gate = new Promise((resolve) => {
+      raise = resolve
+    })
+    const asked = process.locks.acquire('k')
+    await world.pass(1_000)
+    const lock = await asked
+    expect((await world.record()).sessions[lock.session]?.beacon).toBeUndefined()
+    raise()
+    await settle()
+    expect([beacons.raised, beacons.lit.size]).toEqual([1, 0])
+    expect(lock.isHeld()).toBe(true)
+  })
+
   test('that lost its beacon ends: its locks are lost at once, and others may have them', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]

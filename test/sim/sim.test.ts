@@ -1,15 +1,11 @@
-import { readFileSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { rmSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { root } from '../../bench/bundle.ts'
-import { hunt } from '../../sim/hunt.ts'
-import { mutants, mutation } from '../../sim/mutants.ts'
 import { build, play } from '../../sim/play.ts'
 
 const hour = 3_600_000
 
-/** Worlds in which promises have broken before. */
-const seeds = [3, 48, 191, 192, 588, 1047, 10_020, 10_417, 20_053, 20_621]
+/** Worlds that showed faults which hardly any other did. */
+const seeds = [21, 24, 29, 44, 111, 125, 141, 161, 519, 1140, 30_850]
 
 let file: string
 
@@ -27,7 +23,7 @@ describe('whatever goes wrong', () => {
     expect(outcome.tally.told['fenced write']).toBeGreaterThan(10_000)
   })
 
-  test.each(seeds)('they hold in world %d, which has been hard before', { timeout: 60_000 }, async (seed) => {
+  test.each(seeds)('they hold in world %d, which has shown what others did not', { timeout: 60_000 }, async (seed) => {
     const { failed, worlds } = await play(file, { seed, ms: 1 })
     expect(failed?.failure).toBeUndefined()
     expect(worlds).toBe(1)
@@ -38,24 +34,4 @@ describe('whatever goes wrong', () => {
     expect(one.history.length).toBeGreaterThan(1_000)
     expect(other.history).toEqual(one.history)
   })
-})
-
-describe('the simulation notices', () => {
-  test.each(mutants.filter(({ rare }) => !rare))('that $name', { timeout: 120_000 }, async (mutant) => {
-    const { failed } = await hunt(mutant, { seed: 1, ms: 20 * hour })
-    expect(failed?.failure).toBeDefined()
-  })
-
-  test('that a mutant does not fit the sources any more', async () => {
-    const stale = { name: 'stale', patches: [['locks/hold.ts', 'a text that is not there', '']] } as const
-    await expect(hunt(stale, { seed: 1, ms: 1 })).rejects.toThrow('wants exactly one')
-    expect(mutation(stale).name).toBe('mutation')
-  })
-})
-
-test.each(mutants)('a mutant changes what stands just once in the sources: $name', ({ patches }) => {
-  for (const [file, text] of patches) {
-    const source = readFileSync(join(root, 'src', file), 'utf8')
-    expect(source.split(text)).toHaveLength(2)
-  }
 })

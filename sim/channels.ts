@@ -1,0 +1,26 @@
+import { type BroadcastingChannel, broadcastChannel } from '../src/channels/broadcast.ts'
+import { socketChannel } from '../src/channels/socket.ts'
+import type { Channel } from '../src/store.ts'
+import type { Process } from './process.ts'
+
+/** A process's channel: the library's own over what a world has for its engine, or one that keeps to the contract and no more. */
+export function channelOf(process: Process): Channel | BroadcastingChannel {
+  const { world, name } = process
+  switch (world.shape.kind) {
+    case 'tabs':
+      return broadcastChannel(name)
+    case 'sockets':
+      return socketChannel(name, () => world.count('told', 'degraded'))
+    case 'any':
+      return {
+        publish(topic, message) {
+          process.strain()
+          process.leave(() => world.air.publish(topic, message))
+        },
+        subscribe(topic, listener) {
+          process.strain()
+          return world.air.subscribe(topic, process, listener)
+        },
+      }
+  }
+}

@@ -1,0 +1,84 @@
+import { type Frame, frameReader } from '../src/channels/socket/frames.ts'
+import type { Inbox } from '../src/channels/socket/inbox.ts'
+import type { Peers as RealPeers } from '../src/channels/socket/peers.ts'
+import type { Place as RealPlace } from '../src/channels/socket/place.ts'
+import type { Process } from './process.ts'
+import type { World } from './world.ts'
+
+/** What stands in for `channels/socket/place.ts`, `inbox.ts` and `peers.ts`: the same, without files and sockets. */
+
+interface Socket {
+  readonly process: Process
+  read(piece: string): boolean
+}
+
+let world: World
+/** By topic and name; what the dead had is still found, as their files are. */
+let sockets: Map<string, Map<string, Socket>>
+let made: number
+
+/** Opens the place where the processes of a world meet. */
+export function meetIn(next: World): void {
+  world = next
+  sockets = new Map()
+  made = 0
+}
+
+interface Place extends Pick<RealPlace, 'known' | 'find' | 'old' | 'leave'> {
+  readonly process: Process
+}
+
+/** @param identity the name of the process: all of a world meet */
+export function openPlace(identity: string): Place {
+  const process = world.everyone.get(identity) as Process
+  const listed = new Map<string, readonly string[]>()
+  process.strain()
+  return {
+    process,
+    known: (topic) => listed.get(topic) ?? [],
+    find(topic) {
+      const names = [...(sockets.get(topic)?.keys() ?? [])]
+      listed.set(topic, names)
+      return names
+    },
+    // What is left behind is swept by real time, of which a world has none.
+    old: () => [],
+    leave() {},
+  }
+}
+
+export function openInbox({ process }: Place, topic: string, take: (frame: Frame) => void): Inbox {
+  process.strain()
+  const name = `${topic}-${++made}`
+  const known = sockets.get(topic) ?? new Map<string, Socket>()
+  sockets.set(topic, known.set(name, { process, read: frameReader(take) }))
+  return {
+    name,
+    close() {
+      known.delete(name)
+      if (!known.size && sockets.get(topic) === known) sockets.delete(topic)
+    },
+  }
+}
+
+export class Peers implements Pick<RealPeers, 'send' | 'knock' | 'close'> {
+  readonly #place: Place
+
+  constructor(place: Place) {
+    this.#place = place
+  }
+
+  send(name: string, line: string): void {
+    const find = (): Socket | undefined => sockets.get(name.slice(0, name.lastIndexOf('-')))?.get(name)
+    this.#place.process.leave(() => {
+      const socket = find()
+      // A line may come in pieces.
+      const cut = world.chance.below(line.length)
+      if (socket) world.air.carry(socket.process, () => find() === socket && socket.read(line.slice(0, cut)) && socket.read(line.slice(cut)))
+    })
+  }
+
+  knock(): void {}
+
+  async close(): Promise<void> {}
+}

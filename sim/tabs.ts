@@ -1,0 +1,54 @@
+import type { Process } from './process.ts'
+import type { World } from './world.ts'
+
+/**
+ * The browser's `BroadcastChannel` for the tabs of a world. Each tab names it by its own name, so that it is known whose it is;
+ * all of them meet.
+ */
+export function broadcastChannelOf(world: World): new (name: string) => BroadcastChannel {
+  const open = new Set<Engine>()
+
+  class Engine {
+    onmessage: ((event: { readonly data: unknown }) => void) | null = null
+    readonly #process: Process
+
+    constructor(name: string) {
+      this.#process = world.everyone.get(name) as Process
+      this.#process.strain()
+      open.add(this)
+      this.#process.channels++
+    }
+
+    postMessage(data: unknown): void {
+      this.#process.strain()
+      const copy = structuredClone(data)
+      this.#process.leave(() => {
+        for (const other of open) if (other !== this) world.air.carry(other.#process, () => open.has(other) && other.onmessage?.({ data: copy }))
+      })
+    }
+
+    close(): void {
+      if (open.delete(this)) this.#process.channels--
+    }
+  }
+
+  return Engine as unknown as new (
+    name: string,
+  ) => BroadcastChannel
+}
+
+/** The browser's Web Locks as one tab sees them: as much of them as beacons use. */
+export function lockManagerOf(process: Process): LockManager {
+  const { beacons } = process.world
+
+  const hold = (name: string, work: () => Promise<void>): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const lost = (): void => reject(new DOMException('the lock was stolen', 'AbortError'))
+      beacons.light(process, name, name.slice(name.lastIndexOf(' ') + 1), lost).then((putOut) => work().then(putOut).then(resolve), reject)
+    })
+
+  return {
+    request: (name: string, options: LockOptions | (() => Promise<void>), work?: () => void) =>
+      typeof options === 'function' ? hold(name, options) : beacons.watch(process, name, options.signal as AbortSignal).then(work),
+  } as LockManager
+}
