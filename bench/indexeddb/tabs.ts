@@ -1,9 +1,9 @@
 import type { BrowserContext, Page } from 'playwright-core'
-import { bundle } from './bundle.ts'
+import { bundle } from '../bundle.ts'
+import type { Figure, Measure } from '../figure.ts'
+import { median, type Progress } from '../rounds.ts'
 import { inChromium, origin } from './chromium.ts'
-import type { Figure, Measure } from './figure.ts'
 import type { Kind } from './page/tabs.ts'
-import { median, type Progress } from './rounds.ts'
 
 const handoffs = 200
 const crashes = 20
@@ -90,7 +90,7 @@ const against = (name: string, { ours }: Times, peer: string, theirs: number): F
 
 /** Hands over how to open tabs of one profile, each in a process of its own. */
 async function inTabs<T>(use: (open: () => Promise<Page>) => Promise<T>): Promise<T> {
-  const script = await bundle('page/tabs.ts', 'browser')
+  const script = await bundle('bench/indexeddb/page/tabs.ts', 'browser')
   return inChromium((context) => use(() => openTab(context, script)))
 }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
-import { launchOptions } from '../e2e/browser.ts'
+import { launchOptions } from '../../e2e/browser.ts'
 
 /** Loopback counts as a secure context, which IndexedDB's durability and Web Locks ask for. Nothing is sent there. */
 export const origin = 'http://bench.localhost/'

@@ -1,8 +1,8 @@
 import type { Page } from 'playwright-core'
-import { bundle } from './bundle.ts'
+import { bundle } from '../bundle.ts'
+import { compared, type Measure } from '../figure.ts'
+import type { Progress } from '../rounds.ts'
 import { inChromium, origin } from './chromium.ts'
-import { compared, type Measure } from './figure.ts'
-import type { Progress } from './rounds.ts'
 
 export const measures: Record<string, Measure> = {
   async 'indexeddb.acquireRelease'(progress) {
@@ -27,7 +27,7 @@ export const measures: Record<string, Measure> = {
 
 /** Measures in a page that has the measures of `page/measures.ts`. */
 async function inPage<T>(progress: Progress, measure: (page: Page) => Promise<T>): Promise<T> {
-  const script = await bundle('bench/page/measures.ts', 'browser')
+  const script = await bundle('bench/indexeddb/page/measures.ts', 'browser')
   return inChromium(async (context) => {
     const page = await context.newPage()
     await page.goto(origin)

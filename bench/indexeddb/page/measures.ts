@@ -1,6 +1,6 @@
 import { createLocks } from 'storelock'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
-import { alternate, type Side } from '../rounds.ts'
+import { alternate, type Side } from '../../rounds.ts'
 
 /** What `indexeddb.ts` calls in the page; `progress` is its own function. */
 declare global {
