@@ -1,4 +1,4 @@
-import type { Measured, Progress } from './rounds.ts'
+import { type Measured, type Progress, percentile } from './rounds.ts'
 
 /** One line of the bench. */
 export interface Figure {
@@ -44,3 +44,10 @@ export function compared<Name extends string>(
 export const figure = (name: string, unit: string, ours: number, against: string, theirs: number, n: number, target?: number): Figure => ({
   ...{ name, unit, ours, against, theirs, ratio: ours / theirs, n, target },
 })
+
+/** The share of the trials that were done after so long, as far as so many show it. */
+export function distribution(plot: Curve['plot'], series: string, times: readonly number[]): Curve {
+  const steps = Math.min(100, times.length)
+  const points = Array.from({ length: steps }, (_, index): [number, number] => [percentile(times, (index + 1) / steps), ((index + 1) / steps) * 100])
+  return { plot, series, points }
+}

@@ -41,21 +41,23 @@ export async function drawPlots(curves: readonly Curve[], folder: string, machin
 
 function specOf({ title, x, y, dots }: Plot, curves: readonly Curve[], machine: string): TopLevelSpec {
   const names = curves.map(({ series }) => series)
+  const values = curves.flatMap(({ series, points }) => points.map(([x, y]) => ({ series, x, y })))
+  const marks = dots ? [...new Set(values.map(({ x }) => x))] : decades(values.map(({ x }) => x))
   return {
     width: 560,
     height: 280,
     background: 'transparent',
     title: { text: title, subtitle: machine, anchor: 'start' },
-    data: { values: curves.flatMap(({ series, points }) => points.map(([x, y]) => ({ series, x, y }))) },
+    data: { values },
     mark: { type: 'line', point: dots, strokeWidth: 2, interpolate: dots ? 'linear' : 'step-after' },
     encoding: {
-      x: { field: 'x', type: 'quantitative', title: x, scale: { type: 'log', nice: !dots }, axis: { format: '~s', tickCount: 8 } },
+      x: { field: 'x', type: 'quantitative', title: x, scale: { type: 'log', nice: !dots }, axis: { format: '~s', values: marks } },
       y: { field: 'y', type: 'quantitative', title: y, scale: { zero: true } },
       color: {
         field: 'series',
         type: 'nominal',
         scale: { domain: names, range: lines },
-        legend: { orient: 'bottom', direction: 'vertical', columns: 2, title: null, labelLimit: 400, symbolType: 'stroke' },
+        legend: { orient: 'bottom', direction: 'vertical', columns: names.length > 3 ? 2 : 1, title: null, labelLimit: 600, symbolType: 'stroke' },
       },
     },
     config: {
@@ -66,4 +68,11 @@ function specOf({ title, x, y, dots }: Plot, curves: readonly Curve[], machine: 
       view: { stroke: null },
     },
   }
+}
+
+/** The powers of ten around values. */
+function decades(values: readonly number[]): number[] {
+  const first = Math.floor(Math.log10(Math.min(...values)))
+  const last = Math.ceil(Math.log10(Math.max(...values)))
+  return Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index))
 }

@@ -9,9 +9,12 @@ export const measures: Record<string, Measure> = {
     const name = 'indexeddb.acquireRelease'
     const measured = await inPage(progress, (page) => page.evaluate(() => globalThis.measures.acquireRelease()))
     return [
-      compared(name, measured, 'ours', 'bare', 'two bare readwrite get + put transactions', 1.15),
+      compared(name, measured, 'ours', 'bare', 'two bare readwrite get + put transactions', 1.1),
       compared(name, measured, 'ours', 'committed', 'the same two with an explicit commit()'),
       compared(name, measured, 'ours', 'webLocks', 'navigator.locks.request'),
+      compared(name, measured, 'ours', 'polyfill', 'the navigator.locks polyfill'),
+      compared(name, measured, 'ours', 'idbMutex', 'idb-mutex lock + unlock'),
+      compared(name, measured, 'ours', 'tabsLock', 'browser-tabs-lock acquire + release'),
     ]
   },
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Curve, figure, type Measure } from '../figure.ts'
+import { distribution, figure, type Measure } from '../figure.ts'
 import { inFolder } from '../folder.ts'
 import { betweenProcesses, type PeerName, present } from '../peers/between-processes.ts'
 import type { Locker, Peer, Place } from '../peers/peer.ts'
@@ -46,7 +46,7 @@ export const measures: Record<string, Measure> = {
         await other.end()
 
         const of = (name: PeerName): number[] => times.get(name) ?? []
-        for (const name of names) if (name !== 'byteAndWrites') draw(distribution(betweenProcesses[name].title, of(name)))
+        for (const name of names) if (name !== 'byteAndWrites') draw(distribution('handoff', betweenProcesses[name].title, of(name)))
         const [ours, byte, publish] = [of('ours'), of('byte'), of('publish')]
         const n = ours.length
         return [
@@ -122,11 +122,4 @@ async function pass(locker: Locker, { held: [from, to] }: Peer, turns: number, f
 function handoffs(mine: readonly Turn[], theirs: readonly Turn[]): number[] {
   const inTurn = mine.flatMap((turn, index) => [turn, theirs[index] as Turn])
   return inTurn.slice(1).map(({ got }, index) => got - (inTurn[index] as Turn).released)
-}
-
-/** The share of the hand-offs that were done after so many µs, as far as so many trials show it. */
-export function distribution(series: string, times: readonly number[], plot: Curve['plot'] = 'handoff'): Curve {
-  const steps = Math.min(100, times.length)
-  const points = Array.from({ length: steps }, (_, index): [number, number] => [percentile(times, (index + 1) / steps), ((index + 1) / steps) * 100])
-  return { plot, series, points }
 }

@@ -1,8 +1,9 @@
 import { createLocks } from 'storelock'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 import { alternate, type Side } from '../../rounds.ts'
+import { peer, type TabLock } from './peers.ts'
 
-/** What `indexeddb.ts` calls in the page; `progress` is its own function. */
+/** What `acquire.ts` calls in the page; `progress` is its own function. */
 declare global {
   var measures: { acquireRelease: typeof acquireRelease; fencedWrite: typeof fencedWrite }
   var progress: (done: number) => void
@@ -42,6 +43,9 @@ async function acquireRelease() {
           for (let i = 0; i < iterations; i++) await navigator.locks.request('job', async () => {})
         },
       },
+      polyfill: { iterations: 5, run: (iterations) => acquireAndRelease(peer('polyfill'), iterations) },
+      idbMutex: { iterations: 10, run: (iterations) => acquireAndRelease(peer('idbMutex'), iterations) },
+      tabsLock: { iterations: 1, run: (iterations) => acquireAndRelease(peer('tabsLock'), iterations) },
     },
     100,
     globalThis.progress,
@@ -50,6 +54,13 @@ async function acquireRelease() {
   await store.close()
   db.close()
   return measured
+}
+
+async function acquireAndRelease(lock: TabLock, iterations: number): Promise<void> {
+  for (let i = 0; i < iterations; i++) {
+    const release = await lock.acquire()
+    await release()
+  }
 }
 
 async function fencedWrite() {

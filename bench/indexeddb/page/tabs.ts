@@ -1,21 +1,17 @@
 // What a tab does for the figures of `tabs.ts`.
-import { createLocks } from 'storelock'
-import { indexedDBStore } from 'storelock/stores/indexeddb'
-
-/** Whose locks are measured. */
-export type Kind = 'ours' | 'webLocks'
+import { type Kind, peer } from './peers.ts'
 
 /** What `../tabs.ts` calls in each of its tabs. Times in ms, on the page's own clock. */
 interface BenchTab {
   /** Takes the lock, and keeps it until `release`. */
   hold(kind: Kind): Promise<void>
-  /** Asks for the lock, and lets go as soon as it has it. */
+  /** Asks for the lock, and lets go a moment after it has it. */
   ask(kind: Kind): void
   /** Resolves when this tab waits for the lock. */
   queued(kind: Kind): Promise<void>
   /** Lets go a moment later, when nothing else is going on. @returns when it did */
   release(): Promise<number>
-  /** When what `ask` wanted was there. */
+  /** When what `ask` wanted was there; by now it has been let go of. */
   grantedAt(): Promise<number>
   now(): number
 }
@@ -27,39 +23,27 @@ declare global {
 /** After what came before has had its effects. In ms. */
 const rest = 30
 
-const name = 'handoff'
-const locks = createLocks({ store: indexedDBStore('bench'), duration: 10_000, maxBackoff: 60_000 })
 const now = (): number => performance.timeOrigin + performance.now()
-const request = (kind: Kind, callback: () => unknown): Promise<unknown> =>
-  kind === 'ours' ? locks.request(name, callback) : navigator.locks.request(name, callback)
-const pending = async (kind: Kind): Promise<boolean> => {
-  const { pending } = kind === 'ours' ? await locks.query(name) : await navigator.locks.query()
-  return !!pending?.some((lock) => lock.name === name)
-}
 
-let letGo: () => void
+let letGo: () => unknown
 let granted: Promise<number>
 
 globalThis.benchTab = {
-  hold: (kind) =>
-    new Promise((held) => {
-      request(
-        kind,
-        () =>
-          new Promise<void>((resolve) => {
-            letGo = resolve
-            held()
-          }),
-      )
-    }),
+  async hold(kind) {
+    letGo = await peer(kind).acquire()
+  },
   ask(kind) {
-    granted = new Promise((resolve) => {
-      request(kind, () => resolve(now()))
-    })
+    granted = peer(kind)
+      .acquire()
+      .then(async (release) => {
+        const at = now()
+        // What is kept in localStorage comes to others bit by bit: the polyfill, if let go of at once, takes the lock for held ever after.
+        await new Promise((resolve) => setTimeout(resolve, rest))
+        await release()
+        return at
+      })
   },
-  async queued(kind) {
-    while (!(await pending(kind)));
-  },
+  queued: (kind) => peer(kind).queued(),
   release: () =>
     new Promise((resolve) => {
       setTimeout(() => {
