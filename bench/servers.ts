@@ -17,7 +17,7 @@ export interface Addresses {
 export const withServers = <T>(use: (addresses: Addresses) => Promise<T>): Promise<T> =>
   inFolder((redisFolder) =>
     inFolder(async (postgresFolder) => {
-      const started = [await startRedis(redisFolder), await startPostgres(postgresFolder)] as const
+      const started = [await orWithout('Redis', startRedis(redisFolder)), await orWithout('Postgres', startPostgres(postgresFolder))] as const
       try {
         return await use({ redis: started[0]?.address, postgres: started[1]?.address })
       } finally {
@@ -25,6 +25,10 @@ export const withServers = <T>(use: (addresses: Addresses) => Promise<T>): Promi
       }
     }),
   )
+
+/** A peer that does not start is no reason to measure nothing. */
+const orWithout = (name: string, starting: Promise<Server | undefined>): Promise<Server | undefined> =>
+  starting.catch((error: Error) => void console.error(`${name} is left out: ${error.message}`))
 
 interface Server {
   readonly address: string
