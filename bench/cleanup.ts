@@ -1,17 +1,12 @@
-const undone = new Set<() => void>()
-
-process.once('exit', () => {
-  for (const undo of undone) undo()
-})
-
 /**
- * Has something undone at the end of this process, in one step, should nobody have done so before.
+ * Has something undone at the end of this process, in one step, should nobody have done so before: what came last, first.
  * @returns undoes it now
  */
 export function atExit(undo: () => void): () => void {
-  undone.add(undo)
+  process.prependOnceListener('exit', undo)
   return () => {
-    if (undone.delete(undo)) undo()
+    process.off('exit', undo)
+    undo()
   }
 }
 

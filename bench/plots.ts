@@ -51,7 +51,7 @@ function specOf({ title, x, y, dots }: Plot, curves: readonly Curve[], machine: 
     data: { values },
     mark: { type: 'line', point: dots, strokeWidth: 2, interpolate: dots ? 'linear' : 'step-after' },
     encoding: {
-      x: { field: 'x', type: 'quantitative', title: x, scale: { type: 'log', nice: !dots }, axis: { format: '~s', values: marks } },
+      x: { field: 'x', type: 'quantitative', title: x, scale: { type: 'log', nice: !dots }, axis: { format: ',~r', values: marks } },
       y: { field: 'y', type: 'quantitative', title: y, scale: { zero: true } },
       color: {
         field: 'series',
