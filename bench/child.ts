@@ -1,15 +1,23 @@
-// What `inPlainNode` starts: measures one figure and sends it home. A figure of several processes starts it again in other roles.
-import { measures as between, roles } from './between.ts'
-import { measures as mutex } from './mutex.ts'
-import { measures as sqlite } from './sqlite.ts'
+// What `in-plain-node.ts` starts: measures one figure and sends it home. A figure of several processes starts it again in other roles.
+import { endWhenTold } from './cleanup.ts'
+import { onNode, roles } from './on-node.ts'
+import { be } from './processes.ts'
 
 const [name = '', place = ''] = process.argv.slice(2)
-// By hand, as under a profiler, there is nobody to send to.
-const send = (message: object): void => void (process.send ? process.send(message) : 'figures' in message && console.log(message))
+const role = roles[name]
+endWhenTold()
 
-if (name === 'taker' || name === 'holder') await roles[name](JSON.parse(place))
+if (role) await be(role, place)
 else {
-  const measure = { ...mutex, ...sqlite, ...between }[name]
+  const measure = onNode[name]
+  // It ends when it is done, though it would hear that its starter is gone.
+  process.channel?.unref()
   if (!measure) throw new Error(`no such measure: ${name}`)
-  send({ figures: await measure((done) => send({ done })) })
+  // By hand, as under a profiler, there is nobody to send to.
+  const send = (message: object): void => void (process.send ? process.send(message) : 'figures' in message && console.log(message))
+  const figures = await measure(
+    (done) => send({ done }),
+    (curve) => send({ curve }),
+  )
+  send({ figures })
 }

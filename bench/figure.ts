@@ -1,4 +1,4 @@
-import type { Measured, Progress } from './rounds.ts'
+import { type Measured, type Progress, percentile } from './rounds.ts'
 
 /** One line of the bench. */
 export interface Figure {
@@ -16,8 +16,17 @@ export interface Figure {
   readonly target?: number | undefined
 }
 
-/** Measures one family of figures: those of these names. */
-export type Measure = (progress: Progress) => Promise<Figure[]>
+/** One line of a plot of `plots.ts`. */
+export interface Curve {
+  /** Which plot it belongs to. */
+  readonly plot: 'handoff' | 'tabs' | 'waiters' | 'keys'
+  /** What the line stands for, as the legend has it. */
+  readonly series: string
+  readonly points: readonly (readonly [x: number, y: number])[]
+}
+
+/** Measures one family of figures: those of these names. What is worth a plot it hands to `draw`. */
+export type Measure = (progress: Progress, draw: (curve: Curve) => void) => Promise<Figure[]>
 
 /** A figure from what {@link Measured} holds of our side and of another, in µs. */
 export function compared<Name extends string>(
@@ -28,6 +37,17 @@ export function compared<Name extends string>(
   against: string,
   target?: number,
 ): Figure {
-  const [ours, theirs] = [medians[our], medians[their]]
-  return { name, unit: 'µs', ours, against, theirs, ratio: ours / theirs, n: Math.min(counts[our], counts[their]), target }
+  return { ...figure(name, 'µs', medians[our], against, medians[their], Math.min(counts[our], counts[their])), target }
+}
+
+/** A figure from two values in `unit`. */
+export const figure = (name: string, unit: string, ours: number, against: string, theirs: number, n: number, target?: number): Figure => ({
+  ...{ name, unit, ours, against, theirs, ratio: ours / theirs, n, target },
+})
+
+/** The share of the trials that were done after so long, as far as so many show it. */
+export function distribution(plot: Curve['plot'], series: string, times: readonly number[]): Curve {
+  const steps = Math.min(100, times.length)
+  const points = Array.from({ length: steps }, (_, index): [number, number] => [percentile(times, (index + 1) / steps), ((index + 1) / steps) * 100])
+  return { plot, series, points }
 }

@@ -1,75 +1,42 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
-import { bundle, root } from './bundle.ts'
-import type { Figure, Measure } from './figure.ts'
-import { measures as indexeddb } from './indexeddb.ts'
-import { machine, toJson, toMarkdown, toTable, updateReadme } from './report.ts'
+import { root } from './bundle.ts'
+import { endWhenTold } from './cleanup.ts'
+import type { Curve, Figure, Measure } from './figure.ts'
+import { inPlainNode } from './in-plain-node.ts'
+import { measures as pages } from './indexeddb/acquire.ts'
+import { measures as tabs } from './indexeddb/tabs.ts'
+import { onNode } from './on-node.ts'
+import { drawPlots } from './plots.ts'
+import { progressOf } from './progress.ts'
+import { machine, missed, toJson, toMarkdown, toTable, updateReadme } from './report.ts'
 import { measures as size } from './size.ts'
-import { measures as tabs } from './tabs.ts'
 
-/** In the order of the table. What runs on Node itself is timed in a process of its own, without tsx. */
-const measures: Record<string, Measure> = {
-  'sqlite.acquireRelease': inPlainNode('sqlite.acquireRelease'),
-  'sqlite.heartbeat1000': inPlainNode('sqlite.heartbeat1000'),
-  'sqlite.fencedWrite': inPlainNode('sqlite.fencedWrite'),
-  'sqlite.handoff': inPlainNode('sqlite.handoff'),
-  'sqlite.takeover': inPlainNode('sqlite.takeover'),
-  'reentrant.acquire': inPlainNode('reentrant.acquire'),
-  'linger.acquire': inPlainNode('linger.acquire'),
-  ...indexeddb,
-  ...tabs,
-  ...size,
-}
+const inChromium: Record<string, Measure> = { ...pages, ...tabs }
 
-const help = `Measures storelock beside its peers, in alternating rounds of one run, and prints medians.
+/** In the order of the table. */
+const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...size }
+
+const help = `Measures storelock beside its peers, in alternating rounds of one run, and prints medians. All takes about ten minutes.
 
 npm run bench -- [options]
   --json FILE   also write the figures there
   --only NAME   only the figures whose names start so; may be repeated
-  --readme      put the table into the README
+  --plots DIR   also draw plots there, as SVG
+  --readme      put the table into the README, and the plots into docs/plots
   --help
 
-Figures: ${Object.keys(measures).join(', ')}`
-
-function inPlainNode(name: string): Measure {
-  return async (progress) => {
-    const folder = join(root, 'out', 'bench')
-    const file = join(folder, 'child.js')
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(file, await bundle('bench/child.ts', 'node'))
-    // Without tsx, which this process passes on by its flags.
-    const child = fork(file, [name], { execArgv: [] })
-    let figures: Figure[] | undefined
-    child.on('message', (message: { done: number } | { figures: Figure[] }) => {
-      if ('done' in message) progress(message.done)
-      else figures = message.figures
-    })
-    const [code] = await once(child, 'exit')
-    if (code !== 0 || !figures) throw new Error(`${name} ended with ${code}; to see it alone: node ${file} ${name}`)
-    return figures
-  }
-}
-
-/** One line that grows where there is a terminal, one line for each quarter elsewhere. */
-function progressOf(name: string): (done: number) => void {
-  let shown = 0
-  return (done) => {
-    const percent = process.stderr.isTTY ? Math.floor(done * 100) : Math.floor(done * 4) * 25
-    if (percent === shown) return
-    shown = percent
-    const line = `${name} ${percent} %`
-    process.stderr.write(process.stderr.isTTY ? `\r${line}${percent === 100 ? '\n' : ''}` : `${line}\n`)
-  }
-}
+Some peers need a server: redis-server, postgresql. It is started for the time of the run where this machine has it.
+Figures:
+  ${Object.keys(measures).join('\n  ')}`
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       json: { type: 'string' },
       only: { type: 'string', multiple: true },
+      plots: { type: 'string' },
       readme: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -79,21 +46,31 @@ async function main(): Promise<void> {
   const names = Object.keys(measures).filter((name) => !only || only.some((start) => name.startsWith(start)))
   if (!names.length) throw new Error(`no figure's name starts with ${only?.join(' or ')}: there are ${Object.keys(measures).join(', ')}`)
   if (readme && only) throw new Error('--readme wants all figures, so it does not go with --only')
+  if (readme && values.plots) throw new Error('--readme has a folder of its own for the plots, so it does not go with --plots')
+  const plots = readme ? join(root, 'docs', 'plots') : values.plots
+  // Better now than after ten minutes.
+  for (const folder of [plots, json && dirname(json)]) if (folder) mkdirSync(folder, { recursive: true })
 
-  const place = await machine(names.some((name) => name in indexeddb || name in tabs))
+  const place = await machine(names.some((name) => name in inChromium))
   console.log(`${place}\n`)
   const figures: Figure[] = []
+  const curves: Curve[] = []
   for (const name of names) {
     try {
-      figures.push(...((await measures[name]?.(progressOf(name))) ?? []))
+      figures.push(...((await measures[name]?.(progressOf(name), (curve) => curves.push(curve))) ?? []))
     } catch (error) {
       // What the others took minutes to measure is not thrown away.
       fail(`${name}: ${error instanceof Error ? error.message : error}`)
     }
   }
-  console.log(toTable(figures))
-  if (json) writeFileSync(json, toJson(figures))
-  if (readme && !process.exitCode) updateReadme(toMarkdown(figures, place))
+  console.log(`${toTable(figures)}\n\n${missed(figures)}`)
+  if (json) writeFileSync(json, toJson(figures, curves, place))
+  if (readme && process.exitCode) return console.error('The README is left as it is, since not all could be measured.')
+  const drawn = plots ? await drawPlots(curves, plots, place) : []
+  if (readme) {
+    const images = drawn.map(({ path, title }) => ({ title, path: relative(root, path) }))
+    updateReadme(toMarkdown(figures, images, place))
+  }
 }
 
 function fail(message: string): void {
@@ -101,4 +78,5 @@ function fail(message: string): void {
   process.exitCode = 1
 }
 
+endWhenTold()
 await main().catch((error) => fail(error instanceof Error ? error.message : String(error)))

@@ -1,10 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
+import pc from 'picocolors'
 import { chromium } from 'playwright-core'
 import { launchOptions } from '../e2e/browser.ts'
 import { root } from './bundle.ts'
-import type { Figure } from './figure.ts'
+import type { Curve, Figure } from './figure.ts'
 
 /** Figures mean little without the machine. */
 export async function machine(withChromium: boolean): Promise<string> {
@@ -21,9 +22,8 @@ export async function machine(withChromium: boolean): Promise<string> {
   return parts.join(' · ')
 }
 
-export function toJson(figures: readonly Figure[]): string {
-  const rows = figures.map(({ name, unit, ours, against, theirs, ratio, n }) => ({ name, unit, ours, against, theirs, ratio, n }))
-  return `${JSON.stringify({ figures: rows }, null, 2)}\n`
+export function toJson(figures: readonly Figure[], curves: readonly Curve[], machine: string): string {
+  return `${JSON.stringify({ machine, figures, curves }, null, 2)}\n`
 }
 
 const heads = ['figure', 'ours', 'against', 'theirs', 'ratio', 'target', '']
@@ -32,22 +32,37 @@ const heads = ['figure', 'ours', 'against', 'theirs', 'ratio', 'target', '']
 export function toTable(figures: readonly Figure[]): string {
   const rows = [heads, ...figures.map((figure) => cells(figure))]
   const widths = heads.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const colour = (cell: string): string => (cell === 'miss' ? pc.red(cell) : cell === 'pass' ? pc.green(cell) : cell)
   return rows
     .map((row) =>
       row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .map((cell, column) => (column === heads.length - 1 ? colour(cell) : cell.padEnd(widths[column] ?? 0)))
         .join('  ')
         .trimEnd(),
     )
     .join('\n')
 }
 
-export function toMarkdown(figures: readonly Figure[], machine: string): string {
+/** What a reader of a long table wants to know first. */
+export function missed(figures: readonly Figure[]): string {
+  const aimed = figures.filter(({ target }) => target !== undefined)
+  const names = aimed.filter((figure) => !holds(figure)).map(({ name, against }) => `  ${name}, against ${against}`)
+  return [`${aimed.length - names.length} of ${aimed.length} targets are met${names.length ? '; these are not:' : '.'}`, ...names].join('\n')
+}
+
+export interface Image {
+  readonly title: string
+  /** From the README. */
+  readonly path: string
+}
+
+export function toMarkdown(figures: readonly Figure[], images: readonly Image[], machine: string): string {
   const line = (row: readonly string[]): string => `| ${row.join(' | ')} |`
   const rule = heads.map((head) => (head === 'figure' || head === 'against' || !head ? '---' : '--:'))
   const rows = figures.map((figure) => cells(figure).map((cell, column) => (column === 0 ? `\`${cell}\`` : cell)))
-  const table = [heads, rule, ...rows].map(line)
-  return `${table.join('\n')}\n\nMedians of one run of \`npm run bench\` on ${machine}.`
+  const table = [heads, rule, ...rows].map(line).join('\n')
+  const pictures = images.map(({ title, path }) => `![${title}](${path})`)
+  return [table, `Medians of one run of \`npm run bench\` on ${machine}.`, ...pictures].join('\n\n')
 }
 
 /** Puts the table between the README's `<!-- bench -->` and `<!-- /bench -->`. */
@@ -61,8 +76,10 @@ export function updateReadme(markdown: string, path = join(root, 'README.md')): 
   )
 }
 
+const holds = ({ ratio, target = Infinity }: Pick<Figure, 'ratio' | 'target'>): boolean => ratio <= target
+
 function cells({ name, unit, ours, against, theirs, ratio, target }: Figure): string[] {
-  const verdict = target === undefined ? '' : ratio <= target ? 'pass' : 'miss'
+  const verdict = target === undefined ? '' : holds({ ratio, target }) ? 'pass' : 'miss'
   return [
     name,
     `${short(ours)} ${unit}`,

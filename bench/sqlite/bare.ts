@@ -1,11 +1,13 @@
 import Database from 'better-sqlite3'
+import type { Store } from 'storelock'
+import { encodeRecord } from '../../src/protocol/index.ts'
 
 /** The least that someone would write who keeps a text per key: the driver, pragmas and statements of our own store. */
 export function openBare(path: string, rows: number, text: string) {
   const db = new Database(path)
   db.pragma('journal_mode = WAL')
   db.pragma('synchronous = NORMAL')
-  db.exec('CREATE TABLE rows (key TEXT PRIMARY KEY, value TEXT NOT NULL)')
+  db.exec('CREATE TABLE IF NOT EXISTS rows (key TEXT PRIMARY KEY, value TEXT NOT NULL)')
   const [begin, commit] = [db.prepare('BEGIN IMMEDIATE'), db.prepare('COMMIT')]
   const read = db.prepare<[string], { value: string }>('SELECT value FROM rows WHERE key = ?')
   const write = db.prepare('INSERT INTO rows VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value')
@@ -27,4 +29,11 @@ export function openBare(path: string, rows: number, text: string) {
     },
     close: () => db.close(),
   }
+}
+
+/** The text that a store keeps of a lock: what is bare has as much to read and write. */
+export async function stored(store: Store, key = 'job'): Promise<string> {
+  const record = await store.read(key)
+  if (!record) throw new Error(`no record of ${key}`)
+  return encodeRecord(record)
 }

@@ -1,8 +1,9 @@
 import { createLocks } from 'storelock'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
-import { alternate, type Side } from '../rounds.ts'
+import { alternate, type Side } from '../../rounds.ts'
+import { peer, type TabLock } from './peers.ts'
 
-/** What `indexeddb.ts` calls in the page; `progress` is its own function. */
+/** What `acquire.ts` calls in the page; `progress` is its own function. */
 declare global {
   var measures: { acquireRelease: typeof acquireRelease; linger: typeof linger; fencedWrite: typeof fencedWrite }
   var progress: (done: number) => void
@@ -44,6 +45,9 @@ async function acquireRelease() {
       bare: { iterations: 20, run: twoBare(false) },
       committed: { iterations: 20, run: twoBare(true) },
       webLocks,
+      polyfill: { iterations: 5, run: (iterations) => acquireAndRelease(peer('polyfill'), iterations) },
+      idbMutex: { iterations: 10, run: (iterations) => acquireAndRelease(peer('idbMutex'), iterations) },
+      tabsLock: { iterations: 1, run: (iterations) => acquireAndRelease(peer('tabsLock'), iterations) },
     },
     100,
     globalThis.progress,
@@ -68,6 +72,13 @@ async function linger() {
   await locks.close()
   await store.close()
   return measured
+}
+
+async function acquireAndRelease(lock: TabLock, iterations: number): Promise<void> {
+  for (let i = 0; i < iterations; i++) {
+    const release = await lock.acquire()
+    await release()
+  }
 }
 
 async function fencedWrite() {

@@ -1,17 +1,20 @@
 import type { Page } from 'playwright-core'
-import { bundle } from './bundle.ts'
+import { bundle } from '../bundle.ts'
+import { compared, type Measure } from '../figure.ts'
+import type { Progress } from '../rounds.ts'
 import { inChromium, origin } from './chromium.ts'
-import { compared, type Measure } from './figure.ts'
-import type { Progress } from './rounds.ts'
 
 export const measures: Record<string, Measure> = {
   async 'indexeddb.acquireRelease'(progress) {
     const name = 'indexeddb.acquireRelease'
     const measured = await inPage(progress, (page) => page.evaluate(() => globalThis.measures.acquireRelease()))
     return [
-      compared(name, measured, 'ours', 'bare', 'two bare readwrite get + put transactions', 1.15),
+      compared(name, measured, 'ours', 'bare', 'two bare readwrite get + put transactions', 1.1),
       compared(name, measured, 'ours', 'committed', 'the same two with an explicit commit()'),
       compared(name, measured, 'ours', 'webLocks', 'navigator.locks.request'),
+      compared(name, measured, 'ours', 'polyfill', 'the navigator.locks polyfill'),
+      compared(name, measured, 'ours', 'idbMutex', 'idb-mutex lock + unlock'),
+      compared(name, measured, 'ours', 'tabsLock', 'browser-tabs-lock acquire + release'),
     ]
   },
 
@@ -32,7 +35,7 @@ export const measures: Record<string, Measure> = {
 
 /** Measures in a page that has the measures of `page/measures.ts`. */
 async function inPage<T>(progress: Progress, measure: (page: Page) => Promise<T>): Promise<T> {
-  const script = await bundle('bench/page/measures.ts', 'browser')
+  const script = await bundle('bench/indexeddb/page/measures.ts', 'browser')
   return inChromium(async (context) => {
     const page = await context.newPage()
     await page.goto(origin)

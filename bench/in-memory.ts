@@ -1,31 +1,16 @@
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { createLocks } from 'storelock'
 import { memoryStore } from 'storelock/stores/memory'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { compared, type Measure } from './figure.ts'
 import { inFolder } from './folder.ts'
+import { asyncMutex, nodeLocks } from './peers/in-process.ts'
 import { alternate, type Side } from './rounds.ts'
 
-// Its ESM build is several times slower than the CJS one that `require` finds.
-const { Mutex }: typeof import('async-mutex') = createRequire(import.meta.url)('async-mutex')
-
-function asyncMutex(): Side {
-  const mutex = new Mutex()
-  return {
-    iterations: 5_000,
-    async run(iterations) {
-      for (let i = 0; i < iterations; i++) {
-        const release = await mutex.acquire()
-        release()
-      }
-    },
-  }
-}
-
-/** Locks that cost no word to a store, beside a mutex that has none. */
+/** Locks that cost no word to a store, beside those that have none. */
 export const measures: Record<string, Measure> = {
   async 'reentrant.acquire'(progress) {
+    const name = 'reentrant.acquire'
     const store = memoryStore()
     const locks = createLocks({ store })
     const job = locks.reentrant('job')
@@ -39,12 +24,16 @@ export const measures: Record<string, Measure> = {
         }
       },
     }
-    const measured = await alternate({ ours, asyncMutex: asyncMutex() }, 150, progress)
+    const node = nodeLocks()
+    const measured = await alternate({ ours, asyncMutex: asyncMutex(), node: node ?? { iterations: 0, run() {} } }, 150, progress)
     if (!first.isHeld()) throw new Error('the lock was not held all the time')
     await first.release()
     await locks.close()
     await store.close()
-    return [compared('reentrant.acquire', measured, 'ours', 'asyncMutex', 'async-mutex acquire + release (CJS build)', 1)]
+    return [
+      compared(name, measured, 'ours', 'asyncMutex', 'async-mutex acquire + release (CJS build)', 1),
+      ...(node ? [compared(name, measured, 'ours', 'node', "Node's own navigator.locks.request")] : []),
+    ]
   },
 
   'linger.acquire': (progress) =>

@@ -1,0 +1,22 @@
+import type { Addresses } from '../servers.ts'
+import { byte, byteAndWrites, publish } from './floors.ts'
+import { ours } from './ours.ts'
+import type { Peer } from './peer.ts'
+import { postgres } from './postgres.ts'
+import { lockfileDefault, lockfileTight } from './proper-lockfile.ts'
+import { redlockDefault, redlockTight } from './redlock.ts'
+
+/** All that hands something from one process to another. */
+export const betweenProcesses = {
+  ...{ ours, byte, byteAndWrites, publish },
+  ...{ postgres, lockfileTight, lockfileDefault, redlockTight, redlockDefault },
+}
+
+export type PeerName = keyof typeof betweenProcesses
+
+/** Those of them that can be had with these servers. */
+export const present = (names: readonly PeerName[], addresses: Addresses): PeerName[] =>
+  names.filter((name) => {
+    const { server }: Peer = betweenProcesses[name]
+    return !server || addresses[server] !== undefined
+  })
