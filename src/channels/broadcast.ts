@@ -28,7 +28,7 @@ export function broadcastChannel(name: string): BroadcastingChannel {
   const openNow = (): BroadcastChannel => {
     const channel = new BroadcastChannel(name)
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (isParcel(data)) here.publish(data.topic, data.message)
+      if (isParcel(data)) here.deliver(data.topic, data.message)
     }
     // In Node it would keep the process alive.
     const { unref } = channel as { unref?: () => void }

@@ -1,15 +1,36 @@
 import type { Channel, Message } from '../store.ts'
 import { isMessage } from './message.ts'
 
-/** A channel between all that share this object. Listeners are called in a microtask of their own, the publisher's too. */
-export function inProcessChannel(): Channel {
-  const topics = new Map<string, Set<(message: Message) => void>>()
+type Listener = (message: Message) => void
+
+/** A channel between all that share this object. */
+export interface InProcessChannel extends Channel {
+  /** Calls the listeners at once, with a message that came in from elsewhere and was checked there. */
+  deliver(topic: string, message: Message): void
+}
+
+/** Listeners are called in a microtask of their own, the publisher's too, unless what they hear came in from elsewhere. */
+export function inProcessChannel(): InProcessChannel {
+  const topics = new Map<string, Set<Listener>>()
+
+  const tell = (topic: string, listener: Listener, message: Message): void => {
+    if (!topics.get(topic)?.has(listener)) return
+    try {
+      listener({ ...message })
+    } catch {
+      // A hint that its listener cannot use is a hint lost, and no reason to bring down the process.
+    }
+  }
 
   return {
     publish(topic, message) {
-      if (!isMessage(message)) return
+      const listeners = topics.get(topic)
+      if (!listeners || !isMessage(message)) return
       const said = { ...message }
-      for (const listener of topics.get(topic) ?? []) queueMicrotask(() => deliver(topic, listener, { ...said }))
+      for (const listener of listeners) queueMicrotask(() => tell(topic, listener, said))
+    },
+    deliver(topic, message) {
+      for (const listener of [...(topics.get(topic) ?? [])]) tell(topic, listener, message)
     },
     subscribe(topic, listener) {
       const listeners = topics.get(topic) ?? new Set()
@@ -22,14 +43,5 @@ export function inProcessChannel(): Channel {
         if (!listeners.size && topics.get(topic) === listeners) topics.delete(topic)
       }
     },
-  }
-
-  function deliver(topic: string, listener: (message: Message) => void, message: Message): void {
-    if (!topics.get(topic)?.has(listener)) return
-    try {
-      listener(message)
-    } catch {
-      // A hint that its listener cannot use is a hint lost, and no reason to bring down the process.
-    }
   }
 }

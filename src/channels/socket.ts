@@ -85,7 +85,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     if (!found || number <= (found.heard.get(sender) ?? 0)) return
     if (found.heard.size >= maxSenders) found.heard.clear()
     found.heard.set(sender, number)
-    here.publish(topic, message)
+    here.deliver(topic, message)
   }
 
   const openTopic = (topic: string): Topic => {
