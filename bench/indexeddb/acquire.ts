@@ -11,6 +11,7 @@ export const measures: Record<string, Measure> = {
     return [
       compared(name, measured, 'ours', 'bare', 'two bare readwrite get + put transactions', 1.1),
       compared(name, measured, 'ours', 'committed', 'the same two with an explicit commit()'),
+      compared(name, measured, 'ours', 'floor', 'the floor: the same requests, for fence and session are rows too'),
       compared(name, measured, 'ours', 'webLocks', 'navigator.locks.request'),
       compared(name, measured, 'ours', 'polyfill', 'the navigator.locks polyfill'),
       compared(name, measured, 'ours', 'idbMutex', 'idb-mutex lock + unlock'),

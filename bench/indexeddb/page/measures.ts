@@ -42,6 +42,15 @@ async function acquireRelease() {
           }
         },
       },
+      floor: {
+        iterations: 20,
+        async run(iterations) {
+          for (let i = 0; i < iterations; i++) {
+            await rowByRow(db, ['rows', 'others'], ['rows', 'fence'], { ...values[0], token: i })
+            await rowByRow(db, ['rows'], ['rows'], { ...values[1], token: i })
+          }
+        },
+      },
       bare: { iterations: 20, run: twoBare(false) },
       committed: { iterations: 20, run: twoBare(true) },
       webLocks,
@@ -128,7 +137,7 @@ function open(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name)
     request.onupgradeneeded = () => {
-      request.result.createObjectStore('rows')
+      for (const store of ['rows', 'others', 'fence']) request.result.createObjectStore(store)
       upgradeIndexedDB(request.result)
     }
     request.onsuccess = () => resolve(request.result)
@@ -137,6 +146,22 @@ function open(name: string): Promise<IDBDatabase> {
 }
 
 /** The least that someone would write who keeps a record per key; `explicit` calls `commit()` instead of leaving it to the browser. */
+/** The same requests as a lock makes, and nothing else. */
+function rowByRow(db: IDBDatabase, read: readonly string[], written: readonly string[], value: object): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const tx = db.transaction(['rows', 'others', 'fence'], 'readwrite', { durability: 'relaxed' })
+    for (const [index, store] of read.entries()) {
+      tx.objectStore(store).get('job').onsuccess = () => {
+        if (index < read.length - 1) return
+        for (const store of written) tx.objectStore(store).put(value, 'job')
+        tx.commit()
+      }
+    }
+    tx.oncomplete = () => resolve()
+    tx.onabort = () => reject(tx.error)
+  })
+}
+
 function readModifyWrite(db: IDBDatabase, value: object, explicit: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const tx = db.transaction('rows', 'readwrite', { durability: 'relaxed' })
