@@ -1,13 +1,14 @@
-import { type Command, encodeRecord, type LockRecord, type Outcome, reduce, type SessionRow } from '../../protocol/index.ts'
+import { type Command, type LockRecord, type Outcome, reduce, type SessionRow } from '../../protocol/index.ts'
 import type { SqliteDatabase } from './driver.ts'
+import { textOf } from './text.ts'
 
 /**
  * The short way for one command on a record that was last seen here: a single statement, which changes the record if its
  * text, and that of the session's row it rests on, are still the same. It takes half the time of a transaction that reads first.
  */
 export interface Swap {
-  /** A transaction found this text: notes whether the short way would have done. */
-  metRecord(key: string, text: string): void
+  /** A transaction found this text: notes whether the short way would have done. @returns the record, if it was last seen here */
+  metRecord(key: string, text: string): LockRecord | undefined
   /** Notes what stands in a table. If it does not, or not any more, that costs a vain attempt. */
   sawRecord(record: LockRecord, text: string): void
   sawSession(row: SessionRow, text: string): void
@@ -38,7 +39,10 @@ export function makeSwap(db: SqliteDatabase): Swap {
 
   return {
     metRecord(key, text) {
-      if (contended.size && records.get(key)?.text === text) contended.delete(key)
+      const seen = records.get(key)
+      if (seen?.text !== text) return undefined
+      contended.delete(key)
+      return seen.value
     },
     sawRecord,
     sawSession: (value, text) => note(sessions, value.id, { value, text }),
@@ -58,7 +62,7 @@ export function makeSwap(db: SqliteDatabase): Swap {
       }
       const { record, sessions: rows, outcome } = reduce(before.value, command, { now, session })
       if (!simple || !record || record === before.value || rows.length) return undefined
-      const text = encodeRecord(record)
+      const text = textOf(record)
       const { changes } = row ? swapResting.run(text, key, before.text, row.value.id, row.text) : swap.run(text, key, before.text)
       if (!changes) {
         if (contended.size >= capacity) contended.clear()

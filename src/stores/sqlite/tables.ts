@@ -2,7 +2,6 @@ import {
   type Command,
   decodeRecord,
   decodeSession,
-  encodeRecord,
   encodeSession,
   type LockRecord,
   type LockView,
@@ -14,6 +13,7 @@ import {
 import type { SqliteDatabase } from './driver.ts'
 import { makeGlance } from './glance.ts'
 import { makeSwap } from './swap.ts'
+import { textOf } from './text.ts'
 import type { Within } from './transaction.ts'
 
 /** Our tables in one database. If that is busy, its methods throw the engine's error and have done nothing. */
@@ -40,11 +40,12 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   // What the user of a shared handle writes moves no counter.
   const glance = own ? makeGlance(db) : undefined
 
-  const readRecord = (key: string): LockRecord | undefined => {
+  /** @param seen whether it may be the record that was last seen here, which nobody may change */
+  const readRecord = (key: string, seen: boolean): LockRecord | undefined => {
     const row = getRecord.get(key) as { record: string } | undefined
     if (!row) return undefined
-    swap.metRecord(key, row.record)
-    return decodeRecord(key, row.record)
+    const last = swap.metRecord(key, row.record)
+    return (seen && last) || decodeRecord(key, row.record)
   }
 
   const readSession = (id: string): SessionRow | undefined => {
@@ -76,7 +77,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       get floor() {
         return Number((getFloor.get() as { value: number | bigint }).value)
       },
-      record: readRecord,
+      record: (key) => readRecord(key, true),
       session,
       stale: () => readStale(now),
     })
@@ -86,7 +87,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
         dropRecord.run(key)
         continue
       }
-      const text = encodeRecord(record)
+      const text = textOf(record)
       putRecord.run(key, text)
       swap.sawRecord(record, text)
     }
@@ -112,7 +113,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     read(key) {
       const fresh = (): LockView | undefined =>
         within('read', () => {
-          const record = readRecord(key)
+          const record = readRecord(key, false)
           return record && viewOf(record, readSession)
         })
       return glance ? glance.read(key, fresh) : fresh()
