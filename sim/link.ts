@@ -47,7 +47,7 @@ export class Link implements FencedStore<Tx> {
     const { world, traits } = process
     this.spansMachines = world.shape.machines > 1
     this.channel = traits.channel === 'none' ? undefined : channelOf(process)
-    const raiser = world.shape.kind === 'tabs' ? webLocksBeacon('sim', lockManagerOf(process)) : world.beacons.of(process)
+    const raiser = world.shape.kind === 'tabs' ? webLocksBeacon('sim', lockManagerOf(process), () => {}) : world.beacons.of(process)
     this.beacon = traits.beacon ? raiser : undefined
   }
 

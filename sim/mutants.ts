@@ -227,7 +227,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a hint that cannot be sent spoils the command that it tells of',
-    patches: [['locks/session.ts', '    } catch {\n      // As above.\n    }', '    } finally {\n      void key\n    }']],
+    patches: [
+      [
+        'locks/session.ts',
+        'publish(session, message)\n    } catch (error) {\n      this.#channelFailed(error)\n    }',
+        'publish(session, message)\n    } finally {\n      void session\n    }',
+      ],
+    ],
   },
   { name: 'a session that has ended listens on', patches: [['locks/session.ts', '    this.#unsubscribe?.()\n', '']] },
   {
@@ -304,7 +310,7 @@ export const mutants: readonly Mutant[] = [
     patches: [
       [
         'locks/session.ts',
-        'this.#heard(message))\n    } catch {\n      return undefined',
+        'this.#heard(message))\n    } catch (error) {\n      this.#channelFailed(error)\n      return undefined',
         'this.#heard(message))\n    } catch (error) {\n      throw error',
       ],
     ],

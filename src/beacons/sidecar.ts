@@ -76,7 +76,7 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
       try {
         file = files.make(session)
       } catch (error) {
-        degraded(`no proofs of death between processes: ${(error as Error).message}`)
+        degraded((error as Error).message)
         throw error
       }
       const address = `${file.name}:${file.inode}`

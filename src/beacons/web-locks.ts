@@ -6,18 +6,21 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
  * Chromium does not freeze a tab while it has one.
  *
  * @param name keeps these apart from all other locks of the origin
+ * @param refused is called when the browser does not give a lock for a beacon
  */
-export function webLocksBeacon(name: string, locks: LockManager): Beacon {
+export function webLocksBeacon(name: string, locks: LockManager, refused: (error: unknown) => void): Beacon {
   const prefix = `${name} `
   return {
     raise: (session) =>
       new Promise((resolve, reject) => {
         const address = prefix + session
         let goOut: () => void
+        let isUp = false
         const lost = new Promise<void>((resolve) => {
           goOut = resolve
         })
         const hold = (): Promise<void> => {
+          isUp = true
           const lowered = new Promise<void>((lower) => {
             resolve({ address, lost, lower } satisfies RaisedBeacon)
           })
@@ -25,6 +28,7 @@ export function webLocksBeacon(name: string, locks: LockManager): Beacon {
         }
         // It rejects if the lock is refused, or stolen later.
         locks.request(address, hold).catch((error) => {
+          if (!isUp) refused(error)
           reject(error)
           goOut()
         })

@@ -64,7 +64,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   const fail = (error: unknown): void => {
     if (broken || closed) return
     broken = true
-    degraded(`no hints between processes: ${(error as Error).message}`)
+    degraded((error as Error).message)
   }
 
   /** Opens the place with first use: who never needs it leaves nothing behind. */

@@ -43,6 +43,8 @@ export class Session {
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
   #degraded = false
+  /** Whether the channel was found to fail. */
+  #mute = false
   /** Releases and withdrawals that must reach the store and have not: tried again and again. */
   readonly #unsaid = new Set<Command>()
   /** Since when there are such. */
@@ -54,10 +56,7 @@ export class Session {
     this.clock = settings.clock
     this.heart = new Heart(this, (now) => this.#sayAgain(now))
     this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
-    settings.store.onDegraded?.((why) => {
-      this.#degraded = true
-      this.warn({ type: 'degraded', names: [], error: new LockError('store', why) })
-    })
+    settings.store.onDegraded?.((why) => this.#degrade(why))
   }
 
   /** A page that was left, or a session that was given up, gets another. */
@@ -146,11 +145,24 @@ export class Session {
     return this.send({ type: 'beat', session: this.#id, client: this.client, lease: leaseFor(duration), label, beacon: this.#beacon?.address, opens })
   }
 
+  /** Locks are right without it, only slower. */
+  #degrade(why: string, cause?: unknown): void {
+    this.#degraded = true
+    this.warn({ type: 'degraded', names: [], error: new LockError('store', why, { cause }) })
+  }
+
+  /** The channel broke its word, and threw. */
+  #channelFailed(error: unknown): void {
+    if (!this.#mute) this.#degrade('no hints: the channel fails', error)
+    this.#mute = true
+  }
+
   /** Hears hints for this session. A channel that fails is as good as none: there are looks. */
   #listen(id: string): (() => void) | undefined {
     try {
       return this.settings.store.channel?.subscribe(id, (message) => this.#heard(message))
-    } catch {
+    } catch (error) {
+      this.#channelFailed(error)
       return undefined
     }
   }
@@ -158,8 +170,8 @@ export class Session {
   #hint(session: string, message: Message): void {
     try {
       this.settings.store.channel?.publish(session, message)
-    } catch {
-      // As above.
+    } catch (error) {
+      this.#channelFailed(error)
     }
   }
 

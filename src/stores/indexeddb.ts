@@ -64,7 +64,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   let connection: Promise<IDBDatabase> | undefined
   let closed = false
   const memory: Memory = new Map()
-  const { channel, beacon, lack } = lookAround(name)
+  const { channel, beacon, onDegraded } = lookAround(name)
 
   const open = async (): Promise<IDBDatabase> => {
     // Whoever deletes or upgrades the database must not wait for us.
@@ -162,9 +162,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => look(rows, key) ?? [])),
     channel,
     beacon,
-    onDegraded(listener) {
-      if (lack) listener(lack)
-    },
+    onDegraded,
     check: checkFence,
     async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {
       const body = rest.pop() as (tx: unknown) => unknown

@@ -584,5 +584,9 @@ describe('who is granted the lock is told', () => {
     await lock.release()
     await world.pass(200)
     expect((await wait).isHeld()).toBe(true)
+    for (const { warnings } of [a, b])
+      expect(warnings).toMatchObject([
+        { type: 'degraded', names: [], error: { message: 'no hints: the channel fails', cause: { message: 'no channel today' } } },
+      ])
   })
 })

@@ -2,6 +2,7 @@ import 'fake-indexeddb/auto'
 import { forceCloseDatabase } from 'fake-indexeddb'
 import { deleteDB, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createLocks } from '../../src/index.ts'
 import type { Command, LockError } from '../../src/protocol/index.ts'
 import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
 import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
@@ -382,9 +383,24 @@ describe('what stands around the database', () => {
     expect(lacks()).toEqual([expect.stringMatching(/^no proofs of death.*no navigator\.locks/)])
     vi.stubGlobal('BroadcastChannel', undefined)
     vi.stubGlobal('navigator', undefined)
-    expect(lacks()).toEqual([expect.stringMatching(/no BroadcastChannel.*; .*no navigator\.locks/)])
+    expect(lacks()).toEqual([
+      expect.stringMatching(/^no hints.*no BroadcastChannel/),
+      expect.stringMatching(/^no proofs of death.*no navigator\.locks/),
+    ])
     const { channel, beacon } = indexedDBStore(name)
     expect([channel, beacon]).toEqual([undefined, undefined])
+  })
+
+  test('is told of once where the browser refuses a lock for a beacon, and locks work', async () => {
+    vi.stubGlobal('navigator', { locks: { request: () => Promise.reject(new DOMException('not in this document', 'SecurityError')) } })
+    const told: string[] = []
+    const store = indexedDBStore(name)
+    const all = [0, 1].map(() => createLocks({ store, onWarning: ({ error }) => told.push(error.message) }))
+    for (const locks of all) await locks.request('k', (lock) => lock.assertHeld())
+    expect(told).toHaveLength(2)
+    expect(new Set(told)).toEqual(new Set(['no proofs of death, since navigator.locks refuses: not in this document']))
+    for (const locks of all) await locks.close()
+    await store.close()
   })
 
   test('is shared by the stores on a database of that name, and by no others', async () => {

@@ -99,6 +99,15 @@ describe('where processes cannot meet', () => {
     expect(said[0]).toMatch(/no proofs of death.*-storelock/)
   })
 
+  test('for want of both, each is said once', async () => {
+    vi.stubEnv('TMPDIR', '/proc/nowhere')
+    vi.stubEnv('XDG_RUNTIME_DIR', undefined)
+    writeFileSync(`${path}-storelock`, 'in the way')
+    const said = await degraded()
+    expect(said).toHaveLength(8)
+    expect([...new Set(said)].sort()).toEqual([expect.stringMatching(/^no hints/), expect.stringMatching(/^no proofs of death/)])
+  })
+
   test('for the database has no file, nothing is said', async () => {
     const store = sqliteStore(':memory:')
     expect([store.channel, store.beacon, store.onDegraded]).toEqual([undefined, undefined, undefined])

@@ -1,4 +1,5 @@
 import { sidecarBeacon } from '../../beacons/sidecar.ts'
+import { makeLacks } from '../../channels/lacks.ts'
 import { socketChannel } from '../../channels/socket.ts'
 import type { Beacon, Channel } from '../../store.ts'
 import { openLike, type SqliteDatabase } from './driver.ts'
@@ -16,17 +17,10 @@ export interface Neighbours {
  * @param identity tells the file from all others of this machine
  */
 export function meetNeighbours(db: SqliteDatabase, file: string, identity: string): Neighbours {
-  const listeners: ((why: string) => void)[] = []
-  let degraded: string | undefined
+  const lacks = makeLacks()
   let findSession: ReturnType<SqliteDatabase['prepare']> | undefined
 
-  const degrade = (why: string): void => {
-    if (degraded !== undefined) return
-    degraded = why
-    for (const listener of listeners.splice(0)) listener(why)
-  }
-
-  const channel = socketChannel(identity, degrade)
+  const channel = socketChannel(identity, (why) => lacks.say('hints', ` between processes: ${why}`))
   const beacon = sidecarBeacon({
     database: file,
     open: (path) => openLike(db, path),
@@ -35,16 +29,13 @@ export function meetNeighbours(db: SqliteDatabase, file: string, identity: strin
       return findSession.get(session) !== undefined
     },
     attend: channel.attend,
-    degraded: degrade,
+    degraded: (why) => lacks.say('proofs of death', ` between processes: ${why}`),
   })
 
   return {
     channel,
     beacon,
-    onDegraded(listener) {
-      if (degraded === undefined) listeners.push(listener)
-      else listener(degraded)
-    },
+    onDegraded: lacks.onDegraded,
     async close() {
       beacon.close()
       await channel.close()
