@@ -205,7 +205,7 @@ describe('a tab that waits and never looks by itself', () => {
   })
 })
 
-test('a page without navigator.locks and BroadcastChannel says so once, and gets its turn by looking', async () => {
+test('a page without navigator.locks and BroadcastChannel says so once for each, and gets its turn by looking', async () => {
   await context.addInitScript(() => {
     Reflect.deleteProperty(Navigator.prototype, 'locks')
     Reflect.deleteProperty(globalThis, 'BroadcastChannel')
@@ -227,6 +227,8 @@ test('a page without navigator.locks and BroadcastChannel says so once, and gets
   const warning = { type: 'warning', warning: 'degraded', code: 'store' }
   expect(news.filter(({ type }) => type === 'warning')).toEqual([
     { tab: 'tab 1', ...warning },
+    { tab: 'tab 1', ...warning },
+    { tab: 'tab 2', ...warning },
     { tab: 'tab 2', ...warning },
   ])
 })
