@@ -1,4 +1,3 @@
-import pg from 'pg'
 import type { Peer } from './peer.ts'
 
 // Prepared once, and over a unix socket: the fastest that it can be.
@@ -12,6 +11,8 @@ export const postgres: Peer = {
   held: [1, 1],
   handoffs: 100,
   async open({ servers }) {
+    // Only by who uses it: other processes of the bench are to be small.
+    const { default: pg } = await import('pg')
     const client = new pg.Client({ host: servers.postgres, user: 'bench', database: 'postgres' })
     await client.connect()
     return {

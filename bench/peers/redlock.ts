@@ -1,5 +1,4 @@
-import { Redis } from 'ioredis'
-import Redlock from 'redlock'
+import type Redlock from 'redlock'
 import type { Peer } from './peer.ts'
 
 const peer = (title: string, options: Redlock.Options, rest: Pick<Peer, 'held' | 'handoffs'>): Peer => ({
@@ -7,6 +6,8 @@ const peer = (title: string, options: Redlock.Options, rest: Pick<Peer, 'held' |
   server: 'redis',
   ...rest,
   async open({ servers }) {
+    // Only by who uses them: other processes of the bench are to be small.
+    const [{ Redis }, { default: Redlock }] = await Promise.all([import('ioredis'), import('redlock')])
     const redis = new Redis(servers.redis ?? '')
     const redlock = new Redlock([redis], options)
     return {

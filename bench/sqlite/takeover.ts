@@ -31,8 +31,10 @@ export const measures: Record<string, Measure> = {
       await once(server, 'listening')
       const took: number[] = []
       const floor: number[] = []
+      let memory = 0
       for (let trial = 0; trial < takeovers; trial++) {
         const holder = await start('holder', { file, rawPath })
+        memory = await holder.hear<number>('memory')
         const waiting = locks.acquire('job').then((lock) => ({ lock, at: now() }))
         while ((await locks.query('job')).pending.length !== 1) await sleep(1)
         await sleep(20)
@@ -50,7 +52,7 @@ export const measures: Record<string, Measure> = {
       await locks.close()
       await store.close()
       return [
-        figure('sqlite.takeover', 'µs', median(took), 'the limit', 8_000, takeovers, 1),
+        figure('sqlite.takeover', 'µs', median(took), `the limit, for a process of ${memory} MB`, 8_000, takeovers, 1),
         figure('sqlite.takeover p99', 'µs', percentile(took, 0.99), 'the limit', 25_000, takeovers, 1),
         figure('sqlite.takeover', 'µs', median(took), 'the end of a connection to the killed process', median(floor), takeovers),
       ]
@@ -63,9 +65,10 @@ interface HolderPlace {
 }
 
 /** Takes the lock and keeps it, until it is killed. */
-export const holder: Role<HolderPlace> = async ({ file, rawPath }) => {
+export const holder: Role<HolderPlace> = async ({ file, rawPath }, starter) => {
   await once(connect(rawPath), 'connect')
   const locks = createLocks({ store: sqliteStore(file), ...options })
   await locks.acquire('job')
+  starter.say('memory', Math.round(process.memoryUsage.rss() / 1_000_000))
   return () => locks.close()
 }
