@@ -1,6 +1,6 @@
 import type { BrowserContext, Page } from 'playwright-core'
 import { launchChromium } from '../browser.ts'
-import { type Engine, evaluateBy, type Tab } from './engine.ts'
+import { type Driver, type Engine, tabOn } from './engine.ts'
 
 /** Chromium, driven by Playwright. */
 export async function startChromium(): Promise<Engine> {
@@ -17,7 +17,7 @@ export async function startChromium(): Promise<Engine> {
       const page = await (await context).newPage()
       page.on('pageerror', (error) => errors.push(String(error)))
       await page.goto(url)
-      return tabOf(page)
+      return tabOn(driverOf(page))
     },
     async reset() {
       const old = context
@@ -28,8 +28,8 @@ export async function startChromium(): Promise<Engine> {
   }
 }
 
-const tabOf = (page: Page): Tab => ({
-  evaluate: evaluateBy((expression) => page.evaluate(expression)),
+const driverOf = (page: Page): Driver => ({
+  run: (expression) => page.evaluate(expression),
   async navigate(url) {
     await page.goto(url)
   },

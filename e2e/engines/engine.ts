@@ -30,7 +30,7 @@ export interface Tab {
    * @param fn uses nothing but its argument and the page's globals; may return a promise
    * @param arg as JSON can carry it
    * @returns the result as JSON carries it: what is `undefined` stays out
-   * @throws Error with the name, message and `code` of what the function threw, or one of the engine's if the page goes away meanwhile
+   * @throws Error with the name, message and `code` of what the function threw, or one that says that the page went away meanwhile
    */
   evaluate<Result, Arg = undefined>(fn: (arg: Arg) => Result, ...arg: [arg?: Arg]): Promise<Awaited<Result>>
   /** Resolves once the new page has loaded, as the next two do. */
@@ -43,19 +43,54 @@ export interface Tab {
   crash(): Promise<void>
 }
 
-/** What each engine has to do by itself: runs an expression in the page, which comes to a promise of text, and gives that text. */
-type Run = (expression: string) => Promise<string>
+/** What each engine has to do by itself for a {@link Tab}. */
+export interface Driver extends Omit<Tab, 'evaluate'> {
+  /** Gives the text to which a promise comes that this expression has made in the page. */
+  run(expression: string): Promise<string>
+}
 
-type Answer = { readonly value?: unknown; readonly error?: { readonly name?: string; readonly message: string; readonly code?: string } }
+type Answer = { readonly value?: unknown; readonly error?: { readonly name: string; readonly message: string; readonly code?: string } }
 
-/** {@link Tab.evaluate} on top of what an engine can run. Values go as text, for each engine would carry them in its own way. */
-export function evaluateBy(run: Run): Tab['evaluate'] {
-  return async (fn, arg) => {
-    const { value, error } = JSON.parse(await run(expressionOf(fn.toString(), arg))) as Answer
-    if (!error) return value as never
-    const { name, message, code } = error
-    throw Object.assign(new Error(message), { name, ...(code !== undefined && { code }) })
+/** A tab on top of what an engine can do. Values go as text, for each engine would carry them in its own way. */
+export function tabOn(driver: Driver): Tab {
+  /** Of those evaluations that wait for the present page. */
+  let rejects = new Set<(error: Error) => void>()
+
+  /** Not all engines tell those who wait for a page that it is gone. */
+  const leaving = async (leave: () => Promise<void>): Promise<void> => {
+    const left = rejects
+    rejects = new Set()
+    await leave()
+    for (const reject of left) reject(new Error('the page went away before the function had ended'))
   }
+
+  return {
+    async evaluate(fn, arg) {
+      const { promise: gone, reject } = withRejector()
+      const waits = rejects.add(reject)
+      try {
+        const { value, error } = JSON.parse(await Promise.race([driver.run(expressionOf(fn.toString(), arg)), gone])) as Answer
+        if (!error) return value as never
+        const { name, message, code } = error
+        throw Object.assign(new Error(message), { name, ...(code !== undefined && { code }) })
+      } finally {
+        waits.delete(reject)
+      }
+    },
+    navigate: (url) => leaving(() => driver.navigate(url)),
+    reload: () => leaving(driver.reload),
+    back: () => leaving(driver.back),
+    close: () => leaving(driver.close),
+    crash: () => leaving(driver.crash),
+  }
+}
+
+function withRejector(): { promise: Promise<never>; reject: (error: Error) => void } {
+  let reject = (_: Error): void => {}
+  const promise = new Promise<never>((_, rejects) => {
+    reject = rejects
+  })
+  return { promise, reject }
 }
 
 const expressionOf = (fn: string, arg: unknown): string => `(async () => {

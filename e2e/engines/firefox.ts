@@ -1,6 +1,6 @@
-import { type BrowserContext, launch, type Page } from 'puppeteer-core'
+import { type Browser, type BrowserContext, launch, type Page } from 'puppeteer-core'
 import { findBrowser } from '../browser.ts'
-import { type Engine, evaluateBy, type Tab } from './engine.ts'
+import { type Driver, type Engine, tabOn } from './engine.ts'
 import { leashed } from './leash.ts'
 
 /** Firefox, driven by Puppeteer over WebDriver BiDi. */
@@ -27,8 +27,9 @@ export async function startFirefox(): Promise<Engine> {
       // A tab in a window of others is hidden while another is shown.
       const page = await (await context).newPage({ type: 'window' })
       page.on('pageerror', (error) => errors.push(String(error)))
-      await page.goto(url)
-      return tabOf(page)
+      const tab = tabOn(driverOf(browser, page))
+      await tab.navigate(url)
+      return tab
     },
     async reset() {
       const old = context
@@ -39,29 +40,30 @@ export async function startFirefox(): Promise<Engine> {
   }
 }
 
-const tabOf = (page: Page): Tab => ({
-  evaluate: evaluateBy((expression) => page.evaluate(expression) as Promise<string>),
-  async navigate(url) {
-    await page.goto(url)
-  },
-  async reload() {
-    await page.reload()
-  },
-  async back() {
-    // Firefox tells of no load when it shows a page that it had kept, so Puppeteer's own way back would wait for ever.
-    await page.evaluate('globalThis.left = true, setTimeout(() => history.back()), undefined')
-    while (!(await arrived(page)));
-  },
-  close: () => page.close(),
-  crash: () => Promise.reject(new Error('Firefox cannot crash one tab: tabs of one site share a process. See can.crash.')),
-})
-
-async function arrived(page: Page): Promise<unknown> {
-  try {
-    return await page.evaluate(`!('left' in globalThis) && document.readyState === 'complete'`)
-  } catch (error) {
-    // It was between two pages.
-    if (page.isClosed()) throw error
-    return false
+/**
+ * Firefox's own commands go to another page: they resolve once it is there. Puppeteer waits for events of a load, of which there are none
+ * when a page is shown that had been kept.
+ */
+function driverOf(browser: Browser, page: Page): Driver {
+  const { connection } = browser as unknown as BidiBrowser
+  const context = (page.mainFrame() as unknown as BidiFrame)._id
+  const go = async (how: string, params: object): Promise<void> => {
+    await connection.send(`browsingContext.${how}`, { context, ...params })
   }
+  return {
+    run: (expression) => page.evaluate(expression) as Promise<string>,
+    navigate: (url) => go('navigate', { url, wait: 'complete' }),
+    reload: () => go('reload', { wait: 'complete' }),
+    back: () => go('traverseHistory', { delta: -1 }),
+    close: () => page.close(),
+    crash: () => Promise.reject(new Error('Firefox cannot crash one tab: tabs of one site share a process. See can.crash.')),
+  }
+}
+
+/** What Puppeteer's objects have in Firefox, though their types do not say so. */
+interface BidiBrowser {
+  readonly connection: { send(method: string, params: object): Promise<unknown> }
+}
+interface BidiFrame {
+  readonly _id: string
 }

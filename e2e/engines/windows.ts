@@ -1,5 +1,5 @@
 import type { WebDriver } from 'selenium-webdriver'
-import { evaluateBy, type Tab } from './engine.ts'
+import { type Driver, type Tab, tabOn } from './engine.ts'
 
 interface Windows {
   open(url: string): Promise<Tab>
@@ -14,35 +14,39 @@ export function windowsOf(driver: WebDriver): Windows {
     return turn
   }
 
-  const tabOf = (handle: string): Tab => {
+  const driverOf = (handle: string): Driver => {
     const there = <T>(command: () => Promise<T>): Promise<T> =>
       inTurn(async () => {
         await driver.switchTo().window(handle)
         return command()
       })
-    /** A window keeps its name when it shows another page of the site. */
-    const arrive = async (): Promise<void> => {
-      await driver.executeScript(`window.name = ${JSON.stringify(handle)}`)
-    }
+    const name = JSON.stringify(handle)
     /**
      * Others have their turn while a page works, so the answer is not waited for within the turn. Then the choice of another window may
      * reach the driver first: a script that finds itself in the wrong window does nothing there, and is sent anew.
      */
     const run = async (expression: string): Promise<string> => {
       for (;;) {
-        const script = `const done = arguments[0]; if (window.name !== ${JSON.stringify(handle)}) done(null); else ${expression}.then(done)`
-        const { answer } = await there(async () => ({ answer: driver.executeAsyncScript<string | null>(script) }))
+        const { answer } = await there(async () => {
+          await driver.executeScript(`window.name = ${name}`)
+          const script = `const done = arguments[0]; if (window.name !== ${name}) done(null); else ${expression}.then(done)`
+          return { answer: driver.executeAsyncScript<string | null>(script) }
+        })
         const text = await answer
         if (text !== null) return text
       }
     }
+    /** The driver may come back before the page has run its modules. */
+    const loaded = async (): Promise<void> => {
+      while (!(await driver.executeScript<boolean>(`return document.readyState === 'complete'`)));
+    }
     const going = (go: () => Promise<void>): Promise<void> =>
       there(async () => {
         await go()
-        await arrive()
+        await loaded()
       })
     return {
-      evaluate: evaluateBy(run),
+      run,
       navigate: (url) => going(() => driver.get(url)),
       reload: () => going(() => driver.navigate().refresh()),
       back: () => going(() => driver.navigate().back()),
@@ -58,8 +62,10 @@ export function windowsOf(driver: WebDriver): Windows {
         await driver.switchTo().newWindow('window')
         return driver.getWindowHandle()
       })
-      const tab = tabOf(handle)
-      await tab.navigate(url)
+      const tab = tabOn(driverOf(handle))
+      // What has loaded may still be the empty page that a new window shows first.
+      do await tab.navigate(url)
+      while (await tab.evaluate(() => location.href === 'about:blank'))
       return tab
     },
   }
