@@ -67,12 +67,14 @@ function run(started: ChildProcess[], command: [string, ...string[]], env: NodeJ
   return child
 }
 
-/** The end of its standard input ends it. */
+/** Asks it to end, so that it clears up; the end of its standard input ends what it leaves behind. */
 async function stop(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return
-  const ended = once(child, 'exit')
+  if (child.exitCode === null && child.signalCode === null) {
+    const ended = once(child, 'exit')
+    child.kill()
+    await ended
+  }
   child.stdin?.end()
-  await ended
 }
 
 const ends = async (child: ChildProcess): Promise<never> => {
