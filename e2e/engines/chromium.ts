@@ -4,13 +4,14 @@ import { type Driver, type Engine, tabOn } from './engine.ts'
 
 /** Chromium, driven by Playwright. */
 export async function startChromium(): Promise<Engine> {
-  const browser = await launchChromium()
+  // Playwright turns the back/forward cache off.
+  const browser = await launchChromium({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
   const errors: string[] = []
   let context: Promise<BrowserContext> | undefined
   return {
     name: 'chromium',
     version: browser.version(),
-    can: { crash: true, tellErrors: true },
+    cannot: {},
     errors,
     async open(url) {
       context ??= browser.newContext()
@@ -37,7 +38,9 @@ const driverOf = (page: Page): Driver => ({
     await page.reload()
   },
   async back() {
-    await page.goBack()
+    // A page out of the cache is not loaded again, so there is no event of that.
+    await page.goBack({ waitUntil: 'commit' })
+    await page.waitForFunction(() => document.readyState === 'complete')
   },
   close: () => page.close(),
   async crash() {
@@ -45,5 +48,10 @@ const driverOf = (page: Page): Driver => ({
     // Never comes back: there is no page to load.
     page.goto('chrome://crash').catch(() => {})
     await crashed
+  },
+  async limitQuota(quotaSize) {
+    const session = await page.context().newCDPSession(page)
+    const { origin } = new URL(page.url())
+    await session.send('Storage.overrideQuotaForOrigin', { origin, ...(quotaSize !== undefined && { quotaSize }) })
   },
 })

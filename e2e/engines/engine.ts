@@ -1,20 +1,20 @@
 export const engineNames = ['chromium', 'firefox', 'webkit'] as const
 export type EngineName = (typeof engineNames)[number]
 
-/** What an engine lets a test do or see, beside what all of them do. */
-export interface Capabilities {
-  /** A tab can be made to crash: {@link Tab.crash}. */
-  readonly crash: boolean
-  /** The engine tells what a page threw and nobody caught: {@link Engine.errors}. */
-  readonly tellErrors: boolean
-}
+/**
+ * What only some tests need, and not every engine or its driver has:
+ * `crash`, a tab can be made to crash; `errors`, the engine tells what pages threw; `quota`, the room for an origin can be limited;
+ * `cache`, a page that has Web Locks goes into the back/forward cache.
+ */
+export type Need = 'crash' | 'errors' | 'quota' | 'cache'
 
 /** A running browser, whatever its make. */
 export interface Engine {
   readonly name: EngineName
   readonly version: string
-  readonly can: Capabilities
-  /** What pages threw and nobody caught, since the start. Stays empty where the engine does not tell. */
+  /** Why tests that need something are left out here. It has what is not named. */
+  readonly cannot: Readonly<Partial<Record<Need, string>>>
+  /** What pages threw and nobody caught, since the start. Stays empty where the engine {@link Engine.cannot} tell. */
   readonly errors: string[]
   /** Opens a visible tab (a window where other tabs are hidden), and waits until its page has loaded. All tabs share what they store. */
   open(url: string): Promise<Tab>
@@ -39,8 +39,10 @@ export interface Tab {
   back(): Promise<void>
   /** Closes the tab as a person does: its page hears `pagehide`. */
   close(): Promise<void>
-  /** Ends the tab's process without a word to its page. Resolves once it has ended. Rejects where the engine cannot. */
+  /** Ends the process of the tab's first page without a word to it. Resolves once it has ended. Rejects where the engine {@link Engine.cannot}. */
   crash(): Promise<void>
+  /** Leaves the page's origin so many bytes to store things in, or as many as ever. Rejects where the engine {@link Engine.cannot}. */
+  limitQuota(bytes?: number): Promise<void>
 }
 
 /** What each engine has to do by itself for a {@link Tab}. */
@@ -82,6 +84,7 @@ export function tabOn(driver: Driver): Tab {
     back: () => leaving(driver.back),
     close: () => leaving(driver.close),
     crash: () => leaving(driver.crash),
+    limitQuota: (bytes) => driver.limitQuota(bytes),
   }
 }
 

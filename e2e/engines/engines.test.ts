@@ -1,11 +1,8 @@
-import { afterEach, expect, test } from 'vitest'
-import { describeEachEngine } from './each.ts'
+import { expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh, needs } from './each.ts'
 
 describeEachEngine((engine) => {
-  afterEach(async () => {
-    await engine().reset()
-    expect(engine().errors.splice(0)).toEqual([])
-  })
+  eachAfresh(engine)
 
   const pair = async () => [await engine().open(engine().page), await engine().open(engine().page)] as const
 
@@ -41,7 +38,7 @@ describeEachEngine((engine) => {
   })
 
   test('a tab that crashed is gone', async ({ skip }) => {
-    if (!engine().can.crash) skip('its driver cannot crash a tab')
+    needs('crash', engine(), skip)
     const [holder, waiter] = await pair()
     await holder.evaluate(() => new Promise<void>((resolve) => void navigator.locks.request('shared', () => new Promise(() => resolve()))))
     const wait = waiter.evaluate(() => navigator.locks.request('shared', () => 'granted'))
@@ -84,7 +81,7 @@ describeEachEngine((engine) => {
   })
 
   test('what nobody catches in a page is told', async ({ skip }) => {
-    if (!engine().can.tellErrors) skip('its driver does not tell')
+    needs('errors', engine(), skip)
     const tab = await engine().open(engine().page)
     await tab.evaluate(
       () =>

@@ -6,7 +6,7 @@ import { Builder, type WebDriver } from 'selenium-webdriver'
 import { findBrowser, findProgram } from '../browser.ts'
 import type { Engine } from './engine.ts'
 import { leashed } from './leash.ts'
-import { windowsOf } from './windows.ts'
+import { cannot, windowsOf } from './windows.ts'
 
 /** WebKitGTK's MiniBrowser, driven by WebKitWebDriver on a screen that nobody sees. */
 export async function startWebkit(): Promise<Engine> {
@@ -34,7 +34,7 @@ async function drive(server: string, end: () => Promise<void>): Promise<Engine> 
   return {
     name: 'webkit',
     version,
-    can: { crash: false, tellErrors: false },
+    cannot,
     errors: [],
     open: (url) => windows.open(url),
     async reset() {

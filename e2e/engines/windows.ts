@@ -1,5 +1,11 @@
 import type { WebDriver } from 'selenium-webdriver'
-import { type Driver, type Tab, tabOn } from './engine.ts'
+import { type Driver, type Need, type Tab, tabOn } from './engine.ts'
+
+export const cannot = {
+  crash: 'its driver ends when a page crashes',
+  errors: 'its driver does not tell what pages throw',
+  quota: 'its driver cannot limit the quota',
+} as const satisfies Partial<Record<Need, string>>
 
 interface Windows {
   open(url: string): Promise<Tab>
@@ -7,7 +13,9 @@ interface Windows {
 
 /** The windows of a WebDriver session. Its commands go to the window that was chosen last, so each command stands in line with the choice before it. */
 export function windowsOf(driver: WebDriver): Windows {
-  let last: Promise<unknown> = Promise.resolve()
+  // Closing the last window would end the session, so the first stays, empty.
+  const first = driver.getWindowHandle()
+  let last: Promise<unknown> = first
   const inTurn = <T>(command: () => Promise<T>): Promise<T> => {
     const turn = last.then(command)
     last = turn.catch(() => {})
@@ -51,14 +59,16 @@ export function windowsOf(driver: WebDriver): Windows {
       reload: () => going(() => driver.navigate().refresh()),
       back: () => going(() => driver.navigate().back()),
       close: () => there(() => driver.close()),
-      crash: () => Promise.reject(new Error('WebKitWebDriver cannot crash a tab. See can.crash.')),
+      crash: () => Promise.reject(new Error(cannot.crash)),
+      limitQuota: () => Promise.reject(new Error(cannot.quota)),
     }
   }
 
   return {
     async open(url) {
       const handle = await inTurn(async () => {
-        // Closing the last window would end the session, so the first stays, empty.
+        // The window that was chosen last may be closed by now.
+        await driver.switchTo().window(await first)
         await driver.switchTo().newWindow('window')
         return driver.getWindowHandle()
       })

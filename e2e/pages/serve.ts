@@ -15,7 +15,7 @@ export async function servePages(): Promise<Site> {
     root,
     configFile: `${root}vite.config.ts`,
     logLevel: 'error',
-    plugins: [pagesAsTheyAre(root)],
+    plugins: [pagesAsTheyAre(root), clearing],
     server: { port: 0, ws: false, hmr: false, watch: null },
   })
   await server.listen()
@@ -36,3 +36,13 @@ const pagesAsTheyAre = (root: string): Plugin => ({
     })
   },
 })
+
+/** A page that asks for this path has what its origin stored cleared away, as a person can do. */
+const clearing: Plugin = {
+  name: 'clearing',
+  configureServer({ middlewares }) {
+    middlewares.use('/clear-site-data', (_, response) => {
+      response.setHeader('Clear-Site-Data', '"storage"').end()
+    })
+  },
+}
