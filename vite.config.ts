@@ -8,6 +8,7 @@ export default defineConfig({
   // What the pages import is few modules, and ESM already; bundling them first would reload a page in the middle of a test.
   optimizeDeps: { noDiscovery: true, include: [] },
   test: {
+    reporters: ['default', './e2e/engines/reporter.ts'],
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'] } },
       {

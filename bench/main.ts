@@ -10,7 +10,8 @@ import { measures as tabs } from './indexeddb/tabs.ts'
 import { onNode } from './on-node.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
-import { machine, missed, toJson, toMarkdown, toTable, updateReadme } from './report.ts'
+import { updateReadme } from './readme.ts'
+import { machine, missed, toJson, toMarkdown, toTable } from './report.ts'
 import { measures as size } from './size.ts'
 
 const inChromium: Record<string, Measure> = { ...pages, ...tabs }
@@ -69,7 +70,7 @@ async function main(): Promise<void> {
   const drawn = plots ? await drawPlots(curves, plots, place) : []
   if (readme) {
     const images = drawn.map(({ path, title }) => ({ title, path: relative(root, path) }))
-    updateReadme(toMarkdown(figures, images, place))
+    updateReadme('bench', toMarkdown(figures, images, place))
   }
 }
 

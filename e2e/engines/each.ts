@@ -1,14 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
 import { chooseEngines } from './chosen.ts'
 import type { EngineName, Need } from './engine.ts'
+import './findings.ts'
 import { type Served, startEngine } from './index.ts'
-
-declare module 'vitest' {
-  interface TaskMeta {
-    /** In which engine a fact is looked at. */
-    engine?: EngineName
-  }
-}
 
 /**
  * Describes the same facts of each engine, one engine after another. One that is left out is reported as skipped, with the reason.

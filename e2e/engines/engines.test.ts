@@ -6,6 +6,31 @@ describeEachEngine((engine) => {
 
   const pair = async () => [await engine().open(engine().page), await engine().open(engine().page)] as const
 
+  test('a page has all that the library needs, and it is told what else it lacks', async ({ task }) => {
+    const tab = await engine().open(engine().page)
+    const { needed, lacks } = await tab.evaluate(async () => {
+      const db = await storelock.openDB('features', 1, { upgrade: (db) => void db.createObjectStore('notes') })
+      const { durability } = db.transaction('notes', 'readwrite', { durability: 'strict' })
+      const lacking = (features: object) =>
+        Object.entries(features)
+          .filter(([, here]) => !here)
+          .map(([name]) => name)
+      return {
+        needed: lacking({ crypto: crypto.randomUUID, abort: AbortSignal.prototype.throwIfAborted, commit: IDBTransaction.prototype.commit }),
+        lacks: lacking({
+          '`navigator.locks`': navigator.locks,
+          '`BroadcastChannel`': globalThis.BroadcastChannel,
+          '`SharedWorker`': globalThis.SharedWorker,
+          '`durability: strict`': durability === 'strict',
+          'the events `freeze` and `resume`': 'onfreeze' in document,
+          '`Symbol.asyncDispose`': Symbol.asyncDispose,
+        }),
+      }
+    })
+    expect(needed).toEqual([])
+    task.meta.about = { version: engine().version, lacks }
+  })
+
   test('two tabs share IndexedDB', async () => {
     const [one, other] = await pair()
     await one.evaluate(async (text) => {

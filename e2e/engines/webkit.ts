@@ -29,7 +29,7 @@ export async function startWebkit(): Promise<Engine> {
 
 async function drive(server: string, end: () => Promise<void>): Promise<Engine> {
   let driver = await newSession(server)
-  let windows = windowsOf(driver)
+  let windows = await windowsOf(driver)
   const version = (await driver.getCapabilities()).getBrowserVersion() ?? ''
   return {
     name: 'webkit',
@@ -41,7 +41,7 @@ async function drive(server: string, end: () => Promise<void>): Promise<Engine> 
       // What a session stored goes with it.
       await driver.quit()
       driver = await newSession(server)
-      windows = windowsOf(driver)
+      windows = await windowsOf(driver)
     },
     async close() {
       try {

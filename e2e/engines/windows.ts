@@ -12,10 +12,10 @@ interface Windows {
 }
 
 /** The windows of a WebDriver session. Its commands go to the window that was chosen last, so each command stands in line with the choice before it. */
-export function windowsOf(driver: WebDriver): Windows {
+export async function windowsOf(driver: WebDriver): Promise<Windows> {
   // Closing the last window would end the session, so the first stays, empty.
-  const first = driver.getWindowHandle()
-  let last: Promise<unknown> = first
+  const first = await driver.getWindowHandle()
+  let last: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(command: () => Promise<T>): Promise<T> => {
     const turn = last.then(command)
     last = turn.catch(() => {})
@@ -68,7 +68,7 @@ export function windowsOf(driver: WebDriver): Windows {
     async open(url) {
       const handle = await inTurn(async () => {
         // The window that was chosen last may be closed by now.
-        await driver.switchTo().window(await first)
+        await driver.switchTo().window(first)
         await driver.switchTo().newWindow('window')
         return driver.getWindowHandle()
       })
