@@ -1,7 +1,6 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
 import { chooseEngines } from './chosen.ts'
 import type { EngineName, Need } from './engine.ts'
-import './findings.ts'
 import { type Served, startEngine } from './index.ts'
 
 /**

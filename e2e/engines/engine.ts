@@ -4,7 +4,7 @@ export type EngineName = (typeof engineNames)[number]
 /**
  * What only some tests need, and not every engine or its driver has:
  * `crash`, a tab can be made to crash; `errors`, the engine tells what pages threw; `quota`, the room for an origin can be limited;
- * `cache`, a page that has Web Locks goes into the back/forward cache.
+ * `cache`, a page that had Web Locks until it was left goes into the back/forward cache.
  */
 export type Need = 'crash' | 'errors' | 'quota' | 'cache'
 
@@ -12,7 +12,7 @@ export type Need = 'crash' | 'errors' | 'quota' | 'cache'
 export interface Engine {
   readonly name: EngineName
   readonly version: string
-  /** Why tests that need something are left out here. It has what is not named. */
+  /** Why tests that need something are left out here. What is not named can be had. */
   readonly cannot: Readonly<Partial<Record<Need, string>>>
   /** What pages threw and nobody caught, since the start. Stays empty where the engine {@link Engine.cannot} tell. */
   readonly errors: string[]
@@ -39,7 +39,7 @@ export interface Tab {
   back(): Promise<void>
   /** Closes the tab as a person does: its page hears `pagehide`. */
   close(): Promise<void>
-  /** Ends the process of the tab's first page without a word to it. Resolves once it has ended. Rejects where the engine {@link Engine.cannot}. */
+  /** Ends the tab's process without a word to its page. Resolves once it has ended. Rejects where the engine {@link Engine.cannot}. */
   crash(): Promise<void>
   /** Leaves the page's origin so many bytes to store things in, or as many as ever. Rejects where the engine {@link Engine.cannot}. */
   limitQuota(bytes?: number): Promise<void>

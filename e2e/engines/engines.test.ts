@@ -84,6 +84,25 @@ describeEachEngine((engine) => {
     expect(await tab.evaluate(() => 'old' in globalThis)).toBe(false)
   })
 
+  test('a page that lets go of its Web Lock when it is left goes into the back/forward cache, or is known not to', async () => {
+    const tab = await engine().open(engine().page)
+    await tab.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          addEventListener('pageshow', ({ persisted }) => Object.assign(globalThis, { persisted }))
+          const held = (): Promise<void> =>
+            new Promise((letGo) => {
+              addEventListener('pagehide', () => letGo())
+              resolve()
+            })
+          navigator.locks.request('held', held)
+        }),
+    )
+    await tab.navigate('about:blank')
+    await tab.back()
+    expect(await tab.evaluate(() => 'persisted' in globalThis)).toBe(engine().cannot.cache === undefined)
+  })
+
   test('both tabs are visible, and one answers while the other is busy', async () => {
     const [one, other] = await pair()
     expect(await one.evaluate(() => document.visibilityState)).toBe('visible')

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { TestModule } from 'vitest/node'
 import { type EngineName, engineNames } from './engine.ts'
@@ -43,5 +43,13 @@ export function saveFindings(findings: readonly Finding[]): void {
   writeFileSync(path, `${JSON.stringify(findings, null, 2)}\n`)
 }
 
-/** Those of the last run of all tests. */
-export const savedFindings = (): Finding[] => JSON.parse(readFileSync(path, 'utf8'))
+/**
+ * Those of the last run of all tests.
+ * @throws Error if there was none, or if it left an engine out
+ */
+export function savedFindings(): Finding[] {
+  const findings: Finding[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : []
+  const missing = engineNames.filter((name) => !findings.some(({ engine }) => engine === name))
+  if (missing.length) throw new Error(`Nothing is known of ${missing.join(', ')}: run all tests in all engines first, by npm test.`)
+  return findings
+}

@@ -6,7 +6,7 @@ import { leashed } from './leash.ts'
 
 const cannot = {
   quota: 'its driver cannot limit the quota',
-  cache: 'a page with Web Locks is not kept in the back/forward cache',
+  cache: 'it keeps no page with Web Locks in the back/forward cache',
 } as const satisfies Partial<Record<Need, string>>
 
 /** Firefox, driven by Puppeteer over WebDriver BiDi. */

@@ -5,7 +5,7 @@ const titles: Record<EngineName, string> = { chromium: 'Chromium', firefox: 'Fir
 
 /** What a run found out about each engine, for people to read. */
 export function tableOf(findings: readonly Finding[]): string {
-  return ['| engine | version | what we do without | what is not tested there, and why |', '|---|---|---|---|', ...findings.map(rowOf)].join('\n')
+  return ['| engine | version | what it lacks, and we do without | why some tests are left out there |', '|---|---|---|---|', ...findings.map(rowOf)].join('\n')
 }
 
 /** The engines of which a table says something else than what a run found. Versions do not count. */
@@ -19,6 +19,6 @@ const rowOf = ({ engine, version, lacks, leftOut }: Finding): string => {
   return `| ${titles[engine]} | ${version} | ${listed(lacks)} | ${listed([...reasons].sort())} |`
 }
 
-const listed = (items: readonly string[]): string => items.join('; ') || 'nothing'
+const listed = (items: readonly string[]): string => items.join('; ') || '—'
 
 const withoutVersion = (row: string): string => row.replace(/^(\| [^|]+ \|)[^|]+/, '$1 ')

@@ -2,7 +2,7 @@ import type { WebDriver } from 'selenium-webdriver'
 import { type Driver, type Need, type Tab, tabOn } from './engine.ts'
 
 export const cannot = {
-  crash: 'its driver ends when a page crashes',
+  crash: 'a tab that crashes ends its driver',
   errors: 'its driver does not tell what pages throw',
   quota: 'its driver cannot limit the quota',
 } as const satisfies Partial<Record<Need, string>>
