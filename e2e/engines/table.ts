@@ -5,7 +5,11 @@ const titles: Record<EngineName, string> = { chromium: 'Chromium', firefox: 'Fir
 
 /** What a run found out about each engine, for people to read. */
 export function tableOf(findings: readonly Finding[]): string {
-  return ['| engine | version | what it lacks, and we do without | why some tests are left out there |', '|---|---|---|---|', ...findings.map(rowOf)].join('\n')
+  return [
+    '| engine | version | what it lacks, and we do without | why some tests are left out there |',
+    '|---|---|---|---|',
+    ...findings.map(rowOf),
+  ].join('\n')
 }
 
 /** The engines of which a table says something else than what a run found. Versions do not count. */
