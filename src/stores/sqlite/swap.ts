@@ -32,7 +32,7 @@ export function makeSwap(db: SqliteDatabase): Swap {
   )
 
   const sawRecord = (value: LockRecord, text: string): void => {
-    // Metadata is an object of the caller's, who may change it.
+    // What else its caller may change, and the text would not show it.
     if (value.holders.every(isFixed) && value.queue.every(isFixed)) note(records, value.key, { value, text })
     else records.delete(value.key)
   }
