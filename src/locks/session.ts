@@ -25,6 +25,9 @@ export interface Settings {
   readonly onWarning: (warning: LockWarning) => void
 }
 
+/** How long a session waits for its beacon, in ms. One that takes longer is done without: a crash then costs a lease, and no start costs more than this. */
+const raising = 1_000
+
 /** Random and short: it stands in every record that names it. Never reused. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
 
@@ -66,7 +69,7 @@ export class Session {
 
   /** Whether leases may linger: whoever wants one must be able to say so at once. */
   get lingers(): boolean {
-    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded && !this.#closed
+    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded
   }
 
   get policy(): Policy {
@@ -115,11 +118,10 @@ export class Session {
 
   /** Without a proof of its death a session is as good, since its lease tells: what cannot be raised, or takes too long, is done without. */
   async #raise(id: string): Promise<RaisedBeacon | undefined> {
-    const { store, maxBackoff } = this.settings
     try {
-      const raising = store.beacon?.raise(id)
-      const lowerLater = (): undefined => void raising?.then((late) => late.lower()).catch(() => {})
-      return raising && (await within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater))
+      const raised = this.settings.store.beacon?.raise(id)
+      const lowerLater = (): undefined => void raised?.then((late) => late.lower()).catch(() => {})
+      return raised && (await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater))
     } catch {
       return undefined
     }
