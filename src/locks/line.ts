@@ -150,8 +150,10 @@ export class Line {
     this.#waiters.delete(waiter.number)
     const number = ++this.#number
     waiter.number = number
-    waiter.busy = true
     this.#waiters.set(number, waiter)
+    // The look with which the context wakes does not find it in the record.
+    if (this.#pace.asleep) return
+    waiter.busy = true
     try {
       await session.open()
     } catch (error) {

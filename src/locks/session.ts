@@ -46,6 +46,9 @@ export class Session {
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
   #degraded = false
+  /** Resolves when the context, which sleeps, is awake again: a page that is being left must open nothing. */
+  #awake: Promise<void> | undefined
+  #wake = (): void => {}
   /** Whether the channel was found to fail. */
   #mute = false
   /** Releases and withdrawals that must reach the store and have not: tried again and again. */
@@ -79,7 +82,10 @@ export class Session {
   /** This session's line for a key. */
   line(key: string, name: string): Line {
     this.assertOpen()
-    const line = this.#lines.get(key) ?? new Line(this, key, name)
+    const known = this.#lines.get(key)
+    if (known) return known
+    const line = new Line(this, key, name)
+    line.sleep(this.#awake !== undefined)
     this.#lines.set(key, line)
     return line
   }
@@ -96,6 +102,7 @@ export class Session {
   }
 
   async #open(): Promise<void> {
+    await this.#awake
     const id = this.#id
     try {
       const raised = await this.#raise(id)
@@ -279,8 +286,16 @@ export class Session {
     }
   }
 
-  /** Waiters are withdrawn while a page is frozen, since it cannot answer; they ask again when it resumes. */
+  /** Waiters are withdrawn while a page is frozen, since it cannot answer; they ask again when it resumes, and who comes meanwhile asks then. */
   sleep(asleep: boolean): void {
+    if (asleep) {
+      this.#awake ??= new Promise((resolve) => {
+        this.#wake = resolve
+      })
+    } else {
+      this.#wake()
+      this.#awake = undefined
+    }
     for (const line of this.#lines.values()) line.sleep(asleep)
   }
 

@@ -27,6 +27,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'beacons/': { sees: ['store.ts'], packages: true },
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }

@@ -1,3 +1,4 @@
+import type { HeldLock } from 'storelock'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
@@ -153,6 +154,40 @@ describe('leaving a page', () => {
     comeBack()
     await world.pass(10)
     expect((await asked).isHeld()).toBe(true)
+  })
+
+  test.each(['k', 'other'])('that asks for %s as it goes opens no session, and gets it when it is shown', async (key) => {
+    const world = new World()
+    const a = world.process()
+    const { signal } = await a.locks.acquire('k')
+    let wait: Promise<HeldLock> | undefined
+    signal.addEventListener('abort', () => {
+      wait = a.locks.acquire(key)
+    })
+    const { length } = a.link.sent
+    leave()
+    await world.pass(lease)
+    expect(a.link.sent.slice(length).map(({ type }) => type)).toEqual(['end'])
+    comeBack()
+    await settle()
+    expect((await wait)?.isHeld()).toBe(true)
+  })
+
+  test('while its session is being opened opens no other before it is shown', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.break('mute', 'beat')
+    const wait = a.locks.acquire('k')
+    await settle()
+    a.link.mend()
+    leave()
+    await a.link.deliver()
+    freeze()
+    await world.pass(lease)
+    expect(a.link.count('beat')).toBe(1)
+    comeBack()
+    await settle()
+    expect((await wait).isHeld()).toBe(true)
   })
 
   test('starts a session with another id when it is shown and asked', async () => {
