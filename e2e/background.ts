@@ -36,7 +36,8 @@ export async function startBackground(grace: number): Promise<Background> {
       const page = await browser.newPage()
       page.on('pageerror', (error) => errors.push(String(error)))
       await page.goto(new URL(file, site.url).href)
-      await page.waitForFunction(() => 'storelock' in globalThis)
+      // A hidden tab draws no frames, which Puppeteer else waits for.
+      await page.waitForFunction(() => 'storelock' in globalThis, { polling: 50 })
       return page
     },
     async hide(page) {
