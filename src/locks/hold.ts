@@ -72,6 +72,7 @@ export class Hold implements HeldLock {
     this.expireIfDue()
     if (!this.#abort) {
       this.#abort = new AbortController()
+      makeExact(this.#abort.signal, () => this.expireIfDue())
       if (this.#end) this.#abort.abort(this.error)
     }
     return this.#abort.signal
@@ -119,4 +120,22 @@ export class Hold implements HeldLock {
     this.#lease.hold = undefined
     this.#abort?.abort(this.error)
   }
+}
+
+/** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
+function makeExact(signal: AbortSignal, look: () => void): void {
+  const plain: object = Object.getPrototypeOf(signal)
+  Object.defineProperties(signal, {
+    aborted: {
+      get() {
+        look()
+        return Reflect.get(plain, 'aborted', signal)
+      },
+    },
+    throwIfAborted: {
+      value() {
+        if (signal.aborted) throw signal.reason
+      },
+    },
+  })
 }

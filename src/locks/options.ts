@@ -1,6 +1,6 @@
 import { checkDuration, checkName, type Json, LockError, type Mode, nameFault } from '../protocol/index.ts'
-import { systemClock } from './clock.ts'
 import { leaseFor } from './lease.ts'
+import { clockHere } from './page-clock.ts'
 import type { Settings } from './session.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
 import type { Wish } from './wish.ts'
@@ -19,7 +19,7 @@ export function checkSettings(options: LocksOptions): Settings {
     namespace = '',
     policy = {},
     expiry = 'auto',
-    clock = systemClock,
+    clock = clockHere(),
   } = options
   if (typeof store?.apply !== 'function') throw new TypeError('createLocks needs a store, such as { store: memoryStore() }')
   checkDuration(policy, duration)
