@@ -80,6 +80,8 @@ export async function command(session: Session, name: string, order: KeyCommand)
 /** Who holds and who waits, of one key or of the namespace's. */
 export async function query(session: Session, key?: string): Promise<LocksSnapshot> {
   const { namespace } = session.settings
+  // What was asked for before this has its place in it.
+  await session.answered()
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace)) : [await store.read(key)]))
   // A lease of this session's own that only lingers is held by nobody.
   const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)

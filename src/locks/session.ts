@@ -139,6 +139,13 @@ export class Session {
     }
   }
 
+  /** Resolves when the store has answered all that was asked of it before. */
+  async answered(): Promise<void> {
+    // Requests that came first wait for the session too, and go out before this goes on.
+    await this.#opened?.catch(() => {})
+    await this.#outbox.answered()
+  }
+
   /** Shows that the session lives. */
   beat(opens = false): Promise<Reply> {
     const { duration, label } = this.settings
@@ -196,8 +203,8 @@ export class Session {
       if (session === this.#id) line?.granted(holder, record, reply)
       else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
     }
-    for (const { session, token } of evicted) {
-      if (session === this.#id) line?.leases.robbed(token)
+    for (const { session, number, token } of evicted) {
+      if (session === this.#id) line?.robbed(number, token)
       else this.#hint(session, { key })
     }
   }
