@@ -395,9 +395,14 @@ const names = toFacts('names', {
   'any string is one, and no two meet': async ({ here, there }) => {
     const kept = strange.map((name) => hold(here, name, { ifAvailable: true }))
     for (const [index, { granted }] of kept.entries()) identical((await granted)?.name, strange[index], 'the name')
-    const { held = [] } = await there.query()
-    same(held.map(({ name }) => name).sort(), [...strange].sort(), 'as others see them')
     for (const name of strange) identical(await there.request(name, { ifAvailable: true }, (lock) => lock), null, 'to others')
+    for (const { release } of kept) await release()
+  },
+  'are shown by a query as they are': async ({ here, there }) => {
+    const kept = strange.map((name) => hold(here, name))
+    await Promise.all(kept.map(({ granted }) => granted))
+    const { held = [] } = await there.query()
+    same(held.map(({ name }) => name).sort(), [...strange].sort(), 'the names')
     for (const { release } of kept) await release()
   },
   'may be long': async ({ here, there }) => {
@@ -449,7 +454,20 @@ const signals = toFacts('signal', {
     await rejects(() => here.request(name, { signal: AbortSignal.abort() }, neverRun), 'AbortError', 'without a reason')
     await isFree(here, name)
   },
-  'calls a wait off with its reason, and lets the next one in': async ({ here, there }, name) => {
+  'calls a wait off with its reason': async ({ here, there }, name) => {
+    const { signal, stop } = stopper()
+    const kept = hold(here, name)
+    await kept.granted
+    const wait = reasonOf(there.request(name, { signal }, neverRun))
+    await there.query()
+    same(await stateOf(here, name), { held: ['exclusive'], pending: ['exclusive'] }, 'before')
+    stop('stop')
+    identical(await wait, 'stop', 'the reason')
+    await there.query()
+    same(await stateOf(here, name), { held: ['exclusive'], pending: [] }, 'after')
+    await kept.release()
+  },
+  'lets those in that waited behind what it calls off': async ({ here, there }, name) => {
     const { signal, stop } = stopper()
     const reader = hold(here, name, { mode: 'shared' })
     await reader.granted
@@ -462,7 +480,6 @@ const signals = toFacts('signal', {
     await next.granted
     await reader.release()
     await next.release()
-    await isFree(there, name)
   },
   'calls off what was asked for in the same turn': async ({ here }, name) => {
     const { signal, stop } = stopper()
