@@ -1,5 +1,5 @@
 /** Two contexts of one origin, each with its own `navigator.locks`. */
-export interface Contexts {
+interface Contexts {
   readonly here: LockManager
   readonly there: LockManager
   /** A controller of the other context's realm. */
