@@ -41,6 +41,7 @@ export function webLocksBeacon(name: string, locks: LockManager, refused: (error
         else if (signal.aborted) stop()
         else signal.addEventListener('abort', stop, { once: true })
       }),
+    isOut: async (address) => address.startsWith(prefix) && locks.request(address, { mode: 'shared', ifAvailable: true }, (lock) => lock !== null),
   }
 }
 

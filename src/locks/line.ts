@@ -118,9 +118,15 @@ export class Line {
     })
   }
 
-  /** Asks for the lock as it is now: `null` if it is not to be had. A holder that may only linger is given a moment to let go. */
+  /** Asks for the lock as it is now: `null` if it is not to be had. Who is proved dead is not in its way; a holder that may only linger is given a moment to let go. */
   async askNow(wish: Wish): Promise<Hold | null> {
-    const hold = await this.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    const now: Wish = { ...wish, timeout: undefined, ifAvailable: true }
+    let hold = await this.ask(now)
+    const dead = hold ? new Set<string>() : await this.#session.dead(Object.values(this.#view.sessions))
+    if (dead.size) {
+      for (const session of dead) this.#session.send({ type: 'end', session }).catch(() => {})
+      hold = await this.ask(now)
+    }
     const { queue, holders } = this.#view
     if (hold || queue.length || !holders.some((holder) => this.#mayLinger(holder))) return hold
     try {

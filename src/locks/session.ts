@@ -1,4 +1,4 @@
-import { type Command, type Holder, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -123,6 +123,17 @@ export class Session {
     } catch {
       return undefined
     }
+  }
+
+  /** Which of these sessions are proved dead now. */
+  async dead(sessions: Iterable<SessionRow>): Promise<Set<string>> {
+    const { store, expiry } = this.settings
+    const dead = new Set<string>()
+    const probe = async ({ id, beacon }: SessionRow): Promise<void> => {
+      if (id !== this.#id && beacon !== undefined && (await store.beacon?.isOut?.(beacon).catch(() => false))) dead.add(id)
+    }
+    if (expiry === 'auto') await Promise.all(Array.from(sessions, probe))
+    return dead
   }
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
