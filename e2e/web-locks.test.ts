@@ -53,6 +53,21 @@ describe.each(['native', 'ours'])('Web Locks, %s', (whose) => {
     })
   })
 
+  test('a page of an opaque origin is told SecurityError', async () => {
+    context = await browser.newContext()
+    // What a sandboxed page loads of its modules has to be allowed to come from elsewhere.
+    const headers = { 'content-security-policy': 'sandbox allow-scripts', 'access-control-allow-origin': '*' }
+    await context.route('**', async (route) => {
+      const response = await route.fetch()
+      await route.fulfill({ response, headers: { ...response.headers(), ...headers } })
+    })
+    const page = await open(whose)
+    expect(await page.evaluate(() => origin)).toBe('null')
+    expect(await page.evaluate(() => webLocks.refusals())).toEqual(['SecurityError', 'SecurityError'])
+    await context.close()
+    expect(errors.splice(0)).toEqual([])
+  })
+
   describe('between tabs', () => {
     let holder: Page
     let waiter: Page
@@ -97,6 +112,13 @@ describe.each(['native', 'ours'])('Web Locks, %s', (whose) => {
     test('a worker that is terminated lets go at once', async () => {
       await holder.evaluate(() => webLocks.holdInWorker('k'))
       await handsOver(() => holder.evaluate(() => webLocks.terminateWorker()))
+    })
+
+    test('what a crashed tab held is free though nobody waited for it', async () => {
+      await holder.evaluate(() => webLocks.hold('k'))
+      await Promise.all([holder.waitForEvent('crash'), holder.goto('chrome://crash').catch(() => {})])
+      while ((await waiter.evaluate(() => webLocks.query())).held?.length);
+      expect(await waiter.evaluate(() => webLocks.isAvailable('k'))).toBe(true)
     })
 
     test('a tab that is closed while it waits keeps nobody waiting', async () => {

@@ -14,6 +14,8 @@ async function openFrame(): Promise<HTMLIFrameElement> {
 
 const windowOf = (frame: HTMLIFrameElement) => frame.contentWindow as typeof globalThis & Window
 
+const nameOf = (error: unknown): string => (error as Error).name
+
 let frame: Promise<HTMLIFrameElement> | undefined
 let worker: Worker | undefined
 
@@ -69,15 +71,18 @@ const exposed = {
 
   query: () => navigator.locks.query(),
 
+  isAvailable: (name: string): Promise<boolean> => navigator.locks.request(name, { ifAvailable: true }, (lock) => lock !== null),
+
+  /** What requests and queries are refused with, as the names of errors. */
+  refusals: (locks = navigator.locks): Promise<string[]> =>
+    Promise.all([locks.request('k', () => {}), locks.query()].map((promise) => promise.then(() => 'none', nameOf))),
+
   /** What the locks of a frame that was removed say, as the names of errors. */
   async askInRemovedFrame(): Promise<string[]> {
     const removed = await openFrame()
-    const { navigator, DOMException } = windowOf(removed)
-    const { locks } = navigator
+    const { locks } = windowOf(removed).navigator
     removed.remove()
-    const nameOf = (error: unknown): string => (error instanceof DOMException ? error.name : String(error))
-    const said = [locks.request('k', () => {}), locks.request('-k', () => {}), locks.query()]
-    return Promise.all(said.map((promise) => promise.then(() => 'fulfilled', nameOf)))
+    return [...(await webLocks.refusals(locks)), await locks.request('-k', () => {}).then(() => 'none', nameOf)]
   },
 }
 

@@ -7,6 +7,9 @@ import type { HeldLock, RequestOptions } from './types.ts'
 import { lockOptions, type Members } from './webidl.ts'
 import type { Wish } from './wish.ts'
 
+// Chromium makes it when it is first asked for, and not any more once the frame is gone that has to throw it.
+const { DOMException } = globalThis
+
 const asItIs = <T>(value: unknown): T => value as T
 
 /** The options of a Web-Locks-shaped call: those of the specification, and ours. */
