@@ -300,7 +300,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a theft is told to nobody',
-    patches: [['locks/session.ts', 'robbed(token)\n      else this.#hint(session, { key })', 'robbed(token)\n']],
+    patches: [['locks/session.ts', 'robbed(number, token)\n      else this.#hint(session, { key })', 'robbed(number, token)\n']],
   },
   { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {

@@ -74,6 +74,8 @@ export interface Beacon {
   raise(session: string): Promise<RaisedBeacon>
   /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
   watch(address: string, signal: AbortSignal): Promise<void>
+  /** Whether that is so now, for those who do not wait: true only where `watch` would resolve. Without it they learn it from leases. */
+  isOut?(address: string): Promise<boolean>
 }
 
 export interface RaisedBeacon {

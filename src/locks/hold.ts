@@ -18,8 +18,6 @@ export class Hold implements HeldLock {
   readonly token: number
   readonly previous: number
   readonly dirty: boolean
-  /** Called if another request takes the lock while it is still good. */
-  onTaken: ((error: LockError) => void) | undefined
   /** Called once for each request that asks for the lock. */
   readonly onReleaseRequested: ReleaseListener | undefined
   /** The requests of which it was told. */
@@ -30,6 +28,8 @@ export class Hold implements HeldLock {
   #error: LockError | undefined
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
+  #taken = false
+  #onTaken: ((error: LockError) => void) | undefined
 
   constructor(home: Leases, lease: Lease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
     this.#home = home
@@ -111,6 +111,18 @@ export class Hold implements HeldLock {
 
   [asyncDispose](): Promise<void> {
     return this.release().catch(() => {})
+  }
+
+  /** Calls the listener if another request takes the lock while it is still good, or has done so. */
+  whenTaken(listener: (error: LockError) => void): void {
+    this.#onTaken = listener
+    if (this.#taken) this.taken()
+  }
+
+  /** Another request took the lock, which ended it. */
+  taken(): void {
+    this.#taken = true
+    if (this.error) this.#onTaken?.(this.error)
   }
 
   /** Ends it without a word to the store. */

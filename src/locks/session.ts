@@ -1,4 +1,4 @@
-import { type Command, type Holder, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -134,6 +134,17 @@ export class Session {
     }
   }
 
+  /** Which of these sessions are proved dead now. */
+  async dead(sessions: Iterable<SessionRow>): Promise<Set<string>> {
+    const { store, expiry } = this.settings
+    const dead = new Set<string>()
+    const probe = async ({ id, beacon }: SessionRow): Promise<void> => {
+      if (id !== this.#id && beacon !== undefined && (await store.beacon?.isOut?.(beacon).catch(() => false))) dead.add(id)
+    }
+    if (expiry === 'auto') await Promise.all(Array.from(sessions, probe))
+    return dead
+  }
+
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
   send(command: Command): Promise<Reply> {
     return this.#outbox.send(command)
@@ -146,6 +157,13 @@ export class Session {
     } catch (error) {
       throw storeError(error, 'the store failed to read')
     }
+  }
+
+  /** Resolves when the store has answered all that was asked of it before. */
+  async answered(): Promise<void> {
+    // Requests that came first wait for the session too, and go out before this goes on.
+    await this.#opened?.catch(() => {})
+    await this.#outbox.answered()
   }
 
   /** Shows that the session lives. */
@@ -205,8 +223,8 @@ export class Session {
       if (session === this.#id) line?.granted(holder, record, reply)
       else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
     }
-    for (const { session, token } of evicted) {
-      if (session === this.#id) line?.leases.robbed(token)
+    for (const { session, number, token } of evicted) {
+      if (session === this.#id) line?.robbed(number, token)
       else this.#hint(session, { key })
     }
   }
