@@ -9,7 +9,11 @@ export default defineConfig({
   optimizeDeps: { noDiscovery: true, include: [] },
   test: {
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        // A busy machine is slow, not wrong.
+        test: { name: 'unit', include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+      },
       {
         extends: true,
         test: {
