@@ -1,15 +1,14 @@
-import { checkName, type KeyCommand, storedKey } from '../protocol/index.ts'
+import { type KeyCommand, storedKey } from '../protocol/index.ts'
 import { command, expire, query, tryOnce, whenFree } from './admin.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
 import { followPage } from './page.ts'
 import { Reentrant } from './reentrant.ts'
-import { checkRequest, checkRequestName, holdWhile } from './request.ts'
+import { asSpecified, assertFullyActive, checkRequest, holdWhile, requestOptions } from './request.ts'
 import { Session } from './session.ts'
-import type { AcquireOptions, HeldLock, Locks, LocksOptions, RequestOptions, TryOptions } from './types.ts'
-
-type Callback<T> = (lock: HeldLock) => T
+import type { AcquireOptions, HeldLock, Locks, LocksOptions, TryOptions } from './types.ts'
+import { requestArguments } from './webidl.ts'
 
 /**
  * This context's locks in a store. One of them for each tab, worker or process is enough; it beats only while it holds.
@@ -37,18 +36,17 @@ export function createLocks(options: LocksOptions): Locks {
       return session.id
     },
 
-    async request<T>(name: string, first: RequestOptions | Callback<T>, second?: Callback<T>): Promise<Awaited<T>> {
-      const title = String(name)
-      const [options, callback] = typeof first === 'function' ? [{}, first] : [first ?? {}, second]
-      const wish = checkRequest(settings, options, callback)
-      checkRequestName(title)
-      checkName(settings.policy, title, settings.label)
-      return await holdWhile(session.line(keyOf(title), title), wish, callback as (lock: HeldLock | null) => T)
+    async request<T>(...args: unknown[]): Promise<Awaited<T>> {
+      const { name, options, callback } = requestArguments(args, requestOptions)
+      const wish = checkRequest(settings, name, options)
+      return await holdWhile(session.line(keyOf(name), name), wish, callback as (lock: HeldLock | null) => T)
     },
 
     async query(name) {
+      const key = name === undefined ? undefined : keyOf(String(name))
+      assertFullyActive()
       session.assertOpen()
-      return await query(session, name === undefined ? undefined : keyOf(String(name)))
+      return await asSpecified(query(session, key))
     },
 
     async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {

@@ -18,8 +18,6 @@ export class Hold implements HeldLock {
   readonly token: number
   readonly previous: number
   readonly dirty: boolean
-  /** Called if another request takes the lock while it is still good. */
-  onTaken: ((error: LockError) => void) | undefined
   /** Called once for each request that asks for the lock. */
   readonly onReleaseRequested: ReleaseListener | undefined
   /** The requests of which it was told. */
@@ -30,6 +28,8 @@ export class Hold implements HeldLock {
   #error: LockError | undefined
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
+  #taken = false
+  #onTaken: ((error: LockError) => void) | undefined
 
   constructor(home: Leases, lease: Lease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
     this.#home = home
@@ -72,6 +72,7 @@ export class Hold implements HeldLock {
     this.expireIfDue()
     if (!this.#abort) {
       this.#abort = new AbortController()
+      makeExact(this.#abort.signal, () => this.expireIfDue())
       if (this.#end) this.#abort.abort(this.error)
     }
     return this.#abort.signal
@@ -112,6 +113,18 @@ export class Hold implements HeldLock {
     return this.release().catch(() => {})
   }
 
+  /** Calls the listener if another request takes the lock while it is still good, or has done so. */
+  whenTaken(listener: (error: LockError) => void): void {
+    this.#onTaken = listener
+    if (this.#taken) this.taken()
+  }
+
+  /** Another request took the lock, which ended it. */
+  taken(): void {
+    this.#taken = true
+    if (this.error) this.#onTaken?.(this.error)
+  }
+
   /** Ends it without a word to the store. */
   end(end: End): void {
     if (this.#end) return
@@ -119,4 +132,22 @@ export class Hold implements HeldLock {
     this.#lease.hold = undefined
     this.#abort?.abort(this.error)
   }
+}
+
+/** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
+function makeExact(signal: AbortSignal, look: () => void): void {
+  const plain: object = Object.getPrototypeOf(signal)
+  Object.defineProperties(signal, {
+    aborted: {
+      get() {
+        look()
+        return Reflect.get(plain, 'aborted', signal)
+      },
+    },
+    throwIfAborted: {
+      value() {
+        if (signal.aborted) throw signal.reason
+      },
+    },
+  })
 }

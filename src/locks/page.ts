@@ -1,10 +1,16 @@
 import type { Session } from './session.ts'
 
 /** What a page is and says that a worker or a process is not. */
-interface Page {
-  document?: { addEventListener: typeof addEventListener; removeEventListener: typeof removeEventListener }
-  addEventListener?: typeof addEventListener
-  removeEventListener?: typeof removeEventListener
+export interface Page {
+  readonly document: { readonly hidden: boolean }
+  addEventListener(type: string, listener: (event: Event) => void, capture: boolean): void
+  removeEventListener(type: string, listener: (event: Event) => void, capture: boolean): void
+}
+
+/** The page that this code runs in, if it does. */
+export function pageHere(): Page | undefined {
+  const page = globalThis as Partial<Page>
+  return page.document && page.addEventListener ? (page as Page) : undefined
 }
 
 /**
@@ -13,23 +19,20 @@ interface Page {
  * @returns how to stop
  */
 export function followPage(session: Session): () => void {
-  const page: Page = globalThis
-  const { document } = page
-  if (!document || !page.addEventListener) return () => {}
+  const page = pageHere()
+  if (!page) return () => {}
   const freeze = (): void => session.sleep(true)
   const resume = (): void => session.sleep(false)
-  const hide = (): void => {
+  const leave = (): void => {
     freeze()
     session.end('the page was left', true)
   }
-  page.addEventListener('pagehide', hide)
-  page.addEventListener('pageshow', resume)
-  document.addEventListener('freeze', freeze)
-  document.addEventListener('resume', resume)
+  const listeners = Object.entries({ pagehide: leave, pageshow: resume, freeze, resume })
+  // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
+  for (const [type, listener] of listeners) page.addEventListener(type, listener, true)
+  const stopHearing = session.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
   return () => {
-    page.removeEventListener?.('pagehide', hide)
-    page.removeEventListener?.('pageshow', resume)
-    document.removeEventListener('freeze', freeze)
-    document.removeEventListener('resume', resume)
+    for (const [type, listener] of listeners) page.removeEventListener(type, listener, true)
+    stopHearing?.()
   }
 }

@@ -1,4 +1,4 @@
-import { type Command, type Holder, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -24,6 +24,9 @@ export interface Settings {
   readonly expiry: 'auto' | 'manual'
   readonly onWarning: (warning: LockWarning) => void
 }
+
+/** How long a session waits for its beacon, in ms. One that takes longer is done without: a crash then costs a lease, and no start costs more than this. */
+const raising = 1_000
 
 /** Random and short: it stands in every record that names it. Never reused. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
@@ -69,7 +72,7 @@ export class Session {
 
   /** Whether leases may linger: whoever wants one must be able to say so at once. */
   get lingers(): boolean {
-    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded && !this.#closed
+    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded
   }
 
   get policy(): Policy {
@@ -122,14 +125,24 @@ export class Session {
 
   /** Without a proof of its death a session is as good, since its lease tells: what cannot be raised, or takes too long, is done without. */
   async #raise(id: string): Promise<RaisedBeacon | undefined> {
-    const { store, maxBackoff } = this.settings
     try {
-      const raising = store.beacon?.raise(id)
-      const lowerLater = (): undefined => void raising?.then((late) => late.lower()).catch(() => {})
-      return raising && (await within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater))
+      const raised = this.settings.store.beacon?.raise(id)
+      const lowerLater = (): undefined => void raised?.then((late) => late.lower()).catch(() => {})
+      return raised && (await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater))
     } catch {
       return undefined
     }
+  }
+
+  /** Which of these sessions are proved dead now. */
+  async dead(sessions: Iterable<SessionRow>): Promise<Set<string>> {
+    const { store, expiry } = this.settings
+    const dead = new Set<string>()
+    const probe = async ({ id, beacon }: SessionRow): Promise<void> => {
+      if (id !== this.#id && beacon !== undefined && (await store.beacon?.isOut?.(beacon).catch(() => false))) dead.add(id)
+    }
+    if (expiry === 'auto') await Promise.all(Array.from(sessions, probe))
+    return dead
   }
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
@@ -144,6 +157,13 @@ export class Session {
     } catch (error) {
       throw storeError(error, 'the store failed to read')
     }
+  }
+
+  /** Resolves when the store has answered all that was asked of it before. */
+  async answered(): Promise<void> {
+    // Requests that came first wait for the session too, and go out before this goes on.
+    await this.#opened?.catch(() => {})
+    await this.#outbox.answered()
   }
 
   /** Shows that the session lives. */
@@ -203,8 +223,8 @@ export class Session {
       if (session === this.#id) line?.granted(holder, record, reply)
       else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
     }
-    for (const { session, token } of evicted) {
-      if (session === this.#id) line?.leases.robbed(token)
+    for (const { session, number, token } of evicted) {
+      if (session === this.#id) line?.robbed(number, token)
       else this.#hint(session, { key })
     }
   }

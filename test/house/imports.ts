@@ -28,6 +28,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
+  'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }

@@ -2,30 +2,24 @@ import type { HeldLock } from 'storelock'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
-/** The least of a page: what `window` and `document` hear. */
+/** The least of a page: what its window hears, where the events of its document pass too. */
 const scope = globalThis as { document?: unknown; addEventListener?: unknown; removeEventListener?: unknown }
+const shown = {}
 let page: EventTarget
-let shown: EventTarget
 let heard: number
 
 beforeEach(() => {
   page = new EventTarget()
-  shown = new EventTarget()
   heard = 0
-  for (const target of [page, shown]) {
-    const { addEventListener, removeEventListener } = target
-    target.addEventListener = (...args) => {
-      heard++
-      addEventListener.apply(target, args)
-    }
-    target.removeEventListener = (...args) => {
-      heard--
-      removeEventListener.apply(target, args)
-    }
-  }
   scope.document = shown
-  scope.addEventListener = page.addEventListener.bind(page)
-  scope.removeEventListener = page.removeEventListener.bind(page)
+  scope.addEventListener = (...args: Parameters<EventTarget['addEventListener']>) => {
+    heard++
+    page.addEventListener(...args)
+  }
+  scope.removeEventListener = (...args: Parameters<EventTarget['removeEventListener']>) => {
+    heard--
+    page.removeEventListener(...args)
+  }
 })
 
 afterEach(() => {
@@ -36,8 +30,8 @@ afterEach(() => {
 
 const leave = (): boolean => page.dispatchEvent(new Event('pagehide'))
 const comeBack = (): boolean => page.dispatchEvent(new Event('pageshow'))
-const freeze = (): boolean => shown.dispatchEvent(new Event('freeze'))
-const resume = (): boolean => shown.dispatchEvent(new Event('resume'))
+const freeze = (): boolean => page.dispatchEvent(new Event('freeze'))
+const resume = (): boolean => page.dispatchEvent(new Event('resume'))
 
 describe('leaving a page', () => {
   test('ends its session at once, before the event is over', async () => {

@@ -317,6 +317,7 @@ export class Link implements Store {
         this.watched.push(address)
         return this.#gate.pass(beacon.watch(address, signal))
       },
+      isOut: async (address) => (await beacon.isOut?.(address)) === true,
     }
   }
 }
