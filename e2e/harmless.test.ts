@@ -90,19 +90,19 @@ describe('a page with the library', () => {
     expect(await page.evaluate(() => [onunload, onbeforeunload])).toEqual([null, null])
   })
 
-  test('is left without any listener, timer, channel or lock when its locks are closed, however many they were', async () => {
+  test('is left without timers, channels and locks when its locks are closed, and without more listeners than those of one clock', async () => {
     await context.addInitScript(watchPage)
     const page = await open(context)
     expect(await run(page, 'openAndClose', 1)).toBe('deleted')
-    const { listeners, timers, channels } = await page.evaluate(() => harm())
-    expect({ listeners, timers, channels }).toEqual({ listeners: 0, timers: 0, channels: 0 })
+    const once = await page.evaluate(() => harm())
+    expect(once).toMatchObject({ timers: 0, channels: 0 })
     expect(await run(page, 'openAndClose', 20)).toBe('deleted')
-    expect(await page.evaluate(() => harm())).toMatchObject({ listeners: 0, timers: 0, channels: 0 })
+    expect(await page.evaluate(() => harm())).toEqual(once)
     expect(await page.evaluate(() => navigator.locks.query())).toEqual({ held: [], pending: [] })
     // What is still open shows.
     await run(page, 'take')
     const kept = await page.evaluate(() => harm())
-    expect(Math.min(kept.listeners, kept.timers, kept.channels)).toBeGreaterThan(0)
+    expect(Math.min(kept.listeners - once.listeners, kept.timers, kept.channels)).toBeGreaterThan(0)
   })
 
   test('sees no error that nobody handled, whatever becomes of its locks and its store', async () => {

@@ -23,6 +23,7 @@ export function useLock(name: string, options: UseLockOptions = {}): LockState {
   if (!locks) throw new Error('useLock finds no locks: put <LocksProvider value={locks}> around the components that use it')
   // Functions are left out of JSON.
   const asked = JSON.stringify([name, options])
+  // Were React to forget it, the lock would be let go and asked for anew.
   // biome-ignore lint/correctness/useExhaustiveDependencies: what else `options` has stands in `asked`
   const wanted = useMemo(() => want(locks, name, options), [locks, asked])
   useEffect(() => {
