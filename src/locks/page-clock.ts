@@ -87,7 +87,7 @@ export function pageClock(page: Page): Clock {
     if (left || !page.document.hidden) stop()
     else wakeForNext()
   }
-  for (const type of ['visibilitychange', 'resume', 'pagehide', 'pageshow']) page.addEventListener(type, changed, true)
+  for (const type of ['visibilitychange', 'resume', 'pagehide', 'pageshow']) page.addEventListener(type, changed, { capture: true })
 
   return {
     now: systemClock.now,

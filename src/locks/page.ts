@@ -3,8 +3,7 @@ import type { Session } from './session.ts'
 /** What a page is and says that a worker or a process is not. */
 export interface Page {
   readonly document: { readonly hidden: boolean }
-  addEventListener(type: string, listener: (event: Event) => void, capture: boolean): void
-  removeEventListener(type: string, listener: (event: Event) => void, capture: boolean): void
+  addEventListener(type: string, listener: (event: Event) => void, options: AddEventListenerOptions): void
 }
 
 /** The page that this code runs in, if it does. */
@@ -27,12 +26,13 @@ export function followPage(session: Session): () => void {
     freeze()
     session.end('the page was left', true)
   }
-  const listeners = Object.entries({ pagehide: leave, pageshow: resume, freeze, resume })
+  const stop = new AbortController()
   // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
-  for (const [type, listener] of listeners) page.addEventListener(type, listener, true)
+  const first = { capture: true, signal: stop.signal }
+  for (const [type, listener] of Object.entries({ pagehide: leave, pageshow: resume, freeze, resume })) page.addEventListener(type, listener, first)
   const stopHearing = session.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
   return () => {
-    for (const [type, listener] of listeners) page.removeEventListener(type, listener, true)
+    stop.abort()
     stopHearing?.()
   }
 }

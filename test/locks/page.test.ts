@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
 /** The least of a page: what its window hears, where the events of its document pass too. */
-const scope = globalThis as { document?: unknown; addEventListener?: unknown; removeEventListener?: unknown }
+const scope = globalThis as { document?: unknown; addEventListener?: unknown }
 const shown = {}
 let page: EventTarget
 let heard: number
@@ -12,20 +12,16 @@ beforeEach(() => {
   page = new EventTarget()
   heard = 0
   scope.document = shown
-  scope.addEventListener = (...args: Parameters<EventTarget['addEventListener']>) => {
+  scope.addEventListener = (type: string, listener: EventListener, options: AddEventListenerOptions) => {
     heard++
-    page.addEventListener(...args)
-  }
-  scope.removeEventListener = (...args: Parameters<EventTarget['removeEventListener']>) => {
-    heard--
-    page.removeEventListener(...args)
+    options.signal?.addEventListener('abort', () => heard--)
+    page.addEventListener(type, listener, options)
   }
 })
 
 afterEach(() => {
   delete scope.document
   delete scope.addEventListener
-  delete scope.removeEventListener
 })
 
 const leave = (): boolean => page.dispatchEvent(new Event('pagehide'))

@@ -27,7 +27,13 @@ export function watchPage(): void {
   EventTarget.prototype.addEventListener = function (this: EventTarget | undefined, type: string, listener: never, options?: never) {
     const page = pageOf(this)
     if (page) types.add(type)
-    if (page && find(page, type, listener, options) < 0) listeners.push([page, type, listener, captures(options)])
+    if (page && find(page, type, listener, options) < 0) {
+      const kept: (typeof listeners)[number] = [page, type, listener, captures(options)]
+      listeners.push(kept)
+      const { signal } = (options ?? {}) as AddEventListenerOptions
+      // By the plain one: what is asked here is not the page's.
+      if (signal) addEventListener.call(signal, 'abort', () => listeners.splice(listeners.indexOf(kept), 1))
+    }
     return addEventListener.call(this ?? window, type, listener, options)
   }
   EventTarget.prototype.removeEventListener = function (this: EventTarget | undefined, type: string, listener: never, options?: never) {
