@@ -74,6 +74,8 @@ export interface Beacon {
   raise(session: string): Promise<RaisedBeacon>
   /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
   watch(address: string, signal: AbortSignal): Promise<void>
+  /** Where a beacon is a native Web Lock, which any page or worker of the origin can raise: what it keeps them apart by. */
+  readonly webLocks?: string
 }
 
 export interface RaisedBeacon {

@@ -11,6 +11,11 @@ import type { AcquireOptions, HeldLock, Locks, LocksOptions, RequestOptions, Try
 
 type Callback<T> = (lock: HeldLock) => T
 
+const sessions = new WeakMap<Locks, Session>()
+
+/** The session behind locks that {@link createLocks} made; none behind any others. */
+export const sessionOf = (locks: Locks): Session | undefined => sessions.get(locks)
+
 /**
  * This context's locks in a store. One of them for each tab, worker or process is enough; it beats only while it holds.
  * @throws TypeError, RangeError or LockError `invalid` if an option is wrong
@@ -32,7 +37,7 @@ export function createLocks(options: LocksOptions): Locks {
     await command(session, name, make(keyOf(name)))
   }
 
-  return {
+  const locks: Locks = {
     get session() {
       return session.id
     },
@@ -92,4 +97,6 @@ export function createLocks(options: LocksOptions): Locks {
       await session.close()
     },
   }
+  sessions.set(locks, session)
+  return locks
 }

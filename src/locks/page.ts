@@ -12,7 +12,7 @@ interface Page {
  * and a frozen page waits for nothing, since it could not answer.
  * @returns how to stop
  */
-export function followPage(session: Session): () => void {
+export function followPage(session: Pick<Session, 'sleep' | 'end'>): () => void {
   const page: Page = globalThis
   const { document } = page
   if (!document || !page.addEventListener) return () => {}

@@ -28,6 +28,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }
 
