@@ -98,8 +98,8 @@ export class Client implements ClientApi {
 
   callOff(id: number): void {
     this.#calls.get(id)?.abort(calledOff)
-    this.done(id)
     this.release(id)
+    this.done(id)
   }
 
   done(id: number): void {
@@ -108,7 +108,8 @@ export class Client implements ClientApi {
     this.#callbacks.delete(id)
   }
 
-  renew(id: number, duration?: number): Promise<Answer<Pulse>> {
+  renew(id: number, reading: Reading, duration?: number): Promise<Answer<Pulse>> {
+    this.#contact.heard(reading)
     return answer(async () => {
       await (this.#given.get(id)?.lock as Hold | undefined)?.renew(duration)
       return this.#pulse()
@@ -148,7 +149,8 @@ export class Client implements ClientApi {
     for (const end of this.#callbacks.values()) end()
     this.#contact.stop()
     await this.#locks.close()
-    this.#left()
+    // When the answer has gone.
+    this.#settings.clock.after(0, this.#left, true)
   }
 
   /** Its beacon says that the page is gone, or went into the back/forward cache: it comes back only from there. */

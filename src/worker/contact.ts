@@ -44,7 +44,10 @@ export class Contact {
 
   /** The page's clock was read before this came here, so what happens here from now on happens there later than that. */
   heard({ now, drift }: Reading): void {
-    this.#ahead = this.#options.clock.monotonic() - now
+    const { clock, every } = this.#options
+    this.#ahead = clock.monotonic() - now
+    // After a sleep the page doubts all that it was told before.
+    if (Math.abs(drift - this.#drift) > every / 2) this.tellSoon()
     this.#drift = drift
   }
 

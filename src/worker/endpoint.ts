@@ -1,21 +1,16 @@
 import type * as Comlink from 'comlink'
 
-/** A message, or what an engine puts around it. */
-type Heard = (event: never) => void
-
-/** The port of a browser's worker, the worker itself, or the global scope inside it. */
-interface Target {
+/** A worker of a browser, a port to one, or the global scope inside it. */
+interface Target extends Pick<EventTarget, 'addEventListener' | 'removeEventListener'> {
   postMessage(message: unknown): void
-  addEventListener(type: string, listener: Heard): void
-  removeEventListener(type: string, listener: Heard): void
   start?(): void
 }
 
 /** A worker or port of Node's `worker_threads`, or a port of Electron. */
 interface Emitter {
   postMessage(message: unknown): void
-  on(type: string, listener: Heard): unknown
-  off(type: string, listener: Heard): unknown
+  on(type: string, listener: (message: unknown) => void): unknown
+  off(type: string, listener: (message: unknown) => void): unknown
   start?(): void
 }
 
@@ -114,16 +109,17 @@ export class Lane implements Comlink.Endpoint {
 }
 
 function listen(endpoint: Endpoint, hear: (parcel: Parcel) => void): () => void {
-  const stop = on(endpoint, 'message', (event: Parcel | { readonly data?: Partial<Parcel> }) => {
+  const stop = on(endpoint, 'message', (event) => {
     // Node's emitters give the message itself, all others an event.
-    const parcel = 'storelock' in event ? event : event.data
+    const parcel = ('storelock' in event ? event : event.data) as Partial<Parcel> | undefined
     if (typeof parcel?.storelock === 'string') hear(parcel as Parcel)
   })
   endpoint.start?.()
   return stop
 }
 
-function on(endpoint: Endpoint, type: string, listener: Heard): () => void {
+function on(endpoint: Endpoint, type: string, hear: (event: { readonly data?: unknown }) => void): () => void {
+  const listener = hear as (event: unknown) => void
   if ('addEventListener' in endpoint) {
     endpoint.addEventListener(type, listener)
     return () => endpoint.removeEventListener(type, listener)

@@ -65,7 +65,7 @@ export class Link implements HoldHome {
     this.#leases = new RemoteLeases({
       clock,
       check: () => remote.check(this.#read()),
-      renew: (id, duration) => this.#call(() => remote.renew(id, duration)),
+      renew: (id, duration) => this.#call(() => remote.renew(id, this.#read(), duration)),
       gaveUp: (id) => void remote.release(id),
     })
     this.#raised = new Raised({
@@ -115,6 +115,11 @@ export class Link implements HoldHome {
   /** Asks for a lock. Resolves with it, with `null` if it is not to be had, or when the callback and the lock's release are done. */
   ask(way: Way, name: string, options: object, own: CallOptions): Promise<Hold | null> {
     return this.#call<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), own)
+  }
+
+  /** Has the worker say whether a lock is still held whose time was over while this page was blocked: it is lost after this, or held. */
+  async settle(hold: Hold): Promise<void> {
+    await this.#leases.settle(this.#leases.all().filter((lease) => lease.hold === hold))
   }
 
   order(order: Order, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
@@ -213,7 +218,7 @@ export class Link implements HoldHome {
         this.#leases.add(lease)
         this.#options.granted(hold)
         // News that took so long to come may be followed by news of a renewal.
-        if (this.#leases.isDue(lease)) this.#hear(await this.#remote.check(this.#read()))
+        if (this.#leases.isDue(lease)) await this.#leases.settle([lease])
         if (this.#calls.has(id)) call.granted(hold)
       },
       lost: (id, error) => {

@@ -71,7 +71,7 @@ export interface ClientApi {
   callOff(id: number): void
   /** The callback of a request has settled. */
   done(id: number): void
-  renew(id: number, duration?: number): Promise<Answer<Pulse>>
+  renew(id: number, reading: Reading, duration?: number): Promise<Answer<Pulse>>
   release(id: number): Promise<Answer<void>>
   check(reading: Reading): Pulse
   /** The page can answer nothing for a while, or can again. */

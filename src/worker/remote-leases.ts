@@ -47,7 +47,7 @@ export class RemoteLease implements HoldLease {
 
   /** The worker has renewed it. All that it tells is true, also when it comes late. */
   renewed(term: Term): void {
-    if (term.until > this.#term.until) this.#term = term
+    if (term.until >= this.#term.until) this.#term = term
   }
 }
 
@@ -113,6 +113,19 @@ export class RemoteLeases {
     this.hear(await this.#options.renew(lease.id, duration))
   }
 
+  /** This page was blocked when their time was over, so it has not heard what the worker did meanwhile: asks, once. */
+  async settle(late: readonly RemoteLease[]): Promise<void> {
+    const { clock, check } = this.#options
+    for (const lease of late) this.#doubted.add(lease)
+    const pulse = await within<Pulse | undefined>(clock, check(), this.duration / 10, undefined, () => undefined)
+    if (pulse) this.hear(pulse)
+    for (const lease of late) {
+      this.#doubted.delete(lease)
+      if (this.isDue(lease)) this.#giveUp(lease)
+    }
+    this.#arm()
+  }
+
   /** Final. @param session those of this session alone */
   loseAll(why: string, session?: string): void {
     for (const lease of [...this.#leases.values()]) if (session === undefined || lease.session === session) this.#lose(lease, why)
@@ -146,20 +159,7 @@ export class RemoteLeases {
     const due = [...this.#leases.values()].filter((lease) => now >= lease.deadline && !this.#doubted.has(lease))
     for (const lease of due) if (lease.deadline >= onTime) this.#giveUp(lease)
     const late = due.filter((lease) => lease.deadline < onTime)
-    if (late.length) this.#doubt(late)
-    this.#arm()
-  }
-
-  /** This page was blocked when their time was over, so it has not heard what the worker did meanwhile: asks, once. */
-  async #doubt(late: readonly RemoteLease[]): Promise<void> {
-    const { clock, check } = this.#options
-    for (const lease of late) this.#doubted.add(lease)
-    const pulse = await within<Pulse | undefined>(clock, check(), this.duration / 10, undefined, () => undefined)
-    if (pulse) this.hear(pulse)
-    for (const lease of late) {
-      this.#doubted.delete(lease)
-      if (this.isDue(lease)) this.#giveUp(lease)
-    }
+    if (late.length) this.settle(late)
     this.#arm()
   }
 

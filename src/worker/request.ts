@@ -11,25 +11,25 @@ export async function holdWhile<T>(
   callback: ((lock: HeldLock | null) => T) | undefined,
 ): Promise<Awaited<T>> {
   let outcome = (): Awaited<T> => undefined as Awaited<T>
-  /** Whether the worker can say nothing that would change it. */
-  let isSure = false
+  let hasSettled = false
   const run = async (hold: Hold | null): Promise<void> => {
     try {
       const value = await (callback as (lock: HeldLock | null) => T)(hold)
+      if (hold && !hold.isHeld()) await link.settle(hold)
       if (hold?.error?.code === 'lost') throw hold.error
-      isSure = !hold || hold.ended || hold.isHeld()
       outcome = () => value
     } catch (error) {
-      isSure = true
       outcome = () => {
         throw error
       }
     }
+    hasSettled = true
   }
   try {
     await link.ask('request', name, options, { ...own, callback: callback && run })
   } catch (error) {
-    if (!isSure) throw error
+    // What becomes of the lock after the callback does not change its result.
+    if (!hasSettled) throw error
   }
   return outcome()
 }

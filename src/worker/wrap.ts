@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from '../locks/clock.ts'
+import { checkLockName } from '../locks/options.ts'
 import { followPage } from '../locks/page.ts'
 import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning, RequestOptions } from '../locks/types.ts'
-import { LockError } from '../protocol/index.ts'
+import { checkDuration, LockError } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type CallOptions, Link } from './link.ts'
@@ -83,6 +84,9 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
 
     reentrant(name, terms = {}) {
       current()
+      // Of its name and duration only the policy, which is the worker's, is asked later.
+      checkLockName({ policy: {}, label }, name)
+      if (terms.duration !== undefined) checkDuration({}, terms.duration)
       const lock = reentrants.get(name) ?? new RemoteReentrant(current, name, terms, dirt)
       reentrants.set(name, lock)
       return lock

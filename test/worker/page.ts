@@ -1,6 +1,5 @@
 import type { Clock } from '../../src/locks/clock.ts'
 import type { Locks, LockWarning } from '../../src/locks/types.ts'
-import type { Beacon } from '../../src/store.ts'
 import { expose, type WrapOptions, wrap } from '../../src/worker/index.ts'
 import { Gate, type Process, type World } from '../locks/world.ts'
 
@@ -19,12 +18,12 @@ class End {
     this.#send(structuredClone(message))
   }
 
-  addEventListener(type: string, listener: Listener): void {
-    if (type === 'message') this.listeners.add(listener)
+  addEventListener(type: string, listener: unknown): void {
+    if (type === 'message') this.listeners.add(listener as Listener)
   }
 
-  removeEventListener(_: string, listener: Listener): void {
-    this.listeners.delete(listener)
+  removeEventListener(_: string, listener: unknown): void {
+    this.listeners.delete(listener as Listener)
   }
 }
 
@@ -37,17 +36,17 @@ export interface PageOptions extends WrapOptions {
   workerPatience?: number
   /** Nobody exposes locks. */
   alone?: boolean
+  /** What runs in the page goes on and stops with the worker. */
+  sameThread?: boolean
 }
 
 /** A page whose locks a worker keeps, each with an event loop of its own. */
 export class Page {
-  readonly gate = new Gate()
+  readonly gate: Gate
   readonly clock: Clock
   readonly locks: Locks
   readonly worker: Process
   readonly warnings: LockWarning[] = []
-  /** What has gone to the page. */
-  readonly heard: unknown[] = []
   readonly stop: (() => Promise<void>) | undefined
   /** How far its wall clock is off, in ms. */
   wall = 0
@@ -55,9 +54,10 @@ export class Page {
   cut = false
 
   constructor(world: World, worker: Process, options: PageOptions = {}) {
-    const { ahead = 0, latency, workerPatience, alone, ...wrapOptions } = options
+    const { ahead = 0, latency, workerPatience, alone, sameThread, ...wrapOptions } = options
     const { base } = world
     this.worker = worker
+    this.gate = sameThread ? worker.gate : new Gate()
     this.clock = {
       now: () => base.now() + this.wall,
       monotonic: () => base.monotonic() + ahead,
@@ -86,14 +86,9 @@ export class Page {
       }
     }
     const pageEnd: End = new End(pipe(worker.gate, () => workerEnd))
-    const workerEnd: End = new End(
-      pipe(this.gate, () => {
-        return pageEnd
-      }),
-    )
+    const workerEnd: End = new End(pipe(this.gate, () => pageEnd))
     this.stop = alone ? undefined : expose(worker.locks, workerEnd, workerPatience === undefined ? {} : { maxSilence: workerPatience })
-    const beacon: Beacon | undefined = wrapOptions.beacon
-    this.locks = wrap(pageEnd, { clock: this.clock, onWarning: (warning) => this.warnings.push(warning), ...wrapOptions, beacon })
+    this.locks = wrap(pageEnd, { clock: this.clock, onWarning: (warning) => this.warnings.push(warning), ...wrapOptions })
   }
 
   /** Its thread is busy, or stopped: nothing runs here. */
