@@ -158,6 +158,7 @@ export class Link implements HoldHome {
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(this.#over)
       const id = ++this.#lastCall
+      let wasGranted = false
       const end = (): void => {
         this.#calls.delete(id)
         signal?.removeEventListener('abort', callOff)
@@ -173,6 +174,10 @@ export class Link implements HoldHome {
           reject(error)
         },
         granted: async (hold) => {
+          wasGranted = true
+          // News that took so long to come may be followed by news of a renewal.
+          if (hold && !hold.isHeld()) await this.settle(hold)
+          if (!this.#calls.has(id)) return
           end()
           if (!callback) return resolve(hold as T)
           await callback(hold)
@@ -193,6 +198,8 @@ export class Link implements HoldHome {
         calls: callback !== undefined,
       }
       const answered = (answer: Answer<T>): void => {
+        // What was granted is the answer already, but for a request, which is answered when all is over.
+        if (wasGranted && !callback) return
         end()
         if ('value' in answer) resolve(answer.value)
         else reject('error' in answer ? decodeError(answer.error) : signal?.reason)
@@ -206,7 +213,7 @@ export class Link implements HoldHome {
   #api(): PageApi {
     return {
       pulse: (pulse) => this.#hear(pulse),
-      granted: async (id, grant) => {
+      granted: (id, grant) => {
         const call = this.#calls.get(id)
         // Called off: the worker has been told.
         if (!call) return
@@ -217,9 +224,7 @@ export class Link implements HoldHome {
         this.#session = session
         this.#leases.add(lease)
         this.#options.granted(hold)
-        // News that took so long to come may be followed by news of a renewal.
-        if (this.#leases.isDue(lease)) await this.#leases.settle([lease])
-        if (this.#calls.has(id)) call.granted(hold)
+        call.granted(hold)
       },
       lost: (id, error) => {
         const { code, message } = decodeError(error) as LockError
