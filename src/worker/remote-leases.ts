@@ -8,6 +8,9 @@ import type { Grant, Pulse, Term } from './protocol.ts'
 /** How far two clocks may part before a holder doubts, and how late a timer may be, as a share of the session's duration. */
 const steadiness = 0.05
 
+/** How long the worker may take to say whether a lock is still held whose time was over unnoticed, as a share of the session's duration. */
+const patience = 1 / 4
+
 /** A lease that a worker keeps, as its page knows it: it ends by the page's own clock, whatever becomes of the worker. */
 export class RemoteLease implements HoldLease {
   readonly name: string
@@ -117,7 +120,7 @@ export class RemoteLeases {
   async settle(late: readonly RemoteLease[]): Promise<void> {
     const { clock, check } = this.#options
     for (const lease of late) this.#doubted.add(lease)
-    const pulse = await within<Pulse | undefined>(clock, check(), this.duration / 10, undefined, () => undefined)
+    const pulse = await within<Pulse | undefined>(clock, check(), this.duration * patience, undefined, () => undefined)
     if (pulse) this.hear(pulse)
     for (const lease of late) {
       this.#doubted.delete(lease)
