@@ -7,13 +7,14 @@ import type { Curve, Figure, Measure } from './figure.ts'
 import { inPlainNode } from './in-plain-node.ts'
 import { measures as pages } from './indexeddb/acquire.ts'
 import { measures as tabs } from './indexeddb/tabs.ts'
+import { measures as workers } from './indexeddb/worker.ts'
 import { onNode } from './on-node.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
 import { machine, missed, toJson, toMarkdown, toTable, updateReadme } from './report.ts'
 import { measures as size } from './size.ts'
 
-const inChromium: Record<string, Measure> = { ...pages, ...tabs }
+const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...workers }
 
 /** In the order of the table. */
 const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...size }
