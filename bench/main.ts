@@ -8,6 +8,7 @@ import { inPlainNode } from './in-plain-node.ts'
 import { measures as pages } from './indexeddb/acquire.ts'
 import { measures as hidden } from './indexeddb/hidden.ts'
 import { measures as tabs } from './indexeddb/tabs.ts'
+import { measures as workers } from './indexeddb/worker.ts'
 import { onNode } from './on-node.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
@@ -17,7 +18,7 @@ import { measures as size } from './size.ts'
 /** What whoever runs the bench may choose. */
 const choices = { hiddenFor: 30 }
 
-const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...hidden(choices) }
+const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...workers, ...hidden(choices) }
 
 /** In the order of the table. */
 const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...size }

@@ -76,6 +76,8 @@ export interface Beacon {
   watch(address: string, signal: AbortSignal): Promise<void>
   /** Whether that is so now, for those who do not wait: true only where `watch` would resolve. Without it they learn it from leases. */
   isOut?(address: string): Promise<boolean>
+  /** Where a beacon is a native Web Lock, which any page or worker of the origin can raise: what it keeps them apart by. */
+  readonly webLocks?: string
 }
 
 export interface RaisedBeacon {

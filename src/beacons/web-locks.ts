@@ -11,6 +11,7 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
 export function webLocksBeacon(name: string, locks: LockManager, refused: (error: unknown) => void): Beacon {
   const prefix = `${name} `
   return {
+    webLocks: name,
     raise: (session) =>
       new Promise((resolve, reject) => {
         const address = prefix + session

@@ -10,6 +10,11 @@ import { Session } from './session.ts'
 import type { AcquireOptions, HeldLock, Locks, LocksOptions, TryOptions } from './types.ts'
 import { requestArguments } from './webidl.ts'
 
+const sessions = new WeakMap<Locks, Session>()
+
+/** The session behind locks that {@link createLocks} made; none behind any others. */
+export const sessionOf = (locks: Locks): Session | undefined => sessions.get(locks)
+
 /**
  * This context's locks in a store. One of them for each tab, worker or process is enough; it beats only while it holds.
  * @throws TypeError, RangeError or LockError `invalid` if an option is wrong
@@ -18,6 +23,7 @@ export function createLocks(options: LocksOptions): Locks {
   const settings = checkSettings(options)
   const session = new Session(settings)
   const stopFollowing = followPage(session)
+  const stopHearing = settings.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
   const reentrants = new Map<string, Reentrant>()
   const keyOf = (name: string): string => storedKey(settings.namespace, name)
 
@@ -31,7 +37,7 @@ export function createLocks(options: LocksOptions): Locks {
     await command(session, name, make(keyOf(name)))
   }
 
-  return {
+  const locks: Locks = {
     get session() {
       return session.id
     },
@@ -87,7 +93,10 @@ export function createLocks(options: LocksOptions): Locks {
 
     async close() {
       stopFollowing()
+      stopHearing?.()
       await session.close()
     },
   }
+  sessions.set(locks, session)
+  return locks
 }

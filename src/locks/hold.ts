@@ -1,6 +1,5 @@
-import { checkDuration, LockError, type Mode } from '../protocol/index.ts'
+import { checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { type End, type Lease, released } from './lease.ts'
-import type { Leases } from './leases.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */
@@ -13,6 +12,15 @@ export interface HoldTerms {
   readonly onReleaseRequested: ReleaseListener | undefined
 }
 
+/** What a hold needs of its lease: this session's own, or one that a worker keeps. */
+export type HoldLease = Pick<Lease, 'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'stands' | 'expireIfDue' | 'renew'>
+
+/** Where leases go when they are given back. */
+export interface HoldHome {
+  readonly policy: Policy
+  retire(lease: HoldLease): Promise<void>
+}
+
 /** A held lock, as its holder has it in hand: one use of a lease. */
 export class Hold implements HeldLock {
   readonly token: number
@@ -22,8 +30,8 @@ export class Hold implements HeldLock {
   readonly onReleaseRequested: ReleaseListener | undefined
   /** The requests of which it was told. */
   heard: ReadonlySet<string> | undefined
-  readonly #home: Leases
-  readonly #lease: Lease
+  readonly #home: HoldHome
+  readonly #lease: HoldLease
   #end: End | undefined
   #error: LockError | undefined
   #abort: AbortController | undefined
@@ -31,7 +39,7 @@ export class Hold implements HeldLock {
   #taken = false
   #onTaken: ((error: LockError) => void) | undefined
 
-  constructor(home: Leases, lease: Lease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
+  constructor(home: HoldHome, lease: HoldLease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
     this.#home = home
     this.#lease = lease
     this.token = token
@@ -55,6 +63,11 @@ export class Hold implements HeldLock {
 
   get session(): string {
     return this.#lease.session
+  }
+
+  /** When the lock is lost unless it is renewed before, on this context's monotonic clock. */
+  get deadline(): number {
+    return this.#lease.deadline
   }
 
   /** Whether it is over, as far as is known without a look at the clock. */

@@ -36,7 +36,7 @@ export function checkSettings(options: LocksOptions): Settings {
 }
 
 /** @throws TypeError if the name is no string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */
-export function checkLockName({ policy, label }: Settings, name: string): void {
+export function checkLockName({ policy, label }: Pick<Settings, 'policy' | 'label'>, name: string): void {
   if (typeof name !== 'string') throw new TypeError(`a lock's name must be a string, not ${name === null ? 'null' : typeof name}`)
   const fault = nameFault(name)
   if (fault) throw new LockError('invalid', `the lock's name ${fault}`)

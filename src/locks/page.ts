@@ -17,7 +17,7 @@ export function pageHere(): Page | undefined {
  * and a frozen page waits for nothing, since it could not answer.
  * @returns how to stop
  */
-export function followPage(session: Session): () => void {
+export function followPage(session: Pick<Session, 'sleep' | 'end'>): () => void {
   const page = pageHere()
   if (!page) return () => {}
   const freeze = (): void => session.sleep(true)
@@ -30,9 +30,5 @@ export function followPage(session: Session): () => void {
   // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
   const first = { capture: true, signal: stop.signal }
   for (const [type, listener] of Object.entries({ pagehide: leave, pageshow: resume, freeze, resume })) page.addEventListener(type, listener, first)
-  const stopHearing = session.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
-  return () => {
-    stop.abort()
-    stopHearing?.()
-  }
+  return () => stop.abort()
 }

@@ -117,7 +117,7 @@ export interface ProcessOptions extends Omit<LocksOptions, 'store' | 'clock'> {
 }
 
 /** What comes into a process from outside waits here while it is stopped. */
-class Gate {
+export class Gate {
   shut = false
   #waiting: (() => void)[] = []
 
