@@ -77,7 +77,7 @@ export class Client implements ClientApi {
       const locks = this.#locks
       switch (way) {
         case 'request':
-          await locks.request(name, wish, marks.calls ? (lock: HeldLock | null) => this.#callBack(id, lock) : (undefined as never))
+          await locks.request(name, wish, (lock: HeldLock | null) => this.#callBack(id, lock))
           return null
         case 'acquire':
           return this.#give(id, await locks.acquire(name, wish))

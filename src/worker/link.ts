@@ -195,7 +195,6 @@ export class Link implements HoldHome {
       const marks: Marks = {
         signal: signal && (signal.aborted ? 'aborted' : 'live'),
         listens: onReleaseRequested !== undefined,
-        calls: callback !== undefined,
       }
       const answered = (answer: Answer<T>): void => {
         // What was granted is the answer already, but for a request, which is answered when all is over.

@@ -51,8 +51,6 @@ export interface Marks {
   readonly signal?: 'live' | 'aborted' | undefined
   /** It has an `onReleaseRequested`. */
   readonly listens?: boolean
-  /** It has a callback. */
-  readonly calls?: boolean
 }
 
 /** How a page asks for a lock; what it gets comes by `granted`. */

@@ -8,13 +8,13 @@ export async function holdWhile<T>(
   name: string,
   options: object,
   own: CallOptions,
-  callback: ((lock: HeldLock | null) => T) | undefined,
+  callback: (lock: HeldLock | null) => T,
 ): Promise<Awaited<T>> {
   let outcome = (): Awaited<T> => undefined as Awaited<T>
   let hasSettled = false
   const run = async (hold: Hold | null): Promise<void> => {
     try {
-      const value = await (callback as (lock: HeldLock | null) => T)(hold)
+      const value = await callback(hold)
       if (hold && !hold.isHeld()) await link.settle(hold)
       if (hold?.error?.code === 'lost') throw hold.error
       outcome = () => value
@@ -26,7 +26,7 @@ export async function holdWhile<T>(
     hasSettled = true
   }
   try {
-    await link.ask('request', name, options, { ...own, callback: callback && run })
+    await link.ask('request', name, options, { ...own, callback: run })
   } catch (error) {
     // What becomes of the lock after the callback does not change its result.
     if (!hasSettled) throw error

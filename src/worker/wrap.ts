@@ -1,7 +1,9 @@
 import { type Clock, systemClock } from '../locks/clock.ts'
 import { checkLockName } from '../locks/options.ts'
 import { followPage } from '../locks/page.ts'
-import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning, RequestOptions } from '../locks/types.ts'
+import { assertFullyActive, requestOptions } from '../locks/request.ts'
+import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning } from '../locks/types.ts'
+import { requestArguments } from '../locks/webidl.ts'
 import { checkDuration, LockError } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -23,8 +25,6 @@ export interface WrapOptions {
   beacon?: Beacon | undefined
   clock?: Clock
 }
-
-type Callback<T> = (lock: HeldLock) => T
 
 /**
  * The locks that a worker exposes, for this context: the same API, and a session of its own. The worker does the waiting and the renewing, so a
@@ -61,11 +61,11 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
       return link.session
     },
 
-    async request<T>(name: string, first: RequestOptions | Callback<T>, second?: Callback<T>): Promise<Awaited<T>> {
-      const title = String(name)
-      const [options, callback] = typeof first === 'function' ? [{}, first] : [first ?? {}, second]
+    async request<T>(...args: unknown[]): Promise<Awaited<T>> {
+      const { name, options, callback } = requestArguments(args, requestOptions)
+      assertFullyActive()
       const { data, own } = split(options)
-      return await holdWhile(current(), title, data, own, typeof callback === 'function' ? (callback as (lock: HeldLock | null) => T) : undefined)
+      return await holdWhile(current(), name, data, own, callback as (lock: HeldLock | null) => T)
     },
 
     async query(name) {

@@ -505,6 +505,8 @@ const signals = toFacts('signal', {
     await there.query()
     stop('stop')
     same(await Promise.all(waits), ['stop', 'stop', 'stop'], 'the reasons')
+    // What another context calls off is known here once that context's next question is answered.
+    await there.query()
     same(await stateOf(here, name), { held: ['exclusive'], pending: [] }, 'what waits')
     await kept.release()
   },

@@ -1,6 +1,7 @@
 import { createLocks } from 'storelock'
 import { memoryStore } from 'storelock/stores/memory'
 import { installWebLocks, webLocks } from 'storelock/web-locks'
+import { expose, wrap } from 'storelock/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Locks } from '../../src/locks/types.ts'
 import { type Fact, facts, shapes } from './facts.ts'
@@ -28,6 +29,22 @@ describe('webLocks', () => {
 
 describe('createLocks', () => {
   test.each(named(facts))('%s', (_, fact) => runOn(fact, (locks) => locks))
+})
+
+describe('locks that a worker keeps', () => {
+  const kept = (locks: Locks): Locks => {
+    const { port1, port2 } = new MessageChannel()
+    const page = wrap(port2)
+    const stop = expose(locks, port1)
+    onTestFinished(async () => {
+      await page.close()
+      await stop()
+      port1.close()
+    })
+    return page
+  }
+
+  test.each(named(facts))('%s', (_, fact) => runOn(fact, kept))
 })
 
 describe('installWebLocks', () => {
