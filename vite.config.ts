@@ -10,7 +10,11 @@ export default defineConfig({
   test: {
     reporters: ['default', './e2e/engines/reporter.ts'],
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        // A busy machine is slow, not wrong.
+        test: { name: 'unit', include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+      },
       {
         extends: true,
         test: {

@@ -23,6 +23,7 @@ describe('imports', () => {
     ['beacons/sidecar.ts', `import { sqliteStore } from '../stores/sqlite.ts'`],
     ['locks/create.ts', `import { memoryStore } from '../stores/memory.ts'`],
     ['locks/create.ts', `import { setTimeout } from 'node:timers/promises'`],
+    ['react/index.ts', `import { createLocks } from '../locks/create.ts'`],
     ['index.ts', `export * from './stores/memory.ts'`],
     ['index.ts', `export const memory = () => import('./stores/memory.ts')`],
     ['index.ts', `export type M = import('./stores/memory.ts').MemoryStore`],
