@@ -3,8 +3,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Clock, HeldLock, LockWarning } from '../src/index.ts'
 import { type Background, startBackground } from './background.ts'
 
-// Tabs in the background, whose timers fall to one a minute after as many seconds. Times in ms.
+// Tabs in the background, which only Chromium's driver can slow down as a person's are, tell the workers of, and freeze.
+// Their timers fall to one a minute after so many seconds.
 const grace = 5
+/** In ms. */
 const duration = 3_000
 
 let browser: Background
@@ -93,9 +95,90 @@ test('a page that may not start such a worker is told so once, and keeps its loc
   await page.close()
 })
 
+test('a page that has a worker since it was hidden goes into the back/forward cache', async () => {
+  const page = await browser.open()
+  await hold(page, 60_000)
+  await browser.hide(page)
+  await workers(page, 1)
+  await page.evaluate(() => {
+    addEventListener('pageshow', ({ persisted }) => {
+      globalThis.restored = { persisted }
+    })
+  })
+  await page.goto('about:blank')
+  // Puppeteer does not notice that a page out of the cache is there, so its own way back would wait for ever.
+  await page.evaluate(() => void setTimeout(() => history.back()))
+  // A page that was not kept is loaded again.
+  await page.waitForFunction(() => globalThis.restored ?? (document.URL !== 'about:blank' && document.readyState === 'complete'), { polling: 50 })
+  const shown = await page.evaluate(() => {
+    const [{ notRestoredReasons }] = performance.getEntriesByType('navigation') as unknown as [{ notRestoredReasons?: unknown }]
+    return { ...globalThis.restored, notRestoredReasons }
+  })
+  expect(shown).toEqual({ persisted: true, notRestoredReasons: null })
+  await page.close()
+})
+
+test('a page that was frozen until another had its lock knows that in the first line of whatever runs next, also of what listened before', async () => {
+  const page = await browser.open()
+  await page.evaluate(async (duration) => {
+    const seen: Record<string, unknown> = {}
+    globalThis.seen = seen
+    let look = (_who: string): void => {}
+    for (const type of ['resume', 'visibilitychange', 'focus', 'message']) {
+      addEventListener(type, () => look(`window, captured: ${type}`), true)
+      document.addEventListener(type, () => look(`document: ${type}`))
+      addEventListener(type, () => look(`window: ${type}`))
+    }
+    const channel = new BroadcastChannel('wake')
+    channel.onmessage = () => look('a message')
+    let wake = (): void => {}
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    document.addEventListener('resume', () => wake())
+    woken.then(() => look('a promise'))
+    const { createLocks, indexedDBStore } = storelock
+    // It has no beat under way: a page that is frozen within a transaction holds up everyone.
+    const lock = await createLocks({ store: indexedDBStore('locks'), duration }).acquire('frozen', { renew: 'manual' })
+    const { signal } = lock
+    look = (who) => {
+      const { aborted } = signal
+      seen[who] ??= [aborted, lock.isHeld()]
+    }
+  }, 900)
+  const other = await browser.open()
+  await browser.hide(page)
+  await page.evaluate(() => {
+    for (const who of Object.keys(seen)) delete seen[who]
+  })
+  const debug = await page.createCDPSession()
+  await debug.send('Page.setWebLifecycleState', { state: 'frozen' })
+  await other.evaluate(async () => {
+    const { createLocks, indexedDBStore } = storelock
+    await createLocks({ store: indexedDBStore('locks'), maxBackoff: 100 }).acquire('frozen')
+    new BroadcastChannel('wake').postMessage('')
+  })
+  await debug.send('Page.setWebLifecycleState', { state: 'active' })
+  await browser.show(page)
+  await page.waitForFunction(() => 'a message' in seen && 'window: visibilitychange' in seen, { polling: 50 })
+  const lost = [true, false]
+  expect(await page.evaluate(() => seen)).toMatchObject({
+    'window, captured: resume': lost,
+    'document: resume': lost,
+    'a promise': lost,
+    'a message': lost,
+    'window, captured: visibilitychange': lost,
+    'window: visibilitychange': lost,
+  })
+  await Promise.all([page.close(), other.close()])
+})
+
 declare global {
   var kept: HeldLock
   var plain: HeldLock
+  var seen: Record<string, unknown>
+  /** What the page was told when it was last shown. */
+  var restored: { readonly persisted: boolean } | undefined
   var warnings: LockWarning[]
   var violated: (blocked: string) => void
 }

@@ -1,13 +1,21 @@
-import type { BrowserContext, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { launchChromium } from '../browser.ts'
-import { type Driver, type Engine, tabOn } from './engine.ts'
+import { type Denied, type Driver, type Engine, tabOn } from './engine.ts'
+import { openProfile, type Shared } from './profile.ts'
+
+/** Playwright turns the back/forward cache and the partitions of storage off. The last list of features that are turned off counts. */
+const options = { ignoreDefaultArgs: ['--disable-back-forward-cache'], args: ['--disable-features=PaintHolding'] }
+
+const denials: Record<Denied, object> = {
+  all: { default_content_setting_values: { cookies: 2 } },
+  foreign: { block_third_party_cookies: true, cookie_controls_mode: 1 },
+}
 
 /** Chromium, driven by Playwright. */
 export async function startChromium(): Promise<Engine> {
-  // Playwright turns the back/forward cache off.
-  const browser = await launchChromium({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
+  const browser = await launchChromium(options)
   const errors: string[] = []
-  let context: Promise<BrowserContext> | undefined
+  let context: Promise<Shared> | undefined
   return {
     name: 'chromium',
     version: browser.version(),
@@ -19,6 +27,10 @@ export async function startChromium(): Promise<Engine> {
       page.on('pageerror', (error) => errors.push(String(error)))
       await page.goto(url)
       return tabOn(driverOf(page))
+    },
+    async deny(denied) {
+      context = openProfile({ profile: denials[denied] })
+      await context
     },
     async reset() {
       const old = context

@@ -25,12 +25,16 @@ export function describeEachEngine(facts: (engine: () => Served, name: EngineNam
   for (const name of leftOut) test.skip(`${name} is left out: ${reason}`)
 }
 
+/** No page may throw what nobody catches. */
+export function eachQuiet(engine: () => Served): void {
+  afterEach(() => expect(engine().errors.splice(0)).toEqual([]))
+}
+
 /** Each fact begins with no tabs and nothing stored, and no page may throw what nobody catches. */
 export function eachAfresh(engine: () => Served): void {
-  afterEach(async () => {
-    await engine().reset()
-    expect(engine().errors.splice(0)).toEqual([])
-  })
+  // The last is the first to run.
+  eachQuiet(engine)
+  afterEach(() => engine().reset())
 }
 
 /** Leaves a fact out, with the reason, in an engine that cannot have what it needs. */

@@ -4,9 +4,13 @@ export type EngineName = (typeof engineNames)[number]
 /**
  * What only some tests need, and not every engine or its driver has:
  * `crash`, a tab can be made to crash; `errors`, the engine tells what pages threw; `quota`, the room for an origin can be limited;
- * `cache`, a page that had Web Locks until it was left goes into the back/forward cache.
+ * `cache`, a page that had Web Locks until it was left goes into the back/forward cache; `settings`, what pages may store can be set;
+ * `busy`, a worker has IndexedDB while its page is busy.
  */
-export type Need = 'crash' | 'errors' | 'quota' | 'cache'
+export type Need = 'crash' | 'errors' | 'quota' | 'cache' | 'settings' | 'busy'
+
+/** Pages that a person does not let store anything: all, or those in a frame of another site. */
+export type Denied = 'all' | 'foreign'
 
 /** A running browser, whatever its make. */
 export interface Engine {
@@ -18,6 +22,8 @@ export interface Engine {
   readonly errors: string[]
   /** Opens a visible tab (a window where other tabs are hidden), and waits until its page has loaded. All tabs share what they store. */
   open(url: string): Promise<Tab>
+  /** Sets, while there are no tabs and until the next reset, which pages may store nothing. Rejects where the engine {@link Engine.cannot}. */
+  deny(denied: Denied): Promise<void>
   /** Closes all tabs and forgets what they stored. */
   reset(): Promise<void>
   /** Ends the browser and all its processes. */

@@ -1,13 +1,15 @@
-import { type Browser, type BrowserContext, launch, type Page } from 'puppeteer-core'
+import { type BrowserContext, launch, type Page } from 'puppeteer-core'
 import { findBrowser } from '../browser.ts'
 import { endProcess } from './end-process.ts'
-import { type Driver, type Engine, type Need, tabOn } from './engine.ts'
+import { type Denied, type Driver, type Engine, type Need, tabOn } from './engine.ts'
 import { leashed } from './leash.ts'
 
 const cannot = {
   quota: 'its driver cannot limit the quota',
   cache: 'it keeps no page with Web Locks in the back/forward cache',
 } as const satisfies Partial<Record<Need, string>>
+
+const cookieBehavior: Record<Denied, number> = { foreign: 1, all: 2 }
 
 /** Firefox, driven by Puppeteer over WebDriver BiDi. */
 export async function startFirefox(): Promise<Engine> {
@@ -23,6 +25,8 @@ export async function startFirefox(): Promise<Engine> {
     // The helper outlives a Firefox that is killed.
     env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: '1' },
   })
+  const { connection } = browser as unknown as BidiBrowser
+  const setDenied = (how: string) => ask(connection, `Services.prefs.${how}; 0`)
   const errors: string[] = []
   let context: Promise<BrowserContext> | undefined
   return {
@@ -35,14 +39,18 @@ export async function startFirefox(): Promise<Engine> {
       // A tab in a window of others is hidden while another is shown.
       const page = await (await context).newPage({ type: 'window' })
       page.on('pageerror', (error) => errors.push(String(error)))
-      const tab = tabOn(driverOf(browser, page))
+      const tab = tabOn(driverOf(connection, page))
       await tab.navigate(url)
       return tab
+    },
+    async deny(denied) {
+      await setDenied(`setIntPref('network.cookie.cookieBehavior', ${cookieBehavior[denied]})`)
     },
     async reset() {
       const old = context
       context = undefined
       await (await old)?.close()
+      await setDenied("clearUserPref('network.cookie.cookieBehavior')")
     },
     close: () => browser.close(),
   }
@@ -52,8 +60,7 @@ export async function startFirefox(): Promise<Engine> {
  * Firefox's own commands go to another page: they resolve once it is there. Puppeteer waits for events of a load, of which there are none
  * when a page is shown that had been kept.
  */
-function driverOf(browser: Browser, page: Page): Driver {
-  const { connection } = browser as unknown as BidiBrowser
+function driverOf(connection: Connection, page: Page): Driver {
   const context = (page.mainFrame() as unknown as BidiFrame)._id
   const go = async (how: string, params: object): Promise<void> => {
     await connection.send(`browsingContext.${how}`, { context, ...params })
@@ -69,15 +76,21 @@ function driverOf(browser: Browser, page: Page): Driver {
   }
 }
 
-/** The id of the process that a page runs in, which only Firefox's own code knows. */
-async function processOf(connection: Connection, page: string): Promise<number> {
+/** The id of the process that a page runs in. */
+const processOf = (connection: Connection, page: string): Promise<number> =>
+  ask(
+    connection,
+    `ChromeUtils.importESModule('chrome://remote/content/shared/NavigableManager.sys.mjs')
+      .NavigableManager.getBrowsingContextById('${page}').currentWindowGlobal.osPid`,
+  )
+
+/** Runs an expression among Firefox's own code. @returns the number that comes of it */
+async function ask(connection: Connection, expression: string): Promise<number> {
   const { result: tree } = await connection.send<Tree>('browsingContext.getTree', { 'moz:scope': 'chrome' })
-  const expression = `ChromeUtils.importESModule('chrome://remote/content/shared/NavigableManager.sys.mjs')
-    .NavigableManager.getBrowsingContextById('${page}').currentWindowGlobal.osPid`
   const target = { context: tree.contexts[0]?.context }
   const { result } = await connection.send<Evaluated>('script.evaluate', { expression, target, awaitPromise: false })
   const { value } = result.result ?? {}
-  if (typeof value !== 'number') throw new Error(`Firefox does not say which process a page runs in: ${JSON.stringify(result)}`)
+  if (typeof value !== 'number') throw new Error(`Firefox does not answer ${expression}: ${JSON.stringify(result)}`)
   return value
 }
 

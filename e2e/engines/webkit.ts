@@ -37,6 +37,7 @@ async function drive(server: string, end: () => Promise<void>): Promise<Engine> 
     cannot,
     errors: [],
     open: (url) => windows.open(url),
+    deny: () => Promise.reject(new Error(cannot.settings)),
     async reset() {
       // What a session stored goes with it.
       await driver.quit()

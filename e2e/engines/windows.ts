@@ -5,6 +5,8 @@ export const cannot = {
   crash: 'a tab that crashes ends its driver',
   errors: 'its driver does not tell what pages throw',
   quota: 'its driver cannot limit the quota',
+  settings: 'its driver cannot set which pages may store nothing',
+  busy: 'its workers get no answer from IndexedDB while their page is busy',
 } as const satisfies Partial<Record<Need, string>>
 
 interface Windows {

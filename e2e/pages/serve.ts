@@ -8,7 +8,7 @@ export interface Site {
   close(): Promise<void>
 }
 
-/** Serves the pages for tests, from the sources, to this machine only and on a free port. */
+/** Serves the pages for tests, from the sources, to this machine only and on a free port. With `?sandboxed` a page has an opaque origin. */
 export async function servePages(): Promise<Site> {
   const root = fileURLToPath(new URL('../..', import.meta.url))
   const server = await createServer({
@@ -16,7 +16,8 @@ export async function servePages(): Promise<Site> {
     configFile: `${root}vite.config.ts`,
     logLevel: 'error',
     plugins: [pagesAsTheyAre(root), clearing],
-    server: { port: 0, ws: false, hmr: false, watch: null },
+    // A sandboxed page, which has an origin of its own, may load our modules too.
+    server: { port: 0, ws: false, hmr: false, watch: null, cors: true },
   })
   await server.listen()
   const [origin = ''] = server.resolvedUrls?.local ?? []
@@ -28,10 +29,11 @@ const pagesAsTheyAre = (root: string): Plugin => ({
   name: 'pages as they are',
   configureServer({ middlewares }) {
     middlewares.use(async ({ url = '' }, response, next) => {
-      const { pathname } = new URL(url, 'http://pages')
+      const { pathname, searchParams } = new URL(url, 'http://pages')
       if (!/^\/e2e\/.*\.html$/.test(pathname)) return next()
       const page = await readFile(`${root}${pathname.slice(1)}`).catch(() => undefined)
       if (!page) return next()
+      if (searchParams.has('sandboxed')) response.setHeader('Content-Security-Policy', 'sandbox allow-scripts')
       response.setHeader('Content-Type', 'text/html').end(page)
     })
   },

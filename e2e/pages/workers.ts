@@ -1,5 +1,6 @@
 import type { HeldLock, Locks } from 'storelock'
 import { wrap } from 'storelock/worker'
+import type { Got } from '../processes/orders.ts'
 
 /** Which worker keeps the page's locks: one of its own, or one that all pages share. */
 export type WorkerKind = 'dedicated' | 'shared'
@@ -15,9 +16,9 @@ interface Wrapped {
   readonly locks: Locks
   /** The lock that the page holds. */
   lock: HeldLock
-  /** The code with which its signal aborted. */
-  readonly aborted: Promise<string>
-  acquire(name: string): Promise<number>
+  /** The code with which its signal aborted, and when. */
+  readonly aborted: Promise<{ readonly code: string; readonly at: number }>
+  acquire(name: string): Promise<Got>
   /** Keeps the page's thread busy. @returns whether it held the lock in the first line after that */
   block(ms: number): boolean
   terminate(): void
@@ -38,7 +39,8 @@ function connect(kind: WorkerKind, settings: KeeperSettings): Worker | MessagePo
 function start(kind: WorkerKind, settings: KeeperSettings, label: string): void {
   const endpoint = connect(kind, settings)
   const locks = wrap(endpoint, { label })
-  let aborted = (_: string): void => {}
+  const now = () => performance.timeOrigin + performance.now()
+  let aborted = (_: Awaited<Wrapped['aborted']>): void => {}
   globalThis.wrapped = {
     locks,
     lock: undefined as never,
@@ -47,9 +49,10 @@ function start(kind: WorkerKind, settings: KeeperSettings, label: string): void 
     }),
     async acquire(name) {
       const lock = await locks.acquire(name)
+      const at = now()
       this.lock = lock
-      lock.signal.addEventListener('abort', () => aborted(lock.signal.reason.code))
-      return lock.token
+      lock.signal.addEventListener('abort', () => aborted({ code: lock.signal.reason.code, at: now() }))
+      return { token: lock.token, at }
     },
     block(ms) {
       const end = performance.now() + ms

@@ -14,10 +14,21 @@ async function openFrame(): Promise<HTMLIFrameElement> {
 
 const windowOf = (frame: HTMLIFrameElement) => frame.contentWindow as typeof globalThis & Window
 
-const nameOf = (error: unknown): string => (error as Error).name
+/**
+ * What a promise rejects with, as the name of the error. It may be of a frame that was removed: Firefox runs nothing more that is the
+ * frame's own, as what `await` does with such a promise is, but it runs our handlers.
+ */
+const refusalOf = (promise: Promise<unknown>): Promise<string> =>
+  new Promise((resolve) => {
+    promise.then(
+      () => resolve('none'),
+      (error) => resolve(error.name),
+    )
+  })
 
 let frame: Promise<HTMLIFrameElement> | undefined
 let worker: Worker | undefined
+let served: Promise<void> | undefined
 
 /** What tests do in a page, as the global `webLocks`. Whatever holds a lock keeps it until it goes away. */
 const exposed = {
@@ -63,26 +74,26 @@ const exposed = {
   terminateWorker: (): void => worker?.terminate(),
 
   /** Waits for the lock, gets it, and lets go. Resolves when it has been asked for. */
-  async wait(name: string): Promise<{ readonly served: Promise<void> }> {
-    const served = navigator.locks.request(name, () => {})
+  async wait(name: string): Promise<void> {
+    served = navigator.locks.request(name, () => {})
     await navigator.locks.query()
-    return { served }
   },
+  /** Resolves when what waited last has let go. */
+  served: (): Promise<void> | undefined => served,
 
   query: () => navigator.locks.query(),
 
   isAvailable: (name: string): Promise<boolean> => navigator.locks.request(name, { ifAvailable: true }, (lock) => lock !== null),
 
   /** What requests and queries are refused with, as the names of errors. */
-  refusals: (locks = navigator.locks): Promise<string[]> =>
-    Promise.all([locks.request('k', () => {}), locks.query()].map((promise) => promise.then(() => 'none', nameOf))),
+  refusals: (locks = navigator.locks): Promise<string[]> => Promise.all([locks.request('k', () => {}), locks.query()].map(refusalOf)),
 
   /** What the locks of a frame that was removed say, as the names of errors. */
   async askInRemovedFrame(): Promise<string[]> {
     const removed = await openFrame()
     const { locks } = windowOf(removed).navigator
     removed.remove()
-    return [...(await webLocks.refusals(locks)), await locks.request('-k', () => {}).then(() => 'none', nameOf)]
+    return [...(await webLocks.refusals(locks)), await refusalOf(locks.request('-k', () => {}))]
   },
 }
 

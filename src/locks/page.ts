@@ -17,15 +17,12 @@ export function pageHere(): Page | undefined {
  * and a frozen page waits for nothing, since it could not answer.
  * @returns how to stop
  */
-export function followPage(session: Pick<Session, 'sleep' | 'end'>): () => void {
+export function followPage(session: Pick<Session, 'sleep' | 'leave'>): () => void {
   const page = pageHere()
   if (!page) return () => {}
   const freeze = (): void => session.sleep(true)
   const resume = (): void => session.sleep(false)
-  const leave = (): void => {
-    freeze()
-    session.end('the page was left', true)
-  }
+  const leave = (): void => session.leave()
   const stop = new AbortController()
   // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
   const first = { capture: true, signal: stop.signal }

@@ -317,15 +317,26 @@ export class Session {
     for (const line of this.#lines.values()) line.sleep(asleep)
   }
 
-  /**
-   * Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command.
-   * @param briefly says that it ended and nothing else, as in a page that may be frozen in the middle of more
-   */
-  end(why: string, briefly = false): void {
-    for (const lease of [...this.heart.leases]) lease.lose(`its session ended: ${why}`)
-    if (briefly) this.#outbox.leaveUnsaid(this.#id)
+  /** Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command. */
+  end(why: string): void {
+    this.#loseAll(why)
     this.#leave()
     for (const line of this.#lines.values()) line.poke()
+  }
+
+  /**
+   * Ends this session with its page, which may come back: the next one sleeps until then.
+   * @param silently does not even say that it ended, where this code may be stopped in the middle of that: its beacon, lowered, does
+   */
+  leave(silently = false): void {
+    this.sleep(true)
+    this.#loseAll('the page was left')
+    this.#outbox.leaveUnsaid(this.#id)
+    this.#leave(silently)
+  }
+
+  #loseAll(why: string): void {
+    for (const lease of [...this.heart.leases]) lease.lose(`its session ended: ${why}`)
   }
 
   /** Ends the last session. Everything is let go of before this resolves. */
@@ -341,8 +352,8 @@ export class Session {
   }
 
   /** Says goodbye, in one batch with what was let go; the next command opens a session with a new id. */
-  #leave(): Promise<unknown> {
-    const goodbye = this.#opened ? this.send({ type: 'end', session: this.#id }).catch(() => {}) : Promise.resolve()
+  #leave(silently = false): Promise<unknown> {
+    const goodbye = this.#opened && !silently ? this.send({ type: 'end', session: this.#id }).catch(() => {}) : Promise.resolve()
     this.#outbox.flush()
     this.#unsubscribe?.()
     this.#beacon?.lower()

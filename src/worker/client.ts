@@ -11,6 +11,9 @@ import { PageBeacon } from './page-beacon.ts'
 import type { Answer, ClientApi, Marks, Order, PageApi, Pulse, Reading, Way, Welcome } from './protocol.ts'
 import { storeFor } from './store.ts'
 
+/** A dedicated worker stops with its page. WebKit stops it in the middle of a transaction, for which all others then wait. */
+const stopsWithPage = 'DedicatedWorkerGlobalScope' in globalThis
+
 /** A lock that the page has. */
 interface Given {
   readonly lock: Hold | Share
@@ -52,7 +55,8 @@ export class Client implements ClientApi {
       isWanted: () => this.#given.size > 0 || (this.#calls.size > 0 && !this.#asleep),
       ask: () => page.pulse(this.#pulse()),
     })
-    const beacon = store.beacon && new PageBeacon(store.beacon, page, () => this.#vanished())
+    // A page whose beacon went out is gone, or in the back/forward cache: it comes back only from there.
+    const beacon = store.beacon && new PageBeacon(store.beacon, page, () => this.leave())
     this.#contact = contact
     this.#beacon = beacon
     this.#locks = createLocks({
@@ -131,11 +135,12 @@ export class Client implements ClientApi {
     if (!asleep) this.#contact.keep()
   }
 
-  end(): void {
+  leave(): void {
     // The page knows, and a message would drive it out of the back/forward cache.
     for (const id of [...this.#given.keys()]) this.#take(id)
     this.#beacon?.forget()
-    this.#session.end('the page was left', true)
+    this.#asleep = true
+    this.#session.leave(stopsWithPage)
   }
 
   beaconLost(session: string): void {
@@ -151,12 +156,6 @@ export class Client implements ClientApi {
     await this.#locks.close()
     // When the answer has gone.
     this.#settings.clock.after(0, this.#left, true)
-  }
-
-  /** Its beacon says that the page is gone, or went into the back/forward cache: it comes back only from there. */
-  #vanished(): void {
-    this.sleep(true)
-    this.end()
   }
 
   /** Sees a call through, which the page may call off meanwhile. */

@@ -137,10 +137,10 @@ export class Link implements HoldHome {
   }
 
   /** This page is being left. */
-  end(why: string): void {
-    this.#leases.loseAll(`its session ended: ${why}`)
+  leave(): void {
+    this.#leases.loseAll('its session ended: the page was left')
     this.#raised.lowerAll()
-    if (this.#isConnected) this.#remote.end()
+    if (this.#isConnected) this.#remote.leave()
   }
 
   /** Lets go of everything. Never rejects. */

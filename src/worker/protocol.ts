@@ -74,8 +74,8 @@ export interface ClientApi {
   check(reading: Reading): Pulse
   /** The page can answer nothing for a while, or can again. */
   sleep(asleep: boolean): void
-  /** The page is being left: its session ends. */
-  end(): void
+  /** The page is being left: its session ends, and the next one sleeps. */
+  leave(): void
   /** A beacon went out while the page lives. */
   beaconLost(session: string): void
   close(): Promise<void>

@@ -53,7 +53,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
 
   const stopFollowing = followPage({
     sleep: (asleep) => link.sleep(asleep),
-    end: (why) => link.end(why),
+    leave: () => link.leave(),
   })
 
   return {

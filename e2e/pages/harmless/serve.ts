@@ -5,21 +5,24 @@ import { fileURLToPath } from 'node:url'
 import { build, type Rolldown } from 'vite'
 
 export interface BareSite {
-  /** Of an empty page. */
+  /** Of an empty page. With `?watched` it counts what is added to it, and with `?poor` it has no IndexedDB. */
   readonly url: string
   /** Of the same page, for a browser on another site. */
   readonly foreignUrl: string
   close(): Promise<void>
 }
 
-/** Serves an empty page, and what tests do there as `/steps.js`, to this machine only: nothing on the page is anybody else's. */
+const page = '<!doctype html><link rel="icon" href="data:,"><title>an empty page</title><script type="module" src="/start.js"></script>'
+
+/** Serves an empty page, and what tests do there, to this machine only: nothing on the page is anybody else's. */
 export async function serveBare(): Promise<BareSite> {
-  const steps = await bundle()
-  const server = createServer(({ url }, response) => {
+  const scripts = await bundle()
+  const server = createServer(({ url = '' }, response) => {
+    const script = scripts.get(url)
     // A page without an origin needs leave to import.
     response.setHeader('Access-Control-Allow-Origin', '*')
-    response.setHeader('Content-Type', url === '/steps.js' ? 'text/javascript' : 'text/html')
-    response.end(url === '/steps.js' ? steps : '<!doctype html><link rel="icon" href="data:,"><title>an empty page</title>')
+    response.setHeader('Content-Type', script === undefined ? 'text/html' : 'text/javascript')
+    response.end(script ?? page)
   })
   server.listen(0, 'localhost')
   await once(server, 'listening')
@@ -35,14 +38,15 @@ export async function serveBare(): Promise<BareSite> {
   }
 }
 
-async function bundle(): Promise<string> {
-  const entry = fileURLToPath(new URL('steps.ts', import.meta.url))
+/** The scripts by their paths: one for the start, and one with the library, as an app would bundle it. */
+async function bundle(): Promise<Map<string, string>> {
+  const entry = fileURLToPath(new URL('start.ts', import.meta.url))
   const configFile = fileURLToPath(new URL('../../../vite.config.ts', import.meta.url))
   const built = await build({
     configFile,
     logLevel: 'error',
-    build: { write: false, minify: false, lib: { entry, formats: ['es'], fileName: 'steps' } },
+    build: { write: false, minify: false, lib: { entry, formats: ['es'], fileName: 'start' } },
   })
   const [{ output }] = built as [Rolldown.RolldownOutput]
-  return output[0].code
+  return new Map(output.flatMap((file) => (file.type === 'chunk' ? [[`/${file.fileName}`, file.code]] : [])))
 }

@@ -6,6 +6,9 @@ import { indexedDBStore } from 'storelock/stores/indexeddb'
 /** What a call came to: `done`, or the error, with whether that is a SecurityError or rests on one. */
 export type Answer = 'done' | { readonly code: unknown; readonly message: string; readonly security: boolean }
 
+/** The page's origin: `null` if that is opaque. */
+export const originOf = (): string => origin
+
 /** A full life, in which locks are lost, called off, refused and closed, and stores fail. @returns how the calls ended */
 export async function live(): Promise<string[]> {
   const end = (promise: Promise<unknown>): Promise<string> =>

@@ -1,6 +1,6 @@
 import { createElement as h, StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
-import { createLocks, type LocksSnapshot } from 'storelock'
+import { createLocks } from 'storelock'
 import { LocksProvider, type UseLockOptions } from 'storelock/react'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 import type { Panel } from './panel.ts'
@@ -9,7 +9,11 @@ import type { Panel } from './panel.ts'
 interface Exposed {
   mount(options: UseLockOptions): void
   unmount(): void
-  query(): Promise<LocksSnapshot>
+  /** Waits until the panel shows this. @returns its token, 0 if it shows none */
+  shows(what: 'state' | 'version', value: string | number): Promise<number>
+  click(): void
+  /** How many hold the lock, and how many wait for it. */
+  counts(): Promise<{ readonly held: number; readonly pending: number }>
 }
 
 declare global {
@@ -18,6 +22,8 @@ declare global {
 
 /** Lets tests mount a panel. @returns how to put another version in its place */
 export function exposeReact(panel: typeof Panel): (next: typeof Panel) => void {
+  // React warns this way, and no page may throw what nobody catches.
+  console.error = (...warning) => reportError(new Error(warning.join(' ')))
   const locks = createLocks({ store: indexedDBStore('react'), duration: 5_000 })
   const root = createRoot(document.querySelector('div') as HTMLElement)
   let given: UseLockOptions | undefined
@@ -26,9 +32,32 @@ export function exposeReact(panel: typeof Panel): (next: typeof Panel) => void {
     given = options
     render()
   }
-  globalThis.react = { mount: show, unmount: () => show(undefined), query: () => locks.query() }
+  globalThis.react = {
+    mount: show,
+    unmount: () => show(undefined),
+    shows: async (what, value) => Number((await appears(`button[data-${what}="${value}"]`)).dataset.token ?? 0),
+    click: () => document.querySelector('button')?.click(),
+    async counts() {
+      const { held, pending } = await locks.query()
+      return { held: held.length, pending: pending.length }
+    },
+  }
   return (next) => {
     panel = next
     render()
   }
 }
+
+/** Resolves with an element as soon as there is one. */
+const appears = (selector: string): Promise<HTMLElement> =>
+  new Promise((resolve) => {
+    const look = (): void => {
+      const found = document.querySelector<HTMLElement>(selector)
+      if (!found) return
+      observer.disconnect()
+      resolve(found)
+    }
+    const observer = new MutationObserver(look)
+    observer.observe(document, { subtree: true, childList: true, attributes: true })
+    look()
+  })
