@@ -1,0 +1,93 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { createLocks, type Locks, type LocksOptions, type Store } from '../index.ts'
+import { storedKey, storedName } from '../protocol/index.ts'
+import { Exit, exitCodes } from './exit.ts'
+
+/** The variable with the credential that a lock server asks for. */
+export const credentialVariable = 'STORELOCK_SERVER_TOKEN'
+
+export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
+
+/** What to do about a failure of SQLite, by its code. */
+const remedies: Readonly<Record<string, string>> = {
+  SQLITE_CANTOPEN: 'see that its folder exists and that you may write there, or name another file with --store',
+  SQLITE_READONLY: 'make the file and its folder writable for you, or name another file with --store',
+  SQLITE_FULL: 'the disk is full: free some space',
+  SQLITE_IOERR: 'the disk cannot be written: see that it has space left and that no limit on file sizes is in the way',
+  SQLITE_NOTADB: 'name a SQLite database, or a file that does not exist yet, with --store',
+}
+
+/** SQLite's numbers for the same codes, which is all that `node:sqlite` tells. */
+const numbers: Readonly<Record<number, string>> = { 8: 'SQLITE_READONLY', 10: 'SQLITE_IOERR', 13: 'SQLITE_FULL', 14: 'SQLITE_CANTOPEN', 26: 'SQLITE_NOTADB' }
+
+/** What to do about an error, where that is known. */
+export function remedyFor(error: unknown): string | undefined {
+  const { code, errcode = 0 } = ((error as Error | undefined)?.cause ?? {}) as { code?: unknown; errcode?: number }
+  const name = numbers[errcode & 0xff] ?? Object.keys(remedies).find((known) => String(code).startsWith(known))
+  return name && remedies[name]
+}
+
+/**
+ * Opens the store at a path or URL.
+ * @param create whether a missing file is made: who only looks would be shown an empty one where the name is misspelt
+ */
+export async function openStore(place: string, create = false): Promise<Store> {
+  if (isUrl(place)) return await openHttp(place)
+  if (/^[a-z]+:\/\//i.test(place)) throw new Exit(exitCodes.failed, `${place} is no store: --store takes the path of a SQLite file, or a URL of http or https`)
+  if (!create && !existsSync(place)) {
+    throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
+  }
+  const { sqliteStore } = await import('../stores/sqlite.ts')
+  return sqliteStore(place)
+}
+
+/** Not known to the compiler, so that this works without it. */
+const httpModule: string = 'storelock/stores/http'
+
+async function openHttp(url: string): Promise<Store> {
+  const { httpStore } = await import(httpModule)
+  const token = process.env[credentialVariable]
+  return httpStore(url, token === undefined ? {} : { token })
+}
+
+/** Tells a store from others, whatever path it was named by. */
+export function identityOf(place: string): string {
+  if (isUrl(place)) return place.replace(/\/+$/, '')
+  const path = resolve(place)
+  return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
+}
+
+/** Does something with a store, and closes it whatever happens. */
+export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
+  const store = await openStore(place, create)
+  try {
+    return await use(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** Does something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind whatever happens. */
+export async function withLock<T>(
+  place: string,
+  key: string,
+  use: (locks: Locks, name: string) => Promise<T>,
+  options: Omit<LocksOptions, 'store' | 'namespace'> = {},
+): Promise<T> {
+  return await withStore(place, async (store) => {
+    const { namespace, name } = storedName(key)
+    const locks = createLocks({ ...options, store, namespace })
+    try {
+      return await use(locks, name)
+    } finally {
+      await locks.close()
+    }
+  })
+}
+
+/** The key under which a store has a lock, by the name that the commands take: `@team/job` is `job` of the namespace `team`. */
+export function keyOf(title: string): string {
+  const { namespace, name } = storedName(title)
+  return storedKey(namespace, name)
+}
