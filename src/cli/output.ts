@@ -17,7 +17,22 @@ export const printJson = (value: unknown): void => print(JSON.stringify(value))
 /** A table without frames. */
 export async function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
   const { default: Table } = await import('cli-table3')
-  const none = ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid']
+  const none = [
+    'top',
+    'top-mid',
+    'top-left',
+    'top-right',
+    'bottom',
+    'bottom-mid',
+    'bottom-left',
+    'bottom-right',
+    'left',
+    'left-mid',
+    'mid',
+    'mid-mid',
+    'right',
+    'right-mid',
+  ]
   const table = new Table({
     head: head.map((title) => colours.bold(title)),
     chars: { ...Object.fromEntries(none.map((name) => [name, ''])), middle: '  ' },

@@ -19,7 +19,13 @@ const remedies: Readonly<Record<string, string>> = {
 }
 
 /** SQLite's numbers for the same codes, which is all that `node:sqlite` tells. */
-const numbers: Readonly<Record<number, string>> = { 8: 'SQLITE_READONLY', 10: 'SQLITE_IOERR', 13: 'SQLITE_FULL', 14: 'SQLITE_CANTOPEN', 26: 'SQLITE_NOTADB' }
+const numbers: Readonly<Record<number, string>> = {
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  26: 'SQLITE_NOTADB',
+}
 
 /** What to do about an error, where that is known. */
 export function remedyFor(error: unknown): string | undefined {
@@ -34,7 +40,8 @@ export function remedyFor(error: unknown): string | undefined {
  */
 export async function openStore(place: string, create = false): Promise<Store> {
   if (isUrl(place)) return await openHttp(place)
-  if (/^[a-z]+:\/\//i.test(place)) throw new Exit(exitCodes.failed, `${place} is no store: --store takes the path of a SQLite file, or a URL of http or https`)
+  if (/^[a-z]+:\/\//i.test(place))
+    throw new Exit(exitCodes.failed, `${place} is no store: --store takes the path of a SQLite file, or a URL of http or https`)
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
   }

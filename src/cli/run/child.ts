@@ -31,7 +31,11 @@ export class Child {
   /** Starts what waits to become the command: see {@link go}. */
   constructor(command: readonly string[], { env, foreground, grace }: ChildOptions) {
     const [program = '', ...args] = windows ? command : ['/bin/sh', '-c', gate, 'storelock', ...command]
-    this.#child = spawn(program, args, { env, detached: !foreground && !windows, stdio: ['inherit', 'inherit', 'inherit', windows ? 'ignore' : 'pipe'] })
+    this.#child = spawn(program, args, {
+      env,
+      detached: !foreground && !windows,
+      stdio: ['inherit', 'inherit', 'inherit', windows ? 'ignore' : 'pipe'],
+    })
     this.#grace = grace
     const { pid = 0 } = this.#child
     this.#target = foreground || windows ? pid : -pid
