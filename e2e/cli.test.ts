@@ -80,8 +80,8 @@ describe('storelock run', { timeout: 60_000 }, () => {
   })
 
   test('says who holds the lock, and runs once it is free', async () => {
-    const holder = run('read -r line', '--label', 'the holder')
-    await until(async () => !(await isFree()))
+    const holder = run('echo "group $$ "; read -r line', '--label', 'the holder')
+    await groupOf(holder)
     const waiter = run('echo mine', '--verbose')
     expect(await waiter.shows(/held by (.*), for/)).toBe('the holder')
     holder.child.stdin?.end('\n')
@@ -271,7 +271,7 @@ describe('a run within a run', { timeout: 60_000 }, () => {
 })
 
 test('of two that race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
-  const rounds = 20
+  const rounds = 10
   expect(await race(built.main, folder, rounds)).toEqual({ rounds, oneWinner: rounds })
 })
 

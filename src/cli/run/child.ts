@@ -8,6 +8,9 @@ const windows = process.platform === 'win32'
 /** How often it is looked whether a group that was told to end has, in ms. */
 const look = 20
 
+/** What the command may know, and what it has started dies of. */
+const personal: readonly unknown[] = ['SIGUSR1', 'SIGUSR2']
+
 /** Waits for a word before it becomes the command, so that the guardian knows of it first; without the word it ends. */
 const gate = 'read -r word <&3 || exit 125; exec 3<&-; exec "$@"'
 
@@ -56,11 +59,12 @@ export class Child {
     word?.end('go\n')
   }
 
-  /** Sends a signal to the command and all that it has started. @returns whether anybody was there */
+  /** Sends a signal to the command and all that it has started, USR1 and USR2 to the command alone. @returns whether anybody was there */
   signal(signal: NodeJS.Signals | 0): boolean {
+    const { pid } = this.#child
     if (windows) return this.#child.kill(signal)
     try {
-      return this.#child.pid !== undefined && process.kill(this.#target, signal)
+      return pid !== undefined && process.kill(personal.includes(signal) ? pid : this.#target, signal)
     } catch {
       return false
     }
