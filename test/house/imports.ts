@@ -28,6 +28,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'cli/': { sees: ['cli/', 'index.ts', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'], packages: true },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }
 
