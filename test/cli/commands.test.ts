@@ -15,7 +15,7 @@ let locks: Locks
 
 beforeAll(() => {
   built = buildProgram()
-})
+}, 120_000)
 afterAll(() => built?.remove())
 
 beforeEach(() => {
