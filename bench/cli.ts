@@ -7,6 +7,8 @@ import { inFolder } from './folder.ts'
 import { alternate, median } from './rounds.ts'
 
 const rounds = 30
+/** What does the same with a lock of the kernel's, where there is one. */
+const peer = 'flock'
 
 /** In ms since 1970, as `date` tells it. */
 const now = (): number => performance.timeOrigin + performance.now()
@@ -28,13 +30,13 @@ export const measures: Record<string, Measure> = {
         const { stdout } = spawnSync(process.execPath, [main, ...run, 'date', '+%s%N'], { encoding: 'utf8' })
         starts.push(Number(stdout) / 1e6 - start)
       }
-      const flock = spawnSync('flock', ['--version']).status === 0
+      const hasPeer = spawnSync(peer, ['--version']).status === 0
       const each = { iterations: 1 }
       const sides = {
         start: { ...each, run: started },
         node: { ...each, run: () => command(process.execPath, '-e', '0') },
         run: { ...each, run: () => command(process.execPath, main, ...run, 'true') },
-        flock: { ...each, run: async () => (flock ? command('flock', join(folder, 'file'), 'true') : undefined) },
+        flock: { ...each, run: async () => (hasPeer ? command(peer, join(folder, 'file'), 'true') : undefined) },
       }
       try {
         const measured = await alternate(sides, rounds, progress)
@@ -51,7 +53,7 @@ export const measures: Record<string, Measure> = {
           ),
           compared('cli.run', measured, 'run', 'node', '`node -e 0`'),
         ]
-        return flock ? [...figures, compared('cli.run', measured, 'run', 'flock', '`flock(1)`')] : figures
+        return hasPeer ? [...figures, compared('cli.run', measured, 'run', 'flock', '`flock(1)`')] : figures
       } finally {
         remove()
       }

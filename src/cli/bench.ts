@@ -75,7 +75,7 @@ async function handOn(locks: Locks, name: string, place: string, count: number, 
     await word()
     const gaps: number[] = []
     while (gaps.length < count) {
-      const lock = await locks.acquire(name)
+      const lock = await locks.acquire(name, { signal })
       const asking = word()
       other.send('take')
       await asking
@@ -101,7 +101,8 @@ async function takeTurns(locks: Locks, name: string): Promise<void> {
     await lock.release()
     process.send?.(at)
   }
-  process.on('message', told)
+  // Should the first process be gone by then, nobody waits for an answer.
+  process.on('message', () => told().catch(() => {}))
   process.send?.('ready')
   await once(process, 'disconnect')
 }

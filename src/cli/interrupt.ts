@@ -18,3 +18,10 @@ export async function untilSignal<T>(use: (signal: AbortSignal) => Promise<T>): 
     for (const signal of signals) process.off(signal, interrupted)
   }
 }
+
+/** For what cannot be called off: its result, unless the signal aborts first. Then it is left alone, and ends with its locks. */
+export async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  result.catch(() => {})
+  return await Promise.race([result, new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))])
+}

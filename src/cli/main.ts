@@ -15,6 +15,8 @@ function explain(error: unknown): void {
 
 // Who reads the output may stop reading, as `head` does.
 process.stdout.on('error', () => process.exit())
+// A terminal that is gone is no reason to leave a lock behind.
+process.stderr.on('error', () => {})
 
 try {
   await makeProgram().parseAsync()

@@ -1,10 +1,7 @@
 import pc from 'picocolors'
 
-/** Colours for a stream: none unless it is a terminal, nor where `NO_COLOR` is set. */
-export const coloursFor = (stream: NodeJS.WriteStream): ReturnType<typeof pc.createColors> =>
-  pc.createColors(stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
-
-export const colours = coloursFor(process.stdout)
+/** For what is printed: none unless that is a terminal, nor where `NO_COLOR` is set. */
+export const colours = pc.createColors(process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
 
 export const print = (line: string): void => void process.stdout.write(`${line}\n`)
 

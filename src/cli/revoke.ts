@@ -24,11 +24,14 @@ export async function revoke(key: string, { store: place, holder, yes, json }: R
 }
 
 async function confirm(question: string): Promise<boolean> {
-  const { createInterface } = await import('node:readline/promises')
+  const { createInterface } = await import('node:readline')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim())
-  } finally {
-    terminal.close()
-  }
+  return await new Promise((resolve) => {
+    // Ctrl-C and the end of the input are a no as well.
+    terminal.once('close', () => resolve(false))
+    terminal.question(`${question} [y/N] `, (answer) => {
+      resolve(/^y(es)?$/i.test(answer.trim()))
+      terminal.close()
+    })
+  })
 }

@@ -38,6 +38,9 @@ async function storelock(...args: readonly string[]): Promise<{ code: number; pr
   return { code, printed: program.printed, said: program.said }
 }
 
+const onTerminal = (env: NodeJS.ProcessEnv, ...args: readonly string[]): Program =>
+  new Program(['script', '-qec', `"${process.execPath}" "${built.main}" ${args.join(' ')}`, '/dev/null'], { cwd: folder, env })
+
 const json = async (...args: readonly string[]) => JSON.parse((await storelock(...args, '--json')).printed)
 
 describe('the program', { timeout: 60_000 }, () => {
@@ -78,9 +81,14 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(program.said).toContain('there is no elsewhere.db')
   })
 
-  it('writes no colours into a pipe', async () => {
+  it('writes colours on a terminal, unless NO_COLOR is set, and none into a pipe', async () => {
     await locks.acquire('job')
-    expect((await storelock('ls')).printed).not.toContain('\u001b')
+    const env = { ...process.env, TERM: 'xterm' }
+    const [coloured, plain] = [onTerminal(env, 'ls'), onTerminal({ ...env, NO_COLOR: '1' }, 'ls')]
+    await Promise.all([coloured.code(), plain.code()])
+    expect(coloured.printed).toContain('\u001b[1mKEY')
+    expect(plain.printed).toMatch(/^KEY/)
+    expect((await storelock('ls')).printed).toMatch(/^KEY/)
   })
 })
 
@@ -142,6 +150,19 @@ describe('who steps in', { timeout: 60_000 }, () => {
     expect((await storelock('revoke', 'job', '--holder', locks.session)).printed).toBe('job was taken from the holder\n')
     expect((await locks.query('job')).held).toEqual([])
     expect((await storelock('revoke', 'job')).printed).toBe('job was not held\n')
+  })
+
+  it('is asked before it revokes on a terminal', async () => {
+    const lock = await locks.acquire('job')
+    const answer = async (typed: string): Promise<number> => {
+      const program = onTerminal(process.env, 'revoke', 'job')
+      await program.shows(/(take job from the holder\? \[y\/N\] )/)
+      program.child.stdin?.write(typed)
+      return await program.code()
+    }
+    expect([await answer('n\r'), await answer('\u0003'), lock.isHeld()]).toEqual([1, 1, true])
+    expect(await answer('y\r')).toBe(0)
+    expect((await locks.query('job')).held).toEqual([])
   })
 
   it('expires no live holder, and says so with 1', async () => {

@@ -4,6 +4,7 @@ import { type AcquireOptions, createLocks, type HeldLock, type Json, LockError, 
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
+import { unlessAborted } from '../interrupt.ts'
 import { say } from '../output.ts'
 import { identityOf, withStore } from '../store.ts'
 import { Child } from './child.ts'
@@ -95,7 +96,7 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
     },
   }
   if (nonblock) {
-    const lock = await locks.tryAcquire(name, wish)
+    const lock = await unlessAborted(signal, locks.tryAcquire(name, wish))
     if (lock) return lock
     throw new Exit(conflictExitCode, verbose ? `${name} is held` : '')
   }
