@@ -1,0 +1,112 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
+import { z } from 'zod'
+import { LockError } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Caller } from './access.ts'
+import type { Desk } from './desk.ts'
+import { answer } from './guard.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Limits } from './options.ts'
+import { applyRoute, eventsRoute, lockRoute, locksRoute, logRoute, publishRoute, verifyRoute } from './routes.ts'
+import type { Switchboard } from './switchboard.ts'
+import type { ApplyReply, ListReply, LogReply, ReadReply, VerifyReply } from './wire.ts'
+
+interface Env {
+  Bindings: { readonly caller: Caller }
+}
+
+interface Parts {
+  readonly store: Store
+  readonly desk: Desk
+  readonly switchboard: Switchboard
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly limits: Limits
+}
+
+const statuses: Partial<Record<LockError['code'], number>> = { invalid: 400, corrupt: 422, store: 503, closed: 503 }
+
+/** What goes out has the types of `wire.ts`; the framework knows those of the schemas, which only describe it. */
+const send = <T extends object>(reply: T): never => Response.json(reply) as never
+
+const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
+
+/** What the server answers, behind the guard. */
+export function makeApp({ store, desk, switchboard, log, metrics, limits }: Parts, onError: (error: unknown) => void): OpenAPIHono<Env> {
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => (result.success ? undefined : answer(400, 'invalid', z.prettifyError(result.error))),
+  })
+
+  app.onError((error) => {
+    if (error instanceof HTTPException) return answer(error.status, 'invalid', error.message)
+    if (error instanceof LockError) return answer(statuses[error.code] ?? 409, error.code, error.message)
+    onError(error)
+    return answer(500, 'store', 'the server failed')
+  })
+  app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
+  app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: () => answer(413, 'invalid', `the body is longer than ${limits.body} bytes`) }))
+
+  app.openapi(applyRoute(limits.batch), async (context) => {
+    const { commands, sender, batch, void: voided, topics } = context.req.valid('json')
+    const { caller } = context.env
+    if (sender === undefined) return send<ApplyReply>(await desk.apply(caller, commands, undefined))
+    const from = switchboard.senderOf(sender, caller)
+    if (voided !== undefined) from.giveUp(voided)
+    return await from.inTurn(async () => {
+      if (batch !== undefined && from.isVoid(batch)) return refuse(409, 'void', 'the sender has given this batch up')
+      const reply = await desk.apply(caller, commands, from)
+      if (topics) switchboard.setTopics(from, topics)
+      return send<ApplyReply>(reply)
+    })
+  })
+
+  const mayNot = ({ name }: Caller, key: string): never => refuse(403, 'forbidden', `the client ${name} may not see ${JSON.stringify(key)}`)
+
+  const read = async (caller: Caller, key: string): Promise<never> =>
+    caller.mayUse(key) ? send<ReadReply>(await desk.read(caller, key)) : mayNot(caller, key)
+
+  app.openapi(lockRoute, async (context) => await read(context.env.caller, context.req.valid('param').key))
+
+  app.openapi(locksRoute, async (context) => {
+    const { caller } = context.env
+    const { key, prefix = '' } = context.req.valid('query')
+    if (key !== undefined) return await read(caller, key)
+    const locks = await store.list(prefix)
+    return send<ListReply>({ locks: locks.filter((view) => caller.mayUse(view.key)) })
+  })
+
+  app.openapi(eventsRoute, (context) => {
+    const { sender, topic } = context.req.valid('query')
+    return switchboard.connect(context.env.caller, sender, topic) as never
+  })
+
+  app.openapi(publishRoute, (context) => {
+    switchboard.publish(context.env.caller, context.req.valid('json').messages)
+    return context.body(null, 204)
+  })
+
+  app.openapi(verifyRoute, async (context) => {
+    const { caller } = context.env
+    const { key, lockToken } = context.req.valid('json')
+    return caller.mayUse(key) ? send<VerifyReply>(await desk.verify(key, lockToken, caller)) : mayNot(caller, key)
+  })
+
+  app.openapi(logRoute, async (context) => {
+    const { caller } = context.env
+    const entries = await log.query(context.req.valid('query'))
+    // What is of no key may be of anybody.
+    return send<LogReply>({ entries: entries.filter(({ key }) => caller.admin || (key && caller.mayUse(key))) })
+  })
+
+  app.get('/healthz', () => Response.json({ status: 'ok' }))
+  app.get('/metrics', async (context) => {
+    if (!context.env.caller.admin) return answer(403, 'forbidden', 'the figures need a client that is admin')
+    return new Response(await metrics.registry.metrics(), { headers: { 'content-type': metrics.registry.contentType } })
+  })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
+  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version: '1', description: 'Leased locks over HTTP.' } })
+  return app
+}

@@ -1,0 +1,59 @@
+import type { LockView } from '../protocol/index.ts'
+
+/** The places in queues that clients of this server have, so that none has too many. */
+export class Waits {
+  readonly #counts = new Map<string, number>()
+  readonly #places = new Map<string, Map<string, string>>()
+
+  /** How many places an owner has. */
+  count(owner: string): number {
+    return this.#counts.get(owner) ?? 0
+  }
+
+  get total(): number {
+    let sum = 0
+    for (const count of this.#counts.values()) sum += count
+    return sum
+  }
+
+  add(key: string, session: string, number: number, owner: string): void {
+    const places = this.#places.get(key) ?? new Map<string, string>()
+    this.#places.set(key, places)
+    const place = nameOf(session, number)
+    if (places.has(place)) return
+    places.set(place, owner)
+    this.#counts.set(owner, this.count(owner) + 1)
+  }
+
+  drop(key: string, session: string, number: number): void {
+    const places = this.#places.get(key)
+    if (places) this.#drop(key, places, nameOf(session, number))
+  }
+
+  /** Drops the places that a record does not show any more. */
+  compare(key: string, queue: LockView['queue']): void {
+    const places = this.#places.get(key)
+    if (!places) return
+    for (const place of [...places.keys()]) {
+      const [number, session] = partsOf(place)
+      if (!queue.some((run) => run.session === session && run.from <= number && number <= run.to)) this.#drop(key, places, place)
+    }
+  }
+
+  #drop(key: string, places: Map<string, string>, place: string): void {
+    const owner = places.get(place)
+    if (owner === undefined) return
+    places.delete(place)
+    if (!places.size) this.#places.delete(key)
+    const left = this.count(owner) - 1
+    if (left) this.#counts.set(owner, left)
+    else this.#counts.delete(owner)
+  }
+}
+
+const nameOf = (session: string, number: number): string => `${number} ${session}`
+
+function partsOf(place: string): [number, string] {
+  const gap = place.indexOf(' ')
+  return [Number(place.slice(0, gap)), place.slice(gap + 1)]
+}
