@@ -1,4 +1,4 @@
-import { type Command, emptyRecord, type Holder, LockError, type LockView, lastTokenOf, type Outcome, type Refusal } from '../protocol/index.ts'
+import { type Command, emptyRecord, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import type { Hub } from './hub.ts'
@@ -260,11 +260,6 @@ export class Desk {
 
   #ticket(key: string, session: string, token?: number): Ticket {
     return { key, session, token, lockToken: makeLockToken(this.#parts.secret, { key, session, token }) }
-  }
-
-  /** @throws LockError `invalid` if the caller may not see the key */
-  assertMayUse(caller: Caller, key: string): void {
-    if (!caller.mayUse(key)) throw new LockError('invalid', `the client ${caller.name} may not see ${JSON.stringify(key)}`)
   }
 }
 

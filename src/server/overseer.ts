@@ -166,7 +166,10 @@ export class Overseer {
   #pause(key: string, watched: Watched): void {
     if (this.#watched.get(key) !== watched) return
     const waits = watched.view.queue.some(({ session }) => this.#hands.isClient(session))
-    if (this.#closed || (!waits && systemClock.monotonic() >= watched.until)) return this.#forget(key, watched)
+    if (this.#closed || (!waits && systemClock.monotonic() >= watched.until)) {
+      this.#forget(key, watched)
+      return
+    }
     watched.paused = pauseOf(watched)
     watched.callOff = systemClock.after(watched.paused, () => this.#lookSoon(key, watched), true)
   }

@@ -3,7 +3,7 @@ import { maxDuration } from '../protocol/index.ts'
 import { type ApplyBody, logKinds, type PublishBody, type VerifyBody, type WireCommand } from './wire.ts'
 
 /** Longest key, in bytes of UTF-8: a name and a namespace, escaped, fit into it. */
-export const maxKeyBytes = 4_200
+const maxKeyBytes = 4_200
 /** Longest metadata or ask, as JSON in UTF-8. */
 const maxJsonBytes = 16_384
 /** Most tokens that one grant may reserve. */
@@ -28,7 +28,7 @@ const json = z
   .refine((value) => bytes(JSON.stringify(value) ?? '') <= maxJsonBytes, `up to ${maxJsonBytes} bytes as JSON`)
   .optional()
   .openapi({ description: 'Any JSON.' })
-export const lockToken = z.string().min(1).max(1_024)
+const lockToken = z.string().min(1).max(1_024)
 const topic = z.string().min(1).max(maxKeyBytes)
 
 const grip = { key, session: id, token: count, lockToken: lockToken.optional() }

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import Database from 'better-sqlite3'
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
-import type { Fenced, FencedStore, Guard, HeldLock } from 'storelock'
+import type { Fenced, Guard, HeldLock } from 'storelock'
 import { type FenceSchema, fenceStore, indexedDBStore } from 'storelock/stores/indexeddb'
 import { memoryStore } from 'storelock/stores/memory'
 import { type SqliteDatabase, type SqliteStore, sqliteStore } from 'storelock/stores/sqlite'
