@@ -12,6 +12,7 @@ import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
 import { applyRoute, eventsRoute, lockRoute, locksRoute, logRoute, publishRoute, verifyRoute } from './routes.ts'
 import type { Switchboard } from './switchboard.ts'
+import { veiled } from './veil.ts'
 import type { ApplyReply, ListReply, LogReply, ReadReply, VerifyReply } from './wire.ts'
 
 interface Env {
@@ -72,10 +73,11 @@ export function makeApp({ store, desk, switchboard, log, metrics, limits }: Part
 
   app.openapi(locksRoute, async (context) => {
     const { caller } = context.env
-    const { key, prefix = '' } = context.req.valid('query')
+    const { key, prefix = '', after, limit } = context.req.valid('query')
     if (key !== undefined) return await read(caller, key)
-    const locks = await store.list(prefix)
-    return send<ListReply>({ locks: locks.filter((view) => caller.mayUse(view.key)) })
+    const views = await store.list(prefix)
+    const locks = views.filter((view) => caller.mayUse(view.key) && (after === undefined || view.key > after)).map(veiled)
+    return send<ListReply>({ locks: locks.slice(0, limit), more: locks.length > limit })
   })
 
   app.openapi(eventsRoute, (context) => {
@@ -96,9 +98,9 @@ export function makeApp({ store, desk, switchboard, log, metrics, limits }: Part
 
   app.openapi(logRoute, async (context) => {
     const { caller } = context.env
-    const entries = await log.query(context.req.valid('query'))
     // What is of no key may be of anybody.
-    return send<LogReply>({ entries: entries.filter(({ key }) => caller.admin || (key && caller.mayUse(key))) })
+    const entries = await log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes)
+    return send<LogReply>({ entries })
   })
 
   app.get('/healthz', () => Response.json({ status: 'ok' }))

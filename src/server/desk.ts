@@ -4,13 +4,15 @@ import type { Caller } from './access.ts'
 import type { Hub } from './hub.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
+import { Openings } from './openings.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { Overseer } from './overseer.ts'
 import { type Owners, sameOwner } from './owners.ts'
-import { policyFault } from './policies.ts'
+import { Policies } from './policies.ts'
 import type { Sender } from './senders.ts'
 import { makeLockToken, openLockToken } from './tokens.ts'
-import { Waits } from './waits.ts'
+import { veiled, veiledOutcome } from './veil.ts'
+import { type Promised, Waits } from './waits.ts'
 import type { ApplyReply, ReadReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
 
 interface Parts {
@@ -34,9 +36,14 @@ export class Desk {
   readonly waits = new Waits()
   readonly overseer: Overseer
   readonly #parts: Parts
+  readonly #openings: Openings
+  readonly #policies: Policies
 
-  constructor(parts: Parts) {
+  /** @param failed hears of faults that no answer tells */
+  constructor(parts: Parts, failed: (error: unknown) => void) {
     this.#parts = parts
+    this.#openings = new Openings(parts.store, parts.owners, failed)
+    this.#policies = new Policies(parts.options.policies)
     this.overseer = new Overseer(
       parts.store,
       {
@@ -51,9 +58,23 @@ export class Desk {
 
   /** Carries out a client's batch. */
   async apply(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined): Promise<ApplyReply> {
-    await this.#bindNew(caller, commands)
+    await this.#openNew(caller, commands)
+    const promised = this.waits.promise(caller.owner)
+    try {
+      return await this.#carryOut(caller, commands, sender, promised)
+    } finally {
+      promised.settle()
+    }
+  }
+
+  async #carryOut(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined, promised: Promised): Promise<ApplyReply> {
     const rulings: Ruling[] = []
-    for (const command of commands) rulings.push(await this.#rule(caller, command, commands))
+    for (const command of commands) {
+      const ruling = await this.#rule(caller, command, commands, promised)
+      // What comes later in a batch is judged by what came before.
+      if ('command' in ruling) this.#policies.saw(command)
+      rulings.push(ruling)
+    }
     const lawful = rulings.flatMap((ruling) => ('command' in ruling ? [ruling.command] : []))
     const sent = performance.now()
     const done = lawful.length ? await this.#parts.store.apply(lawful) : []
@@ -70,7 +91,8 @@ export class Desk {
       }
       lockTokens.push(...this.#ticketsOf(command, outcome, caller))
     }
-    return { outcomes, lockTokens }
+    await this.#parts.log.written()
+    return { outcomes: outcomes.map(veiledOutcome), lockTokens }
   }
 
   /** A key's record as a client sees it, with the tokens of what its sessions have. */
@@ -85,7 +107,7 @@ export class Desk {
       .map((holder) => this.#ticket(key, holder.session, holder.token))
     const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#owns(caller, session)))
     for (const session of waiting) lockTokens.push(this.#ticket(key, session))
-    return { lock: view, lockTokens }
+    return { lock: veiled(view), lockTokens }
   }
 
   /** Whether a lockToken is that of a hold which stands, by the store. */
@@ -110,22 +132,19 @@ export class Desk {
     for (const [index, outcome] of outcomes.entries()) this.#spread(commands[index] as Command, outcome)
   }
 
-  /** Makes sessions that a batch opens the caller's, if they are new. Those of others, here or at the store itself, are not. */
-  async #bindNew(caller: Caller, commands: readonly WireCommand[]): Promise<void> {
-    const { owners, store } = this.#parts
+  /** Makes sessions that a batch opens the caller's, if they are new. */
+  async #openNew(caller: Caller, commands: readonly WireCommand[]): Promise<void> {
     const opened = new Set<string>()
-    for (const command of commands) {
-      if (command.type === 'beat' && command.opens && caller.owner && (await owners.of(command.session)) === undefined) opened.add(command.session)
-    }
-    if (!opened.size) return
-    const sessions = [...opened]
-    // No row has this counter: the answer tells whether there is one, and changes nothing.
-    const probes = await store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))
-    const free = sessions.filter((_, index) => probes[index]?.type === 'ended')
-    if (free.length) await owners.bind(free, caller.owner)
+    for (const command of commands) if (command.type === 'beat' && command.opens && !this.#faultOf(caller, command)) opened.add(command.session)
+    if (opened.size && caller.owner) await this.#openings.open(opened, caller.owner)
   }
 
-  async #rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[]): Promise<Ruling> {
+  /** A session is long gone. */
+  forget(session: string): void {
+    this.#policies.forget(session)
+  }
+
+  async #rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[], promised: Promised): Promise<Ruling> {
     const fault = this.#faultOf(caller, command)
     if (fault) {
       this.#refuse(command, fault, caller)
@@ -136,6 +155,8 @@ export class Desk {
       case 'end': {
         const ended: Ruling = { outcome: { type: 'ended' } }
         const owner = await this.#ownership(caller, command)
+        const opens = command.type === 'beat' && command.opens === true
+        if (owner !== 'own' && (opens || owner === 'other')) this.#refuse(command, `${command.type}: a session that is not this client’s`, caller)
         if (owner === 'none') return ended
         if (owner === 'other') return command.type === 'end' ? { outcome: { type: 'alive' } } : ended
         // Evidence that a session is gone is the server's own to have.
@@ -146,7 +167,7 @@ export class Desk {
       case 'expire':
         return await this.#ruleExpire(caller, command)
       case 'request':
-        return (await this.#ruleSession(caller, command)) ?? this.#ruleRequest(caller, command)
+        return (await this.#ruleSession(caller, command)) ?? this.#ruleRequest(command, promised)
       case 'renew':
       case 'release':
       case 'withdraw':
@@ -162,7 +183,7 @@ export class Desk {
       return `the client ${caller.name} may not use ${JSON.stringify(command.key)}: its keys start with ${caller.prefixes.join(' or ')}`
     }
     if (['revoke', 'pin', 'unpin', 'sweep'].includes(command.type) && !caller.admin) return `${command.type} needs a client that is admin`
-    return policyFault(this.#parts.options.policies, command)
+    return this.#policies.faultOf(command)
   }
 
   async #ownership(caller: Caller, { session }: { readonly session: string }): Promise<'own' | 'other' | 'none'> {
@@ -178,9 +199,9 @@ export class Desk {
     return await this.#refusal(command.key, owner === 'other' ? 'not-owner' : 'ended')
   }
 
-  #ruleRequest(caller: Caller, command: Extract<WireCommand, { type: 'request' }>): Ruling {
+  #ruleRequest(command: Extract<WireCommand, { type: 'request' }>, promised: Promised): Ruling {
     const { limits } = this.#parts
-    if (this.waits.count(caller.owner) < limits.waiters) return { command }
+    if (command.ifAvailable || promised.take(limits.waiters)) return { command }
     const message = `this client has ${limits.waiters} places in queues already, which is the limit of the server`
     return { outcome: { type: 'failed', code: 'invalid', message } }
   }

@@ -1,4 +1,5 @@
 import type { Access, Caller } from './access.ts'
+import { makeAllowance } from './allowance.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { clientHeader, type ErrorReply } from './wire.ts'
 
@@ -10,8 +11,6 @@ export interface Guard {
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
-/** So many callers are remembered for their rate. */
-const capacity = 10_000
 
 export function makeGuard(
   access: Access,
@@ -31,6 +30,11 @@ export function makeGuard(
   return {
     admit(request, address) {
       const url = new URL(request.url)
+      const caller = access.callerOf(request.headers, request.headers.get(clientHeader), address)
+      const who = (typeof caller === 'string' ? '' : caller.name) || address || ''
+      if (!allowance(who)) {
+        return answer(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
+      }
       const host = request.headers.get('host') ?? url.host
       if (!isOurName(host)) {
         refused(`called by the name ${host}`, address)
@@ -42,14 +46,11 @@ export function makeGuard(
         return answer(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
       }
       if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
-      const caller = access.callerOf(request.headers, request.headers.get(clientHeader), address)
       if (typeof caller === 'string') {
         if (url.pathname === '/healthz' || url.pathname === '/openapi.json') return access.nobody(address)
         refused(caller, address)
         return answer(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
       }
-      if (!allowance(caller.name || address || ''))
-        return answer(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
       return caller
     },
     share(request, response) {
@@ -72,19 +73,3 @@ export const answer = (status: number, code: ErrorReply['error']['code'], messag
   Response.json({ error: { code, message } } satisfies ErrorReply, { status, headers })
 
 const hostOf = (origin: string): string | undefined => (URL.canParse(origin) ? new URL(origin).host : undefined)
-
-/** Counts down a second's requests for each caller, and back up as time passes. */
-function makeAllowance(rate: number): (who: string) => boolean {
-  const purses = new Map<string, { left: number; at: number }>()
-  return (who) => {
-    const now = performance.now()
-    const purse = purses.get(who) ?? { left: 2 * rate, at: now }
-    if (!purses.has(who) && purses.size >= capacity) purses.clear()
-    purses.set(who, purse)
-    purse.left = Math.min(2 * rate, purse.left + ((now - purse.at) / 1_000) * rate) - 1
-    purse.at = now
-    if (purse.left >= 0) return true
-    purse.left = 0
-    return false
-  }
-}

@@ -50,7 +50,7 @@ export async function createHandler(store: Store, options: HandlerOptions = {}):
     waiters: () => desk.waits.total,
     observed: () => desk.overseer.size,
   })
-  const desk: Desk = new Desk({ store, secret, owners, hub, log, metrics, limits, options })
+  const desk: Desk = new Desk({ store, secret, owners, hub, log, metrics, limits, options }, onError)
   const guard = makeGuard(access, options, limits, (why, address) => {
     metrics.refusals.inc()
     log.refuse({}, why, { ...access.nobody(address) })
@@ -66,7 +66,10 @@ export async function createHandler(store: Store, options: HandlerOptions = {}):
     const probes = await store.apply(old.map((session) => ({ type: 'end', session, seq: -1 })))
     const gone = old.filter((_, index) => probes[index]?.type === 'ended')
     await journal.unbind(gone)
-    for (const session of gone) owners.forget(session)
+    for (const session of gone) {
+      owners.forget(session)
+      desk.forget(session)
+    }
   }
   const tidying = setInterval(() => tidy().catch(onError), tidyEvery)
   tidying.unref()
@@ -98,7 +101,7 @@ export async function createHandler(store: Store, options: HandlerOptions = {}):
         switchboard.close()
         desk.overseer.close()
         await Promise.allSettled(busy)
-        await log.flush()
+        await log.written()
         await journal.close()
       })()
       return closed

@@ -18,7 +18,8 @@ export interface Journal {
   boundBefore(at: number, limit: number): Promise<string[]>
   unbind(sessions: readonly string[]): Promise<void>
   append(entries: readonly NewEntry[]): Promise<void>
-  query(query: LogQuery): Promise<LogEntry[]>
+  /** @param prefixes what the keys of entries have to start with; without it all are found, also those of no key */
+  query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]>
   trim(now: number, limits: LogLimits): Promise<void>
   close(): Promise<void>
 }

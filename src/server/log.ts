@@ -1,5 +1,6 @@
 import type { Outcome } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
+import { makeAllowance } from './allowance.ts'
 import type { Journal, LogLimits, NewEntry } from './journal.ts'
 import type { LogEntry, LogKind, LogQuery, WireCommand } from './wire.ts'
 
@@ -8,12 +9,17 @@ interface About {
   readonly token?: number | undefined
 }
 
+/** So many refusals a second are kept of one client, so that nobody can push the history out with them. */
+const refusalRate = 20
+
 /** The history of the locks. What happens in one turn of the event loop is written in one go. */
 export class Log {
   readonly #journal: Journal
   readonly #limits: LogLimits
   readonly #failed: (error: unknown) => void
+  readonly #allowance = makeAllowance(refusalRate)
   #entries: NewEntry[] = []
+  #written: Promise<void> | undefined
   #writing: Promise<void> | undefined
 
   constructor(journal: Journal, limits: LogLimits, failed: (error: unknown) => void) {
@@ -39,25 +45,29 @@ export class Log {
     if ('grants' in outcome) for (const holder of outcome.grants) this.#add('grant', outcome.record.key, holder, caller)
   }
 
-  /** Notes that somebody wanted what it had no right to. */
+  /** Notes that somebody wanted what it had no right to, unless it did so very often. */
   refuse(what: About & { readonly key?: string }, why: string, caller?: Caller): void {
-    this.#add('refusal', what.key ?? '', what, caller, why)
+    if (this.#allowance(caller?.name || caller?.address || '')) this.#add('refusal', what.key ?? '', what, caller, why)
   }
 
   #add(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string): void {
-    const first =
-      this.#entries.push({ at: Date.now(), kind, key, session, token, who: caller?.name || undefined, address: caller?.address, why }) === 1
-    if (first && !this.#writing) setImmediate(() => this.flush())
+    this.#entries.push({ at: Date.now(), kind, key, session, token, who: caller?.name || undefined, address: caller?.address, why })
+    this.#written ??= this.#writeSoon()
   }
 
-  /** Writes what is not yet written. */
-  async flush(): Promise<void> {
-    while (this.#writing || this.#entries.length) {
-      this.#writing ??= this.#write().finally(() => {
-        this.#writing = undefined
-      })
-      await this.#writing
-    }
+  /** Resolves when all that was noted so far is written: nobody is told of what the log may yet lose. */
+  async written(): Promise<void> {
+    await this.#written
+    await this.#writing
+  }
+
+  /** Writes at the end of this turn of the event loop, or when the write that is under way is done. */
+  async #writeSoon(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    await this.#writing
+    this.#written = undefined
+    this.#writing = this.#write()
+    await this.#writing
   }
 
   async #write(): Promise<void> {
@@ -70,9 +80,10 @@ export class Log {
     }
   }
 
-  async query(query: LogQuery): Promise<LogEntry[]> {
-    await this.flush()
-    return await this.#journal.query(query)
+  /** @param prefixes what the keys of entries have to start with; without it all are found, also those of no key */
+  async query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]> {
+    await this.written()
+    return await this.#journal.query(query, prefixes)
   }
 
   async trim(): Promise<void> {

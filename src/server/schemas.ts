@@ -109,7 +109,7 @@ export const logQuery = z.strictObject({
 })
 
 export const locksQuery = z
-  .strictObject({ key: key.optional(), prefix: key.optional() })
+  .strictObject({ key: key.optional(), prefix: key.optional(), after: key.optional(), limit: whole.min(1).max(1_000).default(1_000) })
   .refine((query) => query.key === undefined || query.prefix === undefined, 'a key or a prefix, not both')
 
 export const eventsQuery = z.strictObject({
@@ -169,7 +169,7 @@ const outcome = z
 
 export const applyReply = z.object({ outcomes: z.array(outcome), lockTokens: z.array(ticket) }).openapi('Applied')
 export const readReply = z.object({ lock: view.nullable(), lockTokens: z.array(ticket) }).openapi('Read')
-export const locksReply = z.union([z.object({ locks: z.array(view) }), readReply])
+export const locksReply = z.union([z.object({ locks: z.array(view), more: z.boolean() }), readReply])
 export const verifyReply = z
   .object({
     valid: z.boolean(),

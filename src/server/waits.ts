@@ -1,13 +1,40 @@
 import type { LockView } from '../protocol/index.ts'
 
+/** Places that one batch may come to have: they count from the time that they are asked for. */
+export interface Promised {
+  /** One more, unless that is more than so many in all. */
+  take(most: number): boolean
+  /** The batch is done: what it has now counts by itself. */
+  settle(): void
+}
+
 /** The places in queues that clients of this server have, so that none has too many. */
 export class Waits {
   readonly #counts = new Map<string, number>()
+  readonly #promised = new Map<string, number>()
   readonly #places = new Map<string, Map<string, string>>()
 
   /** How many places an owner has. */
   count(owner: string): number {
     return this.#counts.get(owner) ?? 0
+  }
+
+  promise(owner: string): Promised {
+    let taken = 0
+    const all = (): number => this.#promised.get(owner) ?? 0
+    return {
+      take: (most) => {
+        if (this.count(owner) + all() >= most) return false
+        taken++
+        this.#promised.set(owner, all() + 1)
+        return true
+      },
+      settle: () => {
+        const left = all() - taken
+        if (left) this.#promised.set(owner, left)
+        else this.#promised.delete(owner)
+      },
+    }
   }
 
   get total(): number {

@@ -54,9 +54,11 @@ export interface ReadReply {
   readonly lockTokens: readonly Ticket[]
 }
 
-/** `GET /v1/locks?prefix=` */
+/** `GET /v1/locks?prefix=&after=&limit=` */
 export interface ListReply {
   readonly locks: readonly LockView[]
+  /** Whether there are more after the last one's key. */
+  readonly more: boolean
 }
 
 /** `POST /v1/publish` */

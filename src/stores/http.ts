@@ -1,5 +1,5 @@
 import { inProcessChannel } from '../channels/in-process.ts'
-import { type Command, type Fenced, LockError } from '../protocol/index.ts'
+import { type Command, type Fenced, LockError, type LockView } from '../protocol/index.ts'
 import type { ApplyReply, ListReply, ReadReply } from '../server/wire.ts'
 import type { Channel, Store } from '../store.ts'
 import { makeConnection } from './http/connection.ts'
@@ -78,7 +78,15 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     async read(key) {
       return (await read(key)).lock ?? undefined
     },
-    list: async (prefix = '') => (await connection.get<ListReply>(`/v1/locks?${new URLSearchParams({ prefix })}`)).locks as never,
+    async list(prefix = '') {
+      const found: LockView[] = []
+      for (;;) {
+        const after = found.at(-1)?.key
+        const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`)
+        found.push(...locks)
+        if (!more) return found
+      }
+    },
     lockToken(lock) {
       const lockToken = ledger.ofHold(lock)
       if (lockToken === undefined)

@@ -131,3 +131,59 @@ test('the figures are for a client that is admin', async () => {
   expect((await app.fetch('/metrics')).status).toBe(403)
   expect(await (await boss.fetch('/metrics')).text()).toContain('storelock_waiters 0')
 })
+
+test('a flood of strangers is turned away before it is logged, and fills no log', async () => {
+  const { client, boss } = await world({ clients, limits: { rate: 100 } })
+  let response = await client('another-token-of-nobody').fetch('/v1/locks')
+  while (response.status === 401) response = await client('another-token-of-nobody').fetch('/v1/locks')
+  expect(response.status).toBe(429)
+  const { entries } = await boss.get<LogReply>('/v1/log?kind=refusal&limit=1000')
+  expect(entries.length).toBeGreaterThan(0)
+  expect(entries.length).toBeLessThan(150)
+})
+
+test('a client with prefixes gets a whole page of its own log, however much others did since', async () => {
+  const { app, boss } = await world()
+  await app.take('s-app', 'app/k')
+  await boss.apply(beat('s-boss'), ...Array.from({ length: 5 }, (_, n) => request('s-boss', `other/${n}`, n)))
+  expect((await app.get<LogReply>('/v1/log?limit=1')).entries).toMatchObject([{ key: 'app/k', kind: 'grant' }])
+})
+
+test('the limit of places in queues holds within one batch, and for batches that come at once', async () => {
+  const { client } = await world({ limits: { waiters: 2 } })
+  const one = client()
+  await one.take('s')
+  const [first, second] = await Promise.all([
+    one.apply(request('s', 'k', 2), request('s', 'k', 3), request('s', 'k', 4)),
+    one.apply(request('s', 'k', 5)),
+  ])
+  expect([...first.outcomes, ...second.outcomes].map(({ type }) => type).sort()).toEqual(['failed', 'failed', 'queued', 'queued'])
+})
+
+test('locks are listed page by page', async () => {
+  const { boss } = await world()
+  await boss.apply(beat('s'), ...['c', 'a', 'b'].map((key, number) => request('s', key, number)))
+  const page = async (query: string) => {
+    const { locks, more } = await boss.get<ListReply>(`/v1/locks?limit=2${query}`)
+    return [locks.map(({ key }) => key), more]
+  }
+  expect(await page('')).toEqual([['a', 'b'], true])
+  expect(await page('&after=b')).toEqual([['c'], false])
+})
+
+test('a namespace’s policy judges a request by the lease and the label of its session', async () => {
+  const policies = { '': { maxDuration: 1_000, checkHolder: (label?: string) => (label === 'tab' ? undefined : 'only tabs') } }
+  const { client } = await world({ policies })
+  const say = (lease: number, label?: string) => ({ ...beat('s', lease), label }) as ReturnType<typeof beat>
+  const tried = async (...commands: ReturnType<typeof beat>[]) => (await client().apply(...commands)).outcomes.map(({ type }) => type)
+  expect(await tried(say(60_000, 'tab'), request('s'))).toEqual(['beaten', 'failed'])
+  expect(await tried({ ...say(1_000), session: 't' } as never, request('t'))).toEqual(['beaten', 'failed'])
+  expect(await tried({ ...say(1_000, 'tab'), session: 'u' } as never, request('u'))).toEqual(['beaten', 'granted'])
+})
+
+test('a session whose locks are under a policy cannot beat its way out of it', async () => {
+  const policies = { '': { maxDuration: 1_000 } }
+  const { client } = await world({ policies })
+  await client().apply(beat('s', 1_000), request('s'))
+  expect((await client().apply(beat('s', 60_000))).outcomes).toMatchObject([{ type: 'failed', code: 'invalid' }])
+})

@@ -47,6 +47,16 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await found({ before: newest?.id as number, limit: 1 })).toEqual([20])
   })
 
+  test('finds the entries of some prefixes alone, and then none of no key', async () => {
+    const journal = atEnd(await make())
+    await journal.append(['a/1', 'b/1', '', 'a/2', 'c'].map((key, at) => ({ at, kind: 'grant' as const, key })))
+    const keys = async (...prefixes: string[]) => (await journal.query({ limit: 2 }, prefixes)).map(({ key }) => key)
+    expect(await keys('a/')).toEqual(['a/2', 'a/1'])
+    expect(await keys('a/', 'c')).toEqual(['c', 'a/2'])
+    expect(await keys('')).toEqual(['c', 'a/2'])
+    expect(await keys()).toEqual([])
+  })
+
   test('keeps entries up to an age and a number', async () => {
     const journal = atEnd(await make())
     await journal.append([10, 20, 30, 40].map((at) => ({ at, kind: 'grant' as const, key: 'k' })))
@@ -69,6 +79,14 @@ test('sessions, lockTokens and the log outlive the server', async () => {
   const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
   expect((await a.apply({ type: 'release', key: 'k', session: 's', token, lockToken })).outcomes).toMatchObject([{ type: 'done' }])
   expect((await a.get<LogReply>('/v1/log?key=k')).entries.map(({ kind }) => kind)).toEqual(['release', 'grant'])
+})
+
+test('who was answered finds it in the log, although the server was never closed', async () => {
+  const path = newFile()
+  const handler = await handlerOf(atEnd(sqliteStore(path)))
+  await new Client(handler, 'a').take('s')
+  const journal = atEnd(await sqliteJournal(path))
+  expect(await journal.query({ limit: 10 })).toMatchObject([{ kind: 'grant', key: 'k', session: 's' }])
 })
 
 test.skipIf(process.platform === 'win32')('the secret lies beside the database, for its owner alone', async () => {

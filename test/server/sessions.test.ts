@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { ReadReply } from '../../src/server/wire.ts'
+import { LockError } from '../../src/protocol/index.ts'
+import type { ListReply, LogReply, ReadReply } from '../../src/server/wire.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, Client, handlerOf, request } from './world.ts'
 
@@ -54,4 +55,38 @@ test('a batch that its sender has given up is refused when it comes late', async
   expect([late.status, await late.json()]).toMatchObject([409, { error: { code: 'void' } }])
   expect(await store.read('k')).toBeUndefined()
   expect((await send(3, 1, request('s'))).status).toBe(200)
+})
+
+test('a session that has ended at the store is not to be had while a record names it, and whoever tries is logged', async () => {
+  const { store, a } = await world()
+  await store.apply([
+    { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true },
+    { type: 'request', key: 'k', session: 'local', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
+    { type: 'end', session: 'local' },
+  ])
+  expect((await a.apply(beat('local'))).outcomes).toMatchObject([{ type: 'ended' }])
+  expect((await store.read('k'))?.sessions).toEqual({})
+  expect((await a.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'refusal', session: 'local' }])
+})
+
+test('a record that is damaged keeps nobody from opening a session', async () => {
+  const store = memoryStore()
+  const failed: unknown[] = []
+  const list = () => Promise.reject(new LockError('corrupt', 'the record of x is damaged'))
+  const handler = await handlerOf({ ...store, list }, { onError: (error) => failed.push(error) })
+  expect((await new Client(handler, 'a').take('s')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+  expect(failed).toMatchObject([{ code: 'corrupt' }])
+})
+
+test('where a local session’s beacon is stays at home', async () => {
+  const { store, a } = await world()
+  await store.apply([
+    { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true, beacon: '/run/secret-place' },
+    { type: 'request', key: 'k', session: 'local', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
+  ])
+  const replies = [await a.take('s'), await a.get<ReadReply>('/v1/locks/k'), await a.get<ListReply>('/v1/locks')]
+  for (const reply of replies) {
+    expect(JSON.stringify(reply)).not.toContain('secret-place')
+    expect(JSON.stringify(reply)).toContain('"beacon":"hidden"')
+  }
 })

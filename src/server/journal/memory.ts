@@ -26,11 +26,11 @@ export function memoryJournal(): Journal {
     async append(added) {
       for (const entry of added) entries.push({ id: ++id, ...entry })
     },
-    async query(query) {
+    async query(query, prefixes) {
       const found: LogEntry[] = []
       for (let index = entries.length - 1; index >= 0 && found.length < query.limit; index--) {
         const entry = entries[index] as LogEntry
-        if (isMeant(entry, query)) found.push(entry)
+        if (isMeant(entry, query) && (!prefixes || isWithin(entry, prefixes))) found.push(entry)
       }
       return found
     },
@@ -40,6 +40,8 @@ export function memoryJournal(): Journal {
     async close() {},
   }
 }
+
+const isWithin = ({ key }: LogEntry, prefixes: readonly string[]): boolean => key !== '' && prefixes.some((prefix) => key.startsWith(prefix))
 
 const isMeant = (entry: LogEntry, { key, prefix, kind, since, until, before }: LogQuery): boolean =>
   (key === undefined || entry.key === key) &&

@@ -13,6 +13,8 @@ const tables = `
   CREATE INDEX IF NOT EXISTS storelock_log_key ON storelock_log (key);
 `
 
+const startsWith = 'substr(key, 1, length(?)) = ?'
+
 const columns = ['at', 'kind', 'key', 'session', 'token', 'who', 'address', 'why'] as const
 
 /** In tables beside the store's, on a connection of its own, so that it is never in the way of a lock's transaction. */
@@ -79,15 +81,19 @@ export async function sqliteJournal(file: string): Promise<Journal> {
       write(() => {
         for (const entry of entries) append.run(...columns.map((column) => entry[column] ?? null))
       }),
-    query: ({ key, prefix, kind, since, until, before, limit }) => {
+    query: ({ key, prefix, kind, since, until, before, limit }, prefixes) => {
       const tests = [
         ['key = ?', key],
-        ['substr(key, 1, length(?)) = ?', prefix, prefix],
+        [startsWith, prefix, prefix],
         ['kind = ?', kind],
         ['at >= ?', since],
         ['at <= ?', until],
         ['id < ?', before],
       ].filter(([, value]) => value !== undefined)
+      if (prefixes) {
+        const within = prefixes.map(() => startsWith).join(' OR ') || 'FALSE'
+        tests.push([`key <> '' AND (${within})`, ...prefixes.flatMap((each) => [each, each])])
+      }
       const where = tests.length ? `WHERE ${tests.map(([test]) => test).join(' AND ')}` : ''
       const values = tests.flatMap(([, ...bound]) => bound)
       return whenIdle(() =>
