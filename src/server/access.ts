@@ -64,11 +64,11 @@ export class Access {
   }
 
   /** @returns the caller, or in words why it is none */
-  callerOf(headers: Headers, clientKey: string | null, address: string | undefined): Caller | string {
+  callerOf(authorization: string | null, clientKey: string | null, address: string | undefined): Caller | string {
     if (clientKey !== null && !clientKeys.test(clientKey)) return 'the client key has to be 16 to 128 random letters, digits, _ or -'
     const own = (name: string): string => (clientKey === null ? '' : ownerOf(name, clientKey))
     if (this.open) return { name: '', address, owner: own(''), admin: true, prefixes: [''], mayUse: () => true, mayHear: () => true }
-    const [scheme, token = ''] = (headers.get('authorization') ?? '').split(' ')
+    const [scheme, token = ''] = (authorization ?? '').split(' ')
     const shown = hashOf(token)
     // All are compared, so that the time tells nothing.
     const [credential] = this.#credentials.filter(({ hash }) => timingSafeEqual(hash, shown))

@@ -2,11 +2,11 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import { z } from 'zod'
-import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
+import { answer, faultOfError, responseOf } from './answers.ts'
+import type { Batches } from './batches.ts'
 import type { Desk } from './desk.ts'
-import { answer } from './guard.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
@@ -22,13 +22,12 @@ interface Env {
 interface Parts {
   readonly store: Store
   readonly desk: Desk
+  readonly batches: Batches
   readonly switchboard: Switchboard
   readonly log: Log
   readonly metrics: Metrics
   readonly limits: Limits
 }
-
-const statuses: Partial<Record<LockError['code'], number>> = { invalid: 400, corrupt: 422, store: 503, closed: 503 }
 
 /** What goes out has the types of `wire.ts`; the framework knows those of the schemas, which only describe it. */
 const send = <T extends object>(reply: T): never => Response.json(reply) as never
@@ -36,32 +35,21 @@ const send = <T extends object>(reply: T): never => Response.json(reply) as neve
 const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
 
 /** What the server answers, behind the guard. */
-export function makeApp({ store, desk, switchboard, log, metrics, limits }: Parts, onError: (error: unknown) => void): OpenAPIHono<Env> {
+export function makeApp({ store, desk, batches, switchboard, log, metrics, limits }: Parts, onError: (error: unknown) => void): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
     defaultHook: (result) => (result.success ? undefined : answer(400, 'invalid', z.prettifyError(result.error))),
   })
 
   app.onError((error) => {
     if (error instanceof HTTPException) return answer(error.status, 'invalid', error.message)
-    if (error instanceof LockError) return answer(statuses[error.code] ?? 409, error.code, error.message)
-    onError(error)
-    return answer(500, 'store', 'the server failed')
+    return responseOf(faultOfError(error, onError))
   })
   app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
   app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: () => answer(413, 'invalid', `the body is longer than ${limits.body} bytes`) }))
 
   app.openapi(applyRoute(limits.batch), async (context) => {
-    const { commands, sender, batch, void: voided, topics } = context.req.valid('json')
-    const { caller } = context.env
-    if (sender === undefined) return send<ApplyReply>(await desk.apply(caller, commands, undefined))
-    const from = switchboard.senderOf(sender, caller)
-    if (voided !== undefined) from.giveUp(voided)
-    return await from.inTurn(async () => {
-      if (batch !== undefined && from.isVoid(batch)) return refuse(409, 'void', 'the sender has given this batch up')
-      const reply = await desk.apply(caller, commands, from)
-      if (topics) switchboard.setTopics(from, topics)
-      return send<ApplyReply>(reply)
-    })
+    const done = await batches(context.env.caller, context.req.valid('json'))
+    return 'fault' in done ? (responseOf(done.fault) as never) : send<ApplyReply>(done.reply)
   })
 
   const mayNot = ({ name }: Caller, key: string): never => refuse(403, 'forbidden', `the client ${name} may not see ${JSON.stringify(key)}`)

@@ -1,13 +1,31 @@
 import type { Access, Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
+import { type Fault, faultOf } from './answers.ts'
 import type { HandlerOptions, Limits } from './options.ts'
-import { clientHeader, type ErrorReply } from './wire.ts'
+import { clientHeader } from './wire.ts'
 
-/** Lets a request in, with whose it is, or answers it. */
+/** What the guard looks at in a request. */
+export interface Asked {
+  readonly method: string
+  readonly path: string
+  /** The name by which the server was called. */
+  readonly host: string
+  readonly address: string | undefined
+  header(name: string): string | null
+}
+
 export interface Guard {
-  admit(request: Request, address: string | undefined): Caller | Response
-  /** What an allowed page of another site needs to read an answer. */
-  share(request: Request, response: Response): Response
+  /** Lets a request in, with whose it is, or says why not. */
+  admit(asked: Asked): Caller | Fault
+  /** The headers that an allowed page of another site needs to read an answer. */
+  shared(asked: Asked): Record<string, string>
+}
+
+/** What answers a page's question what it may send. */
+export const preflight = {
+  'access-control-allow-methods': 'GET, POST',
+  'access-control-allow-headers': `authorization, content-type, ${clientHeader}`,
+  'access-control-max-age': '600',
 }
 
 const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
@@ -28,48 +46,32 @@ export function makeGuard(
   const isOurPage = (origin: string, host: string): boolean => allowedOrigins.has(origin) || hostOf(origin) === host
 
   return {
-    admit(request, address) {
-      const url = new URL(request.url)
-      const caller = access.callerOf(request.headers, request.headers.get(clientHeader), address)
-      const who = (typeof caller === 'string' ? '' : caller.name) || address || ''
-      if (!allowance(who)) {
-        return answer(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
+    admit({ path, host, address, header, method }) {
+      const caller = access.callerOf(header('authorization'), header(clientHeader), address)
+      // Before anything is noted: a flood fills no log.
+      if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
+        return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
       }
-      const host = request.headers.get('host') ?? url.host
       if (!isOurName(host)) {
         refused(`called by the name ${host}`, address)
-        return answer(403, 'forbidden', `this server does not go by the name ${host}: add it to \`hosts\``)
+        return faultOf(403, 'forbidden', `this server does not go by the name ${host}: add it to \`hosts\``)
       }
-      const origin = request.headers.get('origin')
+      const origin = header('origin')
       if (origin !== null && !isOurPage(origin, host)) {
         refused(`a page of ${origin}`, address)
-        return answer(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
+        return faultOf(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
       }
-      if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
-      if (typeof caller === 'string') {
-        if (url.pathname === '/healthz' || url.pathname === '/openapi.json') return access.nobody(address)
-        refused(caller, address)
-        return answer(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
-      }
-      return caller
+      if (typeof caller !== 'string') return caller
+      // A preflight has no credentials.
+      if (method === 'OPTIONS' || path === '/healthz' || path === '/openapi.json') return access.nobody(address)
+      refused(caller, address)
+      return faultOf(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
     },
-    share(request, response) {
-      const origin = request.headers.get('origin')
-      if (origin === null || !allowedOrigins.has(origin)) return response
-      response.headers.set('access-control-allow-origin', origin)
-      response.headers.append('vary', 'origin')
-      return response
+    shared({ header }) {
+      const origin = header('origin')
+      return origin !== null && allowedOrigins.has(origin) ? { 'access-control-allow-origin': origin, vary: 'origin' } : {}
     },
   }
 }
-
-const preflight = {
-  'access-control-allow-methods': 'GET, POST',
-  'access-control-allow-headers': `authorization, content-type, ${clientHeader}`,
-  'access-control-max-age': '600',
-}
-
-export const answer = (status: number, code: ErrorReply['error']['code'], message: string, headers: Record<string, string> = {}): Response =>
-  Response.json({ error: { code, message } } satisfies ErrorReply, { status, headers })
 
 const hostOf = (origin: string): string | undefined => (URL.canParse(origin) ? new URL(origin).host : undefined)

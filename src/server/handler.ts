@@ -1,8 +1,11 @@
 import type { Store } from '../store.ts'
 import { Access } from './access.ts'
+import { faultOf, responseOf } from './answers.ts'
 import { makeApp } from './app.ts'
+import { makeBatches } from './batches.ts'
 import { Desk } from './desk.ts'
-import { answer, makeGuard } from './guard.ts'
+import { expressLine } from './express.ts'
+import { type Asked, makeGuard, preflight } from './guard.ts'
 import { Hub } from './hub.ts'
 import { memoryJournal } from './journal/memory.ts'
 import { sqliteJournal } from './journal/sqlite.ts'
@@ -30,11 +33,19 @@ const tidyEvery = 60_000
 const bindingAge = 86_400_000
 const day = 86_400_000
 
+type Listener = Parameters<typeof expressLine>[1]
+
 /**
  * Serves a store by a function from requests to answers.
  * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
  */
 export async function createHandler(store: Store, options: HandlerOptions = {}): Promise<LockHandler> {
+  const { fetch, verify, close } = await openHandler(store, options)
+  return { fetch, verify, close }
+}
+
+/** A handler, and the faster way to it for a socket of our own. */
+export async function openHandler(store: Store, options: HandlerOptions): Promise<LockHandler & { express(otherwise: Listener): Listener }> {
   const { onError = console.error } = options
   const limits = limitsOf(options.limits)
   const access = new Access(options.clients ?? [])
@@ -55,7 +66,8 @@ export async function createHandler(store: Store, options: HandlerOptions = {}):
     metrics.refusals.inc()
     log.refuse({}, why, { ...access.nobody(address) })
   })
-  const app = makeApp({ store, desk, switchboard, log, metrics, limits }, onError)
+  const batches = makeBatches(desk, switchboard)
+  const app = makeApp({ store, desk, batches, switchboard, log, metrics, limits }, onError)
   const busy = new Set<Promise<unknown>>()
   let closed: Promise<void> | undefined
 
@@ -74,26 +86,42 @@ export async function createHandler(store: Store, options: HandlerOptions = {}):
   const tidying = setInterval(() => tidy().catch(onError), tidyEvery)
   tidying.unref()
 
+  const admit = (asked: Asked) => ({
+    admitted: closed ? faultOf(503, 'closed', 'the server is shutting down', { connection: 'close' }) : guard.admit(asked),
+    shared: guard.shared(asked),
+  })
+
+  const during = async <T>(work: Promise<T>): Promise<T> => {
+    busy.add(work)
+    try {
+      return await work
+    } finally {
+      busy.delete(work)
+    }
+  }
+
   const serve = async (request: Request, address: string | undefined): Promise<Response> => {
-    if (closed) return answer(503, 'closed', 'the server is shutting down', { connection: 'close' })
-    const admitted = guard.admit(request, address)
-    if (admitted instanceof Response) return guard.share(request, admitted)
+    const { headers, method } = request
+    const url = new URL(request.url)
+    const { pathname: path } = url
+    const { admitted, shared } = admit({ method, path, host: headers.get('host') ?? url.host, address, header: (name) => headers.get(name) })
+    const response = await respond(request, admitted, path)
+    for (const [name, value] of Object.entries(shared)) response.headers.append(name, value)
+    return response
+  }
+
+  const respond = async (request: Request, admitted: ReturnType<typeof admit>['admitted'], path: string): Promise<Response> => {
+    if ('status' in admitted) return responseOf(admitted)
+    if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
     const end = metrics.requests.startTimer()
     const response = await app.fetch(request, { caller: admitted })
-    end({ route: routeOf(request.url), status: String(response.status) })
-    return guard.share(request, response)
+    end({ route: routeOf(path), status: String(response.status) })
+    return response
   }
 
   return {
-    async fetch(request, { address } = {}) {
-      const answering = serve(request, address)
-      busy.add(answering)
-      try {
-        return await answering
-      } finally {
-        busy.delete(answering)
-      }
-    },
+    fetch: (request, { address } = {}) => during(serve(request, address)),
+    express: (otherwise) => expressLine({ admit, batches, limits, onError, during, metrics }, otherwise),
     verify: (key, lockToken) => desk.verify(key, lockToken),
     close() {
       closed ??= (async () => {
@@ -110,5 +138,5 @@ export async function createHandler(store: Store, options: HandlerOptions = {}):
 }
 
 /** The part of a path that says which route it is, not which key. */
-const routeOf = (url: string): string =>
-  /^\/(v1\/(apply|locks|events|publish|verify|log)|healthz|metrics|openapi\.json)(?![^/?])/.exec(new URL(url).pathname)?.[1] ?? 'none'
+const routeOf = (path: string): string =>
+  /^\/(v1\/(apply|locks|events|publish|verify|log)|healthz|metrics|openapi\.json)(?![^/?])/.exec(path)?.[1] ?? 'none'

@@ -1,6 +1,6 @@
 import type { Message } from '../store.ts'
 import type { Caller } from './access.ts'
-import { answer } from './guard.ts'
+import { answer } from './answers.ts'
 import type { Hub } from './hub.ts'
 import type { Limits } from './options.ts'
 import { type Sender, Senders } from './senders.ts'
