@@ -1,6 +1,8 @@
 import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
 import type { Role } from './processes.ts'
+import { measures as httpHandoff } from './server/handoff.ts'
+import { measures as idle } from './server/idle.ts'
 import { lockServer } from './server/served.ts'
 import { measures as throughput } from './server/throughput.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
@@ -17,7 +19,7 @@ export const onNode: Record<string, Measure> = {
   ...{ ...acquire, ...keys, ...beat, ...fence },
   ...{ ...handoff, ...waiters, ...fairness, ...takeover },
   ...inMemory,
-  ...throughput,
+  ...{ ...throughput, ...httpHandoff, ...idle },
 }
 
 /** What else this program can be started as, by those measures. */

@@ -163,7 +163,8 @@ export class Desk {
         return command.type === 'end' && command.seq !== undefined ? { outcome: { type: 'alive' } } : { command }
       }
       case 'challenge':
-        return { command }
+        // The server asks for signs of life by itself.
+        return { outcome: { type: 'challenged' } }
       case 'expire':
         return await this.#ruleExpire(caller, command)
       case 'request':

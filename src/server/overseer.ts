@@ -182,10 +182,9 @@ export class Overseer {
     const challenges = this.#observe(watched, view, sent)
     const waits = view.queue.some(({ session }) => this.#hands.isClient(session))
     watched.watch.keep(new Map(waits && this.#auto ? view.holders.map(({ session }) => [session, view.sessions[session]?.beacon]) : []))
-    if (!waits || !this.#auto) return
-    const commands: Command[] = watched.evidence
-      .filter((evidence) => 'number' in evidence || !view.pins.length)
-      .map((evidence) => ({ type: 'expire', key, evidence }))
+    if (!waits) return
+    const evicted = this.#auto ? watched.evidence.filter((evidence) => 'number' in evidence || !view.pins.length) : []
+    const commands: Command[] = evicted.map((evidence) => ({ type: 'expire', key, evidence }))
     for (const session of challenges) commands.push({ type: 'challenge', session })
     if (commands.length) await this.#hands.act(commands)
     for (const session of challenges) this.#hands.hint(session, key)
