@@ -25,8 +25,22 @@ const rules: Readonly<Record<string, Rule>> = {
   'store.ts': { sees: ['protocol/'] },
   'channels/': { sees: ['channels/', 'store.ts'], packages: true },
   'beacons/': { sees: ['store.ts'], packages: true },
-  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
+  // The HTTP store and the server share the types of what goes between them, and nothing else.
+  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'server/': {
+    sees: [
+      'server/',
+      'protocol/',
+      'store.ts',
+      'locks/clock.ts',
+      'locks/lookout.ts',
+      'locks/observer.ts',
+      'locks/watch.ts',
+      'stores/sqlite/driver.ts',
+    ],
+    packages: true,
+  },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'cli/': { sees: ['cli/', 'index.ts', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'], packages: true },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },

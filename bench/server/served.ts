@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import { createLocks, type Locks } from 'storelock'
+import { serve } from 'storelock/server'
+import { httpStore } from 'storelock/stores/http'
+import { sqliteStore } from 'storelock/stores/sqlite'
+import { inFolder } from '../folder.ts'
+import { type Other, type Role, start } from '../processes.ts'
+
+/** A lock server over a SQLite file, in a process of its own. */
+export const lockServer: Role<{ folder: string }> = async ({ folder }, starter) => {
+  const store = sqliteStore(join(folder, 'served.db'))
+  const server = await serve(store)
+  starter.say('url', server.url)
+  starter.on('cpu?', () => starter.say('cpu', cpu()))
+  return async () => {
+    await server.close()
+    await store.close()
+  }
+}
+
+/** The time that this process has spent computing, in µs. */
+export function cpu(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+export interface Served {
+  readonly process: Other
+  readonly url: string
+  /** The time that the server has spent computing, in µs. */
+  cpu(): Promise<number>
+}
+
+/** Has a lock server for a while. */
+export const withServer = <T>(body: (server: Served) => Promise<T>): Promise<T> =>
+  inFolder(async (folder) => {
+    const process = await start('lockServer', { folder })
+    const url = await process.hear<string>('url')
+    const asked = (): Promise<number> => {
+      process.say('cpu?')
+      return process.hear<number>('cpu')
+    }
+    const result = await body({ process, url, cpu: asked })
+    await process.end()
+    return result
+  })
+
+export interface Client {
+  readonly locks: Locks
+  close(): Promise<void>
+}
+
+/** One session with a connection of its own. */
+export function clientOf(url: string): Client {
+  const store = httpStore(url)
+  const locks = createLocks({ store })
+  return {
+    locks,
+    async close() {
+      await locks.close()
+      await store.close()
+    },
+  }
+}
