@@ -1,4 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
+import { z } from 'zod'
+import type { ClientCredential } from '../server/index.ts'
 import type { Store } from '../store.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
@@ -17,13 +19,10 @@ export interface ServeOptions extends Common {
   readonly origin?: string[]
 }
 
-/** What is needed of the server's module. */
-interface Server {
-  serve(store: Store, options: object): Promise<{ readonly url: string; close(): Promise<void> }>
-}
-
-/** Not known to the compiler, so that this works without it. */
-const serverModule: string = 'storelock/server'
+/** What stands in the file of `--clients`. */
+const clientList: z.ZodType<ClientCredential[]> = z.array(
+  z.strictObject({ name: z.string(), token: z.string(), prefixes: z.array(z.string()).exactOptional(), admin: z.boolean().exactOptional() }),
+)
 
 /** Serves a SQLite store over HTTP until it is interrupted. */
 export async function serve({ store: place, json, listen, clients, tlsKey, tlsCert, host: hosts, origin: origins }: ServeOptions): Promise<void> {
@@ -36,7 +35,7 @@ export async function serve({ store: place, json, listen, clients, tlsKey, tlsCe
     ...(hosts && { hosts }),
     ...(origins && { origins }),
   }
-  const { serve: start } = (await import(serverModule)) as Server
+  const { serve: start } = await import('../server/index.ts')
   const use = async (store: Store, signal: AbortSignal): Promise<void> => {
     const server = await start(store, options)
     if (json) printJson({ url: server.url })
@@ -55,18 +54,25 @@ function addressOf(listen: string): { host: string; port: number } {
   return { host: host || '127.0.0.1', port: Number(port) }
 }
 
-function readClients(path: string): unknown {
+function readClients(path: string): ClientCredential[] {
   const text = read(path)
   if (process.platform !== 'win32' && statSync(path).mode & 0o077) {
     throw new Exit(exitCodes.failed, `${path} has secrets and can be read by others: chmod 600 ${path}`)
   }
+  const found = clientList.safeParse(parse(text))
+  if (found.success) return found.data
+  throw new Exit(
+    exitCodes.failed,
+    `${path} is no JSON list of clients, such as [{ "name": "ci", "token": "…", "prefixes": ["ci/"], "admin": false }]:\n${z.prettifyError(found.error)}`,
+  )
+}
+
+function parse(text: string): unknown {
   try {
-    const clients = JSON.parse(text)
-    if (Array.isArray(clients)) return clients
+    return JSON.parse(text)
   } catch {
-    // Said below.
+    return undefined
   }
-  throw new Exit(exitCodes.failed, `${path} is no JSON list of clients, such as [{ "name": "ci", "token": "…", "prefixes": ["/ci/"] }]`)
 }
 
 function read(path: string): string {

@@ -4,8 +4,11 @@ import { createLocks, type Locks, type LocksOptions, type Store } from '../index
 import { storedKey, storedName } from '../protocol/index.ts'
 import { Exit, exitCodes } from './exit.ts'
 
-/** The variable with the credential that a lock server asks for. */
-export const credentialVariable = 'STORELOCK_SERVER_TOKEN'
+/** What a lock server asks for, if it asks: from the environment, where other users do not see it. */
+export function credential(): { token?: string } {
+  const token = process.env.STORELOCK_SERVER_TOKEN
+  return token ? { token } : {}
+}
 
 export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
@@ -49,13 +52,9 @@ export async function openStore(place: string, create = false): Promise<Store> {
   return sqliteStore(place)
 }
 
-/** Not known to the compiler, so that this works without it. */
-const httpModule: string = 'storelock/stores/http'
-
 async function openHttp(url: string): Promise<Store> {
-  const { httpStore } = await import(httpModule)
-  const token = process.env[credentialVariable]
-  return httpStore(url, token === undefined ? {} : { token })
+  const { httpStore } = await import('../stores/http.ts')
+  return httpStore(url, credential())
 }
 
 /** Tells a store from others, whatever path it was named by. */
