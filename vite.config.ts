@@ -8,8 +8,13 @@ export default defineConfig({
   // What the pages import is few modules, and ESM already; bundling them first would reload a page in the middle of a test.
   optimizeDeps: { noDiscovery: true, include: [] },
   test: {
+    reporters: ['default', './e2e/engines/reporter.ts'],
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/**/*.test.ts'] } },
+      {
+        extends: true,
+        // A busy machine is slow, not wrong.
+        test: { name: 'unit', include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+      },
       {
         extends: true,
         test: {

@@ -6,14 +6,20 @@ import { endWhenTold } from './cleanup.ts'
 import type { Curve, Figure, Measure } from './figure.ts'
 import { inPlainNode } from './in-plain-node.ts'
 import { measures as pages } from './indexeddb/acquire.ts'
+import { measures as hidden } from './indexeddb/hidden.ts'
 import { measures as tabs } from './indexeddb/tabs.ts'
+import { measures as workers } from './indexeddb/worker.ts'
 import { onNode } from './on-node.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
-import { machine, missed, toJson, toMarkdown, toTable, updateReadme } from './report.ts'
+import { updateReadme } from './readme.ts'
+import { machine, missed, toJson, toMarkdown, toTable } from './report.ts'
 import { measures as size } from './size.ts'
 
-const inChromium: Record<string, Measure> = { ...pages, ...tabs }
+/** What whoever runs the bench may choose. */
+const choices = { hiddenFor: 30 }
+
+const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...workers, ...hidden(choices) }
 
 /** In the order of the table. */
 const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...size }
@@ -23,6 +29,7 @@ const help = `Measures storelock beside its peers, in alternating rounds of one 
 npm run bench -- [options]
   --json FILE   also write the figures there
   --only NAME   only the figures whose names start so; may be repeated
+  --hidden S    hide tabs for so many seconds; ${choices.hiddenFor} unless told otherwise
   --plots DIR   also draw plots there, as SVG
   --readme      put the table into the README, and the plots into docs/plots
   --help
@@ -36,6 +43,7 @@ async function main(): Promise<void> {
     options: {
       json: { type: 'string' },
       only: { type: 'string', multiple: true },
+      hidden: { type: 'string' },
       plots: { type: 'string' },
       readme: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -47,6 +55,8 @@ async function main(): Promise<void> {
   if (!names.length) throw new Error(`no figure's name starts with ${only?.join(' or ')}: there are ${Object.keys(measures).join(', ')}`)
   if (readme && only) throw new Error('--readme wants all figures, so it does not go with --only')
   if (readme && values.plots) throw new Error('--readme has a folder of its own for the plots, so it does not go with --plots')
+  if (values.hidden !== undefined) choices.hiddenFor = Number(values.hidden)
+  if (!(choices.hiddenFor > 0)) throw new Error(`--hidden is a number of seconds, not ${values.hidden}`)
   const plots = readme ? join(root, 'docs', 'plots') : values.plots
   // Better now than after ten minutes.
   for (const folder of [plots, json && dirname(json)]) if (folder) mkdirSync(folder, { recursive: true })
@@ -69,7 +79,7 @@ async function main(): Promise<void> {
   const drawn = plots ? await drawPlots(curves, plots, place) : []
   if (readme) {
     const images = drawn.map(({ path, title }) => ({ title, path: relative(root, path) }))
-    updateReadme(toMarkdown(figures, images, place))
+    updateReadme('bench', toMarkdown(figures, images, place))
   }
 }
 

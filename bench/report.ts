@@ -1,10 +1,7 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
 import pc from 'picocolors'
 import { chromium } from 'playwright-core'
 import { launchOptions } from '../e2e/browser.ts'
-import { root } from './bundle.ts'
 import type { Curve, Figure } from './figure.ts'
 
 /** Figures mean little without the machine. */
@@ -63,17 +60,6 @@ export function toMarkdown(figures: readonly Figure[], images: readonly Image[],
   const table = [heads, rule, ...rows].map(line).join('\n')
   const pictures = images.map(({ title, path }) => `![${title}](${path})`)
   return [table, `Medians of one run of \`npm run bench\` on ${machine}.`, ...pictures].join('\n\n')
-}
-
-/** Puts the table between the README's `<!-- bench -->` and `<!-- /bench -->`. */
-export function updateReadme(markdown: string, path = join(root, 'README.md')): void {
-  const text = readFileSync(path, 'utf8')
-  const place = /(<!-- bench -->)[\s\S]*?(<!-- \/bench -->)/
-  if (!place.test(text)) throw new Error(`${path} has no <!-- bench --> … <!-- /bench --> to put the table into`)
-  writeFileSync(
-    path,
-    text.replace(place, (_, open: string, close: string) => `${open}\n${markdown}\n${close}`),
-  )
 }
 
 const holds = ({ ratio, target = Infinity }: Pick<Figure, 'ratio' | 'target'>): boolean => ratio <= target

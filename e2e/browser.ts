@@ -4,26 +4,93 @@ import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { type Browser, chromium, type LaunchOptions } from 'playwright-core'
-
-const systemNames = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'microsoft-edge']
-const macNames = ['Chromium', 'Google Chrome', 'Microsoft Edge'].map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`)
+import type { EngineName } from './engines/engine.ts'
 
 /** Without these Chromium keeps asking for Google's hosts, which a closed network refuses many at a time. */
 const quiet = ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
-let found: Promise<string> | undefined
+interface Kind {
+  readonly title: string
+  /** The environment's variable that names another one. */
+  readonly variable: string
+  /** Where it may stand beside the folders of `PATH`, in which it has one of these names. */
+  readonly paths: () => string[]
+  readonly names: readonly string[]
+  /** Prints something and ends, if it is what it seems to be. */
+  readonly probe: string
+  /** What has to be on the `PATH` beside it. */
+  readonly needs: readonly string[]
+  /** Debian's packages. */
+  readonly packages: string
+  /** What else a person or we can run to have it. */
+  readonly installer?: CommandLine
+  readonly otherwise: readonly string[]
+}
+
+const kinds: Record<EngineName, Kind> = {
+  chromium: {
+    title: 'Chromium',
+    variable: 'CHROMIUM_PATH',
+    paths: () => [chromium.executablePath(), ...apps('Chromium', 'Google Chrome', 'Microsoft Edge')],
+    names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'microsoft-edge'],
+    probe: '--version',
+    needs: [],
+    packages: 'chromium',
+    installer: [
+      process.execPath,
+      join(dirname(createRequire(import.meta.url).resolve('playwright-core/package.json')), 'cli.js'),
+      'install',
+      'chromium',
+    ],
+    otherwise: ['npx playwright-core install --with-deps chromium'],
+  },
+  firefox: {
+    title: 'Firefox',
+    variable: 'FIREFOX_PATH',
+    paths: () => apps('Firefox', 'Firefox Developer Edition').map((path) => join(dirname(path), 'firefox')),
+    names: ['firefox-esr', 'firefox'],
+    probe: '--version',
+    needs: [],
+    packages: 'firefox-esr',
+    otherwise: ['npx @puppeteer/browsers install firefox@stable   # and set FIREFOX_PATH to the path that it prints'],
+  },
+  webkit: {
+    title: 'WebKitWebDriver, with Xvfb,',
+    variable: 'WEBKIT_DRIVER_PATH',
+    paths: () => ['/usr/libexec/webkit2gtk-4.1/WebKitWebDriver'],
+    names: ['WebKitWebDriver'],
+    probe: '--help',
+    needs: ['Xvfb'],
+    packages: 'webkit2gtk-driver xvfb',
+    otherwise: [],
+  },
+}
+
+const found = new Map<EngineName, Promise<string>>()
 
 /**
- * The path of a Chromium that runs: `CHROMIUM_PATH`, Playwright's own or the system's; else it tries to install one.
+ * The path of a browser that runs, or of what drives it (WebKit): the environment's, Playwright's own (Chromium) or the system's;
+ * else it tries to install one.
  * @param log hears what is being installed
  * @throws Error that says what a person has to run
  */
-export function findChromium(log: (line: string) => void = () => {}): Promise<string> {
-  found ??= find(log).catch((error: unknown) => {
-    found = undefined
-    throw error
-  })
-  return found
+export function findBrowser(name: EngineName, log: (line: string) => void = () => {}): Promise<string> {
+  const known = found.get(name)
+  if (known) return known
+  const finding = find(kinds[name], log)
+  found.set(name, finding)
+  finding.catch(() => found.delete(name))
+  return finding
+}
+
+/** {@link findBrowser} for Chromium. */
+export const findChromium = (log?: (line: string) => void): Promise<string> => findBrowser('chromium', log)
+
+/** The path of a program in a folder of `PATH`. */
+export function findProgram(name: string): string {
+  const path = onPath([name]).find(isExecutable)
+  if (path) return path
+  throw new Error(`There is no ${name} in the folders of PATH.`)
 }
 
 /** What Playwright needs to start the Chromium of {@link findChromium}, also for `launchPersistentContext`. */
@@ -37,58 +104,69 @@ export async function launchChromium(options?: LaunchOptions): Promise<Browser> 
   return chromium.launch(await launchOptions(options))
 }
 
-async function find(log: (line: string) => void): Promise<string> {
-  const chosen = process.env.CHROMIUM_PATH
-  if (chosen) {
-    if (await runs(chosen)) return chosen
-    throw new Error(`CHROMIUM_PATH is ${chosen}, and that does not run. Set it to a Chromium or Chrome, or unset it.`)
+async function find(kind: Kind, log: (line: string) => void): Promise<string> {
+  const { title, variable, needs, packages, otherwise } = kind
+  const chosen = process.env[variable]
+  if (chosen && !(await runs(chosen, kind.probe)))
+    throw new Error(`${variable} is ${chosen}, and that does not run. Set it to one that does, or unset it.`)
+  const present = async (): Promise<string | undefined> => {
+    if (needs.some((name) => !onPath([name]).some(isExecutable))) return undefined
+    return chosen || firstThatRuns([...kind.paths(), ...onPath(kind.names)], kind.probe)
   }
-  const present = await firstThatRuns([playwrightPath(), ...onPath(), ...macNames])
-  if (present) return present
-  for (const [command, ...args] of installers()) {
-    log(`no Chromium found: ${[command, ...args].join(' ')}`)
+  const there = await present()
+  if (there) return there
+  for (const [command, ...args] of installers(kind)) {
+    log(`no ${title} found: ${[command, ...args].join(' ')}`)
     if (!(await succeeds(command, args))) continue
-    const installed = await firstThatRuns([playwrightPath(), ...onPath()])
+    const installed = await present()
     if (installed) return installed
   }
   throw new Error(
-    'There is no Chromium here, and it could not be installed. Run one of these, then try again:\n' +
-      '  npx playwright-core install --with-deps chromium\n' +
-      '  sudo apt-get update && sudo apt-get install -y --no-install-recommends chromium\n' +
-      'or set CHROMIUM_PATH to a Chromium or Chrome that you have.',
+    [
+      `There is no ${title} here, and it could not be installed. Run one of these, then try again:`,
+      ...otherwise.map((line) => `  ${line}`),
+      `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages}`,
+      `or set ${variable} to one that you have, or name the engines that you want, as in STORELOCK_ENGINES=chromium,firefox.`,
+    ].join('\n'),
   )
 }
 
 type CommandLine = readonly [command: string, ...args: string[]]
 
-function installers(): CommandLine[] {
-  const cli = join(dirname(createRequire(import.meta.url).resolve('playwright-core/package.json')), 'cli.js')
-  const lines: CommandLine[] = [[process.execPath, cli, 'install', 'chromium']]
+function installers({ installer, packages }: Kind): CommandLine[] {
+  const lines = installer ? [installer] : []
   if (isRoot() && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(textOf('/etc/os-release'))) {
-    lines.push(['sh', '-c', 'apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium'])
+    lines.push(['sh', '-c', `apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${packages}`])
   }
   return lines
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0
 
-const playwrightPath = (): string => chromium.executablePath()
+const apps = (...names: string[]): string[] => names.map((name) => `/Applications/${name}.app/Contents/MacOS/${name}`)
 
-const onPath = (): string[] => {
+const onPath = (names: readonly string[]): string[] => {
   const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
-  return systemNames.flatMap((name) => folders.map((folder) => join(folder, name)))
+  return names.flatMap((name) => folders.map((folder) => join(folder, name)))
 }
 
-async function firstThatRuns(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) if (await runs(path)) return path
+async function firstThatRuns(paths: readonly string[], probe: string): Promise<string | undefined> {
+  for (const path of paths) if (await runs(path, probe)) return path
   return undefined
 }
 
-/** Whether it is a browser that starts: Ubuntu's `chromium-browser` may be a script that only names a snap. */
-async function runs(path: string): Promise<boolean> {
+/** Whether it is a program that starts: Ubuntu's `chromium-browser` may be a script that only names a snap. */
+async function runs(path: string, probe: string): Promise<boolean> {
+  if (!isExecutable(path)) return false
+  return promisify(execFile)(path, [probe], { timeout: 20_000 }).then(
+    () => true,
+    () => false,
+  )
+}
+
+function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK)
-    await promisify(execFile)(path, ['--version'], { timeout: 20_000 })
     return true
   } catch {
     return false

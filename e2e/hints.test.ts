@@ -1,241 +1,216 @@
-import type { BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { startTabs, type Tabs } from './pages/tabs.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
+import type { Tab } from './engines/engine.ts'
+import type { WorkerKind, WorkerPort } from './pages/start-worker.ts'
 import type { WorkerOrder } from './pages/worker.ts'
-import { makeTab, type TabNews, type TabStart } from './tabs/tab.ts'
+import type { TabStart } from './tabs/tab.ts'
+import { aborted, acquire, healthy, lost, openTabs, query, queued, release, stateOf } from './tabs/tabs.ts'
 
 // What a channel and beacons do between real tabs. The leases are long, and tabs that wait never look by themselves. Times in ms.
 const duration = 10_000
 const maxBackoff = 60_000
 
-let browser: Tabs
-let context: BrowserContext
-let news: TabNews[]
-let hear: () => void
-
-beforeAll(async () => {
-  // Playwright turns the back/forward cache off.
-  browser = await startTabs({ ignoreDefaultArgs: ['--disable-back-forward-cache'] })
-})
-
-afterAll(() => browser.close())
-
-beforeEach(async () => {
-  news = []
-  hear = () => {}
-  context = await browser.newContext()
-  await context.exposeFunction('tell', (told: TabNews) => {
-    news.push(told)
-    hear()
-  })
-})
-
-afterEach(async () => {
-  await context.close()
-  expect(browser.errors.splice(0)).toEqual([])
-})
-
-const several = async (count: number, options?: Partial<TabStart>): Promise<Page[]> => {
-  const pages: Page[] = []
-  for (let index = 1; index <= count; index++) {
-    const page = await browser.open(context)
-    await page.evaluate(makeTab, { name: `tab ${index}`, duration, maxBackoff, patient: true, ...options })
-    pages.push(page)
-  }
-  return pages
-}
-
-const pair = async (options?: Partial<TabStart>) => (await several(2, options)) as [Page, Page]
-const three = async () => (await several(3)) as [Page, Page, Page]
-
-const acquire = (page: Page) => page.evaluate(() => tab.acquire('l'))
-const release = (page: Page) => page.evaluate(() => tab.release())
-const stateOf = (page: Page) => page.evaluate(() => tab.state())
-const query = (page: Page) => page.evaluate(() => tab.query('l'))
-
-/** Resolves when so many wait for the lock. */
-async function queued(count: number, page: Page): Promise<void> {
-  while ((await query(page)).pending.length !== count);
-}
-
-async function crash(page: Page): Promise<void> {
-  const crashed = page.waitForEvent('crash')
-  page.goto('chrome://crash').catch(() => {})
-  await crashed
-}
-
 /** Resolves when so many native locks of this name wait, as a page sees it. */
-async function watched(address: string, count: number, page: Page): Promise<void> {
-  const watchers = (name: string) => navigator.locks.query().then(({ pending }) => pending?.filter((lock) => lock.name === name).length)
-  while ((await page.evaluate(watchers, address)) !== count);
-}
+const watched = (address: string, count: number, page: Tab): Promise<void> =>
+  page.evaluate(
+    async ([address, count]) => {
+      const watchers = async () => (await navigator.locks.query()).pending?.filter(({ name }) => name === address).length
+      while ((await watchers()) !== count);
+    },
+    [address, count] as const,
+  )
 
-const addressOf = async (page: Page): Promise<string> => `storelock locks ${await page.evaluate(() => tab.session())}`
+const addressOf = async (page: Tab): Promise<string> => `storelock locks ${await page.evaluate(() => tab.session())}`
 
-/** Resolves when a tab has told this. */
-async function told(tab: string, type: TabNews['type']): Promise<void> {
-  while (!news.some((each) => each.tab === tab && each.type === type)) {
-    await new Promise<void>((resolve) => {
-      hear = resolve
+describeEachEngine((engine) => {
+  eachAfresh(engine)
+
+  const several = (count: number, options?: Partial<TabStart>, prepare?: () => void) =>
+    openTabs(engine(), count, { duration, maxBackoff, patient: true, ...options }, prepare)
+  const pair = async (options?: Partial<TabStart>) => (await several(2, options)) as [Tab, Tab]
+  const three = async () => (await several(3)) as [Tab, Tab, Tab]
+
+  describe('a tab that waits and never looks by itself', () => {
+    test('is woken by a release, and so is the one behind it', async () => {
+      const [one, two, three] = (await several(3)) as [Tab, Tab, Tab]
+      await acquire(one)
+      const second = acquire(two)
+      await queued(1, one)
+      const third = acquire(three)
+      await queued(2, one)
+      await release(one)
+      const { token } = await second
+      expect(await stateOf(two)).toEqual(healthy)
+      await release(two)
+      expect((await third).token).toBeGreaterThan(token)
     })
-  }
-}
 
-const healthy = { held: true, aborted: false, thrown: undefined, reason: undefined }
-const lost = { held: false, aborted: true, thrown: 'lost', reason: 'lost' }
-
-describe('a tab that waits and never looks by itself', () => {
-  test('is woken by a release, and so is the one behind it', async () => {
-    const [one, two, three] = (await several(3)) as [Page, Page, Page]
-    await acquire(one)
-    const second = acquire(two)
-    await queued(1, one)
-    const third = acquire(three)
-    await queued(2, one)
-    await release(one)
-    const { token } = await second
-    expect(await stateOf(two)).toEqual(healthy)
-    await release(two)
-    expect((await third).token).toBeGreaterThan(token)
-  })
-
-  test('is woken by a release of other locks in the same page, on the same store or on another', async () => {
-    const [page] = (await several(1)) as [Page]
-    await page.evaluate(async () => {
-      const { createLocks, indexedDBStore } = storelock
-      const clock = { now: Date.now, monotonic: () => performance.now(), random: Math.random, after: () => () => {} }
-      const store = indexedDBStore('locks')
-      const all = [store, store, indexedDBStore('locks')].map((store) => createLocks({ store, clock }))
-      const held = await all[0]?.acquire('k')
-      const waits = all.slice(1).map((locks) => locks.request('k', () => {}))
-      while ((await all[0]?.query('k'))?.pending.length !== 2);
-      await held?.release()
-      await Promise.all(waits)
-      await Promise.all(all.map((locks) => locks.close()))
+    test('is woken by a release of other locks in the same page, on the same store or on another', async () => {
+      const [page] = (await several(1)) as [Tab]
+      await page.evaluate(async () => {
+        const { createLocks, indexedDBStore } = storelock
+        const clock = { now: Date.now, monotonic: () => performance.now(), random: Math.random, after: () => () => {} }
+        const store = indexedDBStore('locks')
+        const all = [store, store, indexedDBStore('locks')].map((store) => createLocks({ store, clock }))
+        const held = await all[0]?.acquire('k')
+        const waits = all.slice(1).map((locks) => locks.request('k', () => {}))
+        while ((await all[0]?.query('k'))?.pending.length !== 2);
+        await held?.release()
+        await Promise.all(waits)
+        await Promise.all(all.map((locks) => locks.close()))
+      })
     })
-  })
 
-  test('is given a lock that only lingers, and one whose tab is frozen', async () => {
-    const [keeper, asker] = await pair({ linger: 3_600_000 })
-    const first = await acquire(keeper)
-    await release(keeper)
-    expect((await acquire(keeper)).token).toBe(first.token + 1)
-    await release(keeper)
-    const { token } = await acquire(asker)
-    expect(token).toBeGreaterThan(first.token + 1)
-    await release(asker)
-    const debug = await context.newCDPSession(asker)
-    await debug.send('Page.setWebLifecycleState', { state: 'frozen' })
-    expect((await acquire(keeper)).token).toBeGreaterThan(token)
-    await debug.send('Page.setWebLifecycleState', { state: 'active' })
-  })
+    test('is given a lock that only lingers', async () => {
+      const [keeper, asker] = await pair({ linger: 3_600_000 })
+      const first = await acquire(keeper)
+      await release(keeper)
+      expect((await acquire(keeper)).token).toBe(first.token + 1)
+      await release(keeper)
+      const { token } = await acquire(asker)
+      expect(token).toBeGreaterThan(first.token + 1)
+    })
 
-  test.each([
-    ['crashes', crash],
-    ['is closed', (page: Page) => page.close()],
-    ['goes to another page', (page: Page) => page.goto('about:blank')],
-  ])('replaces at once a holder that %s', async (_, end) => {
-    const [holder, waiter] = await pair()
-    const { token } = await acquire(holder)
-    const wait = acquire(waiter)
-    await watched(await addressOf(holder), 1, waiter)
-    await end(holder)
-    expect((await wait).token).toBeGreaterThan(token)
-    expect(await stateOf(waiter)).toEqual(healthy)
-  })
-
-  test('is not held up by the death of the one in front, nor by that of the holder after it', async () => {
-    const [holder, front, last] = await three()
-    await acquire(holder)
-    acquire(front).catch(() => {})
-    await queued(1, holder)
-    const wait = acquire(last)
-    await watched(await addressOf(front), 1, holder)
-    await crash(front)
-    await watched(await addressOf(holder), 1, last)
-    await crash(holder)
-    await wait
-  })
-
-  test('is not held up by one in front that died just when it was granted the lock', async () => {
-    const [holder, front, last] = await three()
-    await acquire(holder)
-    acquire(front).catch(() => {})
-    await queued(1, holder)
-    const wait = acquire(last)
-    await watched(await addressOf(front), 1, holder)
-    await Promise.all([crash(front), release(holder)])
-    await wait
-  })
-
-  test('replaces at once a worker that is terminated, and is woken by one that lets go', async () => {
-    const [home, waiter] = await pair()
-    const order = (order: WorkerOrder) =>
-      new Promise((resolve) => {
-        worker.onmessage = resolve
-        worker.postMessage(order)
+    test('finds a lock free that lingered in a page which is being frozen', async () => {
+      const [keeper, other] = await pair({ linger: 3_600_000 })
+      await acquire(keeper)
+      await release(keeper)
+      expect((await query(other)).held).toHaveLength(1)
+      await keeper.evaluate(() => void document.dispatchEvent(new Event('freeze')))
+      await other.evaluate(async () => {
+        while ((await tab.query('l')).held.length);
       })
-    for (const end of ['terminate', 'release'] as const) {
-      await home.evaluate(() => {
-        globalThis.worker = storelock.startWorker()
-      })
-      await home.evaluate(order, { type: 'acquire', duration, maxBackoff } as const)
+    })
+
+    test.for([
+      ['crashes', (page: Tab) => page.crash()],
+      ['is closed', (page: Tab) => page.close()],
+      ['goes to another page', (page: Tab) => page.navigate('about:blank')],
+    ] as const)('replaces at once a holder that %s', async ([how, end], { skip }) => {
+      if (how === 'crashes') needs('crash', engine(), skip)
+      const [holder, waiter] = await pair()
+      const { token } = await acquire(holder)
       const wait = acquire(waiter)
-      await queued(1, home)
-      const [session] = (await query(home)).held.map(({ session }) => session)
-      await watched(`storelock locks ${session}`, 1, home)
-      if (end === 'terminate') await home.evaluate(() => worker.terminate())
-      else await home.evaluate(order, { type: 'release' } as const)
+      await watched(await addressOf(holder), 1, waiter)
+      await end(holder)
+      expect((await wait).token).toBeGreaterThan(token)
+      expect(await stateOf(waiter)).toEqual(healthy)
+    })
+
+    test('is not held up by the death of the one in front, nor by that of the holder after it', async ({ skip }) => {
+      needs('crash', engine(), skip)
+      const [holder, front, last] = await three()
+      await acquire(holder)
+      acquire(front).catch(() => {})
+      await queued(1, holder)
+      const wait = acquire(last)
+      await watched(await addressOf(front), 1, holder)
+      await front.crash()
+      await watched(await addressOf(holder), 1, last)
+      await holder.crash()
       await wait
-      await release(waiter)
-    }
+    })
+
+    test('is not held up by one in front that died just when it was granted the lock', async ({ skip }) => {
+      needs('crash', engine(), skip)
+      const [holder, front, last] = await three()
+      await acquire(holder)
+      acquire(front).catch(() => {})
+      await queued(1, holder)
+      const wait = acquire(last)
+      await watched(await addressOf(front), 1, holder)
+      await Promise.all([front.crash(), release(holder)])
+      await wait
+    })
+
+    const order = (order: WorkerOrder) => port.order(order)
+    const bringIn = (page: Tab, kind: WorkerKind) =>
+      page.evaluate((kind) => {
+        globalThis.port = storelock.startWorker(kind)
+      }, kind)
+
+    test('replaces at once a worker that is terminated, and is woken by one that lets go', async () => {
+      const [home, waiter] = await pair()
+      for (const end of ['terminate', 'release'] as const) {
+        await bringIn(home, 'dedicated')
+        await home.evaluate(order, { type: 'acquire', duration, maxBackoff } as const)
+        const wait = acquire(waiter)
+        await queued(1, home)
+        const [session] = (await query(home)).held.map(({ session }) => session)
+        await watched(`storelock locks ${session}`, 1, home)
+        if (end === 'terminate') await home.evaluate(() => port.terminate())
+        else await home.evaluate(order, { type: 'release' } as const)
+        await wait
+        await release(waiter)
+      }
+    })
+
+    test('waits for a shared worker as long as one of its tabs is there, and replaces it at once when the last is closed', async () => {
+      const [one, other, waiter] = await three()
+      await bringIn(one, 'shared')
+      await bringIn(other, 'shared')
+      await one.evaluate(order, { type: 'acquire', duration, maxBackoff } as const)
+      const wait = acquire(waiter)
+      await queued(1, waiter)
+      const [holder] = (await query(waiter)).held
+      await watched(`storelock locks ${holder?.session}`, 1, waiter)
+      await one.close()
+      await other.evaluate(order, { type: 'renew' } as const)
+      await other.close()
+      expect((await wait).token).toBeGreaterThan(holder?.token ?? Infinity)
+    })
+
+    test('gets the lock of a tab whose beacon was stolen, which is told', async () => {
+      const [holder, waiter] = await pair()
+      await acquire(holder)
+      const wait = acquire(waiter)
+      const address = await addressOf(holder)
+      await watched(address, 1, waiter)
+      await waiter.evaluate((name) => navigator.locks.request(name, { steal: true }, () => {}), address)
+      await aborted(holder)
+      expect(await stateOf(holder)).toEqual(lost)
+      await wait
+      expect(await addressOf(holder)).not.toBe(address)
+    })
   })
 
-  test('gets the lock of a tab whose beacon was stolen, which is told', async () => {
-    const [holder, waiter] = await pair()
-    await acquire(holder)
-    const wait = acquire(waiter)
-    const address = await addressOf(holder)
-    await watched(address, 1, waiter)
-    await waiter.evaluate((name) => navigator.locks.request(name, { steal: true }, () => {}), address)
-    await told('tab 1', 'aborted')
-    expect(await stateOf(holder)).toEqual(lost)
-    await wait
-    expect(await addressOf(holder)).not.toBe(address)
-  })
-})
+  describe('a page without navigator.locks and BroadcastChannel', () => {
+    const poor = () =>
+      several(2, { patient: false, duration: 3_000, maxBackoff: 100 }, () => {
+        Reflect.deleteProperty(Navigator.prototype, 'locks')
+        Reflect.deleteProperty(globalThis, 'BroadcastChannel')
+      }) as Promise<[Tab, Tab]>
 
-test('a page without navigator.locks and BroadcastChannel says so once for each, and gets its turn by looking', async () => {
-  await context.addInitScript(() => {
-    Reflect.deleteProperty(Navigator.prototype, 'locks')
-    Reflect.deleteProperty(globalThis, 'BroadcastChannel')
-  })
-  const [one, two] = await pair({ patient: false, duration: 1_000, maxBackoff: 100 })
-  for (let turn = 0; turn < 2; turn++) {
-    await acquire(one)
-    const wait = acquire(two)
-    await queued(1, one)
-    await release(one)
-    await wait
-    await release(two)
-  }
-  const held = await acquire(one)
-  const wait = acquire(two)
-  await queued(1, two)
-  await crash(one)
-  expect((await wait).token).toBeGreaterThan(held.token)
-  const warning = { type: 'warning', warning: 'degraded', code: 'store' }
-  expect(news.filter(({ type }) => type === 'warning')).toEqual([
-    { tab: 'tab 1', ...warning },
-    { tab: 'tab 1', ...warning },
-    { tab: 'tab 2', ...warning },
-    { tab: 'tab 2', ...warning },
-  ])
-})
+    test('says so once for each, and gets its turn by looking', async () => {
+      const [one, two] = await poor()
+      for (let turn = 0; turn < 2; turn++) {
+        await acquire(one)
+        const wait = acquire(two)
+        await queued(1, one)
+        await release(one)
+        await wait
+        await release(two)
+      }
+      const warning = { type: 'warning', warning: 'degraded', code: 'store' }
+      for (const page of [one, two]) expect(await page.evaluate(() => tab.news.filter(({ type }) => type === 'warning'))).toEqual([warning, warning])
+    })
 
-describe('the back/forward cache', () => {
-  beforeEach(() =>
-    context.addInitScript(() => {
+    test('gets the lock of one that crashed', async ({ skip }) => {
+      needs('crash', engine(), skip)
+      const [one, two] = await poor()
+      const { token } = await acquire(one)
+      const wait = acquire(two)
+      await queued(1, two)
+      await one.crash()
+      expect((await wait).token).toBeGreaterThan(token)
+    })
+  })
+
+  describe('the back/forward cache', () => {
+    beforeEach(({ skip }) => needs('cache', engine(), skip))
+
+    /** Counts a page's channels, and notes what it sees when it is shown again. */
+    const watch = (): void => {
       globalThis.channels = new Set()
       addEventListener('pagehide', () => {
         globalThis.shown = undefined
@@ -254,54 +229,52 @@ describe('the back/forward cache', () => {
           close.call(this)
         }
       }
-    }),
-  )
+    }
 
-  /** Goes to another page and comes back. @returns what the page saw of that when it was shown again */
-  async function goAndComeBack(page: Page, meanwhile: () => Promise<unknown>): Promise<unknown> {
-    await page.goto('about:blank')
-    await meanwhile()
-    // A page out of the cache is not loaded again.
-    await page.goBack({ waitUntil: 'commit' })
-    await page.waitForFunction(() => globalThis.shown)
-    return page.evaluate(() => shown)
-  }
+    /** Goes to another page and comes back. @returns what the page saw of that when it was shown again */
+    async function goAndComeBack(page: Tab, meanwhile: () => Promise<unknown>): Promise<unknown> {
+      await page.navigate('about:blank')
+      await meanwhile()
+      await page.back()
+      return page.evaluate(() => shown)
+    }
 
-  test('keeps a page that held a lock, which hands it over, and takes it again when it comes back', async () => {
-    const [page, other] = await pair()
-    const { token } = await acquire(page)
-    expect(await page.evaluate(() => channels.size)).toBe(1)
-    expect(await goAndComeBack(page, () => acquire(other))).toEqual({ persisted: true, channels: 0 })
-    expect(await stateOf(page)).toEqual(lost)
-    const again = acquire(page)
-    await queued(1, other)
-    await release(other)
-    expect((await again).token).toBeGreaterThan(token)
-  })
-
-  test('keeps a page that waits, which holds up nobody meanwhile, and waits again when it comes back', async () => {
-    const [holder, page, last] = await three()
-    await acquire(holder)
-    const wait = page.evaluate(() => {
-      globalThis.wait = tab.acquire('l')
+    test('keeps a page that held a lock, which hands it over, and takes it again when it comes back', async () => {
+      const [page, other] = (await several(2, {}, watch)) as [Tab, Tab]
+      const { token } = await acquire(page)
+      expect(await page.evaluate(() => channels.size)).toBe(1)
+      expect(await goAndComeBack(page, () => acquire(other))).toEqual({ persisted: true, channels: 0 })
+      expect(await stateOf(page)).toEqual(lost)
+      const again = acquire(page)
+      await queued(1, other)
+      await release(other)
+      expect((await again).token).toBeGreaterThan(token)
     })
-    await wait
-    await queued(1, holder)
-    const shown = await goAndComeBack(page, async () => {
-      await queued(0, holder)
-      await release(holder)
-      await acquire(last)
+
+    test('keeps a page that waits, which holds up nobody meanwhile, and waits again when it comes back', async () => {
+      const [holder, page, last] = (await several(3, {}, watch)) as [Tab, Tab, Tab]
+      await acquire(holder)
+      const wait = page.evaluate(() => {
+        globalThis.wait = tab.acquire('l')
+      })
+      await wait
+      await queued(1, holder)
+      const shown = await goAndComeBack(page, async () => {
+        await queued(0, holder)
+        await release(holder)
+        await acquire(last)
+      })
+      expect(shown).toEqual({ persisted: true, channels: 0 })
+      await queued(1, last)
+      await release(last)
+      await page.evaluate(() => globalThis.wait)
+      expect(await stateOf(page)).toEqual(healthy)
     })
-    expect(shown).toEqual({ persisted: true, channels: 0 })
-    await queued(1, last)
-    await release(last)
-    await page.evaluate(() => globalThis.wait)
-    expect(await stateOf(page)).toEqual(healthy)
   })
 })
 
 declare global {
-  var worker: Worker
+  var port: WorkerPort
   var channels: Set<BroadcastChannel>
   /** What the page saw when it was last shown. */
   var shown: { readonly persisted: boolean; readonly channels: number } | undefined

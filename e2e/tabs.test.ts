@@ -1,238 +1,180 @@
-import type { BrowserContext, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
+import type { Tab } from './engines/engine.ts'
 import { checkTurns } from './ledger.ts'
-import { startTabs, type Tabs } from './pages/tabs.ts'
-import { makeTab, type TabNews, type TabStart } from './tabs/tab.ts'
+import { makeTab, type TabStart } from './tabs/tab.ts'
+import { aborted, acquire, healthy, lost, openTabs, query, queued, release, stateOf } from './tabs/tabs.ts'
 
 // Real tabs, which share one IndexedDB database. Times in ms.
-const duration = 900
-const lease = 1_200
+const duration = 3_000
+const lease = 4_000
 const maxBackoff = 100
 /** By how much two tabs may differ in what time it is. */
 const skew = 20
 
-let browser: Tabs
-let context: BrowserContext
-let news: TabNews[]
-let hear: () => void
-
-beforeAll(async () => {
-  browser = await startTabs()
-})
-
-afterAll(() => browser.close())
-
-beforeEach(async () => {
-  news = []
-  hear = () => {}
-  context = await browser.newContext()
-  await context.exposeFunction('tell', (told: TabNews) => {
-    news.push(told)
-    hear()
-  })
-})
-
-afterEach(async () => {
-  await context.close()
-  expect(browser.errors.splice(0)).toEqual([])
-})
-
-const start = (page: Page, name: string, options?: Partial<TabStart>) => page.evaluate(makeTab, { name, duration, maxBackoff, ...options })
-
-const several = (count: number, options?: Partial<TabStart>): Promise<Page[]> =>
-  Promise.all(
-    Array.from({ length: count }, async (_, index) => {
-      const page = await browser.open(context)
-      await start(page, `tab ${index + 1}`, options)
-      return page
-    }),
-  )
-
-const pair = async (options?: Partial<TabStart>) => (await several(2, options)) as [Page, Page]
-
-const acquire = (page: Page) => page.evaluate(() => tab.acquire('l'))
-const release = (page: Page) => page.evaluate(() => tab.release())
-const renew = (page: Page) => page.evaluate(() => tab.renew())
-const stateOf = (page: Page) => page.evaluate(() => tab.state())
-const query = (page: Page) => page.evaluate(() => tab.query('l'))
-
-/** Resolves when so many wait for the lock: a request that was sent is in the queue. */
-async function queued(count: number, page: Page): Promise<void> {
-  while ((await query(page)).pending.length !== count);
-}
-
-type Of<Type extends TabNews['type']> = Extract<TabNews, { type: Type }>
-
-/** The first that a tab tells of a type. */
-async function told<Type extends TabNews['type']>(tab: string, type: Type): Promise<Of<Type>> {
-  for (;;) {
-    const found = news.find((each): each is Of<Type> => each.tab === tab && each.type === type)
-    if (found) return found
-    await new Promise<void>((resolve) => {
-      hear = resolve
-    })
-  }
-}
+const renew = (page: Tab) => page.evaluate(() => tab.renew())
 
 const now = (): number => performance.timeOrigin + performance.now()
-
-const healthy = { held: true, aborted: false, thrown: undefined, reason: undefined }
-const lost = { held: false, aborted: true, thrown: 'lost', reason: 'lost' }
 
 /** What a take-over took, against the lease, for those who want to see it. */
 const figure = (what: string, took: number): void => {
   if (process.env.FIGURES) console.log(`${what}: ${Math.round(took)} ms, lease ${lease} ms`)
 }
 
-describe('tabs on one IndexedDB database', () => {
-  test('hold a lock one at a time, each with a higher token, and each gets its turn', async () => {
-    const turns = 15
-    const pages = await several(4, { duration: 6_000, maxBackoff: 1_000 })
-    await Promise.all(pages.map((page) => page.evaluate((turns) => tab.turns('l', turns), turns)))
+describeEachEngine((engine) => {
+  eachAfresh(engine)
 
-    checkTurns((await pages[0]?.evaluate(() => tab.ledger())) ?? [], 4, turns)
-  })
+  const several = (count: number, options?: Partial<TabStart>) => openTabs(engine(), count, { duration, maxBackoff, ...options })
+  const pair = async (options?: Partial<TabStart>) => (await several(2, options)) as [Tab, Tab]
 
-  test('serve their waiters in the order in which they asked', async () => {
-    const [holder, ...waiters] = (await several(4)) as [Page, ...Page[]]
-    await acquire(holder)
-    const order: number[] = []
-    const waits = []
-    for (const [index, page] of waiters.entries()) {
-      const wait = acquire(page).then(async ({ token }) => {
-        order.push(index)
-        await release(page)
-        return token
-      })
-      waits.push(wait)
-      await queued(index + 1, holder)
-    }
-    await release(holder)
-    const tokens = await Promise.all(waits)
-    expect(order).toEqual([0, 1, 2])
-    expect(tokens).toEqual(tokens.toSorted((a, b) => a - b))
-  })
+  describe('tabs on one IndexedDB database', () => {
+    test('hold a lock one at a time, each with a higher token, and each gets its turn', async () => {
+      const turns = 15
+      const pages = await several(4, { duration: 6_000, maxBackoff: 1_000 })
+      await Promise.all(pages.map((page) => page.evaluate((turns) => tab.turns('l', turns), turns)))
 
-  test('take over at once from a holder that crashed, with a higher token', async () => {
-    const long = 20_000
-    const [holder, waiter] = await pair({ duration: long })
-    const { token } = await acquire(holder)
-    const wait = acquire(waiter)
-    await queued(1, waiter)
-    const crashed = holder.waitForEvent('crash')
-    holder.goto('chrome://crash').catch(() => {})
-    await crashed
-    const crashedAt = now()
-    const next = await wait
-    figure('take-over after a crash', next.at - crashedAt)
-    expect(next.token).toBeGreaterThan(token)
-    expect(next.at - crashedAt).toBeLessThan(long / 4)
-    expect(await stateOf(waiter)).toEqual(healthy)
-  })
+      checkTurns((await pages[0]?.evaluate(() => tab.ledger())) ?? [], 4, turns)
+    })
 
-  test('take over from a holder that hangs, which knows it in the first line that it runs', async () => {
-    const [holder, waiter] = await pair()
-    const { token } = await acquire(holder)
-    const wait = acquire(waiter)
-    await queued(1, waiter)
-    const renewed = await renew(holder)
-    const firstLook = holder.evaluate((ms) => tab.block(ms), 2 * lease + maxBackoff)
-    const hangs = now()
-    const next = await wait
-    figure('take-over from a tab that hangs', next.at - hangs)
-    expect(next.token).toBeGreaterThan(token)
-    expect(next.at - renewed).toBeGreaterThanOrEqual(lease - skew)
-    expect(next.at - hangs).toBeLessThan(2 * lease + maxBackoff)
+    test('serve their waiters in the order in which they asked', async () => {
+      const [holder, ...waiters] = (await several(4)) as [Tab, ...Tab[]]
+      await acquire(holder)
+      const order: number[] = []
+      const waits = []
+      for (const [index, page] of waiters.entries()) {
+        const wait = acquire(page).then(async ({ token }) => {
+          order.push(index)
+          await release(page)
+          return token
+        })
+        waits.push(wait)
+        await queued(index + 1, holder)
+      }
+      await release(holder)
+      const tokens = await Promise.all(waits)
+      expect(order).toEqual([0, 1, 2])
+      expect(tokens).toEqual(tokens.toSorted((a, b) => a - b))
+    })
 
-    expect(await firstLook).toEqual(lost)
-    await release(holder)
-    expect(await stateOf(holder)).toEqual(lost)
-    await renew(waiter)
-    expect(await stateOf(waiter)).toEqual(healthy)
-    expect((await query(waiter)).held).toMatchObject([{ token: next.token }])
-    await release(waiter)
-    expect((await acquire(holder)).token).toBeGreaterThan(next.token)
-  })
+    test('take over at once from a holder that crashed, with a higher token', async ({ skip }) => {
+      needs('crash', engine(), skip)
+      const long = 20_000
+      const [holder, waiter] = await pair({ duration: long })
+      const { token } = await acquire(holder)
+      const wait = acquire(waiter)
+      await queued(1, waiter)
+      await holder.crash()
+      const crashedAt = now()
+      const next = await wait
+      figure('take-over after a crash', next.at - crashedAt)
+      expect(next.token).toBeGreaterThan(token)
+      expect(next.at - crashedAt).toBeLessThan(long / 4)
+      expect(await stateOf(waiter)).toEqual(healthy)
+    })
 
-  test.each([
-    ['is closed', (page: Page) => page.close()],
-    ['is reloaded', (page: Page) => page.reload()],
-    ['goes to another page', (page: Page) => page.goto('about:blank')],
-  ])('a holder whose page %s hands over promptly', async (what, leave) => {
-    const long = 20_000
-    const [holder, waiter] = await pair({ duration: long })
-    const { token } = await acquire(holder)
-    const wait = acquire(waiter)
-    await queued(1, waiter)
-    const left = now()
-    const leaving = leave(holder)
-    const next = await wait
-    await leaving
-    figure(`hand-over when a page ${what}`, next.at - left)
-    expect(next.token).toBeGreaterThan(token)
-    expect(next.at - left).toBeLessThan(long / 4)
-  })
+    test('take over from a holder that hangs, which knows it in the first line that it runs', async () => {
+      const [holder, waiter] = await pair()
+      const { token } = await acquire(holder)
+      const wait = acquire(waiter)
+      await queued(1, waiter)
+      const renewed = await renew(holder)
+      const firstLook = holder.evaluate((ms) => tab.block(ms), 2 * lease + maxBackoff)
+      const hangs = now()
+      const next = await wait
+      figure('take-over from a tab that hangs', next.at - hangs)
+      expect(next.token).toBeGreaterThan(token)
+      expect(next.at - renewed).toBeGreaterThanOrEqual(lease - skew)
+      expect(next.at - hangs).toBeLessThan(2 * lease + maxBackoff)
 
-  test('a waiter whose page is closed does not keep the lock from the one behind it', async () => {
-    // Were it still in the queue, it would be granted the lock, and have 30 s to confirm that.
-    const [holder, closed, last] = (await several(3, { duration: 60_000, maxBackoff: 10_000 })) as [Page, Page, Page]
-    await acquire(holder)
-    acquire(closed).catch(() => {})
-    await queued(1, holder)
-    const wait = acquire(last)
-    await queued(2, holder)
-    await closed.close()
-    const released = await release(holder)
-    expect((await wait).at - released).toBeLessThan(20_000)
-  })
+      expect(await firstLook).toEqual(lost)
+      await release(holder)
+      expect(await stateOf(holder)).toEqual(lost)
+      await renew(waiter)
+      expect(await stateOf(waiter)).toEqual(healthy)
+      expect((await query(waiter)).held).toMatchObject([{ token: next.token }])
+      await release(waiter)
+      expect((await acquire(holder)).token).toBeGreaterThan(next.token)
+    })
 
-  test('a page that was reloaded takes its lock again, with a higher token', async () => {
-    const [page] = (await several(1)) as [Page]
-    const { token } = await acquire(page)
-    await page.reload()
-    await page.waitForFunction(() => 'storelock' in globalThis)
-    await start(page, 'tab 1')
-    expect((await acquire(page)).token).toBeGreaterThan(token)
-  })
+    test.each([
+      ['is closed', (page: Tab) => page.close()],
+      ['is reloaded', (page: Tab) => page.reload()],
+      ['goes to another page', (page: Tab) => page.navigate('about:blank')],
+    ])('a holder whose page %s hands over promptly', async (what, leave) => {
+      const long = 20_000
+      const [holder, waiter] = await pair({ duration: long })
+      const { token } = await acquire(holder)
+      const wait = acquire(waiter)
+      await queued(1, waiter)
+      const left = now()
+      const leaving = leave(holder)
+      const next = await wait
+      await leaving
+      figure(`hand-over when a page ${what}`, next.at - left)
+      expect(next.token).toBeGreaterThan(token)
+      expect(next.at - left).toBeLessThan(long / 4)
+    })
 
-  test('a holder whose database another tab deletes is told, and does not block that', async () => {
-    const [holder, other] = await pair()
-    const { token } = await acquire(holder)
-    const deleted = now()
-    expect(await other.evaluate(() => tab.deleteDatabase())).toEqual({ blocked: false })
-    const { code, at } = await told('tab 1', 'aborted')
-    figure('loss after the deletion of the database', at - deleted)
-    expect(code).toBe('lost')
-    expect(at - deleted).toBeLessThan(2 * lease)
-    expect(await stateOf(holder)).toEqual(lost)
-    await release(holder)
-    expect((await acquire(other)).token).toBeGreaterThan(token)
-  })
+    test('a waiter whose page is closed does not keep the lock from the one behind it', async () => {
+      // Were it still in the queue, it would be granted the lock, and have 30 s to confirm that.
+      const [holder, closed, last] = (await several(3, { duration: 60_000, maxBackoff: 10_000 })) as [Tab, Tab, Tab]
+      await acquire(holder)
+      acquire(closed).catch(() => {})
+      await queued(1, holder)
+      const wait = acquire(last)
+      await queued(2, holder)
+      await closed.close()
+      const released = await release(holder)
+      expect((await wait).at - released).toBeLessThan(20_000)
+    })
 
-  test('exclude each other also under one label', async () => {
-    const [one, other] = await pair({ label: 'editor' })
-    const { token } = await acquire(one)
-    expect(await other.evaluate(() => tab.tryAcquire('l'))).toBeNull()
-    expect(await other.evaluate(() => tab.acquire('l', { timeout: 200 }).catch((error) => error.code))).toBe('timeout')
-    expect((await query(other)).held).toMatchObject([{ token, label: 'editor' }])
-    expect(await stateOf(one)).toEqual(healthy)
-    await release(one)
-    expect((await acquire(other)).token).toBeGreaterThan(token)
-  })
+    test('a page that was reloaded takes its lock again, with a higher token', async () => {
+      const [page] = (await several(1)) as [Tab]
+      const { token } = await acquire(page)
+      await page.reload()
+      await page.evaluate(makeTab, { name: 'tab 1', duration, maxBackoff })
+      expect((await acquire(page)).token).toBeGreaterThan(token)
+    })
 
-  test.each([
-    ['held', true],
-    ['free', false],
-  ])('a hundred waits for a lock that is %s, called off at once, leave no trace', async (_, held) => {
-    const [holder, other] = await pair()
-    if (held) await acquire(holder)
-    const reasons = await other.evaluate(() => tab.callOff('l', 100))
-    expect(new Set(reasons.slice(0, 100))).toEqual(new Set(['at once']))
-    expect(reasons.slice(100).filter((reason) => reason !== 'under way' && reason !== 'acquired')).toEqual([])
-    await queued(0, holder)
-    if (held) await release(holder)
-    expect((await query(holder)).held).toEqual([])
-    await acquire(holder)
-    expect((await query(other)).held).toHaveLength(1)
+    test('a holder whose database another tab deletes is told, and does not block that', async () => {
+      const [holder, other] = await pair()
+      const { token } = await acquire(holder)
+      const deleted = now()
+      expect(await other.evaluate(() => tab.deleteDatabase())).toEqual({ blocked: false })
+      const { code, at } = await aborted(holder)
+      figure('loss after the deletion of the database', at - deleted)
+      expect(code).toBe('lost')
+      expect(at - deleted).toBeLessThan(2 * lease)
+      expect(await stateOf(holder)).toEqual(lost)
+      await release(holder)
+      expect((await acquire(other)).token).toBeGreaterThan(token)
+    })
+
+    test('exclude each other also under one label', async () => {
+      const [one, other] = await pair({ label: 'editor' })
+      const { token } = await acquire(one)
+      expect(await other.evaluate(() => tab.tryAcquire('l'))).toBeNull()
+      expect(await other.evaluate(() => tab.acquire('l', { timeout: 200 }).catch((error) => error.code))).toBe('timeout')
+      expect((await query(other)).held).toMatchObject([{ token, label: 'editor' }])
+      expect(await stateOf(one)).toEqual(healthy)
+      await release(one)
+      expect((await acquire(other)).token).toBeGreaterThan(token)
+    })
+
+    test.each([
+      ['held', true],
+      ['free', false],
+    ])('a hundred waits for a lock that is %s, called off at once, leave no trace', async (_, held) => {
+      const [holder, other] = await pair()
+      if (held) await acquire(holder)
+      const reasons = await other.evaluate(() => tab.callOff('l', 100))
+      expect(new Set(reasons.slice(0, 100))).toEqual(new Set(['at once']))
+      expect(reasons.slice(100).filter((reason) => reason !== 'under way' && reason !== 'acquired')).toEqual([])
+      await queued(0, holder)
+      if (held) await release(holder)
+      expect((await query(holder)).held).toEqual([])
+      await acquire(holder)
+      expect((await query(other)).held).toHaveLength(1)
+    })
   })
 })

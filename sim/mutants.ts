@@ -110,13 +110,12 @@ export const mutants: readonly Mutant[] = [
   },
   { name: 'a request skips the queue', patches: [['protocol/reduce.ts', 'draft.queue.length || !draft.allows(mode)', '!draft.allows(mode)']] },
   {
-    name: 'a late confirmation revives an earlier request of its waiter',
-    rare: true,
+    name: 'a confirmation that comes after its waiter gave up is kept',
     patches: [
       [
         'locks/line.ts',
-        '({ outcome, sent, drift }) => {\n        if (!this.#waits(waiter, number))',
-        '({ outcome, sent, drift }) => {\n        if (!this.#waits(waiter, waiter.number))',
+        '({ outcome, sent, drift }) => {\n        if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)\n',
+        '({ outcome, sent, drift }) => {\n',
       ],
     ],
   },
@@ -200,8 +199,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       [
         'locks/session.ts',
-        'await within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater)',
-        'await (maxBackoff ? raising : within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater))',
+        'await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater)',
+        'await (raising ? raised : within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater))',
       ],
     ],
   },
@@ -301,7 +300,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a theft is told to nobody',
-    patches: [['locks/session.ts', 'robbed(token)\n      else this.#hint(session, { key })', 'robbed(token)\n']],
+    patches: [['locks/session.ts', 'robbed(number, token)\n      else this.#hint(session, { key })', 'robbed(number, token)\n']],
   },
   { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {
@@ -318,6 +317,24 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'with manual expiry a holder is evicted all the same',
     patches: [['locks/line.ts', "this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0)", 'this.look(this.#waiters.size > 0)']],
+  },
+  {
+    name: 'a lock lingers on in a page that is frozen',
+    patches: [['locks/line.ts', '      this.leases.dropIdle()\n      for', '      for']],
+  },
+  {
+    name: 'a lock begins to linger in a page that is being frozen',
+    patches: [['locks/line.ts', 'this.#view.queue.length > 0 || this.#pace.asleep)', 'this.#view.queue.length > 0)']],
+  },
+  {
+    name: 'a lock lingers on when its locks are closed',
+    patches: [
+      [
+        'locks/session.ts',
+        'for (const lease of [...this.heart.leases]) left.push(lease.release())\n    await Promise.allSettled([...left, this.#leave()])',
+        'for (const lease of [...this.heart.leases]) if (lease.hold) left.push(lease.release())\n    await Promise.allSettled([...left, this.heart.leases.size || this.#leave()])',
+      ],
+    ],
   },
   { name: 'a linger survives an ask', patches: [['locks/line.ts', '    if (view.queue.length) this.leases.dropIdle()\n', '']] },
   {

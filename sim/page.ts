@@ -1,14 +1,13 @@
 type Place = { document?: unknown; addEventListener?: unknown }
 
-/** A tab's window and document, as far as the library listens to them. */
+/** A tab's window, as far as the library listens to it: the events of its document come there too. */
 export class Page {
   readonly #window = new EventTarget()
-  readonly #document = new EventTarget()
 
   /** What is made meanwhile takes this page for its own. */
   during<T>(make: () => T): T {
     const place = globalThis as Place
-    place.document = this.#document
+    place.document = {}
     place.addEventListener = this.#window.addEventListener.bind(this.#window)
     try {
       return make()
@@ -19,7 +18,6 @@ export class Page {
   }
 
   tell(type: 'pagehide' | 'pageshow' | 'freeze' | 'resume'): void {
-    const target = type.startsWith('page') ? this.#window : this.#document
-    target.dispatchEvent(new Event(type))
+    this.#window.dispatchEvent(new Event(type))
   }
 }

@@ -57,6 +57,41 @@ export async function probe(world: World): Promise<void> {
   await world.pass(100)
 }
 
+/** Freezes a page that had a lock until just before, and one until just after it was told so: neither lingers where nobody can ask for it. */
+export async function probeFrozen(world: World): Promise<void> {
+  const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
+  const frozen = world.processes.find((each) => each !== waiter && each.page && lingers(each) && each.keyOf('k') === waiter?.keyOf('k'))
+  if (!frozen || !waiter || !world.shape.timely) return
+  const [before, after] = ['let go of before', 'let go of after']
+  const [one, other] = [
+    await take(world, frozen, before, freeBound(world, frozen, waiter)),
+    await take(world, frozen, after, freeBound(world, frozen, waiter)),
+  ]
+  one?.release()
+  frozen.page?.tell('freeze')
+  other?.release()
+  // What it says while the event lasts is said.
+  await world.pass(1)
+  frozen.stop()
+  for (const key of [before, after]) await take(world, waiter, key, freeBound(world, waiter, frozen))
+}
+
+/** Closes the locks of one that has let go of a lock just before: it keeps nothing. */
+export async function probeClosed(world: World): Promise<void> {
+  const leaver = world.processes.find((each) => lingers(each) && each.running)
+  if (!leaver || !world.shape.timely) return
+  const key = 'let go of last'
+  const lock = await take(world, leaver, key, freeBound(world, leaver, leaver))
+  lock?.release()
+  let closed = false
+  leaver.closing = true
+  leaver.locks.close().then(() => {
+    closed = true
+  })
+  await expectSoon(world, () => closed, 2 * leaver.traits.latency + 20, `${leaver.name} to close its locks`)
+  if (world.store.record(leaver.keyOf(key))?.holders.length) world.fail(`${leaver.name} has ${key} though it was closed`)
+}
+
 /** How long what the dead have left in a record may keep others waiting, in ms: each grant to them lapses up to three times. */
 export function leftBound(world: World, key: string): number {
   const record = world.store.record(key)
@@ -103,7 +138,7 @@ const lingers = ({ traits }: Process): boolean => traits.options.linger !== unde
 /** How long a lock that nobody else holds may take, in ms: a session may have to be opened first, and another may linger. */
 function freeBound(world: World, process: Process, last: Process): number {
   const { latency, raising, rate } = process.traits
-  const opening = 1_000 + 10 * latency + (raising === 'hangs' ? world.shape.maxBackoff / rate : 0)
+  const opening = 1_000 + 10 * latency + (raising === 'hangs' ? 1_000 / rate : 0)
   return lingers(last) ? opening + wakeBound(world, last, process) : opening
 }
 

@@ -1,4 +1,4 @@
-import { leftBound, probe } from './probe.ts'
+import { leftBound, probe, probeClosed, probeFrozen } from './probe.ts'
 import { meetIn } from './sockets.ts'
 import { broadcastChannelOf } from './tabs.ts'
 import { disturb } from './trouble.ts'
@@ -54,6 +54,8 @@ async function play(world: World): Promise<void> {
     await rest(world, users)
     await probe(world)
   }
+  await probeFrozen(world)
+  await probeClosed(world)
 }
 
 /** All is mended and nobody begins anything: every wait ends, and nothing is left behind. */

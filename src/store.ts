@@ -69,11 +69,15 @@ export type Message = { readonly [name: string]: string | number | boolean | nul
 export interface Beacon {
   /**
    * Raises a beacon for a session, before its first command. Rejects if it cannot: the session does without, and `onDegraded` has told why.
-   * One that takes longer than the session's `maxBackoff` is done without as well, and lowered when it comes.
+   * One that takes longer than a second is done without as well, and lowered when it comes.
    */
   raise(session: string): Promise<RaisedBeacon>
   /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
   watch(address: string, signal: AbortSignal): Promise<void>
+  /** Whether that is so now, for those who do not wait: true only where `watch` would resolve. Without it they learn it from leases. */
+  isOut?(address: string): Promise<boolean>
+  /** Where a beacon is a native Web Lock, which any page or worker of the origin can raise: what it keeps them apart by. */
+  readonly webLocks?: string
 }
 
 export interface RaisedBeacon {

@@ -24,6 +24,15 @@ export const measures: Record<string, Measure> = {
     return [compared('linger.acquire', measured, 'ours', 'webLocks', 'navigator.locks.request, both in Chromium', 1 / 50)]
   },
 
+  async 'webLocks.request'(progress) {
+    const name = 'webLocks.request'
+    const measured = await inPage(progress, (page) => page.evaluate(() => globalThis.measures.request()))
+    return [
+      compared(name, measured, 'ours', 'webLocks', 'navigator.locks.request, uncontended', 6),
+      compared(`${name}, lingering`, measured, 'lingering', 'webLocks', 'navigator.locks.request, uncontended', 1 / 20),
+    ]
+  },
+
   async 'indexeddb.fencedWrite'(progress) {
     const name = 'indexeddb.fencedWrite'
     const measured = await inPage(progress, (page) => page.evaluate(() => globalThis.measures.fencedWrite()))

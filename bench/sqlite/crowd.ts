@@ -8,7 +8,8 @@ export interface Crowd {
 
 /** Sessions that are only rows in the store. Whoever waits is in the record, which is what a command has to read and write. */
 export async function openCrowd(store: Store, sessions: number): Promise<Crowd> {
-  const ids = Array.from({ length: sessions }, (_, i) => `session-number-${String(i).padStart(6, '0')}`)
+  // As long as those that sessions make for themselves.
+  const ids = Array.from({ length: sessions }, (_, i) => `session-${String(i).padStart(4, '0')}`)
   let number = 0
   const send = async (command: Command) => {
     const [outcome] = await store.apply([command])

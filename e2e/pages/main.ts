@@ -1,9 +1,8 @@
 import { deleteDB, openDB } from 'idb'
 import { createLocks } from 'storelock'
 import { fenceStore, indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
+import { startWorker } from './start-worker.ts'
 import { runFact } from './suite.ts'
-
-const startWorker = (): Worker => new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
 
 /** What tests reach by `page.evaluate`, as the global `storelock`. */
 const exposed = { createLocks, fenceStore, indexedDBStore, upgradeIndexedDB, openDB, deleteDB, runFact, startWorker }

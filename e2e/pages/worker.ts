@@ -1,18 +1,35 @@
-import { createLocks } from 'storelock'
+import { createLocks, type HeldLock } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
 /** What a worker is told. Times in ms. */
-export type WorkerOrder = { readonly type: 'acquire'; readonly duration: number; readonly maxBackoff: number } | { readonly type: 'release' }
+export type WorkerOrder =
+  | { readonly type: 'acquire'; readonly duration: number; readonly maxBackoff: number }
+  | { readonly type: 'renew' }
+  | { readonly type: 'release' }
 
 const store = indexedDBStore('locks')
-let release = async (): Promise<void> => {}
+let lock: HeldLock | undefined
 
-/** A worker that takes the lock `l` and keeps it until it is told otherwise; it says when it has done so. */
-addEventListener('message', async ({ data }: MessageEvent<WorkerOrder>) => {
-  if (data.type === 'acquire') {
-    const locks = createLocks({ store, duration: data.duration, maxBackoff: data.maxBackoff })
-    const lock = await locks.acquire('l')
-    release = () => lock.release()
-  } else await release()
-  postMessage(data.type)
+/** Takes the lock `l` and keeps it until it is told otherwise. */
+async function obey(order: WorkerOrder): Promise<void> {
+  if (order.type === 'acquire') lock = await createLocks({ store, duration: order.duration, maxBackoff: order.maxBackoff }).acquire('l')
+  if (order.type === 'renew') await lock?.renew()
+  if (order.type === 'release') await lock?.release()
+}
+
+/** Listens to a page, and says when it has done what that wanted. */
+const listenTo = (page: typeof globalThis | MessagePort): void => {
+  page.addEventListener('message', async ({ data }: MessageEventInit<WorkerOrder>) => {
+    await obey(data as WorkerOrder)
+    page.postMessage('done')
+  })
+}
+
+// A shared worker is given a port by each page.
+addEventListener('connect', (event) => {
+  const [port] = (event as MessageEvent).ports
+  if (!port) return
+  listenTo(port)
+  port.start()
 })
+listenTo(globalThis)

@@ -11,11 +11,11 @@ export interface TabStart {
   readonly patient?: boolean
 }
 
-/** What a tab tells the test by itself. */
+/** What happens in a tab by itself. */
 export type TabNews =
   /** The signal of its lock aborted, with this reason. */
-  | { readonly tab: string; readonly type: 'aborted'; readonly code: string; readonly at: number }
-  | { readonly tab: string; readonly type: 'warning'; readonly warning: string; readonly code: string }
+  | { readonly type: 'aborted'; readonly code: string; readonly at: number }
+  | { readonly type: 'warning'; readonly warning: string; readonly code: string }
 
 /** What a test does in a tab, as the global `tab`. It has one lock at a time. */
 export interface Tab {
@@ -37,19 +37,25 @@ export interface Tab {
   /** Asks for the lock so many times, and calls each wait off: all at once, then each as soon as it has begun. @returns the reasons it was told */
   callOff(name: string, count: number): Promise<string[]>
   deleteDatabase(): Promise<{ readonly blocked: boolean }>
+  /** All that has happened. */
+  readonly news: readonly TabNews[]
+  /** Waits for the first news of a type. */
+  told<Type extends TabNews['type']>(type: Type): Promise<Extract<TabNews, { type: Type }>>
 }
 
 declare global {
   var tab: Tab
-  var tell: (news: TabNews) => Promise<void>
 }
 
 /** Gives a page locks of its own. Runs in the page, so it uses nothing but what it is given and the page's globals. */
 export function makeTab({ name: me, duration, maxBackoff, linger, label, patient }: TabStart & { readonly name: string }): void {
   const { createLocks, indexedDBStore, openDB, deleteDB } = globalThis.storelock
   const now = () => performance.timeOrigin + performance.now()
-  const news = (told: { type: 'aborted'; code: string; at: number } | { type: 'warning'; warning: string; code: string }) => {
-    globalThis.tell({ tab: me, ...told }).catch(() => {})
+  const news: TabNews[] = []
+  let hear = (): void => {}
+  const tell = (told: TabNews) => {
+    news.push(told)
+    hear()
   }
 
   const store = indexedDBStore('locks')
@@ -81,7 +87,7 @@ export function makeTab({ name: me, duration, maxBackoff, linger, label, patient
     ...(label !== undefined && { label }),
     ...(linger !== undefined && { linger }),
     ...(patient && { clock: patientClock }),
-    onWarning: ({ type, error }) => news({ type: 'warning', warning: type, code: error.code }),
+    onWarning: ({ type, error }) => tell({ type: 'warning', warning: type, code: error.code }),
   })
 
   let lock: HeldLock | undefined
@@ -93,7 +99,7 @@ export function makeTab({ name: me, duration, maxBackoff, linger, label, patient
     const at = now()
     lock = taken
     const { token, signal } = taken
-    signal.addEventListener('abort', () => news({ type: 'aborted', code: (signal.reason as LockError).code, at: now() }))
+    signal.addEventListener('abort', () => tell({ type: 'aborted', code: (signal.reason as LockError).code, at: now() }))
     return { token, at }
   }
   const codeOf = (run: () => void): string | undefined => {
@@ -180,6 +186,16 @@ export function makeTab({ name: me, duration, maxBackoff, linger, label, patient
         },
       })
       return { blocked }
+    },
+    news,
+    async told<Type extends TabNews['type']>(type: Type) {
+      for (;;) {
+        const found = news.find((each): each is Extract<TabNews, { type: Type }> => each.type === type)
+        if (found) return found
+        await new Promise<void>((resolve) => {
+          hear = resolve
+        })
+      }
     },
   }
 }

@@ -56,6 +56,7 @@ export function inProcessBeacon(): InProcessBeacon {
         signal.addEventListener('abort', stop, { once: true })
         watchers?.add(tell)
       }),
+    isOut: async (address) => isOut(address),
     kill: putOut,
     lose(address) {
       const beacon = lit.get(address)

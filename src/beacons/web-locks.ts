@@ -11,6 +11,7 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
 export function webLocksBeacon(name: string, locks: LockManager, refused: (error: unknown) => void): Beacon {
   const prefix = `${name} `
   return {
+    webLocks: name,
     raise: (session) =>
       new Promise((resolve, reject) => {
         const address = prefix + session
@@ -41,5 +42,21 @@ export function webLocksBeacon(name: string, locks: LockManager, refused: (error
         else if (signal.aborted) stop()
         else signal.addEventListener('abort', stop, { once: true })
       }),
+    isOut: async (address) => address.startsWith(prefix) && locks.request(address, { mode: 'shared', ifAvailable: true }, (lock) => lock !== null),
   }
+}
+
+/** What stands in the browser's place, and for what: locks that live in a store prove no death. */
+const standIns = new WeakMap<LockManager, LockManager | undefined>()
+
+/** Remembers whose place a lock manager took. */
+export function standIn(locks: LockManager, original: LockManager | undefined): void {
+  standIns.set(locks, original)
+}
+
+/** The browser's own locks, whatever stands in their place. */
+export function browserLocks(): LockManager | undefined {
+  let locks = (globalThis as { navigator?: Partial<Navigator> }).navigator?.locks
+  while (locks && standIns.has(locks)) locks = standIns.get(locks)
+  return locks
 }

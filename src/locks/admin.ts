@@ -80,16 +80,19 @@ export async function command(session: Session, name: string, order: KeyCommand)
 /** Who holds and who waits, of one key or of the namespace's. */
 export async function query(session: Session, key?: string): Promise<LocksSnapshot> {
   const { namespace } = session.settings
+  // What was asked for before this has its place in it.
+  await session.answered()
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace)) : [await store.read(key)]))
   // A lease of this session's own that only lingers is held by nobody.
   const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
+  const dead = await session.dead(new Map(views.flatMap((view) => Object.entries(view?.sessions ?? {}))).values())
   const snapshot: LocksSnapshot = { held: [], pending: [] }
   for (const view of views) {
     const { name, namespace: home } = storedName(view?.key ?? '')
     if (!view || home !== namespace) continue
     const label = (session: string): string | undefined => view.sessions[session]?.label
-    // The record may still name a session that has ended; what that had is void.
-    const present = ({ session }: { readonly session: string }): boolean => session in view.sessions
+    // The record may still name a session that has ended, or is proved dead; what that had is void.
+    const present = ({ session }: { readonly session: string }): boolean => session in view.sessions && !dead.has(session)
     for (const holder of view.holders.filter(present)) {
       if (isIdle(view.key, holder)) continue
       const { mode, client: clientId, session, metadata, token } = holder

@@ -1,3 +1,5 @@
+import type { LockError } from '../protocol/index.ts'
+
 /** Time and chance, so that tests and simulations can move them. */
 export interface Clock {
   /** Wall time in ms since 1970; may step. Shown, never relied on. */
@@ -8,6 +10,8 @@ export interface Clock {
   after(ms: number, run: () => void, background?: boolean): () => void
   /** From 0, included, to 1, excluded. */
   random(): number
+  /** Calls the listener, at once or when it turns out, if timers are late here. @returns how to stop listening */
+  onDegraded?(listener: (error: LockError) => void): () => void
 }
 
 /** By how much the wall clock is ahead of the monotonic one, in ms. */

@@ -1,15 +1,19 @@
-import { checkName, type KeyCommand, storedKey } from '../protocol/index.ts'
+import { type KeyCommand, storedKey } from '../protocol/index.ts'
 import { command, expire, query, tryOnce, whenFree } from './admin.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
 import { followPage } from './page.ts'
 import { Reentrant } from './reentrant.ts'
-import { checkRequest, checkRequestName, holdWhile } from './request.ts'
+import { asSpecified, assertFullyActive, checkRequest, holdWhile, requestOptions } from './request.ts'
 import { Session } from './session.ts'
-import type { AcquireOptions, HeldLock, Locks, LocksOptions, RequestOptions, TryOptions } from './types.ts'
+import type { AcquireOptions, HeldLock, Locks, LocksOptions, TryOptions } from './types.ts'
+import { requestArguments } from './webidl.ts'
 
-type Callback<T> = (lock: HeldLock) => T
+const sessions = new WeakMap<Locks, Session>()
+
+/** The session behind locks that {@link createLocks} made; none behind any others. */
+export const sessionOf = (locks: Locks): Session | undefined => sessions.get(locks)
 
 /**
  * This context's locks in a store. One of them for each tab, worker or process is enough; it beats only while it holds.
@@ -19,6 +23,7 @@ export function createLocks(options: LocksOptions): Locks {
   const settings = checkSettings(options)
   const session = new Session(settings)
   const stopFollowing = followPage(session)
+  const stopHearing = settings.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
   const reentrants = new Map<string, Reentrant>()
   const keyOf = (name: string): string => storedKey(settings.namespace, name)
 
@@ -32,23 +37,22 @@ export function createLocks(options: LocksOptions): Locks {
     await command(session, name, make(keyOf(name)))
   }
 
-  return {
+  const locks: Locks = {
     get session() {
       return session.id
     },
 
-    async request<T>(name: string, first: RequestOptions | Callback<T>, second?: Callback<T>): Promise<Awaited<T>> {
-      const title = String(name)
-      const [options, callback] = typeof first === 'function' ? [{}, first] : [first ?? {}, second]
-      const wish = checkRequest(settings, options, callback)
-      checkRequestName(title)
-      checkName(settings.policy, title, settings.label)
-      return await holdWhile(session.line(keyOf(title), title), wish, callback as (lock: HeldLock | null) => T)
+    async request<T>(...args: unknown[]): Promise<Awaited<T>> {
+      const { name, options, callback } = requestArguments(args, requestOptions)
+      const wish = checkRequest(settings, name, options)
+      return await holdWhile(session.line(keyOf(name), name), wish, callback as (lock: HeldLock | null) => T)
     },
 
     async query(name) {
+      const key = name === undefined ? undefined : keyOf(String(name))
+      assertFullyActive()
       session.assertOpen()
-      return await query(session, name === undefined ? undefined : keyOf(String(name)))
+      return await asSpecified(query(session, key))
     },
 
     async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
@@ -89,7 +93,10 @@ export function createLocks(options: LocksOptions): Locks {
 
     async close() {
       stopFollowing()
+      stopHearing?.()
       await session.close()
     },
   }
+  sessions.set(locks, session)
+  return locks
 }

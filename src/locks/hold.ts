@@ -1,6 +1,5 @@
-import { checkDuration, LockError, type Mode } from '../protocol/index.ts'
+import { checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { type End, type Lease, released } from './lease.ts'
-import type { Leases } from './leases.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */
@@ -13,25 +12,34 @@ export interface HoldTerms {
   readonly onReleaseRequested: ReleaseListener | undefined
 }
 
+/** What a hold needs of its lease: this session's own, or one that a worker keeps. */
+export type HoldLease = Pick<Lease, 'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'stands' | 'expireIfDue' | 'renew'>
+
+/** Where leases go when they are given back. */
+export interface HoldHome {
+  readonly policy: Policy
+  retire(lease: HoldLease): Promise<void>
+}
+
 /** A held lock, as its holder has it in hand: one use of a lease. */
 export class Hold implements HeldLock {
   readonly token: number
   readonly previous: number
   readonly dirty: boolean
-  /** Called if another request takes the lock while it is still good. */
-  onTaken: ((error: LockError) => void) | undefined
   /** Called once for each request that asks for the lock. */
   readonly onReleaseRequested: ReleaseListener | undefined
   /** The requests of which it was told. */
   heard: ReadonlySet<string> | undefined
-  readonly #home: Leases
-  readonly #lease: Lease
+  readonly #home: HoldHome
+  readonly #lease: HoldLease
   #end: End | undefined
   #error: LockError | undefined
   #abort: AbortController | undefined
   #released: Promise<void> | undefined
+  #taken = false
+  #onTaken: ((error: LockError) => void) | undefined
 
-  constructor(home: Leases, lease: Lease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
+  constructor(home: HoldHome, lease: HoldLease, { token, previous, dirty, onReleaseRequested }: HoldTerms) {
     this.#home = home
     this.#lease = lease
     this.token = token
@@ -57,6 +65,11 @@ export class Hold implements HeldLock {
     return this.#lease.session
   }
 
+  /** When the lock is lost unless it is renewed before, on this context's monotonic clock. */
+  get deadline(): number {
+    return this.#lease.deadline
+  }
+
   /** Whether it is over, as far as is known without a look at the clock. */
   get ended(): boolean {
     return this.#end !== undefined
@@ -72,6 +85,7 @@ export class Hold implements HeldLock {
     this.expireIfDue()
     if (!this.#abort) {
       this.#abort = new AbortController()
+      makeExact(this.#abort.signal, () => this.expireIfDue())
       if (this.#end) this.#abort.abort(this.error)
     }
     return this.#abort.signal
@@ -112,6 +126,18 @@ export class Hold implements HeldLock {
     return this.release().catch(() => {})
   }
 
+  /** Calls the listener if another request takes the lock while it is still good, or has done so. */
+  whenTaken(listener: (error: LockError) => void): void {
+    this.#onTaken = listener
+    if (this.#taken) this.taken()
+  }
+
+  /** Another request took the lock, which ended it. */
+  taken(): void {
+    this.#taken = true
+    if (this.error) this.#onTaken?.(this.error)
+  }
+
   /** Ends it without a word to the store. */
   end(end: End): void {
     if (this.#end) return
@@ -119,4 +145,22 @@ export class Hold implements HeldLock {
     this.#lease.hold = undefined
     this.#abort?.abort(this.error)
   }
+}
+
+/** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
+function makeExact(signal: AbortSignal, look: () => void): void {
+  const plain: object = Object.getPrototypeOf(signal)
+  Object.defineProperties(signal, {
+    aborted: {
+      get() {
+        look()
+        return Reflect.get(plain, 'aborted', signal)
+      },
+    },
+    throwIfAborted: {
+      value() {
+        if (signal.aborted) throw signal.reason
+      },
+    },
+  })
 }

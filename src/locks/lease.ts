@@ -162,7 +162,7 @@ export class Lease {
     if (this.#end) return
     const { hold } = this
     this.lose('another request took it')
-    if (hold?.error) hold.onTaken?.(hold.error)
+    hold?.taken()
   }
 
   /** Final: the hold's signal aborts, and the record is told in case it still names this lease. */

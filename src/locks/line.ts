@@ -22,6 +22,8 @@ interface Waiter {
   seenAt: number
   drift: number
   seenToken: number
+  /** A grant that was taken away before it was known here. */
+  robbedOf: number
   /** The looks that had begun when it was queued: they need not show it. */
   queuedAfter: number
   /** Each ends the wait; only the first does anything. */
@@ -96,6 +98,7 @@ export class Line {
         seenAt: 0,
         drift: 0,
         seenToken: 0,
+        robbedOf: 0,
         queuedAfter: 0,
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
@@ -115,9 +118,15 @@ export class Line {
     })
   }
 
-  /** Asks for the lock as it is now: `null` if it is not to be had. A holder that may only linger is given a moment to let go. */
+  /** Asks for the lock as it is now: `null` if it is not to be had. Who is proved dead is not in its way; a holder that may only linger is given a moment to let go. */
   async askNow(wish: Wish): Promise<Hold | null> {
-    const hold = await this.ask({ ...wish, timeout: undefined, ifAvailable: true })
+    const now: Wish = { ...wish, timeout: undefined, ifAvailable: true }
+    let hold = await this.ask(now)
+    const dead = hold ? new Set<string>() : await this.#session.dead(Object.values(this.#view.sessions))
+    if (dead.size) {
+      for (const session of dead) this.#session.send({ type: 'end', session }).catch(() => {})
+      hold = await this.ask(now)
+    }
     const { queue, holders } = this.#view
     if (hold || queue.length || !holders.some((holder) => this.#mayLinger(holder))) return hold
     try {
@@ -150,8 +159,10 @@ export class Line {
     this.#waiters.delete(waiter.number)
     const number = ++this.#number
     waiter.number = number
-    waiter.busy = true
     this.#waiters.set(number, waiter)
+    // The look with which the context wakes does not find it in the record.
+    if (this.#pace.asleep) return
+    waiter.busy = true
     try {
       await session.open()
     } catch (error) {
@@ -256,8 +267,16 @@ export class Line {
     const hold = this.leases.start(grant, waiter.wish, terms, this.#looks)
     // A look that went out since may have shown who asks, and this reply be older.
     if (grant.reserve !== undefined && until === undefined && this.#lookedAt >= since) this.poke()
+    if (waiter.robbedOf === grant.token) this.leases.robbed(grant.token)
     if (hold) waiter.give(hold)
     else this.#request(waiter)
+  }
+
+  /** A command of this session's own took the grant of one of its requests. The reply that tells of that grant may come after this news. */
+  robbed(number: number, token: number): void {
+    const waiter = this.#waiters.get(number)
+    if (waiter) waiter.robbedOf = token
+    else this.leases.robbed(token)
   }
 
   /** The short lease of a grant that someone else's command makes, in ms: three pauses between looks. */

@@ -1,8 +1,9 @@
-import { checkDuration, checkName, type Json, LockError, type Mode, nameFault } from '../protocol/index.ts'
-import { systemClock } from './clock.ts'
+import { checkDuration, checkName, type Json, LockError, nameFault } from '../protocol/index.ts'
 import { leaseFor } from './lease.ts'
+import { clockHere } from './page-clock.ts'
 import type { Settings } from './session.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
+import { abortSignal } from './webidl.ts'
 import type { Wish } from './wish.ts'
 
 /** Longest wait that a timer can measure, in ms: 24 days. */
@@ -19,7 +20,7 @@ export function checkSettings(options: LocksOptions): Settings {
     namespace = '',
     policy = {},
     expiry = 'auto',
-    clock = systemClock,
+    clock = clockHere(),
   } = options
   if (typeof store?.apply !== 'function') throw new TypeError('createLocks needs a store, such as { store: memoryStore() }')
   checkDuration(policy, duration)
@@ -35,7 +36,7 @@ export function checkSettings(options: LocksOptions): Settings {
 }
 
 /** @throws TypeError if the name is no string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */
-export function checkLockName({ policy, label }: Settings, name: string): void {
+export function checkLockName({ policy, label }: Pick<Settings, 'policy' | 'label'>, name: string): void {
   if (typeof name !== 'string') throw new TypeError(`a lock's name must be a string, not ${name === null ? 'null' : typeof name}`)
   const fault = nameFault(name)
   if (fault) throw new LockError('invalid', `the lock's name ${fault}`)
@@ -46,11 +47,11 @@ export function checkLockName({ policy, label }: Settings, name: string): void {
 export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   const { mode = 'exclusive', timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
   const { ask, grace, onReleaseRequested } = options
-  checkMode(mode)
+  oneOf('mode', mode, ['exclusive', 'shared'])
   oneOf('renew', renew, ['auto', 'manual'])
   if (duration !== settings.duration) checkDuration(settings.policy, duration)
   if (timeout !== undefined) checkMs('timeout', timeout, 0)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
+  if (signal !== undefined) abortSignal(signal)
   if (steal && mode === 'shared') throw new TypeError('steal takes an exclusive lock: leave out `mode: "shared"`')
   if (metadata !== undefined) checkJson('metadata', metadata)
   if (ask !== undefined) checkJson('ask', ask)
@@ -62,10 +63,6 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   const manual = renew === 'manual'
   const lease = manual || duration !== settings.duration ? leaseFor(duration) : undefined
   return { mode, timeout, signal, duration, lease, manual, steal, metadata, ask, grace, onReleaseRequested }
-}
-
-export function checkMode(mode: Mode): void {
-  oneOf('mode', mode, ['exclusive', 'shared'])
 }
 
 function checkMs(option: string, ms: number, least: number): void {

@@ -22,6 +22,8 @@ export class Outbox {
   readonly #clock: Clock
   readonly #arrived: (reply: Reply) => void
   #letters: Letter[] = []
+  /** Batches that the store has not answered. */
+  readonly #underWay = new Set<Promise<void>>()
 
   /** `arrived` hears of every reply, before the command's own promise resolves. */
   constructor(store: Store, clock: Clock, arrived: (reply: Reply) => void) {
@@ -53,8 +55,9 @@ export class Outbox {
     this.#letters = []
     const sent = this.#clock.monotonic()
     const drift = driftOf(this.#clock)
-    this.#apply(letters.map(({ command }) => command)).then(
+    const batch = this.#apply(letters.map(({ command }) => command)).then(
       (outcomes) => {
+        this.#underWay.delete(batch)
         for (let index = 0; index < letters.length; index++) {
           const letter = letters[index] as Letter
           const reply = { outcome: outcomes[index] as Outcome, sent, drift }
@@ -63,9 +66,17 @@ export class Outbox {
         }
       },
       (error) => {
+        this.#underWay.delete(batch)
         for (const { command, reject } of letters) reject(storeError(error, `the store failed to ${command.type}`))
       },
     )
+    this.#underWay.add(batch)
+  }
+
+  /** Resolves when the store has answered all that was sent before. */
+  async answered(): Promise<void> {
+    this.flush()
+    await Promise.all(this.#underWay)
   }
 
   /** As a promise, also of a store that throws. */

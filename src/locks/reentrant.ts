@@ -1,18 +1,12 @@
-import { LockError } from '../protocol/index.ts'
 import { tryOnce } from './admin.ts'
-import { asyncDispose, type Hold } from './hold.ts'
+import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
 import type { Session } from './session.ts'
+import { Share, type Shared } from './share.ts'
 import type { Guard, ReentrantLock } from './types.ts'
 import type { Wish } from './wish.ts'
 import { within } from './within.ts'
-
-/** One hold and the number of its users. */
-interface Shared {
-  readonly hold: Hold
-  users: number
-}
 
 /** A wish for the lock that several callers share; it is called off when the last of them gives up. */
 interface Asking {
@@ -132,58 +126,5 @@ export class Reentrant implements ReentrantLock {
       },
       () => {},
     )
-  }
-}
-
-class Share implements Guard {
-  readonly #shared: Shared
-  #released: Promise<void> | undefined
-
-  constructor(shared: Shared) {
-    shared.users++
-    this.#shared = shared
-  }
-
-  get name(): string {
-    return this.#shared.hold.name
-  }
-
-  get key(): string {
-    return this.#shared.hold.key
-  }
-
-  get session(): string {
-    return this.#shared.hold.session
-  }
-
-  get token(): number {
-    return this.#shared.hold.token
-  }
-
-  get signal(): AbortSignal {
-    return this.#shared.hold.signal
-  }
-
-  isHeld(): boolean {
-    return !this.#released && this.#shared.hold.isHeld()
-  }
-
-  assertHeld(): void {
-    if (this.#released) throw new LockError('not-held', `this guard of ${JSON.stringify(this.#shared.hold.name)} was released`)
-    this.#shared.hold.assertHeld()
-  }
-
-  clone(): Guard {
-    this.assertHeld()
-    return new Share(this.#shared)
-  }
-
-  release(): Promise<void> {
-    this.#released ??= --this.#shared.users === 0 ? this.#shared.hold.release() : Promise.resolve()
-    return this.#released
-  }
-
-  [asyncDispose](): Promise<void> {
-    return this.release().catch(() => {})
   }
 }

@@ -1,44 +1,71 @@
-import type { LockError } from '../protocol/index.ts'
+import { checkName, LockError } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
-import { checkMode, checkWish } from './options.ts'
+import { checkWish } from './options.ts'
 import type { Settings } from './session.ts'
 import type { HeldLock, RequestOptions } from './types.ts'
+import { lockOptions, type Members } from './webidl.ts'
 import type { Wish } from './wish.ts'
 
-/** The arguments of a Web-Locks-shaped call, checked in the order and with the errors of that specification. */
-export function checkRequest(settings: Settings, options: RequestOptions, callback: unknown): Wish {
-  const { mode = 'exclusive', ifAvailable = false, steal = false, signal, timeout, ask, grace, onReleaseRequested } = options
-  checkMode(mode)
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw new TypeError('signal must be an AbortSignal')
-  if (typeof callback !== 'function') throw new TypeError('the callback must be a function')
-  const contradiction =
-    steal && ifAvailable
-      ? 'steal and ifAvailable'
-      : steal && mode === 'shared'
-        ? "steal and mode 'shared'"
-        : signal && ((steal && ask === undefined) || ifAvailable)
-          ? `signal and ${steal ? 'steal' : 'ifAvailable'}`
-          : ask !== undefined && ifAvailable
-            ? 'ask and ifAvailable'
-            : undefined
-  if (contradiction) throw notSupported(`${contradiction} contradict each other`)
-  const given = Object.fromEntries(Object.entries({ timeout, signal, ask, grace, onReleaseRequested }).filter(([, value]) => value !== undefined))
-  return { ...checkWish(settings, { mode, steal, ...given }), ifAvailable }
+// Chromium makes it when it is first asked for, and not any more once the frame is gone that has to throw it.
+const { DOMException } = globalThis
+
+const asItIs = <T>(value: unknown): T => value as T
+
+/** The options of a Web-Locks-shaped call: those of the specification, and ours. */
+export const requestOptions: Members<RequestOptions> = {
+  ...lockOptions,
+  ask: asItIs,
+  grace: asItIs,
+  onReleaseRequested: asItIs,
+  timeout: asItIs,
 }
 
-/** Names that start with a hyphen are reserved by the specification. */
-export function checkRequestName(name: string): void {
+/** What a Web-Locks-shaped call refuses, in the order and with the errors of that specification. */
+export function checkRequest(settings: Settings, name: string, options: RequestOptions): Wish {
+  assertFullyActive()
+  const { mode, ifAvailable, steal, signal, ask } = options
   if (name.startsWith('-')) throw notSupported('a name that starts with "-" is reserved')
+  if (steal && ifAvailable) throw contradiction('steal and ifAvailable')
+  if (steal && mode === 'shared') throw contradiction("steal and mode 'shared'")
+  // With `ask` a thief waits for its grace to be over, and may be called off until then.
+  if (signal && steal && ask === undefined) throw contradiction('signal and steal')
+  if (signal && ifAvailable) throw contradiction('signal and ifAvailable')
+  if (ask !== undefined && ifAvailable) throw contradiction('ask and ifAvailable')
+  signal?.throwIfAborted()
+  checkName(settings.policy, name, settings.label)
+  return { ...checkWish(settings, options), ifAvailable }
 }
 
 const notSupported = (message: string): DOMException => new DOMException(message, 'NotSupportedError')
+const contradiction = (options: string): DOMException => notSupported(`${options} contradict each other`)
+
+/** A document that was navigated away from, or whose frame was removed, has no locks. */
+export function assertFullyActive(): void {
+  if ((globalThis as { document?: Document }).document?.defaultView === null) {
+    throw new DOMException('this document is not fully active', 'InvalidStateError')
+  }
+}
+
+/** Waits for what the store does. Where the origin may have no storage its error is the one that the specification gives. */
+export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
+  try {
+    return await promise
+  } catch (error) {
+    for (let cause = error; cause instanceof LockError; cause = cause.cause) {
+      if ((cause.cause as Error | undefined)?.name === 'SecurityError') throw new DOMException(cause.message, 'SecurityError')
+    }
+    throw error
+  }
+}
 
 /** Holds the lock while the callback runs; its result, or its error, is the call's. */
 export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
-  const hold = await (wish.ifAvailable ? line.askNow(wish) : line.ask(wish))
+  const hold = await asSpecified(wish.ifAvailable ? line.askNow(wish) : line.ask(wish))
   if (!hold) return await callback(null)
   try {
+    // Until the callback runs, the wait can be called off.
+    wish.signal?.throwIfAborted()
     const result = await Promise.race([stolen(hold), run(hold, callback)])
     hold.expireIfDue()
     if (hold.error?.code === 'lost') throw hold.error
@@ -54,5 +81,5 @@ const run = async <T>(hold: Hold, callback: (lock: HeldLock) => T): Promise<Awai
 /** Rejects when another request takes the lock while it is still good: the specification does not wait for the callback then. */
 const stolen = (hold: Hold): Promise<never> =>
   new Promise((_, reject) => {
-    hold.onTaken = (error: LockError) => reject(new DOMException(error.message, 'AbortError'))
+    hold.whenTaken((error) => reject(new DOMException(error.message, 'AbortError')))
   })

@@ -1,4 +1,4 @@
-import { type Command, type Holder, LockError, type LockRecord, type Policy, storeError } from '../protocol/index.ts'
+import { type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
@@ -25,6 +25,9 @@ export interface Settings {
   readonly onWarning: (warning: LockWarning) => void
 }
 
+/** How long a session waits for its beacon, in ms. One that takes longer is done without: a crash then costs a lease, and no start costs more than this. */
+const raising = 1_000
+
 /** Random and short: it stands in every record that names it. Never reused. */
 const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
 
@@ -43,6 +46,9 @@ export class Session {
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
   #degraded = false
+  /** Resolves when the context, which sleeps, is awake again: a page that is being left must open nothing. */
+  #awake: Promise<void> | undefined
+  #wake = (): void => {}
   /** Whether the channel was found to fail. */
   #mute = false
   /** Releases and withdrawals that must reach the store and have not: tried again and again. */
@@ -66,7 +72,7 @@ export class Session {
 
   /** Whether leases may linger: whoever wants one must be able to say so at once. */
   get lingers(): boolean {
-    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded && !this.#closed
+    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded
   }
 
   get policy(): Policy {
@@ -76,7 +82,10 @@ export class Session {
   /** This session's line for a key. */
   line(key: string, name: string): Line {
     this.assertOpen()
-    const line = this.#lines.get(key) ?? new Line(this, key, name)
+    const known = this.#lines.get(key)
+    if (known) return known
+    const line = new Line(this, key, name)
+    line.sleep(this.#awake !== undefined)
     this.#lines.set(key, line)
     return line
   }
@@ -93,6 +102,7 @@ export class Session {
   }
 
   async #open(): Promise<void> {
+    await this.#awake
     const id = this.#id
     try {
       const raised = await this.#raise(id)
@@ -115,14 +125,24 @@ export class Session {
 
   /** Without a proof of its death a session is as good, since its lease tells: what cannot be raised, or takes too long, is done without. */
   async #raise(id: string): Promise<RaisedBeacon | undefined> {
-    const { store, maxBackoff } = this.settings
     try {
-      const raising = store.beacon?.raise(id)
-      const lowerLater = (): undefined => void raising?.then((late) => late.lower()).catch(() => {})
-      return raising && (await within<RaisedBeacon | undefined>(this.clock, raising, maxBackoff, undefined, lowerLater))
+      const raised = this.settings.store.beacon?.raise(id)
+      const lowerLater = (): undefined => void raised?.then((late) => late.lower()).catch(() => {})
+      return raised && (await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater))
     } catch {
       return undefined
     }
+  }
+
+  /** Which of these sessions are proved dead now. */
+  async dead(sessions: Iterable<SessionRow>): Promise<Set<string>> {
+    const { store, expiry } = this.settings
+    const dead = new Set<string>()
+    const probe = async ({ id, beacon }: SessionRow): Promise<void> => {
+      if (id !== this.#id && beacon !== undefined && (await store.beacon?.isOut?.(beacon).catch(() => false))) dead.add(id)
+    }
+    if (expiry === 'auto') await Promise.all(Array.from(sessions, probe))
+    return dead
   }
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
@@ -137,6 +157,13 @@ export class Session {
     } catch (error) {
       throw storeError(error, 'the store failed to read')
     }
+  }
+
+  /** Resolves when the store has answered all that was asked of it before. */
+  async answered(): Promise<void> {
+    // Requests that came first wait for the session too, and go out before this goes on.
+    await this.#opened?.catch(() => {})
+    await this.#outbox.answered()
   }
 
   /** Shows that the session lives. */
@@ -196,8 +223,8 @@ export class Session {
       if (session === this.#id) line?.granted(holder, record, reply)
       else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
     }
-    for (const { session, token } of evicted) {
-      if (session === this.#id) line?.leases.robbed(token)
+    for (const { session, number, token } of evicted) {
+      if (session === this.#id) line?.robbed(number, token)
       else this.#hint(session, { key })
     }
   }
@@ -277,8 +304,16 @@ export class Session {
     }
   }
 
-  /** Waiters are withdrawn while a page is frozen, since it cannot answer; they ask again when it resumes. */
+  /** Waiters are withdrawn while a page is frozen, since it cannot answer; they ask again when it resumes, and who comes meanwhile asks then. */
   sleep(asleep: boolean): void {
+    if (asleep) {
+      this.#awake ??= new Promise((resolve) => {
+        this.#wake = resolve
+      })
+    } else {
+      this.#wake()
+      this.#awake = undefined
+    }
     for (const line of this.#lines.values()) line.sleep(asleep)
   }
 

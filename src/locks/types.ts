@@ -30,7 +30,8 @@ export interface LocksOptions {
 export interface LockWarning {
   /**
    * `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed and is being
-   * retried. `degraded`: the store has no hints or no proofs of death here, so waiting is slower; `names` is empty.
+   * retried. `degraded`: the store has no hints or no proofs of death here, so waiting is slower, or a hidden page cannot keep its
+   * heartbeats in time; `names` is empty.
    */
   readonly type: 'renewal' | 'release' | 'degraded'
   readonly names: readonly string[]

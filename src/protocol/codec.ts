@@ -1,5 +1,5 @@
 import { LockError } from './errors.ts'
-import type { Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
+import type { Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is left alone. */
 export const schemaVersion = 1
@@ -9,7 +9,21 @@ export const schemaVersion = 1
  * @see {@link decodeRecord}, its inverse
  */
 export const encodeRecord = ({ token, holders, queue, pins }: LockRecord): string =>
-  JSON.stringify([schemaVersion, token, holders.map(packHolder), queue.map(packRun), pins])
+  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}]`
+
+const runTexts = new WeakMap<Run, string>()
+
+/** Most of a long queue stays as it is from one command to the next, so each run is written out once. */
+function encodeRun(run: Run): string {
+  const known = runTexts.get(run)
+  if (known !== undefined) return known
+  const text = JSON.stringify(packRun(run))
+  if (isFixed(run)) runTexts.set(run, text)
+  return text
+}
+
+/** Whether nothing in a hold or a run can change: metadata, and what a request asks with, are objects of the caller's. */
+export const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean => metadata === undefined && ask === undefined
 
 /** @throws LockError `corrupt`, naming the key, if the text is not a record; `store` if a newer version wrote it. */
 export function decodeRecord(key: string, text: unknown): LockRecord {
@@ -119,9 +133,10 @@ function unpackRun([session, client, shared, from, to, confirm, lapses, lease, r
 
 const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
 
-/** Last in its array, so that metadata of `null` and none stay apart. */
+/** Last in its array, so that metadata of `null` and none stay apart. Without it, what is not there at the end needs no place. */
 function withMetadata(fields: Packed, metadata: unknown): Packed {
   if (metadata !== undefined) fields.push(metadata)
+  else while (fields[fields.length - 1] === undefined) fields.pop()
   return fields
 }
 

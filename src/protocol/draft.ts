@@ -90,8 +90,9 @@ export class Draft {
 
   /** Puts a request last, into the run before it if that is of the same kind. */
   enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation, ask?: Json): void {
+    const { session, client, mode, lease, metadata, reserve } = claim
     const last = this.queue.at(-1)
-    const run: Run = { ...claimOf(claim), from: number, to: number, confirm, lapses, ask }
+    const run: Run = { session, client, mode, lease, metadata, reserve, from: number, to: number, confirm, lapses, ask }
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
   }
 
@@ -184,6 +185,7 @@ const claimOf = ({ session, client, mode, lease, metadata, reserve }: Claim): Cl
 
 /** Whether a run of one request carries on another run: all but the numbers is the same. */
 const continues = (run: Run, next: Run): boolean =>
+  run.session === next.session &&
   run.to === next.from - 1 &&
   run.confirm === next.confirm &&
   run.lapses === next.lapses &&

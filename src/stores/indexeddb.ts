@@ -2,11 +2,12 @@ import { type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from
 import { runBatch } from '../protocol/batch.ts'
 import { schemaVersion } from '../protocol/codec.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
-import { LockError, storeError } from '../protocol/errors.ts'
+import { LockError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
 import { type LockView, viewOf } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
+import { assertIndexedDB, explain } from './indexeddb/fault.ts'
 import { checkFence, fenceStore, type OpenTransaction, runFenced } from './indexeddb/fence.ts'
 import { ask, bare, type Memory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
@@ -67,6 +68,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   const { channel, beacon, onDegraded } = lookAround(name)
 
   const open = async (): Promise<IDBDatabase> => {
+    if (named) assertIndexedDB(name)
     // Whoever deletes or upgrades the database must not wait for us.
     const blocking = (_from: number, _to: number | null, { target }: Event) => (target as IDBDatabase).close()
     const db = bare(named ? await openDB(name, schemaVersion, { upgrade: upgradeIndexedDB, blocking }) : database)
@@ -97,17 +99,12 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     }
   }
 
-  const explain = (error: unknown): LockError => {
-    const full = (error as Error).name === 'QuotaExceededError'
-    return storeError(error, `IndexedDB "${name}" ${full ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
-  }
-
   const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T): Promise<T> => {
     try {
       const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
       return await ask(tx, question, memory)
     } catch (error) {
-      throw error === tooNarrow ? error : explain(error)
+      throw error === tooNarrow ? error : explain(error, name)
     }
   }
 
@@ -168,9 +165,9 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       const body = rest.pop() as (tx: unknown) => unknown
       lock.assertHeld()
       const tx = await beginTheirs(rest[0] as readonly string[] | undefined).catch((error) => {
-        throw explain(error)
+        throw explain(error, name)
       })
-      return (await runFenced(tx, lock, body, explain)) as never
+      return (await runFenced(tx, lock, body, (error) => explain(error, name))) as never
     },
     async close() {
       closed = true

@@ -26,6 +26,7 @@ describe('imports', () => {
     ['stores/http/post.ts', `import { schemas } from '../../server/schemas.ts'`],
     ['server/serve.ts', `import { sqliteStore } from '../stores/sqlite.ts'`],
     ['locks/create.ts', `import { serve } from '../server/index.ts'`],
+    ['react/index.ts', `import { createLocks } from '../locks/create.ts'`],
     ['index.ts', `export * from './stores/memory.ts'`],
     ['index.ts', `export const memory = () => import('./stores/memory.ts')`],
     ['index.ts', `export type M = import('./stores/memory.ts').MemoryStore`],

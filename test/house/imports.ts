@@ -41,7 +41,10 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
     packages: true,
   },
+  'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
+  'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }
 

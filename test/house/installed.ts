@@ -42,7 +42,7 @@ function install(folder: string): Omit<Project, 'remove'> {
   const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
   command('tar', ['-xzf', filename], { cwd: stage })
   cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
-  for (const name of ['idb', 'better-sqlite3', '@types/better-sqlite3', '@types/node']) {
+  for (const name of ['idb', 'comlink', 'react', 'better-sqlite3', '@types/better-sqlite3', '@types/node', '@types/react']) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
   }

@@ -5,7 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { installPackage, type Project, root } from './installed.ts'
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const examples = [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = '']) => code)
+const codeOf = (language: 'ts' | 'tsx'): string[] =>
+  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, code = '']) => code)
+const examples = codeOf('ts')
+const components = codeOf('tsx')
 
 const mapStore = examples.find((code) => code.includes('export function mapStore')) ?? ''
 
@@ -53,7 +56,12 @@ describe('the README', () => {
       return `example-${index + 1}.ts`
     })
     expect(files.length).toBeGreaterThan(5)
-    expect(project.check(['known.d.ts', ...files], { module: ts.ModuleKind.NodeNext })).toEqual([])
+    expect(components.length).toBeGreaterThan(0)
+    for (const [index, code] of components.entries()) {
+      project.write(`component-${index + 1}.tsx`, code)
+      files.push(`component-${index + 1}.tsx`)
+    }
+    expect(project.check(['known.d.ts', ...files], { module: ts.ModuleKind.NodeNext, jsx: ts.JsxEmit.ReactJSX })).toEqual([])
   }, 60_000)
 
   it('opens with an example of ten lines that runs', () => {
@@ -70,7 +78,9 @@ describe('the README', () => {
   })
 
   it('tells of every export, option, method and error code', () => {
-    const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts'].flatMap((file) => publicNames(join(root, 'src', file)))
+    const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts', 'react/index.ts', 'react/want.ts'].flatMap((file) =>
+      publicNames(join(root, 'src', file)),
+    )
     expect(names).toEqual(expect.arrayContaining(['createLocks', 'maxBackoff', 'whenFree', 'not-owner']))
     expect(names.filter((name) => !readme.includes(name))).toEqual([])
   })

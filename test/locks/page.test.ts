@@ -1,42 +1,33 @@
+import type { HeldLock } from 'storelock'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
-/** The least of a page: what `window` and `document` hear. */
-const scope = globalThis as { document?: unknown; addEventListener?: unknown; removeEventListener?: unknown }
+/** The least of a page: what its window hears, where the events of its document pass too. */
+const scope = globalThis as { document?: unknown; addEventListener?: unknown }
+const shown = {}
 let page: EventTarget
-let shown: EventTarget
 let heard: number
 
 beforeEach(() => {
   page = new EventTarget()
-  shown = new EventTarget()
   heard = 0
-  for (const target of [page, shown]) {
-    const { addEventListener, removeEventListener } = target
-    target.addEventListener = (...args) => {
-      heard++
-      addEventListener.apply(target, args)
-    }
-    target.removeEventListener = (...args) => {
-      heard--
-      removeEventListener.apply(target, args)
-    }
-  }
   scope.document = shown
-  scope.addEventListener = page.addEventListener.bind(page)
-  scope.removeEventListener = page.removeEventListener.bind(page)
+  scope.addEventListener = (type: string, listener: EventListener, options: AddEventListenerOptions) => {
+    heard++
+    options.signal?.addEventListener('abort', () => heard--)
+    page.addEventListener(type, listener, options)
+  }
 })
 
 afterEach(() => {
   delete scope.document
   delete scope.addEventListener
-  delete scope.removeEventListener
 })
 
 const leave = (): boolean => page.dispatchEvent(new Event('pagehide'))
 const comeBack = (): boolean => page.dispatchEvent(new Event('pageshow'))
-const freeze = (): boolean => shown.dispatchEvent(new Event('freeze'))
-const resume = (): boolean => shown.dispatchEvent(new Event('resume'))
+const freeze = (): boolean => page.dispatchEvent(new Event('freeze'))
+const resume = (): boolean => page.dispatchEvent(new Event('resume'))
 
 describe('leaving a page', () => {
   test('ends its session at once, before the event is over', async () => {
@@ -153,6 +144,40 @@ describe('leaving a page', () => {
     comeBack()
     await world.pass(10)
     expect((await asked).isHeld()).toBe(true)
+  })
+
+  test.each(['k', 'other'])('that asks for %s as it goes opens no session, and gets it when it is shown', async (key) => {
+    const world = new World()
+    const a = world.process()
+    const { signal } = await a.locks.acquire('k')
+    let wait: Promise<HeldLock> | undefined
+    signal.addEventListener('abort', () => {
+      wait = a.locks.acquire(key)
+    })
+    const { length } = a.link.sent
+    leave()
+    await world.pass(lease)
+    expect(a.link.sent.slice(length).map(({ type }) => type)).toEqual(['end'])
+    comeBack()
+    await settle()
+    expect((await wait)?.isHeld()).toBe(true)
+  })
+
+  test('while its session is being opened opens no other before it is shown', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.break('mute', 'beat')
+    const wait = a.locks.acquire('k')
+    await settle()
+    a.link.mend()
+    leave()
+    await a.link.deliver()
+    freeze()
+    await world.pass(lease)
+    expect(a.link.count('beat')).toBe(1)
+    comeBack()
+    await settle()
+    expect((await wait).isHeld()).toBe(true)
   })
 
   test('starts a session with another id when it is shown and asked', async () => {

@@ -141,6 +141,46 @@ describe('ifAvailable', () => {
   })
 })
 
+describe('a holder that is proved dead', () => {
+  test('does not keep the lock from who does not wait', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    a.crash()
+    expect(await b.locks.request('k', { ifAvailable: true }, (lock) => lock?.isHeld())).toBe(true)
+  })
+
+  test('is not shown by a query, nor is a waiter', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    await a.locks.acquire('k', { mode: 'shared' })
+    await c.locks.acquire('k', { mode: 'shared' })
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    a.crash()
+    b.crash()
+    const { held, pending } = await c.locks.query()
+    expect([held.map(({ session }) => session), pending]).toEqual([[c.locks.session], []])
+  })
+
+  test('keeps it where locks do not expire by themselves', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ expiry: 'manual' })]
+    await a.locks.acquire('k')
+    a.crash()
+    expect(await b.locks.request('k', { ifAvailable: true }, (lock) => lock)).toBeNull()
+  })
+
+  test('keeps it while it is pinned', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    await b.locks.pin('k', 'upgrade')
+    a.crash()
+    expect(await b.locks.request('k', { ifAvailable: true }, (lock) => lock)).toBeNull()
+  })
+})
+
 describe('signal', () => {
   test("rejects with the signal's reason while it waits", async () => {
     const world = new World()
@@ -239,6 +279,15 @@ describe('steal', () => {
     expect(await robbed).toMatchObject({ name: 'AbortError' })
     await world.pass(lease)
     expect([lock.isHeld(), await world.holders()]).toEqual([true, ['a']])
+    held.done()
+  })
+
+  test('takes the lock also where the news of its grant has yet to come', async () => {
+    const { locks } = new World().process()
+    const held = callback()
+    const robbed = errorOf(locks.request('k', held.body))
+    await locks.request('k', { steal: true }, () => {})
+    expect(await robbed).toMatchObject({ name: 'AbortError' })
     held.done()
   })
 
@@ -411,6 +460,15 @@ describe('query', () => {
     const a = world.process()
     for (const name of ['b', 'a', 'c']) await a.locks.acquire(name)
     expect((await a.locks.query()).held.map(({ name }) => name)).toEqual(['a', 'b', 'c'])
+  })
+
+  test('shows what was asked for before it, also before the session is open', async () => {
+    const { locks } = new World().process()
+    const lock = locks.acquire('k')
+    locks.acquire('k').catch(() => {})
+    const { held, pending } = await locks.query()
+    expect([held.length, pending.length]).toEqual([1, 1])
+    await lock
   })
 
   test('the client stays the same over sessions', async () => {

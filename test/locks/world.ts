@@ -117,7 +117,7 @@ export interface ProcessOptions extends Omit<LocksOptions, 'store' | 'clock'> {
 }
 
 /** What comes into a process from outside waits here while it is stopped. */
-class Gate {
+export class Gate {
   shut = false
   #waiting: (() => void)[] = []
 
@@ -317,6 +317,7 @@ export class Link implements Store {
         this.watched.push(address)
         return this.#gate.pass(beacon.watch(address, signal))
       },
+      isOut: async (address) => (await beacon.isOut?.(address)) === true,
     }
   }
 }

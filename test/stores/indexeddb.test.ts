@@ -361,7 +361,22 @@ describe('what stands in the database', () => {
 test('where there is no IndexedDB, that is what the error says', async () => {
   vi.stubGlobal('indexedDB', undefined)
   const error = await failure(indexedDBStore(name).read('k'))
-  expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('IndexedDB') })
+  expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('no IndexedDB') })
+})
+
+test.each([
+  ['a browser’s own denial', new DOMException('denied in this context', 'SecurityError'), 'SecurityError', 'allow-same-origin'],
+  ['a user’s denial', new DOMException('The user denied permission to access the database.', 'UnknownError'), 'SecurityError', 'allow-same-origin'],
+  ['another failure', new DOMException('Internal error opening backing store', 'UnknownError'), 'UnknownError', 'backing store'],
+])('%s to open the database is told with what to do where that is known', async (_, error, cause, message) => {
+  vi.spyOn(indexedDB, 'open').mockImplementationOnce(() => {
+    throw error
+  })
+  expect(await failure(indexedDBStore(name).read('k'))).toMatchObject({
+    code: 'store',
+    message: expect.stringContaining(message),
+    cause: { name: cause },
+  })
 })
 
 describe('what stands around the database', () => {

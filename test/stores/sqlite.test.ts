@@ -50,5 +50,27 @@ test('two connections that take turns answer as one map does, whatever they have
   )
 })
 
+test.each([
+  ['b', 'c'],
+  ['c', 'b'],
+])('a release does not rest on what it had in mind of %s, whose session another process has ended', async (ended, granted) => {
+  const place = filePlace(Database, sqliteStore)
+  const [store, other] = [await place.open(), await place.open()]
+  try {
+    for (const session of ['a', 'b', 'c', 'd']) {
+      await store.apply([{ type: 'beat', session, client: session, lease, opens: true }])
+      await store.apply([{ type: 'request', key: 'k', session, client: session, number: 1, mode: 'exclusive', confirm: 500 }])
+    }
+    const token = (await store.read('k'))?.token ?? 0
+    await other.apply([{ type: 'end', session: ended }])
+    await store.apply([{ type: 'release', key: 'k', session: 'a', token }])
+    const view = await store.read('k')
+    expect([view?.holders, view?.queue].map((those) => those?.map(({ session }) => session))).toEqual([[granted], ['d']])
+  } finally {
+    for (const each of [store, other]) await each.close()
+    await place.remove?.()
+  }
+})
+
 /** Without the rows that a beat shows as hints: which ones is the store's choice. */
 const plain = (outcome: Outcome | undefined): unknown => JSON.parse(JSON.stringify({ ...outcome, stale: undefined }))

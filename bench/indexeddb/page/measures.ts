@@ -1,21 +1,24 @@
 import { createLocks } from 'storelock'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
+import { webLocks as managerOf } from 'storelock/web-locks'
 import { alternate, type Side } from '../../rounds.ts'
 import { peer, type TabLock } from './peers.ts'
 
 /** What `acquire.ts` calls in the page; `progress` is its own function. */
 declare global {
-  var measures: { acquireRelease: typeof acquireRelease; linger: typeof linger; fencedWrite: typeof fencedWrite }
+  var measures: { acquireRelease: typeof acquireRelease; linger: typeof linger; request: typeof request; fencedWrite: typeof fencedWrite }
   var progress: (done: number) => void
 }
-globalThis.measures = { acquireRelease, linger, fencedWrite }
+globalThis.measures = { acquireRelease, linger, request, fencedWrite }
 
-const webLocks: Side = {
-  iterations: 60,
+const requests = (locks: LockManager, iterations: number): Side => ({
+  iterations,
   async run(iterations) {
-    for (let i = 0; i < iterations; i++) await navigator.locks.request('job', async () => {})
+    for (let i = 0; i < iterations; i++) await locks.request('job', async () => {})
   },
-}
+})
+
+const webLocks = requests(navigator.locks, 60)
 
 async function acquireRelease() {
   const store = indexedDBStore('bench')
@@ -80,6 +83,16 @@ async function linger() {
   const measured = await alternate({ ours, webLocks }, 100, globalThis.progress)
   await locks.close()
   await store.close()
+  return measured
+}
+
+/** The same calls on the browser's lock manager and on ours, which is what the polyfill puts in its place. */
+async function request() {
+  const stores = [indexedDBStore('requests'), indexedDBStore('lingering requests')] as const
+  const [plain, lingering] = [createLocks({ store: stores[0] }), createLocks({ store: stores[1], linger: 10_000 })]
+  const sides = { ours: requests(managerOf(plain), 20), lingering: requests(managerOf(lingering), 2_000), webLocks }
+  const measured = await alternate(sides, 100, globalThis.progress)
+  for (const each of [plain, lingering, ...stores]) await each.close()
   return measured
 }
 

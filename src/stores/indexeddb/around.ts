@@ -1,4 +1,4 @@
-import { webLocksBeacon } from '../../beacons/web-locks.ts'
+import { browserLocks, webLocksBeacon } from '../../beacons/web-locks.ts'
 import { type BroadcastingChannel, broadcastChannel } from '../../channels/broadcast.ts'
 import { makeLacks } from '../../channels/lacks.ts'
 import type { Beacon } from '../../store.ts'
@@ -12,9 +12,9 @@ export interface Around {
 
 /** What the engine has to offer around a database of this name. */
 export function lookAround(database: string): Around {
-  const { BroadcastChannel, navigator, isSecureContext } = globalThis as Partial<typeof globalThis>
+  const { BroadcastChannel, isSecureContext } = globalThis as Partial<typeof globalThis>
   const name = `storelock ${database}`
-  const locks: LockManager | undefined = navigator?.locks
+  const locks = browserLocks()
   const lacks = makeLacks()
   if (!BroadcastChannel) lacks.say('hints', ' between tabs and workers, since there is no BroadcastChannel here')
   if (!locks)

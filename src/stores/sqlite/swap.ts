@@ -1,10 +1,10 @@
-import { type Command, type LockRecord, type Outcome, reduce, type SessionRow } from '../../protocol/index.ts'
+import { type Command, isFixed, type LockRecord, type Outcome, reduce, type SessionRow } from '../../protocol/index.ts'
 import type { SqliteDatabase } from './driver.ts'
 import { textOf } from './text.ts'
 
 /**
  * The short way for one command on a record that was last seen here: a single statement, which changes the record if its
- * text, and that of the session's row it rests on, are still the same. It takes half the time of a transaction that reads first.
+ * text, and those of the sessions' rows it rests on, are still the same. It takes half the time of a transaction that reads first.
  */
 export interface Swap {
   /** A transaction found this text: notes whether the short way would have done. @returns the record, if it was last seen here */
@@ -26,14 +26,14 @@ export function makeSwap(db: SqliteDatabase): Swap {
   const sessions = new Map<string, Seen<SessionRow>>()
   /** Records that others change as well: the short way is tried again once one was found as it was last seen here. */
   const contended = new Set<string>()
-  const swap = db.prepare('UPDATE storelock_records SET record = ? WHERE key = ? AND record = ?')
-  const swapResting = db.prepare(
-    'UPDATE storelock_records SET record = ? WHERE key = ? AND record = ? AND EXISTS (SELECT 1 FROM storelock_sessions WHERE id = ? AND session = ?)',
+  /** By the number of sessions whose rows are checked. */
+  const swaps = Array.from({ length: maxSessions + 1 }, (_, rows) =>
+    db.prepare(`UPDATE storelock_records SET record = ? WHERE key = ? AND record = ?${checkSession.repeat(rows)}`),
   )
 
   const sawRecord = (value: LockRecord, text: string): void => {
-    // Metadata is an object of the caller's, who may change it.
-    if ([...value.holders, ...value.queue].every(({ metadata }) => metadata === undefined)) note(records, value.key, { value, text })
+    // What else its caller may change, and the text would not show it.
+    if (value.holders.every(isFixed) && value.queue.every(isFixed)) note(records, value.key, { value, text })
     else records.delete(value.key)
   }
 
@@ -51,19 +51,21 @@ export function makeSwap(db: SqliteDatabase): Swap {
       const before = command && 'key' in command && commands.length === 1 && records.get(command.key)
       if (!before || contended.has(command.key)) return undefined
       const { key } = command
-      let row: Seen<SessionRow> | undefined
-      let simple = true
+      const rows = new Set<Seen<SessionRow>>()
+      let known = true
       const session = (id: string): SessionRow | undefined => {
-        if (row?.value.id !== id) {
-          simple &&= !row && sessions.has(id)
-          row = sessions.get(id)
-        }
+        const row = sessions.get(id)
+        if (row) rows.add(row)
+        else known = false
         return row?.value
       }
-      const { record, sessions: rows, outcome } = reduce(before.value, command, { now, session })
-      if (!simple || !record || record === before.value || rows.length) return undefined
+      const { record, sessions: changed, outcome } = reduce(before.value, command, { now, session })
+      const swap = swaps[rows.size]
+      if (!known || !swap || !record || record === before.value || changed.length) return undefined
       const text = textOf(record)
-      const { changes } = row ? swapResting.run(text, key, before.text, row.value.id, row.text) : swap.run(text, key, before.text)
+      const bound = [text, key, before.text]
+      for (const row of rows) bound.push(row.value.id, row.text)
+      const { changes } = swap.run(...bound)
       if (!changes) {
         if (contended.size >= capacity) contended.clear()
         contended.add(key)
@@ -74,6 +76,11 @@ export function makeSwap(db: SqliteDatabase): Swap {
     },
   }
 }
+
+const checkSession = ' AND EXISTS (SELECT 1 FROM storelock_sessions WHERE id = ? AND session = ?)'
+
+/** On how many sessions the short way may rest: whoever asks or lets go, who holds, and those whose turn is next. */
+const maxSessions = 4
 
 /** How many rows are kept in mind. */
 const capacity = 1_000

@@ -1,7 +1,7 @@
 import { encodeRecord, type LockRecord } from '../../protocol/index.ts'
 
-/** A long record takes a multiple of this many characters. */
-const unit = 1_024
+/** A long record takes a multiple of this many characters: four of them still fit into one of SQLite's pages, of 4,096 bytes. */
+const unit = 1_000
 
 /**
  * A record's text as it is stored. A long one is filled up with blanks: SQLite writes a row over in place if its length stays the same,

@@ -225,4 +225,14 @@ export const rules: Record<string, Fact> = {
     const view = await store.read('k')
     equal([view?.holders[0]?.metadata, view?.queue[0]?.metadata], [before, null], 'metadata')
   },
+
+  'F5: what a request asks with comes back as it went in, whatever becomes of the object that it was': async (store) => {
+    const token = await line(store, 'a', 'b')
+    const ask = { why: 'a restart' }
+    await store.apply([beat('c')])
+    await store.apply([request('c', 1, { ask })])
+    ask.why = 'changed'
+    await store.apply([release('a', token)])
+    equal((await store.read('k'))?.queue[0]?.ask, { why: 'a restart' }, 'ask')
+  },
 }

@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { TestModule } from 'vitest/node'
+import { type EngineName, engineNames } from './engine.ts'
+
+/** What a run of the tests found out about an engine. */
+export interface Finding {
+  readonly engine: EngineName
+  readonly version: string
+  /** What the library can do without, and does here. */
+  readonly lacks: readonly string[]
+  readonly leftOut: readonly { readonly fact: string; readonly why: string }[]
+}
+
+declare module 'vitest' {
+  interface TaskMeta {
+    /** In which engine a fact is looked at. */
+    engine?: EngineName
+    /** What a fact found out about it. */
+    about?: Pick<Finding, 'version' | 'lacks'>
+  }
+}
+
+/** Of those engines that tests ran in. */
+export function findingsOf(modules: readonly TestModule[]): Finding[] {
+  const tests = modules.flatMap(({ children }) => [...children.allTests()])
+  return engineNames.flatMap((engine) => {
+    const here = tests.filter((test) => test.meta().engine === engine)
+    const about = here.map((test) => test.meta().about).find(Boolean)
+    if (!about) return []
+    const leftOut = here.flatMap((test) => {
+      const result = test.result()
+      return result.state === 'skipped' ? [{ fact: `${test.module.relativeModuleId}: ${test.name}`, why: result.note ?? 'unknown' }] : []
+    })
+    return [{ engine, version: about.version, lacks: about.lacks, leftOut }]
+  })
+}
+
+const path = join(import.meta.dirname, '..', '..', 'out', 'engines.json')
+
+export function saveFindings(findings: readonly Finding[]): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, `${JSON.stringify(findings, null, 2)}\n`)
+}
+
+/**
+ * Those of the last run of all tests.
+ * @throws Error if there was none, or if it left an engine out
+ */
+export function savedFindings(): Finding[] {
+  const findings: Finding[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : []
+  const missing = engineNames.filter((name) => !findings.some(({ engine }) => engine === name))
+  if (missing.length) throw new Error(`Nothing is known of ${missing.join(', ')}: run all tests in all engines first, by npm test.`)
+  return findings
+}

@@ -1,0 +1,100 @@
+import { type Browser, type BrowserContext, launch, type Page } from 'puppeteer-core'
+import { findBrowser } from '../browser.ts'
+import { endProcess } from './end-process.ts'
+import { type Driver, type Engine, type Need, tabOn } from './engine.ts'
+import { leashed } from './leash.ts'
+
+const cannot = {
+  quota: 'its driver cannot limit the quota',
+  cache: 'it keeps no page with Web Locks in the back/forward cache',
+} as const satisfies Partial<Record<Need, string>>
+
+/** Firefox, driven by Puppeteer over WebDriver BiDi. */
+export async function startFirefox(): Promise<Engine> {
+  const [executablePath, ...args] = leashed(await findBrowser('firefox'), '--headless', '--remote-allow-system-access', 'about:blank')
+  const browser = await launch({
+    browser: 'firefox',
+    executablePath,
+    // The leash's own words come first, and Puppeteer's would stand before them.
+    ignoreDefaultArgs: true,
+    args,
+    // Enough for each tab to have its own, which can be ended alone.
+    extraPrefsFirefox: { 'dom.ipc.processCount': 64 },
+    // The helper outlives a Firefox that is killed.
+    env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: '1' },
+  })
+  const errors: string[] = []
+  let context: Promise<BrowserContext> | undefined
+  return {
+    name: 'firefox',
+    version: (await browser.version()).replace(/^.*\//, ''),
+    cannot,
+    errors,
+    async open(url) {
+      context ??= browser.createBrowserContext()
+      // A tab in a window of others is hidden while another is shown.
+      const page = await (await context).newPage({ type: 'window' })
+      page.on('pageerror', (error) => errors.push(String(error)))
+      const tab = tabOn(driverOf(browser, page))
+      await tab.navigate(url)
+      return tab
+    },
+    async reset() {
+      const old = context
+      context = undefined
+      await (await old)?.close()
+    },
+    close: () => browser.close(),
+  }
+}
+
+/**
+ * Firefox's own commands go to another page: they resolve once it is there. Puppeteer waits for events of a load, of which there are none
+ * when a page is shown that had been kept.
+ */
+function driverOf(browser: Browser, page: Page): Driver {
+  const { connection } = browser as unknown as BidiBrowser
+  const context = (page.mainFrame() as unknown as BidiFrame)._id
+  const go = async (how: string, params: object): Promise<void> => {
+    await connection.send(`browsingContext.${how}`, { context, ...params })
+  }
+  return {
+    run: (expression) => page.evaluate(expression) as Promise<string>,
+    navigate: (url) => go('navigate', { url, wait: 'complete' }),
+    reload: () => go('reload', { wait: 'complete' }),
+    back: () => go('traverseHistory', { delta: -1 }),
+    close: () => page.close(),
+    crash: async () => endProcess(await processOf(connection, context)),
+    limitQuota: () => Promise.reject(new Error(cannot.quota)),
+  }
+}
+
+/** The id of the process that a page runs in, which only Firefox's own code knows. */
+async function processOf(connection: Connection, page: string): Promise<number> {
+  const { result: tree } = await connection.send<Tree>('browsingContext.getTree', { 'moz:scope': 'chrome' })
+  const expression = `ChromeUtils.importESModule('chrome://remote/content/shared/NavigableManager.sys.mjs')
+    .NavigableManager.getBrowsingContextById('${page}').currentWindowGlobal.osPid`
+  const target = { context: tree.contexts[0]?.context }
+  const { result } = await connection.send<Evaluated>('script.evaluate', { expression, target, awaitPromise: false })
+  const { value } = result.result ?? {}
+  if (typeof value !== 'number') throw new Error(`Firefox does not say which process a page runs in: ${JSON.stringify(result)}`)
+  return value
+}
+
+/** What Puppeteer's objects have in Firefox, though their types do not say so. */
+interface BidiBrowser {
+  readonly connection: Connection
+}
+interface Connection {
+  send<Result>(method: string, params: object): Promise<{ readonly result: Result }>
+}
+interface BidiFrame {
+  readonly _id: string
+}
+
+interface Tree {
+  readonly contexts: readonly { readonly context: string }[]
+}
+interface Evaluated {
+  readonly result?: { readonly value?: unknown }
+}

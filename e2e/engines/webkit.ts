@@ -1,0 +1,105 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { Readable } from 'node:stream'
+import { Builder, type WebDriver } from 'selenium-webdriver'
+import { findBrowser, findProgram } from '../browser.ts'
+import type { Engine } from './engine.ts'
+import { leashed } from './leash.ts'
+import { cannot, windowsOf } from './windows.ts'
+
+/** WebKitGTK's MiniBrowser, driven by WebKitWebDriver on a screen that nobody sees. */
+export async function startWebkit(): Promise<Engine> {
+  const started: ChildProcess[] = []
+  const end = async (): Promise<void> => {
+    await Promise.all(started.splice(0).map(stop))
+  }
+  try {
+    const screen = run(started, [findProgram('Xvfb'), '-displayfd', '3', '-nolisten', 'tcp', '-screen', '0', '1280x1024x24'])
+    const display = `:${await firstLine(screen, screen.stdio[3] as Readable)}`
+    const port = await freePort()
+    const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
+    await answers(server, `http://127.0.0.1:${port}/status`)
+    return await drive(`http://127.0.0.1:${port}`, end)
+  } catch (error) {
+    await end()
+    throw error
+  }
+}
+
+async function drive(server: string, end: () => Promise<void>): Promise<Engine> {
+  let driver = await newSession(server)
+  let windows = await windowsOf(driver)
+  const version = (await driver.getCapabilities()).getBrowserVersion() ?? ''
+  return {
+    name: 'webkit',
+    version,
+    cannot,
+    errors: [],
+    open: (url) => windows.open(url),
+    async reset() {
+      // What a session stored goes with it.
+      await driver.quit()
+      driver = await newSession(server)
+      windows = await windowsOf(driver)
+    },
+    async close() {
+      try {
+        await driver.quit()
+      } finally {
+        await end()
+      }
+    },
+  }
+}
+
+const newSession = async (server: string): Promise<WebDriver> => {
+  const driver = await new Builder().usingServer(server).withCapabilities({ browserName: 'MiniBrowser' }).build()
+  // The test's own time is the bound.
+  await driver.manage().setTimeouts({ script: 3_600_000 })
+  return driver
+}
+
+function run(started: ChildProcess[], command: [string, ...string[]], env: NodeJS.ProcessEnv = {}): ChildProcess {
+  const [file, ...args] = leashed(...command)
+  const child = spawn(file, args, { detached: true, stdio: ['pipe', 'ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } })
+  started.push(child)
+  return child
+}
+
+/** Asks it to end, so that it clears up; the end of its standard input ends what it leaves behind. */
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const ended = once(child, 'exit')
+    child.kill()
+    await ended
+  }
+  child.stdin?.end()
+}
+
+const ends = async (child: ChildProcess): Promise<never> => {
+  const [code] = await once(child, 'exit')
+  throw new Error(`${child.spawnargs.slice(4).join(' ')} ended at once, with exit code ${code}`)
+}
+
+async function firstLine(child: ChildProcess, from: Readable): Promise<string> {
+  const line = once(from, 'data').then(([data]) => String(data).trim())
+  return Promise.race([line, ends(child)])
+}
+
+/** Resolves once the driver takes requests. */
+async function answers(child: ChildProcess, url: string): Promise<void> {
+  const asking = async (): Promise<void> => {
+    while (child.exitCode === null && !(await fetch(url).catch(() => undefined))?.ok);
+  }
+  await Promise.race([asking(), ends(child)])
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}

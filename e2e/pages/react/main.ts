@@ -1,0 +1,4 @@
+import { exposeReact } from './mount.ts'
+import { Panel } from './panel.ts'
+
+exposeReact(Panel)

@@ -1,0 +1,45 @@
+import { createLocks } from 'storelock'
+import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { installWebLocks } from 'storelock/web-locks'
+import { Tab } from 'tab-election'
+
+const browserLocks = navigator.locks
+const locks = createLocks({ store: indexedDBStore('locks'), duration: 60_000 })
+installWebLocks(locks)
+
+const tab = new Tab<{ readonly note?: string }>('app')
+
+/** What tests do in a page, as the global `election`: `tab-election` as its own users have it. */
+const exposed = {
+  /** Resolves when this tab waits to be the leader. */
+  async stand(name: string): Promise<void> {
+    tab.waitForLeadership(() => ({ whoLeads: () => name }))
+    await navigator.locks.query()
+  },
+  /** Resolves when this tab leads. */
+  async leads(): Promise<void> {
+    while (!tab.isLeader) await new Promise((resolve) => tab.addEventListener('leadershipchange', resolve, { once: true }))
+  },
+  isLeader: (): boolean => tab.isLeader,
+  resign: (): void => tab.relinquishLeadership(),
+  /** Asks whichever tab leads for its name. */
+  whoLeads: (): Promise<string> => tab.call('whoLeads'),
+  setState: (note: string): void => tab.setState({ note }),
+  /** Resolves with what the leader says. */
+  async state(note: string): Promise<void> {
+    while (tab.getState().note !== note) await new Promise((resolve) => tab.addEventListener('state', resolve, { once: true }))
+  },
+  /** Who has its lock and who waits for it, as the store and as the browser know it. */
+  async query(): Promise<{ readonly ours: [held: number, pending: number]; readonly browsers: [held: number, pending: number] }> {
+    const ours = await locks.query('tab-app')
+    const { held = [], pending = [] } = await browserLocks.query()
+    const count = (infos: LockInfo[]): number => infos.filter(({ name }) => name === 'tab-app').length
+    return { ours: [ours.held.length, ours.pending.length], browsers: [count(held), count(pending)] }
+  },
+}
+
+declare global {
+  var election: typeof exposed
+}
+
+globalThis.election = exposed

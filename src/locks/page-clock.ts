@@ -1,0 +1,119 @@
+import type { LockError } from '../protocol/index.ts'
+import { type Clock, systemClock } from './clock.ts'
+import { type Page, pageHere } from './page.ts'
+import { Ticker } from './ticker.ts'
+
+/** How long the worker is kept while nothing is pending, in ms: what is under way may set the next timer when it is done. */
+const idle = 1_000
+
+interface Timer {
+  readonly at: number
+  run(): void
+}
+
+let ofThisPage: Clock | undefined
+
+/** The clock of this context; one for all locks of a page. */
+export function clockHere(): Clock {
+  const page = pageHere()
+  if (!page) return systemClock
+  ofThisPage ??= pageClock(page)
+  return ofThisPage
+}
+
+/**
+ * A clock whose timers are in time in a page that is hidden. Each is a plain timer; while the page is hidden a worker tells the time too,
+ * and the first of the two counts. What fell due while a page slept runs as soon as it is shown or resumes, before code that listens for that.
+ */
+export function pageClock(page: Page): Clock {
+  const timers = new Set<Timer>()
+  const listeners = new Set<(error: LockError) => void>()
+  let fault: LockError | undefined
+  let ticker: Ticker | undefined
+  /** When the ticker was told to tick. */
+  let wakeAt = Infinity
+  /** A page that was left may be cached, and has nothing that would be in the way of that. */
+  let left = false
+
+  const fail = (error: LockError): void => {
+    fault = error
+    stop()
+    for (const listener of listeners) listener(error)
+  }
+
+  const stop = (): void => {
+    ticker?.stop()
+    ticker = undefined
+    wakeAt = Infinity
+  }
+
+  const wake = (at: number): void => {
+    if (at >= wakeAt || left || fault || !page.document.hidden) return
+    try {
+      ticker ??= new Ticker(tick, fail)
+      ticker.wakeIn(at - systemClock.monotonic())
+      wakeAt = at
+    } catch (error) {
+      fail(error as LockError)
+    }
+  }
+
+  const wakeForNext = (): void => {
+    wake(Math.min(...Array.from(timers, ({ at }) => at)))
+  }
+
+  /** @returns how many there were */
+  const runDue = (): number => {
+    const now = systemClock.monotonic()
+    const due = [...timers].filter(({ at }) => at <= now)
+    // One of them may call off another.
+    for (const timer of due) if (timers.has(timer)) timer.run()
+    return due.length
+  }
+
+  const tick = (): void => {
+    wakeAt = Infinity
+    const ran = runDue()
+    if (timers.size) wakeForNext()
+    else if (ran) wake(systemClock.monotonic() + idle)
+    else stop()
+  }
+
+  const changed = ({ type }: Event): void => {
+    // A page that is left is hidden after that, too.
+    if (type === 'pagehide') left = true
+    if (type === 'pageshow') left = false
+    runDue()
+    if (left || !page.document.hidden) stop()
+    else wakeForNext()
+  }
+  for (const type of ['visibilitychange', 'resume', 'pagehide', 'pageshow']) page.addEventListener(type, changed, { capture: true })
+
+  return {
+    now: systemClock.now,
+    monotonic: systemClock.monotonic,
+    random: systemClock.random,
+    after(ms, run) {
+      const callOff = (): void => {
+        timers.delete(timer)
+        callOffPlain()
+      }
+      const timer: Timer = {
+        at: systemClock.monotonic() + ms,
+        run() {
+          callOff()
+          run()
+        },
+      }
+      const callOffPlain = systemClock.after(ms, () => timer.run())
+      timers.add(timer)
+      wake(timer.at)
+      return callOff
+    },
+    onDegraded(listener) {
+      listeners.add(listener)
+      if (fault) listener(fault)
+      return () => listeners.delete(listener)
+    },
+  }
+}

@@ -1,0 +1,67 @@
+import { LockError } from '../protocol/index.ts'
+import { asyncDispose, type Hold } from './hold.ts'
+import type { Guard } from './types.ts'
+
+/** One hold and the number of its users. */
+export interface Shared {
+  readonly hold: Hold
+  users: number
+}
+
+/** One user's share of a hold; the last one that is given back releases it. */
+export class Share implements Guard {
+  readonly #shared: Shared
+  #released: Promise<void> | undefined
+
+  constructor(shared: Shared) {
+    shared.users++
+    this.#shared = shared
+  }
+
+  get hold(): Hold {
+    return this.#shared.hold
+  }
+
+  get name(): string {
+    return this.#shared.hold.name
+  }
+
+  get key(): string {
+    return this.#shared.hold.key
+  }
+
+  get session(): string {
+    return this.#shared.hold.session
+  }
+
+  get token(): number {
+    return this.#shared.hold.token
+  }
+
+  get signal(): AbortSignal {
+    return this.#shared.hold.signal
+  }
+
+  isHeld(): boolean {
+    return !this.#released && this.#shared.hold.isHeld()
+  }
+
+  assertHeld(): void {
+    if (this.#released) throw new LockError('not-held', `this guard of ${JSON.stringify(this.#shared.hold.name)} was released`)
+    this.#shared.hold.assertHeld()
+  }
+
+  clone(): Guard {
+    this.assertHeld()
+    return new Share(this.#shared)
+  }
+
+  release(): Promise<void> {
+    this.#released ??= --this.#shared.users === 0 ? this.#shared.hold.release() : Promise.resolve()
+    return this.#released
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.release().catch(() => {})
+  }
+}

@@ -1,0 +1,67 @@
+import type { Mode } from '../protocol/index.ts'
+
+/** How the members of a dictionary are converted. @throws TypeError if a value cannot be one */
+export type Members<Options> = { readonly [Name in keyof Options]-?: (value: unknown) => NonNullable<Options[Name]> }
+
+/** The arguments of `request` after conversion. */
+export interface RequestArguments<Options> {
+  readonly name: string
+  readonly options: Options
+  readonly callback: (lock: unknown) => unknown
+}
+
+/** The members that the specification of Web Locks gives `LockOptions`, under the names they have there. */
+export interface LockOptions {
+  ifAvailable?: boolean
+  mode?: Mode
+  signal?: AbortSignal
+  steal?: boolean
+}
+
+/** What WebIDL makes of a value where a string is asked for: any code units. */
+const domString = (value: unknown): string => `${value}`
+
+const lockMode = (value: unknown): Mode => {
+  const mode = domString(value)
+  if (mode !== 'exclusive' && mode !== 'shared') throw new TypeError(`mode is 'exclusive' or 'shared', not ${JSON.stringify(mode)}`)
+  return mode
+}
+
+const readAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
+
+/** Asks the engine, since a signal of another frame is none of this frame's class. */
+export const abortSignal = (value: unknown): AbortSignal => {
+  try {
+    readAborted?.call(value)
+    return value as AbortSignal
+  } catch (cause) {
+    throw new TypeError('signal must be an AbortSignal', { cause })
+  }
+}
+
+export const lockOptions: Members<LockOptions> = { ifAvailable: Boolean, mode: lockMode, signal: abortSignal, steal: Boolean }
+
+/**
+ * Converts what `request` was called with as WebIDL does: a name and a callback, or a name, options and a callback. Each member is
+ * read once, in the order of their names.
+ * @throws TypeError, or whatever a conversion runs into
+ */
+export function requestArguments<Options extends object>(args: readonly unknown[], members: Members<Options>): RequestArguments<Options> {
+  if (args.length < 2) throw new TypeError(`request needs a name and a callback; it was given ${args.length} of them`)
+  const name = domString(args[0])
+  const options = args.length > 2 ? dictionary(args[1], members) : ({} as Options)
+  const callback = args.length > 2 ? args[2] : args[1]
+  if (typeof callback !== 'function') throw new TypeError('the callback must be a function')
+  return { name, options, callback: callback as RequestArguments<Options>['callback'] }
+}
+
+function dictionary<Options extends object>(value: unknown, members: Members<Options>): Options {
+  const options = {} as Options
+  if (value === undefined || value === null) return options
+  if (typeof value !== 'object' && typeof value !== 'function') throw new TypeError('the options must be an object')
+  for (const name of Object.keys(members).sort() as (keyof Options & string)[]) {
+    const member = (value as Options)[name]
+    if (member !== undefined) options[name] = members[name](member)
+  }
+  return options
+}

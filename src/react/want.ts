@@ -1,0 +1,94 @@
+import type { AcquireOptions, HeldLock, Locks, ReleaseListener } from '../locks/types.ts'
+import type { LockError } from '../protocol/index.ts'
+
+export interface UseLockOptions extends Omit<AcquireOptions, 'signal'> {
+  /** Whether the lock is wanted. Default true. */
+  enabled?: boolean
+  /** Whether to ask again by itself after a loss, as when a page comes back that was left. Default false. */
+  again?: boolean
+}
+
+/** What a component knows of its lock. `lock`, its `token` and its `signal` are there while it is held, and only then. */
+export type LockState = (
+  | { readonly state: 'idle' | 'waiting'; readonly lock: undefined; readonly token: undefined; readonly signal: undefined; readonly error: undefined }
+  | { readonly state: 'held'; readonly lock: HeldLock; readonly token: number; readonly signal: AbortSignal; readonly error: undefined }
+  | { readonly state: 'lost'; readonly lock: undefined; readonly token: undefined; readonly signal: undefined; readonly error: LockError }
+  | { readonly state: 'error'; readonly lock: undefined; readonly token: undefined; readonly signal: undefined; readonly error: Error }
+) & {
+  /** Asks anew, behind all who wait; lets go first of what is held. Does nothing for a lock that is not wanted. */
+  readonly retry: () => void
+}
+
+/** A lock that is asked for while somebody subscribes, in the form that `useSyncExternalStore` reads. */
+export interface Want {
+  /** May be exchanged while the lock is held. */
+  onReleaseRequested: ReleaseListener | undefined
+  state(): LockState
+  /** Asks for the lock. @returns how to let go of it, or to call the wait off */
+  subscribe(changed: () => void): () => void
+}
+
+/** Nothing is asked before somebody subscribes. */
+export function want(locks: Locks, name: string, { enabled = true, again = false, ...options }: UseLockOptions): Want {
+  const retry = (): void => {
+    if (!attempt) return
+    attempt.abort()
+    ask()
+  }
+  const none = { lock: undefined, token: undefined, signal: undefined, error: undefined, retry }
+  const first: LockState = { ...none, state: enabled ? 'waiting' : 'idle' }
+  let state: LockState = first
+  let listener: () => void
+  /** The present one, while somebody subscribes. */
+  let attempt: AbortController | undefined
+
+  const show = (next: LockState): void => {
+    state = next
+    listener()
+  }
+
+  const ask = async (): Promise<void> => {
+    attempt = new AbortController()
+    const { signal } = attempt
+    show(first)
+    // Strict Mode subscribes, unsubscribes and subscribes again: what is called off at once is never asked for.
+    await undefined
+    if (signal.aborted) return
+    try {
+      const lock = await locks.acquire(name, { ...options, signal, onReleaseRequested: (...asked) => self.onReleaseRequested?.(...asked) })
+      // A release that fails is tried again, and told to `onWarning`.
+      const letGo = (): void => void lock.release().catch(() => {})
+      // A wait that was called off may have been served in the same moment.
+      if (signal.aborted) return letGo()
+      signal.addEventListener('abort', letGo)
+      const ended = (): void => {
+        if (signal.aborted) return
+        const error: LockError = lock.signal.reason
+        if (error.code !== 'lost') show({ ...none, state: 'idle' })
+        else if (again) ask()
+        else show({ ...none, state: 'lost', error })
+      }
+      show({ state: 'held', lock, token: lock.token, signal: lock.signal, error: undefined, retry })
+      if (lock.signal.aborted) ended()
+      else lock.signal.addEventListener('abort', ended)
+    } catch (error) {
+      if (!signal.aborted) show({ ...none, state: 'error', error: error as Error })
+    }
+  }
+
+  const self: Want = {
+    onReleaseRequested: undefined,
+    state: () => state,
+    subscribe(changed) {
+      if (!enabled) return () => {}
+      listener = changed
+      ask()
+      return () => {
+        attempt?.abort()
+        attempt = undefined
+        state = first
+      }
+    },
+  }
+  return self
+}

@@ -1,0 +1,22 @@
+import { LockError, storeError } from '../../protocol/errors.ts'
+
+/** What IndexedDB failed with, as an error that says what to do where that is known. */
+export function explain(error: unknown, database: string): LockError {
+  const { name, message } = error as Partial<DOMException>
+  const failed = `IndexedDB "${database}"`
+  // Chromium says so when the user or a setting blocks the storage of a page, also of a frame from another site.
+  if (name === 'SecurityError' || (name === 'UnknownError' && message?.includes('denied permission'))) {
+    const why = `${failed} is denied to this page: let the site store data, and if it is a sandboxed frame, give it "allow-same-origin"`
+    return new LockError('store', why, { cause: name === 'SecurityError' ? error : new DOMException(message, 'SecurityError') })
+  }
+  return storeError(error, `${failed} ${name === 'QuotaExceededError' ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
+}
+
+/** @throws LockError `store` where the engine has no IndexedDB, or it was taken away */
+export function assertIndexedDB(database: string): void {
+  if (typeof indexedDB !== 'undefined') return
+  throw new LockError(
+    'store',
+    `there is no IndexedDB here for the database "${database}": take a page or a worker that has it, or memoryStore() for locks within this one`,
+  )
+}

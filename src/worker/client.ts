@@ -1,0 +1,228 @@
+import type { Remote } from 'comlink'
+import { createLocks, sessionOf } from '../locks/create.ts'
+import type { Hold } from '../locks/hold.ts'
+import type { Session, Settings } from '../locks/session.ts'
+import { Share } from '../locks/share.ts'
+import type { AcquireOptions, Guard, HeldLock, Locks, ReleaseListener } from '../locks/types.ts'
+import type { LockError } from '../protocol/index.ts'
+import { Contact } from './contact.ts'
+import { encodeError } from './errors.ts'
+import { PageBeacon } from './page-beacon.ts'
+import type { Answer, ClientApi, Marks, Order, PageApi, Pulse, Reading, Way, Welcome } from './protocol.ts'
+import { storeFor } from './store.ts'
+
+/** A lock that the page has. */
+interface Given {
+  readonly lock: Hold | Share
+  /** Stops listening for its loss. */
+  forget(): void
+}
+
+const calledOff = new Error('the caller does not want it any more')
+
+/** A page's stand-in in the worker: it has a session for the page, and keeps it alive as long as the page answers. */
+export class Client implements ClientApi {
+  readonly #page: Remote<PageApi>
+  readonly #settings: Settings
+  readonly #locks: Locks
+  readonly #session: Session
+  readonly #contact: Contact
+  readonly #beacon: PageBeacon | undefined
+  readonly #left: () => void
+  /** How to call each call off. */
+  readonly #calls = new Map<number, AbortController>()
+  readonly #given = new Map<number, Given>()
+  /** How to end the callback of each request. */
+  readonly #callbacks = new Map<number, () => void>()
+  #asleep = false
+
+  /**
+   * @param settings those of the locks that the worker exposes
+   * @param left is called when the page closes its locks
+   */
+  constructor(page: Remote<PageApi>, { label, ...settings }: Settings, maxSilence: number, left: () => void) {
+    this.#page = page
+    this.#settings = { label, ...settings }
+    this.#left = left
+    const { store, clock, duration } = settings
+    const contact = new Contact({
+      clock,
+      every: duration / 10,
+      maxSilence,
+      isWanted: () => this.#given.size > 0 || (this.#calls.size > 0 && !this.#asleep),
+      ask: () => page.pulse(this.#pulse()),
+    })
+    const beacon = store.beacon && new PageBeacon(store.beacon, page, () => this.#vanished())
+    this.#contact = contact
+    this.#beacon = beacon
+    this.#locks = createLocks({
+      ...settings,
+      ...(label !== undefined && { label }),
+      store: storeFor(store, { silence: () => contact.silence, renewed: () => contact.tellSoon(), beacon }),
+      onWarning: ({ error, deadline, ...warning }) =>
+        page.warned({ ...warning, ...(deadline !== undefined && { deadline: contact.onPage(deadline) }), error: encodeError(error) }),
+    })
+    this.#session = sessionOf(this.#locks) as Session
+  }
+
+  connect(reading: Reading): Welcome {
+    this.#contact.heard(reading)
+    const { duration, store } = this.#settings
+    return { ...this.#pulse(), duration, spansMachines: store.spansMachines === true }
+  }
+
+  ask(id: number, way: Way, name: string, options: object, marks: Marks): Promise<Answer<null>> {
+    return this.#call(id, marks, async (signal) => {
+      const wish = { ...options, ...(signal && { signal }), ...(marks.listens && { onReleaseRequested: this.#listener(id) }) } as never
+      const locks = this.#locks
+      switch (way) {
+        case 'request':
+          await locks.request(name, wish, (lock: HeldLock | null) => this.#callBack(id, lock))
+          return null
+        case 'acquire':
+          return this.#give(id, await locks.acquire(name, wish))
+        case 'tryAcquire':
+          return this.#give(id, await locks.tryAcquire(name, wish))
+        case 'share':
+          return this.#give(id, await locks.reentrant(name, termsOf(options)).acquire(wish))
+        case 'tryShare':
+          return this.#give(id, await locks.reentrant(name, termsOf(options)).tryAcquire(wish))
+      }
+    })
+  }
+
+  order(id: number, order: Order, args: readonly unknown[], marks: Marks): Promise<Answer<unknown>> {
+    const act = this.#locks[order] as (...args: unknown[]) => Promise<unknown>
+    return this.#call(id, marks, (signal) => act(...args, ...(signal ? [{ signal }] : [])))
+  }
+
+  callOff(id: number): void {
+    this.#calls.get(id)?.abort(calledOff)
+    this.release(id)
+    this.done(id)
+  }
+
+  done(id: number): void {
+    this.#take(id)
+    this.#callbacks.get(id)?.()
+    this.#callbacks.delete(id)
+  }
+
+  renew(id: number, reading: Reading, duration?: number): Promise<Answer<Pulse>> {
+    this.#contact.heard(reading)
+    return answer(async () => {
+      await (this.#given.get(id)?.lock as Hold | undefined)?.renew(duration)
+      return this.#pulse()
+    })
+  }
+
+  release(id: number): Promise<Answer<void>> {
+    return answer(async () => this.#take(id)?.release())
+  }
+
+  check(reading: Reading): Pulse {
+    this.#contact.heard(reading)
+    return this.#pulse()
+  }
+
+  sleep(asleep: boolean): void {
+    this.#asleep = asleep
+    this.#session.sleep(asleep)
+    if (!asleep) this.#contact.keep()
+  }
+
+  end(): void {
+    // The page knows, and a message would drive it out of the back/forward cache.
+    for (const id of [...this.#given.keys()]) this.#take(id)
+    this.#beacon?.forget()
+    this.#session.end('the page was left', true)
+  }
+
+  beaconLost(session: string): void {
+    this.#beacon?.lost(session)
+    // It lives, whatever the beacon seemed to say.
+    if (this.#asleep) this.sleep(false)
+  }
+
+  async close(): Promise<void> {
+    for (const call of this.#calls.values()) call.abort(calledOff)
+    for (const end of this.#callbacks.values()) end()
+    this.#contact.stop()
+    await this.#locks.close()
+    // When the answer has gone.
+    this.#settings.clock.after(0, this.#left, true)
+  }
+
+  /** Its beacon says that the page is gone, or went into the back/forward cache: it comes back only from there. */
+  #vanished(): void {
+    this.sleep(true)
+    this.end()
+  }
+
+  /** Sees a call through, which the page may call off meanwhile. */
+  async #call<T>(id: number, { signal }: Marks, act: (signal: AbortSignal | undefined) => Promise<T>): Promise<Answer<T>> {
+    const call = new AbortController()
+    if (signal === 'aborted') call.abort(calledOff)
+    this.#calls.set(id, call)
+    this.#contact.keep()
+    try {
+      return await answer(() => act(signal && call.signal))
+    } finally {
+      this.#calls.delete(id)
+    }
+  }
+
+  /** Hands a lock over to the page, if there is one. */
+  #give(id: number, lock: HeldLock | Guard | null): null {
+    if (!lock) return null
+    const given = lock as Hold | Share
+    const hold = given instanceof Share ? given.hold : given
+    const { name, key, mode, token, previous, dirty, session, signal } = hold
+    const lost = (): void => {
+      this.#given.delete(id)
+      this.#page.lost(id, encodeError(signal.reason as LockError))
+    }
+    signal.addEventListener('abort', lost)
+    this.#given.set(id, { lock: given, forget: () => signal.removeEventListener('abort', lost) })
+    this.#contact.keep()
+    this.#page.granted(id, { name, key, mode, token, previous, dirty, session, ...this.#contact.term(hold.deadline) })
+    return null
+  }
+
+  /** Runs the page's callback. */
+  #callBack(id: number, lock: HeldLock | null): Promise<void> {
+    if (lock) this.#give(id, lock)
+    else this.#page.granted(id, null)
+    return new Promise((resolve) => this.#callbacks.set(id, resolve))
+  }
+
+  /** A lock that the page has no more. */
+  #take(id: number): Hold | Share | undefined {
+    const given = this.#given.get(id)
+    given?.forget()
+    this.#given.delete(id)
+    return given?.lock
+  }
+
+  #listener(id: number): ReleaseListener {
+    return (ask, who) => void this.#page.asked(id, ask, who)
+  }
+
+  #pulse(): Pulse {
+    const until = [...this.#given].map(([id, { lock }]) => {
+      const { deadline } = lock instanceof Share ? lock.hold : lock
+      return [id, this.#contact.onPage(deadline)] as const
+    })
+    return { session: this.#locks.session, drift: this.#contact.drift, until }
+  }
+}
+
+const termsOf = (options: { readonly terms?: Pick<AcquireOptions, 'duration' | 'metadata'> }) => options.terms ?? {}
+
+async function answer<T>(act: () => Promise<T>): Promise<Answer<T>> {
+  try {
+    return { value: await act() }
+  } catch (error) {
+    return error === calledOff ? { calledOff: true } : { error: encodeError(error) }
+  }
+}

@@ -1,0 +1,103 @@
+import type { Clock } from '../locks/clock.ts'
+import type { Reading, Term } from './protocol.ts'
+
+export interface ContactOptions {
+  readonly clock: Clock
+  /** How often the page is asked for a sign of life, in ms. */
+  readonly every: number
+  /** How long it may take to answer, in ms. */
+  readonly maxSilence: number
+  /** Whether there is anything for whose sake to ask. */
+  isWanted(): boolean
+  /** Tells the page how things stand, and so asks it for a sign of life. */
+  ask(): Promise<Reading>
+}
+
+/** A worker's contact with a page: it sees to it that the page answers, and knows what the page's clock shows. */
+export class Contact {
+  readonly #options: ContactOptions
+  /** This worker's clock is ahead of the page's by so many ms or less, by the page's last answer. */
+  #ahead = 0
+  #drift = 0
+  /** When the question went out that the page has not answered. */
+  #askedAt: number | undefined
+  /** Things have changed since. */
+  #moreToTell = false
+  #nextAsk: (() => void) | undefined
+  #tellingSoon: (() => void) | undefined
+
+  constructor(options: ContactOptions) {
+    this.#options = options
+  }
+
+  /** For how long the page has owed an answer, in ms, if that is longer than it may. */
+  get silence(): number | undefined {
+    const { clock, maxSilence } = this.#options
+    const silence = this.#askedAt === undefined ? 0 : clock.monotonic() - this.#askedAt
+    return silence > maxSilence ? silence : undefined
+  }
+
+  /** By how much the page's wall clock was ahead of its monotonic one when it last answered, in ms. */
+  get drift(): number {
+    return this.#drift
+  }
+
+  /** The page's clock was read before this came here, so what happens here from now on happens there later than that. */
+  heard({ now, drift }: Reading): void {
+    const { clock, every } = this.#options
+    this.#ahead = clock.monotonic() - now
+    // After a sleep the page doubts all that it was told before.
+    if (Math.abs(drift - this.#drift) > every / 2) this.tellSoon()
+    this.#drift = drift
+  }
+
+  /** A moment of this worker's monotonic clock on the page's, or somewhat before it: never after it. */
+  onPage(moment: number): number {
+    return moment - this.#ahead
+  }
+
+  term(deadline: number): Term {
+    return { until: this.onPage(deadline), drift: this.#drift }
+  }
+
+  /** Asks again and again, as long as that is wanted. */
+  keep(): void {
+    const { clock, every, isWanted } = this.#options
+    this.#nextAsk ??= clock.after(
+      every,
+      () => {
+        this.#nextAsk = undefined
+        if (!isWanted()) return
+        this.#ask()
+        this.keep()
+      },
+      true,
+    )
+  }
+
+  /** Something was renewed: tells the page once that has had its effects. */
+  tellSoon(): void {
+    const tell = (): void => {
+      this.#tellingSoon = undefined
+      if (this.#options.isWanted()) this.#ask()
+    }
+    this.#tellingSoon ??= this.#options.clock.after(0, tell, true)
+  }
+
+  stop(): void {
+    this.#nextAsk?.()
+    this.#tellingSoon?.()
+  }
+
+  /** One question at a time: a page that is blocked finds one when it wakes, and is told the rest when it has answered. */
+  #ask(): void {
+    this.#moreToTell = this.#askedAt !== undefined
+    if (this.#moreToTell) return
+    this.#askedAt = this.#options.clock.monotonic()
+    this.#options.ask().then((reading) => {
+      this.#askedAt = undefined
+      this.heard(reading)
+      if (this.#moreToTell) this.#ask()
+    })
+  }
+}

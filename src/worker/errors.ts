@@ -1,0 +1,40 @@
+import { LockError, type LockErrorCode, type LockErrorOptions } from '../protocol/index.ts'
+
+/** An error as a message carries it. Structured cloning would drop what tells one of ours from another: its `code`. */
+export interface WireError {
+  readonly kind: 'lock' | 'dom' | 'error'
+  readonly name: string
+  readonly message: string
+  readonly code?: unknown
+  readonly holders?: LockErrorOptions['holders']
+  readonly cause?: WireError
+}
+
+/** How many causes of causes are told. */
+const depth = 4
+
+/** @see {@link decodeError}, its inverse */
+export function encodeError(error: unknown, left = depth): WireError {
+  if (!(error instanceof Error)) return { kind: 'error', name: 'Error', message: String(error) }
+  const { name, message, code, cause } = error as Error & { code?: unknown }
+  return {
+    kind: error instanceof LockError ? 'lock' : error instanceof DOMException ? 'dom' : 'error',
+    name,
+    message,
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+    ...(error instanceof LockError && error.holders && { holders: error.holders }),
+    ...(cause !== undefined && left > 0 && { cause: encodeError(cause, left - 1) }),
+  }
+}
+
+const kinds: Record<string, ErrorConstructor> = { TypeError, RangeError }
+
+/** An error of the same class, name and code as the one that was encoded; of the engine's own only the usual classes are known. */
+export function decodeError({ kind, name, message, code, holders, cause }: WireError): Error {
+  const options = cause && { cause: decodeError(cause) }
+  if (kind === 'lock') return new LockError(code as LockErrorCode, message, { ...options, holders })
+  if (kind === 'dom') return new DOMException(message, name)
+  const error = new (kinds[name] ?? Error)(message, options)
+  if (error.name !== name) error.name = name
+  return code === undefined ? error : Object.assign(error, { code })
+}

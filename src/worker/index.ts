@@ -1,0 +1,3 @@
+export type { Endpoint } from './endpoint.ts'
+export { type ExposeOptions, expose } from './expose.ts'
+export { type WrapOptions, wrap } from './wrap.ts'

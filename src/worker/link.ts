@@ -1,0 +1,295 @@
+import * as Comlink from 'comlink'
+import { type Clock, driftOf } from '../locks/clock.ts'
+import { Hold, type HoldHome } from '../locks/hold.ts'
+import { released } from '../locks/lease.ts'
+import type { LockWarning, ReleaseListener } from '../locks/types.ts'
+import { LockError, type Policy } from '../protocol/index.ts'
+import type { Beacon } from '../store.ts'
+import { type Endpoint, Lane, onGone } from './endpoint.ts'
+import { decodeError } from './errors.ts'
+import type { Answer, ClientApi, Marks, Order, PageApi, Pulse, Reading, Way } from './protocol.ts'
+import { Raised } from './raised.ts'
+import { RemoteLease, RemoteLeases } from './remote-leases.ts'
+import { Watchdog } from './watchdog.ts'
+
+export interface LinkOptions {
+  readonly clock: Clock
+  /** How long the worker may say nothing while it owes an answer, in ms. */
+  readonly maxSilence: number
+  readonly label: string | undefined
+  readonly beacon: Beacon | undefined
+  onWarning(warning: LockWarning): void
+  /** Hears of every grant. */
+  granted(hold: Hold): void
+}
+
+/** What of a call stays in the page. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly onReleaseRequested?: ReleaseListener | undefined
+  /** Runs while the lock is held. It never rejects. */
+  readonly callback?: ((hold: Hold | null) => Promise<void>) | undefined
+}
+
+/** A call that waits for the worker. */
+interface Call {
+  readonly onReleaseRequested?: ReleaseListener | undefined
+  granted(hold: Hold | null): void
+  fail(error: unknown): void
+}
+
+/** A page's connection to its client in the worker. One that is over stays so. */
+export class Link implements HoldHome {
+  /** The worker applies that of its locks. */
+  readonly policy: Policy = {}
+  readonly #options: LinkOptions
+  readonly #lane: Lane
+  readonly #remote: Comlink.Remote<ClientApi>
+  readonly #leases: RemoteLeases
+  readonly #raised: Raised
+  readonly #watchdog: Watchdog
+  readonly #connected: Promise<void>
+  readonly #stopListening: () => void
+  readonly #calls = new Map<number, Call>()
+  #lastCall = 0
+  #isConnected = false
+  #session = ''
+  #over: LockError | undefined
+
+  constructor(endpoint: Endpoint, options: LinkOptions) {
+    const { clock, maxSilence, label, beacon } = options
+    this.#options = options
+    this.#lane = new Lane(endpoint, crypto.randomUUID())
+    const remote = Comlink.wrap<ClientApi>(this.#lane)
+    this.#remote = remote
+    this.#leases = new RemoteLeases({
+      clock,
+      check: () => remote.check(this.#read()),
+      renew: (id, duration) => this.#call(() => remote.renew(id, this.#read(), duration)),
+      gaveUp: (id) => void remote.release(id),
+    })
+    this.#raised = new Raised({
+      beacon,
+      refused: ({ message }) => this.#degraded(`no proofs of death, since navigator.locks refuses: ${message}`),
+      lost: (session) => {
+        this.#leases.loseAll('its beacon went out', session)
+        remote.beaconLost(session)
+      },
+    })
+    this.#watchdog = new Watchdog({
+      clock,
+      maxSilence,
+      isOwed: () => this.#calls.size > 0 || !this.#isConnected,
+      ask: () => this.#isConnected && remote.check(this.#read()),
+      silent: () =>
+        this.#fail(
+          this.#isConnected
+            ? `the worker has said nothing for ${maxSilence} ms`
+            : `nobody has answered within ${maxSilence} ms: call expose(locks) of storelock/worker in the worker, and see that its script loads`,
+        ),
+    })
+    this.#stopListening = onGone(endpoint, () => this.#fail('the worker has ended'))
+    this.#lane.addEventListener('message', () => this.#watchdog.heard())
+    Comlink.expose(this.#api(), this.#lane)
+    this.#connected = new Promise((connected) => {
+      this.#lane.open({ label }, async () => {
+        const { duration, spansMachines, ...pulse } = await remote.connect(this.#read())
+        Object.assign(this.#leases, { duration, spansMachines })
+        this.#hear(pulse)
+        this.#isConnected = true
+        connected()
+      })
+    })
+    this.#watchdog.watch()
+  }
+
+  get isOver(): boolean {
+    return this.#over !== undefined
+  }
+
+  /** As the worker last told it; empty before it has. */
+  get session(): string {
+    return this.#session
+  }
+
+  /** Asks for a lock. Resolves with it, with `null` if it is not to be had, or when the callback and the lock's release are done. */
+  ask(way: Way, name: string, options: object, own: CallOptions): Promise<Hold | null> {
+    return this.#call<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), own)
+  }
+
+  /** Has the worker say whether a lock is still held whose time was over while this page was blocked: it is lost after this, or held. */
+  async settle(hold: Hold): Promise<void> {
+    await this.#leases.settle(this.#leases.all().filter((lease) => lease.hold === hold))
+  }
+
+  order(order: Order, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
+    return this.#call((id, marks) => this.#remote.order(id, order, args, marks), { signal })
+  }
+
+  retire(lease: RemoteLease): Promise<void> {
+    this.#leases.remove(lease)
+    return this.#call(() => this.#remote.release(lease.id))
+  }
+
+  /** This page can answer nothing for a while, or can again. */
+  sleep(asleep: boolean): void {
+    if (this.#isConnected) this.#remote.sleep(asleep)
+  }
+
+  /** This page is being left. */
+  end(why: string): void {
+    this.#leases.loseAll(`its session ended: ${why}`)
+    this.#raised.lowerAll()
+    if (this.#isConnected) this.#remote.end()
+  }
+
+  /** Lets go of everything. Never rejects. */
+  async close(closed: LockError): Promise<void> {
+    for (const { fail } of this.#calls.values()) fail(closed)
+    for (const { id, name } of this.#leases.all()) this.#leases.end(id, released(name))
+    const said = this.#call(() => this.#remote.close().then((value) => ({ value })))
+    if (this.#isConnected) await said.catch(() => {})
+    this.#finish(closed)
+  }
+
+  /** Sends a call to the worker, and waits for what comes of it. */
+  #call<T>(send: (id: number, marks: Marks) => Promise<Answer<T>>, own: CallOptions = {}): Promise<T> {
+    const { signal, onReleaseRequested, callback } = own
+    return new Promise((resolve, reject) => {
+      if (this.#over) return reject(this.#over)
+      const id = ++this.#lastCall
+      let wasGranted = false
+      const end = (): void => {
+        this.#calls.delete(id)
+        signal?.removeEventListener('abort', callOff)
+      }
+      const callOff = (): void => {
+        call.fail(signal?.reason)
+        this.#remote.callOff(id)
+      }
+      const call: Call = {
+        onReleaseRequested,
+        fail(error) {
+          end()
+          reject(error)
+        },
+        granted: async (hold) => {
+          wasGranted = true
+          // News that took so long to come may be followed by news of a renewal.
+          if (hold && !hold.isHeld()) await this.settle(hold)
+          if (!this.#calls.has(id)) return
+          end()
+          if (!callback) return resolve(hold as T)
+          await callback(hold)
+          const lost = hold?.error?.code === 'lost'
+          if (hold) this.#giveBack(id, hold)
+          this.#remote.done(id)
+          // The worker may not be there any more to say so too.
+          if (lost || this.#over) resolve(null as T)
+          else this.#calls.set(id, call)
+        },
+      }
+      this.#calls.set(id, call)
+      this.#watchdog.watch()
+      if (!signal?.aborted) signal?.addEventListener('abort', callOff)
+      const marks: Marks = {
+        signal: signal && (signal.aborted ? 'aborted' : 'live'),
+        listens: onReleaseRequested !== undefined,
+      }
+      const answered = (answer: Answer<T>): void => {
+        // What was granted is the answer already, but for a request, which is answered when all is over.
+        if (wasGranted && !callback) return
+        end()
+        if ('value' in answer) resolve(answer.value)
+        else reject('error' in answer ? decodeError(answer.error) : signal?.reason)
+      }
+      this.#connected.then(() => {
+        if (this.#calls.has(id)) send(id, marks).then(answered, (error) => call.fail(unsendable(error)))
+      })
+    })
+  }
+
+  #api(): PageApi {
+    return {
+      pulse: (pulse) => this.#hear(pulse),
+      granted: (id, grant) => {
+        const call = this.#calls.get(id)
+        // Called off: the worker has been told.
+        if (!call) return
+        if (!grant) return call.granted(null)
+        const lease = new RemoteLease(this.#leases, id, grant)
+        const { token, previous, dirty, session } = grant
+        const hold = new Hold(this, lease, { token, previous, dirty, onReleaseRequested: call.onReleaseRequested })
+        this.#session = session
+        this.#leases.add(lease)
+        this.#options.granted(hold)
+        call.granted(hold)
+      },
+      lost: (id, error) => {
+        const { code, message } = decodeError(error) as LockError
+        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message })
+      },
+      asked: (id, ask, who) => quietly(() => this.#leases.get(id)?.hold?.onReleaseRequested?.(ask, who)),
+      warned: ({ error, ...warning }) => this.#warn({ ...warning, error: decodeError(error) as LockError }),
+      raise: (session, webLocks) => this.#raised.raise(session, webLocks),
+      lower: (session) => this.#raised.lower(session),
+    }
+  }
+
+  #read(): Reading {
+    const { clock } = this.#options
+    return { now: clock.monotonic(), drift: driftOf(clock) }
+  }
+
+  #hear(pulse: Pulse): Reading {
+    this.#session = pulse.session
+    this.#leases.hear(pulse)
+    return this.#read()
+  }
+
+  /** The callback that had it has settled. */
+  #giveBack(id: number, { name }: Hold): void {
+    this.#leases.end(id, released(name))
+  }
+
+  #degraded(why: string): void {
+    this.#warn({ type: 'degraded', names: [], error: new LockError('store', why) })
+  }
+
+  #warn(warning: LockWarning): void {
+    quietly(() => this.#options.onWarning(warning))
+  }
+
+  #fail(why: string): void {
+    if (this.#over) return
+    const error = new LockError('store', why)
+    this.#over = error
+    this.#leases.loseAll(why)
+    for (const { fail } of this.#calls.values()) fail(error)
+    this.#remote.close()
+    this.#finish(error)
+  }
+
+  #finish(over: LockError): void {
+    this.#over = over
+    this.#watchdog.stop()
+    this.#leases.stop()
+    this.#raised.lowerAll()
+    this.#stopListening()
+    this.#lane.close()
+  }
+}
+
+/** Calls a listener of the user's. A broken one must not break what it listens to. */
+async function quietly(listener: () => unknown): Promise<void> {
+  try {
+    await listener()
+  } catch (error) {
+    console.error(error)
+  }
+}
+
+const unsendable = (error: unknown): unknown =>
+  (error as Error).name === 'DataCloneError'
+    ? new TypeError(`what is no plain data cannot be sent to the worker: ${(error as Error).message}`, { cause: error })
+    : error

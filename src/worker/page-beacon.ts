@@ -1,0 +1,56 @@
+import type { Remote } from 'comlink'
+import type { Beacon, RaisedBeacon } from '../store.ts'
+import type { PageApi } from './protocol.ts'
+
+/** The beacon of a page's session: the page raises it, for it is the page whose code believes that it holds. */
+export class PageBeacon implements Beacon {
+  readonly #beacon: Beacon
+  readonly #page: Remote<PageApi>
+  readonly #died: () => void
+  /** Those that are up, each with how to say that it went out. */
+  readonly #raised = new Map<string, () => void>()
+
+  /**
+   * @param beacon the worker's own, which watches the page's
+   * @param died is called when the page is proved dead, or to have lowered a beacon by itself
+   */
+  constructor(beacon: Beacon, page: Remote<PageApi>, died: () => void) {
+    this.#beacon = beacon
+    this.#page = page
+    this.#died = died
+  }
+
+  async raise(session: string): Promise<RaisedBeacon> {
+    const address = await this.#page.raise(session, this.#beacon.webLocks)
+    if (address === undefined) throw new Error('the page has no beacon')
+    const watch = new AbortController()
+    const lost = new Promise<void>((goOut) => this.#raised.set(session, goOut))
+    this.#beacon.watch(address, watch.signal).then(
+      () => this.#raised.delete(session) && this.#died(),
+      // No proof is no news.
+      () => {},
+    )
+    return {
+      address,
+      lost,
+      lower: () => {
+        watch.abort()
+        // A page that is left lowers it by itself, and may hear nothing any more.
+        if (this.#raised.delete(session)) this.#page.lower(session)
+      },
+    }
+  }
+
+  watch(address: string, signal: AbortSignal): Promise<void> {
+    return this.#beacon.watch(address, signal)
+  }
+
+  lost(session: string): void {
+    this.#raised.get(session)?.()
+  }
+
+  /** The page has lowered them all. */
+  forget(): void {
+    this.#raised.clear()
+  }
+}

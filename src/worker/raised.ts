@@ -1,0 +1,51 @@
+import { webLocksBeacon } from '../beacons/web-locks.ts'
+import type { Beacon, RaisedBeacon } from '../store.ts'
+
+export interface RaisedOptions {
+  /** Instead of the browser's Web Locks. */
+  readonly beacon: Beacon | undefined
+  /** The browser does not give a lock for a beacon. */
+  refused(error: Error): void
+  /** The beacon of a session went out while this page lives. */
+  lost(session: string): void
+}
+
+/** The beacons that this page has raised for its sessions in the worker. */
+export class Raised {
+  readonly #options: RaisedOptions
+  readonly #raised = new Map<string, RaisedBeacon>()
+  /** How often all were lowered: what is raised only after that is not wanted any more. */
+  #lowered = 0
+
+  constructor(options: RaisedOptions) {
+    this.#options = options
+  }
+
+  /** @returns the address, or nothing if it could not be raised @param webLocks what keeps native Web Locks apart, where the worker watches such */
+  async raise(session: string, webLocks: string | undefined): Promise<string | undefined> {
+    const source = this.#options.beacon ?? this.#native(webLocks)
+    const lowered = this.#lowered
+    const raised = await source?.raise(session).catch(() => undefined)
+    if (!raised) return undefined
+    this.#raised.set(session, raised)
+    if (lowered !== this.#lowered) this.lower(session)
+    raised.lost.then(() => this.#raised.delete(session) && this.#options.lost(session))
+    return raised.address
+  }
+
+  lower(session: string): void {
+    this.#raised.get(session)?.lower()
+    this.#raised.delete(session)
+  }
+
+  lowerAll(): void {
+    this.#lowered++
+    for (const session of this.#raised.keys()) this.lower(session)
+  }
+
+  #native(name: string | undefined): Beacon | undefined {
+    const { navigator } = globalThis as Partial<typeof globalThis>
+    const refused = (error: unknown): void => this.#options.refused(error as Error)
+    return name !== undefined && navigator?.locks ? webLocksBeacon(name, navigator.locks, refused) : undefined
+  }
+}

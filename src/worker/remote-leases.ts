@@ -1,0 +1,178 @@
+import { type Clock, driftOf } from '../locks/clock.ts'
+import type { Hold, HoldLease } from '../locks/hold.ts'
+import type { End } from '../locks/lease.ts'
+import { within } from '../locks/within.ts'
+import type { Mode } from '../protocol/index.ts'
+import type { Grant, Pulse, Term } from './protocol.ts'
+
+/** How far two clocks may part before a holder doubts, and how late a timer may be, as a share of the session's duration. */
+const steadiness = 0.05
+
+/** How long the worker may take to say whether a lock is still held whose time was over unnoticed, as a share of the session's duration. */
+const patience = 1 / 4
+
+/** A lease that a worker keeps, as its page knows it: it ends by the page's own clock, whatever becomes of the worker. */
+export class RemoteLease implements HoldLease {
+  readonly name: string
+  readonly key: string
+  readonly mode: Mode
+  readonly session: string
+  hold: Hold | undefined
+  /** By which the worker knows it. */
+  readonly id: number
+  readonly #home: RemoteLeases
+  #term: Term
+
+  constructor(home: RemoteLeases, id: number, { name, key, mode, session, until, drift }: Grant) {
+    this.#home = home
+    this.id = id
+    this.name = name
+    this.key = key
+    this.mode = mode
+    this.session = session
+    this.#term = { until, drift }
+  }
+
+  get deadline(): number {
+    return this.#term.until
+  }
+
+  stands(): boolean {
+    return !this.#home.isDue(this) && this.#home.isSteady(this.#term.drift)
+  }
+
+  /** Only the timer and the worker end it: news of a renewal may be on its way to a page that was blocked. */
+  expireIfDue(): void {}
+
+  renew(duration?: number): Promise<void> {
+    return this.#home.renew(this, duration)
+  }
+
+  /** The worker has renewed it. All that it tells is true, also when it comes late. */
+  renewed(term: Term): void {
+    if (term.until >= this.#term.until) this.#term = term
+  }
+}
+
+export interface RemoteLeasesOptions {
+  readonly clock: Clock
+  /** Asks the worker how things stand. */
+  check(): Promise<Pulse>
+  renew(id: number, duration: number | undefined): Promise<Pulse>
+  /** The page believes no more that it holds this. */
+  gaveUp(id: number): void
+}
+
+/** What a page holds by a worker, each lease by its number, and one timer for their deadlines. */
+export class RemoteLeases {
+  /** Of the worker's session, in ms. */
+  duration = 0
+  /** Whether a sleep of this machine alone may have cost the locks. */
+  spansMachines = false
+  readonly #options: RemoteLeasesOptions
+  readonly #leases = new Map<number, RemoteLease>()
+  /** Those of which the worker was asked because the timer came late. */
+  readonly #doubted = new Set<RemoteLease>()
+  #callOff: (() => void) | undefined
+  #wakeAt = Infinity
+
+  constructor(options: RemoteLeasesOptions) {
+    this.#options = options
+  }
+
+  add(lease: RemoteLease): void {
+    this.#leases.set(lease.id, lease)
+    this.#arm()
+  }
+
+  get(id: number): RemoteLease | undefined {
+    return this.#leases.get(id)
+  }
+
+  all(): RemoteLease[] {
+    return [...this.#leases.values()]
+  }
+
+  /** It was given back. */
+  remove(lease: RemoteLease): void {
+    this.#leases.delete(lease.id)
+  }
+
+  isDue(lease: RemoteLease): boolean {
+    return this.#options.clock.monotonic() >= lease.deadline
+  }
+
+  isSteady(drift: number): boolean {
+    return !this.spansMachines || Math.abs(driftOf(this.#options.clock) - drift) <= this.duration * steadiness
+  }
+
+  /** The worker says how things stand. */
+  hear({ until, drift }: Pulse): void {
+    for (const [id, end] of until) this.#leases.get(id)?.renewed({ until: end, drift })
+    this.#arm()
+  }
+
+  async renew(lease: RemoteLease, duration: number | undefined): Promise<void> {
+    this.hear(await this.#options.renew(lease.id, duration))
+  }
+
+  /** This page was blocked when their time was over, so it has not heard what the worker did meanwhile: asks, once. */
+  async settle(late: readonly RemoteLease[]): Promise<void> {
+    const { clock, check } = this.#options
+    for (const lease of late) this.#doubted.add(lease)
+    const pulse = await within<Pulse | undefined>(clock, check(), this.duration * patience, undefined, () => undefined)
+    if (pulse) this.hear(pulse)
+    for (const lease of late) {
+      this.#doubted.delete(lease)
+      if (this.isDue(lease)) this.#giveUp(lease)
+    }
+    this.#arm()
+  }
+
+  /** Final. @param session those of this session alone */
+  loseAll(why: string, session?: string): void {
+    for (const lease of [...this.#leases.values()]) if (session === undefined || lease.session === session) this.#lose(lease, why)
+  }
+
+  /** Final, and by the worker's word. */
+  end(id: number, end: End): void {
+    const lease = this.#leases.get(id)
+    this.#leases.delete(id)
+    lease?.hold?.end(end)
+  }
+
+  stop(): void {
+    this.#callOff?.()
+  }
+
+  #arm(): void {
+    const { clock } = this.#options
+    let next = Infinity
+    for (const lease of this.#leases.values()) if (!this.#doubted.has(lease)) next = Math.min(next, lease.deadline)
+    if (next === this.#wakeAt) return
+    this.#callOff?.()
+    this.#wakeAt = next
+    this.#callOff = next === Infinity ? undefined : clock.after(Math.max(0, next - clock.monotonic()), () => this.#tick(), true)
+  }
+
+  #tick(): void {
+    this.#wakeAt = Infinity
+    const now = this.#options.clock.monotonic()
+    const onTime = now - this.duration * steadiness
+    const due = [...this.#leases.values()].filter((lease) => now >= lease.deadline && !this.#doubted.has(lease))
+    for (const lease of due) if (lease.deadline >= onTime) this.#giveUp(lease)
+    const late = due.filter((lease) => lease.deadline < onTime)
+    if (late.length) this.settle(late)
+    this.#arm()
+  }
+
+  #giveUp(lease: RemoteLease): void {
+    if (this.#leases.get(lease.id) !== lease) return
+    this.#lose(lease, 'it was not renewed in time')
+    this.#options.gaveUp(lease.id)
+  }
+
+  #lose({ id, name }: RemoteLease, why: string): void {
+    this.end(id, { code: 'lost', message: `lost ${JSON.stringify(name)}: ${why}` })
+  }
+}

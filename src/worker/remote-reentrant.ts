@@ -1,0 +1,78 @@
+import { Share, type Shared } from '../locks/share.ts'
+import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
+import type { Link } from './link.ts'
+import type { Way } from './protocol.ts'
+
+/** Whether each lock was someone else's since it was last clean, by its name. */
+export class Dirt {
+  readonly #tokens = new Map<string, number>()
+  readonly #dirty = new Set<string>()
+
+  /** A lock was granted: each grant counts once, however many share it. */
+  note({ name, token, dirty }: { readonly name: string; readonly token: number; readonly dirty: boolean }): void {
+    if (dirty && token > (this.#tokens.get(name) ?? 0)) this.#dirty.add(name)
+    this.#tokens.set(name, token)
+  }
+
+  has(name: string): boolean {
+    return this.#dirty.has(name)
+  }
+
+  clear(name: string): void {
+    this.#dirty.delete(name)
+  }
+}
+
+/** A lock that the worker shares between all that ask for it in this page; who finds it here does not ask the worker. */
+export class RemoteReentrant implements ReentrantLock {
+  readonly name: string
+  readonly #link: () => Link
+  readonly #terms: Pick<AcquireOptions, 'duration' | 'metadata'>
+  readonly #dirt: Dirt
+  readonly #shared = new Set<Shared>()
+
+  constructor(link: () => Link, name: string, terms: Pick<AcquireOptions, 'duration' | 'metadata'>, dirt: Dirt) {
+    this.#link = link
+    this.name = name
+    this.#terms = terms
+    this.#dirt = dirt
+  }
+
+  get dirty(): boolean {
+    return this.#dirt.has(this.name)
+  }
+
+  clearDirty(): void {
+    this.#dirt.clear(this.name)
+  }
+
+  isHeld(): boolean {
+    return this.#current() !== undefined
+  }
+
+  async acquire({ signal, ...options }: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
+    return (await this.#share('share', options, signal)) as Guard
+  }
+
+  tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
+    return this.#share('tryShare', options)
+  }
+
+  async #share(way: Way, options: object, signal?: AbortSignal): Promise<Guard | null> {
+    const current = this.#current()
+    if (current && !signal?.aborted) return new Share(current)
+    const hold = await this.#link().ask(way, this.name, { ...options, terms: this.#terms }, { signal })
+    if (!hold) return null
+    const shared: Shared = { hold, users: 0 }
+    this.#shared.add(shared)
+    return new Share(shared)
+  }
+
+  #current(): Shared | undefined {
+    for (const shared of this.#shared) {
+      if (shared.users === 0 || shared.hold.ended) this.#shared.delete(shared)
+      else if (shared.hold.isHeld()) return shared
+    }
+    return undefined
+  }
+}

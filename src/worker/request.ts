@@ -1,0 +1,35 @@
+import type { Hold } from '../locks/hold.ts'
+import type { HeldLock } from '../locks/types.ts'
+import type { CallOptions, Link } from './link.ts'
+
+/** Holds the lock while the callback runs here. Its result, or its error, is the call's; they never leave the page. */
+export async function holdWhile<T>(
+  link: Link,
+  name: string,
+  options: object,
+  own: CallOptions,
+  callback: (lock: HeldLock | null) => T,
+): Promise<Awaited<T>> {
+  let outcome = (): Awaited<T> => undefined as Awaited<T>
+  let hasSettled = false
+  const run = async (hold: Hold | null): Promise<void> => {
+    try {
+      const value = await callback(hold)
+      if (hold && !hold.isHeld()) await link.settle(hold)
+      if (hold?.error?.code === 'lost') throw hold.error
+      outcome = () => value
+    } catch (error) {
+      outcome = () => {
+        throw error
+      }
+    }
+    hasSettled = true
+  }
+  try {
+    await link.ask('request', name, options, { ...own, callback: run })
+  } catch (error) {
+    // What becomes of the lock after the callback does not change its result.
+    if (!hasSettled) throw error
+  }
+  return outcome()
+}

@@ -1,0 +1,40 @@
+import type { Command } from '../protocol/index.ts'
+import type { Beacon, Store } from '../store.ts'
+
+/** What a client's store has to know of the page. */
+export interface Page {
+  /** For how long it has been asked for a sign of life and has given none, in ms, if that is too long. */
+  silence(): number | undefined
+  /** Its session or one of its locks was renewed. */
+  renewed(): void
+  readonly beacon: Beacon | undefined
+}
+
+const renews = ({ type }: Command): boolean => type === 'beat' || type === 'renew'
+
+/** The worker's store as a page's session uses it: it renews nothing for a page that is silent, and its beacon is the page's. */
+export function storeFor(store: Store, page: Page): Store {
+  return {
+    async apply(commands) {
+      const silence = commands.some(renews) ? page.silence() : undefined
+      const sent = silence === undefined ? commands : commands.filter((command) => !renews(command))
+      const outcomes = sent.length ? await store.apply(sent) : []
+      if (sent.some(renews)) page.renewed()
+      if (sent === commands) return outcomes
+      const answers = outcomes.values()
+      return commands.map((command) =>
+        renews(command)
+          ? { type: 'failed', code: 'store', message: `not renewed: the page has not answered its worker for ${silence} ms` }
+          : (answers.next().value as (typeof outcomes)[number]),
+      )
+    },
+    read: (key) => store.read(key),
+    list: (prefix) => store.list(prefix),
+    channel: store.channel,
+    beacon: page.beacon,
+    onDegraded: (listener) => store.onDegraded?.(listener),
+    spansMachines: store.spansMachines,
+    // It is the worker's.
+    async close() {},
+  }
+}

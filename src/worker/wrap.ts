@@ -1,0 +1,133 @@
+import { type Clock, systemClock } from '../locks/clock.ts'
+import { checkLockName } from '../locks/options.ts'
+import { followPage } from '../locks/page.ts'
+import { assertFullyActive, requestOptions } from '../locks/request.ts'
+import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning } from '../locks/types.ts'
+import { requestArguments } from '../locks/webidl.ts'
+import { checkDuration, LockError } from '../protocol/index.ts'
+import type { Beacon } from '../store.ts'
+import type { Endpoint } from './endpoint.ts'
+import { type CallOptions, Link } from './link.ts'
+import { Dirt, RemoteReentrant } from './remote-reentrant.ts'
+import { holdWhile } from './request.ts'
+
+export interface WrapOptions {
+  /** Shown to people who ask who holds a lock. Default: that of the worker's locks. */
+  label?: string
+  /**
+   * How long the worker may say nothing while it owes an answer, in ms, half as long again at most; all calls then fail with `store`.
+   * The same goes for a worker that was never there. Default 10,000.
+   */
+  maxSilence?: number
+  /** Called when something goes wrong that no promise can tell, such as renewals that start to fail. */
+  onWarning?: (warning: LockWarning) => void
+  /** What proves this context's death, where that is not the browser's Web Locks: `sqliteStore(path).beacon`, with the path of the worker's store. */
+  beacon?: Beacon | undefined
+  clock?: Clock
+}
+
+/**
+ * The locks that a worker exposes, for this context: the same API, and a session of its own. The worker does the waiting and the renewing, so a
+ * page that is busy or hidden keeps its locks; callbacks and signals run here.
+ *
+ * @throws TypeError or RangeError if an option is wrong
+ */
+export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
+  const { label, maxSilence = 10_000, onWarning = () => {}, beacon, clock = systemClock } = options
+  if (typeof endpoint?.postMessage !== 'function') throw new TypeError('wrap needs a Worker, a MessagePort or the port of a SharedWorker')
+  if (label !== undefined && typeof label !== 'string') throw new TypeError(`label must be a string, not ${typeof label}`)
+  if (typeof maxSilence !== 'number' || !(maxSilence > 0))
+    throw new RangeError(`maxSilence is a number of milliseconds above 0, not ${String(maxSilence)}`)
+  const dirt = new Dirt()
+  const reentrants = new Map<string, RemoteReentrant>()
+  const connect = (): Link => new Link(endpoint, { clock, maxSilence, label, beacon, onWarning, granted: (hold) => dirt.note(hold) })
+  let link = connect()
+  let closed: LockError | undefined
+
+  /** Where a worker has fallen silent, the next call tries again. */
+  const current = (): Link => {
+    if (closed) throw closed
+    if (link.isOver) link = connect()
+    return link
+  }
+
+  const stopFollowing = followPage({
+    sleep: (asleep) => link.sleep(asleep),
+    end: (why) => link.end(why),
+  })
+
+  return {
+    get session() {
+      return link.session
+    },
+
+    async request<T>(...args: unknown[]): Promise<Awaited<T>> {
+      const { name, options, callback } = requestArguments(args, requestOptions)
+      assertFullyActive()
+      const { data, own } = split(options)
+      return await holdWhile(current(), name, data, own, callback as (lock: HeldLock | null) => T)
+    },
+
+    async query(name) {
+      return (await current().order('query', name === undefined ? [] : [String(name)])) as LocksSnapshot
+    },
+
+    async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
+      const { data, own } = split(options)
+      return (await current().ask('acquire', name, data, own)) as HeldLock
+    },
+
+    async tryAcquire(name: string, options = {}): Promise<HeldLock | null> {
+      const { data, own } = split(options)
+      return await current().ask('tryAcquire', name, data, own)
+    },
+
+    reentrant(name, terms = {}) {
+      current()
+      // Of its name and duration only the policy, which is the worker's, is asked later.
+      checkLockName({ policy: {}, label }, name)
+      if (terms.duration !== undefined) checkDuration({}, terms.duration)
+      const lock = reentrants.get(name) ?? new RemoteReentrant(current, name, terms, dirt)
+      reentrants.set(name, lock)
+      return lock
+    },
+
+    async whenFree(name, { signal } = {}) {
+      await current().order('whenFree', [name], signal)
+    },
+
+    async expire(name) {
+      await current().order('expire', [name])
+    },
+
+    async revoke(name, session) {
+      await current().order('revoke', [name, session])
+    },
+
+    async pin(name, entity) {
+      await current().order('pin', [name, entity])
+    },
+
+    async unpin(name, entity) {
+      await current().order('unpin', [name, entity])
+    },
+
+    async close() {
+      if (closed) return
+      closed = new LockError('closed', 'these locks were closed')
+      stopFollowing()
+      await link.close(closed)
+    },
+  }
+}
+
+/** What can be sent, and what stays here. What is wrong is sent too, for the worker to say so. */
+function split({ signal, onReleaseRequested, ...data }: AcquireOptions): { readonly data: object; readonly own: CallOptions } {
+  const own = {
+    ...(signal instanceof AbortSignal && { signal }),
+    ...(typeof onReleaseRequested === 'function' && { onReleaseRequested }),
+  }
+  const wrong = { signal, onReleaseRequested }
+  for (const [option, value] of Object.entries(wrong)) if (value !== undefined && !(option in own)) Object.assign(data, { [option]: value })
+  return { data, own }
+}

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest'
+import type { Page } from '../../src/locks/page.ts'
+import { pageClock } from '../../src/locks/page-clock.ts'
+
+/** A window that hears what a test tells it. */
+class Window extends EventTarget implements Page {
+  readonly document = { hidden: false }
+
+  tell(type: string): void {
+    this.dispatchEvent(new Event(type))
+  }
+}
+
+/** Time passes, and no timer runs. */
+const block = (ms: number): void => {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
+
+test('what fell due while a page slept runs when the page hears that it goes on', () => {
+  const ran: string[] = []
+  const page = new Window()
+  const clock = pageClock(page)
+  page.addEventListener('resume', () => ran.push('listener'))
+  clock.after(1, () => ran.push('due'))
+  clock.after(60_000, () => ran.push('later'))
+  block(2)
+  page.tell('resume')
+  expect(ran).toEqual(['due', 'listener'])
+})
+
+test('a timer runs once, and one that is called off does not', async () => {
+  const ran: string[] = []
+  const page = new Window()
+  const clock = pageClock(page)
+  clock.after(1, () => {
+    ran.push('first')
+    callOff()
+  })
+  const callOff = clock.after(1, () => ran.push('called off'))
+  block(2)
+  page.tell('visibilitychange')
+  await new Promise<void>((resolve) => clock.after(3, resolve))
+  expect(ran).toEqual(['first'])
+})
+
+test('where a worker cannot be had, a hidden page says so once, and its timers run all the same', async () => {
+  const page = new Window()
+  const clock = pageClock(page)
+  const told: string[] = []
+  clock.onDegraded?.(({ message }) => told.push(message))
+  page.document.hidden = true
+  page.tell('visibilitychange')
+  expect(told).toEqual([])
+  await new Promise<void>((resolve) => clock.after(1, resolve))
+  await new Promise<void>((resolve) => clock.after(1, resolve))
+  expect(told).toEqual([expect.stringContaining('`worker-src blob:`')])
+  clock.onDegraded?.(({ message }) => told.push(message))
+  expect(told).toHaveLength(2)
+})

@@ -1,0 +1,102 @@
+import type { Clock } from '../../src/locks/clock.ts'
+import type { Locks, LockWarning } from '../../src/locks/types.ts'
+import { expose, type WrapOptions, wrap } from '../../src/worker/index.ts'
+import { Gate, type Process, type World } from '../locks/world.ts'
+
+type Listener = (event: { readonly data: unknown }) => void
+
+/** One end of a connection whose messages a test can delay. */
+class End {
+  readonly listeners = new Set<Listener>()
+  readonly #send: (message: unknown) => void
+
+  constructor(send: (message: unknown) => void) {
+    this.#send = send
+  }
+
+  postMessage(message: unknown): void {
+    this.#send(structuredClone(message))
+  }
+
+  addEventListener(type: string, listener: unknown): void {
+    if (type === 'message') this.listeners.add(listener as Listener)
+  }
+
+  removeEventListener(_: string, listener: unknown): void {
+    this.listeners.delete(listener as Listener)
+  }
+}
+
+export interface PageOptions extends WrapOptions {
+  /** How far its monotonic clock is ahead of the worker's, in ms. */
+  ahead?: number
+  /** How long a message takes, in ms. */
+  latency?: () => number
+  /** Of `expose`, in ms. */
+  workerPatience?: number
+  /** Nobody exposes locks. */
+  alone?: boolean
+  /** What runs in the page goes on and stops with the worker. */
+  sameThread?: boolean
+}
+
+/** A page whose locks a worker keeps, each with an event loop of its own. */
+export class Page {
+  readonly gate: Gate
+  readonly clock: Clock
+  readonly locks: Locks
+  readonly worker: Process
+  readonly warnings: LockWarning[] = []
+  readonly stop: (() => Promise<void>) | undefined
+  /** How far its wall clock is off, in ms. */
+  wall = 0
+  /** Messages get lost from now on, as when the worker is terminated. */
+  cut = false
+
+  constructor(world: World, worker: Process, options: PageOptions = {}) {
+    const { ahead = 0, latency, workerPatience, alone, sameThread, ...wrapOptions } = options
+    const { base } = world
+    this.worker = worker
+    this.gate = sameThread ? worker.gate : new Gate()
+    this.clock = {
+      now: () => base.now() + this.wall,
+      monotonic: () => base.monotonic() + ahead,
+      after: (ms, run) => {
+        let off = false
+        const callOff = base.after(ms, () => this.gate.enter(() => off || run()))
+        return () => {
+          off = true
+          callOff()
+        }
+      },
+      random: () => 0.5,
+    }
+    // Messages keep their order, however long each takes.
+    const pipe = (gate: Gate, to: () => End) => {
+      let last = 0
+      return (data: unknown): void => {
+        if (this.cut) return
+        const deliver = (): void => {
+          for (const listener of [...to().listeners]) listener({ data })
+        }
+        const arrive = (): void => gate.enter(deliver)
+        if (!latency) return void Promise.resolve().then(arrive)
+        last = Math.max(last, base.monotonic() + latency())
+        base.after(last - base.monotonic(), arrive)
+      }
+    }
+    const pageEnd: End = new End(pipe(worker.gate, () => workerEnd))
+    const workerEnd: End = new End(pipe(this.gate, () => pageEnd))
+    this.stop = alone ? undefined : expose(worker.locks, workerEnd, workerPatience === undefined ? {} : { maxSilence: workerPatience })
+    this.locks = wrap(pageEnd, { clock: this.clock, onWarning: (warning) => this.warnings.push(warning), ...wrapOptions })
+  }
+
+  /** Its thread is busy, or stopped: nothing runs here. */
+  block(): void {
+    this.gate.shut = true
+  }
+
+  resume(): void {
+    this.gate.open()
+  }
+}

@@ -1,0 +1,359 @@
+import { describe, expect, test } from 'vitest'
+import { LockError, noopLocks } from '../../src/index.ts'
+import { expose, wrap } from '../../src/worker/index.ts'
+import { beat, duration, errorOf, lease, settle, stateOf, World } from '../locks/world.ts'
+import { Page, type PageOptions } from './page.ts'
+
+/** A worker with one page. */
+const start = (options: PageOptions = {}) => {
+  const world = new World()
+  const worker = world.process({ label: 'worker', maxBackoff: 50 })
+  return { world, worker, page: new Page(world, worker, { label: 'page', ...options }) }
+}
+
+describe('a page holds by its worker', () => {
+  test('a lock with all that it has', async () => {
+    const { world, page } = start()
+    const lock = await page.locks.acquire('k', { metadata: { at: 1 } })
+    const { name, key, mode, token, previous, dirty, session } = lock
+    expect({ name, key, mode, previous, dirty }).toEqual({ name: 'k', key: 'k', mode: 'exclusive', previous: 0, dirty: false })
+    expect(lock.isHeld()).toBe(true)
+    expect((await page.locks.query('k')).held).toMatchObject([{ name: 'k', token, session, label: 'page', metadata: { at: 1 } }])
+    expect(page.locks.session).toBe(session)
+    await lock.release()
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('under a session of its own', async () => {
+    const { worker, page } = start()
+    const lock = await page.locks.acquire('k')
+    expect(lock.session).not.toBe(worker.locks.session)
+    expect(await worker.locks.tryAcquire('k')).toBeNull()
+  })
+
+  test('for longer than its lease, as long as both run', async () => {
+    const { world, page } = start()
+    const lock = await page.locks.acquire('k')
+    await world.pass(10 * duration)
+    expect([lock.isHeld(), lock.signal.aborted]).toEqual([true, false])
+  })
+
+  test('what two pages of one worker want, one after the other', async () => {
+    const { world, worker, page } = start()
+    const other = new Page(world, worker)
+    const lock = await page.locks.acquire('k')
+    const next = other.locks.acquire('k')
+    await world.pass(beat)
+    expect(await stateOf(next)).toBe('pending')
+    await lock.release()
+    expect((await next).token).toBeGreaterThan(lock.token)
+  })
+
+  test('what it lets go of by `await using`', async () => {
+    const { world, page } = start()
+    {
+      await using lock = await page.locks.acquire('k')
+      lock.assertHeld()
+    }
+    expect(await world.holders()).toEqual([])
+  })
+})
+
+describe('callbacks, signals and errors', () => {
+  test('a callback runs in the page, and its result is never copied', async () => {
+    const { page } = start()
+    const result = { itself: () => 7 }
+    expect(await page.locks.request('k', () => result)).toBe(result)
+  })
+
+  test("a callback's error passes through unchanged, and the lock is let go", async () => {
+    const { world, page } = start()
+    const error = Object.assign(new RangeError('mine'), { itself: () => 7 })
+    expect(await errorOf(page.locks.request('k', () => Promise.reject(error)))).toBe(error)
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('ifAvailable calls back with null while another has the lock', async () => {
+    const { worker, page } = start()
+    await worker.locks.acquire('k')
+    expect(await page.locks.request('k', { ifAvailable: true }, (lock) => lock)).toBeNull()
+  })
+
+  test('a lock that is stolen while the callback runs rejects at once with AbortError', async () => {
+    const { worker, page } = start()
+    const call = errorOf(page.locks.request('k', () => new Promise(() => {})))
+    await settle()
+    await worker.locks.acquire('k', { steal: true })
+    const error = await call
+    expect(error).toBeInstanceOf(DOMException)
+    expect(error.name).toBe('AbortError')
+  })
+
+  test('options that contradict each other reject with NotSupportedError', async () => {
+    const { page } = start()
+    const error = await errorOf(page.locks.request('k', { steal: true, ifAvailable: true }, () => 1))
+    expect([error instanceof DOMException, error.name]).toEqual([true, 'NotSupportedError'])
+  })
+
+  test('a wait that is called off rejects with the very reason, and leaves nothing behind', async () => {
+    const { world, worker, page } = start()
+    await worker.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(page.locks.acquire('k', { signal: stop.signal }))
+    await settle()
+    const reason = { itself: () => 7 }
+    stop.abort(reason)
+    expect(await wait).toBe(reason)
+    await settle()
+    expect(await world.queue()).toEqual([])
+  })
+
+  test('a wait that is called off just when it is granted never gets the lock', async () => {
+    const { world, worker, page } = start({ latency: () => 5 })
+    await world.pass(beat)
+    const held = await worker.locks.acquire('k')
+    const stop = new AbortController()
+    const wait = errorOf(page.locks.acquire('k', { signal: stop.signal }))
+    await world.pass(20)
+    await held.release()
+    stop.abort('no more')
+    expect(await wait).toBe('no more')
+    await world.pass(20)
+    expect(await world.holders()).toEqual([])
+  })
+
+  test('a signal that has aborted already is told after what is wrong with the call', async () => {
+    const { page } = start()
+    expect(await errorOf(page.locks.acquire('k', { signal: AbortSignal.abort('no more') }))).toBe('no more')
+    expect(await errorOf(page.locks.acquire('k', { signal: AbortSignal.abort('no more'), timeout: -1 }))).toBeInstanceOf(RangeError)
+  })
+
+  test('a LockError has its code, its name and its holders', async () => {
+    const { worker, page } = start()
+    const { token } = await worker.locks.acquire('k')
+    const error = await errorOf(page.locks.acquire('k', { timeout: 0 }))
+    expect(error).toBeInstanceOf(LockError)
+    expect(error).toMatchObject({ name: 'LockError', code: 'held', holders: [{ token }] })
+  })
+
+  test("a store's error has its cause", async () => {
+    const { worker, page } = start()
+    worker.link.error = Object.assign(new Error('the disk is full'), { code: 'SQLITE_FULL' })
+    worker.link.break('fail')
+    expect(await errorOf(page.locks.acquire('k'))).toMatchObject({ code: 'store', cause: { message: 'the disk is full', code: 'SQLITE_FULL' } })
+  })
+
+  test('what is no data is refused with a TypeError', async () => {
+    const { page } = start()
+    expect(await errorOf(page.locks.acquire('k', { metadata: (() => 1) as never }))).toBeInstanceOf(TypeError)
+  })
+
+  test('the holder hears who asks, and what', async () => {
+    const { world, worker, page } = start()
+    const asks: unknown[] = []
+    const lock = await page.locks.acquire('k', { onReleaseRequested: (ask, { label }) => asks.push([ask, label]) && lock.release() })
+    await worker.locks.acquire('k', { ask: 'please' })
+    expect(asks).toEqual([['please', 'worker']])
+    expect(await world.holders()).toEqual(['worker'])
+  })
+
+  test('warnings come to the page, in its own time', async () => {
+    const { world, worker, page } = start({ ahead: 5_000 })
+    await page.locks.acquire('k')
+    worker.link.break('fail', 'beat')
+    await world.pass(2 * beat)
+    expect(page.warnings).toMatchObject([{ type: 'renewal', names: ['k'], error: { code: 'store' } }])
+    expect(page.warnings[0]?.deadline).toBeLessThanOrEqual(page.clock.monotonic() + duration)
+    expect(page.warnings[0]?.deadline).toBeGreaterThan(page.clock.monotonic())
+  })
+})
+
+describe('a re-entrant lock', () => {
+  test('is shared by all of a page, and let go with its last user', async () => {
+    const { world, page } = start()
+    const lock = page.locks.reentrant('k')
+    const one = await lock.acquire()
+    const two = await lock.acquire()
+    const three = one.clone()
+    await one.release()
+    await two.release()
+    expect([lock.isHeld(), three.isHeld(), await world.holders()]).toEqual([true, true, ['page']])
+    await three.release()
+    expect([lock.isHeld(), await world.holders()]).toEqual([false, []])
+  })
+
+  test('is dirty from when someone else has had it until it is said to be clean', async () => {
+    const { worker, page } = start()
+    const lock = page.locks.reentrant('k')
+    await (await lock.acquire()).release()
+    expect(lock.dirty).toBe(false)
+    await (await worker.locks.acquire('k')).release()
+    const guard = await lock.acquire()
+    expect(lock.dirty).toBe(true)
+    lock.clearDirty()
+    await lock.acquire()
+    expect(lock.dirty).toBe(false)
+    await guard.release()
+  })
+})
+
+describe('close', () => {
+  test("ends the page's session alone", async () => {
+    const { world, worker, page } = start()
+    await worker.locks.acquire('mine')
+    const lock = await page.locks.acquire('k')
+    await Promise.all([page.locks.close(), world.pass(0)])
+    expect(await errorOf(page.locks.acquire('k'))).toMatchObject({ code: 'closed' })
+    expect([lock.isHeld(), lock.signal.reason.code, await world.holders(), await world.holders('mine')]).toEqual([false, 'not-held', [], ['worker']])
+  })
+
+  test('of what a worker exposes lets go of what its pages hold', async () => {
+    const { world, page } = start()
+    const lock = await page.locks.acquire('k')
+    await page.stop?.()
+    expect([lock.isHeld(), await world.holders()]).toEqual([false, []])
+  })
+})
+
+describe('a worker that is not there', () => {
+  test('fails all calls with an error that names `expose`, and the next call tries again', async () => {
+    const { world, page } = start({ alone: true, maxSilence: 1_000 })
+    for (let time = 1; time <= 2; time++) {
+      const call = errorOf(page.locks.acquire('k'))
+      await world.pass(1_000)
+      expect(await call).toMatchObject({ code: 'store', message: expect.stringContaining('call expose(locks)') })
+    }
+  })
+
+  test('or says nothing any more fails the calls that wait for it', async () => {
+    const { world, worker, page } = start({ maxSilence: 1_000 })
+    await worker.locks.acquire('k')
+    const wait = errorOf(page.locks.acquire('k'))
+    await world.pass(5_000)
+    expect(await stateOf(wait)).toBe('pending')
+    page.cut = true
+    await world.pass(1_500)
+    expect(await wait).toMatchObject({ code: 'store' })
+  })
+
+  test('yet is heard when it comes', async () => {
+    const world = new World()
+    const worker = world.process()
+    const { port1, port2 } = new MessageChannel()
+    const locks = wrap(port2)
+    const wait = locks.acquire('k')
+    await settle()
+    const stop = expose(worker.locks, port1)
+    expect((await wait).isHeld()).toBe(true)
+    await Promise.all([locks.close(), new Promise<void>((done) => setTimeout(done)).then(() => world.pass(0))])
+    await stop()
+    port1.close()
+  })
+})
+
+describe('expose refuses', () => {
+  test('locks that have no session', () => {
+    expect(() => expose(noopLocks(), new MessageChannel().port1)).toThrow(TypeError)
+  })
+
+  test('an endpoint that has been given already', () => {
+    const { locks } = new World().process()
+    const { port1 } = new MessageChannel()
+    const stop = expose(locks, port1)
+    expect(() => expose(locks, port1)).toThrow(/already/)
+    stop()
+    port1.close()
+  })
+
+  test.each([0, -1, Number.NaN, '7'])('a maxSilence of %s', (maxSilence) => {
+    const { locks } = new World().process()
+    expect(() => expose(locks, new MessageChannel().port1, { maxSilence: maxSilence as number })).toThrow(RangeError)
+  })
+
+  test('to guess an endpoint outside a worker', () => {
+    expect(() => expose(new World().process().locks)).toThrow(/needs an endpoint/)
+  })
+})
+
+test('wrap refuses what is no endpoint', () => {
+  expect(() => wrap({} as never)).toThrow(TypeError)
+  expect(() => wrap(new MessageChannel().port1, { maxSilence: 0 })).toThrow(RangeError)
+})
+
+describe('time', () => {
+  test('a worker that is gone is noticed by the page itself, before anyone else has the lock', async () => {
+    const { world, worker, page } = start()
+    const lock = await page.locks.acquire('k')
+    await world.pass(duration)
+    const other = world.process({ maxBackoff: 50 }).locks.acquire('k')
+    page.cut = true
+    worker.stop()
+    await world.pass(duration)
+    expect([lock.isHeld(), lock.signal.reason.code, await stateOf(other)]).toEqual([false, 'lost', 'pending'])
+    await world.pass(lease)
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+
+  test('a page that is blocked for longer than its lease keeps its lock, within maxSilence', async () => {
+    const { world, page } = start({ workerPatience: 10 * duration })
+    const lock = await page.locks.acquire('k')
+    page.block()
+    await world.pass(5 * duration)
+    // The first line that runs there.
+    expect([lock.isHeld(), lock.signal.aborted]).toEqual([false, false])
+    page.resume()
+    await settle()
+    expect(lock.isHeld()).toBe(true)
+    await world.pass(duration)
+    expect(lock.signal.aborted).toBe(false)
+  })
+
+  test('a callback that blocks its page for longer than its lease is no loss, within maxSilence', async () => {
+    const { world, page } = start({ workerPatience: 10 * duration })
+    let resolve = (_: number): void => {}
+    const promise = new Promise<number>((done) => {
+      resolve = done
+    })
+    const call = page.locks.request('k', () => promise)
+    await settle()
+    page.block()
+    await world.pass(5 * duration)
+    resolve(7)
+    await settle()
+    page.resume()
+    expect(await call).toBe(7)
+  })
+
+  test('a page that hangs for longer than maxSilence loses its lock, and the next gets it within a lease', async () => {
+    const { world, page } = start({ workerPatience: 2 * duration })
+    const lock = await page.locks.acquire('k')
+    const other = world.process({ maxBackoff: 50 }).locks.acquire('k')
+    page.block()
+    await world.pass(2 * duration)
+    expect(await stateOf(other)).toBe('pending')
+    await world.pass(lease + beat)
+    expect((await other).isHeld()).toBe(true)
+    expect(lock.isHeld()).toBe(false)
+    page.resume()
+    await world.pass(beat)
+    expect([lock.isHeld(), lock.signal.reason.code, page.warnings[0]?.error.message]).toEqual([
+      false,
+      'lost',
+      expect.stringContaining('the page has not answered'),
+    ])
+  })
+
+  test('a page that hangs while it waits is passed over', async () => {
+    const { world, worker, page } = start({ workerPatience: duration })
+    const first = await worker.locks.acquire('k')
+    page.locks.acquire('k').catch(() => {})
+    await world.pass(beat)
+    page.block()
+    await world.pass(3 * duration)
+    const other = world.process({ maxBackoff: 50 }).locks.acquire('k')
+    await settle()
+    await first.release()
+    await world.pass(duration)
+    expect(await stateOf(other)).toBe('fulfilled')
+  })
+})

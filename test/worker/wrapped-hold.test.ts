@@ -1,0 +1,4 @@
+import { wrapAll } from './wrapped.ts'
+
+wrapAll()
+await import('../locks/hold.test.ts')
