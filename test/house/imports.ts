@@ -28,8 +28,6 @@ const rules: Readonly<Record<string, Rule>> = {
   // The HTTP store and the server share the types of what goes between them, and nothing else.
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
-  'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
-  'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'server/': {
     sees: [
       'server/',
@@ -43,6 +41,8 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
     packages: true,
   },
+  'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
+  'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
   'cli/': { sees: ['cli/', 'index.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'], packages: true },
