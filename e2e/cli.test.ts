@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { type Built, buildProgram } from './cli/build.ts'
 import { guardianOf, isAlive, killAll, Program, stateOf, until } from './cli/program.ts'
 import { race } from './cli/race.ts'
+import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
 
 // Real processes, each with its own connection to one SQLite file.
 let built: Built
@@ -29,14 +30,6 @@ const storelock = (args: readonly string[], options = {}): Program =>
 
 /** Runs a script of the shell under the lock. */
 const run = (script: string, ...options: readonly string[]): Program => storelock(['run', 'job', ...options, '--', 'sh', '-c', script])
-
-/** Prints the id of its process, which is that of its group, and works until somebody ends it. */
-const works = 'echo "group $$ "; while :; do sleep 1; done'
-/** Hears no TERM, and has started something that hears none. */
-const deaf = `trap '' TERM; sh -c 'echo "grandchild $$ "; while :; do sleep 1; done' & ${works}`
-
-const groupOf = async (program: Program): Promise<number> => Number(await program.shows(/group (\d+) /))
-const grandchildOf = async (program: Program): Promise<number> => Number(await program.shows(/grandchild (\d+) /))
 
 /** Takes the lock next, and tells whether anything of that group was still alive when it had it. */
 const next = (group: number): Program => run(`kill -0 -- -${group} 2>/dev/null && echo alive || echo gone`)
@@ -271,7 +264,7 @@ describe('a run within a run', { timeout: 60_000 }, () => {
 })
 
 test('of two that race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
-  const rounds = 10
+  const rounds = 20
   expect(await race(built.main, folder, rounds)).toEqual({ rounds, oneWinner: rounds })
 })
 

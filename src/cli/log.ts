@@ -1,4 +1,4 @@
-import type { LogEntry, LogReply } from '../server/wire.ts'
+import type { LogEntry, LogKind, LogReply } from '../server/wire.ts'
 import { makeConnection } from '../stores/http/connection.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
@@ -7,7 +7,7 @@ import { credential, isUrl, keyOf } from './store.ts'
 
 /** Times in ms. */
 export interface LogOptions extends Common {
-  readonly kind?: string
+  readonly kind?: LogKind
   readonly since?: number
   readonly limit: number
 }

@@ -1,4 +1,5 @@
 import { Argument, Command, Option } from 'commander'
+import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
 import type { BenchOptions } from './bench.ts'
@@ -93,7 +94,7 @@ export function makeProgram(): Command {
 
   looks('log', 'print what a lock server has noted, the oldest first', 'storelock log --store http://127.0.0.1:7420 --kind refusal --since 1d')
     .addArgument(new Argument('[key]', 'only of this lock'))
-    .addOption(new Option('--kind <kind>', 'only entries of this kind, such as grant or refusal'))
+    .addOption(new Option('--kind <kind>', 'only entries of this kind').choices(logKinds))
     .addOption(new Option('--since <time>', 'only entries no older than this').argParser(parseTime))
     .addOption(new Option('--limit <n>', 'at most so many').argParser(parseCount).default(100))
     .action(async (...args: [string | undefined, LogOptions]) => (await import('./log.ts')).log(...args))

@@ -12,16 +12,17 @@ export function credential(): { token?: string } {
 
 export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
-/** What to do about a failure of SQLite, by its code. */
+/** What to do about a failure, by the code of SQLite or of a lock server. */
 const remedies: Readonly<Record<string, string>> = {
   SQLITE_CANTOPEN: 'see that its folder exists and that you may write there, or name another file with --store',
   SQLITE_READONLY: 'make the file and its folder writable for you, or name another file with --store',
   SQLITE_FULL: 'the disk is full: free some space',
   SQLITE_IOERR: 'the disk cannot be written: see that it has space left and that no limit on file sizes is in the way',
   SQLITE_NOTADB: 'name a SQLite database, or a file that does not exist yet, with --store',
+  unauthorized: 'put the token of one of the server’s clients into STORELOCK_SERVER_TOKEN',
 }
 
-/** SQLite's numbers for the same codes, which is all that `node:sqlite` tells. */
+/** SQLite's numbers for its codes, which is all that `node:sqlite` tells. */
 const numbers: Readonly<Record<number, string>> = {
   8: 'SQLITE_READONLY',
   10: 'SQLITE_IOERR',

@@ -66,6 +66,8 @@ describe('the program', { timeout: 60_000 }, () => {
     [['ls', '--store', 'ftp://x'], 'takes the path of a SQLite file, or a URL'],
     [['log'], 'a lock server does'],
     [['serve', '--listen', 'nowhere'], 'takes a port'],
+    [['serve', '--listen', '0.0.0.0:0'], 'give `clients` with tokens'],
+    [['log', '--kind', 'nonsense'], 'Allowed choices are grant'],
     [['serve', '--tls-key', 'x'], 'both --tls-key and --tls-cert'],
     [['nonsense'], 'unknown command'],
   ])('refuses %j with 125 and says what is wrong', async (args, why) => {
@@ -203,6 +205,16 @@ describe('serve', { timeout: 60_000 }, () => {
     writeFileSync(clients, '[]')
     chmodSync(clients, 0o644)
     expect(await storelock('serve', '--clients', clients)).toMatchObject({ code: 125, said: expect.stringContaining(`chmod 600 ${clients}`) })
+  })
+
+  it.each([
+    ['{}', 'expected array'],
+    ['[{', 'expected array'],
+    ['[{ "name": "ci", "tokn": "x" }]', '"tokn"'],
+    ['[{ "name": "ci", "token": "short" }]', 'of client ci is too short'],
+  ])('says what is wrong with %s as its clients', async (text, why) => {
+    writeFileSync(join(folder, 'clients.json'), text, { mode: 0o600 })
+    expect(await storelock('serve', '--clients', 'clients.json')).toMatchObject({ code: 125, said: expect.stringContaining(why) })
   })
 })
 

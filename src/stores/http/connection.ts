@@ -113,7 +113,7 @@ async function errorOf(response: Response, base: string): Promise<LockError> {
   const body = (await response.json().catch(() => undefined)) as Partial<ErrorReply> | undefined
   const { code = '', message = `answered ${status}` } = body?.error ?? {}
   if (lockCodes.has(code) && body?.error) return new LockError(code as LockErrorCode, message)
-  if (status === 401) return new LockError('store', `${base} knows no such credential: ${message}`)
+  if (status === 401) return new LockError('store', `${base} knows no such credential: ${message}`, { cause: body?.error })
   if (status === 403) return new LockError('store', `${base} forbids it: ${message}`)
   if (status === 429) return new LockError('store', `${base} has too many requests: ${message}`)
   return new LockError('store', `${base}: ${message}`)
