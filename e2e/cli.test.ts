@@ -2,9 +2,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Built, buildProgram } from './cli/build.ts'
-import { guardianOf, isAlive, killAll, Program, stateOf, until } from './cli/program.ts'
+import { guardianOf, isAlive, killAll, openFilesOf, Program, stateOf, until } from './cli/program.ts'
 import { race } from './cli/race.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
 
@@ -109,11 +110,36 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
-  test('one that ends the command gives 128 and its number, and the lock is free', async () => {
+  test.each([
+    ['KILL', 137],
+    ['TERM', 143],
+  ] as const)('%s that ends the command gives %d, and the lock is free', async (name, code) => {
     const program = run(works)
-    process.kill(await groupOf(program), 'SIGKILL')
-    expect(await program.code()).toBe(137)
+    process.kill(await groupOf(program), `SIG${name}`)
+    expect(await program.code()).toBe(code)
     expect(await isFree()).toBe(true)
+  })
+
+  test('run waits for a command that hears no TERM, and keeps the lock', async () => {
+    const program = run(`trap 'echo heard' TERM; ${works}`)
+    const group = await groupOf(program)
+    program.child.kill('SIGTERM')
+    await program.shows(/(heard)/)
+    expect(await run('true', '--nonblock').code()).toBe(1)
+    process.kill(-group, 'SIGKILL')
+    expect(await program.code()).toBe(137)
+  })
+
+  test('Ctrl-C on a terminal reaches the command once, whose exit code counts', async () => {
+    const script = `trap 'echo heard; exit 42' INT; ${works}`
+    const command = [process.execPath, built.main, 'run', 'job', '--', 'sh', '-c', script]
+      .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+      .join(' ')
+    const program = new Program(['script', '-qec', command, '/dev/null'], { cwd: folder })
+    await groupOf(program)
+    program.child.stdin?.write('\u0003')
+    expect(await program.code()).toBe(42)
+    expect(program.printed.match(/heard/g)).toHaveLength(1)
   })
 
   test('TSTP stops the command and run, CONT continues both', async () => {
@@ -211,6 +237,17 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     expect([isAlive(group), isAlive(grandchild)]).toEqual([false, false])
   })
 
+  test('takes the command with it where the store could not be written for as long as the duration', async () => {
+    const program = run(deaf, '--duration', '1s')
+    const parts = [await groupOf(program), await grandchildOf(program)]
+    const db = new Database(join(folder, 'storelock.db'))
+    db.exec('BEGIN IMMEDIATE')
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('lost "job"')
+    expect(parts.map(isAlive)).toEqual([false, false])
+    db.close()
+  })
+
   test('lets the command end in its own way within the grace', async () => {
     const program = run(`trap 'echo "tidied up"; exit' TERM; ${works}`)
     await groupOf(program)
@@ -266,6 +303,30 @@ describe('a run within a run', { timeout: 60_000 }, () => {
 test('of two that race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
   const rounds = 20
   expect(await race(built.main, folder, rounds)).toEqual({ rounds, oneWinner: rounds })
+})
+
+describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
+  let db: Database.Database
+  beforeEach(async () => {
+    expect(await run('true').code()).toBe(0)
+    db = new Database(join(folder, 'storelock.db'))
+    db.exec('BEGIN IMMEDIATE')
+  })
+  afterEach(() => void db.close())
+
+  test('keeps nobody beyond --timeout', async () => {
+    const program = run('echo never', '--timeout', '300ms')
+    expect(await program.code()).toBe(124)
+    expect(program.printed).toBe('')
+  })
+
+  test('keeps nobody who is interrupted', async () => {
+    const program = run('echo never', '--nonblock')
+    await until(() => openFilesOf(program.pid).some((file) => file.endsWith('storelock.db')))
+    program.child.kill('SIGINT')
+    expect(await program.code()).toBe(130)
+    expect(program.printed).toBe('')
+  })
 })
 
 describe('a store that cannot be written', { timeout: 60_000 }, () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const started = new Set<Program>()
@@ -76,6 +76,17 @@ export function stateOf(pid: number): string | undefined {
 }
 
 export const isAlive = (pid: number): boolean => !['Z', undefined].includes(stateOf(pid))
+
+/** The paths of the files that a process has open. */
+export function openFilesOf(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`
+  try {
+    return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`))
+  } catch {
+    // It has closed one of them meanwhile.
+    return []
+  }
+}
 
 /** The shell that guards a process group. */
 export function guardianOf(group: number): number | undefined {

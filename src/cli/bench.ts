@@ -4,7 +4,7 @@ import { createLocks, type Locks } from '../index.ts'
 import type { Common } from './args.ts'
 import { untilSignal } from './interrupt.ts'
 import { print, printJson } from './output.ts'
-import { withStore } from './store.ts'
+import { closeLocks, withStore } from './store.ts'
 
 export interface BenchOptions extends Common {
   /** How long to take and release a lock, in ms. */
@@ -31,7 +31,7 @@ export async function bench(options: BenchOptions): Promise<void> {
           if (partner) await takeTurns(locks, name)
           else await measure(locks, name, options, signal)
         } finally {
-          await locks.close()
+          await closeLocks(locks)
           if (!partner) await store.apply([{ type: 'sweep', key: name }])
         }
       },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOfSignal, Exit } from './exit.ts'
 
 /**
@@ -24,4 +25,16 @@ export async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>):
   signal.throwIfAborted()
   result.catch(() => {})
   return await Promise.race([result, new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))])
+}
+
+/** For what need not be waited for any longer than so many ms. Rejects if it fails before. @returns whether it was done in that time */
+export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const late = new AbortController()
+  // What fails later is nobody's any more.
+  work.catch(() => {})
+  try {
+    return await Promise.race([work.then(() => true), sleep(ms, false, { signal: late.signal })])
+  } finally {
+    late.abort()
+  }
 }

@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { createLocks, type Locks, type LocksOptions, type Store } from '../index.ts'
 import { storedKey, storedName } from '../protocol/index.ts'
 import { Exit, exitCodes } from './exit.ts'
+import { atMost } from './interrupt.ts'
 
 /** What a lock server asks for, if it asks: from the environment, where other users do not see it. */
 export function credential(): { token?: string } {
@@ -75,6 +76,13 @@ export async function withStore<T>(place: string, use: (store: Store) => Promise
   }
 }
 
+/** How long a store that is busy or silent may hold up our goodbye, in ms: what it is not told ends with its lease. */
+const farewell = 1_000
+
+export async function closeLocks(locks: Locks): Promise<void> {
+  await atMost(farewell, locks.close())
+}
+
 /** Does something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind whatever happens. */
 export async function withLock<T>(
   place: string,
@@ -88,7 +96,7 @@ export async function withLock<T>(
     try {
       return await use(locks, name)
     } finally {
-      await locks.close()
+      await closeLocks(locks)
     }
   })
 }

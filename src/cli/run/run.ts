@@ -1,12 +1,13 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { type AcquireOptions, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { leaseFor } from '../../locks/lease.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
-import { unlessAborted } from '../interrupt.ts'
+import { atMost, unlessAborted } from '../interrupt.ts'
 import { say } from '../output.ts'
-import { identityOf, withStore } from '../store.ts'
+import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child } from './child.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
 import { reportHolders } from './report.ts'
@@ -68,7 +69,7 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
     signals.passTo(started, foreground)
     return await watchOver(lock, started, duration)
   } finally {
-    await locks.close()
+    await closeLocks(locks)
   }
 }
 
@@ -151,6 +152,16 @@ async function watchOver(lock: HeldLock, child: Child, duration: number): Promis
     signal.removeEventListener('abort', end)
     await ending
     child.guardian?.dismiss()
-    await lock.release().catch((error: Error) => say(`the lock could not be released, and ends with its lease: ${error.message}`))
+    await letGo(lock, duration)
+  }
+}
+
+/** After the lease there is nothing left to let go of. */
+async function letGo(lock: HeldLock, duration: number): Promise<void> {
+  try {
+    if (await atMost(leaseFor(duration), lock.release())) return
+    say(`the store was busy for so long that ${lock.name} ended with its lease`)
+  } catch (error) {
+    say(`the lock could not be released, and ends with its lease: ${(error as Error).message}`)
   }
 }
