@@ -22,7 +22,10 @@ export function eventsBetween(before: Keyed<LockState>, after: Keyed<LockState>,
     return [
       ...gone(was.holders, is.holders).map((holder): LockEvent => ({ ...held(holder), event: 'let go' })),
       ...gone(is.holders, was.holders).map((holder): LockEvent => ({ ...held(holder), event: 'held' })),
-      ...gone(was.waiters, is.waiters).map(({ session, who }): LockEvent => ({ at, key, who, session, event: 'stopped waiting' })),
+      // Whoever holds it now has not given up.
+      ...gone(was.waiters, is.waiters)
+        .filter(({ session }) => !holds(is, session))
+        .map(({ session, who }): LockEvent => ({ at, key, who, session, event: 'stopped waiting' })),
       ...gone(is.waiters, was.waiters).map(({ session, who }): LockEvent => ({ at, key, who, session, event: 'waits' })),
       ...gone(was.pins, is.pins).map((who): LockEvent => ({ at, key, who, event: 'unpinned' })),
       ...gone(is.pins, was.pins).map((who): LockEvent => ({ at, key, who, event: 'pinned' })),
@@ -41,3 +44,5 @@ function partsOf(state: LockState | undefined) {
 }
 
 const gone = <T>(from: Keyed<T>, to: Keyed<T>): T[] => [...from].flatMap(([id, part]) => (to.has(id) ? [] : [part]))
+
+const holds = ({ holders }: ReturnType<typeof partsOf>, wanted: string): boolean => [...holders.values()].some(({ session }) => session === wanted)

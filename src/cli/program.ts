@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Argument, Command, Option } from 'commander'
 import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
@@ -16,10 +17,13 @@ const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.
 
 const times = '\nA <time> is a number with ms, s, m, h or d; without a unit it is in seconds.'
 
+const versionOf = (): string => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
+
 /** What is typed, and for each command the file that does it: loaded only then, since `run` has to start fast. */
 export function makeProgram(): Command {
   const program = new Command('storelock')
     .description('Locks in a SQLite file or at a lock server: run commands under them, see them, and step in.')
+    .version(versionOf())
     .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('(see --help)')
@@ -62,7 +66,10 @@ export function makeProgram(): Command {
     .addOption(new Option('--foreground', 'leave the command in the terminal’s foreground: for editors and password prompts'))
     .addOption(new Option('--label <text>', 'what others see of the holder'))
     .addOption(new Option('-v, --verbose', 'say who holds the lock, even if stderr is no terminal'))
-    .addHelpText('after', `\nThe command finds STORELOCK_KEY and STORELOCK_TOKEN, the fencing token, in its environment.\n${times}\n${exitHelp}`)
+    .addHelpText(
+      'after',
+      `\nThe command finds STORELOCK_KEY and STORELOCK_TOKEN, the fencing token, in its environment, and at a lock server STORELOCK_LOCK_TOKEN.\n${times}\n${exitHelp}`,
+    )
     .action(async (key: string, words: string[], options: RunOptions) => {
       const { run } = await import('./run/run.ts')
       process.exitCode = await run(key, words, options)

@@ -4,6 +4,7 @@ import type { Common } from './args.ts'
 import { eventsBetween, type LockEvent } from './events.ts'
 import { untilSignal } from './interrupt.ts'
 import { colours, print, printJson, tableOf } from './output.ts'
+import { fit } from './screen.ts'
 import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
 import { withStore } from './store.ts'
 
@@ -48,11 +49,18 @@ async function draw(states: readonly LockState[], events: readonly LockEvent[]):
         busy.flatMap((state) => rowsOf(state)),
       )
     : 'no locks are held or waited for'
-  // Home, and nothing of the last picture below.
-  process.stdout.write(`\u001b[H\u001b[J${[table, '', ...events.map(lineOf)].join('\n')}\n`)
+  const lines = fit(
+    table.split('\n'),
+    events.map((event) => lineOf(event, clockTime(event.at))),
+    process.stdout,
+  )
+  // From the top, with nothing left of the last picture.
+  process.stdout.write(`\u001b[H\u001b[J${lines.join('\n')}\n`)
 }
 
-function lineOf({ at, event, key, who, token }: LockEvent): string {
-  const time = new Date(at).toISOString().slice(11, 23)
+/** The time of day, here. */
+const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8)
+
+function lineOf({ at, event, key, who, token }: LockEvent, time = new Date(at).toISOString()): string {
   return `${colours.dim(time)}  ${colours.bold(key)}  ${event}  ${who}${token === undefined ? '' : `  token ${token}`}`
 }

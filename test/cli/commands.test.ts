@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -7,6 +7,7 @@ import { type Built, buildProgram } from '../../e2e/cli/build.ts'
 import { killAll, Program } from '../../e2e/cli/program.ts'
 import { createLocks, type Locks, type Store } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { root } from '../house/installed.ts'
 
 let built: Built
 let folder: string
@@ -51,6 +52,11 @@ describe('the program', { timeout: 60_000 }, () => {
       expect(printed).toMatch(new RegExp(`^  ${command} `, 'm'))
     }
     expect(printed).toContain('124  the lock was not free in time')
+  })
+
+  it('tells its version', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(await storelock('--version')).toMatchObject({ code: 0, printed: `${version}\n` })
   })
 
   it.each([
@@ -131,6 +137,19 @@ describe('watch', { timeout: 60_000 }, () => {
         .split('\n')
         .map((line) => JSON.parse(line).event),
     ).toEqual(['held', 'let go'])
+  })
+})
+
+describe('watch on a terminal', { timeout: 60_000 }, () => {
+  it('shows a table that follows, and the last events', async () => {
+    const watching = onTerminal({ ...process.env, NO_COLOR: '1' }, 'watch', '--interval', '20ms')
+    await watching.shows(/(no locks are held or waited for)/)
+    const lock = await locks.acquire('job')
+    await watching.shows(/KEY +HOLDER .*\r\njob +the holder +exclusive .*\r\n\r\n\d\d:\d\d:\d\d {2}(job) {2}held {2}the holder/)
+    await lock.release()
+    await watching.shows(/(let go)/)
+    watching.child.stdin?.write('\u0003')
+    expect(await watching.code()).toBe(130)
   })
 })
 

@@ -13,7 +13,7 @@ import {
   checkWritable,
   readRows,
 } from '../../src/cli/doctor/database.ts'
-import { checkFileSystem, checkSidecars, parseMounts } from '../../src/cli/doctor/files.ts'
+import { checkFileSystem, checkSidecars, checkSpace, parseMounts } from '../../src/cli/doctor/files.ts'
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
@@ -116,6 +116,13 @@ describe('the doctor', () => {
     writeFileSync(join(place, 'app.db'), '')
     const mounts = parseMounts(`server:/x ${folder} nfs4 rw 0 0\ntmpfs ${place.replace(' ', '\\040')} tmpfs rw 0 0\n`)
     expect(checkFileSystem(join(place, 'app.db'), mounts)).toMatchObject({ state: 'ok', found: 'tmpfs' })
+  })
+
+  it.each([
+    [10_485_760, 'ok', '10 MiB left'],
+    [4_096, 'fault', '0 MiB left'],
+  ])('says of %d bytes that are left: %s', (left, state, found) => {
+    expect(checkSpace(file, left)).toMatchObject({ state, found })
   })
 
   it('counts what crashed sessions left beside the file', () => {

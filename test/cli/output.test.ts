@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { eventsBetween } from '../../src/cli/events.ts'
 import { inWords } from '../../src/cli/output.ts'
+import { fit } from '../../src/cli/screen.ts'
 import { type LockState, rowsOf, stateOf, waiting } from '../../src/cli/state.ts'
 import { createLocks } from '../../src/index.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
@@ -74,11 +75,16 @@ describe('what is told of two looks', () => {
 
   it('is that the lock went from one to the other', () => {
     const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })
-    expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['let go: session a', 'held: session b', 'stopped waiting: session b'])
+    expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['let go: session a', 'held: session b'])
   })
 
   it('is that the same session let go and took it again', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [holder('a', 2)] }))).toEqual(['let go: session a', 'held: session a'])
+  })
+
+  it('is that a waiter gave up', () => {
+    const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })
+    expect(told(before, lock({ holders: [holder('a', 1)] }))).toEqual(['stopped waiting: session b'])
   })
 
   it('is each pin', () => {
@@ -91,5 +97,25 @@ describe('what is told of two looks', () => {
 
   it('is that all have gone from a lock whose record was dropped', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), new Map())).toEqual(['let go: session a'])
+  })
+})
+
+describe('what fits on a screen', () => {
+  const table = ['head', 'a', 'b']
+
+  it.each([
+    [0, ['head', 'a', 'b', '', '1', '2']],
+    [7, ['head', 'a', 'b', '', '1', '2']],
+    [6, ['head', 'a', 'b', '', '2']],
+    [5, ['head', 'a', 'b']],
+    [4, ['head', 'a', 'b']],
+    [3, ['head', 'and 2 lines more']],
+  ])('of %d lines is the table, then the newest events', (rows, shown) => {
+    expect(fit(table, ['1', '2'], { rows, columns: 80 })).toEqual(shown)
+  })
+
+  it('is as wide as the screen, whatever its colours', () => {
+    const red = (text: string) => `\u001b[31m${text}\u001b[39m`
+    expect(fit([red('12345'), red('123456')], [], { rows: 9, columns: 5 })).toEqual([red('12345'), '1234…', ''])
   })
 })

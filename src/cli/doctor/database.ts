@@ -75,7 +75,7 @@ export function readRows(db: SqliteDatabase): Rows {
 }
 
 export function checkRows({ corrupt, records, sessions }: Rows): Finding {
-  if (!corrupt.length) return ok('rows', `${records.size} records, ${sessions.size} sessions`)
+  if (!corrupt.length) return ok('rows', `records: ${records.size}, sessions: ${sessions.size}`)
   return fault('rows', `cannot be read: ${corrupt.join(', ')}`, 'restore a backup, or delete the row once nobody uses that lock')
 }
 

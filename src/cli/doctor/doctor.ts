@@ -5,7 +5,7 @@ import { Exit, exitCodes } from '../exit.ts'
 import { colours, print, printJson } from '../output.ts'
 import { isUrl, openStore } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
-import { checkFileSystem, checkSidecars, checkSockets } from './files.ts'
+import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
 
 /** Checks a store, and says what to mend. Ends with 1 if something is wrong. */
@@ -19,7 +19,7 @@ export async function doctor({ store: place, json }: Common): Promise<void> {
 async function checkFile(file: string): Promise<Finding[]> {
   if (!existsSync(file)) return [fault('file', `there is no ${file}`, 'name the store with --store or STORELOCK_STORE')]
   const { openConnection } = await import('../../stores/sqlite/driver.ts')
-  const surroundings = [checkFileSystem(file), checkSockets()]
+  const surroundings = [checkFileSystem(file), checkSpace(file), checkSockets()]
   let db: SqliteDatabase | undefined
   try {
     db = openConnection(file).db

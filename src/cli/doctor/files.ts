@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, realpathSync, statfsSync } from 'node:fs'
 import { sessionOf } from '../../beacons/sidecar/files.ts'
 import { triedFolders } from '../../channels/socket/place.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
@@ -21,6 +21,20 @@ export function checkFileSystem(file: string, mounts = readMounts()): Finding {
     `${type}, which may not keep locks on files between machines`,
     'move the file to a local disk, or use a lock server (`storelock serve`)',
   )
+}
+
+/** Less than this, in bytes, is used up by the next few writes. */
+const room = 1_048_576
+
+/** @param left what the disk has left for us, in bytes */
+export function checkSpace(file: string, left = spaceFor(file)): Finding {
+  const found = `${Math.floor(left / room)} MiB left`
+  return left >= room ? ok('space', found) : fault('space', found, 'free some space: without it, no lock can be taken or renewed')
+}
+
+function spaceFor(file: string): number {
+  const { bavail, bsize } = statfsSync(file)
+  return bavail * bsize
 }
 
 export interface Mount {
