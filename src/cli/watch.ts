@@ -4,7 +4,7 @@ import type { Common } from './args.ts'
 import { eventsBetween, type LockEvent } from './events.ts'
 import { untilSignal } from './interrupt.ts'
 import { colours, print, printJson, tableOf } from './output.ts'
-import { fit } from './screen.ts'
+import { fitted } from './screen.ts'
 import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
 import { withStore } from './store.ts'
 
@@ -49,7 +49,7 @@ async function draw(states: readonly LockState[], events: readonly LockEvent[]):
         busy.flatMap((state) => rowsOf(state)),
       )
     : 'no locks are held or waited for'
-  const lines = fit(
+  const lines = fitted(
     table.split('\n'),
     events.map((event) => lineOf(event, clockTime(event.at))),
     process.stdout,

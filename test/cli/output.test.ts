@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { eventsBetween } from '../../src/cli/events.ts'
 import { inWords } from '../../src/cli/output.ts'
-import { fit } from '../../src/cli/screen.ts'
+import { fitted } from '../../src/cli/screen.ts'
 import { type LockState, rowsOf, stateOf, waiting } from '../../src/cli/state.ts'
 import { createLocks } from '../../src/index.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
@@ -111,11 +111,11 @@ describe('what fits on a screen', () => {
     [4, ['head', 'a', 'b']],
     [3, ['head', 'and 2 lines more']],
   ])('of %d lines is the table, then the newest events', (rows, shown) => {
-    expect(fit(table, ['1', '2'], { rows, columns: 80 })).toEqual(shown)
+    expect(fitted(table, ['1', '2'], { rows, columns: 80 })).toEqual(shown)
   })
 
   it('is as wide as the screen, whatever its colours', () => {
     const red = (text: string) => `\u001b[31m${text}\u001b[39m`
-    expect(fit([red('12345'), red('123456')], [], { rows: 9, columns: 5 })).toEqual([red('12345'), '1234…', ''])
+    expect(fitted([red('12345'), red('123456')], [], { rows: 9, columns: 5 })).toEqual([red('12345'), '1234…', ''])
   })
 })
