@@ -1,3 +1,4 @@
+import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { Access } from './access.ts'
 import { faultOf, responseOf } from './answers.ts'
@@ -38,6 +39,7 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
   const journal = file ? await sqliteJournal(file) : memoryJournal()
   const owners = new Owners(journal)
   const log = new Log(journal, { age: options.log?.age ?? 30 * day, entries: options.log?.entries ?? 1_000_000 }, onError)
+  await log.catchUp(await store.list().catch(whole(onError)))
   const hub = new Hub(store.channel, owners, secret)
   const switchboard = new Switchboard(hub, limits, (session) => desk.overseer.lookAfter(session))
   const metrics = makeMetrics({
@@ -120,6 +122,15 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
     },
   }
 }
+
+/** A damaged record must not keep a server from starting: whoever asks for its key is told. */
+const whole =
+  (onError: (error: unknown) => void) =>
+  (error: unknown): [] => {
+    if (!(error instanceof LockError && error.code === 'corrupt')) throw error
+    onError(error)
+    return []
+  }
 
 /** The part of a path that says which route it is, not which key. */
 const routeOf = (path: string): string =>
