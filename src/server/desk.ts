@@ -83,7 +83,7 @@ export class Desk {
     const lockTokens: Ticket[] = []
     for (const [index, outcome] of outcomes.entries()) {
       const command = commands[index] as WireCommand
-      if ('command' in (rulings[index] as Ruling)) this.#spread(command, outcome, caller, sender)
+      if ('command' in (rulings[index] as Ruling)) this.#note(command, outcome, caller)
       if (outcome.type === 'beaten') {
         this.overseer.sawStale(outcome.stale, sent)
         // Who else is abandoned is for the server to find out.
@@ -92,12 +92,16 @@ export class Desk {
       lockTokens.push(...this.#ticketsOf(command, outcome, caller))
     }
     await this.#parts.log.written()
+    for (const [index, outcome] of outcomes.entries())
+      if ('command' in (rulings[index] as Ruling)) this.#tell(commands[index] as WireCommand, outcome, sender)
     return { outcomes: outcomes.map(veiledOutcome), lockTokens }
   }
 
   /** A key's record as a client sees it, with the tokens of what its sessions have. */
   async read(caller: Caller, key: string): Promise<ReadReply> {
     const view = await this.#parts.store.read(key)
+    // A look may be how a waiter is told of its grant.
+    await this.#parts.log.written()
     if (!view) return { lock: null, lockTokens: [] }
     // Clients' sessions have no beacons. After a restart this is how those come to mind that only wait.
     for (const { id, beacon } of Object.values(view.sessions)) if (beacon === undefined) await this.#parts.owners.of(id)
@@ -129,7 +133,9 @@ export class Desk {
   /** Commands of the server's own. */
   async #act(commands: readonly Command[]): Promise<void> {
     const outcomes = await this.#parts.store.apply(commands)
-    for (const [index, outcome] of outcomes.entries()) this.#spread(commands[index] as Command, outcome)
+    for (const [index, outcome] of outcomes.entries()) this.#note(commands[index] as Command, outcome)
+    await this.#parts.log.written()
+    for (const [index, outcome] of outcomes.entries()) this.#tell(commands[index] as Command, outcome)
   }
 
   /** Makes sessions that a batch opens the caller's, if they are new. */
@@ -245,29 +251,35 @@ export class Desk {
     return owner !== undefined && sameOwner(owner, caller.owner)
   }
 
-  /** Notes what a command did, and tells everyone whom it concerns. */
-  #spread(command: WireCommand, outcome: Outcome, caller?: Caller, sender?: Sender): void {
-    const { log, hub, metrics } = this.#parts
+  /** Notes what a command did. */
+  #note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
+    const { log, metrics } = this.#parts
     log.note(command, outcome, caller)
     metrics.commands.inc({ type: command.type, outcome: outcome.type })
     if (outcome.type === 'ended' && command.type === 'end') this.overseer.lookAfter(command.session)
     if (!('grants' in outcome)) return
-    const { record, grants, evicted } = outcome
+    const { record, grants } = outcome
     const { key } = record
     this.overseer.note(record)
-    for (const { session, number, token, previous, reserve } of grants) {
-      this.waits.drop(key, session, number)
-      hub.tell(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) }, sender)
-    }
-    for (const { session } of evicted) hub.tell(session, { key }, sender)
+    for (const { session, number } of grants) this.waits.drop(key, session, number)
     if (command.type === 'withdraw') this.waits.drop(key, command.session, command.number)
     if (command.type !== 'request') return
-    if (outcome.type === 'queued') {
-      if (caller) this.waits.add(key, command.session, command.number, caller.owner)
-      this.overseer.attend(key, true)
-      const wanted = command.ask !== undefined || record.holders.some(({ reserve }) => reserve !== undefined)
-      if (wanted) for (const { session } of record.holders) hub.tell(session, { key }, sender)
-    } else if (outcome.type === 'refused') this.overseer.attend(key)
+    if (outcome.type === 'queued' && caller) this.waits.add(key, command.session, command.number, caller.owner)
+    if (outcome.type === 'queued' || outcome.type === 'refused') this.overseer.attend(key, outcome.type === 'queued')
+  }
+
+  /** Tells everyone whom it concerns what a command did, once that is in the log. */
+  #tell(command: WireCommand, outcome: Outcome, sender?: Sender): void {
+    if (!('grants' in outcome)) return
+    const { hub } = this.#parts
+    const { record, grants, evicted } = outcome
+    const { key } = record
+    for (const { session, number, token, previous, reserve } of grants)
+      hub.tell(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) }, sender)
+    for (const { session } of evicted) hub.tell(session, { key }, sender)
+    if (command.type !== 'request' || outcome.type !== 'queued') return
+    const wanted = command.ask !== undefined || record.holders.some(({ reserve }) => reserve !== undefined)
+    if (wanted) for (const { session } of record.holders) hub.tell(session, { key }, sender)
   }
 
   #ticketsOf(command: WireCommand, outcome: Outcome, caller: Caller): Ticket[] {

@@ -18,6 +18,8 @@ export interface Journal {
   boundBefore(at: number, limit: number): Promise<string[]>
   unbind(sessions: readonly string[]): Promise<void>
   append(entries: readonly NewEntry[]): Promise<void>
+  /** Whether the grant of a key with this fencing token is among the entries. */
+  hasGrant(key: string, token: number): Promise<boolean>
   /** @param prefixes what the keys of entries have to start with; without it all are found, also those of no key */
   query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]>
   trim(now: number, limits: LogLimits): Promise<void>

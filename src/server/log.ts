@@ -1,4 +1,4 @@
-import type { Outcome } from '../protocol/index.ts'
+import type { LockView, Outcome } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import type { Journal, LogLimits, NewEntry } from './journal.ts'
@@ -43,6 +43,14 @@ export class Log {
     if (outcome.type === 'refused' && type === 'renew') this.#add('renewal-failure', command.key, command, caller, outcome.reason)
     if (outcome.type === 'refused' && type === 'release') this.refuse(command, outcome.reason, caller)
     if ('grants' in outcome) for (const holder of outcome.grants) this.#add('grant', outcome.record.key, holder, caller)
+  }
+
+  /** Notes the grants of what is held and is not in the log: whoever made them died before it was written, or does not write it. */
+  async catchUp(views: readonly LockView[]): Promise<void> {
+    for (const { key, holders } of views)
+      for (const holder of holders)
+        if (!(await this.#journal.hasGrant(key, holder.token))) this.#add('grant', key, holder, undefined, 'found when the server started')
+    await this.written()
   }
 
   /** Notes that somebody wanted what it had no right to, unless it did so very often. */

@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
-import { openHandler } from './handler.ts'
+import { openEngine } from './engine.ts'
 import { type HandlerOptions, limitsOf } from './options.ts'
 import type { VerifyReply } from './wire.ts'
 
@@ -38,7 +38,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   if (!isLoopback(host) && !options.clients?.length) {
     throw new LockError('invalid', `at ${host} anybody could take locks: give \`clients\` with tokens, or listen at 127.0.0.1`)
   }
-  const handler = await openHandler(store, options)
+  const handler = await openEngine(store, options)
   const framework = getRequestListener((request, { incoming }) => handler.fetch(request, { address: incoming.socket.remoteAddress }), {
     overrideGlobalObjects: false,
   })

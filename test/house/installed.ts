@@ -43,18 +43,9 @@ function install(folder: string): Omit<Project, 'remove'> {
   const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
   command('tar', ['-xzf', filename], { cwd: stage })
   cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
-  for (const name of [
-    'idb',
-    'comlink',
-    'react',
-    'commander',
-    'picocolors',
-    'cli-table3',
-    'better-sqlite3',
-    '@types/better-sqlite3',
-    '@types/node',
-    '@types/react',
-  ]) {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
+  const types = ['@types/better-sqlite3', '@types/node', '@types/react']
+  for (const name of [...Object.keys({ ...dependencies, ...peerDependencies }), ...types]) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
   }

@@ -2,13 +2,14 @@ import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Command } from '../../src/protocol/index.ts'
 import { createHandler } from '../../src/server/index.ts'
 import { memoryJournal } from '../../src/server/journal/memory.ts'
 import { sqliteJournal } from '../../src/server/journal/sqlite.ts'
 import type { Journal } from '../../src/server/journal.ts'
 import type { LogReply, ReadReply } from '../../src/server/wire.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { atEnd, Client, handlerOf } from './world.ts'
+import { atEnd, beat, Client, handlerOf, request } from './world.ts'
 
 function newFile(): string {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
@@ -45,6 +46,15 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     const [newest] = await journal.query({ limit: 1 })
     expect(newest).toEqual({ id: 3, at: 30, kind: 'release', key: 'b', session: 's', who: 'app', address: '192.0.2.7' })
     expect(await found({ before: newest?.id as number, limit: 1 })).toEqual([20])
+  })
+
+  test('knows whether a grant is among its entries', async () => {
+    const journal = atEnd(await make())
+    await journal.append([
+      { at: 1, kind: 'grant', key: 'a', token: 7 },
+      { at: 2, kind: 'release', key: 'a', token: 8 },
+    ])
+    expect(await Promise.all([journal.hasGrant('a', 7), journal.hasGrant('a', 8), journal.hasGrant('b', 7)])).toEqual([true, false, false])
   })
 
   test('finds the entries of some prefixes alone, and then none of no key', async () => {
@@ -87,6 +97,17 @@ test('who was answered finds it in the log, although the server was never closed
   await new Client(handler, 'a').take('s')
   const journal = atEnd(await sqliteJournal(path))
   expect(await journal.query({ limit: 10 })).toMatchObject([{ kind: 'grant', key: 'k', session: 's' }])
+})
+
+test('a grant that is held and not in the log is noted when a server starts, and only then', async () => {
+  const store = atEnd(sqliteStore(newFile()))
+  await store.apply([beat('s'), request('s')] as Command[])
+  for (let start = 0; start < 2; start++) {
+    const handler = await createHandler(store)
+    const { entries } = await new Client(handler, 'a').get<LogReply>('/v1/log?key=k')
+    expect(entries).toMatchObject([{ kind: 'grant', session: 's', why: 'found when the server started' }])
+    await handler.close()
+  }
 })
 
 test.skipIf(process.platform === 'win32')('the secret lies beside the database, for its owner alone', async () => {

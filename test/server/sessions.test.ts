@@ -69,13 +69,13 @@ test('a session that has ended at the store is not to be had while a record name
   expect((await a.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'refusal', session: 'local' }])
 })
 
-test('a record that is damaged keeps nobody from opening a session', async () => {
+test('a record that is damaged keeps no server from starting and nobody from opening a session', async () => {
   const store = memoryStore()
   const failed: unknown[] = []
   const list = () => Promise.reject(new LockError('corrupt', 'the record of x is damaged'))
   const handler = await handlerOf({ ...store, list }, { onError: (error) => failed.push(error) })
   expect((await new Client(handler, 'a').take('s')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
-  expect(failed).toMatchObject([{ code: 'corrupt' }])
+  expect(failed).toMatchObject([{ code: 'corrupt' }, { code: 'corrupt' }])
 })
 
 test('where a local session’s beacon is stays at home', async () => {

@@ -26,6 +26,7 @@ export function memoryJournal(): Journal {
     async append(added) {
       for (const entry of added) entries.push({ id: ++id, ...entry })
     },
+    hasGrant: async (key, token) => entries.some((entry) => entry.kind === 'grant' && entry.key === key && entry.token === token),
     async query(query, prefixes) {
       const found: LogEntry[] = []
       for (let index = entries.length - 1; index >= 0 && found.length < query.limit; index--) {

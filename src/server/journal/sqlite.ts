@@ -61,6 +61,7 @@ export async function sqliteJournal(file: string): Promise<Journal> {
   const old = db.prepare('SELECT session FROM storelock_owners WHERE at < ? ORDER BY at LIMIT ?')
   const unbind = db.prepare('DELETE FROM storelock_owners WHERE session = ?')
   const append = db.prepare(`INSERT INTO storelock_log (${columns}) VALUES (${columns.map(() => '?')})`)
+  const grant = db.prepare(`SELECT 1 FROM storelock_log WHERE key = ? AND token = ? AND kind = 'grant'`)
   const trimAge = db.prepare('DELETE FROM storelock_log WHERE at < ?')
   const trimCount = db.prepare('DELETE FROM storelock_log WHERE id <= (SELECT max(id) FROM storelock_log) - ?')
   const ownerOf = (session: string): string | undefined => (owner.get(session) as { owner: string } | undefined)?.owner
@@ -100,6 +101,7 @@ export async function sqliteJournal(file: string): Promise<Journal> {
         (db.prepare(`SELECT * FROM storelock_log ${where} ORDER BY id DESC LIMIT ?`).all(...values, limit) as object[]).map(withoutNulls),
       )
     },
+    hasGrant: (key, token) => whenIdle(() => grant.get(key, token) !== undefined),
     trim: (now, { age, entries }) =>
       write(() => {
         trimAge.run(now - age)

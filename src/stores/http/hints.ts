@@ -167,7 +167,11 @@ const isGrant = ({ key, number, token, previous }: Message): boolean =>
 
 const rest = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
-    const timer: unknown = setTimeout(resolve, ms)
+    const over = (): void => {
+      signal.removeEventListener('abort', over)
+      resolve()
+    }
+    const timer: unknown = setTimeout(over, ms)
     if (typeof timer === 'object') (timer as { unref(): void }).unref()
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    signal.addEventListener('abort', over)
   })

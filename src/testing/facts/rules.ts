@@ -185,11 +185,16 @@ export const rules: Record<string, Fact> = {
     equal(await stale(), [], 'rows after its end')
   },
 
-  'a beat renews, a challenge asks, an end leaves no row and voids what the session held': async (store) => {
+  'a challenge asks for a beat': async (store, { place }) => {
+    if (place.observes) return
+    await line(store, 'a')
+    outcome(await one(store, { type: 'challenge', session: 'a' }), 'challenged')
+    equal((await store.read('k'))?.sessions.a?.challenged, 1, 'challenged')
+  },
+
+  'a beat renews, an end leaves no row and voids what the session held': async (store) => {
     await line(store, 'a', 'b')
     equal(outcome(await one(store, beat('a')), 'beaten').session.seq, 2, 'seq')
-    outcome(await one(store, { type: 'challenge', session: 'a' }), 'challenged')
-    equal((await store.read('k'))?.sessions.a?.challenged, 2, 'challenged')
     outcome(await one(store, { type: 'end', session: 'a', seq: 1 }), 'alive')
     outcome(await one(store, { type: 'end', session: 'a' }), 'ended')
     outcome(await one(store, { type: 'beat', session: 'a', client: 'a', lease: 1_000 }), 'ended')
