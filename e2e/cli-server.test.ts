@@ -1,8 +1,9 @@
-import { chmodSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { root } from '../test/house/installed.ts'
 import { type Built, buildProgram } from './cli/build.ts'
 import { isAlive, killAll, Program } from './cli/program.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
@@ -36,8 +37,10 @@ interface Served {
   run(script: string, ...options: readonly string[]): Program
 }
 
-const storelock = (args: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
-  new Program([process.execPath, built.main, ...args], { cwd: folder, env: { ...process.env, ...env } })
+const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
+  new Program(command, { cwd: folder, env: { ...process.env, ...env } })
+
+const storelock = (args: readonly string[], env?: NodeJS.ProcessEnv): Program => start([process.execPath, built.main, ...args], env)
 
 /** @param listen a port, or 0 for one that is free */
 async function serve(listen = '0'): Promise<Served> {
@@ -227,4 +230,24 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(other.printed).toBe('gone\n')
     expect(isAlive(grandchild)).toBe(false)
   })
+})
+
+test('docs/cli.md shows what can be typed', { timeout: 60_000 }, async () => {
+  const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+  const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
+  const [alone = '', serving = '', clients = ''] = blocks
+  expect(blocks).toHaveLength(3)
+  for (const name of ['backup.sh', 'deploy.sh']) writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} has $STORELOCK_KEY"\n`, { mode: 0o755 })
+  writeFileSync(join(folder, 'storelock'), `#!/bin/sh\nexec "${process.execPath}" "${built.main}" "$@"\n`, { mode: 0o755 })
+  const shell = (script: string): Program => start(['sh', '-euc', script], { PATH: `${folder}:${process.env.PATH}` })
+
+  const first = shell(alone)
+  expect(await first.code()).toBe(0)
+  expect(first.printed).toBe('backup.sh has backup\nbackup.sh has backup\n')
+  // The port of the page may be taken here.
+  const server = shell(serving.replace('storelock serve', 'exec storelock serve --listen 0'))
+  const url = await server.shows(/^serving locks\.db at (\S+)$/m)
+  const program = shell(clients.replace('http://127.0.0.1:7420', url))
+  expect(await program.code()).toBe(0)
+  expect(program.printed).toMatch(/^deploy\.sh has ci\/deploy\n\S+ {2}grant {2}ci\/deploy .*\n\S+ {2}release {2}ci\/deploy .*\n$/)
 })
