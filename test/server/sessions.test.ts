@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { LockError } from '../../src/protocol/index.ts'
+import { expect, test, vi } from 'vitest'
+import { type Command, LockError } from '../../src/protocol/index.ts'
 import type { ListReply, LogReply, ReadReply } from '../../src/server/wire.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, Client, handlerOf, request } from './world.ts'
@@ -89,4 +89,30 @@ test('where a local session’s beacon is stays at home', async () => {
     expect(JSON.stringify(reply)).not.toContain('secret-place')
     expect(JSON.stringify(reply)).toContain('"beacon":"hidden"')
   }
+})
+
+test('a row whose session is long silent is asked for a sign of life, and cleared away when none comes', async () => {
+  let ahead = 0
+  const really = performance.now.bind(performance)
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => really() + ahead)
+  const store = memoryStore({ now: () => Date.now() + ahead })
+  const a = new Client(await handlerOf(store), 'a')
+  await store.apply([{ type: 'beat', session: 'gone', client: 'c', lease: 1_000, opens: true }])
+  const seen = async (): Promise<string> => {
+    const { challenged, seq } = (await store.read('k'))?.sessions.gone ?? {}
+    return seq === undefined ? 'cleared' : challenged === seq ? 'asked' : 'silent'
+  }
+  // A record shows the rows of those that it names.
+  await store.apply([request('gone')] as Command[])
+  const steps: string[] = []
+  for (let minute = 0; minute < 6; minute++) {
+    // Each beat of a client shows the server what is stale.
+    for (let beats = 0; beats < 60; beats++) {
+      ahead += 1_000
+      await a.apply(beat('s'))
+    }
+    steps.push(await seen())
+  }
+  clock.mockRestore()
+  expect(steps).toEqual(['silent', 'silent', 'asked', 'asked', 'cleared', 'cleared'])
 })
