@@ -154,10 +154,10 @@ describe('signals', { timeout: 60_000 }, () => {
   })
 
   test('a command that is stopped keeps the lock for longer than its lease', async () => {
-    const program = run('echo "group $$ "; read -r line', '--duration', '1s')
+    const program = run('echo "group $$ "; read -r line', '--duration', '3s')
     const group = await groupOf(program)
     process.kill(-group, 'SIGSTOP')
-    expect(await run('true', '--timeout', '3s').code()).toBe(124)
+    expect(await run('true', '--timeout', '6s').code()).toBe(124)
     process.kill(-group, 'SIGCONT')
     program.child.stdin?.end('\n')
     expect(await program.code()).toBe(0)
@@ -207,7 +207,7 @@ describe('nobody else gets the lock while the command works', { timeout: 60_000 
   })
 
   test('though the guardian was killed before: another takes its place', async () => {
-    const program = run(works, '--duration', '2s')
+    const program = run(works, '--duration', '6s')
     const group = await groupOf(program)
     const guardian = await until(() => guardianOf(group))
     process.kill(guardian, 'SIGKILL')
