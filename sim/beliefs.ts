@@ -43,7 +43,12 @@ export class Beliefs {
     const name = `${key} ${token}`
     if (token !== lock.token) this.#world.count('told', 'used again')
     if ('renew' in lock) this.#isNew(process, lock)
-    if (lock.signal.aborted) this.#world.fail(`${process.name} was given ${key} with token ${token} after it had ended`)
+    const fate = this.#fates.get(name)
+    if (lock.signal.aborted) {
+      // News of a grant may come after news that it was stolen.
+      if (fate !== 'robbed') this.#world.fail(`${process.name} was given ${key} with token ${token} after it had ended`)
+      return
+    }
     const belief = this.#believed.get(name) ?? { process, locks: new Set(), passing, robbed: false }
     this.#believed.set(name, belief)
     belief.locks.add(lock)
@@ -55,7 +60,6 @@ export class Beliefs {
       if (code === 'lost') this.#lost(belief, name)
     }
     lock.signal.addEventListener('abort', gone)
-    const fate = this.#fates.get(name)
     if (fate) this.#doubt(belief, name, fate)
   }
 

@@ -209,7 +209,9 @@ export class Client implements ClientApi {
   }
 
   #pulse(): Pulse {
-    const until = [...this.#given].map(([id, { lock }]) => {
+    // Who doubts a lock here, as after a sleep, gives the page no reason to believe in it.
+    const believed = [...this.#given].filter(([, { lock }]) => lock.isHeld())
+    const until = believed.map(([id, { lock }]) => {
       const { deadline } = lock instanceof Share ? lock.hold : lock
       return [id, this.#contact.onPage(deadline)] as const
     })

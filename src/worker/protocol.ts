@@ -33,7 +33,7 @@ export interface Pulse {
   /** The id of its present session. */
   readonly session: string
   readonly drift: number
-  /** What it holds, each by its number, and until when it may believe so. */
+  /** What the page holds without a doubt, each by its number, and until when it may believe so. */
   readonly until: readonly (readonly [id: number, until: number])[]
 }
 

@@ -73,6 +73,18 @@ describe('J11: steps of the wall clock', () => {
 })
 
 describe('sleep', () => {
+  test('longer than the duration is noticed by a signal that was taken earlier, before any timer has run', async () => {
+    const world = new World()
+    const a = world.process()
+    const { signal } = await a.locks.acquire('k')
+    expect([signal.aborted, signal.throwIfAborted()]).toEqual([false, undefined])
+    a.stop()
+    await world.pass(duration)
+    expect(() => signal.throwIfAborted()).toThrow(expect.objectContaining({ code: 'lost' }))
+    expect([signal.aborted, signal.reason.code]).toEqual([true, 'lost'])
+    a.resume()
+  })
+
   test('shorter than the duration loses nothing', async () => {
     const world = new World()
     const a = world.process()

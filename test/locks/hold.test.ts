@@ -84,18 +84,6 @@ describe('the deadline', () => {
     expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: 'lost' }))
   })
 
-  test('is noticed by a signal that was taken earlier before any timer has run', async () => {
-    const world = new World()
-    const a = world.process()
-    const { signal } = await a.locks.acquire('k')
-    expect([signal.aborted, signal.throwIfAborted()]).toEqual([false, undefined])
-    a.stop()
-    await world.pass(duration)
-    expect(() => signal.throwIfAborted()).toThrow(expect.objectContaining({ code: 'lost' }))
-    expect([signal.aborted, signal.reason.code]).toEqual([true, 'lost'])
-    a.resume()
-  })
-
   test('T2: the signal aborts at it with a typed reason', async () => {
     const world = new World()
     const a = world.process()

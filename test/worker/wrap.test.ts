@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { LockError, noopLocks } from '../../src/index.ts'
 import { expose, wrap } from '../../src/worker/index.ts'
-import { beat, duration, errorOf, lease, settle, stateOf, World } from '../locks/world.ts'
+import { beat, duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from '../locks/world.ts'
 import { Page, type PageOptions } from './page.ts'
 
 /** A worker with one page. */
-const start = (options: PageOptions = {}) => {
+const start = (options: PageOptions = {}, workerOptions: ProcessOptions = {}) => {
   const world = new World()
-  const worker = world.process({ label: 'worker', maxBackoff: 50 })
+  const worker = world.process({ label: 'worker', maxBackoff: 50, ...workerOptions })
   return { world, worker, page: new Page(world, worker, { label: 'page', ...options }) }
 }
 
@@ -165,6 +165,22 @@ describe('callbacks, signals and errors', () => {
     expect(page.warnings).toMatchObject([{ type: 'renewal', names: ['k'], error: { code: 'store' } }])
     expect(page.warnings[0]?.deadline).toBeLessThanOrEqual(page.clock.monotonic() + duration)
     expect(page.warnings[0]?.deadline).toBeGreaterThan(page.clock.monotonic())
+  })
+
+  test('that the worker doubts after a sleep is not believed before a renewal, whatever else the worker says', async () => {
+    const { world, worker, page } = start({}, { spansMachines: true })
+    const lock = await page.locks.acquire('k')
+    worker.link.break('stall', 'beat')
+    world.stepWall(duration)
+    page.wall += duration
+    expect(lock.isHeld()).toBe(false)
+    await (await page.locks.acquire('other')).release()
+    await world.pass(beat)
+    expect(lock.isHeld()).toBe(false)
+    worker.link.mend()
+    await worker.link.deliver()
+    await world.pass(beat)
+    expect(lock.isHeld()).toBe(true)
   })
 })
 
