@@ -1,6 +1,7 @@
 import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
 import type { Role } from './processes.ts'
+import { bareServer } from './server/bare.ts'
 import { measures as httpHandoff } from './server/handoff.ts'
 import { measures as idle } from './server/idle.ts'
 import { lockServer } from './server/served.ts'
@@ -23,4 +24,4 @@ export const onNode: Record<string, Measure> = {
 }
 
 /** What else this program can be started as, by those measures. */
-export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder, lockServer }
+export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder, lockServer, bareServer }

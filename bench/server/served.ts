@@ -4,14 +4,14 @@ import { serve } from 'storelock/server'
 import { httpStore } from 'storelock/stores/http'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { inFolder } from '../folder.ts'
-import { type Other, type Role, start } from '../processes.ts'
+import { type Line, type Role, start } from '../processes.ts'
 
 /** A lock server over a SQLite file, in a process of its own. */
 export const lockServer: Role<{ folder: string }> = async ({ folder }, starter) => {
   const store = sqliteStore(join(folder, 'served.db'))
   const server = await serve(store)
   starter.say('url', server.url)
-  starter.on('cpu?', () => starter.say('cpu', cpu()))
+  answerCpu(starter)
   return async () => {
     await server.close()
     await store.close()
@@ -24,26 +24,30 @@ export function cpu(): number {
   return user + system
 }
 
+/** Lets who started this process ask what it has computed. */
+export const answerCpu = (starter: Line): void => starter.on('cpu?', () => starter.say('cpu', cpu()))
+
 export interface Served {
-  readonly process: Other
   readonly url: string
   /** The time that the server has spent computing, in µs. */
   cpu(): Promise<number>
 }
 
+/** Has a server for a while, in a process of its own that has this role. */
+export async function withOther<Place, T>(role: string, place: Place, body: (server: Served) => Promise<T>): Promise<T> {
+  const other = await start(role, place)
+  const url = await other.hear<string>('url')
+  const asked = (): Promise<number> => {
+    other.say('cpu?')
+    return other.hear<number>('cpu')
+  }
+  const result = await body({ url, cpu: asked })
+  await other.end()
+  return result
+}
+
 /** Has a lock server for a while. */
-export const withServer = <T>(body: (server: Served) => Promise<T>): Promise<T> =>
-  inFolder(async (folder) => {
-    const process = await start('lockServer', { folder })
-    const url = await process.hear<string>('url')
-    const asked = (): Promise<number> => {
-      process.say('cpu?')
-      return process.hear<number>('cpu')
-    }
-    const result = await body({ process, url, cpu: asked })
-    await process.end()
-    return result
-  })
+export const withServer = <T>(body: (server: Served) => Promise<T>): Promise<T> => inFolder((folder) => withOther('lockServer', { folder }, body))
 
 export interface Client {
   readonly locks: Locks
