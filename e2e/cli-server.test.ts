@@ -101,6 +101,18 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     expect(await json(found)).toEqual([])
   })
 
+  test('speaks TLS with --tls-key and --tls-cert, to clients that trust the certificate', async () => {
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+    const made = ['-nodes', '-keyout', 'key.pem', '-out', 'cert.pem']
+    const openssl = start(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', ...made, ...subject])
+    expect(await openssl.code()).toBe(0)
+    const server = storelock(['serve', '--listen', '0', '--tls-key', 'key.pem', '--tls-cert', 'cert.pem'])
+    const url = await server.shows(/(https:\S+)/)
+    const [trusting, doubting] = [storelock(['ls', '--store', url], { NODE_EXTRA_CA_CERTS: 'cert.pem' }), storelock(['ls', '--store', url])]
+    expect([await trusting.code(), await doubting.code()]).toEqual([0, 125])
+    expect(doubting.said).toContain('name its authority by NODE_EXTRA_CA_CERTS')
+  })
+
   test('tells a client without its token what is missing', async () => {
     const { url } = await serve()
     for (const args of [['ls'], ['log'], ['run', 'ci/job', '--', 'echo', 'never']]) {
