@@ -3,6 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './bundle.ts'
 import { endWhenTold } from './cleanup.ts'
+import { measures as cli } from './cli.ts'
 import type { Curve, Figure, Measure } from './figure.ts'
 import { inPlainNode } from './in-plain-node.ts'
 import { measures as pages } from './indexeddb/acquire.ts'
@@ -22,7 +23,7 @@ const choices = { hiddenFor: 30 }
 const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...workers, ...hidden(choices) }
 
 /** In the order of the table. */
-const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...size }
+const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...cli, ...size }
 
 const help = `Measures storelock beside its peers, in alternating rounds of one run, and prints medians. All takes about ten minutes.
 

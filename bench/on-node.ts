@@ -1,6 +1,11 @@
 import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
 import type { Role } from './processes.ts'
+import { bareServer } from './server/bare.ts'
+import { measures as httpHandoff } from './server/handoff.ts'
+import { measures as idle } from './server/idle.ts'
+import { lockServer } from './server/served.ts'
+import { measures as throughput } from './server/throughput.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
 import { measures as beat } from './sqlite/beat.ts'
 import { competitor, measures as fairness } from './sqlite/fairness.ts'
@@ -15,7 +20,8 @@ export const onNode: Record<string, Measure> = {
   ...{ ...acquire, ...keys, ...beat, ...fence },
   ...{ ...handoff, ...waiters, ...fairness, ...takeover },
   ...inMemory,
+  ...{ ...throughput, ...httpHandoff, ...idle },
 }
 
 /** What else this program can be started as, by those measures. */
-export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder }
+export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder, lockServer, bareServer }

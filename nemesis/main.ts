@@ -4,14 +4,15 @@ import { table, troubles } from './report.ts'
 import { faultsOf, runBoth } from './run.ts'
 import { stores } from './stores.ts'
 
-const help = `npm run nemesis -- --store sqlite|indexeddb [options]
+const help = `npm run nemesis -- --store sqlite|indexeddb|http [options]
 
-Eight Node processes on one SQLite file, or six Chromium tabs on one IndexedDB database, do read-modify-write under
-a lock while they are stopped, hung, killed before and after they commit, have their clocks set and their disk held up.
+Eight Node processes on one SQLite file, six Chromium tabs on one IndexedDB database, or eight processes whose locks
+a lock server keeps, do read-modify-write under a lock while they are stopped, hung, killed before and after they commit,
+have their clocks set and their disk held up, and the server killed and stopped.
 First without a fence, until that has lost an update; then fenced, which must lose none. What every worker noted is
 then checked against what is written. The exit code is 1 if anything was lost, or if the control lost nothing.
 
-  --store NAME   sqlite or indexeddb
+  --store NAME   sqlite, indexeddb or http
   --seconds N    how long the fenced run takes; default 60
   --seed S       a whole number that chooses the faults and who suffers them; default: another each time
   --json FILE    also write the results there

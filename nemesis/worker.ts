@@ -28,8 +28,8 @@ export interface Ground {
   readonly locks: Locks
   /** Resolves when the note outlives the worker. */
   note(note: Note): void | Promise<void>
-  /** The last write of a key. */
-  read(key: string): Promise<Write | undefined>
+  /** The last write of a key, whose lock this is. */
+  read(key: string, lock: Fenced): Promise<Write | undefined>
   /** Writes if `lock` is held; without one, in any case. Calls `strike`, which may take its time, when all is written and nothing committed. */
   write(write: Write, lock: Fenced | undefined): Promise<void>
   /** Meets what is ordered for this point. */
@@ -76,7 +76,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
     await ground.note({ type: 'grant', key, token })
     const blind = fenced && random() < 0.5
     // Read once: from here on the lock alone vouches for what this worker remembers.
-    let last = await ground.read(key)
+    let last = await ground.read(key, lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {
       if (random() < 0.5) await pause(between(random, 0, longestPause))
       const write = { id: `${name}-${++made}`, key, token, saw: last?.id ?? '', value: (last?.value ?? 0) + 1 }

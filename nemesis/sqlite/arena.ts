@@ -9,6 +9,7 @@ import { sqliteStore } from 'storelock/stores/sqlite'
 import { bundle } from '../../bench/bundle.ts'
 import { type Arena, duration, type Fault, maxBackoff, patience, type Setting, steps } from '../arena.ts'
 import { parseLines } from '../history.ts'
+import { tokenTable } from '../http/fence.ts'
 import { pick } from '../random.ts'
 import type { Order, Point } from '../worker.ts'
 import { canSetClocks, clockFrom, sweepAfter } from './clock.ts'
@@ -18,14 +19,24 @@ import type { News, Start } from './worker.ts'
 const names = Array.from({ length: 8 }, (_, index) => `process ${index + 1}`)
 
 /** Processes on one SQLite file. */
-export async function openProcesses({ folder, fenced, seed, log }: Setting): Promise<Arena> {
+export const openProcesses = (setting: Setting): Promise<Arena> => openWorkers(setting)
+
+/** A lock server, and the file that it keeps its locks in. */
+interface Served {
+  readonly file: string
+  readonly url: string
+}
+
+/** Processes that write into one SQLite file. @param served where their locks come from, if not from that file */
+export async function openWorkers({ folder, fenced, seed, log }: Setting, served?: Served): Promise<Arena> {
   const file = join(folder, 'nemesis.db')
   const program = join(folder, 'worker.js')
   await writeFile(program, await bundle('nemesis/sqlite/worker.ts', 'node'))
   const db = new Database(file)
   db.pragma('journal_mode = WAL')
   db.exec(tables)
-  const store = sqliteStore(db)
+  db.exec(tokenTable)
+  const store = served ? sqliteStore(served.file) : sqliteStore(db)
   const rows = rowsIn(db)
   const onlooker = createLocks({ store })
 
@@ -45,7 +56,17 @@ export async function openProcesses({ folder, fenced, seed, log }: Setting): Pro
     const clock = join(folder, `${worker}.clock`)
     await writeFile(clock, '+0')
     const name = `${worker}.${number}`
-    const order: Start = { name, file, notes: join(folder, `${name}.notes`), clock, fenced, duration, maxBackoff, seed: seed + number }
+    const order: Start = {
+      name,
+      file,
+      url: served?.url,
+      notes: join(folder, `${name}.notes`),
+      clock,
+      fenced,
+      duration,
+      maxBackoff,
+      seed: seed + number,
+    }
     // The run may be over by now.
     if (finishing) return
     // Without the flags of this process, which load TypeScript.

@@ -1,10 +1,12 @@
-// A process that works on a SQLite file: `worker.js <start, as JSON>`. Its runner orders it over Node's IPC.
+// A process that works on a SQLite file, under locks of that file or of a lock server: `worker.js <start, as JSON>`. Its runner orders it over Node's IPC.
 import { openSync, writeFileSync, writeSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { createLocks } from 'storelock'
+import { httpStore } from 'storelock/stores/http'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { now } from '../../e2e/processes/orders.ts'
 import type { Line } from '../history.ts'
+import { tokensIn } from '../http/fence.ts'
 import { seeded } from '../random.ts'
 import { type Ground, type Order, Orders, type Point, work } from '../worker.ts'
 import { rowsIn } from './rows.ts'
@@ -13,6 +15,8 @@ import { rowsIn } from './rows.ts'
 export interface Start {
   readonly name: string
   readonly file: string
+  /** Of the lock server; without it the locks are in the file. */
+  readonly url?: string | undefined
   /** Where its notes go. */
   readonly notes: string
   /** Where its wall clock is set. */
@@ -26,11 +30,13 @@ export interface Start {
 /** That it met an order. */
 export type News = { readonly met: Order['type'] }
 
-const { name, file, notes, clock, fenced, duration, maxBackoff, seed } = JSON.parse(process.argv[2] ?? '') as Start
+const { name, file, url, notes, clock, fenced, duration, maxBackoff, seed } = JSON.parse(process.argv[2] ?? '') as Start
 
 // SQLite's own waiting stops the whole process, heartbeats too: it is kept short, and left to the store.
 const db = new Database(file, { timeout: 100 })
-const store = sqliteStore(db)
+const own = url === undefined ? sqliteStore(db) : undefined
+const store = own ?? httpStore(url as string)
+const tokens = tokensIn(db)
 const locks = createLocks({ store, label: name, duration, maxBackoff })
 const rows = rowsIn(db)
 const paper = openSync(notes, 'a')
@@ -87,13 +93,16 @@ const unfenced = db.transaction((step: () => void) => step())
 const ground: Ground = {
   locks,
   note: (note) => void writeSync(paper, `${JSON.stringify({ ...note, at: now() } satisfies Line)}\n`),
-  read: async (key) => rows.read(key),
+  async read(key, lock) {
+    if (fenced && !own) tokens.leave(lock)
+    return rows.read(key)
+  },
   async write(write, lock) {
     const step = () => {
       rows.write(write)
       strike('before the commit')
     }
-    if (lock) await store.transaction(lock, step)
+    if (lock) await (own ?? tokens).transaction(lock, step)
     else unfenced.immediate(step)
   },
   strike,

@@ -14,6 +14,11 @@ export interface SqliteStoreOptions {
   now?: () => number
 }
 
+export interface SqliteStore<Db> extends FencedStore<Db> {
+  /** The database's file as SQLite names it; '' for one in memory. */
+  readonly file: string
+}
+
 /** For how long a request, which has to be fast, trusts that the file is still there: the shortest time between two beats, in ms. */
 const unchecked = 10
 
@@ -31,9 +36,9 @@ interface Batch {
  * Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
-export function sqliteStore(path: string, options?: SqliteStoreOptions): FencedStore<SqliteDatabase>
-export function sqliteStore<Db extends SqliteDatabase>(database: Db, options?: SqliteStoreOptions): FencedStore<Db>
-export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): FencedStore<SqliteDatabase> {
+export function sqliteStore(path: string, options?: SqliteStoreOptions): SqliteStore<SqliteDatabase>
+export function sqliteStore<Db extends SqliteDatabase>(database: Db, options?: SqliteStoreOptions): SqliteStore<Db>
+export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): SqliteStore<SqliteDatabase> {
   const { db, own, file } = openConnection(database)
   const inode = inodeOf(file)
   const waiting: Batch[] = []
@@ -140,6 +145,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const neighbours = own && file && inode ? meetNeighbours(db, file, inode) : undefined
 
   return {
+    file,
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
     apply: (commands) =>
       new Promise((resolve, reject) => {

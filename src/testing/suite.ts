@@ -15,6 +15,8 @@ export interface StorePlace {
   fence?: { write(tx: never, text: string): unknown; written(): unknown }
   /** Set if a second `open()` does not see what the first one wrote. */
   alone?: boolean
+  /** Set if the store judges by itself who is gone, and does nothing on clients' evidence and challenges: facts about these are left out. */
+  observes?: boolean
   /** Clears the place away. */
   remove?(): void | Promise<void>
 }

@@ -8,8 +8,14 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
 
 describe('the pages in docs/', () => {
-  it.each(['test/examples/file-server.ts', 'test/examples/file-client.ts'])('show %s as it is tested', (path) => {
-    expect(read('docs/fencing.md')).toContain(`\`\`\`ts\n${read(path)}\`\`\``)
+  it.each([
+    ['test/examples/file-server.ts', 'docs/fencing.md'],
+    ['test/examples/file-client.ts', 'docs/fencing.md'],
+    ['test/examples/locked-files.ts', 'docs/lock-server.md'],
+    ['test/examples/locked-edit.ts', 'docs/lock-server.md'],
+    ['test/examples/locked-edit.sh', 'docs/lock-server.md'],
+  ])('show %s as it is tested, in %s', (path, page) => {
+    expect(read(page)).toContain(`\`\`\`${path.split('.').pop()}\n${read(path)}\`\`\``)
   })
 
   it('show no other code of ours than what is tested', () => {

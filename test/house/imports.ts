@@ -25,12 +25,27 @@ const rules: Readonly<Record<string, Rule>> = {
   'store.ts': { sees: ['protocol/'] },
   'channels/': { sees: ['channels/', 'store.ts'], packages: true },
   'beacons/': { sees: ['store.ts'], packages: true },
-  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/'], packages: true },
+  // The HTTP store and the server share the types of what goes between them, and nothing else.
+  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts'], packages: true },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'server/': {
+    sees: [
+      'server/',
+      'protocol/',
+      'store.ts',
+      'locks/clock.ts',
+      'locks/lookout.ts',
+      'locks/observer.ts',
+      'locks/watch.ts',
+      'stores/sqlite/driver.ts',
+    ],
+    packages: true,
+  },
   'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
   'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
+  'cli/': { sees: ['cli/', 'index.ts', 'locks/lease.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'], packages: true },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }
 

@@ -1,5 +1,5 @@
 import { type SpawnSyncOptions, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -13,6 +13,7 @@ export interface Project {
   /** Files of the package by their path in it. */
   readonly packed: readonly string[]
   write(name: string, text: string): void
+  read(name: string): string
   /** Runs a file of the project with plain Node. @returns what it printed */
   run(name: string): string
   /** What TypeScript has to say against files of the project, libraries' declarations included. */
@@ -42,7 +43,9 @@ function install(folder: string): Omit<Project, 'remove'> {
   const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
   command('tar', ['-xzf', filename], { cwd: stage })
   cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
-  for (const name of ['idb', 'comlink', 'react', 'better-sqlite3', '@types/better-sqlite3', '@types/node', '@types/react']) {
+  const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
+  const types = ['@types/better-sqlite3', '@types/node', '@types/react']
+  for (const name of [...Object.keys({ ...dependencies, ...peerDependencies }), ...types]) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
   }
@@ -50,6 +53,7 @@ function install(folder: string): Omit<Project, 'remove'> {
   return {
     packed: files.map(({ path }) => path),
     write: (name, text) => writeFileSync(join(project, name), text),
+    read: (name) => readFileSync(join(project, name), 'utf8'),
     run: (name) => node([name], project),
     check: (names, options) => typecheck(project, names, options),
   }

@@ -45,6 +45,16 @@ describe('the package as installed', () => {
     expect(Number(project.run('load.mjs'))).toBeGreaterThan(0)
   })
 
+  it('has a program', () => {
+    const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(project.read(`node_modules/storelock/${bin.storelock}`)).toMatch(/^#!\/usr\/bin\/env node\n/)
+    project.write(
+      'program.mjs',
+      `process.argv.push('run', 'job', '--', 'echo', 'under a lock'); await import('./node_modules/storelock/${bin.storelock}')`,
+    )
+    expect(project.run('program.mjs')).toBe('under a lock\n')
+  })
+
   it('locks', () => {
     const { outputText } = ts.transpileModule(consumer, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } })
     project.write('consumer.mjs', outputText)

@@ -5,10 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { installPackage, type Project, root } from './installed.ts'
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const codeOf = (language: 'ts' | 'tsx'): string[] =>
-  [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, code = '']) => code)
-const examples = codeOf('ts')
-const components = codeOf('tsx')
+const codeOf = (page: string, language: 'ts' | 'tsx'): string[] =>
+  [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, code = '']) => code)
+const lockServer = readFileSync(join(root, 'docs', 'lock-server.md'), 'utf8')
+const examples = [...codeOf(readme, 'ts'), ...codeOf(lockServer, 'ts')]
+const components = codeOf(readme, 'tsx')
 
 const mapStore = examples.find((code) => code.includes('export function mapStore')) ?? ''
 
@@ -48,7 +49,7 @@ describe('the README', () => {
   }, 120_000)
   afterAll(() => project?.remove())
 
-  it('has examples that are right as they stand', () => {
+  it('has examples that are right as they stand, and so has the page on the lock server', () => {
     project.write('known.d.ts', known)
     project.write('map-store.ts', mapStore)
     const files = examples.map((code, index) => {

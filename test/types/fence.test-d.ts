@@ -1,10 +1,10 @@
 import { DatabaseSync } from 'node:sqlite'
 import Database from 'better-sqlite3'
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
-import type { Fenced, FencedStore, Guard, HeldLock } from 'storelock'
+import type { Fenced, Guard, HeldLock } from 'storelock'
 import { type FenceSchema, fenceStore, indexedDBStore } from 'storelock/stores/indexeddb'
 import { memoryStore } from 'storelock/stores/memory'
-import { type SqliteDatabase, sqliteStore } from 'storelock/stores/sqlite'
+import { type SqliteDatabase, type SqliteStore, sqliteStore } from 'storelock/stores/sqlite'
 import { describe, expectTypeOf, it } from 'vitest'
 
 declare const lock: HeldLock
@@ -21,10 +21,10 @@ describe('fenced writes', () => {
 
   it('on SQLite hand out the very type of handle that was given', () => {
     const store = sqliteStore(new Database('app.db'))
-    expectTypeOf(store).toEqualTypeOf<FencedStore<Database.Database>>()
+    expectTypeOf(store).toEqualTypeOf<SqliteStore<Database.Database>>()
     store.transaction(lock, (tx) => expectTypeOf(tx).toEqualTypeOf<Database.Database>())
     sqliteStore(new DatabaseSync('app.db')).transaction(lock, (tx) => expectTypeOf(tx).toEqualTypeOf<DatabaseSync>())
-    expectTypeOf(sqliteStore('app.db')).toEqualTypeOf<FencedStore<SqliteDatabase>>()
+    expectTypeOf(sqliteStore('app.db')).toEqualTypeOf<SqliteStore<SqliteDatabase>>()
     expectTypeOf(store.transaction(lock, () => 7)).toEqualTypeOf<Promise<number>>()
   })
 

@@ -158,14 +158,22 @@ const isOurs = ({ uid }: Stats): boolean => windows || uid === user()
 
 /** The first directory of our own that nobody else can enter. */
 function safeFolder(among: readonly string[]): string {
-  const faults: string[] = []
+  const found = triedFolders(among)
+  const last = found.at(-1)
+  if (last && !last.fault) return last.folder
+  throw new Error(found.map(({ folder, fault }) => `${folder} ${fault}`).join('; '))
+}
+
+/** The directories that were tried, up to the first that can be used, each with what speaks against it. */
+export function triedFolders(among: readonly string[] = bases()): readonly { readonly folder: string; readonly fault: string | undefined }[] {
+  const found: { folder: string; fault: string | undefined }[] = []
   for (const base of among) {
     const folder = join(base, windows ? 'storelock' : `storelock-${user()}`)
     const fault = faultOf(folder)
-    if (!fault) return folder
-    faults.push(`${folder} ${fault}`)
+    found.push({ folder, fault })
+    if (!fault) break
   }
-  throw new Error(faults.join('; '))
+  return found
 }
 
 function faultOf(folder: string): string | undefined {

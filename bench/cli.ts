@@ -1,0 +1,61 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { buildProgram } from '../e2e/cli/build.ts'
+import { compared, figure, type Measure } from './figure.ts'
+import { inFolder } from './folder.ts'
+import { alternate, median } from './rounds.ts'
+
+const rounds = 30
+/** What does the same with a lock of the kernel's, where there is one. */
+const peer = 'flock'
+
+/** In ms since 1970, as `date` tells it. */
+const now = (): number => performance.timeOrigin + performance.now()
+
+async function command(name: string, ...args: readonly string[]): Promise<void> {
+  const [code] = (await once(spawn(name, args, { stdio: 'ignore' }), 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${code}`)
+}
+
+/** What it takes to run a command under a lock, whole processes each. */
+export const measures: Record<string, Measure> = {
+  'cli.run': (progress) =>
+    inFolder(async (folder) => {
+      const { main, remove } = buildProgram()
+      const run = ['run', 'job', '--store', join(folder, 'locks.db'), '--']
+      const starts: number[] = []
+      const started = (): void => {
+        const start = now()
+        const { stdout } = spawnSync(process.execPath, [main, ...run, 'date', '+%s%N'], { encoding: 'utf8' })
+        starts.push(Number(stdout) / 1e6 - start)
+      }
+      const hasPeer = spawnSync(peer, ['--version']).status === 0
+      const each = { iterations: 1 }
+      const sides = {
+        start: { ...each, run: started },
+        node: { ...each, run: () => command(process.execPath, '-e', '0') },
+        run: { ...each, run: () => command(process.execPath, main, ...run, 'true') },
+        flock: { ...each, run: async () => (hasPeer ? command(peer, join(folder, 'file'), 'true') : undefined) },
+      }
+      try {
+        const measured = await alternate(sides, rounds, progress)
+        const node = measured.medians.node / 1_000
+        const figures = [
+          figure(
+            'cli.run start',
+            'ms',
+            median(starts) - node,
+            'the limit, from the start of run to that of its command, less `node -e 0`',
+            250,
+            rounds,
+            1,
+          ),
+          compared('cli.run', measured, 'run', 'node', '`node -e 0`'),
+        ]
+        return hasPeer ? [...figures, compared('cli.run', measured, 'run', 'flock', '`flock(1)`')] : figures
+      } finally {
+        remove()
+      }
+    }),
+}

@@ -1,0 +1,33 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import type { Role } from '../processes.ts'
+import { answerCpu } from './served.ts'
+
+/** So many bytes go in a batch that takes or releases a lock, and come in its answer. */
+const request = 200
+const reply = 800
+
+/** A server of nothing but Node's own, which reads JSON and answers with JSON of the lock server's size. */
+export const bareServer: Role<unknown> = async (_, starter) => {
+  const text = JSON.stringify('-'.repeat(reply - 2))
+  const server = createServer(async (incoming, outgoing) => {
+    await json(incoming)
+    outgoing.writeHead(200, { 'content-type': 'application/json', 'content-length': text.length }).end(text)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  starter.say('url', `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  answerCpu(starter)
+  return async () => {
+    server.closeAllConnections()
+    server.close()
+  }
+}
+
+/** What two such requests come to for who sends them. */
+export async function askTwice(url: string): Promise<void> {
+  const init = { method: 'POST', body: JSON.stringify('-'.repeat(request - 2)), headers: { 'content-type': 'application/json' } }
+  for (let time = 0; time < 2; time++) await (await fetch(url, init)).json()
+}

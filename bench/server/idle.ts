@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { figure, type Measure } from '../figure.ts'
+import { now } from '../processes.ts'
+import { clientOf, withServer } from './served.ts'
+
+const clients = 100
+const locksEach = 10
+/** In ms: as long as a lock's duration, which has ten beats. */
+const span = 10_000
+
+export const measures: Record<string, Measure> = {
+  'server.idle': (progress) =>
+    withServer(async (server) => {
+      const crowd = Array.from({ length: clients }, () => clientOf(server.url))
+      await Promise.all(
+        crowd.flatMap(({ locks }, index) => Array.from({ length: locksEach }, (_, number) => locks.acquire(`key ${index} ${number}`))),
+      )
+      progress(0.2)
+      const [at, before] = [now(), await server.cpu()]
+      await sleep(span)
+      const share = (100 * ((await server.cpu()) - before)) / (now() - at)
+      for (const client of crowd) await client.close()
+      return [figure('server.idle', '%', share, `of a core, for ${clients * locksEach} held locks over ${clients} connections`, 10, span, 1)]
+    }),
+}

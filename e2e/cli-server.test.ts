@@ -1,0 +1,265 @@
+import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { root } from '../test/house/installed.ts'
+import { type Built, buildProgram } from './cli/build.ts'
+import { isAlive, killAll, Program } from './cli/program.ts'
+import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
+
+// `storelock serve` as a process, and the other commands at its URL.
+let built: Built
+let folder: string
+
+beforeAll(() => {
+  built = buildProgram()
+})
+afterAll(() => built?.remove())
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'storelock-'))
+})
+afterEach(async () => {
+  killAll()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const tokens = { ci: 'the-token-of-the-ci', boss: 'the-token-of-the-boss' }
+
+/** A server, and what clients do there. */
+interface Served {
+  readonly server: Program
+  readonly url: string
+  /** A command with the token of a client. */
+  as(client: keyof typeof tokens, ...args: readonly string[]): Program
+  /** Runs a script of the shell under the lock `ci/job`, as the client `ci`. */
+  run(script: string, ...options: readonly string[]): Program
+}
+
+const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
+  new Program(command, { cwd: folder, env: { ...process.env, ...env } })
+
+const storelock = (args: readonly string[], env?: NodeJS.ProcessEnv): Program => start([process.execPath, built.main, ...args], env)
+
+/** @param listen a port, or 0 for one that is free */
+async function serve(listen = '0'): Promise<Served> {
+  const clients = join(folder, 'clients.json')
+  const list = [
+    { name: 'ci', token: tokens.ci, prefixes: ['ci/'] },
+    { name: 'boss', token: tokens.boss, admin: true },
+  ]
+  writeFileSync(clients, JSON.stringify(list), { mode: 0o600 })
+  const server = storelock(['serve', '--store', 'app.db', '--clients', clients, '--listen', listen])
+  const url = await server.shows(/^serving app\.db at (http:\/\/127\.0\.0\.1:\d+)$/m)
+  const as: Served['as'] = (client, ...args) => storelock(args, { STORELOCK_STORE: url, STORELOCK_SERVER_TOKEN: tokens[client] })
+  return { server, url, as, run: (script, ...options) => as('ci', 'run', 'ci/job', ...options, '--', 'sh', '-c', script) }
+}
+
+async function json(program: Program) {
+  expect(await program.code()).toBe(0)
+  return JSON.parse(program.printed)
+}
+
+/** Of a program that prints a line of JSON for each thing. */
+const lines = (program: Program) =>
+  program.printed
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+
+describe('storelock serve', { timeout: 60_000 }, () => {
+  test('keeps its secret in a file that others cannot read', async () => {
+    await serve()
+    expect(statSync(join(folder, 'app.db-secret')).mode & 0o777).toBe(0o600)
+  })
+
+  test('does not start with a secret that others can read', async () => {
+    const { server } = await serve()
+    server.child.kill()
+    await server.code()
+    chmodSync(join(folder, 'app.db-secret'), 0o644)
+    const again = storelock(['serve', '--store', 'app.db'])
+    expect(await again.code()).toBe(125)
+    expect(again.said).toContain('chmod 600')
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('ends with 0 at %s, though clients listen and hold locks', async (signal) => {
+    const { server, run, as } = await serve()
+    await groupOf(run(works))
+    server.child.kill(signal)
+    expect(await server.code()).toBe(0)
+    const late = as('ci', 'ls')
+    expect(await late.code()).toBe(125)
+    expect(late.said).toContain('is the lock server running?')
+  })
+
+  test('says with --json where it is to be found', async () => {
+    const server = storelock(['serve', '--listen', '0', '--json'])
+    const { url } = JSON.parse(await server.shows(/^(.*)\n/))
+    const found = storelock(['ls', '--json', '--store', url])
+    expect(await json(found)).toEqual([])
+  })
+
+  test('speaks TLS with --tls-key and --tls-cert, to clients that trust the certificate', async () => {
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
+    const made = ['-nodes', '-keyout', 'key.pem', '-out', 'cert.pem']
+    const openssl = start(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', ...made, ...subject])
+    expect(await openssl.code()).toBe(0)
+    const server = storelock(['serve', '--listen', '0', '--tls-key', 'key.pem', '--tls-cert', 'cert.pem'])
+    const url = await server.shows(/(https:\S+)/)
+    const [trusting, doubting] = [storelock(['ls', '--store', url], { NODE_EXTRA_CA_CERTS: 'cert.pem' }), storelock(['ls', '--store', url])]
+    expect([await trusting.code(), await doubting.code()]).toEqual([0, 125])
+    expect(doubting.said).toContain('name its authority by NODE_EXTRA_CA_CERTS')
+  })
+
+  test('tells a client without its token what is missing', async () => {
+    const { url } = await serve()
+    for (const args of [['ls'], ['log'], ['run', 'ci/job', '--', 'echo', 'never']]) {
+      const program = storelock(args, { STORELOCK_STORE: url, STORELOCK_SERVER_TOKEN: undefined })
+      expect(await program.code()).toBe(125)
+      expect(program.said).toContain('into STORELOCK_SERVER_TOKEN')
+      expect(program.printed).toBe('')
+    }
+  })
+})
+
+describe('at a lock server', { timeout: 60_000 }, () => {
+  test('run gives its command what proves to others that it holds the lock', async () => {
+    const { url, run } = await serve()
+    const program = run('echo "lockToken $STORELOCK_LOCK_TOKEN "; read -r line')
+    const lockToken = await program.shows(/lockToken (\S+) /)
+    const verify = async () => {
+      const headers = { authorization: `Bearer ${tokens.ci}`, 'content-type': 'application/json' }
+      const response = await fetch(`${url}/v1/verify`, { method: 'POST', headers, body: JSON.stringify({ key: 'ci/job', lockToken }) })
+      return await response.json()
+    }
+    expect(await verify()).toMatchObject({ valid: true, mode: 'exclusive' })
+    program.child.stdin?.end('\n')
+    expect(await program.code()).toBe(0)
+    expect(await verify()).toMatchObject({ valid: false })
+  })
+
+  test('ls, show and watch tell who holds a lock', async () => {
+    const { run, as } = await serve()
+    const watching = as('ci', 'watch', '--json', '--interval', '20ms')
+    await groupOf(run(works, '--label', 'the holder'))
+    expect(await json(as('ci', 'ls', '--json'))).toMatchObject([{ key: 'ci/job', holders: [{ label: 'the holder' }] }])
+    expect(await json(as('ci', 'show', 'ci/job', '--json'))).toMatchObject({ holders: [{ label: 'the holder', mode: 'exclusive' }] })
+    await watching.shows(/"event":"(held)"/)
+    expect(lines(watching)).toMatchObject([{ event: 'held', key: 'ci/job', who: 'the holder' }])
+  })
+
+  test('the next run waits for its turn', async () => {
+    const { run } = await serve()
+    const holder = run('echo "group $$ "; read -r line', '--label', 'the holder')
+    await groupOf(holder)
+    expect(await run('true', '--nonblock').code()).toBe(1)
+    const waiter = run('echo mine', '--verbose')
+    expect(await waiter.shows(/held by (.*), for/)).toBe('the holder')
+    holder.child.stdin?.end('\n')
+    expect(await waiter.code()).toBe(0)
+    expect(waiter.printed).toBe('mine\n')
+  })
+
+  test('ask is heard by the command', async () => {
+    const { run, as } = await serve()
+    const program = run(`trap 'exit 0' USR1; ${works}`, '--on-ask', 'USR1')
+    await groupOf(program)
+    expect(await as('ci', 'ask', 'ci/job', '--message', 'a newer one waits').code()).toBe(0)
+    expect(await program.code()).toBe(0)
+    expect(program.said).toContain('a newer one waits')
+  })
+
+  test('revoke is for an admin, and ends the command and all that it has started', async () => {
+    const { run, as } = await serve()
+    const program = run(deaf, '--duration', '2s')
+    const parts = [await groupOf(program), await grandchildOf(program)]
+    const denied = as('ci', 'revoke', 'ci/job')
+    expect(await denied.code()).toBe(125)
+    expect(denied.said).toContain('needs a client that is admin')
+    expect(await as('boss', 'revoke', 'ci/job').code()).toBe(0)
+    expect(await program.code()).toBe(125)
+    expect(parts.map(isAlive)).toEqual([false, false])
+  })
+
+  test('log tells of all that happened, the oldest first, and of one kind or lock alone', async () => {
+    const { run, as } = await serve()
+    expect(await run('true').code()).toBe(0)
+    expect(await as('ci', 'run', 'other', '--', 'true').code()).toBe(125)
+    const [all, one, kind, last] = [
+      as('boss', 'log', '--json'),
+      as('boss', 'log', 'ci/job', '--json'),
+      as('boss', 'log', '--kind', 'refusal'),
+      as('boss', 'log', '--limit', '1', '--json'),
+    ]
+    expect(await Promise.all([all, one, kind, last].map((program) => program.code()))).toEqual([0, 0, 0, 0])
+    expect(lines(one)).toMatchObject([
+      { kind: 'grant', key: 'ci/job', who: 'ci', address: '127.0.0.1' },
+      { kind: 'release', key: 'ci/job' },
+    ])
+    expect(lines(all).map(({ id }) => id)).toEqual(
+      lines(all)
+        .map(({ id }) => id)
+        .sort((a, b) => a - b),
+    )
+    expect(lines(last)).toEqual(lines(all).slice(-1))
+    expect(kind.printed).toMatch(/^\S+ {2}refusal {2}other .*by ci {2}from 127\.0\.0\.1 {2}why .*\n$/)
+  })
+
+  test('a command outlives the server’s crash, if that is back within the duration', async () => {
+    const { server, url, run } = await serve()
+    const program = run('echo "group $$ "; read -r line; echo "still $line"', '--duration', '20s')
+    await groupOf(program)
+    server.child.kill('SIGKILL')
+    await server.code().catch(() => {})
+    await serve(url.replace('http://', ''))
+    expect(await run('true', '--nonblock').code()).toBe(1)
+    program.child.stdin?.end('mine\n')
+    expect(await program.code()).toBe(0)
+    expect(program.printed).toContain('still mine')
+    expect(await run('true', '--nonblock').code()).toBe(0)
+  })
+
+  test('a command ends where the server is silent for the duration', async () => {
+    const { server, run } = await serve()
+    const program = run(deaf, '--duration', '2s')
+    const parts = [await groupOf(program), await grandchildOf(program)]
+    server.child.kill('SIGSTOP')
+    expect(await program.code()).toBe(125)
+    expect(parts.map(isAlive)).toEqual([false, false])
+    expect(program.said).toContain('lost "ci/job"')
+  })
+
+  test('nobody else gets the lock while the command works, though its run is killed', async () => {
+    const { run } = await serve()
+    const program = run(deaf, '--duration', '2s')
+    const group = await groupOf(program)
+    const grandchild = await grandchildOf(program)
+    program.child.kill('SIGKILL')
+    const other = run(`kill -0 -- -${group} 2>/dev/null && echo alive || echo gone`)
+    expect(await other.code()).toBe(0)
+    expect(other.printed).toBe('gone\n')
+    expect(isAlive(grandchild)).toBe(false)
+  })
+})
+
+test('docs/cli.md shows what can be typed', { timeout: 60_000 }, async () => {
+  const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
+  const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
+  const [alone = '', serving = '', clients = ''] = blocks
+  expect(blocks).toHaveLength(3)
+  for (const name of ['backup.sh', 'deploy.sh']) writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} has $STORELOCK_KEY"\n`, { mode: 0o755 })
+  writeFileSync(join(folder, 'storelock'), `#!/bin/sh\nexec "${process.execPath}" "${built.main}" "$@"\n`, { mode: 0o755 })
+  const shell = (script: string): Program => start(['sh', '-euc', script], { PATH: `${folder}:${process.env.PATH}` })
+
+  const first = shell(alone)
+  expect(await first.code()).toBe(0)
+  expect(first.printed).toBe('backup.sh has backup\nbackup.sh has backup\n')
+  // The port of the page may be taken here.
+  const server = shell(serving.replace('storelock serve', 'exec storelock serve --listen 0'))
+  const url = await server.shows(/^serving locks\.db at (\S+)$/m)
+  const program = shell(clients.replace('http://127.0.0.1:7420', url))
+  expect(await program.code()).toBe(0)
+  expect(program.printed).toMatch(/^deploy\.sh has ci\/deploy\n\S+ {2}grant {2}ci\/deploy .*\n\S+ {2}release {2}ci\/deploy .*\n$/)
+})

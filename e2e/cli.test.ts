@@ -1,0 +1,355 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Built, buildProgram } from './cli/build.ts'
+import { guardianOf, isAlive, killAll, openFilesOf, Program, stateOf, until } from './cli/program.ts'
+import { race } from './cli/race.ts'
+import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
+
+// Real processes, each with its own connection to one SQLite file.
+let built: Built
+let folder: string
+
+beforeAll(() => {
+  built = buildProgram()
+})
+afterAll(() => built?.remove())
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'storelock-'))
+})
+afterEach(async () => {
+  killAll()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const storelock = (args: readonly string[], options = {}): Program =>
+  new Program([process.execPath, built.main, ...args], { cwd: folder, ...options })
+
+/** Runs a script of the shell under the lock. */
+const run = (script: string, ...options: readonly string[]): Program => storelock(['run', 'job', ...options, '--', 'sh', '-c', script])
+
+/** Takes the lock next, and tells whether anything of that group was still alive when it had it. */
+const next = (group: number): Program => run(`kill -0 -- -${group} 2>/dev/null && echo alive || echo gone`)
+
+const isFree = async (): Promise<boolean> => {
+  const program = storelock(['ls', '--json'])
+  expect(await program.code()).toBe(0)
+  return JSON.parse(program.printed).length === 0
+}
+
+describe('storelock run', { timeout: 60_000 }, () => {
+  test('gives the command its key, its token, its input and its output, and ends with its exit code', async () => {
+    const program = run('read -r line; echo "$line $STORELOCK_KEY $STORELOCK_TOKEN"; exit 7')
+    program.child.stdin?.end('hello\n')
+    expect(await program.code()).toBe(7)
+    expect(program.printed).toMatch(/^hello job \d{13}\n$/)
+    expect(await isFree()).toBe(true)
+  })
+
+  test('ends with 127 where there is no such command, with 126 where it cannot be run', async () => {
+    expect(await storelock(['run', 'job', '--', 'no-such-command']).code()).toBe(127)
+    expect(await storelock(['run', 'job', '--', '/etc/passwd']).code()).toBe(126)
+    expect(await isFree()).toBe(true)
+  })
+
+  test('ends with 1, or what --conflict-exit-code says, where --nonblock does not get the lock', async () => {
+    const holder = run(works)
+    await groupOf(holder)
+    expect(await run('true', '--nonblock').code()).toBe(1)
+    expect(await run('true', '--nonblock', '--conflict-exit-code', '75').code()).toBe(75)
+  })
+
+  test('ends with 124 where the lock is not free in time, and leaves the queue', async () => {
+    const holder = run(works, '--label', 'the holder')
+    await groupOf(holder)
+    const waiter = run('true', '--timeout', '200ms')
+    expect(await waiter.code()).toBe(124)
+    const shown = storelock(['show', 'job', '--json'])
+    await shown.code()
+    expect(JSON.parse(shown.printed)).toMatchObject({ holders: [{ label: 'the holder' }], queue: [] })
+  })
+
+  test('says who holds the lock, and runs once it is free', async () => {
+    const holder = run('echo "group $$ "; read -r line', '--label', 'the holder')
+    await groupOf(holder)
+    const waiter = run('echo mine', '--verbose')
+    expect(await waiter.shows(/held by (.*), for/)).toBe('the holder')
+    holder.child.stdin?.end('\n')
+    expect(await waiter.code()).toBe(0)
+    expect(waiter.printed).toBe('mine\n')
+  })
+
+  test('lets shared holders run together', async () => {
+    const [first, second] = [run(works, '--shared'), run(works, '--shared')]
+    await Promise.all([groupOf(first), groupOf(second)])
+  })
+
+  test('calls its wait off and leaves the queue when it is interrupted', async () => {
+    const holder = run(works)
+    await groupOf(holder)
+    const waiter = run('true', '--verbose')
+    await waiter.shows(/(waiting for)/)
+    waiter.child.kill('SIGINT')
+    expect(await waiter.code()).toBe(130)
+    const shown = storelock(['show', 'job', '--json'])
+    await shown.code()
+    expect(JSON.parse(shown.printed).queue).toEqual([])
+  })
+})
+
+describe('signals', { timeout: 60_000 }, () => {
+  test.each(['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2'] as const)('%s is passed to the command, whose exit code counts', async (name) => {
+    const program = run(`trap 'exit 42' ${name}; ${works}`)
+    await groupOf(program)
+    program.child.kill(`SIG${name}`)
+    expect(await program.code()).toBe(42)
+    expect(await isFree()).toBe(true)
+  })
+
+  test.each([
+    ['KILL', 137],
+    ['TERM', 143],
+  ] as const)('%s that ends the command gives %d, and the lock is free', async (name, code) => {
+    const program = run(works)
+    process.kill(await groupOf(program), `SIG${name}`)
+    expect(await program.code()).toBe(code)
+    expect(await isFree()).toBe(true)
+  })
+
+  test('run waits for a command that hears no TERM, and keeps the lock', async () => {
+    const program = run(`trap 'echo heard' TERM; ${works}`)
+    const group = await groupOf(program)
+    program.child.kill('SIGTERM')
+    await program.shows(/(heard)/)
+    expect(await run('true', '--nonblock').code()).toBe(1)
+    process.kill(-group, 'SIGKILL')
+    expect(await program.code()).toBe(137)
+  })
+
+  test('Ctrl-C on a terminal reaches the command once, whose exit code counts', async () => {
+    const script = `trap 'echo heard; exit 42' INT; ${works}`
+    const command = [process.execPath, built.main, 'run', 'job', '--', 'sh', '-c', script]
+      .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
+      .join(' ')
+    const program = new Program(['script', '-qec', command, '/dev/null'], { cwd: folder })
+    await groupOf(program)
+    program.child.stdin?.write('\u0003')
+    expect(await program.code()).toBe(42)
+    expect(program.printed.match(/heard/g)).toHaveLength(1)
+  })
+
+  test('TSTP stops the command and run, CONT continues both', async () => {
+    const program = run('echo "group $$ "; read -r line; echo "$line"')
+    const group = await groupOf(program)
+    program.child.kill('SIGTSTP')
+    await until(() => stateOf(group) === 'T' && stateOf(program.pid) === 'T')
+    program.child.stdin?.end('done\n')
+    program.child.kill('SIGCONT')
+    expect(await program.code()).toBe(0)
+    expect(program.printed).toMatch(/done\n$/)
+  })
+
+  test('a command that is stopped keeps the lock for longer than its lease', async () => {
+    const program = run('echo "group $$ "; read -r line', '--duration', '3s')
+    const group = await groupOf(program)
+    process.kill(-group, 'SIGSTOP')
+    expect(await run('true', '--timeout', '6s').code()).toBe(124)
+    process.kill(-group, 'SIGCONT')
+    program.child.stdin?.end('\n')
+    expect(await program.code()).toBe(0)
+  })
+
+  test('with --foreground the command stays in our process group', async () => {
+    const program = storelock(['run', 'job', '--foreground', '--', 'sh', '-c', 'ps -o pgid= -p $$'], { detached: true })
+    expect(await program.code()).toBe(0)
+    expect(Number(program.printed)).toBe(program.pid)
+  })
+})
+
+describe('nobody else gets the lock while the command works', { timeout: 60_000 }, () => {
+  test('though run is killed, and the command and what it started hear no TERM', async () => {
+    const program = run(deaf, '--duration', '2s')
+    const group = await groupOf(program)
+    const grandchild = await grandchildOf(program)
+    program.child.kill('SIGKILL')
+    const other = next(group)
+    expect(await other.code()).toBe(0)
+    expect(other.printed).toBe('gone\n')
+    expect(isAlive(grandchild)).toBe(false)
+  })
+
+  test('though run is stopped; it ends with 125 when it goes on', async () => {
+    const program = run(deaf, '--duration', '2s')
+    const group = await groupOf(program)
+    const grandchild = await grandchildOf(program)
+    program.child.kill('SIGSTOP')
+    const other = run(`grep -q '^[0-9]* ([^)]*) [^Z]' /proc/${group}/stat 2>/dev/null && echo alive || echo gone`)
+    expect(await other.code()).toBe(0)
+    expect(other.printed).toBe('gone\n')
+    expect(isAlive(grandchild)).toBe(false)
+    program.child.kill('SIGCONT')
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('lost "job"')
+  })
+
+  test('though run was killed together with its terminal’s whole group', async () => {
+    const program = storelock(['run', 'job', '--duration', '2s', '--', 'sh', '-c', deaf], { detached: true })
+    const group = await groupOf(program)
+    process.kill(-program.pid, 'SIGINT')
+    process.kill(-program.pid, 'SIGKILL')
+    const other = next(group)
+    expect(await other.code()).toBe(0)
+    expect(other.printed).toBe('gone\n')
+  })
+
+  test('though the guardian was killed before: another takes its place', async () => {
+    const program = run(works, '--duration', '6s')
+    const group = await groupOf(program)
+    const guardian = await until(() => guardianOf(group))
+    process.kill(guardian, 'SIGKILL')
+    await until(() => guardianOf(group) !== guardian && guardianOf(group))
+    program.child.kill('SIGKILL')
+    await until(() => !isAlive(group))
+  })
+})
+
+test('no guardian stays behind', { timeout: 60_000 }, async () => {
+  const program = run('echo "group $$ "; read -r line')
+  const group = await groupOf(program)
+  const guardian = await until(() => guardianOf(group))
+  program.child.stdin?.end('\n')
+  expect(await program.code()).toBe(0)
+  await until(() => !isAlive(guardian))
+})
+
+describe('a lock that is lost', { timeout: 60_000 }, () => {
+  test('takes the command with it, and all that it has started', async () => {
+    const program = run(deaf, '--duration', '2s')
+    const group = await groupOf(program)
+    const grandchild = await grandchildOf(program)
+    expect(await storelock(['revoke', 'job']).code()).toBe(0)
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('lost "job"')
+    expect([isAlive(group), isAlive(grandchild)]).toEqual([false, false])
+  })
+
+  test('takes the command with it where the store could not be written for as long as the duration', async () => {
+    const program = run(deaf, '--duration', '1s')
+    const parts = [await groupOf(program), await grandchildOf(program)]
+    const db = new Database(join(folder, 'storelock.db'))
+    db.exec('BEGIN IMMEDIATE')
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('lost "job"')
+    expect(parts.map(isAlive)).toEqual([false, false])
+    db.close()
+  })
+
+  test('lets the command end in its own way within the grace', async () => {
+    const program = run(`trap 'echo "tidied up"; exit' TERM; ${works}`)
+    await groupOf(program)
+    expect(await storelock(['revoke', 'job', '--yes']).code()).toBe(0)
+    expect(await program.code()).toBe(125)
+    expect(program.printed).toContain('tidied up')
+  })
+})
+
+describe('who wants the lock from a run', { timeout: 60_000 }, () => {
+  test('is heard: --on-ask sends the command a signal', async () => {
+    const program = run(`trap 'echo asked; exit' USR1; ${works}`, '--on-ask', 'USR1')
+    await groupOf(program)
+    const asking = storelock(['ask', 'job', '--message', 'a newer one waits'])
+    expect(await asking.code()).toBe(0)
+    expect(await program.code()).toBe(0)
+    expect(program.printed).toContain('asked')
+    expect(program.said).toContain('a newer one waits')
+  })
+
+  test('takes it after --steal-after-ask', async () => {
+    const program = run(works)
+    await groupOf(program)
+    const thief = run('echo mine', '--steal-after-ask', '100ms')
+    expect(await thief.code()).toBe(0)
+    expect(await program.code()).toBe(125)
+  })
+})
+
+describe('a run within a run', { timeout: 60_000 }, () => {
+  const inner = (key: string): string => `"${process.execPath}" "${built.main}" run ${key} -- echo inner`
+
+  test('of another key is fine', async () => {
+    const program = run(inner('other'))
+    expect(await program.code()).toBe(0)
+    expect(program.printed).toBe('inner\n')
+  })
+
+  test('of the same key is refused, since it would wait for itself, however deep it is', async () => {
+    const program = run(`"${process.execPath}" "${built.main}" run other -- ${inner('job')}`)
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('it would wait for itself')
+  })
+
+  test('may take the same key once the outer one has ended', async () => {
+    const program = run(`(while kill -0 $PPID; do sleep 0.05; done; ${inner('job')} > part; mv part late) > /dev/null 2>&1 &`)
+    expect(await program.code()).toBe(0)
+    await until(() => existsSync(join(folder, 'late')))
+    expect(readFileSync(join(folder, 'late'), 'utf8')).toBe('inner\n')
+  })
+})
+
+test('of two that race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
+  const rounds = 20
+  expect(await race(built.main, folder, rounds)).toEqual({ rounds, oneWinner: rounds })
+})
+
+describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
+  let db: Database.Database
+  beforeEach(async () => {
+    expect(await run('true').code()).toBe(0)
+    db = new Database(join(folder, 'storelock.db'))
+    db.exec('BEGIN IMMEDIATE')
+  })
+  afterEach(() => void db.close())
+
+  test('keeps nobody beyond --timeout', async () => {
+    const program = run('echo never', '--timeout', '300ms')
+    expect(await program.code()).toBe(124)
+    expect(program.printed).toBe('')
+  })
+
+  test('keeps nobody who is interrupted', async () => {
+    const program = run('echo never', '--nonblock')
+    await until(() => openFilesOf(program.pid).some((file) => file.endsWith('storelock.db')))
+    program.child.kill('SIGINT')
+    expect(await program.code()).toBe(130)
+    expect(program.printed).toBe('')
+  })
+})
+
+describe('a store that cannot be written', { timeout: 60_000 }, () => {
+  const limited = (script: string): Program =>
+    new Program(['sh', '-c', `${script}; exec "$0" "$@"`, process.execPath, built.main, 'run', 'job', '--', 'echo', 'never'], { cwd: folder })
+
+  test('for want of its folder is an error that says what to do', async () => {
+    const program = storelock(['run', 'job', '--store', 'missing/app.db', '--', 'echo', 'never'])
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('create the directory missing first')
+    expect(program.printed).toBe('')
+  })
+
+  test('for want of space is an error that says what to do', async () => {
+    const program = limited('ulimit -f 1')
+    expect(await program.code()).toBe(125)
+    expect(program.said).toMatch(/the disk (is full|cannot be written)/)
+    expect(program.printed).toBe('')
+  })
+
+  test('since it is no database is an error that says what to do', async () => {
+    const program = storelock(['run', 'job', '--store', built.main, '--', 'echo', 'never'])
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('name a SQLite database')
+  })
+})

@@ -1,0 +1,104 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const started = new Set<Program>()
+
+/** The command line, as a process of its own that is seen from outside. */
+export class Program {
+  readonly child: ChildProcess
+  readonly #closed: Promise<unknown>
+  printed = ''
+  said = ''
+
+  constructor(command: readonly string[], options: SpawnOptions = {}) {
+    const [program = '', ...args] = command
+    this.child = spawn(program, args, { stdio: 'pipe', ...options })
+    this.#closed = once(this.child, 'close')
+    this.child.stdout?.on('data', (text) => {
+      this.printed += text
+    })
+    this.child.stderr?.on('data', (text) => {
+      this.said += text
+    })
+    started.add(this)
+  }
+
+  get pid(): number {
+    return this.child.pid as number
+  }
+
+  get over(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null
+  }
+
+  /** Its exit code, once all that it printed is here. @throws Error if a signal ended it */
+  async code(): Promise<number> {
+    await this.#closed
+    if (this.child.exitCode === null) throw new Error(`ended by ${this.child.signalCode}`)
+    return this.child.exitCode
+  }
+
+  /** What its output shows, once it does: the first group of `shape`. */
+  async shows(shape: RegExp): Promise<string> {
+    return await until(() => {
+      const found = shape.exec(this.printed) ?? shape.exec(this.said)
+      if (!found && this.over) throw new Error(`it ended without ${shape}: ${this.printed}${this.said}`)
+      return found?.[1]
+    })
+  }
+}
+
+/** Ends whatever was started. */
+export function killAll(): void {
+  for (const { child, over } of started) if (!over) child.kill('SIGKILL')
+  started.clear()
+}
+
+/** What `look` finds, once it finds something. */
+export async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
+  for (;;) {
+    const found = await look()
+    if (found !== undefined && found !== false) return found
+    await sleep(10)
+  }
+}
+
+/** The letter by which the system tells what a process is at: `T` is stopped, `Z` has ended. Undefined if there is none. */
+export function stateOf(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return stat.slice(stat.lastIndexOf(')') + 2)[0]
+  } catch {
+    return undefined
+  }
+}
+
+export const isAlive = (pid: number): boolean => !['Z', undefined].includes(stateOf(pid))
+
+/** The paths of the files that a process has open. */
+export function openFilesOf(pid: number): string[] {
+  const folder = `/proc/${pid}/fd`
+  try {
+    return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`))
+  } catch {
+    // It has closed one of them meanwhile.
+    return []
+  }
+}
+
+/** The shell that guards a process group. */
+export function guardianOf(group: number): number | undefined {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
+      const parent = readFileSync(`/proc/${pid}/stat`, 'utf8')
+      // Its timers are copies of it.
+      if (args.includes('storelock-guardian') && args.includes(`-${group}`) && parent.split(') ')[1]?.split(' ')[3] === pid) return Number(pid)
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,68 @@
+import { afterEach, expect, test } from 'vitest'
+import { createLocks, type HeldLock } from '../src/index.ts'
+import { type LockServer, serve } from '../src/server/index.ts'
+import { httpStore } from '../src/stores/http.ts'
+import { memoryStore } from '../src/stores/memory.ts'
+import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import type { Tab } from './engines/engine.ts'
+
+// Pages of another origin than the lock server's. Nobody's lease ends within a test: in ms.
+const duration = 300_000
+
+describeEachEngine((engine) => {
+  let server: LockServer
+  const store = memoryStore()
+
+  eachAfresh(engine)
+
+  afterEach(() => server.close())
+
+  /** A tab, and a server that lets in the pages of its origin, or not. */
+  async function openTab(allowed: boolean): Promise<Tab> {
+    const { page } = engine()
+    server = await serve(store, { origins: allowed ? [new URL(page).origin] : [] })
+    return engine().open(page)
+  }
+
+  /** Has a client in this process wait for a page's lock, until the page lets go. */
+  async function nextAfter(tab: Tab, name: string, leave: () => Promise<unknown>): Promise<{ token: number; next: HeldLock }> {
+    const locks = createLocks({ store: httpStore(server.url), maxBackoff: 60_000 })
+    const token = await tab.evaluate(
+      async ([url, name, duration]) => {
+        const locks = storelock.createLocks({ store: storelock.httpStore(url), duration })
+        return (await locks.acquire(name)).token
+      },
+      [server.url, name, duration] as const,
+    )
+    const waiting = locks.acquire(name)
+    while (!(await locks.query(name)).pending.length);
+    await leave()
+    const next = await waiting
+    await locks.close()
+    return { token, next }
+  }
+
+  test('a page of an allowed origin takes a lock, and says goodbye when it goes elsewhere', async () => {
+    const tab = await openTab(true)
+    const { token, next } = await nextAfter(tab, 'left', () => tab.navigate('about:blank'))
+    expect(next.token).toBeGreaterThan(token)
+  })
+
+  test('a page says goodbye when its tab is closed', async () => {
+    const tab = await openTab(true)
+    const { token, next } = await nextAfter(tab, 'closed', () => tab.close())
+    expect(next.token).toBeGreaterThan(token)
+  })
+
+  test('a page of another origin gets nothing, and changes nothing', async () => {
+    const tab = await openTab(false)
+    const code = await tab.evaluate(async (url) => {
+      const locks = storelock.createLocks({ store: storelock.httpStore(url) })
+      return await locks.tryAcquire('foreign', { timeout: 0 }).then(
+        () => 'held',
+        (error: { code?: string }) => error.code,
+      )
+    }, server.url)
+    expect([code, await store.read('foreign')]).toEqual(['store', undefined])
+  })
+})

@@ -1,0 +1,37 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+/** A lock server in a process of its own. */
+export interface ServerProcess {
+  readonly url: string
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void
+  /** Ends it without a word. */
+  kill(): Promise<void>
+}
+
+const started = new Set<ChildProcess>()
+
+/** @param port default: one that is free */
+export async function startServer(file: string, port = 0): Promise<ServerProcess> {
+  const program = fileURLToPath(new URL('program.ts', import.meta.url))
+  const child = fork(program, [file, `${port}`], { execArgv: ['--import', 'tsx'] })
+  started.add(child)
+  const [url] = (await once(child, 'message')) as [string]
+  return {
+    url,
+    signal: (signal) => void child.kill(signal),
+    kill: () => end(child),
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  started.delete(child)
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+
+/** Ends every server that was started here, stopped ones too. */
+export const killServers = async (): Promise<void> => void (await Promise.all([...started].map(end)))

@@ -1,0 +1,26 @@
+import type { Database } from 'better-sqlite3'
+import { LockError } from 'storelock'
+import type { Fenced } from 'storelock/protocol'
+
+/** Run once, before anyone opens the file. */
+export const tokenTable = 'CREATE TABLE tokens (key TEXT PRIMARY KEY, token INTEGER NOT NULL)'
+
+/** What receives writes under a lock server's locks has a fence of its own: the highest token that came, kept with the rows. */
+export function tokensIn(db: Database) {
+  const highest = db.prepare<[string], number>('SELECT token FROM tokens WHERE key = ?').pluck()
+  const raise = db.prepare<[string, number]>('INSERT INTO tokens VALUES (?, ?) ON CONFLICT DO UPDATE SET token = max(token, excluded.token)')
+  const take = db.transaction(({ key, token }: Fenced, step: () => void) => {
+    const other = highest.get(key) ?? 0
+    if (token < other) throw new LockError('lost', `token ${token} is older than ${other}`)
+    raise.run(key, token)
+    step()
+  })
+  return {
+    /** A read leaves its token too: from then on nobody with an older one changes what was read. */
+    leave: ({ key, token }: Fenced) => void raise.run(key, token),
+    transaction(lock: Fenced, step: () => void): void {
+      lock.assertHeld()
+      take.immediate(lock, step)
+    },
+  }
+}

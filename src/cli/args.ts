@@ -1,0 +1,43 @@
+import { constants } from 'node:os'
+import { InvalidArgumentError, Option } from 'commander'
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** A time such as `1.5`, `300ms`, `10s`, `5m`, `2h` or `1d`, in ms. Without a unit it is in seconds, as everywhere on the command line. */
+export function parseTime(text: string): number {
+  const [, figure, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? []
+  if (figure === undefined)
+    throw new InvalidArgumentError('A time is a number with ms, s, m, h or d, such as 500ms, 10s or 5m; without a unit it is in seconds.')
+  return Math.round(Number(figure) * (units[unit] as number))
+}
+
+/** A signal by its name, with or without SIG. */
+export function parseSignal(text: string): NodeJS.Signals {
+  const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`
+  if (!(name in constants.signals)) throw new InvalidArgumentError('A signal is given by its name, such as TERM or USR1.')
+  return name as NodeJS.Signals
+}
+
+export function parseCode(text: string): number {
+  const code = Number(text)
+  if (!/^\d+$/.test(text) || code > 255) throw new InvalidArgumentError('An exit code is a whole number from 0 to 255.')
+  return code
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text)
+  if (!/^[1-9]\d*$/.test(text) || !Number.isSafeInteger(count)) throw new InvalidArgumentError('It is a whole number from 1.')
+  return count
+}
+
+/** What every command takes. */
+export interface Common {
+  readonly store: string
+  readonly json?: true
+}
+
+/** Made anew for each command. */
+export const storeOption = (): Option =>
+  new Option('-s, --store <place>', 'a SQLite file, or the URL of a lock server').env('STORELOCK_STORE').default('./storelock.db')
+
+export const jsonOption = (): Option => new Option('--json', 'print JSON, for programs')

@@ -1,0 +1,28 @@
+import { hostname, userInfo } from 'node:os'
+import type { Common } from './args.ts'
+import { untilSignal } from './interrupt.ts'
+import { print, printJson } from './output.ts'
+import { withLock } from './store.ts'
+
+/** Times in ms. */
+export interface AskOptions extends Common {
+  readonly message: string
+  readonly timeout: number
+}
+
+/** Asks the holders of a lock to let go, and waits until it has had its turn. Rejects with `timeout` if nobody lets go in time. */
+export async function ask(key: string, { store: place, message, timeout, json }: AskOptions): Promise<void> {
+  const use = (signal: AbortSignal) =>
+    withLock(
+      place,
+      key,
+      async (locks, name) => {
+        const lock = await locks.acquire(name, { ask: message, timeout, signal })
+        await lock.release()
+      },
+      { label: `ask (${userInfo().username} on ${hostname()})` },
+    )
+  await untilSignal(use)
+  if (json) printJson({ key, free: true })
+  else print(`${key} was let go`)
+}

@@ -1,0 +1,117 @@
+import { decodeRecord, decodeSession, type LockRecord, type SessionRow, schemaVersion } from '../../protocol/index.ts'
+import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
+import { inWords } from '../output.ts'
+import { type Finding, fault, note, ok } from './finding.ts'
+
+const one = <T>(db: SqliteDatabase, sql: string): T => Object.values(db.prepare(sql).get() as object)[0] as T
+
+export function checkEngine(db: SqliteDatabase): Finding {
+  const version = one<string>(db, 'SELECT sqlite_version()')
+  const driver = 'pragma' in db ? 'better-sqlite3' : 'node:sqlite'
+  return ok('engine', `SQLite ${version} by ${driver}`)
+}
+
+export function checkJournal(db: SqliteDatabase): Finding {
+  const mode = one<string>(db, 'PRAGMA journal_mode')
+  if (mode === 'wal') return ok('journal', mode)
+  return note(
+    'journal',
+    `${mode}: readers and writers wait for each other`,
+    'PRAGMA journal_mode = WAL, where all who use the file run on this machine',
+  )
+}
+
+export function checkIntegrity(db: SqliteDatabase): Finding {
+  const found = one<string>(db, 'PRAGMA quick_check(1)')
+  return found === 'ok'
+    ? ok('integrity', found)
+    : fault('integrity', found, 'stop all who use the file, and restore a backup or `.recover` it with the sqlite3 shell')
+}
+
+export function checkWritable(db: SqliteDatabase): Finding {
+  try {
+    db.exec('BEGIN IMMEDIATE')
+    db.exec('ROLLBACK')
+    return ok('writing', 'possible')
+  } catch (error) {
+    const { message } = error as Error
+    if (/locked|busy/i.test(message))
+      return note('writing', 'somebody else writes at the moment', 'look again; a transaction that stays open holds up all locks')
+    return fault('writing', message, 'make the file and its folder writable for you')
+  }
+}
+
+export function checkSchema(db: SqliteDatabase): Finding {
+  const version = Number(one<number | bigint>(db, `SELECT value FROM storelock_meta WHERE name = 'version'`))
+  if (version <= schemaVersion) return ok('tables', `version ${version}`)
+  return fault('tables', `of a newer storelock (version ${version}, this one knows ${schemaVersion})`, 'update storelock')
+}
+
+/** What of the tables can be read, by key or id; and what cannot. */
+export interface Rows {
+  readonly records: ReadonlyMap<string, LockRecord>
+  readonly sessions: ReadonlyMap<string, SessionRow>
+  readonly corrupt: readonly string[]
+}
+
+export function readRows(db: SqliteDatabase): Rows {
+  const records = new Map<string, LockRecord>()
+  const sessions = new Map<string, SessionRow>()
+  const corrupt: string[] = []
+  const read = (what: string, decode: () => unknown): void => {
+    try {
+      decode()
+    } catch {
+      corrupt.push(what)
+    }
+  }
+  for (const { key, record } of db.prepare('SELECT key, record FROM storelock_records').all() as { key: string; record: string }[]) {
+    read(`the record of ${key}`, () => records.set(key, decodeRecord(key, record)))
+  }
+  for (const { id, session } of db.prepare('SELECT id, session FROM storelock_sessions').all() as { id: string; session: string }[]) {
+    read(`the row of session ${id}`, () => sessions.set(id, decodeSession(id, session)))
+  }
+  return { records, sessions, corrupt }
+}
+
+export function checkRows({ corrupt, records, sessions }: Rows): Finding {
+  if (!corrupt.length) return ok('rows', `records: ${records.size}, sessions: ${sessions.size}`)
+  return fault('rows', `cannot be read: ${corrupt.join(', ')}`, 'restore a backup, or delete the row once nobody uses that lock')
+}
+
+/** Rows of sessions this long over, in ms, are cleared away by whoever beats. */
+const abandoned = 600_000
+/** So old, in ms, a record that nobody uses is worth a sweep. */
+const old = 30 * 86_400_000
+
+export function checkStale({ records, sessions }: Rows, now = Date.now()): Finding {
+  const over = [...sessions.values()].filter(({ expiresAt }) => expiresAt < now - abandoned)
+  const overIds = new Set(over.map(({ id }) => id))
+  const silent = [...records.values()].filter(({ holders }) => holders.some(({ session }) => overIds.has(session))).map(({ key }) => key)
+  const idle = [...records.values()].filter(
+    ({ holders, queue, pins, token }) => !holders.length && !queue.length && !pins.length && token < now - old,
+  )
+  if (silent.length)
+    return note('stale', `held by sessions that are silent for ten minutes and more: ${silent.join(', ')}`, `storelock expire ${silent[0]}`)
+  if (idle.length) return note('stale', `${idle.length} records that nobody has used for a month`, 'storelock sweep --older-than 30d')
+  if (over.length) return note('stale', `${over.length} sessions that are gone`, 'nothing: whoever holds a lock clears them away')
+  return ok('stale', 'none')
+}
+
+/** Between two readings of a clock that is set all the time, in ms. */
+const slack = 2_000
+
+/** Tokens and leases are written with the time of day: one that is ahead of it shows that the clock was set back. */
+export function checkClock({ records, sessions }: Rows, now = Date.now()): Finding {
+  const ahead = Math.max(
+    0,
+    ...[...records.values()].filter(({ holders, queue }) => holders.length || queue.length).map(({ token }) => token - now),
+    ...[...sessions.values()].map(({ expiresAt, lease }) => expiresAt - lease - now),
+  )
+  if (ahead <= slack) return ok('clock', 'not set back under a lock')
+  return note(
+    'clock',
+    `was set back by ${inWords(ahead)} or more under a lock`,
+    'nothing: locks go by a clock that is not set; the times shown are off for a while',
+  )
+}

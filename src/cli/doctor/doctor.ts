@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs'
+import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
+import type { Common } from '../args.ts'
+import { Exit, exitCodes } from '../exit.ts'
+import { colours, print, printJson } from '../output.ts'
+import { isUrl, openStore } from '../store.ts'
+import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
+import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
+import { type Finding, fault, note, ok } from './finding.ts'
+
+/** Checks a store, and says what to mend. Ends with 1 if something is wrong. */
+export async function doctor({ store: place, json }: Common): Promise<void> {
+  const findings = isUrl(place) ? await checkServer(place) : await checkFile(place)
+  if (json) printJson(findings)
+  else for (const finding of findings) print(lineOf(finding))
+  if (findings.some(({ state }) => state === 'fault')) throw new Exit(exitCodes.no)
+}
+
+async function checkFile(file: string): Promise<Finding[]> {
+  if (!existsSync(file)) return [fault('file', `there is no ${file}`, 'name the store with --store or STORELOCK_STORE')]
+  const { openConnection } = await import('../../stores/sqlite/driver.ts')
+  const surroundings = [checkFileSystem(file), checkSpace(file), checkSockets()]
+  let db: SqliteDatabase | undefined
+  try {
+    db = openConnection(file).db
+    return [...checkDatabase(db, file), ...surroundings]
+  } catch (error) {
+    return [fault('file', (error as Error).message, 'see that it is a SQLite database which you may read and write'), ...surroundings]
+  } finally {
+    db?.close()
+  }
+}
+
+function checkDatabase(db: SqliteDatabase, file: string): Finding[] {
+  const found = [checkEngine(db), checkJournal(db), checkIntegrity(db), checkWritable(db)]
+  const tables = db.prepare(`SELECT name FROM sqlite_master WHERE name IN ('storelock_meta', 'storelock_records', 'storelock_sessions')`).all()
+  if (tables.length < 3) return [...found, note('tables', 'there are none of storelock’s', 'nothing: they are made when a lock is first taken')]
+  const rows = readRows(db)
+  return [
+    ...found,
+    checkSchema(db),
+    checkRows(rows),
+    checkStale(rows),
+    checkClock(rows),
+    checkSidecars(file, (session) => rows.sessions.has(session)),
+  ]
+}
+
+async function checkServer(url: string): Promise<Finding[]> {
+  const store = await openStore(url)
+  try {
+    const start = performance.now()
+    const locks = await store.list()
+    return [ok('server', `answers within ${Math.ceil(performance.now() - start)} ms, with ${locks.length} locks`)]
+  } catch (error) {
+    return [
+      fault('server', (error as Error).message, 'see that it runs, that the URL is right, and that STORELOCK_SERVER_TOKEN is one of its clients’'),
+    ]
+  } finally {
+    await store.close()
+  }
+}
+
+const shades = { ok: colours.green, note: colours.yellow, fault: colours.red }
+
+const lineOf = ({ check, state, found, mend }: Finding): string =>
+  `${shades[state](state.padEnd(5))}  ${check.padEnd(16)}  ${found}${mend ? `\n${' '.repeat(25)}→ ${mend}` : ''}`

@@ -1,0 +1,12 @@
+/** What a check found. `note`: worth knowing, `fault`: to be mended. */
+export interface Finding {
+  readonly check: string
+  readonly state: 'ok' | 'note' | 'fault'
+  readonly found: string
+  /** What to do. */
+  readonly mend?: string
+}
+
+export const ok = (check: string, found: string): Finding => ({ check, state: 'ok', found })
+export const note = (check: string, found: string, mend: string): Finding => ({ check, state: 'note', found, mend })
+export const fault = (check: string, found: string, mend: string): Finding => ({ check, state: 'fault', found, mend })

@@ -1,0 +1,48 @@
+import { type HolderState, type LockState, nameOf } from './state.ts'
+
+/** What changed about a lock between two looks. What came and went in between is not seen. */
+export interface LockEvent {
+  /** Wall time in ms since 1970. */
+  readonly at: number
+  readonly event: 'held' | 'let go' | 'waits' | 'stopped waiting' | 'pinned' | 'unpinned'
+  readonly key: string
+  /** The holder or waiter, or who pinned it. */
+  readonly who: string
+  readonly session?: string
+  readonly token?: number
+}
+
+type Keyed<T> = ReadonlyMap<string, T>
+
+/** What changed from one look to the next. */
+export function eventsBetween(before: Keyed<LockState>, after: Keyed<LockState>, at = Date.now()): LockEvent[] {
+  return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((key) => {
+    const [was, is] = [partsOf(before.get(key)), partsOf(after.get(key))]
+    const held = ({ session, token, label }: HolderState) => ({ at, key, who: nameOf({ session, label }), session, token })
+    return [
+      ...gone(was.holders, is.holders).map((holder): LockEvent => ({ ...held(holder), event: 'let go' })),
+      ...gone(is.holders, was.holders).map((holder): LockEvent => ({ ...held(holder), event: 'held' })),
+      // Whoever holds it now has not given up.
+      ...gone(was.waiters, is.waiters)
+        .filter(({ session }) => !holds(is, session))
+        .map(({ session, who }): LockEvent => ({ at, key, who, session, event: 'stopped waiting' })),
+      ...gone(is.waiters, was.waiters).map(({ session, who }): LockEvent => ({ at, key, who, session, event: 'waits' })),
+      ...gone(was.pins, is.pins).map((who): LockEvent => ({ at, key, who, event: 'unpinned' })),
+      ...gone(is.pins, was.pins).map((who): LockEvent => ({ at, key, who, event: 'pinned' })),
+    ]
+  })
+}
+
+/** What can come and go, each under what makes it itself. */
+function partsOf(state: LockState | undefined) {
+  const { holders = [], queue = [], pins = [] } = state ?? {}
+  return {
+    holders: new Map(holders.map((holder) => [`${holder.session} ${holder.token}`, holder])),
+    waiters: new Map(queue.map((waiter) => [waiter.session, { session: waiter.session, who: nameOf(waiter) }])),
+    pins: new Map(pins.map((entity) => [entity, entity])),
+  }
+}
+
+const gone = <T>(from: Keyed<T>, to: Keyed<T>): T[] => [...from].flatMap(([id, part]) => (to.has(id) ? [] : [part]))
+
+const holds = ({ holders }: ReturnType<typeof partsOf>, wanted: string): boolean => [...holders.values()].some(({ session }) => session === wanted)

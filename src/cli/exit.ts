@@ -1,0 +1,46 @@
+import { constants } from 'node:os'
+import { LockError } from '../index.ts'
+
+/** What the program ends with, as `flock(1)` and `timeout(1)` have it. A signal is 128 and its number. */
+export const exitCodes = {
+  /** The answer is no: the lock is not to be had, is not held, or something is wrong with the store. */
+  no: 1,
+  /** The lock was not free in time. */
+  timeout: 124,
+  /** Storelock itself failed, was called wrongly, or lost the lock. */
+  failed: 125,
+  /** The command cannot be run. */
+  cannotRun: 126,
+  /** There is no such command. */
+  notFound: 127,
+} as const
+
+export const exitHelp = `
+Exit codes:
+    1  no: the lock was not free (--nonblock), is not held or is held by a live holder, or doctor found something
+  124  the lock was not free in time (--timeout)
+  125  storelock itself failed, was called with wrong options, or lost the lock
+  126  the command cannot be run; 127: there is no such command
+  128+n  ended by signal n, such as 130 for Ctrl-C
+  run ends with the exit code of its command.`
+
+/** Ends the program with a code, after everything was cleaned up. */
+export class Exit extends Error {
+  readonly code: number
+
+  /** @param message for stderr; '' if all has been said */
+  constructor(code: number, message = '') {
+    super(message)
+    this.code = code
+  }
+}
+
+export const codeOfSignal = (signal: NodeJS.Signals): number => 128 + (constants.signals[signal] ?? 0)
+
+/** The code to end with after an error. */
+export function codeOf(error: unknown): number {
+  if (error instanceof Exit) return error.code
+  if (!(error instanceof LockError)) return exitCodes.failed
+  if (error.code === 'timeout') return exitCodes.timeout
+  return ['held', 'not-held', 'not-owner'].includes(error.code) ? exitCodes.no : exitCodes.failed
+}

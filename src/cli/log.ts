@@ -1,0 +1,38 @@
+import type { LogEntry, LogKind, LogReply } from '../server/wire.ts'
+import { makeConnection } from '../stores/http/connection.ts'
+import type { Common } from './args.ts'
+import { Exit, exitCodes } from './exit.ts'
+import { colours, print, printJson } from './output.ts'
+import { credential, isUrl, keyOf } from './store.ts'
+
+/** Times in ms. */
+export interface LogOptions extends Common {
+  readonly kind?: LogKind
+  readonly since?: number
+  readonly limit: number
+}
+
+/** Prints what a lock server has noted, the oldest first: in JSON a line for each. */
+export async function log(key: string | undefined, { store: place, json, kind, since, limit }: LogOptions): Promise<void> {
+  if (!isUrl(place)) {
+    throw new Exit(exitCodes.failed, `${place} keeps no log: a lock server does, so name its URL with --store, or see \`storelock watch\``)
+  }
+  const query = new URLSearchParams({
+    ...(key !== undefined && { key: keyOf(key) }),
+    ...(kind !== undefined && { kind }),
+    ...(since !== undefined && { since: `${Date.now() - since}` }),
+    limit: `${limit}`,
+  })
+  const server = makeConnection(place, credential())
+  const { entries } = await server.get<LogReply>(`/v1/log?${query}`)
+  for (const entry of [...entries].reverse()) {
+    if (json) printJson(entry)
+    else print(lineOf(entry))
+  }
+}
+
+function lineOf({ at, kind, key, session, token, who, address, why }: LogEntry): string {
+  const about = Object.entries({ token, session, by: who, from: address, why }).filter(([, value]) => value !== undefined)
+  const shade = kind === 'refusal' ? colours.red : colours.bold
+  return [colours.dim(new Date(at).toISOString()), shade(kind), key, ...about.map(([name, value]) => `${name} ${value}`)].filter(Boolean).join('  ')
+}

@@ -1,0 +1,22 @@
+import type { Common } from './args.ts'
+import { print, printJson, tableOf } from './output.ts'
+import { head, isIdle, rowsOf, stateOf } from './state.ts'
+import { withStore } from './store.ts'
+
+export interface LsOptions extends Common {
+  /** Those too that nobody holds, wants or pins. */
+  readonly all?: true
+}
+
+export async function ls(prefix: string, { store: place, json, all }: LsOptions): Promise<void> {
+  const views = await withStore(place, (store) => store.list(prefix))
+  const states = views.map((view) => stateOf(view)).filter((state) => all || !isIdle(state))
+  if (json) printJson(states)
+  else if (states.length)
+    print(
+      await tableOf(
+        head,
+        states.flatMap((state) => rowsOf(state)),
+      ),
+    )
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+import { CommanderError } from 'commander'
+import { codeOf, Exit } from './exit.ts'
+import { say } from './output.ts'
+import { makeProgram } from './program.ts'
+import { remedyFor } from './store.ts'
+
+function explain(error: unknown): void {
+  // What commander refuses, it has said itself.
+  if (error instanceof CommanderError || (error instanceof Exit && !error.message)) return
+  const remedy = remedyFor(error)
+  const { message } = error as Error
+  say(remedy ? `${message}: ${remedy}` : message)
+}
+
+// Who reads the output may stop reading, as `head` does.
+process.stdout.on('error', () => process.exit())
+// A terminal that is gone is no reason to leave a lock behind.
+process.stderr.on('error', () => {})
+
+try {
+  await makeProgram().parseAsync()
+} catch (error) {
+  explain(error)
+  process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : codeOf(error)
+}

@@ -1,0 +1,29 @@
+import type { Locks } from '../../index.ts'
+import { inWords, say } from '../output.ts'
+
+/** Before it is said that somebody has to wait, in ms: most waits are shorter. */
+const patience = 300
+/** Between two looks at who holds it, in ms. */
+const pause = 1_000
+
+/** Says who holds a lock as long as somebody waits for it, and again whenever that changes. @returns how to stop */
+export function reportHolders(locks: Locks, name: string): () => void {
+  let said = ''
+  let timer = setTimeout(look, patience)
+  let stopped = false
+
+  async function look(): Promise<void> {
+    const { held, pending } = await locks.query(name).catch(() => ({ held: [], pending: [] }))
+    if (stopped) return
+    const holders = held.map(({ session, label, token }) => `${label ?? `session ${session}`}, for ${inWords(Math.max(0, Date.now() - token))}`)
+    const who = held.map(({ token }) => token).join()
+    if (who !== said && holders.length) say(`waiting for ${name}, held by ${holders.join('; ')} (${pending.length} waiting)`)
+    said = who
+    timer = setTimeout(look, pause)
+  }
+
+  return () => {
+    stopped = true
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,167 @@
+import { hostname } from 'node:os'
+import { basename } from 'node:path'
+import { type AcquireOptions, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { leaseFor } from '../../locks/lease.ts'
+import { storedName } from '../../protocol/index.ts'
+import type { Common } from '../args.ts'
+import { Exit, exitCodes } from '../exit.ts'
+import { atMost, unlessAborted } from '../interrupt.ts'
+import { say } from '../output.ts'
+import { closeLocks, identityOf, withStore } from '../store.ts'
+import { Child } from './child.ts'
+import { assertNotAbove, environmentOf } from './nesting.ts'
+import { reportHolders } from './report.ts'
+import { Signals } from './signals.ts'
+
+/** Times in ms. */
+export interface RunOptions extends Omit<Common, 'json'> {
+  readonly timeout?: number
+  readonly nonblock?: true
+  readonly conflictExitCode: number
+  readonly shared?: true
+  readonly duration: number
+  readonly grace?: number
+  readonly stealAfterAsk?: number
+  readonly message: string
+  readonly onAsk?: NodeJS.Signals
+  readonly foreground?: true
+  readonly label?: string
+  readonly verbose?: true
+}
+
+/** Of the duration, what a command that has to go has to do so: it is over before anyone else may have the lock. */
+const graceShare = 1 / 5
+
+/** Runs a command while holding a lock. @returns the exit code of the command. Throws {@link Exit} otherwise */
+export async function run(key: string, command: readonly string[], options: RunOptions): Promise<number> {
+  const { store: place, duration } = options
+  const grace = options.grace ?? duration * graceShare
+  if (grace > duration * graceShare) {
+    throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
+  }
+  const signals = new Signals()
+  try {
+    return await withStore(place, (store) => runIn(store, signals, grace, key, command, options), true)
+  } finally {
+    signals.close()
+  }
+}
+
+async function runIn(store: Store, signals: Signals, grace: number, key: string, command: readonly string[], options: RunOptions): Promise<number> {
+  const { store: place, duration, foreground = false, label = `${basename(command[0] ?? '')} (run ${process.pid} on ${hostname()})` } = options
+  const identity = identityOf(place)
+  await assertNotAbove(store, identity, key)
+  const { namespace, name } = storedName(key)
+  const verbose = options.verbose || process.stderr.isTTY
+  // That this process is dead does not prove that its command is: it raises no beacon, and only its lease ends the lock.
+  const locks = createLocks({
+    store: withoutBeacon(store),
+    namespace,
+    duration,
+    label,
+    onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
+  })
+  let child: Child | undefined
+  try {
+    const lock = await take(locks, name, options, signals.waiting, verbose, () => options.onAsk && child?.signal(options.onAsk))
+    const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), foreground, grace })
+    child = started
+    signals.passTo(started, foreground)
+    return await watchOver(lock, started, duration)
+  } finally {
+    await closeLocks(locks)
+  }
+}
+
+/** Written out, for a spread would lose what stands on a prototype. */
+const withoutBeacon = (store: Store): Store => ({
+  apply: (commands) => store.apply(commands),
+  read: (key) => store.read(key),
+  list: (prefix) => store.list(prefix),
+  channel: store.channel,
+  spansMachines: store.spansMachines,
+  ...(store.onDegraded && { onDegraded: (listener) => store.onDegraded?.(listener) }),
+  close: () => store.close(),
+})
+
+/** What a lock server gives for a hold; other stores have none. */
+const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
+
+async function take(locks: Locks, name: string, options: RunOptions, signal: AbortSignal, verbose: boolean, asked: () => unknown): Promise<HeldLock> {
+  const { nonblock, timeout, shared, stealAfterAsk, message, conflictExitCode } = options
+  const wish: AcquireOptions = {
+    mode: shared ? 'shared' : 'exclusive',
+    onReleaseRequested: (ask, { label }) => {
+      say(`${label ?? 'somebody'} asks for ${name}: ${text(ask)}`)
+      asked()
+    },
+  }
+  if (nonblock) {
+    const lock = await unlessAborted(signal, locks.tryAcquire(name, wish))
+    if (lock) return lock
+    throw new Exit(conflictExitCode, verbose ? `${name} is held` : '')
+  }
+  const stopReport = verbose ? reportHolders(locks, name) : () => {}
+  try {
+    return await locks.acquire(name, {
+      ...wish,
+      signal,
+      ...(timeout !== undefined && { timeout }),
+      ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
+    })
+  } catch (error) {
+    const { code } = error as LockError
+    if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(exitCodes.timeout, error.message)
+    throw error
+  } finally {
+    stopReport()
+  }
+}
+
+const text = (ask: Json): string => (typeof ask === 'string' ? ask : JSON.stringify(ask))
+
+/** Renewals that the guardian hears of, in a duration. */
+const words = 4
+
+/** Lets the command begin, and ends it if the lock is lost. @returns its exit code */
+async function watchOver(lock: HeldLock, child: Child, duration: number): Promise<number> {
+  const tellGuardian = async (): Promise<void> => {
+    const sent = performance.now()
+    await lock.renew()
+    child.guardian?.allow(sent + duration - performance.now())
+  }
+  let ending: Promise<void> | undefined
+  const { signal } = lock
+  const end = (): void => {
+    ending ??= child.end()
+  }
+  const timer = setInterval(() => tellGuardian().catch(() => {}), duration / words)
+  signal.addEventListener('abort', end)
+  try {
+    await Promise.race([tellGuardian(), child.ended])
+    lock.assertHeld()
+    child.go()
+    const code = await child.ended
+    if (signal.aborted) throw signal.reason
+    return code
+  } catch (error) {
+    end()
+    throw error
+  } finally {
+    clearInterval(timer)
+    signal.removeEventListener('abort', end)
+    await ending
+    child.guardian?.dismiss()
+    await letGo(lock, duration)
+  }
+}
+
+/** After the lease there is nothing left to let go of. */
+async function letGo(lock: HeldLock, duration: number): Promise<void> {
+  try {
+    if (await atMost(leaseFor(duration), lock.release())) return
+    say(`the store was busy for so long that ${lock.name} ended with its lease`)
+  } catch (error) {
+    say(`the lock could not be released, and ends with its lease: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,81 @@
+import { expiryOf, type Json, type LockView, type Mode, storedName } from '../protocol/index.ts'
+import { inWords } from './output.ts'
+
+/** A lock as the commands show it, in a table or as JSON. Times are wall times in ms since 1970. */
+export interface LockState {
+  /** As the commands take it. */
+  readonly key: string
+  readonly name: string
+  readonly namespace: string
+  /** The last one given out. */
+  readonly token: number
+  readonly holders: readonly HolderState[]
+  readonly queue: readonly WaiterState[]
+  readonly pins: readonly string[]
+}
+
+interface Party {
+  readonly session: string
+  readonly label: string | null
+  readonly mode: Mode
+  readonly metadata: Json
+}
+
+export interface HolderState extends Party {
+  readonly token: number
+  /** A token is the time of its grant, unless the clock was set back before. */
+  readonly since: number
+  /** When it ends unless it is renewed. */
+  readonly expires: number
+  /** Whether it has not been renewed for its whole lease, by the wall clock: a hint, no more. */
+  readonly overdue: boolean
+}
+
+export interface WaiterState extends Party {
+  /** What it says to the holders. */
+  readonly ask: Json
+  /** How many alike requests in a row. */
+  readonly count: number
+}
+
+/** What a record says. Whoever's session has ended is not there any more, though the record may still name it. */
+export function stateOf(view: LockView, now = Date.now()): LockState {
+  const { key, token, sessions, pins } = view
+  const label = (session: string): string | null => sessions[session]?.label ?? null
+  const present = ({ session }: { readonly session: string }): boolean => session in sessions
+  return {
+    key,
+    ...storedName(key),
+    token,
+    holders: view.holders.filter(present).map((holder) => {
+      const { session, mode, token, metadata = null } = holder
+      const expires = expiryOf(holder, sessions)
+      return { session, label: label(session), mode, metadata, token, since: token, expires, overdue: expires < now }
+    }),
+    queue: view.queue.filter(present).map(({ session, mode, metadata = null, ask = null, from, to }) => {
+      return { session, label: label(session), mode, metadata, ask, count: to - from + 1 }
+    }),
+    pins,
+  }
+}
+
+export const isIdle = ({ holders, queue, pins }: LockState): boolean => !holders.length && !queue.length && !pins.length
+
+export const waiting = ({ queue }: LockState): number => queue.reduce((sum, { count }) => sum + count, 0)
+
+/** Who it is, for people. */
+export const nameOf = ({ session, label }: Pick<Party, 'session' | 'label'>): string => label ?? `session ${session}`
+
+export const head = ['KEY', 'HOLDER', 'MODE', 'HELD FOR', 'EXPIRES IN', 'WAITING', 'PINNED BY']
+
+/** A lock as rows of a table: one for each holder. */
+export function rowsOf(state: LockState, now = Date.now()): string[][] {
+  const { key, holders, pins } = state
+  const rest = [`${waiting(state)}`, pins.join(', ')]
+  if (!holders.length) return [[key, '', '', '', '', ...rest]]
+  return holders.map((holder, index) => {
+    const { mode, since, expires, overdue } = holder
+    const left = overdue ? 'overdue' : inWords(expires - now)
+    return [index ? '' : key, nameOf(holder), mode, inWords(Math.max(0, now - since)), left, ...(index ? ['', ''] : rest)]
+  })
+}

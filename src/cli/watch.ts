@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Store } from '../store.ts'
+import type { Common } from './args.ts'
+import { eventsBetween, type LockEvent } from './events.ts'
+import { untilSignal } from './interrupt.ts'
+import { colours, print, printJson, tableOf } from './output.ts'
+import { fitted } from './screen.ts'
+import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
+import { withStore } from './store.ts'
+
+/** Times in ms. */
+export interface WatchOptions extends Common {
+  readonly interval: number
+}
+
+/** How many of the last events stand below the table. */
+const shown = 10
+
+/** Shows the locks until it is interrupted: as a table that follows on a terminal, else as a line for each change. */
+export async function watch(prefix: string, { store: place, json, interval }: WatchOptions): Promise<void> {
+  const live = process.stdout.isTTY && !json
+  const tell = json ? printJson : (event: LockEvent) => print(lineOf(event))
+  const last: LockEvent[] = []
+  let before: ReadonlyMap<string, LockState> = new Map()
+  await untilSignal((signal) =>
+    withStore(place, async (store) => {
+      for (;;) {
+        const states = await look(store, prefix)
+        const events = eventsBetween(before, states)
+        before = states
+        last.push(...events)
+        last.splice(0, last.length - shown)
+        if (live) await draw([...states.values()], last)
+        else for (const event of events) tell(event)
+        await sleep(interval, undefined, { signal })
+      }
+    }),
+  )
+}
+
+const look = async (store: Store, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
+  new Map((await store.list(prefix)).map((view) => [view.key, stateOf(view)]))
+
+async function draw(states: readonly LockState[], events: readonly LockEvent[]): Promise<void> {
+  const busy = states.filter((state) => !isIdle(state))
+  const table = busy.length
+    ? await tableOf(
+        head,
+        busy.flatMap((state) => rowsOf(state)),
+      )
+    : 'no locks are held or waited for'
+  const lines = fitted(
+    table.split('\n'),
+    events.map((event) => lineOf(event, clockTime(event.at))),
+    process.stdout,
+  )
+  // From the top, with nothing left of the last picture.
+  process.stdout.write(`\u001b[H\u001b[J${lines.join('\n')}\n`)
+}
+
+/** The time of day, here. */
+const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8)
+
+function lineOf({ at, event, key, who, token }: LockEvent, time = new Date(at).toISOString()): string {
+  return `${colours.dim(time)}  ${colours.bold(key)}  ${event}  ${who}${token === undefined ? '' : `  token ${token}`}`
+}

@@ -1,0 +1,21 @@
+/** So many of those who ask are remembered. */
+const capacity = 10_000
+
+/**
+ * Counts down a second's worth for each who asks, and back up as time passes; twice as much at once.
+ * @param rate how many times a second each one may
+ */
+export function makeAllowance(rate: number): (who: string) => boolean {
+  const purses = new Map<string, { left: number; at: number }>()
+  return (who) => {
+    const now = performance.now()
+    const purse = purses.get(who) ?? { left: 2 * rate, at: now }
+    if (!purses.has(who) && purses.size >= capacity) purses.clear()
+    purses.set(who, purse)
+    purse.left = Math.min(2 * rate, purse.left + ((now - purse.at) / 1_000) * rate) - 1
+    purse.at = now
+    if (purse.left >= 0) return true
+    purse.left = 0
+    return false
+  }
+}

@@ -1,0 +1,27 @@
+import { LockError } from '../protocol/index.ts'
+import type { ErrorReply } from './wire.ts'
+
+/** An answer that is no success. */
+export interface Fault {
+  readonly status: number
+  readonly reply: ErrorReply
+  readonly headers: Readonly<Record<string, string>>
+}
+
+export const faultOf = (status: number, code: ErrorReply['error']['code'], message: string, headers: Record<string, string> = {}): Fault => ({
+  ...{ status, reply: { error: { code, message } }, headers },
+})
+
+/** The same as a response. */
+export const responseOf = ({ status, reply, headers }: Fault): Response => Response.json(reply, { status, headers })
+
+export const answer = (...fault: Parameters<typeof faultOf>): Response => responseOf(faultOf(...fault))
+
+const statuses: Partial<Record<LockError['code'], number>> = { invalid: 400, corrupt: 422, store: 503, closed: 503 }
+
+/** What is answered when something failed. @param unforeseen hears of what no lock may do */
+export function faultOfError(error: unknown, unforeseen: (error: unknown) => void): Fault {
+  if (error instanceof LockError) return faultOf(statuses[error.code] ?? 409, error.code, error.message)
+  unforeseen(error)
+  return faultOf(500, 'store', 'the server failed')
+}

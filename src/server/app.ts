@@ -1,0 +1,102 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import { HTTPException } from 'hono/http-exception'
+import { z } from 'zod'
+import type { Store } from '../store.ts'
+import type { Caller } from './access.ts'
+import { answer, faultOfError, responseOf } from './answers.ts'
+import type { Batches } from './batches.ts'
+import type { Desk } from './desk.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import type { Limits } from './options.ts'
+import { applyRoute, eventsRoute, lockRoute, locksRoute, logRoute, publishRoute, verifyRoute } from './routes.ts'
+import type { Switchboard } from './switchboard.ts'
+import { veiled } from './veil.ts'
+import type { ApplyReply, ListReply, LogReply, ReadReply, VerifyReply } from './wire.ts'
+
+interface Env {
+  Bindings: { readonly caller: Caller }
+}
+
+interface Parts {
+  readonly store: Store
+  readonly desk: Desk
+  readonly batches: Batches
+  readonly switchboard: Switchboard
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly limits: Limits
+}
+
+/** What goes out has the types of `wire.ts`; the framework knows those of the schemas, which only describe it. */
+const send = <T extends object>(reply: T): never => Response.json(reply) as never
+
+const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
+
+/** What the server answers, behind the guard. */
+export function makeApp({ store, desk, batches, switchboard, log, metrics, limits }: Parts, onError: (error: unknown) => void): OpenAPIHono<Env> {
+  const app = new OpenAPIHono<Env>({
+    defaultHook: (result) => (result.success ? undefined : answer(400, 'invalid', z.prettifyError(result.error))),
+  })
+
+  app.onError((error) => {
+    if (error instanceof HTTPException) return answer(error.status, 'invalid', error.message)
+    return responseOf(faultOfError(error, onError))
+  })
+  app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
+  app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: () => answer(413, 'invalid', `the body is longer than ${limits.body} bytes`) }))
+
+  app.openapi(applyRoute(limits.batch), async (context) => {
+    const done = await batches(context.env.caller, context.req.valid('json'))
+    return 'fault' in done ? (responseOf(done.fault) as never) : send<ApplyReply>(done.reply)
+  })
+
+  const mayNot = ({ name }: Caller, key: string): never => refuse(403, 'forbidden', `the client ${name} may not see ${JSON.stringify(key)}`)
+
+  const read = async (caller: Caller, key: string): Promise<never> =>
+    caller.mayUse(key) ? send<ReadReply>(await desk.read(caller, key)) : mayNot(caller, key)
+
+  app.openapi(lockRoute, async (context) => await read(context.env.caller, context.req.valid('param').key))
+
+  app.openapi(locksRoute, async (context) => {
+    const { caller } = context.env
+    const { key, prefix = '', after, limit } = context.req.valid('query')
+    if (key !== undefined) return await read(caller, key)
+    const views = await store.list(prefix)
+    const locks = views.filter((view) => caller.mayUse(view.key) && (after === undefined || view.key > after)).map(veiled)
+    return send<ListReply>({ locks: locks.slice(0, limit), more: locks.length > limit })
+  })
+
+  app.openapi(eventsRoute, (context) => {
+    const { sender, topic } = context.req.valid('query')
+    return switchboard.connect(context.env.caller, sender, topic) as never
+  })
+
+  app.openapi(publishRoute, (context) => {
+    switchboard.publish(context.env.caller, context.req.valid('json').messages)
+    return context.body(null, 204)
+  })
+
+  app.openapi(verifyRoute, async (context) => {
+    const { caller } = context.env
+    const { key, lockToken } = context.req.valid('json')
+    return caller.mayUse(key) ? send<VerifyReply>(await desk.verify(key, lockToken, caller)) : mayNot(caller, key)
+  })
+
+  app.openapi(logRoute, async (context) => {
+    const { caller } = context.env
+    // What is of no key may be of anybody.
+    const entries = await log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes)
+    return send<LogReply>({ entries })
+  })
+
+  app.get('/healthz', () => Response.json({ status: 'ok' }))
+  app.get('/metrics', async (context) => {
+    if (!context.env.caller.admin) return answer(403, 'forbidden', 'the figures need a client that is admin')
+    return new Response(await metrics.registry.metrics(), { headers: { 'content-type': metrics.registry.contentType } })
+  })
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
+  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version: '1', description: 'Leased locks over HTTP.' } })
+  return app
+}

@@ -1,0 +1,316 @@
+import { type Command, emptyRecord, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Caller } from './access.ts'
+import type { Hub } from './hub.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { Openings } from './openings.ts'
+import type { HandlerOptions, Limits } from './options.ts'
+import { Overseer } from './overseer.ts'
+import { type Owners, sameOwner } from './owners.ts'
+import { Policies } from './policies.ts'
+import type { Sender } from './senders.ts'
+import { makeLockToken, openLockToken } from './tokens.ts'
+import { veiled, veiledOutcome } from './veil.ts'
+import { type Promised, Waits } from './waits.ts'
+import type { ApplyReply, ReadReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
+
+interface Parts {
+  readonly store: Store
+  readonly secret: Buffer
+  readonly owners: Owners
+  readonly hub: Hub
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly limits: Limits
+  readonly options: HandlerOptions
+}
+
+/** What becomes of a command: it goes to the store, or is answered here. */
+type Ruling = { readonly command: Command } | { readonly outcome: Outcome }
+
+type Owned = Extract<WireCommand, { lockToken?: string | undefined }>
+
+/** Where clients' commands are judged, carried out, told and noted. */
+export class Desk {
+  readonly waits = new Waits()
+  readonly overseer: Overseer
+  readonly #parts: Parts
+  readonly #openings: Openings
+  readonly #policies: Policies
+
+  /** @param failed hears of faults that no answer tells */
+  constructor(parts: Parts, failed: (error: unknown) => void) {
+    this.#parts = parts
+    this.#openings = new Openings(parts.store, parts.owners, failed)
+    this.#policies = new Policies(parts.options.policies)
+    this.overseer = new Overseer(
+      parts.store,
+      {
+        act: (commands) => this.#act(commands),
+        hint: (session, key) => parts.hub.tell(session, { key }),
+        isClient: (session) => parts.owners.known(session) !== undefined,
+        saw: (view) => this.waits.compare(view.key, view.queue),
+      },
+      parts.options.expiry !== 'manual',
+    )
+  }
+
+  /** Carries out a client's batch. */
+  async apply(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined): Promise<ApplyReply> {
+    await this.#openNew(caller, commands)
+    const promised = this.waits.promise(caller.owner)
+    try {
+      return await this.#carryOut(caller, commands, sender, promised)
+    } finally {
+      promised.settle()
+    }
+  }
+
+  async #carryOut(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined, promised: Promised): Promise<ApplyReply> {
+    const rulings: Ruling[] = []
+    for (const command of commands) {
+      const ruling = await this.#rule(caller, command, commands, promised)
+      // What comes later in a batch is judged by what came before.
+      if ('command' in ruling) this.#policies.saw(command)
+      rulings.push(ruling)
+    }
+    const lawful = rulings.flatMap((ruling) => ('command' in ruling ? [ruling.command] : []))
+    const sent = performance.now()
+    const done = lawful.length ? await this.#parts.store.apply(lawful) : []
+    let next = 0
+    const outcomes = rulings.map((ruling): Outcome => ('command' in ruling ? (done[next++] as Outcome) : ruling.outcome))
+    const lockTokens: Ticket[] = []
+    for (const [index, outcome] of outcomes.entries()) {
+      const command = commands[index] as WireCommand
+      if ('command' in (rulings[index] as Ruling)) this.#note(command, outcome, caller)
+      if (outcome.type === 'beaten') {
+        this.overseer.sawStale(outcome.stale, sent)
+        // Who else is abandoned is for the server to find out.
+        outcomes[index] = { ...outcome, stale: [] }
+      }
+      lockTokens.push(...this.#ticketsOf(command, outcome, caller))
+    }
+    await this.#parts.log.written()
+    for (const [index, outcome] of outcomes.entries())
+      if ('command' in (rulings[index] as Ruling)) this.#tell(commands[index] as WireCommand, outcome, sender)
+    return { outcomes: outcomes.map(veiledOutcome), lockTokens }
+  }
+
+  /** A key's record as a client sees it, with the tokens of what its sessions have. */
+  async read(caller: Caller, key: string): Promise<ReadReply> {
+    const view = await this.#parts.store.read(key)
+    // A look may be how a waiter is told of its grant.
+    await this.#parts.log.written()
+    if (!view) return { lock: null, lockTokens: [] }
+    // Clients' sessions have no beacons. After a restart this is how those come to mind that only wait.
+    for (const { id, beacon } of Object.values(view.sessions)) if (beacon === undefined) await this.#parts.owners.of(id)
+    if (view.holders.length) this.overseer.attend(key)
+    const lockTokens = view.holders
+      .filter(({ session }) => this.#owns(caller, session))
+      .map((holder) => this.#ticket(key, holder.session, holder.token))
+    const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#owns(caller, session)))
+    for (const session of waiting) lockTokens.push(this.#ticket(key, session))
+    return { lock: veiled(view), lockTokens }
+  }
+
+  /** Whether a lockToken is that of a hold which stands, by the store. */
+  async verify(key: string, lockToken: string, caller?: Caller): Promise<VerifyReply> {
+    const { secret, store, log } = this.#parts
+    const grip = openLockToken(secret, key, lockToken)
+    if (grip?.token === undefined) {
+      log.refuse({ key }, 'verify: a forged lockToken', caller)
+      return { valid: false, why: 'forged' }
+    }
+    const { session, token } = grip
+    const view = await store.read(key)
+    const holder = view?.holders.find((held) => held.token === token && held.session === session)
+    const row = view?.sessions[session]
+    if (!holder || !row) return { valid: false, why: 'not-held' }
+    return { valid: true, holder: { session, client: row.client, label: row.label }, mode: holder.mode, token, lastToken: lastTokenOf(holder) }
+  }
+
+  /** Commands of the server's own. */
+  async #act(commands: readonly Command[]): Promise<void> {
+    const outcomes = await this.#parts.store.apply(commands)
+    for (const [index, outcome] of outcomes.entries()) this.#note(commands[index] as Command, outcome)
+    await this.#parts.log.written()
+    for (const [index, outcome] of outcomes.entries()) this.#tell(commands[index] as Command, outcome)
+  }
+
+  /** Makes sessions that a batch opens the caller's, if they are new. */
+  async #openNew(caller: Caller, commands: readonly WireCommand[]): Promise<void> {
+    const opened = new Set<string>()
+    for (const command of commands) if (command.type === 'beat' && command.opens && !this.#faultOf(caller, command)) opened.add(command.session)
+    if (opened.size && caller.owner) await this.#openings.open(opened, caller.owner)
+  }
+
+  /** A session is long gone. */
+  forget(session: string): void {
+    this.#policies.forget(session)
+  }
+
+  async #rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[], promised: Promised): Promise<Ruling> {
+    const fault = this.#faultOf(caller, command)
+    if (fault) {
+      this.#refuse(command, fault, caller)
+      return { outcome: { type: 'failed', code: 'invalid', message: fault } }
+    }
+    switch (command.type) {
+      case 'beat':
+      case 'end': {
+        const ended: Ruling = { outcome: { type: 'ended' } }
+        const owner = await this.#ownership(caller, command)
+        const opens = command.type === 'beat' && command.opens === true
+        if (owner !== 'own' && (opens || owner === 'other')) this.#refuse(command, `${command.type}: a session that is not this client’s`, caller)
+        if (owner === 'none') return ended
+        if (owner === 'other') return command.type === 'end' ? { outcome: { type: 'alive' } } : ended
+        // Evidence that a session is gone is the server's own to have.
+        return command.type === 'end' && command.seq !== undefined ? { outcome: { type: 'alive' } } : { command }
+      }
+      case 'challenge':
+        // The server asks for signs of life by itself.
+        return { outcome: { type: 'challenged' } }
+      case 'expire':
+        return await this.#ruleExpire(caller, command)
+      case 'request':
+        return (await this.#ruleSession(caller, command)) ?? this.#ruleRequest(command, promised)
+      case 'renew':
+      case 'release':
+      case 'withdraw':
+        return (await this.#ruleSession(caller, command)) ?? (await this.#ruleOwned(caller, command, batch))
+      default:
+        return { command }
+    }
+  }
+
+  /** What this caller may never do, in words. */
+  #faultOf(caller: Caller, command: WireCommand): string | undefined {
+    if ('key' in command && !caller.mayUse(command.key)) {
+      return `the client ${caller.name} may not use ${JSON.stringify(command.key)}: its keys start with ${caller.prefixes.join(' or ')}`
+    }
+    if (['revoke', 'pin', 'unpin', 'sweep'].includes(command.type) && !caller.admin) return `${command.type} needs a client that is admin`
+    return this.#policies.faultOf(command)
+  }
+
+  async #ownership(caller: Caller, { session }: { readonly session: string }): Promise<'own' | 'other' | 'none'> {
+    const owner = await this.#parts.owners.of(session)
+    return owner === undefined ? 'none' : caller.owner && sameOwner(owner, caller.owner) ? 'own' : 'other'
+  }
+
+  /** Refuses a command for a session that is not the caller's. */
+  async #ruleSession(caller: Caller, command: Extract<WireCommand, { type: 'request' }> | Owned): Promise<Ruling | undefined> {
+    const owner = await this.#ownership(caller, command)
+    if (owner === 'own') return undefined
+    this.#refuse(command, owner === 'other' ? 'another client’s session' : 'a session that no client has opened', caller)
+    return await this.#refusal(command.key, owner === 'other' ? 'not-owner' : 'ended')
+  }
+
+  #ruleRequest(command: Extract<WireCommand, { type: 'request' }>, promised: Promised): Ruling {
+    const { limits } = this.#parts
+    if (command.ifAvailable || promised.take(limits.waiters)) return { command }
+    const message = `this client has ${limits.waiters} places in queues already, which is the limit of the server`
+    return { outcome: { type: 'failed', code: 'invalid', message } }
+  }
+
+  async #ruleOwned(caller: Caller, owned: Owned, batch: readonly WireCommand[]): Promise<Ruling> {
+    const { lockToken, ...command } = owned
+    const { key, session } = command
+    const token = command.type === 'withdraw' ? undefined : command.token
+    const grip = lockToken === undefined ? undefined : openLockToken(this.#parts.secret, key, lockToken)
+    if (grip?.session === session && grip.token === token) return { command }
+    // Who asks may take it back in the same breath.
+    if (command.type === 'withdraw' && batch.some((other) => isRequest(other, command))) return { command }
+    // Without a right token a command may only be told that there is nothing to do.
+    const view = await this.#parts.store.read(key)
+    if (!concerns(command, view)) return { command }
+    this.#refuse(command, `${command.type}: ${lockToken === undefined ? 'no' : 'a forged or foreign'} lockToken`, caller)
+    return { outcome: refused('not-owner', view ?? { ...emptyRecord(key), sessions: {} }) }
+  }
+
+  async #ruleExpire(caller: Caller, command: Extract<WireCommand, { type: 'expire' }>): Promise<Ruling> {
+    const { key, session } = command
+    const verdict = await this.overseer.judge(key, command.evidence)
+    if (typeof verdict === 'string') return await this.#refusal(key, verdict)
+    const own = session !== undefined && (await this.#ownership(caller, { session })) === 'own'
+    return { command: { type: 'expire', key, session: own ? session : undefined, evidence: verdict.evidence } }
+  }
+
+  async #refusal(key: string, reason: Refusal): Promise<Ruling> {
+    const view = await this.#parts.store.read(key)
+    return { outcome: refused(reason, view ?? { ...emptyRecord(key), sessions: {} }) }
+  }
+
+  #refuse(command: WireCommand, why: string, caller: Caller): void {
+    this.#parts.log.refuse(command as { key?: string; session?: string; token?: number }, why, caller)
+    this.#parts.metrics.refusals.inc()
+  }
+
+  #owns(caller: Caller, session: string): boolean {
+    const owner = this.#parts.owners.known(session)
+    return owner !== undefined && sameOwner(owner, caller.owner)
+  }
+
+  /** Notes what a command did. */
+  #note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
+    const { log, metrics } = this.#parts
+    log.note(command, outcome, caller)
+    metrics.commands.inc({ type: command.type, outcome: outcome.type })
+    if (outcome.type === 'ended' && command.type === 'end') this.overseer.lookAfter(command.session)
+    if (!('grants' in outcome)) return
+    const { record, grants } = outcome
+    const { key } = record
+    this.overseer.note(record)
+    for (const { session, number } of grants) this.waits.drop(key, session, number)
+    if (command.type === 'withdraw') this.waits.drop(key, command.session, command.number)
+    if (command.type !== 'request') return
+    if (outcome.type === 'queued' && caller) this.waits.add(key, command.session, command.number, caller.owner)
+    if (outcome.type === 'queued' || outcome.type === 'refused') this.overseer.attend(key, outcome.type === 'queued')
+  }
+
+  /** Tells everyone whom it concerns what a command did, once that is in the log. */
+  #tell(command: WireCommand, outcome: Outcome, sender?: Sender): void {
+    if (!('grants' in outcome)) return
+    const { hub } = this.#parts
+    const { record, grants, evicted } = outcome
+    const { key } = record
+    for (const { session, number, token, previous, reserve } of grants)
+      hub.tell(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) }, sender)
+    for (const { session } of evicted) hub.tell(session, { key }, sender)
+    if (command.type !== 'request' || outcome.type !== 'queued') return
+    const wanted = command.ask !== undefined || record.holders.some(({ reserve }) => reserve !== undefined)
+    if (wanted) for (const { session } of record.holders) hub.tell(session, { key }, sender)
+  }
+
+  #ticketsOf(command: WireCommand, outcome: Outcome, caller: Caller): Ticket[] {
+    if (!('grants' in outcome)) return []
+    const { key } = outcome.record
+    const ticket = ({ session, token }: Holder): Ticket => this.#ticket(key, session, token)
+    const tickets = outcome.grants.filter(({ session }) => this.#owns(caller, session)).map(ticket)
+    if (outcome.type === 'granted') tickets.push(ticket(outcome.holder))
+    if (outcome.type === 'queued' && command.type === 'request') tickets.push(this.#ticket(key, command.session))
+    return tickets
+  }
+
+  #ticket(key: string, session: string, token?: number): Ticket {
+    return { key, session, token, lockToken: makeLockToken(this.#parts.secret, { key, session, token }) }
+  }
+}
+
+const refused = (reason: Refusal, record: LockView): Outcome => ({ type: 'refused', reason, record, grants: [], evicted: [] })
+
+const isRequest = (
+  other: WireCommand,
+  { key, session, number }: { readonly key: string; readonly session: string; readonly number: number },
+): boolean => other.type === 'request' && other.key === key && other.session === session && other.number === number
+
+/** Whether a record has what a command would change. */
+function concerns(command: Omit<Owned, 'lockToken'>, view: LockView | undefined): boolean {
+  const { session } = command
+  const number = 'number' in command ? (command.number as number) : undefined
+  const token = 'token' in command ? (command.token as number) : undefined
+  return (
+    view?.holders.some((holder) => holder.session === session && (number === undefined ? holder.token === token : holder.number === number)) ===
+      true || view?.queue.some((run) => number !== undefined && run.session === session && run.from <= number && number <= run.to) === true
+  )
+}

@@ -1,0 +1,137 @@
+import { LockError } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import { Access } from './access.ts'
+import { faultOf, responseOf } from './answers.ts'
+import { makeApp } from './app.ts'
+import { makeBatches } from './batches.ts'
+import { Desk } from './desk.ts'
+import { expressLine } from './express.ts'
+import { type Asked, makeGuard, preflight } from './guard.ts'
+import type { LockHandler } from './handler.ts'
+import { Hub } from './hub.ts'
+import { memoryJournal } from './journal/memory.ts'
+import { sqliteJournal } from './journal/sqlite.ts'
+import { Log } from './log.ts'
+import { makeMetrics } from './metrics.ts'
+import { type HandlerOptions, limitsOf } from './options.ts'
+import { Owners } from './owners.ts'
+import { findSecret } from './secret.ts'
+import { Switchboard } from './switchboard.ts'
+
+/** How often the log is trimmed and sessions that are long gone are forgotten, in ms. */
+const tidyEvery = 60_000
+/** How long whose a session was is remembered, in ms. */
+const bindingAge = 86_400_000
+const day = 86_400_000
+
+type Listener = Parameters<typeof expressLine>[1]
+
+/**
+ * Puts a server's parts together: a handler, and the faster way to it for a socket of our own.
+ * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
+ */
+export async function openEngine(store: Store, options: HandlerOptions): Promise<LockHandler & { express(otherwise: Listener): Listener }> {
+  const { onError = console.error } = options
+  const limits = limitsOf(options.limits)
+  const access = new Access(options.clients ?? [])
+  const file = 'file' in store && typeof store.file === 'string' ? store.file : ''
+  const secret = findSecret(options.secret, file)
+  const journal = file ? await sqliteJournal(file) : memoryJournal()
+  const owners = new Owners(journal)
+  const log = new Log(journal, { age: options.log?.age ?? 30 * day, entries: options.log?.entries ?? 1_000_000 }, onError)
+  await log.catchUp(await store.list().catch(whole(onError)))
+  const hub = new Hub(store.channel, owners, secret)
+  const switchboard = new Switchboard(hub, limits, (session) => desk.overseer.lookAfter(session))
+  const metrics = makeMetrics({
+    streams: () => switchboard.size,
+    waiters: () => desk.waits.total,
+    observed: () => desk.overseer.size,
+  })
+  const desk: Desk = new Desk({ store, secret, owners, hub, log, metrics, limits, options }, onError)
+  const guard = makeGuard(access, options, limits, (why, address) => {
+    metrics.refusals.inc()
+    log.refuse({}, why, { ...access.nobody(address) })
+  })
+  const batches = makeBatches(desk, switchboard)
+  const app = makeApp({ store, desk, batches, switchboard, log, metrics, limits }, onError)
+  const busy = new Set<Promise<unknown>>()
+  let closed: Promise<void> | undefined
+
+  const tidy = async (): Promise<void> => {
+    await log.trim()
+    const old = await journal.boundBefore(Date.now() - bindingAge, 100)
+    if (!old.length) return
+    const probes = await store.apply(old.map((session) => ({ type: 'end', session, seq: -1 })))
+    const gone = old.filter((_, index) => probes[index]?.type === 'ended')
+    await journal.unbind(gone)
+    for (const session of gone) {
+      owners.forget(session)
+      desk.forget(session)
+    }
+  }
+  const tidying = setInterval(() => tidy().catch(onError), tidyEvery)
+  tidying.unref()
+
+  const admit = (asked: Asked) => ({
+    admitted: closed ? faultOf(503, 'closed', 'the server is shutting down', { connection: 'close' }) : guard.admit(asked),
+    shared: guard.shared(asked),
+  })
+
+  const during = async <T>(work: Promise<T>): Promise<T> => {
+    busy.add(work)
+    try {
+      return await work
+    } finally {
+      busy.delete(work)
+    }
+  }
+
+  const serve = async (request: Request, address: string | undefined): Promise<Response> => {
+    const { headers, method } = request
+    const url = new URL(request.url)
+    const { pathname: path } = url
+    const { admitted, shared } = admit({ method, path, host: headers.get('host') ?? url.host, address, header: (name) => headers.get(name) })
+    const response = await respond(request, admitted, path)
+    for (const [name, value] of Object.entries(shared)) response.headers.append(name, value)
+    return response
+  }
+
+  const respond = async (request: Request, admitted: ReturnType<typeof admit>['admitted'], path: string): Promise<Response> => {
+    if ('status' in admitted) return responseOf(admitted)
+    if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
+    const end = metrics.requests.startTimer()
+    const response = await app.fetch(request, { caller: admitted })
+    end({ route: routeOf(path), status: String(response.status) })
+    return response
+  }
+
+  return {
+    fetch: (request, { address } = {}) => during(serve(request, address)),
+    express: (otherwise) => expressLine({ admit, batches, limits, onError, during, metrics }, otherwise),
+    verify: (key, lockToken) => desk.verify(key, lockToken),
+    close() {
+      closed ??= (async () => {
+        clearInterval(tidying)
+        switchboard.close()
+        desk.overseer.close()
+        await Promise.allSettled(busy)
+        await log.written()
+        await journal.close()
+      })()
+      return closed
+    },
+  }
+}
+
+/** A damaged record must not keep a server from starting: whoever asks for its key is told. */
+const whole =
+  (onError: (error: unknown) => void) =>
+  (error: unknown): [] => {
+    if (!(error instanceof LockError && error.code === 'corrupt')) throw error
+    onError(error)
+    return []
+  }
+
+/** The part of a path that says which route it is, not which key. */
+const routeOf = (path: string): string =>
+  /^\/(v1\/(apply|locks|events|publish|verify|log)|healthz|metrics|openapi\.json)(?![^/?])/.exec(path)?.[1] ?? 'none'

@@ -1,0 +1,92 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { z } from 'zod'
+import type { Caller } from './access.ts'
+import { type Fault, faultOf, faultOfError } from './answers.ts'
+import type { Batches } from './batches.ts'
+import type { Asked } from './guard.ts'
+import type { Metrics } from './metrics.ts'
+import type { Limits } from './options.ts'
+import { applyBody } from './schemas.ts'
+import type { ApplyReply } from './wire.ts'
+
+type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
+
+interface Parts {
+  /** Lets a request in, or says why not, and what a page needs to read the answer. */
+  admit(asked: Asked): { readonly admitted: Caller | Fault; readonly shared: Readonly<Record<string, string>> }
+  readonly batches: Batches
+  readonly limits: Limits
+  readonly onError: (error: unknown) => void
+  /** Counts a request as under way. */
+  during<T>(work: Promise<T>): Promise<T>
+  readonly metrics: Metrics
+}
+
+const path = '/v1/apply'
+
+/**
+ * Answers `POST /v1/apply` straight from Node's request to its response: of a server's time nearly half went into the objects that stand for
+ * them in the framework, which answers everything else.
+ */
+export function expressLine({ admit, batches, limits, onError, during, metrics }: Parts, otherwise: Listener): Listener {
+  const schema = applyBody(limits.batch)
+
+  const carryOut = async (caller: Caller, incoming: IncomingMessage): Promise<{ readonly reply: ApplyReply } | { readonly fault: Fault }> => {
+    const text = await textOf(incoming, limits.body)
+    if (text === undefined) return { fault: faultOf(413, 'invalid', `the body is longer than ${limits.body} bytes`, { connection: 'close' }) }
+    const parsed = jsonOf(text)
+    if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is no JSON') }
+    const body = schema.safeParse(parsed.value)
+    if (!body.success) return { fault: faultOf(400, 'invalid', z.prettifyError(body.error)) }
+    return await batches(caller, body.data).catch((error) => ({ fault: faultOfError(error, onError) }))
+  }
+
+  const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
+    const { headers, socket } = incoming
+    const header = (name: string): string | null => (headers[name] as string | undefined) ?? null
+    const { admitted, shared } = admit({ method: 'POST', path, host: headers.host ?? '', header, address: socket.remoteAddress })
+    const end = metrics.requests.startTimer()
+    const write = (status: number, reply: object, more: Readonly<Record<string, string>> = {}): void => {
+      const text = JSON.stringify(reply)
+      // A number of bytes lets it go out in one piece.
+      outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...more, ...shared })
+      outgoing.end(text)
+      end({ route: path.slice(1), status: String(status) })
+    }
+    if ('status' in admitted) return write(admitted.status, admitted.reply, admitted.headers)
+    const done = await carryOut(admitted, incoming)
+    if ('fault' in done) write(done.fault.status, done.fault.reply, done.fault.headers)
+    else write(200, done.reply)
+  }
+
+  return (incoming, outgoing) => {
+    const isBatch = incoming.method === 'POST' && incoming.url === path && /^application\/json\b/i.test(incoming.headers['content-type'] ?? '')
+    // What breaks off is nobody's any more.
+    if (isBatch) during(answer(incoming, outgoing)).catch(() => outgoing.destroy())
+    else otherwise(incoming, outgoing)
+  }
+}
+
+/** A body as text; `undefined` if it is longer than `most` bytes. @throws if it breaks off */
+async function textOf(incoming: IncomingMessage, most: number): Promise<string | undefined> {
+  if (Number(incoming.headers['content-length'] ?? 0) > most) return undefined
+  return await new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.byteLength
+      if (size <= most) chunks.push(chunk)
+      else resolve(undefined)
+    })
+    incoming.on('end', () => resolve(Buffer.concat(chunks).toString()))
+    incoming.on('error', reject)
+  })
+}
+
+function jsonOf(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,77 @@
+import type { Access, Caller } from './access.ts'
+import { makeAllowance } from './allowance.ts'
+import { type Fault, faultOf } from './answers.ts'
+import type { HandlerOptions, Limits } from './options.ts'
+import { clientHeader } from './wire.ts'
+
+/** What the guard looks at in a request. */
+export interface Asked {
+  readonly method: string
+  readonly path: string
+  /** The name by which the server was called. */
+  readonly host: string
+  readonly address: string | undefined
+  header(name: string): string | null
+}
+
+export interface Guard {
+  /** Lets a request in, with whose it is, or says why not. */
+  admit(asked: Asked): Caller | Fault
+  /** The headers that an allowed page of another site needs to read an answer. */
+  shared(asked: Asked): Record<string, string>
+}
+
+/** What answers a page's question what it may send. */
+export const preflight = {
+  'access-control-allow-methods': 'GET, POST',
+  'access-control-allow-headers': `authorization, content-type, ${clientHeader}`,
+  'access-control-max-age': '600',
+}
+
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
+
+export function makeGuard(
+  access: Access,
+  { hosts, origins = [] }: HandlerOptions,
+  { rate }: Limits,
+  refused: (why: string, address?: string) => void,
+): Guard {
+  const allowedOrigins = new Set(origins)
+  const allowance = makeAllowance(rate)
+
+  /** Against pages that have given their own name this server's address. Who needs a bearer token is safe from them. */
+  const isOurName = (host: string): boolean => (hosts ? hosts.includes(host) : !access.open || loopback.test(host))
+
+  /** Pages send their origin with whatever may change something. */
+  const isOurPage = (origin: string, host: string): boolean => allowedOrigins.has(origin) || hostOf(origin) === host
+
+  return {
+    admit({ path, host, address, header, method }) {
+      const caller = access.callerOf(header('authorization'), header(clientHeader), address)
+      // Before anything is noted: a flood fills no log.
+      if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
+        return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
+      }
+      if (!isOurName(host)) {
+        refused(`called by the name ${host}`, address)
+        return faultOf(403, 'forbidden', `this server does not go by the name ${host}: add it to \`hosts\``)
+      }
+      const origin = header('origin')
+      if (origin !== null && !isOurPage(origin, host)) {
+        refused(`a page of ${origin}`, address)
+        return faultOf(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
+      }
+      if (typeof caller !== 'string') return caller
+      // A preflight has no credentials.
+      if (method === 'OPTIONS' || path === '/healthz' || path === '/openapi.json') return access.nobody(address)
+      refused(caller, address)
+      return faultOf(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
+    },
+    shared({ header }) {
+      const origin = header('origin')
+      return origin !== null && allowedOrigins.has(origin) ? { 'access-control-allow-origin': origin, vary: 'origin' } : {}
+    },
+  }
+}
+
+const hostOf = (origin: string): string | undefined => (URL.canParse(origin) ? new URL(origin).host : undefined)

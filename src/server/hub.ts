@@ -1,0 +1,78 @@
+import type { Channel, Message } from '../store.ts'
+import { type Owners, sameOwner } from './owners.ts'
+import type { Sender } from './senders.ts'
+import { makeLockToken } from './tokens.ts'
+import type { HintEvent, Ticket } from './wire.ts'
+
+interface Topic {
+  readonly senders: Set<Sender>
+  readonly unsubscribe: (() => void) | undefined
+}
+
+/** Carries hints to the event streams of clients, and between them and whoever listens on the store's own channel. */
+export class Hub {
+  readonly #channel: Channel | undefined
+  readonly #owners: Owners
+  readonly #secret: Buffer
+  readonly #topics = new Map<string, Topic>()
+
+  constructor(channel: Channel | undefined, owners: Owners, secret: Buffer) {
+    this.#channel = channel
+    this.#owners = owners
+    this.#secret = secret
+  }
+
+  /** What a sender's stream carries from now on. */
+  setTopics(sender: Sender, topics: readonly string[]): void {
+    const wanted = new Set(topics)
+    for (const topic of sender.topics) if (!wanted.has(topic)) this.#leave(sender, topic)
+    for (const topic of wanted) if (!sender.topics.has(topic)) this.#join(sender, topic)
+    sender.topics = wanted
+  }
+
+  #join(sender: Sender, name: string): void {
+    const topic = this.#topics.get(name) ?? {
+      senders: new Set(),
+      unsubscribe: this.#channel?.subscribe(name, (message) => this.#deliver(name, message)),
+    }
+    this.#topics.set(name, topic)
+    topic.senders.add(sender)
+  }
+
+  #leave(sender: Sender, name: string): void {
+    const topic = this.#topics.get(name)
+    if (!topic?.senders.delete(sender) || topic.senders.size) return
+    topic.unsubscribe?.()
+    this.#topics.delete(name)
+  }
+
+  /** Tells a session, here or elsewhere, but for one that the teller itself hears of by its reply. */
+  tell(session: string, message: Message, teller?: Sender): void {
+    const here = this.#topics.get(session)
+    if (!here) this.#channel?.publish(session, message)
+    else if (!teller || !here.senders.has(teller)) this.#deliver(session, message)
+  }
+
+  /** Passes a client's message on to all who listen. */
+  publish(topic: string, message: Message): void {
+    if (this.#channel) this.#channel.publish(topic, message)
+    else this.#deliver(topic, message)
+  }
+
+  #deliver(topic: string, message: Message): void {
+    const owner = this.#owners.known(topic)
+    for (const sender of this.#topics.get(topic)?.senders ?? []) {
+      // What a session hears is for its owner alone.
+      const own = owner !== undefined && sameOwner(owner, sender.caller.owner)
+      if (!own && (owner !== undefined || !sender.caller.mayHear(topic))) continue
+      const event: HintEvent = { topic, message, lockTokens: own ? this.#tickets(topic, message) : undefined }
+      sender.stream?.send('hint', event)
+    }
+  }
+
+  /** With the news of a grant comes what it takes to use it. Who may write to the store's channel may write to the store. */
+  #tickets(session: string, { key, token }: Message): Ticket[] | undefined {
+    if (typeof key !== 'string' || typeof token !== 'number') return undefined
+    return [{ key, session, token, lockToken: makeLockToken(this.#secret, { key, session, token }) }]
+  }
+}

@@ -1,0 +1,18 @@
+import { openLockToken } from './tokens.ts'
+
+export type { ClientCredential } from './access.ts'
+export { createHandler, type LockHandler } from './handler.ts'
+export type { HandlerOptions, ServerLimits } from './options.ts'
+export { type LockServer, type ServeOptions, serve } from './serve.ts'
+export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
+
+/**
+ * What a lockToken says, by the server's secret alone: that the server granted `key` to this session with this fencing token.
+ * Whether it is held still, the store alone knows: ask `verify`, or compare the fencing token with the highest seen.
+ *
+ * @returns `undefined` if this secret did not make it for this key, or if it is that of a waiter
+ */
+export function verifyOffline(secret: string | Uint8Array, key: string, lockToken: string): { session: string; token: number } | undefined {
+  const grip = openLockToken(Buffer.from(secret as string), key, lockToken)
+  return grip?.token === undefined ? undefined : { session: grip.session, token: grip.token }
+}

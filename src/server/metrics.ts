@@ -1,0 +1,45 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+
+/** What the server counts, for Prometheus. */
+export interface Metrics {
+  readonly registry: Registry
+  readonly commands: Counter<'type' | 'outcome'>
+  readonly refusals: Counter
+  readonly requests: Histogram<'route' | 'status'>
+}
+
+/** @param gauges what is read off when it is asked for */
+export function makeMetrics(gauges: { streams(): number; waiters(): number; observed(): number }): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  const gauge = (name: string, help: string, read: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+  gauge('storelock_streams', 'Event streams that are open', gauges.streams)
+  gauge('storelock_waiters', 'Places in queues that clients have', gauges.waiters)
+  gauge('storelock_observed_keys', 'Keys whose holders are observed', gauges.observed)
+  return {
+    registry,
+    commands: new Counter({
+      name: 'storelock_commands_total',
+      help: 'Commands that reached the store, by what came of them',
+      labelNames: ['type', 'outcome'],
+      registers,
+    }),
+    refusals: new Counter({ name: 'storelock_refusals_total', help: 'Commands that their senders had no right to', registers }),
+    requests: new Histogram({
+      name: 'storelock_request_seconds',
+      help: 'How long requests took',
+      labelNames: ['route', 'status'],
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1, 5],
+      registers,
+    }),
+  }
+}

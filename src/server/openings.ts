@@ -1,0 +1,58 @@
+import { LockError } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Owners } from './owners.ts'
+
+/** Where sessions become clients' own, when they open them. */
+export class Openings {
+  readonly #store: Store
+  readonly #owners: Owners
+  readonly #failed: (error: unknown) => void
+  #next: Promise<Set<string>> | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(store: Store, owners: Owners, failed: (error: unknown) => void) {
+    this.#store = store
+    this.#owners = owners
+    this.#failed = failed
+  }
+
+  /**
+   * Makes sessions the owner's, if they are new. One that has a row is another's, here or at the store itself; and who took the id of one
+   * that has ended, while a record still names it, would have its locks.
+   */
+  async open(sessions: ReadonlySet<string>, owner: string): Promise<void> {
+    const unknown: string[] = []
+    for (const session of sessions) if ((await this.#owners.of(session)) === undefined) unknown.push(session)
+    if (!unknown.length) return
+    // No row has this counter: the answer tells whether there is one, and changes nothing.
+    const probes = await this.#store.apply(unknown.map((session) => ({ type: 'end', session, seq: -1 })))
+    const rowless = unknown.filter((_, index) => probes[index]?.type === 'ended')
+    // After the probes: a session that ended before them was named before.
+    const named = rowless.length ? await this.#named() : new Set()
+    const free = rowless.filter((session) => !named.has(session))
+    if (free.length) await this.#owners.bind(free, owner)
+  }
+
+  /** All sessions that records name, by a look that begins now or later. Those who come while one is under way share the next. */
+  #named(): Promise<Set<string>> {
+    this.#next ??= this.#last.then(() => {
+      this.#next = undefined
+      const looking = this.#look()
+      this.#last = looking.catch(() => {})
+      return looking
+    })
+    return this.#next
+  }
+
+  async #look(): Promise<Set<string>> {
+    try {
+      const views = await this.#store.list()
+      return new Set(views.flatMap(({ holders, queue }) => [...holders, ...queue].map(({ session }) => session)))
+    } catch (error) {
+      // A damaged record must not keep everybody out.
+      if (!(error instanceof LockError && error.code === 'corrupt')) throw error
+      this.#failed(error)
+      return new Set()
+    }
+  }
+}

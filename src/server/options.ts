@@ -1,0 +1,68 @@
+import { LockError, type Policy } from '../protocol/index.ts'
+import type { ClientCredential } from './access.ts'
+
+/** What one client, or all of them, may ask of the server. */
+export interface ServerLimits {
+  /** Longest body of a request, in bytes. Default 1 MiB. */
+  readonly body?: number
+  /** Longest headers of a request, in bytes. Default 16 KiB. */
+  readonly headers?: number
+  /** Most commands in a batch. Default 1,000. */
+  readonly batch?: number
+  /** Most places in queues that the sessions of one client have. Default 10,000. */
+  readonly waiters?: number
+  /** Most requests a second of one credential, or of one address where there are none; twice as many at once. Default 20,000. */
+  readonly rate?: number
+  /** Most connections. Default 2,000. */
+  readonly connections?: number
+  /** Most event streams of one credential, or of one address. Default 1,000. */
+  readonly streams?: number
+  /** How long a request may take to arrive, in ms. Default 10,000. */
+  readonly requestTimeout?: number
+  /** How much may wait for a client that is slow to read its events, in bytes; then its stream is dropped. Default 256 KiB. */
+  readonly buffer?: number
+}
+
+export interface HandlerOptions {
+  /** Who may use the server. Without any, whoever reaches it. */
+  readonly clients?: readonly ClientCredential[]
+  /** Makes the lockTokens; 16 bytes or more. Default: STORELOCK_SECRET, or a file beside the database that the first start makes. */
+  readonly secret?: string | Uint8Array
+  /** What each namespace allows, by its name; '' is the default one's. */
+  readonly policies?: Readonly<Record<string, Policy>>
+  /** Names by which the server may be called, with their ports where they are not the default one. Without it those of loopback, or any if `clients` are given. */
+  readonly hosts?: readonly string[]
+  /** Origins of pages that may use the server, such as `https://app.example`. Default: none but its own. */
+  readonly origins?: readonly string[]
+  /** Whether the server evicts by itself who was silent for its lease, or only when a client asks for it. Default `auto`. */
+  readonly expiry?: 'auto' | 'manual'
+  /** How much of the log is kept: in ms, and in entries. Default 30 days and 1,000,000. */
+  readonly log?: { readonly age?: number; readonly entries?: number }
+  readonly limits?: ServerLimits
+  /** Hears of faults that no answer tells. Default `console.error`. */
+  readonly onError?: (error: unknown) => void
+}
+
+export type Limits = Required<ServerLimits>
+
+const defaults: Limits = {
+  body: 1_048_576,
+  headers: 16_384,
+  batch: 1_000,
+  waiters: 10_000,
+  rate: 20_000,
+  connections: 2_000,
+  streams: 1_000,
+  requestTimeout: 10_000,
+  buffer: 262_144,
+}
+
+/** @throws LockError `invalid` that names a limit which is none */
+export function limitsOf(limits: ServerLimits = {}): Limits {
+  for (const [name, value] of Object.entries(limits)) {
+    if (!(name in defaults))
+      throw new LockError('invalid', `the server knows no limit ${JSON.stringify(name)}: there are ${Object.keys(defaults).join(', ')}`)
+    if (!Number.isSafeInteger(value) || value < 1) throw new LockError('invalid', `the limit ${name} is a whole number above 0, not ${String(value)}`)
+  }
+  return { ...defaults, ...limits }
+}

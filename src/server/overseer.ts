@@ -1,0 +1,240 @@
+import { systemClock } from '../locks/clock.ts'
+import { looksEvery } from '../locks/lookout.ts'
+import { Observer } from '../locks/observer.ts'
+import { Watch } from '../locks/watch.ts'
+import { type Command, type Expire, emptyRecord, type LockView, leaseOf, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Suspect } from './wire.ts'
+
+/** The longest pause between two looks, in ms. */
+const longestPause = 1_000
+/** For how long a key is observed after someone looked at it, in ms, and in pauses between looks. */
+const interest = { ms: 5_000, pauses: 2 }
+/** A look counts for no more than this many of the pauses that were meant before it. */
+const lateness = 1.25
+/** So many keys are observed for those who only look; for waiters there is no bound but theirs. */
+const capacity = 10_000
+/** How long an abandoned session's row stays at least, and how much a beat that shows it may count, in ms. */
+const burial = { ms: 120_000, cap: 1_250 }
+
+interface Watched {
+  readonly observer: Observer
+  readonly watch: Watch
+  /** When nobody cares any more. */
+  until: number
+  /** The pause before the present look, in ms. */
+  paused: number
+  view: LockView
+  /** Evidence that stands as of the last look. */
+  evidence: Expire['evidence'][]
+  looking: Promise<void> | undefined
+  callOff: (() => void) | undefined
+}
+
+/** What the overseer has others do. */
+interface Hands {
+  /** Carries out commands of the server's own, and tells whom they concern. */
+  act(commands: readonly Command[]): Promise<unknown>
+  /** Has a session look at a key. */
+  hint(session: string, key: string): void
+  /** Whether a session is a client's of this server. */
+  isClient(session: string): boolean
+  /** Hears of every look. */
+  saw(view: LockView): void
+}
+
+/**
+ * Observes, for clients whose word cannot be taken for it, who stands before them in line, and evicts those that are gone.
+ * The rules are those of `locks/lookout.ts`.
+ */
+export class Overseer {
+  readonly #store: Store
+  readonly #hands: Hands
+  readonly #auto: boolean
+  readonly #watched = new Map<string, Watched>()
+  readonly #abandoned = new Observer()
+  #closed = false
+
+  /** @param auto whether it evicts by itself, and not only when a client asks for it */
+  constructor(store: Store, hands: Hands, auto: boolean) {
+    this.#store = store
+    this.#hands = hands
+    this.#auto = auto
+  }
+
+  /** How many keys are observed. */
+  get size(): number {
+    return this.#watched.size
+  }
+
+  /** A client waits for this key, or looked at it. */
+  attend(key: string, waits = false): void {
+    const known = this.#watched.get(key)
+    if (known) {
+      known.until = Math.max(known.until, until(known))
+      return
+    }
+    if (this.#closed || (!waits && this.#watched.size >= capacity)) return
+    const watched: Watched = {
+      observer: new Observer(),
+      watch: new Watch(this.#store.beacon, (dead) => this.#bury(key, dead)),
+      until: 0,
+      paused: 0,
+      view: { ...emptyRecord(key), sessions: {} },
+      evidence: [],
+      looking: undefined,
+      callOff: undefined,
+    }
+    watched.until = until(watched)
+    this.#watched.set(key, watched)
+    this.#lookSoon(key, watched)
+  }
+
+  /** A command showed the record of a key. */
+  note(view: LockView): void {
+    const watched = this.#watched.get(view.key)
+    if (watched) watched.view = view
+  }
+
+  /** A session ended, or its connection did: looks at what it held. */
+  lookAfter(session: string): void {
+    for (const [key, watched] of this.#watched) if (watched.view.holders.some((holder) => holder.session === session)) this.#lookSoon(key, watched)
+  }
+
+  /** What a client's word that someone is gone comes to: the server's own evidence, or why there is none. */
+  async judge(key: string, suspect: Suspect): Promise<{ evidence: Expire['evidence'] } | Refusal> {
+    this.attend(key)
+    const watched = this.#watched.get(key)
+    if (!watched) return 'live'
+    await this.#look(key, watched)
+    const { view, evidence } = watched
+    const isWaiter = 'number' in suspect
+    const known = isWaiter
+      ? view.queue.some(({ session, from, to }) => session === suspect.session && from <= suspect.number && suspect.number <= to)
+      : view.holders.some(({ token }) => token === suspect.token)
+    if (!known) return 'not-held'
+    if (!isWaiter && view.pins.length) return 'pinned'
+    const found = evidence.find((each) =>
+      'number' in each ? isWaiter && each.session === suspect.session : !isWaiter && each.token === suspect.token,
+    )
+    return found ? { evidence: found } : 'live'
+  }
+
+  /** Rows that look abandoned, as a beat showed them: ends those that do not answer for far longer than any hold of theirs could last. */
+  sawStale(rows: readonly SessionRow[], sent: number): void {
+    for (const { id, seq, lease, challenged } of rows) {
+      const asked = challenged === seq
+      const silent = this.#abandoned.look(id, `${seq} ${asked}`, sent, systemClock.monotonic(), burial.cap)
+      if (silent > Math.max(4 * lease, burial.ms)) this.#act([asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }])
+    }
+    if (rows.length) this.#abandoned.keep(new Set(rows.map(({ id }) => id)))
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const [key, watched] of this.#watched) this.#forget(key, watched)
+  }
+
+  #act(commands: readonly Command[]): void {
+    // What failed now is tried again after the next look.
+    this.#hands.act(commands).catch(() => {})
+  }
+
+  #forget(key: string, watched: Watched): void {
+    watched.callOff?.()
+    watched.watch.keep(new Map())
+    this.#watched.delete(key)
+  }
+
+  #lookSoon(key: string, watched: Watched): void {
+    this.#look(key, watched).catch(() => {})
+  }
+
+  /** One look at a time; who comes while one is under way has the next. */
+  async #look(key: string, watched: Watched): Promise<void> {
+    while (watched.looking) await watched.looking
+    watched.callOff?.()
+    watched.looking = this.#lookOnce(key, watched)
+    try {
+      await watched.looking
+    } finally {
+      watched.looking = undefined
+      this.#pause(key, watched)
+    }
+  }
+
+  #pause(key: string, watched: Watched): void {
+    if (this.#watched.get(key) !== watched) return
+    const waits = watched.view.queue.some(({ session }) => this.#hands.isClient(session))
+    if (this.#closed || (!waits && systemClock.monotonic() >= watched.until)) {
+      this.#forget(key, watched)
+      return
+    }
+    watched.paused = pauseOf(watched)
+    watched.callOff = systemClock.after(watched.paused, () => this.#lookSoon(key, watched), true)
+  }
+
+  async #lookOnce(key: string, watched: Watched): Promise<void> {
+    const sent = systemClock.monotonic()
+    const view = (await this.#store.read(key)) ?? { ...emptyRecord(key), sessions: {} }
+    watched.view = view
+    this.#hands.saw(view)
+    const challenges = this.#observe(watched, view, sent)
+    const waits = view.queue.some(({ session }) => this.#hands.isClient(session))
+    watched.watch.keep(new Map(waits && this.#auto ? view.holders.map(({ session }) => [session, view.sessions[session]?.beacon]) : []))
+    if (!waits) return
+    const evicted = this.#auto ? watched.evidence.filter((evidence) => 'number' in evidence || !view.pins.length) : []
+    const commands: Command[] = evicted.map((evidence) => ({ type: 'expire', key, evidence }))
+    for (const session of challenges) commands.push({ type: 'challenge', session })
+    if (commands.length) await this.#hands.act(commands)
+    for (const session of challenges) this.#hands.hint(session, key)
+  }
+
+  /** Gathers evidence from a look. @returns the waiters that have to show that they live */
+  #observe(watched: Watched, view: LockView, sent: number): string[] {
+    const got = systemClock.monotonic()
+    const cap = lateness * (watched.paused || pauseOf(watched))
+    const seen = new Set<string>()
+    const silence = (who: string, mark: string): number => {
+      seen.add(who)
+      return watched.observer.look(who, mark, sent, got, cap)
+    }
+    const evidence: Expire['evidence'][] = []
+    const challenges: string[] = []
+    for (const holder of view.holders) {
+      const { token } = holder
+      const seq = seqOf(holder, view.sessions)
+      const silent = silence(`${token}`, `${seq}`)
+      if (!view.sessions[holder.session] || silent >= leaseOf(holder, view.sessions)) evidence.push({ token, seq })
+    }
+    for (const { session, from, confirm } of view.queue) {
+      const row = view.sessions[session]
+      if (!row) {
+        evidence.push({ session, number: from, seq: undefined })
+        continue
+      }
+      // One with a beacon never writes while it waits, and is watched by others.
+      if (row.beacon !== undefined || seen.has(session)) continue
+      const challenged = row.challenged === row.seq
+      const silent = silence(session, `${row.seq} ${challenged}`)
+      if (challenged && silent >= confirm) evidence.push({ session, number: from, seq: row.seq })
+      if (!challenged && silent >= row.lease) challenges.push(session)
+    }
+    watched.observer.keep(seen)
+    watched.evidence = evidence
+    return challenges
+  }
+
+  /** A holder is proved dead: ends its session, and has the record show who may have the lock now. */
+  #bury(key: string, dead: string): void {
+    const token = this.#watched.get(key)?.view.holders.find((holder) => holder.session === dead)?.token ?? 0
+    this.#act([
+      { type: 'end', session: dead },
+      { type: 'expire', key, evidence: { token, seq: undefined } },
+    ])
+  }
+}
+
+const pauseOf = ({ view }: Watched): number => Math.min(looksEvery(view), longestPause)
+
+const until = (watched: Watched): number => systemClock.monotonic() + Math.max(interest.ms, interest.pauses * pauseOf(watched))

@@ -1,0 +1,52 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { Journal } from './journal.ts'
+
+/** So many bindings are kept in mind; the journal knows the others. */
+const capacity = 100_000
+
+/** Who a session belongs to: a credential and a client key together, as a hash. */
+export const ownerOf = (credential: string, clientKey: string): string =>
+  createHash('sha256')
+    .update(JSON.stringify([credential, clientKey]))
+    .digest('base64url')
+
+/** Compares in constant time. */
+export const sameOwner = (a: string, b: string): boolean => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
+
+/** Whose each session is. What is not bound belongs to no client of this server. */
+export class Owners {
+  readonly #journal: Journal
+  readonly #known = new Map<string, string>()
+
+  constructor(journal: Journal) {
+    this.#journal = journal
+  }
+
+  /** As far as it is in mind; that of a session that is in use here is. */
+  known(session: string): string | undefined {
+    return this.#known.get(session)
+  }
+
+  async of(session: string): Promise<string | undefined> {
+    const known = this.#known.get(session)
+    if (known !== undefined) return known
+    const owner = await this.#journal.ownerOf(session)
+    if (owner !== undefined) this.#keep(session, owner)
+    return owner
+  }
+
+  /** Makes sessions the owner's, unless they are another's already. */
+  async bind(sessions: readonly string[], owner: string): Promise<void> {
+    const owners = await this.#journal.bind(sessions, owner, Date.now())
+    for (const [index, session] of sessions.entries()) this.#keep(session, owners[index] as string)
+  }
+
+  forget(session: string): void {
+    this.#known.delete(session)
+  }
+
+  #keep(session: string, owner: string): void {
+    this.#known.set(session, owner)
+    if (this.#known.size > capacity) for (const [oldest] of this.#known.entries()) return void this.#known.delete(oldest)
+  }
+}

@@ -1,0 +1,200 @@
+import { z } from '@hono/zod-openapi'
+import { maxDuration } from '../protocol/index.ts'
+import { type ApplyBody, logKinds, type PublishBody, type VerifyBody, type WireCommand } from './wire.ts'
+
+/** Longest key, in bytes of UTF-8: a name and a namespace, escaped, fit into it. */
+const maxKeyBytes = 4_200
+/** Longest metadata or ask, as JSON in UTF-8. */
+const maxJsonBytes = 16_384
+/** Most tokens that one grant may reserve. */
+const maxReserve = 1_000_000
+/** Most topics that one event stream may carry. */
+const maxTopics = 1_000
+
+const bytes = (text: string): number => Buffer.byteLength(text)
+
+export const key = z
+  .string()
+  .refine((text) => !/[\0\p{Surrogate}]/u.test(text) && bytes(text) <= maxKeyBytes, `a key is well-formed, of up to ${maxKeyBytes} bytes`)
+const id = z.string().min(1).max(128)
+const label = z.string().max(1_024).optional()
+const count = z.int().min(0)
+const lease = z
+  .number()
+  .positive()
+  .max((maxDuration * 4) / 3)
+const json = z
+  .any()
+  .refine((value) => bytes(JSON.stringify(value) ?? '') <= maxJsonBytes, `up to ${maxJsonBytes} bytes as JSON`)
+  .optional()
+  .openapi({ description: 'Any JSON.' })
+const lockToken = z.string().min(1).max(1_024)
+const topic = z.string().min(1).max(maxKeyBytes)
+
+const grip = { key, session: id, token: count, lockToken: lockToken.optional() }
+const seq = z.int().optional()
+
+const command = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('request'),
+    key,
+    session: id,
+    client: id,
+    number: count,
+    mode: z.enum(['exclusive', 'shared']),
+    confirm: lease,
+    lease: lease.optional(),
+    metadata: json,
+    ifAvailable: z.boolean().optional(),
+    steal: z.boolean().optional(),
+    reserve: count.max(maxReserve).optional(),
+    ask: json,
+  }),
+  z.strictObject({ type: z.literal('renew'), ...grip, lease: lease.optional() }),
+  z.strictObject({ type: z.literal('release'), ...grip }),
+  z.strictObject({ type: z.literal('withdraw'), key, session: id, number: count, lockToken: lockToken.optional() }),
+  z.strictObject({
+    type: z.literal('expire'),
+    key,
+    session: id.optional(),
+    evidence: z.union([z.strictObject({ token: count, seq }), z.strictObject({ session: id, number: count, seq })]),
+  }),
+  z.strictObject({ type: z.literal('revoke'), key, session: id.optional() }),
+  z.strictObject({ type: z.enum(['pin', 'unpin']), key, entity: z.string().max(1_024) }),
+  z.strictObject({ type: z.literal('sweep'), key }),
+  z.strictObject({
+    type: z.literal('beat'),
+    session: id,
+    client: id,
+    lease,
+    label,
+    opens: z.boolean().optional(),
+  }),
+  z.strictObject({ type: z.literal('challenge'), session: id }),
+  z.strictObject({ type: z.literal('end'), session: id, seq }),
+]) satisfies z.ZodType<WireCommand>
+
+/** @param most commands in one batch */
+export const applyBody = (most: number) =>
+  z
+    .strictObject({
+      commands: z.array(command).max(most),
+      sender: id.optional(),
+      batch: count.optional(),
+      void: count.optional(),
+      topics: z.array(topic).max(maxTopics).optional(),
+    })
+    .openapi('Apply') satisfies z.ZodType<ApplyBody>
+
+const message = z
+  .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+  .refine((value) => bytes(JSON.stringify(value)) <= maxJsonBytes, `up to ${maxJsonBytes} bytes as JSON`)
+
+export const publishBody = z
+  .strictObject({ messages: z.array(z.strictObject({ topic, message })).max(100) })
+  .openapi('Publish') satisfies z.ZodType<PublishBody>
+
+export const verifyBody = z.strictObject({ key, lockToken }).openapi('Verify') satisfies z.ZodType<VerifyBody>
+
+const whole = z.coerce.number().int().min(0)
+
+export const logQuery = z.strictObject({
+  key: key.optional(),
+  prefix: key.optional(),
+  kind: z.enum(logKinds).optional(),
+  since: whole.optional(),
+  until: whole.optional(),
+  before: whole.optional(),
+  limit: whole.min(1).max(1_000).default(100),
+})
+
+export const locksQuery = z
+  .strictObject({ key: key.optional(), prefix: key.optional(), after: key.optional(), limit: whole.min(1).max(1_000).default(1_000) })
+  .refine((query) => query.key === undefined || query.prefix === undefined, 'a key or a prefix, not both')
+
+export const eventsQuery = z.strictObject({
+  sender: id.optional(),
+  topic: z.union([topic.transform((one) => [one]), z.array(topic).max(100)]).optional(),
+})
+
+/* What goes out is described, and not checked again. */
+
+const session = z.object({ id, client: id, seq: count, lease, expiresAt: z.number(), label, evictions: count, asks: count }).openapi('Session')
+
+const holder = z
+  .object({
+    session: id,
+    client: id,
+    mode: z.enum(['exclusive', 'shared']),
+    number: count,
+    token: count.openapi({ description: 'The fencing token.' }),
+    previous: count,
+    expiresAt: z.number().openapi({ description: 'Wall time in ms, shown and never relied on.' }),
+    lease: lease.optional(),
+    reserve: count.optional(),
+    metadata: json,
+  })
+  .openapi('Holder')
+
+const run = z
+  .object({ session: id, client: id, mode: z.enum(['exclusive', 'shared']), from: count, to: count, confirm: z.number(), lapses: count, ask: json })
+  .openapi('Run')
+
+const view = z
+  .object({
+    key: z.string(),
+    token: count,
+    holders: z.array(holder),
+    queue: z.array(run),
+    pins: z.array(z.string()),
+    sessions: z.record(z.string(), session),
+  })
+  .openapi('Lock')
+
+const ticket = z.object({ key: z.string(), session: id, token: count.optional(), lockToken }).openapi('LockToken')
+
+const outcome = z
+  .object({
+    type: z.enum(['granted', 'queued', 'renewed', 'done', 'refused', 'beaten', 'challenged', 'ended', 'alive', 'failed']),
+    reason: z.enum(['busy', 'not-held', 'not-owner', 'live', 'pinned', 'ended']).optional(),
+    holder: holder.optional(),
+    record: view.optional(),
+    grants: z.array(holder).optional(),
+    evicted: z.array(holder).optional(),
+    session: session.optional(),
+    code: z.string().optional(),
+    message: z.string().optional(),
+  })
+  .openapi('Outcome')
+
+export const applyReply = z.object({ outcomes: z.array(outcome), lockTokens: z.array(ticket) }).openapi('Applied')
+export const readReply = z.object({ lock: view.nullable(), lockTokens: z.array(ticket) }).openapi('Read')
+export const locksReply = z.union([z.object({ locks: z.array(view), more: z.boolean() }), readReply])
+export const verifyReply = z
+  .object({
+    valid: z.boolean(),
+    holder: z.object({ session: id, client: id, label }).optional(),
+    mode: z.enum(['exclusive', 'shared']).optional(),
+    token: count.optional(),
+    lastToken: count.optional(),
+    why: z.enum(['forged', 'not-held']).optional(),
+  })
+  .openapi('Verified')
+export const logReply = z.object({
+  entries: z.array(
+    z
+      .object({
+        id: count,
+        at: z.number(),
+        kind: z.enum(logKinds),
+        key: z.string(),
+        session: id.optional(),
+        token: count.optional(),
+        who: z.string().optional(),
+        address: z.string().optional(),
+        why: z.string().optional(),
+      })
+      .openapi('LogEntry'),
+  ),
+})
+export const errorReply = z.object({ error: z.object({ code: z.string(), message: z.string() }) }).openapi('Error')

@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto'
+import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { LockError } from '../protocol/index.ts'
+
+/** Shortest secret, in bytes. */
+const minSecret = 16
+
+/**
+ * The secret that makes lockTokens: given, from the environment, or of a file beside the database that the first start makes.
+ * Without any of them lockTokens end with this process.
+ *
+ * @param file the database's; '' if there is none
+ * @throws LockError `invalid` if it is too short, or if others may read its file
+ */
+export function findSecret(given: string | Uint8Array | undefined, file: string): Buffer {
+  const secret = given ?? process.env.STORELOCK_SECRET
+  if (secret === undefined) return file ? ofFile(`${file}-secret`) : randomBytes(32)
+  const bytes = Buffer.from(secret as string)
+  if (bytes.length < minSecret) throw new LockError('invalid', `the server's secret has ${bytes.length} bytes: give it ${minSecret} or more`)
+  return bytes
+}
+
+function ofFile(path: string): Buffer {
+  makeOnce(path)
+  // Windows has no such bits.
+  if (process.platform !== 'win32' && statSync(path).mode & 0o077) {
+    throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)
+  }
+  const secret = readFileSync(path)
+  if (secret.length < minSecret) throw new LockError('invalid', `the server's secret in ${path} is damaged: remove it, which voids all lockTokens`)
+  return secret
+}
+
+/** Makes the file whole or not at all: another server may start at the same time. */
+function makeOnce(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })) return
+  const draft = `${path}.${process.pid}`
+  writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  try {
+    linkSync(draft, path)
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'EEXIST') throw error
+  } finally {
+    rmSync(draft)
+  }
+}

@@ -1,0 +1,112 @@
+import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { LockError, storeError } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import { openEngine } from './engine.ts'
+import { type HandlerOptions, limitsOf } from './options.ts'
+import type { VerifyReply } from './wire.ts'
+
+export interface ServeOptions extends HandlerOptions {
+  /** Default: one that is free. */
+  readonly port?: number
+  /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
+  readonly host?: string
+  /** Key and certificate, as PEM, for TLS. */
+  readonly tls?: { readonly key: string | Uint8Array; readonly cert: string | Uint8Array }
+  /** How long requests under way may take to finish at the end, in ms. Default 5,000. */
+  readonly grace?: number
+}
+
+export interface LockServer {
+  readonly url: string
+  verify(key: string, lockToken: string): Promise<VerifyReply>
+  /** Takes no new requests, lets those under way finish, and tells event streams to come back later. The store stays open. */
+  close(): Promise<void>
+}
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
+
+/**
+ * Serves a store at a port.
+ * @throws LockError `invalid` if an option is wrong or would let anybody in, `store` if the port cannot be had
+ */
+export async function serve(store: Store, options: ServeOptions = {}): Promise<LockServer> {
+  const { port = 0, host = '127.0.0.1', tls, grace = 5_000 } = options
+  const limits = limitsOf(options.limits)
+  if (!isLoopback(host) && !options.clients?.length) {
+    throw new LockError('invalid', `at ${host} anybody could take locks: give \`clients\` with tokens, or listen at 127.0.0.1`)
+  }
+  const handler = await openEngine(store, options)
+  const framework = getRequestListener((request, { incoming }) => handler.fetch(request, { address: incoming.socket.remoteAddress }), {
+    overrideGlobalObjects: false,
+  })
+  const listener = handler.express(framework)
+  const settings = {
+    maxHeaderSize: limits.headers,
+    requestTimeout: limits.requestTimeout,
+    headersTimeout: limits.requestTimeout,
+    connectionsCheckingInterval: 1_000,
+  }
+  const server: Server = tls
+    ? createTlsServer({ ...settings, ...(tls as { key: string; cert: string }) }, listener)
+    : createServer(settings, listener)
+  server.maxConnections = limits.connections
+  server.keepAliveTimeout = 65_000
+  const sockets = trackSockets(server)
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  } catch (error) {
+    await handler.close()
+    throw storeError(error, `cannot listen at ${host}:${port}`)
+  }
+  const address = server.address() as AddressInfo
+  const name = host.includes(':') ? `[${host}]` : host
+  return {
+    url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
+    verify: handler.verify,
+    async close() {
+      const stopped = new Promise((resolve) => server.close(resolve))
+      const cut = setTimeout(sockets.cut, grace)
+      sockets.closeIdle()
+      await handler.close()
+      await stopped
+      clearTimeout(cut)
+    },
+  }
+}
+
+/** Knows which connections have a request under way: Node takes one that was opened and never used for busy. */
+function trackSockets(server: Server): { closeIdle(): void; cut(): void } {
+  const open = new Set<Socket>()
+  const busy = new Set<Socket>()
+  let closing = false
+  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+    open.add(socket)
+    socket.on('close', () => open.delete(socket))
+    if (closing) socket.destroy()
+  })
+  server.on('request', ({ socket }, response) => {
+    busy.add(socket)
+    response.on('close', () => {
+      busy.delete(socket)
+      if (closing) socket.destroySoon()
+    })
+  })
+  return {
+    closeIdle() {
+      closing = true
+      for (const socket of open) if (!busy.has(socket)) socket.destroy()
+    },
+    cut() {
+      for (const socket of open) socket.destroy()
+    },
+  }
+}

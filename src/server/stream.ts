@@ -1,0 +1,50 @@
+/** A server-sent event stream to one client. */
+export interface Stream {
+  readonly body: ReadableStream<Uint8Array>
+  /** Drops the stream instead if its reader is too far behind: it comes back, and looks. */
+  send(event: string, data: unknown): void
+  /** Shows that the connection stands. */
+  ping(): void
+  close(): void
+}
+
+const encoder = new TextEncoder()
+
+/**
+ * @param most how much may wait for its reader, in bytes
+ * @param ended called once, however the stream ends
+ */
+export function makeStream(most: number, ended: () => void): Stream {
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined
+
+  const end = (how: (open: ReadableStreamDefaultController<Uint8Array>) => void): void => {
+    const open = controller
+    if (!open) return
+    controller = undefined
+    how(open)
+    ended()
+  }
+
+  const write = (text: string): void => {
+    const chunk = encoder.encode(text)
+    if ((controller?.desiredSize ?? 0) < chunk.byteLength) end((open) => open.error(new Error('its reader was too slow')))
+    else controller?.enqueue(chunk)
+  }
+
+  const body = new ReadableStream<Uint8Array>(
+    {
+      start(opened) {
+        controller = opened
+      },
+      cancel: () => end(() => {}),
+    },
+    { highWaterMark: most, size: ({ byteLength }) => byteLength },
+  )
+
+  return {
+    body,
+    send: (event, data) => write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`),
+    ping: () => write(':\n\n'),
+    close: () => end((open) => open.close()),
+  }
+}

@@ -1,0 +1,40 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** What a lockToken stands for: a grant by its fencing token, or without one a session's places in the key's queue. */
+export interface Grip {
+  readonly key: string
+  readonly session: string
+  readonly token?: number | undefined
+}
+
+/** Of the form of a lockToken; another may follow. */
+const version = 'sl1'
+
+/**
+ * A lockToken: what it stands for and a random nonce, but for the key, which whoever shows the token names,
+ * and an HMAC-SHA256 over all of them.
+ */
+export function makeLockToken(secret: Buffer, { key, session, token }: Grip): string {
+  const body = Buffer.from(JSON.stringify([session, token ?? null, randomBytes(12).toString('base64url')])).toString('base64url')
+  return `${version}.${body}.${macOf(secret, key, body).toString('base64url')}`
+}
+
+/**
+ * What a lockToken of this key stands for, by its HMAC alone; `undefined` if this secret did not make it for this key.
+ * Whether that is still held only the store knows.
+ */
+export function openLockToken(secret: Buffer, key: string, lockToken: string): Grip | undefined {
+  const [form, body = '', mac = '', ...rest] = lockToken.split('.')
+  if (form !== version || rest.length || !isMac(macOf(secret, key, body), mac)) return undefined
+  const [session, token] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [string, number | null]
+  return { key, session, token: token ?? undefined }
+}
+
+const macOf = (secret: Buffer, key: string, body: string): Buffer => createHmac('sha256', secret).update(`${version}.${body}.${key}`).digest()
+
+/** Compares in constant time, and by the very text, since base64 has several for one value. */
+function isMac(right: Buffer, given: string): boolean {
+  const expected = Buffer.from(right.toString('base64url'))
+  const shown = Buffer.from(given)
+  return expected.length === shown.length && timingSafeEqual(expected, shown)
+}

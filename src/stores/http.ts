@@ -1,0 +1,102 @@
+import { inProcessChannel } from '../channels/in-process.ts'
+import { type Command, type Fenced, LockError, type LockView } from '../protocol/index.ts'
+import type { ApplyReply, ListReply, ReadReply } from '../server/wire.ts'
+import type { Channel, Store } from '../store.ts'
+import { makeConnection } from './http/connection.ts'
+import { makeHints } from './http/hints.ts'
+import { makeLedger } from './http/ledger.ts'
+import { makePost } from './http/post.ts'
+
+export interface HttpStoreOptions {
+  /** The credential that the server asks for. */
+  token?: string
+  /** How long an answer may take, in ms. Default 5,000. */
+  timeout?: number
+  /** What sends requests. Default `fetch`. */
+  fetch?: typeof fetch
+  /**
+   * What the server knows this client by: 16 to 128 random letters, digits, `_` or `-`, and a secret. Whoever has it, and the same
+   * credential, may speak for its sessions. Default: a new one.
+   */
+  client?: string
+}
+
+export interface HttpStore extends Store {
+  readonly channel: Channel
+  /**
+   * The lockToken of a held lock: shows others, such as the file system behind the server, that this client holds it.
+   * @throws LockError `not-held` if this store knows of no such hold
+   */
+  lockToken(lock: Fenced): string
+}
+
+/**
+ * A store at a lock server. The server observes who is gone: evidence of clients' own does not count there.
+ * Its event stream keeps a process alive until `close()`.
+ *
+ * @param url the server's, such as `http://127.0.0.1:7420`
+ * @throws TypeError if it is no URL of HTTP
+ */
+export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStore {
+  const connection = makeConnection(url, options)
+  const ledger = makeLedger()
+  const local = inProcessChannel()
+
+  const read = async (key: string): Promise<ReadReply> => {
+    const reply = await connection.get<ReadReply>(`/v1/locks?${new URLSearchParams({ key })}`)
+    for (const ticket of reply.lockTokens) ledger.put(ticket)
+    return reply
+  }
+
+  const post = makePost({
+    send: (body, keepalive) => {
+      const repeatable = body.commands.every(({ type }) => type === 'beat' || type === 'renew')
+      return connection.post<ApplyReply>('/v1/apply', body, { keepalive, repeatable })
+    },
+    topics: () => hints.topics(),
+    untold: () => hints.untold(),
+    async lookUp(commands) {
+      // What an unanswered command was given, or another store with this client key, a look shows.
+      for (const key of ledger.missing(commands)) await read(key)
+    },
+    dress: ledger.dress,
+    arrived: (commands, reply) => {
+      ledger.saw(commands, reply)
+      hints.saw(reply)
+    },
+  })
+  const hints = makeHints({ connection, local, ledger, sender: post.sender, topicsChanged: () => post.say() })
+
+  return {
+    spansMachines: true,
+    channel: hints.channel,
+    onDegraded: hints.onDegraded,
+    async apply(commands: readonly Command[]) {
+      connection.assertOpen()
+      return await post.apply(commands)
+    },
+    async read(key) {
+      return (await read(key)).lock ?? undefined
+    },
+    async list(prefix = '') {
+      const found: LockView[] = []
+      for (;;) {
+        const after = found.at(-1)?.key
+        const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`)
+        found.push(...locks)
+        if (!more) return found
+      }
+    },
+    lockToken(lock) {
+      const lockToken = ledger.ofHold(lock)
+      if (lockToken === undefined)
+        throw new LockError('not-held', `this store knows of no hold of ${JSON.stringify(lock.name)} with token ${lock.token}`)
+      return lockToken
+    },
+    async close() {
+      hints.close()
+      post.close()
+      connection.close()
+    },
+  }
+}

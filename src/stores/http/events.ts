@@ -1,0 +1,38 @@
+/**
+ * Reads a stream of server-sent events until it ends; rejects if it breaks.
+ * @param silence how long nothing may come before it counts as broken, in ms
+ */
+export async function readEvents(body: ReadableStream<Uint8Array>, silence: number, hear: (event: string, data: string) => void): Promise<void> {
+  const reader = body.getReader()
+  const decoder = new TextDecoder()
+  let text = ''
+  let timer: unknown
+  const listenFor = (): void => {
+    clearTimeout(timer as number)
+    timer = setTimeout(() => reader.cancel().catch(() => {}), silence)
+    if (typeof timer === 'object') (timer as { unref(): void }).unref()
+  }
+  try {
+    for (;;) {
+      listenFor()
+      const { done, value } = await reader.read()
+      if (done) return
+      text += decoder.decode(value, { stream: true })
+      const blocks = text.split('\n\n')
+      text = blocks.pop() as string
+      for (const block of blocks) {
+        const fields = Object.fromEntries(block.split('\n').map(fieldOf))
+        if (fields.event !== undefined) hear(fields.event, fields.data ?? '')
+      }
+    }
+  } finally {
+    clearTimeout(timer as number)
+    reader.releaseLock()
+  }
+}
+
+/** Of a line, the name and the value; a comment has no name. */
+function fieldOf(line: string): [string, string] {
+  const colon = line.indexOf(':')
+  return [line.slice(0, colon), line.slice(colon + 1).trimStart()]
+}

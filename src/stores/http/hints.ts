@@ -1,0 +1,177 @@
+import type { InProcessChannel } from '../../channels/in-process.ts'
+import { makeLacks } from '../../channels/lacks.ts'
+import { isMessage } from '../../channels/message.ts'
+import type { ApplyReply, HintEvent, OpenEvent, PublishBody } from '../../server/wire.ts'
+import type { Channel, Message } from '../../store.ts'
+import type { Connection } from './connection.ts'
+import { readEvents } from './events.ts'
+import type { Ledger } from './ledger.ts'
+
+/** The first and the longest pause before the stream is opened again, in ms. */
+const pauses = { first: 50, longest: 5_000 }
+/** A stream on which nothing came for so long, in ms, is broken: the server pings more often. */
+const silence = 40_000
+/** Longest message with its topic, in bytes, as for every channel. */
+const maxBytes = 16_384
+/** So many messages go in one request. */
+const maxMessages = 100
+
+interface Parts {
+  readonly connection: Connection
+  /** Between those who share this store. */
+  readonly local: InProcessChannel
+  readonly ledger: Ledger
+  /** Names this store to the server. */
+  readonly sender: string
+  /** Has the server told of `topics`. */
+  topicsChanged(): void
+}
+
+export interface Hints {
+  readonly channel: Channel
+  onDegraded(listener: (why: string) => void): void
+  /** All topics that are listened to, if that changed since it was last asked. */
+  topics(): readonly string[] | undefined
+  /** The server was not told after all. */
+  untold(): void
+  /** Notes whom the server has told by itself. */
+  saw(reply: ApplyReply): void
+  close(): void
+}
+
+/** Hints over one event stream, from the server to here, and over requests from here to the server. */
+export function makeHints({ connection, local, ledger, sender, topicsChanged }: Parts): Hints {
+  const lacks = makeLacks()
+  const counts = new Map<string, number>()
+  const told = new Set<string>()
+  const stop = new AbortController()
+  let changed = false
+  let running = false
+  let open = false
+  let outgoing: { topic: string; message: Message }[] = []
+
+  /** With no stream there is no hurry: the news goes with the next batch. */
+  const change = (): void => {
+    changed = true
+    if (open) topicsChanged()
+  }
+
+  /** What was missed while there was no stream, a look shows. */
+  const lookAgain = (): void => {
+    for (const { session, key } of [...ledger.waits()]) local.deliver(session, { key })
+  }
+
+  const hear = (event: string, data: string): void => {
+    if (event === 'open') {
+      open = true
+      // One that was restarted knows of none.
+      if (changed || (JSON.parse(data) as OpenEvent).topics !== counts.size) change()
+      lookAgain()
+    }
+    if (event !== 'hint') return
+    const { topic, message, lockTokens = [] } = JSON.parse(data) as HintEvent
+    for (const ticket of lockTokens) ledger.put(ticket)
+    if (isMessage(message)) local.deliver(topic, message)
+  }
+
+  const listen = async (): Promise<void> => {
+    for (let failures = 0; !stop.signal.aborted; failures++) {
+      const broken = new AbortController()
+      try {
+        const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, AbortSignal.any([stop.signal, broken.signal]))
+        if (!response.body) {
+          lacks.say('hints', ': what fetches here cannot read a stream')
+          return
+        }
+        await readEvents(response.body, silence, (event, data) => {
+          failures = 0
+          hear(event, data)
+        })
+      } catch {
+        // The next try tells whether it passes; meanwhile there are looks.
+      }
+      open = false
+      broken.abort()
+      await rest(Math.min(pauses.first * 2 ** failures, pauses.longest) * (0.75 + Math.random() / 2), stop.signal)
+    }
+  }
+
+  const flush = async (): Promise<void> => {
+    await Promise.resolve()
+    const messages = outgoing
+    outgoing = []
+    for (let from = 0; from < messages.length; from += maxMessages) {
+      const body: PublishBody = { messages: messages.slice(from, from + maxMessages) }
+      // A hint that is lost is lost.
+      await connection.post('/v1/publish', body).catch(() => {})
+    }
+  }
+
+  return {
+    onDegraded: lacks.onDegraded,
+    channel: {
+      publish(topic, message) {
+        if (stop.signal.aborted || !isMessage(message)) return
+        local.publish(topic, message)
+        // Who listens here has heard; of grants and evictions the server has told by itself.
+        if (told.delete(`${topic} ${message.key}`) || isGrant(message)) return
+        if (new TextEncoder().encode(JSON.stringify([topic, message])).length > maxBytes) return
+        if (outgoing.push({ topic, message }) === 1) flush()
+      },
+      subscribe(topic, listener) {
+        const unsubscribe = local.subscribe(topic, listener)
+        counts.set(topic, (counts.get(topic) ?? 0) + 1)
+        if (counts.get(topic) === 1) change()
+        if (!running) {
+          running = true
+          listen()
+        }
+        let left = false
+        return () => {
+          if (left) return
+          left = true
+          unsubscribe()
+          const count = (counts.get(topic) ?? 1) - 1
+          if (count) counts.set(topic, count)
+          else {
+            counts.delete(topic)
+            changed = true
+          }
+        }
+      },
+    },
+    topics() {
+      if (!changed) return undefined
+      changed = false
+      return [...counts.keys()]
+    },
+    untold() {
+      changed = true
+    },
+    saw({ outcomes }) {
+      told.clear()
+      for (const outcome of outcomes) {
+        if (!('grants' in outcome)) continue
+        const { key, holders } = outcome.record
+        for (const { session } of [...outcome.grants, ...outcome.evicted, ...(outcome.type === 'queued' ? holders : [])])
+          told.add(`${session} ${key}`)
+      }
+    },
+    close: () => stop.abort(),
+  }
+}
+
+/** A session's hint that another one was granted the lock. */
+const isGrant = ({ key, number, token, previous }: Message): boolean =>
+  typeof key === 'string' && [number, token, previous].every((part) => typeof part === 'number')
+
+const rest = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const over = (): void => {
+      signal.removeEventListener('abort', over)
+      resolve()
+    }
+    const timer: unknown = setTimeout(over, ms)
+    if (typeof timer === 'object') (timer as { unref(): void }).unref()
+    signal.addEventListener('abort', over)
+  })

@@ -1,0 +1,149 @@
+import { type Command, LockError, type Outcome } from '../../protocol/index.ts'
+import type { ApplyBody, ApplyReply, WireCommand } from '../../server/wire.ts'
+
+/** So many commands go in one request, at most: what servers take. */
+const maxCommands = 1_000
+/** And about so many bytes of them. */
+const maxBytes = 500_000
+/** The first and the longest pause before a failed notice is sent again, in ms. */
+const noticePauses = { first: 100, longest: 5_000 }
+
+interface Letter {
+  readonly commands: readonly Command[]
+  resolve(outcomes: Outcome[]): void
+  reject(error: unknown): void
+}
+
+interface Errands {
+  send(body: ApplyBody, keepalive: boolean): Promise<ApplyReply>
+  /** The topics of the event stream, if the server has not been told yet; `untold` if it was not told then either. */
+  topics(): readonly string[] | undefined
+  untold(): void
+  /** Finds the lockTokens that commands need and that are not known here. */
+  lookUp(commands: readonly Command[]): Promise<void>
+  /** Puts lockTokens on a command. */
+  dress(command: Command): WireCommand
+  /** Hears of every reply before who asked does. */
+  arrived(commands: readonly Command[], reply: ApplyReply): void
+}
+
+/** Sends batches in order: one request at a time, and what comes meanwhile goes with the next. */
+export interface Post {
+  /** Names this store to the server. */
+  readonly sender: string
+  apply(commands: readonly Command[]): Promise<Outcome[]>
+  /** Has the server told, soon, what it does not know yet. */
+  say(): void
+  close(): void
+}
+
+export function makePost({ send, topics, untold, lookUp, dress, arrived }: Errands): Post {
+  const sender = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
+  let waiting: Letter[] = []
+  let busy = false
+  let closed = false
+  let batch = 0
+  /** Batches up to this one are void: nobody waits for them any more. */
+  let given = 0
+  /** Whether there is something to be said without a command. */
+  let unsaid = false
+  let failures = 0
+
+  const post = async (commands: readonly Command[], keepalive: boolean): Promise<Outcome[]> => {
+    const number = ++batch
+    const said = topics()
+    try {
+      // A page that goes away has no time to look anything up, and its end voids what it had.
+      if (!keepalive) await lookUp(commands)
+      const reply = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
+      arrived(commands, reply)
+      failures = 0
+      return [...reply.outcomes]
+    } catch (error) {
+      // What comes late of it must not be carried out: whoever asked is told that it was not.
+      given = Math.max(given, number)
+      if (said) untold()
+      unsaid ||= commands.some(({ type }) => type === 'request' || type === 'pin')
+      throw error
+    }
+  }
+
+  /** One after another: a server takes so many commands at once and no more. */
+  const postAll = async (commands: readonly Command[], keepalive: boolean): Promise<Outcome[]> => {
+    const outcomes: Outcome[] = []
+    for (const part of partsOf(commands)) outcomes.push(...(await post(part, keepalive)))
+    return outcomes
+  }
+
+  const deliver = async (letters: readonly Letter[], keepalive: boolean): Promise<void> => {
+    try {
+      const outcomes = await postAll(
+        letters.flatMap(({ commands }) => commands),
+        keepalive,
+      )
+      for (const { commands, resolve } of letters) resolve(outcomes.splice(0, commands.length))
+    } catch (error) {
+      for (const { reject } of letters) reject(error)
+    }
+  }
+
+  const work = async (): Promise<void> => {
+    if (busy) return
+    busy = true
+    // What is asked in one turn of the event loop goes together.
+    await Promise.resolve()
+    while (!closed && (waiting.length || unsaid)) {
+      unsaid = false
+      const letters = waiting
+      waiting = []
+      if (letters.length) await deliver(letters, false)
+      else await post([], false).catch(() => sayLater())
+    }
+    busy = false
+  }
+
+  const say = (): void => {
+    if (closed) return
+    unsaid = true
+    work()
+  }
+
+  const sayLater = (): void => {
+    const pause = Math.min(noticePauses.first * 2 ** failures++, noticePauses.longest)
+    const timer: unknown = setTimeout(say, pause)
+    if (typeof timer === 'object') (timer as { unref(): void }).unref()
+  }
+
+  return {
+    sender,
+    apply: (commands) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ commands, resolve, reject })
+        // Whoever says goodbye may have no next turn.
+        if (commands.some((command) => command.type === 'end' && command.seq === undefined)) deliver(waiting.splice(0), true)
+        else work()
+      }),
+    say,
+    close() {
+      closed = true
+      for (const { reject } of waiting.splice(0)) reject(new LockError('closed', 'the store was closed'))
+    },
+  }
+}
+
+/** Commands in parts that a server takes. */
+function partsOf(commands: readonly Command[]): (readonly Command[])[] {
+  if (commands.length <= 16) return [commands]
+  const parts: Command[][] = []
+  let bytes = Infinity
+  for (const command of commands) {
+    const size = JSON.stringify(command).length
+    if (bytes + size > maxBytes || (parts.at(-1)?.length ?? 0) >= maxCommands) {
+      parts.push([])
+      bytes = 0
+    }
+    parts.at(-1)?.push(command)
+    bytes += size
+  }
+  return parts
+}

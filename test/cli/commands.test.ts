@@ -1,0 +1,261 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { killAll, Program } from '../../e2e/cli/program.ts'
+import { createLocks, type Locks, type Store } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { root } from '../house/installed.ts'
+
+let built: Built
+let folder: string
+let store: Store
+let locks: Locks
+
+beforeAll(() => {
+  built = buildProgram()
+}, 120_000)
+afterAll(() => built?.remove())
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  store = sqliteStore(join(folder, 'storelock.db'))
+  locks = createLocks({ store, label: 'the holder' })
+})
+afterEach(async () => {
+  killAll()
+  await locks.close()
+  await store.close()
+  rmSync(folder, { recursive: true })
+})
+
+const start = (...args: readonly string[]): Program => new Program([process.execPath, built.main, ...args], { cwd: folder })
+
+async function storelock(...args: readonly string[]): Promise<{ code: number; printed: string; said: string }> {
+  const program = start(...args)
+  const code = await program.code()
+  return { code, printed: program.printed, said: program.said }
+}
+
+const onTerminal = (env: NodeJS.ProcessEnv, ...args: readonly string[]): Program =>
+  new Program(['script', '-qec', `"${process.execPath}" "${built.main}" ${args.join(' ')}`, '/dev/null'], { cwd: folder, env })
+
+const json = async (...args: readonly string[]) => JSON.parse((await storelock(...args, '--json')).printed)
+
+describe('the program', { timeout: 60_000 }, () => {
+  it('tells of all its commands and exit codes', async () => {
+    const { code, printed } = await storelock('--help')
+    expect(code).toBe(0)
+    for (const command of ['run', 'ls', 'show', 'watch', 'log', 'ask', 'revoke', 'expire', 'pin', 'unpin', 'sweep', 'serve', 'bench', 'doctor']) {
+      expect(printed).toMatch(new RegExp(`^  ${command} `, 'm'))
+    }
+    expect(printed).toContain('124  the lock was not free in time')
+  })
+
+  it('tells its version', async () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    expect(await storelock('--version')).toMatchObject({ code: 0, printed: `${version}\n` })
+  })
+
+  it.each([
+    [['run', 'job', '--timeout', 'soon', '--', 'true'], 'such as 500ms, 10s or 5m'],
+    [['run', 'job', '--nonblock', '--timeout', '1', '--', 'true'], 'cannot be used with option'],
+    [['run', 'job', '--shared', '--steal-after-ask', '1', '--', 'true'], 'cannot be used with option'],
+    [['run', 'job', '--duration', '1ms', '--', 'true'], 'from 100 to 86400000'],
+    [['run', 'job', '--grace', '3s', '--', 'true'], 'at most a fifth of --duration'],
+    [['run', 'job'], "missing required argument 'command'"],
+    [['run', '', '--', 'true'], 'is empty'],
+    [['sweep'], '--older-than'],
+    [['ls', '--store', 'other.db'], 'name the store with --store or STORELOCK_STORE'],
+    [['ls', '--store', 'ftp://x'], 'takes the path of a SQLite file, or a URL'],
+    [['log'], 'a lock server does'],
+    [['serve', '--listen', 'nowhere'], 'takes a port'],
+    [['serve', '--listen', '0.0.0.0:0'], 'give `clients` with tokens'],
+    [['log', '--kind', 'nonsense'], 'Allowed choices are grant'],
+    [['serve', '--tls-key', 'x'], 'both --tls-key and --tls-cert'],
+    [['nonsense'], 'unknown command'],
+  ])('refuses %j with 125 and says what is wrong', async (args, why) => {
+    const { code, printed, said } = await storelock(...args)
+    expect(code).toBe(125)
+    expect(said).toContain(why)
+    expect(printed).toBe('')
+  })
+
+  it('goes by STORELOCK_STORE where there is no --store', async () => {
+    const program = new Program([process.execPath, built.main, 'ls'], { cwd: folder, env: { ...process.env, STORELOCK_STORE: 'elsewhere.db' } })
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('there is no elsewhere.db')
+  })
+
+  it('writes colours on a terminal, unless NO_COLOR is set, and none into a pipe', async () => {
+    await locks.acquire('job')
+    const env = { ...process.env, TERM: 'xterm' }
+    const [coloured, plain] = [onTerminal(env, 'ls'), onTerminal({ ...env, NO_COLOR: '1' }, 'ls')]
+    await Promise.all([coloured.code(), plain.code()])
+    expect(coloured.printed).toContain('\u001b[1mKEY')
+    expect(plain.printed).toMatch(/^KEY/)
+    expect((await storelock('ls')).printed).toMatch(/^KEY/)
+  })
+})
+
+describe('ls and show', { timeout: 60_000 }, () => {
+  it('tell of the locks that somebody holds, wants or pins', async () => {
+    const lock = await locks.acquire('job')
+    await (await locks.acquire('used before')).release()
+    expect((await storelock('ls')).printed).toMatch(/^KEY .*\njob +the holder +exclusive /)
+    expect(await json('ls')).toMatchObject([{ key: 'job', holders: [{ token: lock.token }] }])
+    expect((await json('ls', '--all')).map(({ key }: { key: string }) => key)).toEqual(['job', 'used before'])
+    expect(await json('ls', 'other')).toEqual([])
+    expect((await storelock('show', 'job')).printed).toMatch(/^job {2}held, last token \d+\n {2}held by the holder, exclusive, for /)
+    expect((await storelock('show', 'nothing')).printed).toBe('nothing  free, never held\n')
+  })
+
+  it('take the keys of namespaces as they are listed', async () => {
+    const others = createLocks({ store, namespace: 'team' })
+    await others.acquire('job')
+    const [{ key }] = await json('ls')
+    expect(key).toBe('@team/job')
+    expect(await json('show', key)).toMatchObject({ name: 'job', namespace: 'team', holders: [{}] })
+    await others.close()
+  })
+})
+
+describe('watch', { timeout: 60_000 }, () => {
+  it('prints a line for each change, and ends with 130 when it is interrupted', async () => {
+    const watching = start('watch', '--json', '--interval', '20ms')
+    const lock = await locks.acquire('job')
+    await watching.shows(/"event":"(held)"/)
+    await lock.release()
+    await watching.shows(/"event":"(let go)"/)
+    watching.child.kill('SIGINT')
+    expect(await watching.code()).toBe(130)
+    expect(
+      watching.printed
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).event),
+    ).toEqual(['held', 'let go'])
+  })
+})
+
+describe('watch on a terminal', { timeout: 60_000 }, () => {
+  it('shows a table that follows, and the last events', async () => {
+    const watching = onTerminal({ ...process.env, NO_COLOR: '1' }, 'watch', '--interval', '20ms')
+    await watching.shows(/(no locks are held or waited for)/)
+    const lock = await locks.acquire('job')
+    await watching.shows(/KEY +HOLDER .*\r\njob +the holder +exclusive .*\r\n\r\n\d\d:\d\d:\d\d {2}(job) {2}held {2}the holder/)
+    await lock.release()
+    await watching.shows(/(let go)/)
+    watching.child.stdin?.write('\u0003')
+    expect(await watching.code()).toBe(130)
+  })
+})
+
+describe('who steps in', { timeout: 60_000 }, () => {
+  it('asks, and is told that the lock was let go', async () => {
+    const lock = await locks.acquire('job', { onReleaseRequested: (ask) => void (ask === 'please' && lock.release()) })
+    expect(await storelock('ask', 'job', '--message', 'please')).toMatchObject({ code: 0, printed: 'job was let go\n' })
+  })
+
+  it('asks in vain, and is told with 124', async () => {
+    await locks.acquire('job')
+    expect((await storelock('ask', 'job', '--timeout', '100ms')).code).toBe(124)
+  })
+
+  it('revokes a lock, from one session or from all', async () => {
+    const lock = await locks.acquire('job')
+    expect((await storelock('revoke', 'job', '--holder', 'somebody')).code).toBe(1)
+    expect(lock.isHeld()).toBe(true)
+    expect((await storelock('revoke', 'job', '--holder', locks.session)).printed).toBe('job was taken from the holder\n')
+    expect((await locks.query('job')).held).toEqual([])
+    expect((await storelock('revoke', 'job')).printed).toBe('job was not held\n')
+  })
+
+  it('is asked before it revokes on a terminal', async () => {
+    const lock = await locks.acquire('job')
+    const answer = async (typed: string): Promise<number> => {
+      const program = onTerminal(process.env, 'revoke', 'job')
+      await program.shows(/(take job from the holder\? \[y\/N\] )/)
+      program.child.stdin?.write(typed)
+      return await program.code()
+    }
+    expect([await answer('n\r'), await answer('\u0003'), lock.isHeld()]).toEqual([1, 1, true])
+    expect(await answer('y\r')).toBe(0)
+    expect((await locks.query('job')).held).toEqual([])
+  })
+
+  it('expires no live holder, and says so with 1', async () => {
+    await locks.acquire('job')
+    expect(await storelock('expire', 'job')).toMatchObject({ code: 1, said: expect.stringContaining('has a live holder') })
+    expect(await storelock('expire', 'nothing')).toMatchObject({ code: 1, said: expect.stringContaining('nobody holds') })
+  })
+
+  it('expires a holder that is silent for its lease', async () => {
+    const [session, client] = ['silent', 'nobody']
+    await store.apply([
+      { type: 'beat', session, client, lease: 300, opens: true },
+      { type: 'request', key: 'job', session, client, number: 1, mode: 'exclusive', confirm: 500 },
+    ])
+    expect(await storelock('expire', 'job')).toMatchObject({ code: 0 })
+    expect((await locks.query('job')).held).toEqual([])
+  })
+
+  it('pins and unpins', async () => {
+    expect((await storelock('pin', 'job', 'ticket 7')).code).toBe(0)
+    expect(await json('show', 'job')).toMatchObject({ pins: ['ticket 7'] })
+    expect((await storelock('unpin', 'job', 'ticket 7')).code).toBe(0)
+    expect((await storelock('unpin', 'job', 'ticket 7')).code).toBe(1)
+  })
+
+  it('sweeps what nobody has used for so long, and nothing else', async () => {
+    await (await locks.acquire('idle')).release()
+    await locks.acquire('held')
+    expect(await json('sweep', '--older-than', '1h')).toEqual({ swept: [] })
+    expect(await json('sweep', '--older-than', '0s')).toEqual({ swept: ['idle'] })
+    expect((await store.list()).map(({ key }) => key)).toEqual(['held'])
+  })
+})
+
+describe('serve', { timeout: 60_000 }, () => {
+  it('takes no secrets from a file that others can read', async () => {
+    const clients = join(folder, 'clients.json')
+    writeFileSync(clients, '[]')
+    chmodSync(clients, 0o644)
+    expect(await storelock('serve', '--clients', clients)).toMatchObject({ code: 125, said: expect.stringContaining(`chmod 600 ${clients}`) })
+  })
+
+  it.each([
+    ['{}', 'expected array'],
+    ['[{', 'expected array'],
+    ['[{ "name": "ci", "tokn": "x" }]', '"tokn"'],
+    ['[{ "name": "ci", "token": "short" }]', 'of client ci is too short'],
+  ])('says what is wrong with %s as its clients', async (text, why) => {
+    writeFileSync(join(folder, 'clients.json'), text, { mode: 0o600 })
+    expect(await storelock('serve', '--clients', 'clients.json')).toMatchObject({ code: 125, said: expect.stringContaining(why) })
+  })
+})
+
+describe('bench and doctor', { timeout: 60_000 }, () => {
+  it('measures, and leaves nothing behind', async () => {
+    const figures = await json('bench', '--time', '50ms', '--handoffs', '3')
+    expect(figures).toMatchObject({ acquire: { p50: expect.any(Number) }, handoff: { count: 3 } })
+    expect(await store.list()).toEqual([])
+  })
+
+  it('finds a store in use well', async () => {
+    await locks.acquire('job')
+    const { code, printed } = await storelock('doctor')
+    expect(printed).not.toMatch(/^fault/m)
+    expect(code).toBe(0)
+  })
+
+  it('ends with 1 where something is wrong', async () => {
+    const db = new Database(join(folder, 'storelock.db'))
+    db.exec(`INSERT INTO storelock_records VALUES ('broken', '{}')`)
+    db.close()
+    expect(await storelock('doctor')).toMatchObject({ code: 1, printed: expect.stringMatching(/^fault +rows/m) })
+    expect((await storelock('doctor', '--store', 'missing.db')).code).toBe(1)
+  })
+})

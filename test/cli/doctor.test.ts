@@ -1,0 +1,134 @@
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  checkClock,
+  checkIntegrity,
+  checkJournal,
+  checkRows,
+  checkSchema,
+  checkStale,
+  checkWritable,
+  readRows,
+} from '../../src/cli/doctor/database.ts'
+import { checkFileSystem, checkSidecars, checkSpace, parseMounts } from '../../src/cli/doctor/files.ts'
+import { createLocks } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+
+let folder: string
+let file: string
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-')))
+  file = join(folder, 'app.db')
+})
+afterEach(() => rmSync(folder, { recursive: true }))
+
+/** A store in which somebody holds a lock. */
+async function held() {
+  const store = sqliteStore(file)
+  const locks = createLocks({ store })
+  const { token } = await locks.acquire('job')
+  const db = new Database(file)
+  const close = async () => {
+    db.close()
+    await locks.close()
+    await store.close()
+  }
+  return { db, token, close, rows: () => readRows(db) }
+}
+
+describe('the doctor', () => {
+  it('finds nothing wrong with a store in use', async () => {
+    const { db, rows, close } = await held()
+    const found = [
+      checkJournal(db),
+      checkIntegrity(db),
+      checkWritable(db),
+      checkSchema(db),
+      checkRows(rows()),
+      checkStale(rows()),
+      checkClock(rows()),
+    ]
+    expect(found.filter(({ state }) => state !== 'ok')).toEqual([])
+    await close()
+  })
+
+  it('names a record that cannot be read', async () => {
+    const { db, rows, close } = await held()
+    db.exec(`INSERT INTO storelock_records VALUES ('broken', '{}')`)
+    expect(checkRows(rows())).toMatchObject({ state: 'fault', found: 'cannot be read: the record of broken' })
+    await close()
+  })
+
+  it('names tables of a newer version', async () => {
+    const { db, close } = await held()
+    db.exec(`UPDATE storelock_meta SET value = 99 WHERE name = 'version'`)
+    expect(checkSchema(db)).toMatchObject({ state: 'fault', mend: 'update storelock' })
+    await close()
+  })
+
+  it('names a lock whose holder has long been silent, and says how to evict it', async () => {
+    const { rows, close } = await held()
+    expect(checkStale(rows(), Date.now() + 3_600_000)).toMatchObject({ state: 'note', mend: 'storelock expire job' })
+    await close()
+  })
+
+  it('counts records that nobody has used for a month', () => {
+    const idle = { key: 'old', token: 1, holders: [], queue: [], pins: [] }
+    expect(checkStale({ records: new Map([['old', idle]]), sessions: new Map(), corrupt: [] })).toMatchObject({
+      mend: 'storelock sweep --older-than 30d',
+    })
+  })
+
+  it('sees by a lock that the clock was set back', async () => {
+    const { rows, token, close } = await held()
+    expect(checkClock(rows(), token - 3_600_000)).toMatchObject({ check: 'clock', state: 'note', found: 'was set back by 1h or more under a lock' })
+    await close()
+  })
+
+  it('sees that somebody else writes', async () => {
+    const { db, close } = await held()
+    const other = new Database(file)
+    other.exec('BEGIN IMMEDIATE')
+    db.pragma('busy_timeout = 0')
+    expect(checkWritable(db)).toMatchObject({ state: 'note' })
+    other.close()
+    await close()
+  })
+
+  it('advises the write-ahead log', () => {
+    const db = new Database(file)
+    expect(checkJournal(db)).toMatchObject({ state: 'note', found: expect.stringContaining('delete') })
+    db.close()
+  })
+
+  it.each(['nfs4', 'cifs', 'fuse.sshfs', '9p'])('warns of a file on %s', (type) => {
+    writeFileSync(file, '')
+    const mounts = parseMounts(`/dev/vda1 / ext4 rw 0 0\nserver:/x ${folder} ${type} rw 0 0\n`)
+    expect(checkFileSystem(file, mounts)).toMatchObject({ state: 'fault', found: expect.stringContaining(type) })
+  })
+
+  it('goes by the deepest mount, whatever its name', () => {
+    const place = join(folder, 'with space')
+    mkdirSync(place)
+    writeFileSync(join(place, 'app.db'), '')
+    const mounts = parseMounts(`server:/x ${folder} nfs4 rw 0 0\ntmpfs ${place.replace(' ', '\\040')} tmpfs rw 0 0\n`)
+    expect(checkFileSystem(join(place, 'app.db'), mounts)).toMatchObject({ state: 'ok', found: 'tmpfs' })
+  })
+
+  it.each([
+    [10_485_760, 'ok', '10 MiB left'],
+    [4_096, 'fault', '0 MiB left'],
+  ])('says of %d bytes that are left: %s', (left, state, found) => {
+    expect(checkSpace(file, left)).toMatchObject({ state, found })
+  })
+
+  it('counts what crashed sessions left beside the file', () => {
+    writeFileSync(file, '')
+    mkdirSync(`${file}-storelock`)
+    for (const session of ['alive', 'dead']) writeFileSync(join(`${file}-storelock`, `${session}-0123456789ab-012345`), '')
+    expect(checkSidecars(file, (session) => session === 'alive')).toMatchObject({ state: 'note', found: expect.stringMatching(/^1 of 2 files/) })
+  })
+})

@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { createLocks, type LockError, type Locks } from '../../src/index.ts'
+import { type LockServer, serve } from '../../src/server/index.ts'
+import type { Store } from '../../src/store.ts'
+import { httpStore } from '../../src/stores/http.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { atEnd } from './world.ts'
+
+/** Locks over HTTP, whose waiters look so seldom that only hints can wake them. */
+function locksAt(
+  { url }: LockServer,
+  options: { maxBackoff?: number; duration?: number } = {},
+): { locks: Locks; store: ReturnType<typeof httpStore> } {
+  const store = atEnd(httpStore(url))
+  return { store, locks: atEnd(createLocks({ store, maxBackoff: 30_000, ...options })) }
+}
+
+/** Waits until a lock has so many waiters. */
+async function waiters(store: Store, count: number): Promise<void> {
+  for (;;) {
+    const queue = (await store.read('k'))?.queue ?? []
+    if (queue.reduce((sum, { from, to }) => sum + to - from + 1, 0) === count) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('a release hands the lock to the next client in line', async () => {
+  const store = memoryStore()
+  const server = atEnd(await serve(store))
+  const [a, b] = [locksAt(server), locksAt(server)]
+  const first = await a.locks.acquire('k')
+  const next = b.locks.acquire('k')
+  await waiters(store, 1)
+  await first.release()
+  const second = await next
+  expect(second.token).toBeGreaterThan(first.token)
+  await second.renew()
+  expect(second.isHeld()).toBe(true)
+})
+
+test('a client and a session at the store itself wait for each other', async () => {
+  const store = memoryStore()
+  const server = atEnd(await serve(store))
+  const local = atEnd(createLocks({ store, maxBackoff: 30_000 }))
+  const remote = locksAt(server)
+  const first = await local.acquire('k')
+  const second = remote.locks.acquire('k')
+  await waiters(store, 1)
+  await first.release()
+  const held = await second
+  const third = local.acquire('k')
+  await waiters(store, 1)
+  await held.release()
+  expect((await third).isHeld()).toBe(true)
+})
+
+test('the lockToken of a held lock shows who holds it, until it is released', async () => {
+  const server = atEnd(await serve(memoryStore()))
+  const { locks, store } = locksAt(server)
+  const lock = await locks.acquire('k')
+  const lockToken = store.lockToken(lock)
+  expect(await server.verify('k', lockToken)).toMatchObject({ valid: true, token: lock.token, mode: 'exclusive', holder: { session: lock.session } })
+  expect(await server.verify('other', lockToken)).toEqual({ valid: false, why: 'forged' })
+  await lock.release()
+  expect(await server.verify('k', lockToken)).toEqual({ valid: false, why: 'not-held' })
+  expect(() => store.lockToken(lock)).toThrow(/no hold/)
+})
+
+test('a lock outlives a restart of its server, with its lockToken', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  atEnd({ close: () => rmSync(folder, { recursive: true }) })
+  const store = atEnd(sqliteStore(join(folder, 'locks.db')))
+  const first = await serve(store)
+  const remote = locksAt(first)
+  const lock = await remote.locks.acquire('k')
+  const lockToken = remote.store.lockToken(lock)
+  await first.close()
+  const second = atEnd(await serve(store, { port: Number(new URL(first.url).port) }))
+  expect(await second.verify('k', lockToken)).toMatchObject({ valid: true })
+  await lock.renew()
+  expect(lock.isHeld()).toBe(true)
+  await lock.release()
+  expect((await store.read('k'))?.holders).toEqual([])
+})
+
+test('a lock is lost at its deadline when its server is gone', async () => {
+  const server = await serve(memoryStore())
+  const { locks } = locksAt(server, { duration: 500 })
+  const lock = await locks.acquire('k')
+  const lost = new Promise<LockError>((resolve) => lock.signal.addEventListener('abort', () => resolve(lock.signal.reason)))
+  await server.close()
+  expect(await lost).toMatchObject({ code: 'lost' })
+  expect(lock.isHeld()).toBe(false)
+})
+
+test('a holder that falls silent is evicted by the server, on evidence of its own', async () => {
+  const store = memoryStore()
+  const server = atEnd(await serve(store))
+  await store.apply([
+    { type: 'beat', session: 'silent', client: 'c', lease: 400, opens: true },
+    { type: 'request', key: 'k', session: 'silent', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
+  ])
+  const { locks } = locksAt(server)
+  expect((await locks.acquire('k')).isHeld()).toBe(true)
+})
+
+test('a page that says goodbye hands its locks on', async () => {
+  const store = memoryStore()
+  const server = atEnd(await serve(store))
+  const [a, b] = [locksAt(server), locksAt(server)]
+  const { session } = await a.locks.acquire('k')
+  const next = b.locks.acquire('k')
+  await waiters(store, 1)
+  await a.store.apply([{ type: 'end', session }])
+  expect((await next).isHeld()).toBe(true)
+})

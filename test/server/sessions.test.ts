@@ -1,0 +1,118 @@
+import { expect, test, vi } from 'vitest'
+import { type Command, LockError } from '../../src/protocol/index.ts'
+import type { ListReply, LogReply, ReadReply } from '../../src/server/wire.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { beat, Client, handlerOf, request } from './world.ts'
+
+async function world() {
+  const store = memoryStore()
+  const handler = await handlerOf(store)
+  return { store, handler, a: new Client(handler, 'a'), b: new Client(handler, 'b') }
+}
+
+test('only the client that opened a session speaks for it', async () => {
+  const { store, a, b } = await world()
+  await a.take('s')
+  const { outcomes } = await b.apply(beat('s'), request('s', 'k', 2), { type: 'end', session: 's' })
+  expect(outcomes).toMatchObject([{ type: 'ended' }, { type: 'refused', reason: 'not-owner' }, { type: 'alive' }])
+  expect((await store.read('k'))?.sessions.s?.seq).toBe(1)
+  expect((await b.get<ReadReply>('/v1/locks/k')).lockTokens).toEqual([])
+  expect((await a.get<ReadReply>('/v1/locks/k')).lockTokens).toMatchObject([{ key: 'k', session: 's' }])
+})
+
+test('a session at the store itself is nobody’s over the network', async () => {
+  const { store, a } = await world()
+  await store.apply([{ type: 'beat', session: 'local', client: 'c', lease: 1_000, opens: true }])
+  const { outcomes } = await a.apply(beat('local'), request('local'))
+  expect(outcomes).toMatchObject([{ type: 'ended' }, { type: 'refused', reason: 'ended' }])
+})
+
+test('without a client key no session is opened', async () => {
+  const { handler } = await world()
+  const nobody = new Client(handler, 'x')
+  delete nobody.headers['storelock-client']
+  expect((await nobody.apply(beat('s'))).outcomes).toMatchObject([{ type: 'ended' }])
+})
+
+test('a client’s word that another is gone counts for nothing', async () => {
+  const { store, a, b } = await world()
+  const { lockTokens } = await a.take('s-a')
+  await b.take('s-b')
+  const { outcomes } = await b.apply(
+    { type: 'expire', key: 'k', session: 's-b', evidence: { token: lockTokens[0]?.token as number, seq: 1 } },
+    { type: 'end', session: 's-a', seq: 1 },
+  )
+  expect(outcomes).toMatchObject([{ type: 'refused', reason: 'live' }, { type: 'alive' }])
+  expect((await store.read('k'))?.holders).toMatchObject([{ session: 's-a' }])
+})
+
+test('a batch that its sender has given up is refused when it comes late', async () => {
+  const { store, a } = await world()
+  await a.apply(beat('s'))
+  const send = (batch: number, voided: number, ...commands: object[]) => a.post('/v1/apply', { sender: 'x', batch, void: voided, commands })
+  expect((await send(2, 1)).status).toBe(200)
+  const late = await send(1, 0, request('s'))
+  expect([late.status, await late.json()]).toMatchObject([409, { error: { code: 'void' } }])
+  expect(await store.read('k')).toBeUndefined()
+  expect((await send(3, 1, request('s'))).status).toBe(200)
+})
+
+test('a session that has ended at the store is not to be had while a record names it, and whoever tries is logged', async () => {
+  const { store, a } = await world()
+  await store.apply([
+    { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true },
+    { type: 'request', key: 'k', session: 'local', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
+    { type: 'end', session: 'local' },
+  ])
+  expect((await a.apply(beat('local'))).outcomes).toMatchObject([{ type: 'ended' }])
+  expect((await store.read('k'))?.sessions).toEqual({})
+  expect((await a.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'refusal', session: 'local' }])
+})
+
+test('a record that is damaged keeps no server from starting and nobody from opening a session', async () => {
+  const store = memoryStore()
+  const failed: unknown[] = []
+  const list = () => Promise.reject(new LockError('corrupt', 'the record of x is damaged'))
+  const handler = await handlerOf({ ...store, list }, { onError: (error) => failed.push(error) })
+  expect((await new Client(handler, 'a').take('s')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+  expect(failed).toMatchObject([{ code: 'corrupt' }, { code: 'corrupt' }])
+})
+
+test('where a local session’s beacon is stays at home', async () => {
+  const { store, a } = await world()
+  await store.apply([
+    { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true, beacon: '/run/secret-place' },
+    { type: 'request', key: 'k', session: 'local', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
+  ])
+  const replies = [await a.take('s'), await a.get<ReadReply>('/v1/locks/k'), await a.get<ListReply>('/v1/locks')]
+  for (const reply of replies) {
+    expect(JSON.stringify(reply)).not.toContain('secret-place')
+    expect(JSON.stringify(reply)).toContain('"beacon":"hidden"')
+  }
+})
+
+test('a row whose session is long silent is asked for a sign of life, and cleared away when none comes', async () => {
+  let ahead = 0
+  const really = performance.now.bind(performance)
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => really() + ahead)
+  const store = memoryStore({ now: () => Date.now() + ahead })
+  const a = new Client(await handlerOf(store), 'a')
+  await store.apply([{ type: 'beat', session: 'gone', client: 'c', lease: 1_000, opens: true }])
+  const seen = async (): Promise<string> => {
+    const { challenged, seq } = (await store.read('k'))?.sessions.gone ?? {}
+    return seq === undefined ? 'cleared' : challenged === seq ? 'asked' : 'silent'
+  }
+  // A record shows the rows of those that it names.
+  await store.apply([request('gone')] as Command[])
+  const steps: string[] = []
+  for (let minute = 0; minute < 6; minute++) {
+    // Each beat of a client shows the server what is stale.
+    for (let beats = 0; beats < 60; beats++) {
+      ahead += 1_000
+      await a.apply(beat('s'))
+    }
+    steps.push(await seen())
+  }
+  clock.mockRestore()
+  expect(steps).toEqual(['silent', 'silent', 'asked', 'asked', 'cleared', 'cleared'])
+})

@@ -1,0 +1,106 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Command } from '../../src/protocol/index.ts'
+import { serve } from '../../src/server/index.ts'
+import type { ApplyBody } from '../../src/server/wire.ts'
+import { httpStore } from '../../src/stores/http.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+
+const closing: { close(): unknown }[] = []
+
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close()
+})
+
+const atEnd = <T extends { close(): unknown }>(opened: T): T => {
+  closing.push(opened)
+  return opened
+}
+
+const beat: Command = { type: 'beat', session: 's', client: 'c', lease: 1_000, opens: true }
+const pin: Command = { type: 'pin', key: 'k', entity: 'e' }
+
+describe('an error says what is wrong', () => {
+  test('when no server is there', async () => {
+    const server = await serve(memoryStore())
+    await server.close()
+    const store = atEnd(httpStore(server.url))
+    await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('is the lock server running?') })
+  })
+
+  test('when the credential is unknown', async () => {
+    const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a' }] }))
+    const store = atEnd(httpStore(server.url, { token: 'another' }))
+    await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('knows no such credential') })
+  })
+
+  test('when the credential’s prefixes do not allow the key', async () => {
+    const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a', prefixes: ['a/'] }] }))
+    const store = atEnd(httpStore(server.url, { token: 'the-token-of-client-a' }))
+    await expect(store.read('b')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('forbids it') })
+  })
+
+  test('when there is no answer in time', async () => {
+    const { url } = await silentServer(() => {})
+    const store = atEnd(httpStore(url, { timeout: 50 }))
+    await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 50 ms') })
+  })
+
+  test.each(['', 'localhost', 'ftp://localhost', 7])('when %j is no URL of a server', (url) => {
+    expect(() => httpStore(url as string)).toThrow(TypeError)
+  })
+})
+
+/** A server that hears and does not answer. */
+async function silentServer(heard: (body: ApplyBody) => void): Promise<{ url: string }> {
+  const server: Server = createServer((request) => {
+    let text = ''
+    request.on('data', (chunk) => {
+      text += chunk
+    })
+    request.on('end', () => heard(JSON.parse(text)))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atEnd({
+    close() {
+      server.closeAllConnections()
+      server.close()
+    },
+  })
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+test('a pin that was not answered is declared void at once, with no command to carry the news', async () => {
+  const bodies: ApplyBody[] = []
+  let voided: (body: ApplyBody) => void = () => {}
+  const notice = new Promise<ApplyBody>((resolve) => {
+    voided = resolve
+  })
+  const { url } = await silentServer((body) => {
+    bodies.push(body)
+    if (!body.commands.length) voided(body)
+  })
+  const store = atEnd(httpStore(url, { timeout: 50 }))
+  await expect(store.apply([pin])).rejects.toMatchObject({ code: 'store' })
+  expect((await notice).void).toBe(bodies[0]?.batch)
+})
+
+test('a goodbye does not wait for an answer that is due', async () => {
+  const batches: string[][] = []
+  let left: () => void = () => {}
+  const gone = new Promise<void>((resolve) => {
+    left = resolve
+  })
+  const { url } = await silentServer(({ commands }) => {
+    batches.push(commands.map(({ type }) => type))
+    if (commands.some(({ type }) => type === 'end')) left()
+  })
+  const store = atEnd(httpStore(url))
+  const unanswered = [store.apply([beat]), store.apply([{ type: 'end', session: 's' }])]
+  const rejected = Promise.allSettled(unanswered)
+  await gone
+  await store.close()
+  expect((await rejected).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  expect(batches.flat()).toContain('end')
+})
