@@ -38,7 +38,10 @@ export async function startFirefox(): Promise<Engine> {
       context ??= browser.createBrowserContext()
       // A tab in a window of others is hidden while another is shown.
       const page = await (await context).newPage({ type: 'window' })
-      page.on('pageerror', (error) => errors.push(String(error)))
+      page.on('pageerror', (error) => {
+        // Firefox tells of a request that it blocked in the same way, though its page was told and could catch it.
+        if (!String(error).includes('Cross-Origin Request Blocked')) errors.push(String(error))
+      })
       const tab = tabOn(driverOf(connection, page))
       await tab.navigate(url)
       return tab
