@@ -3,7 +3,7 @@ import { createLocks, type HeldLock } from '../src/index.ts'
 import { type LockServer, serve } from '../src/server/index.ts'
 import { httpStore } from '../src/stores/http.ts'
 import { memoryStore } from '../src/stores/memory.ts'
-import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 
 // Pages of another origin than the lock server's. Nobody's lease ends within a test: in ms.
@@ -48,7 +48,8 @@ describeEachEngine((engine) => {
     expect(next.token).toBeGreaterThan(token)
   })
 
-  test('a page says goodbye when its tab is closed', async () => {
+  test('a page says goodbye when its tab is closed', async ({ skip }) => {
+    needs('goodbye', engine(), skip)
     const tab = await openTab(true)
     const { token, next } = await nextAfter(tab, 'closed', () => tab.close())
     expect(next.token).toBeGreaterThan(token)

@@ -7,6 +7,7 @@ import { leashed } from './leash.ts'
 const cannot = {
   quota: 'its driver cannot limit the quota',
   cache: 'it keeps no page with Web Locks in the back/forward cache',
+  goodbye: 'it may lose what a page sends while its tab is closed',
 } as const satisfies Partial<Record<Need, string>>
 
 const cookieBehavior: Record<Denied, number> = { foreign: 1, all: 2 }
