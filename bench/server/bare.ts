@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { Agent, request as ask, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import type { Role } from '../processes.ts'
@@ -26,8 +26,15 @@ export const bareServer: Role<unknown> = async (_, starter) => {
   }
 }
 
+const agent = new Agent({ keepAlive: true })
+
 /** What two such requests come to for who sends them. */
 export async function askTwice(url: string): Promise<void> {
-  const init = { method: 'POST', body: JSON.stringify('-'.repeat(request - 2)), headers: { 'content-type': 'application/json' } }
-  for (let time = 0; time < 2; time++) await (await fetch(url, init)).json()
+  const body = JSON.stringify('-'.repeat(request - 2))
+  const headers = { 'content-type': 'application/json', 'content-length': body.length }
+  for (let time = 0; time < 2; time++) {
+    const asking = ask(url, { method: 'POST', agent, headers }).end(body)
+    const [answer] = await once(asking, 'response')
+    await json(answer)
+  }
 }

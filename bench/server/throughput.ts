@@ -31,7 +31,7 @@ export const measures: Record<string, Measure> = {
         for (const client of crowd) await client.close()
         const [ours, floor] = [locking.sums(), asking.sums()]
         const n = locking.times.length
-        const least = 'two requests by `fetch` to a bare HTTP server'
+        const least = 'two requests to a bare HTTP server'
         return [
           figure(name, 'µs', ours.wall, `3,000 a second, of ${clients} clients together`, limit, n, 1),
           figure(`${name} beside the least`, 'µs', ours.wall, least, floor.wall, n),

@@ -1,6 +1,7 @@
 import { type Command, emptyRecord, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
+import { gather } from './gather.ts'
 import type { Hub } from './hub.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -36,12 +37,14 @@ export class Desk {
   readonly waits = new Waits()
   readonly overseer: Overseer
   readonly #parts: Parts
+  readonly #apply: (commands: readonly Command[]) => Promise<Outcome[]>
   readonly #openings: Openings
   readonly #policies: Policies
 
   /** @param failed hears of faults that no answer tells */
   constructor(parts: Parts, failed: (error: unknown) => void) {
     this.#parts = parts
+    this.#apply = gather(parts.store)
     this.#openings = new Openings(parts.store, parts.owners, failed)
     this.#policies = new Policies(parts.options.policies)
     this.overseer = new Overseer(
@@ -77,7 +80,7 @@ export class Desk {
     }
     const lawful = rulings.flatMap((ruling) => ('command' in ruling ? [ruling.command] : []))
     const sent = performance.now()
-    const done = lawful.length ? await this.#parts.store.apply(lawful) : []
+    const done = lawful.length ? await this.#apply(lawful) : []
     let next = 0
     const outcomes = rulings.map((ruling): Outcome => ('command' in ruling ? (done[next++] as Outcome) : ruling.outcome))
     const lockTokens: Ticket[] = []
@@ -132,7 +135,7 @@ export class Desk {
 
   /** Commands of the server's own. */
   async #act(commands: readonly Command[]): Promise<void> {
-    const outcomes = await this.#parts.store.apply(commands)
+    const outcomes = await this.#apply(commands)
     for (const [index, outcome] of outcomes.entries()) this.#note(commands[index] as Command, outcome)
     await this.#parts.log.written()
     for (const [index, outcome] of outcomes.entries()) this.#tell(commands[index] as Command, outcome)

@@ -7,6 +7,8 @@ export interface Grip {
   readonly token?: number | undefined
 }
 
+const nonceBytes = 12
+
 /** Of the form of a lockToken; another may follow. */
 const version = 'sl1'
 
@@ -15,7 +17,7 @@ const version = 'sl1'
  * and an HMAC-SHA256 over all of them.
  */
 export function makeLockToken(secret: Buffer, { key, session, token }: Grip): string {
-  const body = Buffer.from(JSON.stringify([session, token ?? null, randomBytes(12).toString('base64url')])).toString('base64url')
+  const body = Buffer.from(JSON.stringify([session, token ?? null, nonce()])).toString('base64url')
   return `${version}.${body}.${macOf(secret, key, body).toString('base64url')}`
 }
 
@@ -28,6 +30,16 @@ export function openLockToken(secret: Buffer, key: string, lockToken: string): G
   if (form !== version || rest.length || !isMac(macOf(secret, key, body), mac)) return undefined
   const [session, token] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [string, number | null]
   return { key, session, token: token ?? undefined }
+}
+
+/** Random bytes not used yet: many are made at once, since it is the call that costs. */
+let pool = Buffer.alloc(0)
+
+function nonce(): string {
+  if (pool.length < nonceBytes) pool = randomBytes(1_000 * nonceBytes)
+  const bytes = pool.subarray(0, nonceBytes)
+  pool = pool.subarray(nonceBytes)
+  return bytes.toString('base64url')
 }
 
 const macOf = (secret: Buffer, key: string, body: string): Buffer => createHmac('sha256', secret).update(`${version}.${body}.${key}`).digest()

@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Command } from '../../src/protocol/index.ts'
 import { serve } from '../../src/server/index.ts'
@@ -47,20 +48,33 @@ describe('an error says what is wrong', () => {
     await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 50 ms') })
   })
 
+  test('when what answers is no lock server', async () => {
+    const { url } = await server((_, answer) => answer.end('<h1>Welcome</h1>'))
+    const store = atEnd(httpStore(url))
+    await expect(store.read('k')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('is it a lock server?') })
+  })
+
   test.each(['', 'localhost', 'ftp://localhost', 7])('when %j is no URL of a server', (url) => {
     expect(() => httpStore(url as string)).toThrow(TypeError)
   })
 })
 
-/** A server that hears and does not answer. */
-async function silentServer(heard: (body: ApplyBody) => void): Promise<{ url: string }> {
-  const server: Server = createServer((request) => {
-    let text = ''
-    request.on('data', (chunk) => {
-      text += chunk
-    })
-    request.on('end', () => heard(JSON.parse(text)))
+test.each([
+  ['Node’s own client', {}],
+  ['fetch', { fetch }],
+])('a server below a path is asked there, by %s', async (_, options) => {
+  const asked: (string | undefined)[] = []
+  const { url } = await server((request, answer) => {
+    asked.push(request.url)
+    answer.end('{"lock":null,"lockTokens":[]}')
   })
+  for (const end of ['', '/']) await atEnd(httpStore(`${url}/below${end}`, options)).read('k')
+  expect(asked).toEqual(Array(2).fill('/below/v1/locks?key=k'))
+})
+
+/** A server of a test's own. */
+async function server(listener: RequestListener): Promise<{ url: string }> {
+  const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   atEnd({
     close() {
@@ -70,6 +84,10 @@ async function silentServer(heard: (body: ApplyBody) => void): Promise<{ url: st
   })
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
+
+/** A server that hears and does not answer. */
+const silentServer = (heard: (body: ApplyBody) => void): Promise<{ url: string }> =>
+  server(async (request) => heard((await json(request)) as ApplyBody))
 
 test('a pin that was not answered is declared void at once, with no command to carry the news', async () => {
   const bodies: ApplyBody[] = []

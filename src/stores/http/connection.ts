@@ -1,5 +1,6 @@
 import { LockError, type LockErrorCode } from '../../protocol/index.ts'
 import type { ErrorReply } from '../../server/wire.ts'
+import { type Answer, type Ask, fetchSend, nodeSend } from './send.ts'
 
 interface Sending {
   /** It is to arrive although the page goes away. */
@@ -31,13 +32,15 @@ const lockCodes: ReadonlySet<string> = new Set<LockErrorCode>(['invalid', 'corru
 /** How much a browser sends of a page that goes away, in bytes. */
 const maxKeepalive = 60_000
 
-export function makeConnection(url: string, { token, timeout = 5_000, fetch: send = fetch, client = newKey() }: ConnectionOptions): Connection {
+export function makeConnection(url: string, { token, timeout = 5_000, fetch: own, client = newKey() }: ConnectionOptions): Connection {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
     throw new TypeError(`httpStore needs the URL of a lock server, such as http://127.0.0.1:7420, not ${String(url)}`)
   if (!/^[\w-]{16,128}$/.test(client)) throw new TypeError('client must be 16 to 128 random letters, digits, _ or -')
   if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
   const base = url.replace(/\/+$/, '')
   const headers: Record<string, string> = { 'storelock-client': client, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
+  const postHeaders = { ...headers, 'content-type': 'application/json' }
+  const send = own ? fetchSend(base, own) : (nodeSend(base) ?? fetchSend(base, fetch))
   const closing = new AbortController()
   const underWay = new Set<AbortController>()
 
@@ -45,32 +48,28 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: sen
     if (closing.signal.aborted) throw new LockError('closed', 'the store was closed')
   }
 
-  const request = async (path: string, init: RequestInit, signal: AbortSignal, repeatable: boolean): Promise<Response> => {
+  /** @param again whether it may be carried out twice */
+  const reach = async <T>(attempt: () => Promise<T>, signal: AbortSignal, again = false): Promise<T> => {
     assertOpen()
-    let response: Response
     try {
-      response = await send(base + path, { ...init, signal })
+      return await attempt()
     } catch (error) {
       assertOpen()
-      if (repeatable && !signal.aborted) return await request(path, init, signal, false)
+      if (again && !signal.aborted) return await reach(attempt, signal)
       throw new LockError('store', `${base} ${failureOf(error, signal, timeout)}`, { cause: error })
     }
-    if (response.ok) return response
-    throw await errorOf(response, base)
   }
 
-  const answer = async <T>(path: string, init: RequestInit, repeatable: boolean): Promise<T> => {
+  const answer = async <T>(path: string, ask: Omit<Ask, 'signal'>, repeatable: boolean): Promise<T> => {
     // By hand: `AbortSignal.any` and `.timeout` would cost more than the rest.
     const abort = new AbortController()
     const { signal } = abort
     const timer = setTimeout(() => abort.abort(), timeout)
     underWay.add(abort)
     try {
-      const response = await request(path, init, signal, repeatable)
-      return response.status === 204 ? (undefined as T) : ((await response.json()) as T)
-    } catch (error) {
-      assertOpen()
-      throw error instanceof LockError ? error : new LockError('store', `${base} ${failureOf(error, signal, timeout)}`, { cause: error })
+      const { status, text } = await reach(() => send(path, { ...ask, signal }), signal, repeatable)
+      if (!isFine(status)) throw errorOf({ status, text }, base)
+      return status === 204 ? (undefined as T) : parsed<T>(text, base)
     } finally {
       clearTimeout(timer)
       underWay.delete(abort)
@@ -79,17 +78,32 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: sen
 
   return {
     assertOpen,
-    get: (path) => answer(path, { headers }, true),
-    post: (path, body, { keepalive = false, repeatable = false } = {}) => {
-      const text = JSON.stringify(body)
-      const init = { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body: text }
-      return answer(path, keepalive && text.length < maxKeepalive ? { ...init, keepalive } : init, repeatable)
+    get: (path) => answer(path, { method: 'GET', headers }, true),
+    post: (path, content, { keepalive = false, repeatable = false } = {}) => {
+      const body = JSON.stringify(content)
+      const ask = { method: 'POST', headers: postHeaders, body } as const
+      return answer(path, keepalive && body.length < maxKeepalive ? { ...ask, keepalive } : ask, repeatable)
     },
-    stream: (path, signal) => request(path, { headers }, AbortSignal.any([closing.signal, signal]), false),
+    async stream(path, stop) {
+      const signal = AbortSignal.any([closing.signal, stop])
+      const response = await reach(() => (own ?? fetch)(base + path, { headers, signal }), signal)
+      if (response.ok) return response
+      throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)
+    },
     close() {
       closing.abort()
       for (const abort of underWay) abort.abort()
     },
+  }
+}
+
+const isFine = (status: number): boolean => status >= 200 && status < 300
+
+function parsed<T>(text: string, base: string): T {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new LockError('store', `${base} answered what is no JSON: is it a lock server?`, { cause: error })
   }
 }
 
@@ -108,13 +122,21 @@ function failureOf(error: unknown, signal: AbortSignal, timeout: number): string
 }
 
 /** A refusal, in words that say whose it is. */
-async function errorOf(response: Response, base: string): Promise<LockError> {
-  const { status } = response
-  const body = (await response.json().catch(() => undefined)) as Partial<ErrorReply> | undefined
-  const { code = '', message = `answered ${status}` } = body?.error ?? {}
-  if (lockCodes.has(code) && body?.error) return new LockError(code as LockErrorCode, message)
-  if (status === 401) return new LockError('store', `${base} knows no such credential: ${message}`, { cause: body?.error })
+function errorOf({ status, text }: Answer, base: string): LockError {
+  const { error } = bodyOf(text)
+  const { code = '', message = `answered ${status}` } = error ?? {}
+  if (lockCodes.has(code) && error) return new LockError(code as LockErrorCode, message)
+  if (status === 401) return new LockError('store', `${base} knows no such credential: ${message}`, { cause: error })
   if (status === 403) return new LockError('store', `${base} forbids it: ${message}`)
   if (status === 429) return new LockError('store', `${base} has too many requests: ${message}`)
   return new LockError('store', `${base}: ${message}`)
+}
+
+/** Of a refusal; something between us and the server may have said it in its own way. */
+function bodyOf(text: string): Partial<ErrorReply> {
+  try {
+    return (JSON.parse(text) as Partial<ErrorReply> | null) ?? {}
+  } catch {
+    return {}
+  }
 }

@@ -1,0 +1,57 @@
+/** A request whose answer is waited for whole. */
+export interface Ask {
+  readonly method: 'GET' | 'POST'
+  readonly headers: Record<string, string>
+  readonly body?: string
+  /** It is to arrive although the page goes away. */
+  readonly keepalive?: boolean
+  readonly signal: AbortSignal
+}
+
+export interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+/** Sends a request for a path of one server. Rejects if no whole answer comes. */
+export type Send = (path: string, ask: Ask) => Promise<Answer>
+
+export const fetchSend =
+  (base: string, send: typeof fetch): Send =>
+  async (path, ask) => {
+    const response = await send(base + path, ask)
+    return { status: response.status, text: await response.text() }
+  }
+
+const builtin = globalThis.process?.getBuiltinModule
+const [http, https] = [builtin?.('node:http'), builtin?.('node:https')]
+/** All stores share their connections. */
+const agents = http?.Agent && https?.Agent && { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) }
+
+/** By Node's own client, which takes less than half of the time that its `fetch` does; `undefined` elsewhere. */
+export function nodeSend(base: string): Send | undefined {
+  if (!http || !https || !agents) return undefined
+  const { protocol, hostname, port, pathname } = new URL(base)
+  const root = pathname.replace(/\/$/, '')
+  const [{ request }, agent] = protocol === 'https:' ? [https, agents.https] : [http, agents.http]
+  const server = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, agent }
+  return (path, { signal, body = '', method, headers }) =>
+    new Promise((resolve, reject) => {
+      const all = body ? { ...headers, 'content-length': Buffer.byteLength(body) } : headers
+      const asking = request({ ...server, path: root + path, method, headers: all })
+      const stop = (): void => void asking.destroy(new Error('called off'))
+      signal.addEventListener('abort', stop)
+      asking.on('error', reject)
+      asking.on('response', (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (part: string) => {
+          text += part
+        })
+        response.on('error', reject)
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
+      })
+      if (signal.aborted) stop()
+      asking.end(body)
+    })
+}
