@@ -5,6 +5,8 @@ import { clientOf, withServer } from './served.ts'
 
 const clients = 100
 const locksEach = 10
+/** Turns of each client before: a server that idles is mostly one that has run for long, whose code is compiled. */
+const warmUp = 100
 /** In ms: as long as a lock's duration, which has ten beats. */
 const span = 10_000
 
@@ -12,6 +14,11 @@ export const measures: Record<string, Measure> = {
   'server.idle': (progress) =>
     withServer(async (server) => {
       const crowd = Array.from({ length: clients }, () => clientOf(server.url))
+      await Promise.all(
+        crowd.map(async ({ locks }, index) => {
+          for (let turn = 0; turn < warmUp; turn++) await (await locks.acquire(`warm ${index}`)).release()
+        }),
+      )
       await Promise.all(
         crowd.flatMap(({ locks }, index) => Array.from({ length: locksEach }, (_, number) => locks.acquire(`key ${index} ${number}`))),
       )
