@@ -161,7 +161,7 @@ export class Lease {
     this.expireIfDue()
     if (this.#end) return
     const { hold } = this
-    this.lose('another request took it')
+    this.lose('it was taken or revoked')
     hold?.taken()
   }
 

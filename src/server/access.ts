@@ -48,6 +48,8 @@ export class Access {
       if (!name || names.has(name)) throw new LockError('invalid', `each client needs a name of its own, and ${JSON.stringify(name)} is not`)
       if (token.length < minToken)
         throw new LockError('invalid', `the token of client ${name} is too short: give it ${minToken} random characters or more`)
+      if (!/^[!-~]*$/.test(token))
+        throw new LockError('invalid', `the token of client ${name} cannot go in a header: take ASCII letters, digits and signs`)
       names.add(name)
     }
     this.#credentials = clients.map((client) => ({ ...client, hash: hashOf(client.token) }))

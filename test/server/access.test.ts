@@ -74,9 +74,10 @@ test('a server that others reach needs credentials', async () => {
   })
 })
 
-test('a weak token, a name twice and a limit that is none are refused', async () => {
+test('a weak token, one that no header can carry, a name twice and a limit that is none are refused', async () => {
   for (const options of [
     { clients: [{ name: 'a', token: 'short' }] },
+    { clients: [{ name: 'a', token: 'a token of several words' }] },
     { clients: [...clients, ...clients] },
     { limits: { rate: 0 } },
     { secret: 'short' },
