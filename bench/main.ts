@@ -10,11 +10,12 @@ import { measures as pages } from './indexeddb/acquire.ts'
 import { measures as hidden } from './indexeddb/hidden.ts'
 import { measures as tabs } from './indexeddb/tabs.ts'
 import { measures as workers } from './indexeddb/worker.ts'
-import { onNode } from './on-node.ts'
+import { measures as onNode } from './on-node.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
 import { updateReadme } from './readme.ts'
 import { machine, missed, toJson, toMarkdown, toTable } from './report.ts'
+import { measures as onServer } from './server/on-node.ts'
 import { measures as size } from './size.ts'
 
 /** What whoever runs the bench may choose. */
@@ -23,7 +24,13 @@ const choices = { hiddenFor: 30 }
 const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...workers, ...hidden(choices) }
 
 /** In the order of the table. */
-const measures: Record<string, Measure> = { ...inPlainNode(Object.keys(onNode)), ...inChromium, ...cli, ...size }
+const measures: Record<string, Measure> = {
+  ...inPlainNode('bench/child.ts', Object.keys(onNode)),
+  ...inPlainNode('bench/server/child.ts', Object.keys(onServer)),
+  ...inChromium,
+  ...cli,
+  ...size,
+}
 
 const help = `Measures storelock beside its peers, in alternating rounds of one run, and prints medians. All takes about ten minutes.
 

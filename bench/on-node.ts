@@ -1,11 +1,6 @@
 import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
 import type { Role } from './processes.ts'
-import { bareServer } from './server/bare.ts'
-import { measures as httpHandoff } from './server/handoff.ts'
-import { measures as idle } from './server/idle.ts'
-import { lockServer } from './server/served.ts'
-import { measures as throughput } from './server/throughput.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
 import { measures as beat } from './sqlite/beat.ts'
 import { competitor, measures as fairness } from './sqlite/fairness.ts'
@@ -15,13 +10,12 @@ import { measures as keys } from './sqlite/keys.ts'
 import { holder, measures as takeover } from './sqlite/takeover.ts'
 import { crowd, measures as waiters } from './sqlite/waiters.ts'
 
-/** What is measured on Node itself, in the order of the table. */
-export const onNode: Record<string, Measure> = {
+/** What is measured on Node itself, in the order of the table. Those of the lock server are a program of their own, for it loads much more. */
+export const measures: Record<string, Measure> = {
   ...{ ...acquire, ...keys, ...beat, ...fence },
   ...{ ...handoff, ...waiters, ...fairness, ...takeover },
   ...inMemory,
-  ...{ ...throughput, ...httpHandoff, ...idle },
 }
 
 /** What else this program can be started as, by those measures. */
-export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder, lockServer, bareServer }
+export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder }

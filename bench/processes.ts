@@ -64,7 +64,7 @@ export async function be<Place>(role: Role<Place>, place: string): Promise<void>
   starter.say('ready')
 }
 
-/** Starts this program again, in one of the roles of `child.ts`. Should it end before it is told to, so does this process. */
+/** Starts this program again, in one of its roles. Should it end before it is told to, so does this process. */
 export async function start<Place>(role: string, place: Place): Promise<Other> {
   const child = fork(process.argv[1] ?? '', [role, JSON.stringify(place)], { execArgv: [] })
   let leaving = false
