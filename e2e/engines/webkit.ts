@@ -30,19 +30,26 @@ export async function startWebkit(): Promise<Engine> {
 async function drive(server: string, end: () => Promise<void>): Promise<Engine> {
   let driver = await newSession(server)
   let windows = await windowsOf(driver)
+  let isFresh = true
   const version = (await driver.getCapabilities()).getBrowserVersion() ?? ''
   return {
     name: 'webkit',
     version,
     cannot,
     errors: [],
-    open: (url) => windows.open(url),
+    open(url) {
+      isFresh = false
+      return windows.open(url)
+    },
     deny: () => Promise.reject(new Error(cannot.settings)),
     async reset() {
+      // One that ends as soon as it has begun may keep the next from beginning, as after a fact that was left out.
+      if (isFresh) return
       // What a session stored goes with it.
       await driver.quit()
       driver = await newSession(server)
       windows = await windowsOf(driver)
+      isFresh = true
     },
     async close() {
       try {
