@@ -295,7 +295,8 @@ const callbacks = toFacts('the callback', {
     await here.request(name, nothing)
     await isFree(here, name)
     await reasonOf(here.request(name, () => Promise.reject(1)))
-    identical(await there.request(name, { ifAvailable: true }, (lock) => lock?.name), name, 'elsewhere')
+    // A browser's own locks are let go of elsewhere a moment later, so this one may have to wait.
+    identical(await there.request(name, (lock) => lock?.name), name, 'elsewhere')
   },
   'may ask for other locks': async ({ here }, name) => {
     identical(await here.request(name, () => here.request(`${name} 2`, () => here.request(`${name} 3`, () => 1))), 1, 'the result')
