@@ -141,6 +141,18 @@ export class Gate {
   }
 }
 
+/** Timers of a clock whose callbacks pass a gate, and may be called off until they have. */
+export const throughGate =
+  (base: Clock, gate: Gate): Clock['after'] =>
+  (ms, run) => {
+    let off = false
+    const callOff = base.after(ms, () => gate.enter(() => off || run()))
+    return () => {
+      off = true
+      callOff()
+    }
+  }
+
 /** A tab, worker or process: `createLocks` with a clock and a connection of its own. */
 export class Process {
   readonly gate = new Gate()
@@ -156,14 +168,7 @@ export class Process {
     this.clock = {
       now: () => base.now() + this.wall,
       monotonic: () => base.monotonic(),
-      after: (ms, run) => {
-        let off = false
-        const callOff = base.after(ms, () => this.gate.enter(() => off || run()))
-        return () => {
-          off = true
-          callOff()
-        }
-      },
+      after: throughGate(base, this.gate),
       random,
     }
     this.link = new Link(store, this.gate, this.clock, { channel, beacon, spansMachines })

@@ -1,7 +1,7 @@
 import type { Clock } from '../../src/locks/clock.ts'
 import type { Locks, LockWarning } from '../../src/locks/types.ts'
 import { expose, type WrapOptions, wrap } from '../../src/worker/index.ts'
-import { Gate, type Process, type World } from '../locks/world.ts'
+import { Gate, type Process, throughGate, type World } from '../locks/world.ts'
 
 type Listener = (event: { readonly data: unknown }) => void
 
@@ -61,14 +61,7 @@ export class Page {
     this.clock = {
       now: () => base.now() + this.wall,
       monotonic: () => base.monotonic() + ahead,
-      after: (ms, run) => {
-        let off = false
-        const callOff = base.after(ms, () => this.gate.enter(() => off || run()))
-        return () => {
-          off = true
-          callOff()
-        }
-      },
+      after: throughGate(base, this.gate),
       random: () => 0.5,
     }
     // Messages keep their order, however long each takes.
