@@ -135,7 +135,8 @@ describe('signals', { timeout: 60_000 }, () => {
     const command = [process.execPath, built.main, 'run', 'job', '--', 'sh', '-c', script]
       .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
       .join(' ')
-    const program = new Program(['script', '-qec', command, '/dev/null'], { cwd: folder })
+    // A shell that stays in front of it would die of the key's signal itself.
+    const program = new Program(['script', '-qec', `exec ${command}`, '/dev/null'], { cwd: folder })
     await groupOf(program)
     program.child.stdin?.write('\u0003')
     expect(await program.code()).toBe(42)

@@ -32,15 +32,18 @@ export async function windowsOf(driver: WebDriver): Promise<Windows> {
       })
     const name = JSON.stringify(handle)
     /**
-     * Others have their turn while a page works, so the answer is not waited for within the turn. Then the choice of another window may
-     * reach the driver first: a script that finds itself in the wrong window does nothing there, and is sent anew.
+     * Others have their turn while a page works, so the answer is not waited for within the turn. A script that finds itself in the wrong
+     * window, since the choice of another one has reached the driver first, does nothing there, and is sent anew.
      */
     const run = async (expression: string): Promise<string> => {
       for (;;) {
         const { answer } = await there(async () => {
           await driver.executeScript(`window.name = ${name}`)
           const script = `const done = arguments[0]; if (window.name !== ${name}) done(null); else ${expression}.then(done)`
-          return { answer: driver.executeAsyncScript<string | null>(script) }
+          const answer = driver.executeAsyncScript<string | null>(script)
+          // An answer to what was sent later means that the script is under way. Without it two pages might push each other's aside for ever.
+          await driver.getWindowHandle()
+          return { answer }
         })
         const text = await answer
         if (text !== null) return text
