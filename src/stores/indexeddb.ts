@@ -9,7 +9,7 @@ import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
 import { assertIndexedDB, explain } from './indexeddb/fault.ts'
 import { checkFence, fenceStore, type OpenTransaction, runFenced } from './indexeddb/fence.ts'
-import { ask, bare, type Memory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
+import { ask, bare, misjudged, newMemory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
@@ -64,7 +64,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   const name = named ? database : database.name
   let connection: Promise<IDBDatabase> | undefined
   let closed = false
-  const memory: Memory = new Map()
+  const memory = newMemory()
   const { channel, beacon, onDegraded } = lookAround(name)
 
   const open = async (): Promise<IDBDatabase> => {
@@ -104,6 +104,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
       return await ask(tx, question, memory)
     } catch (error) {
+      if (error === misjudged) return transact(mode, scope, question)
       throw error === tooNarrow ? error : explain(error, name)
     }
   }

@@ -59,10 +59,22 @@ export function upgradeIndexedDB(database: OpenDatabase): void {
 }
 
 /** What stood in rows when they were last seen, by object store and key: a guess at what stands there now. */
-export type Memory = Map<string, unknown>
+export interface Memory {
+  readonly rows: Map<string, unknown>
+  /** Those that somebody else has written lately: how many guesses have to be right before they are relied on again. */
+  readonly shared: Map<string, number>
+}
+
+export const newMemory = (): Memory => ({ rows: new Map(), shared: new Map() })
+
+/** Two who take turns, each with a request and a release, each guess the second right. */
+const patience = 3
 
 /** How many rows are kept in mind. */
 const capacity = 1_000
+
+/** A transaction was undone, since what it wrote rested on a wrong guess: it has to be done again. */
+export const misjudged = new Error('a row was not as it was remembered')
 
 /**
  * Answers a question that is asked synchronously of rows that come asynchronously: it is put with what is remembered of them,
@@ -70,22 +82,29 @@ const capacity = 1_000
  * and resolves when that is complete.
  *
  * Guessing has the answer at hand when the rows come: while the browser fetches them there is nothing else to do, and a
- * transaction that waits for us holds up everyone else's.
+ * transaction that waits for us holds up everyone else's. Where nobody else seems to write the rows, what the answer comes to is
+ * even written behind the reads. It is committed only if they show what was guessed; else the transaction is undone.
+ *
+ * @throws {@link misjudged} in that case
  */
-export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Map()): Promise<T> {
+export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = newMemory()): Promise<T> {
   return new Promise((resolve, reject) => {
     let answer: T
     const step = (): void => {
       try {
-        if (!rows.sure) answer = rows.put(question)
+        if (!rows.sure) {
+          if (rows.placed) throw misjudged
+          answer = rows.put(question)
+          if (rows.pending && rows.mayPlace) rows.place()
+        }
         if (rows.pending) return
-        rows.finish()
+        rows.commit()
         // What was only read stands.
         if (tx.mode === 'readonly') resolve(answer)
       } catch (error) {
         // What comes of a guess says nothing: the question is put again when the rows are here.
         rows.sure = false
-        if (rows.pending) return
+        if (rows.pending && !rows.placed) return
         reject(error)
         tx.abort()
       }
@@ -118,6 +137,8 @@ class AskedRows implements Rows {
   pending = 0
   /** Whether the last answer rests on no guess, or on right ones. */
   sure = false
+  /** Whether what was planned is in the object stores. */
+  placed = false
   readonly #tx: IDBTransaction
   readonly #memory: Memory
   /** Plain events, since idb's promises and proxies made an acquire and release a tenth slower. */
@@ -133,7 +154,9 @@ class AskedRows implements Rows {
       this.pending -= 1
       if (this.pending) return
       for (const [id, { request, guess }] of this.#asked) {
-        if (textOf(request.result) === textOf(guess)) continue
+        const right = textOf(request.result) === textOf(guess)
+        this.#trust(id, right)
+        if (right) continue
         this.sure = false
         this.#remember(id, request.result)
       }
@@ -148,14 +171,27 @@ class AskedRows implements Rows {
     return question(this)
   }
 
-  /** Writes what was planned. */
-  finish(): void {
+  /** Whether all rows may be taken for what is remembered of them. */
+  get mayPlace(): boolean {
+    if (this.#tx.mode === 'readonly') return false
+    const { rows, shared } = this.#memory
+    for (const [id, { guess }] of this.#asked) if (guess === undefined || guess !== rows.get(id) || shared.has(id)) return false
+    return true
+  }
+
+  /** Puts what was planned into the object stores. */
+  place(): void {
+    this.placed = true
     for (const [name, key, row] of this.#writes) {
       const store = this.#tx.objectStore(name)
-      if (row === undefined) store.delete(key)
-      else store.put(row, key)
-      this.#remember(name + key, row)
+      const request = row === undefined ? store.delete(key) : store.put(row, key)
+      request.onerror = unheard
     }
+  }
+
+  commit(): void {
+    if (!this.placed) this.place()
+    for (const [name, key, row] of this.#writes) this.#remember(name + key, row)
     this.#tx.commit()
   }
 
@@ -207,7 +243,7 @@ class AskedRows implements Rows {
 
   #get(store: string, key: string): unknown {
     const id = store + key
-    return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.get(id))
+    return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.rows.get(id))
   }
 
   /** What a request found, or is guessed to find. */
@@ -221,15 +257,31 @@ class AskedRows implements Rows {
     return guess
   }
 
+  #trust(id: string, right: boolean): void {
+    const { shared } = this.#memory
+    const left = right ? (shared.get(id) ?? 1) - 1 : patience
+    if (left) shared.set(id, left)
+    else shared.delete(id)
+  }
+
   #remember(id: string, row: unknown): void {
-    if (this.#memory.size >= capacity) this.#memory.clear()
-    this.#memory.set(id, row)
+    const { rows, shared } = this.#memory
+    if (rows.size >= capacity) {
+      rows.clear()
+      shared.clear()
+    }
+    rows.set(id, row)
   }
 }
 
 interface StoredSession {
   readonly expiresAt: number
   readonly text: string
+}
+
+/** Who owns the database hears its errors, and what we undo is none. */
+function unheard(event: Event): void {
+  if ((event.target as IDBRequest).error?.name === 'AbortError') event.stopPropagation()
 }
 
 /** What tells rows apart. */
