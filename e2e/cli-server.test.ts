@@ -1,29 +1,13 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { root } from '../test/house/installed.ts'
-import { type Built, buildProgram } from './cli/build.ts'
-import { isAlive, killAll, Program } from './cli/program.ts'
+import { isAlive, Program } from './cli/program.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
+import { withProgram } from './cli/setup.ts'
 
 // `storelock serve` as a process, and the other commands at its URL.
-let built: Built
-let folder: string
-
-beforeAll(() => {
-  built = buildProgram()
-})
-afterAll(() => built?.remove())
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'storelock-'))
-})
-afterEach(async () => {
-  killAll()
-  await rm(folder, { recursive: true, force: true })
-})
+const place = withProgram()
 
 const tokens = { ci: 'the-token-of-the-ci', boss: 'the-token-of-the-boss' }
 
@@ -38,13 +22,13 @@ interface Served {
 }
 
 const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
-  new Program(command, { cwd: folder, env: { ...process.env, ...env } })
+  new Program(command, { cwd: place.folder, env: { ...process.env, ...env } })
 
-const storelock = (args: readonly string[], env?: NodeJS.ProcessEnv): Program => start([process.execPath, built.main, ...args], env)
+const storelock = (args: readonly string[], env?: NodeJS.ProcessEnv): Program => start([process.execPath, place.main, ...args], env)
 
 /** @param listen a port, or 0 for one that is free */
 async function serve(listen = '0'): Promise<Served> {
-  const clients = join(folder, 'clients.json')
+  const clients = join(place.folder, 'clients.json')
   const list = [
     { name: 'ci', token: tokens.ci, prefixes: ['ci/'] },
     { name: 'boss', token: tokens.boss, admin: true },
@@ -71,14 +55,14 @@ const lines = (program: Program) =>
 describe('storelock serve', { timeout: 60_000 }, () => {
   test('keeps its secret in a file that others cannot read', async () => {
     await serve()
-    expect(statSync(join(folder, 'app.db-secret')).mode & 0o777).toBe(0o600)
+    expect(statSync(join(place.folder, 'app.db-secret')).mode & 0o777).toBe(0o600)
   })
 
   test('does not start with a secret that others can read', async () => {
     const { server } = await serve()
     server.child.kill()
     await server.code()
-    chmodSync(join(folder, 'app.db-secret'), 0o644)
+    chmodSync(join(place.folder, 'app.db-secret'), 0o644)
     const again = storelock(['serve', '--store', 'app.db'])
     expect(await again.code()).toBe(125)
     expect(again.said).toContain('chmod 600')
@@ -249,9 +233,10 @@ test('docs/cli.md shows what can be typed', { timeout: 60_000 }, async () => {
   const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
   const [alone = '', serving = '', clients = ''] = blocks
   expect(blocks).toHaveLength(3)
-  for (const name of ['backup.sh', 'deploy.sh']) writeFileSync(join(folder, name), `#!/bin/sh\necho "${name} has $STORELOCK_KEY"\n`, { mode: 0o755 })
-  writeFileSync(join(folder, 'storelock'), `#!/bin/sh\nexec "${process.execPath}" "${built.main}" "$@"\n`, { mode: 0o755 })
-  const shell = (script: string): Program => start(['sh', '-euc', script], { PATH: `${folder}:${process.env.PATH}` })
+  for (const name of ['backup.sh', 'deploy.sh'])
+    writeFileSync(join(place.folder, name), `#!/bin/sh\necho "${name} has $STORELOCK_KEY"\n`, { mode: 0o755 })
+  writeFileSync(join(place.folder, 'storelock'), `#!/bin/sh\nexec "${process.execPath}" "${place.main}" "$@"\n`, { mode: 0o755 })
+  const shell = (script: string): Program => start(['sh', '-euc', script], { PATH: `${place.folder}:${process.env.PATH}` })
 
   const first = shell(alone)
   expect(await first.code()).toBe(0)

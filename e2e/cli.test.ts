@@ -1,33 +1,17 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Built, buildProgram } from './cli/build.ts'
-import { guardianOf, isAlive, killAll, openFilesOf, Program, stateOf, until } from './cli/program.ts'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { guardianOf, isAlive, openFilesOf, Program, stateOf, until } from './cli/program.ts'
 import { race } from './cli/race.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
+import { withProgram } from './cli/setup.ts'
 
 // Real processes, each with its own connection to one SQLite file.
-let built: Built
-let folder: string
-
-beforeAll(() => {
-  built = buildProgram()
-})
-afterAll(() => built?.remove())
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'storelock-'))
-})
-afterEach(async () => {
-  killAll()
-  await rm(folder, { recursive: true, force: true })
-})
+const place = withProgram()
 
 const storelock = (args: readonly string[], options = {}): Program =>
-  new Program([process.execPath, built.main, ...args], { cwd: folder, ...options })
+  new Program([process.execPath, place.main, ...args], { cwd: place.folder, ...options })
 
 /** Runs a script of the shell under the lock. */
 const run = (script: string, ...options: readonly string[]): Program => storelock(['run', 'job', ...options, '--', 'sh', '-c', script])
@@ -132,11 +116,11 @@ describe('signals', { timeout: 60_000 }, () => {
 
   test('Ctrl-C on a terminal reaches the command once, whose exit code counts', async () => {
     const script = `trap 'echo heard; exit 42' INT; ${works}`
-    const command = [process.execPath, built.main, 'run', 'job', '--', 'sh', '-c', script]
+    const command = [process.execPath, place.main, 'run', 'job', '--', 'sh', '-c', script]
       .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
       .join(' ')
     // A shell that stays in front of it would die of the key's signal itself.
-    const program = new Program(['script', '-qec', `exec ${command}`, '/dev/null'], { cwd: folder })
+    const program = new Program(['script', '-qec', `exec ${command}`, '/dev/null'], { cwd: place.folder })
     await groupOf(program)
     program.child.stdin?.write('\u0003')
     expect(await program.code()).toBe(42)
@@ -241,7 +225,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
   test('takes the command with it where the store could not be written for as long as the duration', async () => {
     const program = run(deaf, '--duration', '1s')
     const parts = [await groupOf(program), await grandchildOf(program)]
-    const db = new Database(join(folder, 'storelock.db'))
+    const db = new Database(join(place.folder, 'storelock.db'))
     db.exec('BEGIN IMMEDIATE')
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('lost "job"')
@@ -279,7 +263,7 @@ describe('who wants the lock from a run', { timeout: 60_000 }, () => {
 })
 
 describe('a run within a run', { timeout: 60_000 }, () => {
-  const inner = (key: string): string => `"${process.execPath}" "${built.main}" run ${key} -- echo inner`
+  const inner = (key: string): string => `"${process.execPath}" "${place.main}" run ${key} -- echo inner`
 
   test('of another key is fine', async () => {
     const program = run(inner('other'))
@@ -288,7 +272,7 @@ describe('a run within a run', { timeout: 60_000 }, () => {
   })
 
   test('of the same key is refused, since it would wait for itself, however deep it is', async () => {
-    const program = run(`"${process.execPath}" "${built.main}" run other -- ${inner('job')}`)
+    const program = run(`"${process.execPath}" "${place.main}" run other -- ${inner('job')}`)
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('it would wait for itself')
   })
@@ -296,21 +280,21 @@ describe('a run within a run', { timeout: 60_000 }, () => {
   test('may take the same key once the outer one has ended', async () => {
     const program = run(`(while kill -0 $PPID; do sleep 0.05; done; ${inner('job')} > part; mv part late) > /dev/null 2>&1 &`)
     expect(await program.code()).toBe(0)
-    await until(() => existsSync(join(folder, 'late')))
-    expect(readFileSync(join(folder, 'late'), 'utf8')).toBe('inner\n')
+    await until(() => existsSync(join(place.folder, 'late')))
+    expect(readFileSync(join(place.folder, 'late'), 'utf8')).toBe('inner\n')
   })
 })
 
 test('of two that race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
   const rounds = 20
-  expect(await race(built.main, folder, rounds)).toEqual({ rounds, oneWinner: rounds })
+  expect(await race(place.main, place.folder, rounds)).toEqual({ rounds, oneWinner: rounds })
 })
 
 describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
   let db: Database.Database
   beforeEach(async () => {
     expect(await run('true').code()).toBe(0)
-    db = new Database(join(folder, 'storelock.db'))
+    db = new Database(join(place.folder, 'storelock.db'))
     db.exec('BEGIN IMMEDIATE')
   })
   afterEach(() => void db.close())
@@ -332,7 +316,7 @@ describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
 
 describe('a store that cannot be written', { timeout: 60_000 }, () => {
   const limited = (script: string): Program =>
-    new Program(['sh', '-c', `${script}; exec "$0" "$@"`, process.execPath, built.main, 'run', 'job', '--', 'echo', 'never'], { cwd: folder })
+    new Program(['sh', '-c', `${script}; exec "$0" "$@"`, process.execPath, place.main, 'run', 'job', '--', 'echo', 'never'], { cwd: place.folder })
 
   test('for want of its folder is an error that says what to do', async () => {
     const program = storelock(['run', 'job', '--store', 'missing/app.db', '--', 'echo', 'never'])
@@ -349,7 +333,7 @@ describe('a store that cannot be written', { timeout: 60_000 }, () => {
   })
 
   test('since it is no database is an error that says what to do', async () => {
-    const program = storelock(['run', 'job', '--store', built.main, '--', 'echo', 'never'])
+    const program = storelock(['run', 'job', '--store', place.main, '--', 'echo', 'never'])
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('name a SQLite database')
   })

@@ -1,0 +1,38 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+import { type Built, buildProgram } from './build.ts'
+import { killAll } from './program.ts'
+
+export interface Place {
+  /** The path of the program. */
+  readonly main: string
+  /** A folder of this test's own. */
+  readonly folder: string
+}
+
+/** Builds the command line once for a file of tests. Each has a folder of its own, and what it started is ended after it. */
+export function withProgram(): Place {
+  let built: Built
+  let folder: string
+  beforeAll(() => {
+    built = buildProgram()
+  })
+  afterAll(() => built?.remove())
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'storelock-'))
+  })
+  afterEach(async () => {
+    killAll()
+    await rm(folder, { recursive: true, force: true })
+  })
+  return {
+    get main() {
+      return built.main
+    },
+    get folder() {
+      return folder
+    },
+  }
+}
