@@ -23,6 +23,8 @@ interface Late {
 
 /** Senders whose last message is kept in mind for a topic, at most. */
 const maxSenders = 1_000
+/** After how long those who are not known yet are looked for, in ms. */
+const moment = 2
 /** Sockets of others that a new channel looks at, at most, to sweep those that were left behind. */
 const sweeps = 8
 
@@ -120,8 +122,9 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   }
 
   /**
-   * To those who are known at once, since to look for others takes as long as all the rest; to the others after this turn.
-   * Who is known stays the same until then: else one who is found in between would hear the last before the first.
+   * To those who are known at once, since to look for others takes as long as all the rest; to the others a moment later, since who is
+   * woken often runs only once we rest. Who is known stays the same until then: else one who is found in between would hear the last
+   * before the first.
    */
   const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
     const mine = topics.get(topic)?.inbox?.name
@@ -129,7 +132,7 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     const known = begun?.known ?? place.known(topic)
     for (const name of known.length ? known : place.find(topic)) if (name !== mine) peers.send(name, line)
     if (begun) begun.lines.push(line)
-    else if (known.length && late.set(topic, { known, lines: [line] }).size === 1) setImmediate(sendLate)
+    else if (known.length && late.set(topic, { known, lines: [line] }).size === 1) setTimeout(sendLate, moment)
   }
 
   const sendLate = (): void => {

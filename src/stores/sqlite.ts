@@ -2,6 +2,7 @@ import { assertStep, bodyOf, type Command, type Fenced, LockError, type Outcome,
 import type { FencedStore } from '../store.ts'
 import { inodeOf, isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inTransaction, makeFence } from './sqlite/fence.ts'
+import { whenIdle } from './sqlite/idle.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
 import { setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
@@ -42,6 +43,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const { db, own, file } = openConnection(database)
   const inode = inodeOf(file)
   const waiting: Batch[] = []
+  let hurry = (): void => {}
   let tables: Tables | undefined
   let closed = false
   let checkedAt = 0
@@ -68,22 +70,6 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   }
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
-
-  /** Takes a step now, or else as soon as the database is not busy; how long that may take is for the caller to bound. */
-  const whenIdle = <T>(step: () => T, done: (result: T) => void, failed: (error: unknown) => void, mayPass = isBusy, attempts = 0): void => {
-    let result: T
-    try {
-      result = step()
-    } catch (error) {
-      // SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not.
-      const again = (): void => whenIdle(step, done, failed, mayPass, attempts + 1)
-      if (!mayPass(error)) failed(error)
-      else if (attempts < 4) setImmediate(again)
-      else setTimeout(again, 1 + Math.random() * 2)
-      return
-    }
-    done(result)
-  }
 
   /** Carries out all batches that wait, in order, as one. */
   const serve = (): Outcome[] => {
@@ -149,7 +135,8 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
     apply: (commands) =>
       new Promise((resolve, reject) => {
-        if (waiting.push({ commands, resolve, reject }) === 1) whenIdle(serve, answer, fail)
+        if (waiting.push({ commands, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail)
+        else hurry()
       }),
     read: (key) => look((tables) => tables.read(key)),
     list: (prefix = '') => look((tables) => tables.list(prefix)),

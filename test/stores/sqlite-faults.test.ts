@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Command, LockError } from '../../src/protocol/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
@@ -209,6 +209,24 @@ describe('a fault under way', () => {
     await store.close()
     expect(await waiting).toMatchObject({ code: 'closed' })
     other.exec('COMMIT')
+    other.close()
+  })
+
+  test('a batch that comes while others pause, since the file is busy, has all of them tried at once', async ({ onTestFinished }) => {
+    const other = new Database(path)
+    const store = sqliteStore(path)
+    await store.apply([beat])
+    other.exec('BEGIN IMMEDIATE')
+    // No pause ends by itself.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const first = store.apply([request])
+    while (!vi.getTimerCount()) await new Promise(setImmediate)
+    other.exec('COMMIT')
+    const second = store.apply([{ ...request, number: 2 } as Command])
+    expect((await Promise.all([first, second])).flat()).toMatchObject([{ type: 'granted' }, { type: 'queued' }])
+    expect(vi.getTimerCount()).toBe(0)
+    await store.close()
     other.close()
   })
 
