@@ -9,7 +9,8 @@ import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
 import { assertIndexedDB, explain } from './indexeddb/fault.ts'
 import { checkFence, fenceStore, type OpenTransaction, runFenced } from './indexeddb/fence.ts'
-import { ask, bare, misjudged, newMemory, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
+import { Memory } from './indexeddb/memory.ts'
+import { ask, bare, misjudged, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
@@ -64,7 +65,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   const name = named ? database : database.name
   let connection: Promise<IDBDatabase> | undefined
   let closed = false
-  const memory = newMemory()
+  const memory = new Memory()
   const { channel, beacon, onDegraded } = lookAround(name)
 
   const open = async (): Promise<IDBDatabase> => {

@@ -1,12 +1,11 @@
 import 'fake-indexeddb/auto'
-import fc from 'fast-check'
 import { openDB } from 'idb'
 import { afterEach, expect, test, vi } from 'vitest'
-import type { Command, Outcome } from '../../src/protocol/index.ts'
+import type { Command } from '../../src/protocol/index.ts'
 import type { Store } from '../../src/store.ts'
 import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
-import { history, play } from '../protocol/histories.ts'
 import { lease } from '../protocol/shelf.ts'
+import { answerAsOneMap } from './turns.ts'
 
 let count = 0
 
@@ -102,25 +101,9 @@ test.each([0, 4])('what two stores write in turns is not guessed, with %d looks 
   for (const store of stores) await store.close()
 })
 
-test('two stores answer as one map does, in whatever turns they are asked', { timeout: 60_000 }, async () => {
-  await fc.assert(
-    fc.asyncProperty(history, fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }), async (actions, turns) => {
-      let now = 1_000_000
-      const name = `guesses ${count++}`
-      const stores = [indexedDBStore(name, { now: () => now }), indexedDBStore(name, { now: () => now })] as const
-      await stores[0].apply(['a0', 'b0', 'c0', 'd0'].map(beat))
-      const steps: { command: Command; outcome: Outcome; now: number }[] = []
-      play(actions, ({ command, outcome, now }) => steps.push({ command, outcome, now }))
-      for (const [index, step] of steps.entries()) {
-        now = step.now
-        const [outcome] = await stores[turns[index % turns.length] ? 0 : 1].apply([step.command])
-        expect(plain(outcome)).toEqual(plain(step.outcome))
-      }
-      for (const store of stores) await store.close()
-    }),
-    { numRuns: 25 },
-  )
-})
-
-/** Without the rows that a beat shows as hints: which ones is the store's choice. */
-const plain = (outcome: Outcome | undefined): unknown => JSON.parse(JSON.stringify({ ...outcome, stale: undefined }))
+test('two stores answer as one map does, in whatever turns they are asked', { timeout: 60_000 }, () =>
+  answerAsOneMap(async (now) => {
+    const name = `guesses ${count++}`
+    return { stores: [indexedDBStore(name, { now }), indexedDBStore(name, { now })] }
+  }),
+)

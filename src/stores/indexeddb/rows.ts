@@ -3,6 +3,7 @@ import type { Changes } from '../../protocol/batch.ts'
 import { decodeRecord, decodeSession, encodeRecord, encodeSession, schemaVersion } from '../../protocol/codec.ts'
 import type { LockRecord, SessionRow } from '../../protocol/record.ts'
 import { fenceRow, fenceStore, refenced } from './fence.ts'
+import { Memory } from './memory.ts'
 
 /** What is needed of an open database: the browser's own, or idb's. */
 export type OpenDatabase = Pick<IDBDatabase, 'name' | 'objectStoreNames'> & { readonly transaction: unknown; readonly createObjectStore: unknown }
@@ -58,21 +59,6 @@ export function upgradeIndexedDB(database: OpenDatabase): void {
   create(meta)?.put(schemaVersion, 'version')
 }
 
-/** What stood in rows when they were last seen, by object store and key: a guess at what stands there now. */
-export interface Memory {
-  readonly rows: Map<string, unknown>
-  /** Those that somebody else has written lately: how many guesses have to be right before they are relied on again. */
-  readonly shared: Map<string, number>
-}
-
-export const newMemory = (): Memory => ({ rows: new Map(), shared: new Map() })
-
-/** Two who take turns, each with a request and a release, each guess the second right. */
-const patience = 3
-
-/** How many rows are kept in mind. */
-const capacity = 1_000
-
 /** A transaction was undone, since what it wrote rested on a wrong guess: it has to be done again. */
 export const misjudged = new Error('a row was not as it was remembered')
 
@@ -87,7 +73,7 @@ export const misjudged = new Error('a row was not as it was remembered')
  *
  * @throws {@link misjudged} in that case
  */
-export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = newMemory()): Promise<T> {
+export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Memory()): Promise<T> {
   return new Promise((resolve, reject) => {
     let answer: T
     const step = (): void => {
@@ -156,10 +142,10 @@ class AskedRows implements Rows {
       for (const [id, { request, guess }] of this.#asked) {
         const right = textOf(request.result) === textOf(guess)
         // That a look finds what was written since says nothing of what the next transaction finds.
-        if (!right || tx.mode === 'readwrite') this.#trust(id, right)
+        if (!right || tx.mode === 'readwrite') memory.learn(id, right)
         if (right) continue
         this.sure = false
-        this.#remember(id, request.result)
+        memory.remember(id, request.result)
       }
       step()
     }
@@ -175,8 +161,7 @@ class AskedRows implements Rows {
   /** Whether all rows may be taken for what is remembered of them. */
   get mayPlace(): boolean {
     if (this.#tx.mode === 'readonly') return false
-    const { rows, shared } = this.#memory
-    for (const [id, { guess }] of this.#asked) if (guess === undefined || guess !== rows.get(id) || shared.has(id)) return false
+    for (const [id, { guess }] of this.#asked) if (!this.#memory.relies(id, guess)) return false
     return true
   }
 
@@ -192,7 +177,7 @@ class AskedRows implements Rows {
 
   commit(): void {
     if (!this.placed) this.place()
-    for (const [name, key, row] of this.#writes) this.#remember(name + key, row)
+    for (const [name, key, row] of this.#writes) this.#memory.remember(name + key, row)
     this.#tx.commit()
   }
 
@@ -244,7 +229,7 @@ class AskedRows implements Rows {
 
   #get(store: string, key: string): unknown {
     const id = store + key
-    return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.rows.get(id))
+    return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.get(id))
   }
 
   /** What a request found, or is guessed to find. */
@@ -256,22 +241,6 @@ class AskedRows implements Rows {
     this.#asked.set(id, { request, guess })
     this.pending += 1
     return guess
-  }
-
-  #trust(id: string, right: boolean): void {
-    const { shared } = this.#memory
-    const left = right ? (shared.get(id) ?? 1) - 1 : patience
-    if (left) shared.set(id, left)
-    else shared.delete(id)
-  }
-
-  #remember(id: string, row: unknown): void {
-    const { rows, shared } = this.#memory
-    if (rows.size >= capacity) {
-      rows.clear()
-      shared.clear()
-    }
-    rows.set(id, row)
   }
 }
 

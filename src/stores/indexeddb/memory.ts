@@ -1,0 +1,36 @@
+/** Two who take turns, each with a request and a release, each guess the second right. */
+const patience = 3
+
+/** How many rows are kept in mind. */
+const capacity = 1_000
+
+/** What stood in rows when they were last seen, by object store and key: a guess at what stands there now. */
+export class Memory {
+  readonly #rows = new Map<string, unknown>()
+  /** Those that somebody else has written lately: how many guesses have to be right before they are relied on again. */
+  readonly #shared = new Map<string, number>()
+
+  get(id: string): unknown {
+    return this.#rows.get(id)
+  }
+
+  /** Whether a guess may be relied on: it is what is remembered, of a row that nobody else seems to write. */
+  relies(id: string, guess: unknown): boolean {
+    return guess !== undefined && guess === this.#rows.get(id) && !this.#shared.has(id)
+  }
+
+  /** A guess was right, or was not. */
+  learn(id: string, right: boolean): void {
+    const left = right ? (this.#shared.get(id) ?? 1) - 1 : patience
+    if (left) this.#shared.set(id, left)
+    else this.#shared.delete(id)
+  }
+
+  remember(id: string, row: unknown): void {
+    if (this.#rows.size >= capacity) {
+      this.#rows.clear()
+      this.#shared.clear()
+    }
+    this.#rows.set(id, row)
+  }
+}
