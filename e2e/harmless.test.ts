@@ -74,6 +74,14 @@ describeEachEngine((engine) => {
       expect(engine().errors).toEqual([])
     })
 
+    test('hears nothing of the locks that it shares its database with, however many pages contend', async () => {
+      const pages = [await open(), await open(), await open()]
+      // Each alone first, so that it relies on what it remembers when the others come.
+      for (const page of pages) expect(await run(page, 'shareDatabase', 6)).toEqual([])
+      expect(await Promise.all(pages.map((page) => run(page, 'shareDatabase', 60)))).toEqual([[], [], []])
+      expect(engine().errors).toEqual([])
+    })
+
     test('need not be isolated from other origins, nor public: a private window will do', async () => {
       const page = await open()
       expect(await page.evaluate(() => crossOriginIsolated)).toBe(false)

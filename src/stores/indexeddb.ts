@@ -7,10 +7,11 @@ import type { Fenced } from '../protocol/fence.ts'
 import { type LockView, viewOf } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
+import { ask } from './indexeddb/ask.ts'
 import { assertIndexedDB, explain } from './indexeddb/fault.ts'
 import { checkFence, fenceStore, type OpenTransaction, runFenced } from './indexeddb/fence.ts'
 import { Memory } from './indexeddb/memory.ts'
-import { ask, bare, misjudged, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
+import { bare, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
@@ -105,7 +106,6 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
       return await ask(tx, question, memory)
     } catch (error) {
-      if (error === misjudged) return transact(mode, scope, question)
       throw error === tooNarrow ? error : explain(error, name)
     }
   }

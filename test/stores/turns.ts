@@ -12,8 +12,11 @@ interface Pair {
   readonly remove?: (() => void | Promise<void>) | undefined
 }
 
-/** Two stores at one place, asked in any turns, answer any history as one map does. */
-export async function answerAsOneMap(open: (now: () => number) => Promise<Pair>): Promise<void> {
+/**
+ * Two stores at one place, asked in any turns, answer any history as one map does.
+ * @param check looks at the place after each answer
+ */
+export async function answerAsOneMap(open: (now: () => number) => Promise<Pair>, check?: (outcome: Outcome) => Promise<void>): Promise<void> {
   await fc.assert(
     fc.asyncProperty(history, fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }), async (actions, turns) => {
       let now = 1_000_000
@@ -26,13 +29,14 @@ export async function answerAsOneMap(open: (now: () => number) => Promise<Pair>)
           now = step.now
           const [outcome] = await stores[turns[index % turns.length] ? 0 : 1].apply([step.command])
           expect(plain(outcome)).toEqual(plain(step.outcome))
+          await check?.(outcome as Outcome)
         }
       } finally {
         for (const store of stores) await store.close()
         await remove?.()
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 25, endOnFailure: true },
   )
 }
 

@@ -332,6 +332,21 @@ const modes = toFacts('modes', {
     await Promise.all(calls)
     same(done, [0, 1, 2, 3, 4], 'the order')
   },
+  'requests that follow each other closely are served in their order, also for contexts that used the name before': async ({ here, there }, name) => {
+    for (const locks of [there, here, there]) for (let turn = 0; turn < 5; turn++) await locks.request(name, nothing)
+    const { done, step } = steps()
+    const kept = hold(here, name)
+    await kept.granted
+    const calls: Promise<unknown>[] = []
+    for (const [index, locks] of [there, here, there, here].entries()) {
+      calls.push(locks.request(name, step(index)))
+      await new Promise((resolve) => setTimeout(resolve))
+    }
+    await Promise.all([here.query(), there.query()])
+    await kept.release()
+    await Promise.all(calls)
+    same(done, [0, 1, 2, 3], 'the order')
+  },
   'a shared request waits behind an exclusive one that waits': async ({ here, there }, name) => {
     const reader = hold(here, name, { mode: 'shared' })
     await reader.granted

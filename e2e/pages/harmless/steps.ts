@@ -1,5 +1,5 @@
 import { createLocks, type HeldLock, type Store } from 'storelock'
-import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 
 // What tests do in a page that has nothing else: this and the library are one file there, as an app would bundle it.
 
@@ -123,4 +123,35 @@ export async function holdAndWait(): Promise<void> {
   await one?.acquire('k')
   two?.request('k', () => {})
   while ((await one?.query('k'))?.pending.length !== 1);
+}
+
+/**
+ * Takes a lock in a database of the page's own in turns with all others that do, so many times.
+ * @returns what the page heard meanwhile: events on its database and lines on the console
+ */
+export async function shareDatabase(turns: number): Promise<string[]> {
+  const heard: string[] = []
+  const db = await new Promise<IDBDatabase>((resolve, reject) => {
+    const opening = indexedDB.open('shared', 1)
+    opening.onupgradeneeded = () => upgradeIndexedDB(opening.result)
+    opening.onsuccess = () => resolve(opening.result)
+    opening.onerror = () => reject(opening.error)
+  })
+  for (const type of ['abort', 'error', 'complete', 'success', 'close', 'versionchange']) db.addEventListener(type, () => heard.push(type))
+  // Nothing goes wrong, so there is not even anything to keep back.
+  for (const type of ['abort', 'error']) db.addEventListener(type, () => heard.push(`${type}, captured`), true)
+  for (const level of ['log', 'info', 'warn', 'error', 'debug'] as const) {
+    const plain = console[level]
+    console[level] = (...words) => {
+      heard.push(`${level}: ${words.join(' ')}`)
+      plain(...words)
+    }
+  }
+  const store = indexedDBStore(db)
+  const locks = createLocks({ store })
+  for (let turn = 0; turn < turns; turn++) await locks.request('k', (lock) => store.transaction(lock, [], () => {}))
+  await locks.close()
+  await store.close()
+  db.close()
+  return heard
 }

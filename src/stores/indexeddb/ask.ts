@@ -1,0 +1,220 @@
+import type { Changes } from '../../protocol/batch.ts'
+import { decodeRecord, decodeSession, encodeRecord, encodeSession } from '../../protocol/codec.ts'
+import type { LockRecord, SessionRow } from '../../protocol/record.ts'
+import { fenceRow, fenceStore, refenced } from './fence.ts'
+import { Memory } from './memory.ts'
+import { meta, type Rows, records, sessions, tooNarrow } from './rows.ts'
+
+/**
+ * Answers a question that is asked synchronously of rows that come asynchronously: it is put with what is remembered of them,
+ * and again with what they are if that was wrong or too little. Writes what the question planned, in the same transaction,
+ * and resolves when that is complete.
+ *
+ * Guessing has the answer at hand when the rows come: while the browser fetches them there is nothing else to do, and a
+ * transaction that waits for us holds up everyone else's. Where nobody else seems to write the rows, what the answer comes to is
+ * even written behind the reads. Where they show that a guess was wrong, what is right is written over it before anything is committed:
+ * nobody sees the wrong rows, and a request keeps the place in line that its transaction has.
+ */
+export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Memory()): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let answer: T
+    const step = (): void => {
+      try {
+        if (!rows.sure) {
+          answer = rows.put(question)
+          if (rows.pending && rows.mayPlace) rows.place()
+        }
+        if (rows.pending) return
+        rows.commit()
+        // What was only read stands.
+        if (tx.mode === 'readonly') resolve(answer)
+      } catch (error) {
+        // What comes of a guess says nothing: the question is put again when the rows are here.
+        rows.sure = false
+        if (rows.pending) return
+        reject(error)
+        tx.abort()
+      }
+    }
+    const rows = new AskedRows(tx, memory, step)
+    const end = (): void => {
+      // The browser keeps the listeners of a finished transaction, and all they refer to, until its next great collection.
+      tx.oncomplete = tx.onabort = tx.onerror = null
+    }
+    tx.oncomplete = () => {
+      end()
+      resolve(answer)
+    }
+    // Whoever owns the database hears what its transactions come to, and this one is none of its own.
+    tx.onerror = unheard
+    tx.onabort = (event) => {
+      unheard(event)
+      end()
+      reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
+    }
+    step()
+  })
+}
+
+interface Asked {
+  readonly request: IDBRequest
+  readonly guess: unknown
+}
+
+/** A transaction's rows, each asked for when it is first looked at. */
+class AskedRows implements Rows {
+  /** How many have been asked for and are not here yet. */
+  pending = 0
+  /** Whether the last answer rests on no guess, or on right ones. */
+  sure = false
+  readonly #tx: IDBTransaction
+  readonly #memory: Memory
+  /** Plain events, since idb's promises and proxies made an acquire and release a tenth slower. */
+  readonly #arrived: () => void
+  readonly #asked = new Map<string, Asked>()
+  #writes: Write[] = []
+  /** What is in the object stores: at first what was planned on guesses. */
+  #placed: readonly Write[] | undefined
+
+  /** Calls `step` when all rows that were asked for are here. */
+  constructor(tx: IDBTransaction, memory: Memory, step: () => void) {
+    this.#tx = tx
+    this.#memory = memory
+    this.#arrived = () => {
+      this.pending -= 1
+      if (this.pending) return
+      for (const [id, { request, guess }] of this.#asked) {
+        const right = textOf(request.result) === textOf(guess)
+        // That a look finds what was written since says nothing of what the next transaction finds.
+        if (!right || tx.mode === 'readwrite') memory.learn(id, right)
+        if (right) continue
+        this.sure = false
+        memory.remember(id, request.result)
+      }
+      step()
+    }
+  }
+
+  /** Puts the question with what is known or guessed by now. */
+  put<T>(question: (rows: Rows) => T): T {
+    this.sure = true
+    this.#writes = []
+    return question(this)
+  }
+
+  /** Whether all rows may be taken for what is remembered of them; once that was wrong, none of this transaction. */
+  get mayPlace(): boolean {
+    if (this.#tx.mode === 'readonly' || this.#placed) return false
+    for (const [id, { guess }] of this.#asked) if (!this.#memory.relies(id, guess)) return false
+    return true
+  }
+
+  /** Puts what is planned into the object stores. */
+  place(): void {
+    // What wrong guesses wrote is put back first. Each of these rows was asked for before, so what stood there is known.
+    for (const write of this.#placed ?? []) this.#write([write[0], write[1], this.#before(write)])
+    for (const write of this.#writes) this.#write(write)
+    this.#placed = this.#writes
+  }
+
+  commit(): void {
+    if (this.#placed !== this.#writes) this.place()
+    for (const write of this.#writes) this.#memory.remember(idOf(write), write[2])
+    this.#tx.commit()
+  }
+
+  #write([name, key, row]: Write): void {
+    const store = this.#tx.objectStore(name)
+    if (row === undefined) store.delete(key)
+    else store.put(row, key)
+  }
+
+  /** What a row was when this transaction began. The fence has to name those of the record's holders that it named, and no other. */
+  #before(write: Write): unknown {
+    const known = this.#asked.get(idOf(write))
+    if (known) return known.request.result
+    try {
+      return fenceRow(this.record(write[1]))
+    } catch {
+      // A record that cannot be read names nobody.
+      return undefined
+    }
+  }
+
+  get floor(): number {
+    return (this.#get(meta, 'floor') as number | undefined) ?? 0
+  }
+
+  version(): number | undefined {
+    return this.#get(meta, 'version') as number | undefined
+  }
+
+  record(key: string): LockRecord | undefined {
+    const text = this.#get(records, key)
+    return text === undefined ? undefined : decodeRecord(key, text)
+  }
+
+  session(id: string): SessionRow | undefined {
+    const row = this.#get(sessions, id) as StoredSession | undefined
+    return row && decodeSession(id, row.text)
+  }
+
+  expired(now: number): SessionRow[] {
+    const index = () => this.#tx.objectStore(sessions).index('expiresAt')
+    const ids = this.#find('expired', () => index().getAllKeys(IDBKeyRange.upperBound(now, true), 16), [])
+    return (ids as string[]).flatMap((id) => {
+      try {
+        return this.session(id) ?? []
+      } catch {
+        // A row that cannot be read, or is a newer version's, must not stop the heartbeats of all others.
+        return []
+      }
+    })
+  }
+
+  keys(prefix: string): string[] {
+    const keys = this.#find('keys', () => this.#tx.objectStore(records).getAllKeys(IDBKeyRange.lowerBound(prefix)), [])
+    return (keys as string[]).filter((key) => key.startsWith(prefix))
+  }
+
+  write({ outcomes, records: changed, sessions: rows, floor }: Changes): void {
+    for (const key of refenced(outcomes)) {
+      if (!this.#tx.objectStoreNames.contains(fenceStore)) throw tooNarrow
+      if (changed.has(key)) this.#writes.push([fenceStore, key, fenceRow(changed.get(key))])
+    }
+    for (const [key, record] of changed) this.#writes.push([records, key, record && encodeRecord(record)])
+    for (const [id, row] of rows) this.#writes.push([sessions, id, row && { expiresAt: row.expiresAt, text: encodeSession(row) }])
+    if (floor) this.#writes.push([meta, 'floor', floor])
+  }
+
+  #get(store: string, key: string): unknown {
+    const id = store + key
+    return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.get(id))
+  }
+
+  /** What a request found, or is guessed to find. */
+  #find(id: string, make: () => IDBRequest, guess: unknown): unknown {
+    const known = this.#asked.get(id)
+    if (known) return known.request.readyState === 'done' ? known.request.result : known.guess
+    const request = make()
+    request.onsuccess = this.#arrived
+    this.#asked.set(id, { request, guess })
+    this.pending += 1
+    return guess
+  }
+}
+
+interface StoredSession {
+  readonly expiresAt: number
+  readonly text: string
+}
+
+const unheard = (event: Event): void => event.stopPropagation()
+
+type Write = readonly [store: string, key: string, row: unknown]
+
+/** Tells a row from those of all object stores. */
+const idOf = ([store, key]: Write): string => store + key
+
+/** What tells rows apart. */
+const textOf = (row: unknown): unknown => (row as StoredSession | undefined)?.text ?? row
