@@ -95,6 +95,36 @@ test('a page that may not start such a worker is told so once, and keeps its loc
   await page.close()
 })
 
+test('a page that asks for Trusted Types has a worker while it is hidden, where it allows our policy', async () => {
+  const page = await browser.open('trusted-types.html')
+  await hold(page, duration)
+  await browser.hide(page)
+  await workers(page, 1)
+  expect(await page.evaluate(() => warnings.length)).toBe(0)
+  await page.close()
+})
+
+test('a page that is prerendered asks for nothing until somebody opens it', async () => {
+  const witness = await browser.open()
+  const page = await browser.open()
+  const url = new URL('prerendered.html', page.url()).href
+  const said = async (item: string): Promise<unknown> => {
+    const text = await witness.waitForFunction((item) => localStorage.getItem(item), { polling: 50 }, item)
+    return JSON.parse((await text.jsonValue()) as string)
+  }
+  await page.evaluate((url) => {
+    const rules = document.createElement('script')
+    rules.type = 'speculationrules'
+    rules.textContent = JSON.stringify({ prerender: [{ urls: [url] }] })
+    document.head.append(rules)
+  }, url)
+  expect(await said('looked')).toEqual({ prerendered: true, granted: false })
+  // The driver loses a page that gives way to a prerendered one, so the other tab hears what became of it.
+  await page.evaluate((url) => void setTimeout(() => location.assign(url)), url)
+  expect(await said('granted')).toEqual({ prerendered: false })
+  await Promise.all([witness.close(), page.close().catch(() => {})])
+})
+
 test('a page that has a worker since it was hidden goes into the back/forward cache', async () => {
   const page = await browser.open()
   await hold(page, 60_000)

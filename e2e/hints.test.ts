@@ -71,17 +71,6 @@ describeEachEngine((engine) => {
       expect(token).toBeGreaterThan(first.token + 1)
     })
 
-    test('finds a lock free that lingered in a page which is being frozen', async () => {
-      const [keeper, other] = await pair({ linger: 3_600_000 })
-      await acquire(keeper)
-      await release(keeper)
-      expect((await query(other)).held).toHaveLength(1)
-      await keeper.evaluate(() => void document.dispatchEvent(new Event('freeze')))
-      await other.evaluate(async () => {
-        while ((await tab.query('l')).held.length);
-      })
-    })
-
     test.for([
       ['crashes', (page: Tab) => page.crash()],
       ['is closed', (page: Tab) => page.close()],

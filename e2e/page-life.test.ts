@@ -58,6 +58,23 @@ describeEachEngine((engine) => {
     })
   }
 
+  test('events that a script dispatches end no session and call no wait off', async () => {
+    const [page, holder] = [await open(), await open()]
+    await take(page, 'held')
+    await take(holder, 'wanted')
+    await ask(page, 'wanted')
+    await queued(1, holder, 'wanted')
+    await page.evaluate(() => {
+      for (const type of ['freeze', 'pagehide', 'visibilitychange']) {
+        document.body.dispatchEvent(new CustomEvent(type, { bubbles: true }))
+        dispatchEvent(new Event(type))
+      }
+    })
+    expect((await holder.evaluate(() => locks.query())).held).toHaveLength(2)
+    await holder.close()
+    await granted(page)
+  })
+
   describe('a page that is left', () => {
     test('lets go of what it holds and what lingers, waits no more, and the back/forward cache gives it back', async ({ skip }) => {
       needs('cache', engine(), skip)

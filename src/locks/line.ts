@@ -1,4 +1,5 @@
 import { emptyRecord, type Holder, LockError, type LockView } from '../protocol/index.ts'
+import { onAbort } from './abort.ts'
 import { driftOf } from './clock.ts'
 import type { Hold } from './hold.ts'
 import type { Grant } from './lease.ts'
@@ -87,7 +88,7 @@ export class Line {
         if (!this.#waiters.size) this.#restSoon()
         callOff?.()
         callOffGrace?.()
-        signal?.removeEventListener('abort', aborted)
+        stopListening()
         return true
       }
       const waiter: Waiter = {
@@ -108,8 +109,7 @@ export class Line {
           reject(error)
         },
       }
-      const aborted = (): void => waiter.fail(signal?.reason)
-      signal?.addEventListener('abort', aborted)
+      const stopListening = onAbort(signal, () => waiter.fail(signal?.reason))
       const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
       const { grace } = wish
       const callOffGrace = grace === undefined ? undefined : this.#session.clock.after(grace, () => this.#grabNow(waiter))

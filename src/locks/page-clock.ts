@@ -1,6 +1,6 @@
 import type { LockError } from '../protocol/index.ts'
 import { type Clock, systemClock } from './clock.ts'
-import { type Page, pageHere } from './page.ts'
+import { onPageLife, type Page, pageHere } from './page.ts'
 import { Ticker } from './ticker.ts'
 
 /** How long the worker is kept while nothing is pending, in ms: what is under way may set the next timer when it is done. */
@@ -79,7 +79,7 @@ export function pageClock(page: Page): Clock {
     else stop()
   }
 
-  const changed = ({ type }: Event): void => {
+  const changed = (type: string): void => {
     // A page that is left is hidden after that, too.
     if (type === 'pagehide') left = true
     if (type === 'pageshow') left = false
@@ -87,7 +87,7 @@ export function pageClock(page: Page): Clock {
     if (left || !page.document.hidden) stop()
     else wakeForNext()
   }
-  for (const type of ['visibilitychange', 'resume', 'pagehide', 'pageshow']) page.addEventListener(type, changed, { capture: true })
+  onPageLife(page, ['visibilitychange', 'resume', 'pagehide', 'pageshow'], changed)
 
   return {
     now: systemClock.now,

@@ -2,9 +2,12 @@ import type { Session } from './session.ts'
 
 /** What a page is and says that a worker or a process is not. */
 export interface Page {
-  readonly document: { readonly hidden: boolean }
-  addEventListener(type: string, listener: (event: Event) => void, options: AddEventListenerOptions): void
+  readonly document: { readonly hidden: boolean; readonly prerendering?: boolean }
+  addEventListener(type: string, listener: (event: PageEvent) => void, options: AddEventListenerOptions): void
 }
+
+/** What is needed of an event. */
+export type PageEvent = Pick<Event, 'type' | 'isTrusted'>
 
 /** The page that this code runs in, if it does. */
 export function pageHere(): Page | undefined {
@@ -13,19 +16,41 @@ export function pageHere(): Page | undefined {
 }
 
 /**
+ * Hears what the browser says of a page's life. Any script may dispatch events of these names, and some do for purposes of their own:
+ * only the browser's own are trusted.
+ */
+export function onPageLife(page: Page, types: readonly string[], heard: (type: string) => void, signal?: AbortSignal): void {
+  const listener = ({ type, isTrusted }: PageEvent): void => {
+    if (isTrusted) heard(type)
+  }
+  // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
+  for (const type of types) page.addEventListener(type, listener, { capture: true, ...(signal && { signal }) })
+}
+
+/**
  * Keeps a session in step with its page: leaving it ends the session at once, coming back starts another,
- * and a frozen page waits for nothing, since it could not answer.
+ * and a frozen page waits for nothing, since it could not answer. Nor does a page that is prerendered and may never be shown:
+ * it has its storage, but its beacon would have to wait until somebody opens it.
  * @returns how to stop
  */
 export function followPage(session: Pick<Session, 'sleep' | 'leave'>): () => void {
   const page = pageHere()
   if (!page) return () => {}
-  const freeze = (): void => session.sleep(true)
-  const resume = (): void => session.sleep(false)
-  const leave = (): void => session.leave()
+  const { document } = page
   const stop = new AbortController()
-  // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
-  const first = { capture: true, signal: stop.signal }
-  for (const [type, listener] of Object.entries({ pagehide: leave, pageshow: resume, freeze, resume })) page.addEventListener(type, listener, first)
+  const wake = (): void => session.sleep(false)
+  const steps: Record<string, () => void> = {
+    pagehide: () => session.leave(),
+    freeze: () => session.sleep(true),
+    pageshow: wake,
+    resume: wake,
+    prerenderingchange: wake,
+  }
+  const heard = (type: string): void => {
+    // A prerendered page is told that it is shown when it has loaded, long before it is.
+    if (steps[type] !== wake || !document.prerendering) steps[type]?.()
+  }
+  onPageLife(page, Object.keys(steps), heard, stop.signal)
+  if (document.prerendering) session.sleep(true)
   return () => stop.abort()
 }

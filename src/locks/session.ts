@@ -2,6 +2,7 @@ import { type Command, type Holder, LockError, type LockRecord, type Policy, typ
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { Heart } from './heart.ts'
+import { newId } from './id.ts'
 import { type Lease, leaseFor } from './lease.ts'
 import { Line } from './line.ts'
 import { Outbox, type Reply } from './outbox.ts'
@@ -25,11 +26,8 @@ export interface Settings {
   readonly onWarning: (warning: LockWarning) => void
 }
 
-/** How long a session waits for its beacon, in ms. One that takes longer is done without: a crash then costs a lease, and no start costs more than this. */
+/** How long a session waits for its beacon, in ms, before it starts without: until the beacon comes, a crash is noticed only when the lease ends. */
 const raising = 1_000
-
-/** Random and short: it stands in every record that names it. Never reused. */
-const newId = (): string => Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
 
 const isWhole = Number.isSafeInteger as (value: unknown) => value is number
 
@@ -102,18 +100,18 @@ export class Session {
   }
 
   async #open(): Promise<void> {
-    await this.#awake
+    // After any wait the present session may be another.
     const id = this.#id
     try {
-      const raised = await this.#raise(id)
+      await this.#awake
+      const raised = id === this.#id ? await this.#raise(id) : undefined
+      if (raised) this.#light(id, raised)
       if (id === this.#id) {
-        this.#beacon = raised
-        raised?.lost.then(() => id === this.#id && this.end('its beacon went out'))
         this.#unsubscribe = this.#listen(id)
         const { outcome, sent, drift } = await this.beat(true)
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
-      } else raised?.lower()
+      }
     } catch (error) {
       // The row may stand all the same: the next try is another session's.
       if (id === this.#id) this.#leave()
@@ -123,15 +121,29 @@ export class Session {
     if (id !== this.#id) await this.open()
   }
 
-  /** Without a proof of its death a session is as good, since its lease tells: what cannot be raised, or takes too long, is done without. */
+  /** Without a proof of its death a session is as good, since its lease tells: it does not wait for long. */
   async #raise(id: string): Promise<RaisedBeacon | undefined> {
     try {
       const raised = this.settings.store.beacon?.raise(id)
-      const lowerLater = (): undefined => void raised?.then((late) => late.lower()).catch(() => {})
-      return raised && (await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater))
+      const goOn = (): undefined => {
+        this.#warnDegraded(`no proofs of death yet: the beacon of this session has not come up within ${raising} ms`)
+        raised?.then(async (late) => this.#light(id, late) && (await this.beat())).catch(() => {})
+      }
+      return raised && (await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, goOn))
     } catch {
       return undefined
     }
+  }
+
+  /** A session's beacon is up. @returns whether that session is still the present one; else the beacon is lowered */
+  #light(id: string, raised: RaisedBeacon): boolean {
+    if (id !== this.#id) {
+      raised.lower()
+      return false
+    }
+    this.#beacon = raised
+    raised.lost.then(() => id === this.#id && this.end('its beacon went out'))
+    return true
   }
 
   /** Which of these sessions are proved dead now. */
@@ -175,6 +187,10 @@ export class Session {
   /** Locks are right without it, only slower. */
   #degrade(why: string, cause?: unknown): void {
     this.#degraded = true
+    this.#warnDegraded(why, cause)
+  }
+
+  #warnDegraded(why: string, cause?: unknown): void {
     this.warn({ type: 'degraded', names: [], error: new LockError('store', why, { cause }) })
   }
 

@@ -3,6 +3,11 @@ import { LockError } from '../protocol/index.ts'
 /** All that the worker does: waits for as many ms as it was last told, and says so. */
 const script = 'let timer;onmessage=({data})=>{clearTimeout(timer);timer=setTimeout(postMessage,data,0)}'
 
+/** What pages that ask for Trusted Types want of whoever names a script. */
+interface TrustedTypes {
+  createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
+}
+
 /** Says when it is time, also in a page that is hidden: a browser slows such a page's timers down, and not those of its workers. */
 export class Ticker {
   readonly #worker: Worker
@@ -14,14 +19,15 @@ export class Ticker {
    * @throws LockError `store` if it is refused at once
    */
   constructor(tick: () => void, failed: (error: LockError) => void) {
-    const url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))
-    this.#url = url
+    let url = ''
     try {
-      this.#worker = new Worker(url)
+      url = URL.createObjectURL(new Blob([script], { type: 'text/javascript' }))
+      this.#worker = new Worker(trusted(url))
     } catch (error) {
-      URL.revokeObjectURL(url)
+      if (url) URL.revokeObjectURL(url)
       throw refusal(error)
     }
+    this.#url = url
     this.#worker.onmessage = tick
     this.#worker.onerror = (event) => failed(refusal(event))
   }
@@ -37,10 +43,21 @@ export class Ticker {
   }
 }
 
-const refusal = (cause: unknown): LockError =>
-  new LockError(
+let policy: ReturnType<TrustedTypes['createPolicy']> | undefined
+
+/** A policy's name may be taken once, so one serves all tickers. */
+function trusted(url: string): string {
+  const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
+  policy ??= trustedTypes?.createPolicy('storelock', { createScriptURL: (own) => own })
+  return policy ? policy.createScriptURL(url) : url
+}
+
+function refusal(cause: unknown): LockError {
+  const why = typeof Worker === 'undefined' ? 'there is no Worker here' : 'it may not start a worker from a blob: URL'
+  return new LockError(
     'store',
-    'heartbeats of this page fall behind while it is hidden, and locks may be lost: it may not start a worker from a blob: URL. ' +
-      'Allow `worker-src blob:` in its Content-Security-Policy, or use `storelock/worker`',
+    `heartbeats of this page fall behind while it is hidden, and locks may be lost: ${why}. Allow \`worker-src blob:\` and, where it asks for ` +
+      'Trusted Types, `trusted-types storelock` in its Content-Security-Policy, or use `storelock/worker`',
     { cause },
   )
+}

@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import type { Clock } from './clock.ts'
 
 /**
@@ -8,14 +9,13 @@ import type { Clock } from './clock.ts'
 export function within<T>(clock: Clock, promise: Promise<T>, ms: number | undefined, signal: AbortSignal | undefined, late: () => T): Promise<T> {
   if (signal?.aborted) return Promise.reject(signal.reason)
   return new Promise((resolve, reject) => {
-    const aborted = (): void => end(() => reject(signal?.reason))
     const end = (settle: () => void): void => {
       callOff?.()
-      signal?.removeEventListener('abort', aborted)
+      stopListening()
       settle()
     }
     const callOff = ms === undefined ? undefined : clock.after(ms, () => end(() => resolve(new Promise((done) => done(late())))))
-    signal?.addEventListener('abort', aborted)
+    const stopListening = onAbort(signal, () => end(() => reject(signal?.reason)))
     promise.then(
       (value) => end(() => resolve(value)),
       (error) => end(() => reject(error)),

@@ -62,7 +62,8 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
       if (signal.aborted) return letGo()
       signal.addEventListener('abort', letGo)
       const ended = (): void => {
-        if (signal.aborted) return
+        // A script may dispatch an `abort` of its own.
+        if (signal.aborted || !lock.signal.aborted) return
         const error: LockError = lock.signal.reason
         if (error.code !== 'lost') show({ ...none, state: 'idle' })
         else if (again) ask()

@@ -1,4 +1,5 @@
 import type { Remote } from 'comlink'
+import { onAbort } from '../locks/abort.ts'
 import { createLocks, sessionOf } from '../locks/create.ts'
 import type { Hold } from '../locks/hold.ts'
 import type { Session, Settings } from '../locks/session.ts'
@@ -177,12 +178,11 @@ export class Client implements ClientApi {
     const given = lock as Hold | Share
     const hold = given instanceof Share ? given.hold : given
     const { name, key, mode, token, previous, dirty, session, signal } = hold
-    const lost = (): void => {
+    const forget = onAbort(signal, () => {
       this.#given.delete(id)
       this.#page.lost(id, encodeError(signal.reason as LockError))
-    }
-    signal.addEventListener('abort', lost)
-    this.#given.set(id, { lock: given, forget: () => signal.removeEventListener('abort', lost) })
+    })
+    this.#given.set(id, { lock: given, forget })
     this.#contact.keep()
     this.#page.granted(id, { name, key, mode, token, previous, dirty, session, ...this.#contact.term(hold.deadline) })
     return null

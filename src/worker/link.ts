@@ -1,6 +1,8 @@
 import * as Comlink from 'comlink'
+import { onAbort } from '../locks/abort.ts'
 import { type Clock, driftOf } from '../locks/clock.ts'
 import { Hold, type HoldHome } from '../locks/hold.ts'
+import { newId } from '../locks/id.ts'
 import { released } from '../locks/lease.ts'
 import type { LockWarning, ReleaseListener } from '../locks/types.ts'
 import { LockError, type Policy } from '../protocol/index.ts'
@@ -18,6 +20,8 @@ export interface LinkOptions {
   readonly maxSilence: number
   readonly label: string | undefined
   readonly beacon: Beacon | undefined
+  /** Whether this page cannot answer for a while, from the start. */
+  readonly asleep: boolean
   onWarning(warning: LockWarning): void
   /** Hears of every grant. */
   granted(hold: Hold): void
@@ -53,13 +57,15 @@ export class Link implements HoldHome {
   readonly #calls = new Map<number, Call>()
   #lastCall = 0
   #isConnected = false
+  #asleep: boolean
   #session = ''
   #over: LockError | undefined
 
   constructor(endpoint: Endpoint, options: LinkOptions) {
-    const { clock, maxSilence, label, beacon } = options
+    const { clock, maxSilence, label, beacon, asleep } = options
     this.#options = options
-    this.#lane = new Lane(endpoint, crypto.randomUUID())
+    this.#asleep = asleep
+    this.#lane = new Lane(endpoint, newId())
     const remote = Comlink.wrap<ClientApi>(this.#lane)
     this.#remote = remote
     this.#leases = new RemoteLeases({
@@ -97,6 +103,8 @@ export class Link implements HoldHome {
         Object.assign(this.#leases, { duration, spansMachines })
         this.#hear(pulse)
         this.#isConnected = true
+        // Before the calls that have waited for this.
+        if (this.#asleep) remote.sleep(true)
         connected()
       })
     })
@@ -133,6 +141,7 @@ export class Link implements HoldHome {
 
   /** This page can answer nothing for a while, or can again. */
   sleep(asleep: boolean): void {
+    this.#asleep = asleep
     if (this.#isConnected) this.#remote.sleep(asleep)
   }
 
@@ -161,12 +170,12 @@ export class Link implements HoldHome {
       let wasGranted = false
       const end = (): void => {
         this.#calls.delete(id)
-        signal?.removeEventListener('abort', callOff)
+        stopListening()
       }
-      const callOff = (): void => {
+      const stopListening = onAbort(signal, () => {
         call.fail(signal?.reason)
         this.#remote.callOff(id)
-      }
+      })
       const call: Call = {
         onReleaseRequested,
         fail(error) {
@@ -191,7 +200,6 @@ export class Link implements HoldHome {
       }
       this.#calls.set(id, call)
       this.#watchdog.watch()
-      if (!signal?.aborted) signal?.addEventListener('abort', callOff)
       const marks: Marks = {
         signal: signal && (signal.aborted ? 'aborted' : 'live'),
         listens: onReleaseRequested !== undefined,

@@ -40,7 +40,8 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
     throw new RangeError(`maxSilence is a number of milliseconds above 0, not ${String(maxSilence)}`)
   const dirt = new Dirt()
   const reentrants = new Map<string, RemoteReentrant>()
-  const connect = (): Link => new Link(endpoint, { clock, maxSilence, label, beacon, onWarning, granted: (hold) => dirt.note(hold) })
+  let asleep = false
+  const connect = (): Link => new Link(endpoint, { clock, maxSilence, label, beacon, asleep, onWarning, granted: (hold) => dirt.note(hold) })
   let link = connect()
   let closed: LockError | undefined
 
@@ -52,8 +53,14 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   }
 
   const stopFollowing = followPage({
-    sleep: (asleep) => link.sleep(asleep),
-    leave: () => link.leave(),
+    sleep(sleeps) {
+      asleep = sleeps
+      link.sleep(asleep)
+    },
+    leave() {
+      asleep = true
+      link.leave()
+    },
   })
 
   return {

@@ -1,15 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Page } from '../../src/locks/page.ts'
 import { pageClock } from '../../src/locks/page-clock.ts'
-
-/** A window that hears what a test tells it. */
-class Window extends EventTarget implements Page {
-  readonly document = { hidden: false }
-
-  tell(type: string): void {
-    this.dispatchEvent(new Event(type))
-  }
-}
+import { Window } from './window.ts'
 
 /** Time passes, and no timer runs. */
 const block = (ms: number): void => {

@@ -1,22 +1,16 @@
 import type { HeldLock } from 'storelock'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Window } from './window.ts'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
-/** The least of a page: what its window hears, where the events of its document pass too. */
+/** What makes this process a page: what its window hears, where the events of its document pass too. */
 const scope = globalThis as { document?: unknown; addEventListener?: unknown }
-const shown = {}
-let page: EventTarget
-let heard: number
+let page: Window
 
 beforeEach(() => {
-  page = new EventTarget()
-  heard = 0
-  scope.document = shown
-  scope.addEventListener = (type: string, listener: EventListener, options: AddEventListenerOptions) => {
-    heard++
-    options.signal?.addEventListener('abort', () => heard--)
-    page.addEventListener(type, listener, options)
-  }
+  page = new Window()
+  scope.document = page.document
+  scope.addEventListener = page.addEventListener.bind(page)
 })
 
 afterEach(() => {
@@ -24,10 +18,10 @@ afterEach(() => {
   delete scope.addEventListener
 })
 
-const leave = (): boolean => page.dispatchEvent(new Event('pagehide'))
-const comeBack = (): boolean => page.dispatchEvent(new Event('pageshow'))
-const freeze = (): boolean => page.dispatchEvent(new Event('freeze'))
-const resume = (): boolean => page.dispatchEvent(new Event('resume'))
+const leave = (): void => page.tell('pagehide')
+const comeBack = (): void => page.tell('pageshow')
+const freeze = (): void => page.tell('freeze')
+const resume = (): void => page.tell('resume')
 
 describe('leaving a page', () => {
   test('ends its session at once, before the event is over', async () => {
@@ -215,7 +209,7 @@ describe('a frozen page', () => {
     const world = new World()
     delete scope.document
     const a = world.process()
-    scope.document = shown
+    scope.document = page.document
     const b = world.process({ label: 'b' })
     const lock = await a.locks.acquire('k')
     await b.locks.acquire('other')
@@ -281,12 +275,53 @@ describe('a frozen page', () => {
   })
 })
 
+describe('events that a script dispatched', () => {
+  test('do not end a session, and call no wait off', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    for (const type of ['freeze', 'pagehide']) page.pretend(type)
+    await settle()
+    expect([lock.isHeld(), await world.queue()]).toEqual([true, ['b×1']])
+    await lock.release()
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('do not wake a page that is frozen', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    freeze()
+    b.locks.acquire('k').catch(() => {})
+    for (const type of ['resume', 'pageshow', 'prerenderingchange']) page.pretend(type)
+    await settle()
+    expect(await world.holders()).toEqual([])
+  })
+})
+
+describe('a prerendered page', () => {
+  test('asks for nothing until it is shown, whatever else it is told meanwhile', async () => {
+    page.document.prerendering = true
+    const world = new World()
+    const a = world.process({ label: 'a' })
+    const wait = a.locks.acquire('k')
+    comeBack()
+    await world.pass(lease)
+    expect([a.link.sent, await stateOf(wait)]).toEqual([[], 'pending'])
+    page.document.prerendering = false
+    page.tell('prerenderingchange')
+    await settle()
+    expect([(await wait).isHeld(), await world.holders()]).toEqual([true, ['a']])
+  })
+})
+
 test('closed locks follow the page no more', async () => {
   const world = new World()
   const a = world.process()
-  expect(heard).toBe(4)
+  expect(page.listeners).toBe(5)
   await a.locks.close()
-  expect(heard).toBe(0)
+  expect(page.listeners).toBe(0)
   leave()
   comeBack()
 })

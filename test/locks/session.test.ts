@@ -131,7 +131,7 @@ describe('a session', () => {
     expect((await world.record()).sessions[process.locks.session]?.beacon).toBeUndefined()
   })
 
-  test('whose beacon takes longer than a second does without, and lowers it when it comes after all', async () => {
+  test('whose beacon takes longer than a second starts without, says so, and keeps it when it comes', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     let raise = (): void => {}
@@ -144,10 +144,31 @@ describe('a session', () => {
     await world.pass(1)
     const lock = await asked
     expect((await world.record()).sessions[lock.session]?.beacon).toBeUndefined()
+    expect(process.warnings).toMatchObject([
+      { type: 'degraded', names: [], error: { code: 'store', message: expect.stringMatching(/^no proofs of death yet/) } },
+    ])
+    raise()
+    await settle()
+    expect([(await world.record()).sessions[lock.session]?.beacon, beacons.lit.size]).toEqual([`${lock.session}#1`, 1])
+    expect(lock.isHeld()).toBe(true)
+    await process.locks.close()
+    expect(beacons.lit.size).toBe(0)
+  })
+
+  test('whose beacon comes when it has ended lowers it', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    let raise = (): void => {}
+    beacons.gate = new Promise((resolve) => {
+      raise = resolve
+    })
+    const asked = process.locks.acquire('k')
+    await world.pass(1_000)
+    await asked
+    await process.locks.close()
     raise()
     await settle()
     expect([beacons.raised, beacons.lit.size]).toEqual([1, 0])
-    expect(lock.isHeld()).toBe(true)
   })
 
   test('that lost its beacon ends: its locks are lost at once, and others may have them', async () => {
@@ -388,6 +409,16 @@ describe('close', () => {
     await a.locks.acquire('k')
     await a.locks.close()
     expect(await world.store.read('k')).toBeDefined()
+  })
+
+  test('in the turn of the first acquire leaves nothing behind', async () => {
+    const world = new World()
+    const { process, beacons } = lit(world)
+    const asked = errorOf(process.locks.acquire('k'))
+    await process.locks.close()
+    await world.pass(duration)
+    expect(await asked).toMatchObject({ code: 'closed' })
+    expect([beacons.lit.size, process.link.count('beat')]).toEqual([0, 0])
   })
 
   test('while a session is being opened leaves nothing behind', async () => {

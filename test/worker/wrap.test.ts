@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { LockError, noopLocks } from '../../src/index.ts'
 import { expose, wrap } from '../../src/worker/index.ts'
+import { Window } from '../locks/window.ts'
 import { beat, duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from '../locks/world.ts'
 import { Page, type PageOptions } from './page.ts'
 
@@ -289,6 +290,26 @@ describe('expose refuses', () => {
   test('to guess an endpoint outside a worker', () => {
     expect(() => expose(new World().process().locks)).toThrow(/needs an endpoint/)
   })
+})
+
+test('a page that is prerendered waits for nothing until it is shown', async () => {
+  const window = new Window()
+  const scope = globalThis as { document?: unknown; addEventListener?: unknown }
+  window.document.prerendering = true
+  const world = new World()
+  const worker = world.process({ label: 'worker', maxBackoff: 50 })
+  scope.document = window.document
+  scope.addEventListener = window.addEventListener.bind(window)
+  const page = new Page(world, worker, { label: 'page' })
+  delete scope.document
+  delete scope.addEventListener
+  const wait = page.locks.acquire('k')
+  await world.pass(2 * lease)
+  expect([await world.holders(), await stateOf(wait)]).toEqual([[], 'pending'])
+  window.document.prerendering = false
+  window.tell('prerenderingchange')
+  await world.pass(10)
+  expect([(await wait).isHeld(), await world.holders()]).toEqual([true, ['page']])
 })
 
 test('wrap refuses what is no endpoint', () => {
