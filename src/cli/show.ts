@@ -1,7 +1,7 @@
 import { emptyRecord } from '../protocol/index.ts'
 import type { Common } from './args.ts'
 import { colours, inWords, print, printJson } from './output.ts'
-import { type HolderState, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
+import { type HolderState, heldFor, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
 import { keyOf, withStore } from './store.ts'
 
 export async function show(name: string, { store: place, json }: Common): Promise<void> {
@@ -25,7 +25,7 @@ function holderLine(holder: HolderState): string {
   const { mode, session, token, since, expires, overdue, metadata } = holder
   const now = Date.now()
   const end = overdue ? colours.yellow(`overdue since ${inWords(now - expires)}`) : `expires in ${inWords(expires - now)} unless renewed`
-  const parts = [`held by ${nameOf(holder)}`, mode, `for ${inWords(Math.max(0, now - since))}`, end, `token ${token}`, `session ${session}`]
+  const parts = [`held by ${nameOf(holder)}`, mode, `for ${heldFor(since, now)}`, end, `token ${token}`, `session ${session}`]
   return `  ${parts.join(', ')}${metadata === null ? '' : `, metadata ${JSON.stringify(metadata)}`}`
 }
 

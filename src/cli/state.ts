@@ -23,8 +23,8 @@ interface Party {
 
 export interface HolderState extends Party {
   readonly token: number
-  /** A token is the time of its grant, unless the clock was set back before. */
-  readonly since: number
+  /** When it was granted; `null` if storelock 0.1 granted it, which did not write that. */
+  readonly since: number | null
   /** When it ends unless it is renewed. */
   readonly expires: number
   /** Whether it has not been renewed for its whole lease, by the wall clock: a hint, no more. */
@@ -48,9 +48,9 @@ export function stateOf(view: LockView, now = Date.now()): LockState {
     ...storedName(key),
     token,
     holders: view.holders.filter(present).map((holder) => {
-      const { session, mode, token, metadata = null } = holder
+      const { session, mode, token, since = null, metadata = null } = holder
       const expires = expiryOf(holder, sessions)
-      return { session, label: label(session), mode, metadata, token, since: token, expires, overdue: expires < now }
+      return { session, label: label(session), mode, metadata, token, since, expires, overdue: expires < now }
     }),
     queue: view.queue.filter(present).map(({ session, mode, metadata = null, ask = null, from, to }) => {
       return { session, label: label(session), mode, metadata, ask, count: to - from + 1 }
@@ -66,6 +66,9 @@ export const waiting = ({ queue }: LockState): number => queue.reduce((sum, { co
 /** Who it is, for people. */
 export const nameOf = ({ session, label }: Pick<Party, 'session' | 'label'>): string => label ?? `session ${session}`
 
+/** How long it has been held, for people. */
+export const heldFor = (since: number | null | undefined, now: number): string => (since == null ? '?' : inWords(Math.max(0, now - since)))
+
 export const head = ['KEY', 'HOLDER', 'MODE', 'HELD FOR', 'EXPIRES IN', 'WAITING', 'PINNED BY']
 
 /** A lock as rows of a table: one for each holder. */
@@ -76,6 +79,6 @@ export function rowsOf(state: LockState, now = Date.now()): string[][] {
   return holders.map((holder, index) => {
     const { mode, since, expires, overdue } = holder
     const left = overdue ? 'overdue' : inWords(expires - now)
-    return [index ? '' : key, nameOf(holder), mode, inWords(Math.max(0, now - since)), left, ...(index ? ['', ''] : rest)]
+    return [index ? '' : key, nameOf(holder), mode, heldFor(since, now), left, ...(index ? ['', ''] : rest)]
   })
 }

@@ -17,8 +17,8 @@ const batch = 200
 export async function sweep(prefix: string, { store: place, olderThan, json }: SweepOptions): Promise<void> {
   const keys = await withStore(place, async (store) => {
     const oldest = Date.now() - olderThan
-    // A token is the time of its grant or later.
-    const idle = (await store.list(prefix)).filter((view) => view.token < oldest && isIdle(stateOf(view)))
+    // Storelock 0.1 did not write when: such a record is old.
+    const idle = (await store.list(prefix)).filter((view) => (view.changedAt ?? 0) < oldest && isIdle(stateOf(view)))
     const swept: string[] = []
     for (let at = 0; at < idle.length; at += batch) {
       const commands = idle.slice(at, at + batch).map(({ key }): Sweep => ({ type: 'sweep', key }))

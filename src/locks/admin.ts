@@ -95,8 +95,9 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
     const present = ({ session }: { readonly session: string }): boolean => session in view.sessions && !dead.has(session)
     for (const holder of view.holders.filter(present)) {
       if (isIdle(view.key, holder)) continue
-      const { mode, client: clientId, session, metadata, token } = holder
-      snapshot.held.push({ name, mode, clientId, session, label: label(session), metadata, token, expiresAt: expiryOf(holder, view.sessions) })
+      const { mode, client: clientId, session, metadata, token, since } = holder
+      const expiresAt = expiryOf(holder, view.sessions)
+      snapshot.held.push({ name, mode, clientId, session, label: label(session), metadata, token, since, expiresAt })
     }
     for (const { mode, client: clientId, session, metadata, from, to } of view.queue.filter(present)) {
       for (let number = from; number <= to; number++) snapshot.pending.push({ name, mode, clientId, session, label: label(session), metadata })

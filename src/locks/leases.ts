@@ -2,7 +2,7 @@ import type { LockView, Policy } from '../protocol/index.ts'
 import { tellAsked } from './asks.ts'
 import { Hold } from './hold.ts'
 import { type Grant, Lease, type LeaseTerms } from './lease.ts'
-import { Linger } from './linger.ts'
+import { Linger, reserveFor } from './linger.ts'
 import type { Session } from './session.ts'
 import { isPlain, type Wish } from './wish.ts'
 
@@ -18,6 +18,8 @@ export class Leases {
   /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
   #lastUsed = 0
   #lastToken = 0
+  /** How many tokens the next grant is to reserve, should its lease linger. */
+  reserve = reserveFor(0)
 
   /** @param isWanted whether anyone waits for the lock, as far as is known here */
   constructor(session: Session, isWanted: () => boolean) {
@@ -104,6 +106,7 @@ export class Leases {
   /** One of them has ended. */
   forget(lease: Lease): void {
     this.#leases.delete(lease)
+    this.reserve = reserveFor(lease.usedToken - lease.token)
     this.#linger.forget(lease)
   }
 }

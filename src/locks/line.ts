@@ -4,7 +4,6 @@ import { driftOf } from './clock.ts'
 import type { Hold } from './hold.ts'
 import type { Grant } from './lease.ts'
 import { Leases } from './leases.ts'
-import { reserved } from './linger.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
 import { firstPause, Pace } from './pace.ts'
@@ -172,7 +171,7 @@ export class Line {
     const { key } = this
     const confirm = this.#confirmTime
     const { id, client } = session
-    const reserve = session.lingers && isPlain(waiter.wish) ? reserved : undefined
+    const reserve = session.lingers && isPlain(waiter.wish) ? this.leases.reserve : undefined
     let reply: Reply
     try {
       reply = await session.send({

@@ -1,8 +1,14 @@
 import type { Lease } from './lease.ts'
 import type { Session } from './session.ts'
 
-/** How many tokens a grant has for the times that its lease is used again; after the last, the store is asked. */
-export const reserved = 10_000
+/** A grant reserves tokens for the times that its lease is used again; after the last, the store is asked. So many at least and at most. */
+const [fewest, most] = [64, 10_000]
+
+/**
+ * How many tokens the next grant is to reserve, where the last one was used so many times. Reserved ones that nobody uses are gone: if every
+ * grant of a lock that often changes hands took many, its tokens would run ahead of the clock.
+ */
+export const reserveFor = (uses: number): number => Math.min(Math.max(2 * uses, fewest), most)
 
 /** Keeps a lease for a while after its last use: who takes the lock again meanwhile touches no store. */
 export class Linger {

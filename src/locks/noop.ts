@@ -64,6 +64,7 @@ class NoopLock implements HeldLock, Guard {
   readonly previous = 0
   readonly dirty = false
   readonly session = 'noop'
+  readonly #since = Date.now()
   readonly #held: Set<NoopLock>
   readonly #abort = new AbortController()
 
@@ -112,6 +113,6 @@ class NoopLock implements HeldLock, Guard {
 
   info() {
     const { name, mode, token } = this
-    return { name, mode, token, clientId: 'noop', session: 'noop', expiresAt: Number.MAX_SAFE_INTEGER }
+    return { name, mode, token, clientId: 'noop', session: 'noop', since: this.#since, expiresAt: Number.MAX_SAFE_INTEGER }
   }
 }

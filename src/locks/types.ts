@@ -156,6 +156,8 @@ export interface LockInfo {
 
 export interface HeldInfo extends LockInfo {
   readonly token: number
+  /** Wall time in ms: when it was granted, for people to read. `undefined` if storelock 0.1 granted it. */
+  readonly since?: number | undefined
   /** Wall time in ms: when it ends unless it is renewed. */
   readonly expiresAt: number
 }

@@ -8,8 +8,8 @@ export const schemaVersion = 1
  * A record as the text that stores keep: JSON of short arrays, since with many waiters reading and writing it is the cost.
  * @see {@link decodeRecord}, its inverse
  */
-export const encodeRecord = ({ token, holders, queue, pins }: LockRecord): string =>
-  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}]`
+export const encodeRecord = ({ token, holders, queue, pins, changedAt }: LockRecord): string =>
+  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}${changedAt === undefined ? '' : `,${changedAt}`}]`
 
 const runTexts = new WeakMap<Run, string>()
 
@@ -27,23 +27,26 @@ export const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean =>
 
 /** @throws LockError `corrupt`, naming the key, if the text is not a record; `store` if a newer version wrote it. */
 export function decodeRecord(key: string, text: unknown): LockRecord {
-  const [, token, holders, queue, pins] = parse(
+  const [, token, holders, queue, pins, changedAt] = parse(
     () => `the record of ${JSON.stringify(key)}`,
     text,
     (fields) => {
-      const [, token, holders, queue, pins] = fields
+      const [, token, holders, queue, pins, changedAt] = fields
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
-        holders.every((holder) => (holder[5] ?? 0) >= 0 && holder[4] + (holder[5] ?? 0) <= token) &&
+        holders.every(
+          (holder) => (holder[5] ?? 0) >= 0 && holder[4] + (holder[5] ?? 0) <= token && (holder[13] === undefined || Number.isFinite(holder[13])),
+        ) &&
         areRows(queue, runShape) &&
         queue.every((run) => run[3] <= run[4]) &&
         Array.isArray(pins) &&
-        pins.every((pin) => typeof pin === 'string')
+        pins.every((pin) => typeof pin === 'string') &&
+        (changedAt === undefined || Number.isFinite(changedAt))
       )
     },
   )
-  return { key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins }
+  return { key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins, changedAt }
 }
 
 export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks }: SessionRow): string =>
@@ -69,8 +72,8 @@ export function decodeSession(id: string, text: unknown): SessionRow {
 type Packed = any[]
 
 function packHolder(holder: Holder): Packed {
-  const { session, client, mode, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
-  const fields = [
+  const { session, client, mode, number, token, reserve, previous, since, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const fields: Packed = [
     session,
     client,
     mode === 'shared' ? 1 : 0,
@@ -84,24 +87,30 @@ function packHolder(holder: Holder): Packed {
     unconfirmed?.confirm,
     unconfirmed?.lapses,
   ]
-  return withMetadata(fields, metadata)
+  if (since === undefined) return withMetadata(fields, metadata)
+  fields.push(metadata, since)
+  if (metadata === null) fields.push(1)
+  return fields
 }
 
+/** Then come its metadata and since when it is held; storelock 0.1 wrote no more than the metadata, where there are any. */
 const holderShape = 'ssmnnNntTNTN'
 
 function unpackHolder(fields: Packed): Holder {
-  const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
+  const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata, since, isNull] = fields
   const unconfirmed = confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }
   return {
     session,
     client,
     mode: modeOf(shared),
     lease: lease ?? undefined,
-    metadata,
+    // JSON has `null` both for none and for metadata of `null`.
+    metadata: since !== undefined && metadata === null && !isNull ? undefined : metadata,
     reserve: reserve ?? undefined,
     number,
     token,
     previous,
+    since,
     expiresAt,
     seq: seq ?? undefined,
     unconfirmed,

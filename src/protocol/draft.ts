@@ -37,12 +37,15 @@ export type Result =
 
 /** A record while one command works on it. */
 export class Draft {
+  /** Wall time in whole ms. */
   readonly now: number
   holders: readonly Holder[]
   queue: readonly Run[]
   pins: readonly string[]
   readonly #before: LockRecord
   readonly #context: Context
+  /** Wall time in whole microseconds: in milliseconds, a busy lock's tokens would run ahead of it, and be given out again if the store were lost. */
+  readonly #clock: number
   #token: number
   #changed: Map<string, SessionRow> | undefined
   readonly #seen: Record<string, SessionRow> = {}
@@ -51,6 +54,7 @@ export class Draft {
 
   constructor(record: LockRecord, context: Context) {
     this.now = Math.floor(context.now)
+    this.#clock = Math.floor(context.now * 1_000)
     this.holders = record.holders
     this.queue = record.queue
     this.pins = record.pins
@@ -110,8 +114,9 @@ export class Draft {
       metadata,
       reserve,
       number,
-      token: Math.max(previous + 1, this.now),
+      token: Math.max(previous + 1, this.#clock),
       previous,
+      since: this.now,
       expiresAt: this.now + (lease ?? this.session(session)?.lease ?? 0),
       seq: lease === undefined ? undefined : -1,
       unconfirmed,
@@ -158,11 +163,19 @@ export class Draft {
   }
 
   finish(result: Result): Step {
-    const { key, token, holders, queue, pins } = this.#before
+    const { key, token, holders, queue, pins, changedAt } = this.#before
     const same = this.#token === token && this.holders === holders && this.queue === queue && this.pins === pins
     const changed = this.#changed
     const sessions: Sessions = changed ? { ...this.#seen, ...Object.fromEntries(changed) } : this.#seen
-    const record: LockView = { key, token: this.#token, holders: this.holders, queue: this.queue, pins: this.pins, sessions }
+    const record: LockView = {
+      key,
+      token: this.#token,
+      holders: this.holders,
+      queue: this.queue,
+      pins: this.pins,
+      changedAt: same ? changedAt : this.now,
+      sessions,
+    }
     const outcome = outcomeOf(result, { record, grants: this.#grants, evicted: this.#evicted })
     return { record: same ? this.#before : record, sessions: changed ? [...changed.values()] : [], outcome }
   }

@@ -32,6 +32,8 @@ export interface Holder extends Claim {
   readonly token: number
   /** The key's last token before this grant; 0 if there was none. Tells whether someone held it in between. */
   readonly previous: number
+  /** Wall time of the grant, in ms since 1970: shown and never relied on. `undefined` if storelock 0.1 wrote it. */
+  readonly since?: number | undefined
   /** Wall time, shown and never relied on. A hold that leans on its session has the row's as well. */
   readonly expiresAt: number
   /** Its own renewal counter, below zero so that it is never taken for a session's. */
@@ -79,6 +81,8 @@ export interface LockRecord {
   readonly queue: readonly Run[]
   /** Who wants the holder kept even if it falls silent. */
   readonly pins: readonly string[]
+  /** Wall time of its last change, in ms since 1970: shown, and what tells an idle record's age. `undefined` if storelock 0.1 wrote it. */
+  readonly changedAt?: number | undefined
 }
 
 export type Sessions = Readonly<Record<string, SessionRow>>
@@ -95,8 +99,8 @@ export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRo
     const row = sessions[session] ?? rowOf(session)
     if (row) sessions[session] = row
   }
-  const { key, token, holders, queue, pins } = record
-  return { key, token, holders, queue, pins, sessions }
+  const { key, token, holders, queue, pins, changedAt } = record
+  return { key, token, holders, queue, pins, changedAt, sessions }
 }
 
 /** The record of a key that has none, at the store's floor: the highest token it ever dropped. */

@@ -7,7 +7,7 @@ const maxKeyBytes = 4_200
 /** Longest metadata or ask, as JSON in UTF-8. */
 const maxJsonBytes = 16_384
 /** Most tokens that one grant may reserve. */
-const maxReserve = 1_000_000
+const maxReserve = 10_000
 /** Most topics that one event stream may carry. */
 const maxTopics = 1_000
 
@@ -129,6 +129,7 @@ const holder = z
     number: count,
     token: count.openapi({ description: 'The fencing token.' }),
     previous: count,
+    since: z.number().optional().openapi({ description: 'Wall time of the grant in ms, shown and never relied on.' }),
     expiresAt: z.number().openapi({ description: 'Wall time in ms, shown and never relied on.' }),
     lease: lease.optional(),
     reserve: count.optional(),
@@ -147,6 +148,7 @@ const view = z
     holders: z.array(holder),
     queue: z.array(run),
     pins: z.array(z.string()),
+    changedAt: z.number().optional().openapi({ description: 'Wall time of the last change in ms, shown and never relied on.' }),
     sessions: z.record(z.string(), session),
   })
   .openapi('Lock')

@@ -37,7 +37,7 @@ describe('what is shown of a lock', () => {
       pins: ['ticket 7'],
     })
     expect(waiting(state)).toBe(2)
-    const later = lock.token + 61_000
+    const later = (view?.holders[0]?.since ?? 0) + 61_000
     expect(rowsOf(stateOf(view as NonNullable<typeof view>, later), later)[0]).toEqual([
       '@team/job',
       'the holder',

@@ -19,9 +19,23 @@ const commands = ({ link }: Process): string[] => link.sent.map(({ type }) => ty
 describe('L: a lock that lingers', () => {
   test('is taken again without a word to the store', async () => {
     const { keeper, world } = await lingering()
-    for (let turn = 0; turn < 100; turn++) await keeper.locks.request('k', (lock) => lock.assertHeld())
+    for (let turn = 0; turn < 60; turn++) await keeper.locks.request('k', (lock) => lock.assertHeld())
     expect([commands(keeper), keeper.link.reads]).toEqual([[], []])
     expect(await world.holders()).toEqual(['keeper'])
+  })
+
+  test('has tokens that stay behind the clock, however often it changes hands or is taken again', async () => {
+    const { keeper, other, world } = await lingering()
+    // Tokens of the manual clock stand still; whatever they rise by is what was used or reserved.
+    const first = (await world.store.read('k'))?.token as number
+    for (let turn = 0; turn < 100; turn++) for (const { locks } of [keeper, other]) await locks.request('k', (lock) => lock.assertHeld())
+    const handed = (await world.store.read('k'))?.token as number
+    expect((handed - first) / 200).toBeLessThan(100)
+    for (let turn = 0; turn < 30_000; turn++) await (await keeper.locks.acquire('k')).release()
+    const taken = (await world.store.read('k'))?.token as number
+    expect((taken - handed) / 30_000).toBeLessThan(2)
+    // The store was asked for more now and then, ever more rarely.
+    expect(commands(keeper).filter((type) => type === 'request').length).toBeLessThan(100 + 20)
   })
 
   test('has another token each time, which no later grant has, and tells of the use before', async () => {

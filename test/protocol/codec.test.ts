@@ -14,12 +14,13 @@ const record: LockRecord = {
   token: 9,
   holders: [
     {
-      ...{ session: 's', client: 'c', mode: 'exclusive', number: 3, token: 9, previous: 8, expiresAt: 1_000 },
+      ...{ session: 's', client: 'c', mode: 'exclusive', number: 3, token: 9, previous: 8, since: 700, expiresAt: 1_000 },
       ...{ lease: 13_333.333, seq: -1, unconfirmed: { confirm: 3_000, lapses: 1 }, metadata: { url: 'here' }, reserve: undefined },
     },
   ],
   queue: [{ session: 't', client: 'd', mode: 'shared', from: 1, to: 1_000, confirm: 3_000, lapses: 0, lease: undefined, metadata: null, reserve: 5 }],
   pins: ['p'],
+  changedAt: 900,
 }
 
 const row: SessionRow = {
@@ -65,10 +66,26 @@ describe('the stored form', () => {
     expect(JSON.parse(encodeSession(row))[0]).toBe(schemaVersion)
   })
 
-  test('metadata of null and none stay apart', () => {
+  test.each([700, undefined])('metadata of null and none stay apart, in a hold since %s', (since) => {
     const [holder] = record.holders
-    const holders = [null, undefined].map((metadata) => ({ ...(holder as typeof holder & object), metadata }))
-    expect(decodeRecord('k', encodeRecord({ ...record, holders })).holders.map(({ metadata }) => metadata)).toEqual([null, undefined])
+    const holders = [null, undefined, 5].map((metadata) => ({ ...(holder as typeof holder & object), metadata, since }))
+    expect(decodeRecord('k', encodeRecord({ ...record, holders })).holders).toEqual(holders)
+  })
+
+  test.each([
+    ['', undefined],
+    [',null,null,null,null,{"url":"here"}', { url: 'here' }],
+    [',null,null,null,null,null', null],
+  ])('what 0.1 wrote is read, which knew tokens of milliseconds and no times of grants: %s', (rest, metadata) => {
+    const text = `[1,1764300000000,[["s","c",0,3,1764300000000,null,8,1764300010000${rest}]],[],["p"]]`
+    const { token, holders, changedAt } = decodeRecord('k', text)
+    expect([token, changedAt]).toEqual([1_764_300_000_000, undefined])
+    expect(holders).toEqual([
+      {
+        ...{ session: 's', client: 'c', mode: 'exclusive', number: 3, token: 1_764_300_000_000, previous: 8, expiresAt: 1_764_300_010_000 },
+        ...{ since: undefined, metadata, reserve: undefined, lease: undefined, seq: undefined, unconfirmed: undefined },
+      },
+    ])
   })
 
   test('a thousand waiters of one run are stored in a hundred bytes', () => {
@@ -97,6 +114,8 @@ describe('what cannot be read', () => {
     ['a run whose first number is no whole one', changed([3, 0, 3], 0.5)],
     ['a run that ends before it begins', changed([3, 0, 4], 0)],
     ['a pin that is no text', changed([4, 0], 5)],
+    ['a time of grant that is none', changed([2, 0, 13], 'x')],
+    ['a time of change that is none', changed([5], 'x')],
   ])('J12: %s is corrupt', (_, text) => {
     expect(codeOf(() => decodeRecord('k', text))).toBe('corrupt')
   })

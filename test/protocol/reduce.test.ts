@@ -5,13 +5,50 @@ import { confirm, lease, reasonOf, Table, woken } from './shelf.ts'
 const shared = { mode: 'shared' } as const
 
 describe('tokens', () => {
-  test('a grant has the wall time as its token', () => {
+  test('a grant has the wall time in microseconds as its token', () => {
     const t = new Table()
     t.now = 1_234_567.8
-    expect(t.hold('a').token).toBe(1_234_567)
+    expect(t.hold('a').token).toBe(1_234_567_800)
   })
 
-  test('a grant has a higher token than the one before, in the same millisecond too', () => {
+  test('of a lock that is taken 500,000 times a second, lingering or not, does not run ahead of the clock', () => {
+    const t = new Table()
+    for (let turn = 0; turn < 2_000; turn++) {
+      t.now += 0.002
+      t.release(t.hold('a'))
+    }
+    expect(t.lock.token).toBeLessThanOrEqual(1_000 * t.now)
+    for (let grant = 0; grant < 10; grant++) {
+      const held = t.hold('a', { reserve: 10_000 })
+      t.now += 10_000 * 0.002
+      t.release(held)
+    }
+    expect(t.lock.token).toBeLessThanOrEqual(1_000 * t.now)
+  })
+
+  test('a holder carries since when it holds, also where its token tells another time, and a renewal keeps it', () => {
+    const t = new Table()
+    t.release(t.hold('a'))
+    t.now -= 500_000
+    const since = t.now
+    const held = t.hold('b')
+    t.now += 100
+    t.renew(held)
+    expect(t.holder('b')).toMatchObject({ since, token: held.token })
+    expect(held.token).toBeGreaterThan(1_000 * t.now)
+  })
+
+  test('a record carries when it last changed, which a command that changes nothing leaves', () => {
+    const t = new Table()
+    const held = t.hold('a')
+    t.now += 100
+    t.request('b', { ifAvailable: true })
+    expect(t.lock.changedAt).toBe(held.since)
+    t.release(held)
+    expect(t.lock.changedAt).toBe(t.now)
+  })
+
+  test('a grant has a higher token than the one before, in the same microsecond too', () => {
     const t = new Table()
     const first = t.hold('a')
     t.release(first)
@@ -29,7 +66,8 @@ describe('tokens', () => {
   test('every shared holder has a token of its own', () => {
     const t = new Table()
     const tokens = [t.hold('a', shared), t.hold('b', shared), t.hold('c', shared)].map(({ token }) => token)
-    expect(tokens).toEqual([t.now, t.now + 1, t.now + 2])
+    const now = 1_000 * t.now
+    expect(tokens).toEqual([now, now + 1, now + 2])
   })
 
   test('a release does not lower the last token', () => {
@@ -50,11 +88,12 @@ describe('tokens', () => {
   test('a grant with tokens in reserve leaves them to no other', () => {
     const t = new Table()
     const first = t.hold('a', { reserve: 9 })
-    expect([first.token, lastTokenOf(first), t.lock.token]).toEqual([t.now, t.now + 9, t.now + 9])
+    const now = 1_000 * t.now
+    expect([first.token, lastTokenOf(first), t.lock.token]).toEqual([now, now + 9, now + 9])
     t.wait('b', { reserve: 4 })
     t.release(first)
-    expect(t.holder('b')).toMatchObject({ token: t.now + 10, previous: t.now + 9 })
-    expect(lastTokenOf(t.holder('b'))).toBe(t.now + 14)
+    expect(t.holder('b')).toMatchObject({ token: now + 10, previous: now + 9 })
+    expect(lastTokenOf(t.holder('b'))).toBe(now + 14)
   })
 
   test('a holder with tokens in reserve is told of the first who waits, once', () => {

@@ -89,7 +89,7 @@ export function checkStale({ records, sessions }: Rows, now = Date.now()): Findi
   const overIds = new Set(over.map(({ id }) => id))
   const silent = [...records.values()].filter(({ holders }) => holders.some(({ session }) => overIds.has(session))).map(({ key }) => key)
   const idle = [...records.values()].filter(
-    ({ holders, queue, pins, token }) => !holders.length && !queue.length && !pins.length && token < now - old,
+    ({ holders, queue, pins, changedAt = now }) => !holders.length && !queue.length && !pins.length && changedAt < now - old,
   )
   if (silent.length)
     return note('stale', `held by sessions that are silent for ten minutes and more: ${silent.join(', ')}`, `storelock expire ${silent[0]}`)
@@ -101,11 +101,11 @@ export function checkStale({ records, sessions }: Rows, now = Date.now()): Findi
 /** Between two readings of a clock that is set all the time, in ms. */
 const slack = 2_000
 
-/** Tokens and leases are written with the time of day: one that is ahead of it shows that the clock was set back. */
+/** Records and leases are written with the time of day: one that is ahead of it shows that the clock was set back. */
 export function checkClock({ records, sessions }: Rows, now = Date.now()): Finding {
   const ahead = Math.max(
     0,
-    ...[...records.values()].filter(({ holders, queue }) => holders.length || queue.length).map(({ token }) => token - now),
+    ...[...records.values()].filter(({ holders, queue }) => holders.length || queue.length).map(({ changedAt = 0 }) => changedAt - now),
     ...[...sessions.values()].map(({ expiresAt, lease }) => expiresAt - lease - now),
   )
   if (ahead <= slack) return ok('clock', 'not set back under a lock')

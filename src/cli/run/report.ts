@@ -1,5 +1,6 @@
 import type { Locks } from '../../index.ts'
-import { inWords, say } from '../output.ts'
+import { say } from '../output.ts'
+import { heldFor } from '../state.ts'
 
 /** Before it is said that somebody has to wait, in ms: most waits are shorter. */
 const patience = 300
@@ -15,7 +16,7 @@ export function reportHolders(locks: Locks, name: string): () => void {
   async function look(): Promise<void> {
     const { held, pending } = await locks.query(name).catch(() => ({ held: [], pending: [] }))
     if (stopped) return
-    const holders = held.map(({ session, label, token }) => `${label ?? `session ${session}`}, for ${inWords(Math.max(0, Date.now() - token))}`)
+    const holders = held.map(({ session, label, since }) => `${label ?? `session ${session}`}, for ${heldFor(since, Date.now())}`)
     const who = held.map(({ token }) => token).join()
     if (who !== said && holders.length) say(`waiting for ${name}, held by ${holders.join('; ')} (${pending.length} waiting)`)
     said = who
