@@ -60,6 +60,11 @@ export interface Channel {
   publish(topic: string, message: Message): void
   /** @returns how to stop listening */
   subscribe(topic: string, listener: (message: Message) => void): () => void
+  /**
+   * Set where only those can publish who could as well write the records. The hint of a grant is then believed until the store has
+   * answered; without it, the store is asked first.
+   */
+  readonly trusted?: boolean | undefined
 }
 
 /** What a channel carries: plain, structured-cloneable data. */

@@ -42,6 +42,7 @@ export function broadcastChannel(name: string): BroadcastingChannel {
   }
 
   return {
+    trusted: true,
     publish(topic, message) {
       if (closed || !isMessage(message)) return
       try {

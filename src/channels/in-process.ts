@@ -23,6 +23,7 @@ export function inProcessChannel(): InProcessChannel {
   }
 
   return {
+    trusted: true,
     publish(topic, message) {
       const listeners = topics.get(topic)
       if (!listeners || !isMessage(message)) return

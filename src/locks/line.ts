@@ -284,17 +284,19 @@ export class Line {
   }
 
   /**
-   * Hears that a request of this line was granted. That is believed if a look at an earlier token still showed the request waiting: since
-   * that look the grant stands for its confirm time at least, whoever tells of it. Anything else is a reason to look.
+   * Hears that a request of this line was granted. Where strangers cannot say so, that is believed if a look at an earlier token still
+   * showed the request waiting: since that look the grant stands for its confirm time at least. Where they can, the store has to confirm it
+   * first. Anything else is a reason to look.
    */
   hear({ number, token, previous, reserve }: Pick<Grant, 'number' | 'token' | 'previous' | 'reserve'>): void {
     const waiter = this.#waiters.get(number)
-    const { clock, id: session } = this.#session
+    const { clock, id: session, settings } = this.#session
     const until = waiter ? waiter.seenAt + this.#confirmTime * usable : 0
-    if (waiter && !waiter.busy && token > waiter.seenToken && clock.monotonic() < until) {
+    if (!waiter || waiter.busy || token <= waiter.seenToken || clock.monotonic() >= until) this.poke()
+    else if (settings.store.channel?.trusted) {
       const { mode } = waiter.wish
       this.#start(waiter, { session, mode, number, token, previous, reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)
-    } else this.poke()
+    } else this.#renew(waiter, { session, number, token })
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
@@ -384,13 +386,19 @@ export class Line {
       this.#start(waiter, holder, waiter.seenAt, waiter.drift, until)
       return
     }
+    this.#renew(waiter, holder)
+  }
+
+  /** Starts with a grant once the store has confirmed that it stands. */
+  #renew(waiter: Waiter, { session, token, number }: Pick<Holder, 'session' | 'token' | 'number'>): void {
     waiter.busy = true
-    const { session, token, number } = holder
     this.#session.send({ type: 'renew', key: this.key, session, token }).then(
       ({ outcome, sent, drift }) => {
         if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
         waiter.busy = false
-        if (outcome.type === 'renewed' && session === this.#session.id) this.#start(waiter, outcome.holder, sent, drift)
+        // A forged hint may name a grant that answers another request of this session.
+        if (outcome.type === 'renewed' && outcome.holder.number === number && session === this.#session.id)
+          this.#start(waiter, outcome.holder, sent, drift)
         else this.poke()
       },
       () => {

@@ -220,7 +220,7 @@ export class Session {
 
   /** A hint says that a record changed, and may name a grant of this session's. */
   #heard({ key, number, token, previous, reserve }: Message): void {
-    const line = this.#lines.get(String(key))
+    const line = typeof key === 'string' ? this.#lines.get(key) : undefined
     if (!line) return
     if (isWhole(number) && isWhole(token) && isWhole(previous))
       line.hear({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined })

@@ -73,8 +73,8 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
     return switchboard.connect(context.env.caller, sender, topic) as never
   })
 
-  app.openapi(publishRoute, (context) => {
-    switchboard.publish(context.env.caller, context.req.valid('json').messages)
+  app.openapi(publishRoute, async (context) => {
+    await switchboard.publish(context.env.caller, context.req.valid('json').messages)
     return context.body(null, 204)
   })
 

@@ -38,14 +38,14 @@ export class Desk {
   readonly overseer: Overseer
   readonly #parts: Parts
   readonly #apply: (commands: readonly Command[]) => Promise<Outcome[]>
-  readonly #openings: Openings
+  readonly openings: Openings
   readonly #policies: Policies
 
   /** @param failed hears of faults that no answer tells */
   constructor(parts: Parts, failed: (error: unknown) => void) {
     this.#parts = parts
     this.#apply = gather(parts.store)
-    this.#openings = new Openings(parts.store, parts.owners, failed)
+    this.openings = new Openings(parts.store, parts.owners, failed)
     this.#policies = new Policies(parts.options.policies)
     this.overseer = new Overseer(
       parts.store,
@@ -145,7 +145,7 @@ export class Desk {
   async #openNew(caller: Caller, commands: readonly WireCommand[]): Promise<void> {
     const opened = new Set<string>()
     for (const command of commands) if (command.type === 'beat' && command.opens && !this.#faultOf(caller, command)) opened.add(command.session)
-    if (opened.size && caller.owner) await this.#openings.open(opened, caller.owner)
+    if (opened.size && caller.owner) await this.openings.open(opened, caller.owner)
   }
 
   /** A session is long gone. */

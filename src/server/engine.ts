@@ -41,7 +41,8 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
   const log = new Log(journal, { age: options.log?.age ?? 30 * day, entries: options.log?.entries ?? 1_000_000 }, onError)
   await log.catchUp(await store.list().catch(whole(onError)))
   const hub = new Hub(store.channel, owners, secret)
-  const switchboard = new Switchboard(hub, limits, (session) => desk.overseer.lookAfter(session))
+  const records = { sessionsAmong: (topics: readonly string[]) => desk.openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
+  const switchboard = new Switchboard(hub, limits, records, (session) => desk.overseer.lookAfter(session))
   const metrics = makeMetrics({
     streams: () => switchboard.size,
     waiters: () => desk.waits.total,

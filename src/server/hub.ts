@@ -1,4 +1,5 @@
 import type { Channel, Message } from '../store.ts'
+import type { Caller } from './access.ts'
 import { type Owners, sameOwner } from './owners.ts'
 import type { Sender } from './senders.ts'
 import { makeLockToken } from './tokens.ts'
@@ -64,7 +65,7 @@ export class Hub {
     for (const sender of this.#topics.get(topic)?.senders ?? []) {
       // What a session hears is for its owner alone.
       const own = owner !== undefined && sameOwner(owner, sender.caller.owner)
-      if (!own && (owner !== undefined || !sender.caller.mayHear(topic))) continue
+      if (!own && (owner !== undefined || !mayHear(sender.caller, topic, message))) continue
       const event: HintEvent = { topic, message, lockTokens: own ? this.#tickets(topic, message) : undefined }
       sender.stream?.send('hint', event)
     }
@@ -76,3 +77,6 @@ export class Hub {
     return [{ key, session, token, lockToken: makeLockToken(this.#secret, { key, session, token }) }]
   }
 }
+
+/** Whether a caller may hear what is said on a topic that is not one of its sessions: it may be that of a process at the store itself. */
+const mayHear = (caller: Caller, topic: string, { key }: Message): boolean => caller.mayHear(topic) && (typeof key !== 'string' || caller.mayUse(key))

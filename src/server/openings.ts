@@ -24,13 +24,21 @@ export class Openings {
     const unknown: string[] = []
     for (const session of sessions) if ((await this.#owners.of(session)) === undefined) unknown.push(session)
     if (!unknown.length) return
-    // No row has this counter: the answer tells whether there is one, and changes nothing.
-    const probes = await this.#store.apply(unknown.map((session) => ({ type: 'end', session, seq: -1 })))
-    const rowless = unknown.filter((_, index) => probes[index]?.type === 'ended')
+    const rows = await rowsAmong(this.#store, unknown)
+    const rowless = unknown.filter((session) => !rows.has(session))
     // After the probes: a session that ended before them was named before.
     const named = rowless.length ? await this.#named() : new Set()
     const free = rowless.filter((session) => !named.has(session))
     if (free.length) await this.#owners.bind(free, owner)
+  }
+
+  /** Which of these are the ids of sessions. */
+  async sessionsAmong(ids: readonly string[]): Promise<Set<string>> {
+    const found = new Set<string>()
+    const unknown = new Set<string>()
+    for (const id of ids) ((await this.#owners.of(id)) === undefined ? unknown : found).add(id)
+    for (const id of await rowsAmong(this.#store, [...unknown])) found.add(id)
+    return found
   }
 
   /** All sessions that records name, by a look that begins now or later. Those who come while one is under way share the next. */
@@ -55,4 +63,12 @@ export class Openings {
       return new Set()
     }
   }
+}
+
+/** Which of these sessions have a row. */
+export async function rowsAmong(store: Store, sessions: readonly string[]): Promise<Set<string>> {
+  if (!sessions.length) return new Set()
+  // No row has this counter: the answer tells whether there is one, and changes nothing.
+  const probes = await store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))
+  return new Set(sessions.filter((_, index) => probes[index]?.type !== 'ended'))
 }

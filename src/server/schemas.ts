@@ -89,6 +89,7 @@ export const applyBody = (most: number) =>
 const message = z
   .record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
   .refine((value) => bytes(JSON.stringify(value)) <= maxJsonBytes, `up to ${maxJsonBytes} bytes as JSON`)
+  .refine((value) => !Object.hasOwn(value, 'key') || typeof value.key === 'string', 'the key of a message is a string')
 
 export const publishBody = z
   .strictObject({ messages: z.array(z.strictObject({ topic, message })).max(100) })

@@ -1,4 +1,4 @@
-import type { Message } from '../store.ts'
+import type { LockView } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
 import { answer } from './answers.ts'
 import type { Hub } from './hub.ts'
@@ -10,12 +10,20 @@ import type { OpenEvent, PublishBody } from './wire.ts'
 /** How often a stream shows that its connection stands, in ms. */
 const pingEvery = 15_000
 
+/** What the switchboard asks of the store. */
+export interface Records {
+  /** Which of these are the ids of sessions, of clients or of the store's own. */
+  sessionsAmong(topics: readonly string[]): Promise<Set<string>>
+  read(key: string): Promise<LockView | undefined>
+}
+
 /** Connects clients' event streams to what they listen to. */
 export class Switchboard {
   readonly #hub: Hub
   readonly #limits: Limits
   readonly #senders: Senders
   readonly #lost: (session: string) => void
+  readonly #records: Records
   readonly #streams = new Set<Sender>()
   readonly #perClient = new Map<string, number>()
   readonly #pinging: NodeJS.Timeout
@@ -23,9 +31,10 @@ export class Switchboard {
   #closed = false
 
   /** Calls `lost` for each topic of a stream that has ended: reason to look, and no more. */
-  constructor(hub: Hub, limits: Limits, lost: (session: string) => void) {
+  constructor(hub: Hub, limits: Limits, records: Records, lost: (session: string) => void) {
     this.#hub = hub
     this.#limits = limits
+    this.#records = records
     this.#lost = lost
     this.#senders = new Senders((sender) => hub.setTopics(sender, []))
     this.#pinging = setInterval(() => {
@@ -76,13 +85,24 @@ export class Switchboard {
     })
   }
 
-  /** Passes on what a client may say. */
-  publish(caller: Caller, messages: PublishBody['messages']): void {
+  /**
+   * Passes on what a client may say. To a session that is: look at this key, which the caller may use and the session holds or waits for.
+   * Who was granted what, only the server says.
+   */
+  async publish(caller: Caller, messages: PublishBody['messages']): Promise<void> {
+    const sessions = await this.#records.sessionsAmong(messages.map(({ topic }) => topic))
+    const views = new Map<string, Promise<LockView | undefined>>()
     for (const { topic, message } of messages) {
+      if (!sessions.has(topic)) {
+        if (caller.mayHear(topic)) this.#hub.publish(topic, message)
+        continue
+      }
       const { key } = message
-      // A client's hint says look, and no more: who was granted what, the server says.
-      const said: Message = typeof key === 'string' ? { key } : message
-      if (caller.mayHear(typeof key === 'string' ? key : topic)) this.#hub.publish(topic, said)
+      if (typeof key !== 'string' || !caller.mayUse(key)) continue
+      const looking = views.get(key) ?? this.#records.read(key)
+      views.set(key, looking)
+      const view = await looking
+      if (view && [...view.holders, ...view.queue].some(({ session }) => session === topic)) this.#hub.publish(topic, { key })
     }
   }
 

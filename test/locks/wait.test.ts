@@ -612,6 +612,63 @@ describe('a grant that someone else made', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
+  test('is not had by a hint alone where strangers may publish: the store has to confirm it first', async () => {
+    const world = new World()
+    const a = world.process()
+    const b = world.process()
+    Object.assign(b.link.channel as object, { trusted: false })
+    const lock = await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    const { token } = await world.record()
+    const forged = { key: 'k', number: 1, token: token + 9, previous: token }
+    a.link.channel?.publish(b.locks.session, forged)
+    expect(await stateOf(wait)).toBe('pending')
+    await world.pass(0)
+    b.link.break('stall', 'renew')
+    await lock.release()
+    expect(await stateOf(wait)).toBe('pending')
+    b.link.mend()
+    await b.link.deliver()
+    expect((await wait).isHeld()).toBe(true)
+    expect(await world.holders()).toHaveLength(1)
+  })
+
+  test('is not had by a hint whose key is no string', async () => {
+    const world = new World()
+    const a = world.process()
+    const b = world.process()
+    for (const key of ['7', 'true', 'null', 'undefined']) {
+      await a.locks.acquire(key)
+      const wait = b.locks.acquire(key)
+      await settle()
+      const { token } = await world.record(key)
+      const grant = { number: 1, token: token + 9, previous: token }
+      const keys = { 7: 7, true: true, null: null }
+      a.link.channel?.publish(b.locks.session, { ...grant, ...(key in keys && { key: keys[key as keyof typeof keys] }) })
+      expect(await stateOf(wait)).toBe('pending')
+    }
+  })
+
+  test('is not had by a hint that names a grant of another request', async () => {
+    const world = new World()
+    const a = world.process()
+    const b = world.process()
+    Object.assign(b.link.channel as object, { trusted: false })
+    const lock = await a.locks.acquire('k')
+    const first = b.locks.acquire('k')
+    const second = b.locks.acquire('k')
+    await settle()
+    b.link.break('stall', 'renew')
+    await lock.release()
+    const { token, holders } = await world.record()
+    a.link.channel?.publish(b.locks.session, { key: 'k', number: 2, token, previous: holders[0]?.previous as number })
+    await settle()
+    b.link.mend()
+    await b.link.deliver()
+    expect([(await first).isHeld(), await stateOf(second)]).toEqual([true, 'pending'])
+  })
+
   test('is not had by the word of a hint once it may have lapsed', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)

@@ -306,6 +306,7 @@ export class Link implements Store {
 
   #channel(channel: Channel): Channel {
     return {
+      trusted: channel.trusted,
       publish: (topic, message) => channel.publish(topic, message),
       subscribe: (topic, listener) => channel.subscribe(topic, (message: Message) => this.#gate.enter(() => listener(message))),
     }
