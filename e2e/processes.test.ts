@@ -88,6 +88,23 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(tokens).toEqual(tokens.toSorted((a, b) => a - b))
   })
 
+  test('hear at once that a lock is free, by its release or its holder’s death, with no place in the queue', async () => {
+    const [holder, watcher] = await pair({ duration: 600_000, maxBackoff: 600_000 })
+    await holder.does.acquire('l')
+    const free = watcher.does.whenFree('l')
+    const released = await holder.does.release()
+    const took = (await free) - released
+    figure('whenFree after a release', took)
+    expect(took).toBeLessThan(soon)
+
+    await holder.does.acquire('l')
+    const freeAgain = watcher.does.whenFree('l')
+    expect((await watcher.does.query('l')).pending).toEqual([])
+    const killed = now()
+    await holder.kill()
+    expect((await freeAgain) - killed).toBeLessThan(soon)
+  })
+
   test('take over from a holder that was killed at once, with a higher token', async () => {
     const [holder, waiter] = await pair(patient)
     const { token } = await holder.does.acquire('l')

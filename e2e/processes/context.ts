@@ -65,6 +65,10 @@ const orders: Orders = {
   },
   state,
   query: (name) => locks.query(name),
+  async whenFree(name) {
+    await locks.whenFree(name)
+    return now()
+  },
   standStill(least) {
     const taken = mine()
     let last = now()

@@ -34,6 +34,8 @@ export interface Orders {
   release(): Promise<number>
   state(): State
   query(name: string): Promise<LocksSnapshot>
+  /** @returns when it was free */
+  whenFree(name: string): Promise<number>
   /** Stops with SIGSTOP, and looks at the lock first thing when it runs again after `least` ms or more. */
   standStill(least: number): State
   /** Takes the lock so many times, and writes {@link Line}s about it into a file. */

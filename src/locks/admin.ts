@@ -32,19 +32,6 @@ const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean 
     return !sessions[holder.session] || now > expiry || now < expiry - leaseOf(holder, sessions)
   })
 
-/** Resolves when a look at the store shows no holder. */
-export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
-  await line.leases.dropIdle()
-  for (;;) {
-    signal?.throwIfAborted()
-    session.assertOpen()
-    const { view, evicting } = await line.look(session.settings.expiry === 'auto')
-    if (!view.holders.length) return
-    if (evicting) await evicting
-    else await line.pause(view, session.settings.maxBackoff, signal)
-  }
-}
-
 /** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
 export async function expire(session: Session, line: Line): Promise<void> {
   const name = JSON.stringify(line.name)

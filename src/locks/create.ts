@@ -1,5 +1,5 @@
 import { type KeyCommand, storedKey } from '../protocol/index.ts'
-import { command, expire, query, tryOnce, whenFree } from './admin.ts'
+import { command, expire, query, tryOnce } from './admin.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
@@ -9,6 +9,7 @@ import { asSpecified, assertFullyActive, checkRequest, holdWhile, requestOptions
 import { Session } from './session.ts'
 import type { AcquireOptions, HeldLock, Locks, LocksOptions, TryOptions } from './types.ts'
 import { requestArguments } from './webidl.ts'
+import { whenFree } from './when-free.ts'
 
 const sessions = new WeakMap<Locks, Session>()
 

@@ -83,6 +83,11 @@ export class Leases {
     return this.#linger.has(token)
   }
 
+  /** Whether there is one. */
+  any(): boolean {
+    return this.#leases.size > 0
+  }
+
   /** Whether a request was granted one that stands. */
   answers(number: number): boolean {
     for (const lease of this.#leases.keys()) if (lease.number === number) return true

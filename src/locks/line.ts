@@ -50,6 +50,10 @@ export class Line {
   #looks = 0
   /** When the last look went out. */
   #lookedAt = -Infinity
+  /** How often it was poked. */
+  pokes = 0
+  /** Ends the pauses of those who look without a place in the queue. */
+  readonly #pauses = new Set<() => void>()
   /** Calls off the end of the watch. */
   #resting: (() => void) | undefined
 
@@ -66,7 +70,7 @@ export class Line {
       longest: () => looksEvery(this.#view),
       giveUp: (error) => this.#failAll(error),
     })
-    this.leases = new Leases(session, () => this.#waiters.size > 0 || this.#view.queue.length > 0 || this.#pace.asleep)
+    this.leases = new Leases(session, () => this.#waiters.size > 0 || this.#view.queue.length > 0 || this.#pace.asleep || session.isWatched(key))
   }
 
   /** The record as it was last seen. */
@@ -301,6 +305,8 @@ export class Line {
 
   /** Looks at the record now: a hint came, or something here changed. */
   poke(): void {
+    this.pokes += 1
+    for (const end of this.#pauses) end()
     this.#pace.poke()
   }
 
@@ -321,10 +327,21 @@ export class Line {
     this.#lookout.rest()
   }
 
-  /** Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason. */
-  pause(view: LockView, atMost: number, signal?: AbortSignal): Promise<void> {
+  /**
+   * Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason.
+   * @param pokes how often the line had been poked before the last look
+   * @returns whether it was poked since
+   */
+  async pause(view: LockView, atMost: number, signal?: AbortSignal, pokes = this.pokes): Promise<boolean> {
     this.#pace.paused = looksEvery(view)
-    return within(this.#session.clock, new Promise(() => {}), Math.min(this.#pace.paused, atMost), signal, () => undefined)
+    if (pokes !== this.pokes) return true
+    let end = (): void => {}
+    const poked = new Promise<boolean>((resolve) => {
+      end = () => resolve(true)
+    })
+    this.#pauses.add(end)
+    const over = within(this.#session.clock, poked, Math.min(this.#pace.paused, atMost), signal, () => false)
+    return await over.finally(() => this.#pauses.delete(end))
   }
 
   /**

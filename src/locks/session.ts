@@ -7,6 +7,7 @@ import { type Lease, leaseFor } from './lease.ts'
 import { Line } from './line.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
+import { Watchers } from './watchers.ts'
 import { within } from './within.ts'
 
 /** What `createLocks` was told, checked and complete. */
@@ -39,10 +40,13 @@ export class Session {
   readonly heart: Heart
   readonly #outbox: Outbox
   readonly #lines = new Map<string, Line>()
+  readonly #watchers = new Watchers((session, message) => this.#hint(session, message))
   #id = newId()
   #opened: Promise<void> | undefined
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
+  /** Stops listening on other topics. */
+  readonly #hearing = new Set<() => void>()
   #degraded = false
   /** Resolves when the context, which sleeps, is awake again: a page that is being left must open nothing. */
   #awake: Promise<void> | undefined
@@ -202,8 +206,12 @@ export class Session {
 
   /** Hears hints for this session. A channel that fails is as good as none: there are looks. */
   #listen(id: string): (() => void) | undefined {
+    return this.#subscribe(id, (message) => this.#heard(message))
+  }
+
+  #subscribe(topic: string, listener: (message: Message) => void): (() => void) | undefined {
     try {
-      return this.settings.store.channel?.subscribe(id, (message) => this.#heard(message))
+      return this.settings.store.channel?.subscribe(topic, listener)
     } catch (error) {
       this.#channelFailed(error)
       return undefined
@@ -212,19 +220,54 @@ export class Session {
 
   #hint(session: string, message: Message): void {
     try {
-      this.settings.store.channel?.publish(session, message)
+      if (session === this.#id) this.#heard(message)
+      else this.settings.store.channel?.publish(session, message)
     } catch (error) {
       this.#channelFailed(error)
     }
   }
 
   /** A hint says that a record changed, and may name a grant of this session's. */
-  #heard({ key, number, token, previous, reserve }: Message): void {
-    const line = typeof key === 'string' ? this.#lines.get(key) : undefined
-    if (!line) return
-    if (isWhole(number) && isWhole(token) && isWhole(previous))
+  #heard({ key, number, token, previous, reserve, watch }: Message): void {
+    if (typeof key !== 'string') return
+    const line = this.#lines.get(key)
+    if (typeof watch === 'string') this.#watched(key, watch)
+    else if (!line) return
+    else if (isWhole(number) && isWhole(token) && isWhole(previous))
       line.hear({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined })
     else line.poke()
+  }
+
+  /** Another session waits, on a topic, until a lock is free. */
+  #watched(key: string, topic: string): void {
+    const leases = this.#lines.get(key)?.leases
+    if (leases?.any()) {
+      this.#watchers.add(key, topic)
+      leases.dropIdle()
+    } else {
+      // What this session lets go of may be on its way to the store: a look shows it once that has been answered.
+      this.answered().then(() => this.#hint(topic, { key }))
+    }
+  }
+
+  /** Whether anyone waits, outside the queue, until a lock of this session is free. */
+  isWatched(key: string): boolean {
+    return this.#watchers.has(key)
+  }
+
+  /** Listens on a topic beside its own until the session ends. @returns how to stop */
+  hear(topic: string, listener: () => void): () => void {
+    // A page that is asleep may have to leave its channel closed.
+    const stop = this.#awake ? undefined : this.#subscribe(topic, listener)
+    if (stop) this.#hearing.add(stop)
+    return () => {
+      if (stop && this.#hearing.delete(stop)) stop()
+    }
+  }
+
+  /** Has holders of a lock say, on a topic, when it is free. */
+  askWhenFree(key: string, holders: readonly Holder[], topic: string): void {
+    for (const { session } of holders) this.#hint(session, { key, watch: topic })
   }
 
   /** Every reply passes here, before who asked hears of it: whoever else it concerns is told, in this session and in others. */
@@ -233,6 +276,7 @@ export class Session {
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
     const { key } = record
+    this.#watchers.saw(record, this.#id)
     const line = this.#lines.get(key)
     for (const holder of grants) {
       const { session, number, token, previous, reserve } = holder
@@ -257,10 +301,7 @@ export class Session {
 
   /** Has all holders of a lock look at it. */
   hintAll({ key, holders }: LockRecord): void {
-    for (const { session } of holders) {
-      if (session === this.#id) this.lookAt(key)
-      else this.#hint(session, { key })
-    }
+    for (const { session } of holders) this.#hint(session, { key })
   }
 
   /** Sees to it that a release or withdrawal reaches the store; rejects if the first try fails. */
@@ -371,7 +412,10 @@ export class Session {
   #leave(silently = false): Promise<unknown> {
     const goodbye = this.#opened && !silently ? this.send({ type: 'end', session: this.#id }).catch(() => {}) : Promise.resolve()
     this.#outbox.flush()
+    goodbye.then(() => this.#watchers.dismiss())
     this.#unsubscribe?.()
+    for (const stop of this.#hearing) stop()
+    this.#hearing.clear()
     this.#beacon?.lower()
     this.#beacon = this.#unsubscribe = this.#opened = undefined
     this.#id = newId()

@@ -97,12 +97,15 @@ export class Switchboard {
         if (caller.mayHear(topic)) this.#hub.publish(topic, message)
         continue
       }
-      const { key } = message
+      const { key, watch } = message
       if (typeof key !== 'string' || !caller.mayUse(key)) continue
       const looking = views.get(key) ?? this.#records.read(key)
       views.set(key, looking)
       const view = await looking
-      if (view && [...view.holders, ...view.queue].some(({ session }) => session === topic)) this.#hub.publish(topic, { key })
+      if (view && [...view.holders, ...view.queue].some(({ session }) => session === topic)) {
+        // Whoever waits until it is free may be told so only by those who could tell it anything.
+        this.#hub.publish(topic, { key, ...(typeof watch === 'string' && caller.mayHear(watch) && { watch }) })
+      }
     }
   }
 

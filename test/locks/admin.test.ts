@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { duration, errorOf, lease, settle, stateOf, World } from './world.ts'
+import { duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from './world.ts'
 
 describe('whenFree', () => {
   test('J8: resolves at once if nobody holds the lock', async () => {
@@ -20,6 +20,121 @@ describe('whenFree', () => {
     await lock.release()
     await world.pass(100)
     expect(await stateOf(free)).toBe('fulfilled')
+  })
+
+  describe('resolves as soon as the lock is free, without a look of its own,', () => {
+    /** The lock's holder and one who waits until it is free. */
+    async function watched(holder: ProcessOptions = {}) {
+      const world = new World()
+      const [a, b] = [world.process(holder), world.process()]
+      const lock = await a.locks.acquire('k')
+      const free = b.locks.whenFree('k')
+      // Long enough for its looks to be far apart.
+      await world.pass(5 * lease)
+      expect(await stateOf(free)).toBe('pending')
+      return { world, a, b, lock, free }
+    }
+
+    test('when the holder lets go', async () => {
+      const { lock, free } = await watched()
+      await lock.release()
+      expect(await stateOf(free)).toBe('fulfilled')
+    })
+
+    test('when those let go who waited, and only then', async () => {
+      const { world, a, lock, free } = await watched()
+      const c = world.process()
+      const next = [c.locks.acquire('k')]
+      await settle()
+      next.push(a.locks.acquire('k'))
+      await settle()
+      await lock.release()
+      for (const wait of next) {
+        expect(await stateOf(free)).toBe('pending')
+        await (await wait).release()
+      }
+      expect(await stateOf(free)).toBe('fulfilled')
+    })
+
+    test('when the last of several holders lets go', async () => {
+      const world = new World()
+      const [a, b, c] = [world.process(), world.process(), world.process()]
+      const first = await a.locks.acquire('k', { mode: 'shared' })
+      const free = b.locks.whenFree('k')
+      await settle()
+      const second = await c.locks.acquire('k', { mode: 'shared' })
+      await first.release()
+      expect(await stateOf(free)).toBe('pending')
+      await second.release()
+      expect(await stateOf(free)).toBe('fulfilled')
+    })
+
+    test('when it lingers, or would linger', async () => {
+      const { world, a, b, lock, free } = await watched({ linger: 60_000 })
+      await lock.release()
+      expect(await stateOf(free)).toBe('fulfilled')
+      await (await a.locks.acquire('k')).release()
+      expect(await world.holders()).toHaveLength(1)
+      expect(await stateOf(b.locks.whenFree('k'))).toBe('fulfilled')
+    })
+
+    test('when it is revoked, or its holder closes its locks', async () => {
+      const { b, free } = await watched()
+      await b.locks.revoke('k')
+      expect(await stateOf(free)).toBe('fulfilled')
+      const { a, free: other } = await watched()
+      await a.locks.close()
+      expect(await stateOf(other)).toBe('fulfilled')
+    })
+
+    test('when its holder is proved dead, with nothing written', async () => {
+      const { a, b, free } = await watched()
+      a.crash()
+      expect(await stateOf(free)).toBe('fulfilled')
+      expect(b.link.sent).toEqual([])
+    })
+
+    test('when this session itself lets go', async () => {
+      const a = new World().process()
+      const lock = await a.locks.acquire('k')
+      const free = a.locks.whenFree('k')
+      expect(await stateOf(free)).toBe('pending')
+      await lock.release()
+      expect(await stateOf(free)).toBe('fulfilled')
+    })
+
+    test('when the release was under way as it began to wait', async () => {
+      const { a, b, lock, free } = await watched()
+      a.link.break('mute', 'release')
+      const released = lock.release()
+      a.link.mend()
+      const late = b.locks.whenFree('k')
+      await a.link.deliver()
+      await released
+      expect([await stateOf(free), await stateOf(late)]).toEqual(['fulfilled', 'fulfilled'])
+    })
+  })
+
+  test('J8: looks no more often than it has to at a holder that does not say', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    b.locks.whenFree('k').catch(() => {})
+    await settle()
+    a.stop()
+    const looks = b.link.reads.length
+    await world.pass(1_000)
+    expect(b.link.reads.length - looks).toBeLessThanOrEqual(11)
+  })
+
+  test('waits until the store has answered what this session asked of it before', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.latency = () => 5
+    const lock = a.locks.acquire('k')
+    const free = a.locks.whenFree('k')
+    await world.pass(200)
+    expect([await stateOf(lock), await stateOf(free)]).toEqual(['fulfilled', 'pending'])
   })
 
   test('J8: resolves when the lock expires', async () => {

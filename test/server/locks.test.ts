@@ -42,6 +42,28 @@ test('a release hands the lock to the next client in line', async () => {
   expect(second.isHeld()).toBe(true)
 })
 
+test('who waits until a lock is free hears of its release, without a look', async () => {
+  const store = memoryStore()
+  const server = atEnd(await serve(store))
+  const rarely = { duration: 600_000, maxBackoff: 600_000 }
+  const [a, b] = [locksAt(server, rarely), locksAt(server, rarely)]
+  const lock = await a.locks.acquire('k')
+  const asked = new Promise((resolve) => store.channel.subscribe(lock.session, ({ watch }) => watch !== undefined && resolve(watch)))
+  const free = b.locks.whenFree('k')
+  await asked
+  // What comes over its stream arrives by now.
+  let open = false
+  b.store.channel?.subscribe('probe', () => {
+    open = true
+  })
+  while (!open) {
+    store.channel.publish('probe', { n: 1 })
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  await lock.release()
+  await free
+})
+
 test('a client and a session at the store itself wait for each other', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))

@@ -114,7 +114,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
         if (stop.signal.aborted || !isMessage(message)) return
         local.publish(topic, message)
         // Who listens here has heard; of grants and evictions the server has told by itself.
-        if (told.delete(`${topic} ${message.key}`) || isGrant(message)) return
+        if ((message.watch === undefined && told.delete(`${topic} ${message.key}`)) || isGrant(message)) return
         if (new TextEncoder().encode(JSON.stringify([topic, message])).length > maxBytes) return
         if (outgoing.push({ topic, message }) === 1) flush()
       },

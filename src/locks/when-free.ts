@@ -1,0 +1,54 @@
+import type { Line } from './line.ts'
+import type { Session } from './session.ts'
+import { Watch } from './watch.ts'
+
+/**
+ * Resolves when nobody holds the lock, as a look at the store shows. Whoever holds it is asked to say when it is free, and what tells
+ * waiters of a holder's death tells this too; it has no place in the queue and writes nothing but what evicts the silent.
+ */
+export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
+  const { store, expiry, maxBackoff } = session.settings
+  const dead = new Set<string>()
+  const watch = new Watch(store.beacon, (died) => {
+    dead.add(died)
+    line.poke()
+  })
+  /** Where this session is told, and by the tokens of which holders. */
+  let topic = ''
+  let asked = new Set<number>()
+  let stop = (): void => {}
+  await session.answered()
+  await line.leases.dropIdle()
+  try {
+    for (;;) {
+      signal?.throwIfAborted()
+      session.assertOpen()
+      const { pokes } = line
+      const { view, evicting } = await line.look(expiry === 'auto')
+      const evictable = expiry === 'auto' && !view.pins.length
+      const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
+      if (!holders.length) return
+      if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions[session]?.beacon])))
+      // Of the key's own name, as far as a server looks to tell who may hear it.
+      const present = `${line.key.slice(0, 256)} ${session.id}`
+      if (present !== topic) {
+        stop()
+        stop = session.hear(present, () => line.poke())
+        topic = present
+        asked.clear()
+      }
+      session.askWhenFree(
+        line.key,
+        holders.filter(({ token }) => !asked.has(token)),
+        topic,
+      )
+      asked = new Set(holders.map(({ token }) => token))
+      if (evicting) await evicting
+      // An answer may have been lost, so each is asked again with the next look that comes by itself.
+      else if (!(await line.pause(view, maxBackoff, signal, pokes))) asked.clear()
+    }
+  } finally {
+    stop()
+    watch.keep(new Map())
+  }
+}
