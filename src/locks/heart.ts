@@ -148,11 +148,13 @@ export class Heart {
     if (outcome.type === 'ended') return session.end('it was given up as dead')
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'beaten') return
-    const { evictions, asks } = outcome.session
+    const { evictions, asks, news = [] } = outcome.session
+    const count = evictions - this.#evictions + asks - this.#asks
+    const keys = count > 0 && count <= news.length ? news.slice(news.length - count) : undefined
     // Someone took a hold of ours. Until it is known which, this beat renews none.
-    if (evictions !== this.#evictions) await session.lookAtHolds()
+    if (evictions !== this.#evictions) await session.lookAtHolds(keys)
     // A wish can wait for the look that it takes to hear it; a renewal cannot.
-    if (asks !== this.#asks) session.lookAtHolds().catch(() => {})
+    else if (asks !== this.#asks) session.lookAtHolds(keys).catch(() => {})
     this.#asks = asks
     this.#evictions = evictions
     this.#renewed(sent, drift)

@@ -342,9 +342,12 @@ export class Session {
     this.#lines.get(lease.key)?.leases.forget(lease)
   }
 
-  /** Looks at all records that should name a hold of this session; those that do not are lost. Rejects if the store fails. */
-  async lookAtHolds(): Promise<void> {
-    const keys = new Set([...this.heart.leases].map(({ key }) => key))
+  /**
+   * Looks at the records that should name a hold of this session; those that do not are lost. Rejects if the store fails.
+   * @param which their keys, if it is known whom the news is about
+   */
+  async lookAtHolds(which?: readonly string[]): Promise<void> {
+    const keys = new Set(which ?? [...this.heart.leases].map(({ key }) => key))
     await Promise.all([...keys].map((key) => this.#lines.get(key)?.look()))
   }
 

@@ -49,8 +49,8 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
   return { key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins, changedAt }
 }
 
-export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks }: SessionRow): string =>
-  JSON.stringify([schemaVersion, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks])
+export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks, news }: SessionRow): string =>
+  JSON.stringify([schemaVersion, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks, ...(news ? [news] : [])])
 
 /** @throws LockError `corrupt` or `store`, as {@link decodeRecord} */
 export function decodeSession(id: string, text: unknown): SessionRow {
@@ -59,12 +59,14 @@ export function decodeSession(id: string, text: unknown): SessionRow {
     text,
     (row) => fits(row, 'snttnSSNn', 1),
   )
-  const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks] = fields
+  const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks, news] = fields
   return {
     ...{ id, client, seq, lease, expiresAt, evictions, asks },
     label: label ?? undefined,
     beacon: beacon ?? undefined,
     challenged: challenged ?? undefined,
+    // Older versions have none, and leave it out of what they write.
+    ...(Array.isArray(news) && { news: news.map(String) }),
   }
 }
 

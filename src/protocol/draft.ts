@@ -35,6 +35,9 @@ export type Result =
   | { readonly type: 'queued' | 'done' }
   | Refusal
 
+/** How many keys a session's row names at most. */
+const maxNews = 16
+
 /** A record while one command works on it. */
 export class Draft {
   /** Wall time in whole ms. */
@@ -144,7 +147,7 @@ export class Draft {
   /** Counts something that a session has to hear of in its row: its next beat tells. */
   bump(session: string, count: 'evictions' | 'asks'): void {
     const row = this.session(session)
-    if (row) this.putSession({ ...row, [count]: row[count] + 1 })
+    if (row) this.putSession({ ...row, [count]: row[count] + 1, news: [...(row.news ?? []), this.#before.key].slice(-maxNews) })
   }
 
   /** Grants all that the head of the queue now allows. Only `own` need not confirm. */

@@ -64,6 +64,8 @@ export interface SessionRow {
   readonly evictions: number
   /** How often others have asked for one of its holds. */
   readonly asks: number
+  /** The keys that the latest of these two counts were about, since its last beat. A hint: whether any are missing, the counts tell. */
+  readonly news?: readonly string[] | undefined
   readonly label?: string | undefined
   /** Where to watch for the proof of its death. */
   readonly beacon?: string | undefined

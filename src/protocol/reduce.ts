@@ -156,7 +156,7 @@ export function reduceSession(
         evictions: row?.evictions ?? 0,
         asks: row?.asks ?? 0,
       }
-      return { row: next, outcome: { type: 'beaten', session: next, stale: [] } }
+      return { row: next, outcome: { type: 'beaten', session: row?.news ? { ...next, news: row.news } : next, stale: [] } }
     }
     case 'challenge':
       return row ? { row: { ...row, challenged: row.seq }, outcome: { type: 'challenged' } } : { row, outcome: ended }

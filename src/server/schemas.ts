@@ -120,7 +120,9 @@ export const eventsQuery = z.strictObject({
 
 /* What goes out is described, and not checked again. */
 
-const session = z.object({ id, client: id, seq: count, lease, expiresAt: z.number(), label, evictions: count, asks: count }).openapi('Session')
+const session = z
+  .object({ id, client: id, seq: count, lease, expiresAt: z.number(), label, evictions: count, asks: count, news: z.array(key).optional() })
+  .openapi('Session')
 
 const holder = z
   .object({

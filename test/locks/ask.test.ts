@@ -153,4 +153,45 @@ describe('T3: a release request', () => {
     await expect(locks.acquire('k', { onReleaseRequested: 7 as never })).rejects.toThrow(TypeError)
     await expect(locks.request('k', { ask: 'x', ifAvailable: true }, () => {})).rejects.toMatchObject({ name: 'NotSupportedError' })
   })
+
+  describe('costs a holder of many locks reads only of those that are concerned', () => {
+    /** A process that holds many locks, and another. */
+    async function many(channel: boolean) {
+      const world = new World()
+      const [holder, asker] = [world.process({ channel }), world.process({ channel })]
+      const locks = await Promise.all(Array.from({ length: 200 }, (_, index) => holder.locks.acquire(`${index}`)))
+      await world.pass(2 * beat)
+      holder.link.reads.length = 0
+      return { world, holder, asker, locks }
+    }
+
+    test.each([true, false])('when some are asked for (with hints: %s)', async (channel) => {
+      const { world, holder, asker } = await many(channel)
+      for (const name of ['7', '8']) asker.locks.acquire(name, { ask: 1 }).catch(() => {})
+      await world.pass(3 * beat)
+      expect(holder.link.reads.length).toBeLessThanOrEqual(2 * (channel ? 2 : 1))
+      expect(holder.link.reads.length).toBeGreaterThan(0)
+    })
+
+    test.each([true, false])('when one is taken (with hints: %s)', async (channel) => {
+      const { world, holder, asker, locks } = await many(channel)
+      await asker.locks.acquire('7', { steal: true })
+      await world.pass(3 * beat)
+      expect(locks.map((lock) => lock.isHeld()).indexOf(false)).toBe(7)
+      expect(holder.link.reads.length).toBeLessThanOrEqual(2)
+    })
+
+    test('and of all where there were too many to name, or the reply that named them was lost', async () => {
+      const { world, holder, asker, locks } = await many(false)
+      for (let index = 0; index < 20; index++) await asker.locks.acquire(`${index}`, { steal: true })
+      await world.pass(2 * beat)
+      expect(locks.filter((lock) => lock.isHeld())).toHaveLength(180)
+      holder.link.break('lose', 'beat')
+      await asker.locks.acquire('100', { steal: true })
+      await world.pass(2 * beat)
+      holder.link.mend()
+      await world.pass(2 * beat)
+      expect(locks.filter((lock) => lock.isHeld())).toHaveLength(179)
+    })
+  })
 })

@@ -34,6 +34,7 @@ const row: SessionRow = {
   label: 'tab 3',
   beacon: undefined,
   challenged: 4,
+  news: ['k', '__proto__'],
 }
 
 /** The stored record with one field changed: the path leads through its arrays. */
