@@ -33,6 +33,15 @@ export function createLocks(options: LocksOptions): Locks {
     return session.line(keyOf(name), name)
   }
 
+  /** Has a line in hand while a call lasts. */
+  const using = async <T>(line: Line, act: () => Promise<T>): Promise<T> => {
+    try {
+      return await act()
+    } finally {
+      session.giveBack(line)
+    }
+  }
+
   const order = async (name: string, make: (key: string) => KeyCommand): Promise<void> => {
     checkLockName(settings, name)
     await command(session, name, make(keyOf(name)))
@@ -46,7 +55,12 @@ export function createLocks(options: LocksOptions): Locks {
     async request<T>(...args: unknown[]): Promise<Awaited<T>> {
       const { name, options, callback } = requestArguments(args, requestOptions)
       const wish = checkRequest(settings, name, options)
-      return await holdWhile(session.line(keyOf(name), name), wish, callback as (lock: HeldLock | null) => T)
+      const line = session.line(keyOf(name), name)
+      try {
+        return await holdWhile(line, wish, callback as (lock: HeldLock | null) => T)
+      } finally {
+        session.giveBack(line)
+      }
     },
 
     async query(name) {
@@ -57,35 +71,44 @@ export function createLocks(options: LocksOptions): Locks {
     },
 
     async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
-      const line = lineOf(name)
+      checkLockName(settings, name)
       const wish = checkWish(settings, options)
-      if (wish.timeout !== 0 || (wish.steal && wish.ask === undefined)) return (await line.ask(wish)) as Hold
-      const hold = await line.askNow(wish)
-      if (!hold) throw line.refusal()
-      return hold
+      const line = session.line(keyOf(name), name)
+      try {
+        if (wish.timeout !== 0 || (wish.steal && wish.ask === undefined)) return (await line.ask(wish)) as Hold
+        const hold = await line.askNow(wish)
+        if (!hold) throw line.refusal()
+        return hold
+      } finally {
+        session.giveBack(line)
+      }
     },
 
     async tryAcquire(name: string, { timeout, ...options }: TryOptions = {}): Promise<HeldLock | null> {
-      const line = lineOf(name)
+      checkLockName(settings, name)
       const { timeout: limit = Infinity, ...wish } = checkWish(settings, { ...options, ...(timeout !== undefined && { timeout }) })
-      return wish.steal ? await line.ask(wish) : await tryOnce(session, line, wish, limit)
+      const line = session.line(keyOf(name), name)
+      return await using(line, () => (wish.steal ? line.ask(wish) : tryOnce(session, line, wish, limit)))
     },
 
     reentrant(name, options = {}) {
-      const line = lineOf(name)
+      checkLockName(settings, name)
+      session.assertOpen()
       const known = reentrants.get(name)
       if (known) return known
-      const lock = new Reentrant(session, line.key, name, checkWish(settings, options))
+      const lock = new Reentrant(session, keyOf(name), name, checkWish(settings, options))
       reentrants.set(name, lock)
       return lock
     },
 
     async whenFree(name, { signal } = {}) {
-      await whenFree(session, lineOf(name), signal)
+      const line = lineOf(name)
+      await using(line, () => whenFree(session, line, signal))
     },
 
     async expire(name) {
-      await expire(session, lineOf(name))
+      const line = lineOf(name)
+      await using(line, () => expire(session, line))
     },
 
     revoke: (name, holder) => order(name, (key) => ({ type: 'revoke', key, session: holder })),

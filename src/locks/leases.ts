@@ -3,29 +3,42 @@ import { tellAsked } from './asks.ts'
 import { Hold } from './hold.ts'
 import { type Grant, Lease, type LeaseTerms } from './lease.ts'
 import { Linger, reserveFor } from './linger.ts'
+import type { Past } from './past.ts'
 import type { Session } from './session.ts'
 import { isPlain, type Wish } from './wish.ts'
 
 /** This session's leases of one key, and what it remembers of those that are over. */
 export class Leases {
   /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
-  dirty = false
+  dirty: boolean
   readonly #session: Session
   /** Each with the number of looks that had begun before it was known. */
   readonly #leases = new Map<Lease, number>()
   readonly #linger: Linger
   readonly #isWanted: () => boolean
   /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
-  #lastUsed = 0
-  #lastToken = 0
+  #lastUsed: number
+  #lastToken: number
   /** How many tokens the next grant is to reserve, should its lease linger. */
   reserve = reserveFor(0)
 
-  /** @param isWanted whether anyone waits for the lock, as far as is known here */
-  constructor(session: Session, isWanted: () => boolean) {
+  /**
+   * @param past what earlier leases of the key left behind
+   * @param isWanted whether anyone waits for the lock, as far as is known here
+   */
+  constructor(session: Session, past: Past | undefined, isWanted: () => boolean) {
+    this.#lastUsed = past?.lastUsed ?? 0
+    this.#lastToken = past?.lastToken ?? 0
+    this.dirty = past?.dirty ?? false
     this.#session = session
     this.#linger = new Linger(session)
     this.#isWanted = isWanted
+  }
+
+  /** What they leave behind, if there has been one. */
+  get past(): Past | undefined {
+    if (!this.#lastToken) return undefined
+    return { lastUsed: this.#lastUsed, lastToken: this.#lastToken, dirty: this.dirty }
   }
 
   get policy(): Policy {

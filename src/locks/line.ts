@@ -7,6 +7,7 @@ import { Leases } from './leases.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Reply } from './outbox.ts'
 import { firstPause, Pace } from './pace.ts'
+import type { Past } from './past.ts'
 import type { Session } from './session.ts'
 import { isPlain, type Wish } from './wish.ts'
 import { within } from './within.ts'
@@ -45,7 +46,12 @@ export class Line {
   readonly #waiters = new Map<number, Waiter>()
   readonly #lookout: Lookout
   readonly #pace: Pace
-  #number = 0
+  /** Calls that have it in hand. */
+  users = 0
+  /** Whether its session has let go of it, being idle: what is still under way here concerns nobody. */
+  retired = false
+  /** The last number that a request had. */
+  #number: number
   #view: LockView
   #looks = 0
   /** When the last look went out. */
@@ -57,8 +63,13 @@ export class Line {
   /** Calls off the end of the watch. */
   #resting: (() => void) | undefined
 
-  constructor(session: Session, key: string, name: string) {
+  /**
+   * @param past what earlier lines for the key left behind
+   * @param number is below all that its requests are numbered by
+   */
+  constructor(session: Session, key: string, name: string, past: Past | undefined, number: number) {
     this.#session = session
+    this.#number = number
     this.key = key
     this.name = name
     this.#view = { ...emptyRecord(key), sessions: {} }
@@ -70,7 +81,20 @@ export class Line {
       longest: () => looksEvery(this.#view),
       giveUp: (error) => this.#failAll(error),
     })
-    this.leases = new Leases(session, () => this.#waiters.size > 0 || this.#view.queue.length > 0 || this.#pace.asleep || session.isWatched(key))
+    this.leases = new Leases(
+      session,
+      past,
+      () => this.#waiters.size > 0 || this.#view.queue.length > 0 || this.#pace.asleep || session.isWatched(key),
+    )
+  }
+
+  /** Whether nobody holds or waits here, nor looks on. */
+  get idle(): boolean {
+    return !this.users && !this.#waiters.size && !this.#resting && !this.leases.any()
+  }
+
+  get lastNumber(): number {
+    return this.#number
   }
 
   /** The record as it was last seen. */
@@ -325,6 +349,7 @@ export class Line {
     this.#resting?.()
     this.#resting = undefined
     this.#lookout.rest()
+    this.#session.settle(this)
   }
 
   /**
@@ -369,6 +394,7 @@ export class Line {
 
   /** Matches what the record says of this session with what this session knows. */
   #findOwn(view: LockView, look: number, sent: number, drift: number): void {
+    if (this.retired) return
     const { id } = this.#session
     const granted = view.holders.filter(({ session }) => session === id)
     this.leases.compare(view, look)
@@ -443,7 +469,7 @@ export class Line {
       this.#rest()
       this.leases.dropIdle()
       for (const waiter of [...this.#waiters.values()]) if (!waiter.busy) this.#takeBack(waiter)
-    } else this.poke()
+    } else if (!this.idle) this.poke()
   }
 
   #failAll(error: LockError): void {

@@ -31,16 +31,34 @@ export class Reentrant implements ReentrantLock {
     this.#wish = wish
   }
 
-  get #line(): Line {
-    return this.#session.line(this.#key, this.name)
+  /** Does something with the lock's line, which stays until that is over. */
+  async #using<T>(act: (line: Line) => T): Promise<Awaited<T>> {
+    const line = this.#session.line(this.#key, this.name)
+    try {
+      return await act(line)
+    } finally {
+      this.#session.giveBack(line)
+    }
+  }
+
+  /** The lock's line, for a step that is over at once. */
+  #glance<T>(act: (line: Line) => T): T {
+    const line = this.#session.line(this.#key, this.name)
+    try {
+      return act(line)
+    } finally {
+      this.#session.giveBack(line)
+    }
   }
 
   get dirty(): boolean {
-    return this.#line.leases.dirty
+    return this.#glance(({ leases }) => leases.dirty)
   }
 
   clearDirty(): void {
-    this.#line.leases.dirty = false
+    this.#glance(({ leases }) => {
+      leases.dirty = false
+    })
   }
 
   isHeld(): boolean {
@@ -55,12 +73,13 @@ export class Reentrant implements ReentrantLock {
   async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
     const { clock, settings } = this.#session
     const { timeout } = checkWish(settings, options)
+    this.#session.assertOpen()
     const current = this.#current()
     if (current) return new Share(current)
     // Others in this process wait in line already: the lock is not free.
     if (this.#asking) return null
     const joined = this.#trying !== undefined
-    this.#trying ??= tryOnce(this.#session, this.#line, this.#wish, timeout ?? Infinity)
+    this.#trying ??= this.#using((line) => tryOnce(this.#session, line, this.#wish, timeout ?? Infinity))
       .then((hold) => hold && this.#keep(hold))
       .finally(() => {
         this.#trying = undefined
@@ -84,13 +103,14 @@ export class Reentrant implements ReentrantLock {
     const { clock, settings } = this.#session
     const { timeout, signal } = checkWish(settings, options)
     signal?.throwIfAborted()
+    this.#session.assertOpen()
     const late = (): never => {
-      throw this.#line.refusal(timeout)
+      throw this.#glance((line) => line.refusal(timeout))
     }
     if (timeout === 0) return (await this.tryAcquire({ timeout })) ?? late()
     const end = clock.monotonic() + (timeout ?? 0)
     for (;;) {
-      const asking = this.#asking ?? this.#ask(this.#line)
+      const asking = this.#asking ?? this.#ask()
       asking.callers++
       try {
         const left = timeout === undefined ? undefined : Math.max(0, end - clock.monotonic())
@@ -104,9 +124,9 @@ export class Reentrant implements ReentrantLock {
     }
   }
 
-  #ask(line: Line): Asking {
+  #ask(): Asking {
     const stop = new AbortController()
-    const asking: Asking = { shared: this.#take(line, stop.signal), stop, callers: 0 }
+    const asking: Asking = { shared: this.#using((line) => this.#take(line, stop.signal)), stop, callers: 0 }
     this.#asking = asking
     return asking
   }

@@ -6,6 +6,7 @@ import { newId } from './id.ts'
 import { type Lease, leaseFor } from './lease.ts'
 import { Line } from './line.ts'
 import { Outbox, type Reply } from './outbox.ts'
+import { Pasts } from './past.ts'
 import type { LockWarning } from './types.ts'
 import { Watchers } from './watchers.ts'
 import { within } from './within.ts'
@@ -27,6 +28,9 @@ export interface Settings {
   readonly onWarning: (warning: LockWarning) => void
 }
 
+/** How many idle lines a session keeps. */
+const idleLines = 100
+
 /** How long a session waits for its beacon, in ms, before it starts without: until the beacon comes, a crash is noticed only when the lease ends. */
 const raising = 1_000
 
@@ -40,6 +44,11 @@ export class Session {
   readonly heart: Heart
   readonly #outbox: Outbox
   readonly #lines = new Map<string, Line>()
+  /** Those of them that are idle, the longest first. */
+  readonly #idle = new Set<Line>()
+  readonly #pasts = new Pasts()
+  /** At least as high as the number of any request that was made by a line which is gone: numbers are never used twice. */
+  #number = 0
   readonly #watchers = new Watchers((session, message) => this.#hint(session, message))
   #id = newId()
   #opened: Promise<void> | undefined
@@ -81,15 +90,39 @@ export class Session {
     return this.settings.policy
   }
 
-  /** This session's line for a key. */
+  /** This session's line for a key, for a call that has it in hand until it gives it back by {@link Session.giveBack}. */
   line(key: string, name: string): Line {
     this.assertOpen()
-    const known = this.#lines.get(key)
-    if (known) return known
-    const line = new Line(this, key, name)
-    line.sleep(this.#awake !== undefined)
-    this.#lines.set(key, line)
+    let line = this.#lines.get(key)
+    if (!line) {
+      line = new Line(this, key, name, this.#pasts.take(key), this.#number)
+      line.sleep(this.#awake !== undefined)
+      this.#lines.set(key, line)
+    }
+    line.users += 1
+    this.#idle.delete(line)
     return line
+  }
+
+  /** A call needs a line no more. */
+  giveBack(line: Line): void {
+    line.users -= 1
+    this.settle(line)
+  }
+
+  /** Keeps a few lines that are idle, since names tend to be used again, and lets the others go. */
+  settle(line: Line): void {
+    if (!line.idle || line.retired) return
+    this.#idle.delete(line)
+    this.#idle.add(line)
+    if (this.#idle.size <= idleLines) return
+    const [oldest] = this.#idle as Iterable<Line> as [Line]
+    this.#idle.delete(oldest)
+    this.#lines.delete(oldest.key)
+    oldest.retired = true
+    this.#number = Math.max(this.#number, oldest.lastNumber)
+    const { past } = oldest.leases
+    if (past) this.#pasts.keep(oldest.key, past)
   }
 
   assertOpen(): void {
@@ -339,7 +372,9 @@ export class Session {
 
   forget(lease: Lease): void {
     this.heart.leases.delete(lease)
-    this.#lines.get(lease.key)?.leases.forget(lease)
+    const line = this.#lines.get(lease.key)
+    line?.leases.forget(lease)
+    if (line) this.settle(line)
   }
 
   /**
@@ -381,7 +416,7 @@ export class Session {
   end(why: string): void {
     this.#loseAll(why)
     this.#leave()
-    for (const line of this.#lines.values()) line.poke()
+    for (const line of this.#lines.values()) if (!line.idle) line.poke()
   }
 
   /**

@@ -89,7 +89,7 @@ export interface HeldLock extends Fenced, AsyncDisposable {
    * this may be stale: `if (cache.token < lock.previous) cache = await load()`.
    */
   readonly previous: number
-  /** Whether someone else had the lock since these locks last did, or ever before their first: what was cached may be stale. */
+  /** Whether someone else had the lock since these locks last did, or ever before their first, or it is not known any more, after thousands of other names: what was cached may be stale. */
   readonly dirty: boolean
   /** The session that holds it. */
   readonly session: string

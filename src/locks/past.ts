@@ -1,0 +1,27 @@
+/** What this session's leases of a key leave behind for the next. */
+export interface Past {
+  /** The last token that was used, and the last that was reserved with it; 0 before the first. */
+  readonly lastUsed: number
+  readonly lastToken: number
+  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
+  readonly dirty: boolean
+}
+
+/** For how many keys it is kept. One that was forgotten counts as new: whatever was cached under it may be stale. */
+const capacity = 5_000
+
+/** What is kept of the keys that are not in use: a small fraction of a line. */
+export class Pasts {
+  readonly #pasts = new Map<string, Past>()
+
+  keep(key: string, past: Past): void {
+    this.#pasts.set(key, past)
+    if (this.#pasts.size > capacity) for (const oldest of this.#pasts.keys()) return void this.#pasts.delete(oldest)
+  }
+
+  take(key: string): Past | undefined {
+    const past = this.#pasts.get(key)
+    this.#pasts.delete(key)
+    return past
+  }
+}
