@@ -1,6 +1,5 @@
 import { type KeyCommand, storedKey } from '../protocol/index.ts'
 import { command, expire, query, tryOnce } from './admin.ts'
-import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
 import { followPage } from './page.ts'
@@ -75,10 +74,7 @@ export function createLocks(options: LocksOptions): Locks {
       const wish = checkWish(settings, options)
       const line = session.line(keyOf(name), name)
       try {
-        if (wish.timeout !== 0 || (wish.steal && wish.ask === undefined)) return (await line.ask(wish)) as Hold
-        const hold = await line.askNow(wish)
-        if (!hold) throw line.refusal()
-        return hold
+        return await line.acquire(wish)
       } finally {
         session.giveBack(line)
       }

@@ -102,6 +102,14 @@ export class Line {
     return this.#view
   }
 
+  /** Waits for the lock for as long as it is wanted. Rejects with `held` where that is no time at all, and it is not to be had. */
+  async acquire(wish: Wish): Promise<Hold> {
+    const now = wish.timeout === 0 && !(wish.steal && wish.ask === undefined)
+    const hold = await (now ? this.askNow(wish) : this.ask(wish))
+    if (!hold) throw this.refusal()
+    return hold
+  }
+
   /** Asks for the lock. `null` if it was wanted now or not at all, and is not to be had. */
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout } = wish

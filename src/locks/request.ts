@@ -61,7 +61,7 @@ export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
 
 /** Holds the lock while the callback runs; its result, or its error, is the call's. */
 export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
-  const hold = await asSpecified(wish.ifAvailable ? line.askNow(wish) : line.ask(wish))
+  const hold = await asSpecified(wish.ifAvailable ? line.askNow(wish) : line.acquire(wish))
   if (!hold) return await callback(null)
   try {
     // Until the callback runs, the wait can be called off.

@@ -1,0 +1,176 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import 'fake-indexeddb/auto'
+import { IDBFactory } from 'fake-indexeddb'
+import { type AcquireOptions, createLocks, type Guard, type HeldLock, type Locks, type LocksOptions } from 'storelock'
+import { serve } from 'storelock/server'
+import { httpStore } from 'storelock/stores/http'
+import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { memoryStore } from 'storelock/stores/memory'
+import { sqliteStore } from 'storelock/stores/sqlite'
+import { expose, wrap } from 'storelock/worker'
+import { afterEach, describe, expect, test } from 'vitest'
+import { want } from '../../src/react/want.ts'
+import { settle } from './world.ts'
+
+// Every way to ask for a lock, with every option that it takes, on every store: a free lock is granted, and one that another holds is waited
+// for, refused or taken, the same everywhere.
+
+type Options = AcquireOptions & { ifAvailable?: boolean }
+type Held = HeldLock | Guard
+/** Asks for a lock; `null` if it is not to be had. */
+type Way = (locks: Locks, options: Options) => Promise<Held | null>
+
+const endings: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end()
+})
+
+const stores: Record<string, () => Promise<LocksOptions['store']>> = {
+  memory: async () => memoryStore(),
+  async sqlite() {
+    const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+    endings.push(() => rmSync(folder, { recursive: true }))
+    return sqliteStore(join(folder, 'a.db'))
+  },
+  async indexeddb() {
+    globalThis.indexedDB = new IDBFactory()
+    return indexedDBStore('locks')
+  },
+  async http() {
+    const store = memoryStore()
+    const server = await serve(store)
+    endings.push(() => server.close())
+    return httpStore(server.url)
+  },
+}
+
+const places: Record<string, (locks: Locks) => Locks> = {
+  'its own context': (locks) => locks,
+  'a worker'(locks) {
+    const { port1, port2 } = new MessageChannel()
+    const stop = expose(locks, port1)
+    const wrapped = wrap(port2)
+    endings.push(async () => {
+      await wrapped.close()
+      await stop()
+      port1.close()
+    })
+    return wrapped
+  },
+}
+
+const ways = {
+  request: (locks, options) =>
+    new Promise((granted, failed) => {
+      const hold = (lock: HeldLock | null): Promise<void> | undefined => {
+        granted(lock)
+        return lock ? new Promise((done) => lock.signal.addEventListener('abort', () => done())) : undefined
+      }
+      // What becomes of it once it was granted is another matter.
+      locks.request('k', options, hold).catch(failed)
+    }),
+  acquire: (locks, options) => locks.acquire('k', options),
+  tryAcquire: (locks, options) => locks.tryAcquire('k', options),
+  'reentrant.acquire': (locks, options) => locks.reentrant('k').acquire(options),
+  'reentrant.tryAcquire': (locks, options) => locks.reentrant('k').tryAcquire(options),
+  useLock: (locks, options) =>
+    new Promise((granted, failed) => {
+      const wanted = want(locks, 'k', options)
+      endings.push(
+        wanted.subscribe(() => {
+          const { state, lock, error } = wanted.state()
+          if (state === 'held') granted(lock)
+          if (error) failed(error)
+        }),
+      )
+    }),
+} satisfies Record<string, Way>
+
+type WayName = keyof typeof ways
+
+const waiting: WayName[] = ['request', 'acquire', 'reentrant.acquire', 'useLock']
+const trying: WayName[] = ['tryAcquire', 'reentrant.tryAcquire']
+const handles: WayName[] = ['acquire', 'tryAcquire', 'useLock']
+
+const aborted = (): AbortSignal => AbortSignal.abort('called off')
+
+interface Case {
+  readonly title: string
+  readonly options: () => Options
+  readonly by: readonly WayName[]
+  /** What comes of it where the lock is free, and where another holds it: a code, or a reason. */
+  readonly free: string
+  readonly held: string | ((way: WayName) => string)
+}
+
+const waits = (way: WayName): string => (trying.includes(way) ? 'null' : 'waits')
+
+const cases: Case[] = [
+  { title: 'nothing', options: () => ({}), by: [...waiting, ...trying], free: 'granted', held: waits },
+  {
+    title: 'timeout: 0',
+    options: () => ({ timeout: 0 }),
+    by: [...waiting, ...trying],
+    free: 'granted',
+    held: (way) => (trying.includes(way) ? 'null' : 'held'),
+  },
+  { title: 'timeout: 20', options: () => ({ timeout: 20 }), by: waiting, free: '', held: 'timeout' },
+  { title: 'timeout: 60,000', options: () => ({ timeout: 60_000 }), by: [...waiting, ...trying], free: 'granted', held: waits },
+  { title: 'ifAvailable', options: () => ({ ifAvailable: true }), by: ['request'], free: 'granted', held: 'null' },
+  {
+    title: 'a signal that has aborted',
+    options: () => ({ signal: aborted() }),
+    by: ['request', 'acquire', 'reentrant.acquire'],
+    free: 'called off',
+    held: 'called off',
+  },
+  {
+    title: 'a signal that does not abort',
+    options: () => ({ signal: new AbortController().signal }),
+    by: ['request', 'acquire', 'reentrant.acquire'],
+    free: 'granted',
+    held: 'waits',
+  },
+  { title: "mode: 'shared'", options: () => ({ mode: 'shared' }), by: ['request', ...handles], free: 'granted', held: waits },
+  { title: 'steal', options: () => ({ steal: true }), by: ['request', ...handles], free: 'granted', held: 'granted' },
+  { title: 'ask', options: () => ({ ask: 'please' }), by: ['request', 'acquire', 'useLock'], free: 'granted', held: 'waits' },
+  { title: 'a duration of its own', options: () => ({ duration: 60_000 }), by: handles, free: 'granted', held: waits },
+  { title: "renew: 'manual'", options: () => ({ renew: 'manual' }), by: handles, free: 'granted', held: waits },
+  { title: 'metadata', options: () => ({ metadata: { at: 1 } }), by: handles, free: 'granted', held: waits },
+  { title: 'onReleaseRequested', options: () => ({ onReleaseRequested() {} }), by: ['request', ...handles], free: 'granted', held: waits },
+]
+
+const rows = cases.flatMap(({ title, options, by, free, held }) =>
+  by.flatMap((way) => [
+    ...(free ? [{ way, title, options, lock: 'free', outcome: free }] : []),
+    { way, title, options, lock: 'held by another', outcome: typeof held === 'string' ? held : held(way) },
+  ]),
+)
+
+for (const [store, open] of Object.entries(stores)) {
+  describe.each(Object.keys(places))(`on ${store}, from %s,`, (place) => {
+    test.each(rows)('$way with $title, of a lock that is $lock: $outcome', async ({ way, options, lock, outcome }) => {
+      const shared = await open()
+      endings.push(() => shared.close())
+      const [own, other] = [createLocks({ store: shared, maxBackoff: 20 }), createLocks({ store: shared })]
+      endings.push(() => Promise.all([own.close(), other.close()]))
+      const locks = places[place]?.(own) as Locks
+      const before = lock === 'free' ? undefined : await other.acquire('k')
+      const asked = ways[way](locks, options()).then(
+        (held: Held | null) => ({ held, outcome: held ? 'granted' : 'null' }),
+        (error) => ({ held: null, outcome: typeof error === 'string' ? error : error.code }),
+      )
+      if (outcome === 'waits') {
+        while (!(await other.query('k')).pending.length) await settle()
+        await before?.release()
+      }
+      const { held, ...is } = await asked
+      expect(is).toEqual({ outcome: outcome === 'waits' ? 'granted' : outcome })
+      await held?.release()
+      await before?.release()
+    })
+  })
+}
