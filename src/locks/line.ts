@@ -232,7 +232,7 @@ export class Line {
       return
     }
     if ('record' in reply.outcome) this.#view = reply.outcome.record
-    if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
+    if (!this.#waits(waiter, number)) return this.#letGoUnknown(number, reply.outcome.type === 'granted' ? reply.outcome.holder.token : undefined)
     waiter.busy = false
     if (id === session.id) this.#answered(waiter, reply)
     // What a session was given that has ended since went with it. The next look asks again.
@@ -281,16 +281,19 @@ export class Line {
     this.#session.letGo({ type: 'withdraw', key: this.key, session: id, number }, this.name).catch(() => {})
   }
 
-  /** Lets go of a grant or a place in the queue that nobody here waits for. */
-  #letGoUnknown(number: number): void {
-    if (!this.leases.answers(number)) this.#withdraw(number)
+  /** Nobody here waits for this request any more: lets go of its grant, where its token is known, or of whatever became of it. */
+  #letGoUnknown(number: number, token?: number): void {
+    if (this.leases.answers(number)) return
+    const { id: session } = this.#session
+    if (token === undefined) this.#withdraw(number)
+    else this.#session.letGo({ type: 'release', key: this.key, session, token }, this.name).catch(() => {})
   }
 
   /** A command of this session's own granted the lock to one of its requests. */
   granted(holder: Holder, record: LockView, { sent, drift }: Reply): void {
     this.#view = record
     const waiter = this.#waiters.get(holder.number)
-    if (!waiter) this.#letGoUnknown(holder.number)
+    if (!waiter) this.#letGoUnknown(holder.number, holder.token)
     // What an operator's command grants is nobody's own: it has to be confirmed like another's, by the next look if it cannot be now.
     else if (!holder.unconfirmed) this.#start(waiter, holder, sent, drift)
     else if (!waiter.busy) this.#confirm(waiter, holder)
@@ -410,7 +413,7 @@ export class Line {
     for (const holder of granted) {
       found.add(holder.number)
       const waiter = this.#waiters.get(holder.number)
-      if (!waiter) this.#letGoUnknown(holder.number)
+      if (!waiter) this.#letGoUnknown(holder.number, holder.token)
       else if (!waiter.busy) this.#confirm(waiter, holder)
     }
     for (const { session, from, to } of view.queue) {

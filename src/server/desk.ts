@@ -1,4 +1,4 @@
-import { type Command, emptyRecord, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal } from '../protocol/index.ts'
+import { type Command, emptyRecord, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal, type Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import { gather } from './gather.ts'
@@ -109,9 +109,7 @@ export class Desk {
     // Clients' sessions have no beacons. After a restart this is how those come to mind that only wait.
     for (const { id, beacon } of Object.values(view.sessions)) if (beacon === undefined) await this.#parts.owners.of(id)
     if (view.holders.length) this.overseer.attend(key)
-    const lockTokens = view.holders
-      .filter(({ session }) => this.#owns(caller, session))
-      .map((holder) => this.#ticket(key, holder.session, holder.token))
+    const lockTokens = view.holders.filter(({ session }) => this.#owns(caller, session)).map((holder) => this.#ticket(key, holder.session, holder))
     const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#owns(caller, session)))
     for (const session of waiting) lockTokens.push(this.#ticket(key, session))
     return { lock: veiled(view), lockTokens }
@@ -227,6 +225,8 @@ export class Desk {
     // Without a right token a command may only be told that there is nothing to do.
     const view = await this.#parts.store.read(key)
     if (!concerns(command, view)) return { command }
+    // A request that was granted may be withdrawn by whoever may release it.
+    if (command.type === 'withdraw' && grip?.session === session && grip.token === holderOf(command, view)?.token) return { command }
     this.#refuse(command, `${command.type}: ${lockToken === undefined ? 'no' : 'a forged or foreign'} lockToken`, caller)
     return { outcome: refused('not-owner', view ?? { ...emptyRecord(key), sessions: {} }) }
   }
@@ -288,15 +288,15 @@ export class Desk {
   #ticketsOf(command: WireCommand, outcome: Outcome, caller: Caller): Ticket[] {
     if (!('grants' in outcome)) return []
     const { key } = outcome.record
-    const ticket = ({ session, token }: Holder): Ticket => this.#ticket(key, session, token)
+    const ticket = (holder: Holder): Ticket => this.#ticket(key, holder.session, holder)
     const tickets = outcome.grants.filter(({ session }) => this.#owns(caller, session)).map(ticket)
     if (outcome.type === 'granted') tickets.push(ticket(outcome.holder))
     if (outcome.type === 'queued' && command.type === 'request') tickets.push(this.#ticket(key, command.session))
     return tickets
   }
 
-  #ticket(key: string, session: string, token?: number): Ticket {
-    return { key, session, token, lockToken: makeLockToken(this.#parts.secret, { key, session, token }) }
+  #ticket(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
+    return { key, session, token, number, lockToken: makeLockToken(this.#parts.secret, { key, session, token }) }
   }
 }
 
@@ -306,6 +306,9 @@ const isRequest = (
   other: WireCommand,
   { key, session, number }: { readonly key: string; readonly session: string; readonly number: number },
 ): boolean => other.type === 'request' && other.key === key && other.session === session && other.number === number
+
+const holderOf = ({ session, number }: Withdraw, view: LockView | undefined): Holder | undefined =>
+  view?.holders.find((holder) => holder.session === session && holder.number === number)
 
 /** Whether a record has what a command would change. */
 function concerns(command: Omit<Owned, 'lockToken'>, view: LockView | undefined): boolean {

@@ -72,9 +72,9 @@ export class Hub {
   }
 
   /** With the news of a grant comes what it takes to use it. Who may write to the store's channel may write to the store. */
-  #tickets(session: string, { key, token }: Message): Ticket[] | undefined {
-    if (typeof key !== 'string' || typeof token !== 'number') return undefined
-    return [{ key, session, token, lockToken: makeLockToken(this.#secret, { key, session, token }) }]
+  #tickets(session: string, { key, number, token }: Message): Ticket[] | undefined {
+    if (typeof key !== 'string' || typeof number !== 'number' || typeof token !== 'number') return undefined
+    return [{ key, session, token, number, lockToken: makeLockToken(this.#secret, { key, session, token }) }]
   }
 }
 

@@ -156,7 +156,7 @@ const view = z
   })
   .openapi('Lock')
 
-const ticket = z.object({ key: z.string(), session: id, token: count.optional(), lockToken }).openapi('LockToken')
+const ticket = z.object({ key: z.string(), session: id, token: count.optional(), number: count.optional(), lockToken }).openapi('LockToken')
 
 const outcome = z
   .object({

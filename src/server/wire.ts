@@ -6,11 +6,16 @@ import type { Message } from '../store.ts'
 /** The header with the client's key: what it alone knows. A session belongs to the key, and the credential, that opened it. */
 export const clientHeader = 'storelock-client'
 
-/** Of a hold, or without `token` of its session's places in the key's queue: whoever has it may renew and release, or withdraw. */
+/**
+ * Of a hold, or without `token` of its session's places in the key's queue. Whoever has it may renew and release the hold and withdraw the request
+ * that it answers, or withdraw the places.
+ */
 export interface Ticket {
   readonly key: string
   readonly session: string
   readonly token?: number | undefined
+  /** Of the request that the hold answers. */
+  readonly number?: number | undefined
   readonly lockToken: string
 }
 

@@ -1,17 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import 'fake-indexeddb/auto'
-import { IDBFactory } from 'fake-indexeddb'
-import { type AcquireOptions, createLocks, type Guard, type HeldLock, type Locks, type LocksOptions } from 'storelock'
-import { serve } from 'storelock/server'
-import { httpStore } from 'storelock/stores/http'
-import { indexedDBStore } from 'storelock/stores/indexeddb'
-import { memoryStore } from 'storelock/stores/memory'
-import { sqliteStore } from 'storelock/stores/sqlite'
-import { expose, wrap } from 'storelock/worker'
-import { afterEach, describe, expect, test } from 'vitest'
+import { type AcquireOptions, createLocks, type Guard, type HeldLock, type Locks } from 'storelock'
+import { describe, expect, test } from 'vitest'
 import { want } from '../../src/react/want.ts'
+import { endings, places, stores } from './places.ts'
 import { settle } from './world.ts'
 
 // Every way to ask for a lock, with every option that it takes, on every store: a free lock is granted, and one that another holds is waited
@@ -21,46 +11,6 @@ type Options = AcquireOptions & { ifAvailable?: boolean }
 type Held = HeldLock | Guard
 /** Asks for a lock; `null` if it is not to be had. */
 type Way = (locks: Locks, options: Options) => Promise<Held | null>
-
-const endings: (() => unknown)[] = []
-
-afterEach(async () => {
-  for (const end of endings.splice(0).reverse()) await end()
-})
-
-const stores: Record<string, () => Promise<LocksOptions['store']>> = {
-  memory: async () => memoryStore(),
-  async sqlite() {
-    const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-    endings.push(() => rmSync(folder, { recursive: true }))
-    return sqliteStore(join(folder, 'a.db'))
-  },
-  async indexeddb() {
-    globalThis.indexedDB = new IDBFactory()
-    return indexedDBStore('locks')
-  },
-  async http() {
-    const store = memoryStore()
-    const server = await serve(store)
-    endings.push(() => server.close())
-    return httpStore(server.url)
-  },
-}
-
-const places: Record<string, (locks: Locks) => Locks> = {
-  'its own context': (locks) => locks,
-  'a worker'(locks) {
-    const { port1, port2 } = new MessageChannel()
-    const stop = expose(locks, port1)
-    const wrapped = wrap(port2)
-    endings.push(async () => {
-      await wrapped.close()
-      await stop()
-      port1.close()
-    })
-    return wrapped
-  },
-}
 
 const ways = {
   request: (locks, options) =>

@@ -23,7 +23,10 @@ export function makeLedger(): Ledger {
   const places = new Map<string, Ticket>()
 
   const find = (command: Command): string | undefined => {
-    if (command.type === 'withdraw') return places.get(nameOf(command))?.lockToken
+    if (command.type === 'withdraw') {
+      const { lockToken } = places.get(nameOf(command)) ?? holds.get(nameOf(command))?.find(({ number }) => number === command.number) ?? {}
+      return lockToken
+    }
     if (command.type !== 'renew' && command.type !== 'release') return undefined
     return holds.get(nameOf(command))?.find(({ token }) => token === command.token)?.lockToken
   }
