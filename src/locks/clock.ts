@@ -1,4 +1,5 @@
 import type { LockError } from '../protocol/index.ts'
+import { turn } from './turn.ts'
 
 /** Time and chance, so that tests and simulations can move them. */
 export interface Clock {
@@ -10,6 +11,12 @@ export interface Clock {
   after(ms: number, run: () => void, background?: boolean): () => void
   /** From 0, included, to 1, excluded. */
   random(): number
+  /**
+   * Resolves when the event loop has turned, if the calls before have kept it from that for some ms and so kept timers from running;
+   * `undefined` if there is no need to wait. A clock that tests move has none.
+   * @param now what {@link monotonic} has just shown
+   */
+  turn?(now: number): Promise<void> | undefined
   /** Calls the listener, at once or when it turns out, if timers are late here. @returns how to stop listening */
   onDegraded?(listener: (error: LockError) => void): () => void
 }
@@ -34,4 +41,5 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer as number)
   },
   random: () => Math.random(),
+  turn,
 }

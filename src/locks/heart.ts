@@ -96,7 +96,7 @@ export class Heart {
   /** When a lease next needs something: a renewal of its own, the session's beat, or the end. */
   #due(lease: Lease): number {
     const renewal = lease.renewsItself ? lease.triedAt + lease.pace : lease.leans ? this.#nextBeat : Infinity
-    return Math.min(renewal, lease.deadline)
+    return Math.min(renewal, lease.endsAt)
   }
 
   /** Deadlines first, then renewals. */
@@ -160,6 +160,11 @@ export class Heart {
     this.#renewed(sent, drift)
     for (const row of outcome.stale) if (row.id !== id) this.#observeAbandoned(row, sent)
     this.#abandoned.keep(new Set(outcome.stale.map((row) => row.id)))
+  }
+
+  /** A transaction of the user's has renewed the session's row, and with it all that leans on it, unless some of that was taken before. */
+  renewedWithin({ evictions }: SessionRow, sent: number, drift: number): void {
+    if (evictions === this.#evictions) this.#renewed(sent, drift)
   }
 
   #renewed(sent: number, drift: number): void {

@@ -1,4 +1,5 @@
-import { checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
+import { type Checked, checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
+import { Checks } from './checks.ts'
 import { type End, type Lease, released } from './lease.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
@@ -13,7 +14,10 @@ export interface HoldTerms {
 }
 
 /** What a hold needs of its lease: this session's own, or one that a worker keeps. */
-export type HoldLease = Pick<Lease, 'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'stands' | 'expireIfDue' | 'renew'>
+export type HoldLease = Pick<
+  Lease,
+  'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'clock' | 'stands' | 'expireIfDue' | 'renew' | 'renewWithin' | 'settle' | 'resume'
+>
 
 /** Where leases go when they are given back. */
 export interface HoldHome {
@@ -32,6 +36,7 @@ export class Hold implements HeldLock {
   heard: ReadonlySet<string> | undefined
   readonly #home: HoldHome
   readonly #lease: HoldLease
+  #checks: Checks | undefined
   #end: End | undefined
   #error: LockError | undefined
   #abort: AbortController | undefined
@@ -91,13 +96,31 @@ export class Hold implements HeldLock {
     return this.#abort.signal
   }
 
+  /** Whether a transaction that has checked it is open. */
+  get isChecked(): boolean {
+    return this.#checks !== undefined && this.#checks.open > 0
+  }
+
   isHeld(): boolean {
-    return !this.#end && this.#lease.stands()
+    return this.stands()
+  }
+
+  /** Whether it is held, for one who has just read the clock. */
+  stands(now?: number): boolean {
+    return !this.#end && (!!this.#checks?.alone || this.#lease.stands(now))
+  }
+
+  checked(alone: boolean): Checked {
+    this.#checks ??= new Checks(this.#lease)
+    return this.#checks.begin(alone)
   }
 
   assertHeld(): void {
     if (this.isHeld()) return
-    throw this.error ?? new LockError('lost', `the clock jumped: whether ${JSON.stringify(this.name)} is still held is being checked`)
+    throw (
+      this.error ??
+      new LockError('lost', `whether ${JSON.stringify(this.name)} is still held is being checked: the clock jumped, or a transaction took too long`)
+    )
   }
 
   async renew(duration?: number): Promise<void> {

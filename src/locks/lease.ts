@@ -1,6 +1,8 @@
-import { type Holder, LockError, lastTokenOf, type Mode } from '../protocol/index.ts'
+import { type Holder, LockError, lastTokenOf, type Mode, type Outcome, type Renew } from '../protocol/index.ts'
+import { type Clock, driftOf } from './clock.ts'
 import type { Hold } from './hold.ts'
 import type { Session } from './session.ts'
+import { within } from './within.ts'
 
 /** Of a duration, what stands in the store: a third more, so that the holder always stops first. In ms. */
 export const leaseFor = (duration: number): number => Math.ceil((duration * 4) / 3)
@@ -104,12 +106,16 @@ export class Lease {
     return this.#until ?? (this.#leans ? Math.max(this.since, this.#home.heart.renewedAt) : this.since) + this.duration
   }
 
+  /** When its heart has to see to it that it ends. While a transaction protects it, that is for the transaction's end to say. */
+  get endsAt(): number {
+    return this.hold?.isChecked ? Infinity : this.deadline
+  }
+
   /** Whether it stands, as far as this context can know. */
-  stands(): boolean {
-    const { clock, heart } = this.#home
-    const now = clock.monotonic()
+  stands(now = this.#home.clock.monotonic()): boolean {
+    const { heart } = this.#home
     this.expireIfDue(now)
-    if (this.#end) return false
+    if (this.#end || now >= this.deadline) return false
     const byBeat = this.#leans && heart.renewedAt > this.since
     return heart.isSteady(now, byBeat ? heart.renewedAt : this.since, byBeat ? heart.renewedDrift : this.#drift, this.duration)
   }
@@ -120,23 +126,66 @@ export class Lease {
     // Only a longer lease needs saying: the record keeps what the lease has.
     const lease = duration > this.duration ? leaseFor(duration) : undefined
     if (lease !== undefined) this.#standAlone()
-    const { outcome, sent, drift } = await this.#home.send({ type: 'renew', key: this.key, session: this.session, token: this.token, lease })
+    const { outcome, sent, drift } = await this.#home.send({ ...this.#renew, lease })
     // A reply that comes after the deadline does not bring the lock back.
     this.expireIfDue()
     if (this.#end) return
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'renewed') return outcome.type === 'refused' && outcome.reason === 'ended' ? this.lose('its session ended') : this.taken()
-    this.#until = undefined
-    this.#leans = outcome.holder.seq === undefined && !this.#alone
     this.duration = Math.max(duration, this.duration)
+    this.#renewed(outcome.holder, sent, drift)
+    // One that renews itself alone hears of no wish by beats.
+    if (this.hold?.onReleaseRequested && outcome.record.queue.some(({ ask }) => ask !== undefined)) this.#home.lookAt(this.key)
+  }
+
+  get #renew(): Renew {
+    return { type: 'renew', key: this.key, session: this.session, token: this.token }
+  }
+
+  #renewed({ seq }: Holder, sent: number, drift: number): void {
+    this.#until = undefined
+    this.#leans = seq === undefined && !this.#alone
     if (sent >= this.since) {
       this.since = sent
       this.#drift = drift
     }
-    // One that renews itself alone hears of no wish by beats.
-    if (this.hold?.onReleaseRequested && outcome.record.queue.some(({ ask }) => ask !== undefined)) this.#home.lookAt(this.key)
     // A lease that leans on its session from now on needs the beat.
     this.#home.heart.keep(this)
+  }
+
+  /**
+   * Has a transaction of the user's renew it, if heartbeats had no chance to do that for two of them; one that is renewed by hand, only if it
+   * would be lost else.
+   * @returns what to write, and what to do when it is committed
+   */
+  renewWithin(): { readonly command: Renew; committed(outcome: Outcome): void } | undefined {
+    const { clock } = this.#home
+    const sent = clock.monotonic()
+    const early = this.manual || this.#until !== undefined ? 0 : 0.8 * this.duration
+    if (this.#end || sent < this.deadline - early) return undefined
+    const drift = driftOf(clock)
+    const committed = (outcome: Outcome): void => {
+      this.#home.wrote({ outcome, sent, drift })
+      if (outcome.type === 'renewed') this.#renewed(outcome.holder, sent, drift)
+    }
+    return { command: this.#renew, committed }
+  }
+
+  /** Past its deadline when the transaction that protected it ended: asks the store whether it still stands, once, for as long as it lasts at most. */
+  async settle(): Promise<void> {
+    const { clock } = this.#home
+    if (this.#end || clock.monotonic() < this.deadline) return
+    await within(clock, this.renew(), this.duration, undefined, () => undefined).catch(() => {})
+  }
+
+  get clock(): Clock {
+    return this.#home.clock
+  }
+
+  /** Nothing protects it any more, and the store was asked if need be. */
+  resume(): void {
+    this.expireIfDue()
+    if (!this.#end) this.#home.heart.keep(this)
   }
 
   /** From now on no beat counts for it and it renews itself: one with a length of its own is not seen to live by its session's row. */
@@ -153,7 +202,7 @@ export class Lease {
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */
   expireIfDue(now = this.#home.clock.monotonic()): void {
-    if (!this.#end && now >= this.deadline) this.lose('it was not renewed in time')
+    if (!this.#end && now >= this.endsAt) this.lose('it was not renewed in time')
   }
 
   /** The record names another holder though this one was still in time: it was stolen or revoked. */

@@ -68,9 +68,9 @@ export class Leases {
   }
 
   /** A lingering lease, used once more. One that does not suit the wish is let go of: it would be in its way. */
-  useAgain(wish: Wish): Hold | undefined {
+  useAgain(wish: Wish, now: number): Hold | undefined {
     if (!isPlain(wish)) this.#linger.drop()
-    const lease = this.#linger.take()
+    const lease = this.#linger.take(now)
     if (!lease) return undefined
     const token = ++lease.usedToken
     const previous = this.#lastUsed

@@ -114,8 +114,14 @@ export class Line {
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout } = wish
     if (signal?.aborted) return Promise.reject(signal.reason)
-    const again = this.leases.useAgain(wish)
-    if (again) return Promise.resolve(again)
+    const { clock, settings } = this.#session
+    if (settings.linger) {
+      const now = clock.monotonic()
+      const turn = clock.turn?.(now)
+      if (turn) return turn.then(() => this.ask(wish))
+      const again = this.leases.useAgain(wish, now)
+      if (again) return Promise.resolve(again)
+    }
     return new Promise((resolve, reject) => {
       const settle = (): boolean => {
         if (!this.#waits(waiter, waiter.number)) return false

@@ -38,9 +38,9 @@ export class Linger {
   }
 
   /** The lease, to be used again, if it still stands. */
-  take(): Lease | undefined {
+  take(now: number): Lease | undefined {
     const lease = this.#lease
-    if (!lease?.stands()) {
+    if (!lease?.stands(now)) {
       this.drop()
       return undefined
     }

@@ -2,6 +2,7 @@ import type { LockError } from '../protocol/index.ts'
 import { type Clock, systemClock } from './clock.ts'
 import { onPageLife, type Page, pageHere } from './page.ts'
 import { Ticker } from './ticker.ts'
+import { turn } from './turn.ts'
 
 /** How long the worker is kept while nothing is pending, in ms: what is under way may set the next timer when it is done. */
 const idle = 1_000
@@ -93,6 +94,7 @@ export function pageClock(page: Page): Clock {
     now: systemClock.now,
     monotonic: systemClock.monotonic,
     random: systemClock.random,
+    turn,
     after(ms, run) {
       const callOff = (): void => {
         timers.delete(timer)

@@ -66,13 +66,19 @@ export class Reentrant implements ReentrantLock {
   }
 
   acquire(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
-    const current = this.#current()
-    return current && !options.signal?.aborted ? Promise.resolve(new Share(current)) : this.#wait(options)
+    const { clock } = this.#session
+    const now = clock.monotonic()
+    const current = this.#current(now)
+    if (!current || options.signal?.aborted) return this.#wait(options)
+    const turn = clock.turn?.(now)
+    return turn ? turn.then(() => this.acquire(options)) : Promise.resolve(new Share(current))
   }
 
   async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
     const { clock, settings } = this.#session
     const { timeout } = checkWish(settings, options)
+    const turn = clock.turn?.(clock.monotonic())
+    if (turn) await turn
     this.#session.assertOpen()
     const current = this.#current()
     if (current) return new Share(current)
@@ -88,9 +94,9 @@ export class Reentrant implements ReentrantLock {
     return shared && new Share(shared)
   }
 
-  #current(): Shared | undefined {
+  #current(now?: number): Shared | undefined {
     const shared = this.#shared
-    return shared && shared.users > 0 && shared.hold.isHeld() ? shared : undefined
+    return shared && shared.users > 0 && shared.hold.stands(now) ? shared : undefined
   }
 
   #keep(hold: Hold): Shared {

@@ -201,6 +201,8 @@ export class Session {
 
   /** Reads from the store; rejects with `store` if it fails. */
   async read<T>(from: (store: Store) => Promise<T>): Promise<T> {
+    const turn = this.clock.turn?.(this.clock.monotonic())
+    if (turn) await turn
     try {
       return await from(this.settings.store)
     } catch (error) {
@@ -320,6 +322,14 @@ export class Session {
       if (session === this.#id) line?.robbed(number, token)
       else this.#hint(session, { key })
     }
+  }
+
+  /** A transaction of the user's has carried out a command of this session's. */
+  wrote(reply: Reply): void {
+    this.#arrived(reply)
+    const { outcome, sent, drift } = reply
+    const row = outcome.type === 'renewed' && outcome.holder.seq === undefined ? outcome.record.sessions[this.#id] : undefined
+    if (row) this.heart.renewedWithin(row, sent, drift)
   }
 
   /** Whether this session is a holder that only lingers. */

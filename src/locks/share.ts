@@ -1,4 +1,4 @@
-import { LockError } from '../protocol/index.ts'
+import { type Checked, LockError } from '../protocol/index.ts'
 import { asyncDispose, type Hold } from './hold.ts'
 import type { Guard } from './types.ts'
 
@@ -49,6 +49,10 @@ export class Share implements Guard {
   assertHeld(): void {
     if (this.#released) throw new LockError('not-held', `this guard of ${JSON.stringify(this.#shared.hold.name)} was released`)
     this.#shared.hold.assertHeld()
+  }
+
+  checked(alone: boolean): Checked {
+    return this.#shared.hold.checked(alone)
   }
 
   clone(): Guard {

@@ -1,3 +1,4 @@
+import type { Outcome, Renew } from './commands.ts'
 import { LockError } from './errors.ts'
 import { type LockRecord, lastTokenOf } from './record.ts'
 
@@ -10,6 +11,24 @@ export interface Fenced {
   readonly token: number
   /** @throws LockError `lost` or `not-held` unless its own context believes that it is held */
   assertHeld(): void
+  /**
+   * A store's word that a transaction of its own has checked this lock: nobody else can be granted it before that transaction has ended,
+   * so it does not run out meanwhile. Without it, it may.
+   * @param alone whether nothing runs here meanwhile but the body of the transaction, so that the lock is held for certain until it ends
+   */
+  checked?(alone: boolean): Checked
+}
+
+/** A transaction that has checked a lock, and what the two have to say to each other at its end. */
+export interface Checked {
+  /** What the transaction is to write last, before it is committed, so that the lock outlasts it; `undefined` if that has time. */
+  renewal(): Renew | undefined
+  /**
+   * The transaction has ended, and with it the protection.
+   * @param renewed what came of the renewal, once that is committed
+   * @returns resolves when it is known whether the lock is still held, and the event loop had its turn; `undefined` if both are so already
+   */
+  over(renewed?: Outcome): Promise<void> | undefined
 }
 
 /** Whether a record still names the very grant of this token. It is void all the same if its session has ended. */

@@ -2,6 +2,7 @@ import { type InProcessBeacon, inProcessBeacon } from '../beacons/in-process.ts'
 import { inProcessChannel } from '../channels/in-process.ts'
 import {
   assertStep,
+  type Command,
   decodeRecord,
   decodeSession,
   encodeRecord,
@@ -11,6 +12,7 @@ import {
   LockError,
   type LockView,
   names,
+  type Outcome,
   runBatch,
   viewOf,
 } from '../protocol/index.ts'
@@ -54,26 +56,37 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
     if (!record || !names(record, lock)) throw fencedOut(lock)
   }
 
+  const apply = (commands: readonly Command[]): Outcome[] => {
+    assertOpen()
+    const time = now()
+    const stale = () => [...sessions.keys()].flatMap((id) => sessionOf(id) ?? []).filter(({ expiresAt }) => expiresAt < time)
+    const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
+    for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
+    for (const [id, row] of changes.sessions) put(sessions, id, row && encodeSession(row))
+    floor = changes.floor ?? floor
+    return changes.outcomes
+  }
+
   return {
     check: (_, lock) => check(lock),
     async transaction<T>(lock: Fenced, body: (tx: undefined) => T): Promise<Awaited<T>> {
       check(lock)
-      const result = body(undefined)
-      assertStep(result)
-      return await result
+      const checked = lock.checked?.(true)
+      let renewed: Outcome | undefined
+      try {
+        const result = body(undefined)
+        assertStep(result)
+        const renewal = checked?.renewal()
+        if (renewal) [renewed] = apply([renewal])
+        return await result
+      } finally {
+        const wait = checked?.over(renewed)
+        if (wait) await wait
+      }
     },
     channel: inProcessChannel(),
     beacon: inProcessBeacon(),
-    async apply(commands) {
-      assertOpen()
-      const time = now()
-      const stale = () => [...sessions.keys()].flatMap((id) => sessionOf(id) ?? []).filter(({ expiresAt }) => expiresAt < time)
-      const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
-      for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
-      for (const [id, row] of changes.sessions) put(sessions, id, row && encodeSession(row))
-      floor = changes.floor ?? floor
-      return changes.outcomes
-    },
+    apply: async (commands) => apply(commands),
     async read(key) {
       assertOpen()
       return look(key)

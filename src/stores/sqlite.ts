@@ -1,7 +1,7 @@
-import { assertStep, bodyOf, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
+import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
 import { inodeOf, isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
-import { inTransaction, makeFence } from './sqlite/fence.ts'
+import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
 import { whenIdle } from './sqlite/idle.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
 import { setUp } from './sqlite/schema.ts'
@@ -47,7 +47,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   let tables: Tables | undefined
   let closed = false
   let checkedAt = 0
-  let fencing: { readonly tx: SqliteDatabase; readonly within: Within } | undefined
+  let fencing: { readonly tx: SqliteDatabase; readonly within: Within; tables?: Tables } | undefined
   const fence = makeFence(db, file)
 
   const open = (): Tables => {
@@ -89,12 +89,19 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   }
 
   /** The user's handle; where we were given a path, a second connection, since the first one is kept as fast as a lock allows. */
-  const handle = (): { readonly tx: SqliteDatabase; readonly within: Within } => {
+  const handle = (): NonNullable<typeof fencing> => {
     if (!fencing) {
       const tx = typeof database !== 'string' ? database : file ? openConnection(file).db : db
       fencing = { tx, within: transactions(tx) }
     }
     return fencing
+  }
+
+  /** Writes a command of the lock's own with the transaction that it guards. */
+  const applyWithin = (command: Command): Outcome | undefined => {
+    const fencing = handle()
+    fencing.tables ??= fencing.tx === db ? open() : openTables(fencing.tx, fencing.within, false)
+    return fencing.tables.applyWithin([command], now())[0]
   }
 
   const check = (tx: SqliteDatabase, lock: Fenced): void => {
@@ -106,6 +113,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     assertRecentFile()
     fence.take(tx)
     fence.assertNamed(tx, lock)
+    protect(tx, lock)
   }
 
   const look = <T>(step: (tables: Tables) => T): Promise<T> =>
@@ -151,6 +159,8 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
         assertStep(result)
         return result
       })
+      let checked: Checked | undefined
+      let renewed: Outcome | undefined
       const step = (): T => {
         open()
         lock.assertHeld()
@@ -158,19 +168,31 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
         return within('write', () => {
           begun = true
           fence.assertNamed(tx, lock)
-          return theirs.run(tx)
+          checked = lock.checked?.(true)
+          const result = theirs.run(tx)
+          const renewal = checked?.renewal()
+          if (renewal) renewed = applyWithin(renewal)
+          return result
         })
       }
       // Only the beginning is tried again: the body may have done more than write.
-      const result = await new Promise<T>((resolve, reject) => {
+      return await new Promise<Awaited<T>>((resolve, reject) => {
         whenIdle(
           step,
-          resolve,
-          (error) => reject(theirs.threw(error) ? error : explain(error)),
+          (result) => {
+            // Before any timer, which would find the lock's time over.
+            const wait = checked?.over(renewed)
+            const done = (): void => resolve(result as Awaited<T>)
+            if (wait) wait.then(done)
+            else done()
+          },
+          (error) => {
+            checked?.over()
+            reject(theirs.threw(error) ? error : explain(error))
+          },
           (error) => !begun && isBusy(error),
         )
       })
-      return await result
     },
     async close() {
       if (closed) return

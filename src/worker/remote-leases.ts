@@ -37,8 +37,8 @@ export class RemoteLease implements HoldLease {
     return this.#term.until
   }
 
-  stands(): boolean {
-    return !this.#home.isDue(this) && this.#home.isSteady(this.#term.drift)
+  stands(now?: number): boolean {
+    return !this.#home.isDue(this, now) && this.#home.isSteady(this.#term.drift)
   }
 
   /** Only the timer and the worker end it: news of a renewal may be on its way to a page that was blocked. */
@@ -46,6 +46,21 @@ export class RemoteLease implements HoldLease {
 
   renew(duration?: number): Promise<void> {
     return this.#home.renew(this, duration)
+  }
+
+  get clock(): Clock {
+    return this.#home.clock
+  }
+
+  /** Its renewals are the worker's. */
+  renewWithin(): undefined {}
+
+  settle(): Promise<void> {
+    return this.#home.settle([this])
+  }
+
+  resume(): void {
+    this.#home.arm()
   }
 
   /** The worker has renewed it. All that it tells is true, also when it comes late. */
@@ -82,7 +97,7 @@ export class RemoteLeases {
 
   add(lease: RemoteLease): void {
     this.#leases.set(lease.id, lease)
-    this.#arm()
+    this.arm()
   }
 
   get(id: number): RemoteLease | undefined {
@@ -98,8 +113,12 @@ export class RemoteLeases {
     this.#leases.delete(lease.id)
   }
 
-  isDue(lease: RemoteLease): boolean {
-    return this.#options.clock.monotonic() >= lease.deadline
+  get clock(): Clock {
+    return this.#options.clock
+  }
+
+  isDue(lease: RemoteLease, now = this.clock.monotonic()): boolean {
+    return now >= lease.deadline
   }
 
   isSteady(drift: number): boolean {
@@ -109,7 +128,7 @@ export class RemoteLeases {
   /** The worker says how things stand. */
   hear({ until, drift }: Pulse): void {
     for (const [id, end] of until) this.#leases.get(id)?.renewed({ until: end, drift })
-    this.#arm()
+    this.arm()
   }
 
   async renew(lease: RemoteLease, duration: number | undefined): Promise<void> {
@@ -126,7 +145,7 @@ export class RemoteLeases {
       this.#doubted.delete(lease)
       if (this.isDue(lease)) this.#giveUp(lease)
     }
-    this.#arm()
+    this.arm()
   }
 
   /** Final. @param session those of this session alone */
@@ -145,25 +164,31 @@ export class RemoteLeases {
     this.#callOff?.()
   }
 
-  #arm(): void {
+  /** Sees to it that each ends at its time. */
+  arm(): void {
     const { clock } = this.#options
     let next = Infinity
-    for (const lease of this.#leases.values()) if (!this.#doubted.has(lease)) next = Math.min(next, lease.deadline)
+    for (const lease of this.#leases.values()) if (!this.#isOpen(lease)) next = Math.min(next, lease.deadline)
     if (next === this.#wakeAt) return
     this.#callOff?.()
     this.#wakeAt = next
     this.#callOff = next === Infinity ? undefined : clock.after(Math.max(0, next - clock.monotonic()), () => this.#tick(), true)
   }
 
+  /** Whether its end is not the timer's to say: the worker was asked, or a transaction that has checked it is open. */
+  #isOpen(lease: RemoteLease): boolean {
+    return this.#doubted.has(lease) || lease.hold?.isChecked === true
+  }
+
   #tick(): void {
     this.#wakeAt = Infinity
     const now = this.#options.clock.monotonic()
     const onTime = now - this.duration * steadiness
-    const due = [...this.#leases.values()].filter((lease) => now >= lease.deadline && !this.#doubted.has(lease))
+    const due = [...this.#leases.values()].filter((lease) => now >= lease.deadline && !this.#isOpen(lease))
     for (const lease of due) if (lease.deadline >= onTime) this.#giveUp(lease)
     const late = due.filter((lease) => lease.deadline < onTime)
     if (late.length) this.settle(late)
-    this.#arm()
+    this.arm()
   }
 
   #giveUp(lease: RemoteLease): void {

@@ -1,3 +1,4 @@
+import type { Clock } from '../locks/clock.ts'
 import { Share, type Shared } from '../locks/share.ts'
 import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
 import type { Link } from './link.ts'
@@ -29,13 +30,15 @@ export class RemoteReentrant implements ReentrantLock {
   readonly #link: () => Link
   readonly #terms: Pick<AcquireOptions, 'duration' | 'metadata'>
   readonly #dirt: Dirt
+  readonly #clock: Clock
   readonly #shared = new Set<Shared>()
 
-  constructor(link: () => Link, name: string, terms: Pick<AcquireOptions, 'duration' | 'metadata'>, dirt: Dirt) {
+  constructor(link: () => Link, name: string, terms: Pick<AcquireOptions, 'duration' | 'metadata'>, dirt: Dirt, clock: Clock) {
     this.#link = link
     this.name = name
     this.#terms = terms
     this.#dirt = dirt
+    this.#clock = clock
   }
 
   get dirty(): boolean {
@@ -59,6 +62,8 @@ export class RemoteReentrant implements ReentrantLock {
   }
 
   async #share(way: Way, options: object, signal?: AbortSignal): Promise<Guard | null> {
+    const turn = this.#clock.turn?.(this.#clock.monotonic())
+    if (turn) await turn
     const current = this.#current()
     if (current && !signal?.aborted) return new Share(current)
     const hold = await this.#link().ask(way, this.name, { ...options, terms: this.#terms }, { signal })

@@ -94,7 +94,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
       // Of its name and duration only the policy, which is the worker's, is asked later.
       checkLockName({ policy: {}, label }, name)
       if (terms.duration !== undefined) checkDuration({}, terms.duration)
-      const lock = reentrants.get(name) ?? new RemoteReentrant(current, name, terms, dirt)
+      const lock = reentrants.get(name) ?? new RemoteReentrant(current, name, terms, dirt, clock)
       reentrants.set(name, lock)
       return lock
     },

@@ -44,13 +44,14 @@ export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
  * can be granted the lock before it is complete, since a grant writes the object store that this transaction has.
  */
 export function checkFence(tx: OpenTransaction, lock: Fenced): Promise<void> {
-  const checked = check(bareTransaction(tx), lock)
+  const checked = check(bareTransaction(tx), lock, () => {})
   // Who does not wait for this hears of it from the transaction, which was aborted.
   checked.catch(() => {})
   return checked
 }
 
-async function check(tx: IDBTransaction, lock: Fenced): Promise<void> {
+/** @param protecting hears of the promise that it is known again whether the lock is held, once a long transaction has ended */
+async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promise<void>) => void): Promise<void> {
   if (tx.mode !== 'readwrite') throw new TypeError(`a transaction that is to be checked must be 'readwrite', not '${tx.mode}'`)
   if (!tx.objectStoreNames.contains(fenceStore)) throw new TypeError(`a transaction that is to be checked must include '${fenceStore}'`)
   try {
@@ -65,6 +66,7 @@ async function check(tx: IDBTransaction, lock: Fenced): Promise<void> {
     tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
     request.onsuccess = () => {
       if (request.result?.some(([session, token, last]) => session === lock.session && token <= lock.token && lock.token <= last)) {
+        protecting(protect(tx, lock))
         commit()
         resolve()
       } else {
@@ -73,6 +75,14 @@ async function check(tx: IDBTransaction, lock: Fenced): Promise<void> {
       }
     }
   })
+}
+
+/** Has the lock outlast the transaction. Heartbeats go on meanwhile, unless someone's command waits for the transaction and they for it. */
+async function protect(tx: IDBTransaction, lock: Fenced): Promise<void> {
+  const checked = lock.checked?.(false)
+  if (!checked) return
+  await endOf(tx).catch(() => {})
+  await checked.over()
 }
 
 /** A commit asked for before the check has passed would not wait for its answer. @returns how to let it happen */
@@ -103,9 +113,14 @@ export async function runFenced<Tx extends OpenTransaction, T>(
   const theirs = bodyOf(body)
   const run = async () => await theirs.run(tx)
   try {
-    const [, result] = await Promise.all([checkFence(tx, lock), run()])
+    let known: Promise<void> | undefined
+    const checked = check(bareTransaction(tx), lock, (promise) => {
+      known = promise
+    })
+    const [, result] = await Promise.all([checked, run()])
     commit(bareTransaction(tx))
     await ended
+    await known
     return result
   } catch (error) {
     abort(tx)

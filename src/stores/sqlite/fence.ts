@@ -53,6 +53,37 @@ export function makeFence(own: SqliteDatabase, file: string): Fence {
 /** Whether a connection is in a transaction; `undefined` from a driver that does not tell. */
 export const inTransaction = (db: SqliteDatabase): boolean | undefined => db.inTransaction ?? db.isTransaction
 
+/** How often it is looked whether a transaction that was left open is over, in ms. */
+const lookAgain = 10
+/** The transactions' connections whose end a lock waits for. */
+const protecting = new WeakMap<Fenced, Set<SqliteDatabase>>()
+
+/** Has a lock outlast the user's transaction that has checked it. Most are one step of code; one that is left open is looked at again. */
+export function protect(db: SqliteDatabase, lock: Fenced): void {
+  const open = protecting.get(lock) ?? new Set()
+  const checked = open.has(db) ? undefined : lock.checked?.(false)
+  if (!checked) return
+  protecting.set(lock, open.add(db))
+  const look = (): void => {
+    if (isOpen(db)) {
+      setTimeout(look, lookAgain).unref()
+      return
+    }
+    open.delete(db)
+    checked.over()
+  }
+  setImmediate(look)
+}
+
+function isOpen(db: SqliteDatabase): boolean {
+  try {
+    return inTransaction(db) === true
+  } catch {
+    // It was closed.
+    return false
+  }
+}
+
 function schemaOf(db: SqliteDatabase, own: SqliteDatabase, file: string): string {
   if (db === own) return 'main'
   const inode = inodeOf(file)

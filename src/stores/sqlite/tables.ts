@@ -20,6 +20,8 @@ import type { Within } from './transaction.ts'
 export interface Tables {
   /** Carries out commands, all at once. */
   apply(commands: readonly Command[], now: number): Outcome[]
+  /** Carries out commands in the write transaction that this connection is in. */
+  applyWithin(commands: readonly Command[], now: number): Outcome[]
   read(key: string): LockView | undefined
   list(prefix: string): LockView[]
 }
@@ -109,6 +111,10 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       glance?.forget()
       // A single statement would become part of a transaction that the user of a shared handle has begun.
       return (own && swap.apply(commands, now)) || within('write', () => transact(commands, now))
+    },
+    applyWithin(commands, now) {
+      glance?.forget()
+      return transact(commands, now)
     },
     read(key) {
       const fresh = (): LockView | undefined =>

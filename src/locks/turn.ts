@@ -1,0 +1,43 @@
+/** How long awaited calls may keep the event loop from turning, in ms: well below the shortest time between two beats, 10 ms. */
+const stretch = 3
+
+// As they are when this is loaded: the fake timers of a test stand still, and no call is to wait for them.
+const { MessageChannel, setTimeout } = globalThis
+const { setImmediate } = globalThis as Partial<typeof globalThis>
+
+/** When a turn of the event loop was last begun to be waited for. */
+let since = -Infinity
+/** Resolves when that turn has come. */
+let turning: Promise<void> | undefined
+
+/**
+ * Lets the event loop turn if the calls before this one may have kept it from that for some ms: a loop of awaited calls that are all answered
+ * at once runs no timer, so no heartbeat either, and nothing else of the caller's.
+ * @param now what the monotonic clock shows: to read it takes as long as the rest of a call that needs no store
+ * @returns `undefined` if there is no need to wait
+ */
+export function turn(now: number): Promise<void> | undefined {
+  if (now - since < stretch) return undefined
+  if (turning) return turning
+  since = now
+  // This call does not wait for it: only one that comes after the stretch, and finds that it has not come, does.
+  turning = new Promise((resolve) => {
+    afterTurn(() => {
+      turning = undefined
+      resolve()
+    })
+  })
+  return undefined
+}
+
+function afterTurn(run: () => void): void {
+  if (setImmediate) setImmediate(run)
+  else if (MessageChannel) {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = () => {
+      port1.close()
+      run()
+    }
+    port2.postMessage(null)
+  } else setTimeout(run)
+}
