@@ -95,7 +95,7 @@ export class Heart {
 
   /** When a lease next needs something: a renewal of its own, the session's beat, or the end. */
   #due(lease: Lease): number {
-    const renewal = lease.renewsItself ? lease.triedAt + lease.pace : lease.leans ? this.#nextBeat : Infinity
+    const renewal = lease.renewsItself ? lease.triedAt + lease.pace : lease.leans ? this.#nextBeat : lease.pinsAt
     return Math.min(renewal, lease.endsAt)
   }
 
@@ -112,6 +112,7 @@ export class Heart {
       if (needed) this.#beat()
     }
     for (const lease of leases) if (lease.renewsItself && now >= lease.triedAt + lease.pace) this.renew(lease)
+    for (const lease of leases) if (now >= lease.pinsAt) this.#watchOver(lease.keepIfPinned(), [lease])
     if (this.#chore(now)) this.wakeSoon()
     for (const lease of this.leases) this.#wake(this.#due(lease))
   }

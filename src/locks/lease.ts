@@ -61,6 +61,7 @@ export class Lease {
   /** Whether the record may have given it a lease of its own, whatever came of the command that asked for one. */
   #alone = false
   #drift: number
+  #pinsSeenAt = -Infinity
   #until: number | undefined
   #end: End | undefined
 
@@ -99,6 +100,11 @@ export class Lease {
   /** How often it renews itself, in ms. */
   get pace(): number {
     return (this.#until === undefined ? this.duration : this.#until - this.#startedAt) / 10
+  }
+
+  /** When it has to be seen whether a pin keeps it, which its owner's code need not renew then. */
+  get pinsAt(): number {
+    return this.manual && !this.renewsItself ? Math.max(this.deadline - 3 * this.pace, this.#pinsSeenAt + this.pace) : Infinity
   }
 
   /** When the lock is lost unless it is renewed before. */
@@ -186,6 +192,13 @@ export class Lease {
   resume(): void {
     this.expireIfDue()
     if (!this.#end) this.#home.heart.keep(this)
+  }
+
+  /** Renews it if somebody has pinned the lock: nobody else can have it then, so it does not end. */
+  async keepIfPinned(): Promise<void> {
+    this.#pinsSeenAt = this.#home.clock.monotonic()
+    const view = await this.#home.read((store) => store.read(this.key))
+    if (view?.pins.length && !this.#end) await this.renew()
   }
 
   /** From now on no beat counts for it and it renews itself: one with a length of its own is not seen to live by its session's row. */

@@ -48,7 +48,7 @@ export interface AcquireOptions {
   signal?: AbortSignal
   /** In ms, instead of that of `createLocks`. */
   duration?: number
-  /** `manual`: the lease lasts `duration` unless your code calls `renew()`. Default `auto`. */
+  /** `manual`: the lease lasts `duration` unless your code calls `renew()`, or somebody pins the lock. Default `auto`. */
   renew?: 'auto' | 'manual'
   /** Takes the lock from its holders, ahead of the queue. */
   steal?: boolean

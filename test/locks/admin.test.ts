@@ -387,6 +387,47 @@ describe('pins', () => {
     expect((await a.locks.acquire('k', { steal: true })).isHeld()).toBe(true)
   })
 
+  test.each(['before', 'after'])('J9: keep a hold that is renewed by hand, if they were set %s it was granted, and its holder knows', async (when) => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a', channel: false }), world.process({ label: 'b', channel: false })]
+    if (when === 'before') await b.locks.pin('k', 'upgrade')
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    const wait = b.locks.acquire('k')
+    await world.pass(duration / 2)
+    if (when === 'after') await b.locks.pin('k', 'upgrade')
+    await world.pass(10 * lease)
+    expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
+    // Unpinned, it lasts for its duration once more at most, and is free for others then.
+    await b.locks.unpin('k', 'upgrade')
+    await world.pass(duration)
+    expect([lock.isHeld(), lock.signal.reason?.code, await world.holders()]).toEqual([false, 'lost', ['b']])
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('J9: a hold that is renewed by hand and not pinned ends at its time, for its holder and in the record', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    const wait = b.locks.acquire('k')
+    await world.pass(duration)
+    expect([lock.isHeld(), await world.holders()]).toEqual([false, ['b']])
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('J9: a pinned hold that is renewed by hand is free once its time is over and its holder could not see the pin', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ label: 'b' })]
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    await b.locks.pin('k', 'upgrade')
+    const wait = b.locks.acquire('k')
+    a.link.break('fail')
+    await world.pass(duration)
+    expect([lock.isHeld(), await stateOf(wait)]).toEqual([false, 'pending'])
+    a.link.mend()
+    await world.pass(duration)
+    expect([await world.holders(), await stateOf(wait)]).toEqual([['b'], 'fulfilled'])
+  })
+
   test('J9: a pinned holder that could not renew knows that it is lost', async () => {
     const world = new World()
     const a = world.process()
