@@ -387,22 +387,25 @@ describe('pins', () => {
     expect((await a.locks.acquire('k', { steal: true })).isHeld()).toBe(true)
   })
 
-  test.each(['before', 'after'])('J9: keep a hold that is renewed by hand, if they were set %s it was granted, and its holder knows', async (when) => {
-    const world = new World()
-    const [a, b] = [world.process({ label: 'a', channel: false }), world.process({ label: 'b', channel: false })]
-    if (when === 'before') await b.locks.pin('k', 'upgrade')
-    const lock = await a.locks.acquire('k', { renew: 'manual' })
-    const wait = b.locks.acquire('k')
-    await world.pass(duration / 2)
-    if (when === 'after') await b.locks.pin('k', 'upgrade')
-    await world.pass(10 * lease)
-    expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
-    // Unpinned, it lasts for its duration once more at most, and is free for others then.
-    await b.locks.unpin('k', 'upgrade')
-    await world.pass(duration)
-    expect([lock.isHeld(), lock.signal.reason?.code, await world.holders()]).toEqual([false, 'lost', ['b']])
-    expect((await wait).isHeld()).toBe(true)
-  })
+  test.each(['before', 'after'])(
+    'J9: keep a hold that is renewed by hand, if they were set %s it was granted, and its holder knows',
+    async (when) => {
+      const world = new World()
+      const [a, b] = [world.process({ label: 'a', channel: false }), world.process({ label: 'b', channel: false })]
+      if (when === 'before') await b.locks.pin('k', 'upgrade')
+      const lock = await a.locks.acquire('k', { renew: 'manual' })
+      const wait = b.locks.acquire('k')
+      await world.pass(duration / 2)
+      if (when === 'after') await b.locks.pin('k', 'upgrade')
+      await world.pass(10 * lease)
+      expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
+      // Unpinned, it lasts for its duration once more at most, and is free for others then.
+      await b.locks.unpin('k', 'upgrade')
+      await world.pass(duration)
+      expect([lock.isHeld(), lock.signal.reason?.code, await world.holders()]).toEqual([false, 'lost', ['b']])
+      expect((await wait).isHeld()).toBe(true)
+    },
+  )
 
   test('J9: a hold that is renewed by hand and not pinned ends at its time, for its holder and in the record', async () => {
     const world = new World()
