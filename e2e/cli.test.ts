@@ -6,6 +6,7 @@ import { guardianOf, isAlive, openFilesOf, Program, stateOf, until } from './cli
 import { race } from './cli/race.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
+import { startContext } from './processes/start.ts'
 
 // Real processes, each with its own connection to one SQLite file.
 const place = withProgram()
@@ -45,6 +46,17 @@ describe('storelock run', { timeout: 60_000 }, () => {
     await groupOf(holder)
     expect(await run('true', '--nonblock').code()).toBe(1)
     expect(await run('true', '--nonblock', '--conflict-exit-code', '75').code()).toBe(75)
+  })
+
+  test('has the lock of a process that was killed at once, with --nonblock and without', async () => {
+    const start = { file: join(place.folder, 'storelock.db'), duration: 60_000, maxBackoff: 60_000 }
+    for (const options of [['--nonblock'], ['--timeout', '20s']]) {
+      const holder = await startContext(start)
+      await holder.does.acquire('job')
+      expect(await run('true', '--nonblock', '--store', start.file).code()).toBe(1)
+      await holder.kill()
+      expect(await run('true', ...options, '--store', start.file).code()).toBe(0)
+    }
   })
 
   test('ends with 124 where the lock is not free in time, and leaves the queue', async () => {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { canSetClocks, clockFrom, sweepAfter } from '../nemesis/sqlite/clock.ts'
 import { checkTurns } from './ledger.ts'
 import { type Got, now, type Start } from './processes/orders.ts'
@@ -126,6 +127,54 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     const asked = now()
     const next = await waiter.does.acquire('l')
     expect(next.at - asked).toBeLessThan(soon)
+  })
+
+  test('one that asks only now has the lock of a holder that was killed in the same call', async () => {
+    const [holder, first, second, third] = (await several(4, patient)) as [Context, Context, Context, Context]
+    await holder.does.acquire('l')
+    await holder.does.acquire('m')
+    await holder.does.acquire('n')
+    await holder.kill()
+    const got = [
+      await first.does.tryAcquire('l', { timeout: 0 }),
+      await second.does.acquire('m', { timeout: 0 }),
+      await third.does.tryAcquire('n', { timeout: 0 }),
+    ]
+    expect(got).toEqual(got.map(() => ({ token: expect.any(Number), at: expect.any(Number) })))
+  })
+
+  test('one that asks now and then has the lock of a holder that has stopped, and that knows it in the first line that it runs', async () => {
+    const [stopped, asker] = await pair()
+    const { token } = await stopped.does.acquire('l')
+    const firstLook = stopped.does.standStill(duration)
+    let refusals = 0
+    let next: Got | null = null
+    while (!next) {
+      next = await asker.does.tryAcquire('l', { timeout: 0 })
+      if (!next) refusals++
+      await sleep(lease / 4)
+    }
+    expect(next.token).toBeGreaterThan(token)
+    // Each counts for no more than 1.25 × lease / 8, and the first for nothing.
+    expect(refusals).toBeGreaterThanOrEqual(7)
+    stopped.wake()
+    expect(await firstLook).toEqual(lost)
+  })
+
+  test('what processes left that ended without a word is gone soon after one that takes a lock has come', async () => {
+    const dead = await several(12, patient)
+    await Promise.all(dead.map(({ does }, index) => does.acquire(`l${index}`)))
+    await Promise.all(dead.map((context) => context.kill()))
+    const left = (): [rows: number, files: number] => {
+      const db = new Database(start.file, { readonly: true })
+      const { rows } = db.prepare('SELECT count(*) AS rows FROM storelock_sessions').get() as { rows: number }
+      db.close()
+      return [rows, readdirSync(`${start.file}-storelock`).length]
+    }
+    expect(left()).toEqual([12, 12])
+    const { does } = await startContext({ ...start, ...patient })
+    await does.acquire('l')
+    await vi.waitFor(() => expect(left()).toEqual([1, 1]), 5_000)
   })
 
   test('a stopped holder is replaced after its lease, and knows it in the first line that it runs', async () => {

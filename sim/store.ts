@@ -44,12 +44,20 @@ export class PlainStore {
       floor: this.#floor,
       record: (key) => this.#records.get(key),
       session: (id) => this.#sessions.get(id),
-      stale: () => [...this.#sessions.values()].filter(({ expiresAt }) => expiresAt < now).slice(0, fewRows),
+      stale: (after) => this.#some(after, now),
     })
     for (const [key, record] of changes.records) put(this.#records, key, record)
     for (const [id, row] of changes.sessions) put(this.#sessions, id, row)
     this.#floor = changes.floor ?? this.#floor
     return changes.outcomes
+  }
+
+  /** Rows that follow this id, around the end, or that are overdue. */
+  #some(after: string | undefined, now: number): SessionRow[] {
+    const rows = [...this.#sessions.values()]
+    if (after === undefined) return rows.filter(({ expiresAt }) => expiresAt < now).slice(0, fewRows)
+    rows.sort((a, b) => (a.id < b.id ? -1 : 1))
+    return [...rows.filter(({ id }) => id > after), ...rows.filter(({ id }) => id <= after)].slice(0, 16)
   }
 
   read(key: string): LockView | undefined {

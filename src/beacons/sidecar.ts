@@ -1,5 +1,8 @@
 import type { Beacon, RaisedBeacon } from '../store.ts'
 import { isOwn, type LockedFile, type SidecarConnection, SidecarFiles, sessionOf } from './sidecar/files.ts'
+import { hasEnded, thisThread } from './sidecar/owner.ts'
+import { Sweep } from './sidecar/sweep.ts'
+import { Turns } from './sidecar/turns.ts'
 
 export interface SidecarOptions {
   /** The path of the database. */
@@ -29,8 +32,9 @@ const lastPause = 1_000
 const worthy = 1_000
 /** How often an owner looks whether its file is still there, in ms. */
 const lookAround = 1_000
-/** Files of others that a new owner looks at, at most, to sweep those that were left behind. */
-const sweeps = 8
+
+/** What an address says: the file, what tells it from another of its name, and the thread where that can be told from others. */
+const shape = /^([^:/\\]+-[^:/\\]+):(\d+)(?::(\d+\.\d+))?$/
 
 /**
  * What is raised in this thread, by its address, and who watches it from this thread. It also keeps the connections: one that
@@ -38,12 +42,15 @@ const sweeps = 8
  */
 const raised = new Map<string, { readonly file: LockedFile; readonly watchers: Set<() => void> }>()
 
+/** In the order in which they are asked for, whatever asks: a look at a file takes a tenth of a millisecond. */
+const turns = new Turns()
+
 /**
  * Proofs of death by file locks, the same that SQLite itself trusts: a session's process holds a small file beside the database
  * locked for as long as the session lives, and whoever gets that lock has the proof. A process that is stopped keeps its locks.
  *
  * A file is removed only under its lock, and only once its session has no row any more; so a missing file proves nothing.
- * The death of a thread is not proved to the other threads of its process.
+ * The death of a thread is proved to the other threads of its process by the system's list of threads, where it has one.
  */
 export function sidecarBeacon({ database, open, isKnown, attend, degraded }: SidecarOptions): SidecarBeacon {
   const files = new SidecarFiles(database, open)
@@ -58,16 +65,27 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
     }
   }
 
-  /** Removes what crashed processes left, once nobody needs the proof. */
-  const sweep = (): void => {
-    if (swept) return
+  const sweep = new Sweep(files, turns, isOver)
+  closing.signal.addEventListener('abort', () => sweep.stop())
+
+  /** Goes once through what crashed processes left, since nobody needs the proof any more. */
+  const sweepOnce = (): void => {
+    if (swept || closing.signal.aborted) return
     swept = true
-    const over = files.old().filter(({ session }) => isOver(session))
-    const start = Math.floor(Math.random() * over.length)
-    for (const { name } of [...over.slice(start), ...over.slice(0, start)].slice(0, sweeps)) {
-      const seized = files.seize(name)
-      if (seized) files.free(seized, true)
+    sweep.all()
+  }
+
+  /** Whether the owner of a file is proved dead, by a look that waits for nothing. */
+  const isDead = (name: string, inode: string, thread: string | undefined): boolean => {
+    if (isOwn(name)) {
+      if (thread === undefined || !hasEnded(thread)) return false
+    } else {
+      const seized = files.seize(name, inode)
+      if (!seized) return false
+      files.free(seized, false)
     }
+    sweep.expect(name)
+    return true
   }
 
   return {
@@ -79,10 +97,10 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
         degraded((error as Error).message)
         throw error
       }
-      const address = `${file.name}:${file.inode}`
+      const address = [file.name, file.inode, ...(thisThread ? [thisThread] : [])].join(':')
       const watchers = new Set<() => void>()
       raised.set(address, { file, watchers })
-      setTimeout(sweep, lookAround).unref()
+      setTimeout(sweepOnce, lookAround).unref()
       let tell = (): void => {}
       const lost = new Promise<void>((resolve) => {
         tell = resolve
@@ -100,14 +118,14 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
           if (!raised.delete(address)) return
           files.free(file, isOver(session))
           for (const tell of watchers) tell()
-          sweep()
+          if (!swept) sweep.begin()
         },
       }
     },
 
     watch: (address, signal) =>
       new Promise((resolve, reject) => {
-        const [, name = '', inode = ''] = /^([^:/\\]+-[^:/\\]+):(\d+)$/.exec(address) ?? []
+        const [, name = '', inode = '', thread] = shape.exec(address) ?? []
         const session = sessionOf(name)
         let timer: NodeJS.Timeout | undefined
         let leave: (() => void) | undefined
@@ -130,13 +148,8 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
           resolve()
         }
         const probe = (): void => {
-          const seized = files.seize(name, inode)
-          if (!seized) {
-            follow()
-            return
-          }
-          files.free(seized, false)
-          prove()
+          if (isDead(name, inode, thread)) prove()
+          else follow()
         }
         /** Waits for a reason to look again. */
         const follow = (): void => {
@@ -158,8 +171,13 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
         closing.signal.addEventListener('abort', stop)
         if (!name) return
         if (own) own.add(prove)
-        else if (!isOwn(name)) follow()
+        else if (!isOwn(name) || thread !== undefined) follow()
       }),
+
+    async isOut(address) {
+      const [, name, inode = '', thread] = shape.exec(address) ?? []
+      return name !== undefined && !raised.has(address) && (await turns.take(() => isDead(name, inode, thread)))
+    },
 
     close: () => closing.abort(),
   }

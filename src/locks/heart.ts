@@ -9,7 +9,7 @@ import { within } from './within.ts'
 const maxBeats = 3
 /** How far the wall clock may part from the monotonic one before a holder doubts, as a share of the duration. */
 const steadiness = 0.05
-/** How long an abandoned session's row stays at least, in ms. */
+/** How long an abandoned session has to answer a challenge at least, in ms. */
 const burial = 120_000
 
 /** Keeps a session's leases: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
@@ -192,13 +192,14 @@ export class Heart {
     this.#session.warn({ type: 'renewal', names: held.map(({ name }) => name), error, deadline })
   }
 
-  /** Clears away the row of a session that is gone: it does not answer a challenge for far longer than any hold of it could last. */
-  #observeAbandoned({ id, seq, lease, challenged }: SessionRow, sent: number): void {
+  /** Clears away the row of a session that is gone: it answers no challenge for far longer than any hold of it could last. */
+  #observeAbandoned({ id, seq, lease, challenged, beacon }: SessionRow, sent: number): void {
     const session = this.#session
     const asked = challenged === seq
     const silent = this.#abandoned.look(id, `${seq} ${asked}`, sent, session.clock.monotonic(), this.#pace * 1.25)
     // One that only waits beats for nobody either, so it is asked before it is judged.
-    if (silent > Math.max(4 * lease, burial))
+    // A waiter that has one never writes, and its death is proved as a rule.
+    if (silent > (asked || beacon !== undefined ? Math.max(4 * lease, burial) : lease))
       session.send(asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }).catch(() => {})
   }
 }

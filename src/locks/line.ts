@@ -5,6 +5,7 @@ import type { Hold } from './hold.ts'
 import type { Grant } from './lease.ts'
 import { Leases } from './leases.ts'
 import { Lookout, looksEvery } from './lookout.ts'
+import type { Observer } from './observer.ts'
 import type { Reply } from './outbox.ts'
 import { firstPause, Pace } from './pace.ts'
 import type { Past } from './past.ts'
@@ -60,6 +61,8 @@ export class Line {
   pokes = 0
   /** Ends the pauses of those who look without a place in the queue. */
   readonly #pauses = new Set<() => void>()
+  /** When the last request went out that was refused, since the lock was not free. */
+  #refusedAt = 0
   /** Calls off the end of the watch. */
   #resting: (() => void) | undefined
 
@@ -91,6 +94,11 @@ export class Line {
   /** Whether nobody holds or waits here, nor looks on. */
   get idle(): boolean {
     return !this.users && !this.#waiters.size && !this.#resting && !this.leases.any()
+  }
+
+  /** What it has seen of those that stand before this session. */
+  get observer(): Observer {
+    return this.#lookout.observer
   }
 
   get lastNumber(): number {
@@ -159,15 +167,11 @@ export class Line {
     })
   }
 
-  /** Asks for the lock as it is now: `null` if it is not to be had. Who is proved dead is not in its way; a holder that may only linger is given a moment to let go. */
+  /** Asks for the lock as it is now: `null` if it is not to be had. Those that are gone are not in its way; a holder that may only linger is given a moment to let go. */
   async askNow(wish: Wish): Promise<Hold | null> {
     const now: Wish = { ...wish, timeout: undefined, ifAvailable: true }
     let hold = await this.ask(now)
-    const dead = hold ? new Set<string>() : await this.#session.dead(Object.values(this.#view.sessions))
-    if (dead.size) {
-      for (const session of dead) this.#session.send({ type: 'end', session }).catch(() => {})
-      hold = await this.ask(now)
-    }
+    if (!hold && (await this.#lookout.clearWay(this.#view, wish.mode, this.#refusedAt))) hold = await this.ask(now)
     const { queue, holders } = this.#view
     if (hold || queue.length || !holders.some((holder) => this.#mayLinger(holder))) return hold
     try {
@@ -253,8 +257,10 @@ export class Line {
   #answered(waiter: Waiter, { outcome, sent, drift }: Reply): void {
     if (outcome.type === 'granted' && !outcome.repeated) this.#start(waiter, outcome.holder, sent, drift)
     else if (outcome.type === 'failed') this.#refuse(waiter, new LockError(outcome.code, outcome.message))
-    else if (outcome.type === 'refused' && outcome.reason === 'busy') waiter.give(null)
-    else if (outcome.type === 'refused') {
+    else if (outcome.type === 'refused' && outcome.reason === 'busy') {
+      this.#refusedAt = sent
+      waiter.give(null)
+    } else if (outcome.type === 'refused') {
       // The session was given up while it slept. It held nothing, or its beat would have told; its waiters ask again under the next.
       this.#session.end('it was given up as dead')
     } else {
@@ -367,6 +373,11 @@ export class Line {
     this.#resting = undefined
     this.#lookout.rest()
     this.#session.settle(this)
+  }
+
+  /** Ends the holders, and those before a last in line, that are proved dead. @returns whether there were any */
+  endDead(view: LockView): Promise<boolean> {
+    return this.#lookout.endDead(view, 'exclusive')
   }
 
   /**

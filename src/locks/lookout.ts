@@ -1,5 +1,6 @@
-import { type Command, type LockView, leaseOf, type Run, seqOf } from '../protocol/index.ts'
-import { Observer } from './observer.ts'
+import { type Command, type LockView, leaseOf, type Mode, type Run, seqOf } from '../protocol/index.ts'
+import { deadInTheWay } from './dead.ts'
+import type { Observer } from './observer.ts'
 import type { Session } from './session.ts'
 import { Watch } from './watch.ts'
 
@@ -17,7 +18,7 @@ export class Lookout {
   readonly #session: Session
   readonly #key: string
   readonly #removed: () => void
-  readonly #observer = new Observer()
+  readonly observer: Observer
   readonly #watch: Watch
   #view: LockView | undefined
 
@@ -26,6 +27,7 @@ export class Lookout {
     this.#session = session
     this.#key = key
     this.#removed = removed
+    this.observer = session.takeObserver(key)
     this.#watch = new Watch(session.settings.store.beacon, (dead) => this.#bury(dead))
   }
 
@@ -51,7 +53,7 @@ export class Lookout {
     const seen = new Set<string>()
     const silence = (who: string, mark: string): number => {
       seen.add(who)
-      return this.#observer.look(who, mark, sent, got, cap)
+      return this.observer.look(who, mark, sent, got, cap)
     }
     for (const holder of view.holders) {
       if (holder.session === session) continue
@@ -75,12 +77,36 @@ export class Lookout {
       if (challenged && silent >= front.confirm) commands.push({ type: 'expire', key, session, evidence: { session: id, number: front.from, seq } })
       if (!challenged && silent >= row.lease) commands.push({ type: 'challenge', session: id })
     }
-    this.#observer.keep(seen)
+    this.observer.keep(seen)
     if (!commands.length) return undefined
     const evicting = Promise.all(commands.map((command) => this.#session.send(command)))
     // What failed now is tried again after the next look.
     evicting.catch(() => {})
     return evicting
+  }
+
+  /**
+   * Removes those in the way of a request of this session's that was refused: the proved dead, and the ones whose silence this refusal,
+   * which is a look, shows to have lasted for their lease.
+   * @param sent when the request went out, in ms
+   * @returns whether there was anything to be done, once the store has done it
+   */
+  async clearWay(view: LockView, mode: Mode, sent: number): Promise<boolean> {
+    const { clock, settings } = this.#session
+    if (settings.expiry !== 'auto') return false
+    // However far apart such looks are, each counts as one of those that a waiter makes.
+    const evicting = this.evictSilent(view, sent, clock.monotonic(), looksEvery(view))
+    const dead = await this.endDead(view, mode)
+    // What the store failed to do, the next refusal shows.
+    await evicting?.catch(() => {})
+    return dead || evicting !== undefined
+  }
+
+  /** Ends the sessions that keep a request of this mode out and are proved dead. @returns whether there were any */
+  async endDead(view: LockView, mode: Mode): Promise<boolean> {
+    const dead = await deadInTheWay(view, mode, this.#session.settings.store.beacon)
+    await Promise.allSettled([...dead].map((session) => this.#session.send({ type: 'end', session })))
+    return dead.size > 0
   }
 
   /** The first in line watches the holders' beacons, everyone else that of the one in front: one death wakes one waiter. */

@@ -26,6 +26,11 @@ export class Observer {
     return silent
   }
 
+  /** How many it has looked at. */
+  get size(): number {
+    return this.#sights.size
+  }
+
   /** Forgets all but these. */
   keep(whom: ReadonlySet<string>): void {
     for (const who of this.#sights.keys()) if (!whom.has(who)) this.#sights.delete(who)

@@ -1,10 +1,13 @@
-import { type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
+import { type Beat, type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
+import { isDead } from './dead.ts'
 import { Heart } from './heart.ts'
 import { newId } from './id.ts'
 import { type Lease, leaseFor } from './lease.ts'
+import { endLeftovers } from './leftovers.ts'
 import { Line } from './line.ts'
+import { Observer } from './observer.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import { Pasts } from './past.ts'
 import type { LockWarning } from './types.ts'
@@ -30,6 +33,8 @@ export interface Settings {
 
 /** How many idle lines a session keeps. */
 const idleLines = 100
+/** For how many more names it keeps what it saw of holders that were in its way. */
+const observers = 10_000
 
 /** How long a session waits for its beacon, in ms, before it starts without: until the beacon comes, a crash is noticed only when the lease ends. */
 const raising = 1_000
@@ -44,6 +49,7 @@ export class Session {
   readonly heart: Heart
   readonly #outbox: Outbox
   readonly #lines = new Map<string, Line>()
+  readonly #observers = new Map<string, Observer>()
   /** Those of them that are idle, the longest first. */
   readonly #idle = new Set<Line>()
   readonly #pasts = new Pasts()
@@ -123,6 +129,16 @@ export class Session {
     this.#number = Math.max(this.#number, oldest.lastNumber)
     const { past } = oldest.leases
     if (past) this.#pasts.keep(oldest.key, past)
+    if (oldest.observer.size) this.#observers.set(oldest.key, oldest.observer)
+    const [first] = this.#observers.keys()
+    if (this.#observers.size > observers && first !== undefined) this.#observers.delete(first)
+  }
+
+  /** What a line that was let go of had seen of a key's holders: refusals count as looks, also of one who asks for many names in turn. */
+  takeObserver(key: string): Observer {
+    const observer = this.#observers.get(key) ?? new Observer()
+    this.#observers.delete(key)
+    return observer
   }
 
   assertOpen(): void {
@@ -145,9 +161,13 @@ export class Session {
       if (raised) this.#light(id, raised)
       if (id === this.#id) {
         this.#unsubscribe = this.#listen(id)
-        const { outcome, sent, drift } = await this.beat(true)
+        const { outcome, sent, drift } = await this.beat({ opens: true, others: this.settings.store.beacon?.isOut && id })
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
-        if (outcome.type === 'beaten' && id === this.#id) this.heart.start(outcome.session, sent, drift)
+        if (outcome.type === 'beaten' && id === this.#id) {
+          this.heart.start(outcome.session, sent, drift)
+          // What fails now, the next session tries again.
+          endLeftovers(this, outcome.stale, (after) => this.#rowsAfter(after)).catch(() => {})
+        }
       }
     } catch (error) {
       // The row may stand all the same: the next try is another session's.
@@ -184,13 +204,13 @@ export class Session {
   }
 
   /** Which of these sessions are proved dead now. */
-  async dead(sessions: Iterable<SessionRow>): Promise<Set<string>> {
+  async dead(rows: Iterable<SessionRow>): Promise<Set<string>> {
     const { store, expiry } = this.settings
     const dead = new Set<string>()
-    const probe = async ({ id, beacon }: SessionRow): Promise<void> => {
-      if (id !== this.#id && beacon !== undefined && (await store.beacon?.isOut?.(beacon).catch(() => false))) dead.add(id)
+    const probe = async (row: SessionRow): Promise<void> => {
+      if (row.id !== this.#id && (await isDead(store.beacon, row))) dead.add(row.id)
     }
-    if (expiry === 'auto') await Promise.all(Array.from(sessions, probe))
+    if (expiry === 'auto') await Promise.all(Array.from(rows, probe))
     return dead
   }
 
@@ -218,9 +238,23 @@ export class Session {
   }
 
   /** Shows that the session lives. */
-  beat(opens = false): Promise<Reply> {
+  beat(options: Pick<Beat, 'opens' | 'others'> = {}): Promise<Reply> {
     const { duration, label } = this.settings
-    return this.send({ type: 'beat', session: this.#id, client: this.client, lease: leaseFor(duration), label, beacon: this.#beacon?.address, opens })
+    return this.send({
+      type: 'beat',
+      session: this.#id,
+      client: this.client,
+      lease: leaseFor(duration),
+      label,
+      beacon: this.#beacon?.address,
+      ...options,
+    })
+  }
+
+  /** Rows of sessions, as a beat shows them. */
+  async #rowsAfter(others: string): Promise<readonly SessionRow[]> {
+    const { outcome } = await this.beat({ others })
+    return outcome.type === 'beaten' ? outcome.stale : []
   }
 
   /** Locks are right without it, only slower. */

@@ -10,8 +10,11 @@ export interface Ground {
   readonly floor: number
   record(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
-  /** A few rows whose `expiresAt` is long past: sessions that may be gone. */
-  stale(): readonly SessionRow[]
+  /**
+   * Up to 16 rows: of those whose `expiresAt` is past, sessions that may be gone, the oldest; or with `after` those that follow this id in
+   * the order of ids, from the last on to the first again, each once.
+   */
+  stale(after: string | undefined): readonly SessionRow[]
 }
 
 /** What a store has to write, in the same transaction; `undefined` means delete. */
@@ -37,7 +40,7 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
     if (!('key' in command)) {
       const { row, outcome } = reduceSession(session(command.session), command, context)
       sessions.set(command.session, row)
-      return outcome.type === 'beaten' ? { ...outcome, stale: ground.stale() } : outcome
+      return outcome.type === 'beaten' && command.type === 'beat' ? { ...outcome, stale: ground.stale(command.others) } : outcome
     }
     const { key } = command
     const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floor())

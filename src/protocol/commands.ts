@@ -101,6 +101,8 @@ export interface Beat {
   readonly beacon?: string | undefined
   /** The row may be new. Without it a missing row means that the session has ended. */
   readonly opens?: boolean | undefined
+  /** Shows the rows that follow this id in the order of ids, from the last on to the first again. Without it, some that are overdue. */
+  readonly others?: string | undefined
 }
 
 /** Asks a session that has no beacon to show that it lives. */
@@ -147,7 +149,7 @@ export type Outcome =
   | ({ readonly type: 'done' } & Changed)
   /** Nothing of the command was done; the record says why. */
   | ({ readonly type: 'refused'; readonly reason: Refusal } & Changed)
-  /** A session's row as a beat left it, and rows that look abandoned: a hint to observe them. */
+  /** A session's row as a beat left it, and rows that look abandoned, or those that it asked for. */
   | { readonly type: 'beaten'; readonly session: SessionRow; readonly stale: readonly SessionRow[] }
   | { readonly type: 'challenged' }
   /** The session has no row, or none any more. */

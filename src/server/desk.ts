@@ -82,7 +82,8 @@ export class Desk {
     const sent = performance.now()
     const done = lawful.length ? await this.#apply(lawful) : []
     let next = 0
-    const outcomes = rulings.map((ruling): Outcome => ('command' in ruling ? (done[next++] as Outcome) : ruling.outcome))
+    const outcomes: Outcome[] = []
+    for (const ruling of rulings) outcomes.push('command' in ruling ? await this.#tryAgain(ruling.command, done[next++] as Outcome) : ruling.outcome)
     const lockTokens: Ticket[] = []
     for (const [index, outcome] of outcomes.entries()) {
       const command = commands[index] as WireCommand
@@ -98,6 +99,14 @@ export class Desk {
     for (const [index, outcome] of outcomes.entries())
       if ('command' in (rulings[index] as Ruling)) this.#tell(commands[index] as WireCommand, outcome, sender)
     return { outcomes: outcomes.map(veiledOutcome), lockTokens }
+  }
+
+  /** Those that are gone are not in the way of a request that does not wait. */
+  async #tryAgain(command: Command, outcome: Outcome): Promise<Outcome> {
+    if (command.type !== 'request' || outcome.type !== 'refused' || outcome.reason !== 'busy') return outcome
+    if (!(await this.overseer.clearWay(outcome.record, command.mode))) return outcome
+    const [again] = await this.#apply([command])
+    return again as Outcome
   }
 
   /** A key's record as a client sees it, with the tokens of what its sessions have. */

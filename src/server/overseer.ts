@@ -1,8 +1,9 @@
 import { systemClock } from '../locks/clock.ts'
+import { deadInTheWay } from '../locks/dead.ts'
 import { looksEvery } from '../locks/lookout.ts'
 import { Observer } from '../locks/observer.ts'
 import { Watch } from '../locks/watch.ts'
-import { type Command, type Expire, emptyRecord, type LockView, leaseOf, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
+import { type Command, type Expire, emptyRecord, type LockView, leaseOf, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Suspect } from './wire.ts'
 
@@ -14,19 +15,23 @@ const interest = { ms: 5_000, pauses: 2 }
 const lateness = 1.25
 /** So many keys are observed for those who only look; for waiters there is no bound but theirs. */
 const capacity = 10_000
-/** How long an abandoned session's row stays at least, and how much a beat that shows it may count, in ms. */
+/** How long an abandoned session has to answer a challenge at least, and how much a beat that shows it may count, in ms. */
 const burial = { ms: 120_000, cap: 1_250 }
 
-interface Watched {
+/** What was found out about a key, also before the present watch. */
+interface Findings {
   readonly observer: Observer
+  /** Evidence that stood as of the last look. */
+  evidence: Expire['evidence'][]
+}
+
+interface Watched extends Findings {
   readonly watch: Watch
   /** When nobody cares any more. */
   until: number
   /** The pause before the present look, in ms. */
   paused: number
   view: LockView
-  /** Evidence that stands as of the last look. */
-  evidence: Expire['evidence'][]
   looking: Promise<void> | undefined
   callOff: (() => void) | undefined
 }
@@ -52,6 +57,8 @@ export class Overseer {
   readonly #hands: Hands
   readonly #auto: boolean
   readonly #watched = new Map<string, Watched>()
+  /** Of keys that nobody cares about just now. */
+  readonly #findings = new Map<string, Findings>()
   readonly #abandoned = new Observer()
   #closed = false
 
@@ -75,13 +82,15 @@ export class Overseer {
       return
     }
     if (this.#closed || (!waits && this.#watched.size >= capacity)) return
+    const { observer, evidence } = this.#findings.get(key) ?? { observer: new Observer(), evidence: [] }
+    this.#findings.delete(key)
     const watched: Watched = {
-      observer: new Observer(),
+      observer,
+      evidence,
       watch: new Watch(this.#store.beacon, (dead) => this.#bury(key, dead)),
       until: 0,
       paused: 0,
       view: { ...emptyRecord(key), sessions: {} },
-      evidence: [],
       looking: undefined,
       callOff: undefined,
     }
@@ -120,12 +129,34 @@ export class Overseer {
     return found ? { evidence: found } : 'live'
   }
 
-  /** Rows that look abandoned, as a beat showed them: ends those that do not answer for far longer than any hold of theirs could last. */
+  /**
+   * Removes those in the way of a client's request that was refused: the proved dead, and the ones that were found to be silent.
+   * @returns whether there were any
+   */
+  async clearWay(view: LockView, mode: Mode): Promise<boolean> {
+    if (!this.#auto) return false
+    const { key, holders, queue, pins, sessions } = view
+    const dead = await deadInTheWay(view, mode, this.#store.beacon)
+    const { evidence = [] } = this.#watched.get(key) ?? this.#findings.get(key) ?? {}
+    const standing = evidence.filter((each) =>
+      'number' in each
+        ? queue.some(({ session, from }) => session === each.session && from === each.number) && sessions[each.session]?.seq === each.seq
+        : !pins.length && holders.some((holder) => holder.token === each.token && seqOf(holder, sessions) === each.seq),
+    )
+    const ends = [...dead].map((session): Command => ({ type: 'end', session }))
+    const evictions = standing.map((each): Command => ({ type: 'expire', key, evidence: each }))
+    if (!ends.length && !evictions.length) return false
+    await this.#hands.act([...ends, ...evictions])
+    return true
+  }
+
+  /** Rows that look abandoned, as a beat showed them: ends those that answer no challenge for far longer than any hold of theirs could last. */
   sawStale(rows: readonly SessionRow[], sent: number): void {
-    for (const { id, seq, lease, challenged } of rows) {
+    for (const { id, seq, lease, challenged, beacon } of rows) {
       const asked = challenged === seq
       const silent = this.#abandoned.look(id, `${seq} ${asked}`, sent, systemClock.monotonic(), burial.cap)
-      if (silent > Math.max(4 * lease, burial.ms)) this.#act([asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }])
+      const patience = asked || beacon !== undefined ? Math.max(4 * lease, burial.ms) : lease
+      if (silent > patience) this.#act([asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }])
     }
     if (rows.length) this.#abandoned.keep(new Set(rows.map(({ id }) => id)))
   }
@@ -144,6 +175,11 @@ export class Overseer {
     watched.callOff?.()
     watched.watch.keep(new Map())
     this.#watched.delete(key)
+    // Clients that ask now and then, and never wait, would otherwise begin anew with each of their requests.
+    const { observer, evidence } = watched
+    if (observer.size) this.#findings.set(key, { observer, evidence })
+    const [oldest] = this.#findings.keys()
+    if (this.#findings.size > capacity && oldest !== undefined) this.#findings.delete(oldest)
   }
 
   #lookSoon(key: string, watched: Watched): void {
@@ -193,7 +229,8 @@ export class Overseer {
   /** Gathers evidence from a look. @returns the waiters that have to show that they live */
   #observe(watched: Watched, view: LockView, sent: number): string[] {
     const got = systemClock.monotonic()
-    const cap = lateness * (watched.paused || pauseOf(watched))
+    // The first look since somebody asked counts as one of those that a waiter makes, however long ago the last one was.
+    const cap = lateness * (watched.paused || looksEvery(view))
     const seen = new Set<string>()
     const silence = (who: string, mark: string): number => {
       seen.add(who)

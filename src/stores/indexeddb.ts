@@ -121,7 +121,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
         },
         record: (key) => rows.record(key),
         session: (id) => rows.session(id),
-        stale: () => rows.expired(time),
+        stale: (after) => (after === undefined ? rows.expired(time) : rows.following(after)),
       })
       rows.write(changes)
       return changes.outcomes

@@ -18,6 +18,9 @@ import {
 } from '../protocol/index.ts'
 import type { Channel, FencedStore } from '../store.ts'
 
+/** How many rows a beat shows. */
+const shown = 16
+
 export interface MemoryStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
@@ -59,7 +62,12 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
   const apply = (commands: readonly Command[]): Outcome[] => {
     assertOpen()
     const time = now()
-    const stale = () => [...sessions.keys()].flatMap((id) => sessionOf(id) ?? []).filter(({ expiresAt }) => expiresAt < time)
+    const stale = (after?: string) => {
+      const ids = [...sessions.keys()].sort()
+      const round = after === undefined ? ids : [...ids.filter((id) => id > after), ...ids.filter((id) => id <= after)]
+      const rows = round.flatMap((id) => sessionOf(id) ?? [])
+      return rows.filter(({ expiresAt }) => after !== undefined || expiresAt < time).slice(0, shown)
+    }
     const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
     for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
     for (const [id, row] of changes.sessions) put(sessions, id, row && encodeSession(row))

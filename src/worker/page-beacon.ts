@@ -45,6 +45,10 @@ export class PageBeacon implements Beacon {
     return this.#beacon.watch(address, signal)
   }
 
+  isOut(address: string): Promise<boolean> {
+    return this.#beacon.isOut?.(address) ?? Promise.resolve(false)
+  }
+
   lost(session: string): void {
     this.#raised.get(session)?.()
   }

@@ -126,6 +126,49 @@ describe('death is proved', () => {
   })
 })
 
+describe('whether a beacon is out', () => {
+  test('is known at once, and not of one that stands', async () => {
+    const { child, address } = await startOwner()
+    const beacon = open()
+    expect(await beacon.isOut?.(address)).toBe(false)
+    child.kill('SIGSTOP')
+    expect(await beacon.isOut?.(address)).toBe(false)
+    await kill(child)
+    expect(await beacon.isOut?.(address)).toBe(true)
+  })
+
+  test.each(['', 'x', 'in-process:1', 's-p-r:1', '../s-p-r:1', 's-p-r:1:2'])('is not known at the address %j', async (address) => {
+    expect(await open().isOut?.(address)).toBe(false)
+  })
+
+  test('is never asked of the file of one’s own process', async () => {
+    const beacon = open()
+    const { address } = await beacon.raise('mine')
+    expect([await beacon.isOut?.(address), await open().isOut?.(address)]).toEqual([false, false])
+    const { child } = await startOwner()
+    child.send({ watch: address })
+    expect(await stateOf(once(child, 'message').then(() => undefined))).toBe('nothing')
+  })
+
+  test('of a thousand is asked in turns of a few milliseconds', async () => {
+    const { child, address } = await startOwner()
+    const beacon = open()
+    const asked = Promise.all(Array.from({ length: 1_000 }, () => beacon.isOut?.(address)))
+    let turns = 0
+    let over = false
+    const turn = (): void => {
+      turns++
+      if (!over) setImmediate(turn)
+    }
+    turn()
+    expect(new Set(await asked)).toEqual(new Set([false]))
+    over = true
+    // A look takes a twentieth of a millisecond at least: a thousand at a stretch would be one turn.
+    expect(turns).toBeGreaterThan(5)
+    await kill(child)
+  })
+})
+
 describe('nothing is proved', () => {
   test('by a process that has stopped', async () => {
     const { child, address } = await startOwner()

@@ -34,6 +34,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'protocol/',
       'store.ts',
       'locks/clock.ts',
+      'locks/dead.ts',
       'locks/lookout.ts',
       'locks/observer.ts',
       'locks/watch.ts',

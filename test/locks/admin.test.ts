@@ -150,6 +150,14 @@ describe('whenFree', () => {
     expect(await stateOf(free)).toBe('fulfilled')
   })
 
+  test('resolves at once when the holder is proved dead', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    a.crash()
+    expect(await stateOf(b.locks.whenFree('k'))).toBe('fulfilled')
+  })
+
   test('J8: is cancellable', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
@@ -218,6 +226,15 @@ describe('expire', () => {
     await world.pass(lease / 4)
     expect(await stateOf(expiry)).toBe('fulfilled')
     expect(await world.holders()).toEqual([])
+  })
+
+  test.each(['auto', 'manual'] as const)('frees the lock of one that is proved dead at once (%s)', async (expiry) => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ expiry })]
+    await a.locks.acquire('k')
+    a.crash()
+    expect(await stateOf(b.locks.expire('k'))).toBe('fulfilled')
+    expect((await b.locks.tryAcquire('k'))?.isHeld()).toBe(true)
   })
 
   test("J5: with expiry 'manual' lets the waiters in", async () => {

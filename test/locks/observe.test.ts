@@ -344,6 +344,116 @@ describe('proof of death', () => {
   })
 })
 
+describe('those who ask now and then, and never wait,', () => {
+  /** All ways to ask for a lock as it is now. */
+  const ways: readonly (readonly [string, (process: Process) => Promise<{ isHeld(): boolean } | null>])[] = [
+    ['acquire with timeout 0', ({ locks }) => locks.acquire('k', { timeout: 0 }).catch(() => null)],
+    ['tryAcquire', ({ locks }) => locks.tryAcquire('k', { timeout: 0 })],
+    ['request with ifAvailable', ({ locks }) => locks.request('k', { ifAvailable: true }, (lock) => lock && { isHeld: () => true })],
+    ['a re-entrant lock', ({ locks }) => locks.reentrant('k').tryAcquire({ timeout: 0 })],
+  ]
+  /** Far apart for a lease, and so often that what each counts for comes to a lease. */
+  const apart = lease
+  const enough = 8
+
+  test.each(ways)('%s: have the lock of one that is proved dead in the same call', async (_, ask) => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    a.crash()
+    expect((await ask(b))?.isHeld()).toBe(true)
+  })
+
+  test.each(ways)('%s: have the lock of one that is silent with the refusal that completes the evidence', async (_, ask) => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    a.stop()
+    for (let asked = 1; asked < enough; asked++) {
+      expect(await ask(b)).toBeNull()
+      await world.pass(apart)
+    }
+    expect((await ask(b))?.isHeld()).toBe(true)
+  })
+
+  test('do not have it before it was silent for its lease, however often they ask', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    a.stop()
+    for (let ms = 0; ms < lease; ms += 10) {
+      expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+      await world.pass(10)
+    }
+    await world.pass(10)
+    expect((await b.locks.tryAcquire('k', { timeout: 0 }))?.isHeld()).toBe(true)
+  })
+
+  test('have it also where they ask for hundreds of names in turn', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const names = Array.from({ length: 250 }, (_, index) => `k${index}`)
+    await Promise.all(names.map((name) => a.locks.acquire(name)))
+    a.stop()
+    const got: unknown[] = []
+    for (let asked = 1; asked <= enough; asked++) {
+      for (const name of names) if (await b.locks.tryAcquire(name, { timeout: 0 })) got.push(asked)
+      await world.pass(apart)
+    }
+    expect(got).toEqual(names.map(() => enough))
+  })
+
+  test('begin anew when the holder renews', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    for (let asked = 0; asked < 3 * enough; asked++) {
+      expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+      a.stop()
+      await world.pass(lease / 4)
+      a.resume()
+      await settle()
+    }
+    expect(lock.isHeld()).toBe(true)
+  })
+
+  test.each([0, 1])('get nothing that is pinned, nor where locks expire by hand alone (%d)', async (manual) => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process(manual ? { expiry: 'manual' } : {})]
+    await a.locks.acquire('k')
+    if (!manual) await a.locks.pin('k', 'admin')
+    a.stop()
+    for (let asked = 0; asked < 3 * enough; asked++) {
+      expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+      await world.pass(apart)
+    }
+    a.crash()
+    expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+  })
+
+  test('are not kept out by a holder and a first in line that both died', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process(), world.process()]
+    await a.locks.acquire('k')
+    b.locks.acquire('k').catch(() => {})
+    await settle()
+    b.crash()
+    a.crash()
+    expect((await c.locks.tryAcquire('k', { timeout: 0 }))?.isHeld()).toBe(true)
+  })
+
+  test('do not pass one who waits and lives', async () => {
+    const world = new World()
+    const [a, b, c] = [world.process(), world.process({ label: 'b' }), world.process()]
+    await a.locks.acquire('k')
+    const wait = b.locks.acquire('k')
+    await settle()
+    a.crash()
+    expect(await c.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
+    expect((await wait).isHeld()).toBe(true)
+  })
+})
+
 describe('trying a lock whose holder looks dead', () => {
   /** `a` held without a beacon and died long ago. */
   async function dead(world: World): Promise<Process> {

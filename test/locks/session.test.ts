@@ -3,7 +3,7 @@ import { createLocks } from '../../src/locks/create.ts'
 import type { LockWarning } from '../../src/locks/types.ts'
 import type { Beacon, RaisedBeacon } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-import { beat, brokenStore, duration, errorOf, lease, settle, stateOf, World } from './world.ts'
+import { beat, brokenStore, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
 
 /** A beacon that counts what is lit, and that tests can hold up or break. */
 class Beacons implements Beacon {
@@ -621,5 +621,69 @@ describe('who is granted the lock is told', () => {
       expect(warnings).toMatchObject([
         { type: 'degraded', names: [], error: { message: 'no hints: the channel fails', cause: { message: 'no channel today' } } },
       ])
+  })
+})
+
+describe('a session that opens', () => {
+  const rowsOf = async (world: World): Promise<string[]> => {
+    const [outcome] = await world.store.apply([{ type: 'beat', session: '~', client: '~', lease, opens: true, others: '~' }])
+    await world.store.apply([{ type: 'end', session: '~' }])
+    return outcome?.type === 'beaten' ? outcome.stale.map(({ label }) => label ?? '') : []
+  }
+  /** Opens their sessions, all of which stay idle. */
+  const several = async (world: World, label: string, count: number): Promise<Process[]> => {
+    const made = Array.from({ length: count }, () => world.process({ label }))
+    for (const { locks } of made) await (await locks.acquire('k')).release()
+    return made
+  }
+
+  test('ends the dead that it meets at once, overdue or not, and nobody else', async () => {
+    const world = new World()
+    const dead = await several(world, 'dead', 5)
+    await several(world, 'alive', 5)
+    const stopped = await several(world, 'stopped', 1)
+    for (const process of stopped) process.stop()
+    for (const process of dead) process.crash()
+    const { locks } = world.process({ label: 'new' })
+    await locks.acquire('k')
+    await world.pass(1)
+    expect((await rowsOf(world)).sort()).toEqual(['alive', 'alive', 'alive', 'alive', 'alive', 'new', 'stopped'])
+  })
+
+  test('finds them among many that live, in a few seconds', async () => {
+    const world = new World()
+    const alive = await several(world, 'alive', 50)
+    const dead = await several(world, 'dead', 50)
+    const sessions = alive.map(({ locks }) => locks.session)
+    // They have looked around by then.
+    await world.pass(5_000)
+    for (const process of dead) process.crash()
+    const opened = world.process({ label: 'new' })
+    await opened.locks.acquire('k')
+    await world.pass(5_000)
+    expect(opened.link.count('end')).toBe(50)
+    // Those that live go on with the sessions that they had.
+    for (const { locks } of alive) await (await locks.acquire('l')).release()
+    expect(alive.map(({ locks }) => locks.session)).toEqual(sessions)
+  })
+
+  test('writes nothing for it where nobody is dead', async () => {
+    const world = new World()
+    await several(world, 'alive', 3)
+    const opened = world.process()
+    await (await opened.locks.acquire('k')).release()
+    const sent = opened.link.sent.length
+    await world.pass(5_000)
+    expect(opened.link.sent.length).toBe(sent)
+  })
+
+  test('ends nobody where locks expire by hand alone', async () => {
+    const world = new World()
+    const [dead] = (await several(world, 'dead', 1)) as [Process]
+    dead.crash()
+    const opened = world.process({ expiry: 'manual' })
+    await opened.locks.acquire('k')
+    await world.pass(5_000)
+    expect(opened.link.count('end')).toBe(0)
   })
 })

@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { type Command, LockError } from '../../src/protocol/index.ts'
-import type { ListReply, LogReply, ReadReply } from '../../src/server/wire.ts'
+import type { ListReply, LogReply, ReadReply, WireCommand } from '../../src/server/wire.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, Client, handlerOf, request } from './world.ts'
 
@@ -114,5 +114,17 @@ test('a row whose session is long silent is asked for a sign of life, and cleare
     steps.push(await seen())
   }
   clock.mockRestore()
-  expect(steps).toEqual(['silent', 'silent', 'asked', 'asked', 'cleared', 'cleared'])
+  expect(steps).toEqual(['asked', 'asked', 'cleared', 'cleared', 'cleared', 'cleared'])
+})
+
+test('a client that asks only now has the lock of a session at the store itself that is proved dead in the same call', async () => {
+  const now = (number: number): WireCommand => ({ ...request('s', 'k', number), ifAvailable: true })
+  const store = memoryStore()
+  const a = new Client(await handlerOf(store), 'a')
+  const { address } = await store.beacon.raise('local')
+  await store.apply([{ ...beat('local'), beacon: address }, request('local')] as Command[])
+  await a.apply(beat('s'))
+  expect((await a.apply(now(1))).outcomes).toMatchObject([{ type: 'refused', reason: 'busy' }])
+  store.beacon.kill(address)
+  expect((await a.apply(now(2))).outcomes).toMatchObject([{ type: 'granted' }])
 })

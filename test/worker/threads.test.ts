@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -24,6 +27,60 @@ beforeEach(() => {
 afterEach(async () => {
   await worker.terminate()
   rmSync(folder, { recursive: true, force: true })
+})
+
+describe('a thread that holds a lock in SQLite and is terminated', () => {
+  const tsx = import.meta.resolve('tsx/esm/api')
+  const program = new URL('holder.ts', import.meta.url).href
+  const started: Worker[] = []
+
+  afterEach(async () => {
+    for (const thread of started.splice(0)) await thread.terminate()
+  })
+
+  const hold = async (name: string): Promise<Worker> => {
+    const code = `import { register } from ${JSON.stringify(tsx)}; register(); await import(${JSON.stringify(program)})`
+    const thread = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`), { workerData: { file, name } })
+    started.push(thread)
+    await once(thread, 'message')
+    return thread
+  }
+
+  test.runIf(process.platform === 'linux')('frees it for its own process at once, for those who wait and for those who ask only now', async () => {
+    const [first, second] = [await hold('k'), await hold('l')]
+    const locks = createLocks({ store: sqliteStore(file), duration: 60_000, maxBackoff: 60_000 })
+    const wait = locks.acquire('k')
+    expect(await locks.tryAcquire('l', { timeout: 0 })).toBeNull()
+    await Promise.all([first.terminate(), second.terminate()])
+    expect((await locks.tryAcquire('l', { timeout: 0 }))?.isHeld()).toBe(true)
+    // Without a proof it would take longer than the test may.
+    expect((await wait).isHeld()).toBe(true)
+    await locks.close()
+  })
+
+  test('leaves the other threads of its process their locks, and the proofs of their deaths', async () => {
+    const [ended, other] = [await hold('k'), await hold('l')]
+    const store = sqliteStore(file)
+    const locks = createLocks({ store, duration: 60_000 })
+    const mine = await locks.acquire('m')
+    await ended.terminate()
+    await locks.tryAcquire('k', { timeout: 0 })
+    const addressOf = async (name: string): Promise<string | undefined> => Object.values((await store.read(name))?.sessions ?? {})[0]?.beacon
+    const addresses = [await addressOf('l'), await addressOf('m')]
+    expect(mine.isHeld()).toBe(true)
+    // Another process sees the locks on their files stand.
+    const look = `
+      import Database from 'better-sqlite3'
+      for (const address of ${JSON.stringify(addresses)}) {
+        const db = new Database(${JSON.stringify(`${file}-storelock/`)} + address.split(':')[0])
+        try { db.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE'); console.log('free') } catch (error) { console.log(error.code) }
+      }`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', look])
+    expect(stdout.trim().split('\n')).toEqual(['SQLITE_BUSY', 'SQLITE_BUSY'])
+    await other.terminate()
+    await locks.close()
+    await store.close()
+  })
 })
 
 describe('a thread that keeps locks in SQLite', () => {

@@ -32,6 +32,14 @@ describe('a page holds by its worker', () => {
     expect(await worker.locks.tryAcquire('k')).toBeNull()
   })
 
+  test('what one that is proved dead held, in the call that asks for it now', async () => {
+    const { world, page } = start()
+    const dead = world.process()
+    await dead.locks.acquire('k')
+    dead.crash()
+    expect((await page.locks.tryAcquire('k', { timeout: 0 }))?.isHeld()).toBe(true)
+  })
+
   test('for longer than its lease, as long as both run', async () => {
     const { world, page } = start()
     const lock = await page.locks.acquire('k')

@@ -8,8 +8,8 @@ import {
   fstatSync,
   lstatSync,
   mkdirSync,
+  opendirSync,
   openSync,
-  readdirSync,
   type Stats,
   statSync,
   unlinkSync,
@@ -97,17 +97,31 @@ export class SidecarFiles {
     return stat?.isFile() ? `${stat.ino}` : undefined
   }
 
-  /** Files of other processes that have been there for a while, each with its session. */
-  old(): { readonly name: string; readonly session: string }[] {
-    const names = attempt(() => readdirSync(this.#folder)) ?? []
-    return names
-      .filter((name) => !isOwn(name) && this.#isOld(name))
-      .map((name) => ({ name, session: sessionOf(name) }))
-      .filter(({ session }) => session)
+  /** Removes the file of a session whose process, or thread of this process, is gone: under its lock, which proves that. */
+  removeDead(name: string): void {
+    // No file of this process may be opened; nobody has that of a thread which has ended.
+    if (isOwn(name)) {
+      this.#remove(name)
+      return
+    }
+    const seized = this.seize(name)
+    if (seized) this.free(seized, true)
   }
 
-  #isOld(name: string): boolean {
-    const stat = shape.test(name) ? attempt(() => lstatSync(this.#pathOf(name))) : undefined
+  /** All sidecar files, read from the folder bit by bit. */
+  *all(): Generator<string, undefined> {
+    const folder = attempt(() => opendirSync(this.#folder))
+    if (!folder) return
+    try {
+      for (let entry = folder.readSync(); entry; entry = folder.readSync()) if (shape.test(entry.name) && sessionOf(entry.name)) yield entry.name
+    } finally {
+      folder.closeSync()
+    }
+  }
+
+  /** Whether a file has been there for a while, as SQLite leaves it. */
+  isSettled(name: string): boolean {
+    const stat = attempt(() => lstatSync(this.#pathOf(name)))
     // SQLite never writes into one.
     if (!stat?.isFile() || stat.size) return false
     return Math.abs(Date.now() - stat.mtimeMs) > settled

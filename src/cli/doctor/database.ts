@@ -94,7 +94,7 @@ export function checkStale({ records, sessions }: Rows, now = Date.now()): Findi
   if (silent.length)
     return note('stale', `held by sessions that are silent for ten minutes and more: ${silent.join(', ')}`, `storelock expire ${silent[0]}`)
   if (idle.length) return note('stale', `${idle.length} records that nobody has used for a month`, 'storelock sweep --older-than 30d')
-  if (over.length) return note('stale', `${over.length} sessions that are gone`, 'nothing: whoever holds a lock clears them away')
+  if (over.length) return note('stale', `${over.length} sessions that are gone`, 'nothing: whoever opens the store or holds a lock clears them away')
   return ok('stale', 'none')
 }
 

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
-import { type AcquireOptions, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
 import { leaseFor } from '../../locks/lease.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
@@ -55,7 +55,7 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
   const verbose = options.verbose || process.stderr.isTTY
   // That this process is dead does not prove that its command is: it raises no beacon, and only its lease ends the lock.
   const locks = createLocks({
-    store: withoutBeacon(store),
+    store: withoutOwnBeacon(store),
     namespace,
     duration,
     label,
@@ -73,12 +73,17 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
   }
 }
 
-/** Written out, for a spread would lose what stands on a prototype. */
-const withoutBeacon = (store: Store): Store => ({
+/** A store whose beacons are watched and not raised. Written out, for a spread would lose what stands on a prototype. */
+const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
   read: (key) => store.read(key),
   list: (prefix) => store.list(prefix),
   channel: store.channel,
+  beacon: store.beacon && {
+    raise: () => Promise.reject(new Error('a run has no beacon')),
+    watch: (address, signal) => (store.beacon as Beacon).watch(address, signal),
+    isOut: (address) => store.beacon?.isOut?.(address) ?? Promise.resolve(false),
+  },
   spansMachines: store.spansMachines,
   ...(store.onDegraded && { onDegraded: (listener) => store.onDegraded?.(listener) }),
   close: () => store.close(),

@@ -61,6 +61,9 @@ interface Asked {
   readonly guess: unknown
 }
 
+/** How many rows of sessions a beat shows. */
+const shown = 16
+
 /** A transaction's rows, each asked for when it is first looked at. */
 class AskedRows implements Rows {
   /** How many have been asked for and are not here yet. */
@@ -161,8 +164,18 @@ class AskedRows implements Rows {
 
   expired(now: number): SessionRow[] {
     const index = () => this.#tx.objectStore(sessions).index('expiresAt')
-    const ids = this.#find('expired', () => index().getAllKeys(IDBKeyRange.upperBound(now, true), 16), [])
-    return (ids as string[]).flatMap((id) => {
+    return this.#readable(this.#find('expired', () => index().getAllKeys(IDBKeyRange.upperBound(now, true), shown), []) as string[])
+  }
+
+  following(id: string): SessionRow[] {
+    const keys = (name: string, range: IDBKeyRange) =>
+      this.#find(`${name} ${id}`, () => this.#tx.objectStore(sessions).getAllKeys(range, shown), []) as string[]
+    const ids = [...keys('after', IDBKeyRange.lowerBound(id, true)), ...keys('up to', IDBKeyRange.upperBound(id))]
+    return this.#readable(ids.slice(0, shown))
+  }
+
+  #readable(ids: readonly string[]): SessionRow[] {
+    return ids.flatMap((id) => {
       try {
         return this.session(id) ?? []
       } catch {

@@ -15,6 +15,8 @@ export interface Rows {
   session(id: string): SessionRow | undefined
   /** Some of the sessions whose `expiresAt` is before `now`. */
   expired(now: number): SessionRow[]
+  /** Some of the sessions that follow this id, from the last on to the first again. */
+  following(id: string): SessionRow[]
   keys(prefix: string): string[]
   version(): number | undefined
   /** Plans what a batch changed to be written. */

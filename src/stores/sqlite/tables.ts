@@ -26,6 +26,9 @@ export interface Tables {
   list(prefix: string): LockView[]
 }
 
+/** How many rows of sessions a beat shows. */
+const shown = 16
+
 /** @param own whether nobody else begins transactions on this connection */
 export function openTables(db: SqliteDatabase, within: Within, own: boolean): Tables {
   const getFloor = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'floor'`)
@@ -35,7 +38,9 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const putRecord = db.prepare('INSERT INTO storelock_records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record')
   const dropRecord = db.prepare('DELETE FROM storelock_records WHERE key = ?')
   const getSession = db.prepare('SELECT session FROM storelock_sessions WHERE id = ?')
-  const listStale = db.prepare('SELECT id, session FROM storelock_sessions WHERE expires_at < ? ORDER BY expires_at LIMIT 16')
+  const listStale = db.prepare(`SELECT id, session FROM storelock_sessions WHERE expires_at < ? ORDER BY expires_at LIMIT ${shown}`)
+  const listAfter = db.prepare('SELECT id, session FROM storelock_sessions WHERE id > ? ORDER BY id LIMIT ?')
+  const listUpTo = db.prepare('SELECT id, session FROM storelock_sessions WHERE id <= ? ORDER BY id LIMIT ?')
   const putSession = db.prepare('INSERT OR REPLACE INTO storelock_sessions VALUES (?, ?, ?)')
   const dropSession = db.prepare('DELETE FROM storelock_sessions WHERE id = ?')
   const swap = makeSwap(db)
@@ -59,14 +64,17 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   }
 
   /** Rows that cannot be read are passed over: they must not fail the beats of others. */
-  const readStale = (now: number): SessionRow[] =>
-    (listStale.all(now) as { id: string; session: unknown }[]).flatMap(({ id, session }) => {
+  const readSome = (now: number, after: string | undefined): SessionRow[] => {
+    const found = (after === undefined ? listStale.all(now) : listAfter.all(after, shown)) as { id: string; session: unknown }[]
+    if (after !== undefined && found.length < shown) found.push(...(listUpTo.all(after, shown - found.length) as typeof found))
+    return found.flatMap(({ id, session }) => {
       try {
         return [decodeSession(id, session)]
       } catch {
         return []
       }
     })
+  }
 
   const transact = (commands: readonly Command[], now: number): Outcome[] => {
     const rows = new Map<string, SessionRow | undefined>()
@@ -81,7 +89,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       },
       record: (key) => readRecord(key, true),
       session,
-      stale: () => readStale(now),
+      stale: (after) => readSome(now, after),
     })
     if (changes.floor !== undefined) raiseFloor.run(changes.floor)
     for (const [key, record] of changes.records) {

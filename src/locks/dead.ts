@@ -1,0 +1,25 @@
+import type { LockView, Mode, SessionRow } from '../protocol/index.ts'
+import type { Beacon } from '../store.ts'
+
+/** Whether a session is proved dead now. One without a beacon never is, nor where beacons cannot be asked. */
+export const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
+  address !== undefined && (await beacon?.isOut?.(address).catch(() => false)) === true
+
+/**
+ * The sessions in the way of a request that was refused which are proved dead: its holders', and if no other is left, those that wait in
+ * front, up to the first that may live. That one keeps the request out, so that nobody behind it need be asked for.
+ */
+export async function deadInTheWay({ holders, queue, pins, sessions }: LockView, mode: Mode, beacon: Beacon | undefined): Promise<Set<string>> {
+  const dead = new Set<string>()
+  if (pins.length || !beacon?.isOut) return dead
+  const isOver = async (session: string): Promise<boolean> => {
+    const row = sessions[session]
+    if (row && !dead.has(session) && (await isDead(beacon, row))) dead.add(session)
+    return !row || dead.has(session)
+  }
+  for (const holder of holders) {
+    if (!(await isOver(holder.session)) && (mode === 'exclusive' || holder.mode === 'exclusive')) return dead
+  }
+  for (const { session } of queue) if (!(await isOver(session))) return dead
+  return dead
+}

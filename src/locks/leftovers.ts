@@ -1,0 +1,45 @@
+import type { SessionRow } from '../protocol/index.ts'
+import { isDead } from './dead.ts'
+import type { Session } from './session.ts'
+
+/** So many rows a store shows at a time; fewer are all that there are. */
+const page = 16
+/** When to go on after the first page, in ms: a process that starts, and many that start at once, have other things to do. */
+const later = { least: 1_000, spread: 1_000 }
+/** The pause between two pages, in ms. */
+const rest = 10
+
+/**
+ * Ends the sessions that died without saying so, as one that opens meets them: in the background, and never many at a time. Some at once,
+ * since a process that lives for a moment is to leave no more than it found. Each begins at its own id, which is random, so that
+ * those who open meet different ones.
+ *
+ * @param first the rows that follow its own
+ * @param next those that follow another
+ */
+export async function endLeftovers(
+  session: Session,
+  first: readonly SessionRow[],
+  next: (after: string) => Promise<readonly SessionRow[]>,
+): Promise<void> {
+  const { clock, id, settings } = session
+  const { beacon } = settings.store
+  if (settings.expiry !== 'auto' || !beacon?.isOut) return
+  const endDead = async (row: SessionRow): Promise<void> => {
+    if (row.id !== id && (await isDead(beacon, row))) await session.send({ type: 'end', session: row.id })
+  }
+  /** @returns whether the session still stands after a pause */
+  const pause = async (ms: number): Promise<boolean> => {
+    await new Promise<void>((resolve) => void clock.after(ms, resolve, true))
+    return id === session.id
+  }
+  if (!first.length || !(await pause(0))) return
+  for (let rows = first; ; ) {
+    await Promise.all(rows.map(endDead))
+    const last = rows.at(-1)
+    // It has come round when it meets itself.
+    if (!last || rows.length < page || rows.some((row) => row.id === id)) return
+    if (!(await pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
+    rows = await next(last.id)
+  }
+}

@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { LockView } from '../../src/protocol/index.ts'
+import { Overseer } from '../../src/server/overseer.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+
+beforeEach(() => void vi.useFakeTimers())
+afterEach(() => void vi.useRealTimers())
+
+const lease = 16_000
+
+/** A server's observer, and a holder that is silent. */
+async function silent(auto = true) {
+  const store = memoryStore()
+  await store.apply([
+    { type: 'beat', session: 'silent', client: 'c', lease, opens: true },
+    { type: 'request', key: 'k', session: 'silent', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
+  ])
+  const overseer = new Overseer(store, { act: (commands) => store.apply(commands), hint() {}, isClient: () => false, saw() {} }, auto)
+  /** A client asks, is refused, and does not wait. @returns whether the holder was removed for it */
+  const ask = async (): Promise<boolean> => {
+    const cleared = await overseer.clearWay((await store.read('k')) as LockView, 'exclusive')
+    if (!cleared) overseer.attend('k')
+    return cleared
+  }
+  return { store, overseer, ask }
+}
+
+test('what was seen of a holder counts again when a client asks after minutes, though nobody looked meanwhile', async () => {
+  const { store, overseer, ask } = await silent()
+  const answers: boolean[] = []
+  for (let asked = 0; asked < 5; asked++) {
+    answers.push(await ask())
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(overseer.size).toBe(0)
+  }
+  expect(answers).toEqual([false, false, false, true, false])
+  expect((await store.read('k'))?.holders).toEqual([])
+  overseer.close()
+})
+
+test('a holder that shows that it lives is seen anew, and where locks expire by hand nobody is removed', async () => {
+  const { store, overseer, ask } = await silent()
+  for (let asked = 0; asked < 6; asked++) {
+    expect(await ask()).toBe(false)
+    await vi.advanceTimersByTimeAsync(60_000)
+    await store.apply([{ type: 'beat', session: 'silent', client: 'c', lease }])
+  }
+  overseer.close()
+  const byHand = await silent(false)
+  for (let asked = 0; asked < 6; asked++) {
+    expect(await byHand.ask()).toBe(false)
+    await vi.advanceTimersByTimeAsync(60_000)
+  }
+  byHand.overseer.close()
+})
