@@ -62,8 +62,8 @@ export class Link implements FencedStore<Tx> {
     })
   }
 
-  read(key: string): Promise<LockView | undefined> {
-    return this.#call(() => `read ${key}`, { run: () => this.#process.world.store.read(key) })
+  read(key: string, reader?: string): Promise<LockView | undefined> {
+    return this.#call(() => `read ${key}`, { run: () => this.#process.world.store.read(key, reader) })
   }
 
   list(prefix?: string): Promise<LockView[]> {

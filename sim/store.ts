@@ -60,9 +60,9 @@ export class PlainStore {
     return [...rows.filter(({ id }) => id > after), ...rows.filter(({ id }) => id <= after)].slice(0, 16)
   }
 
-  read(key: string): LockView | undefined {
+  read(key: string, reader?: string): LockView | undefined {
     const record = this.#records.get(key)
-    return record && viewOf(record, (id) => this.#sessions.get(id))
+    return record && viewOf(record, (id) => this.#sessions.get(id), reader)
   }
 
   list(prefix = ''): LockView[] {

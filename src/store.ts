@@ -14,8 +14,15 @@ export interface Store {
    * Answers one outcome for each: a command that is refused, or whose record is corrupt, spoils no other.
    */
   apply(commands: readonly Command[]): Promise<Outcome[]>
-  /** A key's record with the session rows it leans on; `undefined` if there is none. Rejects with `corrupt`, naming the key, if it cannot be read. */
-  read(key: string): Promise<LockView | undefined>
+  /**
+   * A key's record with the session rows it leans on; `undefined` if there is none. Rejects with `corrupt`, naming the key, if it
+   * cannot be read.
+   *
+   * @param reader the session that looks, and looks again: the rows of the holders, of the head of the queue, its own and the one
+   * of whoever stands before it are enough then, so that a look does not grow with the queue. What comes out may be given to other
+   * looks as well, so it must not be changed.
+   */
+  read(key: string, reader?: string): Promise<LockView | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */
   list(prefix?: string): Promise<LockView[]>
   /** Hints between the sessions of this store. Without one, waiters poll. */

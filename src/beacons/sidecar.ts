@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Beacon, RaisedBeacon } from '../store.ts'
 import { isOwn, type LockedFile, type SidecarConnection, SidecarFiles, sessionOf } from './sidecar/files.ts'
 import { hasEnded, thisThread } from './sidecar/owner.ts'
@@ -55,6 +56,8 @@ const turns = new Turns()
 export function sidecarBeacon({ database, open, isKnown, attend, degraded }: SidecarOptions): SidecarBeacon {
   const files = new SidecarFiles(database, open)
   const closing = new AbortController()
+  // Each watch listens. Where a process has many sessions, Node would print a warning into the app's log.
+  setMaxListeners(0, closing.signal)
   let swept = false
 
   const isOver = (session: string): boolean => {

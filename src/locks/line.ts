@@ -35,6 +35,8 @@ interface Waiter {
 
 /** Of an unconfirmed lease, the share that a waiter may use before it has confirmed. */
 const usable = 3 / 4
+/** Of the same, the share after which it confirms first: its looks come late, and so may its confirmation. */
+const fresh = 1 / 2
 /** How long the holder of a lock that may only linger has to let go for one who wants it now, in ms. */
 const moment = 100
 
@@ -81,7 +83,7 @@ export class Line {
       any: () => this.#waiters.size > 0,
       look: () => this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0),
       ahead: () => this.#lookout.ahead(this.#view).places,
-      longest: () => looksEvery(this.#view),
+      longest: () => this.#lookout.looksEvery(this.#view),
       giveUp: (error) => this.#failAll(error),
     })
     this.leases = new Leases(
@@ -162,7 +164,7 @@ export class Line {
       const callOff = timeout === undefined ? undefined : this.#session.clock.after(timeout, () => waiter.fail(this.refusal(timeout)))
       const { grace } = wish
       const callOffGrace = grace === undefined ? undefined : this.#session.clock.after(grace, () => this.#grabNow(waiter))
-      if (!this.#waiters.size) this.#pace.restart()
+      if (!this.#waiters.size) this.#pace.begin()
       this.#request(waiter)
     })
   }
@@ -342,8 +344,10 @@ export class Line {
   hear({ number, token, previous, reserve }: Pick<Grant, 'number' | 'token' | 'previous' | 'reserve'>): void {
     const waiter = this.#waiters.get(number)
     const { clock, id: session, settings } = this.#session
-    const until = waiter ? waiter.seenAt + this.#confirmTime * usable : 0
-    if (!waiter || waiter.busy || token <= waiter.seenToken || clock.monotonic() >= until) this.poke()
+    const confirm = this.#confirmTime
+    const until = waiter ? waiter.seenAt + confirm * usable : 0
+    const tooLate = waiter ? waiter.seenAt + confirm * fresh : 0
+    if (!waiter || waiter.busy || token <= waiter.seenToken || clock.monotonic() >= tooLate) this.poke()
     else if (settings.store.channel?.trusted) {
       const { mode } = waiter.wish
       this.#start(waiter, { session, mode, number, token, previous, reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)
@@ -407,9 +411,10 @@ export class Line {
     const sent = clock.monotonic()
     this.#lookedAt = sent
     const drift = driftOf(clock)
-    const view = (await this.#session.read((store) => store.read(this.key))) ?? { ...emptyRecord(this.key), sessions: {} }
-    if (view.token !== this.#view.token) this.#pace.restart()
+    const view = (await this.#session.read((store) => store.read(this.key, this.#session.id))) ?? { ...emptyRecord(this.key), sessions: {} }
+    const moved = view.token !== this.#view.token
     this.#view = view
+    if (moved) this.#pace.restart()
     this.#findOwn(view, look, sent, drift)
     if (view.queue.length) this.leases.dropIdle()
     if (this.#waiters.size && !this.#pace.asleep) {
@@ -452,8 +457,9 @@ export class Line {
   /** A look showed that someone else's command granted the lock to this waiter. */
   #confirm(waiter: Waiter, holder: Holder): void {
     const { clock } = this.#session
-    const until = waiter.seenAt + (holder.unconfirmed?.confirm ?? 0) * usable
-    if (clock.monotonic() < until) {
+    const confirm = holder.unconfirmed?.confirm ?? 0
+    const until = waiter.seenAt + confirm * usable
+    if (clock.monotonic() < waiter.seenAt + confirm * fresh) {
       this.#start(waiter, holder, waiter.seenAt, waiter.drift, until)
       return
     }

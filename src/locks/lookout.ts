@@ -1,4 +1,4 @@
-import { type Command, type LockView, leaseOf, type Mode, type Run, seqOf } from '../protocol/index.ts'
+import { type Command, type Holder, type LockView, leaseOf, type Mode, type Run, seqOf } from '../protocol/index.ts'
 import { deadInTheWay } from './dead.ts'
 import type { Observer } from './observer.ts'
 import type { Session } from './session.ts'
@@ -9,9 +9,25 @@ const looksPerLease = 8
 /** A look counts for no more than this many of the pauses that were meant before it. */
 const lateness = 1.25
 
+/** So many runs in a queue are a crowd: with more, each gets more time to confirm a grant or to answer a challenge. */
+const crowd = 16
+
 /** The longest pause between looks that observe these holders, in ms. */
 export const looksEvery = ({ holders, sessions }: LockView): number =>
   Math.min(...holders.map((holder) => leaseOf(holder, sessions) || Infinity)) / looksPerLease
+
+/**
+ * For how long a session that has to confirm a grant, or to answer a challenge, may be silent, in ms. Many that wait have little of a
+ * machine's time each, and what lapses only makes more work: the more wait, the longer it may take, up to the session's lease.
+ */
+export const patienceFor = (confirm: number, session: string, { queue, sessions }: LockView): number =>
+  Math.max(confirm, Math.min((confirm * queue.length) / crowd, sessions[session]?.lease ?? 0))
+
+/** How long a holder may be silent, in ms. */
+export function patienceWith(holder: Holder, view: LockView): number {
+  const lease = leaseOf(holder, view.sessions)
+  return holder.unconfirmed ? patienceFor(lease, holder.session, view) : lease
+}
 
 /** Keeps an eye on those who stand before this session in the line for one key, and removes the ones that are gone. */
 export class Lookout {
@@ -33,9 +49,20 @@ export class Lookout {
 
   /** What stands before this session's first request: how many places, of which the lock's present holder is one; how many runs; the one right in front. */
   ahead({ queue }: LockView): { places: number; runs: number; front: Run | undefined } {
-    const first = queue.findIndex((run) => run.session === this.#session.id)
-    const before = first < 0 ? queue : queue.slice(0, first)
-    return { places: before.reduce((sum, { from, to }) => sum + to - from + 1, 1), runs: before.length, front: before.at(-1) }
+    const { id } = this.#session
+    let places = 1
+    let runs = 0
+    for (; runs < queue.length; runs++) {
+      const { session, from, to } = queue[runs] as Run
+      if (session === id) break
+      places += to - from + 1
+    }
+    return { places, runs, front: queue[runs - 1] }
+  }
+
+  /** The longest pause between two looks, in ms: those further back act later, so they need not look as often. */
+  looksEvery(view: LockView): number {
+    return looksEvery(view) * Math.max(1, this.ahead(view).runs)
   }
 
   /**
@@ -62,7 +89,7 @@ export class Lookout {
       const silent = silence(`${token}`, `${seq}`)
       const ended = !view.sessions[holder.session]
       // Those further back act later, each in turn, in case those before them are gone too.
-      const due = ended || silent >= leaseOf(holder, view.sessions) * (1 + runs / looksPerLease)
+      const due = ended || silent >= patienceWith(holder, view) * (1 + runs / looksPerLease)
       if (due && !view.pins.length) commands.push({ type: 'expire', key, session, evidence: { token, seq } })
     }
     const [head] = view.queue
@@ -74,7 +101,8 @@ export class Lookout {
       const { id, seq } = row
       const challenged = row.challenged === seq
       const silent = silence(id, `${seq} ${challenged}`)
-      if (challenged && silent >= front.confirm) commands.push({ type: 'expire', key, session, evidence: { session: id, number: front.from, seq } })
+      if (challenged && silent >= patienceFor(front.confirm, id, view))
+        commands.push({ type: 'expire', key, session, evidence: { session: id, number: front.from, seq } })
       if (!challenged && silent >= row.lease) commands.push({ type: 'challenge', session: id })
     }
     this.observer.keep(seen)

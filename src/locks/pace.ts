@@ -4,6 +4,8 @@ import type { Session } from './session.ts'
 
 /** The shortest pause between two looks, in ms, for each place in line. */
 export const firstPause = 5
+/** Places in line from which a turn may come at any moment. */
+const near = 2
 
 /** Those who wait for one key, as far as the pace of their looks depends on them. */
 interface Waiting {
@@ -18,13 +20,22 @@ interface Waiting {
   giveUp(error: LockError): void
 }
 
-/** When those who wait look at a record: at once when they are poked, else after pauses, ever longer while nothing changes. */
+/**
+ * When those who wait look at a record: at once when they are poked, else after pauses, ever longer while nothing changes. Those
+ * further back look again when half of the others before them have probably been served, so that all together look a few times
+ * for each grant, however many they are.
+ */
 export class Pace {
   /** The pause before the present look, in ms. */
   paused = 0
   readonly #session: Session
   readonly #waiting: Waiting
   #doublings = 0
+  /** How many places were before them when that last became less, and when that was seen. */
+  #places = 0
+  #movedAt = 0
+  /** How long each place took then, in ms. */
+  #perPlace = 0
   #looking = false
   #lookAgain = false
   #asleep = false
@@ -46,9 +57,19 @@ export class Pace {
     if (asleep) this.stop()
   }
 
-  /** Begins with short pauses again. */
+  /** A wait begins. */
+  begin(): void {
+    this.#places = this.#perPlace = this.#doublings = 0
+  }
+
+  /** The lock changed hands: begins with short pauses again. */
   restart(): void {
     this.#doublings = 0
+    const now = this.#session.clock.monotonic()
+    const places = this.#waiting.ahead()
+    if (places < this.#places) this.#perPlace = (now - this.#movedAt) / (this.#places - places)
+    this.#places = places
+    this.#movedAt = now
   }
 
   /** Looks now: a hint came, or something here changed. */
@@ -86,7 +107,9 @@ export class Pace {
     const waiting = this.#waiting
     if (!waiting.any() || this.#callOff || this.#looking || this.#asleep) return
     const { clock, settings } = this.#session
-    const pause = firstPause * (waiting.ahead() + 1) * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
+    const places = waiting.ahead()
+    const shortest = firstPause * (places + 1) + (this.#perPlace * Math.max(0, places - near)) / 2
+    const pause = shortest * 2 ** this.#doublings++ * (0.75 + clock.random() / 2)
     this.paused = Math.min(pause, settings.maxBackoff, waiting.longest())
     this.#callOff = clock.after(this.paused, () => this.poke())
   }

@@ -94,15 +94,25 @@ export interface LockView extends LockRecord {
   readonly sessions: Sessions
 }
 
-/** A record with the session rows that it leans on, as `rowOf` finds them. */
-export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRow | undefined): LockView {
+/**
+ * A record with the session rows that it leans on, as `rowOf` finds them.
+ * @param reader the session that looks: only the rows it needs are there then, however many wait
+ */
+export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRow | undefined, reader?: string): LockView {
   const sessions: Record<string, SessionRow> = {}
-  for (const { session } of [...record.holders, ...record.queue]) {
+  for (const { session } of [...record.holders, ...(reader === undefined ? record.queue : runsFor(record, reader))]) {
     const row = sessions[session] ?? rowOf(session)
     if (row) sessions[session] = row
   }
   const { key, token, holders, queue, pins, changedAt } = record
   return { key, token, holders, queue, pins, changedAt, sessions }
+}
+
+/** The runs whose sessions matter to one that looks: the head of the queue, its own and the one before it, and to a holder those that ask. */
+function runsFor({ holders, queue }: LockRecord, reader: string): Run[] {
+  const own = queue.findIndex(({ session }) => session === reader)
+  const near = [queue[0], queue[own], own < 0 ? queue.at(-1) : queue[own - 1]].filter((run) => run !== undefined)
+  return holders.some(({ session }) => session === reader) ? [...near, ...queue.filter(({ ask }) => ask !== undefined)] : near
 }
 
 /** The record of a key that has none, at the store's floor: the highest token it ever dropped. */

@@ -1,9 +1,9 @@
 import { systemClock } from '../locks/clock.ts'
 import { deadInTheWay } from '../locks/dead.ts'
-import { looksEvery } from '../locks/lookout.ts'
+import { looksEvery, patienceFor, patienceWith } from '../locks/lookout.ts'
 import { Observer } from '../locks/observer.ts'
 import { Watch } from '../locks/watch.ts'
-import { type Command, type Expire, emptyRecord, type LockView, leaseOf, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
+import { type Command, type Expire, emptyRecord, type LockView, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Suspect } from './wire.ts'
 
@@ -242,7 +242,7 @@ export class Overseer {
       const { token } = holder
       const seq = seqOf(holder, view.sessions)
       const silent = silence(`${token}`, `${seq}`)
-      if (!view.sessions[holder.session] || silent >= leaseOf(holder, view.sessions)) evidence.push({ token, seq })
+      if (!view.sessions[holder.session] || silent >= patienceWith(holder, view)) evidence.push({ token, seq })
     }
     for (const { session, from, confirm } of view.queue) {
       const row = view.sessions[session]
@@ -254,7 +254,7 @@ export class Overseer {
       if (row.beacon !== undefined || seen.has(session)) continue
       const challenged = row.challenged === row.seq
       const silent = silence(session, `${row.seq} ${challenged}`)
-      if (challenged && silent >= confirm) evidence.push({ session, number: from, seq: row.seq })
+      if (challenged && silent >= patienceFor(confirm, session, view)) evidence.push({ session, number: from, seq: row.seq })
       if (!challenged && silent >= row.lease) challenges.push(session)
     }
     watched.observer.keep(seen)

@@ -157,7 +157,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       }
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
-    read: (key) => transact('readonly', 'look', (rows) => look(rows, key)),
+    read: (key, reader) => transact('readonly', 'look', (rows) => look(rows, key, reader)),
     list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => look(rows, key) ?? [])),
     channel,
     beacon,
@@ -217,7 +217,7 @@ async function faultOf(db: IDBDatabase): Promise<string | undefined> {
   return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
 }
 
-function look(rows: Rows, key: string): LockView | undefined {
+function look(rows: Rows, key: string, reader?: string): LockView | undefined {
   const record = rows.record(key)
-  return record && viewOf(record, (id) => rows.session(id))
+  return record && viewOf(record, (id) => rows.session(id), reader)
 }

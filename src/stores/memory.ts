@@ -43,9 +43,9 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
   const recordOf = (key: string) => decode(records.get(key), (text) => decodeRecord(key, text))
   const sessionOf = (id: string) => decode(sessions.get(id), (text) => decodeSession(id, text))
 
-  const look = (key: string): LockView | undefined => {
+  const look = (key: string, reader?: string): LockView | undefined => {
     const record = recordOf(key)
-    return record && viewOf(record, sessionOf)
+    return record && viewOf(record, sessionOf, reader)
   }
 
   const assertOpen = (): void => {
@@ -95,9 +95,9 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
     channel: inProcessChannel(),
     beacon: inProcessBeacon(),
     apply: async (commands) => apply(commands),
-    async read(key) {
+    async read(key, reader) {
       assertOpen()
-      return look(key)
+      return look(key, reader)
     },
     async list(prefix = '') {
       assertOpen()

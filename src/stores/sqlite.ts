@@ -23,6 +23,10 @@ export interface SqliteStore<Db> extends FencedStore<Db> {
 /** For how long a request, which has to be fast, trusts that the file is still there: the shortest time between two beats, in ms. */
 const unchecked = 10
 
+/** Whether a command is of a session that holds something. */
+const isOfHolder = (command: Command): boolean =>
+  command.type === 'renew' || command.type === 'release' || (command.type === 'beat' && !command.opens)
+
 interface Batch {
   readonly commands: readonly Command[]
   resolve(outcomes: Outcome[]): void
@@ -84,6 +88,9 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
   }
 
+  /** What keeps a lock, or frees one, comes before requests. */
+  const isUrgent = (): boolean => waiting.some(({ commands }) => commands.some(isOfHolder))
+
   const fail = (error: unknown): void => {
     for (const { reject } of waiting.splice(0)) reject(explain(error))
   }
@@ -143,10 +150,10 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
     apply: (commands) =>
       new Promise((resolve, reject) => {
-        if (waiting.push({ commands, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail)
+        if (waiting.push({ commands, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail, { isUrgent })
         else hurry()
       }),
-    read: (key) => look((tables) => tables.read(key)),
+    read: (key, reader) => look((tables) => tables.read(key, reader)),
     list: (prefix = '') => look((tables) => tables.list(prefix)),
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
@@ -190,7 +197,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
             checked?.over()
             reject(theirs.threw(error) ? error : explain(error))
           },
-          (error) => !begun && isBusy(error),
+          { mayPass: (error) => !begun && isBusy(error), isUrgent: () => true },
         )
       })
     },

@@ -28,7 +28,7 @@ export function storeFor(store: Store, page: Page): Store {
           : (answers.next().value as (typeof outcomes)[number]),
       )
     },
-    read: (key) => store.read(key),
+    read: (key, reader) => store.read(key, reader),
     list: (prefix) => store.list(prefix),
     channel: store.channel,
     beacon: page.beacon,

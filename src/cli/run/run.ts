@@ -61,22 +61,33 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
     label,
     onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
   })
+  const begun = performance.now()
   let child: Child | undefined
   try {
-    const lock = await take(locks, name, options, signals.waiting, verbose, () => options.onAsk && child?.signal(options.onAsk))
-    const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), foreground, grace })
-    child = started
-    signals.passTo(started, foreground)
-    return await watchOver(lock, started, duration)
+    for (;;) {
+      const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
+      const lock = await take(locks, name, leftOf(options, begun), signals.waiting, verbose, asked)
+      const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), foreground, grace })
+      child = started
+      const takeBack = signals.passTo(started, foreground)
+      const code = await watchOver(lock, started, duration)
+      if (code !== undefined) return code
+      takeBack()
+      if (verbose) say(`${name} was lost before the command began: waiting for it again`)
+    }
   } finally {
     await closeLocks(locks)
   }
 }
 
+/** What is left of the timeout of a wait that began then. */
+const leftOf = (options: RunOptions, begun: number): RunOptions =>
+  options.timeout === undefined ? options : { ...options, timeout: Math.max(0, options.timeout - (performance.now() - begun)) }
+
 /** A store whose beacons are watched and not raised. Written out, for a spread would lose what stands on a prototype. */
 const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
-  read: (key) => store.read(key),
+  read: (key, reader) => store.read(key, reader),
   list: (prefix) => store.list(prefix),
   channel: store.channel,
   beacon: store.beacon && {
@@ -128,8 +139,9 @@ const text = (ask: Json): string => (typeof ask === 'string' ? ask : JSON.string
 /** Renewals that the guardian hears of, in a duration. */
 const words = 4
 
-/** Lets the command begin, and ends it if the lock is lost. @returns its exit code */
-async function watchOver(lock: HeldLock, child: Child, duration: number): Promise<number> {
+/** Lets the command begin, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command began */
+async function watchOver(lock: HeldLock, child: Child, duration: number): Promise<number | undefined> {
+  let begun = false
   const tellGuardian = async (): Promise<void> => {
     const sent = performance.now()
     await lock.renew()
@@ -145,12 +157,14 @@ async function watchOver(lock: HeldLock, child: Child, duration: number): Promis
   try {
     await Promise.race([tellGuardian(), child.ended])
     lock.assertHeld()
+    begun = true
     child.go()
     const code = await child.ended
     if (signal.aborted) throw signal.reason
     return code
   } catch (error) {
     end()
+    if (!begun && error instanceof LockError && error.code === 'lost') return undefined
     throw error
   } finally {
     clearInterval(timer)

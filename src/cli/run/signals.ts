@@ -23,19 +23,25 @@ export class Signals {
     return this.#wait.signal
   }
 
-  /** From now on signals are the command's. */
-  passTo(child: Child, foreground: boolean): void {
+  /** From now on signals are the command's. @returns takes them back: the command never began */
+  passTo(child: Child, foreground: boolean): () => void {
+    const before = this.#forget.length
+    const takeBack = (): void => {
+      this.#pass = undefined
+      for (const forget of this.#forget.splice(before)) forget()
+    }
     this.#pass = (signal) => {
       if (!foreground || !ofTerminal.includes(signal)) child.signal(signal)
     }
     // The terminal stops and continues all of our group by itself.
-    if (foreground || process.platform === 'win32') return
+    if (foreground || process.platform === 'win32') return takeBack
     for (const signal of ['SIGWINCH', 'SIGCONT'] as const) this.#on(signal, () => child.signal(signal))
     this.#on('SIGTSTP', () => {
       // Nobody could continue a command that is alone in its session, so its TSTP would do nothing.
       child.signal('SIGSTOP')
       process.kill(process.pid, 'SIGSTOP')
     })
+    return takeBack
   }
 
   #on(signal: NodeJS.Signals, listener: () => void): void {

@@ -1,18 +1,31 @@
 import { isBusy } from './driver.ts'
 
-/** SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not. */
-const pauseTime = (): number => 1 + Math.random() * 2
-
 /** Attempts without a pause: most transactions of others are over by then. */
 const eager = 5
+/** After so many more a pause is doubled, up to so many times the first: where a hundred want to write, their attempts alone would keep a machine busy. */
+const growth = { every: 4, most: 16 }
+
+/** In ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not. */
+const pauseTime = (attempts: number): number => (1 + Math.random() * 2) * Math.min(2 ** Math.floor((attempts - eager) / growth.every), growth.most)
+
+export interface Patience {
+  /** Whether an error of the step may pass by itself. Default: whether the database is busy. */
+  mayPass?(error: unknown): boolean
+  /** Whether somebody loses a lock, or has to wait for one that is free, unless this is done soon: its pauses stay short. */
+  isUrgent?(): boolean
+}
 
 /**
  * Takes a step now, or else as soon as the database is not busy; how long that may take is for the caller to bound.
  *
- * @param mayPass whether an error of the step may pass by itself
  * @returns makes an attempt now if it pauses
  */
-export function whenIdle<T>(step: () => T, done: (result: T) => void, failed: (error: unknown) => void, mayPass = isBusy): () => void {
+export function whenIdle<T>(
+  step: () => T,
+  done: (result: T) => void,
+  failed: (error: unknown) => void,
+  { mayPass = isBusy, isUrgent = () => false }: Patience = {},
+): () => void {
   let attempts = 0
   let pause: NodeJS.Timeout | undefined
   const attempt = (): void => {
@@ -24,7 +37,7 @@ export function whenIdle<T>(step: () => T, done: (result: T) => void, failed: (e
     } catch (error) {
       if (!mayPass(error)) failed(error)
       else if (attempts < eager) setImmediate(attempt)
-      else pause = setTimeout(attempt, pauseTime())
+      else pause = setTimeout(attempt, pauseTime(isUrgent() ? eager : attempts))
       return
     }
     done(result)

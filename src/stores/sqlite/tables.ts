@@ -22,7 +22,8 @@ export interface Tables {
   apply(commands: readonly Command[], now: number): Outcome[]
   /** Carries out commands in the write transaction that this connection is in. */
   applyWithin(commands: readonly Command[], now: number): Outcome[]
-  read(key: string): LockView | undefined
+  /** @param reader as in the contract of a store: what comes out is shared then */
+  read(key: string, reader?: string): LockView | undefined
   list(prefix: string): LockView[]
 }
 
@@ -47,12 +48,10 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   // What the user of a shared handle writes moves no counter.
   const glance = own ? makeGlance(db) : undefined
 
-  /** @param seen whether it may be the record that was last seen here, which nobody may change */
-  const readRecord = (key: string, seen: boolean): LockRecord | undefined => {
+  /** @param decode makes the record out of its text, unless it is the one that was last seen here: nobody may change what comes out */
+  const readRecord = (key: string, decode: (key: string, text: string) => LockRecord): LockRecord | undefined => {
     const row = getRecord.get(key) as { record: string } | undefined
-    if (!row) return undefined
-    const last = swap.metRecord(key, row.record)
-    return (seen && last) || decodeRecord(key, row.record)
+    return row && (swap.metRecord(key, row.record) ?? decode(key, row.record))
   }
 
   const readSession = (id: string): SessionRow | undefined => {
@@ -87,7 +86,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       get floor() {
         return Number((getFloor.get() as { value: number | bigint }).value)
       },
-      record: (key) => readRecord(key, true),
+      record: (key) => readRecord(key, decodeRecord),
       session,
       stale: (after) => readSome(now, after),
     })
@@ -124,13 +123,13 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       glance?.forget()
       return transact(commands, now)
     },
-    read(key) {
+    read(key, reader) {
       const fresh = (): LockView | undefined =>
         within('read', () => {
-          const record = readRecord(key, false)
-          return record && viewOf(record, readSession)
+          const record = readRecord(key, glance?.decode ?? decodeRecord)
+          return record && viewOf(record, readSession, reader)
         })
-      return glance ? glance.read(key, fresh) : fresh()
+      return glance ? glance.read(key, reader, fresh) : structuredClone(fresh())
     },
     list: (prefix) =>
       within('read', () => {

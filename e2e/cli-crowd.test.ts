@@ -1,0 +1,46 @@
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { describe, expect, test } from 'vitest'
+import { createLocks } from '../src/index.ts'
+import type { Command } from '../src/protocol/index.ts'
+import { sqliteStore } from '../src/stores/sqlite.ts'
+import { flocksAtOnce, runsAtOnce } from './cli/crowd.ts'
+import { Program } from './cli/program.ts'
+import { withProgram } from './cli/setup.ts'
+
+const place = withProgram()
+
+describe('runs that wait for one lock', () => {
+  test('all end, a hundred at once, within three times what flock takes', { timeout: 600_000 }, async () => {
+    const theirs = await flocksAtOnce(place.folder, 100)
+    const ours = await runsAtOnce(place.main, place.folder, 100)
+    expect(ours.failures).toEqual([])
+    if (process.env.FIGURES) console.log(`100 at once: ${Math.round(ours.took)} ms, by flock ${Math.round(theirs.took)} ms`)
+    expect(ours.took / theirs.took).toBeLessThan(3)
+  })
+
+  test('wait again where the lock is lost before the command began', { timeout: 60_000 }, async () => {
+    const file = join(place.folder, 'locks.db')
+    const store = sqliteStore(file)
+    const locks = createLocks({ store })
+    const writer = new Database(file)
+    const lock = await locks.acquire('job')
+    const command = [process.execPath, place.main, 'run', 'job', '--store', file, '--verbose', '--', 'echo', 'began']
+    const run = new Program(command, { cwd: place.folder })
+    while (!(await locks.query('job')).pending.length) await new Promise((resolve) => setTimeout(resolve, 10))
+
+    // In one step, so that it sees that it has the lock, and cannot say so until its grant is over.
+    const release: Command = { type: 'release', key: lock.key, session: lock.session, token: lock.token }
+    void store.apply([release])
+    writer.exec('BEGIN IMMEDIATE')
+    await run.shows(/(lost before the command began)/)
+    expect(run.printed).toBe('')
+    writer.exec('COMMIT')
+
+    expect(await run.code()).toBe(0)
+    expect(run.printed).toBe('began\n')
+    writer.close()
+    await locks.close()
+    await store.close()
+  })
+})
