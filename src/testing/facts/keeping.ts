@@ -94,6 +94,18 @@ export const keeping: Record<string, Fact> = {
     equal((await store.read('k'))?.queue.length, 19, 'waiters')
   },
 
+  'a look of one that waits brings the rows it needs, however many wait': async (store) => {
+    await line(store, 'a', 'b', 'c', 'd', 'e')
+    const view = await store.read('k', 'e')
+    equal(queued(view), ['b 1-1', 'c 1-1', 'd 1-1', 'e 1-1'], 'queue')
+    // A store may bring more.
+    equal(
+      ['a', 'b', 'd', 'e'].filter((session) => !view?.sessions[session]),
+      [],
+      'missing rows',
+    )
+  },
+
   'commands keep their order': async (store) => {
     await store.apply([beat('a')])
     const numbers = Array.from({ length: 50 }, (_, index) => index + 1)
