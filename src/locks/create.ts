@@ -1,5 +1,6 @@
 import { type KeyCommand, storedKey } from '../protocol/index.ts'
 import { command, expire, query, tryOnce } from './admin.ts'
+import { heldLock } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
 import { followPage } from './page.ts'
@@ -74,7 +75,7 @@ export function createLocks(options: LocksOptions): Locks {
       const wish = checkWish(settings, options)
       const line = session.line(keyOf(name), name)
       try {
-        return await line.acquire(wish)
+        return heldLock(await line.acquire(wish))
       } finally {
         session.giveBack(line)
       }
@@ -84,17 +85,18 @@ export function createLocks(options: LocksOptions): Locks {
       checkLockName(settings, name)
       const { timeout: limit = Infinity, ...wish } = checkWish(settings, { ...options, ...(timeout !== undefined && { timeout }) })
       const line = session.line(keyOf(name), name)
-      return await using(line, () => (wish.steal ? line.ask(wish) : tryOnce(session, line, wish, limit)))
+      const hold = await using(line, () => (wish.steal ? line.ask(wish) : tryOnce(session, line, wish, limit)))
+      return hold && heldLock(hold)
     },
 
     reentrant(name, options = {}) {
       checkLockName(settings, name)
       session.assertOpen()
       const known = reentrants.get(name)
-      if (known) return known
+      if (known) return known.handle
       const lock = new Reentrant(session, keyOf(name), name, checkWish(settings, options))
       reentrants.set(name, lock)
-      return lock
+      return lock.handle
     },
 
     async whenFree(name, { signal } = {}) {

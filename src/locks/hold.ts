@@ -1,5 +1,6 @@
 import { type Checked, checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { Checks } from './checks.ts'
+import { handles } from './handle.ts'
 import { type End, type Lease, released } from './lease.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
@@ -25,7 +26,7 @@ export interface HoldHome {
   retire(lease: HoldLease): Promise<void>
 }
 
-/** A held lock, as its holder has it in hand: one use of a lease. */
+/** A held lock: one use of a lease. */
 export class Hold implements HeldLock {
   readonly token: number
   readonly previous: number
@@ -169,6 +170,12 @@ export class Hold implements HeldLock {
     this.#abort?.abort(this.error)
   }
 }
+
+/** A hold as its holder has it in hand. */
+export const heldLock = handles<Hold, HeldLock>(
+  ['assertHeld', 'checked', 'isHeld', 'release', 'renew', asyncDispose],
+  ['dirty', 'key', 'mode', 'name', 'previous', 'session', 'signal', 'token'],
+)
 
 /** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
 function makeExact(signal: AbortSignal, look: () => void): void {

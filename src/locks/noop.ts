@@ -1,4 +1,5 @@
 import { LockError, type Mode } from '../protocol/index.ts'
+import { handles } from './handle.ts'
 import { asyncDispose } from './hold.ts'
 import type { Guard, HeldLock, Locks, ReentrantLock, RequestOptions } from './types.ts'
 
@@ -11,10 +12,10 @@ export function noopLocks(): Locks {
   let closed = false
   let token = 0
 
-  const take = (name: string, mode: Mode = 'exclusive', signal?: AbortSignal): NoopLock => {
+  const take = (name: string, mode: Mode = 'exclusive', signal?: AbortSignal): HeldLock & Guard => {
     if (closed) throw new LockError('closed', 'these locks were closed')
     signal?.throwIfAborted()
-    return new NoopLock(held, name, mode, ++token)
+    return noopLock(new NoopLock(held, name, mode, ++token))
   }
 
   const reentrant = (name: string): ReentrantLock => ({
@@ -98,7 +99,7 @@ class NoopLock implements HeldLock, Guard {
 
   clone(): Guard {
     this.assertHeld()
-    return new NoopLock(this.#held, this.name, this.mode, this.token)
+    return noopLock(new NoopLock(this.#held, this.name, this.mode, this.token))
   }
 
   async release(): Promise<void> {
@@ -116,3 +117,8 @@ class NoopLock implements HeldLock, Guard {
     return { name, mode, token, clientId: 'noop', session: 'noop', since: this.#since, expiresAt: Number.MAX_SAFE_INTEGER }
   }
 }
+
+const noopLock = handles<NoopLock, HeldLock & Guard>(
+  ['assertHeld', 'clone', 'isHeld', 'release', 'renew', asyncDispose],
+  ['dirty', 'key', 'mode', 'name', 'previous', 'session', 'signal', 'token'],
+)

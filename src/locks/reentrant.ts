@@ -3,7 +3,7 @@ import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
 import type { Session } from './session.ts'
-import { Share, type Shared } from './share.ts'
+import { guardOf, reentrantLock, type Shared } from './share.ts'
 import type { Guard, ReentrantLock } from './types.ts'
 import type { Wish } from './wish.ts'
 import { within } from './within.ts'
@@ -17,6 +17,7 @@ interface Asking {
 
 export class Reentrant implements ReentrantLock {
   readonly name: string
+  readonly handle: ReentrantLock = reentrantLock(this)
   readonly #session: Session
   readonly #key: string
   readonly #wish: Wish
@@ -71,7 +72,7 @@ export class Reentrant implements ReentrantLock {
     const current = this.#current(now)
     if (!current || options.signal?.aborted) return this.#wait(options)
     const turn = clock.turn?.(now)
-    return turn ? turn.then(() => this.acquire(options)) : Promise.resolve(new Share(current))
+    return turn ? turn.then(() => this.acquire(options)) : Promise.resolve(guardOf(current))
   }
 
   async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
@@ -81,7 +82,7 @@ export class Reentrant implements ReentrantLock {
     if (turn) await turn
     this.#session.assertOpen()
     const current = this.#current()
-    if (current) return new Share(current)
+    if (current) return guardOf(current)
     // Others in this process wait in line already: the lock is not free.
     if (this.#asking) return null
     const joined = this.#trying !== undefined
@@ -91,7 +92,7 @@ export class Reentrant implements ReentrantLock {
         this.#trying = undefined
       })
     const shared = await within(clock, this.#trying, joined ? timeout : undefined, undefined, () => null)
-    return shared && new Share(shared)
+    return shared && guardOf(shared)
   }
 
   #current(now?: number): Shared | undefined {
@@ -121,7 +122,7 @@ export class Reentrant implements ReentrantLock {
       try {
         const left = timeout === undefined ? undefined : Math.max(0, end - clock.monotonic())
         const shared = await within(clock, asking.shared, left, signal, late)
-        if (!shared.hold.ended) return new Share(shared)
+        if (!shared.hold.ended) return guardOf(shared)
         // Whoever had tried for it meanwhile has let go again. Nobody is to join what has ended, or those who wait would go round for ever.
         if (this.#asking === asking) this.#asking = undefined
       } finally {

@@ -1,5 +1,5 @@
 import { checkName, LockError } from '../protocol/index.ts'
-import type { Hold } from './hold.ts'
+import { type Hold, heldLock } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
 import type { Settings } from './session.ts'
@@ -76,7 +76,7 @@ export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: Held
   }
 }
 
-const run = async <T>(hold: Hold, callback: (lock: HeldLock) => T): Promise<Awaited<T>> => await callback(hold)
+const run = async <T>(hold: Hold, callback: (lock: HeldLock) => T): Promise<Awaited<T>> => await callback(heldLock(hold))
 
 /** Rejects when another request takes the lock while it is still good: the specification does not wait for the callback then. */
 const stolen = (hold: Hold): Promise<never> =>

@@ -1,6 +1,7 @@
 import { type Checked, LockError } from '../protocol/index.ts'
+import { handles } from './handle.ts'
 import { asyncDispose, type Hold } from './hold.ts'
-import type { Guard } from './types.ts'
+import type { Guard, ReentrantLock } from './types.ts'
 
 /** One hold and the number of its users. */
 export interface Shared {
@@ -57,7 +58,7 @@ export class Share implements Guard {
 
   clone(): Guard {
     this.assertHeld()
-    return new Share(this.#shared)
+    return guardOf(this.#shared)
   }
 
   release(): Promise<void> {
@@ -69,3 +70,14 @@ export class Share implements Guard {
     return this.release().catch(() => {})
   }
 }
+
+const guard = handles<Share, Guard>(
+  ['assertHeld', 'checked', 'clone', 'isHeld', 'release', asyncDispose],
+  ['key', 'name', 'session', 'signal', 'token'],
+)
+
+/** One more user's share of a hold. */
+export const guardOf = (shared: Shared): Guard => guard(new Share(shared))
+
+/** A re-entrant lock as its users have it in hand. */
+export const reentrantLock = handles<ReentrantLock, ReentrantLock>(['acquire', 'clearDirty', 'isHeld', 'tryAcquire'], ['dirty', 'name'])

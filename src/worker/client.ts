@@ -1,6 +1,7 @@
 import type { Remote } from 'comlink'
 import { onAbort } from '../locks/abort.ts'
 import { createLocks, sessionOf } from '../locks/create.ts'
+import { behindHandle } from '../locks/handle.ts'
 import type { Hold } from '../locks/hold.ts'
 import type { Session, Settings } from '../locks/session.ts'
 import { Share } from '../locks/share.ts'
@@ -175,7 +176,7 @@ export class Client implements ClientApi {
   /** Hands a lock over to the page, if there is one. */
   #give(id: number, lock: HeldLock | Guard | null): null {
     if (!lock) return null
-    const given = lock as Hold | Share
+    const given = behindHandle<Hold | Share>(lock)
     const hold = given instanceof Share ? given.hold : given
     const { name, key, mode, token, previous, dirty, session, signal } = hold
     const forget = onAbort(signal, () => {

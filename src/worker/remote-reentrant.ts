@@ -1,5 +1,5 @@
 import type { Clock } from '../locks/clock.ts'
-import { Share, type Shared } from '../locks/share.ts'
+import { guardOf, reentrantLock, type Shared } from '../locks/share.ts'
 import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
 import type { Link } from './link.ts'
 import type { Way } from './protocol.ts'
@@ -27,6 +27,7 @@ export class Dirt {
 /** A lock that the worker shares between all that ask for it in this page; who finds it here does not ask the worker. */
 export class RemoteReentrant implements ReentrantLock {
   readonly name: string
+  readonly handle: ReentrantLock = reentrantLock(this)
   readonly #link: () => Link
   readonly #terms: Pick<AcquireOptions, 'duration' | 'metadata'>
   readonly #dirt: Dirt
@@ -65,12 +66,12 @@ export class RemoteReentrant implements ReentrantLock {
     const turn = this.#clock.turn?.(this.#clock.monotonic())
     if (turn) await turn
     const current = this.#current()
-    if (current && !signal?.aborted) return new Share(current)
+    if (current && !signal?.aborted) return guardOf(current)
     const hold = await this.#link().ask(way, this.name, { ...options, terms: this.#terms }, { signal })
     if (!hold) return null
     const shared: Shared = { hold, users: 0 }
     this.#shared.add(shared)
-    return new Share(shared)
+    return guardOf(shared)
   }
 
   #current(): Shared | undefined {

@@ -1,4 +1,4 @@
-import type { Hold } from '../locks/hold.ts'
+import { type Hold, heldLock } from '../locks/hold.ts'
 import type { HeldLock } from '../locks/types.ts'
 import type { CallOptions, Link } from './link.ts'
 
@@ -14,7 +14,7 @@ export async function holdWhile<T>(
   let hasSettled = false
   const run = async (hold: Hold | null): Promise<void> => {
     try {
-      const value = await callback(hold)
+      const value = await callback(hold && heldLock(hold))
       if (hold && !hold.isHeld()) await link.settle(hold)
       if (hold?.error?.code === 'lost') throw hold.error
       outcome = () => value

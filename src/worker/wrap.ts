@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../locks/clock.ts'
+import { type Hold, heldLock } from '../locks/hold.ts'
 import { checkLockName } from '../locks/options.ts'
 import { followPage } from '../locks/page.ts'
 import { assertFullyActive, requestOptions } from '../locks/request.ts'
@@ -81,12 +82,13 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
 
     async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
       const { data, own } = split(options)
-      return (await current().ask('acquire', name, data, own)) as HeldLock
+      return heldLock((await current().ask('acquire', name, data, own)) as Hold)
     },
 
     async tryAcquire(name: string, options = {}): Promise<HeldLock | null> {
       const { data, own } = split(options)
-      return await current().ask('tryAcquire', name, data, own)
+      const hold = await current().ask('tryAcquire', name, data, own)
+      return hold && heldLock(hold)
     },
 
     reentrant(name, terms = {}) {
@@ -96,7 +98,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
       if (terms.duration !== undefined) checkDuration({}, terms.duration)
       const lock = reentrants.get(name) ?? new RemoteReentrant(current, name, terms, dirt, clock)
       reentrants.set(name, lock)
-      return lock
+      return lock.handle
     },
 
     async whenFree(name, { signal } = {}) {
