@@ -80,7 +80,7 @@ const isQueued = ({ queue }: LockRecord, { session, number }: Request): boolean 
 
 const counterOf = (ground: Ground, holder: LockRecord['holders'][number]): number | undefined => {
   const row = ground.session(holder.session)
-  return seqOf(holder, row ? { [row.id]: row } : {})
+  return seqOf(holder, new Map(row && [[row.id, row]]))
 }
 
 /** Carries out another command in place of the one that was given. */

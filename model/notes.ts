@@ -1,12 +1,14 @@
-import { type Command, type Holder, type Outcome, seqOf } from '../src/protocol/index.ts'
+import { type Command, type Holder, type Outcome, type Sessions, seqOf } from '../src/protocol/index.ts'
 import { holdersOf, isIn, type Key, type Note, queueOf, type State } from './state.ts'
+
+const rowsOf = ({ rows }: State): Sessions => new Map(Object.entries(rows))
 
 /** All evidence that a record gives now. */
 export function* notesOf(state: State, key: Key): Generator<Note> {
   const fresh = { key, heard: false, stale: false }
   for (const holder of holdersOf(state, key)) {
     const { session, token } = holder
-    yield { ...fresh, session, evidence: { token, seq: seqOf(holder, state.rows) } }
+    yield { ...fresh, session, evidence: { token, seq: seqOf(holder, rowsOf(state)) } }
   }
   for (const { session, from } of queueOf(state, key)) yield { ...fresh, session, evidence: { session, number: from, seq: state.rows[session]?.seq } }
 }
@@ -28,7 +30,7 @@ export function age(before: State, after: State, command: Command, outcome: Outc
 /** Whether the counter that was noted is still that of the hold or the session. */
 export function stands(state: State, { key, session, evidence }: Note): boolean {
   const holder = 'token' in evidence ? holdersOf(state, key).find(({ token }) => token === evidence.token) : undefined
-  return (holder ? seqOf(holder, state.rows) : state.rows[session]?.seq) === evidence.seq
+  return (holder ? seqOf(holder, rowsOf(state)) : state.rows[session]?.seq) === evidence.seq
 }
 
 /** Whether the record still has what was noted. */

@@ -8,6 +8,7 @@ import {
   type Outcome,
   type Run,
   type SessionRow,
+  type Sessions,
   seqOf,
 } from '../src/protocol/index.ts'
 import type { Process } from './process.ts'
@@ -88,7 +89,7 @@ export class Ledger {
         const before = records.get(command.key)
         const after = 'record' in outcome ? outcome.record : before
         this.#judge(process, command, outcome, before, after, row)
-        if ('record' in outcome) for (const each of Object.values(outcome.record.sessions)) rows.set(each.id, each)
+        if ('record' in outcome) for (const each of outcome.record.sessions.values()) rows.set(each.id, each)
         const dropped = command.type === 'sweep' && outcome.type === 'done'
         records.set(command.key, dropped ? undefined : after)
       } else this.#judgeSession(process, command, outcome, row, rows)
@@ -318,7 +319,7 @@ const nameOf = ({ session, number }: Place): string => `${session}#${number}`
 const placesOf = (queue: readonly Run[]): Place[] =>
   queue.flatMap(({ session, from, to }) => Array.from({ length: to - from + 1 }, (_, index) => ({ session, number: from + index })))
 
-function rowsOf(row: (id: string) => SessionRow | undefined, session: string): Record<string, SessionRow> {
+function rowsOf(row: (id: string) => SessionRow | undefined, session: string): Sessions {
   const found = row(session)
-  return found ? { [session]: found } : {}
+  return new Map(found && [[session, found]])
 }

@@ -43,7 +43,7 @@ export const mutants: readonly Mutant[] = [
       [
         'locks/lookout.ts',
         'const due = ended ||',
-        'const due = this.#session.clock.now() > Math.max(holder.expiresAt, view.sessions[holder.session]?.expiresAt ?? 0) || ended ||',
+        'const due = this.#session.clock.now() > Math.max(holder.expiresAt, view.sessions.get(holder.session)?.expiresAt ?? 0) || ended ||',
       ],
     ],
   },

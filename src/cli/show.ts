@@ -1,4 +1,4 @@
-import { emptyRecord } from '../protocol/index.ts'
+import { emptyView } from '../protocol/index.ts'
 import type { Common } from './args.ts'
 import { colours, inWords, print, printJson } from './output.ts'
 import { type HolderState, heldFor, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
@@ -6,7 +6,7 @@ import { keyOf, withStore } from './store.ts'
 
 export async function show(name: string, { store: place, json }: Common): Promise<void> {
   const key = keyOf(name)
-  const view = (await withStore(place, (store) => store.read(key))) ?? { ...emptyRecord(key), sessions: {} }
+  const view = (await withStore(place, (store) => store.read(key))) ?? emptyView(key)
   const state = stateOf(view)
   if (json) printJson(state)
   else print(linesOf(state).join('\n'))

@@ -41,8 +41,8 @@ export interface WaiterState extends Party {
 /** What a record says. Whoever's session has ended is not there any more, though the record may still name it. */
 export function stateOf(view: LockView, now = Date.now()): LockState {
   const { key, token, sessions, pins } = view
-  const label = (session: string): string | null => sessions[session]?.label ?? null
-  const present = ({ session }: { readonly session: string }): boolean => session in sessions
+  const label = (session: string): string | null => sessions.get(session)?.label ?? null
+  const present = ({ session }: { readonly session: string }): boolean => sessions.has(session)
   return {
     key,
     ...storedName(key),

@@ -29,7 +29,7 @@ const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean 
   !pins.length &&
   holders.some((holder) => {
     const expiry = expiryOf(holder, sessions)
-    return !sessions[holder.session] || now > expiry || now < expiry - leaseOf(holder, sessions)
+    return !sessions.has(holder.session) || now > expiry || now < expiry - leaseOf(holder, sessions)
   })
 
 /** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
@@ -72,14 +72,14 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace)) : [await store.read(key)]))
   // A lease of this session's own that only lingers is held by nobody.
   const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
-  const dead = await session.dead(new Map(views.flatMap((view) => Object.entries(view?.sessions ?? {}))).values())
+  const dead = await session.dead(new Map(views.flatMap((view) => [...(view?.sessions ?? [])])).values())
   const snapshot: LocksSnapshot = { held: [], pending: [] }
   for (const view of views) {
     const { name, namespace: home } = storedName(view?.key ?? '')
     if (!view || home !== namespace) continue
-    const label = (session: string): string | undefined => view.sessions[session]?.label
+    const label = (session: string): string | undefined => view.sessions.get(session)?.label
     // The record may still name a session that has ended, or is proved dead; what that had is void.
-    const present = ({ session }: { readonly session: string }): boolean => session in view.sessions && !dead.has(session)
+    const present = ({ session }: { readonly session: string }): boolean => view.sessions.has(session) && !dead.has(session)
     for (const holder of view.holders.filter(present)) {
       if (isIdle(view.key, holder)) continue
       const { mode, client: clientId, session, metadata, token, since } = holder

@@ -9,7 +9,7 @@ export function tellAsked(hold: Hold, { queue, sessions }: LockView, call: (list
   const asking = new Set<string>()
   for (const { mode, client: clientId, session, metadata, ask, from, to } of queue) {
     if (ask === undefined) continue
-    const who: LockInfo = { name: hold.name, mode, clientId, session, label: sessions[session]?.label, metadata }
+    const who: LockInfo = { name: hold.name, mode, clientId, session, label: sessions.get(session)?.label, metadata }
     for (let number = from; number <= to; number++) {
       const id = `${session} ${number}`
       asking.add(id)

@@ -1,4 +1,4 @@
-import { emptyRecord, type Holder, LockError, type LockView } from '../protocol/index.ts'
+import { emptyView, type Holder, LockError, type LockView } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
 import { driftOf } from './clock.ts'
 import type { Hold } from './hold.ts'
@@ -77,7 +77,7 @@ export class Line {
     this.#number = number
     this.key = key
     this.name = name
-    this.#view = { ...emptyRecord(key), sessions: {} }
+    this.#view = emptyView(key)
     this.#lookout = new Lookout(session, key, () => this.poke())
     this.#pace = new Pace(session, {
       any: () => this.#waiters.size > 0,
@@ -411,7 +411,7 @@ export class Line {
     const sent = clock.monotonic()
     this.#lookedAt = sent
     const drift = driftOf(clock)
-    const view = (await this.#session.read((store) => store.read(this.key, this.#session.id))) ?? { ...emptyRecord(this.key), sessions: {} }
+    const view = (await this.#session.read((store) => store.read(this.key, this.#session.id))) ?? emptyView(this.key)
     const moved = view.token !== this.#view.token
     this.#view = view
     if (moved) this.#pace.restart()
@@ -419,7 +419,7 @@ export class Line {
     if (view.queue.length) this.leases.dropIdle()
     if (this.#waiters.size && !this.#pace.asleep) {
       this.#lookout.watch(view)
-      const row = view.sessions[this.#session.id]
+      const row = view.sessions.get(this.#session.id)
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
     return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#pace.paused) : undefined }

@@ -87,16 +87,16 @@ export class Lookout {
       const { token } = holder
       const seq = seqOf(holder, view.sessions)
       const silent = silence(`${token}`, `${seq}`)
-      const ended = !view.sessions[holder.session]
+      const ended = !view.sessions.has(holder.session)
       // Those further back act later, each in turn, in case those before them are gone too.
       const due = ended || silent >= patienceWith(holder, view) * (1 + runs / looksPerLease)
       if (due && !view.pins.length) commands.push({ type: 'expire', key, session, evidence: { token, seq } })
     }
     const [head] = view.queue
     // A session that has ended is no waiter, but its run stands until someone's command meets it: shared holders may send none for long.
-    if (head && !view.sessions[head.session])
+    if (head && !view.sessions.has(head.session))
       commands.push({ type: 'expire', key, session, evidence: { session: head.session, number: head.from, seq: undefined } })
-    const row = front && view.sessions[front.session]
+    const row = front && view.sessions.get(front.session)
     if (front && row && row.beacon === undefined && row.id !== session) {
       const { id, seq } = row
       const challenged = row.challenged === seq
@@ -143,7 +143,8 @@ export class Lookout {
     this.#view = view
     const { front } = this.ahead(view)
     const watched = new Map<string, string | undefined>()
-    for (const { session } of front ? [front] : view.holders) if (session !== this.#session.id) watched.set(session, view.sessions[session]?.beacon)
+    for (const { session } of front ? [front] : view.holders)
+      if (session !== this.#session.id) watched.set(session, view.sessions.get(session)?.beacon)
     this.#watch.keep(watched)
   }
 

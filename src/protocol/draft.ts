@@ -10,7 +10,6 @@ import {
   type Mode,
   type Run,
   type SessionRow,
-  type Sessions,
 } from './record.ts'
 
 /** What a command may know besides the record: the wall time, for tokens and for show, and session rows by id. */
@@ -51,7 +50,7 @@ export class Draft {
   readonly #clock: number
   #token: number
   #changed: Map<string, SessionRow> | undefined
-  readonly #seen: Record<string, SessionRow> = {}
+  readonly #seen = new Map<string, SessionRow>()
   readonly #grants: Holder[] = []
   readonly #evicted: Holder[] = []
 
@@ -68,7 +67,7 @@ export class Draft {
 
   session(id: string): SessionRow | undefined {
     const row = this.#changed?.get(id) ?? this.#context.session(id)
-    if (row) this.#seen[id] = row
+    if (row) this.#seen.set(id, row)
     return row
   }
 
@@ -169,7 +168,8 @@ export class Draft {
     const { key, token, holders, queue, pins, changedAt } = this.#before
     const same = this.#token === token && this.holders === holders && this.queue === queue && this.pins === pins
     const changed = this.#changed
-    const sessions: Sessions = changed ? { ...this.#seen, ...Object.fromEntries(changed) } : this.#seen
+    const sessions = this.#seen
+    if (changed) for (const row of changed.values()) sessions.set(row.id, row)
     const record: LockView = {
       key,
       token: this.#token,

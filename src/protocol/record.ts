@@ -87,7 +87,8 @@ export interface LockRecord {
   readonly changedAt?: number | undefined
 }
 
-export type Sessions = Readonly<Record<string, SessionRow>>
+/** By id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
+export type Sessions = ReadonlyMap<string, SessionRow>
 
 /** A record and the session rows that it leans on. */
 export interface LockView extends LockRecord {
@@ -99,10 +100,10 @@ export interface LockView extends LockRecord {
  * @param reader the session that looks: only the rows it needs are there then, however many wait
  */
 export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRow | undefined, reader?: string): LockView {
-  const sessions: Record<string, SessionRow> = {}
+  const sessions = new Map<string, SessionRow>()
   for (const { session } of [...record.holders, ...(reader === undefined ? record.queue : runsFor(record, reader))]) {
-    const row = sessions[session] ?? rowOf(session)
-    if (row) sessions[session] = row
+    const row = sessions.has(session) ? undefined : rowOf(session)
+    if (row) sessions.set(session, row)
   }
   const { key, token, holders, queue, pins, changedAt } = record
   return { key, token, holders, queue, pins, changedAt, sessions }
@@ -118,16 +119,19 @@ function runsFor({ holders, queue }: LockRecord, reader: string): Run[] {
 /** The record of a key that has none, at the store's floor: the highest token it ever dropped. */
 export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token: floor, holders: [], queue: [], pins: [] })
 
+/** The view of a key that has no record. */
+export const emptyView = (key: string): LockView => ({ ...emptyRecord(key), sessions: new Map() })
+
 /** What shows that a hold is alive: the counter it leans on, `undefined` when its session has ended. */
-export const seqOf = (holder: Holder, sessions: Sessions): number | undefined => holder.seq ?? sessions[holder.session]?.seq
+export const seqOf = (holder: Holder, sessions: Sessions): number | undefined => holder.seq ?? sessions.get(holder.session)?.seq
 
 /** The last of a grant's tokens: the one it was given, or the last that it has in reserve. */
 export const lastTokenOf = ({ token, reserve = 0 }: Pick<Holder, 'token' | 'reserve'>): number => token + reserve
 
 /** How long a hold may be silent, in ms; 0 when its session has ended. */
 export const leaseOf = (holder: Holder, sessions: Sessions): number =>
-  holder.unconfirmed?.confirm ?? holder.lease ?? sessions[holder.session]?.lease ?? 0
+  holder.unconfirmed?.confirm ?? holder.lease ?? sessions.get(holder.session)?.lease ?? 0
 
 /** When a hold ends by the wall clock unless it is renewed: a hint to look, never a reason to take. */
 export const expiryOf = (holder: Holder, sessions: Sessions): number =>
-  Math.max(holder.expiresAt, holder.seq === undefined ? (sessions[holder.session]?.expiresAt ?? 0) : 0)
+  Math.max(holder.expiresAt, holder.seq === undefined ? (sessions.get(holder.session)?.expiresAt ?? 0) : 0)

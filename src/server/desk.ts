@@ -1,4 +1,4 @@
-import { type Command, emptyRecord, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal, type Withdraw } from '../protocol/index.ts'
+import { type Command, emptyView, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal, type Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import { gather } from './gather.ts'
@@ -116,7 +116,7 @@ export class Desk {
     await this.#parts.log.written()
     if (!view) return { lock: null, lockTokens: [] }
     // Clients' sessions have no beacons. After a restart this is how those come to mind that only wait.
-    for (const { id, beacon } of Object.values(view.sessions)) if (beacon === undefined) await this.#parts.owners.of(id)
+    for (const { id, beacon } of view.sessions.values()) if (beacon === undefined) await this.#parts.owners.of(id)
     if (view.holders.length) this.overseer.attend(key)
     const lockTokens = view.holders.filter(({ session }) => this.#owns(caller, session)).map((holder) => this.#ticket(key, holder.session, holder))
     const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#owns(caller, session)))
@@ -135,7 +135,7 @@ export class Desk {
     const { session, token } = grip
     const view = await store.read(key)
     const holder = view?.holders.find((held) => held.token === token && held.session === session)
-    const row = view?.sessions[session]
+    const row = view?.sessions.get(session)
     if (!holder || !row) return { valid: false, why: 'not-held' }
     return { valid: true, holder: { session, client: row.client, label: row.label }, mode: holder.mode, token, lastToken: lastTokenOf(holder) }
   }
@@ -237,7 +237,7 @@ export class Desk {
     // A request that was granted may be withdrawn by whoever may release it.
     if (command.type === 'withdraw' && grip?.session === session && grip.token === holderOf(command, view)?.token) return { command }
     this.#refuse(command, `${command.type}: ${lockToken === undefined ? 'no' : 'a forged or foreign'} lockToken`, caller)
-    return { outcome: refused('not-owner', view ?? { ...emptyRecord(key), sessions: {} }) }
+    return { outcome: refused('not-owner', view ?? emptyView(key)) }
   }
 
   async #ruleExpire(caller: Caller, command: Extract<WireCommand, { type: 'expire' }>): Promise<Ruling> {
@@ -250,7 +250,7 @@ export class Desk {
 
   async #refusal(key: string, reason: Refusal): Promise<Ruling> {
     const view = await this.#parts.store.read(key)
-    return { outcome: refused(reason, view ?? { ...emptyRecord(key), sessions: {} }) }
+    return { outcome: refused(reason, view ?? emptyView(key)) }
   }
 
   #refuse(command: WireCommand, why: string, caller: Caller): void {

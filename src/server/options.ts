@@ -60,7 +60,7 @@ const defaults: Limits = {
 /** @throws LockError `invalid` that names a limit which is none */
 export function limitsOf(limits: ServerLimits = {}): Limits {
   for (const [name, value] of Object.entries(limits)) {
-    if (!(name in defaults))
+    if (!Object.hasOwn(defaults, name))
       throw new LockError('invalid', `the server knows no limit ${JSON.stringify(name)}: there are ${Object.keys(defaults).join(', ')}`)
     if (!Number.isSafeInteger(value) || value < 1) throw new LockError('invalid', `the limit ${name} is a whole number above 0, not ${String(value)}`)
   }

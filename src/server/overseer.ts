@@ -3,7 +3,7 @@ import { deadInTheWay } from '../locks/dead.ts'
 import { looksEvery, patienceFor, patienceWith } from '../locks/lookout.ts'
 import { Observer } from '../locks/observer.ts'
 import { Watch } from '../locks/watch.ts'
-import { type Command, type Expire, emptyRecord, type LockView, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
+import { type Command, type Expire, emptyView, type LockView, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Suspect } from './wire.ts'
 
@@ -90,7 +90,7 @@ export class Overseer {
       watch: new Watch(this.#store.beacon, (dead) => this.#bury(key, dead)),
       until: 0,
       paused: 0,
-      view: { ...emptyRecord(key), sessions: {} },
+      view: emptyView(key),
       looking: undefined,
       callOff: undefined,
     }
@@ -212,12 +212,12 @@ export class Overseer {
 
   async #lookOnce(key: string, watched: Watched): Promise<void> {
     const sent = systemClock.monotonic()
-    const view = (await this.#store.read(key)) ?? { ...emptyRecord(key), sessions: {} }
+    const view = (await this.#store.read(key)) ?? emptyView(key)
     watched.view = view
     this.#hands.saw(view)
     const challenges = this.#observe(watched, view, sent)
     const waits = view.queue.some(({ session }) => this.#hands.isClient(session))
-    watched.watch.keep(new Map(waits && this.#auto ? view.holders.map(({ session }) => [session, view.sessions[session]?.beacon]) : []))
+    watched.watch.keep(new Map(waits && this.#auto ? view.holders.map(({ session }) => [session, view.sessions.get(session)?.beacon]) : []))
     if (!waits) return
     const evicted = this.#auto ? watched.evidence.filter((evidence) => 'number' in evidence || !view.pins.length) : []
     const commands: Command[] = evicted.map((evidence) => ({ type: 'expire', key, evidence }))
@@ -242,10 +242,10 @@ export class Overseer {
       const { token } = holder
       const seq = seqOf(holder, view.sessions)
       const silent = silence(`${token}`, `${seq}`)
-      if (!view.sessions[holder.session] || silent >= patienceWith(holder, view)) evidence.push({ token, seq })
+      if (!view.sessions.has(holder.session) || silent >= patienceWith(holder, view)) evidence.push({ token, seq })
     }
     for (const { session, from, confirm } of view.queue) {
-      const row = view.sessions[session]
+      const row = view.sessions.get(session)
       if (!row) {
         evidence.push({ session, number: from, seq: undefined })
         continue

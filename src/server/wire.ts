@@ -1,4 +1,4 @@
-import type { Command, Expire, LockErrorCode, LockView, Mode, Outcome, Release, Renew, Withdraw } from '../protocol/index.ts'
+import type { Command, Expire, LockErrorCode, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
 /** What goes over the network, as JSON. `schemas.ts` checks what comes in. */
@@ -46,22 +46,25 @@ export interface ApplyBody {
   readonly topics?: readonly string[] | undefined
 }
 
+/** An outcome as it is sent. */
+export type WireOutcome<O = Outcome> = O extends { readonly record: unknown } ? Omit<O, 'record'> & { readonly record: PlainView } : O
+
 export interface ApplyReply {
-  readonly outcomes: readonly Outcome[]
+  readonly outcomes: readonly WireOutcome[]
   /** For each grant and each place that the outcomes give to sessions of the client's own. */
   readonly lockTokens: readonly Ticket[]
 }
 
 /** `GET /v1/locks/{key}`, and `GET /v1/locks?key=`, which takes any key. */
 export interface ReadReply {
-  readonly lock: LockView | null
+  readonly lock: PlainView | null
   /** For what the client's own sessions hold or wait for. */
   readonly lockTokens: readonly Ticket[]
 }
 
 /** `GET /v1/locks?prefix=&after=&limit=` */
 export interface ListReply {
-  readonly locks: readonly LockView[]
+  readonly locks: readonly PlainView[]
   /** Whether there are more after the last one's key. */
   readonly more: boolean
 }

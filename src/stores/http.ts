@@ -1,5 +1,5 @@
 import { inProcessChannel } from '../channels/in-process.ts'
-import { type Command, type Fenced, LockError, type LockView } from '../protocol/index.ts'
+import { type Command, type Fenced, LockError, type PlainView, viewOfPlain } from '../protocol/index.ts'
 import type { ApplyReply, ListReply, ReadReply } from '../server/wire.ts'
 import type { Channel, Store } from '../store.ts'
 import { makeConnection } from './http/connection.ts'
@@ -76,15 +76,16 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
       return await post.apply(commands)
     },
     async read(key) {
-      return (await read(key)).lock ?? undefined
+      const { lock } = await read(key)
+      return lock ? viewOfPlain(lock) : undefined
     },
     async list(prefix = '') {
-      const found: LockView[] = []
+      const found: PlainView[] = []
       for (;;) {
         const after = found.at(-1)?.key
         const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`)
         found.push(...locks)
-        if (!more) return found
+        if (!more) return found.map(viewOfPlain)
       }
     },
     lockToken(lock) {

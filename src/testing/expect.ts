@@ -30,6 +30,6 @@ export async function rejects(promise: Promise<unknown>, code: LockErrorCode): P
 const plain = (value: unknown): string =>
   JSON.stringify(value ?? null, (_, field) =>
     field && typeof field === 'object' && !Array.isArray(field)
-      ? Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)))
+      ? Object.fromEntries((field instanceof Map ? [...field] : Object.entries(field)).sort(([a], [b]) => (a < b ? -1 : 1)))
       : field,
   )

@@ -27,14 +27,14 @@ export function encodeError(error: unknown, left = depth): WireError {
   }
 }
 
-const kinds: Record<string, ErrorConstructor> = { TypeError, RangeError }
+const kinds = new Map<string, ErrorConstructor>(Object.entries({ TypeError, RangeError }))
 
 /** An error of the same class, name and code as the one that was encoded; of the engine's own only the usual classes are known. */
 export function decodeError({ kind, name, message, code, holders, cause }: WireError): Error {
   const options = cause && { cause: decodeError(cause) }
   if (kind === 'lock') return new LockError(code as LockErrorCode, message, { ...options, holders })
   if (kind === 'dom') return new DOMException(message, name)
-  const error = new (kinds[name] ?? Error)(message, options)
+  const error = new (kinds.get(name) ?? Error)(message, options)
   if (error.name !== name) error.name = name
   return code === undefined ? error : Object.assign(error, { code })
 }

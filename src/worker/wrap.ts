@@ -137,6 +137,7 @@ function split({ signal, onReleaseRequested, ...data }: AcquireOptions): { reado
     ...(typeof onReleaseRequested === 'function' && { onReleaseRequested }),
   }
   const wrong = { signal, onReleaseRequested }
-  for (const [option, value] of Object.entries(wrong)) if (value !== undefined && !(option in own)) Object.assign(data, { [option]: value })
+  for (const [option, value] of Object.entries(wrong))
+    if (value !== undefined && !Object.hasOwn(own, option)) Object.assign(data, { [option]: value })
   return { data, own }
 }

@@ -159,7 +159,7 @@ describe('renewal', () => {
     const world = new World()
     const a = world.process({ duration: 900 })
     const lock = await a.locks.acquire('k')
-    expect((await world.record()).sessions[lock.session]?.lease).toBe(1_200)
+    expect((await world.record()).sessions.get(lock.session)?.lease).toBe(1_200)
     const own = await a.locks.acquire('own', { duration: 300 })
     expect((await world.record('own')).holders).toMatchObject([{ token: own.token, lease: 400 }])
   })

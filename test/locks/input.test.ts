@@ -122,7 +122,7 @@ describe('J12: a corrupt record', () => {
     const shelf = new Shelf()
     const read: Store['read'] = async (key) => {
       const record = shelf.record(key)
-      return record && { ...record, sessions: {} }
+      return record && { ...record, sessions: new Map() }
     }
     return { store: { apply: async (commands) => shelf.run(commands), read, list: async () => [], close: async () => {} }, texts: shelf.records }
   }

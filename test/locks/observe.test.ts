@@ -247,7 +247,7 @@ describe('proof of death', () => {
   test('is watched for by the head of the queue alone', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
-    const address = async (process: Process): Promise<string | undefined> => (await world.record()).sessions[process.locks.session]?.beacon
+    const address = async (process: Process): Promise<string | undefined> => (await world.record()).sessions.get(process.locks.session)?.beacon
     await a.locks.acquire('k')
     b.locks.acquire('k').catch(() => {})
     await settle()

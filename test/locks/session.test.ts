@@ -67,7 +67,7 @@ describe('a session', () => {
     expect(process.link.sent).toEqual([])
     raise()
     const lock = await asked
-    expect((await world.record()).sessions[lock.session]?.beacon).toBe(`${lock.session}#1`)
+    expect((await world.record()).sessions.get(lock.session)?.beacon).toBe(`${lock.session}#1`)
   })
 
   test('with the same label as another is another all the same: they exclude each other', async () => {
@@ -128,7 +128,7 @@ describe('a session', () => {
     const { process, beacons } = lit(world)
     beacons.fail = new Error('no more file handles')
     expect((await process.locks.acquire('k')).isHeld()).toBe(true)
-    expect((await world.record()).sessions[process.locks.session]?.beacon).toBeUndefined()
+    expect((await world.record()).sessions.get(process.locks.session)?.beacon).toBeUndefined()
   })
 
   test('whose beacon takes longer than a second starts without, says so, and keeps it when it comes', async () => {
@@ -143,13 +143,13 @@ describe('a session', () => {
     expect(await stateOf(asked)).toBe('pending')
     await world.pass(1)
     const lock = await asked
-    expect((await world.record()).sessions[lock.session]?.beacon).toBeUndefined()
+    expect((await world.record()).sessions.get(lock.session)?.beacon).toBeUndefined()
     expect(process.warnings).toMatchObject([
       { type: 'degraded', names: [], error: { code: 'store', message: expect.stringMatching(/^no proofs of death yet/) } },
     ])
     raise()
     await settle()
-    expect([(await world.record()).sessions[lock.session]?.beacon, beacons.lit.size]).toEqual([`${lock.session}#1`, 1])
+    expect([(await world.record()).sessions.get(lock.session)?.beacon, beacons.lit.size]).toEqual([`${lock.session}#1`, 1])
     expect(lock.isHeld()).toBe(true)
     await process.locks.close()
     expect(beacons.lit.size).toBe(0)
@@ -293,7 +293,7 @@ describe('a session', () => {
     a.crash()
     await b.locks.acquire('k')
     await world.pass(300_000)
-    expect((await world.record('other')).sessions[dead.session]).toBeUndefined()
+    expect((await world.record('other')).sessions.get(dead.session)).toBeUndefined()
   })
 
   test('the row of one that waits long is not', async () => {

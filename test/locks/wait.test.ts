@@ -31,7 +31,7 @@ describe('trying once', () => {
     const lock = await world.process({ label: 'a' }).locks.acquire('k')
     const { key, holders, sessions } = await world.record()
     expect({ key, holders }).toMatchObject({ key: 'k', holders: [{ session: lock.session, token: lock.token }] })
-    expect(sessions[lock.session]).toMatchObject({ label: 'a', expiresAt: world.base.now() + lease })
+    expect(sessions.get(lock.session)).toMatchObject({ label: 'a', expiresAt: world.base.now() + lease })
   })
 
   test('gives null for a free lock that others wait for', async () => {

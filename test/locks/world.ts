@@ -91,13 +91,13 @@ export class World {
   /** The labels of who holds a key. */
   async holders(key = 'k'): Promise<(string | undefined)[]> {
     const view = await this.store.read(key)
-    return view?.holders.map(({ session }) => view.sessions[session]?.label) ?? []
+    return view?.holders.map(({ session }) => view.sessions.get(session)?.label) ?? []
   }
 
   /** The runs that wait for a key, as `label×count`. */
   async queue(key = 'k'): Promise<string[]> {
     const view = await this.store.read(key)
-    return view?.queue.map(({ session, from, to }) => `${view.sessions[session]?.label}×${to - from + 1}`) ?? []
+    return view?.queue.map(({ session, from, to }) => `${view.sessions.get(session)?.label}×${to - from + 1}`) ?? []
   }
 
   async record(key = 'k'): Promise<LockView> {

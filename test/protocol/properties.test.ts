@@ -188,7 +188,7 @@ describe('in every history', () => {
       if (command.type !== 'renew' || outcome.type !== 'renewed') return
       const held = before.holders.find(({ token }) => token === command.token) as Holder
       const now = after.holders.find(({ token }) => token === command.token) as Holder
-      expect(leaseOf(now, rowsAfter)).toBeGreaterThanOrEqual(leaseOf(held, rowsBefore))
+      expect(leaseOf(now, new Map(Object.entries(rowsAfter)))).toBeGreaterThanOrEqual(leaseOf(held, new Map(Object.entries(rowsBefore))))
       expect(now.expiresAt).toBeGreaterThanOrEqual(held.expiresAt)
       const { session, client, mode, number, previous, metadata } = held
       expect(now).toMatchObject({ session, client, mode, number, previous, metadata })

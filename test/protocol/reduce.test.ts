@@ -349,7 +349,7 @@ describe('renew', () => {
     t.now += 5_000
     t.renew(a)
     t.renew(a)
-    expect(expiryOf(t.holder('a'), { a: t.session('a') as never })).toBe(t.now + lease)
+    expect(expiryOf(t.holder('a'), new Map([['a', t.session('a') as never]]))).toBe(t.now + lease)
   })
 
   test('J4: a renewal never shortens a lease', () => {
@@ -618,7 +618,7 @@ describe('unconfirmed grants', () => {
     const t = granted()
     const b = t.holder('b')
     expect(b).toMatchObject({ unconfirmed: { confirm, lapses: 0 }, expiresAt: t.now + confirm })
-    expect(leaseOf(b, {})).toBe(confirm)
+    expect(leaseOf(b, new Map())).toBe(confirm)
   })
 
   test("it does not lean on its session's row: a beat does not confirm it", () => {
@@ -632,7 +632,7 @@ describe('unconfirmed grants', () => {
     t.renew(t.holder('b'))
     const b = t.holder('b')
     expect(b).toMatchObject({ unconfirmed: undefined, seq: undefined, lease: undefined, expiresAt: t.now + lease })
-    expect(seqOf(b, { b: t.session('b') as never })).toBe(t.session('b')?.seq)
+    expect(seqOf(b, new Map([['b', t.session('b') as never]]))).toBe(t.session('b')?.seq)
   })
 
   test('a renewal by its owner gives it the lease that the request asked for', () => {
@@ -640,9 +640,9 @@ describe('unconfirmed grants', () => {
     const a = t.hold('a')
     t.wait('b', { lease: 50_000 })
     t.release(a)
-    expect(leaseOf(t.holder('b'), {})).toBe(confirm)
+    expect(leaseOf(t.holder('b'), new Map())).toBe(confirm)
     t.renew(t.holder('b'))
-    expect(leaseOf(t.holder('b'), {})).toBe(50_000)
+    expect(leaseOf(t.holder('b'), new Map())).toBe(50_000)
   })
 
   test('it cannot be confirmed by anyone else', () => {
@@ -954,7 +954,7 @@ describe('sessions', () => {
     t.now += 5_000
     t.beat('a')
     expect(t.records).toEqual(before)
-    for (const hold of holds) expect(expiryOf(hold, { a: t.session('a') as never })).toBe(t.now + lease)
+    for (const hold of holds) expect(expiryOf(hold, new Map([['a', t.session('a') as never]]))).toBe(t.now + lease)
   })
 
   test('a beat never shortens the lease of its session', () => {

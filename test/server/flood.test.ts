@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Holder, LockView } from '../../src/protocol/index.ts'
+import type { Holder, PlainView } from '../../src/protocol/index.ts'
 import type { ReadReply } from '../../src/server/wire.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, Client, handlerOf, request } from './world.ts'
@@ -23,7 +23,9 @@ test('a flood of 200 clients with 50 waiters each is served in the order of its 
   const { lock } = await holder.get<ReadReply>('/v1/locks/k')
   expect(JSON.stringify(lock?.queue).length).toBeLessThan(crowd * 250)
 
-  const order = (lock as LockView).queue.flatMap(({ session, from, to }) => Array.from({ length: to - from + 1 }, (_, n) => `${session} ${from + n}`))
+  const order = (lock as PlainView).queue.flatMap(({ session, from, to }) =>
+    Array.from({ length: to - from + 1 }, (_, n) => `${session} ${from + n}`),
+  )
   const served: string[] = []
   let grants: readonly Holder[] = []
   const release = { type: 'release' as const, key: 'k', session: 's-holder', token: held?.token as number, lockToken: held?.lockToken }

@@ -15,7 +15,7 @@ test('only the client that opened a session speaks for it', async () => {
   await a.take('s')
   const { outcomes } = await b.apply(beat('s'), request('s', 'k', 2), { type: 'end', session: 's' })
   expect(outcomes).toMatchObject([{ type: 'ended' }, { type: 'refused', reason: 'not-owner' }, { type: 'alive' }])
-  expect((await store.read('k'))?.sessions.s?.seq).toBe(1)
+  expect((await store.read('k'))?.sessions.get('s')?.seq).toBe(1)
   expect((await b.get<ReadReply>('/v1/locks/k')).lockTokens).toEqual([])
   expect((await a.get<ReadReply>('/v1/locks/k')).lockTokens).toMatchObject([{ key: 'k', session: 's' }])
 })
@@ -65,7 +65,7 @@ test('a session that has ended at the store is not to be had while a record name
     { type: 'end', session: 'local' },
   ])
   expect((await a.apply(beat('local'))).outcomes).toMatchObject([{ type: 'ended' }])
-  expect((await store.read('k'))?.sessions).toEqual({})
+  expect((await store.read('k'))?.sessions).toEqual(new Map())
   expect((await a.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'refusal', session: 'local' }])
 })
 
@@ -99,7 +99,7 @@ test('a row whose session is long silent is asked for a sign of life, and cleare
   const a = new Client(await handlerOf(store), 'a')
   await store.apply([{ type: 'beat', session: 'gone', client: 'c', lease: 1_000, opens: true }])
   const seen = async (): Promise<string> => {
-    const { challenged, seq } = (await store.read('k'))?.sessions.gone ?? {}
+    const { challenged, seq } = (await store.read('k'))?.sessions.get('gone') ?? {}
     return seq === undefined ? 'cleared' : challenged === seq ? 'asked' : 'silent'
   }
   // A record shows the rows of those that it names.

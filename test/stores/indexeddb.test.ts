@@ -315,7 +315,7 @@ describe('what stands in the database', () => {
     ]
     expect(await store.apply(goodbye)).toMatchObject([{ type: 'done' }, { type: 'ended' }])
     expect(steps[0]).toBe('delete')
-    expect(await store.read('k')).toMatchObject({ holders: [], sessions: {} })
+    expect(await store.read('k')).toMatchObject({ holders: [], sessions: new Map() })
     await store.close()
   })
 

@@ -37,7 +37,7 @@ describe('the suite finds a store that', () => {
   test('forgets the rows of sessions', async () => {
     const store = () => {
       const sound = memoryStore()
-      return { ...sound, read: async (key: string) => sound.read(key).then((view) => view && { ...view, sessions: {} }) }
+      return { ...sound, read: async (key: string) => sound.read(key).then((view) => view && { ...view, sessions: new Map() }) }
     }
     expect(await failures(store)).toContain('a record comes with the session rows that it leans on')
   })

@@ -131,7 +131,7 @@ describe('a thread that keeps locks in SQLite', () => {
     const locks = wrap(worker, { beacon: store.beacon })
     const lock = await locks.acquire('k')
     const sessions = (await store.read('k'))?.sessions
-    expect(sessions?.[lock.session]?.beacon).toEqual(expect.any(String))
+    expect(sessions?.get(lock.session)?.beacon).toEqual(expect.any(String))
     await locks.close()
     await store.close()
   })

@@ -1,5 +1,5 @@
-import { type Command, LockError, type Outcome } from '../../protocol/index.ts'
-import type { ApplyBody, ApplyReply, WireCommand } from '../../server/wire.ts'
+import { type Command, LockError, type Outcome, viewOfPlain } from '../../protocol/index.ts'
+import type { ApplyBody, ApplyReply, WireCommand, WireOutcome } from '../../server/wire.ts'
 
 /** So many commands go in one request, at most: what servers take. */
 const maxCommands = 1_000
@@ -13,6 +13,8 @@ interface Letter {
   resolve(outcomes: Outcome[]): void
   reject(error: unknown): void
 }
+
+const outcomeOf = (sent: WireOutcome): Outcome => ('record' in sent ? { ...sent, record: viewOfPlain(sent.record) } : sent)
 
 interface Errands {
   send(body: ApplyBody, keepalive: boolean): Promise<ApplyReply>
@@ -58,7 +60,7 @@ export function makePost({ send, topics, untold, lookUp, dress, arrived }: Erran
       const reply = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
       arrived(commands, reply)
       failures = 0
-      return [...reply.outcomes]
+      return reply.outcomes.map(outcomeOf)
     } catch (error) {
       // What comes late of it must not be carried out: whoever asked is told that it was not.
       given = Math.max(given, number)

@@ -14,8 +14,8 @@ export const rules: Record<string, Fact> = {
     await line(store, 'a', 'b')
     await store.apply([beat('c')])
     const view = await store.read('k')
-    equal(Object.keys(view?.sessions ?? {}).sort(), ['a', 'b'], 'rows')
-    equal([view?.sessions.a?.lease, view?.sessions.a?.evictions], [1_000, 0], 'row')
+    equal([...(view?.sessions.keys() ?? [])].sort(), ['a', 'b'], 'rows')
+    equal([view?.sessions.get('a')?.lease, view?.sessions.get('a')?.evictions], [1_000, 0], 'row')
     equal((await store.list())[0]?.sessions, view?.sessions, 'rows in a list')
   },
 
@@ -31,7 +31,7 @@ export const rules: Record<string, Fact> = {
     const asking = request('b', 1, { ask: { please: ['let', 'go'] } })
     await store.apply([asking, asking, request('b', 2)])
     const view = await store.read('k')
-    equal([view?.sessions.a?.asks, view?.sessions.b?.asks], [1, 0], 'counts')
+    equal([view?.sessions.get('a')?.asks, view?.sessions.get('b')?.asks], [1, 0], 'counts')
     equal(
       view?.queue.map(({ from, to, ask }) => [from, to, ask]),
       [
@@ -152,7 +152,7 @@ export const rules: Record<string, Fact> = {
   'a holder is evicted on evidence that still stands, and on none other': async (store, { place }) => {
     if (place.observes) return
     const token = await line(store, 'a', 'b')
-    const seq = (await store.read('k'))?.sessions.a?.seq
+    const seq = (await store.read('k'))?.sessions.get('a')?.seq
     const expire = (evidence: Expire['evidence']): Command => ({ type: 'expire', key: 'k', session: 'b', evidence })
     equal(outcome(await one(store, expire({ token: token - 1, seq })), 'refused').reason, 'not-held', 'another token')
     await store.apply([beat('a')])
@@ -189,7 +189,7 @@ export const rules: Record<string, Fact> = {
     if (place.observes) return
     await line(store, 'a')
     outcome(await one(store, { type: 'challenge', session: 'a' }), 'challenged')
-    equal((await store.read('k'))?.sessions.a?.challenged, 1, 'challenged')
+    equal((await store.read('k'))?.sessions.get('a')?.challenged, 1, 'challenged')
   },
 
   'a beat renews, an end leaves no row and voids what the session held': async (store) => {
@@ -198,7 +198,7 @@ export const rules: Record<string, Fact> = {
     outcome(await one(store, { type: 'end', session: 'a', seq: 1 }), 'alive')
     outcome(await one(store, { type: 'end', session: 'a' }), 'ended')
     outcome(await one(store, { type: 'beat', session: 'a', client: 'a', lease: 1_000 }), 'ended')
-    equal((await store.read('k'))?.sessions.a, undefined, 'row')
+    equal((await store.read('k'))?.sessions.get('a'), undefined, 'row')
     await store.apply([{ type: 'withdraw', key: 'k', session: 'b', number: 9 }])
     equal(held(await store.read('k')), ['b'], 'holder')
   },
