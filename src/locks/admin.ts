@@ -46,7 +46,7 @@ export async function expire(session: Session, line: Line): Promise<void> {
     const holders = view.holders.filter(({ token }) => signs?.has(token))
     if (!holders.length) return
     if (pins.length) throw new LockError('held', `${name} is pinned by ${pins.join(', ')}`, { holders })
-    if (holders.some((holder) => sessions[holder.session] && signs?.get(holder.token) !== seqOf(holder, sessions)))
+    if (holders.some((holder) => sessions.has(holder.session) && signs?.get(holder.token) !== seqOf(holder, sessions)))
       throw new LockError('held', `${name} has a live holder`, { holders })
     if (evicting) await evicting
     else if (!(await line.endDead(view))) await line.pause(view, session.settings.maxBackoff)

@@ -13,7 +13,7 @@ export async function deadInTheWay({ holders, queue, pins, sessions }: LockView,
   const dead = new Set<string>()
   if (pins.length || !beacon?.isOut) return dead
   const isOver = async (session: string): Promise<boolean> => {
-    const row = sessions[session]
+    const row = sessions.get(session)
     if (row && !dead.has(session) && (await isDead(beacon, row))) dead.add(session)
     return !row || dead.has(session)
   }

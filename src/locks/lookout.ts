@@ -21,7 +21,7 @@ export const looksEvery = ({ holders, sessions }: LockView): number =>
  * machine's time each, and what lapses only makes more work: the more wait, the longer it may take, up to the session's lease.
  */
 export const patienceFor = (confirm: number, session: string, { queue, sessions }: LockView): number =>
-  Math.max(confirm, Math.min((confirm * queue.length) / crowd, sessions[session]?.lease ?? 0))
+  Math.max(confirm, Math.min((confirm * queue.length) / crowd, sessions.get(session)?.lease ?? 0))
 
 /** How long a holder may be silent, in ms. */
 export function patienceWith(holder: Holder, view: LockView): number {

@@ -362,7 +362,7 @@ export class Session {
   wrote(reply: Reply): void {
     this.#arrived(reply)
     const { outcome, sent, drift } = reply
-    const row = outcome.type === 'renewed' && outcome.holder.seq === undefined ? outcome.record.sessions[this.#id] : undefined
+    const row = outcome.type === 'renewed' && outcome.holder.seq === undefined ? outcome.record.sessions.get(this.#id) : undefined
     if (row) this.heart.renewedWithin(row, sent, drift)
   }
 

@@ -28,7 +28,7 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
       const evictable = expiry === 'auto' && !view.pins.length
       const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
       if (!holders.length) return
-      if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions[session]?.beacon])))
+      if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
       // Of the key's own name, as far as a server looks to tell who may hear it.
       const present = `${line.key.slice(0, 256)} ${session.id}`
       if (present !== topic) {

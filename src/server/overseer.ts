@@ -140,7 +140,7 @@ export class Overseer {
     const { evidence = [] } = this.#watched.get(key) ?? this.#findings.get(key) ?? {}
     const standing = evidence.filter((each) =>
       'number' in each
-        ? queue.some(({ session, from }) => session === each.session && from === each.number) && sessions[each.session]?.seq === each.seq
+        ? queue.some(({ session, from }) => session === each.session && from === each.number) && sessions.get(each.session)?.seq === each.seq
         : !pins.length && holders.some((holder) => holder.token === each.token && seqOf(holder, sessions) === each.seq),
     )
     const ends = [...dead].map((session): Command => ({ type: 'end', session }))

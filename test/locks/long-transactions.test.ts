@@ -100,7 +100,7 @@ describe.each(Object.keys(stores))('on %s a fenced body that takes longer than t
     const { locks, take } = open(store)
     const lock = await locks.acquire('k')
     const other = await locks.acquire('other')
-    const seqs = async () => (await store.read('k'))?.sessions[lock.session]?.seq
+    const seqs = async () => (await store.read('k'))?.sessions.get(lock.session)?.seq
     const before = await seqs()
     await store.transaction(lock, () => take(migration))
     expect(other.isHeld()).toBe(true)

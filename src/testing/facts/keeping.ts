@@ -100,7 +100,7 @@ export const keeping: Record<string, Fact> = {
     equal(queued(view), ['b 1-1', 'c 1-1', 'd 1-1', 'e 1-1'], 'queue')
     // A store may bring more.
     equal(
-      ['a', 'b', 'd', 'e'].filter((session) => !view?.sessions[session]),
+      ['a', 'b', 'd', 'e'].filter((session) => !view?.sessions.get(session)),
       [],
       'missing rows',
     )
