@@ -30,10 +30,15 @@ export interface Store {
   /** Proofs of death. Without one, only the lease tells. */
   readonly beacon?: Beacon | undefined
   /**
-   * Calls the listener once, at once or when it turns out, if hints or proofs cannot be had here, with the reason in words.
-   * Locks are right all the same: they look now and then, and wait for leases.
+   * Calls the listener, at once or when it turns out, if hints or proofs cannot be had here, or the store does not answer, with the reason
+   * in words. Locks are right all the same: they look now and then, and wait for leases.
    */
   onDegraded?(listener: (why: string) => void): void
+  /**
+   * Calls the listener when the connection to the records was lost, with the reason in words: what a session said may be gone, so it has
+   * to end, at once. @returns how to hear no more
+   */
+  onLost?(listener: (why: string) => void): () => void
   /** Whether sessions on several machines share it, whose clocks then need not sleep together. */
   readonly spansMachines?: boolean | undefined
   /** Lets go of what the store opened itself, never of a handle that it was given. May be called twice. */

@@ -73,6 +73,7 @@ export class Session {
   /** Since when there are such. */
   #unsaidSince = 0
   #closed: LockError | undefined
+  readonly #stopHearing: (() => void) | undefined
 
   constructor(settings: Settings) {
     this.settings = settings
@@ -80,6 +81,7 @@ export class Session {
     this.heart = new Heart(this, (now) => this.#sayAgain(now))
     this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
     settings.store.onDegraded?.((why) => this.#degrade(why))
+    this.#stopHearing = settings.store.onLost?.((why) => this.end(why))
   }
 
   /** A page that was left, or a session that was given up, gets another. */
@@ -483,6 +485,7 @@ export class Session {
     if (this.#closed) return
     const closed = new LockError('closed', 'these locks were closed')
     this.#closed = closed
+    this.#stopHearing?.()
     const left: Promise<unknown>[] = [...this.#unsaid].map((command) => this.send(command))
     for (const line of this.#lines.values()) line.close(closed)
     for (const lease of [...this.heart.leases]) left.push(lease.release())

@@ -1,17 +1,17 @@
-import { type IDBPDatabase, type IDBPTransaction, openDB, type StoreNames } from 'idb'
+import type { IDBPDatabase, IDBPTransaction, StoreNames } from 'idb'
 import { runBatch } from '../protocol/batch.ts'
-import { schemaVersion } from '../protocol/codec.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
-import { LockError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
 import { type LockView, viewOf } from '../protocol/record.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
 import { ask } from './indexeddb/ask.ts'
-import { assertIndexedDB, explain } from './indexeddb/fault.ts'
+import { Connection } from './indexeddb/connection.ts'
+import { explain, failsAnew } from './indexeddb/fault.ts'
 import { checkFence, fenceStore, type OpenTransaction, runFenced } from './indexeddb/fence.ts'
 import { Memory } from './indexeddb/memory.ts'
-import { bare, type OpenDatabase, type Rows, type Scope, scopes, tooNarrow, upgradeIndexedDB } from './indexeddb/rows.ts'
+import { type OpenDatabase, type Rows, type Scope, scopes, tooNarrow } from './indexeddb/rows.ts'
+import { sourceOf } from './indexeddb/source.ts'
 
 export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/fence.ts'
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
@@ -21,6 +21,8 @@ export interface IndexedDBStoreOptions {
   durability?: IDBTransactionDurability
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
+  /** The database's name, where `database` is a function that cannot give it yet. */
+  name?: string
 }
 
 /** The names of a database's own object stores. */
@@ -55,58 +57,36 @@ export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesO
 /**
  * A store in IndexedDB, shared by the tabs and workers of an origin.
  *
- * @param database the name of a database for locks alone; or your own, open and prepared by {@link upgradeIndexedDB}.
- * Yours stays yours: nothing keeps it open, and once you have closed it the store fails.
+ * @param database the name of a database for locks alone; or your own, open and prepared by {@link upgradeIndexedDB}; or a function
+ * that gives your own as it is open now, or a promise of it. Yours stays yours: nothing keeps it open. When you close it, sessions end:
+ * their locks are lost, and go to whoever waits. A function is then asked until it gives the database that you have opened again,
+ * and the same locks go on; without one the store fails from then on, with `closed`.
+ * @throws TypeError if a function gives no open database yet and no `name` was given
  */
 export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
-  database: string | Db,
-  { durability = 'relaxed', now = Date.now }: IndexedDBStoreOptions = {},
+  database: string | Db | (() => Db | PromiseLike<Db>),
+  { durability = 'relaxed', now = Date.now, name: given }: IndexedDBStoreOptions = {},
 ): IndexedDBStore<Db> {
-  const named = typeof database === 'string'
-  const name = named ? database : database.name
-  let connection: Promise<IDBDatabase> | undefined
-  let closed = false
+  const source = sourceOf(database, given)
+  const { name } = source
   const memory = new Memory()
-  const { channel, beacon, onDegraded } = lookAround(name)
-
-  const open = async (): Promise<IDBDatabase> => {
-    if (named) assertIndexedDB(name)
-    // Whoever deletes or upgrades the database must not wait for us.
-    const blocking = (_from: number, _to: number | null, { target }: Event) => (target as IDBDatabase).close()
-    const db = bare(named ? await openDB(name, schemaVersion, { upgrade: upgradeIndexedDB, blocking }) : database)
-    const fault = await faultOf(db)
-    if (!fault) return db
-    if (named) db.close()
-    throw new LockError('store', `IndexedDB "${name}" ${fault}`)
+  const { channel, beacon, onDegraded, stalled } = lookAround(name)
+  const losers = new Set<(why: string) => void>()
+  const lost = (why: string): void => {
+    for (const end of [...losers]) end(why)
   }
+  const connection = new Connection(source, { lost, stalled })
 
-  /** Begins a transaction on the open database. */
-  const begin = async <T>(start: (db: IDBDatabase) => T, again = named): Promise<T> => {
-    if (closed) throw new LockError('closed', 'the store was closed')
-    connection ??= open()
-    const opening = connection
-    const giveUp = (error: unknown): never => {
-      if (connection === opening) connection = undefined
-      throw error
-    }
-    const db = await opening.catch(giveUp)
+  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T, again = true): Promise<T> => {
     try {
-      return start(db)
-    } catch (error) {
-      if ((error as Error).name !== 'InvalidStateError') throw error
-      // A database that was closed, by the browser or to make way, is opened again.
-      if (!again) return giveUp(error)
-      if (connection === opening) connection = undefined
-      return begin(start, false)
-    }
-  }
-
-  const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T): Promise<T> => {
-    try {
-      const tx = await begin((db) => db.transaction(scopes[scope], mode, { durability }))
+      const tx = await connection.begin(({ db }) => db.transaction(scopes[scope], mode, { durability }))
       return await ask(tx, question, memory)
     } catch (error) {
-      throw error === tooNarrow ? error : explain(error, name)
+      if (error === tooNarrow) throw error
+      const { anew, retry } = failsAnew(error)
+      if (anew) connection.renew()
+      if (retry && again) return transact(mode, scope, question, false)
+      throw explain(error, name)
     }
   }
 
@@ -135,11 +115,10 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   }
 
   /** A transaction for the user, as the library types it that opened the database. */
-  const beginTheirs = (objectStores: readonly string[] | undefined): Promise<OpenTransaction> =>
-    begin((db) => {
+  const beginTheirs = async (objectStores: readonly string[] | undefined): Promise<OpenTransaction> =>
+    connection.begin(({ db, theirs }) => {
       const names = objectStores ?? [...db.objectStoreNames].filter((name) => !name.startsWith('storelock-'))
-      const theirs = named ? db : (database as unknown as IDBDatabase)
-      return theirs.transaction([...names, fenceStore], 'readwrite', { durability })
+      return (theirs as IDBDatabase).transaction([...names, fenceStore], 'readwrite', { durability })
     })
 
   return {
@@ -151,9 +130,13 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
         const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
         const said = await transact('readwrite', 'beat', (rows) => rows.write(goodbye)).then(
           () => true,
-          () => false,
+          (error) => {
+            if (connection.isOpen) return false
+            throw error
+          },
         )
-        if (said && sessions.size === commands.length) return commands.map(() => ({ type: 'ended' }))
+        // Nor where it was said to a database that is closed by now: who ended takes nothing along into the next.
+        if (said && (sessions.size === commands.length || !connection.isOpen)) return commands.map(() => ({ type: 'ended' }))
       }
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
@@ -162,6 +145,11 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     channel,
     beacon,
     onDegraded,
+    onLost(listener) {
+      const own = (why: string): void => listener(why)
+      losers.add(own)
+      return () => losers.delete(own)
+    },
     check: checkFence,
     async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {
       const body = rest.pop() as (tx: unknown) => unknown
@@ -172,9 +160,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       return (await runFenced(tx, lock, body, (error) => explain(error, name))) as never
     },
     async close() {
-      closed = true
       channel?.close()
-      if (named) connection?.then((db) => db.close()).catch(() => {})
+      connection.close()
     },
   }
 }
@@ -207,15 +194,6 @@ const leaving = (commands: readonly Command[]): Map<string, undefined> =>
       ? commands.flatMap((command) => (command.type === 'end' && command.seq === undefined ? [[command.session, undefined]] : []))
       : [],
   )
-
-/** Why a database cannot be used, if so. */
-async function faultOf(db: IDBDatabase): Promise<string | undefined> {
-  if (!scopes.change.every((store) => db.objectStoreNames.contains(store))) {
-    return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
-  }
-  const version = await ask(db.transaction(scopes.renew), (rows) => rows.version())
-  return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
-}
 
 function look(rows: Rows, key: string, reader?: string): LockView | undefined {
   const record = rows.record(key)

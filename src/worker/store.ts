@@ -33,6 +33,7 @@ export function storeFor(store: Store, page: Page): Store {
     channel: store.channel,
     beacon: page.beacon,
     onDegraded: (listener) => store.onDegraded?.(listener),
+    onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
     spansMachines: store.spansMachines,
     // It is the worker's.
     async close() {},

@@ -209,12 +209,16 @@ describe('a user’s own database', () => {
     db.close()
   })
 
-  test('that its user has closed fails the store', async () => {
+  test('that its user has closed fails the store, and says how to go on', async () => {
     const db = await openUsers()
     const store = indexedDBStore(db)
     await store.apply([beat('a')])
     db.close()
-    expect(await failure(store.apply([beat('a')]))).toMatchObject({ code: 'store', cause: { name: 'InvalidStateError' } })
+    expect(await failure(store.apply([beat('a')]))).toMatchObject({
+      code: 'closed',
+      message: expect.stringContaining('indexedDBStore(() => db)'),
+      cause: { name: 'InvalidStateError' },
+    })
   })
 
   test('is never held: its user’s upgrade waits for its user’s connection alone', async () => {

@@ -8,6 +8,8 @@ export interface Around {
   readonly channel: BroadcastingChannel | undefined
   readonly beacon: Beacon | undefined
   onDegraded(listener: (why: string) => void): void
+  /** The database does not open for now. */
+  stalled(why: string): void
 }
 
 /** What the engine has to offer around a database of this name. */
@@ -27,5 +29,6 @@ export function lookAround(database: string): Around {
     channel: BroadcastChannel && broadcastChannel(name),
     beacon: locks && webLocksBeacon(name, locks, refused),
     onDegraded: lacks.onDegraded,
+    stalled: lacks.tell,
   }
 }

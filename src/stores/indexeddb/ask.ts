@@ -1,6 +1,7 @@
 import type { Changes } from '../../protocol/batch.ts'
 import { decodeRecord, decodeSession, encodeRecord, encodeSession } from '../../protocol/codec.ts'
 import type { LockRecord, SessionRow } from '../../protocol/record.ts'
+import { onTorn, tornError } from './ends.ts'
 import { fenceRow, fenceStore, refenced } from './fence.ts'
 import { Memory } from './memory.ts'
 import { meta, type Rows, records, sessions, tooNarrow } from './rows.ts'
@@ -40,7 +41,12 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
     const end = (): void => {
       // The browser keeps the listeners of a finished transaction, and all they refer to, until its next great collection.
       tx.oncomplete = tx.onabort = tx.onerror = null
+      forget()
     }
+    const forget = onTorn(tx.db, () => {
+      end()
+      reject(tornError())
+    })
     tx.oncomplete = () => {
       end()
       resolve(answer)

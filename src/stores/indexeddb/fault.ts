@@ -12,6 +12,15 @@ export function explain(error: unknown, database: string): LockError {
   return storeError(error, `${failed} ${name === 'QuotaExceededError' ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
 }
 
+/**
+ * What to do about a transaction that failed: ask the engine for another connection, since this one is broken, as Safari's is when its
+ * server has gone (it then says so with every request); or do it once more, since the engine undid it by itself, as Safari does when a page is hidden.
+ */
+export function failsAnew(error: unknown): { anew: boolean; retry: boolean } {
+  const { name } = error as Partial<Error>
+  return { anew: name === 'UnknownError', retry: name === 'AbortError' }
+}
+
 /** @throws LockError `store` where the engine has no IndexedDB, or it was taken away */
 export function assertIndexedDB(database: string): void {
   if (typeof indexedDB !== 'undefined') return

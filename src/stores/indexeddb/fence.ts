@@ -2,6 +2,7 @@ import { type IDBPTransaction, unwrap } from 'idb'
 import type { Outcome } from '../../protocol/commands.ts'
 import { bodyOf, type Fenced, fencedOut } from '../../protocol/fence.ts'
 import { type LockRecord, lastTokenOf } from '../../protocol/record.ts'
+import { onTorn, tornError } from './ends.ts'
 
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
 export const fenceStore = 'storelock-fence'
@@ -63,7 +64,7 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
   const request: IDBRequest<FenceRow | undefined> = tx.objectStore(fenceStore).get(lock.key)
   const commit = holdBackCommit(tx)
   await new Promise<void>((resolve, reject) => {
-    tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
+    undone(tx, reject)
     request.onsuccess = () => {
       if (request.result?.some(([session, token, last]) => session === lock.session && token <= lock.token && lock.token <= last)) {
         protecting(protect(tx, lock))
@@ -117,7 +118,8 @@ export async function runFenced<Tx extends OpenTransaction, T>(
     const checked = check(bareTransaction(tx), lock, (promise) => {
       known = promise
     })
-    const [, result] = await Promise.all([checked, run()])
+    // A body that waits for what a torn connection never answers must not keep its caller waiting.
+    const [, result] = await Promise.race([Promise.all([checked, run()]), ended.then(() => new Promise<never>(() => {}))])
     commit(bareTransaction(tx))
     await ended
     await known
@@ -140,8 +142,18 @@ function commit(tx: IDBTransaction): void {
 const endOf = (tx: IDBTransaction): Promise<void> =>
   new Promise((resolve, reject) => {
     tx.addEventListener('complete', () => resolve())
-    tx.addEventListener('abort', () => reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError')))
+    undone(tx, reject)
   })
+
+/** Calls `reject` with the reason if a transaction does not come to be complete. */
+function undone(tx: IDBTransaction, reject: (error: DOMException) => void): void {
+  const forget = onTorn(tx.db, () => reject(tornError()))
+  tx.addEventListener('complete', forget)
+  tx.addEventListener('abort', () => {
+    forget()
+    reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
+  })
+}
 
 function abort(tx: OpenTransaction): void {
   try {

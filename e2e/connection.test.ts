@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import { aborted, acquire, openTabs } from './tabs/tabs.ts'
+
+const start = { duration: 10_000, maxBackoff: 1_000 }
+
+describeEachEngine((engine) => {
+  eachAfresh(engine)
+
+  describe('a database that goes while its locks are in use', () => {
+    test('cleared by a logout: its holder is told, its waiters are served, and no call stays unsettled', async () => {
+      const [page] = await openTabs(engine(), 1, start)
+      const settled = await page?.evaluate(async () => {
+        const { createLocks, indexedDBStore } = storelock
+        const stores = Array.from({ length: 8 }, () => indexedDBStore('torn'))
+        const all = stores.map((store) => createLocks({ store, onWarning() {} }))
+        const held = await Promise.all(all.map((locks, index) => locks.acquire(`held ${index}`)))
+        let over = false
+        const under = async (locks: (typeof all)[number], index: number): Promise<number> => {
+          let calls = 0
+          for (; !over; calls++) {
+            await locks.request(`busy ${index % 2}`, () => locks.query()).catch(() => {})
+            await locks
+              .tryAcquire(`busy ${index}`)
+              .then((lock) => lock?.release())
+              .catch(() => {})
+          }
+          return calls
+        }
+        const busy = all.map(under)
+        for (let times = 0; times < 5; times++) {
+          await fetch('/clear-site-data')
+          await new Promise((resolve) => setTimeout(resolve, 100))
+        }
+        over = true
+        await Promise.all(busy)
+        const lost = held.map((lock) => (lock.signal.reason as { code?: string } | undefined)?.code)
+        await Promise.all(all.map((locks) => locks.close()))
+        return lost
+      })
+      expect(settled).toEqual(Array.from({ length: 8 }, () => 'lost'))
+    })
+
+    test('deleted by another tab: its holder knows before that tab hears that it is gone', async () => {
+      const [one, two] = await openTabs(engine(), 2, start)
+      if (!one || !two) throw new Error('there are two tabs')
+      await acquire(one)
+      const told = aborted(one)
+      expect(await two.evaluate(() => tab.deleteDatabase())).toEqual({ blocked: false })
+      const at = await two.evaluate(() => performance.timeOrigin + performance.now())
+      // The clocks of two tabs may differ a little.
+      expect((await told).at).toBeLessThan(at + 50)
+    })
+
+    test('closed by its app as another tab upgrades it: the lock goes to that tab, and the same locks go on with the one that the app opens again', async () => {
+      const open = async (version: number) => {
+        const upgrade = (db: Parameters<typeof storelock.upgradeIndexedDB>[0]) => storelock.upgradeIndexedDB(db)
+        const db = await storelock.openDB('app', version, { upgrade })
+        db.addEventListener('versionchange', () => db.close())
+        globalThis.present = db
+        globalThis.locks = storelock.createLocks({ store: storelock.indexedDBStore(() => present), onWarning() {} })
+      }
+      const one = await engine().open(engine().page)
+      const two = await engine().open(engine().page)
+      await one.evaluate(open, 1)
+      await one.evaluate(async () => {
+        lock = await locks.acquire('l')
+        again = locks.acquire('l')
+        await locks.query('l')
+      })
+      await two.evaluate(open, 2)
+      const waited = await two.evaluate(async () => {
+        const from = performance.now()
+        lock = await locks.acquire('l')
+        return performance.now() - from
+      })
+      expect(waited).toBeLessThan(5_000)
+      expect(await one.evaluate(() => lock.isHeld())).toBe(false)
+      await one.evaluate(async () => {
+        present = await storelock.openDB('app', 2)
+      })
+      await two.evaluate(() => lock.release())
+      expect(await one.evaluate(async () => (await again).isHeld())).toBe(true)
+    })
+  })
+})
+
+declare global {
+  var present: Awaited<ReturnType<typeof storelock.openDB>>
+  var locks: ReturnType<typeof storelock.createLocks>
+  var lock: Awaited<ReturnType<typeof locks.acquire>>
+  var again: Promise<typeof lock>
+}

@@ -1,0 +1,180 @@
+import { LockError } from '../../protocol/errors.ts'
+import { onClosing, onTorn } from './ends.ts'
+import { faultOf, type Handle, type Source } from './source.ts'
+
+/** How long a database may take to open, in ms. */
+const patience = 5_000
+
+/** What a connection tells its store. */
+interface News {
+  /** Sessions must end: what they said may be gone. While `isOpen` is true they can still say goodbye. */
+  lost(why: string): void
+  /** The database does not open. */
+  stalled(why: string): void
+}
+
+/** A store's connection to its database: opened with first use, and anew after it was closed. */
+export class Connection {
+  readonly #source: Source
+  readonly #news: News
+  /** Databases that are not open any more. */
+  readonly #gone = new WeakSet<IDBDatabase>()
+  /** How to hear no more of a database. */
+  readonly #ignore = new WeakMap<IDBDatabase, () => void>()
+  #handle: Handle | undefined
+  #opening: Promise<Handle> | undefined
+  /** End the present opening. */
+  #take: ((handle: Handle) => void) | undefined
+  #fail: ((error: unknown) => void) | undefined
+  #closed = false
+
+  constructor(source: Source, news: News) {
+    this.#source = source
+    this.#news = news
+  }
+
+  get isOpen(): boolean {
+    return this.#handle !== undefined
+  }
+
+  /** Begins something on the open database: before this returns, if it is open. */
+  begin<T>(start: (handle: Handle) => T): T | Promise<T> {
+    if (this.#closed) throw new LockError('closed', 'the store was closed')
+    const handle = this.#handle
+    if (handle) {
+      try {
+        return start(handle)
+      } catch (error) {
+        if (!isClosed(error)) throw error
+        this.#end(handle, 'its database was closed', false)
+      }
+    }
+    return this.#open().then(start)
+  }
+
+  /** Opens the database anew for what comes next, if that is for us to do: the engine says that this connection is broken. */
+  renew(): void {
+    const handle = this.#handle
+    if (!handle || !this.#source.owned) return
+    this.#handle = undefined
+    this.#letGo(handle)
+  }
+
+  /** What waits for the database is rejected with `closed`. */
+  close(): void {
+    this.#closed = true
+    this.#fail?.(new LockError('closed', 'the store was closed'))
+    const handle = this.#handle
+    this.#handle = undefined
+    if (handle) this.#letGo(handle)
+  }
+
+  #open(): Promise<Handle> {
+    this.#opening ??= new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer)
+        this.#opening = this.#take = this.#fail = undefined
+      }
+      const fail = (error: unknown): void => {
+        if (this.#fail !== fail) return
+        end()
+        reject(error)
+      }
+      const timer = setTimeout(() => {
+        const error = notOpened(this.#source.name)
+        this.#news.stalled(error.message)
+        fail(error)
+      }, patience)
+      this.#fail = fail
+      this.#take = (handle) => {
+        end()
+        this.#handle = handle
+        resolve(handle)
+      }
+      this.#connect(() => this.#fail === fail).catch(fail)
+    })
+    return this.#opening
+  }
+
+  /** No request to open can be called off: one that nobody waits for any more brings its database in time for the next, or too late. */
+  async #connect(wanted: () => boolean): Promise<void> {
+    do {
+      const handle = await this.#source.open((db) => this.#gone.has(db), wanted)
+      const { db } = handle
+      this.#listen(handle)
+      const fault = await this.#faultOf(db)
+      if (fault !== undefined) {
+        this.#letGo(handle)
+        throw new LockError('store', `IndexedDB "${this.#source.name}" ${fault}`)
+      }
+      // It may have been closed meanwhile.
+      if (this.#gone.has(db)) continue
+      if (this.#take) this.#take(handle)
+      else if (this.#handle?.db !== db) this.#letGo(handle)
+      return
+    } while (wanted())
+  }
+
+  async #faultOf(db: IDBDatabase): Promise<string | undefined> {
+    try {
+      return await faultOf(db)
+    } catch (error) {
+      if (!isClosed(error)) throw error
+      this.#gone.add(db)
+      return undefined
+    }
+  }
+
+  #listen(handle: Handle): void {
+    const { db } = handle
+    if (this.#ignore.has(db)) return
+    const torn = onTorn(db, () => this.#end(handle, 'the browser has closed its database', false))
+    if (!this.#source.owned) {
+      const closing = onClosing(db, () => this.#end(handle, 'the app has closed its database'))
+      this.#ignore.set(db, () => {
+        torn()
+        closing()
+      })
+      return
+    }
+    this.#ignore.set(db, torn)
+    // Whoever deletes or upgrades the database must not wait for us.
+    db.addEventListener('versionchange', () => {
+      this.#end(handle, 'its database is being deleted or upgraded')
+      db.close()
+    })
+  }
+
+  /** @param speaks whether transactions can still be begun */
+  #end(handle: Handle, why: string, speaks = true): void {
+    const { db } = handle
+    if (this.#gone.has(db)) return
+    this.#gone.add(db)
+    this.#hearNoMore(db)
+    if (this.#handle !== handle) return
+    if (!speaks) this.#handle = undefined
+    this.#news.lost(why)
+    if (this.#handle === handle) this.#handle = undefined
+  }
+
+  #letGo({ db }: Handle): void {
+    this.#hearNoMore(db)
+    if (this.#source.owned) db.close()
+  }
+
+  #hearNoMore(db: IDBDatabase): void {
+    this.#ignore.get(db)?.()
+    this.#ignore.delete(db)
+  }
+}
+
+const isClosed = (error: unknown): boolean => (error as Error).name === 'InvalidStateError'
+
+function notOpened(database: string): LockError {
+  const cause = new DOMException('the request to open it is blocked', 'TimeoutError')
+  return new LockError(
+    'store',
+    `IndexedDB "${database}" did not open within ${patience} ms: it is blocked, as by another tab that keeps it open while it is deleted or upgraded`,
+    { cause },
+  )
+}

@@ -1,0 +1,53 @@
+/** Who is to hear of the end of a connection to a database. */
+interface Ends {
+  readonly torn: Set<() => void>
+  readonly closing: Set<() => void>
+}
+
+const known = new WeakMap<IDBDatabase, Ends>()
+
+function endsOf(db: IDBDatabase): Ends {
+  const found = known.get(db)
+  if (found) return found
+  const ends: Ends = { torn: new Set(), closing: new Set() }
+  known.set(db, ends)
+  db.addEventListener('close', () => tell(ends.torn))
+  return ends
+}
+
+/**
+ * Calls `torn` when the browser closes a database by force: its storage was cleared, or its disk failed. Chromium then tells
+ * nothing to the transactions that are under way.
+ * @returns how to hear no more
+ */
+export function onTorn(db: IDBDatabase, torn: () => void): () => void {
+  const ends = endsOf(db)
+  ends.torn.add(torn)
+  return () => ends.torn.delete(torn)
+}
+
+/**
+ * Calls `closing` right before a database is closed by whoever opened it, while transactions can still be begun.
+ * No event tells of that, so the handle's own `close` does.
+ * @returns how to hear no more
+ */
+export function onClosing(db: IDBDatabase, closing: () => void): () => void {
+  const ends = endsOf(db)
+  if (!Object.hasOwn(db, 'close')) {
+    const { close } = db
+    const value = (): void => {
+      tell(ends.closing)
+      close.call(db)
+    }
+    Object.defineProperty(db, 'close', { value, configurable: true, writable: true })
+  }
+  ends.closing.add(closing)
+  return () => ends.closing.delete(closing)
+}
+
+function tell(listeners: Iterable<() => void>): void {
+  for (const listener of [...listeners]) listener()
+}
+
+/** The error of what was under way when the browser closed the database. */
+export const tornError = (): DOMException => new DOMException('the browser has closed the connection to the database', 'InvalidStateError')

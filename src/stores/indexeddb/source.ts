@@ -1,0 +1,86 @@
+import { schemaVersion } from '../../protocol/codec.ts'
+import { LockError } from '../../protocol/errors.ts'
+import { ask } from './ask.ts'
+import { assertIndexedDB } from './fault.ts'
+import { bare, type OpenDatabase, scopes, upgradeIndexedDB } from './rows.ts'
+
+/** How often an app is asked for the database that it may open again, in ms. */
+const pause = 50
+
+/** An open database: the browser's own object, and the one that the app knows it by. */
+export interface Handle {
+  readonly db: IDBDatabase
+  readonly theirs: OpenDatabase
+}
+
+/** Where a store has its database from. */
+export interface Source {
+  /** Of the database. */
+  readonly name: string
+  /** Whether the store opens and closes the database itself. */
+  readonly owned: boolean
+  /** An open database. `closed` says of one whether it is known not to be open any more; `wanted` becomes false when nobody waits for it. */
+  open(closed: (db: IDBDatabase) => boolean, wanted: () => boolean): Promise<Handle>
+}
+
+/** What a store was given: the name of a database of its own, the app's open one, or how to get that. */
+export type Given = string | OpenDatabase | (() => OpenDatabase | PromiseLike<OpenDatabase>)
+
+/** @throws TypeError if the name is not told and cannot be known yet */
+export function sourceOf(given: Given, name: string | undefined): Source {
+  if (typeof given === 'string') return named(given)
+  if (typeof given !== 'function') return fixed(given)
+  const present = given() as Partial<OpenDatabase> | undefined
+  const known = name ?? present?.name
+  if (typeof known === 'string') return asked(known, given)
+  throw new TypeError('indexedDBStore needs to be told the `name` of a database that is not open yet: indexedDBStore(() => db, { name })')
+}
+
+const named = (name: string): Source => ({
+  name,
+  owned: true,
+  open: () =>
+    new Promise((resolve, reject) => {
+      assertIndexedDB(name)
+      const request = indexedDB.open(name, schemaVersion)
+      request.onupgradeneeded = () => upgradeIndexedDB(request.result)
+      request.onsuccess = () => resolve({ db: request.result, theirs: request.result })
+      request.onerror = () => reject(request.error)
+    }),
+})
+
+const fixed = (database: OpenDatabase): Source => ({
+  name: database.name,
+  owned: false,
+  async open(closed) {
+    const db = bare(database)
+    if (!closed(db)) return { db, theirs: database }
+    throw new LockError(
+      'closed',
+      `IndexedDB "${db.name}" was closed: give indexedDBStore a function that returns it, as in indexedDBStore(() => db), to go on once your app has opened it again`,
+      { cause: new DOMException('the database is closed', 'InvalidStateError') },
+    )
+  },
+})
+
+const asked = (name: string, given: () => OpenDatabase | PromiseLike<OpenDatabase>): Source => ({
+  name,
+  owned: false,
+  async open(closed, wanted) {
+    for (;;) {
+      const theirs = await given()
+      const db = bare(theirs)
+      if (!closed(db) || !wanted()) return { db, theirs }
+      await new Promise((resolve) => setTimeout(resolve, pause))
+    }
+  },
+})
+
+/** Why a database cannot be used, if so. */
+export async function faultOf(db: IDBDatabase): Promise<string | undefined> {
+  if (!scopes.change.every((store) => db.objectStoreNames.contains(store))) {
+    return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
+  }
+  const version = await ask(db.transaction(scopes.renew), (rows) => rows.version())
+  return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
+}

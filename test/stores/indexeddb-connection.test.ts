@@ -1,0 +1,302 @@
+import 'fake-indexeddb/auto'
+import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createLocks, type HeldLock, type Locks } from '../../src/index.ts'
+import type { Command, LockError } from '../../src/protocol/index.ts'
+import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
+import { tear, tearAt } from './tearing.ts'
+
+let count = 0
+let name: string
+
+beforeEach(() => {
+  name = `connection ${count++}`
+})
+
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+const beat: Command = { type: 'beat', session: 'a', client: 'c', lease: 1_000, opens: true }
+const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => 'done',
+    (error: LockError) => error.code,
+  )
+/** The database that was used last. */
+function watchUse(): () => IDBDatabase {
+  const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
+  return () => transaction.mock.contexts.at(-1) as IDBDatabase
+}
+const openUsers = (version = 1): Promise<IDBPDatabase> =>
+  openDB(name, version, {
+    upgrade(db) {
+      if (!db.objectStoreNames.contains('notes')) db.createObjectStore('notes')
+      upgradeIndexedDB(db)
+    },
+  })
+const aborted = (lock: HeldLock): Promise<LockError> =>
+  new Promise((resolve) => {
+    if (lock.signal.aborted) resolve(lock.signal.reason as LockError)
+    lock.signal.addEventListener('abort', () => resolve(lock.signal.reason as LockError))
+  })
+
+describe('a connection that the browser tears', () => {
+  test('rejects all that is under way, and the store opens another', async () => {
+    const used = watchUse()
+    const store = indexedDBStore(name)
+    await store.apply([beat])
+    const torn = [store.apply([beat]), store.read('k'), store.list()]
+    tear(used())
+    expect(await Promise.all(torn.map(codeOf))).toEqual(['store', 'store', 'store'])
+    expect(await store.apply([beat])).toMatchObject([{ type: 'beaten' }])
+    await store.close()
+  })
+
+  test('rejects the fenced transaction whose body waits for it, and the check of one', async () => {
+    const db = await openUsers()
+    const store = indexedDBStore(db)
+    const locks = createLocks({ store })
+    const lock = await locks.acquire('l')
+    const used = watchUse()
+    const written = store.transaction(lock, ['notes'], async (tx) => {
+      await tx.objectStore('notes').get('x')
+      tear(used())
+      await tx.objectStore('notes').get('x')
+    })
+    expect(await codeOf(written)).toBe('store')
+    await locks.close()
+  })
+
+  test('ends the session at once: holders are told, waiters ask again and are served', async () => {
+    const used = watchUse()
+    const store = indexedDBStore(name)
+    const locks = createLocks({ store })
+    const lock = await locks.acquire('l')
+    const next = locks.acquire('l')
+    await locks.query('l')
+    const { session } = locks
+    tear(used())
+    expect((await aborted(lock)).message).toMatch(/the browser has closed its database/)
+    expect(lock.isHeld()).toBe(false)
+    await (await next).release()
+    expect(locks.session).not.toBe(session)
+    await locks.close()
+    await store.close()
+  })
+
+  test('leaves no call unsettled, whatever it was about to do', { timeout: 120_000 }, async () => {
+    let last = 0
+    for (let at = 1; at <= last || last === 0; at++) {
+      name = `torn ${at} ${count++}`
+      const steps = tearAt(at)
+      const stores = [indexedDBStore(name), indexedDBStore(name)] as const
+      const all = stores.map((store) => createLocks({ store, duration: 300, maxBackoff: 20 })) as [Locks, Locks]
+      const calls: Promise<unknown>[] = []
+      const call = <T>(made: Promise<T>): Promise<T | undefined> => {
+        calls.push(made)
+        return made.catch(() => undefined)
+      }
+      const held = await call(all[0].acquire('l'))
+      const waits = [call(all[0].acquire('l')), call(all[1].acquire('l')), call(all[1].request('l', () => 1))]
+      // A session that starts anew may ask in another order.
+      const served = waits.map(async (wait) => {
+        const lock = await wait
+        if (typeof lock === 'object') await call(lock.release())
+      })
+      await call(all[0].query())
+      await (await call(all[1].tryAcquire('l')))?.release().catch(() => {})
+      if (held) await call(stores[0].transaction(held, [], async (tx) => void (await tx.objectStore('storelock-fence').get('l'))))
+      if (held) await call(held.renew())
+      await call(held?.release() ?? Promise.resolve())
+      await Promise.all(served)
+      await call(all[0].whenFree('l'))
+      await Promise.all(all.map((locks) => call(locks.close())))
+      await Promise.allSettled(calls)
+      for (const store of stores) await store.close()
+      last = Math.max(last, steps())
+      vi.restoreAllMocks()
+    }
+    expect(last).toBeGreaterThan(50)
+  })
+})
+
+describe('a database that is deleted or upgraded by another', () => {
+  test('ends the session before that happens: its holder knows at once, and says goodbye', async () => {
+    const store = indexedDBStore(name)
+    const locks = createLocks({ store })
+    const lock = await locks.acquire('l')
+    let upgraded = false
+    const upgrade = (): void => {
+      upgraded = true
+    }
+    lock.signal.addEventListener('abort', () => expect(upgraded).toBe(false))
+    const next = await openDB(name, 2, { upgrade, blocked: () => expect.fail('blocked') })
+    expect(lock.isHeld()).toBe(false)
+    expect(await next.count('storelock-sessions')).toBe(0)
+    next.close()
+    await deleteDB(name)
+    await locks.close()
+    await store.close()
+  })
+
+  test('is not made again by who only says goodbye to it', async () => {
+    const store = indexedDBStore(name)
+    const locks = createLocks({ store })
+    await locks.acquire('l')
+    await deleteDB(name, { blocked: () => expect.fail('blocked') })
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    expect((await indexedDB.databases()).map((info) => info.name)).not.toContain(name)
+    await locks.close()
+    await store.close()
+  })
+})
+
+describe('an app that closes its own database', () => {
+  test.each(['at once', 'later'])(
+    'when another wants to upgrade it, %s, ends the session as it closes: its lock is free for the next',
+    async (when) => {
+      const db = await openUsers(1)
+      db.addEventListener('versionchange', async () => {
+        if (when === 'later') await db.get('notes', 'x')
+        db.close()
+      })
+      const locks = createLocks({ store: indexedDBStore(db) })
+      const lock = await locks.acquire('l')
+      const wait = locks.acquire('l').catch((error: LockError) => error)
+      await locks.query('l')
+      const next = await openUsers(2)
+      expect(lock.isHeld()).toBe(false)
+      expect(await wait).toMatchObject({ code: 'closed', message: expect.stringContaining('indexedDBStore(() => db)') })
+      const other = createLocks({ store: indexedDBStore(next) })
+      expect(await other.tryAcquire('l', { timeout: 0 })).not.toBeNull()
+      await other.close()
+      await locks.close()
+      next.close()
+    },
+  )
+
+  test('and gives the store the one that it opens again keeps the same locks, and their waits', async () => {
+    let db: IDBPDatabase | Promise<IDBPDatabase> = await openUsers(1)
+    const store = indexedDBStore(() => db)
+    const locks = createLocks({ store })
+    const lock = await locks.acquire('l')
+    const next = locks.acquire('l')
+    await locks.query('l')
+    ;(db as IDBPDatabase).close()
+    expect((await aborted(lock)).code).toBe('lost')
+    db = openUsers(2)
+    const again = await next
+    await store.transaction(again, ['notes'], (tx) => tx.objectStore('notes').put('held', 'n'))
+    expect(await (await db).get('notes', 'n')).toBe('held')
+    await locks.close()
+    ;(await db).close()
+  })
+
+  test('has to tell the name of a database that it opens later', async () => {
+    const db = openUsers()
+    expect(() => indexedDBStore(() => db)).toThrow(/name/)
+    const store = indexedDBStore(() => db, { name })
+    expect(await store.apply([beat])).toMatchObject([{ type: 'beaten' }])
+    ;(await db).close()
+  })
+})
+
+describe('a database that does not open', () => {
+  const hang = () => vi.spyOn(indexedDB, 'open').mockImplementation(() => new EventTarget() as never)
+
+  test('fails what waits for it after some seconds, with a warning, and is asked for anew', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const open = hang()
+    const store = indexedDBStore(name)
+    const warnings: string[] = []
+    const locks = createLocks({ store, onWarning: ({ type, error }) => warnings.push(`${type}: ${error.message}`) })
+    const calls = [locks.acquire('l'), locks.tryAcquire('l'), locks.query(), locks.whenFree('l'), store.read('k')]
+    const errors = calls.map((call) => call.catch((error: LockError) => error))
+    // A query waits for what was asked before it, and for the goodbye to a session that may have been opened, and then tries for itself.
+    await vi.advanceTimersByTimeAsync(16_000)
+    for (const error of await Promise.all(errors)) {
+      expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('blocked') })
+    }
+    expect(warnings).toContainEqual(expect.stringMatching(/^degraded: .*did not open/))
+    open.mockRestore()
+    vi.useRealTimers()
+    await (await locks.acquire('l')).release()
+    await locks.close()
+    await store.close()
+  })
+
+  test('does not keep close() waiting', async () => {
+    hang()
+    const store = indexedDBStore(name)
+    const read = codeOf(store.read('k'))
+    await store.close()
+    expect(await read).toBe('closed')
+  })
+
+  test('but comes after all is taken if somebody waits for it, and let go if nobody does', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const real = indexedDB.open.bind(indexedDB)
+    const late: (() => void)[] = []
+    vi.spyOn(indexedDB, 'open').mockImplementation((...args) => {
+      const request = new EventTarget() as IDBOpenDBRequest
+      late.push(() => {
+        const opening = real(...args)
+        opening.onupgradeneeded = () => {
+          Object.assign(request, { result: opening.result })
+          request.onupgradeneeded?.({} as never)
+        }
+        opening.onsuccess = () => {
+          Object.assign(request, { result: opening.result })
+          request.onsuccess?.({} as never)
+        }
+      })
+      return request
+    })
+    const close = vi.spyOn(IDBDatabase.prototype, 'close')
+    const store = indexedDBStore(name)
+    const first = codeOf(store.read('k'))
+    await vi.advanceTimersByTimeAsync(6_000)
+    expect(await first).toBe('store')
+    const second = codeOf(store.read('k'))
+    await vi.advanceTimersByTimeAsync(0)
+    late[0]?.()
+    expect(await second).toBe('done')
+    expect(close).not.toHaveBeenCalled()
+    late[1]?.()
+    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1))
+    expect(await codeOf(store.read('k'))).toBe('done')
+    await store.close()
+  })
+})
+
+describe('an engine with Safari’s habits', () => {
+  test('that aborts a transaction by itself, as when a page is hidden, has it done again', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat])
+    const { get } = IDBObjectStore.prototype
+    vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementationOnce(function (this: IDBObjectStore, ...args) {
+      queueMicrotask(() => this.transaction.abort())
+      return get.apply(this, args)
+    })
+    expect(await store.apply([beat])).toMatchObject([{ type: 'beaten' }])
+    await store.close()
+  })
+
+  test('that has lost its server gets another connection, whatever the old one says of itself', async () => {
+    const used = watchUse()
+    const store = indexedDBStore(name)
+    await store.apply([beat])
+    const broken = used()
+    const { get } = IDBObjectStore.prototype
+    vi.spyOn(IDBObjectStore.prototype, 'get').mockImplementation(function (this: IDBObjectStore, ...args) {
+      if (this.transaction.db === broken)
+        throw new DOMException('Connection to Indexed Database server lost. Refresh the page to try again', 'UnknownError')
+      return get.apply(this, args)
+    })
+    expect(await codeOf(store.read('k'))).toBe('store')
+    expect(await codeOf(store.read('k'))).toBe('done')
+    await store.close()
+  })
+})

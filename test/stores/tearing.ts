@@ -1,0 +1,51 @@
+import { forceCloseDatabase } from 'fake-indexeddb'
+import { vi } from 'vitest'
+
+/** What of fake-indexeddb's own has to be reached for. */
+interface Begun {
+  readonly db: IDBDatabase & { _rawDatabase: { transactions: Begun[]; processTransactions(): void } }
+  _state: string
+  _requests: unknown[]
+  _rollbackLog: (() => void)[]
+}
+
+/** Closes a database by force as Chromium does: what is under way is undone, and neither completes nor aborts. */
+export function tear(db: IDBDatabase): void {
+  const raw = (db as Begun['db'])._rawDatabase
+  for (const tx of raw.transactions) {
+    if (tx.db !== db || tx._state === 'finished') continue
+    for (const undo of tx._rollbackLog.reverse()) undo()
+    tx._state = 'finished'
+    tx._requests.length = 0
+  }
+  forceCloseDatabase(db as never)
+  raw.processTransactions()
+}
+
+/** Counts what is done to databases from now on, and tears the one to which the `at`-th is done. @returns how many there were */
+export function tearAt(at: number): () => number {
+  let steps = 0
+  const step = (db: IDBDatabase): void => {
+    steps += 1
+    if (steps === at) queueMicrotask(() => tear(db))
+  }
+  const { transaction } = IDBDatabase.prototype
+  vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(function (this: IDBDatabase, ...args) {
+    const tx = transaction.apply(this, args)
+    // fake-indexeddb begins upgrades by this as well.
+    if (tx.mode === 'versionchange') return tx
+    step(this)
+    tx.addEventListener('complete', () => step(this))
+    return tx
+  })
+  for (const name of ['get', 'put'] as const) {
+    const original = IDBObjectStore.prototype[name] as (...args: unknown[]) => IDBRequest
+    vi.spyOn(IDBObjectStore.prototype, name).mockImplementation(function (this: IDBObjectStore, ...args: unknown[]) {
+      const request = original.apply(this, args)
+      const { db, mode } = this.transaction
+      if (mode !== 'versionchange') request.addEventListener('success', () => step(db))
+      return request as never
+    })
+  }
+  return () => steps
+}
