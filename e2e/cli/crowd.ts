@@ -29,7 +29,13 @@ export async function startAtOnce(count: number, command: readonly string[]): Pr
 export const runsAtOnce = (main: string, folder: string, count: number): Promise<Crowd> =>
   startAtOnce(count, [process.execPath, main, 'run', 'crowded', '--store', join(folder, 'locks.db'), '--', ...job])
 
-/** The same by flock(1). */
+/** The same by flock(1), which Node programs call: a machine that is busy is as busy with these as with runs. */
+export function flocksOfNodeAtOnce(folder: string, count: number): Promise<Crowd> {
+  const args = JSON.stringify([join(folder, 'flock'), ...job])
+  return startAtOnce(count, [process.execPath, '-e', `process.exitCode = child_process.spawnSync('flock', ${args}).status`])
+}
+
+/** The same by flock(1) alone. */
 export const flocksAtOnce = (folder: string, count: number): Promise<Crowd> => startAtOnce(count, ['flock', join(folder, 'flock'), ...job])
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -40,9 +46,10 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const theirs = await flocksAtOnce(folder, count)
     const ours = await runsAtOnce(built.main, folder, count)
     const times = (ours.took / theirs.took).toFixed(1)
+    const most = count > 100 ? 6 : 3
     console.log(`${count} at once: ${Math.round(ours.took)} ms, ${times} × flock's ${Math.round(theirs.took)} ms, ${ours.failures.length} failed`)
     for (const failure of ours.failures) console.log(failure)
-    if (ours.failures.length || ours.took > 6 * theirs.took) process.exitCode = 1
+    if (ours.failures.length || ours.took > most * theirs.took) process.exitCode = 1
   } finally {
     killAll()
     rmSync(folder, { recursive: true })
