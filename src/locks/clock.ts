@@ -31,13 +31,21 @@ export function driftOf(clock: Clock): number {
   }
 }
 
+/** The longest that one timer of an engine can measure, in ms: 24 days. A longer one goes off at once. */
+export const longestTimer = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, run, background = false) {
-    const timer: unknown = setTimeout(run, Math.ceil(ms))
-    // In Node a timer is an object that can let the process end; in a browser it is a number.
-    if (background && typeof timer === 'object') (timer as { unref(): void }).unref()
+    let timer: unknown
+    const wait = (left: number): void => {
+      const step = Math.min(left, longestTimer)
+      timer = setTimeout(() => (step < left ? wait(left - step) : run()), Math.ceil(step))
+      // In Node a timer is an object that can let the process end; in a browser it is a number.
+      if (background && typeof timer === 'object') (timer as { unref(): void }).unref()
+    }
+    wait(ms)
     return () => clearTimeout(timer as number)
   },
   random: () => Math.random(),

@@ -390,14 +390,15 @@ export class Line {
    * @returns whether it was poked since
    */
   async pause(view: LockView, atMost: number, signal?: AbortSignal, pokes = this.pokes): Promise<boolean> {
-    this.#pace.paused = looksEvery(view)
+    // A record without holders says nothing of how often to look, so a look may count for the pause that is really made.
+    this.#pace.paused = Math.min(looksEvery(view), atMost)
     if (pokes !== this.pokes) return true
     let end = (): void => {}
     const poked = new Promise<boolean>((resolve) => {
       end = () => resolve(true)
     })
     this.#pauses.add(end)
-    const over = within(this.#session.clock, poked, Math.min(this.#pace.paused, atMost), signal, () => false)
+    const over = within(this.#session.clock, poked, this.#pace.paused, signal, () => false)
     return await over.finally(() => this.#pauses.delete(end))
   }
 
@@ -445,7 +446,11 @@ export class Line {
         const waiter = this.#waiters.get(number)
         // A look may have begun before the grant: what it shows as waiting may be held by now.
         if (!waiter) this.#letGoUnknown(number)
-        else if (!waiter.busy && sent > waiter.seenAt) Object.assign(waiter, { seenAt: sent, drift, seenToken: view.token })
+        else if (!waiter.busy && sent > waiter.seenAt) {
+          Object.assign(waiter, { seenAt: sent, drift, seenToken: view.token })
+          // Its grace ended while it confirmed a grant, which was in vain.
+          if (waiter.impatient) this.#grabNow(waiter)
+        }
       }
     }
     // A waiter that the record does not know was dropped while it was silent, or its session ended: it asks anew.

@@ -74,7 +74,9 @@ export class Lookout {
   evictSilent(view: LockView, sent: number, got: number, pause: number): Promise<unknown> | undefined {
     const key = this.#key
     const { id: session } = this.#session
-    const cap = lateness * (pause || looksEvery(view))
+    const meant = pause || looksEvery(view)
+    // A record without holders says nothing of how often to look.
+    const cap = lateness * (meant < Infinity ? meant : this.#session.settings.maxBackoff)
     const { runs, front } = this.ahead(view)
     const commands: Command[] = []
     const seen = new Set<string>()

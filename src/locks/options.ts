@@ -1,13 +1,11 @@
 import { checkDuration, checkName, type Json, LockError, nameFault } from '../protocol/index.ts'
+import { longestTimer } from './clock.ts'
 import { leaseFor } from './lease.ts'
 import { clockHere } from './page-clock.ts'
 import type { Settings } from './session.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
 import { abortSignal } from './webidl.ts'
 import type { Wish } from './wish.ts'
-
-/** Longest wait that a timer can measure, in ms: 24 days. */
-const maxTimer = 2 ** 31 - 1
 
 /** @throws TypeError, RangeError or LockError `invalid`, saying what is wrong and what would be right */
 export function checkSettings(options: LocksOptions): Settings {
@@ -24,7 +22,7 @@ export function checkSettings(options: LocksOptions): Settings {
   } = options
   if (typeof store?.apply !== 'function') throw new TypeError('createLocks needs a store, such as { store: memoryStore() }')
   checkDuration(policy, duration)
-  checkMs('maxBackoff', maxBackoff, 1)
+  checkMs('maxBackoff', maxBackoff, 1, longestTimer)
   checkMs('linger', linger, 0)
   for (const [option, text] of Object.entries({ label: label ?? '', namespace })) {
     if (typeof text !== 'string') throw new TypeError(`${option} must be a string, not ${typeof text}`)
@@ -65,9 +63,9 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   return { mode, timeout, signal, duration, lease, manual, steal, metadata, ask, grace, onReleaseRequested }
 }
 
-function checkMs(option: string, ms: number, least: number): void {
-  if (typeof ms !== 'number' || !(ms >= least && ms <= maxTimer)) {
-    throw new RangeError(`${option} is a number of milliseconds from ${least} to ${maxTimer}, not ${String(ms)}`)
+function checkMs(option: string, ms: number, least: number, most = Number.MAX_SAFE_INTEGER): void {
+  if (typeof ms !== 'number' || !(ms >= least && ms <= most)) {
+    throw new RangeError(`${option} is a number of milliseconds from ${least} to ${most}, not ${String(ms)}`)
   }
 }
 

@@ -57,9 +57,10 @@ export class Pace {
     if (asleep) this.stop()
   }
 
-  /** A wait begins. */
+  /** A wait begins: what failed at the end of the last one says nothing. */
   begin(): void {
     this.#places = this.#perPlace = this.#doublings = 0
+    this.#failingSince = undefined
   }
 
   /** The lock changed hands: begins with short pauses again. */

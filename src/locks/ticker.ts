@@ -1,4 +1,5 @@
 import { LockError } from '../protocol/index.ts'
+import { longestTimer } from './clock.ts'
 
 /** All that the worker does: waits for as many ms as it was last told, and says so. */
 const script = 'let timer;onmessage=({data})=>{clearTimeout(timer);timer=setTimeout(postMessage,data,0)}'
@@ -32,9 +33,9 @@ export class Ticker {
     this.#worker.onerror = (event) => failed(refusal(event))
   }
 
-  /** Ticks in so many ms, and not when it was told before. */
+  /** Ticks in so many ms, or sooner where no timer can measure them, and not when it was told before. */
   wakeIn(ms: number): void {
-    this.#worker.postMessage(Math.max(0, Math.ceil(ms)))
+    this.#worker.postMessage(Math.min(Math.max(0, Math.ceil(ms)), longestTimer))
   }
 
   stop(): void {

@@ -3,6 +3,7 @@ import { runBatch } from '../protocol/batch.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
 import type { Fenced } from '../protocol/fence.ts'
 import { type LockView, viewOf } from '../protocol/record.ts'
+import { wallClock } from '../protocol/wall.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
 import { ask } from './indexeddb/ask.ts'
@@ -69,6 +70,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
 ): IndexedDBStore<Db> {
   const source = sourceOf(database, given)
   const { name } = source
+  const wall = wallClock(now)
   const memory = new Memory()
   const { channel, beacon, onDegraded, stalled } = lookAround(name)
   const losers = new Set<(why: string) => void>()
@@ -92,7 +94,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
 
   /** Carries out commands of one scope. */
   const carryOut = async ({ scope, commands }: Part): Promise<Outcome[]> => {
-    const time = now()
+    const time = wall()
     const question = (rows: Rows): Outcome[] => {
       const changes = runBatch(commands, {
         now: time,

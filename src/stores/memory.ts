@@ -15,6 +15,7 @@ import {
   type Outcome,
   runBatch,
   viewOf,
+  wallClock,
 } from '../protocol/index.ts'
 import type { Channel, FencedStore } from '../store.ts'
 
@@ -39,6 +40,7 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
   const sessions = new Map<string, string>()
   let floor = 0
   let closed = false
+  const wall = wallClock(now)
 
   const recordOf = (key: string) => decode(records.get(key), (text) => decodeRecord(key, text))
   const sessionOf = (id: string) => decode(sessions.get(id), (text) => decodeSession(id, text))
@@ -61,7 +63,7 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
 
   const apply = (commands: readonly Command[]): Outcome[] => {
     assertOpen()
-    const time = now()
+    const time = wall()
     const stale = (after?: string) => {
       const ids = [...sessions.keys()].sort()
       const round = after === undefined ? ids : [...ids.filter((id) => id > after), ...ids.filter((id) => id <= after)]

@@ -1,4 +1,4 @@
-import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
+import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError, wallClock } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
 import { inodeOf, isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
@@ -50,6 +50,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   let hurry = (): void => {}
   let tables: Tables | undefined
   let closed = false
+  const wall = wallClock(now)
   let checkedAt = 0
   let fencing: { readonly tx: SqliteDatabase; readonly within: Within; tables?: Tables } | undefined
   const fence = makeFence(db, file)
@@ -81,7 +82,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     const found = open()
     if (batch.some(({ type }) => type === 'beat')) assertFile()
     else if (batch.some(({ type }) => type === 'request')) assertRecentFile()
-    return found.apply(batch, now())
+    return found.apply(batch, wall())
   }
 
   const answer = (outcomes: Outcome[]): void => {
@@ -108,7 +109,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const applyWithin = (command: Command): Outcome | undefined => {
     const fencing = handle()
     fencing.tables ??= fencing.tx === db ? open() : openTables(fencing.tx, fencing.within, false)
-    return fencing.tables.applyWithin([command], now())[0]
+    return fencing.tables.applyWithin([command], wall())[0]
   }
 
   const check = (tx: SqliteDatabase, lock: Fenced): void => {

@@ -89,6 +89,31 @@ describe('T3: a release request', () => {
     expect([lock.isHeld(), await world.queue()]).toEqual([true, []])
   })
 
+  test('whose grace ends while it confirms a grant steals once it waits again', async () => {
+    const world = new World()
+    const [first, second, asker] = [world.process({ label: 'first' }), world.process({ label: 'second' }), world.process({ label: 'asker' })]
+    const lock = await first.locks.acquire('k')
+    const grace = 2_600
+    const wait = asker.locks.acquire('k', { ask: 'please', steal: true, grace })
+    await settle()
+    const next = second.locks.acquire('k')
+    // The grant comes too late to be used before it is confirmed, and the store does not say whether it is until the grant has lapsed.
+    await world.pass(1_800)
+    asker.link.break('stall', 'renew')
+    asker.stop()
+    await world.pass(100)
+    await lock.release()
+    await world.pass(495)
+    asker.resume()
+    await world.pass(1_000)
+    expect(await world.holders()).toEqual(['second'])
+    asker.link.mend()
+    asker.link.deliver()
+    await world.pass(5 * duration)
+    expect([await stateOf(wait), await stateOf(next)]).toEqual(['fulfilled', 'fulfilled'])
+    expect(await world.holders()).toEqual(['asker'])
+  })
+
   test('is heard by every shared holder, and by one of the asker’s own process', async () => {
     const world = new World()
     const [one, two] = [world.process(), world.process()]

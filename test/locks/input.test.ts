@@ -97,7 +97,7 @@ describe('options', () => {
     ['steal with shared mode', { steal: true, mode: 'shared' }, TypeError],
     ['a timeout that is NaN', { timeout: Number.NaN }, RangeError],
     ['a negative timeout', { timeout: -1 }, RangeError],
-    ['a timeout that no timer can measure', { timeout: 2 ** 31 }, RangeError],
+    ['a timeout beyond what a number counts', { timeout: 2 ** 53 }, RangeError],
     ['a timeout that is text', { timeout: '5' }, RangeError],
     ['metadata that is a function', { metadata: () => 1 }, TypeError],
     ['metadata with a cycle', { metadata: cycle() }, TypeError],

@@ -471,7 +471,7 @@ describe('callers at the same time', () => {
   test('bad input is refused', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
-    for (const timeout of [Number.NaN, -1, '5' as never, 2 ** 40]) {
+    for (const timeout of [Number.NaN, -1, '5' as never, 2 ** 53]) {
       expect(await errorOf(crypto.acquire({ timeout }))).toBeInstanceOf(RangeError)
       expect(await errorOf(crypto.tryAcquire({ timeout }))).toBeInstanceOf(RangeError)
     }

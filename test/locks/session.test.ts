@@ -540,6 +540,28 @@ describe('a store that fails', () => {
     expect(await wait).toMatchObject({ code: 'store', cause: b.link.error })
   })
 
+  test('at the end of one wait does not count against the next', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    const lock = await a.locks.acquire('k')
+    const first = errorOf(b.locks.acquire('k', { timeout: 300 }))
+    await settle()
+    b.link.break('fail', 'read')
+    await world.pass(400)
+    expect(await first).toMatchObject({ code: 'timeout' })
+    b.link.mend()
+    await world.pass(2 * lease)
+    const next = b.locks.acquire('k')
+    await settle()
+    b.link.break('fail', 'read')
+    await world.pass(lease / 2)
+    expect(await stateOf(next)).toBe('pending')
+    b.link.mend()
+    await lock.release()
+    await world.pass(100)
+    expect((await next).isHeld()).toBe(true)
+  })
+
   test('that was closed under a wait ends it with closed', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
