@@ -44,7 +44,7 @@ export class Reentrant implements ReentrantLock {
 
   /** The lock's line, for a step that is over at once. */
   #glance<T>(act: (line: Line) => T): T {
-    const line = this.#session.line(this.#key, this.name)
+    const line = this.#session.lineToReadFrom(this.#key, this.name)
     try {
       return act(line)
     } finally {

@@ -73,6 +73,7 @@ export class Session {
   /** Since when there are such. */
   #unsaidSince = 0
   #closed: LockError | undefined
+  #closing: Promise<void> | undefined
   readonly #stopHearing: (() => void) | undefined
 
   constructor(settings: Settings) {
@@ -101,6 +102,11 @@ export class Session {
   /** This session's line for a key, for a call that has it in hand until it gives it back by {@link Session.giveBack}. */
   line(key: string, name: string): Line {
     this.assertOpen()
+    return this.lineToReadFrom(key, name)
+  }
+
+  /** As {@link Session.line}, also once these locks are closed: what is remembered of a key can be read then. */
+  lineToReadFrom(key: string, name: string): Line {
     let line = this.#lines.get(key)
     if (!line) {
       line = new Line(this, key, name, this.#pasts.take(key), this.#number)
@@ -480,9 +486,13 @@ export class Session {
     for (const lease of [...this.heart.leases]) lease.lose(`its session ended: ${why}`)
   }
 
-  /** Ends the last session. Everything is let go of before this resolves. */
-  async close(): Promise<void> {
-    if (this.#closed) return
+  /** Ends the last session. Everything is let go of before this resolves, also when it is called again. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     const closed = new LockError('closed', 'these locks were closed')
     this.#closed = closed
     this.#stopHearing?.()

@@ -478,3 +478,16 @@ describe('callers at the same time', () => {
     expect(await errorOf(crypto.acquire({ signal: {} as never }))).toBeInstanceOf(TypeError)
   })
 })
+
+test('whether it is dirty can be read once the locks are closed', async () => {
+  const world = new World()
+  const [a, b] = [world.process(), world.process()]
+  const [crypto, other] = [a.locks.reentrant('k'), a.locks.reentrant('other')]
+  await (await crypto.acquire()).release()
+  await (await b.locks.acquire('k')).release()
+  await (await crypto.acquire()).release()
+  await a.locks.close()
+  expect(crypto.dirty).toBe(true)
+  crypto.clearDirty()
+  expect([crypto.dirty, other.dirty]).toEqual([false, false])
+})

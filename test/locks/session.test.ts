@@ -709,3 +709,16 @@ describe('a session that opens', () => {
     expect(opened.link.count('end')).toBe(0)
   })
 })
+
+test('a second close() waits for the first', async () => {
+  const world = new World()
+  const a = world.process()
+  await a.locks.acquire('k')
+  a.link.break('stall')
+  const [first, second] = [a.locks.close(), a.locks.close()]
+  expect([await stateOf(first), await stateOf(second)]).toEqual(['pending', 'pending'])
+  a.link.mend()
+  await a.link.deliver()
+  await Promise.all([first, second])
+  expect((await world.record()).holders).toEqual([])
+})
