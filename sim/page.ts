@@ -1,14 +1,21 @@
+import type { PageEvent } from '../src/locks/page.ts'
+
 type Place = { document?: unknown; addEventListener?: unknown }
+type Listener = (event: PageEvent) => void
 
 /** A tab's window, as far as the library listens to it: the events of its document come there too. */
 export class Page {
-  readonly #window = new EventTarget()
+  readonly #listeners = new Map<string, Set<Listener>>()
 
   /** What is made meanwhile takes this page for its own. */
   during<T>(make: () => T): T {
     const place = globalThis as Place
     place.document = {}
-    place.addEventListener = this.#window.addEventListener.bind(this.#window)
+    place.addEventListener = (type: string, listener: Listener, { signal }: AddEventListenerOptions = {}) => {
+      const listeners = this.#listeners.get(type) ?? new Set()
+      this.#listeners.set(type, listeners.add(listener))
+      signal?.addEventListener('abort', () => listeners.delete(listener))
+    }
     try {
       return make()
     } finally {
@@ -18,6 +25,6 @@ export class Page {
   }
 
   tell(type: 'pagehide' | 'pageshow' | 'freeze' | 'resume'): void {
-    this.#window.dispatchEvent(new Event(type))
+    for (const listener of [...(this.#listeners.get(type) ?? [])]) listener({ type, isTrusted: true })
   }
 }
