@@ -25,6 +25,11 @@ export interface Store {
   read(key: string, reader?: string): Promise<LockView | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */
   list(prefix?: string): Promise<LockView[]>
+  /**
+   * Up to `limit` records whose keys start with `prefix` and come after the key `after`, in an order that may be the store's own and never
+   * changes. Without it a lock server has to read all of them at once.
+   */
+  page?(prefix: string, after: string | undefined, limit: number): Promise<LockView[]>
   /** Hints between the sessions of this store. Without one, waiters poll. */
   readonly channel?: Channel | undefined
   /** Proofs of death. Without one, only the lease tells. */

@@ -1,4 +1,5 @@
 import { LockError } from '../protocol/index.ts'
+import type { Limits } from './options.ts'
 import type { ErrorReply } from './wire.ts'
 
 /** An answer that is no success. */
@@ -11,6 +12,12 @@ export interface Fault {
 export const faultOf = (status: number, code: ErrorReply['error']['code'], message: string, headers: Record<string, string> = {}): Fault => ({
   ...{ status, reply: { error: { code, message } }, headers },
 })
+
+/** One credential has, or asks for, more than it may. */
+export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>
+  faultOf(429, 'too-many', `more than ${limits[limit]} ${limit} of this credential: wait, or have the limit \`${limit}\` raised`, {
+    'retry-after': '1',
+  })
 
 /** The same as a response. */
 export const responseOf = ({ status, reply, headers }: Fault): Response => Response.json(reply, { status, headers })

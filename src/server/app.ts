@@ -10,10 +10,10 @@ import type { Desk } from './desk.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
+import { listText, tooLong } from './pages.ts'
 import { applyRoute, eventsRoute, lockRoute, locksRoute, logRoute, publishRoute, verifyRoute } from './routes.ts'
 import type { Switchboard } from './switchboard.ts'
-import { veiled } from './veil.ts'
-import type { ApplyReply, ListReply, LogReply, ReadReply, VerifyReply } from './wire.ts'
+import type { LogReply, ReadReply, VerifyReply } from './wire.ts'
 
 interface Env {
   Bindings: { readonly caller: Caller }
@@ -30,7 +30,10 @@ interface Parts {
 }
 
 /** What goes out has the types of `wire.ts`; the framework knows those of the schemas, which only describe it. */
-const send = <T extends object>(reply: T): never => Response.json(reply) as never
+const send = <T extends object>(reply: T): never => sendText(JSON.stringify(reply))
+
+const sendText = (text: string): never =>
+  new Response(text, { headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) } }) as never
 
 const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
 
@@ -49,13 +52,25 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
 
   app.openapi(applyRoute(limits.batch), async (context) => {
     const done = await batches(context.env.caller, context.req.valid('json'))
-    return 'fault' in done ? (responseOf(done.fault) as never) : send<ApplyReply>(done.reply)
+    return 'fault' in done ? (responseOf(done.fault) as never) : sendText(done.text)
   })
+
+  let turn: Promise<unknown> = Promise.resolve()
+  /** Lists are made one after another: each takes all the time and memory that it may. */
+  const inTurn = <T>(make: () => Promise<T>): Promise<T> => {
+    const made = turn.then(make)
+    turn = made.catch(() => {})
+    return made
+  }
 
   const mayNot = ({ name }: Caller, key: string): never => refuse(403, 'forbidden', `the client ${name} may not see ${JSON.stringify(key)}`)
 
-  const read = async (caller: Caller, key: string): Promise<never> =>
-    caller.mayUse(key) ? send<ReadReply>(await desk.read(caller, key)) : mayNot(caller, key)
+  const read = async (caller: Caller, key: string): Promise<never> => {
+    if (!caller.mayUse(key)) return mayNot(caller, key)
+    const text = JSON.stringify((await desk.read(caller, key)) satisfies ReadReply)
+    const bytes = Buffer.byteLength(text)
+    return bytes <= limits.answer ? sendText(text) : (responseOf(tooLong(key, bytes, limits.answer)) as never)
+  }
 
   app.openapi(lockRoute, async (context) => await read(context.env.caller, context.req.valid('param').key))
 
@@ -63,9 +78,8 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
     const { caller } = context.env
     const { key, prefix = '', after, limit } = context.req.valid('query')
     if (key !== undefined) return await read(caller, key)
-    const views = await store.list(prefix)
-    const locks = views.filter((view) => caller.mayUse(view.key) && (after === undefined || view.key > after)).map(veiled)
-    return send<ListReply>({ locks: locks.slice(0, limit), more: locks.length > limit })
+    const listed = await inTurn(() => listText(store, caller, { prefix, after, limit, most: limits.answer }))
+    return 'fault' in listed ? (responseOf(listed.fault) as never) : sendText(listed.text)
   })
 
   app.openapi(eventsRoute, (context) => {

@@ -1,22 +1,47 @@
 import type { Caller } from './access.ts'
 import { type Fault, faultOf } from './answers.ts'
 import type { Desk } from './desk.ts'
+import type { Limits } from './options.ts'
 import type { Switchboard } from './switchboard.ts'
-import type { ApplyBody, ApplyReply } from './wire.ts'
+import type { ApplyBody, ApplyReply, WireOutcome } from './wire.ts'
 
 /** Answers `POST /v1/apply`, once it is known to be well-formed. */
-export type Batches = (caller: Caller, body: ApplyBody) => Promise<{ readonly reply: ApplyReply } | { readonly fault: Fault }>
+export type Batches = (caller: Caller, body: ApplyBody) => Promise<{ readonly text: string } | { readonly fault: Fault }>
 
 export const makeBatches =
-  (desk: Desk, switchboard: Switchboard): Batches =>
+  (desk: Desk, switchboard: Switchboard, limits: Limits): Batches =>
   async (caller, { commands, sender, batch, void: voided, topics }) => {
-    if (sender === undefined) return { reply: await desk.apply(caller, commands, undefined) }
+    if (sender === undefined) return { text: textOf(await desk.apply(caller, commands, undefined), limits.answer) }
     const from = switchboard.senderOf(sender, caller)
+    if ('status' in from) return { fault: from }
     if (voided !== undefined) from.giveUp(voided)
     return await from.inTurn(async () => {
       if (batch !== undefined && from.isVoid(batch)) return { fault: faultOf(409, 'void', 'the sender has given this batch up') }
-      const reply = await desk.apply(caller, commands, from)
-      if (topics) switchboard.setTopics(from, topics)
-      return { reply }
+      // Before anything is done: what was carried out has to be answered.
+      const fault = topics && switchboard.setTopics(from, topics)
+      return fault ? { fault } : { text: textOf(await desk.apply(caller, commands, from), limits.answer) }
     })
   }
+
+/** A reply as text, with the record of each key once, and without those that would make it longer than `most` characters. */
+function textOf({ outcomes, lockTokens }: ApplyReply, most: number): string {
+  if (outcomes.length === 1) {
+    const text = JSON.stringify({ outcomes, lockTokens })
+    if (text.length <= most) return text
+  }
+  const texts: string[] = []
+  const shown = new Set<string>()
+  let length = 0
+  for (const outcome of outcomes.toReversed()) {
+    const key = 'record' in outcome ? outcome.record.key : undefined
+    const whole = key === undefined || shown.has(key) ? undefined : JSON.stringify(outcome)
+    const fits = whole !== undefined && length + whole.length <= most
+    const text = fits ? whole : JSON.stringify(withoutRecord(outcome))
+    if (key !== undefined) shown.add(key)
+    length += text.length
+    texts.push(text)
+  }
+  return `{"outcomes":[${texts.reverse().join(',')}],"lockTokens":${JSON.stringify(lockTokens)}}`
+}
+
+const withoutRecord = (outcome: WireOutcome): object => ({ ...outcome, record: undefined })

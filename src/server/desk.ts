@@ -1,6 +1,8 @@
 import { type Command, emptyView, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal, type Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
+import type { Budget } from './budgets.ts'
+import type { Claims } from './claims.ts'
 import { gather } from './gather.ts'
 import type { Hub } from './hub.ts'
 import type { Log } from './log.ts'
@@ -13,7 +15,6 @@ import { Policies } from './policies.ts'
 import type { Sender } from './senders.ts'
 import { makeLockToken, openLockToken } from './tokens.ts'
 import { veiled, veiledOutcome } from './veil.ts'
-import { type Promised, Waits } from './waits.ts'
 import type { ApplyReply, ReadReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
 
 interface Parts {
@@ -23,6 +24,7 @@ interface Parts {
   readonly hub: Hub
   readonly log: Log
   readonly metrics: Metrics
+  readonly claims: Claims
   readonly limits: Limits
   readonly options: HandlerOptions
 }
@@ -34,7 +36,6 @@ type Owned = Extract<WireCommand, { lockToken?: string | undefined }>
 
 /** Where clients' commands are judged, carried out, told and noted. */
 export class Desk {
-  readonly waits = new Waits()
   readonly overseer: Overseer
   readonly #parts: Parts
   readonly #apply: (commands: readonly Command[]) => Promise<Outcome[]>
@@ -53,7 +54,7 @@ export class Desk {
         act: (commands) => this.#act(commands),
         hint: (session, key) => parts.hub.tell(session, { key }),
         isClient: (session) => parts.owners.known(session) !== undefined,
-        saw: (view) => this.waits.compare(view.key, view.queue),
+        saw: (view) => parts.claims.compare(view),
       },
       parts.options.expiry !== 'manual',
     )
@@ -62,18 +63,17 @@ export class Desk {
   /** Carries out a client's batch. */
   async apply(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined): Promise<ApplyReply> {
     await this.#openNew(caller, commands)
-    const promised = this.waits.promise(caller.owner)
     try {
-      return await this.#carryOut(caller, commands, sender, promised)
+      return await this.#carryOut(caller, commands, sender)
     } finally {
-      promised.settle()
+      for (const command of commands) if (command.type === 'request') this.#parts.claims.settle(command)
     }
   }
 
-  async #carryOut(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined, promised: Promised): Promise<ApplyReply> {
+  async #carryOut(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined): Promise<ApplyReply> {
     const rulings: Ruling[] = []
     for (const command of commands) {
-      const ruling = await this.#rule(caller, command, commands, promised)
+      const ruling = await this.#rule(caller, command, commands)
       // What comes later in a batch is judged by what came before.
       if ('command' in ruling) this.#policies.saw(command)
       rulings.push(ruling)
@@ -152,15 +152,28 @@ export class Desk {
   async #openNew(caller: Caller, commands: readonly WireCommand[]): Promise<void> {
     const opened = new Set<string>()
     for (const command of commands) if (command.type === 'beat' && command.opens && !this.#faultOf(caller, command)) opened.add(command.session)
-    if (opened.size && caller.owner) await this.openings.open(opened, caller.owner)
+    const { claims } = this.#parts
+    const fresh: string[] = []
+    for (const session of opened) {
+      if (claims.knows(session)) continue
+      if (caller.owner && claims.open(session, caller)) fresh.push(session)
+      else opened.delete(session)
+    }
+    if (!fresh.length) return
+    try {
+      await this.openings.open(opened, caller.owner)
+    } finally {
+      for (const session of fresh) if (!this.#owns(caller, session)) claims.end(session)
+    }
   }
 
   /** A session is long gone. */
   forget(session: string): void {
     this.#policies.forget(session)
+    this.#parts.claims.end(session)
   }
 
-  async #rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[], promised: Promised): Promise<Ruling> {
+  async #rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[]): Promise<Ruling> {
     const fault = this.#faultOf(caller, command)
     if (fault) {
       this.#refuse(command, fault, caller)
@@ -173,10 +186,13 @@ export class Desk {
         const owner = await this.#ownership(caller, command)
         const opens = command.type === 'beat' && command.opens === true
         if (owner !== 'own' && (opens || owner === 'other')) this.#refuse(command, `${command.type}: a session that is not this client’s`, caller)
-        if (owner === 'none') return ended
+        if (owner === 'none') return opens && !this.#parts.claims.mayOpen(caller) ? this.#tooMuch('sessions') : ended
         if (owner === 'other') return command.type === 'end' ? { outcome: { type: 'alive' } } : ended
         // Evidence that a session is gone is the server's own to have.
-        return command.type === 'end' && command.seq !== undefined ? { outcome: { type: 'alive' } } : { command }
+        if (command.type === 'end') return command.seq === undefined ? { command } : { outcome: { type: 'alive' } }
+        // One from before the server was started is heard of by its beat.
+        this.#parts.claims.open(command.session, caller)
+        return { command }
       }
       case 'challenge':
         // The server asks for signs of life by itself.
@@ -184,7 +200,7 @@ export class Desk {
       case 'expire':
         return await this.#ruleExpire(caller, command)
       case 'request':
-        return (await this.#ruleSession(caller, command)) ?? this.#ruleRequest(command, promised)
+        return (await this.#ruleSession(caller, command)) ?? (await this.#ruleRequest(caller, command))
       case 'renew':
       case 'release':
       case 'withdraw':
@@ -216,11 +232,15 @@ export class Desk {
     return await this.#refusal(command.key, owner === 'other' ? 'not-owner' : 'ended')
   }
 
-  #ruleRequest(command: Extract<WireCommand, { type: 'request' }>, promised: Promised): Ruling {
-    const { limits } = this.#parts
-    if (command.ifAvailable || promised.take(limits.waiters)) return { command }
-    const message = `this client has ${limits.waiters} places in queues already, which is the limit of the server`
-    return { outcome: { type: 'failed', code: 'invalid', message } }
+  async #ruleRequest(caller: Caller, command: Extract<WireCommand, { type: 'request' }>): Promise<Ruling> {
+    const { claims, store } = this.#parts
+    if (!claims.mayMake(caller) && !(await store.read(command.key))) return this.#tooMuch('keys')
+    const limit = claims.ask(command, caller)
+    return limit ? this.#tooMuch(limit) : { command }
+  }
+
+  #tooMuch(limit: Budget): Ruling {
+    return { outcome: { type: 'failed', code: 'invalid', message: `too-many: more than ${this.#parts.limits[limit]} ${wordsFor[limit] ?? limit}` } }
   }
 
   async #ruleOwned(caller: Caller, owned: Owned, batch: readonly WireCommand[]): Promise<Ruling> {
@@ -265,18 +285,24 @@ export class Desk {
 
   /** Notes what a command did. */
   #note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
-    const { log, metrics } = this.#parts
+    const { log, metrics, claims } = this.#parts
     log.note(command, outcome, caller)
     metrics.commands.inc({ type: command.type, outcome: outcome.type })
+    if (outcome.type === 'ended' && (command.type === 'end' || command.type === 'beat')) claims.end(command.session)
     if (outcome.type === 'ended' && command.type === 'end') this.overseer.lookAfter(command.session)
+    if (command.type === 'sweep' && outcome.type === 'done') claims.swept(command.key)
     if (!('grants' in outcome)) return
-    const { record, grants } = outcome
+    const { record, grants, evicted } = outcome
     const { key } = record
     this.overseer.note(record)
-    for (const { session, number } of grants) this.waits.drop(key, session, number)
-    if (command.type === 'withdraw') this.waits.drop(key, command.session, command.number)
+    for (const { session, number } of evicted) claims.drop(key, session, number)
+    for (const { session, number, token } of grants) claims.granted(key, session, number, token)
+    if (command.type === 'release' && outcome.type === 'done') claims.released(key, command.token)
+    if (command.type === 'withdraw') claims.drop(key, command.session, command.number)
     if (command.type !== 'request') return
-    if (outcome.type === 'queued' && caller) this.waits.add(key, command.session, command.number, caller.owner)
+    if (outcome.type === 'queued') claims.queued(key, command.session, command.number)
+    if (outcome.type === 'granted') claims.granted(key, command.session, command.number, outcome.holder.token)
+    if (outcome.type === 'granted' && caller && !outcome.repeated && !outcome.holder.previous) claims.made(key, caller)
     if (outcome.type === 'queued' || outcome.type === 'refused') this.overseer.attend(key, outcome.type === 'queued')
   }
 
@@ -307,6 +333,15 @@ export class Desk {
   #ticket(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
     return { key, session, token, number, lockToken: makeLockToken(this.#parts.secret, { key, session, token }) }
   }
+}
+
+/** What the limits of a credential are on, where their names do not say. */
+const wordsFor: Readonly<Partial<Record<Budget, string>>> = {
+  held: 'locks held by this credential',
+  waiters: 'places in queues of this credential',
+  metadata: 'bytes of metadata and asks of this credential',
+  sessions: 'sessions of this credential',
+  keys: 'new keys of this credential',
 }
 
 const refused = (reason: Refusal, record: LockView): Outcome => ({ type: 'refused', reason, record, grants: [], evicted: [] })

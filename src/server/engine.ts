@@ -1,9 +1,11 @@
 import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
-import { Access } from './access.ts'
-import { faultOf, responseOf } from './answers.ts'
+import { Access, type Caller } from './access.ts'
+import { type Fault, faultOf, responseOf } from './answers.ts'
 import { makeApp } from './app.ts'
 import { makeBatches } from './batches.ts'
+import { Budgets } from './budgets.ts'
+import { Claims } from './claims.ts'
 import { Desk } from './desk.ts'
 import { expressLine } from './express.ts'
 import { type Asked, makeGuard, preflight } from './guard.ts'
@@ -15,8 +17,10 @@ import { Log } from './log.ts'
 import { makeMetrics } from './metrics.ts'
 import { type HandlerOptions, limitsOf } from './options.ts'
 import { Owners } from './owners.ts'
+import { pagesOf } from './pages.ts'
 import { findSecret } from './secret.ts'
 import { Switchboard } from './switchboard.ts'
+import { lengthOf, makeVisits } from './visits.ts'
 
 /** How often the log is trimmed and sessions that are long gone are forgotten, in ms. */
 const tidyEvery = 60_000
@@ -24,13 +28,24 @@ const tidyEvery = 60_000
 const bindingAge = 86_400_000
 const day = 86_400_000
 
+interface From {
+  readonly address?: string | undefined
+  /** Has a function called when the answer has gone out, or its connection is gone. */
+  readonly ended?: (listener: () => void) => void
+}
+
 type Listener = Parameters<typeof expressLine>[1]
 
 /**
  * Puts a server's parts together: a handler, and the faster way to it for a socket of our own.
  * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
  */
-export async function openEngine(store: Store, options: HandlerOptions): Promise<LockHandler & { express(otherwise: Listener): Listener }> {
+export async function openEngine(
+  store: Store,
+  options: HandlerOptions,
+): Promise<
+  Omit<LockHandler, 'fetch'> & { fetch(request: Request, from?: From): Promise<Response>; express(otherwise: Listener): Listener; dropped(): void }
+> {
   const { onError = console.error } = options
   const limits = limitsOf(options.limits)
   const access = new Access(options.clients ?? [])
@@ -39,22 +54,33 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
   const journal = file ? await sqliteJournal(file) : memoryJournal()
   const owners = new Owners(journal)
   const log = new Log(journal, { age: options.log?.age ?? 30 * day, entries: options.log?.entries ?? 1_000_000 }, onError)
-  await log.catchUp(await store.list().catch(whole(onError)))
-  const hub = new Hub(store.channel, owners, secret)
+  try {
+    for await (const views of pagesOf(store)) await log.catchUp(views)
+  } catch (error) {
+    // A damaged record must not keep a server from starting: whoever asks for its key is told.
+    if (!(error instanceof LockError && error.code === 'corrupt')) throw error
+    onError(error)
+  }
+  const budgets = new Budgets(limits, (limit) => metrics.limited.inc({ limit }))
+  const claims = new Claims(budgets)
+  const hub = new Hub(store.channel, owners, secret, budgets)
   const records = { sessionsAmong: (topics: readonly string[]) => desk.openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
-  const switchboard = new Switchboard(hub, limits, records, (session) => desk.overseer.lookAfter(session))
+  const switchboard = new Switchboard(hub, limits, budgets, records, (session) => desk.overseer.lookAfter(session))
   const metrics = makeMetrics({
     streams: () => switchboard.size,
-    waiters: () => desk.waits.total,
+    waiters: () => claims.waiting,
+    holders: () => claims.held,
+    sessions: () => claims.sessions,
     observed: () => desk.overseer.size,
   })
-  const desk: Desk = new Desk({ store, secret, owners, hub, log, metrics, limits, options }, onError)
+  const desk: Desk = new Desk({ store, secret, owners, hub, log, metrics, claims, limits, options }, onError)
   const guard = makeGuard(access, options, limits, (why, address) => {
     metrics.refusals.inc()
     log.refuse({}, why, { ...access.nobody(address) })
   })
-  const batches = makeBatches(desk, switchboard)
+  const batches = makeBatches(desk, switchboard, limits)
   const app = makeApp({ store, desk, batches, switchboard, log, metrics, limits }, onError)
+  const visits = makeVisits(budgets, limits)
   const busy = new Set<Promise<unknown>>()
   let closed: Promise<void> | undefined
 
@@ -87,14 +113,39 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
     }
   }
 
-  const serve = async (request: Request, address: string | undefined): Promise<Response> => {
+  const serve = async (request: Request, { address, ended }: From): Promise<Response> => {
     const { headers, method } = request
     const url = new URL(request.url)
     const { pathname: path } = url
     const { admitted, shared } = admit({ method, path, host: headers.get('host') ?? url.host, address, header: (name) => headers.get(name) })
-    const response = await respond(request, admitted, path)
+    const response = await visited(request, admitted, path, ended)
     for (const [name, value] of Object.entries(shared)) response.headers.append(name, value)
     return response
+  }
+
+  /** Answers a request within its caller's budget, as long as its answer is under way. */
+  const visited = async (request: Request, admitted: Caller | Fault, path: string, ended: From['ended']): Promise<Response> => {
+    const visit = 'status' in admitted ? admitted : visits(admitted)
+    if ('status' in visit) return responseOf(visit)
+    try {
+      const body = request.method === 'POST' ? lengthOf(request.headers.get('content-length'), limits) : 0
+      // A list counts as long as it may be before it is made.
+      const ahead = request.method === 'GET' && isList(path, new URL(request.url)) ? limits.answer : 0
+      const fault = visit.carry(body + ahead)
+      if (fault) {
+        visit.end()
+        return responseOf(fault)
+      }
+      const response = await respond(request, admitted, path)
+      const tooMuch = visit.carry(Math.max(0, Number(response.headers.get('content-length') ?? 0) - ahead))
+      const isWhole = response.headers.has('content-length')
+      if (ended && isWhole && !tooMuch) ended(visit.end)
+      else visit.end()
+      return tooMuch ? responseOf(tooMuch) : response
+    } catch (error) {
+      visit.end()
+      throw error
+    }
   }
 
   const respond = async (request: Request, admitted: ReturnType<typeof admit>['admitted'], path: string): Promise<Response> => {
@@ -107,8 +158,9 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
   }
 
   return {
-    fetch: (request, { address } = {}) => during(serve(request, address)),
-    express: (otherwise) => expressLine({ admit, batches, limits, onError, during, metrics }, otherwise),
+    fetch: (request, from = {}) => during(serve(request, from)),
+    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, metrics }, otherwise),
+    dropped: () => metrics.dropped.inc(),
     verify: (key, lockToken) => desk.verify(key, lockToken),
     close() {
       closed ??= (async () => {
@@ -124,14 +176,8 @@ export async function openEngine(store: Store, options: HandlerOptions): Promise
   }
 }
 
-/** A damaged record must not keep a server from starting: whoever asks for its key is told. */
-const whole =
-  (onError: (error: unknown) => void) =>
-  (error: unknown): [] => {
-    if (!(error instanceof LockError && error.code === 'corrupt')) throw error
-    onError(error)
-    return []
-  }
+/** Whether the answer may be as long as answers get. */
+const isList = (path: string, { searchParams }: URL): boolean => path === '/v1/log' || (path === '/v1/locks' && !searchParams.has('key'))
 
 /** The part of a path that says which route it is, not which key. */
 const routeOf = (path: string): string =>

@@ -7,7 +7,7 @@ import type { Asked } from './guard.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
 import { applyBody } from './schemas.ts'
-import type { ApplyReply } from './wire.ts'
+import { lengthOf, type Visit } from './visits.ts'
 
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
@@ -16,6 +16,7 @@ interface Parts {
   admit(asked: Asked): { readonly admitted: Caller | Fault; readonly shared: Readonly<Record<string, string>> }
   readonly batches: Batches
   readonly limits: Limits
+  readonly visits: (caller: Caller) => Visit | Fault
   readonly onError: (error: unknown) => void
   /** Counts a request as under way. */
   during<T>(work: Promise<T>): Promise<T>
@@ -28,10 +29,10 @@ const path = '/v1/apply'
  * Answers `POST /v1/apply` straight from Node's request to its response: of a server's time nearly half went into the objects that stand for
  * them in the framework, which answers everything else.
  */
-export function expressLine({ admit, batches, limits, onError, during, metrics }: Parts, otherwise: Listener): Listener {
+export function expressLine({ admit, batches, limits, visits, onError, during, metrics }: Parts, otherwise: Listener): Listener {
   const schema = applyBody(limits.batch)
 
-  const carryOut = async (caller: Caller, incoming: IncomingMessage): Promise<{ readonly reply: ApplyReply } | { readonly fault: Fault }> => {
+  const carryOut = async (caller: Caller, incoming: IncomingMessage): ReturnType<Batches> => {
     const text = await textOf(incoming, limits.body)
     if (text === undefined) return { fault: faultOf(413, 'invalid', `the body is longer than ${limits.body} bytes`, { connection: 'close' }) }
     const parsed = jsonOf(text)
@@ -46,17 +47,24 @@ export function expressLine({ admit, batches, limits, onError, during, metrics }
     const header = (name: string): string | null => (headers[name] as string | undefined) ?? null
     const { admitted, shared } = admit({ method: 'POST', path, host: headers.host ?? '', header, address: socket.remoteAddress })
     const end = metrics.requests.startTimer()
-    const write = (status: number, reply: object, more: Readonly<Record<string, string>> = {}): void => {
-      const text = JSON.stringify(reply)
+    const write = (status: number, text: string, more: Readonly<Record<string, string>> = {}): void => {
       // A number of bytes lets it go out in one piece.
       outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...more, ...shared })
       outgoing.end(text)
       end({ route: path.slice(1), status: String(status) })
     }
-    if ('status' in admitted) return write(admitted.status, admitted.reply, admitted.headers)
+    const refuse = ({ status, reply, headers }: Fault): void => write(status, JSON.stringify(reply), headers)
+    if ('status' in admitted) return refuse(admitted)
+    const visit = visits(admitted)
+    if ('status' in visit) return refuse(visit)
+    outgoing.on('close', visit.end)
+    const fault = visit.carry(lengthOf(headers['content-length'], limits))
+    if (fault) return refuse(fault)
     const done = await carryOut(admitted, incoming)
-    if ('fault' in done) write(done.fault.status, done.fault.reply, done.fault.headers)
-    else write(200, done.reply)
+    if ('fault' in done) return refuse(done.fault)
+    // What was done is told all the same.
+    visit.carry(done.text.length)
+    write(200, done.text)
   }
 
   return (incoming, outgoing) => {

@@ -1,5 +1,6 @@
 import type { Channel, Message } from '../store.ts'
 import type { Caller } from './access.ts'
+import type { Budgets } from './budgets.ts'
 import { type Owners, sameOwner } from './owners.ts'
 import type { Sender } from './senders.ts'
 import { makeLockToken } from './tokens.ts'
@@ -15,12 +16,14 @@ export class Hub {
   readonly #channel: Channel | undefined
   readonly #owners: Owners
   readonly #secret: Buffer
+  readonly #budgets: Budgets
   readonly #topics = new Map<string, Topic>()
 
-  constructor(channel: Channel | undefined, owners: Owners, secret: Buffer) {
+  constructor(channel: Channel | undefined, owners: Owners, secret: Buffer, budgets: Budgets) {
     this.#channel = channel
     this.#owners = owners
     this.#secret = secret
+    this.#budgets = budgets
   }
 
   /** What a sender's stream carries from now on. */
@@ -32,12 +35,19 @@ export class Hub {
   }
 
   #join(sender: Sender, name: string): void {
-    const topic = this.#topics.get(name) ?? {
-      senders: new Set(),
-      unsubscribe: this.#channel?.subscribe(name, (message) => this.#deliver(name, message)),
-    }
+    const topic = this.#topics.get(name) ?? { senders: new Set(), unsubscribe: this.#listen(sender.who, name) }
     this.#topics.set(name, topic)
     topic.senders.add(sender)
+  }
+
+  /** Listens on the store's own channel, where that costs a socket for each topic. One that has none left hears what goes through here. */
+  #listen(who: string, name: string): (() => void) | undefined {
+    if (!this.#channel || !this.#budgets.take(who, 'sockets')) return undefined
+    const stop = this.#channel.subscribe(name, (message) => this.#deliver(name, message))
+    return () => {
+      this.#budgets.give(who, 'sockets')
+      stop()
+    }
   }
 
   #leave(sender: Sender, name: string): void {
@@ -56,8 +66,9 @@ export class Hub {
 
   /** Passes a client's message on to all who listen. */
   publish(topic: string, message: Message): void {
-    if (this.#channel) this.#channel.publish(topic, message)
-    else this.#deliver(topic, message)
+    this.#channel?.publish(topic, message)
+    const here = this.#topics.get(topic)
+    if (here && !here.unsubscribe) this.#deliver(topic, message)
   }
 
   #deliver(topic: string, message: Message): void {

@@ -5,11 +5,13 @@ export interface Metrics {
   readonly registry: Registry
   readonly commands: Counter<'type' | 'outcome'>
   readonly refusals: Counter
+  readonly dropped: Counter
+  readonly limited: Counter<'limit'>
   readonly requests: Histogram<'route' | 'status'>
 }
 
 /** @param gauges what is read off when it is asked for */
-export function makeMetrics(gauges: { streams(): number; waiters(): number; observed(): number }): Metrics {
+export function makeMetrics(gauges: { streams(): number; waiters(): number; observed(): number; holders(): number; sessions(): number }): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -24,6 +26,8 @@ export function makeMetrics(gauges: { streams(): number; waiters(): number; obse
   }
   gauge('storelock_streams', 'Event streams that are open', gauges.streams)
   gauge('storelock_waiters', 'Places in queues that clients have', gauges.waiters)
+  gauge('storelock_holders', 'Locks that clients hold', gauges.holders)
+  gauge('storelock_sessions', 'Sessions that clients have open', gauges.sessions)
   gauge('storelock_observed_keys', 'Keys whose holders are observed', gauges.observed)
   return {
     registry,
@@ -34,6 +38,13 @@ export function makeMetrics(gauges: { streams(): number; waiters(): number; obse
       registers,
     }),
     refusals: new Counter({ name: 'storelock_refusals_total', help: 'Commands that their senders had no right to', registers }),
+    limited: new Counter({
+      name: 'storelock_limited_total',
+      help: 'What was refused for want of budget, by the limit',
+      labelNames: ['limit'],
+      registers,
+    }),
+    dropped: new Counter({ name: 'storelock_connections_dropped_total', help: 'Connections beyond a limit', registers }),
     requests: new Histogram({
       name: 'storelock_request_seconds',
       help: 'How long requests took',

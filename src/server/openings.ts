@@ -1,6 +1,7 @@
 import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Owners } from './owners.ts'
+import { pagesOf } from './pages.ts'
 
 /** Where sessions become clients' own, when they open them. */
 export class Openings {
@@ -54,8 +55,10 @@ export class Openings {
 
   async #look(): Promise<Set<string>> {
     try {
-      const views = await this.#store.list()
-      return new Set(views.flatMap(({ holders, queue }) => [...holders, ...queue].map(({ session }) => session)))
+      const named = new Set<string>()
+      for await (const views of pagesOf(this.#store))
+        for (const { holders, queue } of views) for (const { session } of [...holders, ...queue]) named.add(session)
+      return named
     } catch (error) {
       // A damaged record must not keep everybody out.
       if (!(error instanceof LockError && error.code === 'corrupt')) throw error

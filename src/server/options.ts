@@ -9,12 +9,34 @@ export interface ServerLimits {
   readonly headers?: number
   /** Most commands in a batch. Default 1,000. */
   readonly batch?: number
-  /** Most places in queues that the sessions of one client have. Default 10,000. */
+  /** Most locks that one credential holds, of one address where there are none; so are all limits of a credential. Default 10,000. */
+  readonly held?: number
+  /** Most places in queues that one credential has. Default 10,000. */
   readonly waiters?: number
+  /** Most bytes of metadata and asks, as JSON, of what one credential holds and waits for. Default 4 MiB. */
+  readonly metadata?: number
+  /** Most sessions of one credential. Default 5,000. */
+  readonly sessions?: number
+  /** Most locks that were not there before and that one credential asks for while the server runs; what is swept counts no more. Default 100,000. */
+  readonly keys?: number
+  /** Most stores of one credential whose batches are put in order: each process or page has one. Default 5,000. */
+  readonly senders?: number
+  /** Most topics on the event streams of one credential. Default 10,000. */
+  readonly topics?: number
+  /** Most of those topics that are also heard from processes at the store itself, each by a socket: those first come. Default 256. */
+  readonly sockets?: number
+  /** Most requests of one credential that are not answered yet. Default 2,000. */
+  readonly pending?: number
+  /** Most bytes of one credential's requests and answers that are under way. Default 32 MiB. */
+  readonly traffic?: number
+  /** Most bytes of one answer; a list is cut there and has more pages. Default 1 MiB. */
+  readonly answer?: number
   /** Most requests a second of one credential, or of one address where there are none; twice as many at once. Default 20,000. */
   readonly rate?: number
   /** Most connections. Default 2,000. */
   readonly connections?: number
+  /** Most connections from one address. Default 1,000. */
+  readonly perAddress?: number
   /** Most event streams of one credential, or of one address. Default 1,000. */
   readonly streams?: number
   /** How long a request may take to arrive, in ms. Default 10,000. */
@@ -49,9 +71,20 @@ const defaults: Limits = {
   body: 1_048_576,
   headers: 16_384,
   batch: 1_000,
+  held: 10_000,
   waiters: 10_000,
+  metadata: 4_194_304,
+  sessions: 5_000,
+  keys: 100_000,
+  senders: 5_000,
+  topics: 10_000,
+  sockets: 256,
+  pending: 2_000,
+  traffic: 33_554_432,
+  answer: 1_048_576,
   rate: 20_000,
   connections: 2_000,
+  perAddress: 1_000,
   streams: 1_000,
   requestTimeout: 10_000,
   buffer: 262_144,

@@ -1,4 +1,5 @@
 import type { Caller } from './access.ts'
+import { type Budgets, whoOf } from './budgets.ts'
 import type { Stream } from './stream.ts'
 
 /** How long a sender that is silent is remembered, in ms: longer than any request of its may still be under way. */
@@ -11,12 +12,15 @@ export class Sender {
   topics: ReadonlySet<string> = new Set()
   stream: Stream | undefined
   seenAt = 0
+  /** Whose budget it uses. */
+  readonly who: string
   #void = -1
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(id: string, caller: Caller) {
     this.id = id
     this.caller = caller
+    this.who = whoOf(caller)
   }
 
   /** What the sender has taken back: batches up to this number. */
@@ -39,23 +43,37 @@ export class Sender {
 /** The senders of late. */
 export class Senders {
   readonly #senders = new Map<string, Sender>()
+  readonly #budgets: Budgets
   readonly #gone: (sender: Sender) => void
 
   /** Calls `gone` with one that was forgotten. */
-  constructor(gone: (sender: Sender) => void) {
+  constructor(budgets: Budgets, gone: (sender: Sender) => void) {
+    this.#budgets = budgets
     this.#gone = gone
   }
 
-  /** The sender of this name, of this caller's owner alone. */
-  of(id: string, caller: Caller): Sender {
-    const name = `${caller.owner} ${id}`
-    const sender = this.#senders.get(name) ?? new Sender(id, caller)
+  /** The sender of this name, of this caller's owner alone; `undefined` if that would be one too many. */
+  of(id: string, caller: Caller): Sender | undefined {
+    const name = JSON.stringify([whoOf(caller), caller.owner, id])
+    let sender = this.#senders.get(name)
+    if (!sender) {
+      if (!this.#budgets.take(whoOf(caller), 'senders')) return undefined
+      sender = new Sender(id, caller)
+    }
     // Those seen last are last, so that the oldest are found without looking at all.
     this.#senders.delete(name)
     this.#senders.set(name, sender)
     sender.caller = caller
     sender.seenAt = performance.now()
     return sender
+  }
+
+  /** One that no stream carries any more. */
+  forget(sender: Sender): void {
+    const name = JSON.stringify([sender.who, sender.caller.owner, sender.id])
+    if (!this.#senders.delete(name)) return
+    this.#budgets.give(sender.who, 'senders')
+    this.#gone(sender)
   }
 
   all(): Iterable<Sender> {
@@ -68,6 +86,7 @@ export class Senders {
       if (now - sender.seenAt < memory) return
       if (sender.stream) continue
       this.#senders.delete(name)
+      this.#budgets.give(sender.who, 'senders')
       this.#gone(sender)
     }
   }

@@ -39,9 +39,13 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
     throw new LockError('invalid', `at ${host} anybody could take locks: give \`clients\` with tokens, or listen at 127.0.0.1`)
   }
   const handler = await openEngine(store, options)
-  const framework = getRequestListener((request, { incoming }) => handler.fetch(request, { address: incoming.socket.remoteAddress }), {
-    overrideGlobalObjects: false,
-  })
+  const framework = getRequestListener(
+    (request, { incoming, outgoing }) =>
+      handler.fetch(request, { address: incoming.socket.remoteAddress, ended: (listener) => outgoing.on('close', listener) }),
+    {
+      overrideGlobalObjects: false,
+    },
+  )
   const listener = handler.express(framework)
   const settings = {
     maxHeaderSize: limits.headers,
@@ -54,7 +58,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
     : createServer(settings, listener)
   server.maxConnections = limits.connections
   server.keepAliveTimeout = 65_000
-  const sockets = trackSockets(server)
+  const sockets = trackSockets(server, limits.perAddress, handler.dropped)
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject)
@@ -84,10 +88,25 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
 }
 
 /** Knows which connections have a request under way: Node takes one that was opened and never used for busy. */
-function trackSockets(server: Server): { closeIdle(): void; cut(): void } {
+function trackSockets(server: Server, perAddress: number, dropped: () => void): { closeIdle(): void; cut(): void } {
   const open = new Set<Socket>()
   const busy = new Set<Socket>()
+  const perHost = new Map<string, number>()
   let closing = false
+  server.on('drop', dropped)
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '' } = socket
+    const count = (perHost.get(remoteAddress) ?? 0) + 1
+    perHost.set(remoteAddress, count)
+    socket.on('close', () => {
+      const left = (perHost.get(remoteAddress) ?? 1) - 1
+      if (left) perHost.set(remoteAddress, left)
+      else perHost.delete(remoteAddress)
+    })
+    if (count <= perAddress) return
+    dropped()
+    socket.destroy()
+  })
   server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
     open.add(socket)
     socket.on('close', () => open.delete(socket))

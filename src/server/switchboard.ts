@@ -1,6 +1,7 @@
 import type { LockView } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
-import { answer } from './answers.ts'
+import { answer, type Fault, responseOf, tooMany } from './answers.ts'
+import { type Budgets, whoOf } from './budgets.ts'
 import type { Hub } from './hub.ts'
 import type { Limits } from './options.ts'
 import { type Sender, Senders } from './senders.ts'
@@ -21,22 +22,23 @@ export interface Records {
 export class Switchboard {
   readonly #hub: Hub
   readonly #limits: Limits
+  readonly #budgets: Budgets
   readonly #senders: Senders
   readonly #lost: (session: string) => void
   readonly #records: Records
   readonly #streams = new Set<Sender>()
-  readonly #perClient = new Map<string, number>()
   readonly #pinging: NodeJS.Timeout
   #nameless = 0
   #closed = false
 
   /** Calls `lost` for each topic of a stream that has ended: reason to look, and no more. */
-  constructor(hub: Hub, limits: Limits, records: Records, lost: (session: string) => void) {
+  constructor(hub: Hub, limits: Limits, budgets: Budgets, records: Records, lost: (session: string) => void) {
     this.#hub = hub
     this.#limits = limits
     this.#records = records
     this.#lost = lost
-    this.#senders = new Senders((sender) => hub.setTopics(sender, []))
+    this.#budgets = budgets
+    this.#senders = new Senders(budgets, (sender) => this.#setTopics(sender, []))
     this.#pinging = setInterval(() => {
       for (const { stream } of this.#streams) stream?.ping()
       this.#senders.forgetOld()
@@ -49,36 +51,45 @@ export class Switchboard {
     return this.#streams.size
   }
 
-  senderOf(id: string, caller: Caller): Sender {
-    return this.#senders.of(id, caller)
+  senderOf(id: string, caller: Caller): Sender | Fault {
+    return this.#senders.of(id, caller) ?? tooMany(this.#limits, 'senders')
   }
 
-  setTopics(sender: Sender, topics: readonly string[]): void {
+  /** What a sender's stream carries from now on. @returns why not, if that is too much */
+  setTopics(sender: Sender, topics: readonly string[]): Fault | undefined {
+    return this.#setTopics(sender, topics) ? undefined : tooMany(this.#limits, 'topics')
+  }
+
+  #setTopics(sender: Sender, topics: readonly string[]): boolean {
+    const more = new Set(topics).size - sender.topics.size
+    if (more > 0 && !this.#budgets.take(sender.who, 'topics', more)) return false
+    if (more < 0) this.#budgets.give(sender.who, 'topics', -more)
     this.#hub.setTopics(sender, topics)
+    return true
   }
 
   /** Opens the event stream of a sender, in place of the one that it may have. */
   connect(caller: Caller, id: string | undefined, topics: readonly string[] | undefined): Response {
     if (this.#closed) return answer(503, 'closed', 'the server is shutting down')
-    const who = caller.name || caller.address || ''
-    const count = this.#perClient.get(who) ?? 0
-    if (count >= this.#limits.streams) return answer(429, 'too-many', `more than ${this.#limits.streams} event streams`, { 'retry-after': '1' })
-    const sender = this.#senders.of(id ?? `stream ${++this.#nameless}`, caller)
+    const who = whoOf(caller)
+    const sender = this.senderOf(id ?? `stream ${++this.#nameless}`, caller)
+    if ('status' in sender) return responseOf(sender)
     sender.stream?.close()
-    this.#perClient.set(who, (this.#perClient.get(who) ?? 0) + 1)
+    const fault = this.#budgets.take(who, 'streams') ? topics && this.setTopics(sender, topics) : tooMany(this.#limits, 'streams')
+    if (fault) {
+      if (id === undefined) this.#senders.forget(sender)
+      return responseOf(fault)
+    }
     const stream = makeStream(this.#limits.buffer, () => {
-      const left = (this.#perClient.get(who) ?? 1) - 1
-      if (left) this.#perClient.set(who, left)
-      else this.#perClient.delete(who)
+      this.#budgets.give(who, 'streams')
       if (sender.stream !== stream) return
       sender.stream = undefined
       this.#streams.delete(sender)
       for (const topic of sender.topics) this.#lost(topic)
-      if (id === undefined) this.#hub.setTopics(sender, [])
+      if (id === undefined) this.#senders.forget(sender)
     })
     sender.stream = stream
     this.#streams.add(sender)
-    if (topics) this.#hub.setTopics(sender, topics)
     stream.send('open', { topics: sender.topics.size } satisfies OpenEvent)
     return new Response(stream.body, {
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },

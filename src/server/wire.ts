@@ -50,6 +50,7 @@ export interface ApplyBody {
 export type WireOutcome<O = Outcome> = O extends { readonly record: unknown } ? Omit<O, 'record'> & { readonly record: PlainView } : O
 
 export interface ApplyReply {
+  /** The `record` of a key stands only in its last outcome, and nowhere if the answer would be too long: read the key then. */
   readonly outcomes: readonly WireOutcome[]
   /** For each grant and each place that the outcomes give to sessions of the client's own. */
   readonly lockTokens: readonly Ticket[]
@@ -144,5 +145,8 @@ export interface LogReply {
 
 /** The body of every answer that is no success. */
 export interface ErrorReply {
-  readonly error: { readonly code: LockErrorCode | 'unauthorized' | 'forbidden' | 'too-many' | 'not-found' | 'void'; readonly message: string }
+  readonly error: {
+    readonly code: LockErrorCode | 'unauthorized' | 'forbidden' | 'too-many' | 'too-long' | 'not-found' | 'void'
+    readonly message: string
+  }
 }

@@ -1,5 +1,5 @@
 import { inProcessChannel } from '../channels/in-process.ts'
-import { type Command, type Fenced, LockError, type PlainView, viewOfPlain } from '../protocol/index.ts'
+import { type Command, emptyRecord, type Fenced, LockError, type PlainView, viewOfPlain } from '../protocol/index.ts'
 import type { ApplyReply, ListReply, ReadReply } from '../server/wire.ts'
 import type { Channel, Store } from '../store.ts'
 import { makeConnection } from './http/connection.ts'
@@ -55,6 +55,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     },
     topics: () => hints.topics(),
     untold: () => hints.untold(),
+    look: async (key) => (await read(key)).lock ?? { ...emptyRecord(key), sessions: {} },
     async lookUp(commands) {
       // What an unanswered command was given, or another store with this client key, a look shows.
       for (const key of ledger.missing(commands)) await read(key)
@@ -85,7 +86,8 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
         const after = found.at(-1)?.key
         const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`)
         found.push(...locks)
-        if (!more) return found.map(viewOfPlain)
+        // Pages come in the order of the server's store.
+        if (!more) return found.sort((a, b) => (a.key < b.key ? -1 : 1)).map(viewOfPlain)
       }
     },
     lockToken(lock) {

@@ -106,6 +106,11 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       const keys = [...records.keys()].filter((key) => key.startsWith(prefix)).sort()
       return keys.map((key) => look(key) as LockView)
     },
+    async page(prefix, after, limit) {
+      assertOpen()
+      const keys = [...records.keys()].filter((key) => key.startsWith(prefix) && (after === undefined || key > after)).sort()
+      return keys.slice(0, limit).map((key) => look(key) as LockView)
+    },
     async close() {
       closed = true
     },

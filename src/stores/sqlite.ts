@@ -156,6 +156,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
       }),
     read: (key, reader) => look((tables) => tables.read(key, reader)),
     list: (prefix = '') => look((tables) => tables.list(prefix)),
+    page: (prefix, after, limit) => look((tables) => tables.page(prefix, after, limit)),
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
       open()

@@ -11,7 +11,7 @@ test('a flood of 200 clients with 50 waiters each is served in the order of its 
   const handler = await handlerOf(memoryStore(), { limits: { waiters: each, rate: 1_000_000 } })
   const holder = new Client(handler, 'holder')
   const [held] = (await holder.take('s-holder')).lockTokens
-  const clients = new Map(Array.from({ length: crowd }, (_, n) => [`s-${n}`, new Client(handler, `client-${n}`)]))
+  const clients = new Map(Array.from({ length: crowd }, (_, n) => [`s-${n}`, new Client(handler, `client-${n}`, undefined, `10.0.0.${n}`)]))
   const places = new Map<string, string>()
   for (const [session, client] of clients) {
     const { outcomes, lockTokens } = await client.apply(beat(session), ...Array.from({ length: each }, (_, n) => request(session, 'k', n)))

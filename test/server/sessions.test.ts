@@ -73,7 +73,7 @@ test('a record that is damaged keeps no server from starting and nobody from ope
   const store = memoryStore()
   const failed: unknown[] = []
   const list = () => Promise.reject(new LockError('corrupt', 'the record of x is damaged'))
-  const handler = await handlerOf({ ...store, list }, { onError: (error) => failed.push(error) })
+  const handler = await handlerOf({ ...store, list, page: list }, { onError: (error) => failed.push(error) })
   expect((await new Client(handler, 'a').take('s')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
   expect(failed).toMatchObject([{ code: 'corrupt' }, { code: 'corrupt' }])
 })

@@ -19,15 +19,17 @@ afterEach(async () => {
 export class Client {
   readonly handler: LockHandler
   readonly headers: Record<string, string>
+  readonly address: string
 
-  constructor(handler: LockHandler, key: string, token?: string) {
+  constructor(handler: LockHandler, key: string, token?: string, address = '192.0.2.7') {
+    this.address = address
     this.handler = handler
     this.headers = { host: 'localhost', 'storelock-client': key.padEnd(16, '-'), ...(token && { authorization: `Bearer ${token}` }) }
   }
 
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const headers = { ...this.headers, ...(init.headers as Record<string, string>) }
-    return await this.handler.fetch(new Request(`http://localhost${path}`, { ...init, headers }), { address: '192.0.2.7' })
+    return await this.handler.fetch(new Request(`http://localhost${path}`, { ...init, headers }), { address: this.address })
   }
 
   async post(path: string, body: unknown): Promise<Response> {

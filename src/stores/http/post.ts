@@ -1,4 +1,4 @@
-import { type Command, LockError, type Outcome, viewOfPlain } from '../../protocol/index.ts'
+import { type Command, LockError, type Outcome, type PlainView, viewOfPlain } from '../../protocol/index.ts'
 import type { ApplyBody, ApplyReply, WireCommand, WireOutcome } from '../../server/wire.ts'
 
 /** So many commands go in one request, at most: what servers take. */
@@ -21,6 +21,8 @@ interface Errands {
   /** The topics of the event stream, if the server has not been told yet; `untold` if it was not told then either. */
   topics(): readonly string[] | undefined
   untold(): void
+  /** The record of a key, where an answer had no room for it. */
+  look(key: string): Promise<PlainView>
   /** Finds the lockTokens that commands need and that are not known here. */
   lookUp(commands: readonly Command[]): Promise<void>
   /** Puts lockTokens on a command. */
@@ -39,7 +41,7 @@ export interface Post {
   close(): void
 }
 
-export function makePost({ send, topics, untold, lookUp, dress, arrived }: Errands): Post {
+export function makePost({ send, topics, untold, look, lookUp, dress, arrived }: Errands): Post {
   const sender = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
   let waiting: Letter[] = []
   let busy = false
@@ -57,7 +59,8 @@ export function makePost({ send, topics, untold, lookUp, dress, arrived }: Erran
     try {
       // A page that goes away has no time to look anything up, and its end voids what it had.
       if (!keepalive) await lookUp(commands)
-      const reply = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
+      const sent = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
+      const reply = { ...sent, outcomes: await whole(commands, sent.outcomes, look) }
       arrived(commands, reply)
       failures = 0
       return reply.outcomes.map(outcomeOf)
@@ -131,6 +134,30 @@ export function makePost({ send, topics, untold, lookUp, dress, arrived }: Erran
       for (const { reject } of waiting.splice(0)) reject(new LockError('closed', 'the store was closed'))
     },
   }
+}
+
+/** Outcomes with the records that servers leave out where a later outcome of the same key has them. */
+async function whole(
+  commands: readonly Command[],
+  outcomes: readonly WireOutcome[],
+  look: (key: string) => Promise<PlainView>,
+): Promise<readonly WireOutcome[]> {
+  const lacks = (outcome: WireOutcome): boolean => 'grants' in outcome && !outcome.record
+  if (!outcomes.some(lacks)) return outcomes
+  const records = new Map<string, PlainView>()
+  for (const outcome of outcomes) if ('grants' in outcome && outcome.record) records.set(outcome.record.key, outcome.record)
+  const found: WireOutcome[] = []
+  for (const [index, outcome] of outcomes.entries()) {
+    if (!lacks(outcome)) {
+      found.push(outcome)
+      continue
+    }
+    const { key } = commands[index] as { key: string }
+    const record = records.get(key) ?? (await look(key))
+    records.set(key, record)
+    found.push({ ...outcome, record } as WireOutcome)
+  }
+  return found
 }
 
 /** Commands in parts that a server takes. */

@@ -25,6 +25,8 @@ export interface Tables {
   /** @param reader as in the contract of a store: what comes out is shared then */
   read(key: string, reader?: string): LockView | undefined
   list(prefix: string): LockView[]
+  /** In the order of code points. */
+  page(prefix: string, after: string | undefined, limit: number): LockView[]
 }
 
 /** How many rows of sessions a beat shows. */
@@ -36,6 +38,8 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const raiseFloor = db.prepare(`UPDATE storelock_meta SET value = max(value, ?) WHERE name = 'floor'`)
   const getRecord = db.prepare('SELECT record FROM storelock_records WHERE key = ?')
   const listRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key >= ? AND substr(key, 1, length(?)) = ?')
+  const pageOfRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key > ? AND key < ? ORDER BY key LIMIT ?')
+  const firstOfRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?')
   const putRecord = db.prepare('INSERT INTO storelock_records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record')
   const dropRecord = db.prepare('DELETE FROM storelock_records WHERE key = ?')
   const getSession = db.prepare('SELECT session FROM storelock_sessions WHERE id = ?')
@@ -138,5 +142,24 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
         rows.sort((a, b) => (a.key < b.key ? -1 : 1))
         return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
       }),
+    page: (prefix, after, limit) =>
+      within('read', () => {
+        const isFirst = after === undefined || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0
+        const rows = (isFirst ? firstOfRecords : pageOfRecords).all(isFirst ? prefix : after, endOf(prefix), limit) as {
+          key: string
+          record: unknown
+        }[]
+        return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
+      }),
   }
+}
+
+/** What comes after all texts that start with a prefix, in the order of SQLite; a blob, which comes after all texts, where no text does. */
+function endOf(prefix: string): string | Uint8Array {
+  const points = Array.from(prefix, (char) => char.codePointAt(0) as number)
+  while (points.at(-1) === 0x10ffff) points.pop()
+  const last = points.pop()
+  if (last === undefined) return new Uint8Array()
+  // What lies between are no characters.
+  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
 }

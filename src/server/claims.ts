@@ -1,0 +1,204 @@
+import type { LockView } from '../protocol/index.ts'
+import type { Caller } from './access.ts'
+import { type Budget, type Budgets, whoOf } from './budgets.ts'
+import type { WireCommand } from './wire.ts'
+
+type Request = Extract<WireCommand, { type: 'request' }>
+
+interface Claim {
+  readonly who: string
+  /** Of metadata and ask. */
+  readonly bytes: number
+  /** `asked` while its request is under way: it may come to be either of the others. */
+  state: 'asked' | 'waiting' | 'held'
+  token: number | undefined
+}
+
+/** What the sessions of this server's clients have and wait for, so that no credential has too much. */
+export class Claims {
+  readonly #budgets: Budgets
+  readonly #keys = new Map<string, { readonly places: Map<string, Claim>; readonly tokens: Map<number, string> }>()
+  /** Whose each open session is, and of which keys it has how many claims. */
+  readonly #sessions = new Map<string, { readonly who: string; readonly keys: Map<string, number> }>()
+  /** Whose request made the record of a key. */
+  readonly #made = new Map<string, string>()
+  #waiting = 0
+  #held = 0
+
+  constructor(budgets: Budgets) {
+    this.#budgets = budgets
+  }
+
+  get waiting(): number {
+    return this.#waiting
+  }
+
+  get held(): number {
+    return this.#held
+  }
+
+  get sessions(): number {
+    return this.#sessions.size
+  }
+
+  /** A session is opened, or heard of. @returns false if that is one too many */
+  open(session: string, caller: Caller): boolean {
+    if (this.#sessions.has(session)) return true
+    const who = whoOf(caller)
+    if (!this.#budgets.take(who, 'sessions')) return false
+    this.#sessions.set(session, { who, keys: new Map() })
+    return true
+  }
+
+  knows(session: string): boolean {
+    return this.#sessions.has(session)
+  }
+
+  /** Whether the caller may open one more session. */
+  mayOpen(caller: Caller): boolean {
+    return this.#budgets.has(whoOf(caller), 'sessions')
+  }
+
+  /** A session is over, and with it what it had. */
+  end(session: string): void {
+    const known = this.#sessions.get(session)
+    if (!known) return
+    for (const key of [...known.keys.keys()])
+      for (const place of [...(this.#keys.get(key)?.places.keys() ?? [])]) if (partsOf(place)[1] === session) this.#drop(key, place)
+    this.#sessions.delete(session)
+    this.#budgets.give(known.who, 'sessions')
+  }
+
+  /** A request goes to the store. @returns the limit that is in its way */
+  ask({ key, session, number, ifAvailable, metadata, ask }: Request, caller: Caller): Budget | undefined {
+    const place = placeOf(session, number)
+    if (this.#claim(key, place)) return undefined
+    const who = whoOf(caller)
+    const bytes = sizeOf(metadata) + sizeOf(ask)
+    const wanted: [Budget, number][] = [['held', 1], ...(ifAvailable ? [] : [['waiters', 1] as [Budget, number]]), ['metadata', bytes]]
+    const taken: [Budget, number][] = []
+    for (const [limit, amount] of wanted) {
+      if (!this.#budgets.take(who, limit, amount)) {
+        for (const [given, back] of taken) this.#budgets.give(who, given, back)
+        return limit
+      }
+      taken.push([limit, amount])
+    }
+    // Until its outcome is known it counts as both.
+    if (ifAvailable) this.#budgets.force(who, 'waiters')
+    this.#add(key, session, place, { who, bytes, state: 'asked', token: undefined })
+    return undefined
+  }
+
+  /** What has become of the request: nothing, if it is not known by now to wait or to hold. */
+  settle({ key, session, number }: Request): void {
+    const place = placeOf(session, number)
+    if (this.#claim(key, place)?.state === 'asked') this.#drop(key, place)
+  }
+
+  queued(key: string, session: string, number: number): void {
+    const claim = this.#claim(key, placeOf(session, number))
+    if (claim?.state !== 'asked') return
+    claim.state = 'waiting'
+    this.#budgets.give(claim.who, 'held')
+    this.#waiting++
+  }
+
+  granted(key: string, session: string, number: number, token: number): void {
+    const place = placeOf(session, number)
+    const claim = this.#claim(key, place)
+    if (!claim || claim.state === 'held') return
+    if (claim.state === 'waiting') {
+      this.#waiting--
+      this.#budgets.force(claim.who, 'held')
+    }
+    this.#budgets.give(claim.who, 'waiters')
+    this.#held++
+    claim.state = 'held'
+    claim.token = token
+    this.#keys.get(key)?.tokens.set(token, place)
+  }
+
+  /** A request of this caller's made a record. */
+  made(key: string, caller: Caller): void {
+    if (this.#made.has(key)) return
+    const who = whoOf(caller)
+    this.#made.set(key, who)
+    this.#budgets.force(who, 'keys')
+  }
+
+  /** Whether the caller may make one more record. */
+  mayMake(caller: Caller): boolean {
+    return this.#budgets.has(whoOf(caller), 'keys')
+  }
+
+  /** A record was swept. */
+  swept(key: string): void {
+    const who = this.#made.get(key)
+    if (who !== undefined) this.#budgets.give(who, 'keys')
+    this.#made.delete(key)
+  }
+
+  drop(key: string, session: string, number: number): void {
+    this.#drop(key, placeOf(session, number))
+  }
+
+  released(key: string, token: number): void {
+    const place = this.#keys.get(key)?.tokens.get(token)
+    if (place !== undefined) this.#drop(key, place)
+  }
+
+  /** Drops what a record does not show any more. */
+  compare({ key, queue, holders }: LockView): void {
+    const places = this.#keys.get(key)?.places
+    if (!places) return
+    const holding = new Set(holders.map(({ session, number }) => placeOf(session, number)))
+    for (const [place, { state }] of [...places]) {
+      const [number, session] = partsOf(place)
+      const waits = queue.some((run) => run.session === session && run.from <= number && number <= run.to)
+      if (state !== 'asked' && !waits && !holding.has(place)) this.#drop(key, place)
+    }
+  }
+
+  #add(key: string, session: string, place: string, claim: Claim): void {
+    const known = this.#keys.get(key) ?? { places: new Map<string, Claim>(), tokens: new Map<number, string>() }
+    this.#keys.set(key, known)
+    known.places.set(place, claim)
+    this.#count(key, session, 1)
+  }
+
+  #count(key: string, session: string, more: 1 | -1): void {
+    const keys = this.#sessions.get(session)?.keys
+    const left = (keys?.get(key) ?? 0) + more
+    if (left > 0) keys?.set(key, left)
+    else keys?.delete(key)
+  }
+
+  #claim(key: string, place: string): Claim | undefined {
+    return this.#keys.get(key)?.places.get(place)
+  }
+
+  #drop(key: string, place: string): void {
+    const known = this.#keys.get(key)
+    const claim = known?.places.get(place)
+    if (!known || !claim) return
+    known.places.delete(place)
+    if (claim.token !== undefined) known.tokens.delete(claim.token)
+    if (!known.places.size) this.#keys.delete(key)
+    this.#count(key, partsOf(place)[1], -1)
+    if (claim.state === 'waiting') this.#waiting--
+    if (claim.state === 'held') this.#held--
+    if (claim.state !== 'waiting') this.#budgets.give(claim.who, 'held')
+    if (claim.state !== 'held') this.#budgets.give(claim.who, 'waiters')
+    this.#budgets.give(claim.who, 'metadata', claim.bytes)
+  }
+}
+
+const sizeOf = (value: unknown): number => (value === undefined ? 0 : Buffer.byteLength(JSON.stringify(value)))
+
+const placeOf = (session: string, number: number): string => `${number} ${session}`
+
+function partsOf(place: string): [number, string] {
+  const gap = place.indexOf(' ')
+  return [Number(place.slice(0, gap)), place.slice(gap + 1)]
+}

@@ -1,0 +1,74 @@
+import type { LockView } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Caller } from './access.ts'
+import { type Fault, faultOf } from './answers.ts'
+import { veiled } from './veil.ts'
+
+/** So many records are read in one step: of the longest ones that takes some milliseconds, and others have their turn between two. */
+const step = 16
+
+/** All records of a store whose keys start with a prefix, a few at a time. Other requests are answered between them. */
+export async function* pagesOf(store: Store, prefix = '', after?: string): AsyncGenerator<readonly LockView[]> {
+  if (!store.page) {
+    const all = await store.list(prefix)
+    yield after === undefined ? all : all.filter(({ key }) => key > after)
+    return
+  }
+  for (let last = after; ; ) {
+    const page = await store.page(prefix, last, step)
+    if (page.length) yield page
+    last = page.at(-1)?.key
+    if (page.length < step) return
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+/** Those of the keys that start with `prefix` which the caller may see, as prefixes of which none starts with another. */
+export function prefixesFor({ prefixes }: Caller, prefix: string): string[] {
+  const within = prefixes.flatMap((own) => (own.startsWith(prefix) ? [own] : prefix.startsWith(own) ? [prefix] : []))
+  return [...new Set(within)].filter((one) => !within.some((other) => other !== one && one.startsWith(other))).sort()
+}
+
+interface Wanted {
+  readonly prefix: string
+  readonly after: string | undefined
+  /** Most records. */
+  readonly limit: number
+  /** Most bytes. */
+  readonly most: number
+}
+
+/**
+ * A page of the records that a caller may see, as the text of a `ListReply`, or why the first one alone is too long.
+ */
+export async function listText(
+  store: Store,
+  caller: Caller,
+  { prefix, after, limit, most }: Wanted,
+): Promise<{ readonly text: string } | { readonly fault: Fault }> {
+  const texts: string[] = []
+  let bytes = 0
+  const end = (more: boolean) => ({ text: `{"locks":[${texts.join(',')}],"more":${more}}` })
+  for (const each of prefixesFor(caller, prefix)) {
+    for await (const views of pagesOf(store, each, after)) {
+      for (const view of views) {
+        if (texts.length === limit) return end(true)
+        const text = JSON.stringify(veiled(view))
+        bytes += Buffer.byteLength(text)
+        if (bytes > most) {
+          return texts.length ? end(true) : { fault: tooLong(view.key, bytes, most) }
+        }
+        texts.push(text)
+      }
+    }
+  }
+  return end(false)
+}
+
+/** A record does not fit in an answer. */
+export const tooLong = (key: string, bytes: number, most: number): Fault =>
+  faultOf(
+    413,
+    'too-long',
+    `the record of ${JSON.stringify(key)} has ${bytes} bytes, and an answer may have ${most}: have the limit \`answer\` raised`,
+  )
