@@ -331,7 +331,8 @@ export class Desk {
   }
 
   #ticket(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
-    return { key, session, token, number, lockToken: makeLockToken(this.#parts.secret, { key, session, token }) }
+    // In this order: clients that are shell scripts look for a token and its lockToken side by side.
+    return { key, session, token, lockToken: makeLockToken(this.#parts.secret, { key, session, token }), number }
   }
 }
 

@@ -41,7 +41,8 @@ test('locks that are held are counted, and what is released, ended or revoked co
   const [a, operator] = [client('a'), client('operator')]
   const { lockTokens } = await a.apply(beat('s'), request('s', '1', 1), request('s', '2', 2))
   expect(faults(await a.apply(request('s', '3', 3)))).toEqual([expect.stringContaining('more than 2 locks held')])
-  await a.apply({ type: 'release', ...(lockTokens[0] as { key: string; session: string; token: number; lockToken: string }) })
+  const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
+  await a.apply({ type: 'release', key: '1', session: 's', token, lockToken })
   expect(faults(await a.apply(request('s', '3', 4)))).toEqual(['granted'])
   await operator.apply({ type: 'revoke', key: '3' })
   expect(faults(await a.apply(request('s', '4', 5)))).toEqual(['granted'])
