@@ -24,7 +24,7 @@ export async function log(key: string | undefined, { store: place, json, kind, s
     limit: `${limit}`,
   })
   const server = makeConnection(place, credential())
-  const { entries } = await server.get<LogReply>(`/v1/log?${query}`)
+  const { entries } = await server.get<LogReply>(`/v1/log?${query}`, ['entries'])
   for (const entry of [...entries].reverse()) {
     if (json) printJson(entry)
     else print(lineOf(entry))

@@ -42,17 +42,23 @@ export class Access {
   readonly #credentials: readonly Credential[]
 
   /** @throws LockError `invalid` if a credential is too weak or a name is there twice */
-  constructor(clients: readonly ClientCredential[]) {
+  constructor(clients: readonly ClientCredential[] | undefined) {
+    if (clients && !clients.length)
+      throw new LockError('invalid', 'the list of clients is empty: name one, or give no list, which lets in whoever reaches the server')
     const names = new Set<string>()
-    for (const { name, token } of clients) {
+    const tokens = new Map<string, string>()
+    for (const { name, token } of clients ?? []) {
       if (!name || names.has(name)) throw new LockError('invalid', `each client needs a name of its own, and ${JSON.stringify(name)} is not`)
       if (token.length < minToken)
         throw new LockError('invalid', `the token of client ${name} is too short: give it ${minToken} random characters or more`)
       if (!/^[!-~]*$/.test(token))
         throw new LockError('invalid', `the token of client ${name} cannot go in a header: take ASCII letters, digits and signs`)
+      const twin = tokens.get(token)
+      if (twin !== undefined) throw new LockError('invalid', `the clients ${twin} and ${name} have the same token: give each its own`)
+      tokens.set(token, name)
       names.add(name)
     }
-    this.#credentials = clients.map((client) => ({ ...client, hash: hashOf(client.token) }))
+    this.#credentials = (clients ?? []).map((client) => ({ ...client, hash: hashOf(client.token) }))
   }
 
   /** Whether whoever reaches the server may use it. */

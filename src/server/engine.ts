@@ -48,7 +48,7 @@ export async function openEngine(
 > {
   const { onError = console.error } = options
   const limits = limitsOf(options.limits)
-  const access = new Access(options.clients ?? [])
+  const access = new Access(options.clients)
   const file = 'file' in store && typeof store.file === 'string' ? store.file : ''
   const secret = findSecret(options.secret, file)
   const journal = file ? await sqliteJournal(file) : memoryJournal()

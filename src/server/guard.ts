@@ -61,6 +61,11 @@ export function makeGuard(
         refused(`a page of ${origin}`, address)
         return faultOf(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
       }
+      // A page can have anything fetched as an image or a script without saying where it comes from: browsers say that much.
+      if (origin === null && header('sec-fetch-site') === 'cross-site') {
+        refused('a page of another site', address)
+        return faultOf(403, 'forbidden', 'pages of other sites may not use this server: add them to `origins`')
+      }
       if (typeof caller !== 'string') return caller
       // A preflight has no credentials.
       if (method === 'OPTIONS' || path === '/healthz' || path === '/openapi.json') return access.nobody(address)

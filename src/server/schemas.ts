@@ -6,10 +6,15 @@ import { type ApplyBody, logKinds, type PublishBody, type VerifyBody, type WireC
 const maxKeyBytes = 4_200
 /** Longest metadata or ask, as JSON in UTF-8. */
 const maxJsonBytes = 16_384
+/** How deep metadata and asks may be nested. */
+const maxDepth = 64
 /** Most tokens that one grant may reserve. */
 const maxReserve = 10_000
 /** Most topics that one event stream may carry. */
 const maxTopics = 1_000
+
+const isShallow = (value: unknown, deep: number): boolean =>
+  typeof value !== 'object' || value === null || (deep > 0 && Object.values(value).every((part) => isShallow(part, deep - 1)))
 
 const bytes = (text: string): number => Buffer.byteLength(text)
 
@@ -25,7 +30,10 @@ const lease = z
   .max((maxDuration * 4) / 3)
 const json = z
   .any()
-  .refine((value) => bytes(JSON.stringify(value) ?? '') <= maxJsonBytes, `up to ${maxJsonBytes} bytes as JSON`)
+  .refine(
+    (value) => isShallow(value, maxDepth) && bytes(JSON.stringify(value) ?? '') <= maxJsonBytes,
+    `up to ${maxJsonBytes} bytes as JSON, nested up to ${maxDepth} deep`,
+  )
   .optional()
   .openapi({ description: 'Any JSON.' })
 const lockToken = z.string().min(1).max(1_024)

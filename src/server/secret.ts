@@ -23,8 +23,11 @@ export function findSecret(given: string | Uint8Array | undefined, file: string)
 function ofFile(path: string): Buffer {
   makeOnce(path)
   // Windows has no such bits.
-  if (process.platform !== 'win32' && statSync(path).mode & 0o077) {
-    throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)
+  if (process.platform !== 'win32') {
+    const { mode, uid } = statSync(path)
+    if (mode & 0o077) throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)
+    if (uid !== process.geteuid?.())
+      throw new LockError('invalid', `the server's secret in ${path} belongs to another user, who may know it: remove it`)
   }
   const secret = readFileSync(path)
   if (secret.length < minSecret) throw new LockError('invalid', `the server's secret in ${path} is damaged: remove it, which voids all lockTokens`)
@@ -34,8 +37,9 @@ function ofFile(path: string): Buffer {
 /** Makes the file whole or not at all: another server may start at the same time. */
 function makeOnce(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })) return
-  const draft = `${path}.${process.pid}`
-  writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  // A name that nobody can guess, and a file that nobody has made: what stands there already might be another's to read.
+  const draft = `${path}.${randomBytes(9).toString('base64url')}`
+  writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' })
   try {
     linkSync(draft, path)
   } catch (error) {

@@ -43,7 +43,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
   const local = inProcessChannel()
 
   const read = async (key: string): Promise<ReadReply> => {
-    const reply = await connection.get<ReadReply>(`/v1/locks?${new URLSearchParams({ key })}`)
+    const reply = await connection.get<ReadReply>(`/v1/locks?${new URLSearchParams({ key })}`, ['lock', 'lockTokens'])
     for (const ticket of reply.lockTokens) ledger.put(ticket)
     return reply
   }
@@ -51,7 +51,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
   const post = makePost({
     send: (body, keepalive) => {
       const repeatable = body.commands.every(({ type }) => type === 'beat' || type === 'renew')
-      return connection.post<ApplyReply>('/v1/apply', body, { keepalive, repeatable })
+      return connection.post<ApplyReply>('/v1/apply', body, ['outcomes', 'lockTokens'], { keepalive, repeatable })
     },
     topics: () => hints.topics(),
     untold: () => hints.untold(),
@@ -84,7 +84,10 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
       const found: PlainView[] = []
       for (;;) {
         const after = found.at(-1)?.key
-        const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`)
+        const { locks, more } = await connection.get<ListReply>(
+          `/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`,
+          ['locks', 'more'],
+        )
         found.push(...locks)
         // Pages come in the order of the server's store.
         if (!more) return found.sort((a, b) => (a.key < b.key ? -1 : 1)).map(viewOfPlain)

@@ -74,8 +74,10 @@ test('a server that others reach needs credentials', async () => {
   })
 })
 
-test('a weak token, one that no header can carry, a name twice and a limit that is none are refused', async () => {
+test('an empty list of clients, a weak token, one of two clients, one that no header can carry, a name twice and a limit that is none are refused', async () => {
   for (const options of [
+    { clients: [] },
+    { clients: ['a', 'b'].map((name) => ({ name, token: 'one-token-of-two-clients' })) },
     { clients: [{ name: 'a', token: 'short' }] },
     { clients: [{ name: 'a', token: 'a token of several words' }] },
     { clients: [...clients, ...clients] },
@@ -93,6 +95,7 @@ test('what is not well-formed is refused with what is wrong', async () => {
     { commands: [{ ...beat('s'), beacon: '/tmp/x' }] },
     { commands: [{ type: 'sweep', key: 'x'.repeat(5_000) }] },
     { commands: [{ ...request('s'), metadata: 'x'.repeat(20_000) }] },
+    { commands: [{ ...request('s'), metadata: JSON.parse(`${'['.repeat(65)}${']'.repeat(65)}`) }] },
     { commands: Array.from({ length: 1_001 }, () => ({ type: 'sweep', key: 'k' })) },
     { commands: [], more: 1 },
     [],
@@ -102,6 +105,8 @@ test('what is not well-formed is refused with what is wrong', async () => {
     expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid' } }])
   }
   expect((await client().fetch('/v1/apply', { method: 'POST', body: '{', headers: { 'content-type': 'application/json' } })).status).toBe(400)
+  const deep = JSON.stringify({ commands: [{ ...request('s'), ask: 'deep' }] }).replace('"deep"', `${'['.repeat(100_000)}${']'.repeat(100_000)}`)
+  expect((await client().fetch('/v1/apply', { method: 'POST', body: deep, headers: { 'content-type': 'application/json' } })).status).toBe(400)
   expect((await client().post('/v1/apply', { commands: [], sender: 'x'.repeat(2_000_000) })).status).toBe(413)
   expect((await client().fetch('/v2')).status).toBe(404)
 })
@@ -187,4 +192,11 @@ test('a session whose locks are under a policy cannot beat its way out of it', a
   const { client } = await world({ policies })
   await client().apply(beat('s', 1_000), request('s'))
   expect((await client().apply(beat('s', 60_000))).outcomes).toMatchObject([{ type: 'failed', code: 'invalid' }])
+})
+
+test('what a page of another site has fetched as an image or a script is refused', async () => {
+  const handler = await handlerOf(memoryStore(), { clients })
+  const client = new Client(handler, 'a', 'the-token-of-the-app')
+  const statusFor = async (site: string): Promise<number> => (await client.fetch('/v1/locks', { headers: { 'sec-fetch-site': site } })).status
+  expect([await statusFor('cross-site'), await statusFor('same-origin'), await statusFor('none')]).toEqual([403, 200, 200])
 })

@@ -11,8 +11,9 @@ interface Sending {
 
 /** How requests reach one server. */
 export interface Connection {
-  get<T>(path: string): Promise<T>
-  post<T>(path: string, body: object, how?: Sending): Promise<T>
+  /** @param parts what the answer has, if it is a lock server's */
+  get<T>(path: string, parts: readonly string[]): Promise<T>
+  post<T>(path: string, body: object, parts: readonly string[], how?: Sending): Promise<T>
   /** An answer that goes on, until `signal` aborts. */
   stream(path: string, signal: AbortSignal): Promise<Response>
   /** @throws LockError `closed` */
@@ -34,9 +35,11 @@ const maxKeepalive = 60_000
 
 export function makeConnection(url: string, { token, timeout = 5_000, fetch: own, client = newKey() }: ConnectionOptions): Connection {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
-    throw new TypeError(`httpStore needs the URL of a lock server, such as http://127.0.0.1:7420, not ${String(url)}`)
+    throw new TypeError(`httpStore needs the URL of a lock server, such as http://127.0.0.1:7420, not ${String(url).replace(/\/\/[^/]*@/, '//…@')}`)
   if (!/^[\w-]{16,128}$/.test(client)) throw new TypeError('client must be 16 to 128 random letters, digits, _ or -')
   if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
+  const { username, password } = new URL(url)
+  if (username || password) throw new TypeError('a URL with a password in it would be shown in errors: give the credential as `token` instead')
   const base = url.replace(/\/+$/, '')
   const headers: Record<string, string> = { 'storelock-client': client, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
   const postHeaders = { ...headers, 'content-type': 'application/json' }
@@ -60,7 +63,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     }
   }
 
-  const answer = async <T>(path: string, ask: Omit<Ask, 'signal'>, repeatable: boolean): Promise<T> => {
+  const answer = async <T>(path: string, ask: Omit<Ask, 'signal'>, repeatable: boolean, parts: readonly string[]): Promise<T> => {
     // By hand: `AbortSignal.any` and `.timeout` would cost more than the rest.
     const abort = new AbortController()
     const { signal } = abort
@@ -69,7 +72,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     try {
       const { status, text } = await reach(() => send(path, { ...ask, signal }), signal, repeatable)
       if (!isFine(status)) throw errorOf({ status, text }, base)
-      return status === 204 ? (undefined as T) : parsed<T>(text, base)
+      return status === 204 ? (undefined as T) : parsed<T>(text, parts, base)
     } finally {
       clearTimeout(timer)
       underWay.delete(abort)
@@ -78,15 +81,15 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
 
   return {
     assertOpen,
-    get: (path) => answer(path, { method: 'GET', headers }, true),
-    post: (path, content, { keepalive = false, repeatable = false } = {}) => {
+    get: (path, parts) => answer(path, { method: 'GET', headers }, true, parts),
+    post: (path, content, parts, { keepalive = false, repeatable = false } = {}) => {
       const body = JSON.stringify(content)
       const ask = { method: 'POST', headers: postHeaders, body } as const
-      return answer(path, keepalive && body.length < maxKeepalive ? { ...ask, keepalive } : ask, repeatable)
+      return answer(path, keepalive && body.length < maxKeepalive ? { ...ask, keepalive } : ask, repeatable, parts)
     },
     async stream(path, stop) {
       const signal = AbortSignal.any([closing.signal, stop])
-      const response = await reach(() => (own ?? fetch)(base + path, { headers, signal }), signal)
+      const response = await reach(() => (own ?? fetch)(base + path, { headers, signal, redirect: 'error' }), signal)
       if (response.ok) return response
       throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)
     },
@@ -99,12 +102,15 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
 
 const isFine = (status: number): boolean => status >= 200 && status < 300
 
-function parsed<T>(text: string, base: string): T {
+/** An answer that has these parts: whatever else is at the URL may answer anything. */
+function parsed<T>(text: string, parts: readonly string[], base: string): T {
   try {
-    return JSON.parse(text)
+    const value = JSON.parse(text)
+    if (parts.every((part) => part in value)) return value
   } catch (error) {
     throw new LockError('store', `${base} answered what is no JSON: is it a lock server?`, { cause: error })
   }
+  throw new LockError('store', `${base} answered something else than a lock server does: is it one?`)
 }
 
 const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -124,7 +130,7 @@ function failureOf(error: unknown, signal: AbortSignal, timeout: number): string
 /** A refusal, in words that say whose it is. */
 function errorOf({ status, text }: Answer, base: string): LockError {
   const { error } = bodyOf(text)
-  const { code = '', message = `answered ${status}` } = error ?? {}
+  const { code = '', message = `answered ${status}, and not as a lock server does: is it one?` } = error ?? {}
   if (lockCodes.has(code) && error) return new LockError(code as LockErrorCode, message)
   if (status === 401) return new LockError('store', `${base} knows no such credential: ${message}`, { cause: error })
   if (status === 403) return new LockError('store', `${base} forbids it: ${message}`)
@@ -135,7 +141,8 @@ function errorOf({ status, text }: Answer, base: string): LockError {
 /** Of a refusal; something between us and the server may have said it in its own way. */
 function bodyOf(text: string): Partial<ErrorReply> {
   try {
-    return (JSON.parse(text) as Partial<ErrorReply> | null) ?? {}
+    const { error } = JSON.parse(text) as Partial<ErrorReply>
+    return typeof error?.code === 'string' && typeof error.message === 'string' ? { error } : {}
   } catch {
     return {}
   }

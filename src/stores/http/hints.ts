@@ -103,7 +103,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     for (let from = 0; from < messages.length; from += maxMessages) {
       const body: PublishBody = { messages: messages.slice(from, from + maxMessages) }
       // A hint that is lost is lost.
-      await connection.post('/v1/publish', body).catch(() => {})
+      await connection.post('/v1/publish', body, []).catch(() => {})
     }
   }
 

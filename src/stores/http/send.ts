@@ -19,7 +19,8 @@ export type Send = (path: string, ask: Ask) => Promise<Answer>
 export const fetchSend =
   (base: string, send: typeof fetch): Send =>
   async (path, ask) => {
-    const response = await send(base + path, ask)
+    // The credential is for this server alone, wherever it may send us.
+    const response = await send(base + path, { ...ask, redirect: 'error' })
     return { status: response.status, text: await response.text() }
   }
 
