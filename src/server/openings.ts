@@ -69,7 +69,7 @@ export class Openings {
 }
 
 /** Which of these sessions have a row. */
-export async function rowsAmong(store: Store, sessions: readonly string[]): Promise<Set<string>> {
+async function rowsAmong(store: Store, sessions: readonly string[]): Promise<Set<string>> {
   if (!sessions.length) return new Set()
   // No row has this counter: the answer tells whether there is one, and changes nothing.
   const probes = await store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))

@@ -24,7 +24,7 @@ export async function* pagesOf(store: Store, prefix = '', after?: string): Async
 }
 
 /** Those of the keys that start with `prefix` which the caller may see, as prefixes of which none starts with another. */
-export function prefixesFor({ prefixes }: Caller, prefix: string): string[] {
+function prefixesFor({ prefixes }: Caller, prefix: string): string[] {
   const within = prefixes.flatMap((own) => (own.startsWith(prefix) ? [own] : prefix.startsWith(own) ? [prefix] : []))
   return [...new Set(within)].filter((one) => !within.some((other) => other !== one && one.startsWith(other))).sort()
 }
