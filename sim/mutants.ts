@@ -19,7 +19,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a re-entrant lock is not looked at again after the wait for it',
-    patches: [['locks/reentrant.ts', 'if (!shared.hold.ended) return new Share(shared)', 'return new Share(shared)']],
+    patches: [['locks/reentrant.ts', 'if (!shared.hold.ended) return guardOf(shared)', 'return guardOf(shared)']],
   },
   {
     name: 'a lock is released by whoever knows its token',
@@ -139,7 +139,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'nobody looks when a beat tells of evictions',
-    patches: [['locks/heart.ts', 'if (evictions !== this.#evictions) await session.lookAtHolds()', 'void this.#evictions']],
+    patches: [
+      ['locks/heart.ts', 'if (evictions !== this.#evictions) await session.lookAtHolds(keys)', 'if (evictions !== this.#evictions) void keys'],
+    ],
   },
   { name: 'a sleep counts as silence', patches: [['locks/observer.ts', 'Math.min(sent - last.at, cap)', 'sent - last.at + 0 * cap']] },
   {
@@ -155,7 +157,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lock is believed until its timer rings',
-    patches: [['locks/lease.ts', '    this.expireIfDue(now)\n    if (this.#end) return false\n', '    if (this.#end) return false\n']],
+    patches: [
+      ['locks/lease.ts', '    this.expireIfDue(now)\n    if (this.#end || now >= this.deadline) return false\n', '    if (this.#end) return false\n'],
+    ],
   },
   {
     name: 'the fence looks at the session alone',
@@ -192,21 +196,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a session does not say where its beacon is',
-    patches: [['locks/session.ts', 'label, beacon: this.#beacon?.address, opens', 'label, opens']],
+    patches: [['locks/session.ts', '      beacon: this.#beacon?.address,\n', '']],
   },
   {
     name: 'a session waits for ever for its beacon',
     patches: [
       [
         'locks/session.ts',
-        'await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater)',
-        'await (raising ? raised : within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, lowerLater))',
+        'await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, goOn)',
+        'await (raising ? raised : within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, goOn))',
       ],
     ],
   },
   {
     name: 'a beacon that cannot be raised keeps its session from opening',
-    patches: [['locks/session.ts', 'lowerLater))\n    } catch {\n      return undefined', 'lowerLater))\n    } catch (error) {\n      throw error']],
+    patches: [['locks/session.ts', 'goOn))\n    } catch {\n      return undefined', 'goOn))\n    } catch (error) {\n      throw error']],
   },
   {
     name: 'a release grants to whoever came last',
@@ -255,11 +259,11 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a hint takes its waiter past the queue',
     patches: [
-      ['locks/session.ts', '    if (!line) return\n', '    if (!line) return\n    line.grab()\n'],
+      ['locks/session.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
       [
         'locks/line.ts',
         '  /** The time of those who were asked is over. */\n',
-        '  grab(): void {\n    for (const waiter of [...this.#waiters.values()]) this.#grabNow(waiter)\n  }\n',
+        '  grab(): boolean {\n    for (const waiter of [...this.#waiters.values()]) this.#grabNow(waiter)\n    return false\n  }\n',
       ],
       ['locks/line.ts', 'const steal = waiter.wish.steal && (', 'const steal = waiter.impatient || waiter.wish.steal && ('],
     ],
@@ -278,15 +282,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a hint is believed though it is older than the last look',
     rare: true,
-    patches: [['locks/line.ts', ' && token > waiter.seenToken', '']],
+    patches: [['locks/line.ts', ' || token <= waiter.seenToken', '']],
   },
   {
     name: 'a hint is believed by whoever waits',
     patches: [
       [
         'locks/line.ts',
-        '    const waiter = this.#waiters.get(number)\n    const { clock, id: session }',
-        '    const [waiter] = this.#waiters.values()\n    const { clock, id: session }',
+        '    const waiter = this.#waiters.get(number)\n    const { clock, id: session, settings }',
+        '    const [waiter] = this.#waiters.values()\n    const { clock, id: session, settings }',
       ],
     ],
   },
@@ -309,8 +313,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       [
         'locks/session.ts',
-        'this.#heard(message))\n    } catch (error) {\n      this.#channelFailed(error)\n      return undefined',
-        'this.#heard(message))\n    } catch (error) {\n      throw error',
+        'channel?.subscribe(topic, listener)\n    } catch (error) {\n      this.#channelFailed(error)\n      return undefined',
+        'channel?.subscribe(topic, listener)\n    } catch (error) {\n      throw error',
       ],
     ],
   },
@@ -324,7 +328,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lock begins to linger in a page that is being frozen',
-    patches: [['locks/line.ts', 'this.#view.queue.length > 0 || this.#pace.asleep)', 'this.#view.queue.length > 0)']],
+    patches: [['locks/line.ts', ' || this.#pace.asleep || session.isWatched(key)', ' || session.isWatched(key)']],
   },
   {
     name: 'a lock lingers on when its locks are closed',
