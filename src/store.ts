@@ -24,7 +24,7 @@ export interface Store {
    */
   read(key: string, reader?: string): Promise<LockView | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */
-  list(prefix?: string): Promise<LockView[]>
+  list(prefix?: string, part?: Part): Promise<LockView[]>
   /**
    * Up to `limit` records whose keys start with `prefix` and come after the key `after`, in an order that may be the store's own and never
    * changes. Without it a lock server has to read all of them at once.
@@ -48,6 +48,12 @@ export interface Store {
   readonly spansMachines?: boolean | undefined
   /** Lets go of what the store opened itself, never of a handle that it was given. May be called twice. */
   close(): Promise<void>
+}
+
+/** Which records of a list are wanted, by those who do not need all. */
+export interface Part {
+  /** Records that nobody holds, wants or pins may be left out: a store that can tell them apart spends no time on them. */
+  readonly busy?: boolean | undefined
 }
 
 /**

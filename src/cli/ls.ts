@@ -9,7 +9,7 @@ export interface LsOptions extends Common {
 }
 
 export async function ls(prefix: string, { store: place, json, all }: LsOptions): Promise<void> {
-  const views = await withStore(place, (store) => store.list(prefix))
+  const views = await withStore(place, (store) => store.list(prefix, { busy: !all }))
   const states = views.map((view) => stateOf(view)).filter((state) => all || !isIdle(state))
   if (json) printJson(states)
   else if (states.length)

@@ -39,7 +39,7 @@ export async function watch(prefix: string, { store: place, json, interval }: Wa
 }
 
 const look = async (store: Store, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
-  new Map((await store.list(prefix)).map((view) => [view.key, stateOf(view)]))
+  new Map((await store.list(prefix, { busy: true })).map((view) => [view.key, stateOf(view)]))
 
 async function draw(states: readonly LockState[], events: readonly LockEvent[]): Promise<void> {
   const busy = states.filter((state) => !isIdle(state))

@@ -69,7 +69,7 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
   const { namespace } = session.settings
   // What was asked for before this has its place in it.
   await session.answered()
-  const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace)) : [await store.read(key)]))
+  const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace), { busy: true }) : [await store.read(key)]))
   // A lease of this session's own that only lingers is held by nobody.
   const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
   const dead = await session.dead(new Map(views.flatMap((view) => [...(view?.sessions ?? [])])).values())

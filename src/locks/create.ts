@@ -1,5 +1,6 @@
 import { type KeyCommand, storedKey } from '../protocol/index.ts'
 import { command, expire, query, tryOnce } from './admin.ts'
+import { ByName } from './by-name.ts'
 import { heldLock } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
@@ -7,7 +8,8 @@ import { followPage } from './page.ts'
 import { Reentrant } from './reentrant.ts'
 import { asSpecified, assertFullyActive, checkRequest, holdWhile, requestOptions } from './request.ts'
 import { Session } from './session.ts'
-import type { AcquireOptions, HeldLock, Locks, LocksOptions, TryOptions } from './types.ts'
+import { sweep } from './sweep.ts'
+import type { AcquireOptions, HeldLock, Locks, LocksOptions, ReentrantLock, TryOptions } from './types.ts'
 import { requestArguments } from './webidl.ts'
 import { whenFree } from './when-free.ts'
 
@@ -25,7 +27,7 @@ export function createLocks(options: LocksOptions): Locks {
   const session = new Session(settings)
   const stopFollowing = followPage(session)
   const stopHearing = settings.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
-  const reentrants = new Map<string, Reentrant>()
+  const reentrants = new ByName<ReentrantLock>()
   const keyOf = (name: string): string => storedKey(settings.namespace, name)
 
   const lineOf = (name: string): Line => {
@@ -92,11 +94,7 @@ export function createLocks(options: LocksOptions): Locks {
     reentrant(name, options = {}) {
       checkLockName(settings, name)
       session.assertOpen()
-      const known = reentrants.get(name)
-      if (known) return known.handle
-      const lock = new Reentrant(session, keyOf(name), name, checkWish(settings, options))
-      reentrants.set(name, lock)
-      return lock.handle
+      return reentrants.get(name, () => new Reentrant(session, keyOf(name), name, checkWish(settings, options), reentrants.use).handle)
     },
 
     async whenFree(name, { signal } = {}) {
@@ -112,6 +110,8 @@ export function createLocks(options: LocksOptions): Locks {
     revoke: (name, holder) => order(name, (key) => ({ type: 'revoke', key, session: holder })),
     pin: (name, entity) => order(name, (key) => ({ type: 'pin', key, entity })),
     unpin: (name, entity) => order(name, (key) => ({ type: 'unpin', key, entity })),
+
+    sweep: async (options) => await sweep(session, options),
 
     async close() {
       stopFollowing()

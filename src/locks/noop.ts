@@ -51,6 +51,7 @@ export function noopLocks(): Locks {
     revoke: async () => {},
     pin: async () => {},
     unpin: async () => {},
+    sweep: async () => 0,
     async close() {
       closed = true
       for (const lock of held) await lock.release()

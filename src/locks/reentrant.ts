@@ -21,11 +21,14 @@ export class Reentrant implements ReentrantLock {
   readonly #session: Session
   readonly #key: string
   readonly #wish: Wish
+  readonly #use: (handle: ReentrantLock, inUse: boolean) => void
   #shared: Shared | undefined
   #asking: Asking | undefined
   #trying: Promise<Shared | null> | undefined
 
-  constructor(session: Session, key: string, name: string, wish: Wish) {
+  /** @param use hears when somebody begins or ends to have the lock */
+  constructor(session: Session, key: string, name: string, wish: Wish, use: (handle: ReentrantLock, inUse: boolean) => void) {
+    this.#use = use
     this.#session = session
     this.#key = key
     this.name = name
@@ -101,8 +104,10 @@ export class Reentrant implements ReentrantLock {
   }
 
   #keep(hold: Hold): Shared {
-    this.#shared = { hold, users: 0 }
-    return this.#shared
+    const shared: Shared = { hold, users: 0, over: () => this.#shared === shared && this.#use(this.handle, false) }
+    this.#shared = shared
+    this.#use(this.handle, true)
+    return shared
   }
 
   /** Waits with all other callers for one hold, each until its own timeout or signal. */
@@ -148,8 +153,10 @@ export class Reentrant implements ReentrantLock {
     if (this.#asking === asking) this.#asking = undefined
     asking.stop.abort()
     asking.shared.then(
-      ({ hold, users }) => {
-        if (users === 0) hold.release().catch(() => {})
+      ({ hold, users, over }) => {
+        if (users > 0) return
+        over?.()
+        hold.release().catch(() => {})
       },
       () => {},
     )

@@ -7,6 +7,8 @@ import type { Guard, ReentrantLock } from './types.ts'
 export interface Shared {
   readonly hold: Hold
   users: number
+  /** The last user has given its share back. */
+  over?(): void
 }
 
 /** One user's share of a hold; the last one that is given back releases it. */
@@ -62,8 +64,13 @@ export class Share implements Guard {
   }
 
   release(): Promise<void> {
-    this.#released ??= --this.#shared.users === 0 ? this.#shared.hold.release() : Promise.resolve()
+    this.#released ??= --this.#shared.users === 0 ? this.#giveBack() : Promise.resolve()
     return this.#released
+  }
+
+  #giveBack(): Promise<void> {
+    this.#shared.over?.()
+    return this.#shared.hold.release()
   }
 
   [asyncDispose](): Promise<void> {

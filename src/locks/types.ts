@@ -144,6 +144,11 @@ export interface RequestOptions {
   onReleaseRequested?: ReleaseListener
 }
 
+export interface SweepOptions {
+  /** Only records of locks that nobody was granted and nobody let go of for so long, in ms. Default 0. */
+  olderThan?: number
+}
+
 /** A held or wanted lock as `query()` shows it: what Web Locks tell, and what the record knows. */
 export interface LockInfo {
   readonly name: string
@@ -192,6 +197,12 @@ export interface Locks {
   /** Keeps the holder, present or future, from being evicted for silence until every entity has unpinned it. */
   pin(name: string, entity: string): Promise<void>
   unpin(name: string, entity: string): Promise<void>
+  /**
+   * Drops what the store keeps of this namespace's locks that nobody holds, wants or pins. Their tokens are still not given out again, but a
+   * lock counts as `dirty` at its next grant. At a lock server it needs the right of an admin.
+   * @returns how many records were dropped
+   */
+  sweep(options?: SweepOptions): Promise<number>
   /** Ends the session: waits are called off and everything is released. */
   close(): Promise<void>
 }

@@ -95,6 +95,13 @@ export interface LockView extends LockRecord {
   readonly sessions: Sessions
 }
 
+/** Whether nobody holds, wants or pins a lock. What sessions had that have ended is void. */
+export const isIdle = ({ holders, queue, pins, sessions }: LockView): boolean =>
+  !pins.length && ![...holders, ...queue].some(({ session }) => sessions.has(session))
+
+/** Whether a record names no holder, no waiter and no pin. */
+export const isEmpty = ({ holders, queue, pins }: LockRecord): boolean => !holders.length && !queue.length && !pins.length
+
 /**
  * A record with the session rows that it leans on, as `rowOf` finds them.
  * @param reader the session that looks: only the rows it needs are there then, however many wait

@@ -30,6 +30,9 @@ export interface HttpStore extends Store {
   lockToken(lock: Fenced): string
 }
 
+/** How many records a server gives at once. */
+const longestPage = 1_000
+
 /**
  * A store at a lock server. The server observes who is gone: evidence of clients' own does not count there.
  * Its event stream keeps a process alive until `close()`.
@@ -91,6 +94,16 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
         found.push(...locks)
         // Pages come in the order of the server's store.
         if (!more) return found.sort((a, b) => (a.key < b.key ? -1 : 1)).map(viewOfPlain)
+      }
+    },
+    async page(prefix, after, limit) {
+      const found: PlainView[] = []
+      for (;;) {
+        const from = found.at(-1)?.key ?? after
+        const asked = { prefix, limit: `${Math.min(limit - found.length, longestPage)}`, ...(from !== undefined && { after: from }) }
+        const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams(asked)}`, ['locks', 'more'])
+        found.push(...locks)
+        if (!more || found.length >= limit) return found.map(viewOfPlain)
       }
     },
     lockToken(lock) {

@@ -2,7 +2,7 @@ import type { IDBPDatabase, IDBPTransaction, StoreNames } from 'idb'
 import { runBatch } from '../protocol/batch.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
 import type { Fenced } from '../protocol/fence.ts'
-import { type LockView, viewOf } from '../protocol/record.ts'
+import { isEmpty, type LockView, viewOf } from '../protocol/record.ts'
 import { wallClock } from '../protocol/wall.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
@@ -25,6 +25,10 @@ export interface IndexedDBStoreOptions {
   /** The database's name, where `database` is a function that cannot give it yet. */
   name?: string
 }
+
+/** How many keys of empty records a list may meet before the fence drops them, and how many in one transaction. */
+const fewIdle = 16
+const mostIdle = 500
 
 /** The names of a database's own object stores. */
 export type NamesOf<Db> = Db extends IDBPDatabase<infer Schema> ? StoreNames<Schema> : string
@@ -116,6 +120,14 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     }
   }
 
+  /** Has the fence name no locks that are let go of, so that the next list is short. A few do no harm: a release that dropped its own would be slower. */
+  const tidy = async (keys: Set<string>, found: readonly LockView[]): Promise<void> => {
+    for (const { key } of found) keys.delete(key)
+    const idle = [...keys]
+    if (idle.length < fewIdle) return
+    for (let at = 0; at < idle.length; at += mostIdle) await transact('readwrite', 'change', (rows) => rows.unfence(idle.slice(at, at + mostIdle)))
+  }
+
   /** A transaction for the user, as the library types it that opened the database. */
   const beginTheirs = async (objectStores: readonly string[] | undefined): Promise<OpenTransaction> =>
     connection.begin(({ db, theirs }) => {
@@ -143,7 +155,18 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
     read: (key, reader) => transact('readonly', 'look', (rows) => look(rows, key, reader)),
-    list: (prefix = '') => transact('readonly', 'look', (rows) => rows.keys(prefix).flatMap((key) => look(rows, key) ?? [])),
+    async list(prefix = '', part = {}) {
+      // A user's long transaction may have the fence: asked for it alone, it holds up nobody's heartbeat.
+      const busy = part.busy && (await transact('readonly', 'fence', (rows) => rows.keys(prefix, 'fence')))
+      const views = await transact('readonly', 'look', (rows) => (busy || rows.keys(prefix)).flatMap((key) => look(rows, key) ?? []))
+      if (!busy) return views
+      const found = views.filter((view) => !isEmpty(view))
+      // If it fails, the next list does it.
+      tidy(new Set(busy), found).catch(() => {})
+      return found
+    },
+    page: (prefix, after, limit) =>
+      transact('readonly', 'look', (rows) => rows.keys(prefix, undefined, after, limit).flatMap((key) => look(rows, key) ?? [])),
     channel,
     beacon,
     onDegraded,

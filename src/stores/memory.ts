@@ -9,6 +9,7 @@ import {
   encodeSession,
   type Fenced,
   fencedOut,
+  isEmpty,
   LockError,
   type LockView,
   names,
@@ -37,6 +38,8 @@ export interface MemoryStore extends FencedStore<undefined> {
 export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): MemoryStore {
   // As text, so that nothing that goes in or comes out is shared with the caller.
   const records = new Map<string, string>()
+  /** The keys of those that are not empty. */
+  const busy = new Set<string>()
   const sessions = new Map<string, string>()
   let floor = 0
   let closed = false
@@ -71,7 +74,11 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       return rows.filter(({ expiresAt }) => after !== undefined || expiresAt < time).slice(0, shown)
     }
     const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
-    for (const [key, record] of changes.records) put(records, key, record && encodeRecord(record))
+    for (const [key, record] of changes.records) {
+      put(records, key, record && encodeRecord(record))
+      if (record && !isEmpty(record)) busy.add(key)
+      else busy.delete(key)
+    }
     for (const [id, row] of changes.sessions) put(sessions, id, row && encodeSession(row))
     floor = changes.floor ?? floor
     return changes.outcomes
@@ -101,9 +108,9 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       assertOpen()
       return look(key, reader)
     },
-    async list(prefix = '') {
+    async list(prefix = '', part = {}) {
       assertOpen()
-      const keys = [...records.keys()].filter((key) => key.startsWith(prefix)).sort()
+      const keys = [...(part.busy ? busy : records.keys())].filter((key) => key.startsWith(prefix)).sort()
       return keys.map((key) => look(key) as LockView)
     },
     async page(prefix, after, limit) {

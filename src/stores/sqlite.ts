@@ -155,7 +155,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
         else hurry()
       }),
     read: (key, reader) => look((tables) => tables.read(key, reader)),
-    list: (prefix = '') => look((tables) => tables.list(prefix)),
+    list: (prefix = '', part = {}) => look((tables) => tables.list(prefix, part)),
     page: (prefix, after, limit) => look((tables) => tables.page(prefix, after, limit)),
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {

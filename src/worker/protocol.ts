@@ -57,7 +57,7 @@ export interface Marks {
 export type Way = 'request' | 'acquire' | 'tryAcquire' | 'share' | 'tryShare'
 
 /** What needs no lock. */
-export type Order = 'query' | 'whenFree' | 'expire' | 'revoke' | 'pin' | 'unpin'
+export type Order = 'query' | 'whenFree' | 'expire' | 'revoke' | 'pin' | 'unpin' | 'sweep'
 
 /** What a page asks of its client: the part of the worker that has a session for it. Calls and locks are known by numbers that the page gives. */
 export interface ClientApi {

@@ -4,23 +4,29 @@ import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
 import type { Link } from './link.ts'
 import type { Way } from './protocol.ts'
 
+/** How many names are kept in mind: twice as many as the worker's session remembers. Its next grant of an older one is dirty. */
+const capacity = 10_000
+
 /** Whether each lock was someone else's since it was last clean, by its name. */
 export class Dirt {
-  readonly #tokens = new Map<string, number>()
-  readonly #dirty = new Set<string>()
+  readonly #known = new Map<string, { readonly token: number; readonly dirty: boolean }>()
 
   /** A lock was granted: each grant counts once, however many share it. */
   note({ name, token, dirty }: { readonly name: string; readonly token: number; readonly dirty: boolean }): void {
-    if (dirty && token > (this.#tokens.get(name) ?? 0)) this.#dirty.add(name)
-    this.#tokens.set(name, token)
+    const known = this.#known.get(name)
+    const soiled = dirty && token > (known?.token ?? 0)
+    this.#known.delete(name)
+    this.#known.set(name, { token, dirty: soiled || known?.dirty === true })
+    if (this.#known.size > capacity) for (const oldest of this.#known.keys()) return void this.#known.delete(oldest)
   }
 
   has(name: string): boolean {
-    return this.#dirty.has(name)
+    return this.#known.get(name)?.dirty === true
   }
 
   clear(name: string): void {
-    this.#dirty.delete(name)
+    const known = this.#known.get(name)
+    if (known) this.#known.set(name, { ...known, dirty: false })
   }
 }
 
@@ -32,9 +38,18 @@ export class RemoteReentrant implements ReentrantLock {
   readonly #terms: Pick<AcquireOptions, 'duration' | 'metadata'>
   readonly #dirt: Dirt
   readonly #clock: Clock
+  readonly #use: (handle: ReentrantLock, inUse: boolean) => void
   readonly #shared = new Set<Shared>()
 
-  constructor(link: () => Link, name: string, terms: Pick<AcquireOptions, 'duration' | 'metadata'>, dirt: Dirt, clock: Clock) {
+  constructor(
+    link: () => Link,
+    name: string,
+    terms: Pick<AcquireOptions, 'duration' | 'metadata'>,
+    dirt: Dirt,
+    clock: Clock,
+    use: (handle: ReentrantLock, inUse: boolean) => void,
+  ) {
+    this.#use = use
     this.#link = link
     this.name = name
     this.#terms = terms
@@ -69,8 +84,16 @@ export class RemoteReentrant implements ReentrantLock {
     if (current && !signal?.aborted) return guardOf(current)
     const hold = await this.#link().ask(way, this.name, { ...options, terms: this.#terms }, { signal })
     if (!hold) return null
-    const shared: Shared = { hold, users: 0 }
+    const shared: Shared = {
+      hold,
+      users: 0,
+      over: () => {
+        this.#shared.delete(shared)
+        this.#use(this.handle, this.#shared.size > 0)
+      },
+    }
     this.#shared.add(shared)
+    this.#use(this.handle, true)
     return guardOf(shared)
   }
 

@@ -29,7 +29,8 @@ export function storeFor(store: Store, page: Page): Store {
       )
     },
     read: (key, reader) => store.read(key, reader),
-    list: (prefix) => store.list(prefix),
+    list: (prefix, part) => store.list(prefix, part),
+    ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
     channel: store.channel,
     beacon: page.beacon,
     onDegraded: (listener) => store.onDegraded?.(listener),

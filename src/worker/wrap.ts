@@ -1,9 +1,10 @@
+import { ByName } from '../locks/by-name.ts'
 import { type Clock, systemClock } from '../locks/clock.ts'
 import { type Hold, heldLock } from '../locks/hold.ts'
 import { checkLockName } from '../locks/options.ts'
 import { followPage } from '../locks/page.ts'
 import { assertFullyActive, requestOptions } from '../locks/request.ts'
-import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning } from '../locks/types.ts'
+import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning, ReentrantLock } from '../locks/types.ts'
 import { requestArguments } from '../locks/webidl.ts'
 import { checkDuration, LockError } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
@@ -40,7 +41,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   if (typeof maxSilence !== 'number' || !(maxSilence > 0))
     throw new RangeError(`maxSilence is a number of milliseconds above 0, not ${String(maxSilence)}`)
   const dirt = new Dirt()
-  const reentrants = new Map<string, RemoteReentrant>()
+  const reentrants = new ByName<ReentrantLock>()
   let asleep = false
   const connect = (): Link => new Link(endpoint, { clock, maxSilence, label, beacon, asleep, onWarning, granted: (hold) => dirt.note(hold) })
   let link = connect()
@@ -96,9 +97,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
       // Of its name and duration only the policy, which is the worker's, is asked later.
       checkLockName({ policy: {}, label }, name)
       if (terms.duration !== undefined) checkDuration({}, terms.duration)
-      const lock = reentrants.get(name) ?? new RemoteReentrant(current, name, terms, dirt, clock)
-      reentrants.set(name, lock)
-      return lock.handle
+      return reentrants.get(name, () => new RemoteReentrant(current, name, terms, dirt, clock, reentrants.use).handle)
     },
 
     async whenFree(name, { signal } = {}) {
@@ -119,6 +118,10 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
 
     async unpin(name, entity) {
       await current().order('unpin', [name, entity])
+    },
+
+    async sweep(options) {
+      return (await current().order('sweep', options === undefined ? [] : [options])) as number
     },
 
     async close() {

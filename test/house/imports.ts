@@ -46,7 +46,10 @@ const rules: Readonly<Record<string, Rule>> = {
   'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
-  'cli/': { sees: ['cli/', 'index.ts', 'locks/lease.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'], packages: true },
+  'cli/': {
+    sees: ['cli/', 'index.ts', 'locks/lease.ts', 'locks/sweep.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'],
+    packages: true,
+  },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }
 

@@ -3,7 +3,7 @@ import type { Clock } from '../../src/locks/clock.ts'
 import { createLocks } from '../../src/locks/create.ts'
 import type { Locks, LocksOptions, LockWarning } from '../../src/locks/types.ts'
 import type { Command, LockError, LockView, Outcome } from '../../src/protocol/index.ts'
-import type { Beacon, Channel, Message, Store } from '../../src/store.ts'
+import type { Beacon, Channel, Message, Part, Store } from '../../src/store.ts'
 import { type MemoryStore, memoryStore } from '../../src/stores/memory.ts'
 import { manualClock } from '../../src/testing/clock.ts'
 
@@ -273,8 +273,8 @@ export class Link implements Store {
     return this.#call(['read'], () => this.#store.read(key))
   }
 
-  list(prefix?: string): Promise<LockView[]> {
-    return this.#call(['read'], () => this.#store.list(prefix))
+  list(prefix?: string, part?: Part): Promise<LockView[]> {
+    return this.#call(['read'], () => this.#store.list(prefix, part))
   }
 
   close(): Promise<void> {

@@ -88,7 +88,8 @@ const leftOf = (options: RunOptions, begun: number): RunOptions =>
 const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
   read: (key, reader) => store.read(key, reader),
-  list: (prefix) => store.list(prefix),
+  list: (prefix, part) => store.list(prefix, part),
+  ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
   channel: store.channel,
   beacon: store.beacon && {
     raise: () => Promise.reject(new Error('a run has no beacon')),

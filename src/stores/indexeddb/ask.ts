@@ -1,6 +1,6 @@
 import type { Changes } from '../../protocol/batch.ts'
 import { decodeRecord, decodeSession, encodeRecord, encodeSession } from '../../protocol/codec.ts'
-import type { LockRecord, SessionRow } from '../../protocol/record.ts'
+import { isEmpty, type LockRecord, type SessionRow } from '../../protocol/record.ts'
 import { onTorn, tornError } from './ends.ts'
 import { fenceRow, fenceStore, refenced } from './fence.ts'
 import { Memory } from './memory.ts'
@@ -191,19 +191,31 @@ class AskedRows implements Rows {
     })
   }
 
-  keys(prefix: string): string[] {
-    const keys = this.#find('keys', () => this.#tx.objectStore(records).getAllKeys(IDBKeyRange.lowerBound(prefix)), [])
+  keys(prefix: string, of?: 'fence', after?: string, limit?: number): string[] {
+    const range = after === undefined || after < prefix ? IDBKeyRange.lowerBound(prefix) : IDBKeyRange.lowerBound(after, true)
+    const keys = this.#find('keys', () => this.#tx.objectStore(of ? fenceStore : records).getAllKeys(range, limit), [])
     return (keys as string[]).filter((key) => key.startsWith(prefix))
   }
 
   write({ outcomes, records: changed, sessions: rows, floor }: Changes): void {
     for (const key of refenced(outcomes)) {
+      if (!changed.has(key)) continue
       if (!this.#tx.objectStoreNames.contains(fenceStore)) throw tooNarrow
-      if (changed.has(key)) this.#writes.push([fenceStore, key, fenceRow(changed.get(key))])
+      this.#writes.push([fenceStore, key, fenceRow(changed.get(key))])
     }
-    for (const [key, record] of changed) this.#writes.push([records, key, record && encodeRecord(record)])
+    for (const [key, record] of changed) {
+      this.#writes.push([records, key, record && encodeRecord(record)])
+      if (!record) this.#writes.push([fenceStore, key, undefined])
+    }
     for (const [id, row] of rows) this.#writes.push([sessions, id, row && { expiresAt: row.expiresAt, text: encodeSession(row) }])
     if (floor) this.#writes.push([meta, 'floor', floor])
+  }
+
+  unfence(keys: readonly string[]): void {
+    for (const key of keys) {
+      const record = this.record(key)
+      if (!record || isEmpty(record)) this.#writes.push([fenceStore, key, undefined])
+    }
   }
 
   #get(store: string, key: string): unknown {

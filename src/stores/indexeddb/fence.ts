@@ -30,13 +30,17 @@ type FenceRow = readonly (readonly [session: string, token: number, last: number
 export const fenceRow = (record: LockRecord | undefined): FenceRow | undefined =>
   record?.holders.map((holder) => [holder.session, holder.token, lastTokenOf(holder)])
 
-/** The keys whose holders a batch has changed otherwise than by letting go, which each holder knows of itself. */
+/**
+ * The keys whose row a batch has to write: where it changed the holders otherwise than by letting go, which each holder knows of itself, and
+ * where a lock is pinned. So there is a row for each record that is not empty.
+ */
 export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
   new Set(
     outcomes.flatMap((outcome) => {
       if (!('grants' in outcome)) return []
       const { record, grants, evicted } = outcome
-      return grants.length || evicted.length || (outcome.type === 'granted' && !outcome.repeated) ? [record.key] : []
+      const granted = grants.length > 0 || (outcome.type === 'granted' && !outcome.repeated)
+      return granted || evicted.length || record.pins.length ? [record.key] : []
     }),
   )
 

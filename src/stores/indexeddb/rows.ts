@@ -17,7 +17,10 @@ export interface Rows {
   expired(now: number): SessionRow[]
   /** Some of the sessions that follow this id, from the last on to the first again. */
   following(id: string): SessionRow[]
-  keys(prefix: string): string[]
+  /** The keys of records, or those in the fence: of all records that are not empty, and of some that were so. */
+  keys(prefix: string, of?: 'fence', after?: string, limit?: number): string[]
+  /** Plans that the fence has no rows for those of these records that are empty. */
+  unfence(keys: readonly string[]): void
   version(): number | undefined
   /** Plans what a batch changed to be written. */
   write(changes: Changes): void
@@ -33,6 +36,7 @@ export const meta = 'storelock-meta'
  */
 export const scopes = {
   look: [records, sessions],
+  fence: [fenceStore],
   beat: [sessions],
   renew: [records, sessions, meta],
   change: [records, sessions, meta, fenceStore],

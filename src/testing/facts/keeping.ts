@@ -1,3 +1,4 @@
+import type { Command } from '../../protocol/index.ts'
 import { equal, outcome, rejects, truthy } from '../expect.ts'
 import { beat, type Fact, held, line, one, queued, release, request, runAhead } from './play.ts'
 
@@ -77,6 +78,40 @@ export const keeping: Record<string, Fact> = {
     equal(await listed('b/'), ['b/', 'b/1', 'b/2', 'b/\u{10ffff}'], 'keys of a prefix')
     equal(await listed('b%'), ['b%'], 'keys of a prefix with a wildcard')
     equal(await listed('nothing'), [], 'keys of no prefix')
+  },
+
+  'a list goes on page by page, each after the last key of the one before': async (store) => {
+    if (!store.page) return
+    await store.apply([beat('a')])
+    const keys = ['', 'a', 'b', 'b/', 'b/1', 'b/2', 'b/3', 'c', '\uffff', '\u{1f600}']
+    await store.apply(keys.map((key) => request('a', 1, { key })))
+    for (const prefix of ['', 'b/', 'nothing']) {
+      const found: string[] = []
+      for (let page = ['']; page.length; found.push(...page)) {
+        page = (await store.page(prefix, found.at(-1), 3)).map(({ key }) => key)
+        truthy(page.length <= 3, `a page of ${page.length}`)
+      }
+      equal(found.sort(), keys.filter((key) => key.startsWith(prefix)).sort(), `keys that start with "${prefix}"`)
+    }
+  },
+
+  'a list of the busy has all that somebody holds, wants or pins': async (store) => {
+    const keys = ['held', 'held again', 'idle', 'pinned', 'shared', 'swept', 'unpinned', 'waited']
+    await store.apply([beat('a'), beat('b'), ...keys.map((key) => request('a', 1, { key, mode: key === 'shared' ? 'shared' : 'exclusive' }))])
+    const withdraw = (session: string, key: string, number = 1): Command => ({ type: 'withdraw', key, session, number })
+    const pin = (type: 'pin' | 'unpin', key: string): Command => ({ type, key, entity: 'x' })
+    await store.apply([
+      ...keys.filter((key) => key !== 'held').map((key) => withdraw('a', key)),
+      ...[pin('pin', 'pinned'), pin('pin', 'unpinned'), { type: 'sweep', key: 'swept' } as const],
+      ...['held again', 'waited', 'shared'].flatMap((key) => [request('a', 2, { key }), request('b', 1, { key })]),
+    ])
+    await store.apply([pin('unpin', 'unpinned'), withdraw('a', 'waited', 2)])
+    const busy = async (prefix?: string) => (await store.list(prefix, { busy: true })).map(({ key }) => key)
+    const expected = ['held', 'held again', 'pinned', 'shared', 'waited']
+    // Others may be left out, and need not be.
+    const found = new Set(await busy())
+    for (const key of expected) truthy(found.has(key), `"${key}" among ${[...found].join()}`)
+    truthy((await busy('held')).includes('held again'), 'those of a prefix')
   },
 
   'a batch may be large': async (store) => {

@@ -1,0 +1,55 @@
+import { isIdle, keyPrefix, LockError, type Outcome, type Sweep, storedName } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Session } from './session.ts'
+import type { SweepOptions } from './types.ts'
+
+/** How many records are looked at, and dropped, at once: meanwhile others wait. */
+const page = 200
+
+/**
+ * Drops records of locks that nobody holds, wants or pins, a page at a time.
+ * @param before only those that have not changed since, as wall time in ms
+ * @yields the keys of those that were dropped
+ */
+export async function* sweepRecords(
+  store: Store,
+  prefix: string,
+  before: number,
+  mayDrop: (key: string) => boolean = () => true,
+): AsyncGenerator<string[]> {
+  for (let after: string | undefined; ; ) {
+    const views = store.page ? await store.page(prefix, after, page) : await store.list(prefix)
+    // Storelock 0.1 did not write when: such a record is old.
+    const old = views.filter((view) => isIdle(view) && (view.changedAt ?? 0) <= before && mayDrop(view.key))
+    const commands = old.map(({ key }): Sweep => ({ type: 'sweep', key }))
+    const outcomes = commands.length ? await store.apply(commands) : []
+    // What somebody has taken meanwhile is left.
+    yield commands.flatMap(({ key }, index) => (isDone(key, outcomes[index]) ? [key] : []))
+    if (!store.page || views.length < page) return
+    after = views.at(-1)?.key
+  }
+}
+
+function isDone(key: string, outcome: Outcome | undefined): boolean {
+  if (outcome?.type === 'failed') throw new LockError(outcome.code, `${JSON.stringify(key)} could not be swept: ${outcome.message}`)
+  return outcome?.type === 'done'
+}
+
+/** Drops the idle records of a session's namespace. @returns how many */
+export async function sweep(session: Session, { olderThan = 0 }: SweepOptions = {}): Promise<number> {
+  if (typeof olderThan !== 'number' || !(olderThan >= 0))
+    throw new RangeError(`olderThan is a number of milliseconds from 0, not ${String(olderThan)}`)
+  session.assertOpen()
+  const { store, namespace, clock } = session.settings
+  // What was let go of before this is idle for it.
+  await session.answered()
+  const isOurs = (key: string): boolean => storedName(key).namespace === namespace
+  return await session.read(async () => {
+    let dropped = 0
+    for await (const keys of sweepRecords(store, keyPrefix(namespace), clock.now() - olderThan, isOurs)) {
+      session.assertOpen()
+      dropped += keys.length
+    }
+    return dropped
+  })
+}
