@@ -111,7 +111,7 @@ export interface Beacon {
 export interface RaisedBeacon {
   /** Where others watch it; stands in the session's row. */
   readonly address: string
-  /** Resolves if the beacon goes out while its owner lives: the session must then end. */
-  readonly lost: Promise<void>
+  /** Resolves if the beacon goes out while its owner lives, with the reason in words if it has one: the session must then end. */
+  readonly lost: Promise<unknown>
   lower(): void
 }

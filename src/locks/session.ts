@@ -207,7 +207,7 @@ export class Session {
       return false
     }
     this.#beacon = raised
-    raised.lost.then(() => id === this.#id && this.end('its beacon went out'))
+    raised.lost.then((why) => id === this.#id && this.end(typeof why === 'string' ? why : 'its beacon went out'))
     return true
   }
 

@@ -1,5 +1,6 @@
 import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
+import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import { Access, type Caller } from './access.ts'
 import { type Fault, faultOf, responseOf } from './answers.ts'
 import { makeApp } from './app.ts'
@@ -49,9 +50,9 @@ export async function openEngine(
   const { onError = console.error } = options
   const limits = limitsOf(options.limits)
   const access = new Access(options.clients)
-  const file = 'file' in store && typeof store.file === 'string' ? store.file : ''
-  const secret = findSecret(options.secret, file)
-  const journal = file ? await sqliteJournal(file) : memoryJournal()
+  const { file, connect } = store as Store & { readonly file?: string; connect?(): SqliteDatabase }
+  const secret = findSecret(options.secret, file ?? '')
+  const journal = file && connect ? await sqliteJournal(connect()) : memoryJournal()
   const owners = new Owners(journal)
   const log = new Log(journal, { age: options.log?.age ?? 30 * day, entries: options.log?.entries ?? 1_000_000 }, onError)
   try {

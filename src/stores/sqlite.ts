@@ -1,7 +1,8 @@
 import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError, wallClock } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
-import { inodeOf, isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
+import { guardFile, inodeOf, pathFault } from './sqlite/file.ts'
 import { whenIdle } from './sqlite/idle.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
 import { setUp } from './sqlite/schema.ts'
@@ -18,10 +19,12 @@ export interface SqliteStoreOptions {
 export interface SqliteStore<Db> extends FencedStore<Db> {
   /** The database's file as SQLite names it; '' for one in memory. */
   readonly file: string
+  /** Opens another connection to that file, with the store's own driver, which its caller closes. */
+  connect(): SqliteDatabase
 }
 
-/** For how long a request, which has to be fast, trusts that the file is still there: the shortest time between two beats, in ms. */
-const unchecked = 10
+/** Connections that must not be closed before the process ends: another copy of SQLite in it has the same file open. */
+const unclosable: SqliteDatabase[] = []
 
 /** Whether a command is of a session that holds something. */
 const isOfHolder = (command: Command): boolean =>
@@ -44,14 +47,13 @@ interface Batch {
 export function sqliteStore(path: string, options?: SqliteStoreOptions): SqliteStore<SqliteDatabase>
 export function sqliteStore<Db extends SqliteDatabase>(database: Db, options?: SqliteStoreOptions): SqliteStore<Db>
 export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): SqliteStore<SqliteDatabase> {
-  const { db, own, file } = openConnection(database)
-  const inode = inodeOf(file)
+  const { db, own, file, connect } = openConnection(database)
+  const guard = guardFile(file)
   const waiting: Batch[] = []
   let hurry = (): void => {}
   let tables: Tables | undefined
   let closed = false
   const wall = wallClock(now)
-  let checkedAt = 0
   let fencing: { readonly tx: SqliteDatabase; readonly within: Within; tables?: Tables } | undefined
   const fence = makeFence(db, file)
 
@@ -60,18 +62,16 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     if (tables) return tables
     const within = transactions(db)
     setUp(db, within, typeof database === 'string')
-    tables = openTables(db, within, own)
-    return tables
+    const opened = openTables(db, within, own)
+    guard.noteLog()
+    guard.assertSound()
+    tables = opened
+    return opened
   }
 
-  /** A lock in a file that others no longer find excludes nobody. */
-  const assertFile = (): void => {
-    if (file && inodeOf(file) !== inode) throw new LockError('store', `the SQLite database ${file} was moved or deleted while it was in use`)
-    checkedAt = performance.now()
-  }
-
-  const assertRecentFile = (): void => {
-    if (performance.now() > checkedAt + unchecked) assertFile()
+  const closeOwn = (...connections: readonly SqliteDatabase[]): void => {
+    if (guard.isShared()) unclosable.push(...connections)
+    else for (const connection of connections) connection.close()
   }
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
@@ -80,9 +80,13 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   const serve = (): Outcome[] => {
     const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
     const found = open()
-    if (batch.some(({ type }) => type === 'beat')) assertFile()
-    else if (batch.some(({ type }) => type === 'request')) assertRecentFile()
-    return found.apply(batch, wall())
+    const beats = batch.some(({ type }) => type === 'beat')
+    if (beats) guard.assertSound()
+    else if (batch.some(({ type }) => type === 'request')) guard.assertRecently()
+    const outcomes = found.apply(batch, wall())
+    // It may be kept in another way since we opened it.
+    if (beats) guard.noteLog()
+    return outcomes
   }
 
   const answer = (outcomes: Outcome[]): void => {
@@ -99,7 +103,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   /** The user's handle; where we were given a path, a second connection, since the first one is kept as fast as a lock allows. */
   const handle = (): NonNullable<typeof fencing> => {
     if (!fencing) {
-      const tx = typeof database !== 'string' ? database : file ? openConnection(file).db : db
+      const tx = typeof database !== 'string' ? database : file ? connect() : db
       fencing = { tx, within: transactions(tx) }
     }
     return fencing
@@ -118,7 +122,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     }
     open()
     lock.assertHeld()
-    assertRecentFile()
+    guard.assertRecently()
     fence.take(tx)
     fence.assertNamed(tx, lock)
     protect(tx, lock)
@@ -128,26 +132,30 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
     new Promise((resolve, reject) => {
       const inFile = (): T => {
         const found = open()
-        assertFile()
+        guard.assertFile()
         return step(found)
       }
       whenIdle(inFile, resolve, (error) => reject(explain(error)))
     })
 
   try {
+    const fault = file && pathFault(file)
+    if (fault) throw new LockError('store', `the SQLite database ${file} ${fault}`)
     open()
   } catch (error) {
     // Where it is only busy, the first call makes the tables.
     if (!isBusy(error)) {
-      if (own) db.close()
+      if (own) closeOwn(db)
       throw explain(error)
     }
   }
 
-  const neighbours = own && file && inode ? meetNeighbours(db, file, inode) : undefined
+  const identity = own ? inodeOf(file) : undefined
+  const neighbours = identity ? meetNeighbours(db, file, identity, guard) : undefined
 
   return {
     file,
+    connect,
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
     apply: (commands) =>
       new Promise((resolve, reject) => {
@@ -173,7 +181,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
       const step = (): T => {
         open()
         lock.assertHeld()
-        assertRecentFile()
+        guard.assertRecently()
         return within('write', () => {
           begun = true
           fence.assertNamed(tx, lock)
@@ -207,8 +215,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
       if (closed) return
       closed = true
       const parted = neighbours?.close()
-      if (own) db.close()
-      if (fencing && fencing.tx !== database && fencing.tx !== db) fencing.tx.close()
+      if (own) closeOwn(db, ...(fencing && fencing.tx !== database && fencing.tx !== db ? [fencing.tx] : []))
       await parted
     },
   }

@@ -80,7 +80,7 @@ const several = 300
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** What a watch has come to after several looks. */
-const stateOf = (watch: Promise<void>): Promise<string> => Promise.race([watch.then(() => 'proved'), sleep(several).then(() => 'nothing')])
+const stateOf = (watch: Promise<unknown>): Promise<string> => Promise.race([watch.then(() => 'proved'), sleep(several).then(() => 'nothing')])
 
 const sidecars = (): string[] => readdirSync(`${database}-storelock`).map((name) => join(`${database}-storelock`, name))
 

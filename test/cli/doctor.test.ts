@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -14,8 +14,10 @@ import {
   readRows,
 } from '../../src/cli/doctor/database.ts'
 import { checkFileSystem, checkSidecars, checkSpace, parseMounts } from '../../src/cli/doctor/files.ts'
+import { checkPath, checkProcesses } from '../../src/cli/doctor/processes.ts'
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { openInAnotherCopy } from '../stores/another-copy.ts'
 
 let folder: string
 let file: string
@@ -106,6 +108,45 @@ describe('the doctor', () => {
     const db = new Database(file)
     expect(checkJournal(db)).toMatchObject({ state: 'note', found: expect.stringContaining('delete') })
     db.close()
+  })
+
+  it('names a second name of the file, and a mount of the file alone', () => {
+    writeFileSync(file, '')
+    expect(checkPath(file)).toMatchObject({ state: 'ok' })
+    expect(checkPath(file, `36 35 98:0 /x ${file} rw - ext4 /dev/root rw`)).toMatchObject({
+      state: 'fault',
+      found: expect.stringContaining('mounted as a single file'),
+      mend: 'mount the folder that it is in instead',
+    })
+    linkSync(file, join(folder, 'other.db'))
+    expect(checkPath(file)).toMatchObject({ state: 'fault', found: expect.stringContaining('2 names'), mend: expect.stringContaining('remove all') })
+  })
+
+  it('goes by what processes have open: one log beside the file, and in each one copy of SQLite', async () => {
+    const { close } = await held()
+    const [database, index] = [file, `${file}-shm`].map((path) => statSync(path, { bigint: true })).map(({ dev, ino }) => `${dev}:${ino}`)
+    const opens = (pid: number, path: string, inode = '') => ({ pid, path, inode })
+    const sound = [opens(1, file, database), opens(1, `${file}-shm`, index)]
+    expect(checkProcesses(file, sound)).toMatchObject({ state: 'ok', found: expect.stringMatching(/^1 of/) })
+    const elsewhere = [...sound, opens(2, '/data/app.db', database), opens(2, '/data/app.db-shm', '1:1')]
+    expect(checkProcesses(file, elsewhere)).toMatchObject({ state: 'fault', found: expect.stringMatching(/^2 .*that of .data.app.db-shm/) })
+    const removed = [...sound, opens(3, file, database), opens(3, `${file}-shm (deleted)`, '1:1')]
+    expect(checkProcesses(file, removed)).toMatchObject({ state: 'fault', found: expect.stringMatching(/^3 .*removed in use/) })
+    const twice = [...sound, opens(4, file, database), opens(4, `${file}-shm`, index), opens(4, `${file}-shm`, index)]
+    expect(checkProcesses(file, twice)).toMatchObject({ state: 'fault', found: expect.stringMatching(/^4 .*two copies/) })
+    expect(checkProcesses(file, [])).toMatchObject({ state: 'note' })
+    await close()
+  })
+
+  it.runIf(process.platform === 'linux')('finds two copies of SQLite in a process that runs, and a log that was removed in use', async () => {
+    const { close } = await held()
+    expect(checkProcesses(file)).toMatchObject({ state: 'ok' })
+    const another = openInAnotherCopy(file)
+    expect(checkProcesses(file)).toMatchObject({ state: 'fault', found: `${process.pid} has it open in two copies of SQLite` })
+    another.close()
+    // The last connection of one copy removes the log of the other.
+    expect(checkProcesses(file)).toMatchObject({ state: 'fault', found: expect.stringContaining('removed in use') })
+    await close()
   })
 
   it.each(['nfs4', 'cifs', 'fuse.sshfs', '9p'])('warns of a file on %s', (type) => {

@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../src/protocol/index.ts'
 import { createHandler } from '../../src/server/index.ts'
@@ -17,7 +18,7 @@ function newFile(): string {
   return join(folder, 'locks.db')
 }
 
-const makers: Record<string, () => Promise<Journal>> = { memory: async () => memoryJournal(), SQLite: () => sqliteJournal(newFile()) }
+const makers: Record<string, () => Promise<Journal>> = { memory: async () => memoryJournal(), SQLite: () => sqliteJournal(new Database(newFile())) }
 
 describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
   test('binds a session once, to the first who asks', async () => {
@@ -95,7 +96,7 @@ test('who was answered finds it in the log, although the server was never closed
   const path = newFile()
   const handler = await handlerOf(atEnd(sqliteStore(path)))
   await new Client(handler, 'a').take('s')
-  const journal = atEnd(await sqliteJournal(path))
+  const journal = atEnd(await sqliteJournal(new Database(path)))
   expect(await journal.query({ limit: 10 })).toMatchObject([{ kind: 'grant', key: 'k', session: 's' }])
 })
 

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
@@ -7,6 +7,7 @@ import { isUrl, openStore } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
 import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
+import { checkPath, checkProcesses } from './processes.ts'
 
 /** Checks a store, and says what to mend. Ends with 1 if something is wrong. */
 export async function doctor({ store: place, json }: Common): Promise<void> {
@@ -19,7 +20,7 @@ export async function doctor({ store: place, json }: Common): Promise<void> {
 async function checkFile(file: string): Promise<Finding[]> {
   if (!existsSync(file)) return [fault('file', `there is no ${file}`, 'name the store with --store or STORELOCK_STORE')]
   const { openConnection } = await import('../../stores/sqlite/driver.ts')
-  const surroundings = [checkFileSystem(file), checkSpace(file), checkSockets()]
+  const surroundings = [checkPath(realpathSync(file)), checkFileSystem(file), checkSpace(file), checkSockets()]
   let db: SqliteDatabase | undefined
   try {
     db = openConnection(file).db
@@ -38,6 +39,7 @@ function checkDatabase(db: SqliteDatabase, file: string): Finding[] {
   const rows = readRows(db)
   return [
     ...found,
+    checkProcesses(realpathSync(file)),
     checkSchema(db),
     checkRows(rows),
     checkStale(rows),

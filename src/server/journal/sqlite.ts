@@ -1,5 +1,5 @@
 import { storeError } from '../../protocol/index.ts'
-import { isBusy, openConnection } from '../../stores/sqlite/driver.ts'
+import { isBusy, type SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Journal } from '../journal.ts'
 import type { LogEntry } from '../wire.ts'
 
@@ -17,9 +17,11 @@ const startsWith = 'substr(key, 1, length(?)) = ?'
 
 const columns = ['at', 'kind', 'key', 'session', 'token', 'who', 'address', 'why'] as const
 
-/** In tables beside the store's, on a connection of its own, so that it is never in the way of a lock's transaction. */
-export async function sqliteJournal(file: string): Promise<Journal> {
-  const { db } = openConnection(file)
+/**
+ * In tables beside the store's.
+ * @param db a connection of its own, closed with it, so that it is never in the way of a lock's transaction
+ */
+export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
   db.exec('PRAGMA synchronous = NORMAL')
 
   /** Takes a step as soon as the database is not busy with another process. */

@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import { LockError, storeError } from '../../protocol/index.ts'
@@ -29,6 +29,8 @@ export interface Connection {
   readonly own: boolean
   /** '' for a database in memory. */
   readonly file: string
+  /** Opens another connection to the file, with the same copy of SQLite: a second one would take away the first one's locks. */
+  connect(): SqliteDatabase
 }
 
 type Driver = new (path: string) => SqliteDatabase
@@ -43,12 +45,18 @@ export function openConnection(database: string | SqliteDatabase): Connection {
   }
   try {
     const db = typeof database === 'string' ? openPath(database) : reopen(database)
-    // We wait ourselves: SQLite's way of waiting stops the process.
-    if (db !== database) db.exec('PRAGMA busy_timeout = 0')
-    return { db, own: db !== database, file: fileOf(db) }
+    const file = fileOf(db)
+    const connect = (): SqliteDatabase => patient(openLike(db, file))
+    return { db: db === database ? db : patient(db), own: db !== database, file, connect }
   } catch (error) {
     throw storeError(error, `cannot open the SQLite database ${typeof database === 'string' ? database : 'of this handle'}`)
   }
+}
+
+/** We wait ourselves: SQLite's way of waiting stops the process. */
+function patient(db: SqliteDatabase): SqliteDatabase {
+  db.exec('PRAGMA busy_timeout = 0')
+  return db
 }
 
 /** A connection of our own through the handle's own driver; the handle itself if there is no file to open. */
@@ -94,12 +102,6 @@ const isMissing = (error: unknown): boolean => ['MODULE_NOT_FOUND', 'ERR_DLOPEN_
 function fileOf(database: SqliteDatabase): string {
   const databases = database.prepare('PRAGMA database_list').all() as { name: string; file: string | null }[]
   return databases.find(({ name }) => name === 'main')?.file ?? ''
-}
-
-/** What tells a file from another of the same name; `undefined` if there is none. */
-export function inodeOf(file: string): string | undefined {
-  const stat = file ? statSync(file, { bigint: true, throwIfNoEntry: false }) : undefined
-  return stat && `${stat.dev}:${stat.ino}`
 }
 
 const busy = 5

@@ -1,5 +1,6 @@
 import { decodeRecord, type Fenced, fencedOut, LockError, names } from '../../protocol/index.ts'
-import { inodeOf, type SqliteDatabase, type SqliteStatement } from './driver.ts'
+import type { SqliteDatabase, SqliteStatement } from './driver.ts'
+import { inodeOf } from './file.ts'
 
 /** Asks in transactions of any connection that has the locks' database open. */
 export interface Fence {

@@ -1,8 +1,9 @@
 import { sidecarBeacon } from '../../beacons/sidecar.ts'
 import { makeLacks } from '../../channels/lacks.ts'
 import { socketChannel } from '../../channels/socket.ts'
-import type { Beacon, Channel } from '../../store.ts'
+import type { Beacon, Channel, RaisedBeacon } from '../../store.ts'
 import { openLike, type SqliteDatabase } from './driver.ts'
+import type { FileGuard } from './file.ts'
 
 /** What the processes that have one database file open know of each other. */
 export interface Neighbours {
@@ -16,7 +17,7 @@ export interface Neighbours {
  * @param db a connection of our own to `file`
  * @param identity tells the file from all others of this machine
  */
-export function meetNeighbours(db: SqliteDatabase, file: string, identity: string): Neighbours {
+export function meetNeighbours(db: SqliteDatabase, file: string, identity: string, guard: FileGuard): Neighbours {
   const lacks = makeLacks()
   let findSession: ReturnType<SqliteDatabase['prepare']> | undefined
 
@@ -34,11 +35,27 @@ export function meetNeighbours(db: SqliteDatabase, file: string, identity: strin
 
   return {
     channel,
-    beacon,
+    beacon: { ...beacon, raise: async (session) => untilFault(await beacon.raise(session), guard) },
     onDegraded: lacks.onDegraded,
     async close() {
       beacon.close()
       await channel.close()
+    },
+  }
+}
+
+/** Locks in a file that is no longer the one that others write exclude nobody: its sessions end at once. */
+function untilFault(raised: RaisedBeacon, guard: FileGuard): RaisedBeacon {
+  let stop = (): void => {}
+  const fault = new Promise<string>((resolve) => {
+    stop = guard.onFault(resolve)
+  })
+  return {
+    address: raised.address,
+    lost: Promise.race([raised.lost, fault]),
+    lower() {
+      stop()
+      raised.lower()
     },
   }
 }
