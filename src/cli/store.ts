@@ -45,7 +45,7 @@ export function remedyFor(error: unknown): string | undefined {
  */
 export async function openStore(place: string, create = false): Promise<Store> {
   if (isUrl(place)) return await openHttp(place)
-  if (/^[a-z]+:\/\//i.test(place))
+  if (/^[a-z][a-z\d+.-]+:/i.test(place))
     throw new Exit(exitCodes.failed, `${place} is no store: --store takes the path of a SQLite file, or a URL of http or https`)
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)

@@ -1,6 +1,6 @@
 import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError, wallClock } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
-import { isBusy, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { isBusy, type OpenDatabase, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
 import { guardFile, inodeOf, pathFault } from './sqlite/file.ts'
 import { whenIdle } from './sqlite/idle.ts'
@@ -14,6 +14,11 @@ export type { SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
 export interface SqliteStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
+  /**
+   * Opens the database at a path as your handle was opened, where its driver's constructor alone does not: with a `nativeBinding`, a key, an extension.
+   * It is called for the store's own connections, which your handle stays apart from; what it sets must not stay in the file.
+   */
+  open?: OpenDatabase
 }
 
 export interface SqliteStore<Db> extends FencedStore<Db> {
@@ -40,14 +45,18 @@ interface Batch {
  * A store in a SQLite file, for all processes of one machine that open it. Of an open handle it uses the file, through
  * a connection of its own; a database without a file it uses through the handle, outside its user's transactions.
  *
- * @param database a path, opened in WAL mode; or your open handle, of which nothing is changed but our tables, `storelock_…`
+ * @param database a path or `file:` URL, opened in WAL mode; or your open handle, of which nothing is changed but our tables, `storelock_…`
  * Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
 export function sqliteStore(path: string, options?: SqliteStoreOptions): SqliteStore<SqliteDatabase>
 export function sqliteStore<Db extends SqliteDatabase>(database: Db, options?: SqliteStoreOptions): SqliteStore<Db>
-export function sqliteStore(database: string | SqliteDatabase, { now = Date.now }: SqliteStoreOptions = {}): SqliteStore<SqliteDatabase> {
-  const { db, own, file, connect } = openConnection(database)
+export function sqliteStore(
+  database: string | SqliteDatabase,
+  { now = Date.now, open: openDatabase }: SqliteStoreOptions = {},
+): SqliteStore<SqliteDatabase> {
+  const connection = openConnection(database, openDatabase)
+  const { db, own, file, connect } = connection
   const guard = guardFile(file)
   const waiting: Batch[] = []
   let hurry = (): void => {}
@@ -151,7 +160,7 @@ export function sqliteStore(database: string | SqliteDatabase, { now = Date.now 
   }
 
   const identity = own ? inodeOf(file) : undefined
-  const neighbours = identity ? meetNeighbours(db, file, identity, guard) : undefined
+  const neighbours = identity ? meetNeighbours(connection, identity, guard) : undefined
 
   return {
     file,

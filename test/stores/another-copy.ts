@@ -7,7 +7,8 @@ const require = createRequire(import.meta.url)
 
 export const driverPath = require.resolve('better-sqlite3')
 
-const addon = join(dirname(require.resolve('better-sqlite3/package.json')), 'build/Release/better_sqlite3.node')
+/** The driver's code. */
+export const addon = join(dirname(require.resolve('better-sqlite3/package.json')), 'build/Release/better_sqlite3.node')
 
 /** Opens a file in WAL mode, in a copy of SQLite that nothing else in this process uses; the copy's code is put beside the file. */
 export function openInAnotherCopy(path: string): Database.Database {

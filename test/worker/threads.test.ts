@@ -65,7 +65,7 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
     const mine = await locks.acquire('m')
     await ended.terminate()
     await locks.tryAcquire('k', { timeout: 0 })
-    const addressOf = async (name: string): Promise<string | undefined> => Object.values((await store.read(name))?.sessions ?? {})[0]?.beacon
+    const addressOf = async (name: string): Promise<string | undefined> => [...((await store.read(name))?.sessions.values() ?? [])][0]?.beacon
     const addresses = [await addressOf('l'), await addressOf('m')]
     expect(mine.isHeld()).toBe(true)
     // Another process sees the locks on their files stand.

@@ -2,7 +2,7 @@ import { sidecarBeacon } from '../../beacons/sidecar.ts'
 import { makeLacks } from '../../channels/lacks.ts'
 import { socketChannel } from '../../channels/socket.ts'
 import type { Beacon, Channel, RaisedBeacon } from '../../store.ts'
-import { openLike, type SqliteDatabase } from './driver.ts'
+import type { Connection, SqliteDatabase } from './driver.ts'
 import type { FileGuard } from './file.ts'
 
 /** What the processes that have one database file open know of each other. */
@@ -14,17 +14,17 @@ export interface Neighbours {
 }
 
 /**
- * @param db a connection of our own to `file`
+ * @param connection our own
  * @param identity tells the file from all others of this machine
  */
-export function meetNeighbours(db: SqliteDatabase, file: string, identity: string, guard: FileGuard): Neighbours {
+export function meetNeighbours({ db, file, openBeside }: Connection, identity: string, guard: FileGuard): Neighbours {
   const lacks = makeLacks()
   let findSession: ReturnType<SqliteDatabase['prepare']> | undefined
 
   const channel = socketChannel(identity, (why) => lacks.say('hints', ` between processes: ${why}`))
   const beacon = sidecarBeacon({
     database: file,
-    open: (path) => openLike(db, path),
+    open: openBeside,
     isKnown(session) {
       findSession ??= db.prepare('SELECT 1 FROM storelock_sessions WHERE id = ?')
       return findSession.get(session) !== undefined
@@ -51,7 +51,7 @@ function untilFault(raised: RaisedBeacon, guard: FileGuard): RaisedBeacon {
     stop = guard.onFault(resolve)
   })
   return {
-    address: raised.address,
+    ...raised,
     lost: Promise.race([raised.lost, fault]),
     lower() {
       stop()

@@ -30,23 +30,46 @@ const used = `
 `
 
 /**
- * Readies a connection, and makes our tables where there are none.
+ * Readies a connection, and makes our tables where there are none. Where they are, nothing is written: one who may only read can look,
+ * and nobody waits for another's transaction.
  *
  * @param ours whether how the file is kept is ours to say
  * @throws Error if a newer version made the tables, which leaves them as they are
  */
 export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
-  if (ours) db.exec('PRAGMA journal_mode = WAL')
-  const { journal_mode: journal } = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }
+  const journal = (): string => (db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }).journal_mode
+  const made = versionOf(db) !== undefined
+  if (ours && journal() !== 'wal') {
+    try {
+      db.exec('PRAGMA journal_mode = WAL')
+    } catch (error) {
+      // Somebody is at it, or it is not for us to write. Another mode is slower, and as right.
+      if (!made) throw error
+    }
+  }
   // As durable as a lock needs to be: no crash of a process loses anything. A handle that we share has no file, so is never in this mode.
-  if (journal === 'wal') db.exec('PRAGMA synchronous = NORMAL')
-
-  within('write', () => {
+  if (journal() === 'wal') db.exec('PRAGMA synchronous = NORMAL')
+  const assertKnown = (): void => {
+    const version = versionOf(db) ?? 0
+    if (version <= schemaVersion) return
+    throw new Error(`its tables are of a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
+  }
+  const make = (): void => {
     db.exec(tables)
     if (!db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'storelock_used'`).get()) db.exec(used)
-    const row = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'version'`).get() as { value: number | bigint }
-    if (row.value > schemaVersion) {
-      throw new Error(`its tables are of a newer storelock (schema ${row.value}, this one knows ${schemaVersion}): update storelock`)
-    }
-  })
+    // Nothing of this stays where the tables are a newer version's.
+    assertKnown()
+  }
+  if (made) assertKnown()
+  else within('write', make)
+}
+
+/** `undefined` if there are no tables, or not all. */
+function versionOf(db: SqliteDatabase): number | bigint | undefined {
+  const find = db.prepare(
+    `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name IN ('storelock_meta', 'storelock_records', 'storelock_sessions', 'storelock_used')`,
+  )
+  if (find.all().length < 4) return undefined
+  const row = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'version'`).get() as { value: number | bigint } | undefined
+  return row?.value
 }

@@ -1,0 +1,209 @@
+import { type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import Database from 'better-sqlite3'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createLocks, type LockError } from '../../src/index.ts'
+import { createHandler } from '../../src/server/index.ts'
+import { type SqliteDatabase, sqliteStore } from '../../src/stores/sqlite.ts'
+import { addon } from './another-copy.ts'
+
+let folder: string
+let path: string
+beforeEach(() => {
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-')))
+  path = join(folder, 'app.db')
+})
+afterEach(() => {
+  chmodSync(folder, 0o700)
+  rmSync(folder, { recursive: true })
+})
+
+const thrown = (run: () => unknown): LockError => {
+  try {
+    run()
+  } catch (error) {
+    return error as LockError
+  }
+  throw new Error('nothing was thrown')
+}
+
+/** A driver that opens nothing by its constructor alone, as one of encrypted databases, or whose code lies elsewhere. */
+class Keyed extends Database {
+  constructor(path: string, options?: Database.Options & { key?: string }) {
+    if (options?.key !== 'secret') throw Object.assign(new Error('file is not a database'), { code: 'SQLITE_NOTADB' })
+    super(path, options)
+  }
+}
+
+describe('open', () => {
+  const open = (opened: string[]) => (file: string) => {
+    opened.push(file)
+    return new Keyed(file, { key: 'secret' })
+  }
+
+  test('has every connection to the file opened: the store’s own, its fence’s and the journal’s of a lock server', async () => {
+    const handle = new Keyed(path, { key: 'secret' })
+    const opened: string[] = []
+    const store = sqliteStore(handle, { open: open(opened) })
+    expect(opened).toEqual([path])
+    const locks = createLocks({ store })
+    await locks.request('job', async (lock) => {
+      expect(lock.token).toBeGreaterThan(0)
+      expect(await store.transaction(lock, (tx) => tx === handle)).toBe(true)
+    })
+    expect(existsSync(`${path}-storelock`)).toBe(true)
+    const handler = await createHandler(store)
+    expect(opened.filter((each) => each === path)).toHaveLength(2)
+    await handler.close()
+    await locks.close()
+    await store.close()
+    handle.close()
+  })
+
+  test('is named by the error where the constructor alone does not open the file', () => {
+    const handle = new Keyed(path, { key: 'secret' })
+    const error = thrown(() => sqliteStore(handle))
+    expect(error).toMatchObject({ code: 'store', cause: { code: 'SQLITE_NOTADB' } })
+    expect(error.message).toContain('sqliteStore(handle, { open:')
+    handle.close()
+  })
+
+  test('keeps a driver whose code lies elsewhere one copy of SQLite', async () => {
+    const nativeBinding = join(folder, 'elsewhere.node')
+    copyFileSync(addon, nativeBinding)
+    const openElsewhere = (file: string) => new Database(file, { nativeBinding })
+    const handle = openElsewhere(path)
+    handle.pragma('journal_mode = WAL')
+    const store = sqliteStore(handle, { open: openElsewhere })
+    const locks = createLocks({ store })
+    await (await locks.acquire('job')).release()
+    await locks.close()
+    await store.close()
+    handle.close()
+  })
+
+  test('that opens another file is refused, and so is what is no function', () => {
+    const handle = new Database(path)
+    handle.exec('CREATE TABLE x (y)')
+    expect(() => sqliteStore(handle, { open: () => new Database(join(folder, 'other.db')) })).toThrow(TypeError)
+    expect(() => sqliteStore(handle, { open: 'app.db' as never })).toThrow(TypeError)
+    handle.close()
+  })
+
+  test('may be given with a path', async () => {
+    const opened: string[] = []
+    const store = sqliteStore(path, { open: open(opened) })
+    expect(opened).toEqual([path])
+    await store.close()
+  })
+})
+
+test('through a handle that is read-only nothing is written: its store looks, and refuses the rest', async () => {
+  const writer = sqliteStore(path)
+  const locks = createLocks({ store: writer })
+  await locks.acquire('job')
+  const handle = new Database(path, { readonly: true })
+  const store = sqliteStore(handle)
+  expect((await store.list()).map(({ key }) => key)).toEqual(['job'])
+  await expect(store.apply([{ type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }])).rejects.toMatchObject({
+    code: 'store',
+    cause: { code: 'SQLITE_READONLY' },
+  })
+  await store.close()
+  handle.close()
+  await locks.close()
+  await writer.close()
+})
+
+describe('a name of a database', () => {
+  const drivers: [string, new (path: string) => SqliteDatabase][] = [['better-sqlite3', Database]]
+  const { DatabaseSync } = process.getBuiltinModule?.('node:sqlite') ?? {}
+  if (DatabaseSync) drivers.push(['node:sqlite', DatabaseSync])
+
+  test.each(drivers)('that is a file: URL means that file, with %s', async (_, Driver) => {
+    const names = [
+      pathToFileURL(path).href,
+      `file:${path}`,
+      `file:${relative(process.cwd(), path)}`,
+      `FILE://localhost${pathToFileURL(path).pathname}`,
+    ]
+    for (const name of names) {
+      const store = sqliteStore(name, { open: (file) => new Driver(file) })
+      expect(store.file).toBe(path)
+      await store.close()
+    }
+  })
+
+  test.each(['sqlite:app.db', 'sqlite://app.db', 'libsql://host/app', 'https://host/app.db', 'file:app.db?mode=ro', 'file://host/app.db'])(
+    'like %s is refused, and no file is made',
+    (name) => {
+      const before = readdirSync('.')
+      expect(() => sqliteStore(name)).toThrow(TypeError)
+      expect(readdirSync('.')).toEqual(before)
+    },
+  )
+})
+
+/** Runs a program on the store of the file, without the rights of root, who may write anywhere. */
+async function asReader(program: string): Promise<string> {
+  const root = process.getuid?.() === 0
+  const options: SpawnOptions = {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TSX_DISABLE_CACHE: '1', HOME: folder },
+    ...(root && { uid: 65_534, gid: 65_534 }),
+  }
+  const source = `
+    const { sqliteStore } = await import(${JSON.stringify(new URL('../../src/stores/sqlite.ts', import.meta.url).href)})
+    const { createLocks } = await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)})
+    const store = sqliteStore(${JSON.stringify(path)})
+    ${program}`
+  const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', source], options)
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (said += text))
+  await once(child, 'close')
+  return said
+}
+
+describe('looking at once', { timeout: 60_000 }, () => {
+  test.each(['WAL', 'DELETE'])('while another process has a write transaction open, in journal mode %s', async (mode) => {
+    await sqliteStore(path).close()
+    const writer = new Database(path)
+    writer.pragma(`journal_mode = ${mode}`)
+    writer.exec('CREATE TABLE theirs (x); BEGIN IMMEDIATE; INSERT INTO theirs VALUES (1)')
+    const store = sqliteStore(path)
+    // It waits for nothing: what comes after this is never reached before.
+    const looks = [store.read('job'), store.list(), createLocks({ store }).query()]
+    const ended = Promise.all(looks)
+    expect(await Promise.race([ended, new Promise((resolve) => setImmediate(() => setImmediate(resolve, 'later')))])).toEqual([
+      undefined,
+      [],
+      { held: [], pending: [] },
+    ])
+    writer.exec('COMMIT')
+    await store.close()
+    writer.close()
+  })
+
+  test.skipIf(process.platform === 'win32')('at a file that one may only read; what has to write says so', async () => {
+    const store = sqliteStore(path)
+    const locks = createLocks({ store })
+    await locks.acquire('job')
+    for (const name of readdirSync(folder)) chmodSync(join(folder, name), name.endsWith('-storelock') ? 0o555 : 0o444)
+    chmodSync(folder, 0o555)
+    const said = await asReader(`
+      console.log((await store.list()).map(({ key }) => key).join(), (await store.read('job')).holders.length)
+      const locks = createLocks({ store, onWarning() {} })
+      console.log((await locks.query()).held.length)
+      await locks.acquire('other', { timeout: 100 }).catch(({ code, message }) => console.log(code, message))
+      await store.close()`)
+    expect(said).toMatch(/^job 1\n1\nstore .*readonly database\n$/)
+    chmodSync(folder, 0o700)
+    for (const name of readdirSync(folder)) chmodSync(join(folder, name), 0o700)
+    await locks.close()
+    await store.close()
+  })
+})
