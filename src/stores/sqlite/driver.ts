@@ -74,7 +74,7 @@ export function openConnection(database: string | SqliteDatabase, open?: OpenDat
  * The path that a text names, the same with every driver: some take URLs for themselves, others make files of such names.
  * @throws TypeError for a URL that is not that of a file alone
  */
-export function pathOf(text: string): string {
+function pathOf(text: string): string {
   const [, scheme = ''] = /^([a-z][a-z\d+.-]+):/i.exec(text) ?? []
   if (!scheme || text === ':memory:') return text
   if (scheme.toLowerCase() !== 'file') {
