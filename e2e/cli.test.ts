@@ -31,7 +31,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     const program = run('read -r line; echo "$line $STORELOCK_KEY $STORELOCK_TOKEN"; exit 7')
     program.child.stdin?.end('hello\n')
     expect(await program.code()).toBe(7)
-    expect(program.printed).toMatch(/^hello job \d{13}\n$/)
+    expect(program.printed).toMatch(/^hello job \d{16}\n$/)
     expect(await isFree()).toBe(true)
   })
 
