@@ -103,7 +103,7 @@ async function collectUntil(isSo: () => boolean): Promise<void> {
 }
 
 // The stand-in for IndexedDB is slow in writing: it has fewer.
-for (const [kind, many] of Object.entries({ memory: 20_000, sqlite: 20_000, indexeddb: 2_000 }))
+for (const [kind, many] of Object.entries({ memory: 20_000, indexeddb: 2_000 }))
   test(`query takes at most twice as long where there are ${many} idle records: ${kind}`, { timeout: 120_000 }, async () => {
     const times: number[] = []
     const made: { readonly store: Store; readonly locks: Locks }[] = []

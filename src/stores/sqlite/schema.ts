@@ -9,26 +9,6 @@ const tables = `
   INSERT OR IGNORE INTO storelock_meta (name, value) VALUES ('version', ${schemaVersion}), ('floor', 0);
 `
 
-/** Whether the text of a record, in this column, names no holder, no waiter and no pin. */
-export const isEmptyText = (column: string): string => `substr(${column}, instr(${column}, ',['), 9) = ',[],[],[]'`
-
-/** The word for conflicts of a statement that sets off a trigger would outweigh one that stands here. */
-const addUsed = 'INSERT INTO storelock_used SELECT new.key WHERE NOT EXISTS (SELECT 1 FROM storelock_used WHERE key = new.key);'
-
-/**
- * The keys of all records that are not empty, and of some that were so lately: what lists those that somebody holds need look at no others.
- * Triggers keep it, so that older versions do as well. Nothing is taken out where a lock is let go of, since the next grant would put it in again.
- */
-const used = `
-  CREATE TABLE storelock_used (key TEXT PRIMARY KEY) WITHOUT ROWID;
-  INSERT INTO storelock_used SELECT key FROM storelock_records WHERE NOT ${isEmptyText('record')};
-  CREATE TRIGGER IF NOT EXISTS storelock_used_insert AFTER INSERT ON storelock_records WHEN NOT ${isEmptyText('new.record')}
-    BEGIN ${addUsed} END;
-  CREATE TRIGGER IF NOT EXISTS storelock_used_update AFTER UPDATE OF record ON storelock_records
-    WHEN ${isEmptyText('old.record')} AND NOT ${isEmptyText('new.record')}
-    BEGIN ${addUsed} END;
-`
-
 /**
  * Readies a connection, and makes our tables where there are none. Where they are, nothing is written: one who may only read can look,
  * and nobody waits for another's transaction.
@@ -56,7 +36,6 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
   }
   const make = (): void => {
     db.exec(tables)
-    if (!db.prepare(`SELECT 1 FROM sqlite_master WHERE name = 'storelock_used'`).get()) db.exec(used)
     // Nothing of this stays where the tables are a newer version's.
     assertKnown()
   }
@@ -67,9 +46,9 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
 /** `undefined` if there are no tables, or not all. */
 function versionOf(db: SqliteDatabase): number | bigint | undefined {
   const find = db.prepare(
-    `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name IN ('storelock_meta', 'storelock_records', 'storelock_sessions', 'storelock_used')`,
+    `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name IN ('storelock_meta', 'storelock_records', 'storelock_sessions')`,
   )
-  if (find.all().length < 4) return undefined
+  if (find.all().length < 3) return undefined
   const row = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'version'`).get() as { value: number | bigint } | undefined
   return row?.value
 }

@@ -3,7 +3,6 @@ import {
   decodeRecord,
   decodeSession,
   encodeSession,
-  isEmpty,
   type LockRecord,
   type LockView,
   type Outcome,
@@ -14,7 +13,6 @@ import {
 import type { Part } from '../../store.ts'
 import type { SqliteDatabase } from './driver.ts'
 import { makeGlance } from './glance.ts'
-import { isEmptyText } from './schema.ts'
 import { makeSwap } from './swap.ts'
 import { textOf } from './text.ts'
 import type { Within } from './transaction.ts'
@@ -35,21 +33,15 @@ export interface Tables {
 /** How many rows of sessions a beat shows. */
 const shown = 16
 
-/** How many keys of empty records a list may meet before it has them dropped, and how many at once: about 5 ms. */
-const fewUnused = 16
-const mostUnused = 4_000
-
 /** @param own whether nobody else begins transactions on this connection */
 export function openTables(db: SqliteDatabase, within: Within, own: boolean): Tables {
   const getFloor = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'floor'`)
   const raiseFloor = db.prepare(`UPDATE storelock_meta SET value = max(value, ?) WHERE name = 'floor'`)
   const getRecord = db.prepare('SELECT record FROM storelock_records WHERE key = ?')
   const listRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key >= ? AND substr(key, 1, length(?)) = ?')
-  const listUsed = db.prepare(
-    'SELECT key, record FROM storelock_used JOIN storelock_records USING (key) WHERE key >= ? AND substr(key, 1, length(?)) = ?',
-  )
-  const dropUnused = db.prepare(
-    `DELETE FROM storelock_used WHERE key IN (SELECT key FROM storelock_used LEFT JOIN storelock_records USING (key) WHERE record IS NULL OR ${isEmptyText('record')} LIMIT ?)`,
+  // An index of the busy ones would make each grant and release slower; without one, what is passed over need at least not be decoded.
+  const listBusy = db.prepare(
+    `SELECT key, record FROM storelock_records WHERE key >= ? AND substr(key, 1, length(?)) = ? AND substr(record, instr(record, ',['), 9) <> ',[],[],[]'`,
   )
   const pageOfRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key > ? AND key < ? ORDER BY key LIMIT ?')
   const firstOfRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?')
@@ -130,15 +122,6 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     return changes.outcomes
   }
 
-  /** So that the next list is short. If the database is busy or may not be written, the next one does it. */
-  const tidy = (): void => {
-    try {
-      within('write', () => dropUnused.run(mostUnused))
-    } catch {
-      // The list is right without it.
-    }
-  }
-
   return {
     apply(commands, now) {
       glance?.forget()
@@ -157,18 +140,13 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
         })
       return glance ? glance.read(key, reader, fresh) : structuredClone(fresh())
     },
-    list(prefix, { busy }) {
-      const views = within('read', () => {
-        const rows = (busy ? listUsed : listRecords).all(prefix, prefix, prefix) as { key: string; record: unknown }[]
+    list: (prefix, { busy }) =>
+      within('read', () => {
+        const rows = (busy ? listBusy : listRecords).all(prefix, prefix, prefix) as { key: string; record: unknown }[]
         // SQLite orders by code points; JavaScript, and with it every other store, by UTF-16 code units.
         rows.sort((a, b) => (a.key < b.key ? -1 : 1))
         return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
-      })
-      if (!busy) return views
-      const found = views.filter((view) => !isEmpty(view))
-      if (views.length - found.length >= fewUnused) tidy()
-      return found
-    },
+      }),
     page: (prefix, after, limit) =>
       within('read', () => {
         const isFirst = after === undefined || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0
