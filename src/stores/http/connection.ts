@@ -14,8 +14,8 @@ export interface Connection {
   /** @param parts what the answer has, if it is a lock server's */
   get<T>(path: string, parts: readonly string[]): Promise<T>
   post<T>(path: string, body: object, parts: readonly string[], how?: Sending): Promise<T>
-  /** An answer that goes on, until `signal` aborts. */
-  stream(path: string, signal: AbortSignal): Promise<Response>
+  /** An answer that goes on, until `over` aborts. */
+  stream(path: string, over: AbortController): Promise<Response>
   /** @throws LockError `closed` */
   assertOpen(): void
   close(): void
@@ -87,8 +87,10 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
       const ask = { method: 'POST', headers: postHeaders, body } as const
       return answer(path, keepalive && body.length < maxKeepalive ? { ...ask, keepalive } : ask, repeatable, parts)
     },
-    async stream(path, stop) {
-      const signal = AbortSignal.any([closing.signal, stop])
+    async stream(path, over) {
+      const { signal } = over
+      underWay.add(over)
+      signal.addEventListener('abort', () => underWay.delete(over))
       const response = await reach(() => (own ?? fetch)(base + path, { headers, signal, redirect: 'error' }), signal)
       if (response.ok) return response
       throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)

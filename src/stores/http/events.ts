@@ -1,15 +1,23 @@
 /**
- * Reads a stream of server-sent events until it ends; rejects if it breaks.
+ * Reads a stream of server-sent events until it ends, or `signal` aborts; rejects if it breaks.
  * @param silence how long nothing may come before it counts as broken, in ms
  */
-export async function readEvents(body: ReadableStream<Uint8Array>, silence: number, hear: (event: string, data: string) => void): Promise<void> {
+export async function readEvents(
+  body: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+  silence: number,
+  hear: (event: string, data: string) => void,
+): Promise<void> {
   const reader = body.getReader()
+  // The signal of a fetch ends nothing any more in Node once the rubbish of that fetch was collected.
+  const cancel = (): void => void reader.cancel().catch(() => {})
+  signal.addEventListener('abort', cancel)
   const decoder = new TextDecoder()
   let text = ''
   let timer: unknown
   const listenFor = (): void => {
     clearTimeout(timer as number)
-    timer = setTimeout(() => reader.cancel().catch(() => {}), silence)
+    timer = setTimeout(cancel, silence)
     if (typeof timer === 'object') (timer as { unref(): void }).unref()
   }
   try {
@@ -27,6 +35,7 @@ export async function readEvents(body: ReadableStream<Uint8Array>, silence: numb
     }
   } finally {
     clearTimeout(timer as number)
+    signal.removeEventListener('abort', cancel)
     reader.releaseLock()
   }
 }

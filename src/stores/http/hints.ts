@@ -76,14 +76,17 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
 
   const listen = async (): Promise<void> => {
     for (let failures = 0; !stop.signal.aborted; failures++) {
-      const broken = new AbortController()
+      // By hand: Node may collect what `AbortSignal.any` makes of signals that live on, and the stream would go on for ever.
+      const over = new AbortController()
+      const end = (): void => over.abort()
+      stop.signal.addEventListener('abort', end)
       try {
-        const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, AbortSignal.any([stop.signal, broken.signal]))
+        const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, over)
         if (!response.body) {
           lacks.say('hints', ': what fetches here cannot read a stream')
           return
         }
-        await readEvents(response.body, silence, (event, data) => {
+        await readEvents(response.body, over.signal, silence, (event, data) => {
           failures = 0
           hear(event, data)
         })
@@ -91,7 +94,8 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
         // The next try tells whether it passes; meanwhile there are looks.
       }
       open = false
-      broken.abort()
+      stop.signal.removeEventListener('abort', end)
+      end()
       await rest(Math.min(pauses.first * 2 ** failures, pauses.longest) * (0.75 + Math.random() / 2), stop.signal)
     }
   }
