@@ -28,18 +28,13 @@ export async function endLeftovers(
   const endDead = async (row: SessionRow): Promise<void> => {
     if (row.id !== id && (await isDead(beacon, row))) await session.send({ type: 'end', session: row.id })
   }
-  /** @returns whether the session still stands after a pause */
-  const pause = async (ms: number): Promise<boolean> => {
-    await new Promise<void>((resolve) => void clock.after(ms, resolve, true))
-    return id === session.id
-  }
-  if (!first.length || !(await pause(0))) return
+  if (!first.length || !(await session.pause(0))) return
   for (let rows = first; ; ) {
     await Promise.all(rows.map(endDead))
     const last = rows.at(-1)
     // It has come round when it meets itself.
     if (!last || rows.length < page || rows.some((row) => row.id === id)) return
-    if (!(await pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
+    if (!(await session.pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
     rows = await next(last.id)
   }
 }

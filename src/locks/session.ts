@@ -63,6 +63,8 @@ export class Session {
   /** Stops listening on other topics. */
   readonly #hearing = new Set<() => void>()
   #degraded = false
+  /** How to end each pause before its time. */
+  readonly #pauses = new Set<() => void>()
   /** Resolves when the context, which sleeps, is awake again: a page that is being left must open nothing. */
   #awake: Promise<void> | undefined
   #wake = (): void => {}
@@ -243,6 +245,20 @@ export class Session {
     // Requests that came first wait for the session too, and go out before this goes on.
     await this.#opened?.catch(() => {})
     await this.#outbox.answered()
+  }
+
+  /** Resolves with true after so many ms, or with false as soon as the present session ends. */
+  pause(ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (stands: boolean): void => {
+        this.#pauses.delete(end)
+        callOff()
+        resolve(stands)
+      }
+      const end = (): void => settle(false)
+      const callOff = this.clock.after(ms, () => settle(true), true)
+      this.#pauses.add(end)
+    })
   }
 
   /** Shows that the session lives. */
@@ -514,6 +530,7 @@ export class Session {
     this.#beacon?.lower()
     this.#beacon = this.#unsubscribe = this.#opened = undefined
     this.#id = newId()
+    for (const end of this.#pauses) end()
     return goodbye
   }
 }
