@@ -2,7 +2,7 @@
 const stretch = 3
 
 // As they are when this is loaded: the fake timers of a test stand still, and no call is to wait for them.
-const { MessageChannel, setTimeout } = globalThis
+const { MessageChannel, setTimeout, clearTimeout } = globalThis
 const { setImmediate } = globalThis as Partial<typeof globalThis>
 
 /** When a turn of the event loop was last begun to be waited for. */
@@ -34,10 +34,14 @@ function afterTurn(run: () => void): void {
   if (setImmediate) setImmediate(run)
   else if (MessageChannel) {
     const { port1, port2 } = new MessageChannel()
-    port1.onmessage = () => {
+    const turned = (): void => {
+      clearTimeout(timer)
       port1.close()
       run()
     }
+    // A page that is left in the middle of this may lose the message; when it comes back it still has its timers.
+    const timer = setTimeout(turned)
+    port1.onmessage = turned
     port2.postMessage(null)
   } else setTimeout(run)
 }
