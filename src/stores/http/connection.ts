@@ -44,11 +44,11 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   const headers: Record<string, string> = { 'storelock-client': client, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
   const postHeaders = { ...headers, 'content-type': 'application/json' }
   const send = own ? fetchSend(base, own) : (nodeSend(base) ?? fetchSend(base, fetch))
-  const closing = new AbortController()
+  let closed = false
   const underWay = new Set<AbortController>()
 
   const assertOpen = (): void => {
-    if (closing.signal.aborted) throw new LockError('closed', 'the store was closed')
+    if (closed) throw new LockError('closed', 'the store was closed')
   }
 
   /** @param again whether it may be carried out twice */
@@ -96,7 +96,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
       throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)
     },
     close() {
-      closing.abort()
+      closed = true
       for (const abort of underWay) abort.abort()
     },
   }

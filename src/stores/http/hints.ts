@@ -76,7 +76,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
 
   const listen = async (): Promise<void> => {
     for (let failures = 0; !stop.signal.aborted; failures++) {
-      // By hand: Node may collect what `AbortSignal.any` makes of signals that live on, and the stream would go on for ever.
+      // Ends this attempt: by itself, or with all of this.
       const over = new AbortController()
       const end = (): void => over.abort()
       stop.signal.addEventListener('abort', end)
