@@ -187,7 +187,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a session goes on without the beacon that it has lost',
-    patches: [['locks/session.ts', "id === this.#id && this.end('its beacon went out')", 'undefined']],
+    patches: [['locks/session.ts', "id === this.#id && this.end(typeof why === 'string' ? why : 'its beacon went out')", 'void why']],
   },
   {
     name: 'a tab does not hear that its beacon was stolen',
