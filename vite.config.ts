@@ -13,7 +13,7 @@ export default defineConfig({
       {
         extends: true,
         // A busy machine is slow, not wrong.
-        test: { name: 'unit', include: ['test/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+        test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
       },
       {
         extends: true,

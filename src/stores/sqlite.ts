@@ -15,7 +15,8 @@ export interface SqliteStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
   /**
-   * Opens the database at a path as your handle was opened, where its driver's constructor alone does not: with a `nativeBinding`, a key, an extension.
+   * Opens the database at a path as your handle was opened, where its driver's constructor alone does not: with a `nativeBinding`, a key, an extension; or
+   * read-only, where `node:sqlite` opened it, which does not tell.
    * It is called for the store's own connections, which your handle stays apart from; what it sets must not stay in the file.
    */
   open?: OpenDatabase

@@ -1,35 +1,23 @@
-import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Command, LockError } from '../../src/protocol/index.ts'
+import { describe, expect, test, vi } from 'vitest'
+import type { Command } from '../../src/protocol/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { errorOf } from '../locks/world.ts'
+import { failure } from './driver.ts'
+import { withFolder } from './sqlite-folder.ts'
+import { thrown } from './thrown.ts'
 
 let folder: string
 let path: string
-
-beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-  path = join(folder, 'test.db')
-})
-
-afterEach(() => {
-  chmodSync(folder, 0o700)
-  rmSync(folder, { recursive: true })
+withFolder((made) => {
+  folder = made
+  path = join(made, 'test.db')
 })
 
 const beat: Command = { type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }
 const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 }
-
-const thrown = (run: () => unknown): LockError => {
-  try {
-    run()
-  } catch (error) {
-    return error as LockError
-  }
-  throw new Error('nothing was thrown')
-}
 
 /** Does something without the rights of root, who may write anywhere. */
 function asNobody<T>(run: () => T): T {
@@ -42,12 +30,6 @@ function asNobody<T>(run: () => T): T {
   }
 }
 
-const rejected = (promise: Promise<unknown>): Promise<LockError> =>
-  promise.then(
-    () => Promise.reject(new Error('it was fulfilled')),
-    (error) => error,
-  )
-
 describe('opening', () => {
   test('a missing directory is named, with what to do', () => {
     const error = thrown(() => sqliteStore(join(folder, 'no', 'test.db')))
@@ -57,14 +39,14 @@ describe('opening', () => {
 
   test.runIf(process.platform === 'linux')('a directory that takes no files is named', () => {
     const error = thrown(() => sqliteStore('/proc/storelock.db'))
-    expect(error).toMatchObject({ name: 'LockError', code: 'store', cause: { code: 'SQLITE_CANTOPEN' } })
+    expect(error).toMatchObject({ name: 'LockError', code: 'store', cause: failure('CANTOPEN') })
     expect(error.message).toContain('/proc/storelock.db')
   })
 
   test('a file that is no database is refused, and left as it is', () => {
     writeFileSync(path, 'this is not a database, but it is quite long all the same'.repeat(20))
     const error = thrown(() => sqliteStore(path))
-    expect(error).toMatchObject({ code: 'store', cause: { code: 'SQLITE_NOTADB' } })
+    expect(error).toMatchObject({ code: 'store', cause: failure('NOTADB') })
   })
 
   test.each([undefined, null, 7, {}, ''])('%j is no database', (database) => {
@@ -75,12 +57,13 @@ describe('opening', () => {
     sqliteStore(path).close()
     const db = new Database(path)
     db.prepare("UPDATE storelock_meta SET value = 99 WHERE name = 'version'").run()
-    const before = db.serialize()
+    const contents = () => [path, `${path}-wal`].map((name) => readFileSync(name))
+    const before = contents()
     const error = thrown(() => sqliteStore(path))
     expect(error).toMatchObject({ code: 'store' })
     expect(error.message).toContain('99')
     expect(error.message).toContain('update storelock')
-    expect(db.serialize()).toEqual(before)
+    expect(contents()).toEqual(before)
     db.close()
   })
 
@@ -107,7 +90,7 @@ describe('a handle of the user’s', () => {
     expect(settings()).toEqual(before)
     expect(db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'storelock%'").all()).toEqual([])
     await store.close()
-    expect(db.open).toBe(true)
+    expect(db.prepare('SELECT 1').pluck().get()).toBe(1)
     db.close()
   })
 
@@ -146,7 +129,7 @@ describe('a handle of the user’s', () => {
     expect(await withdrawn).toMatchObject([{ type: 'done' }])
     expect(await store.read('k')).toMatchObject({ holders: [] })
     db.close()
-    expect(await rejected(store.apply([beat]))).toMatchObject({ code: 'store' })
+    expect(await errorOf(store.apply([beat]))).toMatchObject({ code: 'store' })
   })
 })
 
@@ -157,8 +140,8 @@ describe('a fault under way', () => {
     memory.pragma('max_page_count = 30')
     const small = sqliteStore(memory)
     await small.apply([beat, request])
-    const error = await rejected(small.apply(big))
-    expect(error).toMatchObject({ code: 'store', cause: { code: 'SQLITE_FULL' } })
+    const error = await errorOf(small.apply(big))
+    expect(error).toMatchObject({ code: 'store', cause: failure('FULL') })
     expect(await small.read('k')).toMatchObject({ holders: [{ session: 'a' }] })
     expect(await small.list()).toHaveLength(1)
     expect(await small.apply([{ ...request, key: 'small' }])).toMatchObject([{ type: 'granted' }])
@@ -183,7 +166,7 @@ describe('a fault under way', () => {
     db.pragma('query_only = 1')
     const memory = new Database(':memory:')
     memory.pragma('query_only = 1')
-    expect(thrown(() => sqliteStore(memory))).toMatchObject({ code: 'store', cause: { code: 'SQLITE_READONLY' } })
+    expect(thrown(() => sqliteStore(memory))).toMatchObject({ code: 'store', cause: failure('READONLY') })
     memory.close()
     db.close()
   })
@@ -193,12 +176,12 @@ describe('a fault under way', () => {
     await store.apply([beat, request])
     // With its log: SQLite would take what stays for that of the next file of this name.
     for (const which of ['', '-wal', '-shm']) renameSync(path + which, `${path}.old${which}`)
-    for (const error of [await rejected(store.apply([beat])), await rejected(store.read('k')), await rejected(store.list())]) {
+    for (const error of [await errorOf(store.apply([beat])), await errorOf(store.read('k')), await errorOf(store.list())]) {
       expect(error).toMatchObject({ code: 'store' })
       expect(error.message).toContain('moved or deleted')
     }
     sqliteStore(path).close()
-    expect(await rejected(store.apply([beat]))).toMatchObject({ code: 'store' })
+    expect(await errorOf(store.apply([beat]))).toMatchObject({ code: 'store' })
     await store.close()
   })
 
@@ -206,7 +189,7 @@ describe('a fault under way', () => {
     const other = new Database(path)
     const store = sqliteStore(path)
     other.exec('BEGIN EXCLUSIVE')
-    const waiting = rejected(store.apply([beat]))
+    const waiting = errorOf(store.apply([beat]))
     await store.close()
     expect(await waiting).toMatchObject({ code: 'closed' })
     other.exec('COMMIT')

@@ -1,108 +1,44 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { linkSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createLocks, type HeldLock, type LockError } from '../../src/index.ts'
+import { describe, expect, test } from 'vitest'
+import { createLocks } from '../../src/index.ts'
 import { pathFault } from '../../src/stores/sqlite/file.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { driverPath, openInAnotherCopy } from './another-copy.ts'
+import { withFolder } from './sqlite-folder.ts'
+import { thrown } from './thrown.ts'
+import { whileHeld } from './while-held.ts'
 
 let folder: string
 let path: string
-beforeEach(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-')))
-  path = join(folder, 'app.db')
+withFolder((made) => {
+  folder = made
+  path = join(made, 'app.db')
 })
-afterEach(() => rmSync(folder, { recursive: true }))
-
-const rejection = (promise: Promise<unknown>): Promise<LockError> =>
-  promise.then(
-    () => Promise.reject(new Error('it was fulfilled')),
-    (error) => error,
-  )
-
-const aborted = (lock: HeldLock): Promise<unknown> =>
-  new Promise((resolve) => lock.signal.addEventListener('abort', () => resolve(lock.signal.reason), { once: true }))
-
-const thrown = (run: () => unknown): LockError => {
-  try {
-    run()
-  } catch (error) {
-    return error as LockError
-  }
-  throw new Error('nothing was thrown')
-}
-
-/** Takes a lock, has something done to its file, and tells how the lock is lost and what a waiter hears. */
-async function whileHeld(mishap: () => void): Promise<{ lost: LockError; waited: LockError; store: ReturnType<typeof sqliteStore>; took: number }> {
-  const store = sqliteStore(path)
-  const [holder, other] = [createLocks({ store, duration: 1_000 }), createLocks({ store, duration: 1_000 })]
-  const lock = await holder.acquire('job')
-  const waiting = rejection(other.acquire('job'))
-  const start = performance.now()
-  mishap()
-  const lost = (await aborted(lock)) as LockError
-  const took = performance.now() - start
-  const waited = await waiting
-  await Promise.all([holder.close(), other.close()])
-  return { lost, waited, store, took }
-}
 
 // Where the system tells what a process has open.
-describe.runIf(process.platform === 'linux')('two copies of SQLite in one process', () => {
-  test('a path that another copy has open is refused with what to do, and what that copy wrote stays', async () => {
-    const theirs = openInAnotherCopy(path)
-    theirs.exec('CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)')
-    const error = thrown(() => sqliteStore(path))
-    expect(error).toMatchObject({ name: 'LockError', code: 'store' })
-    expect(error.message).toContain('give sqliteStore the handle that you use')
-    theirs.exec('INSERT INTO theirs VALUES (2)')
-    const count = execFileSync(process.execPath, [
-      '-p',
-      `require(${JSON.stringify(driverPath)})(process.argv[1]).prepare('SELECT count(*) FROM theirs').pluck().get()`,
-      path,
-    ])
-    expect(String(count).trim()).toBe('2')
-    theirs.close()
-  })
-
-  test('one that opens the file later ends the sessions, and closing the store leaves the log that it writes', { timeout: 60_000 }, async () => {
-    let theirs: Database.Database | undefined
-    const { lost, waited, store } = await whileHeld(() => {
-      theirs = openInAnotherCopy(path)
-      theirs.exec('CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)')
-    })
-    expect(lost).toMatchObject({ code: 'lost', message: expect.stringContaining('two copies of SQLite') })
-    expect(waited).toMatchObject({ code: 'store', message: expect.stringContaining('two copies of SQLite') })
-    expect(await rejection(store.read('job'))).toMatchObject({ code: 'store' })
+test.runIf(process.platform === 'linux')('connections and threads of one copy of SQLite are no fault, however many', async () => {
+  const handle = new Database(path)
+  handle.pragma('journal_mode = WAL')
+  const stores = [sqliteStore(path), sqliteStore(handle), sqliteStore(path)]
+  const code = `
+    import { parentPort } from 'node:worker_threads'
+    import Database from ${JSON.stringify(import.meta.resolve('better-sqlite3'))}
+    const db = new Database(${JSON.stringify(path)})
+    db.prepare('SELECT * FROM storelock_records').all()
+    parentPort.on('message', () => db.close()).postMessage('open')`
+  const thread = new Worker(new URL(`data:text/javascript,${encodeURIComponent(code)}`))
+  await new Promise((resolve) => thread.once('message', resolve))
+  for (const store of [...stores, sqliteStore(path)]) {
+    const locks = createLocks({ store })
+    await (await locks.acquire('job')).release()
+    await locks.close()
     await store.close()
-    expect(existsSync(`${path}-wal`)).toBe(true)
-    theirs?.close()
-  })
-
-  test('connections and threads of one copy are no fault, however many', async () => {
-    const handle = new Database(path)
-    handle.pragma('journal_mode = WAL')
-    const stores = [sqliteStore(path), sqliteStore(handle), sqliteStore(path)]
-    const code = `
-      const db = require(${JSON.stringify(driverPath)})(${JSON.stringify(path)})
-      db.prepare('SELECT * FROM storelock_records').all()
-      require('node:worker_threads').parentPort.postMessage('open')
-      setInterval(() => {}, 1_000)`
-    const thread = new Worker(code, { eval: true })
-    await new Promise((resolve) => thread.once('message', resolve))
-    for (const store of [...stores, sqliteStore(path)]) {
-      const locks = createLocks({ store })
-      await (await locks.acquire('job')).release()
-      await locks.close()
-      await store.close()
-    }
-    await thread.terminate()
-    handle.close()
-  })
+  }
+  await thread.terminate()
+  handle.close()
 })
 
 describe('one database file with two logs', () => {
@@ -117,14 +53,14 @@ describe('one database file with two logs', () => {
   })
 
   test('a second name that is given later ends the sessions, naming that', async () => {
-    const { lost, waited, store } = await whileHeld(() => linkSync(path, join(folder, 'other.db')))
+    const { lost, waited, store } = await whileHeld(path, () => linkSync(path, join(folder, 'other.db')))
     expect(lost.message).toContain('2 names (hard links)')
     expect(waited).toMatchObject({ code: 'store', message: expect.stringContaining('2 names (hard links)') })
     await store.close()
   })
 
   test.skipIf(process.platform === 'win32').each(['-wal', '-shm'])('a %s that is removed in use ends the sessions, naming that', async (which) => {
-    const { lost, waited, store, took } = await whileHeld(() => rmSync(`${path}${which}`))
+    const { lost, waited, store, took } = await whileHeld(path, () => rmSync(`${path}${which}`))
     expect(lost).toMatchObject({ code: 'lost', message: expect.stringContaining('lost its -wal or -shm') })
     expect(waited).toMatchObject({ code: 'store', message: expect.stringContaining('lost its -wal or -shm') })
     // By the beat that found it, not by the deadline.

@@ -1,22 +1,18 @@
+import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from 'vitest'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { storeSuite } from '../../src/testing/index.ts'
-import { filePlace, handlePlace, memoryPlace } from './sqlite-places.ts'
+import { filePlace, handlePlace, memoryPlace } from '../stores/sqlite-places.ts'
 
-// Node 22 and newer.
-const Database = process.getBuiltinModule?.('node:sqlite')?.DatabaseSync
-
-describe.skipIf(!Database)('a SQLite store on a handle of node:sqlite', () => {
-  if (!Database) return
-  for (const { name, run } of storeSuite(() => handlePlace(Database, (db) => sqliteStore(db)))) test(name, run)
+describe('a SQLite store on a handle of node:sqlite', () => {
+  for (const { name, run } of storeSuite(() => handlePlace(DatabaseSync, (db) => sqliteStore(db)))) test(name, run)
 })
 
-describe.skipIf(!Database)('a SQLite store on a handle of node:sqlite without a file', () => {
-  if (!Database) return
-  for (const { name, run } of storeSuite(() => memoryPlace(Database, (db) => sqliteStore(db)))) test(name, run)
+describe('a SQLite store on a handle of node:sqlite without a file', () => {
+  for (const { name, run } of storeSuite(() => memoryPlace(DatabaseSync, (db) => sqliteStore(db)))) test(name, run)
 
   test('waits while its user is in a transaction', async () => {
-    const db = new Database(':memory:')
+    const db = new DatabaseSync(':memory:')
     const store = sqliteStore(db)
     db.exec('CREATE TABLE theirs (x); BEGIN; INSERT INTO theirs VALUES (1)')
     const outcomes = store.apply([{ type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }])
@@ -28,14 +24,13 @@ describe.skipIf(!Database)('a SQLite store on a handle of node:sqlite without a 
   })
 })
 
-describe.skipIf(!Database)('a SQLite store on a path that node:sqlite uses too', () => {
-  if (!Database) return
-  for (const { name, run } of storeSuite(() => filePlace(Database, (path) => sqliteStore(path)))) test(name, run)
+describe('a SQLite store on a path that node:sqlite uses too', () => {
+  for (const { name, run } of storeSuite(() => filePlace(DatabaseSync, (path) => sqliteStore(path)))) test(name, run)
 
   test('waits while the file is busy', async () => {
-    const place = filePlace(Database, (path) => {
-      const other = new Database(path)
-      const store = sqliteStore(new Database(path))
+    const place = filePlace(DatabaseSync, (path) => {
+      const other = new DatabaseSync(path)
+      const store = sqliteStore(new DatabaseSync(path))
       other.exec('BEGIN IMMEDIATE')
       setTimeout(() => other.close(), 20)
       return store

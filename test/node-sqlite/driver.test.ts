@@ -1,0 +1,11 @@
+import { DatabaseSync } from 'node:sqlite'
+import Database from 'better-sqlite3'
+import { expect, test } from 'vitest'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+
+test('these tests run on node:sqlite, also where they name better-sqlite3 or a path', async () => {
+  expect(Database.prototype).toBeInstanceOf(DatabaseSync)
+  const store = sqliteStore(':memory:')
+  expect(store.connect()).toBeInstanceOf(DatabaseSync)
+  await store.close()
+})

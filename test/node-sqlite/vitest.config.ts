@@ -1,0 +1,32 @@
+import { defineConfig } from 'vitest/config'
+
+/** What `main.ts` runs: files that run on better-sqlite3 too, and those of this folder. */
+export default defineConfig({
+  resolve: { tsconfigPaths: true },
+  test: {
+    // A busy machine is slow, not wrong.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'node:sqlite',
+          include: [
+            'test/node-sqlite/*.test.ts',
+            'test/stores/names.test.ts',
+            // What needs two copies of a driver's code cannot have them of one that is part of Node.
+            'test/stores/sqlite{,-!(copies)}.test.ts',
+            'test/beacons/*.test.ts',
+            'test/cli/store.test.ts',
+            'test/locks/long-transactions.test.ts',
+            'test/server/journal.test.ts',
+            'test/worker/threads.test.ts',
+          ],
+        },
+      },
+      // Real time counts in those of processes: none beside them.
+      { extends: true, test: { name: 'node:sqlite e2e', include: ['e2e/processes.test.ts'], sequence: { groupOrder: 1 } } },
+    ],
+  },
+})
