@@ -230,7 +230,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     const grandchild = await grandchildOf(program)
     expect(await storelock(['revoke', 'job']).code()).toBe(0)
     expect(await program.code()).toBe(125)
-    expect(program.said).toContain('lost "job"')
+    expect(program.said).toContain('lost "job": it was revoked')
     expect([isAlive(group), isAlive(grandchild)]).toEqual([false, false])
   })
 
@@ -240,7 +240,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     const db = new Database(join(place.folder, 'storelock.db'))
     db.exec('BEGIN IMMEDIATE')
     expect(await program.code()).toBe(125)
-    expect(program.said).toContain('lost "job"')
+    expect(program.said).toContain('lost "job": it was not renewed in time')
     expect(parts.map(isAlive)).toEqual([false, false])
     db.close()
   })

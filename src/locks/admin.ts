@@ -1,4 +1,5 @@
 import { expiryOf, type Holder, type KeyCommand, keyPrefix, LockError, type LockView, leaseOf, seqOf, storedName } from '../protocol/index.ts'
+import { refusalOf } from './contention.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import type { Session } from './session.ts'
@@ -45,9 +46,9 @@ export async function expire(session: Session, line: Line): Promise<void> {
     // Who has the lock since is not meant.
     const holders = view.holders.filter(({ token }) => signs?.has(token))
     if (!holders.length) return
-    if (pins.length) throw new LockError('held', `${name} is pinned by ${pins.join(', ')}`, { holders })
+    if (pins.length) throw refusalOf(session, 'held', `${name} is pinned by ${pins.join(', ')}`, holders)
     if (holders.some((holder) => sessions.has(holder.session) && signs?.get(holder.token) !== seqOf(holder, sessions)))
-      throw new LockError('held', `${name} has a live holder`, { holders })
+      throw refusalOf(session, 'held', `${name} has a live holder`, holders)
     if (evicting) await evicting
     else if (!(await line.endDead(view))) await line.pause(view, session.settings.maxBackoff)
   }
@@ -61,7 +62,7 @@ export async function command(session: Session, name: string, order: KeyCommand)
   if (outcome.type !== 'refused') return
   const { reason, record } = outcome
   const code = reason === 'not-owner' || reason === 'not-held' ? reason : 'held'
-  throw new LockError(code, `${order.type} of ${JSON.stringify(name)} was refused: ${reason}`, { holders: record.holders })
+  throw refusalOf(session, code, `${order.type} of ${JSON.stringify(name)} was refused: ${reason}`, record.holders)
 }
 
 /** Who holds and who waits, of one key or of the namespace's. */

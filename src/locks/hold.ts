@@ -83,7 +83,7 @@ export class Hold implements HeldLock {
 
   /** Why it is not held any more; `undefined` while it is. Made when first asked for: most holds end unremarked. */
   get error(): LockError | undefined {
-    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message)
+    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message, this.#end)
     return this.#error
   }
 

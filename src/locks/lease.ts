@@ -1,4 +1,4 @@
-import { type Holder, LockError, lastTokenOf, type Mode, type Outcome, type Renew } from '../protocol/index.ts'
+import { type Holder, LockError, type LossReason, lastTokenOf, lossOf, type Mode, type Outcome, type Renew } from '../protocol/index.ts'
 import { type Clock, driftOf } from './clock.ts'
 import type { Hold } from './hold.ts'
 import type { Session } from './session.ts'
@@ -25,7 +25,21 @@ export interface LeaseTerms {
 export interface End {
   readonly code: 'lost' | 'not-held'
   readonly message: string
+  readonly reason?: LossReason | undefined
 }
+
+const words: Readonly<Record<LossReason, string>> = {
+  stolen: 'it was stolen',
+  revoked: 'it was revoked',
+  expired: 'it was not renewed in time',
+  ended: 'its session or its record is gone',
+}
+
+export const lost = (name: string, reason: LossReason, why = words[reason]): End => ({
+  code: 'lost',
+  message: `lost ${JSON.stringify(name)}: ${why}`,
+  reason,
+})
 
 export const released = (name: string): End => ({ code: 'not-held', message: `${JSON.stringify(name)} was released` })
 
@@ -137,7 +151,8 @@ export class Lease {
     this.expireIfDue()
     if (this.#end) return
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
-    if (outcome.type !== 'renewed') return outcome.type === 'refused' && outcome.reason === 'ended' ? this.lose('its session ended') : this.taken()
+    if (outcome.type === 'refused' && outcome.reason !== 'ended') return this.taken(lossOf(outcome.record, this.token))
+    if (outcome.type !== 'renewed') return this.lose('ended')
     this.duration = Math.max(duration, this.duration)
     this.#renewed(outcome.holder, sent, drift)
     // One that renews itself alone hears of no wish by beats.
@@ -215,22 +230,22 @@ export class Lease {
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */
   expireIfDue(now = this.#home.clock.monotonic()): void {
-    if (!this.#end && now >= this.endsAt) this.lose('it was not renewed in time')
+    if (!this.#end && now >= this.endsAt) this.lose('expired')
   }
 
-  /** The record names another holder though this one was still in time: it was stolen or revoked. */
-  taken(): void {
+  /** The record does not name it any more though it was still in time. */
+  taken(how: LossReason): void {
     this.expireIfDue()
     if (this.#end) return
     const { hold } = this
-    this.lose('it was taken or revoked')
+    this.lose(how)
     hold?.taken()
   }
 
   /** Final: the hold's signal aborts, and the record is told in case it still names this lease. */
-  lose(why: string): void {
+  lose(reason: LossReason, why?: string): void {
     if (this.#end) return
-    this.#letGo({ code: 'lost', message: `lost ${JSON.stringify(this.name)}: ${why}` }).catch(() => {})
+    this.#letGo(lost(this.name, reason, why)).catch(() => {})
   }
 
   /** Gives the lock back, once. Rejects with `store` if the store failed; that is then tried again. */

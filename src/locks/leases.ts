@@ -1,4 +1,4 @@
-import type { LockView, Policy } from '../protocol/index.ts'
+import { type LockView, type LossReason, lossOf, type Policy } from '../protocol/index.ts'
 import { tellAsked } from './asks.ts'
 import { Hold } from './hold.ts'
 import { type Grant, Lease, type LeaseTerms } from './lease.ts'
@@ -62,7 +62,7 @@ export class Leases {
     heart.keep(lease)
     lease.expireIfDue()
     // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
-    if (terms.until === undefined && clock.monotonic() >= terms.since + terms.duration) lease.lose('the news of it came too late')
+    if (terms.until === undefined && clock.monotonic() >= terms.since + terms.duration) lease.lose('expired', 'the news of it came too late')
     if (lease.ended) return undefined
     return new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested: wish.onReleaseRequested })
   }
@@ -111,14 +111,14 @@ export class Leases {
   compare(view: LockView, look: number): void {
     for (const [lease, after] of this.#leases) {
       const isNamed = view.holders.some(({ session, token }) => session === lease.session && token === lease.token)
-      if (after < look && !isNamed) lease.taken()
+      if (after < look && !isNamed) lease.taken(lossOf(view, lease.token))
       else if (lease.hold) tellAsked(lease.hold, view, (listener) => this.#session.call(listener))
     }
   }
 
   /** A command of this session's own took one of them. */
-  robbed(token: number): void {
-    for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken()
+  robbed(token: number, how: LossReason): void {
+    for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken(how)
   }
 
   /** One of them has ended. */

@@ -1,6 +1,7 @@
-import { emptyView, type Holder, LockError, type LockView } from '../protocol/index.ts'
+import { emptyView, type Holder, LockError, type LockView, type LossReason } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
 import { driftOf } from './clock.ts'
+import { refusalOf } from './contention.ts'
 import type { Hold } from './hold.ts'
 import type { Grant } from './lease.ts'
 import { Leases } from './leases.ts'
@@ -25,7 +26,7 @@ interface Waiter {
   drift: number
   seenToken: number
   /** A grant that was taken away before it was known here. */
-  robbedOf: number
+  robbed: { readonly token: number; readonly how: LossReason } | undefined
   /** The looks that had begun when it was queued: they need not show it. */
   queuedAfter: number
   /** Each ends the wait; only the first does anything. */
@@ -150,7 +151,7 @@ export class Line {
         seenAt: 0,
         drift: 0,
         seenToken: 0,
-        robbedOf: 0,
+        robbed: undefined,
         queuedAfter: 0,
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
@@ -194,8 +195,8 @@ export class Line {
     const { holders } = this.#view
     const name = JSON.stringify(this.name)
     return timeout
-      ? new LockError('timeout', `${name} was not free within ${timeout} ms`, { holders })
-      : new LockError('held', `${name} is held or waited for`, { holders })
+      ? refusalOf(this.#session, 'timeout', `${name} was not free within ${timeout} ms`, holders)
+      : refusalOf(this.#session, 'held', `${name} is held or waited for`, holders)
   }
 
   /** Sends a waiter's request, under a new number. */
@@ -319,16 +320,16 @@ export class Line {
     const hold = this.leases.start(grant, waiter.wish, terms, this.#looks)
     // A look that went out since may have shown who asks, and this reply be older.
     if (grant.reserve !== undefined && until === undefined && this.#lookedAt >= since) this.poke()
-    if (waiter.robbedOf === grant.token) this.leases.robbed(grant.token)
+    if (waiter.robbed?.token === grant.token) this.leases.robbed(grant.token, waiter.robbed.how)
     if (hold) waiter.give(hold)
     else this.#request(waiter)
   }
 
   /** A command of this session's own took the grant of one of its requests. The reply that tells of that grant may come after this news. */
-  robbed(number: number, token: number): void {
+  robbed(number: number, token: number, how: LossReason): void {
     const waiter = this.#waiters.get(number)
-    if (waiter) waiter.robbedOf = token
-    else this.leases.robbed(token)
+    if (waiter) waiter.robbed = { token, how }
+    else this.leases.robbed(token, how)
   }
 
   /** The short lease of a grant that someone else's command makes, in ms: three pauses between looks. */

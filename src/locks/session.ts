@@ -1,6 +1,17 @@
-import { type Beat, type Command, type Holder, LockError, type LockRecord, type Policy, type SessionRow, storeError } from '../protocol/index.ts'
+import {
+  type Beat,
+  type Command,
+  type Holder,
+  LockError,
+  type LockRecord,
+  lossOf,
+  type Policy,
+  type SessionRow,
+  storeError,
+} from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
+import { realms } from './contention.ts'
 import { isDead } from './dead.ts'
 import { Heart } from './heart.ts'
 import { newId } from './id.ts'
@@ -46,6 +57,8 @@ export class Session {
   readonly settings: Settings
   readonly clock: Clock
   readonly client: string = newId()
+  /** The page for which this worker has the session; '' if it is this context's own. */
+  realm = ''
   readonly heart: Heart
   readonly #outbox: Outbox
   readonly #lines = new Map<string, Line>()
@@ -165,6 +178,7 @@ export class Session {
   async #open(): Promise<void> {
     // After any wait the present session may be another.
     const id = this.#id
+    realms.set(id, this.realm)
     try {
       await this.#awake
       const raised = id === this.#id ? await this.#raise(id) : undefined
@@ -377,7 +391,7 @@ export class Session {
       else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
     }
     for (const { session, number, token } of evicted) {
-      if (session === this.#id) line?.robbed(number, token)
+      if (session === this.#id) line?.robbed(number, token, lossOf(record, token))
       else this.#hint(session, { key })
     }
   }
@@ -499,7 +513,7 @@ export class Session {
   }
 
   #loseAll(why: string): void {
-    for (const lease of [...this.heart.leases]) lease.lose(`its session ended: ${why}`)
+    for (const lease of [...this.heart.leases]) lease.lose('ended', `its session ended: ${why}`)
   }
 
   /** Ends the last session. Everything is let go of before this resolves, also when it is called again. */
@@ -529,6 +543,7 @@ export class Session {
     this.#hearing.clear()
     this.#beacon?.lower()
     this.#beacon = this.#unsubscribe = this.#opened = undefined
+    realms.delete(this.#id)
     this.#id = newId()
     for (const end of this.#pauses) end()
     return goodbye

@@ -8,8 +8,8 @@ export const schemaVersion = 1
  * A record as the text that stores keep: JSON of short arrays, since with many waiters reading and writing it is the cost.
  * @see {@link decodeRecord}, its inverse
  */
-export const encodeRecord = ({ token, holders, queue, pins, changedAt }: LockRecord): string =>
-  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}${changedAt === undefined ? '' : `,${changedAt}`}]`
+export const encodeRecord = ({ token, holders, queue, pins, changedAt, evictions }: LockRecord): string =>
+  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}${changedAt === undefined ? '' : `,${changedAt}${evictions ? `,${JSON.stringify(evictions.map(({ from, to, how }) => [from, to, how]))}` : ''}`}]`
 
 const runTexts = new WeakMap<Run, string>()
 
@@ -27,11 +27,11 @@ export const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean =>
 
 /** @throws LockError `corrupt`, naming the key, if the text is not a record; `store` if a newer version wrote it. */
 export function decodeRecord(key: string, text: unknown): LockRecord {
-  const [, token, holders, queue, pins, changedAt] = parse(
+  const [, token, holders, queue, pins, changedAt, evictions] = parse(
     () => `the record of ${JSON.stringify(key)}`,
     text,
     (fields) => {
-      const [, token, holders, queue, pins, changedAt] = fields
+      const [, token, holders, queue, pins, changedAt, evictions = []] = fields
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
@@ -42,11 +42,15 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
         queue.every((run) => run[3] <= run[4]) &&
         Array.isArray(pins) &&
         pins.every((pin) => typeof pin === 'string') &&
-        (changedAt === undefined || Number.isFinite(changedAt))
+        (changedAt === undefined || Number.isFinite(changedAt)) &&
+        areRows(evictions, 'nns')
       )
     },
   )
-  return { key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins, changedAt }
+  return {
+    ...{ key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins, changedAt },
+    evictions: evictions?.map(([from, to, how]: Packed) => ({ from, to, how })),
+  }
 }
 
 export const encodeSession = ({ client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks, news }: SessionRow): string =>

@@ -24,8 +24,14 @@ export interface Request {
   readonly ask?: Json | undefined
 }
 
+/** A command on what a session has. */
+interface Owned {
+  /** Refused with `ended`, and what it names void, where its session has no row any more. Without it only a renewal needs the row. */
+  readonly standing?: boolean | undefined
+}
+
 /** Confirms or renews one hold. Never shortens a lease; works on a stale hold that nobody has evicted. */
-export interface Renew {
+export interface Renew extends Owned {
   readonly type: 'renew'
   readonly key: string
   readonly session: string
@@ -34,7 +40,7 @@ export interface Renew {
   readonly lease?: number | undefined
 }
 
-export interface Release {
+export interface Release extends Owned {
   readonly type: 'release'
   readonly key: string
   readonly session: string
@@ -42,7 +48,7 @@ export interface Release {
 }
 
 /** Takes a request back, from the queue or, if it was granted meanwhile, by releasing it. */
-export interface Withdraw {
+export interface Withdraw extends Owned {
   readonly type: 'withdraw'
   readonly key: string
   readonly session: string

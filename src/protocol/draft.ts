@@ -2,6 +2,7 @@ import type { Outcome, Refusal } from './commands.ts'
 import {
   type Claim,
   type Confirmation,
+  type Eviction,
   type Holder,
   type Json,
   type LockRecord,
@@ -34,6 +35,8 @@ export type Result =
   | { readonly type: 'queued' | 'done' }
   | Refusal
 
+/** How many evictions a record tells of at most. */
+const maxEvictions = 8
 /** How many keys a session's row names at most. */
 const maxNews = 16
 
@@ -53,6 +56,7 @@ export class Draft {
   readonly #seen = new Map<string, SessionRow>()
   readonly #grants: Holder[] = []
   readonly #evicted: Holder[] = []
+  #evictions: readonly Eviction[] | undefined
 
   constructor(record: LockRecord, context: Context) {
     this.now = Math.floor(context.now)
@@ -63,6 +67,7 @@ export class Draft {
     this.#before = record
     this.#context = context
     this.#token = record.token
+    this.#evictions = record.evictions
   }
 
   session(id: string): SessionRow | undefined {
@@ -136,11 +141,17 @@ export class Draft {
     this.holders = this.holders.map((held) => (held === holder ? next : held))
   }
 
-  /** Takes a hold away, and counts that for its session. */
-  evict(holder: Holder): void {
-    this.remove(holder)
-    this.#evicted.push(holder)
-    this.bump(holder.session, 'evictions')
+  /** Takes holds away, and counts that for their sessions. */
+  evict(holders: readonly Holder[], how: Eviction['how']): void {
+    if (!holders.length) return
+    for (const holder of holders) {
+      this.remove(holder)
+      this.#evicted.push(holder)
+      this.bump(holder.session, 'evictions')
+    }
+    // Holders stand in the order of their tokens.
+    const [from, to] = [holders[0] as Holder, holders.at(-1) as Holder]
+    this.#evictions = [{ from: from.token, to: to.token, how }, ...(this.#evictions ?? [])].slice(0, maxEvictions)
   }
 
   /** Counts something that a session has to hear of in its row: its next beat tells. */
@@ -177,6 +188,7 @@ export class Draft {
       queue: this.queue,
       pins: this.pins,
       changedAt: same ? changedAt : this.now,
+      evictions: this.#evictions,
       sessions,
     }
     const outcome = outcomeOf(result, { record, grants: this.#grants, evicted: this.#evicted })

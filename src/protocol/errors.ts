@@ -15,8 +15,27 @@ import type { Holder } from './record.ts'
  */
 export type LockErrorCode = 'held' | 'timeout' | 'lost' | 'not-held' | 'not-owner' | 'invalid' | 'corrupt' | 'closed' | 'store'
 
+/**
+ * How a lock was lost, stable as the codes are.
+ *
+ * - `stolen`: another request took it, by `steal`.
+ * - `revoked`: somebody took it by `revoke`.
+ * - `expired`: its time was over: it was not renewed in time, or held for its `maxHold`.
+ * - `ended`: its session is over, or what the store kept of it is gone. Its page was left, its beacon went out, it was given up as dead, or
+ *   its store was closed, cleared or lost.
+ */
+export type LossReason = 'stolen' | 'revoked' | 'expired' | 'ended'
+
+/**
+ * Who holds a lock that was not to be had, as far as the caller's context knows: its own `session`, another one of its own realm (`process`:
+ * the same page, worker or process), or somebody else.
+ */
+export type HeldBy = 'session' | 'process' | 'other'
+
 export interface LockErrorOptions extends ErrorOptions {
   holders?: readonly Holder[] | undefined
+  reason?: LossReason | undefined
+  heldBy?: HeldBy | undefined
 }
 
 /** Every error of this library that is not a programmer's mistake or a caller's own abort reason. */
@@ -25,11 +44,17 @@ export class LockError extends Error {
   readonly code: LockErrorCode
   /** Who held the lock when the call was refused, where that is known. */
   readonly holders: readonly Holder[] | undefined
+  /** Of a lock that was `lost`: how. `undefined` where that is not known, or not yet. */
+  readonly reason: LossReason | undefined
+  /** Of a lock that was not to be had: whose it was when last seen. Of several shared holders the nearest. */
+  readonly heldBy: HeldBy | undefined
 
   constructor(code: LockErrorCode, message: string, options: LockErrorOptions = {}) {
     super(message, options)
     this.code = code
     this.holders = options.holders
+    this.reason = options.reason
+    this.heldBy = options.heldBy
   }
 }
 

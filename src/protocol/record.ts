@@ -1,3 +1,5 @@
+import type { LossReason } from './errors.ts'
+
 /** Plain data, as JSON knows it. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
@@ -73,6 +75,13 @@ export interface SessionRow {
   readonly challenged?: number | undefined
 }
 
+/** Holds that one command took from their sessions: those with tokens `from` to `to` that were there. */
+export interface Eviction {
+  readonly from: number
+  readonly to: number
+  readonly how: Exclude<LossReason, 'ended'>
+}
+
 /** A lock's whole state. Every change makes a new one. */
 export interface LockRecord {
   readonly key: string
@@ -85,6 +94,8 @@ export interface LockRecord {
   readonly pins: readonly string[]
   /** Wall time of its last change, in ms since 1970: shown, and what tells an idle record's age. `undefined` if storelock 0.1 wrote it. */
   readonly changedAt?: number | undefined
+  /** The last few, the newest first: for those who lost a hold to learn how. */
+  readonly evictions?: readonly Eviction[] | undefined
 }
 
 /** By id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
@@ -112,8 +123,8 @@ export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRo
     const row = sessions.has(session) ? undefined : rowOf(session)
     if (row) sessions.set(session, row)
   }
-  const { key, token, holders, queue, pins, changedAt } = record
-  return { key, token, holders, queue, pins, changedAt, sessions }
+  const { key, token, holders, queue, pins, changedAt, evictions } = record
+  return { key, token, holders, queue, pins, changedAt, evictions, sessions }
 }
 
 /** The runs whose sessions matter to one that looks: the head of the queue, its own and the one before it, and to a holder those that ask. */
@@ -128,6 +139,13 @@ export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token
 
 /** The view of a key that has no record. */
 export const emptyView = (key: string): LockView => ({ ...emptyRecord(key), sessions: new Map() })
+
+/** How the hold of a token was taken, if it was, and not too many others since. */
+export const evictionOf = ({ evictions }: LockRecord, token: number): Eviction['how'] | undefined =>
+  evictions?.find(({ from, to }) => from <= token && token <= to)?.how
+
+/** How a hold was lost that a record does not name any more: its session has ended, if nobody took it. */
+export const lossOf = (record: LockRecord, token: number): LossReason => evictionOf(record, token) ?? 'ended'
 
 /** What shows that a hold is alive: the counter it leans on, `undefined` when its session has ended. */
 export const seqOf = (holder: Holder, sessions: Sessions): number | undefined => holder.seq ?? sessions.get(holder.session)?.seq

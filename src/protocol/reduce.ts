@@ -21,6 +21,10 @@ export function reduce(record: LockRecord, command: KeyCommand, context: Context
 const done: Result = { type: 'done' }
 
 function carryOut(draft: Draft, command: KeyCommand): Result {
+  if ('standing' in command && command.standing && !draft.session(command.session)) {
+    draft.dropEnded(undefined)
+    return 'ended'
+  }
   switch (command.type) {
     case 'request':
       return request(draft, command)
@@ -57,7 +61,7 @@ function request(draft: Draft, command: Request): Result {
   if (granted) return { type: 'granted', holder: granted, repeated: true }
   if (draft.queue.some((run) => contains(run, session, number))) return { type: 'queued' }
   if (command.steal) {
-    for (const holder of draft.holders) draft.evict(holder)
+    draft.evict(draft.holders, 'stolen')
   } else if (draft.queue.length || !draft.allows(mode)) {
     if (command.ifAvailable) return 'busy'
     const first = !draft.queue.length
@@ -101,7 +105,7 @@ function expireHolder(draft: Draft, { evidence }: Expire): Result {
   if (!holder) return 'not-held'
   if ((holder.seq ?? draft.session(holder.session)?.seq) !== evidence.seq) return 'live'
   if (draft.pins.length) return 'pinned'
-  draft.evict(holder)
+  draft.evict([holder], 'expired')
   const { unconfirmed } = holder
   if (unconfirmed && unconfirmed.lapses < maxLapses) draft.enqueue(holder, holder.number, { ...unconfirmed, lapses: unconfirmed.lapses + 1 })
   return done
@@ -119,7 +123,7 @@ function revoke(draft: Draft, session: string | undefined): Result {
   const taken = draft.holders.filter((holder) => session === undefined || holder.session === session)
   // Nothing to take is what the caller wanted; another holder is not the one that it meant.
   if (!taken.length && draft.holders.length) return 'not-owner'
-  for (const holder of taken) draft.evict(holder)
+  draft.evict(taken, 'revoked')
   return done
 }
 

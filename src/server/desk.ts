@@ -1,4 +1,14 @@
-import { type Command, emptyView, type Holder, type LockView, lastTokenOf, type Outcome, type Refusal, type Withdraw } from '../protocol/index.ts'
+import {
+  type Command,
+  emptyView,
+  evictionOf,
+  type Holder,
+  type LockView,
+  lastTokenOf,
+  type Outcome,
+  type Refusal,
+  type Withdraw,
+} from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import type { Budget } from './budgets.ts'
@@ -136,7 +146,7 @@ export class Desk {
     const view = await store.read(key)
     const holder = view?.holders.find((held) => held.token === token && held.session === session)
     const row = view?.sessions.get(session)
-    if (!holder || !row) return { valid: false, why: 'not-held' }
+    if (!holder || !row) return { valid: false, why: 'not-held', reason: holder ? 'ended' : view && evictionOf(view, token) }
     return { valid: true, holder: { session, client: row.client, label: row.label }, mode: holder.mode, token, lastToken: lastTokenOf(holder) }
   }
 
@@ -244,7 +254,9 @@ export class Desk {
   }
 
   async #ruleOwned(caller: Caller, owned: Owned, batch: readonly WireCommand[]): Promise<Ruling> {
-    const { lockToken, ...command } = owned
+    const { lockToken, ...own } = owned
+    // A lockToken is good for as long as the session that it names.
+    const command = { ...own, standing: true }
     const { key, session } = command
     const token = command.type === 'withdraw' ? undefined : command.token
     const grip = lockToken === undefined ? undefined : openLockToken(this.#parts.secret, key, lockToken)

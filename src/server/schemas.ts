@@ -160,9 +160,16 @@ const view = z
     queue: z.array(run),
     pins: z.array(z.string()),
     changedAt: z.number().optional().openapi({ description: 'Wall time of the last change in ms, shown and never relied on.' }),
+    evictions: z
+      .array(z.object({ from: count, to: count, how: z.enum(['stolen', 'revoked', 'expired']) }))
+      .optional()
+      .openapi({ description: 'How the last holds were taken, by their tokens, the newest first.' }),
     sessions: z.record(z.string(), session),
   })
   .openapi('Lock')
+
+/** How a lock may be lost. */
+const losses = ['stolen', 'revoked', 'expired', 'ended'] as const
 
 const ticket = z.object({ key: z.string(), session: id, token: count.optional(), number: count.optional(), lockToken }).openapi('LockToken')
 
@@ -191,6 +198,7 @@ export const verifyReply = z
     token: count.optional(),
     lastToken: count.optional(),
     why: z.enum(['forged', 'not-held']).optional(),
+    reason: z.enum(losses).optional().openapi({ description: 'How it was lost, where that is known.' }),
   })
   .openapi('Verified')
 export const logReply = z.object({

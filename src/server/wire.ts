@@ -1,4 +1,4 @@
-import type { Command, Expire, LockErrorCode, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
+import type { Command, Expire, LockErrorCode, LossReason, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
 /** What goes over the network, as JSON. `schemas.ts` checks what comes in. */
@@ -103,7 +103,8 @@ export type VerifyReply =
       readonly token: number
       readonly lastToken: number
     }
-  | { readonly valid: false; readonly why: 'forged' | 'not-held' }
+  /** With how it was lost, where that is known: one that its holder let go of has no reason. */
+  | { readonly valid: false; readonly why: 'forged' | 'not-held'; readonly reason?: LossReason | undefined }
 
 /** What happened to a lock: `refusal` is a command that its sender had no right to, and may be an attack. */
 export const logKinds = ['grant', 'renewal-failure', 'release', 'withdrawal', 'end', 'eviction', 'steal', 'revoke', 'refusal'] as const

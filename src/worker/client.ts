@@ -43,9 +43,10 @@ export class Client implements ClientApi {
 
   /**
    * @param settings those of the locks that the worker exposes
+   * @param realm names the page, whatever of it has sessions here
    * @param left is called when the page closes its locks
    */
-  constructor(page: Remote<PageApi>, { label, ...settings }: Settings, maxSilence: number, left: () => void) {
+  constructor(page: Remote<PageApi>, { label, ...settings }: Settings, realm: string, maxSilence: number, left: () => void) {
     this.#page = page
     this.#settings = { label, ...settings }
     this.#left = left
@@ -69,6 +70,7 @@ export class Client implements ClientApi {
         page.warned({ ...warning, ...(deadline !== undefined && { deadline: contact.onPage(deadline) }), error: encodeError(error) }),
     })
     this.#session = sessionOf(this.#locks) as Session
+    this.#session.realm = realm
   }
 
   connect(reading: Reading): Welcome {

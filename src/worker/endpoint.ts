@@ -20,6 +20,8 @@ export type Endpoint = Target | Emitter
 /** What a page says of itself when it opens a lane. */
 export interface Hello {
   readonly label?: string | undefined
+  /** Names the page itself, whatever of it opens lanes. */
+  readonly realm: string
 }
 
 /** What goes over an endpoint: each `wrap` has a lane there of its own, beside whatever else uses the endpoint. */

@@ -6,7 +6,7 @@ export interface WireError {
   readonly name: string
   readonly message: string
   readonly code?: unknown
-  readonly holders?: LockErrorOptions['holders']
+  readonly lock?: Pick<LockErrorOptions, 'holders' | 'reason' | 'heldBy'>
   readonly cause?: WireError
 }
 
@@ -22,7 +22,7 @@ export function encodeError(error: unknown, left = depth): WireError {
     name,
     message,
     ...((typeof code === 'string' || typeof code === 'number') && { code }),
-    ...(error instanceof LockError && error.holders && { holders: error.holders }),
+    ...(error instanceof LockError && { lock: { holders: error.holders, reason: error.reason, heldBy: error.heldBy } }),
     ...(cause !== undefined && left > 0 && { cause: encodeError(cause, left - 1) }),
   }
 }
@@ -30,9 +30,9 @@ export function encodeError(error: unknown, left = depth): WireError {
 const kinds = new Map<string, ErrorConstructor>(Object.entries({ TypeError, RangeError }))
 
 /** An error of the same class, name and code as the one that was encoded; of the engine's own only the usual classes are known. */
-export function decodeError({ kind, name, message, code, holders, cause }: WireError): Error {
+export function decodeError({ kind, name, message, code, lock, cause }: WireError): Error {
   const options = cause && { cause: decodeError(cause) }
-  if (kind === 'lock') return new LockError(code as LockErrorCode, message, { ...options, holders })
+  if (kind === 'lock') return new LockError(code as LockErrorCode, message, { ...options, ...lock })
   if (kind === 'dom') return new DOMException(message, name)
   const error = new (kinds.get(name) ?? Error)(message, options)
   if (error.name !== name) error.name = name

@@ -45,12 +45,12 @@ export function expose(locks: Locks, endpoint?: Endpoint, { maxSilence }: Expose
     if (taken.has(end)) throw new TypeError('locks are exposed there already: give each its own port')
     taken.add(end)
     const clients = new Set<Client>()
-    const attend = (lane: Lane, { label = settings.label }: Hello): void => {
+    const attend = (lane: Lane, { label = settings.label, realm }: Hello): void => {
       const left = (): void => {
         clients.delete(client)
         lane.close()
       }
-      const client = new Client(Comlink.wrap<PageApi>(lane), { ...settings, label }, patience, left)
+      const client = new Client(Comlink.wrap<PageApi>(lane), { ...settings, label }, realm, patience, left)
       clients.add(client)
       Comlink.expose(client, lane)
     }

@@ -35,6 +35,9 @@ export interface CallOptions {
   readonly callback?: ((hold: Hold | null) => Promise<void>) | undefined
 }
 
+/** Names this page, once it has a link: sessions of it know each other by that in the worker. */
+let realm = ''
+
 /** A call that waits for the worker. */
 interface Call {
   readonly onReleaseRequested?: ReleaseListener | undefined
@@ -63,6 +66,7 @@ export class Link implements HoldHome {
 
   constructor(endpoint: Endpoint, options: LinkOptions) {
     const { clock, maxSilence, label, beacon, asleep } = options
+    realm ||= newId()
     this.#options = options
     this.#asleep = asleep
     this.#lane = new Lane(endpoint, newId())
@@ -98,7 +102,7 @@ export class Link implements HoldHome {
     this.#lane.addEventListener('message', () => this.#watchdog.heard())
     Comlink.expose(this.#api(), this.#lane)
     this.#connected = new Promise((connected) => {
-      this.#lane.open({ label }, async () => {
+      this.#lane.open({ label, realm }, async () => {
         const { duration, spansMachines, ...pulse } = await remote.connect(this.#read())
         Object.assign(this.#leases, { duration, spansMachines })
         this.#hear(pulse)
@@ -234,8 +238,8 @@ export class Link implements HoldHome {
         call.granted(hold)
       },
       lost: (id, error) => {
-        const { code, message } = decodeError(error) as LockError
-        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message })
+        const { code, message, reason } = decodeError(error) as LockError
+        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message, reason })
       },
       asked: (id, ask, who) => quietly(() => this.#leases.get(id)?.hold?.onReleaseRequested?.(ask, who)),
       warned: ({ error, ...warning }) => this.#warn({ ...warning, error: decodeError(error) as LockError }),

@@ -1,8 +1,8 @@
 import { type Clock, driftOf } from '../locks/clock.ts'
 import type { Hold, HoldLease } from '../locks/hold.ts'
-import type { End } from '../locks/lease.ts'
+import { type End, lost } from '../locks/lease.ts'
 import { within } from '../locks/within.ts'
-import type { Mode } from '../protocol/index.ts'
+import type { LossReason, Mode } from '../protocol/index.ts'
 import type { Grant, Pulse, Term } from './protocol.ts'
 
 /** How far two clocks may part before a holder doubts, and how late a timer may be, as a share of the session's duration. */
@@ -150,7 +150,7 @@ export class RemoteLeases {
 
   /** Final. @param session those of this session alone */
   loseAll(why: string, session?: string): void {
-    for (const lease of [...this.#leases.values()]) if (session === undefined || lease.session === session) this.#lose(lease, why)
+    for (const lease of [...this.#leases.values()]) if (session === undefined || lease.session === session) this.#lose(lease, 'ended', why)
   }
 
   /** Final, and by the worker's word. */
@@ -193,11 +193,11 @@ export class RemoteLeases {
 
   #giveUp(lease: RemoteLease): void {
     if (this.#leases.get(lease.id) !== lease) return
-    this.#lose(lease, 'it was not renewed in time')
+    this.#lose(lease, 'expired')
     this.#options.gaveUp(lease.id)
   }
 
-  #lose({ id, name }: RemoteLease, why: string): void {
-    this.end(id, { code: 'lost', message: `lost ${JSON.stringify(name)}: ${why}` })
+  #lose({ id, name }: RemoteLease, reason: LossReason, why?: string): void {
+    this.end(id, lost(name, reason, why))
   }
 }

@@ -21,6 +21,7 @@ const record: LockRecord = {
   queue: [{ session: 't', client: 'd', mode: 'shared', from: 1, to: 1_000, confirm: 3_000, lapses: 0, lease: undefined, metadata: null, reserve: 5 }],
   pins: ['p'],
   changedAt: 900,
+  evictions: [{ from: 6, to: 8, how: 'stolen' }],
 }
 
 const row: SessionRow = {

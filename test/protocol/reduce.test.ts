@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { expiryOf, lastTokenOf, leaseOf, reduce, seqOf } from '../../src/protocol/index.ts'
+import { evictionOf, expiryOf, lastTokenOf, leaseOf, lossOf, reduce, seqOf } from '../../src/protocol/index.ts'
 import { confirm, lease, reasonOf, Table, woken } from './shelf.ts'
 
 const shared = { mode: 'shared' } as const
@@ -1240,5 +1240,62 @@ describe('batches', () => {
       throw new TypeError('a bug')
     }
     expect(() => t.run([t.ask('a')])).toThrow('a bug')
+  })
+})
+
+describe('how a hold was taken', () => {
+  test('is told by its record: stolen, revoked or expired, also once others held the lock since', () => {
+    const t = new Table()
+    const [first, second] = [t.hold('a', shared), t.hold('b', shared)]
+    const third = t.hold('c', { steal: true })
+    t.do({ type: 'revoke', key: 'k' })
+    const fourth = t.hold('d')
+    t.expire(fourth)
+    t.release(t.hold('a'))
+    expect([first, second, third, fourth].map(({ token }) => evictionOf(t.lock, token))).toEqual(['stolen', 'stolen', 'revoked', 'expired'])
+  })
+
+  test('is not told of a hold that was let go, nor of one whose session ended', () => {
+    const t = new Table()
+    const first = t.hold('a')
+    t.release(first)
+    const second = t.hold('a')
+    t.end('a')
+    t.hold('b')
+    expect([first, second].map(({ token }) => evictionOf(t.lock, token))).toEqual([undefined, undefined])
+    expect(lossOf(t.lock, second.token)).toBe('ended')
+  })
+
+  test('is told of the last eight evictions: a record does not grow with them', () => {
+    const t = new Table()
+    const thieves = Array.from({ length: 20 }, () => t.hold('a', { steal: true }))
+    expect(t.lock.evictions).toHaveLength(8)
+    expect(thieves.map(({ token }) => evictionOf(t.lock, token)).filter(Boolean)).toHaveLength(8)
+  })
+})
+
+describe('a command that its session must stand for', () => {
+  test.each(['release', 'renew'] as const)('is refused once the session has ended, and its hold is void: %s', (type) => {
+    const t = new Table()
+    const { token } = t.hold('a')
+    t.wait('b')
+    t.end('a')
+    const outcome = t.do({ type, key: 'k', session: 'a', token, standing: true })
+    expect(outcome).toMatchObject({ type: 'refused', reason: 'ended', grants: [{ session: 'b' }] })
+  })
+
+  test('leaves a pinned hold of a session that has ended, which only an unpin frees', () => {
+    const t = new Table()
+    const { token } = t.hold('a')
+    t.do({ type: 'pin', key: 'k', entity: 'p' })
+    t.end('a')
+    expect(t.do({ type: 'release', key: 'k', session: 'a', token, standing: true })).toMatchObject({ type: 'refused', reason: 'ended' })
+    expect(t.holders).toEqual(['a'])
+  })
+
+  test('is carried out while the session stands', () => {
+    const t = new Table()
+    const { token } = t.hold('a')
+    expect(t.do({ type: 'release', key: 'k', session: 'a', token, standing: true }).type).toBe('done')
   })
 })

@@ -128,3 +128,40 @@ test('a client that asks only now has the lock of a session at the store itself 
   store.beacon.kill(address)
   expect((await a.apply(now(2))).outcomes).toMatchObject([{ type: 'granted' }])
 })
+
+test.each(['release', 'renew'] as const)('a %s by a session that has ended is refused and logged, though its lockToken is right', async (type) => {
+  const { store, a, b } = await world()
+  const { lockTokens } = await a.take('s')
+  const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
+  const command = { type, key: 'k', session: 's', token, lockToken }
+  // By hand at the store, of which the server hears nothing.
+  await store.apply([{ type: 'end', session: 's' }])
+  expect((await a.apply(command)).outcomes).toMatchObject([{ type: 'refused', reason: 'ended' }])
+  const kind = type === 'release' ? 'refusal' : 'renewal-failure'
+  expect((await a.get<LogReply>('/v1/log?key=k')).entries[0]).toMatchObject({ kind, session: 's', token, why: 'ended' })
+  // What it names is void all the same.
+  expect((await b.take('next')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+})
+
+test('a release that comes behind the end of its session, in one batch, is refused', async () => {
+  const { a } = await world()
+  const { lockTokens } = await a.take('s')
+  const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
+  const { outcomes } = await a.apply({ type: 'end', session: 's' }, { type: 'release', key: 'k', session: 's', token, lockToken })
+  expect(outcomes).toMatchObject([{ type: 'ended' }, { type: 'refused', reason: 'ended' }])
+})
+
+test('a lockToken whose lock was taken is not valid any more, and the server says how it was lost', async () => {
+  const { store, a } = await world()
+  const verify = async (lockToken: string | undefined) => await (await a.post('/v1/verify', { key: 'k', lockToken })).json()
+  const first = (await a.take('s')).lockTokens[0]
+  await store.apply([{ type: 'revoke', key: 'k' }])
+  expect(await verify(first?.lockToken)).toMatchObject({ valid: false, why: 'not-held', reason: 'revoked' })
+  const second = (await a.apply(request('s', 'k', 2))).lockTokens[0]
+  await store.apply([{ type: 'end', session: 's' }])
+  expect(await verify(second?.lockToken)).toMatchObject({ valid: false, why: 'not-held', reason: 'ended' })
+  const third = (await a.take('t')).lockTokens[0]
+  await a.apply({ type: 'release', key: 'k', session: 't', token: third?.token as number, lockToken: third?.lockToken })
+  const letGo = await verify(third?.lockToken)
+  expect([letGo.valid, letGo.reason]).toEqual([false, undefined])
+})

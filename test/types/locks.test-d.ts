@@ -4,6 +4,7 @@ import {
   createLocks,
   formatKey,
   type Guard,
+  type HeldBy,
   type HeldInfo,
   type HeldLock,
   type Json,
@@ -12,6 +13,7 @@ import {
   type LockInfo,
   type Locks,
   type LocksOptions,
+  type LossReason,
   moduleKey,
   noopLocks,
   type Policy,
@@ -179,6 +181,10 @@ describe('errors', () => {
     expectTypeOf(say).returns.toEqualTypeOf<string>()
     expectTypeOf(new LockError('lost', 'gone')).toExtend<Error>()
     expectTypeOf<LockError['code']>().toEqualTypeOf<LockErrorCode>()
+    expectTypeOf<LockError['reason']>().toEqualTypeOf<LossReason | undefined>()
+    expectTypeOf<LossReason>().toEqualTypeOf<'stolen' | 'revoked' | 'expired' | 'ended'>()
+    expectTypeOf<LockError['heldBy']>().toEqualTypeOf<HeldBy | undefined>()
+    expectTypeOf<HeldBy>().toEqualTypeOf<'session' | 'process' | 'other'>()
   })
 })
 

@@ -1,0 +1,125 @@
+import { createLocks, type HeldLock, type LockError, type Locks } from 'storelock'
+import { describe, expect, test } from 'vitest'
+import type { Store } from '../../src/store.ts'
+import { endings, places, stores } from './places.ts'
+
+/** Locks in a store, closed when the test ends. */
+const locksIn = (store: Store, options: object = {}): Locks => {
+  const locks = createLocks({ store, maxBackoff: 20, duration: 500, ...options })
+  endings.push(() => locks.close())
+  return locks
+}
+
+const opened = async (store: () => Promise<Store>): Promise<Store> => {
+  const shared = await store()
+  endings.push(() => shared.close())
+  return shared
+}
+
+/** Resolves with the reason of a lock's signal, once it has aborted. */
+const endOf = ({ signal }: Pick<HeldLock, 'signal'>): Promise<LockError> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve(signal.reason)
+    else signal.addEventListener('abort', () => resolve(signal.reason))
+  })
+
+/** Another session, written by hand: no realm of this test's made it. */
+const stranger = async (store: Store): Promise<void> => {
+  await store.apply([
+    { type: 'beat', session: 'stranger', client: 'stranger', lease: 60_000, opens: true },
+    { type: 'request', key: 'k', session: 'stranger', client: 'stranger', number: 1, mode: 'exclusive', confirm: 500 },
+  ])
+}
+
+for (const [name, open] of Object.entries(stores)) {
+  describe.each(Object.keys(places))(`on ${name}, from %s,`, (place) => {
+    const located = (store: Store, options?: object): Locks => places[place]?.(locksIn(store, options)) as Locks
+
+    test('a lock that another request takes is lost: stolen', async () => {
+      const store = await opened(open)
+      const [own, other] = [located(store), locksIn(store)]
+      const lock = await own.acquire('k')
+      // Also where the thief is gone before the loss is noticed.
+      await (await other.acquire('k', { steal: true })).release()
+      expect(await endOf(lock)).toMatchObject({ name: 'LockError', code: 'lost', reason: 'stolen', message: 'lost "k": it was stolen' })
+      expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: 'stolen' }))
+      await expect(lock.renew()).rejects.toMatchObject({ code: 'lost', reason: 'stolen' })
+    })
+
+    test('a lock that somebody revokes is lost: revoked, and so are the guards of a re-entrant one', async () => {
+      const store = await opened(open)
+      const [own, other] = [located(store), locksIn(store)]
+      const guard = await own.reentrant('k').acquire()
+      await other.revoke('k')
+      expect(await endOf(guard)).toMatchObject({ code: 'lost', reason: 'revoked', message: 'lost "k": it was revoked' })
+    })
+
+    test('a request whose lock is taken tells how by its lock’s signal', async () => {
+      const store = await opened(open)
+      const [own, other] = [located(store), locksIn(store)]
+      let end: Promise<LockError> | undefined
+      const request = own.request('k', async (lock) => {
+        end = endOf(lock)
+        await other.revoke('k')
+        await end
+      })
+      await expect(request).rejects.toMatchObject({ name: 'AbortError', message: 'lost "k": it was revoked' })
+      expect(await end).toMatchObject({ code: 'lost', reason: 'revoked' })
+    })
+
+    test('a lock that nobody renews is lost: expired', async () => {
+      const store = await opened(open)
+      const lock = await located(store).acquire('k', { renew: 'manual', duration: 100 })
+      expect(await endOf(lock)).toMatchObject({ code: 'lost', reason: 'expired', message: 'lost "k": it was not renewed in time' })
+    })
+
+    test('a lock whose session was ended is lost: ended', async () => {
+      const store = await opened(open)
+      const lock = await located(store).acquire('k')
+      await store.apply([{ type: 'end', session: lock.session }])
+      expect(await endOf(lock)).toMatchObject({ code: 'lost', reason: 'ended' })
+    })
+
+    test('an error of contention says that this session holds the lock itself', async () => {
+      const own = located(await opened(open))
+      const lock = await own.acquire('k')
+      const session = { heldBy: 'session', message: expect.stringContaining('you hold it yourself') }
+      await expect(own.acquire('k', { timeout: 0 })).rejects.toMatchObject({ code: 'held', ...session })
+      await expect(own.acquire('k', { timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...session })
+      await expect(own.request('k', { timeout: 20 }, () => {})).rejects.toMatchObject({ code: 'timeout', ...session })
+      await expect(own.reentrant('k').acquire({ timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...session })
+      expect(await own.tryAcquire('k', { timeout: 0 })).toBeNull()
+      await lock.release()
+    })
+
+    test('an error of contention says that another session of this process holds the lock', async () => {
+      const store = await opened(open)
+      // Where a worker keeps the locks, both are the page's.
+      const locks = locksIn(store)
+      const [own, other] = [places[place]?.(locks) as Locks, places[place]?.(place === 'a worker' ? locks : locksIn(store)) as Locks]
+      const lock = await other.acquire('k')
+      const process = { heldBy: 'process', message: expect.stringContaining('another session of this process holds it') }
+      await expect(own.acquire('k', { timeout: 0 })).rejects.toMatchObject({ code: 'held', ...process })
+      await expect(own.acquire('k', { timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...process })
+      await lock.release()
+    })
+
+    test('an error of contention says that somebody else holds the lock', async () => {
+      const store = await opened(open)
+      const own = located(store)
+      await stranger(store)
+      const other = { heldBy: 'other', message: expect.stringContaining('someone else holds it') }
+      await expect(own.acquire('k', { timeout: 0 })).rejects.toMatchObject({ code: 'held', ...other })
+      await expect(own.acquire('k', { timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...other })
+    })
+  })
+}
+
+test('of a session that a worker has for a page, another page’s is somebody else’s', async () => {
+  const store = await opened(stores.memory as () => Promise<Store>)
+  const page = places['a worker']?.(locksIn(store)) as Locks
+  // The worker's own session stands for what any other context has there.
+  const lock = await locksIn(store).acquire('k')
+  await expect(page.acquire('k', { timeout: 0 })).rejects.toMatchObject({ heldBy: 'other' })
+  await lock.release()
+})
