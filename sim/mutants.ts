@@ -304,7 +304,13 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a theft is told to nobody',
-    patches: [['locks/session.ts', 'robbed(number, token)\n      else this.#hint(session, { key })', 'robbed(number, token)\n']],
+    patches: [
+      [
+        'locks/session.ts',
+        'robbed(number, token, lossOf(record, token))\n      else this.#hint(session, { key })',
+        'robbed(number, token, lossOf(record, token))\n',
+      ],
+    ],
   },
   { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {
