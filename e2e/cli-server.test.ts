@@ -9,7 +9,7 @@ import { withProgram } from './cli/setup.ts'
 // `storelock serve` as a process, and the other commands at its URL.
 const place = withProgram()
 
-const tokens = { ci: 'the-token-of-the-ci', boss: 'the-token-of-the-boss' }
+const tokens = { ci: 'the-token-of-the-ci-0123456789', boss: 'the-token-of-the-boss-0123456789' }
 
 /** A server, and what clients do there. */
 interface Served {

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOfSignal, Exit } from './exit.ts'
 
 /**
- * Does something until it is done or a signal comes. What it does is then called off, and has cleaned up when this rejects.
+ * Does something until it is done or a signal comes, one of `signals`. What it does is then called off, and has cleaned up when this rejects.
  * @throws Exit with the signal's code
  */
-export async function untilSignal<T>(use: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function untilSignal<T>(
+  use: (signal: AbortSignal) => Promise<T>,
+  signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
+): Promise<T> {
   const stop = new AbortController()
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
   const interrupted = (signal: NodeJS.Signals): void => stop.abort(new Exit(codeOfSignal(signal)))
   for (const signal of signals) process.once(signal, interrupted)
   try {

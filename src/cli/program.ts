@@ -144,6 +144,9 @@ export function makeProgram(): Command {
     .addOption(new Option('--tls-cert <file>', 'as PEM'))
     .addOption(new Option('--host <name...>', 'names that the server may be called by'))
     .addOption(new Option('--origin <url...>', 'origins of web pages that may use it'))
+    .addOption(
+      new Option('--grace <time>', 'how long requests under way may take when it is told to end').argParser(parseTime).default(10_000, '10s'),
+    )
     .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options))
 
   looks('bench', 'measure a store on this machine', 'storelock bench --store app.db')

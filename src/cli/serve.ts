@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
-import type { ClientCredential } from '../server/index.ts'
+import type { ClientCredential, LockServer, ReloadOptions } from '../server/index.ts'
 import type { Store } from '../store.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
-import { untilSignal } from './interrupt.ts'
+import { unlessAborted, untilSignal } from './interrupt.ts'
 import { print, printJson, say } from './output.ts'
 import { isUrl, withStore } from './store.ts'
 
@@ -17,35 +17,71 @@ export interface ServeOptions extends Common {
   readonly tlsCert?: string
   readonly host?: string[]
   readonly origin?: string[]
+  /** How long requests under way may take at the end, in ms. */
+  readonly grace: number
 }
+
+/** How long the process may take to end by itself once all is closed, in ms. */
+const atEnd = 200
 
 /** What stands in the file of `--clients`. */
 const clientList: z.ZodType<ClientCredential[]> = z.array(
-  z.strictObject({ name: z.string(), token: z.string(), prefixes: z.array(z.string()).exactOptional(), admin: z.boolean().exactOptional() }),
+  z.strictObject({
+    name: z.string(),
+    token: z.string(),
+    prefixes: z.array(z.string()).exactOptional(),
+    admin: z.boolean().exactOptional(),
+    readOnly: z.boolean().exactOptional(),
+    steal: z.boolean().exactOptional(),
+    ask: z.boolean().exactOptional(),
+    expires: z.string().exactOptional(),
+  }),
 )
 
-/** Serves a SQLite store over HTTP until it is interrupted. */
-export async function serve({ store: place, json, listen, clients, tlsKey, tlsCert, host: hosts, origin: origins }: ServeOptions): Promise<void> {
+/** Serves a SQLite store over HTTP until it is told to end. SIGHUP has it read its files again. */
+export async function serve(given: ServeOptions): Promise<void> {
+  const { store: place, json, listen, clients, tlsKey, tlsCert, host: hosts, origin: origins, grace } = given
   if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is served already: name a SQLite file with --store`)
   if (!tlsKey !== !tlsCert) throw new Exit(exitCodes.failed, 'TLS needs both --tls-key and --tls-cert')
   const options = {
     ...addressOf(listen),
-    ...(clients && { clients: readClients(clients) }),
+    ...filesOf(given),
     ...(tlsKey && tlsCert && { tls: { key: read(tlsKey), cert: read(tlsCert) } }),
     ...(hosts && { hosts }),
     ...(origins && { origins }),
+    grace,
   }
   const { serve: start } = await import('../server/index.ts')
+  let server: LockServer | undefined
+  const reload = (): void => {
+    try {
+      // Before it serves, it has read them just now.
+      server?.reload(filesOf(given))
+      say(clients ? `read ${clients} again` : 'there are no files to read again')
+    } catch (error) {
+      say(`goes on as it was: ${(error as Error).message}`)
+    }
+  }
+  process.on('SIGHUP', reload)
   const use = async (store: Store, signal: AbortSignal): Promise<void> => {
-    const server = await start(store, options)
+    server = await unlessAborted(signal, start(store, options))
     if (json) printJson({ url: server.url })
     else print(`serving ${place} at ${server.url}`)
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
     say('stops: requests under way may finish')
-    await server.close()
+    for (const what of await server.close()) say(`gave up after ${grace} ms: ${what}`)
   }
-  await untilSignal((signal) => withStore(place, (store) => use(store, signal), true))
+  try {
+    await untilSignal((signal) => withStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
+  } finally {
+    process.off('SIGHUP', reload)
+    // What was given up may go on for ever, as an attempt at a busy database does.
+    setTimeout(() => process.exit(), atEnd).unref()
+  }
 }
+
+/** What is read anew at SIGHUP. */
+const filesOf = ({ clients }: ServeOptions): ReloadOptions => ({ ...(clients && { clients: readClients(clients) }) })
 
 function addressOf(listen: string): { host: string; port: number } {
   const [, host = '', port] = /^(?:\[?(.*?)\]?:)?(\d+)$/.exec(listen) ?? []

@@ -19,6 +19,9 @@ export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>
     'retry-after': '1',
   })
 
+/** A credential that may only read wanted more. */
+export const mayOnlyRead = ({ name }: { readonly name: string }): Fault => faultOf(403, 'forbidden', `the client ${name} may only read`)
+
 /** The same as a response. */
 export const responseOf = ({ status, reply, headers }: Fault): Response => Response.json(reply, { status, headers })
 

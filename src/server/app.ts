@@ -4,7 +4,7 @@ import { HTTPException } from 'hono/http-exception'
 import { z } from 'zod'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
-import { answer, faultOfError, responseOf } from './answers.ts'
+import { answer, faultOfError, mayOnlyRead, responseOf } from './answers.ts'
 import type { Batches } from './batches.ts'
 import type { Desk } from './desk.ts'
 import type { Log } from './log.ts'
@@ -88,7 +88,9 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
   })
 
   app.openapi(publishRoute, async (context) => {
-    await switchboard.publish(context.env.caller, context.req.valid('json').messages)
+    const { caller } = context.env
+    if (caller.readOnly) return responseOf(mayOnlyRead(caller)) as never
+    await switchboard.publish(caller, context.req.valid('json').messages)
     return context.body(null, 204)
   })
 

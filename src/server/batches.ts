@@ -1,5 +1,5 @@
 import type { Caller } from './access.ts'
-import { type Fault, faultOf } from './answers.ts'
+import { type Fault, faultOf, mayOnlyRead } from './answers.ts'
 import type { Desk } from './desk.ts'
 import type { Limits } from './options.ts'
 import type { Switchboard } from './switchboard.ts'
@@ -11,6 +11,7 @@ export type Batches = (caller: Caller, body: ApplyBody) => Promise<{ readonly te
 export const makeBatches =
   (desk: Desk, switchboard: Switchboard, limits: Limits): Batches =>
   async (caller, { commands, sender, batch, void: voided, topics }) => {
+    if (caller.readOnly && commands.length) return { fault: mayOnlyRead(caller) }
     if (sender === undefined) return { text: textOf(await desk.apply(caller, commands, undefined), limits.answer) }
     const from = switchboard.senderOf(sender, caller)
     if ('status' in from) return { fault: from }

@@ -226,6 +226,8 @@ export class Desk {
       return `the client ${caller.name} may not use ${JSON.stringify(command.key)}: its keys start with ${caller.prefixes.join(' or ')}`
     }
     if (['revoke', 'pin', 'unpin', 'sweep'].includes(command.type) && !caller.admin) return `${command.type} needs a client that is admin`
+    if (command.type === 'request' && command.steal && !caller.maySteal) return 'a request that steals needs a client with `steal`'
+    if (command.type === 'request' && command.ask !== undefined && !caller.mayAsk) return 'to ask holders to release needs a client with `ask`'
     return this.#policies.faultOf(command)
   }
 

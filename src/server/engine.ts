@@ -4,6 +4,7 @@ import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import { Access, type Caller } from './access.ts'
 import { type Fault, faultOf, responseOf } from './answers.ts'
 import { makeApp } from './app.ts'
+import { atMost } from './at-most.ts'
 import { makeBatches } from './batches.ts'
 import { Budgets } from './budgets.ts'
 import { Claims } from './claims.ts'
@@ -47,7 +48,7 @@ export async function openEngine(
 ): Promise<
   Omit<LockHandler, 'fetch'> & { fetch(request: Request, from?: From): Promise<Response>; express(otherwise: Listener): Listener; dropped(): void }
 > {
-  const { onError = console.error } = options
+  const { onError = console.error, grace = 10_000 } = options
   const limits = limitsOf(options.limits)
   const access = new Access(options.clients)
   const { file, connect } = store as Store & { readonly file?: string; connect?(): SqliteDatabase }
@@ -69,6 +70,7 @@ export async function openEngine(
   const switchboard = new Switchboard(hub, limits, budgets, records, (session) => desk.overseer.lookAfter(session))
   const metrics = makeMetrics({
     streams: () => switchboard.size,
+    pending: () => busy.size,
     waiters: () => claims.waiting,
     holders: () => claims.held,
     sessions: () => claims.sessions,
@@ -83,7 +85,7 @@ export async function openEngine(
   const app = makeApp({ store, desk, batches, switchboard, log, metrics, limits }, onError)
   const visits = makeVisits(budgets, limits)
   const busy = new Set<Promise<unknown>>()
-  let closed: Promise<void> | undefined
+  let closed: Promise<readonly string[]> | undefined
 
   const tidy = async (): Promise<void> => {
     await log.trim()
@@ -163,19 +165,29 @@ export async function openEngine(
     express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, metrics }, otherwise),
     dropped: () => metrics.dropped.inc(),
     verify: (key, lockToken) => desk.verify(key, lockToken),
+    reload({ clients }) {
+      if (clients) access.replace(clients)
+      switchboard.dropFallen()
+    },
     close() {
       closed ??= (async () => {
         clearInterval(tidying)
         switchboard.close()
         desk.overseer.close()
-        await Promise.allSettled(busy)
-        await log.written()
+        const end = performance.now() + grace
+        const gaveUp: string[] = []
+        if (!(await atMost(grace, Promise.allSettled(busy)))) gaveUp.push(`${counted(busy.size, 'request')} not answered`)
+        if (!(await atMost(end - performance.now(), log.written())))
+          gaveUp.push(`${counted(log.unwritten, 'entry', 'entries')} of the log not written`)
         await journal.close()
+        return gaveUp
       })()
       return closed
     },
   }
 }
+
+const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
 
 /** Whether the answer may be as long as answers get. */
 const isList = (path: string, { searchParams }: URL): boolean => path === '/v1/log' || (path === '/v1/locks' && !searchParams.has('key'))

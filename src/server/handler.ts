@@ -1,6 +1,6 @@
 import type { Store } from '../store.ts'
 import { openEngine } from './engine.ts'
-import type { HandlerOptions } from './options.ts'
+import type { HandlerOptions, ReloadOptions } from './options.ts'
 import type { VerifyReply } from './wire.ts'
 
 /** A lock server without a socket of its own, for the server that you have. */
@@ -9,8 +9,16 @@ export interface LockHandler {
   fetch(request: Request, from?: { readonly address?: string | undefined }): Promise<Response>
   /** What `POST /v1/verify` tells. */
   verify(key: string, lockToken: string): Promise<VerifyReply>
-  /** Ends all event streams, lets requests under way finish, and writes the log. The store stays open: it is yours. */
-  close(): Promise<void>
+  /**
+   * Goes on with other clients; sessions, locks and lockTokens stay.
+   * @throws LockError `invalid` if something in it is wrong, and then all stays as it was
+   */
+  reload(options: ReloadOptions): void
+  /**
+   * Ends all event streams, lets requests under way finish, and writes the log, all within `grace`. The store stays open: it is yours.
+   * @returns what was given up, in words; nothing if all was done
+   */
+  close(): Promise<readonly string[]>
 }
 
 /**
@@ -18,6 +26,6 @@ export interface LockHandler {
  * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
  */
 export async function createHandler(store: Store, options: HandlerOptions = {}): Promise<LockHandler> {
-  const { fetch, verify, close } = await openEngine(store, options)
-  return { fetch, verify, close }
+  const { fetch, verify, reload, close } = await openEngine(store, options)
+  return { fetch, verify, reload, close }
 }

@@ -1,8 +1,8 @@
 import { openLockToken } from './tokens.ts'
 
-export type { ClientCredential } from './access.ts'
+export type { ClientCredential } from './credentials.ts'
 export { createHandler, type LockHandler } from './handler.ts'
-export type { HandlerOptions, ServerLimits } from './options.ts'
+export type { HandlerOptions, ReloadOptions, ServerLimits } from './options.ts'
 export { type LockServer, type ServeOptions, serve } from './serve.ts'
 export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
 

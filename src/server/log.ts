@@ -19,6 +19,7 @@ export class Log {
   readonly #failed: (error: unknown) => void
   readonly #allowance = makeAllowance(refusalRate)
   #entries: NewEntry[] = []
+  #underWay = 0
   #written: Promise<void> | undefined
   #writing: Promise<void> | undefined
 
@@ -63,6 +64,11 @@ export class Log {
     this.#written ??= this.#writeSoon()
   }
 
+  /** How many entries were noted and are not written. */
+  get unwritten(): number {
+    return this.#entries.length + this.#underWay
+  }
+
   /** Resolves when all that was noted so far is written: nobody is told of what the log may yet lose. */
   async written(): Promise<void> {
     await this.#written
@@ -81,10 +87,13 @@ export class Log {
   async #write(): Promise<void> {
     const entries = this.#entries
     this.#entries = []
+    this.#underWay = entries.length
     try {
       await this.#journal.append(entries)
     } catch (error) {
       this.#failed(error)
+    } finally {
+      this.#underWay = 0
     }
   }
 

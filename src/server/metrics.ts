@@ -11,7 +11,14 @@ export interface Metrics {
 }
 
 /** @param gauges what is read off when it is asked for */
-export function makeMetrics(gauges: { streams(): number; waiters(): number; observed(): number; holders(): number; sessions(): number }): Metrics {
+export function makeMetrics(gauges: {
+  streams(): number
+  waiters(): number
+  observed(): number
+  holders(): number
+  sessions(): number
+  pending(): number
+}): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -25,6 +32,7 @@ export function makeMetrics(gauges: { streams(): number; waiters(): number; obse
     })
   }
   gauge('storelock_streams', 'Event streams that are open', gauges.streams)
+  gauge('storelock_requests_pending', 'Requests that are not answered yet', gauges.pending)
   gauge('storelock_waiters', 'Places in queues that clients have', gauges.waiters)
   gauge('storelock_holders', 'Locks that clients hold', gauges.holders)
   gauge('storelock_sessions', 'Sessions that clients have open', gauges.sessions)

@@ -1,5 +1,5 @@
 import { LockError, type Policy } from '../protocol/index.ts'
-import type { ClientCredential } from './access.ts'
+import type { ClientCredential } from './credentials.ts'
 
 /** What one client, or all of them, may ask of the server. */
 export interface ServerLimits {
@@ -61,8 +61,16 @@ export interface HandlerOptions {
   /** How much of the log is kept: in ms, and in entries. Default 30 days and 1,000,000. */
   readonly log?: { readonly age?: number; readonly entries?: number }
   readonly limits?: ServerLimits
+  /** How long requests that are under way, and what is not written yet, may take at the end, in ms. Default 10,000. */
+  readonly grace?: number
   /** Hears of faults that no answer tells. Default `console.error`. */
   readonly onError?: (error: unknown) => void
+}
+
+/** What a server that runs can be given anew. What is left out stays as it is. */
+export interface ReloadOptions {
+  /** All who may use it from now on. Event streams of the others end. */
+  readonly clients?: readonly ClientCredential[]
 }
 
 export type Limits = Required<ServerLimits>

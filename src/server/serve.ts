@@ -5,7 +5,7 @@ import { getRequestListener } from '@hono/node-server'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { openEngine } from './engine.ts'
-import { type HandlerOptions, limitsOf } from './options.ts'
+import { type HandlerOptions, limitsOf, type ReloadOptions } from './options.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
@@ -15,15 +15,18 @@ export interface ServeOptions extends HandlerOptions {
   readonly host?: string
   /** Key and certificate, as PEM, for TLS. */
   readonly tls?: { readonly key: string | Uint8Array; readonly cert: string | Uint8Array }
-  /** How long requests under way may take to finish at the end, in ms. Default 5,000. */
-  readonly grace?: number
 }
 
 export interface LockServer {
   readonly url: string
   verify(key: string, lockToken: string): Promise<VerifyReply>
-  /** Takes no new requests, lets those under way finish, and tells event streams to come back later. The store stays open. */
-  close(): Promise<void>
+  /** As a handler's. */
+  reload(options: ReloadOptions): void
+  /**
+   * Takes no new requests, lets those under way finish within `grace`, and tells event streams to come back later. The store stays open.
+   * @returns what was given up, in words; nothing if all was done
+   */
+  close(): Promise<readonly string[]>
 }
 
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
@@ -33,7 +36,7 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host === '
  * @throws LockError `invalid` if an option is wrong or would let anybody in, `store` if the port cannot be had
  */
 export async function serve(store: Store, options: ServeOptions = {}): Promise<LockServer> {
-  const { port = 0, host = '127.0.0.1', tls, grace = 5_000 } = options
+  const { port = 0, host = '127.0.0.1', tls, grace = 10_000 } = options
   const limits = limitsOf(options.limits)
   if (!isLoopback(host) && !options.clients?.length) {
     throw new LockError('invalid', `at ${host} anybody could take locks: give \`clients\` with tokens, or listen at 127.0.0.1`)
@@ -76,22 +79,31 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   return {
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
     verify: handler.verify,
+    reload: handler.reload,
     async close() {
       const stopped = new Promise((resolve) => server.close(resolve))
-      const cut = setTimeout(sockets.cut, grace)
+      const unread: string[] = []
+      const cut = setTimeout(() => {
+        const count = sockets.cut()
+        if (count) unread.push(`answers that had not gone out, connections: ${count}`)
+      }, grace)
       sockets.closeIdle()
-      await handler.close()
+      const gaveUp = await handler.close()
       await stopped
       clearTimeout(cut)
+      return gaveUp.length ? gaveUp : unread
     },
   }
 }
 
 /** Knows which connections have a request under way: Node takes one that was opened and never used for busy. */
-function trackSockets(server: Server, perAddress: number, dropped: () => void): { closeIdle(): void; cut(): void } {
+function trackSockets(server: Server, perAddress: number, dropped: () => void): { closeIdle(): void; cut(): number } {
   const open = new Set<Socket>()
+  /** Of TLS, those that have not shaken hands, by the other end's address. */
+  const raw = new Map<string, Socket>()
   const busy = new Set<Socket>()
   const perHost = new Map<string, number>()
+  const isTls = server instanceof TlsServer
   let closing = false
   server.on('drop', dropped)
   server.on('connection', (socket: Socket) => {
@@ -103,11 +115,18 @@ function trackSockets(server: Server, perAddress: number, dropped: () => void): 
       if (left) perHost.set(remoteAddress, left)
       else perHost.delete(remoteAddress)
     })
-    if (count <= perAddress) return
-    dropped()
-    socket.destroy()
+    if (count > perAddress) {
+      dropped()
+      socket.destroy()
+    } else if (isTls) {
+      const end = endOf(socket)
+      raw.set(end, socket)
+      socket.on('close', () => raw.delete(end))
+      if (closing) socket.destroy()
+    }
   })
-  server.on(server instanceof TlsServer ? 'secureConnection' : 'connection', (socket: Socket) => {
+  server.on(isTls ? 'secureConnection' : 'connection', (socket: Socket) => {
+    raw.delete(endOf(socket))
     open.add(socket)
     socket.on('close', () => open.delete(socket))
     if (closing) socket.destroy()
@@ -122,10 +141,14 @@ function trackSockets(server: Server, perAddress: number, dropped: () => void): 
   return {
     closeIdle() {
       closing = true
+      for (const socket of raw.values()) socket.destroy()
       for (const socket of open) if (!busy.has(socket)) socket.destroy()
     },
     cut() {
       for (const socket of open) socket.destroy()
+      return open.size
     },
   }
 }
+
+const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`

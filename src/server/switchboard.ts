@@ -40,6 +40,7 @@ export class Switchboard {
     this.#budgets = budgets
     this.#senders = new Senders(budgets, (sender) => this.#setTopics(sender, []))
     this.#pinging = setInterval(() => {
+      this.dropFallen()
       for (const { stream } of this.#streams) stream?.ping()
       this.#senders.forgetOld()
     }, pingEvery)
@@ -118,6 +119,11 @@ export class Switchboard {
         this.#hub.publish(topic, { key, ...(typeof watch === 'string' && caller.mayHear(watch) && { watch }) })
       }
     }
+  }
+
+  /** Ends the streams of credentials that count no more, or allow something else by now: who comes back is asked for its own. */
+  dropFallen(): void {
+    for (const { caller, stream } of [...this.#streams]) if (!caller.stands()) stream?.close()
   }
 
   /** Tells all streams to come back later. */

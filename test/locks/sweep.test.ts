@@ -88,8 +88,8 @@ test('tokens rise over a sweep, and a lock that others may have had meanwhile is
 test('at a lock server, a sweep needs the right of an admin', async () => {
   const store = memoryStore()
   const clients = [
-    { name: 'user', token: 'the-token-of-the-user' },
-    { name: 'root', token: 'the-token-of-the-admin', admin: true },
+    { name: 'user', token: 'the-token-of-the-user-0123456789' },
+    { name: 'root', token: 'the-token-of-the-admin-0123456789', admin: true },
   ]
   const server = await serve(store, { clients })
   endings.push(() => server.close())

@@ -5,14 +5,14 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, Client, handlerOf, request } from './world.ts'
 
 const clients = [
-  { name: 'app', token: 'the-token-of-the-app', prefixes: ['app/'] },
-  { name: 'boss', token: 'the-token-of-the-boss', admin: true },
+  { name: 'app', token: 'the-token-of-the-app-0123456789', prefixes: ['app/'] },
+  { name: 'boss', token: 'the-token-of-the-boss-0123456789', admin: true },
 ]
 
 async function world(options: HandlerOptions = { clients }) {
   const handler = await handlerOf(memoryStore(), options)
   const client = (token?: string) => new Client(handler, 'a', token)
-  return { handler, client, app: client('the-token-of-the-app'), boss: client('the-token-of-the-boss') }
+  return { handler, client, app: client('the-token-of-the-app-0123456789'), boss: client('the-token-of-the-boss-0123456789') }
 }
 
 test('without a known credential nothing is answered', async () => {
@@ -74,16 +74,8 @@ test('a server that others reach needs credentials', async () => {
   })
 })
 
-test('an empty list of clients, a weak token, one of two clients, one that no header can carry, a name twice and a limit that is none are refused', async () => {
-  for (const options of [
-    { clients: [] },
-    { clients: ['a', 'b'].map((name) => ({ name, token: 'one-token-of-two-clients' })) },
-    { clients: [{ name: 'a', token: 'short' }] },
-    { clients: [{ name: 'a', token: 'a token of several words' }] },
-    { clients: [...clients, ...clients] },
-    { limits: { rate: 0 } },
-    { secret: 'short' },
-  ]) {
+test('a name twice, a limit that is none and a short secret are refused', async () => {
+  for (const options of [{ clients: [...clients, ...clients] }, { limits: { rate: 0 } }, { secret: 'short' }]) {
     await expect(createHandler(memoryStore(), options)).rejects.toMatchObject({ code: 'invalid' })
   }
 })
@@ -196,7 +188,7 @@ test('a session whose locks are under a policy cannot beat its way out of it', a
 
 test('what a page of another site has fetched as an image or a script is refused', async () => {
   const handler = await handlerOf(memoryStore(), { clients })
-  const client = new Client(handler, 'a', 'the-token-of-the-app')
+  const client = new Client(handler, 'a', 'the-token-of-the-app-0123456789')
   const statusFor = async (site: string): Promise<number> => (await client.fetch('/v1/locks', { headers: { 'sec-fetch-site': site } })).status
   expect([await statusFor('cross-site'), await statusFor('same-origin'), await statusFor('none')]).toEqual([403, 200, 200])
 })

@@ -5,8 +5,8 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, Client, handlerOf, request } from './world.ts'
 
 const clients = [
-  { name: 'victim', token: 'the-token-of-the-victim', admin: true },
-  { name: 'stranger', token: 'the-token-of-a-stranger' },
+  { name: 'victim', token: 'the-token-of-the-victim-0123456789', admin: true },
+  { name: 'stranger', token: 'the-token-of-a-stranger-0123456789' },
 ]
 
 /** A holder and a waiter, and a stranger with a credential, who has seen all that went over the network. */

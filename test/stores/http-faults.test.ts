@@ -31,14 +31,14 @@ describe('an error says what is wrong', () => {
   })
 
   test('when the credential is unknown', async () => {
-    const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a' }] }))
+    const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a-0123456789' }] }))
     const store = atEnd(httpStore(server.url, { token: 'another' }))
     await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('knows no such credential') })
   })
 
   test('when the credential’s prefixes do not allow the key', async () => {
-    const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a', prefixes: ['a/'] }] }))
-    const store = atEnd(httpStore(server.url, { token: 'the-token-of-client-a' }))
+    const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a-0123456789', prefixes: ['a/'] }] }))
+    const store = atEnd(httpStore(server.url, { token: 'the-token-of-client-a-0123456789' }))
     await expect(store.read('b')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('forbids it') })
   })
 

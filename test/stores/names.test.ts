@@ -36,7 +36,7 @@ const stores: Record<string, () => Promise<Store>> = {
   IndexedDB: async () => indexedDBStore('names'),
   async http() {
     const server = await serve(memoryStore())
-    onTestFinished(() => server.close())
+    onTestFinished(async () => void (await server.close()))
     return httpStore(server.url)
   },
 }
@@ -113,7 +113,7 @@ describe('a silent session that is called as what every object has', () => {
   test.each(['constructor', '__proto__'])('loses it at a lock server: %s', async (session) => {
     const store = memoryStore()
     const server = await serve(store)
-    onTestFinished(() => server.close())
+    onTestFinished(async () => void (await server.close()))
     const [silent, other] = [httpStore(server.url), httpStore(server.url)]
     onTestFinished(() => Promise.all([silent.close(), other.close()]).then(() => {}))
     await silent.apply([{ type: 'beat', session, client: 'c', lease: 300, opens: true }, request('k', session, 1)])

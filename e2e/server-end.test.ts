@@ -1,0 +1,113 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Program, until } from './cli/program.ts'
+import { withProgram } from './cli/setup.ts'
+
+// How `storelock serve` ends, and that SIGHUP does not end it.
+const place = withProgram()
+
+const start = (command: readonly string[]): Program => new Program(command, { cwd: place.folder })
+const serve = (...args: readonly string[]): Program => start([process.execPath, place.main, 'serve', '--store', 'app.db', '--listen', '0', ...args])
+const urlOf = (server: Program): Promise<string> => server.shows(/at (https?:\S+)/)
+
+/** Sends SIGTERM. @returns the exit code and how long that took, in ms */
+async function end(server: Program): Promise<{ code: number; took: number }> {
+  const sent = performance.now()
+  server.child.kill('SIGTERM')
+  return { code: await server.code(), took: performance.now() - sent }
+}
+
+/** Holds the database's one write transaction until the test is over. */
+function occupy(): void {
+  const db = new Database(join(place.folder, 'app.db'))
+  onTestFinished(() => void db.close())
+  db.exec('BEGIN IMMEDIATE')
+}
+
+/** Whether a process has a handler for SIGHUP by now, which it has before anything else. Node itself has one for SIGTERM. */
+const catchesHup = ({ pid }: Program): boolean => {
+  const [, caught = '0'] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+  return (BigInt(`0x${caught}`) & 1n) !== 0n
+}
+
+const body = { commands: [{ type: 'beat', session: 's', client: 'c', lease: 60_000, opens: true }] }
+const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-key-of-the-test' }
+
+describe('a server that is told to end', { timeout: 60_000 }, () => {
+  test('does not wait for a TLS connection that never shakes hands', async () => {
+    const made = ['-nodes', '-keyout', 'key.pem', '-out', 'cert.pem', '-subj', '/CN=localhost']
+    expect(await start(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', ...made]).code()).toBe(0)
+    const server = serve('--tls-key', 'key.pem', '--tls-cert', 'cert.pem')
+    const socket = connect({ port: Number(new URL(await urlOf(server)).port), host: '127.0.0.1' })
+    onTestFinished(() => void socket.destroy())
+    await new Promise((resolve) => socket.on('error', () => {}).on('connect', resolve))
+    const { code, took } = await end(server)
+    // It has ten seconds for requests under way, and there are none.
+    expect([code, took < 9_000]).toEqual([0, true])
+  })
+
+  test('says after --grace what it gave up, where another process keeps the database busy', async () => {
+    const server = serve('--grace', '500ms')
+    const url = await urlOf(server)
+    const pending = async (): Promise<string | undefined> =>
+      /^storelock_requests_pending (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1]
+    const idle = await pending()
+    occupy()
+    const asked = fetch(`${url}/v1/apply`, { method: 'POST', body: JSON.stringify(body), headers }).catch((error) => error)
+    await until(async () => Number(await pending()) > Number(idle))
+    const { code, took } = await end(server)
+    expect([code, took < 9_000]).toEqual([0, true])
+    expect(server.said).toContain('gave up after 500 ms: 1 request not answered')
+    expect(await asked).toBeInstanceOf(Error)
+  })
+
+  test('ends also while the database is too busy for it to start', async () => {
+    const first = serve()
+    await urlOf(first)
+    await end(first)
+    occupy()
+    const server = serve()
+    await until(() => catchesHup(server))
+    expect((await end(server)).code).toBe(143)
+    expect(server.printed).toBe('')
+  })
+})
+
+describe('SIGHUP', { timeout: 60_000 }, () => {
+  const tokens = { old: 'token-of-old-0123456789abcdef', new: 'token-of-new-0123456789abcdef' }
+  const clients = (...names: (keyof typeof tokens)[]): void =>
+    writeFileSync(join(place.folder, 'clients.json'), JSON.stringify(names.map((name) => ({ name, token: tokens[name] }))), { mode: 0o600 })
+  const statusOf = async (url: string, token: string): Promise<number> =>
+    (await fetch(`${url}/v1/locks`, { headers: { authorization: `Bearer ${token}` } })).status
+
+  test('has a server read its clients again', async () => {
+    clients('old')
+    const server = serve('--clients', 'clients.json')
+    const url = await urlOf(server)
+    clients('new')
+    server.child.kill('SIGHUP')
+    await server.shows(/read (clients\.json) again/)
+    expect([await statusOf(url, tokens.old), await statusOf(url, tokens.new)]).toEqual([401, 200])
+  })
+
+  test('never ends a server, whatever stands in its files', async () => {
+    clients('old')
+    const server = serve('--clients', 'clients.json')
+    const url = await urlOf(server)
+    clients()
+    server.child.kill('SIGHUP')
+    await server.shows(/goes on as it was: (the list of clients is empty)/)
+    rmSync(join(place.folder, 'clients.json'))
+    server.child.kill('SIGHUP')
+    await server.shows(/goes on as it was: (cannot read clients\.json)/)
+    expect(await statusOf(url, tokens.old)).toBe(200)
+    const bare = serve()
+    await urlOf(bare)
+    bare.child.kill('SIGHUP')
+    await bare.shows(/(no files to read again)/)
+    expect(bare.over).toBe(false)
+  })
+})

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { LockError } from '../protocol/index.ts'
+
+/** Who may use the server. */
+export interface ClientCredential {
+  /** Stands in the log. Whoever has a credential of the same name and the client's key owns its sessions. */
+  readonly name: string
+  /** The bearer token: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:` and 64 hex digits. */
+  readonly token: string
+  /** What the keys start with that it may use, read and hear of. Default: all keys. */
+  readonly prefixes?: readonly string[]
+  /** Whether it may revoke, pin, unpin and sweep, and see the figures and what in the log is of no key. */
+  readonly admin?: boolean
+  /** Whether it may look, listen and verify, and nothing else. Default: false. */
+  readonly readOnly?: boolean
+  /** Whether it may take a lock from its holder by a request that steals. Default: whether it is `admin`. */
+  readonly steal?: boolean
+  /** Whether it may ask holders to release. Default: true. */
+  readonly ask?: boolean
+  /** From when on it counts no more, as ISO 8601: `2027-01-31`, which is midnight UTC, or `2027-01-31T18:00:00Z`. Default: it always counts. */
+  readonly expires?: string
+}
+
+/** A credential that was checked. */
+export interface Credential extends ClientCredential {
+  /** Of the token. */
+  readonly hash: Buffer
+  /** Wall time in ms since 1970. */
+  readonly until: number
+  /** Tells it from one of the same name that allows something else. */
+  readonly text: string
+}
+
+/** Fewest bits of a token, and fewest different characters: a random one has more. */
+const least = { bits: 128, characters: 6 }
+
+/** What tokens are made of, the smallest first, with how many there are of each. */
+const alphabets: readonly (readonly [RegExp, number])[] = [
+  [/^\d*$/, 10],
+  [/^[\da-f]*$/i, 16],
+  [/^[\da-z]*$/, 36],
+  [/^[\w+/=.-]*$/, 64],
+  [/./, 94],
+]
+
+const hashed = /^sha256:([\da-f]{64})$/i
+
+/** @throws LockError `invalid` if one is wrong or too weak, or if a name or a token is there twice */
+export function checkedCredentials(clients: readonly ClientCredential[]): Credential[] {
+  if (!clients.length)
+    throw new LockError('invalid', 'the list of clients is empty: name one, or give no list, which lets in whoever reaches the server')
+  const names = new Set<string>()
+  const tokens = new Map<string, string>()
+  return clients.map((client) => {
+    const { name, token } = client
+    if (!name || names.has(name)) throw new LockError('invalid', `each client needs a name of its own, and ${JSON.stringify(name)} is not`)
+    names.add(name)
+    const hash = hashOf(token, name)
+    const twin = tokens.get(hash.toString('hex'))
+    if (twin !== undefined) throw new LockError('invalid', `the clients ${twin} and ${name} have the same token: give each its own`)
+    tokens.set(hash.toString('hex'), name)
+    return { ...client, hash, until: untilOf(client), text: JSON.stringify(client) }
+  })
+}
+
+/** The hash of a token as clients show it. */
+export const hashOfToken = (token: string): Buffer => createHash('sha256').update(token).digest()
+
+function hashOf(token: string, name: string): Buffer {
+  const [, hash] = hashed.exec(token) ?? []
+  if (hash !== undefined) return Buffer.from(hash, 'hex')
+  if (token.startsWith('sha256:')) throw new LockError('invalid', `the token of client ${name} is no hash: sha256: is followed by 64 hex digits`)
+  if (!/^[!-~]*$/.test(token))
+    throw new LockError('invalid', `the token of client ${name} cannot go in a header: take ASCII letters, digits and signs`)
+  const bits = Math.floor(bitsOf(token))
+  if (bits < least.bits)
+    throw new LockError(
+      'invalid',
+      `the token of client ${name} has at most ${bits} bits: make one of ${least.bits} or more by \`openssl rand -hex 16\``,
+    )
+  if (new Set(token).size < least.characters)
+    throw new LockError('invalid', `the token of client ${name} is not random: make one by \`openssl rand -hex 16\``)
+  return hashOfToken(token)
+}
+
+/** The most bits that a text may have, by its length and what it is made of. */
+function bitsOf(token: string): number {
+  const [, characters = 94] = alphabets.find(([alphabet]) => alphabet.test(token)) ?? []
+  return token.length * Math.log2(characters)
+}
+
+function untilOf({ name, expires }: ClientCredential): number {
+  if (expires === undefined) return Infinity
+  const until = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(expires) ? Date.parse(expires) : Number.NaN
+  if (Number.isNaN(until))
+    throw new LockError('invalid', `client ${name} expires at no time: ${JSON.stringify(expires)} is not like 2027-01-31 or 2027-01-31T18:00:00Z`)
+  return until
+}
