@@ -230,7 +230,7 @@ describe('serve', { timeout: 60_000 }, () => {
     ['{}', 'expected array'],
     ['[{', 'expected array'],
     ['[{ "name": "ci", "tokn": "x" }]', '"tokn"'],
-    ['[{ "name": "ci", "token": "short" }]', 'of client ci is too short'],
+    ['[{ "name": "ci", "token": "short" }]', 'of client ci has at most 25 bits'],
   ])('says what is wrong with %s as its clients', async (text, why) => {
     writeFileSync(join(folder, 'clients.json'), text, { mode: 0o600 })
     expect(await storelock('serve', '--clients', 'clients.json')).toMatchObject({ code: 125, said: expect.stringContaining(why) })
