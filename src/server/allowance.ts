@@ -12,10 +12,11 @@ export function makeAllowance(rate: number): (who: string) => boolean {
     const purse = purses.get(who) ?? { left: 2 * rate, at: now }
     if (!purses.has(who) && purses.size >= capacity) purses.clear()
     purses.set(who, purse)
-    purse.left = Math.min(2 * rate, purse.left + ((now - purse.at) / 1_000) * rate) - 1
+    // Whoever asks too often still gets what it may have.
+    purse.left = Math.min(2 * rate, purse.left + ((now - purse.at) / 1_000) * rate)
     purse.at = now
-    if (purse.left >= 0) return true
-    purse.left = 0
-    return false
+    if (purse.left < 1) return false
+    purse.left--
+    return true
   }
 }

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { LockError } from '../protocol/index.ts'
 import type { Limits } from './options.ts'
 import type { ErrorReply } from './wire.ts'
@@ -12,6 +13,15 @@ export interface Fault {
 export const faultOf = (status: number, code: ErrorReply['error']['code'], message: string, headers: Record<string, string> = {}): Fault => ({
   ...{ status, reply: { error: { code, message } }, headers },
 })
+
+/** Longest account of what is wrong with a body, in characters. */
+const longest = 500
+
+/** A body or a query is not well-formed. */
+export function malformed(error: z.ZodError): Fault {
+  const why = z.prettifyError(error)
+  return faultOf(400, 'invalid', why.length > longest ? `${why.slice(0, longest)}…` : why)
+}
 
 /** One credential has, or asks for, more than it may. */
 export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>

@@ -1,10 +1,9 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
-import { z } from 'zod'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
-import { answer, faultOfError, mayOnlyRead, responseOf } from './answers.ts'
+import { answer, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
 import type { Batches } from './batches.ts'
 import type { Desk } from './desk.ts'
 import type { Log } from './log.ts'
@@ -40,7 +39,7 @@ const refuse = (...answered: Parameters<typeof answer>): never => answer(...answ
 /** What the server answers, behind the guard. */
 export function makeApp({ store, desk, batches, switchboard, log, metrics, limits }: Parts, onError: (error: unknown) => void): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
-    defaultHook: (result) => (result.success ? undefined : answer(400, 'invalid', z.prettifyError(result.error))),
+    defaultHook: (result) => (result.success ? undefined : responseOf(malformed(result.error))),
   })
 
   app.onError((error) => {

@@ -3,6 +3,7 @@ import {
   emptyView,
   evictionOf,
   type Holder,
+  type LockError,
   type LockView,
   lastTokenOf,
   type Outcome,
@@ -105,10 +106,30 @@ export class Desk {
       }
       lockTokens.push(...this.#ticketsOf(command, outcome, caller))
     }
-    await this.#parts.log.written()
+    try {
+      await this.#parts.log.written()
+    } catch (error) {
+      return await this.#takeBack(commands, outcomes, error as LockError)
+    }
     for (const [index, outcome] of outcomes.entries())
       if ('command' in (rulings[index] as Ruling)) this.#tell(commands[index] as WireCommand, outcome, sender)
     return { outcomes: outcomes.map(veiledOutcome), lockTokens }
+  }
+
+  /** What was granted is not in the log: it is released again, and nobody is told of it. All else stands. */
+  async #takeBack(commands: readonly WireCommand[], outcomes: readonly Outcome[], { code, message }: LockError): Promise<ApplyReply> {
+    const releases: Command[] = []
+    const kept = outcomes.map((outcome, index): Outcome => {
+      const command = commands[index] as WireCommand
+      if (outcome.type !== 'granted' || command.type !== 'request') return outcome
+      const { key, session } = command
+      const { token } = outcome.holder
+      // One that was granted before may be in use: whoever has it was told of it then.
+      if (!outcome.repeated) releases.push({ type: 'release', key, session, token })
+      return { type: 'failed', code, message }
+    })
+    if (releases.length) await this.#act(releases).catch(() => {})
+    return { outcomes: kept.map(veiledOutcome), lockTokens: [] }
   }
 
   /** Those that are gone are not in the way of a request that does not wait. */
@@ -136,9 +157,10 @@ export class Desk {
 
   /** Whether a lockToken is that of a hold which stands, by the store. */
   async verify(key: string, lockToken: string, caller?: Caller): Promise<VerifyReply> {
-    const { secret, store, log } = this.#parts
+    const { secret, store, log, metrics } = this.#parts
     const grip = openLockToken(secret, key, lockToken)
     if (grip?.token === undefined) {
+      metrics.refusals.inc()
       log.refuse({ key }, 'verify: a forged lockToken', caller)
       return { valid: false, why: 'forged' }
     }
@@ -245,7 +267,8 @@ export class Desk {
   }
 
   async #ruleRequest(caller: Caller, command: Extract<WireCommand, { type: 'request' }>): Promise<Ruling> {
-    const { claims, store } = this.#parts
+    const { claims, store, log } = this.#parts
+    if (log.fault) return { outcome: { type: 'failed', code: log.fault.code, message: log.fault.message } }
     if (!claims.mayMake(caller) && !(await store.read(command.key))) return this.#tooMuch('keys')
     const limit = claims.ask(command, caller)
     return limit ? this.#tooMuch(limit) : { command }

@@ -26,8 +26,10 @@ import { lengthOf, makeVisits } from './visits.ts'
 
 /** How often the log is trimmed and sessions that are long gone are forgotten, in ms. */
 const tidyEvery = 60_000
-/** How long whose a session was is remembered, in ms. */
-const bindingAge = 86_400_000
+/** How long a session has to show itself in the store after it became a client's, in ms. */
+const bindingAge = 600_000
+/** So many of them are looked at each time. */
+const bindings = { rounds: 10, each: 100 }
 const day = 86_400_000
 
 interface From {
@@ -55,7 +57,8 @@ export async function openEngine(
   const secret = findSecret(options.secret, file ?? '')
   const journal = file && connect ? await sqliteJournal(connect()) : memoryJournal()
   const owners = new Owners(journal)
-  const log = new Log(journal, { age: options.log?.age ?? 30 * day, entries: options.log?.entries ?? 1_000_000 }, onError)
+  const { age = 30 * day, entries = 1_000_000, refusals = 10_000, required = true } = options.log ?? {}
+  const log = new Log(journal, { age, entries, refusals, required }, onError)
   try {
     for await (const views of pagesOf(store)) await log.catchUp(views)
   } catch (error) {
@@ -87,17 +90,27 @@ export async function openEngine(
   const busy = new Set<Promise<unknown>>()
   let closed: Promise<readonly string[]> | undefined
 
+  let reached = ''
+  /** Forgets whose those sessions were that have no row any more. Each time it goes on where it stopped: old ones that live are in no one's way. */
+  const forgetGone = async (): Promise<void> => {
+    for (let round = 0; round < bindings.rounds; round++) {
+      const old = await journal.boundBefore(Date.now() - bindingAge, reached, bindings.each)
+      reached = old.length < bindings.each ? '' : (old.at(-1) as string)
+      if (!old.length) return
+      const probes = await store.apply(old.map((session) => ({ type: 'end', session, seq: -1 })))
+      const gone = old.filter((_, index) => probes[index]?.type === 'ended')
+      await journal.unbind(gone)
+      for (const session of gone) {
+        owners.forget(session)
+        desk.forget(session)
+      }
+      if (!reached) return
+    }
+  }
+
   const tidy = async (): Promise<void> => {
     await log.trim()
-    const old = await journal.boundBefore(Date.now() - bindingAge, 100)
-    if (!old.length) return
-    const probes = await store.apply(old.map((session) => ({ type: 'end', session, seq: -1 })))
-    const gone = old.filter((_, index) => probes[index]?.type === 'ended')
-    await journal.unbind(gone)
-    for (const session of gone) {
-      owners.forget(session)
-      desk.forget(session)
-    }
+    await forgetGone()
   }
   const tidying = setInterval(() => tidy().catch(onError), tidyEvery)
   tidying.unref()
@@ -177,8 +190,9 @@ export async function openEngine(
         const end = performance.now() + grace
         const gaveUp: string[] = []
         if (!(await atMost(grace, Promise.allSettled(busy)))) gaveUp.push(`${counted(busy.size, 'request')} not answered`)
-        if (!(await atMost(end - performance.now(), log.written())))
-          gaveUp.push(`${counted(log.unwritten, 'entry', 'entries')} of the log not written`)
+        await atMost(end - performance.now(), log.written())
+        if (log.unwritten) gaveUp.push(`${counted(log.unwritten, 'entry', 'entries')} of the log not written`)
+        log.close()
         await journal.close()
         return gaveUp
       })()

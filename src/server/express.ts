@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { z } from 'zod'
 import type { Caller } from './access.ts'
-import { type Fault, faultOf, faultOfError } from './answers.ts'
+import { type Fault, faultOf, faultOfError, malformed } from './answers.ts'
 import type { Batches } from './batches.ts'
 import type { Asked } from './guard.ts'
 import type { Metrics } from './metrics.ts'
@@ -38,7 +37,7 @@ export function expressLine({ admit, batches, limits, visits, onError, during, m
     const parsed = jsonOf(text)
     if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is no JSON') }
     const body = schema.safeParse(parsed.value)
-    if (!body.success) return { fault: faultOf(400, 'invalid', z.prettifyError(body.error)) }
+    if (!body.success) return { fault: malformed(body.error) }
     return await batches(caller, body.data).catch((error) => ({ fault: faultOfError(error, onError) }))
   }
 

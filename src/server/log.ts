@@ -1,7 +1,8 @@
-import type { LockView, Outcome } from '../protocol/index.ts'
+import { createHash } from 'node:crypto'
+import { LockError, type LockView, type Outcome } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
-import type { Journal, LogLimits, NewEntry } from './journal.ts'
+import { isAttempt, type Journal, type LogLimits, type NewEntry } from './journal.ts'
 import type { LogEntry, LogKind, LogQuery, WireCommand } from './wire.ts'
 
 interface About {
@@ -9,23 +10,41 @@ interface About {
   readonly token?: number | undefined
 }
 
-/** So many refusals a second are kept of one client, so that nobody can push the history out with them. */
-const refusalRate = 20
+/** How the log is kept. */
+interface LogOptions extends LogLimits {
+  /** Whether nobody is told of a grant that is not in the log. */
+  readonly required: boolean
+}
+
+/** So many attempts a second are kept of one client, and of one address: whatever they try, others' stay in the ring for a while. */
+const attemptRate = 5
+/** Longest key and longest reason that an entry has, in characters. */
+const longest = { key: 400, why: 200 }
+/** So many entries wait for a log that cannot be written, at most. */
+const backlog = 10_000
+/** How long after a failed attempt to write the next one is made, in ms, unless there is something new. */
+const retryAfter = 1_000
 
 /** The history of the locks. What happens in one turn of the event loop is written in one go. */
 export class Log {
   readonly #journal: Journal
-  readonly #limits: LogLimits
+  readonly #options: LogOptions
   readonly #failed: (error: unknown) => void
-  readonly #allowance = makeAllowance(refusalRate)
+  readonly #allowed = makeAllowance(attemptRate)
+  /** How many attempts of each were left out since one was kept. */
+  readonly #omitted = new Map<string, { count: number; readonly from: Pick<NewEntry, 'who' | 'address'> }>()
   #entries: NewEntry[] = []
   #underWay = 0
+  #sinceTrim = 0
+  #trimming: Promise<void> | undefined
+  #fault: LockError | undefined
+  #retry: NodeJS.Timeout | undefined
   #written: Promise<void> | undefined
   #writing: Promise<void> | undefined
 
-  constructor(journal: Journal, limits: LogLimits, failed: (error: unknown) => void) {
+  constructor(journal: Journal, options: LogOptions, failed: (error: unknown) => void) {
     this.#journal = journal
-    this.#limits = limits
+    this.#options = options
     this.#failed = failed
   }
 
@@ -40,8 +59,8 @@ export class Log {
     if (outcome.type === 'done' && type === 'release') this.#add('release', command.key, command, caller)
     if (outcome.type === 'done' && type === 'withdraw') this.#add('withdrawal', command.key, { session: command.session }, caller)
     if (outcome.type === 'ended' && type === 'end') this.#add('end', '', command, caller)
-    if (outcome.type === 'ended' && type === 'beat') this.#add('renewal-failure', '', command, caller, 'the session has ended')
-    if (outcome.type === 'refused' && type === 'renew') this.#add('renewal-failure', command.key, command, caller, outcome.reason)
+    if (outcome.type === 'ended' && type === 'beat') this.#attempt('renewal-failure', '', command, 'the session has ended', caller)
+    if (outcome.type === 'refused' && type === 'renew') this.#attempt('renewal-failure', command.key, command, outcome.reason, caller)
     if (outcome.type === 'refused' && type === 'release') this.refuse(command, outcome.reason, caller)
     if ('grants' in outcome) for (const holder of outcome.grants) this.#add('grant', outcome.record.key, holder, caller)
   }
@@ -50,18 +69,41 @@ export class Log {
   async catchUp(views: readonly LockView[]): Promise<void> {
     for (const { key, holders } of views)
       for (const holder of holders)
-        if (!(await this.#journal.hasGrant(key, holder.token))) this.#add('grant', key, holder, undefined, 'found when the server started')
+        if (!(await this.#journal.hasGrant(shortKey(key), holder.token))) this.#add('grant', key, holder, undefined, 'found when the server started')
     await this.written()
   }
 
   /** Notes that somebody wanted what it had no right to, unless it did so very often. */
   refuse(what: About & { readonly key?: string }, why: string, caller?: Caller): void {
-    if (this.#allowance(caller?.name || caller?.address || '')) this.#add('refusal', what.key ?? '', what, caller, why)
+    this.#attempt('refusal', what.key ?? '', what, why, caller)
   }
 
-  #add(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string): void {
-    this.#entries.push({ at: Date.now(), kind, key, session, token, who: caller?.name || undefined, address: caller?.address, why })
+  #attempt(kind: LogKind, key: string, about: About, why: string, caller?: Caller): void {
+    const from = { who: caller?.name || undefined, address: caller?.address }
+    const client = JSON.stringify([from.who, from.address])
+    const omitted = this.#omitted.get(client)
+    // Whoever comes from many addresses is one credential, and whoever makes names up is one address.
+    if (!this.#allowed(`address ${from.address}`) || (from.who !== undefined && !this.#allowed(`who ${from.who}`))) {
+      if (omitted) omitted.count++
+      else if (this.#omitted.size < backlog) this.#omitted.set(client, { count: 1, from })
+      return
+    }
+    this.#omitted.delete(client)
+    this.#add(kind, key, about, caller, why, omitted?.count)
+  }
+
+  #add(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string, omitted?: number): void {
+    const short = { key: shortKey(key), why: why === undefined ? undefined : shortened(why, longest.why) }
+    this.#push({ at: Date.now(), kind, ...short, session, token, who: caller?.name || undefined, address: caller?.address, omitted })
+  }
+
+  #push(entry: NewEntry): void {
+    // While nothing can be written, what is only tried is not worth waiting for.
+    if (this.#fault && (isAttempt(entry.kind) || this.#entries.length >= backlog)) return
+    this.#entries.push(entry)
     this.#written ??= this.#writeSoon()
+    // Who noted it may not wait for it; `written` tells who does.
+    this.#written.catch(() => {})
   }
 
   /** How many entries were noted and are not written. */
@@ -69,10 +111,19 @@ export class Log {
     return this.#entries.length + this.#underWay
   }
 
-  /** Resolves when all that was noted so far is written: nobody is told of what the log may yet lose. */
+  /** Why the log cannot be written, where that keeps grants from being given. */
+  get fault(): LockError | undefined {
+    return this.#options.required ? this.#fault : undefined
+  }
+
+  /**
+   * Resolves when all that was noted so far is written: nobody is told of what the log may yet lose.
+   * @throws LockError `store` if it cannot be written, and has to be
+   */
   async written(): Promise<void> {
     await this.#written
     await this.#writing
+    if (this.fault) throw this.fault
   }
 
   /** Writes at the end of this turn of the event loop, or when the write that is under way is done. */
@@ -90,8 +141,19 @@ export class Log {
     this.#underWay = entries.length
     try {
       await this.#journal.append(entries)
+      this.#fault = undefined
+      this.#sinceTrim += entries.length
+      if (this.#sinceTrim > this.#options.entries / 100 + 1_000) this.trim().catch(this.#failed)
     } catch (error) {
-      this.#failed(error)
+      if (!this.#fault) this.#failed(error)
+      this.#fault = new LockError('store', `no lock is granted while the log cannot be written: ${(error as Error).message}`, { cause: error })
+      const kept = entries.filter(({ kind }) => !isAttempt(kind))
+      this.#entries = [...kept, ...this.#entries].slice(0, backlog)
+      clearTimeout(this.#retry)
+      this.#retry = setTimeout(() => {
+        this.#written ??= this.#writeSoon()
+      }, retryAfter)
+      this.#retry.unref()
     } finally {
       this.#underWay = 0
     }
@@ -99,11 +161,38 @@ export class Log {
 
   /** @param prefixes what the keys of entries have to start with; without it all are found, also those of no key */
   async query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]> {
-    await this.written()
-    return await this.#journal.query(query, prefixes)
+    await this.#written
+    await this.#writing
+    return await this.#journal.query(query.key === undefined ? query : { ...query, key: shortKey(query.key) }, prefixes)
   }
 
-  async trim(): Promise<void> {
-    await this.#journal.trim(Date.now(), this.#limits)
+  /** Notes how many attempts were left out, and drops what is too old or too much. */
+  trim(): Promise<void> {
+    this.#trimming ??= this.#trim().finally(() => {
+      this.#trimming = undefined
+    })
+    return this.#trimming
+  }
+
+  async #trim(): Promise<void> {
+    this.#sinceTrim = 0
+    for (const [client, { count, from }] of this.#omitted) {
+      this.#omitted.delete(client)
+      this.#push({ at: Date.now(), kind: 'refusal', key: '', ...from, why: 'left out, since there were so many', omitted: count })
+    }
+    await this.#journal.trim(Date.now(), this.#options)
+  }
+
+  /** Writes what can be written, and no more. */
+  close(): void {
+    clearTimeout(this.#retry)
   }
 }
+
+const shortened = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
+
+/** A key as entries have it: the end of a very long one is a hash, by which it is found all the same. */
+const shortKey = (key: string): string =>
+  key.length <= longest.key
+    ? key
+    : `${key.slice(0, longest.key).replace(/[\uD800-\uDBFF]$/, '')}…${createHash('sha256').update(key).digest('hex').slice(0, 16)}`

@@ -45,6 +45,18 @@ export interface ServerLimits {
   readonly buffer?: number
 }
 
+/** How the log is kept. */
+export interface LogOptions {
+  /** For how long, in ms. Default 30 days. */
+  readonly age?: number
+  /** Most entries of what happened to locks. Default 1,000,000. Beyond it the oldest of whoever has most go first. */
+  readonly entries?: number
+  /** Most entries of what was refused and of renewals that failed. Default 10,000. */
+  readonly refusals?: number
+  /** Whether no lock is granted while the log cannot be written. Default true. */
+  readonly required?: boolean
+}
+
 export interface HandlerOptions {
   /** Who may use the server. Without any, whoever reaches it. */
   readonly clients?: readonly ClientCredential[]
@@ -58,8 +70,7 @@ export interface HandlerOptions {
   readonly origins?: readonly string[]
   /** Whether the server evicts by itself who was silent for its lease, or only when a client asks for it. Default `auto`. */
   readonly expiry?: 'auto' | 'manual'
-  /** How much of the log is kept: in ms, and in entries. Default 30 days and 1,000,000. */
-  readonly log?: { readonly age?: number; readonly entries?: number }
+  readonly log?: LogOptions
   readonly limits?: ServerLimits
   /** How long requests that are under way, and what is not written yet, may take at the end, in ms. Default 10,000. */
   readonly grace?: number

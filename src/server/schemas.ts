@@ -21,8 +21,14 @@ const bytes = (text: string): number => Buffer.byteLength(text)
 export const key = z
   .string()
   .refine((text) => !/[\0\p{Surrogate}]/u.test(text) && bytes(text) <= maxKeyBytes, `a key is well-formed, of up to ${maxKeyBytes} bytes`)
-const id = z.string().min(1).max(128)
-const label = z.string().max(1_024).optional()
+/** What people are shown: nothing in it moves a terminal's cursor, or hides what comes next. */
+const shown = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine((text) => !/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/u.test(text), 'no control characters')
+const id = shown(128).min(1)
+const label = shown(256).optional()
 const count = z.int().min(0)
 const lease = z
   .number()
@@ -68,7 +74,7 @@ const command = z.discriminatedUnion('type', [
     evidence: z.union([z.strictObject({ token: count, seq }), z.strictObject({ session: id, number: count, seq })]),
   }),
   z.strictObject({ type: z.literal('revoke'), key, session: id.optional() }),
-  z.strictObject({ type: z.enum(['pin', 'unpin']), key, entity: z.string().max(1_024) }),
+  z.strictObject({ type: z.enum(['pin', 'unpin']), key, entity: shown(256).min(1) }),
   z.strictObject({ type: z.literal('sweep'), key }),
   z.strictObject({
     type: z.literal('beat'),
@@ -214,6 +220,7 @@ export const logReply = z.object({
         who: z.string().optional(),
         address: z.string().optional(),
         why: z.string().optional(),
+        omitted: count.optional(),
       })
       .openapi('LogEntry'),
   ),

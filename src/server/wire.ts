@@ -124,6 +124,8 @@ export interface LogEntry {
   readonly who?: string | undefined
   readonly address?: string | undefined
   readonly why?: string | undefined
+  /** Of a refusal or a renewal that failed: how many more there were of the same client since the one before, which the log left out. */
+  readonly omitted?: number | undefined
 }
 
 /** What `GET /v1/log` may ask for. */

@@ -103,6 +103,43 @@ test('what is not well-formed is refused with what is wrong', async () => {
   expect((await client().fetch('/v2')).status).toBe(404)
 })
 
+test('what people are shown has a length and no control characters', async () => {
+  const { client } = await world({})
+  const statusOf = async (command: object): Promise<number> => (await client().post('/v1/apply', { commands: [command] })).status
+  const bad = ['\u001b[2J', 'a\nb', '\u202egnp.exe', 'x'.repeat(2_000)]
+  for (const text of bad) {
+    expect(await statusOf({ ...beat('s'), label: text })).toBe(400)
+    expect(await statusOf({ ...beat('s'), client: text })).toBe(400)
+    expect(await statusOf({ type: 'pin', key: 'k', entity: text })).toBe(400)
+  }
+  expect(await statusOf({ ...beat('s'), label: 'Büro 3, 東京 🗼' })).toBe(200)
+})
+
+test('what is wrong with a body is told briefly, however many keys it has that nobody knows', async () => {
+  const { client } = await world({})
+  const unknown = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`unknown-${n}`, n]))
+  for (const body of [
+    { commands: [], ...unknown },
+    { commands: [{ ...beat('s'), ...unknown }] },
+    { commands: Array.from({ length: 900 }, () => ({})) },
+  ]) {
+    const response = await client().post('/v1/apply', body)
+    const text = await response.text()
+    expect([response.status, text.length < 700]).toEqual([400, true])
+  }
+  expect((await (await client().post('/v1/verify', unknown)).text()).length).toBeLessThan(700)
+})
+
+test('a forged lockToken is counted, wherever it is shown', async () => {
+  const { client } = await world({})
+  await client().take('s')
+  const { lockTokens } = await client().take('t', 'other')
+  const forged = lockTokens[0]?.lockToken.replace(/.$/, (end) => (end === 'A' ? 'B' : 'A')) as string
+  await client().post('/v1/verify', { key: 'other', lockToken: forged })
+  await client().apply({ type: 'release', key: 'other', session: 't', token: lockTokens[0]?.token as number, lockToken: forged })
+  expect(await (await client().fetch('/metrics')).text()).toMatch(/^storelock_refusals_total 2$/m)
+})
+
 test('too many places in queues are refused', async () => {
   const { client } = await world({ limits: { waiters: 1 } })
   await client().take('s')

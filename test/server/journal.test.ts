@@ -26,7 +26,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await journal.bind(['s'], 'first', 1)).toEqual(['first'])
     expect(await journal.bind(['s', 't'], 'second', 2)).toEqual(['first', 'second'])
     expect([await journal.ownerOf('s'), await journal.ownerOf('u')]).toEqual(['first', undefined])
-    expect(await journal.boundBefore(2, 10)).toEqual(['s'])
+    expect([await journal.boundBefore(2, '', 10), await journal.boundBefore(3, 's', 10)]).toEqual([['s'], ['t']])
     await journal.unbind(['s'])
     expect(await journal.ownerOf('s')).toBeUndefined()
   })
@@ -71,9 +71,10 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
   test('keeps entries up to an age and a number', async () => {
     const journal = atEnd(await make())
     await journal.append([10, 20, 30, 40].map((at) => ({ at, kind: 'grant' as const, key: 'k' })))
-    await journal.trim(40, { age: 25, entries: 2 })
+    const limits = { age: 25, entries: 2, refusals: 2 }
+    await journal.trim(40, limits)
     expect((await journal.query({ limit: 100 })).map(({ at }) => at)).toEqual([40, 30])
-    await journal.trim(60, { age: 25, entries: 2 })
+    await journal.trim(60, limits)
     expect((await journal.query({ limit: 100 })).map(({ at }) => at)).toEqual([40])
   })
 })

@@ -1,21 +1,11 @@
 import { storeError } from '../../protocol/index.ts'
 import { isBusy, type SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Journal } from '../journal.ts'
-import type { LogEntry } from '../wire.ts'
+import { logTables, openLog } from './sqlite-log.ts'
 
 const tables = `
   CREATE TABLE IF NOT EXISTS storelock_owners (session TEXT PRIMARY KEY, owner TEXT NOT NULL, at INTEGER NOT NULL);
-  CREATE INDEX IF NOT EXISTS storelock_owners_at ON storelock_owners (at);
-  CREATE TABLE IF NOT EXISTS storelock_log (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, session TEXT, token INTEGER, who TEXT, address TEXT, why TEXT
-  );
-  CREATE INDEX IF NOT EXISTS storelock_log_key ON storelock_log (key);
 `
-
-const startsWith = 'substr(key, 1, length(?)) = ?'
-
-const columns = ['at', 'kind', 'key', 'session', 'token', 'who', 'address', 'why'] as const
 
 /**
  * In tables beside the store's.
@@ -57,15 +47,12 @@ export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
       }
     })
 
-  await write(() => db.exec(tables))
+  await write(() => db.exec(tables + logTables))
   const bind = db.prepare('INSERT OR IGNORE INTO storelock_owners VALUES (?, ?, ?)')
   const owner = db.prepare('SELECT owner FROM storelock_owners WHERE session = ?')
-  const old = db.prepare('SELECT session FROM storelock_owners WHERE at < ? ORDER BY at LIMIT ?')
+  const old = db.prepare('SELECT session FROM storelock_owners WHERE session > ? AND at < ? ORDER BY session LIMIT ?')
   const unbind = db.prepare('DELETE FROM storelock_owners WHERE session = ?')
-  const append = db.prepare(`INSERT INTO storelock_log (${columns}) VALUES (${columns.map(() => '?')})`)
-  const grant = db.prepare(`SELECT 1 FROM storelock_log WHERE key = ? AND token = ? AND kind = 'grant'`)
-  const trimAge = db.prepare('DELETE FROM storelock_log WHERE at < ?')
-  const trimCount = db.prepare('DELETE FROM storelock_log WHERE id <= (SELECT max(id) FROM storelock_log) - ?')
+  const log = openLog(db, whenIdle, write)
   const ownerOf = (session: string): string | undefined => (owner.get(session) as { owner: string } | undefined)?.owner
 
   return {
@@ -75,44 +62,14 @@ export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
         return sessions.map((session) => ownerOf(session) as string)
       }),
     ownerOf: (session) => whenIdle(() => ownerOf(session)),
-    boundBefore: (at, limit) => whenIdle(() => (old.all(at, limit) as { session: string }[]).map(({ session }) => session)),
+    boundBefore: (at, after, limit) => whenIdle(() => (old.all(after, at, limit) as { session: string }[]).map(({ session }) => session)),
     unbind: (sessions) =>
       write(() => {
         for (const session of sessions) unbind.run(session)
       }),
-    append: (entries) =>
-      write(() => {
-        for (const entry of entries) append.run(...columns.map((column) => entry[column] ?? null))
-      }),
-    query: ({ key, prefix, kind, since, until, before, limit }, prefixes) => {
-      const tests = [
-        ['key = ?', key],
-        [startsWith, prefix, prefix],
-        ['kind = ?', kind],
-        ['at >= ?', since],
-        ['at <= ?', until],
-        ['id < ?', before],
-      ].filter(([, value]) => value !== undefined)
-      if (prefixes) {
-        const within = prefixes.map(() => startsWith).join(' OR ') || 'FALSE'
-        tests.push([`key <> '' AND (${within})`, ...prefixes.flatMap((each) => [each, each])])
-      }
-      const where = tests.length ? `WHERE ${tests.map(([test]) => test).join(' AND ')}` : ''
-      const values = tests.flatMap(([, ...bound]) => bound)
-      return whenIdle(() =>
-        (db.prepare(`SELECT * FROM storelock_log ${where} ORDER BY id DESC LIMIT ?`).all(...values, limit) as object[]).map(withoutNulls),
-      )
-    },
-    hasGrant: (key, token) => whenIdle(() => grant.get(key, token) !== undefined),
-    trim: (now, { age, entries }) =>
-      write(() => {
-        trimAge.run(now - age)
-        trimCount.run(entries)
-      }),
+    ...log,
     async close() {
       db.close()
     },
   }
 }
-
-const withoutNulls = (row: object): LogEntry => Object.fromEntries(Object.entries(row).filter(([, value]) => value !== null)) as unknown as LogEntry

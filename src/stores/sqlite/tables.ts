@@ -160,7 +160,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
 }
 
 /** What comes after all texts that start with a prefix, in the order of SQLite; a blob, which comes after all texts, where no text does. */
-function endOf(prefix: string): string | Uint8Array {
+export function endOf(prefix: string): string | Uint8Array {
   const points = Array.from(prefix, (char) => char.codePointAt(0) as number)
   while (points.at(-1) === 0x10ffff) points.pop()
   const last = points.pop()

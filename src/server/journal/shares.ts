@@ -1,0 +1,26 @@
+import type { NewEntry } from '../journal.ts'
+
+/** Whose share of the history an entry is. */
+export const shareOf = ({ who, address }: Pick<NewEntry, 'who' | 'address'>): string => who ?? address ?? ''
+
+/** How many each of them loses, so that `excess` fewer are left: those that have most come down to one level. */
+export function dropsFrom(shares: ReadonlyMap<string, number>, excess: number): Map<string, number> {
+  const sorted = [...shares].sort(([, a], [, b]) => b - a)
+  const drops = new Map<string, number>()
+  let above = 0
+  for (const [index, [, count]] of sorted.entries()) {
+    above += count
+    const next = sorted[index + 1]?.[1] ?? 0
+    // All down to here would lose more than has to go once they came down to the next one.
+    if (above - next * (index + 1) < excess && index + 1 < sorted.length) continue
+    const level = Math.floor((above - excess) / (index + 1))
+    let rest = excess
+    for (const [share, has] of sorted.slice(0, index + 1)) {
+      const drop = Math.min(has - level, rest)
+      drops.set(share, drop)
+      rest -= drop
+    }
+    return drops
+  }
+  return drops
+}
