@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
@@ -109,5 +109,44 @@ describe('SIGHUP', { timeout: 60_000 }, () => {
     bare.child.kill('SIGHUP')
     await bare.shows(/(no files to read again)/)
     expect(bare.over).toBe(false)
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('the files of a server', { timeout: 60_000 }, () => {
+  const modes = (): Record<string, string> =>
+    Object.fromEntries(readdirSync(place.folder).map((name) => [name, (statSync(join(place.folder, name)).mode & 0o777).toString(8)]))
+
+  test('are for its user alone, whatever the umask', async () => {
+    const server = start(['sh', '-c', `umask 0; exec "${process.execPath}" "${place.main}" serve --store app.db --listen 0`])
+    const url = await urlOf(server)
+    expect((await fetch(`${url}/v1/apply`, { method: 'POST', body: JSON.stringify(body), headers })).status).toBe(200)
+    expect(modes()).toEqual({ 'app.db': '600', 'app.db-secret': '600', 'app.db-shm': '600', 'app.db-wal': '600' })
+  })
+
+  test('are made so where they were open to others', async () => {
+    new Database(join(place.folder, 'app.db')).exec('PRAGMA journal_mode = WAL').close()
+    chmodSync(join(place.folder, 'app.db'), 0o644)
+    const server = serve()
+    await urlOf(server)
+    expect(server.said).toContain('app.db was open to others')
+    expect(modes()).toMatchObject({ 'app.db': '600', 'app.db-shm': '600', 'app.db-wal': '600' })
+  })
+
+  test('are not made at all where a start fails', async () => {
+    const running = serve()
+    const { port } = new URL(await urlOf(running))
+    writeFileSync(join(place.folder, 'clients.json'), '[]', { mode: 0o600 })
+    for (const name of ['key.pem', 'cert.pem']) writeFileSync(join(place.folder, name), 'no PEM')
+    for (const [args, why] of [
+      [['--listen', port], 'cannot listen at'],
+      [['--listen', '0.0.0.0:0'], 'anybody could take locks'],
+      [['--clients', 'clients.json', '--listen', '0'], 'the list of clients is empty'],
+      [['--tls-key', 'key.pem', '--tls-cert', 'cert.pem', '--listen', '0'], 'cannot be used'],
+    ] as const) {
+      const failed = start([process.execPath, place.main, 'serve', '--store', 'new.db', ...args])
+      expect(await failed.code()).toBe(125)
+      expect([failed.said, existsSync(join(place.folder, 'new.db'))]).toEqual([expect.stringContaining(why), false])
+    }
+    expect(readdirSync(place.folder).filter((name) => name.startsWith('new.db'))).toEqual([])
   })
 })

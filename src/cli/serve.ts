@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { chmodSync, readFileSync, statSync } from 'node:fs'
 import { z } from 'zod'
 import type { ClientCredential, LockServer, ReloadOptions } from '../server/index.ts'
 import type { Store } from '../store.ts'
@@ -51,7 +51,9 @@ export async function serve(given: ServeOptions): Promise<void> {
     ...(origins && { origins }),
     grace,
   }
-  const { serve: start } = await import('../server/index.ts')
+  const { serve: start, checkStart } = await import('../server/index.ts')
+  await checkStart(options, place)
+  closeToOthers(place)
   let server: LockServer | undefined
   const reload = (): void => {
     try {
@@ -77,6 +79,29 @@ export async function serve(given: ServeOptions): Promise<void> {
     process.off('SIGHUP', reload)
     // What was given up may go on for ever, as an attempt at a busy database does.
     setTimeout(() => process.exit(), atEnd).unref()
+  }
+}
+
+/** What is beside a database, with the modes that they get: of what is made later, SQLite and we take the database's own. */
+const files = [
+  ['', 0o600],
+  ['-wal', 0o600],
+  ['-shm', 0o600],
+  ['-storelock', 0o700],
+] as const
+
+/** Makes the database's files ours alone, those to come too: whoever may read the shm can stop all locks. */
+function closeToOthers(place: string): void {
+  // Windows has no such modes.
+  if (process.platform === 'win32') return
+  process.umask(0o077)
+  for (const [suffix, mode] of files) {
+    const path = place + suffix
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (!stat || !(stat.mode & 0o077)) continue
+    if (stat.uid !== process.geteuid?.()) throw new Exit(exitCodes.failed, `${path} is another user's and open to others: serve it as its owner`)
+    chmodSync(path, mode)
+    say(`${path} was open to others, who could have stopped all locks: now it is for its owner alone`)
   }
 }
 

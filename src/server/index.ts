@@ -3,7 +3,7 @@ import { openLockToken } from './tokens.ts'
 export type { ClientCredential } from './credentials.ts'
 export { createHandler, type LockHandler } from './handler.ts'
 export type { HandlerOptions, LogOptions, ReloadOptions, ServerLimits } from './options.ts'
-export { type LockServer, type ServeOptions, serve } from './serve.ts'
+export { checkStart, type LockServer, type ServeOptions, serve } from './serve.ts'
 export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
 
 /**

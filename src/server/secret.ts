@@ -20,8 +20,18 @@ export function findSecret(given: string | Uint8Array | undefined, file: string)
   return bytes
 }
 
+/** @throws LockError `invalid` if the file beside a database is there, and is not for us alone */
+export function checkSecretOf(file: string): void {
+  const path = `${file}-secret`
+  if (statSync(path, { throwIfNoEntry: false })) readSafely(path)
+}
+
 function ofFile(path: string): Buffer {
   makeOnce(path)
+  return readSafely(path)
+}
+
+function readSafely(path: string): Buffer {
   // Windows has no such bits.
   if (process.platform !== 'win32') {
     const { mode, uid } = statSync(path)

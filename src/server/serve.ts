@@ -1,11 +1,14 @@
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import { createSecureContext } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
+import { Access } from './access.ts'
 import { openEngine } from './engine.ts'
 import { type HandlerOptions, limitsOf, type ReloadOptions } from './options.ts'
+import { checkSecretOf, findSecret } from './secret.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
@@ -32,15 +35,60 @@ export interface LockServer {
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
 /**
+ * Checks all that can be wrong with a start before there is a database: one that fails leaves nothing behind.
+ * @param file the database's path
+ * @throws LockError as `serve` does
+ */
+export async function checkStart(options: ServeOptions, file: string): Promise<void> {
+  const { port = 0, host = '127.0.0.1', tls, clients, secret } = options
+  limitsOf(options.limits)
+  new Access(clients)
+  assertClosed(options)
+  if (secret === undefined && process.env.STORELOCK_SECRET === undefined) checkSecretOf(file)
+  else findSecret(secret, '')
+  if (tls) secureContext(tls)
+  const probe = createServer()
+  await listen(probe, port, host)
+  await new Promise((resolve) => probe.close(resolve))
+}
+
+/** @throws LockError `invalid` if a key and a certificate are none, or not those of one another */
+function secureContext(tls: NonNullable<ServeOptions['tls']>): void {
+  try {
+    createSecureContext(tls as { key: string; cert: string })
+  } catch (error) {
+    throw new LockError('invalid', `the TLS key and certificate cannot be used: ${(error as Error).message}`, { cause: error })
+  }
+}
+
+function assertClosed({ host = '127.0.0.1', clients }: ServeOptions): void {
+  if (!isLoopback(host) && !clients?.length)
+    throw new LockError('invalid', `at ${host} anybody could take locks: give \`clients\` with tokens, or listen at 127.0.0.1`)
+}
+
+async function listen(server: NetServer, port: number, host: string): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen(port, host, () => {
+        server.off('error', reject)
+        resolve()
+      })
+    })
+  } catch (error) {
+    throw storeError(error, `cannot listen at ${host}:${port}`)
+  }
+}
+
+/**
  * Serves a store at a port.
  * @throws LockError `invalid` if an option is wrong or would let anybody in, `store` if the port cannot be had
  */
 export async function serve(store: Store, options: ServeOptions = {}): Promise<LockServer> {
   const { port = 0, host = '127.0.0.1', tls, grace = 10_000 } = options
   const limits = limitsOf(options.limits)
-  if (!isLoopback(host) && !options.clients?.length) {
-    throw new LockError('invalid', `at ${host} anybody could take locks: give \`clients\` with tokens, or listen at 127.0.0.1`)
-  }
+  assertClosed(options)
+  if (tls) secureContext(tls)
   const handler = await openEngine(store, options)
   const framework = getRequestListener(
     (request, { incoming, outgoing }) =>
@@ -63,16 +111,10 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   server.keepAliveTimeout = 65_000
   const sockets = trackSockets(server, limits.perAddress, handler.dropped)
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen(port, host, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    })
+    await listen(server, port, host)
   } catch (error) {
     await handler.close()
-    throw storeError(error, `cannot listen at ${host}:${port}`)
+    throw error
   }
   const address = server.address() as AddressInfo
   const name = host.includes(':') ? `[${host}]` : host

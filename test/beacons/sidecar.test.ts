@@ -296,6 +296,19 @@ describe('a sidecar file', () => {
     expect([`${database}-storelock`, ...sidecars()].map((path) => statSync(path).uid)).toEqual([65_534, 65_534])
   })
 
+  test.runIf(process.getuid?.() === 0)('is not used if another user owns it, or may remove from it what is in it', async () => {
+    const place = `${database}-storelock`
+    mkdirSync(place)
+    chownSync(place, 65_534, 65_534)
+    await expect(open().raise('s')).rejects.toThrow(/belongs to another user/)
+    chownSync(place, 0, 0)
+    chmodSync(place, 0o777)
+    await expect(open().raise('s')).rejects.toThrow(/chmod go-w/)
+    chmodSync(place, 0o755)
+    await open().raise('s')
+    expect(sidecars()).toHaveLength(1)
+  })
+
   test('is all there is, and goes when its beacon is lowered and its session has no row any more', async () => {
     const raised = await open({ isKnown: () => false }).raise('s')
     expect(sidecars()).toHaveLength(1)

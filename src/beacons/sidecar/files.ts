@@ -135,10 +135,10 @@ export class SidecarFiles {
   #create(name: string): string {
     const like = statSync(this.#database)
     this.#makeFolder(like)
-    this.#assertFolder()
+    this.#assertFolder(like)
     return within(openSync(this.#pathOf(name), 'wx', 0o600), (file, { ino }) => {
       // Nothing is given away in a place that somebody has put there instead of the folder meanwhile.
-      this.#assertFolder()
+      this.#assertFolder(like)
       if (this.inodeOf(name) !== `${ino}`) throw new Error(`${this.#pathOf(name)} was replaced`)
       own(file, like, like.mode & 0o666)
       return `${ino}`
@@ -159,9 +159,15 @@ export class SidecarFiles {
     within(folder, (file, { mode }) => own(file, like, (Number(mode) & 0o2000) | (like.mode & 0o666) | ((like.mode & 0o444) >> 2)))
   }
 
-  /** A link would lead anywhere. */
-  #assertFolder(): void {
-    if (!lstatSync(this.#folder).isDirectory()) throw new Error(`${this.#folder} is no directory`)
+  /** A link would lead anywhere; and whoever may remove a file from the folder could have its owner taken for dead. */
+  #assertFolder(like: Stats): void {
+    const folder = lstatSync(this.#folder)
+    if (!folder.isDirectory()) throw new Error(`${this.#folder} is no directory`)
+    if (process.platform === 'win32') return
+    const trusted = [0, process.geteuid?.(), like.uid]
+    if (!trusted.includes(folder.uid)) throw new Error(`${this.#folder} belongs to another user: remove it`)
+    if (folder.mode & 0o022 & ~like.mode)
+      throw new Error(`others may write into ${this.#folder}, and not into the database: chmod go-w ${this.#folder}`)
   }
 
   #lock(name: string): SidecarConnection {
