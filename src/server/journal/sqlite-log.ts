@@ -1,5 +1,5 @@
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
-import { endOf } from '../../stores/sqlite/tables.ts'
+import { endOf } from '../../stores/sqlite/text.ts'
 import { isAttempt, type Journal, nextTurn, step } from '../journal.ts'
 import type { LogEntry, LogQuery } from '../wire.ts'
 import { dropsFrom, shareOf } from './shares.ts'

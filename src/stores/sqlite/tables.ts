@@ -14,7 +14,7 @@ import type { Part } from '../../store.ts'
 import type { SqliteDatabase } from './driver.ts'
 import { makeGlance } from './glance.ts'
 import { makeSwap } from './swap.ts'
-import { textOf } from './text.ts'
+import { endOf, textOf } from './text.ts'
 import type { Within } from './transaction.ts'
 
 /** Our tables in one database. If that is busy, its methods throw the engine's error and have done nothing. */
@@ -157,14 +157,4 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
         return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
       }),
   }
-}
-
-/** What comes after all texts that start with a prefix, in the order of SQLite; a blob, which comes after all texts, where no text does. */
-export function endOf(prefix: string): string | Uint8Array {
-  const points = Array.from(prefix, (char) => char.codePointAt(0) as number)
-  while (points.at(-1) === 0x10ffff) points.pop()
-  const last = points.pop()
-  if (last === undefined) return new Uint8Array()
-  // What lies between are no characters.
-  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1)
 }
