@@ -172,10 +172,22 @@ export class Hold implements HeldLock {
 }
 
 /** A hold as its holder has it in hand. */
-export const heldLock = handles<Hold, HeldLock>(
-  ['assertHeld', 'checked', 'isHeld', 'release', 'renew', asyncDispose],
-  ['dirty', 'key', 'mode', 'name', 'previous', 'session', 'signal', 'token'],
-)
+export const heldLock = handles<Hold, HeldLock>({
+  assertHeld: (hold) => () => hold.assertHeld(),
+  checked: (hold) => (alone) => hold.checked(alone),
+  isHeld: (hold) => () => hold.isHeld(),
+  release: (hold) => () => hold.release(),
+  renew: (hold) => (duration) => hold.renew(duration),
+  [asyncDispose]: (hold) => () => hold[asyncDispose](),
+  dirty: (hold) => hold.dirty,
+  key: (hold) => hold.key,
+  mode: (hold) => hold.mode,
+  name: (hold) => hold.name,
+  previous: (hold) => hold.previous,
+  session: (hold) => hold.session,
+  signal: (hold) => hold.signal,
+  token: (hold) => hold.token,
+})
 
 /** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
 function makeExact(signal: AbortSignal, look: () => void): void {

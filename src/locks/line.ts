@@ -114,9 +114,13 @@ export class Line {
   }
 
   /** Waits for the lock for as long as it is wanted. Rejects with `held` where that is no time at all, and it is not to be had. */
-  async acquire(wish: Wish): Promise<Hold> {
-    const now = wish.timeout === 0 && !(wish.steal && wish.ask === undefined)
-    const hold = await (now ? this.askNow(wish) : this.ask(wish))
+  acquire(wish: Wish): Promise<Hold> {
+    if (wish.timeout === 0 && !(wish.steal && wish.ask === undefined)) return this.#acquireNow(wish)
+    return this.ask(wish) as Promise<Hold>
+  }
+
+  async #acquireNow(wish: Wish): Promise<Hold> {
+    const hold = await this.askNow(wish)
     if (!hold) throw this.refusal()
     return hold
   }

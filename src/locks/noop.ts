@@ -119,7 +119,19 @@ class NoopLock implements HeldLock, Guard {
   }
 }
 
-const noopLock = handles<NoopLock, HeldLock & Guard>(
-  ['assertHeld', 'clone', 'isHeld', 'release', 'renew', asyncDispose],
-  ['dirty', 'key', 'mode', 'name', 'previous', 'session', 'signal', 'token'],
-)
+const noopLock = handles<NoopLock, HeldLock & Guard>({
+  assertHeld: (lock) => () => lock.assertHeld(),
+  clone: (lock) => () => lock.clone(),
+  isHeld: (lock) => () => lock.isHeld(),
+  release: (lock) => () => lock.release(),
+  renew: (lock) => () => lock.renew(),
+  [asyncDispose]: (lock) => () => lock[asyncDispose](),
+  dirty: (lock) => lock.dirty,
+  key: (lock) => lock.key,
+  mode: (lock) => lock.mode,
+  name: (lock) => lock.name,
+  previous: (lock) => lock.previous,
+  session: (lock) => lock.session,
+  signal: (lock) => lock.signal,
+  token: (lock) => lock.token,
+})

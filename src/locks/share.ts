@@ -78,13 +78,29 @@ export class Share implements Guard {
   }
 }
 
-const guard = handles<Share, Guard>(
-  ['assertHeld', 'checked', 'clone', 'isHeld', 'release', asyncDispose],
-  ['key', 'name', 'session', 'signal', 'token'],
-)
+const guard = handles<Share, Guard>({
+  assertHeld: (share) => () => share.assertHeld(),
+  checked: (share) => (alone) => share.checked(alone),
+  clone: (share) => () => share.clone(),
+  isHeld: (share) => () => share.isHeld(),
+  release: (share) => () => share.release(),
+  [asyncDispose]: (share) => () => share[asyncDispose](),
+  key: (share) => share.key,
+  name: (share) => share.name,
+  session: (share) => share.session,
+  signal: (share) => share.signal,
+  token: (share) => share.token,
+})
 
 /** One more user's share of a hold. */
 export const guardOf = (shared: Shared): Guard => guard(new Share(shared))
 
 /** A re-entrant lock as its users have it in hand. */
-export const reentrantLock = handles<ReentrantLock, ReentrantLock>(['acquire', 'clearDirty', 'isHeld', 'tryAcquire'], ['dirty', 'name'])
+export const reentrantLock = handles<ReentrantLock, ReentrantLock>({
+  acquire: (lock) => (options) => lock.acquire(options),
+  clearDirty: (lock) => () => lock.clearDirty(),
+  isHeld: (lock) => () => lock.isHeld(),
+  tryAcquire: (lock) => (options) => lock.tryAcquire(options),
+  dirty: (lock) => lock.dirty,
+  name: (lock) => lock.name,
+})

@@ -9,7 +9,15 @@ export const schemaVersion = 1
  * @see {@link decodeRecord}, its inverse
  */
 export const encodeRecord = ({ token, holders, queue, pins, changedAt, evictions }: LockRecord): string =>
-  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}${changedAt === undefined ? '' : `,${changedAt}${evictions ? `,${JSON.stringify(evictions.map(({ from, to, how }) => [from, to, how]))}` : ''}`}]`
+  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}${encodeTimes(holders, changedAt, evictions)}]`
+
+/** When the record changed, since when each holder has it unless that is the same, and evictions where there are any. Storelock 0.1 wrote none of it. */
+function encodeTimes(holders: readonly Holder[], changedAt: number | undefined, evictions: LockRecord['evictions']): string {
+  if (changedAt === undefined) return ''
+  const times = holders.every(({ since }) => since === changedAt) ? undefined : JSON.stringify(holders.map(({ since }) => since))
+  if (evictions) return `,${changedAt},${times ?? null},${JSON.stringify(evictions.map(({ from, to, how }) => [from, to, how]))}`
+  return times ? `,${changedAt},${times}` : `,${changedAt}`
+}
 
 const runTexts = new WeakMap<Run, string>()
 
@@ -27,28 +35,34 @@ export const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean =>
 
 /** @throws LockError `corrupt`, naming the key, if the text is not a record; `store` if a newer version wrote it. */
 export function decodeRecord(key: string, text: unknown): LockRecord {
-  const [, token, holders, queue, pins, changedAt, evictions] = parse(
+  const [, token, holders, queue, pins, changedAt, times, evictions] = parse(
     () => `the record of ${JSON.stringify(key)}`,
     text,
     (fields) => {
-      const [, token, holders, queue, pins, changedAt, evictions = []] = fields
+      const [, token, holders, queue, pins, changedAt, times, evictions = []] = fields
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
-        holders.every(
-          (holder) => (holder[5] ?? 0) >= 0 && holder[4] + (holder[5] ?? 0) <= token && (holder[13] === undefined || Number.isFinite(holder[13])),
-        ) &&
+        holders.every((holder) => (holder[5] ?? 0) >= 0 && holder[4] + (holder[5] ?? 0) <= token) &&
         areRows(queue, runShape) &&
         queue.every((run) => run[3] <= run[4]) &&
         Array.isArray(pins) &&
         pins.every((pin) => typeof pin === 'string') &&
         (changedAt === undefined || Number.isFinite(changedAt)) &&
+        (times == null ||
+          (Array.isArray(times) && times.length === holders.length && times.every((time) => time === null || Number.isFinite(time)))) &&
         areRows(evictions, 'nns')
       )
     },
   )
+  const sinceOf = (index: number): number | undefined => (times ? (times[index] ?? undefined) : changedAt)
   return {
-    ...{ key, token, holders: holders.map(unpackHolder), queue: queue.map(unpackRun), pins, changedAt },
+    key,
+    token,
+    holders: holders.map((fields: Packed, index: number) => unpackHolder(fields, sinceOf(index))),
+    queue: queue.map(unpackRun),
+    pins,
+    changedAt,
     evictions: evictions?.map(([from, to, how]: Packed) => ({ from, to, how })),
   }
 }
@@ -78,8 +92,8 @@ export function decodeSession(id: string, text: unknown): SessionRow {
 type Packed = any[]
 
 function packHolder(holder: Holder): Packed {
-  const { session, client, mode, number, token, reserve, previous, since, expiresAt, lease, seq, unconfirmed, metadata } = holder
-  const fields: Packed = [
+  const { session, client, mode, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const fields = [
     session,
     client,
     mode === 'shared' ? 1 : 0,
@@ -93,25 +107,20 @@ function packHolder(holder: Holder): Packed {
     unconfirmed?.confirm,
     unconfirmed?.lapses,
   ]
-  if (since === undefined) return withMetadata(fields, metadata)
-  fields.push(metadata, since)
-  if (metadata === null) fields.push(1)
-  return fields
+  return withMetadata(fields, metadata)
 }
 
-/** Then come its metadata and since when it is held; storelock 0.1 wrote no more than the metadata, where there are any. */
 const holderShape = 'ssmnnNntTNTN'
 
-function unpackHolder(fields: Packed): Holder {
-  const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata, since, isNull] = fields
+function unpackHolder(fields: Packed, since: number | undefined): Holder {
+  const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
   const unconfirmed = confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }
   return {
     session,
     client,
     mode: modeOf(shared),
     lease: lease ?? undefined,
-    // JSON has `null` both for none and for metadata of `null`.
-    metadata: since !== undefined && metadata === null && !isNull ? undefined : metadata,
+    metadata,
     reserve: reserve ?? undefined,
     number,
     token,
