@@ -29,7 +29,7 @@ export interface Store {
    * Up to `limit` records whose keys start with `prefix` and come after the key `after`, in an order that may be the store's own and never
    * changes. Without it a lock server has to read all of them at once.
    */
-  page?(prefix: string, after: string | undefined, limit: number): Promise<LockView[]>
+  page?(prefix: string, after: string | undefined, limit: number, part?: Part): Promise<LockView[]>
   /** Hints between the sessions of this store. Without one, waiters poll. */
   readonly channel?: Channel | undefined
   /** Proofs of death. Without one, only the lease tells. */

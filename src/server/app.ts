@@ -75,9 +75,9 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
 
   app.openapi(locksRoute, async (context) => {
     const { caller } = context.env
-    const { key, prefix = '', after, limit } = context.req.valid('query')
+    const { key, prefix = '', after, limit, busy } = context.req.valid('query')
     if (key !== undefined) return await read(caller, key)
-    const listed = await inTurn(() => listText(store, caller, { prefix, after, limit, most: limits.answer }))
+    const listed = await inTurn(() => listText(store, caller, { prefix, after, limit, busy: busy === 'true', most: limits.answer }))
     return 'fault' in listed ? (responseOf(listed.fault) as never) : sendText(listed.text)
   })
 

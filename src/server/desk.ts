@@ -199,7 +199,7 @@ export class Desk {
     }
   }
 
-  /** A session is long gone. */
+  /** A session has ended. */
   forget(session: string): void {
     this.#policies.forget(session)
     this.#parts.claims.end(session)
@@ -325,7 +325,7 @@ export class Desk {
     const { log, metrics, claims } = this.#parts
     log.note(command, outcome, caller)
     metrics.commands.inc({ type: command.type, outcome: outcome.type })
-    if (outcome.type === 'ended' && (command.type === 'end' || command.type === 'beat')) claims.end(command.session)
+    if (outcome.type === 'ended' && (command.type === 'end' || command.type === 'beat')) this.forget(command.session)
     if (outcome.type === 'ended' && command.type === 'end') this.overseer.lookAfter(command.session)
     if (command.type === 'sweep' && outcome.type === 'done') claims.swept(command.key)
     if (!('grants' in outcome)) return

@@ -60,7 +60,7 @@ export async function openEngine(
   const { age = 30 * day, entries = 1_000_000, refusals = 10_000, required = true } = options.log ?? {}
   const log = new Log(journal, { age, entries, refusals, required }, onError)
   try {
-    for await (const views of pagesOf(store)) await log.catchUp(views)
+    for await (const views of pagesOf(store, '', undefined, { busy: true })) await log.catchUp(views)
   } catch (error) {
     // A damaged record must not keep a server from starting: whoever asks for its key is told.
     if (!(error instanceof LockError && error.code === 'corrupt')) throw error

@@ -56,7 +56,7 @@ export class Openings {
   async #look(): Promise<Set<string>> {
     try {
       const named = new Set<string>()
-      for await (const views of pagesOf(this.#store))
+      for await (const views of pagesOf(this.#store, '', undefined, { busy: true }))
         for (const { holders, queue } of views) for (const { session } of [...holders, ...queue]) named.add(session)
       return named
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { LockView } from '../protocol/index.ts'
-import type { Store } from '../store.ts'
+import type { Part, Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf } from './answers.ts'
 import { veiled } from './veil.ts'
@@ -8,14 +8,14 @@ import { veiled } from './veil.ts'
 const step = 16
 
 /** All records of a store whose keys start with a prefix, a few at a time. Other requests are answered between them. */
-export async function* pagesOf(store: Store, prefix = '', after?: string): AsyncGenerator<readonly LockView[]> {
+export async function* pagesOf(store: Store, prefix = '', after?: string, part: Part = {}): AsyncGenerator<readonly LockView[]> {
   if (!store.page) {
-    const all = await store.list(prefix)
+    const all = await store.list(prefix, part)
     yield after === undefined ? all : all.filter(({ key }) => key > after)
     return
   }
   for (let last = after; ; ) {
-    const page = await store.page(prefix, last, step)
+    const page = await store.page(prefix, last, step, part)
     if (page.length) yield page
     last = page.at(-1)?.key
     if (page.length < step) return
@@ -34,6 +34,8 @@ interface Wanted {
   readonly after: string | undefined
   /** Most records. */
   readonly limit: number
+  /** Whether records that nobody holds, wants or pins may be left out. */
+  readonly busy: boolean
   /** Most bytes. */
   readonly most: number
 }
@@ -44,13 +46,13 @@ interface Wanted {
 export async function listText(
   store: Store,
   caller: Caller,
-  { prefix, after, limit, most }: Wanted,
+  { prefix, after, limit, busy, most }: Wanted,
 ): Promise<{ readonly text: string } | { readonly fault: Fault }> {
   const texts: string[] = []
   let bytes = 0
   const end = (more: boolean) => ({ text: `{"locks":[${texts.join(',')}],"more":${more}}` })
   for (const each of prefixesFor(caller, prefix)) {
-    for await (const views of pagesOf(store, each, after)) {
+    for await (const views of pagesOf(store, each, after, { busy })) {
       for (const view of views) {
         if (texts.length === limit) return end(true)
         const text = JSON.stringify(veiled(view))

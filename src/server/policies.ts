@@ -3,7 +3,7 @@ import type { WireCommand } from './wire.ts'
 
 type Asking = Extract<WireCommand, { type: 'request' | 'renew' | 'beat' }>
 
-/** What is known of a session since the server runs: what it last said of itself, and in which namespaces it asked for locks. */
+/** What is known of a session since the server runs: what it last said of itself, and in which namespaces that have rules it asked for locks. */
 interface Known {
   lease: number | undefined
   label: string | undefined
@@ -41,14 +41,23 @@ export class Policies {
     if (type !== 'beat' && type !== 'request') return
     const known = this.#sessions.get(command.session) ?? { lease: undefined, label: undefined, namespaces: new Set() }
     this.#sessions.set(command.session, known)
-    if (type === 'request') known.namespaces.add(storedName(command.key).namespace)
-    else {
+    if (type === 'request') {
+      const { namespace } = storedName(command.key)
+      // Of one without rules there is nothing to check, however many there are.
+      if (this.#policyOf(namespace)) known.namespaces.add(namespace)
+    } else {
       // A lease never becomes shorter.
       known.lease = Math.max(known.lease ?? 0, command.lease)
       known.label = command.label
     }
   }
 
+  /** How much is known: of how many sessions, and how many namespaces of each. */
+  get size(): number {
+    return [...this.#sessions.values()].reduce((sum, { namespaces }) => sum + 1 + namespaces.size, 0)
+  }
+
+  /** A session has ended. */
   forget(session: string): void {
     this.#sessions.delete(session)
   }

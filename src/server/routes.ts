@@ -42,7 +42,8 @@ export const locksRoute = createRoute({
   method: 'get',
   path: '/v1/locks',
   summary: 'All locks, those whose keys start with a prefix, or the one of any key',
-  description: 'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`.',
+  description:
+    'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out.',
   security,
   request: { query: schemas.locksQuery },
   responses: { 200: json(schemas.locksReply, 'The records in the order of their keys, or the one of `key`'), ...faults },

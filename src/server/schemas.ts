@@ -124,7 +124,13 @@ export const logQuery = z.strictObject({
 })
 
 export const locksQuery = z
-  .strictObject({ key: key.optional(), prefix: key.optional(), after: key.optional(), limit: whole.min(1).max(1_000).default(1_000) })
+  .strictObject({
+    key: key.optional(),
+    prefix: key.optional(),
+    after: key.optional(),
+    limit: whole.min(1).max(1_000).default(1_000),
+    busy: z.enum(['true', 'false']).optional(),
+  })
   .refine((query) => query.key === undefined || query.prefix === undefined, 'a key or a prefix, not both')
 
 export const eventsQuery = z.strictObject({

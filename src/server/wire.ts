@@ -63,7 +63,7 @@ export interface ReadReply {
   readonly lockTokens: readonly Ticket[]
 }
 
-/** `GET /v1/locks?prefix=&after=&limit=` */
+/** `GET /v1/locks?prefix=&after=&limit=&busy=`: with `busy=true`, locks that nobody holds, wants or pins may be left out. */
 export interface ListReply {
   readonly locks: readonly PlainView[]
   /** Whether there are more after the last one's key. */

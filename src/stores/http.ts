@@ -1,7 +1,7 @@
 import { inProcessChannel } from '../channels/in-process.ts'
-import { type Command, emptyRecord, type Fenced, LockError, type PlainView, viewOfPlain } from '../protocol/index.ts'
+import { type Command, emptyRecord, type Fenced, LockError, type LockView, viewOfPlain } from '../protocol/index.ts'
 import type { ApplyReply, ListReply, ReadReply } from '../server/wire.ts'
-import type { Channel, Store } from '../store.ts'
+import type { Channel, Part, Store } from '../store.ts'
 import { makeConnection } from './http/connection.ts'
 import { makeHints } from './http/hints.ts'
 import { makeLedger } from './http/ledger.ts'
@@ -48,7 +48,26 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
   const read = async (key: string): Promise<ReadReply> => {
     const reply = await connection.get<ReadReply>(`/v1/locks?${new URLSearchParams({ key })}`, ['lock', 'lockTokens'])
     for (const ticket of reply.lockTokens) ledger.put(ticket)
+    if (reply.lock) ledger.look(reply.lock)
     return reply
+  }
+
+  /** Up to `limit` records after a key, as many at a time as the server gives. */
+  async function* pages(prefix: string, after: string | undefined, limit: number, { busy }: Part): AsyncGenerator<LockView[]> {
+    let left = limit
+    for (let from = after; ; ) {
+      const asked = {
+        prefix,
+        limit: `${Math.min(left, longestPage)}`,
+        ...(from !== undefined && { after: from }),
+        ...(busy && { busy: 'true' }),
+      }
+      const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams(asked)}`, ['locks', 'more'])
+      yield locks.map(viewOfPlain)
+      left -= locks.length
+      from = locks.at(-1)?.key
+      if (!more || left <= 0) return
+    }
   }
 
   const post = makePost({
@@ -77,34 +96,27 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     onDegraded: hints.onDegraded,
     async apply(commands: readonly Command[]) {
       connection.assertOpen()
-      return await post.apply(commands)
+      try {
+        return await post.apply(commands)
+      } finally {
+        // Also where its goodbye did not arrive: nothing more is said for it.
+        for (const command of commands) if (command.type === 'end' && command.seq === undefined) ledger.end(command.session)
+      }
     },
     async read(key) {
       const { lock } = await read(key)
       return lock ? viewOfPlain(lock) : undefined
     },
-    async list(prefix = '') {
-      const found: PlainView[] = []
-      for (;;) {
-        const after = found.at(-1)?.key
-        const { locks, more } = await connection.get<ListReply>(
-          `/v1/locks?${new URLSearchParams({ prefix, ...(after !== undefined && { after }) })}`,
-          ['locks', 'more'],
-        )
-        found.push(...locks)
-        // Pages come in the order of the server's store.
-        if (!more) return found.sort((a, b) => (a.key < b.key ? -1 : 1)).map(viewOfPlain)
-      }
+    async list(prefix = '', part = {}) {
+      const found: LockView[] = []
+      for await (const views of pages(prefix, undefined, Infinity, part)) found.push(...views)
+      // Pages come in the order of the server's store.
+      return found.sort((a, b) => (a.key < b.key ? -1 : 1))
     },
-    async page(prefix, after, limit) {
-      const found: PlainView[] = []
-      for (;;) {
-        const from = found.at(-1)?.key ?? after
-        const asked = { prefix, limit: `${Math.min(limit - found.length, longestPage)}`, ...(from !== undefined && { after: from }) }
-        const { locks, more } = await connection.get<ListReply>(`/v1/locks?${new URLSearchParams(asked)}`, ['locks', 'more'])
-        found.push(...locks)
-        if (!more || found.length >= limit) return found.map(viewOfPlain)
-      }
+    async page(prefix, after, limit, part = {}) {
+      const found: LockView[] = []
+      for await (const views of pages(prefix, after, limit, part)) found.push(...views)
+      return found
     },
     lockToken(lock) {
       const lockToken = ledger.ofHold(lock)

@@ -113,9 +113,9 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       const keys = [...(part.busy ? busy : records.keys())].filter((key) => key.startsWith(prefix)).sort()
       return keys.map((key) => look(key) as LockView)
     },
-    async page(prefix, after, limit) {
+    async page(prefix, after, limit, part = {}) {
       assertOpen()
-      const keys = [...records.keys()].filter((key) => key.startsWith(prefix) && (after === undefined || key > after)).sort()
+      const keys = [...(part.busy ? busy : records.keys())].filter((key) => key.startsWith(prefix) && (after === undefined || key > after)).sort()
       return keys.slice(0, limit).map((key) => look(key) as LockView)
     },
     async close() {

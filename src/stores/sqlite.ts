@@ -148,6 +148,24 @@ export function sqliteStore(
       whenIdle(inFile, resolve, (error) => reject(explain(error)))
     })
 
+  let putting = false
+  /** Has idle records out of the way of the next who looks for busy ones, a few at a time. */
+  const putApart = (): void => {
+    if (putting) return
+    putting = true
+    const over = (): void => {
+      putting = false
+    }
+    const some = (): unknown =>
+      whenIdle(
+        () => open().putApart(wall()),
+        (more) => (more ? setImmediate(some) : over()),
+        // The next who looks tries it again; where nothing may be written, in vain.
+        over,
+      )
+    setImmediate(some)
+  }
+
   try {
     const fault = file && pathFault(file)
     if (fault) throw new LockError('store', `the SQLite database ${file} ${fault}`)
@@ -173,8 +191,16 @@ export function sqliteStore(
         else hurry()
       }),
     read: (key, reader) => look((tables) => tables.read(key, reader)),
-    list: (prefix = '', part = {}) => look((tables) => tables.list(prefix, part)),
-    page: (prefix, after, limit) => look((tables) => tables.page(prefix, after, limit)),
+    async list(prefix = '', part = {}) {
+      const views = await look((tables) => tables.list(prefix, part))
+      if (part.busy) putApart()
+      return views
+    },
+    async page(prefix, after, limit, part = {}) {
+      const views = await look((tables) => tables.page(prefix, after, limit, part))
+      if (part.busy) putApart()
+      return views
+    },
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
       open()

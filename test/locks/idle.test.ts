@@ -1,10 +1,16 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
 import { createLocks, sessionOf } from '../../src/locks/create.ts'
 import type { Locks } from '../../src/locks/types.ts'
+import { serve } from '../../src/server/index.ts'
 import type { Store } from '../../src/store.ts'
+import { httpStore } from '../../src/stores/http.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { endings, places, stores } from './places.ts'
 import { settle, World } from './world.ts'
 
@@ -102,25 +108,80 @@ async function collectUntil(isSo: () => boolean): Promise<void> {
   }
 }
 
+/** A store, and the one that has its records; time passes there between two looks. */
+interface Filled {
+  readonly store: Store
+  readonly records: Store
+  pass(): void
+}
+
+const fresh = async (kind: string): Promise<Filled> => {
+  const store = await (stores[kind] as () => Promise<Store>)()
+  return { store, records: store, pass() {} }
+}
+
 // The stand-in for IndexedDB is slow in writing: it has fewer.
-for (const [kind, many] of Object.entries({ memory: 20_000, indexeddb: 2_000 }))
+const kinds: Record<string, { readonly many: number; readonly open: () => Promise<Filled> }> = {
+  memory: { many: 20_000, open: () => fresh('memory') },
+  indexeddb: { many: 2_000, open: () => fresh('indexeddb') },
+  sqlite: {
+    many: 20_000,
+    async open() {
+      const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+      endings.push(() => rmSync(folder, { recursive: true }))
+      let passed = 0
+      const store = sqliteStore(join(folder, 'a.db'), { now: () => Date.now() + passed })
+      return {
+        store,
+        records: store,
+        pass() {
+          passed += 2_000
+        },
+      }
+    },
+  },
+  http: {
+    many: 20_000,
+    async open() {
+      const records = memoryStore()
+      const server = await serve(records)
+      endings.push(() => server.close())
+      return { store: httpStore(server.url), records, pass() {} }
+    },
+  },
+}
+
+for (const [kind, { many, open }] of Object.entries(kinds))
   test(`query takes at most twice as long where there are ${many} idle records: ${kind}`, { timeout: 120_000 }, async () => {
     const times: number[] = []
-    const made: { readonly store: Store; readonly locks: Locks }[] = []
+    const made: (Filled & { readonly locks: Locks })[] = []
     for (const count of [20, many]) {
-      const store = await (stores[kind] as () => Promise<Store>)()
+      const filled = await open()
+      const { store, records } = filled
       const locks = createLocks({ store })
-      await store.apply([{ type: 'beat', session: 's', client: 'c', lease: 1_000_000, opens: true }])
+      await records.apply([{ type: 'beat', session: 's', client: 'c', lease: 1_000_000, opens: true }])
       for (let from = 0; from < count; from += 250) {
         const keys = names(count).slice(from, from + 250)
-        await store.apply(keys.map((key) => ({ type: 'request', key, session: 's', client: 'c', number: 1, mode: 'exclusive', confirm: 500 })))
-        await store.apply(keys.map((key) => ({ type: 'revoke', key })))
+        await records.apply(keys.map((key) => ({ type: 'request', key, session: 's', client: 'c', number: 1, mode: 'exclusive', confirm: 500 })))
+        await records.apply(keys.map((key) => ({ type: 'revoke', key })))
+        await settle()
       }
       for (const name of names(5)) await locks.acquire(`held ${name}`)
-      made.push({ store, locks })
+      made.push({ ...filled, locks })
     }
     // The first looks find what was let go of lately, and have it passed over from then on.
-    for (let round = 0; round < 10; round++) for (const { locks } of made) await locks.query()
+    const first = async ({ locks, pass }: (typeof made)[number]): Promise<number> => {
+      pass()
+      const begun = performance.now()
+      await locks.query()
+      return performance.now() - begun
+    }
+    for (let round = 0; round < 10; round++) for (const each of made) await first(each)
+    // A store that has more to do does so between the looks, and is given as long as that takes.
+    for (let quick = 0, tries = 0; quick < 10 && tries < 2_000; tries++) {
+      const [few, all] = [await first(made[0] as (typeof made)[number]), await first(made[1] as (typeof made)[number])]
+      quick = all < 2 * few ? quick + 1 : 0
+    }
     for (const { locks } of made) {
       const rounds: number[] = []
       for (let round = 0; round < 41; round++) {

@@ -65,7 +65,9 @@ export function readRows(db: SqliteDatabase): Rows {
       corrupt.push(what)
     }
   }
-  for (const { key, record } of db.prepare('SELECT key, record FROM storelock_records').all() as { key: string; record: string }[]) {
+  const apart = db.prepare(`SELECT name FROM sqlite_master WHERE name = 'storelock_idle'`).all()
+  const all = apart.length ? 'SELECT * FROM storelock_idle UNION ALL SELECT * FROM storelock_records' : 'SELECT * FROM storelock_records'
+  for (const { key, record } of db.prepare(all).all() as { key: string; record: string }[]) {
     read(`the record of ${key}`, () => records.set(key, decodeRecord(key, record)))
   }
   for (const { id, session } of db.prepare('SELECT id, session FROM storelock_sessions').all() as { id: string; session: string }[]) {

@@ -1,4 +1,4 @@
-import type { Command, Fenced } from '../../protocol/index.ts'
+import type { Command, Fenced, PlainView } from '../../protocol/index.ts'
 import type { ApplyReply, Ticket, WireCommand } from '../../server/wire.ts'
 
 /** So many lockTokens of places in queues are kept; one that was dropped is looked up again. */
@@ -7,6 +7,10 @@ const capacity = 10_000
 /** The lockTokens of what this client holds and waits for. */
 export interface Ledger {
   put(ticket: Ticket): void
+  /** Drops the lockTokens of holds that a record shows to be over. */
+  look(record: Pick<PlainView, 'key' | 'token' | 'holders'>): void
+  /** Drops all of a session that ends itself, or has ended. */
+  end(session: string): void
   /** Notes the lockTokens that a reply brings, and drops those of what it ended. */
   saw(commands: readonly Command[], reply: ApplyReply): void
   /** A command with its lockToken, where it needs one and that is known. */
@@ -14,27 +18,45 @@ export interface Ledger {
   /** The keys of commands whose lockTokens are not known. */
   missing(commands: readonly Command[]): Set<string>
   ofHold(lock: Fenced): string | undefined
+  /** How many lockTokens of holds there are. */
+  readonly held: number
   /** What is waited for: the keys, by session. */
   waits(): Iterable<Ticket>
 }
 
 export function makeLedger(): Ledger {
+  /** By key. */
   const holds = new Map<string, Ticket[]>()
   const places = new Map<string, Ticket>()
 
+  const holdsOf = ({ key, session }: Owner): Ticket[] => (holds.get(key) ?? []).filter((ticket) => ticket.session === session)
+
   const find = (command: Command): string | undefined => {
     if (command.type === 'withdraw') {
-      const { lockToken } = places.get(nameOf(command)) ?? holds.get(nameOf(command))?.find(({ number }) => number === command.number) ?? {}
+      const { lockToken } = places.get(nameOf(command)) ?? holdsOf(command).find(({ number }) => number === command.number) ?? {}
       return lockToken
     }
     if (command.type !== 'renew' && command.type !== 'release') return undefined
-    return holds.get(nameOf(command))?.find(({ token }) => token === command.token)?.lockToken
+    return holdsOf(command).find(({ token }) => token === command.token)?.lockToken
   }
 
-  const drop = (name: string, token: number | undefined): void => {
-    const left = holds.get(name)?.filter((ticket) => ticket.token !== token)
-    if (left?.length) holds.set(name, left)
-    else holds.delete(name)
+  const keep = (key: string, stands: (ticket: Ticket) => boolean): void => {
+    const before = holds.get(key)
+    const left = before?.filter(stands)
+    if (left?.length) holds.set(key, left)
+    else if (before) holds.delete(key)
+  }
+
+  const drop = ({ key, session }: Owner, token: number | undefined): void =>
+    keep(key, (ticket) => ticket.session !== session || ticket.token !== token)
+
+  // A record with an older token may have been read before the grant.
+  const look = ({ key, token, holders }: Pick<PlainView, 'key' | 'token' | 'holders'>): void =>
+    keep(key, (ticket) => (ticket.token ?? 0) > token || holders.some((held) => held.session === ticket.session && held.token === ticket.token))
+
+  const end = (session: string): void => {
+    for (const key of [...holds.keys()]) keep(key, (ticket) => ticket.session !== session)
+    for (const [name, ticket] of places) if (ticket.session === session) places.delete(name)
   }
 
   const put = (ticket: Ticket): void => {
@@ -47,18 +69,25 @@ export function makeLedger(): Ledger {
     }
     // Who was served waits no more; if another of its session does, its token is looked up when it is needed.
     places.delete(name)
-    drop(name, ticket.token)
-    holds.set(name, [...(holds.get(name) ?? []), ticket])
+    drop(ticket, ticket.token)
+    holds.set(ticket.key, [...(holds.get(ticket.key) ?? []), ticket])
   }
 
   return {
     put,
+    look,
+    end,
+    get held() {
+      return [...holds.values()].flat().length
+    },
     saw(commands, { outcomes, lockTokens }) {
       for (const ticket of lockTokens) put(ticket)
       for (const [index, command] of commands.entries()) {
         const outcome = outcomes[index]
+        if (outcome?.type === 'ended' && command.type === 'beat') end(command.session)
         if (!outcome || !('record' in outcome)) continue
-        if (command.type === 'release') drop(nameOf(command), command.token)
+        look(outcome.record)
+        if (command.type === 'release') drop(command, command.token)
         const waits = command.type !== 'withdraw' || outcome.record.queue.some(({ session }) => session === command.session)
         if (!waits) places.delete(nameOf(command))
       }
@@ -81,11 +110,16 @@ export function makeLedger(): Ledger {
     },
     ofHold({ key, session, token }) {
       // The uses of a grant have tokens of its reserve: the grant is the last one before.
-      const grants = (holds.get(nameOf({ key, session })) ?? []).filter((ticket) => (ticket.token ?? 0) <= token)
+      const grants = holdsOf({ key, session }).filter((ticket) => (ticket.token ?? 0) <= token)
       return grants.reduce<Ticket | undefined>((best, each) => ((best?.token ?? 0) < (each.token ?? 0) ? each : best), undefined)?.lockToken
     },
     waits: () => places.values(),
   }
 }
 
-const nameOf = ({ key, session }: { readonly key: string; readonly session: string }): string => `${session} ${key}`
+interface Owner {
+  readonly key: string
+  readonly session: string
+}
+
+const nameOf = ({ key, session }: Owner): string => `${session} ${key}`

@@ -1,4 +1,5 @@
 import { schemaVersion } from '../../protocol/index.ts'
+import { apartTable } from './apart.ts'
 import type { SqliteDatabase } from './driver.ts'
 import type { Within } from './transaction.ts'
 
@@ -6,6 +7,7 @@ const tables = `
   CREATE TABLE IF NOT EXISTS storelock_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS storelock_records (key TEXT PRIMARY KEY, record TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS storelock_sessions (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, session TEXT NOT NULL);
+  ${apartTable}
   INSERT OR IGNORE INTO storelock_meta (name, value) VALUES ('version', ${schemaVersion}), ('floor', 0);
 `
 

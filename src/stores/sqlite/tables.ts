@@ -11,7 +11,8 @@ import {
   viewOf,
 } from '../../protocol/index.ts'
 import type { Part } from '../../store.ts'
-import type { SqliteDatabase } from './driver.ts'
+import { apartTable, isIdleText, makeApart, type StoredRecord } from './apart.ts'
+import type { SqliteDatabase, SqliteStatement } from './driver.ts'
 import { makeGlance } from './glance.ts'
 import { makeSwap } from './swap.ts'
 import { endOf, textOf } from './text.ts'
@@ -27,24 +28,37 @@ export interface Tables {
   read(key: string, reader?: string): LockView | undefined
   list(prefix: string, part: Part): LockView[]
   /** In the order of code points. */
-  page(prefix: string, after: string | undefined, limit: number): LockView[]
+  page(prefix: string, after: string | undefined, limit: number, part: Part): LockView[]
+  /** Puts some idle records apart, out of the way of those who look for busy ones. @returns whether there may be more */
+  putApart(now: number): boolean
 }
 
 /** How many rows of sessions a beat shows. */
 const shown = 16
+
+/** How a page of records is asked for: of those among the busy ones, of the busy ones alone, and of those that were put apart. */
+interface Page {
+  readonly all: SqliteStatement
+  readonly busy: SqliteStatement
+  apart(table: string): string
+}
 
 /** @param own whether nobody else begins transactions on this connection */
 export function openTables(db: SqliteDatabase, within: Within, own: boolean): Tables {
   const getFloor = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'floor'`)
   const raiseFloor = db.prepare(`UPDATE storelock_meta SET value = max(value, ?) WHERE name = 'floor'`)
   const getRecord = db.prepare('SELECT record FROM storelock_records WHERE key = ?')
-  const listRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key >= ? AND substr(key, 1, length(?)) = ?')
-  // An index of the busy ones would make each grant and release slower; without one, what is passed over need at least not be decoded.
-  const listBusy = db.prepare(
-    `SELECT key, record FROM storelock_records WHERE key >= ? AND substr(key, 1, length(?)) = ? AND substr(record, instr(record, ',['), 9) <> ',[],[],[]'`,
-  )
-  const pageOfRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key > ? AND key < ? ORDER BY key LIMIT ?')
-  const firstOfRecords = db.prepare('SELECT key, record FROM storelock_records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?')
+  const apart = makeApart(db)
+  const inPrefix = 'WHERE key >= ? AND substr(key, 1, length(?)) = ?'
+  const listRecords = db.prepare(`SELECT key, record FROM storelock_records ${inPrefix}`)
+  const listBusy = db.prepare(`SELECT key, record FROM storelock_records ${inPrefix} AND NOT ${isIdleText}`)
+  const pageOf = (table: string, from: string, and = ''): string =>
+    `SELECT key, record FROM ${table} WHERE key ${from} ? AND key < ?${and} ORDER BY key LIMIT ?`
+  const [firstPage, nextPage] = ['>=', '>'].map((from) => ({
+    all: db.prepare(pageOf('storelock_records', from)),
+    busy: db.prepare(pageOf('storelock_records', from, ` AND NOT ${isIdleText}`)),
+    apart: (table: string) => pageOf(table, from),
+  })) as [Page, Page]
   const putRecord = db.prepare('INSERT INTO storelock_records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record')
   const dropRecord = db.prepare('DELETE FROM storelock_records WHERE key = ?')
   const getSession = db.prepare('SELECT session FROM storelock_sessions WHERE id = ?')
@@ -57,10 +71,18 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   // What the user of a shared handle writes moves no counter.
   const glance = own ? makeGlance(db) : undefined
 
-  /** @param decode makes the record out of its text, unless it is the one that was last seen here: nobody may change what comes out */
-  const readRecord = (key: string, decode: (key: string, text: string) => LockRecord): LockRecord | undefined => {
-    const row = getRecord.get(key) as { record: string } | undefined
-    return row && (swap.metRecord(key, row.record) ?? decode(key, row.record))
+  /**
+   * @param decode makes the record out of its text, unless it is the one that was last seen here: nobody may change what comes out
+   * @param cameFrom gets the key if the record was put apart
+   */
+  const readRecord = (key: string, decode: (key: string, text: string) => LockRecord, cameFrom?: Set<string>): LockRecord | undefined => {
+    let text = (getRecord.get(key) as Pick<StoredRecord, 'record'> | undefined)?.record
+    if (text === undefined) {
+      text = apart.get(key)
+      if (text === undefined) return undefined
+      cameFrom?.add(key)
+    }
+    return swap.metRecord(key, text) ?? decode(key, text)
   }
 
   const readSession = (id: string): SessionRow | undefined => {
@@ -85,6 +107,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   }
 
   const transact = (commands: readonly Command[], now: number): Outcome[] => {
+    const wereApart = new Set<string>()
     const rows = new Map<string, SessionRow | undefined>()
     const session = (id: string): SessionRow | undefined => {
       if (!rows.has(id)) rows.set(id, readSession(id))
@@ -95,12 +118,13 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
       get floor() {
         return Number((getFloor.get() as { value: number | bigint }).value)
       },
-      record: (key) => readRecord(key, decodeRecord),
+      record: (key) => readRecord(key, decodeRecord, wereApart),
       session,
       stale: (after) => readSome(now, after),
     })
     if (changes.floor !== undefined) raiseFloor.run(changes.floor)
     for (const [key, record] of changes.records) {
+      if (wereApart.has(key)) apart.drop(key)
       if (!record) {
         dropRecord.run(key)
         continue
@@ -122,6 +146,10 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     return changes.outcomes
   }
 
+  const toView = ({ key, record }: StoredRecord): LockView => viewOf(decodeRecord(key, record), readSession)
+  const allApart = (on: (table: string) => string, ...bound: unknown[]): StoredRecord[] =>
+    (apart.statement(on)?.all(...bound) ?? []) as StoredRecord[]
+
   return {
     apply(commands, now) {
       glance?.forget()
@@ -142,19 +170,32 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     },
     list: (prefix, { busy }) =>
       within('read', () => {
-        const rows = (busy ? listBusy : listRecords).all(prefix, prefix, prefix) as { key: string; record: unknown }[]
+        const rows = (busy ? listBusy : listRecords).all(prefix, prefix, prefix) as StoredRecord[]
+        if (!busy) rows.push(...allApart((table) => `SELECT key, record FROM ${table} ${inPrefix}`, prefix, prefix, prefix))
         // SQLite orders by code points; JavaScript, and with it every other store, by UTF-16 code units.
         rows.sort((a, b) => (a.key < b.key ? -1 : 1))
-        return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
+        return rows.map(toView)
       }),
-    page: (prefix, after, limit) =>
+    page: (prefix, after, limit, { busy }) =>
       within('read', () => {
         const isFirst = after === undefined || Buffer.compare(Buffer.from(after), Buffer.from(prefix)) < 0
-        const rows = (isFirst ? firstOfRecords : pageOfRecords).all(isFirst ? prefix : after, endOf(prefix), limit) as {
-          key: string
-          record: unknown
-        }[]
-        return rows.map(({ key, record }) => viewOf(decodeRecord(key, record), readSession))
+        const page = isFirst ? firstPage : nextPage
+        const bounds = [isFirst ? prefix : after, endOf(prefix), limit]
+        const rows = (busy ? page.busy : page.all).all(...bounds) as StoredRecord[]
+        if (!busy) {
+          const others = allApart(page.apart, ...bounds)
+          if (others.length) {
+            rows.push(...others)
+            rows.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
+          }
+        }
+        return rows.slice(0, limit).map(toView)
       }),
+    putApart(now) {
+      if (!apart.isWorth(now)) return false
+      if (!apart.statement((table) => `SELECT 1 FROM ${table}`)) within('write', () => db.exec(apartTable))
+      glance?.forget()
+      return within('write', () => apart.moveSome(now))
+    },
   }
 }

@@ -1,0 +1,82 @@
+import type { SqliteDatabase, SqliteStatement } from './driver.ts'
+
+/** A record as it is stored. */
+export interface StoredRecord {
+  readonly key: string
+  readonly record: string
+}
+
+/**
+ * The table of idle records. Whoever looks for busy ones moves those that have been idle for a while out of their way, and a record comes back
+ * when its lock is wanted again. An index of the busy ones, or triggers, would make each grant and release write one page more.
+ */
+export interface Apart {
+  get(key: string): string | undefined
+  /** Its record comes back, or goes for good. */
+  drop(key: string): void
+  /** A statement on the idle records, as `on` makes it of their table's name; undefined while there is no such table. */
+  statement(on: (table: string) => string): SqliteStatement | undefined
+  /** Whether there are so many idle records among the busy ones that they are worth moving. */
+  isWorth(now: number): boolean
+  /** Moves some, in the write transaction that this connection is in. @returns whether there may be more */
+  moveSome(now: number): boolean
+}
+
+/**
+ * A storelock that does not know of this table would begin a record anew, with lower tokens: it is refused that.
+ */
+export const apartTable = `
+  CREATE TABLE IF NOT EXISTS storelock_idle (key TEXT PRIMARY KEY, record TEXT NOT NULL);
+  CREATE TRIGGER IF NOT EXISTS storelock_idle_is_known AFTER INSERT ON storelock_records WHEN EXISTS (SELECT 1 FROM storelock_idle WHERE key = new.key)
+    BEGIN SELECT RAISE(ABORT, 'this record was put apart by a newer storelock: update storelock'); END;
+`
+
+/** What the text of a record has that names no holder, no waiter and no pin; then comes when it was last changed. */
+const idle = ',[],[],[]'
+/** Tells an idle record's text, without decoding it, from all others. */
+export const isIdleText = `substr(record, instr(record, ',['), ${idle.length}) = '${idle}'`
+
+/** How long a record is idle before it is moved, in ms: one in use is so between two uses. */
+const resting = 1_000
+/** Fewer than so many are left where they are. */
+const few = 16
+/** So many are moved in one transaction, which takes one or two milliseconds. */
+const most = 100
+
+export function makeApart(db: SqliteDatabase): Apart {
+  const isThere = db.prepare(`SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'storelock_idle'`)
+  const prepared = new Map<string, SqliteStatement>()
+  let there = false
+
+  /** Whoever first has something to move makes the table, so it may come at any time. */
+  const statement = (on: (table: string) => string): SqliteStatement | undefined => {
+    there ||= isThere.get() !== undefined
+    if (!there) return undefined
+    const sql = on('storelock_idle')
+    const made = prepared.get(sql) ?? db.prepare(sql)
+    prepared.set(sql, made)
+    return made
+  }
+
+  const find = db.prepare(
+    // What storelock 0.1 wrote does not say when: it is old.
+    `SELECT key, record FROM storelock_records WHERE ${isIdleText} AND CAST(substr(record, instr(record, '${idle},') + ${idle.length + 1}) AS INTEGER) < ? LIMIT ?`,
+  )
+  const remove = db.prepare('DELETE FROM storelock_records WHERE key = ?')
+
+  return {
+    statement,
+    get: (key) => (statement((table) => `SELECT record FROM ${table} WHERE key = ?`)?.get(key) as StoredRecord | undefined)?.record,
+    drop: (key) => void statement((table) => `DELETE FROM ${table} WHERE key = ?`)?.run(key),
+    isWorth: (now) => find.all(now - resting, few).length === few,
+    moveSome(now) {
+      const found = find.all(now - resting, most) as StoredRecord[]
+      const put = statement((table) => `INSERT OR REPLACE INTO ${table} VALUES (?, ?)`)
+      for (const { key, record } of found) {
+        put?.run(key, record)
+        remove.run(key)
+      }
+      return found.length === most
+    },
+  }
+}
