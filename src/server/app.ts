@@ -3,25 +3,30 @@ import { bodyLimit } from 'hono/body-limit'
 import { HTTPException } from 'hono/http-exception'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
-import { answer, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
+import type { Acquires } from './acquire.ts'
+import { answer, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
 import type { Batches } from './batches.ts'
 import type { Desk } from './desk.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
 import { listText, tooLong } from './pages.ts'
-import { applyRoute, eventsRoute, lockRoute, locksRoute, logRoute, publishRoute, verifyRoute } from './routes.ts'
+import { makeReadiness } from './probes.ts'
+import * as routes from './routes.ts'
+import { Single } from './single.ts'
 import type { Switchboard } from './switchboard.ts'
+import { version } from './version.ts'
 import type { LogReply, ReadReply, VerifyReply } from './wire.ts'
 
 interface Env {
-  Bindings: { readonly caller: Caller }
+  Bindings: { readonly caller: Caller; onCut(listener: () => void): void }
 }
 
 interface Parts {
   readonly store: Store
   readonly desk: Desk
   readonly batches: Batches
+  readonly acquires: Acquires
   readonly switchboard: Switchboard
   readonly log: Log
   readonly metrics: Metrics
@@ -29,15 +34,18 @@ interface Parts {
 }
 
 /** What goes out has the types of `wire.ts`; the framework knows those of the schemas, which only describe it. */
-const send = <T extends object>(reply: T): never => sendText(JSON.stringify(reply))
+const send = <T extends object>(reply: T, status = 200): never => sendText(JSON.stringify(reply), status)
 
-const sendText = (text: string): never =>
-  new Response(text, { headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) } }) as never
+const sendText = (text: string, status = 200): never =>
+  new Response(text, { status, headers: { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(text)) } }) as never
 
 const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
 
 /** What the server answers, behind the guard. */
-export function makeApp({ store, desk, batches, switchboard, log, metrics, limits }: Parts, onError: (error: unknown) => void): OpenAPIHono<Env> {
+export function makeApp(
+  { store, desk, batches, acquires, switchboard, log, metrics, limits }: Parts,
+  onError: (error: unknown) => void,
+): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
     defaultHook: (result) => (result.success ? undefined : responseOf(malformed(result.error))),
   })
@@ -49,7 +57,7 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
   app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
   app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: () => answer(413, 'invalid', `the body is longer than ${limits.body} bytes`) }))
 
-  app.openapi(applyRoute(limits.batch), async (context) => {
+  app.openapi(routes.applyRoute(limits.batch), async (context) => {
     const done = await batches(context.env.caller, context.req.valid('json'))
     return 'fault' in done ? (responseOf(done.fault) as never) : sendText(done.text)
   })
@@ -71,9 +79,9 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
     return bytes <= limits.answer ? sendText(text) : (responseOf(tooLong(key, bytes, limits.answer)) as never)
   }
 
-  app.openapi(lockRoute, async (context) => await read(context.env.caller, context.req.valid('param').key))
+  app.openapi(routes.lockRoute, async (context) => await read(context.env.caller, context.req.valid('param').key))
 
-  app.openapi(locksRoute, async (context) => {
+  app.openapi(routes.locksRoute, async (context) => {
     const { caller } = context.env
     const { key, prefix = '', after, limit, busy } = context.req.valid('query')
     if (key !== undefined) return await read(caller, key)
@@ -81,37 +89,67 @@ export function makeApp({ store, desk, batches, switchboard, log, metrics, limit
     return 'fault' in listed ? (responseOf(listed.fault) as never) : sendText(listed.text)
   })
 
-  app.openapi(eventsRoute, (context) => {
+  app.openapi(routes.eventsRoute, (context) => {
     const { sender, topic } = context.req.valid('query')
     return switchboard.connect(context.env.caller, sender, topic) as never
   })
 
-  app.openapi(publishRoute, async (context) => {
+  app.openapi(routes.publishRoute, async (context) => {
     const { caller } = context.env
     if (caller.readOnly) return responseOf(mayOnlyRead(caller)) as never
     await switchboard.publish(caller, context.req.valid('json').messages)
     return context.body(null, 204)
   })
 
-  app.openapi(verifyRoute, async (context) => {
+  app.openapi(routes.verifyRoute, async (context) => {
     const { caller } = context.env
     const { key, lockToken } = context.req.valid('json')
     return caller.mayUse(key) ? send<VerifyReply>(await desk.verify(key, lockToken, caller)) : mayNot(caller, key)
   })
 
-  app.openapi(logRoute, async (context) => {
+  app.openapi(routes.logRoute, async (context) => {
     const { caller } = context.env
     // What is of no key may be of anybody.
     const entries = await log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes)
     return send<LogReply>({ entries })
   })
 
-  app.get('/healthz', () => Response.json({ status: 'ok' }))
-  app.get('/metrics', async (context) => {
-    if (!context.env.caller.admin) return answer(403, 'forbidden', 'the figures need a client that is admin')
-    return new Response(await metrics.registry.metrics(), { headers: { 'content-type': metrics.registry.contentType } })
+  const single = new Single(desk, store)
+  const told = (reply: object | Fault, code = 200): never => ('status' in reply ? (responseOf(reply) as never) : send(reply, code))
+
+  app.openapi(routes.acquireRoute, async (context) => {
+    const { caller, onCut } = context.env
+    const body = context.req.valid('json')
+    if (caller.readOnly) return responseOf(mayOnlyRead(caller)) as never
+    if (!caller.mayUse(body.key)) return mayNot(caller, body.key)
+    const reply = await acquires.acquire(caller, body, onCut)
+    return told(reply, 'granted' in reply && !reply.granted ? 202 : 200)
+  })
+  app.openapi(routes.renewRoute, async (context) => {
+    const { caller } = context.env
+    const body = context.req.valid('json')
+    if (caller.readOnly) return responseOf(mayOnlyRead(caller)) as never
+    return caller.mayUse(body.key) ? told(await single.renew(caller, body)) : mayNot(caller, body.key)
+  })
+  app.openapi(routes.releaseRoute, async (context) => {
+    const { caller } = context.env
+    const body = context.req.valid('json')
+    if (caller.readOnly) return responseOf(mayOnlyRead(caller)) as never
+    return caller.mayUse(body.key) ? told(await single.release(caller, body)) : mayNot(caller, body.key)
+  })
+
+  const readiness = makeReadiness(store)
+  for (const route of [routes.healthRoute, routes.liveRoute]) app.openapi(route, () => send({ status: 'ok' }))
+  app.openapi(routes.versionRoute, () => send({ version }))
+  app.openapi(routes.readyRoute, async () => {
+    const why = await readiness()
+    return why === undefined ? send({ status: 'ok' }) : refuse(503, 'store', why)
+  })
+  app.openapi(routes.metricsRoute, async (context) => {
+    if (!context.env.caller.admin) return refuse(403, 'forbidden', 'the figures need a client that is admin')
+    return new Response(await metrics.text(), { headers: { 'content-type': metrics.registry.contentType } }) as never
   })
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
-  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version: '1', description: 'Leased locks over HTTP.' } })
+  app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version, description: 'Leased locks over HTTP.' } })
   return app
 }

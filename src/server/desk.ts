@@ -24,13 +24,13 @@ import { Overseer } from './overseer.ts'
 import { type Owners, sameOwner } from './owners.ts'
 import { Policies } from './policies.ts'
 import type { Sender } from './senders.ts'
-import { makeLockToken, openLockToken } from './tokens.ts'
+import { type KeyRing, makeLockToken, openLockToken } from './tokens.ts'
 import { veiled, veiledOutcome } from './veil.ts'
 import type { ApplyReply, ReadReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
 
 interface Parts {
   readonly store: Store
-  readonly secret: Buffer
+  readonly ring: KeyRing
   readonly owners: Owners
   readonly hub: Hub
   readonly log: Log
@@ -65,7 +65,10 @@ export class Desk {
         act: (commands) => this.#act(commands),
         hint: (session, key) => parts.hub.tell(session, { key }),
         isClient: (session) => parts.owners.known(session) !== undefined,
-        saw: (view) => parts.claims.compare(view),
+        saw: (view) => {
+          parts.claims.compare(view)
+          parts.hub.saw(view)
+        },
       },
       parts.options.expiry !== 'manual',
     )
@@ -157,8 +160,8 @@ export class Desk {
 
   /** Whether a lockToken is that of a hold which stands, by the store. */
   async verify(key: string, lockToken: string, caller?: Caller): Promise<VerifyReply> {
-    const { secret, store, log, metrics } = this.#parts
-    const grip = openLockToken(secret, key, lockToken)
+    const { ring, store, log, metrics } = this.#parts
+    const grip = openLockToken(ring, key, lockToken)
     if (grip?.token === undefined) {
       metrics.refusals.inc()
       log.refuse({ key }, 'verify: a forged lockToken', caller)
@@ -284,7 +287,7 @@ export class Desk {
     const command = { ...own, standing: true }
     const { key, session } = command
     const token = command.type === 'withdraw' ? undefined : command.token
-    const grip = lockToken === undefined ? undefined : openLockToken(this.#parts.secret, key, lockToken)
+    const grip = lockToken === undefined ? undefined : openLockToken(this.#parts.ring, key, lockToken)
     if (grip?.session === session && grip.token === token) return { command }
     // Who asks may take it back in the same breath.
     if (command.type === 'withdraw' && batch.some((other) => isRequest(other, command))) return { command }
@@ -369,7 +372,7 @@ export class Desk {
 
   #ticket(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
     // In this order: clients that are shell scripts look for a token and its lockToken side by side.
-    return { key, session, token, lockToken: makeLockToken(this.#parts.secret, { key, session, token }), number }
+    return { key, session, token, lockToken: makeLockToken(this.#parts.ring, { key, session, token }), number }
   }
 }
 

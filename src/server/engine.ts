@@ -2,12 +2,14 @@ import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import { Access, type Caller } from './access.ts'
+import { Acquires } from './acquire.ts'
 import { type Fault, faultOf, responseOf } from './answers.ts'
 import { makeApp } from './app.ts'
 import { atMost } from './at-most.ts'
 import { makeBatches } from './batches.ts'
 import { Budgets } from './budgets.ts'
 import { Claims } from './claims.ts'
+import { countFailures } from './counted.ts'
 import { Desk } from './desk.ts'
 import { expressLine } from './express.ts'
 import { type Asked, makeGuard, preflight } from './guard.ts'
@@ -20,8 +22,11 @@ import { makeMetrics } from './metrics.ts'
 import { type HandlerOptions, limitsOf } from './options.ts'
 import { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
-import { findSecret } from './secret.ts'
+import { makeReport } from './report.ts'
+import { makeRequests } from './requests.ts'
+import { findKeys, keysOf } from './secret.ts'
 import { Switchboard } from './switchboard.ts'
+import type { KeyRing } from './tokens.ts'
 import { lengthOf, makeVisits } from './visits.ts'
 
 /** How often the log is trimmed and sessions that are long gone are forgotten, in ms. */
@@ -36,6 +41,15 @@ interface From {
   readonly address?: string | undefined
   /** Has a function called when the answer has gone out, or its connection is gone. */
   readonly ended?: (listener: () => void) => void
+  /** Has a function called if the connection is gone before the answer has gone out. Default: when the request's signal aborts. */
+  readonly cut?: (listener: () => void) => void
+}
+
+/** What is known of a request beside it. */
+interface Way {
+  readonly path: string
+  readonly ended: From['ended']
+  readonly onCut: (listener: () => void) => void
 }
 
 type Listener = Parameters<typeof expressLine>[1]
@@ -45,16 +59,27 @@ type Listener = Parameters<typeof expressLine>[1]
  * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
  */
 export async function openEngine(
-  store: Store,
+  given: Store,
   options: HandlerOptions,
 ): Promise<
   Omit<LockHandler, 'fetch'> & { fetch(request: Request, from?: From): Promise<Response>; express(otherwise: Listener): Listener; dropped(): void }
 > {
-  const { onError = console.error, grace = 10_000 } = options
+  const report = makeReport(options.report)
+  const tellError = (error: unknown): void => report.tell('error', 'fault', { message: String((error as Error | undefined)?.message ?? error) })
+  const { onError = options.report ? tellError : console.error, grace = 10_000 } = options
   const limits = limitsOf(options.limits)
   const access = new Access(options.clients)
-  const { file, connect } = store as Store & { readonly file?: string; connect?(): SqliteDatabase }
-  const secret = findSecret(options.secret, file ?? '')
+  const metrics = makeMetrics({
+    streams: () => switchboard.size,
+    pending: () => busy.size,
+    waiters: () => claims.waiting,
+    holders: () => claims.held,
+    sessions: () => claims.sessions,
+    observed: () => desk.overseer.size,
+  })
+  const store = countFailures(given, (code) => metrics.storeErrors.inc({ code }))
+  const { file, connect } = given as Store & { readonly file?: string; connect?(): SqliteDatabase }
+  const ring: KeyRing = { keys: findKeys(options.secret, file ?? '') }
   const journal = file && connect ? await sqliteJournal(connect()) : memoryJournal()
   const owners = new Owners(journal)
   const { age = 30 * day, entries = 1_000_000, refusals = 10_000, required = true } = options.log ?? {}
@@ -68,25 +93,19 @@ export async function openEngine(
   }
   const budgets = new Budgets(limits, (limit) => metrics.limited.inc({ limit }))
   const claims = new Claims(budgets)
-  const hub = new Hub(store.channel, owners, secret, budgets)
+  const hub = new Hub(store.channel, owners, ring, budgets)
   const records = { sessionsAmong: (topics: readonly string[]) => desk.openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
   const switchboard = new Switchboard(hub, limits, budgets, records, (session) => desk.overseer.lookAfter(session))
-  const metrics = makeMetrics({
-    streams: () => switchboard.size,
-    pending: () => busy.size,
-    waiters: () => claims.waiting,
-    holders: () => claims.held,
-    sessions: () => claims.sessions,
-    observed: () => desk.overseer.size,
-  })
-  const desk: Desk = new Desk({ store, secret, owners, hub, log, metrics, claims, limits, options }, onError)
+  const desk: Desk = new Desk({ store, ring, owners, hub, log, metrics, claims, limits, options }, onError)
   const guard = makeGuard(access, options, limits, (why, address) => {
     metrics.refusals.inc()
     log.refuse({}, why, { ...access.nobody(address) })
   })
   const batches = makeBatches(desk, switchboard, limits)
-  const app = makeApp({ store, desk, batches, switchboard, log, metrics, limits }, onError)
+  const acquires = new Acquires(desk, owners, switchboard, onError)
+  const app = makeApp({ store, desk, batches, acquires, switchboard, log, metrics, limits }, onError)
   const visits = makeVisits(budgets, limits)
+  const requests = makeRequests(metrics, report)
   const busy = new Set<Promise<unknown>>()
   let closed: Promise<readonly string[]> | undefined
 
@@ -129,18 +148,22 @@ export async function openEngine(
     }
   }
 
-  const serve = async (request: Request, { address, ended }: From): Promise<Response> => {
+  const serve = async (request: Request, { address, ended, cut }: From): Promise<Response> => {
     const { headers, method } = request
     const url = new URL(request.url)
     const { pathname: path } = url
-    const { admitted, shared } = admit({ method, path, host: headers.get('host') ?? url.host, address, header: (name) => headers.get(name) })
-    const response = await visited(request, admitted, path, ended)
+    const asked = { method, path, host: headers.get('host') ?? url.host, address, header: (name: string) => headers.get(name) }
+    const { admitted, shared } = admit(asked)
+    const end = requests(asked, admitted)
+    const onCut = cut ?? ((listener) => request.signal.addEventListener('abort', listener))
+    const response = await visited(request, admitted, { path, ended, onCut })
+    end(response.status)
     for (const [name, value] of Object.entries(shared)) response.headers.append(name, value)
     return response
   }
 
   /** Answers a request within its caller's budget, as long as its answer is under way. */
-  const visited = async (request: Request, admitted: Caller | Fault, path: string, ended: From['ended']): Promise<Response> => {
+  const visited = async (request: Request, admitted: Caller | Fault, { path, ended, onCut }: Way): Promise<Response> => {
     const visit = 'status' in admitted ? admitted : visits(admitted)
     if ('status' in visit) return responseOf(visit)
     try {
@@ -152,7 +175,7 @@ export async function openEngine(
         visit.end()
         return responseOf(fault)
       }
-      const response = await respond(request, admitted, path)
+      const response = await respond(request, admitted, onCut)
       const tooMuch = visit.carry(Math.max(0, Number(response.headers.get('content-length') ?? 0) - ahead))
       const isWhole = response.headers.has('content-length')
       if (ended && isWhole && !tooMuch) ended(visit.end)
@@ -164,28 +187,29 @@ export async function openEngine(
     }
   }
 
-  const respond = async (request: Request, admitted: ReturnType<typeof admit>['admitted'], path: string): Promise<Response> => {
+  const respond = async (request: Request, admitted: Caller | Fault, onCut: Way['onCut']): Promise<Response> => {
     if ('status' in admitted) return responseOf(admitted)
     if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
-    const end = metrics.requests.startTimer()
-    const response = await app.fetch(request, { caller: admitted })
-    end({ route: routeOf(path), status: String(response.status) })
-    return response
+    return await app.fetch(request, { caller: admitted, onCut })
   }
 
   return {
     fetch: (request, from = {}) => during(serve(request, from)),
-    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, metrics }, otherwise),
+    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, requests }, otherwise),
     dropped: () => metrics.dropped.inc(),
     verify: (key, lockToken) => desk.verify(key, lockToken),
-    reload({ clients }) {
+    reload({ clients, secret }) {
+      // All of it is right, or nothing is changed.
+      const keys = secret === undefined ? ring.keys : keysOf(secret)
       if (clients) access.replace(clients)
+      ring.keys = keys
       switchboard.dropFallen()
     },
     close() {
       closed ??= (async () => {
         clearInterval(tidying)
         switchboard.close()
+        acquires.close()
         desk.overseer.close()
         const end = performance.now() + grace
         const gaveUp: string[] = []
@@ -205,7 +229,3 @@ const counted = (count: number, one: string, many = `${one}s`): string => `${cou
 
 /** Whether the answer may be as long as answers get. */
 const isList = (path: string, { searchParams }: URL): boolean => path === '/v1/log' || (path === '/v1/locks' && !searchParams.has('key'))
-
-/** The part of a path that says which route it is, not which key. */
-const routeOf = (path: string): string =>
-  /^\/(v1\/(apply|locks|events|publish|verify|log)|healthz|metrics|openapi\.json)(?![^/?])/.exec(path)?.[1] ?? 'none'

@@ -3,8 +3,8 @@ import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfError, malformed } from './answers.ts'
 import type { Batches } from './batches.ts'
 import type { Asked } from './guard.ts'
-import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
+import type { Requests } from './requests.ts'
 import { applyBody } from './schemas.ts'
 import { lengthOf, type Visit } from './visits.ts'
 
@@ -19,7 +19,7 @@ interface Parts {
   readonly onError: (error: unknown) => void
   /** Counts a request as under way. */
   during<T>(work: Promise<T>): Promise<T>
-  readonly metrics: Metrics
+  readonly requests: Requests
 }
 
 const path = '/v1/apply'
@@ -28,7 +28,7 @@ const path = '/v1/apply'
  * Answers `POST /v1/apply` straight from Node's request to its response: of a server's time nearly half went into the objects that stand for
  * them in the framework, which answers everything else.
  */
-export function expressLine({ admit, batches, limits, visits, onError, during, metrics }: Parts, otherwise: Listener): Listener {
+export function expressLine({ admit, batches, limits, visits, onError, during, requests }: Parts, otherwise: Listener): Listener {
   const schema = applyBody(limits.batch)
 
   const carryOut = async (caller: Caller, incoming: IncomingMessage): ReturnType<Batches> => {
@@ -44,13 +44,14 @@ export function expressLine({ admit, batches, limits, visits, onError, during, m
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const { headers, socket } = incoming
     const header = (name: string): string | null => (headers[name] as string | undefined) ?? null
-    const { admitted, shared } = admit({ method: 'POST', path, host: headers.host ?? '', header, address: socket.remoteAddress })
-    const end = metrics.requests.startTimer()
+    const asked = { method: 'POST', path, host: headers.host ?? '', header, address: socket.remoteAddress }
+    const { admitted, shared } = admit(asked)
+    const end = requests(asked, admitted)
     const write = (status: number, text: string, more: Readonly<Record<string, string>> = {}): void => {
       // A number of bytes lets it go out in one piece.
       outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...more, ...shared })
       outgoing.end(text)
-      end({ route: path.slice(1), status: String(status) })
+      end(status)
     }
     const refuse = ({ status, reply, headers }: Fault): void => write(status, JSON.stringify(reply), headers)
     if ('status' in admitted) return refuse(admitted)

@@ -2,6 +2,7 @@ import type { Access, Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import { type Fault, faultOf } from './answers.ts'
 import type { HandlerOptions, Limits } from './options.ts'
+import { isAddress, probePaths } from './probes.ts'
 import { clientHeader } from './wire.ts'
 
 /** What the guard looks at in a request. */
@@ -52,7 +53,7 @@ export function makeGuard(
       if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
         return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
       }
-      if (!isOurName(host)) {
+      if (!isOurName(host) && !(probePaths.has(path) && isAddress(host))) {
         refused(`called by the name ${host}`, address)
         return faultOf(403, 'forbidden', `this server does not go by the name ${host}: add it to \`hosts\``)
       }
@@ -68,7 +69,7 @@ export function makeGuard(
       }
       if (typeof caller !== 'string') return caller
       // A preflight has no credentials.
-      if (method === 'OPTIONS' || path === '/healthz' || path === '/openapi.json') return access.nobody(address)
+      if (method === 'OPTIONS' || probePaths.has(path) || path === '/openapi.json') return access.nobody(address)
       refused(caller, address)
       return faultOf(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
     },

@@ -1,9 +1,10 @@
+import type { LockView } from '../protocol/index.ts'
 import type { Channel, Message } from '../store.ts'
 import type { Caller } from './access.ts'
 import type { Budgets } from './budgets.ts'
 import { type Owners, sameOwner } from './owners.ts'
 import type { Sender } from './senders.ts'
-import { makeLockToken } from './tokens.ts'
+import { type KeyRing, makeLockToken } from './tokens.ts'
 import type { HintEvent, Ticket } from './wire.ts'
 
 interface Topic {
@@ -15,14 +16,14 @@ interface Topic {
 export class Hub {
   readonly #channel: Channel | undefined
   readonly #owners: Owners
-  readonly #secret: Buffer
+  readonly #ring: KeyRing
   readonly #budgets: Budgets
   readonly #topics = new Map<string, Topic>()
 
-  constructor(channel: Channel | undefined, owners: Owners, secret: Buffer, budgets: Budgets) {
+  constructor(channel: Channel | undefined, owners: Owners, ring: KeyRing, budgets: Budgets) {
     this.#channel = channel
     this.#owners = owners
-    this.#secret = secret
+    this.#ring = ring
     this.#budgets = budgets
   }
 
@@ -71,6 +72,14 @@ export class Hub {
     if (here && !here.unsubscribe) this.#deliver(topic, message)
   }
 
+  /** A look showed a record: whom it shows to have been granted the lock, and who has no socket to hear of it by, is told to look. */
+  saw({ key, holders }: LockView): void {
+    for (const { session, unconfirmed } of holders) {
+      const here = unconfirmed && this.#topics.get(session)
+      if (here && !here.unsubscribe) this.#deliver(session, { key })
+    }
+  }
+
   #deliver(topic: string, message: Message): void {
     const owner = this.#owners.known(topic)
     for (const sender of this.#topics.get(topic)?.senders ?? []) {
@@ -85,7 +94,7 @@ export class Hub {
   /** With the news of a grant comes what it takes to use it. Who may write to the store's channel may write to the store. */
   #tickets(session: string, { key, number, token }: Message): Ticket[] | undefined {
     if (typeof key !== 'string' || typeof number !== 'number' || typeof token !== 'number') return undefined
-    return [{ key, session, token, number, lockToken: makeLockToken(this.#secret, { key, session, token }) }]
+    return [{ key, session, token, number, lockToken: makeLockToken(this.#ring, { key, session, token }) }]
   }
 }
 

@@ -1,18 +1,21 @@
+import type { Secret } from './options.ts'
+import { keysOf } from './secret.ts'
 import { openLockToken } from './tokens.ts'
 
 export type { ClientCredential } from './credentials.ts'
 export { createHandler, type LockHandler } from './handler.ts'
-export type { HandlerOptions, LogOptions, ReloadOptions, ServerLimits } from './options.ts'
+export type { HandlerOptions, LogOptions, ReloadOptions, Secret, ServerLimits } from './options.ts'
+export type { ReportLevel, ReportOptions } from './report.ts'
 export { checkStart, type LockServer, type ServeOptions, serve } from './serve.ts'
 export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
 
 /**
- * What a lockToken says, by the server's secret alone: that the server granted `key` to this session with this fencing token.
+ * What a lockToken says, by the server's secret alone, or its several: that the server granted `key` to this session with this fencing token.
  * Whether it is held still, the store alone knows: ask `verify`, or compare the fencing token with the highest seen.
  *
  * @returns `undefined` if this secret did not make it for this key, or if it is that of a waiter
  */
-export function verifyOffline(secret: string | Uint8Array, key: string, lockToken: string): { session: string; token: number } | undefined {
-  const grip = openLockToken(Buffer.from(secret as string), key, lockToken)
+export function verifyOffline(secret: Secret, key: string, lockToken: string): { session: string; token: number } | undefined {
+  const grip = openLockToken({ keys: keysOf(secret) }, key, lockToken)
   return grip?.token === undefined ? undefined : { session: grip.session, token: grip.token }
 }

@@ -1,8 +1,12 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { processFigures } from './process-figures.ts'
 
 /** What the server counts, for Prometheus. */
 export interface Metrics {
   readonly registry: Registry
+  readonly storeErrors: Counter<'code'>
+  /** All of them, with those of the process. */
+  text(): Promise<string>
   readonly commands: Counter<'type' | 'outcome'>
   readonly refusals: Counter
   readonly dropped: Counter
@@ -37,8 +41,16 @@ export function makeMetrics(gauges: {
   gauge('storelock_holders', 'Locks that clients hold', gauges.holders)
   gauge('storelock_sessions', 'Sessions that clients have open', gauges.sessions)
   gauge('storelock_observed_keys', 'Keys whose holders are observed', gauges.observed)
+  const ofProcess = processFigures()
   return {
     registry,
+    text: () => Registry.merge([registry, ofProcess]).metrics(),
+    storeErrors: new Counter({
+      name: 'storelock_store_errors_total',
+      help: 'What the store failed at, by the code of the error',
+      labelNames: ['code'],
+      registers,
+    }),
     commands: new Counter({
       name: 'storelock_commands_total',
       help: 'Commands that reached the store, by what came of them',

@@ -1,5 +1,6 @@
 import { LockError, type Policy } from '../protocol/index.ts'
 import type { ClientCredential } from './credentials.ts'
+import type { ReportOptions } from './report.ts'
 
 /** What one client, or all of them, may ask of the server. */
 export interface ServerLimits {
@@ -57,11 +58,17 @@ export interface LogOptions {
   readonly required?: boolean
 }
 
+/** One key of lockTokens, or several. */
+export type Secret = string | Uint8Array | readonly (string | Uint8Array)[]
+
 export interface HandlerOptions {
   /** Who may use the server. Without any, whoever reaches it. */
   readonly clients?: readonly ClientCredential[]
-  /** Makes the lockTokens; 16 bytes or more. Default: STORELOCK_SECRET, or a file beside the database that the first start makes. */
-  readonly secret?: string | Uint8Array
+  /**
+   * Makes the lockTokens; 16 bytes or more. Of several the first one signs, and all verify: so a new one takes over without voiding what the
+   * old one signed. Default: STORELOCK_SECRET, or a file beside the database that the first start makes.
+   */
+  readonly secret?: Secret
   /** What each namespace allows, by its name; '' is the default one's. */
   readonly policies?: Readonly<Record<string, Policy>>
   /** Names by which the server may be called, with their ports where they are not the default one. Without it those of loopback, or any if `clients` are given. */
@@ -74,7 +81,9 @@ export interface HandlerOptions {
   readonly limits?: ServerLimits
   /** How long requests that are under way, and what is not written yet, may take at the end, in ms. Default 10,000. */
   readonly grace?: number
-  /** Hears of faults that no answer tells. Default `console.error`. */
+  /** Hears of each request, and of faults that no answer tells, in lines of JSON. Default: nobody does. */
+  readonly report?: ReportOptions
+  /** Hears of faults that no answer tells. Default: `report`, or else `console.error`. */
   readonly onError?: (error: unknown) => void
 }
 
@@ -82,11 +91,13 @@ export interface HandlerOptions {
 export interface ReloadOptions {
   /** All who may use it from now on. Event streams of the others end. */
   readonly clients?: readonly ClientCredential[]
+  /** The first one signs lockTokens from now on, and all verify them. */
+  readonly secret?: Secret
 }
 
 export type Limits = Required<ServerLimits>
 
-const defaults: Limits = {
+export const limitDefaults: Limits = {
   body: 1_048_576,
   headers: 16_384,
   batch: 1_000,
@@ -112,9 +123,9 @@ const defaults: Limits = {
 /** @throws LockError `invalid` that names a limit which is none */
 export function limitsOf(limits: ServerLimits = {}): Limits {
   for (const [name, value] of Object.entries(limits)) {
-    if (!Object.hasOwn(defaults, name))
-      throw new LockError('invalid', `the server knows no limit ${JSON.stringify(name)}: there are ${Object.keys(defaults).join(', ')}`)
+    if (!Object.hasOwn(limitDefaults, name))
+      throw new LockError('invalid', `the server knows no limit ${JSON.stringify(name)}: there are ${Object.keys(limitDefaults).join(', ')}`)
     if (!Number.isSafeInteger(value) || value < 1) throw new LockError('invalid', `the limit ${name} is a whole number above 0, not ${String(value)}`)
   }
-  return { ...defaults, ...limits }
+  return { ...limitDefaults, ...limits }
 }

@@ -16,6 +16,8 @@ const faults = {
   503: fault('The store failed'),
 }
 
+const own = schemas.clientKey
+
 const security = [{ bearer: [] }, {}]
 
 /** @param most commands in one batch */
@@ -23,55 +25,61 @@ export const applyRoute = (most: number) =>
   createRoute({
     method: 'post',
     path: '/v1/apply',
+    operationId: 'apply',
     summary: 'Carry out commands, in order',
     security,
-    request: { body: body(schemas.applyBody(most)) },
+    request: { headers: own(false), body: body(schemas.applyBody(most)) },
     responses: { 200: json(schemas.applyReply, 'One outcome for each command'), ...faults, 409: fault('The batch is void') },
   })
 
 export const lockRoute = createRoute({
   method: 'get',
   path: '/v1/locks/{key}',
+  operationId: 'readLock',
   summary: 'Who holds a lock, and who waits for it',
   security,
-  request: { params: z.object({ key: schemas.key }) },
+  request: { headers: own(false), params: z.object({ key: schemas.key }) },
   responses: { 200: json(schemas.readReply, 'Its record, or null'), ...faults, 422: fault('The record is corrupt') },
 })
 
 export const locksRoute = createRoute({
   method: 'get',
   path: '/v1/locks',
+  operationId: 'listLocks',
   summary: 'All locks, those whose keys start with a prefix, or the one of any key',
   description:
     'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out.',
   security,
-  request: { query: schemas.locksQuery },
+  request: { headers: own(false), query: schemas.locksQuery },
   responses: { 200: json(schemas.locksReply, 'The records in the order of their keys, or the one of `key`'), ...faults },
 })
 
 export const eventsRoute = createRoute({
   method: 'get',
   path: '/v1/events',
+  operationId: 'listen',
   summary: 'Hints, as server-sent events',
   description: 'Carries the topics named here and those that the sender names with its batches: its sessions are topics.',
   security,
-  request: { query: schemas.eventsQuery },
+  request: { headers: own(false), query: schemas.eventsQuery },
   responses: { 200: { content: { 'text/event-stream': { schema: z.string() } }, description: 'Events named `open`, `hint` and `bye`' }, ...faults },
 })
 
 export const publishRoute = createRoute({
   method: 'post',
   path: '/v1/publish',
+  operationId: 'publish',
   summary: 'Pass messages on to whoever listens to their topics',
   description: 'Of a message that names a `key` only that is passed on: it says look, and the server itself says who was granted what.',
   security,
-  request: { body: body(schemas.publishBody) },
+  request: { headers: own(false), body: body(schemas.publishBody) },
   responses: { 204: { description: 'They were passed on' }, ...faults },
 })
 
 export const verifyRoute = createRoute({
   method: 'post',
   path: '/v1/verify',
+  operationId: 'verify',
   summary: 'Whether a lockToken is that of a hold which stands',
   security,
   request: { body: body(schemas.verifyBody) },
@@ -81,8 +89,81 @@ export const verifyRoute = createRoute({
 export const logRoute = createRoute({
   method: 'get',
   path: '/v1/log',
+  operationId: 'readLog',
   summary: 'What happened to the locks, the newest first',
   security,
   request: { query: schemas.logQuery },
   responses: { 200: json(schemas.logReply, 'The entries'), ...faults },
+})
+
+export const acquireRoute = createRoute({
+  method: 'post',
+  path: '/v1/acquire',
+  operationId: 'acquire',
+  summary: 'Wait for a lock',
+  description:
+    'Answers when the lock is granted, or after `wait` ms with the `request` to ask for again: it keeps its place in line. A client that hangs up before it is answered gives up its place, or its lock.',
+  security,
+  request: { headers: own(true), body: body(schemas.acquireBody) },
+  responses: {
+    200: json(schemas.acquireReply, 'The lock is held, from now on for `duration` ms: renew it well before they are over'),
+    202: json(schemas.queuedReply, 'Others stand before it: send the same `key` and `request` again at once'),
+    ...faults,
+    409: fault('`held`: the lock is held, and `wait` is 0. `over`: this request is over'),
+  },
+})
+
+export const renewRoute = createRoute({
+  method: 'post',
+  path: '/v1/renew',
+  operationId: 'renew',
+  summary: 'Keep a lock for longer',
+  security,
+  request: { headers: own(true), body: body(schemas.renewBody) },
+  responses: { 200: json(schemas.renewReply, 'The lock is held for `duration` ms from when this was sent'), ...faults, 409: fault('It is lost') },
+})
+
+export const releaseRoute = createRoute({
+  method: 'post',
+  path: '/v1/release',
+  operationId: 'release',
+  summary: 'Give a lock back',
+  security,
+  request: { headers: own(true), body: body(schemas.releaseBody) },
+  responses: { 200: json(schemas.releaseReply, 'It is free, or was lost before'), ...faults },
+})
+
+const status = z.object({ status: z.literal('ok') })
+
+const probe = (path: string, operationId: string, summary: string) =>
+  createRoute({ method: 'get', path, operationId, summary, security: [{}], responses: { 200: json(status, 'It is so') } })
+
+export const healthRoute = probe('/healthz', 'health', 'Whether the server answers: the same as /livez')
+export const liveRoute = probe('/livez', 'live', 'Whether the server answers')
+
+export const readyRoute = createRoute({
+  method: 'get',
+  path: '/readyz',
+  operationId: 'ready',
+  summary: 'Whether the server can do its work: touches the store',
+  security: [{}],
+  responses: { 200: json(status, 'It can'), 503: fault('It cannot, and why') },
+})
+
+export const versionRoute = createRoute({
+  method: 'get',
+  path: '/version',
+  operationId: 'version',
+  summary: 'Which version of storelock this is',
+  security: [{}],
+  responses: { 200: json(z.object({ version: z.string() }), 'The version of the package') },
+})
+
+export const metricsRoute = createRoute({
+  method: 'get',
+  path: '/metrics',
+  operationId: 'metrics',
+  summary: 'Figures for Prometheus, for clients that are admin',
+  security,
+  responses: { 200: { content: { 'text/plain': { schema: z.string() } }, description: 'The figures' }, 401: faults[401], 403: faults[403] },
 })

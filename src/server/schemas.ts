@@ -1,6 +1,16 @@
 import { z } from '@hono/zod-openapi'
-import { maxDuration } from '../protocol/index.ts'
-import { type ApplyBody, logKinds, type PublishBody, type VerifyBody, type WireCommand } from './wire.ts'
+import { maxDuration, minDuration } from '../protocol/index.ts'
+import {
+  type AcquireBody,
+  type ApplyBody,
+  clientHeader,
+  logKinds,
+  type PublishBody,
+  type ReleaseBody,
+  type RenewBody,
+  type VerifyBody,
+  type WireCommand,
+} from './wire.ts'
 
 /** Longest key, in bytes of UTF-8: a name and a namespace, escaped, fit into it. */
 const maxKeyBytes = 4_200
@@ -10,6 +20,8 @@ const maxJsonBytes = 16_384
 const maxDepth = 64
 /** Most tokens that one grant may reserve. */
 const maxReserve = 10_000
+/** The longest wait of one request, in ms: below what proxies commonly allow. */
+const maxWait = 55_000
 /** Most topics that one event stream may carry. */
 const maxTopics = 1_000
 
@@ -110,6 +122,27 @@ export const publishBody = z
   .openapi('Publish') satisfies z.ZodType<PublishBody>
 
 export const verifyBody = z.strictObject({ key, lockToken }).openapi('Verify') satisfies z.ZodType<VerifyBody>
+
+const duration = z.number().min(minDuration).max(maxDuration).optional()
+
+export const acquireBody = z
+  .strictObject({
+    key,
+    request: z
+      .string()
+      .regex(/^[\w-]{8,128}$/, 'the name of a request is 8 to 128 letters, digits, _ or -')
+      .optional(),
+    mode: z.enum(['exclusive', 'shared']).optional(),
+    duration: duration.openapi({ description: 'In ms. Default 30,000.' }),
+    wait: z.number().min(0).max(maxWait).optional().openapi({ description: 'In ms. Default 30,000; 0 takes no place in line.' }),
+    label,
+    metadata: json,
+  })
+  .openapi('Acquire') satisfies z.ZodType<AcquireBody>
+
+export const renewBody = z.strictObject({ key, lockToken, duration }).openapi('Renew') satisfies z.ZodType<RenewBody>
+
+export const releaseBody = z.strictObject({ key, lockToken }).openapi('Release') satisfies z.ZodType<ReleaseBody>
 
 const whole = z.coerce.number().int().min(0)
 
@@ -231,4 +264,26 @@ export const logReply = z.object({
       .openapi('LogEntry'),
   ),
 })
+export const acquireReply = z
+  .object({
+    granted: z.literal(true),
+    key: z.string(),
+    request: z.string(),
+    token: count.openapi({ description: 'The fencing token.' }),
+    previous: count,
+    lockToken,
+    duration: z.number(),
+  })
+  .openapi('Acquired')
+export const queuedReply = z.object({ granted: z.literal(false), key: z.string(), request: z.string(), ahead: count }).openapi('Queued')
+export const renewReply = z.object({ renewed: z.literal(true), key: z.string(), token: count, duration: z.number() }).openapi('Renewed')
+export const releaseReply = z.object({ released: z.boolean(), key: z.string() }).openapi('Released')
 export const errorReply = z.object({ error: z.object({ code: z.string(), message: z.string() }) }).openapi('Error')
+
+/** @param need whether nothing can be done without one */
+export const clientKey = (need: boolean) => {
+  const text = z
+    .string()
+    .openapi({ description: 'A secret that the client makes up, 16 to 128 letters, digits, _ or -: its sessions belong to whoever has it.' })
+  return z.object({ [clientHeader]: need ? text : text.optional() })
+}

@@ -1,23 +1,31 @@
 import { randomBytes } from 'node:crypto'
 import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { LockError } from '../protocol/index.ts'
+import type { Secret } from './options.ts'
 
 /** Shortest secret, in bytes. */
 const minSecret = 16
 
 /**
- * The secret that makes lockTokens: given, from the environment, or of a file beside the database that the first start makes.
+ * The keys that make lockTokens: given, from the environment, or of a file beside the database that the first start makes.
  * Without any of them lockTokens end with this process.
  *
  * @param file the database's; '' if there is none
  * @throws LockError `invalid` if it is too short, or if others may read its file
  */
-export function findSecret(given: string | Uint8Array | undefined, file: string): Buffer {
+export function findKeys(given: Secret | undefined, file: string): readonly Buffer[] {
   const secret = given ?? process.env.STORELOCK_SECRET
-  if (secret === undefined) return file ? ofFile(`${file}-secret`) : randomBytes(32)
-  const bytes = Buffer.from(secret as string)
-  if (bytes.length < minSecret) throw new LockError('invalid', `the server's secret has ${bytes.length} bytes: give it ${minSecret} or more`)
-  return bytes
+  if (secret !== undefined) return keysOf(secret)
+  return [file ? ofFile(`${file}-secret`) : randomBytes(32)]
+}
+
+/** @throws LockError `invalid` if there is none, or one that is too short */
+export function keysOf(secret: Secret): readonly Buffer[] {
+  const keys = (Array.isArray(secret) ? secret : [secret]).map((each) => Buffer.from(each))
+  if (!keys.length) throw new LockError('invalid', 'the list of secrets is empty: give at least one, the first of which signs')
+  const short = keys.find(({ length }) => length < minSecret)
+  if (short) throw new LockError('invalid', `the server's secret has ${short.length} bytes: give it ${minSecret} or more`)
+  return keys
 }
 
 /** @throws LockError `invalid` if the file beside a database is there, and is not for us alone */

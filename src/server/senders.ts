@@ -10,7 +10,7 @@ export class Sender {
   readonly id: string
   caller: Caller
   topics: ReadonlySet<string> = new Set()
-  stream: Stream | undefined
+  stream: Pick<Stream, 'send' | 'ping' | 'close'> | undefined
   seenAt = 0
   /** Whose budget it uses. */
   readonly who: string

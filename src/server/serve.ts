@@ -92,7 +92,11 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   const handler = await openEngine(store, options)
   const framework = getRequestListener(
     (request, { incoming, outgoing }) =>
-      handler.fetch(request, { address: incoming.socket.remoteAddress, ended: (listener) => outgoing.on('close', listener) }),
+      handler.fetch(request, {
+        address: incoming.socket.remoteAddress,
+        ended: (listener) => outgoing.on('close', listener),
+        cut: (listener) => outgoing.on('close', () => outgoing.writableFinished || listener()),
+      }),
     {
       overrideGlobalObjects: false,
     },

@@ -4,7 +4,7 @@ import { answer, type Fault, responseOf, tooMany } from './answers.ts'
 import { type Budgets, whoOf } from './budgets.ts'
 import type { Hub } from './hub.ts'
 import type { Limits } from './options.ts'
-import { type Sender, Senders } from './senders.ts'
+import { Sender, Senders } from './senders.ts'
 import { makeStream } from './stream.ts'
 import type { OpenEvent, PublishBody } from './wire.ts'
 
@@ -95,6 +95,13 @@ export class Switchboard {
     return new Response(stream.body, {
       headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
     })
+  }
+
+  /** Has a function called when something is said to a session, for as long as a request of its client's is under way. */
+  listen(caller: Caller, session: string, heard: () => void): { readonly sender: Sender; stop(): void } | Fault {
+    const sender = new Sender(session, caller)
+    sender.stream = { send: heard, ping() {}, close() {} }
+    return this.setTopics(sender, [session]) ?? { sender, stop: () => void this.#setTopics(sender, []) }
   }
 
   /**

@@ -7,6 +7,11 @@ export interface Grip {
   readonly token?: number | undefined
 }
 
+/** The keys of lockTokens: the first one signs, all verify. */
+export interface KeyRing {
+  keys: readonly Buffer[]
+}
+
 const nonceBytes = 12
 
 /** Of the form of a lockToken; another may follow. */
@@ -16,18 +21,18 @@ const version = 'sl1'
  * A lockToken: what it stands for and a random nonce, but for the key, which whoever shows the token names,
  * and an HMAC-SHA256 over all of them.
  */
-export function makeLockToken(secret: Buffer, { key, session, token }: Grip): string {
+export function makeLockToken({ keys }: KeyRing, { key, session, token }: Grip): string {
   const body = Buffer.from(JSON.stringify([session, token ?? null, nonce()])).toString('base64url')
-  return `${version}.${body}.${macOf(secret, key, body).toString('base64url')}`
+  return `${version}.${body}.${macOf(keys[0] as Buffer, key, body).toString('base64url')}`
 }
 
 /**
- * What a lockToken of this key stands for, by its HMAC alone; `undefined` if this secret did not make it for this key.
+ * What a lockToken of this key stands for, by its HMAC alone; `undefined` if no key of the ring made it for this key.
  * Whether that is still held only the store knows.
  */
-export function openLockToken(secret: Buffer, key: string, lockToken: string): Grip | undefined {
+export function openLockToken({ keys }: KeyRing, key: string, lockToken: string): Grip | undefined {
   const [form, body = '', mac = '', ...rest] = lockToken.split('.')
-  if (form !== version || rest.length || !isMac(macOf(secret, key, body), mac)) return undefined
+  if (form !== version || rest.length || !keys.some((secret) => isMac(macOf(secret, key, body), mac))) return undefined
   const [session, token] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [string, number | null]
   return { key, session, token: token ?? undefined }
 }

@@ -1,4 +1,4 @@
-import type { Command, Expire, LockErrorCode, LossReason, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
+import type { Command, Expire, Json, LockErrorCode, LossReason, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
 /** What goes over the network, as JSON. `schemas.ts` checks what comes in. */
@@ -106,6 +106,66 @@ export type VerifyReply =
   /** With how it was lost, where that is known: one that its holder let go of has no reason. */
   | { readonly valid: false; readonly why: 'forged' | 'not-held'; readonly reason?: LossReason | undefined }
 
+/** `POST /v1/acquire` */
+export interface AcquireBody {
+  readonly key: string
+  /** The client's own name for this request: asked for again by it, the request keeps its place, or what it was granted. Default: one that the answer has. */
+  readonly request?: string | undefined
+  /** Default `exclusive`. */
+  readonly mode?: Mode | undefined
+  /** For how long the lock is kept without a renewal, in ms. Default 30,000. */
+  readonly duration?: number | undefined
+  /** How long to wait for it, in ms; 0 takes no place in line. Default 30,000. */
+  readonly wait?: number | undefined
+  /** What others see of the holder. */
+  readonly label?: string | undefined
+  readonly metadata?: Json | undefined
+}
+
+export type AcquireReply =
+  | {
+      readonly granted: true
+      readonly key: string
+      readonly request: string
+      /** The fencing token. */
+      readonly token: number
+      /** The key's last one before. */
+      readonly previous: number
+      readonly lockToken: string
+      /** In ms, from this answer on at the latest. */
+      readonly duration: number
+    }
+  /** The request stands in line, behind so many others, for as long as its lease: it is to come back. */
+  | { readonly granted: false; readonly key: string; readonly request: string; readonly ahead: number }
+
+/** `POST /v1/renew` */
+export interface RenewBody {
+  readonly key: string
+  readonly lockToken: string
+  /** A longer duration from now on, in ms. */
+  readonly duration?: number | undefined
+}
+
+export interface RenewReply {
+  readonly renewed: true
+  readonly key: string
+  readonly token: number
+  /** In ms. */
+  readonly duration: number
+}
+
+/** `POST /v1/release` */
+export interface ReleaseBody {
+  readonly key: string
+  readonly lockToken: string
+}
+
+export interface ReleaseReply {
+  /** False if it was not held any more. */
+  readonly released: boolean
+  readonly key: string
+}
+
 /** What happened to a lock: `refusal` is a command that its sender had no right to, and may be an attack. */
 export const logKinds = ['grant', 'renewal-failure', 'release', 'withdrawal', 'end', 'eviction', 'steal', 'revoke', 'refusal'] as const
 export type LogKind = (typeof logKinds)[number]
@@ -149,7 +209,7 @@ export interface LogReply {
 /** The body of every answer that is no success. */
 export interface ErrorReply {
   readonly error: {
-    readonly code: LockErrorCode | 'unauthorized' | 'forbidden' | 'too-many' | 'too-long' | 'not-found' | 'void'
+    readonly code: LockErrorCode | 'unauthorized' | 'forbidden' | 'too-many' | 'too-long' | 'not-found' | 'void' | 'over'
     readonly message: string
   }
 }

@@ -14,6 +14,9 @@ describe('the pages in docs/', () => {
     ['test/examples/locked-files.ts', 'docs/lock-server.md'],
     ['test/examples/locked-edit.ts', 'docs/lock-server.md'],
     ['test/examples/locked-edit.sh', 'docs/lock-server.md'],
+    ['test/examples/four-requests.sh', 'docs/lock-server.md'],
+    ['test/examples/four_requests.py', 'docs/lock-server.md'],
+    ['test/examples/four_requests.go', 'docs/lock-server.md'],
   ])('show %s as it is tested, in %s', (path, page) => {
     expect(read(page)).toContain(`\`\`\`${path.split('.').pop()}\n${read(path)}\`\`\``)
   })

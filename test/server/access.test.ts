@@ -158,7 +158,10 @@ test('too many requests are refused for a while', async () => {
 test('the description has all routes', async () => {
   const { client } = await world()
   const { paths } = await client().get<{ paths: object }>('/openapi.json')
-  expect(Object.keys(paths)).toEqual(['/v1/apply', '/v1/locks/{key}', '/v1/locks', '/v1/events', '/v1/publish', '/v1/verify', '/v1/log'])
+  expect(Object.keys(paths)).toEqual([
+    ...['/v1/apply', '/v1/locks/{key}', '/v1/locks', '/v1/events', '/v1/publish', '/v1/verify', '/v1/log', '/v1/acquire', '/v1/renew', '/v1/release'],
+    ...['/healthz', '/livez', '/version', '/readyz', '/metrics'],
+  ])
 })
 
 test('the figures are for a client that is admin', async () => {

@@ -1,0 +1,194 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { Caller } from './access.ts'
+import { type Fault, faultOf } from './answers.ts'
+import { type Bell, makeBell } from './bell.ts'
+import type { Desk } from './desk.ts'
+import type { Owners } from './owners.ts'
+import type { Sender } from './senders.ts'
+import type { Switchboard } from './switchboard.ts'
+import { type AcquireBody, type AcquireReply, clientHeader, type WireCommand, type WireOutcome } from './wire.ts'
+
+/** How long a grant waits for its client to come back, if it is between two requests, in ms. */
+const confirm = 5_000
+/** The longest pause between two signs of life that the server gives for a client that waits at its connection, in ms. */
+const longestPause = 10_000
+/** The only request of its session. */
+const number = 1
+
+/** What the ids of sessions start with that end with the one hold for which they were opened. */
+export const singlePrefix = 'acquire-'
+
+/** One request, as it is waited for at one connection. */
+interface Wait {
+  readonly caller: Caller
+  readonly beat: Extract<WireCommand, { type: 'beat' }>
+  readonly request: Extract<WireCommand, { type: 'request' }>
+  readonly sender: Sender
+  readonly bell: Bell
+  /** Set when its client has hung up, has come back by another connection, or may not come any more. */
+  over: 'gone' | 'replaced' | 'fallen' | undefined
+}
+
+/** What came of asking, with the lockToken of a grant. */
+interface Asked {
+  readonly outcome: WireOutcome
+  readonly lockToken?: string | undefined
+}
+
+/**
+ * Waits for locks in the place of clients that have nothing but requests and answers: as a session of its own for each, by the same commands
+ * that other clients send.
+ */
+export class Acquires {
+  readonly #desk: Desk
+  readonly #owners: Owners
+  readonly #switchboard: Switchboard
+  readonly #failed: (error: unknown) => void
+  readonly #waits = new Map<string, Wait>()
+  #closed = false
+
+  /** @param failed hears of faults that no answer tells */
+  constructor(desk: Desk, owners: Owners, switchboard: Switchboard, failed: (error: unknown) => void) {
+    this.#desk = desk
+    this.#owners = owners
+    this.#switchboard = switchboard
+    this.#failed = failed
+  }
+
+  /**
+   * Asks for a lock and waits for it, for so long as the client says and stays.
+   * @param onCut has a function called if the connection breaks before the answer has gone out
+   */
+  async acquire(caller: Caller, body: AcquireBody, onCut: (listener: () => void) => void): Promise<AcquireReply | Fault> {
+    if (!caller.owner)
+      return faultOf(400, 'invalid', `a lock needs an owner: send a secret of your own, such as \`openssl rand -hex 16\` makes, as ${clientHeader}`)
+    const { key, request: name = randomBytes(16).toString('base64url') } = body
+    const session = sessionOf(caller, key, name)
+    const opens = (await this.#owners.of(session)) === undefined
+    const bell = makeBell()
+    const ear = this.#switchboard.listen(caller, session, bell.ring)
+    if ('status' in ear) return ear
+    const wait: Wait = { caller, ...commandsOf(session, body, opens), sender: ear.sender, bell, over: undefined }
+    this.#replace(session, wait)
+    onCut(() => this.#hangUp(session, wait))
+    try {
+      return await this.#answer(wait, name, await this.#outwait(wait, body.wait))
+    } catch (error) {
+      // Whoever has named the request may ask for it again.
+      if (body.request === undefined) this.#takeBack(wait).catch(this.#failed)
+      throw error
+    } finally {
+      ear.stop()
+      if (this.#waits.get(session) === wait) this.#waits.delete(session)
+    }
+  }
+
+  /** Answers all who wait: they come back. */
+  close(): void {
+    this.#closed = true
+    for (const { bell } of this.#waits.values()) bell.ring()
+  }
+
+  /** Asks until there is more to say than that others stand before it, or until so many ms are over. */
+  async #outwait(wait: Wait, patience = 30_000): Promise<Asked> {
+    const until = performance.now() + patience
+    let asked = await this.#ask(wait)
+    for (;;) {
+      const left = until - performance.now()
+      if (asked.outcome.type !== 'queued' || wait.over || this.#closed || left <= 0) return asked
+      await wait.bell.wait(Math.min(left, wait.beat.lease / 4, longestPause))
+      if (!wait.caller.stands()) wait.over = 'fallen'
+      if (!wait.over) asked = await this.#ask(wait)
+    }
+  }
+
+  /** Asks, again if need be, and shows that the client is there. A grant that was made meanwhile is confirmed. */
+  async #ask(wait: Wait): Promise<Asked> {
+    const { caller, beat, request, sender } = wait
+    const { outcomes, lockTokens } = await this.#desk.apply(caller, [beat, request], sender)
+    const [beaten, outcome] = outcomes as [WireOutcome, WireOutcome]
+    if (beaten.type !== 'beaten') return { outcome: beaten }
+    if (outcome.type !== 'granted') return { outcome }
+    const { key, session } = request
+    const { token } = outcome.holder
+    const lockToken = lockTokens.find((ticket) => ticket.token === token)?.lockToken
+    if (!outcome.repeated) return { outcome, lockToken }
+    const [renewed] = (await this.#desk.apply(caller, [{ type: 'renew', key, session, token, lockToken }], sender)).outcomes as [WireOutcome]
+    if (renewed.type === 'renewed') return { outcome, lockToken }
+    // It has lapsed just now, and has its place at the back of the line.
+    return renewed.type === 'refused' && renewed.reason === 'not-held' ? await this.#ask(wait) : { outcome: renewed }
+  }
+
+  async #answer(wait: Wait, name: string, { outcome, lockToken }: Asked): Promise<AcquireReply | Fault> {
+    const { key, session, ifAvailable } = wait.request
+    if (wait.over === 'replaced') return faultOf(409, 'over', 'its client has come back by another connection')
+    if (outcome.type === 'ended') {
+      return faultOf(409, 'over', 'this request is over: its lock was released, or its client hung up or was away for too long. Make a new one')
+    }
+    if (!wait.over && outcome.type === 'granted') {
+      const { token, previous } = outcome.holder
+      return { granted: true, key, request: name, token, previous, lockToken: lockToken as string, duration: (wait.beat.lease * 3) / 4 }
+    }
+    if (!wait.over && outcome.type === 'queued') return { granted: false, key, request: name, ahead: aheadOf(session, outcome.record) }
+    await this.#takeBack(wait)
+    if (wait.over === 'fallen') return faultOf(401, 'unauthorized', 'the credential counts no more')
+    // Nobody reads it.
+    if (wait.over) return faultOf(409, 'over', 'its client has hung up')
+    if (outcome.type === 'failed') {
+      const isBudget = outcome.message.startsWith('too-many')
+      return isBudget ? faultOf(429, 'too-many', outcome.message, { 'retry-after': '1' }) : faultOf(400, outcome.code, outcome.message)
+    }
+    return ifAvailable
+      ? faultOf(409, 'held', `${JSON.stringify(key)} is held, or others wait for it`)
+      : faultOf(409, 'not-owner', 'the request was refused')
+  }
+
+  /** A client that comes back by another connection is answered there. */
+  #replace(session: string, wait: Wait): void {
+    const before = this.#waits.get(session)
+    this.#waits.set(session, wait)
+    if (!before) return
+    before.over = 'replaced'
+    before.bell.ring()
+  }
+
+  #hangUp(session: string, wait: Wait): void {
+    const now = this.#waits.get(session)
+    if (wait.over || (now && now !== wait)) return
+    wait.over = 'gone'
+    if (now) wait.bell.ring()
+    // What was answered just now has not arrived.
+    else this.#takeBack(wait).catch(this.#failed)
+  }
+
+  /** Gives up a place, or what was granted meanwhile. */
+  async #takeBack({ caller, request, sender }: Wait): Promise<void> {
+    const { key, session } = request
+    // Asked for once more, so that it may be taken back in the same breath, whatever has become of it.
+    await this.#desk.apply(caller, [request, { type: 'withdraw', key, session, number }, { type: 'end', session }], sender)
+  }
+}
+
+/** Nobody else can have, or guess, the session of a client's request. */
+const sessionOf = ({ owner }: Caller, key: string, name: string): string =>
+  singlePrefix +
+  createHash('sha256')
+    .update(JSON.stringify([owner, key, name]))
+    .digest('base64url')
+
+function commandsOf(
+  session: string,
+  { key, mode = 'exclusive', duration = 30_000, wait, label, metadata }: AcquireBody,
+  opens: boolean,
+): Pick<Wait, 'beat' | 'request'> {
+  return {
+    beat: { type: 'beat', session, client: session, lease: (duration * 4) / 3, label, opens },
+    request: { type: 'request', key, session, client: session, number, mode, confirm, metadata, ifAvailable: wait === 0 || undefined },
+  }
+}
+
+/** How many stand before a session. */
+function aheadOf(session: string, { holders, queue }: Extract<WireOutcome, { type: 'queued' }>['record']): number {
+  const place = queue.findIndex((run) => run.session === session)
+  return holders.length + queue.slice(0, Math.max(0, place)).reduce((sum, { from, to }) => sum + to - from + 1, 0)
+}

@@ -1,0 +1,46 @@
+import { isIP } from 'node:net'
+import type { Store } from '../store.ts'
+
+/** What those ask who run the server, without a credential. */
+export const probePaths: ReadonlySet<string> = new Set(['/livez', '/readyz', '/version', '/healthz'])
+
+/** Whether a `Host` is an address: no page can have given it a name of its own. */
+export const isAddress = (host: string): boolean => isIP(host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) > 0
+
+/** How long the store may take to answer before the server counts as not ready, in ms. */
+const patience = 5_000
+
+/** A session that nobody has: what is asked of it changes nothing. */
+const nobody = { type: 'end', session: 'storelock-probe', seq: -1 } as const
+
+/** Finds out whether the store can be read and written. Those who ask while one look is under way share it. */
+export function makeReadiness(store: Store): () => Promise<string | undefined> {
+  let looking: Promise<string | undefined> | undefined
+
+  const look = async (): Promise<string | undefined> => {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<string>((resolve) => {
+      timer = setTimeout(resolve, patience, `the store did not answer within ${patience} ms`)
+    })
+    try {
+      return await Promise.race([touch(store), late])
+    } finally {
+      clearTimeout(timer)
+      looking = undefined
+    }
+  }
+
+  return () => {
+    looking ??= look()
+    return looking
+  }
+}
+
+async function touch(store: Store): Promise<string | undefined> {
+  try {
+    const [outcome] = await store.apply([nobody])
+    return outcome?.type === 'failed' ? outcome.message : undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}

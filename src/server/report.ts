@@ -1,0 +1,60 @@
+import { makeAllowance } from './allowance.ts'
+
+/** The most urgent first. */
+export const reportLevels = ['error', 'warn', 'info', 'debug'] as const
+export type ReportLevel = (typeof reportLevels)[number]
+
+/** What the server says of what it does, for those who run it. */
+export interface ReportOptions {
+  /** Lines that are less urgent are left out. Default `info`. */
+  readonly level?: ReportLevel
+  /** Gets a line of JSON without its end. */
+  readonly write: (line: string) => void
+}
+
+export interface Report {
+  /** @param fields no secrets: texts are cut, and their control characters escaped */
+  tell(level: ReportLevel, event: string, fields?: Fields): void
+  /** The same for what strangers cause: so often a second for each of them, and then with how often it was left out. */
+  tellOf(who: string, level: ReportLevel, event: string, fields: Fields): void
+}
+
+type Fields = Readonly<Record<string, string | number | undefined>>
+
+/** Longest text of a field, in characters. */
+const longest = 512
+/** So many warnings a second are told of each who causes them. */
+const rate = 20
+
+/** What a terminal or a reader of logs might take for more than text, beyond what JSON escapes itself. */
+const controls = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g
+
+const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+const short = (value: string | number | undefined) => (typeof value === 'string' && value.length > longest ? `${value.slice(0, longest)}…` : value)
+
+export function makeReport(options: ReportOptions | undefined): Report {
+  if (!options) return { tell() {}, tellOf() {} }
+  const { level: least = 'info', write } = options
+  const most = reportLevels.indexOf(least)
+  const allowance = makeAllowance(rate)
+  const leftOut = new Map<string, number>()
+
+  const tell: Report['tell'] = (level, event, fields = {}) => {
+    if (reportLevels.indexOf(level) > most) return
+    const cut = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, short(value)]))
+    write(JSON.stringify({ at: new Date().toISOString(), level, event, ...cut }).replace(controls, escaped))
+  }
+
+  return {
+    tell,
+    tellOf(who, level, event, fields) {
+      if (level === 'debug' || level === 'info') return tell(level, event, fields)
+      if (allowance(who)) {
+        const before = leftOut.get(who)
+        leftOut.delete(who)
+        tell(level, event, { ...fields, leftOut: before })
+      } else if (leftOut.size < 10_000 || leftOut.has(who)) leftOut.set(who, (leftOut.get(who) ?? 0) + 1)
+    },
+  }
+}

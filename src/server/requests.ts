@@ -1,0 +1,34 @@
+import type { Caller } from './access.ts'
+import type { Fault } from './answers.ts'
+import type { Asked } from './guard.ts'
+import type { Metrics } from './metrics.ts'
+import { probePaths } from './probes.ts'
+import type { Report, ReportLevel } from './report.ts'
+
+/** Times a request from here on. @returns what to call with the status of its answer */
+export type Requests = (asked: Asked, admitted: Caller | Fault) => (status: number) => void
+
+/** Counts and tells of each request. Of its query, headers and body nothing is told but who sent it: they have secrets. */
+export const makeRequests =
+  (metrics: Metrics, report: Report): Requests =>
+  ({ method, path, address }, admitted) => {
+    const begun = performance.now()
+    return (status) => {
+      const ms = performance.now() - begun
+      metrics.requests.observe({ route: routeOf(path), status: String(status) }, ms / 1_000)
+      const client = 'status' in admitted ? undefined : admitted.name || undefined
+      const why = 'status' in admitted ? admitted.reply.error.message : undefined
+      const fields = { method, path, status, ms: Math.round(ms * 10) / 10, client, address, why }
+      report.tellOf(client ?? address ?? '', levelOf(status, path), 'request', fields)
+    }
+  }
+
+/** What went well is for those who look closely; a probe that fails is told of by whoever sent it as well. */
+const levelOf = (status: number, path: string): ReportLevel =>
+  status >= 500 ? (probePaths.has(path) ? 'warn' : 'error') : status >= 400 ? 'warn' : 'debug'
+
+/** The part of a path that says which route it is, not which key. */
+const routeOf = (path: string): string =>
+  /^\/(v1\/(apply|locks|events|publish|verify|log|acquire|renew|release)|healthz|livez|readyz|version|metrics|openapi\.json)(?![^/?])/.exec(
+    path,
+  )?.[1] ?? 'none'

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""Adds one to the number in a file, under a lock of a lock server: four_requests.py LOCKS KEY FILE"""
+import _thread
+import json
+import secrets
+import sys
+import threading
+import urllib.request
+
+locks, key, path = sys.argv[1:]
+# The client's key is a secret: whoever has it may renew and release what it acquired.
+client = secrets.token_hex(16)
+
+
+def post(what, **body):
+    headers = {"storelock-client": client, "content-type": "application/json"}
+    request = urllib.request.Request(f"{locks}/v1/{what}", json.dumps({"key": key, **body}).encode(), headers)
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def renew(lock, done):
+    while not done.wait(lock["duration"] / 3 / 1000):
+        try:
+            post("renew", lockToken=lock["lockToken"])
+        except OSError:
+            # It may be lost: whoever cannot renew stops.
+            return _thread.interrupt_main()
+
+
+lock = post("acquire")
+while not lock["granted"]:
+    # Others stand before us. Asked for by its name, the request keeps its place.
+    lock = post("acquire", request=lock["request"])
+done = threading.Event()
+threading.Thread(target=renew, args=(lock, done), daemon=True).start()
+try:
+    with open(path) as file:
+        number = int(file.read())
+    with open(path, "w") as file:
+        file.write(f"{number + 1}\n")
+finally:
+    done.set()
+    post("release", lockToken=lock["lockToken"])
