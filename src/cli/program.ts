@@ -9,6 +9,7 @@ import type { LogOptions } from './log.ts'
 import type { LsOptions } from './ls.ts'
 import type { RevokeOptions } from './revoke.ts'
 import type { RunOptions } from './run/run.ts'
+import { flags, typedOf } from './serve/settings.ts'
 import type { ServeOptions } from './serve.ts'
 import type { SweepOptions } from './sweep.ts'
 import type { WatchOptions } from './watch.ts'
@@ -137,17 +138,18 @@ export function makeProgram(): Command {
     .addOption(new Option('--older-than <time>', 'that nobody was granted for so long').argParser(parseTime).makeOptionMandatory())
     .action(async (...args: [string, SweepOptions]) => (await import('./sweep.ts')).sweep(...args))
 
-  looks('serve', 'serve a SQLite store over HTTP, until Ctrl-C', 'storelock serve --store app.db --listen 127.0.0.1:7420')
-    .addOption(new Option('-l, --listen <address>', 'a port, or an address and a port').default('127.0.0.1:7420'))
-    .addOption(new Option('--clients <file>', 'JSON with the clients and their tokens; needed beyond loopback'))
-    .addOption(new Option('--tls-key <file>', 'as PEM'))
-    .addOption(new Option('--tls-cert <file>', 'as PEM'))
-    .addOption(new Option('--host <name...>', 'names that the server may be called by'))
-    .addOption(new Option('--origin <url...>', 'origins of web pages that may use it'))
-    .addOption(
-      new Option('--grace <time>', 'how long requests under way may take when it is told to end').argParser(parseTime).default(10_000, '10s'),
-    )
-    .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options))
+  const serving = looks(
+    'serve',
+    'serve a SQLite store over HTTP, until Ctrl-C',
+    'storelock serve --store app.db --listen 127.0.0.1:7420',
+    'storelock serve --config /etc/storelock.json --print-config',
+  )
+  for (const flag of flags()) serving.addOption(flag)
+  serving
+    .addOption(new Option('--config <file>', 'JSON with what no flag and no variable says; else STORELOCK_CONFIG'))
+    .addOption(new Option('--print-config', 'print what it would be started with, and where each of it comes from'))
+    .addHelpText('after', '\nEach of these stands in the file of --config by its name, or in STORELOCK_…: --print-config shows all.')
+    .action(async (options: ServeOptions) => (await import('./serve.ts')).serve(options, typedOf(serving)))
 
   looks('bench', 'measure a store on this machine', 'storelock bench --store app.db')
     .addOption(new Option('--time <time>', 'how long to take and release').argParser(parseTime).default(1_000, '1s'))

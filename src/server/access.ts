@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { LockError } from '../protocol/index.ts'
-import { type ClientCredential, type Credential, checkedCredentials, hashOfToken } from './credentials.ts'
+import type { ClientCertificate } from './certificates.ts'
+import { type ClientCredential, type Credential, checkedCredentials, credentialOf, hashOfToken } from './credentials.ts'
 import { ownerOf } from './owners.ts'
 
 /** Who sent a request, and what that credential allows. */
@@ -52,15 +53,17 @@ export class Access {
   }
 
   /** @returns the caller, or in words why it is none */
-  callerOf(authorization: string | null, clientKey: string | null, address: string | undefined): Caller | string {
+  callerOf(
+    authorization: string | null,
+    clientKey: string | null,
+    address: string | undefined,
+    certificate?: ClientCertificate | undefined,
+  ): Caller | string {
     if (clientKey !== null && !clientKeys.test(clientKey)) return 'the client key has to be 16 to 128 random letters, digits, _ or -'
     const own = (name: string): string => (clientKey === null ? '' : ownerOf(name, clientKey))
     if (this.open) return { ...everything, address, owner: own(''), stands: () => this.open }
-    const [scheme, token = ''] = (authorization ?? '').split(' ')
-    const shown = hashOfToken(token)
-    // All are compared, so that the time tells nothing.
-    const [credential] = this.#credentials.filter(({ hash }) => timingSafeEqual(hash, shown))
-    if (scheme?.toLowerCase() !== 'bearer' || !credential) return 'the bearer token is missing or unknown'
+    const credential = authorization === null && certificate ? credentialOf(this.#credentials, certificate) : this.#bearerOf(authorization ?? '')
+    if (!credential) return authorization === null && certificate ? 'the certificate is no client’s' : 'the bearer token is missing or unknown'
     const { name, until, text, admin = false, readOnly = false, steal = admin, ask = true, prefixes = [''] } = credential
     const isOver = (): boolean => Date.now() >= until
     if (isOver()) return `the credential of client ${name} has expired`
@@ -68,6 +71,14 @@ export class Access {
     const stands = (): boolean => !isOver() && this.#credentials.some((each) => each.text === text)
     const rights = { admin, readOnly, maySteal: steal, mayAsk: ask, prefixes, mayUse: allowed, mayHear: allowed }
     return { name, address, owner: own(name), ...rights, stands }
+  }
+
+  #bearerOf(authorization: string): Credential | undefined {
+    const [scheme, token = ''] = authorization.split(' ')
+    const shown = hashOfToken(token)
+    // All are compared, so that the time tells nothing.
+    const [credential] = this.#credentials.filter(({ hash }) => timingSafeEqual(hash, shown))
+    return scheme?.toLowerCase() === 'bearer' ? credential : undefined
   }
 }
 

@@ -1,12 +1,18 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { LockError } from '../protocol/index.ts'
+import { type ClientCertificate, plainHex } from './certificates.ts'
 
 /** Who may use the server. */
 export interface ClientCredential {
   /** Stands in the log. Whoever has a credential of the same name and the client's key owns its sessions. */
   readonly name: string
-  /** The bearer token: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:` and 64 hex digits. */
-  readonly token: string
+  /** The bearer token, unless it comes by a `certificate`: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:` and 64 hex digits. */
+  readonly token?: string
+  /**
+   * The certificate by which it may come instead, if `tls.clientCa` vouches for it: by its SHA-256 fingerprint, by what its subject has, such as
+   * `{ "CN": "worker-7" }`, or by both.
+   */
+  readonly certificate?: { readonly fingerprint?: string; readonly subject?: Readonly<Record<string, string>> }
   /** What the keys start with that it may use, read and hear of. Default: all keys. */
   readonly prefixes?: readonly string[]
   /** Whether it may revoke, pin, unpin and sweep, and see the figures and what in the log is of no key. */
@@ -52,15 +58,39 @@ export function checkedCredentials(clients: readonly ClientCredential[]): Creden
   const names = new Set<string>()
   const tokens = new Map<string, string>()
   return clients.map((client) => {
-    const { name, token } = client
+    const { name } = client
     if (!name || names.has(name)) throw new LockError('invalid', `each client needs a name of its own, and ${JSON.stringify(name)} is not`)
     names.add(name)
-    const hash = hashOf(token, name)
+    const hash = hashFor(client)
     const twin = tokens.get(hash.toString('hex'))
     if (twin !== undefined) throw new LockError('invalid', `the clients ${twin} and ${name} have the same token: give each its own`)
     tokens.set(hash.toString('hex'), name)
     return { ...client, hash, until: untilOf(client), text: JSON.stringify(client) }
   })
+}
+
+/** The credential of a certificate, which has what it says of it, and all that it says. */
+export const credentialOf = (credentials: readonly Credential[], { fingerprint, subject, until }: ClientCertificate): Credential | undefined =>
+  credentials.find(({ certificate }) => {
+    if (!certificate || Date.now() >= until) return false
+    const { fingerprint: expected, subject: wanted = {} } = certificate
+    if (expected !== undefined && plainHex(expected) !== fingerprint) return false
+    return Object.entries(wanted).every(([name, value]) => subject[name] === value)
+  })
+
+/** What a token has to hash to; what none does, for a client that comes by a certificate. */
+function hashFor({ name, token, certificate }: ClientCredential): Buffer {
+  if (certificate) checkCertificate(name, certificate)
+  if (token !== undefined) return hashOf(token, name)
+  if (!certificate) throw new LockError('invalid', `client ${name} has neither a token nor a certificate: give it one`)
+  return randomBytes(32)
+}
+
+function checkCertificate(name: string, { fingerprint, subject }: NonNullable<ClientCredential['certificate']>): void {
+  if (fingerprint === undefined && !Object.keys(subject ?? {}).length)
+    throw new LockError('invalid', `the certificate of client ${name} may be anybody’s: give its fingerprint, or what its subject has`)
+  if (fingerprint !== undefined && !/^[\da-f]{64}$/.test(plainHex(fingerprint)))
+    throw new LockError('invalid', `the fingerprint of client ${name} is none of SHA-256: \`openssl x509 -noout -fingerprint -sha256\` prints it`)
 }
 
 /** The hash of a token as clients show it. */

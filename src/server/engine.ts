@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
@@ -8,6 +9,7 @@ import { makeApp } from './app.ts'
 import { atMost } from './at-most.ts'
 import { makeBatches } from './batches.ts'
 import { Budgets } from './budgets.ts'
+import type { ClientCertificate } from './certificates.ts'
 import { Claims } from './claims.ts'
 import { countFailures } from './counted.ts'
 import { Desk } from './desk.ts'
@@ -39,6 +41,7 @@ const day = 86_400_000
 
 interface From {
   readonly address?: string | undefined
+  readonly certificate?: ClientCertificate | undefined
   /** Has a function called when the answer has gone out, or its connection is gone. */
   readonly ended?: (listener: () => void) => void
   /** Has a function called if the connection is gone before the answer has gone out. Default: when the request's signal aborts. */
@@ -76,6 +79,8 @@ export async function openEngine(
     holders: () => claims.held,
     sessions: () => claims.sessions,
     observed: () => desk.overseer.size,
+    logEntries: () => journal.size(),
+    databaseBytes: (part) => sizeOf(file && (part === 'main' ? file : `${file}-${part}`)),
   })
   const store = countFailures(given, (code) => metrics.storeErrors.inc({ code }))
   const { file, connect } = given as Store & { readonly file?: string; connect?(): SqliteDatabase }
@@ -148,11 +153,11 @@ export async function openEngine(
     }
   }
 
-  const serve = async (request: Request, { address, ended, cut }: From): Promise<Response> => {
+  const serve = async (request: Request, { address, certificate, ended, cut }: From): Promise<Response> => {
     const { headers, method } = request
     const url = new URL(request.url)
     const { pathname: path } = url
-    const asked = { method, path, host: headers.get('host') ?? url.host, address, header: (name: string) => headers.get(name) }
+    const asked = { method, path, host: headers.get('host') ?? url.host, address, certificate, header: (name: string) => headers.get(name) }
     const { admitted, shared } = admit(asked)
     const end = requests(asked, admitted)
     const onCut = cut ?? ((listener) => request.signal.addEventListener('abort', listener))
@@ -229,3 +234,5 @@ const counted = (count: number, one: string, many = `${one}s`): string => `${cou
 
 /** Whether the answer may be as long as answers get. */
 const isList = (path: string, { searchParams }: URL): boolean => path === '/v1/log' || (path === '/v1/locks' && !searchParams.has('key'))
+
+const sizeOf = (path: string | undefined): number => (path && statSync(path, { throwIfNoEntry: false })?.size) || 0

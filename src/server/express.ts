@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfError, malformed } from './answers.ts'
 import type { Batches } from './batches.ts'
+import { certificateOf } from './certificates.ts'
 import type { Asked } from './guard.ts'
 import type { Limits } from './options.ts'
 import type { Requests } from './requests.ts'
@@ -44,7 +45,7 @@ export function expressLine({ admit, batches, limits, visits, onError, during, r
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const { headers, socket } = incoming
     const header = (name: string): string | null => (headers[name] as string | undefined) ?? null
-    const asked = { method: 'POST', path, host: headers.host ?? '', header, address: socket.remoteAddress }
+    const asked = { method: 'POST', path, host: headers.host ?? '', header, address: socket.remoteAddress, certificate: certificateOf(socket) }
     const { admitted, shared } = admit(asked)
     const end = requests(asked, admitted)
     const write = (status: number, text: string, more: Readonly<Record<string, string>> = {}): void => {

@@ -1,6 +1,7 @@
 import type { Access, Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import { type Fault, faultOf } from './answers.ts'
+import type { ClientCertificate } from './certificates.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { isAddress, probePaths } from './probes.ts'
 import { clientHeader } from './wire.ts'
@@ -12,6 +13,8 @@ export interface Asked {
   /** The name by which the server was called. */
   readonly host: string
   readonly address: string | undefined
+  /** Of the client, over TLS. */
+  readonly certificate?: ClientCertificate | undefined
   header(name: string): string | null
 }
 
@@ -47,8 +50,8 @@ export function makeGuard(
   const isOurPage = (origin: string, host: string): boolean => allowedOrigins.has(origin) || hostOf(origin) === host
 
   return {
-    admit({ path, host, address, header, method }) {
-      const caller = access.callerOf(header('authorization'), header(clientHeader), address)
+    admit({ path, host, address, header, method, certificate }) {
+      const caller = access.callerOf(header('authorization'), header(clientHeader), address, certificate)
       // Before anything is noted: a flood fills no log.
       if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
         return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })

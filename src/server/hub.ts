@@ -72,12 +72,9 @@ export class Hub {
     if (here && !here.unsubscribe) this.#deliver(topic, message)
   }
 
-  /** A look showed a record: whom it shows to have been granted the lock, and who has no socket to hear of it by, is told to look. */
+  /** A look showed a record: whoever has a grant there and has not confirmed it may not have heard of it, and is told to look. */
   saw({ key, holders }: LockView): void {
-    for (const { session, unconfirmed } of holders) {
-      const here = unconfirmed && this.#topics.get(session)
-      if (here && !here.unsubscribe) this.#deliver(session, { key })
-    }
+    for (const { session, unconfirmed } of holders) if (unconfirmed && this.#topics.has(session)) this.#deliver(session, { key })
   }
 
   #deliver(topic: string, message: Message): void {

@@ -33,6 +33,8 @@ export interface Journal {
    * @param prefixes what the keys of entries have to start with; without it all are found, also those of no key
    */
   query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]>
+  /** How many entries there are, of the history. */
+  size(): Promise<number>
   /** Drops what is too old; and where there is too much, the oldest of whoever has most, so that nobody pushes out what others did. */
   trim(now: number, limits: LogLimits): Promise<void>
   close(): Promise<void>

@@ -22,16 +22,18 @@ export function makeMetrics(gauges: {
   holders(): number
   sessions(): number
   pending(): number
+  logEntries(): Promise<number>
+  databaseBytes(part: 'main' | 'wal'): number
 }): Metrics {
   const registry = new Registry()
   const registers = [registry]
-  const gauge = (name: string, help: string, read: () => number): void => {
+  const gauge = (name: string, help: string, read: () => number | Promise<number>): void => {
     new Gauge({
       name,
       help,
       registers,
-      collect() {
-        this.set(read())
+      async collect() {
+        this.set(await read())
       },
     })
   }
@@ -41,6 +43,16 @@ export function makeMetrics(gauges: {
   gauge('storelock_holders', 'Locks that clients hold', gauges.holders)
   gauge('storelock_sessions', 'Sessions that clients have open', gauges.sessions)
   gauge('storelock_observed_keys', 'Keys whose holders are observed', gauges.observed)
+  gauge('storelock_log_entries', 'Entries of the history', gauges.logEntries)
+  new Gauge({
+    name: 'storelock_database_bytes',
+    help: 'Length of the database file and its -wal; 0 where there is none',
+    labelNames: ['part'],
+    registers,
+    collect() {
+      for (const part of ['main', 'wal'] as const) this.set({ part }, gauges.databaseBytes(part))
+    },
+  })
   const ofProcess = processFigures()
   return {
     registry,

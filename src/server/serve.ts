@@ -1,14 +1,15 @@
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
-import { createSecureContext } from 'node:tls'
 import { getRequestListener } from '@hono/node-server'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { Access } from './access.ts'
+import { certificateOf } from './certificates.ts'
 import { openEngine } from './engine.ts'
 import { type HandlerOptions, limitsOf, type ReloadOptions } from './options.ts'
-import { checkSecretOf, findSecret } from './secret.ts'
+import { checkSecretOf, findKeys } from './secret.ts'
+import { checkCertificates, checkRenewal, contextOf, type ServerTls } from './tls.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
@@ -16,15 +17,14 @@ export interface ServeOptions extends HandlerOptions {
   readonly port?: number
   /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
   readonly host?: string
-  /** Key and certificate, as PEM, for TLS. */
-  readonly tls?: { readonly key: string | Uint8Array; readonly cert: string | Uint8Array }
+  readonly tls?: ServerTls
 }
 
 export interface LockServer {
   readonly url: string
   verify(key: string, lockToken: string): Promise<VerifyReply>
-  /** As a handler's. */
-  reload(options: ReloadOptions): void
+  /** As a handler's, and with another certificate for the connections to come. */
+  reload(options: ReloadOptions & { readonly tls?: ServerTls }): void
   /**
    * Takes no new requests, lets those under way finish within `grace`, and tells event streams to come back later. The store stays open.
    * @returns what was given up, in words; nothing if all was done
@@ -45,20 +45,12 @@ export async function checkStart(options: ServeOptions, file: string): Promise<v
   new Access(clients)
   assertClosed(options)
   if (secret === undefined && process.env.STORELOCK_SECRET === undefined) checkSecretOf(file)
-  else findSecret(secret, '')
-  if (tls) secureContext(tls)
+  else findKeys(secret, '')
+  checkCertificates(clients, tls)
+  if (tls) contextOf(tls)
   const probe = createServer()
   await listen(probe, port, host)
   await new Promise((resolve) => probe.close(resolve))
-}
-
-/** @throws LockError `invalid` if a key and a certificate are none, or not those of one another */
-function secureContext(tls: NonNullable<ServeOptions['tls']>): void {
-  try {
-    createSecureContext(tls as { key: string; cert: string })
-  } catch (error) {
-    throw new LockError('invalid', `the TLS key and certificate cannot be used: ${(error as Error).message}`, { cause: error })
-  }
 }
 
 function assertClosed({ host = '127.0.0.1', clients }: ServeOptions): void {
@@ -88,12 +80,15 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   const { port = 0, host = '127.0.0.1', tls, grace = 10_000 } = options
   const limits = limitsOf(options.limits)
   assertClosed(options)
-  if (tls) secureContext(tls)
+  let { clients } = options
+  checkCertificates(clients, tls)
+  const context = tls && contextOf(tls)
   const handler = await openEngine(store, options)
   const framework = getRequestListener(
     (request, { incoming, outgoing }) =>
       handler.fetch(request, {
         address: incoming.socket.remoteAddress,
+        certificate: certificateOf(incoming.socket),
         ended: (listener) => outgoing.on('close', listener),
         cut: (listener) => outgoing.on('close', () => outgoing.writableFinished || listener()),
       }),
@@ -108,9 +103,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
     headersTimeout: limits.requestTimeout,
     connectionsCheckingInterval: 1_000,
   }
-  const server: Server = tls
-    ? createTlsServer({ ...settings, ...(tls as { key: string; cert: string }) }, listener)
-    : createServer(settings, listener)
+  const server: Server = context ? createTlsServer({ ...settings, ...context }, listener) : createServer(settings, listener)
   server.maxConnections = limits.connections
   server.keepAliveTimeout = 65_000
   const sockets = trackSockets(server, limits.perAddress, handler.dropped)
@@ -125,7 +118,15 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   return {
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
     verify: handler.verify,
-    reload: handler.reload,
+    reload({ tls: renewed, ...options }) {
+      // All of it is right, or nothing is changed.
+      if (renewed) checkRenewal(tls, renewed)
+      const context = renewed && contextOf(renewed)
+      checkCertificates(options.clients ?? clients, renewed ?? tls)
+      handler.reload(options)
+      clients = options.clients ?? clients
+      if (context && server instanceof TlsServer) server.setSecureContext(context)
+    },
     async close() {
       const stopped = new Promise((resolve) => server.close(resolve))
       const unread: string[] = []

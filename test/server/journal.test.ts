@@ -120,3 +120,31 @@ test.skipIf(process.platform === 'win32')('the secret lies beside the database, 
   chmodSync(`${path}-secret`, 0o644)
   await expect(createHandler(store)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('chmod 600') })
 })
+
+test('a server does not start on a journal of a newer storelock, and leaves it as it is', async () => {
+  const file = newFile()
+  const store = atEnd(sqliteStore(file))
+  await (await createHandler(store)).close()
+  const db = atEnd(new Database(file))
+  db.exec(`UPDATE storelock_journal SET value = 99 WHERE name = 'version'`)
+  const tables = () => db.prepare('SELECT * FROM sqlite_master').all()
+  const before = tables()
+  await expect(createHandler(store)).rejects.toMatchObject({
+    code: 'store',
+    message: expect.stringMatching(/newer storelock \(journal 99, this one knows/),
+  })
+  expect(tables()).toEqual(before)
+})
+
+test('a journal from before it had a version gets one, and keeps what stands in it', async () => {
+  const file = newFile()
+  const store = atEnd(sqliteStore(file))
+  const first = await createHandler(store)
+  await new Client(first, 'a').take('s')
+  await first.close()
+  const db = atEnd(new Database(file))
+  db.exec('DROP TABLE storelock_journal')
+  const again = new Client(await handlerOf(store), 'a')
+  expect((await again.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'grant', key: 'k' }])
+  expect(db.prepare('SELECT count(*) AS rows FROM storelock_journal').get()).toEqual({ rows: 1 })
+})

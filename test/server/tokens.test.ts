@@ -85,3 +85,26 @@ test('releasing what is not held is logged as a refusal with the client’s addr
   ])
   expect(JSON.stringify(entries)).not.toContain(lockToken.slice(0, 20))
 })
+
+test('of several secrets the first one signs and all verify, so that a new one voids nothing that the old one signed', async () => {
+  const store = memoryStore()
+  const [old, fresh] = ['the old secret of this test', 'the new secret of this test'] as const
+  const handler = await handlerOf(store, { secret: old })
+  const a = new Client(handler, 'a')
+  const first = (await a.take('s-a')).lockTokens[0]?.lockToken as string
+  handler.reload({ secret: [fresh, old] })
+  expect(await handler.verify('k', first)).toMatchObject({ valid: true })
+  const second = (await a.apply(request('s-a', 'other', 2))).lockTokens[0]?.lockToken as string
+  expect([verifyOffline(fresh, 'other', second)?.session, verifyOffline(old, 'other', second)]).toEqual(['s-a', undefined])
+  expect(verifyOffline([fresh, old], 'k', first)?.session).toBe('s-a')
+  handler.reload({ secret: [fresh] })
+  expect(await handler.verify('k', first)).toEqual({ valid: false, why: 'forged' })
+  expect(await handler.verify('other', second)).toMatchObject({ valid: true })
+})
+
+test('an empty ring, and a secret that is too short among others, change nothing', async () => {
+  const handler = await handlerOf(memoryStore(), { secret })
+  const lockToken = (await new Client(handler, 'a').take('s-a')).lockTokens[0]?.lockToken as string
+  for (const bad of [[], [secret, 'short']]) expect(() => handler.reload({ secret: bad })).toThrow(expect.objectContaining({ code: 'invalid' }))
+  expect(await handler.verify('k', lockToken)).toMatchObject({ valid: true })
+})

@@ -49,6 +49,7 @@ export function memoryJournal(): Journal {
       }
       return found
     },
+    size: async () => history.length,
     async trim(now, limits) {
       const isYoung = ({ at }: LogEntry): boolean => at >= now - limits.age
       attempts = attempts.slice(-limits.refusals).filter(isYoung)

@@ -41,7 +41,7 @@ type When = <T>(run: () => T) => Promise<T>
  * @param whenIdle runs a step as soon as the database is not busy
  * @param write runs one in a transaction
  */
-export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<Journal, 'append' | 'hasGrant' | 'query' | 'trim'> {
+export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<Journal, 'append' | 'hasGrant' | 'query' | 'size' | 'trim'> {
   const insert = db.prepare(`INSERT INTO storelock_log (id, ${columns}) VALUES (?, ${columns.map(() => '?')})`)
   const attempt = db.prepare(`INSERT INTO storelock_attempts (id, ${columns}, omitted) VALUES (?, ${columns.map(() => '?')}, ?)`)
   const last = db.prepare(`SELECT max((SELECT coalesce(max(id), 0) FROM storelock_log), (SELECT coalesce(max(id), 0) FROM storelock_attempts)) AS id`)
@@ -147,6 +147,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
       for (const table of tables) found.push(...(await inTable(table, query, prefixes)))
       return found.sort((a, b) => b.id - a.id).slice(0, limit)
     },
+    size: async () => sizeOf(shares),
     async trim(now, { age, entries, refusals }) {
       const repeat = async (drop: () => number): Promise<void> => {
         while ((await write(drop)) === step) await nextTurn()
@@ -161,7 +162,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
         const { id } = (bound.get(refusals) as { id: number } | undefined) ?? {}
         if (id !== undefined) dropUpTo.run(id)
       })
-      const excess = [...shares.values()].reduce((sum, one) => sum + one, 0) - entries
+      const excess = sizeOf(shares) - entries
       if (excess <= 0) return
       for (const [whose, much] of dropsFrom(shares, excess)) {
         for (let left = much; left > 0; left -= step) {
@@ -173,6 +174,8 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
     },
   }
 }
+
+const sizeOf = (shares: ReadonlyMap<string, number>): number => [...shares.values()].reduce((sum, one) => sum + one, 0)
 
 /** Keys that start with one of some prefixes. */
 const rangesOf = (prefixes: readonly string[]): Test => ({

@@ -2,6 +2,7 @@ import { storeError } from '../../protocol/index.ts'
 import { isBusy, type SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Journal } from '../journal.ts'
 import { logTables, openLog } from './sqlite-log.ts'
+import { noteVersion } from './version.ts'
 
 const tables = `
   CREATE TABLE IF NOT EXISTS storelock_owners (session TEXT PRIMARY KEY, owner TEXT NOT NULL, at INTEGER NOT NULL);
@@ -47,7 +48,10 @@ export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
       }
     })
 
-  await write(() => db.exec(tables + logTables))
+  await write(() => {
+    noteVersion(db)
+    db.exec(tables + logTables)
+  })
   const bind = db.prepare('INSERT OR IGNORE INTO storelock_owners VALUES (?, ?, ?)')
   const owner = db.prepare('SELECT owner FROM storelock_owners WHERE session = ?')
   const old = db.prepare('SELECT session FROM storelock_owners WHERE session > ? AND at < ? ORDER BY session LIMIT ?')

@@ -1,0 +1,86 @@
+import { readFileSync, statSync } from 'node:fs'
+import { z } from 'zod'
+import type { ClientCredential, ServerTls } from '../../server/index.ts'
+import { Exit, exitCodes } from '../exit.ts'
+import type { Config } from './config.ts'
+
+/** What stands in the file of `clients`. */
+const clientList: z.ZodType<ClientCredential[]> = z.array(
+  z.strictObject({
+    name: z.string(),
+    token: z.string().exactOptional(),
+    certificate: z
+      .strictObject({ fingerprint: z.string().exactOptional(), subject: z.record(z.string(), z.string()).exactOptional() })
+      .exactOptional(),
+    prefixes: z.array(z.string()).exactOptional(),
+    admin: z.boolean().exactOptional(),
+    readOnly: z.boolean().exactOptional(),
+    steal: z.boolean().exactOptional(),
+    ask: z.boolean().exactOptional(),
+    expires: z.string().exactOptional(),
+  }),
+)
+
+/** What the server has from files, and has anew at SIGHUP. */
+export interface Files {
+  readonly clients?: ClientCredential[]
+  readonly secret?: string[]
+  readonly tls?: ServerTls
+}
+
+/** The settings that name these files. */
+export const fileSettings = ['clients', 'secretFile', 'tls.key', 'tls.cert', 'tls.clientCa'] as const
+
+/** @throws Exit that names the file, or the setting that named it */
+export function readFiles(config: Config): Files {
+  const [clients, secrets, key, cert, clientCa] = fileSettings.map((name) => config.get(name)?.value as string | undefined)
+  if (!key !== !cert) throw new Exit(exitCodes.failed, `TLS needs both: ${key ? 'tls.cert' : 'tls.key'} is missing, and ${fromOf(config)} is there`)
+  if (clientCa && !key) throw new Exit(exitCodes.failed, `tls.clientCa (${config.get('tls.clientCa')?.from}) needs tls.key and tls.cert`)
+  return {
+    ...(clients && { clients: readClients(clients) }),
+    ...(secrets && { secret: readSecrets(secrets) }),
+    ...(key && cert && { tls: { key: read(key), cert: read(cert), ...(clientCa && { clientCa: read(clientCa) }) } }),
+  }
+}
+
+const fromOf = (config: Config): string => (config.get('tls.key') ?? config.get('tls.cert'))?.from as string
+
+function readClients(path: string): ClientCredential[] {
+  const found = clientList.safeParse(parse(readPrivate(path)))
+  if (found.success) return found.data
+  throw new Exit(
+    exitCodes.failed,
+    `${path} is no JSON list of clients, such as [{ "name": "ci", "token": "…", "prefixes": ["ci/"], "admin": false }]:\n${z.prettifyError(found.error)}`,
+  )
+}
+
+/** A key in each line. */
+function readSecrets(path: string): string[] {
+  const lines = readPrivate(path).split(/\r?\n/).filter(Boolean)
+  if (!lines.length) throw new Exit(exitCodes.failed, `${path} has no secret: \`openssl rand -hex 32\` makes one`)
+  return lines
+}
+
+function readPrivate(path: string): string {
+  const text = read(path)
+  if (process.platform !== 'win32' && statSync(path).mode & 0o077) {
+    throw new Exit(exitCodes.failed, `${path} has secrets and can be read by others: chmod 600 ${path}`)
+  }
+  return text
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Exit(exitCodes.failed, `cannot read ${path}: ${(error as Error).message}`)
+  }
+}

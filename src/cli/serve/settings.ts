@@ -1,0 +1,105 @@
+import { type Command, Option } from 'commander'
+import { limitDefaults } from '../../server/options.ts'
+
+/** What a setting is: `time` is in ms, once it was read. */
+type Kind = 'text' | 'file' | 'list' | 'count' | 'time' | 'choice' | 'policies'
+
+/** One thing that `serve` can be told: as a flag, by the environment, and in its file. */
+export interface Setting {
+  /** Its name in the file: `limits.held` is the `held` of `limits`. */
+  readonly name: string
+  readonly kind: Kind
+  readonly help: string
+  /** As it is written in the file. */
+  readonly default?: string | number
+  readonly choices?: readonly string[]
+  /** Its flag, where that is not its name. */
+  readonly flag?: string
+}
+
+/** What was typed, by the names of settings: a text, or several of a list. */
+export type Typed = Readonly<Record<string, string | readonly string[] | undefined>>
+
+/** What each limit is on; docs/lock-server.md says more. */
+const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
+  body: 'bytes of a request’s body',
+  headers: 'bytes of a request’s headers',
+  batch: 'commands in a batch',
+  held: 'locks that a credential holds',
+  waiters: 'places of a credential in queues',
+  metadata: 'bytes of a credential’s metadata',
+  sessions: 'sessions of a credential',
+  keys: 'new keys of a credential',
+  senders: 'stores of a credential',
+  topics: 'topics of a credential',
+  sockets: 'topics of a credential with a socket',
+  pending: 'unanswered requests of a credential',
+  traffic: 'bytes of a credential that are under way',
+  answer: 'bytes of an answer',
+  rate: 'requests of a credential a second',
+  connections: 'connections',
+  perAddress: 'connections of an address',
+  streams: 'event streams of a credential',
+  requestTimeout: 'how long a request may take to arrive',
+  buffer: 'unread bytes of an event stream',
+}
+
+/** All of them, in the order in which they are told of. */
+export const settings: readonly Setting[] = [
+  { name: 'store', kind: 'file', default: './storelock.db', help: 'the SQLite file' },
+  { name: 'listen', kind: 'text', default: '127.0.0.1:7420', help: 'a port, or an address and a port' },
+  { name: 'clients', kind: 'file', help: 'JSON with the clients and their credentials; needed beyond loopback' },
+  { name: 'secretFile', kind: 'file', help: 'the keys of lockTokens, a line each: the first one signs, all verify' },
+  { name: 'tls.key', kind: 'file', help: 'the server’s key, as PEM' },
+  { name: 'tls.cert', kind: 'file', help: 'its certificate, as PEM' },
+  { name: 'tls.clientCa', kind: 'file', help: 'who vouches for the certificates of clients, as PEM' },
+  { name: 'hosts', kind: 'list', flag: '--host', help: 'names that the server may be called by' },
+  { name: 'origins', kind: 'list', flag: '--origin', help: 'origins of web pages that may use it' },
+  { name: 'expiry', kind: 'choice', choices: ['auto', 'manual'], default: 'auto', help: 'whether it evicts by itself who is silent' },
+  { name: 'grace', kind: 'time', default: '10s', help: 'how long requests under way may take when it is told to end' },
+  { name: 'policies', kind: 'policies', help: 'JSON: the shortest and longest duration of each namespace' },
+  { name: 'log.age', kind: 'time', default: '30d', help: 'how long the history is kept' },
+  { name: 'log.entries', kind: 'count', default: 1_000_000, help: 'how many entries of it' },
+  {
+    ...{ name: 'log.level', kind: 'choice', choices: ['off', 'error', 'warn', 'info', 'debug'], default: 'info' },
+    help: 'what it says on stderr, in lines of JSON',
+  },
+  ...Object.entries(limits).map(([name, what]): Setting => {
+    const most = limitDefaults[name as keyof typeof limitDefaults]
+    return name === 'requestTimeout'
+      ? { name: `limits.${name}`, kind: 'time', default: `${most / 1_000}s`, help: what }
+      : { name: `limits.${name}`, kind: 'count', default: most, help: `most ${what}` }
+  }),
+]
+
+const words = (name: string): string[] => name.split(/\.|(?=[A-Z])/).map((word) => word.toLowerCase())
+
+export const flagOf = ({ flag, name }: Setting): string => flag ?? `--${words(name).join('-')}`
+
+export const envOf = ({ name }: Setting): string => `STORELOCK_${words(name).join('_').toUpperCase()}`
+
+const placeholders: Readonly<Record<Kind, string>> = {
+  ...{ text: '<address>', file: '<file>', list: '<name...>', count: '<n>', time: '<time>', choice: '<which>', policies: '<json>' },
+}
+
+/** The flags, but for that of the store, which all commands have. What they mean is found out where all sources are put together. */
+export const flags = (): Option[] =>
+  settings
+    .filter(({ name }) => name !== 'store')
+    .map((setting) => {
+      const { kind, help, choices, default: standard } = setting
+      const told = [help, choices && `: ${choices.join(', ')}`, standard !== undefined && ` (default: ${standard})`].filter(Boolean).join('')
+      const option = new Option(`${flagOf(setting)} ${placeholders[kind]}`, told)
+      if (setting.name === 'listen') return new Option(`-l, ${option.flags}`, told)
+      return setting.name.startsWith('limits.') ? option.helpGroup('Limits:') : option
+    })
+
+/** What was typed after the command, and not what stands in for it. */
+export function typedOf(command: Command): Typed {
+  const typed: Record<string, string | readonly string[]> = {}
+  for (const option of command.options) {
+    const name = settings.find((setting) => flagOf(setting) === option.long)?.name ?? option.attributeName()
+    if (command.getOptionValueSource(option.attributeName()) === 'cli') typed[name] = command.getOptionValue(option.attributeName())
+  }
+  return typed
+}

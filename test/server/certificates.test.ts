@@ -1,0 +1,121 @@
+import { execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { request } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type ClientCredential, type ServeOptions, serve } from '../../src/server/index.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { atEnd } from './world.ts'
+
+let folder: string
+const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
+
+/** Makes a key and a certificate, of itself or of an authority's. */
+function make(name: string, subject: string, authority?: string): void {
+  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' })
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`]
+  const names = name.startsWith('server') ? ['-addext', 'subjectAltName=IP:127.0.0.1'] : []
+  if (!authority) openssl('req', '-x509', ...key, ...names, '-out', `${name}.pem`, '-subj', subject)
+  else {
+    openssl('req', ...key, '-out', `${name}.csr`, '-subj', subject)
+    openssl('x509', '-req', '-in', `${name}.csr`, '-CA', `${authority}.pem`, '-CAkey', `${authority}.key`, '-CAcreateserial', '-out', `${name}.pem`)
+  }
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  for (const name of ['server', 'server2']) make(name, '/CN=localhost')
+  for (const name of ['ca', 'stranger']) make(name, `/CN=${name}`)
+  make('worker', '/O=Example/CN=worker-7', 'ca')
+  make('pinned', '/CN=pinned', 'ca')
+  make('forged', '/O=Example/CN=worker-7', 'stranger')
+})
+
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const token = '0123456789abcdef0123456789abcdef'
+
+async function world(clients: ClientCredential[], options: ServeOptions = {}) {
+  const tls = { key: read('server.key'), cert: read('server.pem'), clientCa: read('ca.pem') }
+  const server = atEnd(await serve(memoryStore(), { clients, tls, ...options }))
+  /** The status of a request, and the server's certificate. */
+  const ask = (path: string, certificate?: string, headers: Record<string, string> = {}, body?: object) =>
+    new Promise<{ status: number | undefined; served: string }>((resolve, reject) => {
+      const own = certificate ? { key: read(`${certificate}.key`), cert: read(`${certificate}.pem`) } : {}
+      const method = body ? 'POST' : 'GET'
+      const sent = request(`${server.url}${path}`, { ...own, method, headers, agent: false, rejectUnauthorized: false }, (response) => {
+        const served = (response.socket as TLSSocket).getPeerCertificate().fingerprint256
+        response.resume().on('end', () => resolve({ status: response.statusCode, served }))
+      })
+      sent.on('error', reject).end(body && JSON.stringify(body))
+    })
+  return { server, ask, statusOf: async (...args: Parameters<typeof ask>) => (await ask(...args)).status }
+}
+
+const fingerprintOf = (name: string): string => new X509Certificate(read(`${name}.pem`)).fingerprint256
+
+test('a client comes by its certificate: by what its subject has, or by its fingerprint', async () => {
+  const { statusOf } = await world([
+    { name: 'worker', certificate: { subject: { CN: 'worker-7', O: 'Example' } } },
+    { name: 'pinned', certificate: { fingerprint: fingerprintOf('pinned') }, prefixes: ['own/'] },
+  ])
+  expect(await statusOf('/v1/locks/k', 'worker')).toBe(200)
+  expect(await statusOf('/v1/locks/k', 'pinned')).toBe(403)
+  expect(await statusOf('/v1/locks?prefix=own/', 'pinned')).toBe(200)
+})
+
+test('a batch, too, may come by a certificate', async () => {
+  const { statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
+  expect(await statusOf('/v1/apply', 'worker', { 'content-type': 'application/json' }, { commands: [] })).toBe(200)
+  expect(await statusOf('/v1/apply', undefined, { 'content-type': 'application/json' }, { commands: [] })).toBe(401)
+})
+
+test('a certificate of the same subject that the authority has not vouched for, or none, is no client', async () => {
+  const { statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
+  for (const certificate of ['forged', 'pinned', undefined]) expect(await statusOf('/v1/locks/k', certificate)).toBe(401)
+  expect(await statusOf('/livez')).toBe(200)
+})
+
+test('a bearer token counts beside certificates, and a wrong one is not made good by a certificate', async () => {
+  const { statusOf } = await world([
+    { name: 'worker', certificate: { subject: { CN: 'worker-7' } } },
+    { name: 'app', token },
+  ])
+  expect(await statusOf('/v1/locks/k', undefined, { authorization: `Bearer ${token}` })).toBe(200)
+  expect(await statusOf('/v1/locks/k', 'worker', { authorization: 'Bearer another' })).toBe(401)
+})
+
+test('clients with a certificate that could be anybody’s, or that nobody can vouch for, are refused', async () => {
+  const tls = { key: read('server.key'), cert: read('server.pem') }
+  const clientCa = read('ca.pem')
+  const bad: [ServeOptions, string][] = [
+    [{ clients: [{ name: 'x', certificate: {} }], tls: { ...tls, clientCa } }, 'may be anybody’s'],
+    [{ clients: [{ name: 'x', certificate: { fingerprint: 'ab:cd' } }], tls: { ...tls, clientCa } }, 'none of SHA-256'],
+    [{ clients: [{ name: 'x' }], tls: { ...tls, clientCa } }, 'neither a token nor a certificate'],
+    [{ clients: [{ name: 'x', certificate: { subject: { CN: 'x' } } }], tls }, 'tls.clientCa'],
+    [{ tls: { ...tls, cert: read('server2.pem') } }, 'cannot be used'],
+  ]
+  for (const [options, message] of bad)
+    await expect(serve(memoryStore(), options)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining(message) })
+})
+
+test('a certificate is renewed while the server runs; one that is wrong changes nothing', async () => {
+  const { server, ask } = await world([{ name: 'app', token }])
+  expect((await ask('/livez')).served).toBe(fingerprintOf('server'))
+  const tls = { key: read('server2.key'), cert: read('server2.pem'), clientCa: read('ca.pem') }
+  expect(() => server.reload({ tls: { ...tls, key: read('server.key') } })).toThrow(expect.objectContaining({ code: 'invalid' }))
+  expect((await ask('/livez')).served).toBe(fingerprintOf('server'))
+  server.reload({ tls })
+  expect((await ask('/livez')).served).toBe(fingerprintOf('server2'))
+})
+
+test('a new authority of clients counts from then on', async () => {
+  const { server, statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
+  expect(await statusOf('/v1/locks/k', 'forged')).toBe(401)
+  writeFileSync(join(folder, 'both.pem'), read('ca.pem') + read('stranger.pem'))
+  server.reload({ tls: { key: read('server.key'), cert: read('server.pem'), clientCa: read('both.pem') } })
+  expect(await statusOf('/v1/locks/k', 'forged')).toBe(200)
+})
