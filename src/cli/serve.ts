@@ -75,7 +75,12 @@ function optionsOf(config: Config): ServerOptions & { readonly grace: number } {
     ...(level === 'off' ? { onError: () => {} } : { report: { level, write: (line) => void process.stderr.write(`${line}\n`) } }),
     expiry: value('expiry') as 'auto' | 'manual',
     grace: value('grace') as number,
-    log: { age: value('log.age') as number, entries: value('log.entries') as number },
+    log: {
+      age: value('log.age') as number,
+      entries: value('log.entries') as number,
+      refusals: value('log.refusals') as number,
+      required: value('log.required') as boolean,
+    },
     limits: Object.fromEntries(limits),
   }
 }

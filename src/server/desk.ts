@@ -17,7 +17,7 @@ import type { Claims } from './claims.ts'
 import { gather } from './gather.ts'
 import type { Hub } from './hub.ts'
 import type { Log } from './log.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics, RefusalKind } from './metrics.ts'
 import { Openings } from './openings.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { Overseer } from './overseer.ts'
@@ -163,7 +163,7 @@ export class Desk {
     const { ring, store, log, metrics } = this.#parts
     const grip = openLockToken(ring, key, lockToken)
     if (grip?.token === undefined) {
-      metrics.refusals.inc()
+      metrics.refusals.inc({ kind: 'lockToken' })
       log.refuse({ key }, 'verify: a forged lockToken', caller)
       return { valid: false, why: 'forged' }
     }
@@ -211,7 +211,7 @@ export class Desk {
   async #rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[]): Promise<Ruling> {
     const fault = this.#faultOf(caller, command)
     if (fault) {
-      this.#refuse(command, fault, caller)
+      this.#refuse('right', command, fault, caller)
       return { outcome: { type: 'failed', code: 'invalid', message: fault } }
     }
     switch (command.type) {
@@ -220,7 +220,8 @@ export class Desk {
         const ended: Ruling = { outcome: { type: 'ended' } }
         const owner = await this.#ownership(caller, command)
         const opens = command.type === 'beat' && command.opens === true
-        if (owner !== 'own' && (opens || owner === 'other')) this.#refuse(command, `${command.type}: a session that is not this client’s`, caller)
+        if (owner !== 'own' && (opens || owner === 'other'))
+          this.#refuse('session', command, `${command.type}: a session that is not this client’s`, caller)
         if (owner === 'none') return opens && !this.#parts.claims.mayOpen(caller) ? this.#tooMuch('sessions') : ended
         if (owner === 'other') return command.type === 'end' ? { outcome: { type: 'alive' } } : ended
         // Evidence that a session is gone is the server's own to have.
@@ -265,7 +266,7 @@ export class Desk {
   async #ruleSession(caller: Caller, command: Extract<WireCommand, { type: 'request' }> | Owned): Promise<Ruling | undefined> {
     const owner = await this.#ownership(caller, command)
     if (owner === 'own') return undefined
-    this.#refuse(command, owner === 'other' ? 'another client’s session' : 'a session that no client has opened', caller)
+    this.#refuse('session', command, owner === 'other' ? 'another client’s session' : 'a session that no client has opened', caller)
     return await this.#refusal(command.key, owner === 'other' ? 'not-owner' : 'ended')
   }
 
@@ -296,7 +297,7 @@ export class Desk {
     if (!concerns(command, view)) return { command }
     // A request that was granted may be withdrawn by whoever may release it.
     if (command.type === 'withdraw' && grip?.session === session && grip.token === holderOf(command, view)?.token) return { command }
-    this.#refuse(command, `${command.type}: ${lockToken === undefined ? 'no' : 'a forged or foreign'} lockToken`, caller)
+    this.#refuse('lockToken', command, `${command.type}: ${lockToken === undefined ? 'no' : 'a forged or foreign'} lockToken`, caller)
     return { outcome: refused('not-owner', view ?? emptyView(key)) }
   }
 
@@ -313,9 +314,9 @@ export class Desk {
     return { outcome: refused(reason, view ?? emptyView(key)) }
   }
 
-  #refuse(command: WireCommand, why: string, caller: Caller): void {
+  #refuse(kind: RefusalKind, command: WireCommand, why: string, caller: Caller): void {
     this.#parts.log.refuse(command as { key?: string; session?: string; token?: number }, why, caller)
-    this.#parts.metrics.refusals.inc()
+    this.#parts.metrics.refusals.inc({ kind })
   }
 
   #owns(caller: Caller, session: string): boolean {

@@ -102,8 +102,8 @@ export async function openEngine(
   const records = { sessionsAmong: (topics: readonly string[]) => desk.openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
   const switchboard = new Switchboard(hub, limits, budgets, records, (session) => desk.overseer.lookAfter(session))
   const desk: Desk = new Desk({ store, ring, owners, hub, log, metrics, claims, limits, options }, onError)
-  const guard = makeGuard(access, options, limits, (why, address) => {
-    metrics.refusals.inc()
+  const guard = makeGuard(access, options, limits, (kind, why, address) => {
+    metrics.refusals.inc({ kind })
     log.refuse({}, why, { ...access.nobody(address) })
   })
   const batches = makeBatches(desk, switchboard, limits)

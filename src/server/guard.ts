@@ -2,6 +2,7 @@ import type { Access, Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import { type Fault, faultOf } from './answers.ts'
 import type { ClientCertificate } from './certificates.ts'
+import type { RefusalKind } from './metrics.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { isAddress, probePaths } from './probes.ts'
 import { clientHeader } from './wire.ts'
@@ -38,7 +39,7 @@ export function makeGuard(
   access: Access,
   { hosts, origins = [] }: HandlerOptions,
   { rate }: Limits,
-  refused: (why: string, address?: string) => void,
+  refused: (kind: RefusalKind, why: string, address?: string) => void,
 ): Guard {
   const allowedOrigins = new Set(origins)
   const allowance = makeAllowance(rate)
@@ -57,23 +58,23 @@ export function makeGuard(
         return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
       }
       if (!isOurName(host) && !(probePaths.has(path) && isAddress(host))) {
-        refused(`called by the name ${host}`, address)
+        refused('host', `called by the name ${host}`, address)
         return faultOf(403, 'forbidden', `this server does not go by the name ${host}: add it to \`hosts\``)
       }
       const origin = header('origin')
       if (origin !== null && !isOurPage(origin, host)) {
-        refused(`a page of ${origin}`, address)
+        refused('origin', `a page of ${origin}`, address)
         return faultOf(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
       }
       // A page can have anything fetched as an image or a script without saying where it comes from: browsers say that much.
       if (origin === null && header('sec-fetch-site') === 'cross-site') {
-        refused('a page of another site', address)
+        refused('origin', 'a page of another site', address)
         return faultOf(403, 'forbidden', 'pages of other sites may not use this server: add them to `origins`')
       }
       if (typeof caller !== 'string') return caller
       // A preflight has no credentials.
       if (method === 'OPTIONS' || probePaths.has(path) || path === '/openapi.json') return access.nobody(address)
-      refused(caller, address)
+      refused('credential', caller, address)
       return faultOf(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
     },
     shared({ header }) {

@@ -1,6 +1,12 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { processFigures } from './process-figures.ts'
 
+/**
+ * What was wrong with what was refused: the name or address by which the server was called, the page that called it, the credential, what that
+ * credential may do, whose session it was, or the lockToken.
+ */
+export type RefusalKind = 'host' | 'origin' | 'credential' | 'right' | 'session' | 'lockToken'
+
 /** What the server counts, for Prometheus. */
 export interface Metrics {
   readonly registry: Registry
@@ -8,7 +14,7 @@ export interface Metrics {
   /** All of them, with those of the process. */
   text(): Promise<string>
   readonly commands: Counter<'type' | 'outcome'>
-  readonly refusals: Counter
+  readonly refusals: Counter<'kind'>
   readonly dropped: Counter
   readonly limited: Counter<'limit'>
   readonly requests: Histogram<'route' | 'status'>
@@ -69,7 +75,12 @@ export function makeMetrics(gauges: {
       labelNames: ['type', 'outcome'],
       registers,
     }),
-    refusals: new Counter({ name: 'storelock_refusals_total', help: 'Commands that their senders had no right to', registers }),
+    refusals: new Counter({
+      name: 'storelock_refusals_total',
+      help: 'What its sender had no right to, by what was wrong',
+      labelNames: ['kind'],
+      registers,
+    }),
     limited: new Counter({
       name: 'storelock_limited_total',
       help: 'What was refused for want of budget, by the limit',

@@ -13,6 +13,8 @@ export interface ReportOptions {
 }
 
 export interface Report {
+  /** Whether lines of this level are told at all. */
+  hears(level: ReportLevel): boolean
   /** @param fields no secrets: texts are cut, and their control characters escaped */
   tell(level: ReportLevel, event: string, fields?: Fields): void
   /** The same for what strangers cause: so often a second for each of them, and then with how often it was left out. */
@@ -34,19 +36,22 @@ const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).
 const short = (value: string | number | undefined) => (typeof value === 'string' && value.length > longest ? `${value.slice(0, longest)}…` : value)
 
 export function makeReport(options: ReportOptions | undefined): Report {
-  if (!options) return { tell() {}, tellOf() {} }
+  if (!options) return { hears: () => false, tell() {}, tellOf() {} }
   const { level: least = 'info', write } = options
   const most = reportLevels.indexOf(least)
   const allowance = makeAllowance(rate)
   const leftOut = new Map<string, number>()
 
+  const hears = (level: ReportLevel): boolean => reportLevels.indexOf(level) <= most
+
   const tell: Report['tell'] = (level, event, fields = {}) => {
-    if (reportLevels.indexOf(level) > most) return
+    if (!hears(level)) return
     const cut = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, short(value)]))
     write(JSON.stringify({ at: new Date().toISOString(), level, event, ...cut }).replace(controls, escaped))
   }
 
   return {
+    hears,
     tell,
     tellOf(who, level, event, fields) {
       if (level === 'debug' || level === 'info') return tell(level, event, fields)

@@ -16,10 +16,12 @@ export const makeRequests =
     return (status) => {
       const ms = performance.now() - begun
       metrics.requests.observe({ route: routeOf(path), status: String(status) }, ms / 1_000)
+      const level = levelOf(status, path)
+      if (!report.hears(level)) return
       const client = 'status' in admitted ? undefined : admitted.name || undefined
       const why = 'status' in admitted ? admitted.reply.error.message : undefined
       const fields = { method, path, status, ms: Math.round(ms * 10) / 10, client, address, why }
-      report.tellOf(client ?? address ?? '', levelOf(status, path), 'request', fields)
+      report.tellOf(client ?? address ?? '', level, 'request', fields)
     }
   }
 
@@ -27,8 +29,7 @@ export const makeRequests =
 const levelOf = (status: number, path: string): ReportLevel =>
   status >= 500 ? (probePaths.has(path) ? 'warn' : 'error') : status >= 400 ? 'warn' : 'debug'
 
-/** The part of a path that says which route it is, not which key. */
-const routeOf = (path: string): string =>
-  /^\/(v1\/(apply|locks|events|publish|verify|log|acquire|renew|release)|healthz|livez|readyz|version|metrics|openapi\.json)(?![^/?])/.exec(
-    path,
-  )?.[1] ?? 'none'
+/** The part of a path that says which route it is, not which key. Nearly all are of one. */
+const routeOf = (path: string): string => (path === '/v1/apply' ? 'v1/apply' : (routes.exec(path)?.[1] ?? 'none'))
+
+const routes = /^\/(v1\/(apply|locks|events|publish|verify|log|acquire|renew|release)|healthz|livez|readyz|version|metrics|openapi\.json)(?![^/?])/

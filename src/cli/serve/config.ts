@@ -6,7 +6,7 @@ import { Exit, exitCodes } from '../exit.ts'
 import { envOf, flagOf, type Setting, settings, type Typed } from './settings.ts'
 
 /** A setting as it counts. */
-export interface Found {
+interface Found {
   readonly value: unknown
   /** Where it comes from, in words. */
   readonly from: string
@@ -41,6 +41,8 @@ const schemaOf = ({ kind, choices = [] }: Setting): z.ZodType => {
       return time
     case 'choice':
       return z.enum(choices, `it takes one of ${choices.join(', ')}`)
+    case 'yes':
+      return z.boolean('it takes true or false')
     case 'policies':
       return z.record(z.string(), z.strictObject({ minDuration: time.optional(), maxDuration: time.optional() }))
   }
@@ -50,6 +52,7 @@ const schemaOf = ({ kind, choices = [] }: Setting): z.ZodType => {
 function ofText({ kind }: Setting, text: string | readonly string[]): unknown {
   if (kind === 'list') return typeof text === 'string' ? text.split(/[\s,]+/).filter(Boolean) : text
   if (kind === 'count') return /^\d+$/.test(String(text)) ? Number(text) : text
+  if (kind === 'yes') return text === 'true' ? true : text === 'false' ? false : text
   // On the command line a bare number is in seconds.
   if (kind === 'time') return /^[\d.]+$/.test(String(text)) ? `${text}s` : text
   return kind === 'policies' ? jsonOf(String(text)) : text

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
 import { limitDefaults } from '../../server/options.ts'
+import { reportLevels } from '../../server/report.ts'
 
-/** What a setting is: `time` is in ms, once it was read. */
-type Kind = 'text' | 'file' | 'list' | 'count' | 'time' | 'choice' | 'policies'
+/** What a setting is: `time` is in ms, once it was read; `yes` is true or false. */
+type Kind = 'text' | 'file' | 'list' | 'count' | 'time' | 'choice' | 'yes' | 'policies'
 
 /** One thing that `serve` can be told: as a flag, by the environment, and in its file. */
 export interface Setting {
@@ -11,7 +12,7 @@ export interface Setting {
   readonly kind: Kind
   readonly help: string
   /** As it is written in the file. */
-  readonly default?: string | number
+  readonly default?: string | number | boolean
   readonly choices?: readonly string[]
   /** Its flag, where that is not its name. */
   readonly flag?: string
@@ -60,8 +61,10 @@ export const settings: readonly Setting[] = [
   { name: 'policies', kind: 'policies', help: 'JSON: the shortest and longest duration of each namespace' },
   { name: 'log.age', kind: 'time', default: '30d', help: 'how long the history is kept' },
   { name: 'log.entries', kind: 'count', default: 1_000_000, help: 'how many entries of it' },
+  { name: 'log.refusals', kind: 'count', default: 10_000, help: 'how many entries of what was refused' },
+  { name: 'log.required', kind: 'yes', default: true, help: 'whether no lock is granted while the log cannot be written' },
   {
-    ...{ name: 'log.level', kind: 'choice', choices: ['off', 'error', 'warn', 'info', 'debug'], default: 'info' },
+    ...{ name: 'log.level', kind: 'choice', choices: ['off', ...reportLevels], default: 'info' },
     help: 'what it says on stderr, in lines of JSON',
   },
   ...Object.entries(limits).map(([name, what]): Setting => {
@@ -79,7 +82,16 @@ export const flagOf = ({ flag, name }: Setting): string => flag ?? `--${words(na
 export const envOf = ({ name }: Setting): string => `STORELOCK_${words(name).join('_').toUpperCase()}`
 
 const placeholders: Readonly<Record<Kind, string>> = {
-  ...{ text: '<address>', file: '<file>', list: '<name...>', count: '<n>', time: '<time>', choice: '<which>', policies: '<json>' },
+  ...{
+    text: '<address>',
+    file: '<file>',
+    list: '<name...>',
+    count: '<n>',
+    time: '<time>',
+    choice: '<which>',
+    yes: '<true|false>',
+    policies: '<json>',
+  },
 }
 
 /** The flags, but for that of the store, which all commands have. What they mean is found out where all sources are put together. */

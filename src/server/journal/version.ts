@@ -1,7 +1,7 @@
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 
 /** Of the journal's tables. One that a newer storelock made may mean something else. */
-export const journalVersion = 1
+const journalVersion = 1
 
 /**
  * Notes the version of the tables, within the transaction that makes them.
