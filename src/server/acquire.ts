@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Caller } from './access.ts'
-import { type Fault, faultOf } from './answers.ts'
+import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import { type Bell, makeBell } from './bell.ts'
 import type { Desk } from './desk.ts'
 import type { Owners } from './owners.ts'
@@ -134,10 +134,7 @@ export class Acquires {
     if (wait.over === 'fallen') return faultOf(401, 'unauthorized', 'the credential counts no more')
     // Nobody reads it.
     if (wait.over) return faultOf(409, 'over', 'its client has hung up')
-    if (outcome.type === 'failed') {
-      const isBudget = outcome.message.startsWith('too-many')
-      return isBudget ? faultOf(429, 'too-many', outcome.message, { 'retry-after': '1' }) : faultOf(400, outcome.code, outcome.message)
-    }
+    if (outcome.type === 'failed') return faultOfFailed(outcome)
     return ifAvailable
       ? faultOf(409, 'held', `${JSON.stringify(key)} is held, or others wait for it`)
       : faultOf(409, 'not-owner', 'the request was refused')

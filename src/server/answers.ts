@@ -45,3 +45,10 @@ export function faultOfError(error: unknown, unforeseen: (error: unknown) => voi
   unforeseen(error)
   return faultOf(500, 'store', 'the server failed')
 }
+
+/** The same of a command that failed, for those who sent no command. */
+export function faultOfFailed({ code, message }: { readonly code: LockError['code']; readonly message: string }): Fault {
+  // What a credential has too much of is told among commands by its message.
+  if (message.startsWith('too-many')) return faultOf(429, 'too-many', message, { 'retry-after': '1' })
+  return faultOf(statuses[code] ?? 409, code, message)
+}

@@ -1,7 +1,7 @@
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import { singlePrefix } from './acquire.ts'
-import { type Fault, faultOf } from './answers.ts'
+import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import type { Desk } from './desk.ts'
 import type { ReleaseBody, ReleaseReply, RenewBody, RenewReply, WireCommand, WireOutcome } from './wire.ts'
 
@@ -54,7 +54,7 @@ export class Single {
 const lost = (key: string): Fault => faultOf(409, 'not-held', `${JSON.stringify(key)} is not held by this lockToken any more`)
 
 function faultOfOutcome(key: string, outcome: WireOutcome): Fault {
-  if (outcome.type === 'failed') return faultOf(400, outcome.code, outcome.message)
+  if (outcome.type === 'failed') return faultOfFailed(outcome)
   if (outcome.type !== 'refused' || outcome.reason !== 'not-owner') return lost(key)
   return faultOf(403, 'not-owner', `${JSON.stringify(key)} was acquired with another client key or credential`)
 }

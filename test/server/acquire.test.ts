@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { type ClientRequest, request as send } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { createLocks, type Store } from '../../src/index.ts'
 import { createHandler, type HandlerOptions, type LockServer, serve } from '../../src/server/index.ts'
@@ -211,6 +212,16 @@ test('a waiter hears of a grant, before it lapses, of which no hint came', async
   await store.apply([{ type: 'release', key: 'k', session: 'local', token }])
   const granted = (await store.read('k'))?.holders[0]?.token
   expect((await waiting).token).toBe(granted)
+})
+
+test('while the log cannot be written nothing is acquired, and the client is told to come back', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  atEnd({ close: () => rmSync(folder, { recursive: true }) })
+  const store = atEnd(sqliteStore(join(folder, 'locks.db')))
+  const a = new Client(await handlerOf(store, { onError: () => {} }), 'a')
+  atEnd(new Database(join(folder, 'locks.db'))).exec('ALTER TABLE storelock_log RENAME TO away')
+  expect(await asked(a, '/v1/acquire', {})).toMatchObject({ status: 503, error: { code: 'store' } })
+  expect((await store.read('k'))?.holders).toEqual([])
 })
 
 /** A client that can hang up. */
