@@ -74,7 +74,7 @@ describe('the program', { timeout: 60_000 }, () => {
     [['serve', '--listen', 'nowhere'], 'takes a port'],
     [['serve', '--listen', '0.0.0.0:0'], 'give `clients` with tokens'],
     [['log', '--kind', 'nonsense'], 'Allowed choices are grant'],
-    [['serve', '--tls-key', 'x'], 'both --tls-key and --tls-cert'],
+    [['serve', '--tls-key', 'x'], 'tls.cert is missing'],
     [['nonsense'], 'unknown command'],
   ])('refuses %j with 125 and says what is wrong', async (args, why) => {
     const { code, printed, said } = await storelock(...args)

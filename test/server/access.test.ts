@@ -137,7 +137,7 @@ test('a forged lockToken is counted, wherever it is shown', async () => {
   const forged = lockTokens[0]?.lockToken.replace(/.$/, (end) => (end === 'A' ? 'B' : 'A')) as string
   await client().post('/v1/verify', { key: 'other', lockToken: forged })
   await client().apply({ type: 'release', key: 'other', session: 't', token: lockTokens[0]?.token as number, lockToken: forged })
-  expect(await (await client().fetch('/metrics')).text()).toMatch(/^storelock_refusals_total 2$/m)
+  expect(await (await client().fetch('/metrics')).text()).toMatch(/^storelock_refusals_total\{kind="lockToken"\} 2$/m)
 })
 
 test('too many places in queues are refused', async () => {
