@@ -14,14 +14,15 @@ export function countFailures(store: Store, failed: (code: string) => void): Sto
     }
   }
   return {
-    async apply(commands) {
-      const outcomes = await watched(store.apply(commands))
+    // Whatever is asked goes on as it is, also what a later contract adds.
+    async apply(...asked) {
+      const outcomes = await watched(store.apply(...asked))
       for (const outcome of outcomes) if (outcome.type === 'failed') failed(outcome.code)
       return outcomes
     },
-    read: (key, reader) => watched(store.read(key, reader)),
-    list: (prefix, part) => watched(store.list(prefix, part)),
-    ...(store.page && { page: (prefix, after, limit) => watched((store as Paged).page(prefix, after, limit)) }),
+    read: (...asked) => watched(store.read(...asked)),
+    list: (...asked) => watched(store.list(...asked)),
+    ...(store.page && { page: (...asked: Parameters<Paged['page']>) => watched((store as Paged).page(...asked)) }),
     channel: store.channel,
     beacon: store.beacon,
     close: () => store.close(),

@@ -58,6 +58,19 @@ test('what the store fails at is counted by its code', async () => {
   expect(await figure('storelock_store_errors_total{code="corrupt"}')).toBe(1)
 })
 
+test('what is asked of the store reaches it whole, though its failures are counted', async () => {
+  const store = memoryStore()
+  const asked: unknown[][] = []
+  const page: NonNullable<Store['page']> = async (...args) => {
+    asked.push(args)
+    return []
+  }
+  const { a } = await world({ ...store, page })
+  asked.length = 0
+  await a.fetch('/v1/locks?prefix=jobs/&busy=true')
+  expect(asked).toEqual([['jobs/', undefined, expect.any(Number), { busy: true }]])
+})
+
 test('the length of the history and of the database are figures', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
