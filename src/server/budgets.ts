@@ -1,7 +1,19 @@
 import type { Limits } from './options.ts'
 
 /** The limits on what one credential has at once. */
-export type Budget = 'held' | 'waiters' | 'metadata' | 'sessions' | 'keys' | 'senders' | 'topics' | 'sockets' | 'streams' | 'pending' | 'traffic'
+export type Budget =
+  | 'held'
+  | 'waiters'
+  | 'metadata'
+  | 'record'
+  | 'sessions'
+  | 'keys'
+  | 'senders'
+  | 'topics'
+  | 'sockets'
+  | 'streams'
+  | 'pending'
+  | 'traffic'
 
 /** What each credential, or each address where there are no credentials, has of the server at this moment. */
 export class Budgets {
@@ -22,6 +34,13 @@ export class Budgets {
   /** Whether one more is left. */
   has(who: string, limit: Budget): boolean {
     const is = this.used(who, limit) < this.#limits[limit]
+    if (!is) this.#refused(limit)
+    return is
+  }
+
+  /** Whether so much, which is counted elsewhere, is no more than a limit. */
+  within(limit: Budget, amount: number): boolean {
+    const is = amount <= this.#limits[limit]
     if (!is) this.#refused(limit)
     return is
   }

@@ -14,10 +14,18 @@ interface Claim {
   token: number | undefined
 }
 
+/** What is known of one key. */
+interface Known {
+  readonly places: Map<string, Claim>
+  readonly tokens: Map<number, string>
+  /** Of metadata and asks, by whose they are. */
+  readonly bytes: Map<string, number>
+}
+
 /** What the sessions of this server's clients have and wait for, so that no credential has too much. */
 export class Claims {
   readonly #budgets: Budgets
-  readonly #keys = new Map<string, { readonly places: Map<string, Claim>; readonly tokens: Map<number, string> }>()
+  readonly #keys = new Map<string, Known>()
   /** Whose each open session is, and of which keys it has how many claims. */
   readonly #sessions = new Map<string, { readonly who: string; readonly keys: Map<string, number> }>()
   /** Whose request made the record of a key. */
@@ -75,6 +83,8 @@ export class Claims {
     if (this.#claim(key, place)) return undefined
     const who = whoOf(caller)
     const bytes = sizeOf(metadata) + sizeOf(ask)
+    // Whoever touches a lock has all of its record read and written.
+    if (bytes && !this.#budgets.within('record', (this.#keys.get(key)?.bytes.get(who) ?? 0) + bytes)) return 'record'
     const wanted: [Budget, number][] = [['held', 1], ...(ifAvailable ? [] : [['waiters', 1] as [Budget, number]]), ['metadata', bytes]]
     const taken: [Budget, number][] = []
     for (const [limit, amount] of wanted) {
@@ -161,9 +171,10 @@ export class Claims {
   }
 
   #add(key: string, session: string, place: string, claim: Claim): void {
-    const known = this.#keys.get(key) ?? { places: new Map<string, Claim>(), tokens: new Map<number, string>() }
+    const known: Known = this.#keys.get(key) ?? { places: new Map(), tokens: new Map(), bytes: new Map() }
     this.#keys.set(key, known)
     known.places.set(place, claim)
+    if (claim.bytes) known.bytes.set(claim.who, (known.bytes.get(claim.who) ?? 0) + claim.bytes)
     this.#count(key, session, 1)
   }
 
@@ -184,6 +195,7 @@ export class Claims {
     if (!known || !claim) return
     known.places.delete(place)
     if (claim.token !== undefined) known.tokens.delete(claim.token)
+    if (claim.bytes) known.bytes.set(claim.who, (known.bytes.get(claim.who) ?? 0) - claim.bytes)
     if (!known.places.size) this.#keys.delete(key)
     this.#count(key, partsOf(place)[1], -1)
     if (claim.state === 'waiting') this.#waiting--

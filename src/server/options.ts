@@ -16,6 +16,8 @@ export interface ServerLimits {
   readonly waiters?: number
   /** Most bytes of metadata and asks, as JSON, of what one credential holds and waits for. Default 4 MiB. */
   readonly metadata?: number
+  /** Most bytes of these that one credential has in the record of one lock, which is read and written whole. Default 64 KiB. */
+  readonly record?: number
   /** Most sessions of one credential. Default 5,000. */
   readonly sessions?: number
   /** Most locks that were not there before and that one credential asks for while the server runs; what is swept counts no more. Default 100,000. */
@@ -104,6 +106,7 @@ export const limitDefaults: Limits = {
   held: 10_000,
   waiters: 10_000,
   metadata: 4_194_304,
+  record: 65_536,
   sessions: 5_000,
   keys: 100_000,
   senders: 5_000,

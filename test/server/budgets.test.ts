@@ -64,6 +64,21 @@ test('metadata and asks are counted in bytes, sessions and new keys one by one',
   expect(faults(await a.apply(request('s', '4', 5), request('t', '3', 1)))).toEqual([expect.stringContaining('more than 3 new keys'), 'queued'])
 })
 
+test('of one lock’s record a credential has no more than its part, however many places it takes', async () => {
+  const { client, figures } = await world({ record: 1_000 })
+  const long = (session: string, number: number, key = 'k'): WireCommand => ({ ...request(session, key, number), metadata: 'x'.repeat(400) })
+  const a = client('a')
+  expect(faults(await a.apply(beat('s'), long('s', 1), long('s', 2), long('s', 3), long('s', 4, 'other')))).toEqual([
+    ...['beaten', 'granted', 'queued'],
+    expect.stringContaining('more than 1000 bytes of metadata and asks of this credential at one lock'),
+    'granted',
+  ])
+  expect(faults(await client('b').apply(beat('t'), long('t', 1)))).toEqual(['beaten', 'queued'])
+  await a.apply({ type: 'end', session: 's' })
+  expect(faults(await a.apply(beat('u'), long('u', 1)))).toEqual(['beaten', 'queued'])
+  expect(await figures()).toContain('storelock_limited_total{limit="record"} 1')
+})
+
 test('topics, senders and streams beyond the budget are a 429, of all client keys of a credential together', async () => {
   const { client, figures } = await world({ topics: 10, senders: 3, streams: 2 })
   const post = async (key: string, sender: string, topics: readonly string[]): Promise<number> =>
@@ -99,7 +114,7 @@ test.skipIf(process.platform === 'win32')('topics of clients cost no more socket
 })
 
 test('an answer shows the record of each key once for a batch, in its last outcome, and none where it would be too long', async () => {
-  const { client } = await world({ answer: 4_000 })
+  const { client } = await world({ answer: 4_000, record: 1_000_000 })
   const a = client('a')
   const asks = Array.from({ length: 100 }, (_, n): WireCommand => ({ ...request('s', 'k', n), metadata: 'x'.repeat(1_000) }))
   const reply = await a.post('/v1/apply', { commands: [beat('s'), ...asks] })

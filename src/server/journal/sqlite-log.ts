@@ -23,6 +23,9 @@ export const logTables = `
   );
 `
 
+/** So many entries are dropped in one turn of the event loop: each has places in some indexes. */
+const few = 250
+
 /** One of two: of what happened, and of what was only tried. Their entries are numbered together. */
 type Table = 'storelock_log' | 'storelock_attempts'
 
@@ -48,7 +51,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
   const grant = db.prepare(`SELECT 1 FROM storelock_log WHERE key = ? AND token = ? AND kind = 'grant'`)
   const dropOld = (table: Table) =>
     db.prepare(
-      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} ORDER BY id LIMIT ${step}) AND at < ? AND id < (SELECT max(id) FROM ${table})
+      `DELETE FROM ${table} WHERE id IN (SELECT id FROM ${table} ORDER BY id LIMIT ${few}) AND at < ? AND id < (SELECT max(id) FROM ${table})
        RETURNING ${share} AS share`,
     )
   const dropOldEntries = dropOld('storelock_log')
@@ -150,7 +153,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
     size: async () => sizeOf(shares),
     async trim(now, { age, entries, refusals }) {
       const repeat = async (drop: () => number): Promise<void> => {
-        while ((await write(drop)) === step) await nextTurn()
+        while ((await write(drop)) === few) await nextTurn()
       }
       await repeat(() => {
         const dropped = dropOldEntries.all(now - age) as { share: string }[]
@@ -165,8 +168,8 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
       const excess = sizeOf(shares) - entries
       if (excess <= 0) return
       for (const [whose, much] of dropsFrom(shares, excess)) {
-        for (let left = much; left > 0; left -= step) {
-          const dropped = await write(() => Number(dropOf.run(whose, Math.min(left, step)).changes))
+        for (let left = much; left > 0; left -= few) {
+          const dropped = await write(() => Number(dropOf.run(whose, Math.min(left, few)).changes))
           count(whose, -dropped)
           await nextTurn()
         }

@@ -1,0 +1,130 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { ask, beat, Caller, type Figures } from './shared.ts'
+
+export interface Soaked {
+  /** Of a user's acquire and release, in ms: alone, and under attack. */
+  readonly quiet: Percentiles
+  readonly attacked: Percentiles
+  /** Most memory of the server's process, in bytes. */
+  readonly rss: number
+  /** How its heap grew in the second half of the attacks, in bytes per hour. */
+  readonly slope: number
+  /** Longest turn of its event loop, in ms. */
+  readonly longestTurn: number
+  /** What the user's requests failed with. */
+  readonly failures: readonly string[]
+  /** Whether the log still has the first grant, which was made before the attacks. */
+  readonly history: boolean
+  /** How often each attack was answered, by status. */
+  readonly attacks: Readonly<Record<string, Readonly<Record<number, number>>>>
+}
+
+export interface Percentiles {
+  readonly count: number
+  readonly p50: number
+  readonly p99: number
+}
+
+const start = (program: string, argument: string, ...flags: readonly string[]): ChildProcess =>
+  fork(fileURLToPath(new URL(program, import.meta.url)), [argument], { execArgv: ['--import', 'tsx', ...flags] })
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
+}
+
+/**
+ * A lock server with a user and a client that attacks it, each in a process of its own.
+ * @param seconds how long the attacks last; the user has a fifth of that alone before
+ */
+export async function soak(seconds: number, say: (line: string) => void = () => {}): Promise<Soaked> {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-soak-'))
+  const server = start('server.ts', join(folder, 'locks.db'), '--expose-gc')
+  const children = [server]
+  try {
+    const [url] = (await once(server, 'message')) as [string]
+    const operator = new Caller(url, 'operator', 'operator')
+    const user = new Caller(url, 'user', 'user')
+    const failures: string[] = []
+    await user.apply(beat('first'), ask('first', 'user/first', 1))
+    const figures = async (): Promise<Figures> => {
+      server.send('figures')
+      return ((await once(server, 'message')) as [Figures])[0]
+    }
+
+    const quiet = await use(user, (seconds * 1_000) / 5, failures)
+    await figures()
+    const attacker = start('attacks.ts', url)
+    children.push(attacker)
+    const seen: { readonly at: number; readonly figures: Figures }[] = []
+    let over = false
+    const watching = (async () => {
+      while (!over) {
+        await sleep(Math.min(1_000, seconds * 50))
+        const now = await figures()
+        seen.push({ at: performance.now(), figures: now })
+        if (seen.length % 30 === 0) say(`${seen.length} looks: ${megabytes(now.rss)} MB, of which heap ${megabytes(now.heapUsed)} MB`)
+      }
+    })()
+    const attacked = await use(user, seconds * 1_000, failures)
+    over = true
+    await watching
+    attacker.send('counts')
+    const [attacks] = (await once(attacker, 'message')) as [Soaked['attacks']]
+    const { text } = await operator.send('GET', '/v1/log?key=user/first&kind=grant')
+    operator.close()
+    user.close()
+    return {
+      ...{ quiet, attacked, failures, attacks },
+      rss: Math.max(...seen.map(({ figures }) => figures.rss)),
+      slope: slopeOf(seen.slice(seen.length >> 1).map(({ at, figures }) => [at, figures.heapUsed])) * 3_600_000,
+      longestTurn: Math.max(...seen.map(({ figures }) => figures.longestTurn)),
+      history: (JSON.parse(text) as { entries: unknown[] }).entries.length === 1,
+    }
+  } finally {
+    await Promise.all(children.map(end))
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** Takes and releases a lock again and again for so many ms. */
+async function use(user: Caller, ms: number, failures: string[]): Promise<Percentiles> {
+  const times: number[] = []
+  const session = 'user'
+  const from = Date.now()
+  for (const until = performance.now() + ms; performance.now() < until; ) {
+    const began = performance.now()
+    try {
+      const { lockTokens, outcomes } = await user.apply(beat(session), ask(session, 'user/key', from + times.length + failures.length))
+      const [ticket] = lockTokens
+      if (ticket?.token === undefined) throw new Error(JSON.stringify(outcomes))
+      await user.apply({ type: 'release', key: 'user/key', session, token: ticket.token, lockToken: ticket.lockToken })
+      times.push(performance.now() - began)
+    } catch (error) {
+      failures.push((error as Error).message)
+      // Whoever is refused comes back a little later.
+      await sleep(10)
+    }
+  }
+  times.sort((a, b) => a - b)
+  const at = (part: number): number => times[Math.floor(part * times.length)] ?? Number.NaN
+  return { count: times.length, p50: at(0.5), p99: at(0.99) }
+}
+
+/** Of a line through points, by least squares. */
+function slopeOf(points: readonly (readonly [number, number])[]): number {
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+  const [x, y] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))]
+  const above = points.reduce((sum, [a, b]) => sum + (a - x) * (b - y), 0)
+  return above / points.reduce((sum, [a]) => sum + (a - x) ** 2, 0)
+}
+
+export const megabytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
