@@ -66,4 +66,6 @@ const over = async (name: string, attack: () => Promise<Answer>): Promise<never>
 
 process.on('message', () => process.send?.(counts, () => process.exit()))
 process.on('disconnect', () => process.exit())
+await Promise.all(Object.values(attacks).map((attack) => attack().catch(() => {})))
+process.send?.('begun')
 for (const [name, attack] of Object.entries(attacks)) over(name, attack)

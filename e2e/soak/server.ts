@@ -8,8 +8,9 @@ const delay = monitorEventLoopDelay({ resolution: 1 })
 delay.enable()
 const { url } = await serve(sqliteStore(process.argv[2] as string), { clients, log: { entries: 50_000 } })
 
-process.on('message', () => {
-  global.gc?.()
+process.on('message', (collected: boolean) => {
+  // A collection stops everybody, so most looks do without.
+  if (collected) global.gc?.()
   const { rss, heapUsed } = process.memoryUsage()
   process.send?.({ rss, heapUsed, longestTurn: delay.max / 1e6 } satisfies Figures)
   delay.reset()

@@ -5,7 +5,7 @@ import type { ApplyReply, WireCommand } from '../../src/server/wire.ts'
 export interface Figures {
   /** In bytes. */
   readonly rss: number
-  /** In bytes, after a collection. */
+  /** In bytes. */
   readonly heapUsed: number
   /** In ms. */
   readonly longestTurn: number

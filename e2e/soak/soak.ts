@@ -13,7 +13,7 @@ export interface Soaked {
   readonly attacked: Percentiles
   /** Most memory of the server's process, in bytes. */
   readonly rss: number
-  /** How its heap grew in the second half of the attacks, in bytes per hour. */
+  /** How its heap grew in the second half of the attacks, after collections, in bytes per hour: in seconds it says little. */
   readonly slope: number
   /** Longest turn of its event loop, in ms. */
   readonly longestTurn: number
@@ -55,23 +55,32 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
     const user = new Caller(url, 'user', 'user')
     const failures: string[] = []
     await user.apply(beat('first'), ask('first', 'user/first', 1))
-    const figures = async (): Promise<Figures> => {
-      server.send('figures')
+    const figures = async (collected: boolean): Promise<Figures> => {
+      server.send(collected)
       return ((await once(server, 'message')) as [Figures])[0]
     }
 
     const quiet = await use(user, (seconds * 1_000) / 5, failures)
-    await figures()
     const attacker = start('attacks.ts', url)
     children.push(attacker)
+    // Its start takes the processor from everybody.
+    await once(attacker, 'message')
+    await figures(true)
     const seen: { readonly at: number; readonly figures: Figures }[] = []
+    let [looks, rss, longestTurn] = [0, 0, 0]
     let over = false
     const watching = (async () => {
       while (!over) {
-        await sleep(Math.min(1_000, seconds * 50))
-        const now = await figures()
+        await sleep(Math.min(1_000, seconds * 5))
+        const collected = ++looks % 30 === 0
+        const now = await figures(collected)
+        rss = Math.max(rss, now.rss)
+        if (!collected) {
+          longestTurn = Math.max(longestTurn, now.longestTurn)
+          continue
+        }
         seen.push({ at: performance.now(), figures: now })
-        if (seen.length % 30 === 0) say(`${seen.length} looks: ${megabytes(now.rss)} MB, of which heap ${megabytes(now.heapUsed)} MB`)
+        say(`${megabytes(now.rss)} MB, of which heap ${megabytes(now.heapUsed)} MB`)
       }
     })()
     const attacked = await use(user, seconds * 1_000, failures)
@@ -84,9 +93,9 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
     user.close()
     return {
       ...{ quiet, attacked, failures, attacks },
-      rss: Math.max(...seen.map(({ figures }) => figures.rss)),
+      rss,
+      longestTurn,
       slope: slopeOf(seen.slice(seen.length >> 1).map(({ at, figures }) => [at, figures.heapUsed])) * 3_600_000,
-      longestTurn: Math.max(...seen.map(({ figures }) => figures.longestTurn)),
       history: (JSON.parse(text) as { entries: unknown[] }).entries.length === 1,
     }
   } finally {
