@@ -29,6 +29,7 @@ const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
   held: 'locks that a credential holds',
   waiters: 'places of a credential in queues',
   metadata: 'bytes of a credential’s metadata',
+  record: 'bytes of these in the record of one lock',
   sessions: 'sessions of a credential',
   keys: 'new keys of a credential',
   senders: 'stores of a credential',
