@@ -1,10 +1,13 @@
 import type { Page } from 'playwright-core'
 import { launchChromium } from '../browser.ts'
-import { type Denied, type Driver, type Engine, tabOn } from './engine.ts'
+import { type Denied, type Driver, type Engine, insecureHost, tabOn } from './engine.ts'
 import { openProfile, type Shared } from './profile.ts'
 
 /** Playwright turns the back/forward cache and the partitions of storage off. The last list of features that are turned off counts. */
-const options = { ignoreDefaultArgs: ['--disable-back-forward-cache'], args: ['--disable-features=PaintHolding'] }
+const options = {
+  ignoreDefaultArgs: ['--disable-back-forward-cache'],
+  args: ['--disable-features=PaintHolding', `--host-resolver-rules=MAP ${insecureHost} 127.0.0.1`],
+}
 
 const denials: Record<Denied, object> = {
   all: { default_content_setting_values: { cookies: 2 } },

@@ -1,6 +1,9 @@
 export const engineNames = ['chromium', 'firefox', 'webkit'] as const
 export type EngineName = (typeof engineNames)[number]
 
+/** A name of this machine that engines know, and take for any other site: a page from there by http has no secure context. */
+export const insecureHost = 'insecure.test'
+
 /**
  * What only some tests need, and not every engine or its driver has:
  * `crash`, a tab can be made to crash; `errors`, the engine tells what pages threw; `quota`, the room for an origin can be limited;

@@ -1,7 +1,7 @@
 import { type BrowserContext, launch, type Page } from 'puppeteer-core'
 import { findBrowser } from '../browser.ts'
 import { endProcess } from './end-process.ts'
-import { type Denied, type Driver, type Engine, type Need, tabOn } from './engine.ts'
+import { type Denied, type Driver, type Engine, insecureHost, type Need, tabOn } from './engine.ts'
 import { leashed } from './leash.ts'
 
 const cannot = {
@@ -22,7 +22,7 @@ export async function startFirefox(): Promise<Engine> {
     ignoreDefaultArgs: true,
     args,
     // Enough for each tab to have its own, which can be ended alone.
-    extraPrefsFirefox: { 'dom.ipc.processCount': 64 },
+    extraPrefsFirefox: { 'dom.ipc.processCount': 64, 'network.dns.localDomains': insecureHost },
     // The helper outlives a Firefox that is killed.
     env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: '1' },
   })

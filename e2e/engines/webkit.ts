@@ -2,17 +2,20 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { Readable } from 'node:stream'
-import { Builder, type WebDriver } from 'selenium-webdriver'
+import { Builder, Capabilities, type WebDriver } from 'selenium-webdriver'
 import { findBrowser, findProgram } from '../browser.ts'
 import type { Engine } from './engine.ts'
 import { leashed } from './leash.ts'
+import { startProxy } from './proxy.ts'
 import { cannot, windowsOf } from './windows.ts'
 
 /** WebKitGTK's MiniBrowser, driven by WebKitWebDriver on a screen that nobody sees. */
 export async function startWebkit(): Promise<Engine> {
   const started: ChildProcess[] = []
+  const proxy = await startProxy()
   const end = async (): Promise<void> => {
     await Promise.all(started.splice(0).map(stop))
+    proxy.close()
   }
   try {
     const screen = run(started, [findProgram('Xvfb'), '-displayfd', '3', '-nolisten', 'tcp', '-screen', '0', '1280x1024x24'])
@@ -20,15 +23,15 @@ export async function startWebkit(): Promise<Engine> {
     const port = await freePort()
     const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
     await answers(server, `http://127.0.0.1:${port}/status`)
-    return await drive(`http://127.0.0.1:${port}`, end)
+    return await drive(`http://127.0.0.1:${port}`, proxy.address, end)
   } catch (error) {
     await end()
     throw error
   }
 }
 
-async function drive(server: string, end: () => Promise<void>): Promise<Engine> {
-  let driver = await newSession(server)
+async function drive(server: string, proxy: string, end: () => Promise<void>): Promise<Engine> {
+  let driver = await newSession(server, proxy)
   let windows = await windowsOf(driver)
   let isFresh = true
   const version = (await driver.getCapabilities()).getBrowserVersion() ?? ''
@@ -47,7 +50,7 @@ async function drive(server: string, end: () => Promise<void>): Promise<Engine> 
       if (isFresh) return
       // What a session stored goes with it.
       await driver.quit()
-      driver = await newSession(server)
+      driver = await newSession(server, proxy)
       windows = await windowsOf(driver)
       isFresh = true
     },
@@ -61,8 +64,13 @@ async function drive(server: string, end: () => Promise<void>): Promise<Engine> 
   }
 }
 
-const newSession = async (server: string): Promise<WebDriver> => {
-  const driver = await new Builder().usingServer(server).withCapabilities({ browserName: 'MiniBrowser' }).build()
+const newSession = async (server: string, httpProxy: string): Promise<WebDriver> => {
+  // What is this machine for WebKit too needs no proxy.
+  const proxy = { proxyType: 'manual', httpProxy, noProxy: ['localhost', '127.0.0.1'] }
+  const driver = await new Builder()
+    .usingServer(server)
+    .withCapabilities(new Capabilities({ browserName: 'MiniBrowser', proxy }))
+    .build()
   // The test's own time is the bound.
   await driver.manage().setTimeouts({ script: 3_600_000 })
   return driver

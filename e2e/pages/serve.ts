@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { createServer, type Plugin } from 'vite'
+import { insecureHost } from '../engines/engine.ts'
 
 export interface Site {
   /** Of the page that has `storelock` as a global. */
@@ -17,7 +18,7 @@ export async function servePages(): Promise<Site> {
     logLevel: 'error',
     plugins: [pagesAsTheyAre(root), clearing],
     // A sandboxed page, which has an origin of its own, may load our modules too.
-    server: { port: 0, ws: false, hmr: false, watch: null, cors: true },
+    server: { port: 0, ws: false, hmr: false, watch: null, cors: true, allowedHosts: [insecureHost] },
   })
   await server.listen()
   const [origin = ''] = server.resolvedUrls?.local ?? []

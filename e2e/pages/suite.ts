@@ -12,8 +12,11 @@ export async function runFact(kind: PlaceKind, name: string): Promise<void> {
   await fact.run()
 }
 
+let places = 0
+
 async function makePlace(kind: PlaceKind): Promise<StorePlace> {
-  const name = `suite ${crypto.randomUUID()}`
+  // Pages share their databases, and not all have `crypto.randomUUID`.
+  const name = `suite ${Math.random()} ${places++}`
   const upgrade = (db: IDBPDatabase): void => {
     db.createObjectStore('notes')
     upgradeIndexedDB(db)

@@ -4,7 +4,7 @@ import { ByName } from './by-name.ts'
 import { heldLock } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
-import { followPage } from './page.ts'
+import { followPage, isGone } from './page.ts'
 import { Reentrant } from './reentrant.ts'
 import { asSpecified, assertFullyActive, checkRequest, holdWhile, requestOptions } from './request.ts'
 import { Session } from './session.ts'
@@ -116,7 +116,9 @@ export function createLocks(options: LocksOptions): Locks {
     async close() {
       stopFollowing()
       stopHearing?.()
-      await session.close()
+      const closed = session.close()
+      // What a document that is gone held went with it, and nothing would tell that it was let go.
+      if (!isGone()) await closed
     },
   }
   sessions.set(locks, session)

@@ -1,3 +1,4 @@
+import { LockError } from '../protocol/index.ts'
 import type { Session } from './session.ts'
 
 /** What a page is and says that a worker or a process is not. */
@@ -13,6 +14,14 @@ export type PageEvent = Pick<Event, 'type' | 'isTrusted'>
 export function pageHere(): Page | undefined {
   const page = globalThis as Partial<Page>
   return page.document && page.addEventListener ? (page as Page) : undefined
+}
+
+/** Whether this code's document was navigated away from, or its frame removed: nothing that is asked for here is ever answered. */
+export const isGone = (): boolean => (globalThis as { document?: Document }).document?.defaultView === null
+
+/** @throws LockError `closed` if it {@link isGone} */
+export function assertNotGone(): void {
+  if (isGone()) throw new LockError('closed', 'the document of these locks is gone, as when its frame was removed')
 }
 
 /**

@@ -81,6 +81,7 @@ export class Reentrant implements ReentrantLock {
   async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
     const { clock, settings } = this.#session
     const { timeout } = checkWish(settings, options)
+    this.#session.assertOpen()
     const turn = clock.turn?.(clock.monotonic())
     if (turn) await turn
     this.#session.assertOpen()

@@ -2,6 +2,7 @@ import { checkName, LockError } from '../protocol/index.ts'
 import { type Hold, heldLock } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
+import { isGone } from './page.ts'
 import type { Settings } from './session.ts'
 import type { HeldLock, RequestOptions } from './types.ts'
 import { lockOptions, type Members } from './webidl.ts'
@@ -40,11 +41,9 @@ export function checkRequest(settings: Settings, name: string, options: RequestO
 const notSupported = (message: string): DOMException => new DOMException(message, 'NotSupportedError')
 const contradiction = (options: string): DOMException => notSupported(`${options} contradict each other`)
 
-/** A document that was navigated away from, or whose frame was removed, has no locks. */
+/** A document that is gone has no locks. */
 export function assertFullyActive(): void {
-  if ((globalThis as { document?: Document }).document?.defaultView === null) {
-    throw new DOMException('this document is not fully active', 'InvalidStateError')
-  }
+  if (isGone()) throw new DOMException('this document is not fully active', 'InvalidStateError')
 }
 
 /** Waits for what the store does. Where the origin may have no storage its error is the one that the specification gives. */

@@ -20,6 +20,7 @@ import { endLeftovers } from './leftovers.ts'
 import { Line } from './line.ts'
 import { Observer } from './observer.ts'
 import { Outbox, type Reply } from './outbox.ts'
+import { assertNotGone } from './page.ts'
 import { Pasts } from './past.ts'
 import type { LockWarning } from './types.ts'
 import { Watchers } from './watchers.ts'
@@ -166,6 +167,7 @@ export class Session {
 
   assertOpen(): void {
     if (this.#closed) throw this.#closed
+    assertNotGone()
   }
 
   /** Makes the session known to the store, once: its beacon first, then its row. */

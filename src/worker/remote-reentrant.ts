@@ -1,4 +1,5 @@
 import type { Clock } from '../locks/clock.ts'
+import { assertNotGone } from '../locks/page.ts'
 import { guardOf, reentrantLock, type Shared } from '../locks/share.ts'
 import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
 import type { Link } from './link.ts'
@@ -78,6 +79,8 @@ export class RemoteReentrant implements ReentrantLock {
   }
 
   async #share(way: Way, options: object, signal?: AbortSignal): Promise<Guard | null> {
+    // In a document that is gone no turn comes any more.
+    assertNotGone()
     const turn = this.#clock.turn?.(this.#clock.monotonic())
     if (turn) await turn
     const current = this.#current()

@@ -2,7 +2,7 @@ import { ByName } from '../locks/by-name.ts'
 import { type Clock, systemClock } from '../locks/clock.ts'
 import { type Hold, heldLock } from '../locks/hold.ts'
 import { checkLockName } from '../locks/options.ts'
-import { followPage } from '../locks/page.ts'
+import { assertNotGone, followPage, isGone } from '../locks/page.ts'
 import { assertFullyActive, requestOptions } from '../locks/request.ts'
 import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, LockWarning, ReentrantLock } from '../locks/types.ts'
 import { requestArguments } from '../locks/webidl.ts'
@@ -50,6 +50,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   /** Where a worker has fallen silent, the next call tries again. */
   const current = (): Link => {
     if (closed) throw closed
+    assertNotGone()
     if (link.isOver) link = connect()
     return link
   }
@@ -78,6 +79,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
     },
 
     async query(name) {
+      assertFullyActive()
       return (await current().order('query', name === undefined ? [] : [String(name)])) as LocksSnapshot
     },
 
@@ -128,7 +130,8 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
       if (closed) return
       closed = new LockError('closed', 'these locks were closed')
       stopFollowing()
-      await link.close(closed)
+      const said = link.close(closed)
+      if (!isGone()) await said
     },
   }
 }

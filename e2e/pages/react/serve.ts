@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createServer, type Plugin } from 'vite'
+import { insecureHost } from '../../engines/engine.ts'
 import type { Site } from '../serve.ts'
 
 export interface ReactSite extends Site {
@@ -37,7 +38,7 @@ export async function serveReact(hot: boolean): Promise<ReactSite> {
     logLevel: 'error',
     plugins: [hot ? versions : noClient],
     optimizeDeps: { noDiscovery: true, include: ['react', 'react-dom/client'] },
-    server: { port: 0, watch: null, ...(!hot && { ws: false, hmr: false }) },
+    server: { port: 0, watch: null, allowedHosts: [insecureHost], ...(!hot && { ws: false, hmr: false }) },
   })
   await server.listen()
   const [origin = ''] = server.resolvedUrls?.local ?? []

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { serve } from '../src/server/index.ts'
+import { memoryStore } from '../src/stores/memory.ts'
+import { storeSuite } from '../src/testing/index.ts'
+import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import { insecureHost, type Tab } from './engines/engine.ts'
+import type { Entry } from './pages/entries.ts'
+import { type ReactSite, serveReact } from './pages/react/serve.ts'
+
+/** The same page on a site that has no https and is not this machine for the browser. */
+function insecure(url: string): string {
+  const there = new URL(url)
+  there.hostname = insecureHost
+  return there.href
+}
+
+describeEachEngine((engine) => {
+  eachAfresh(engine)
+
+  const page = () => insecure(new URL('entries.html', engine().page).href)
+  const without = { isSecureContext: false, locks: false, randomUUID: false, serviceWorker: false }
+  const open = async (): Promise<Tab> => {
+    const tab = await engine().open(page())
+    expect(await tab.evaluate(() => entries.found())).toEqual(without)
+    return tab
+  }
+
+  describe('a page that came by plain http, and has no Web Locks, no random UUIDs and no service workers', () => {
+    test.each<Entry>(['indexeddb', 'http', 'dedicated worker', 'shared worker', 'web-locks', 'memory', 'testing'])(
+      'takes and releases a lock by %s, and so does the next, which has to wait for it',
+      async (entry) => {
+        const server = entry === 'http' ? await serve(memoryStore(), { origins: [new URL(page()).origin] }) : undefined
+        try {
+          const use = async (): Promise<Tab> => {
+            const tab = await open()
+            await tab.evaluate(([entry, url]) => entries.use(entry, url), [entry, server?.url] as const)
+            return tab
+          }
+          const one = await use()
+          // Locks of these two are not shared by tabs.
+          const two = entry === 'memory' || entry === 'testing' ? one : await use()
+          expect(await one.evaluate(() => entries.take(false))).toBe(true)
+          expect(await two.evaluate(() => entries.take(true))).toBe(false)
+          const wait = two.evaluate(() => entries.take(false))
+          await one.evaluate(() => entries.release())
+          expect(await wait).toBe(true)
+          await two.evaluate(() => entries.release())
+        } finally {
+          await server?.close()
+        }
+      },
+    )
+
+    test('runs the suite for stores, with a database of its own and a user’s', async () => {
+      const tab = await open()
+      const names = storeSuite(() => Promise.reject(new Error('only names are wanted'))).map(({ name }) => name)
+      for (const kind of ['own', 'user'] as const)
+        for (const name of names) await tab.evaluate(([kind, name]) => entries.runFact(kind, name), [kind, name] as const)
+    })
+  })
+
+  describe('a page that came by plain http, with React', () => {
+    let site: ReactSite
+    beforeAll(async () => {
+      site = await serveReact(false)
+    })
+    afterAll(() => site.close())
+
+    test('holds a lock while its component is mounted, and the next waits for it', async () => {
+      const [one, two] = [await engine().open(insecure(site.url)), await engine().open(insecure(site.url))]
+      expect(await one.evaluate(() => isSecureContext)).toBe(false)
+      await one.evaluate(() => react.mount({}))
+      await one.evaluate(() => react.shows('state', 'held'))
+      await two.evaluate(() => react.mount({}))
+      await two.evaluate(() => react.shows('state', 'waiting'))
+      await one.evaluate(() => react.unmount())
+      await two.evaluate(() => react.shows('state', 'held'))
+    })
+  })
+})

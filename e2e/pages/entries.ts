@@ -1,0 +1,121 @@
+import { createLocks, type Locks } from 'storelock'
+import { httpStore } from 'storelock/stores/http'
+import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { memoryStore } from 'storelock/stores/memory'
+import { manualClock } from 'storelock/testing'
+import { installWebLocks } from 'storelock/web-locks'
+import { wrap } from 'storelock/worker'
+import { runFact } from './suite.ts'
+import type { KeeperSettings } from './workers.ts'
+
+/** The entries that give a page locks, each in its own way. */
+export type Entry = 'memory' | 'indexeddb' | 'http' | 'dedicated worker' | 'shared worker' | 'web-locks' | 'testing'
+
+/** Nobody's lease ends within a test: in ms. */
+const patient: KeeperSettings = { duration: 300_000, maxSilence: 300_000 }
+const { duration } = patient
+const name = JSON.stringify(patient)
+const keeper = new URL('./keeper.ts', import.meta.url)
+
+const ways: Record<Entry, (server: string) => Locks> = {
+  memory: () => createLocks({ store: memoryStore(), duration }),
+  indexeddb: () => createLocks({ store: indexedDBStore('entries'), duration }),
+  http: (server) => createLocks({ store: httpStore(server), duration }),
+  'dedicated worker': () => wrap(new Worker(keeper, { type: 'module', name })),
+  'shared worker': () => wrap(new SharedWorker(keeper, { type: 'module', name }).port),
+  'web-locks': () => {
+    installWebLocks(createLocks({ store: indexedDBStore('web-locks'), duration }))
+    return navigator.locks as Locks
+  },
+  testing() {
+    const clock = manualClock()
+    return createLocks({ store: memoryStore({ now: clock.now }), clock, duration })
+  },
+}
+
+let locks: Locks
+/** How each lock that this page holds, the oldest first, is let go of. */
+const releases: (() => Promise<void>)[] = []
+
+/** Takes the lock `l` and keeps it. @returns whether it was had: always, unless it is wanted now or not at all */
+const take = (ifAvailable: boolean): Promise<boolean> =>
+  new Promise((resolve, reject) => {
+    const settled = locks.request('l', { ifAvailable }, async (lock) => {
+      if (lock) {
+        await new Promise<void>((end) => {
+          releases.push(async () => {
+            end()
+            await settled
+          })
+          resolve(true)
+        })
+      } else resolve(false)
+    })
+    settled.catch(reject)
+  })
+
+/** What becomes of a promise of a frame that was removed: the code of its error, the name of one that has none, or that nothing does. */
+const fateOf = (promise: Promise<unknown>): Promise<string> =>
+  new Promise((resolve) => {
+    setTimeout(() => resolve('hangs'), 3_000)
+    // Firefox runs our handlers, and not what `await` does with it.
+    promise.then(
+      () => resolve('done'),
+      ({ code, name }) => resolve(typeof code === 'string' ? code : name),
+    )
+  })
+
+/** Makes locks in a frame that is removed then, and makes each call on them. @returns what the calls came to */
+async function askInRemovedFrame([entry, server]: readonly [entry: Entry, server: string]): Promise<Record<string, string>> {
+  const frame = document.createElement('iframe')
+  frame.src = location.href
+  document.body.append(frame)
+  await new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }))
+  const locks = (frame.contentWindow as typeof globalThis & Window).entries.use(entry, server)
+  const held = await locks.acquire('held')
+  const reentrant = locks.reentrant('reentrant')
+  frame.remove()
+  const calls: Record<string, () => Promise<unknown>> = {
+    acquire: () => locks.acquire('k'),
+    tryAcquire: () => locks.tryAcquire('k'),
+    request: () => locks.request('k', () => {}),
+    query: () => locks.query(),
+    whenFree: () => locks.whenFree('k'),
+    expire: () => locks.expire('k'),
+    revoke: () => locks.revoke('k'),
+    pin: () => locks.pin('k', 'entity'),
+    sweep: () => locks.sweep(),
+    'acquire of a reentrant lock': () => reentrant.acquire(),
+    'tryAcquire of a reentrant lock': () => reentrant.tryAcquire(),
+    renew: () => held.renew(),
+    release: () => held.release(),
+    close: () => locks.close(),
+  }
+  const fates = await Promise.all(Object.values(calls).map((call) => fateOf(call())))
+  return Object.fromEntries(Object.keys(calls).map((name, index) => [name, fates[index] ?? '']))
+}
+
+/** What tests do in a page, as the global `entries`. */
+const exposed = {
+  /** What a secure context has, and this page has too. */
+  found: () => ({
+    isSecureContext,
+    locks: 'locks' in navigator,
+    randomUUID: 'randomUUID' in crypto,
+    serviceWorker: 'serviceWorker' in navigator,
+  }),
+  use(entry: Entry, server = ''): Locks {
+    locks = ways[entry](server)
+    return locks
+  },
+  take,
+  release: (): Promise<void> | undefined => releases.shift()?.(),
+  runFact,
+  askInRemovedFrame,
+}
+
+declare global {
+  var entries: typeof exposed
+}
+
+globalThis.entries = exposed
