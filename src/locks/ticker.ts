@@ -54,11 +54,10 @@ function trusted(url: string): string {
 }
 
 function refusal(cause: unknown): LockError {
-  const why = typeof Worker === 'undefined' ? 'there is no Worker here' : 'it may not start a worker from a blob: URL'
-  return new LockError(
-    'store',
-    `heartbeats of this page fall behind while it is hidden, and locks may be lost: ${why}. Allow \`worker-src blob:\` and, where it asks for ` +
-      'Trusted Types, `trusted-types storelock` in its Content-Security-Policy, or use `storelock/worker`',
-    { cause },
-  )
+  const why =
+    typeof Worker === 'undefined'
+      ? 'there is no Worker here'
+      : 'it may not start a worker from a blob: URL. Allow `worker-src blob:` and, where it asks for Trusted Types, `trusted-types storelock` in its ' +
+        'Content-Security-Policy, or use `storelock/worker`'
+  return new LockError('store', `heartbeats of this page fall behind while it is hidden, and locks may be lost: ${why}`, { cause })
 }
