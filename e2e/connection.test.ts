@@ -1,8 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import { describeEachEngine, eachAfresh } from './engines/each.ts'
-import { aborted, acquire, openTabs } from './tabs/tabs.ts'
+import type { Tab } from './engines/engine.ts'
+import { aborted, acquire, healthy, lost, openTabs, queued, release, stateOf } from './tabs/tabs.ts'
 
 const start = { duration: 10_000, maxBackoff: 1_000 }
+
+/** Empties object stores of the database that tabs share, as an app's own code may do. */
+async function clear(objectStores: string[]): Promise<void> {
+  const db = await storelock.openDB('locks')
+  const tx = db.transaction(objectStores, 'readwrite')
+  for (const name of objectStores) tx.objectStore(name).clear()
+  await tx.done
+  db.close()
+}
 
 describeEachEngine((engine) => {
   eachAfresh(engine)
@@ -39,6 +49,38 @@ describeEachEngine((engine) => {
         return lost
       })
       expect(settled).toEqual(Array.from({ length: 8 }, () => 'lost'))
+    })
+
+    describe.each([
+      ['the records', ['storelock-records']],
+      ['the sessions', ['storelock-sessions']],
+      ['all that stood in it', ['storelock-records', 'storelock-sessions', 'storelock-fence', 'storelock-meta']],
+    ])('of which a page cleared %s', (_, objectStores) => {
+      test.each([
+        ['that has just come', false],
+        ['that has had the lock before', true],
+      ])('its holder is told as soon as a tab %s takes the lock, and is served after it', async (_, before) => {
+        // A beat comes every 30 s.
+        const patient = { duration: 300_000, maxBackoff: 1_000 }
+        const tabs = await openTabs(engine(), before ? 2 : 1, patient)
+        if (tabs[1]) {
+          await acquire(tabs[1])
+          await release(tabs[1])
+        }
+        const [one] = tabs as [Tab]
+        const { token } = await acquire(one)
+        await one.evaluate(clear, objectStores)
+        const two = tabs[1] ?? (await openTabs(engine(), 1, patient))[0]
+        if (!two) throw new Error('it was opened')
+        const got = await acquire(two)
+        expect(got.token).toBeGreaterThan(token)
+        expect((await aborted(one)).at).toBeLessThan(got.at + 3_000)
+        expect([await stateOf(one), await stateOf(two)]).toEqual([lost, healthy])
+        const again = acquire(one)
+        await queued(1, two)
+        await release(two)
+        expect((await again).token).toBeGreaterThan(got.token)
+      })
     })
 
     test('deleted by another tab: its holder knows before that tab hears that it is gone', async () => {

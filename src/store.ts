@@ -88,6 +88,8 @@ export interface Channel {
    * answered; without it, the store is asked first.
    */
   readonly trusted?: boolean | undefined
+  /** A topic that all sessions listen on, where one more costs nothing. Whoever finds no session but its own says so there, for others may have lost their rows. */
+  readonly commonTopic?: string | undefined
 }
 
 /** What a channel carries: plain, structured-cloneable data. */

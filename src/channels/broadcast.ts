@@ -43,6 +43,7 @@ export function broadcastChannel(name: string): BroadcastingChannel {
 
   return {
     trusted: true,
+    commonTopic: 'all',
     publish(topic, message) {
       if (closed || !isMessage(message)) return
       try {

@@ -61,6 +61,11 @@ export class Heart {
     this.#wake(this.#session.clock.monotonic() + this.#pace)
   }
 
+  /** Sees at once whether the session still stands, if anything is held by it. */
+  beatNow(): void {
+    if (this.leases.size) this.#beat()
+  }
+
   stop(): void {
     this.#callOff?.()
   }

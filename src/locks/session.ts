@@ -187,10 +187,16 @@ export class Session {
       if (raised) this.#light(id, raised)
       if (id === this.#id) {
         this.#unsubscribe = this.#listen(id)
-        const { outcome, sent, drift } = await this.beat({ opens: true, others: this.settings.store.beacon?.isOut && id })
+        const { beacon, channel } = this.settings.store
+        const topic = channel?.commonTopic
+        if (topic) this.hear(topic, () => this.heart.beatNow())
+        const others = topic || beacon?.isOut ? id : undefined
+        const { outcome, sent, drift } = await this.beat({ opens: true, others })
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) {
           this.heart.start(outcome.session, sent, drift)
+          // Whoever else holds a lock has lost its row, as when a page clears what the origin has stored.
+          if (topic && !outcome.stale.length) this.#hint(topic, {})
           // What fails now, the next session tries again.
           endLeftovers(this, outcome.stale, (after) => this.#rowsAfter(after)).catch(() => {})
         }

@@ -1,4 +1,4 @@
-import type { Command, Outcome } from './commands.ts'
+import type { Command, KeyCommand, Outcome } from './commands.ts'
 import { LockError } from './errors.ts'
 import { emptyRecord, type LockRecord, type SessionRow } from './record.ts'
 import { reduce, reduceSession } from './reduce.ts'
@@ -9,6 +9,8 @@ export interface Ground {
   /** The highest token of any record that was ever dropped. */
   readonly floor: number
   record(key: string): LockRecord | undefined
+  /** What the store knows elsewhere of a key whose record is missing: somebody has removed it, and those who held the lock do not know. */
+  remains?(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
   /**
    * Up to 16 rows: of those whose `expiresAt` is past, sessions that may be gone, the oldest; or with `after` those that follow this id in
@@ -43,12 +45,23 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
       return outcome.type === 'beaten' && command.type === 'beat' ? { ...outcome, stale: ground.stale(command.others) } : outcome
     }
     const { key } = command
-    const before = (records.has(key) ? records.get(key) : ground.record(key)) ?? emptyRecord(key, floor())
+    const found = records.has(key) ? records.get(key) : ground.record(key)
+    const remains = found || records.has(key) ? undefined : ground.remains?.(key)
+    if (remains) return afterRevoke(remains, command)
+    const before = found ?? emptyRecord(key, floor())
     const step = reduce(before, command, context)
     if (step.record === undefined) risen = Math.max(floor(), before.token)
     if (step.record !== before) records.set(key, step.record)
     for (const row of step.sessions) sessions.set(row.id, row)
     return step.outcome
+  }
+
+  /** The holders of a record that was removed have lost the lock, and have to hear of it. */
+  const afterRevoke = (remains: LockRecord, command: KeyCommand): Outcome => {
+    records.set(remains.key, remains)
+    const revoked = carryOut({ type: 'revoke', key: remains.key })
+    const outcome = carryOut(command)
+    return 'evicted' in revoked && 'evicted' in outcome ? { ...outcome, evicted: [...revoked.evicted, ...outcome.evicted] } : outcome
   }
 
   const outcomes = commands.map((command): Outcome => {

@@ -106,6 +106,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
           return rows.floor
         },
         record: (key) => rows.record(key),
+        remains: (key) => rows.remains(key),
         session: (id) => rows.session(id),
         stale: (after) => (after === undefined ? rows.expired(time) : rows.following(after)),
       })

@@ -2,7 +2,7 @@ import type { Changes } from '../../protocol/batch.ts'
 import { decodeRecord, decodeSession, encodeRecord, encodeSession } from '../../protocol/codec.ts'
 import { isEmpty, type LockRecord, type SessionRow } from '../../protocol/record.ts'
 import { onTorn, tornError } from './ends.ts'
-import { fenceRow, fenceStore, refenced } from './fence.ts'
+import { fenceRow, fenceStore, refenced, unfenced } from './fence.ts'
 import { Memory } from './memory.ts'
 import { meta, type Rows, records, sessions, tooNarrow } from './rows.ts'
 
@@ -161,6 +161,18 @@ class AskedRows implements Rows {
   record(key: string): LockRecord | undefined {
     const text = this.#get(records, key)
     return text === undefined ? undefined : decodeRecord(key, text)
+  }
+
+  remains(key: string): LockRecord | undefined {
+    if (!this.#tx.objectStoreNames.contains(fenceStore)) return undefined
+    // What the fence said was written over on a guess that is known to be wrong now: the next transaction reads it first.
+    if (this.#placed) throw new DOMException('', 'AbortError')
+    const id = fenceStore + key
+    return unfenced(
+      key,
+      this.#find(id, () => this.#tx.objectStore(fenceStore).get(key), undefined),
+      this.floor,
+    )
   }
 
   session(id: string): SessionRow | undefined {

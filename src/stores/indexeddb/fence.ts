@@ -1,7 +1,7 @@
 import { type IDBPTransaction, unwrap } from 'idb'
 import type { Outcome } from '../../protocol/commands.ts'
 import { bodyOf, type Fenced, fencedOut } from '../../protocol/fence.ts'
-import { type LockRecord, lastTokenOf } from '../../protocol/record.ts'
+import { emptyRecord, type Holder, type LockRecord, lastTokenOf } from '../../protocol/record.ts'
 import { onTorn, tornError } from './ends.ts'
 
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
@@ -29,6 +29,14 @@ type FenceRow = readonly (readonly [session: string, token: number, last: number
 
 export const fenceRow = (record: LockRecord | undefined): FenceRow | undefined =>
   record?.holders.map((holder) => [holder.session, holder.token, lastTokenOf(holder)])
+
+/** The record that a row was made from, as far as the row tells. */
+export function unfenced(key: string, row: unknown, floor: number): LockRecord | undefined {
+  const holders = (row as FenceRow | undefined)?.map(
+    ([session, token, last]): Holder => ({ session, client: '', mode: 'exclusive', number: 0, token, previous: 0, reserve: last - token, expiresAt: 0 }),
+  )
+  return holders && { ...emptyRecord(key, Math.max(floor, ...holders.map(lastTokenOf))), holders }
+}
 
 /**
  * The keys whose row a batch has to write: where it changed the holders otherwise than by letting go, which each holder knows of itself, and

@@ -12,6 +12,8 @@ export interface Rows {
   /** The highest token of any record that was dropped. */
   readonly floor: number
   record(key: string): LockRecord | undefined
+  /** Of a key whose record was removed, as a page's own code may do: the holders that the fence still names. */
+  remains(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
   /** Some of the sessions whose `expiresAt` is before `now`. */
   expired(now: number): SessionRow[]

@@ -1,0 +1,93 @@
+import 'fake-indexeddb/auto'
+import { openDB } from 'idb'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createLocks, type HeldLock, type Locks } from '../../src/index.ts'
+import type { Command } from '../../src/protocol/index.ts'
+import { type IndexedDBStore, indexedDBStore } from '../../src/stores/indexeddb.ts'
+import { lease } from '../protocol/shelf.ts'
+
+let count = 0
+let name: string
+let stores: IndexedDBStore<IDBDatabase>[]
+let all: Locks[]
+
+beforeEach(() => {
+  name = `cleared ${count++}`
+  stores = [indexedDBStore(name), indexedDBStore(name)]
+  // A beat comes every 30 s, and no test takes so long.
+  all = stores.map((store) => createLocks({ store, duration: 300_000, maxBackoff: 20 }))
+})
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await Promise.all(all.map((locks) => locks.close()))
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+async function clear(...objectStores: string[]): Promise<void> {
+  const db = await openDB(name)
+  const tx = db.transaction(objectStores, 'readwrite')
+  for (const objectStore of objectStores) tx.objectStore(objectStore).clear()
+  await tx.done
+  db.close()
+}
+
+const aborted = ({ signal }: HeldLock): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => resolve())
+  })
+
+describe('a record that somebody has removed', () => {
+  test.each([
+    ['never had it', 0],
+    ['had it before and relies on what it remembers', 4],
+  ])('is taken from its holder by the next, who %s', async (_, turns) => {
+    const [one, two] = all as [Locks, Locks]
+    for (let turn = 0; turn < turns; turn++) await (await two.acquire('k')).release()
+    const lock = await one.acquire('k')
+    await clear('storelock-records')
+    const next = await two.acquire('k')
+    expect(next.token).toBeGreaterThan(lock.token)
+    await aborted(lock)
+    expect([lock.isHeld(), next.isHeld()]).toEqual([false, true])
+    await next.release()
+  })
+
+  test('is taken from a holder that hears no hint, by its next beat', async () => {
+    const [store] = stores as [IndexedDBStore<IDBDatabase>]
+    const beat = (session: string): Command => ({ type: 'beat', session, client: 'c', lease, opens: true })
+    const request = (session: string): Command => ({ type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 500 })
+    await store.apply([beat('a'), beat('b'), request('a')])
+    await clear('storelock-records')
+    expect(await store.apply([request('b')])).toMatchObject([{ type: 'granted', evicted: [{ session: 'a' }] }])
+    expect(await store.apply([beat('a')])).toMatchObject([{ session: { evictions: 1, news: ['k'] } }])
+  })
+
+  test('costs nobody a lock that was let go of before', async () => {
+    const [one, two] = all as [Locks, Locks]
+    await (await one.acquire('k')).release()
+    const other = await one.acquire('other')
+    await clear('storelock-records')
+    await (await two.acquire('k')).release()
+    expect(other.isHeld()).toBe(true)
+    await other.release()
+  })
+
+  test('is not looked for where there is one: a lock that was used before costs no read more', async () => {
+    const [one] = all as [Locks]
+    await (await one.acquire('k')).release()
+    const get = vi.spyOn(IDBObjectStore.prototype, 'get')
+    await (await one.acquire('k')).release()
+    expect(get.mock.contexts.map((objectStore) => (objectStore as IDBObjectStore).name)).not.toContain('storelock-fence')
+  })
+})
+
+test('sessions that somebody has removed hear of it as soon as another opens', async () => {
+  const [one, two] = all as [Locks, Locks]
+  const lock = await one.acquire('k')
+  await clear('storelock-sessions')
+  const next = await two.acquire('k')
+  await aborted(lock)
+  expect([lock.isHeld(), next.isHeld()]).toEqual([false, true])
+})
