@@ -56,7 +56,6 @@ export async function expire(session: Session, line: Line): Promise<void> {
 
 /** Sends a command that an operator gives; what refuses it becomes an error that shows the holders. */
 export async function command(session: Session, name: string, order: KeyCommand): Promise<void> {
-  session.assertOpen()
   const { outcome } = await session.send(order)
   if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
   if (outcome.type !== 'refused') return

@@ -46,6 +46,7 @@ export function createLocks(options: LocksOptions): Locks {
 
   const order = async (name: string, make: (key: string) => KeyCommand): Promise<void> => {
     checkLockName(settings, name)
+    session.assertOpen()
     await command(session, name, make(keyOf(name)))
   }
 
@@ -111,7 +112,7 @@ export function createLocks(options: LocksOptions): Locks {
     pin: (name, entity) => order(name, (key) => ({ type: 'pin', key, entity })),
     unpin: (name, entity) => order(name, (key) => ({ type: 'unpin', key, entity })),
 
-    sweep: async (options) => await sweep(session, options),
+    sweep: (options) => sweep(session, options),
 
     async close() {
       stopFollowing()

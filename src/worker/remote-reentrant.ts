@@ -71,6 +71,7 @@ export class RemoteReentrant implements ReentrantLock {
   }
 
   async acquire({ signal, ...options }: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
+    assertNotGone()
     return (await this.#share('share', options, signal)) as Guard
   }
 
@@ -79,7 +80,6 @@ export class RemoteReentrant implements ReentrantLock {
   }
 
   async #share(way: Way, options: object, signal?: AbortSignal): Promise<Guard | null> {
-    // In a document that is gone no turn comes any more.
     assertNotGone()
     const turn = this.#clock.turn?.(this.#clock.monotonic())
     if (turn) await turn
