@@ -33,7 +33,16 @@ export const fenceRow = (record: LockRecord | undefined): FenceRow | undefined =
 /** The record that a row was made from, as far as the row tells. */
 export function unfenced(key: string, row: unknown, floor: number): LockRecord | undefined {
   const holders = (row as FenceRow | undefined)?.map(
-    ([session, token, last]): Holder => ({ session, client: '', mode: 'exclusive', number: 0, token, previous: 0, reserve: last - token, expiresAt: 0 }),
+    ([session, token, last]): Holder => ({
+      session,
+      client: '',
+      mode: 'exclusive',
+      number: 0,
+      token,
+      previous: 0,
+      reserve: last - token,
+      expiresAt: 0,
+    }),
   )
   return holders && { ...emptyRecord(key, Math.max(floor, ...holders.map(lastTokenOf))), holders }
 }
