@@ -38,9 +38,16 @@ describeEachEngine((engine, name) => {
         await page.evaluate((name) => webLocks.check(name), name)
       })
 
-      test('the locks of a frame that was removed say InvalidStateError before anything else', async () => {
-        expect(await page.evaluate(() => webLocks.askInRemovedFrame())).toEqual(Array(3).fill('InvalidStateError'))
+      test('the locks of a frame that was removed say InvalidStateError before anything else, also when it is put back', async () => {
+        expect(await page.evaluate(() => webLocks.askInRemovedFrame())).toEqual(Array(4).fill('InvalidStateError'))
       })
+    })
+
+    test('requests of three frames that ask in one turn stand in the order in which they were made, and so do those behind them', async () => {
+      expect(await page.evaluate(() => webLocks.askInOrder())).toEqual([
+        [0, 1, 2],
+        [2, 0, 1],
+      ])
     })
 
     test('a page of an opaque origin is told SecurityError', async () => {
@@ -86,9 +93,32 @@ describeEachEngine((engine, name) => {
         await handsOver(leave)
       })
 
+      test.for<[string, (tab: Tab) => Promise<unknown>]>([
+        ['is removed', (tab) => tab.evaluate(() => webLocks.removeFrame())],
+        ['goes to another page', (tab) => tab.evaluate(() => webLocks.leaveFrame())],
+      ])('a frame that waits and %s keeps nobody waiting', async ([, leave]) => {
+        await holder.evaluate(() => webLocks.hold('k'))
+        const third = await open()
+        await third.evaluate(() => webLocks.waitInFrame('k'))
+        await page.evaluate(() => webLocks.wait('k'))
+        await leave(third)
+        await holder.close()
+        await page.evaluate(() => webLocks.served())
+      })
+
       test('a worker that is terminated lets go at once', async () => {
         await holder.evaluate(() => webLocks.holdInWorker('k'))
         await handsOver(() => holder.evaluate(() => webLocks.terminateWorker()))
+      })
+
+      test.for<[string, () => Promise<unknown>]>([
+        ['whose frame is removed', () => holder.evaluate(() => webLocks.removeFrame())],
+        ['whose tab is closed', () => holder.close()],
+        ['whose tab is reloaded', () => holder.reload()],
+      ])('a worker %s lets go at once', async ([how, leave]) => {
+        if (how === 'whose frame is removed') await holder.evaluate(() => webLocks.holdInWorkerOfFrame('k'))
+        else await holder.evaluate(() => webLocks.holdInWorker('k'))
+        await handsOver(leave)
       })
 
       test('what a crashed tab held is free though nobody waited for it', async ({ skip }) => {

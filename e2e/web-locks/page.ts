@@ -26,6 +26,44 @@ const refusalOf = (promise: Promise<unknown>): Promise<string> =>
     )
   })
 
+/** What a page has asked a frame of its for. */
+interface Order {
+  /** Resolves when the frame has the lock. */
+  readonly held: Promise<void>
+  /** Resolves when the frame has let go. */
+  release(): Promise<void>
+}
+
+function orderFrom(frame: HTMLIFrameElement, name: string): Order {
+  const { port1, port2 } = new MessageChannel()
+  const said = (what: string): Promise<void> =>
+    new Promise((resolve) => {
+      port1.addEventListener('message', ({ data }) => data === what && resolve())
+    })
+  const [held, released] = [said('held'), said('released')]
+  port1.start()
+  frame.contentWindow?.postMessage(name, '*', [port2])
+  return {
+    held,
+    release() {
+      port1.postMessage('release')
+      return released
+    },
+  }
+}
+
+// A frame takes the lock that its page asks for, and keeps it until it is told otherwise.
+addEventListener('message', async ({ data, ports: [port] }: MessageEvent<string>) => {
+  if (!port) return
+  await navigator.locks.request(data, () => {
+    port.postMessage('held')
+    return new Promise((release) => {
+      port.onmessage = release
+    })
+  })
+  port.postMessage('released')
+})
+
 let frame: Promise<HTMLIFrameElement> | undefined
 let worker: Worker | undefined
 let served: Promise<void> | undefined
@@ -56,6 +94,16 @@ const exposed = {
   async holdInFrame(name: string): Promise<void> {
     frame = openFrame()
     await windowOf(await frame).webLocks.hold(name)
+  },
+  /** A frame of this page asks for the lock. Resolves when it has been asked for. */
+  async waitInFrame(name: string): Promise<void> {
+    frame = openFrame()
+    await windowOf(await frame).webLocks.wait(name)
+  },
+  /** Resolves when a worker of a frame of this page has the lock. */
+  async holdInWorkerOfFrame(name: string): Promise<void> {
+    frame = openFrame()
+    await windowOf(await frame).webLocks.holdInWorker(name)
   },
   async removeFrame(): Promise<void> {
     ;(await frame)?.remove()
@@ -93,7 +141,63 @@ const exposed = {
     const removed = await openFrame()
     const { locks } = windowOf(removed).navigator
     removed.remove()
-    return [...(await webLocks.refusals(locks)), await refusalOf(locks.request('-k', () => {}))]
+    const refusals = [...(await webLocks.refusals(locks)), await refusalOf(locks.request('-k', () => {}))]
+    // A frame that is put back has another window, with locks of its own.
+    document.body.append(removed)
+    refusals.push(await refusalOf(locks.request('k', () => {})))
+    removed.remove()
+    return refusals
+  },
+
+  /**
+   * Has three frames ask for one lock by messages that are sent in one turn, in one order and then, behind that, in another.
+   * @returns the frames by their numbers as a query shows them waiting: of the first round, and of the second once it is left alone
+   */
+  async askInOrder(): Promise<number[][]> {
+    const frames = [await openFrame(), await openFrame(), await openFrame()] as const
+    const name = 'in order'
+    const clients: (string | undefined)[] = []
+    for (const each of frames) {
+      // They have used the name before.
+      const { held, release } = orderFrom(each, name)
+      await held
+      clients.push((await navigator.locks.query()).held?.find((lock) => lock.name === name)?.clientId)
+      await release()
+    }
+    const waiting = async (): Promise<number[]> => {
+      const { pending = [] } = await navigator.locks.query()
+      return pending.filter((lock) => lock.name === name).map(({ clientId }) => clients.indexOf(clientId))
+    }
+    /** All that was asked for before has been dealt with. */
+    const settle = async (): Promise<void> => {
+      for (const each of frames) {
+        const { held, release } = orderFrom(each, 'checkpoint')
+        await held
+        await release()
+      }
+    }
+    let release = (): void => {}
+    await new Promise<void>((held) => {
+      navigator.locks.request(name, () => {
+        held()
+        return new Promise<void>((end) => {
+          release = end
+        })
+      })
+    })
+    const [first, second] = frames.map((each) => orderFrom(each, name)) as [Order, Order]
+    await settle()
+    const rounds = [await waiting()]
+    for (const number of [2, 0, 1] as const) orderFrom(frames[number], name)
+    await settle()
+    release()
+    for (const order of [first, second]) {
+      await order.held
+      await order.release()
+    }
+    rounds.push(await waiting())
+    for (const each of frames) each.remove()
+    return rounds
   },
 }
 
