@@ -48,6 +48,23 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(await run('true', '--nonblock', '--conflict-exit-code', '75').code()).toBe(75)
   })
 
+  test('waits with --if-no-queue where nobody else does, and ends with 1 where somebody waits', async () => {
+    const holder = run(works)
+    await groupOf(holder)
+    const waiter = run('true', '--if-no-queue')
+    const waits = async (): Promise<boolean> => {
+      const show = storelock(['ls', '--json'])
+      await show.code()
+      return JSON.parse(show.printed)[0]?.queue.length === 1
+    }
+    while (!(await waits()));
+    const refused = run('true', '--if-no-queue', '--verbose')
+    expect(await refused.code()).toBe(1)
+    expect(refused.said).toContain('"job" is held or waited for: someone else holds it')
+    holder.child.kill('SIGTERM')
+    expect(await waiter.code()).toBe(0)
+  })
+
   test('has the lock of a process that was killed at once, with --nonblock and without', async () => {
     const start = { file: join(place.folder, 'storelock.db'), duration: 60_000, maxBackoff: 60_000 }
     for (const options of [['--nonblock'], ['--timeout', '20s']]) {
@@ -243,6 +260,16 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     expect(program.said).toContain('lost "job": it was not renewed in time')
     expect(parts.map(isAlive)).toEqual([false, false])
     db.close()
+  })
+
+  test('since the command ran for longer than --max-hold: the command goes first, and nobody has the lock before', async () => {
+    const program = run(deaf, '--duration', '2s', '--max-hold', '3s')
+    const group = await groupOf(program)
+    const after = next(group)
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('lost "job": the command ran for longer than --max-hold 3s')
+    expect(await after.code()).toBe(0)
+    expect(after.printed).toBe('gone\n')
   })
 
   test('lets the command end in its own way within the grace', async () => {

@@ -107,7 +107,7 @@ const maxAsks = 2
 function* requests(state: State, { id: session, numbers, asks }: Seat, index: number, key: Key): Generator<Move> {
   if (asks.filter((ask) => ask.key === key).length >= maxAsks) return
   const number = numbers[key] + 1
-  const ask = (how: { mode: Mode; ifAvailable?: boolean; steal?: boolean }, lost = false): Move => ({
+  const ask = (how: { mode: Mode; ifAvailable?: boolean; ifNoQueue?: boolean; steal?: boolean }, lost = false): Move => ({
     who: session,
     command: { type: 'request', key, session, client: session, number, confirm: times.confirm, ...how },
     ...(lost && { text: 'and the reply is lost' }),
@@ -125,6 +125,7 @@ function* requests(state: State, { id: session, numbers, asks }: Seat, index: nu
   else {
     // What would be granted is as without these; what is queued is known by its place, so that a lost reply tells nothing less.
     yield ask({ mode: 'exclusive', ifAvailable: true })
+    if (queueOf(state, key).length) yield ask({ mode: 'exclusive', ifNoQueue: true })
     yield ask({ mode: 'exclusive', steal: true })
   }
 }

@@ -23,6 +23,9 @@ export const mutants: Readonly<Record<string, Rules>> = {
   'evidence about a session ignores the counter': instead(({ command }) =>
     command.type === 'end' ? { type: 'end', session: command.session } : command,
   ),
+  'who waits only if nobody does waits behind others': instead(({ command }) =>
+    command.type === 'request' && command.ifNoQueue ? { ...command, ifNoQueue: false } : command,
+  ),
   'a pin keeps nobody': seeing('expire', (record) => ({ ...record, pins: [] })),
   'shared passes a queued exclusive': seeing(
     'request',

@@ -12,7 +12,7 @@ export function broken(step: Step): string | undefined {
   return undefined
 }
 
-const stepLaws: ((step: Step) => string | undefined)[] = [newTokens, inOrder, keepsEntries, keepsRows, meddlesInVain, whoBeatsKnows]
+const stepLaws: ((step: Step) => string | undefined)[] = [newTokens, inOrder, keepsEntries, keepsRows, meddlesInVain, whoBeatsKnows, waitsFirst]
 
 function newTokens({ move, before, outcome }: Step): string | undefined {
   if (!outcome || !move.command || !('key' in move.command)) return undefined
@@ -35,6 +35,13 @@ function inOrder({ move, before, outcome, after }: Step): string | undefined {
   const stolen = command.type === 'request' && command.steal
   const order = [...(stolen ? [] : grantsOf(outcome)), ...left].map((entry) => rank(nameOf({ ...entry, key })))
   return order.some((place, index) => place < (order[index - 1] ?? 0)) ? `the queue of ${key} was not kept to` : undefined
+}
+
+/** Who waits only if nobody does is the first to wait. */
+function waitsFirst({ move, outcome, after }: Step): string | undefined {
+  const { command } = move
+  if (command?.type !== 'request' || !command.ifNoQueue || outcome?.type !== 'queued') return undefined
+  return waitersOf(after, command.key as Key).length > 1 ? `${command.session} waits behind others for ${command.key}` : undefined
 }
 
 /** A hold or a place of a session that stands ends by what may end it, and by nothing else. */

@@ -1,4 +1,4 @@
-import type { AcquireOptions, HeldLock } from '../src/locks/types.ts'
+import type { AcquireOptions, HeldLock, RequestOptions } from '../src/locks/types.ts'
 import { LockError, type LockErrorCode } from '../src/protocol/index.ts'
 import type { Tx } from './link.ts'
 import type { Held, Process } from './process.ts'
@@ -83,13 +83,14 @@ export class User {
         return
       }
       case 'request': {
-        const ifAvailable = chance.maybe(0.3)
+        const draw = chance.next()
         const work = async (lock: HeldLock | null): Promise<void> => {
           if (!lock) return
           this.#world.beliefs.got(this.#process, lock, false)
           await this.#work(lock)
         }
-        const done = ifAvailable ? locks.request(key, { ifAvailable }, work) : locks.request(key, { mode: this.#mode() }, work)
+        const how = draw < 0.3 ? { ifAvailable: true } : draw > 0.9 ? { ifNoQueue: true } : { mode: this.#mode() }
+        const done = locks.request(key, how as RequestOptions, work)
         await this.#tolerate(done, 'lost', 'store', 'closed', 'stolen')
         return
       }

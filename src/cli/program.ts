@@ -53,11 +53,17 @@ export function makeProgram(): Command {
     .addArgument(new Argument('<command...>', 'what to run, after --'))
     .addOption(new Option('-w, --timeout <time>', 'wait no longer than this, then exit with 124').argParser(parseTime))
     .addOption(new Option('-n, --nonblock', 'do not wait for a live holder; exit with 1').conflicts(['timeout', 'stealAfterAsk']))
-    .addOption(new Option('-E, --conflict-exit-code <n>', 'exit with this instead, with --nonblock').argParser(parseCode).default(exitCodes.no))
+    .addOption(new Option('--if-no-queue', 'wait only if nobody else waits, else exit with 1').conflicts(['nonblock', 'stealAfterAsk']))
+    .addOption(
+      new Option('-E, --conflict-exit-code <n>', 'exit with this instead, with --nonblock or --if-no-queue')
+        .argParser(parseCode)
+        .default(exitCodes.no),
+    )
     .addOption(new Option('--shared', 'hold it together with other shared holders').conflicts('stealAfterAsk'))
     .addOption(
       new Option('--duration <time>', 'how long the lock outlives a run that was killed or hangs').argParser(parseTime).default(10_000, '10s'),
     )
+    .addOption(new Option('--max-hold <time>', 'end the command once it has run for so long').argParser(parseTime))
     .addOption(
       new Option('--grace <time>', 'from TERM to KILL, if the lock is lost; at most, and by default, a fifth of the duration').argParser(parseTime),
     )

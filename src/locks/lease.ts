@@ -19,6 +19,8 @@ export interface LeaseTerms {
   readonly drift: number
   /** Until when it may be used though it is not yet confirmed. */
   readonly until?: number | undefined
+  /** How long it may be held at all, in ms. */
+  readonly maxHold?: number | undefined
 }
 
 /** Why a lease or a hold is over: `lost` against its owner's will, `not-held` by it. */
@@ -68,6 +70,8 @@ export class Lease {
   triedAt: number
   /** Who holds the lock by it; nobody while it lingers. */
   hold: Hold | undefined
+  /** When it ends, however often it is renewed. */
+  capAt: number
   readonly #home: Session
   readonly #startedAt: number
   /** Whether it leans on the session's row instead of a lease of its own. */
@@ -79,7 +83,7 @@ export class Lease {
   #until: number | undefined
   #end: End | undefined
 
-  constructor(home: Session, grant: Grant, { name, key, duration, manual, since, drift, until }: LeaseTerms) {
+  constructor(home: Session, grant: Grant, { name, key, duration, manual, since, drift, until, maxHold = Infinity }: LeaseTerms) {
     this.#home = home
     this.name = name
     this.key = key
@@ -92,6 +96,7 @@ export class Lease {
     this.duration = duration
     this.since = since
     this.#startedAt = home.clock.monotonic()
+    this.capAt = this.#startedAt + maxHold
     this.triedAt = until === undefined ? since : -Infinity
     this.#leans = grant.seq === undefined
     this.#drift = drift
@@ -100,6 +105,11 @@ export class Lease {
 
   get ended(): boolean {
     return this.#end !== undefined
+  }
+
+  /** Whether it has been held since before a time. */
+  heldSince(time: number): boolean {
+    return this.hold !== undefined && this.#startedAt <= time
   }
 
   get leans(): boolean {
@@ -123,6 +133,10 @@ export class Lease {
 
   /** When the lock is lost unless it is renewed before. */
   get deadline(): number {
+    return Math.min(this.#renewedUntil, this.capAt)
+  }
+
+  get #renewedUntil(): number {
     return this.#until ?? (this.#leans ? Math.max(this.since, this.#home.heart.renewedAt) : this.since) + this.duration
   }
 
@@ -183,7 +197,7 @@ export class Lease {
     const { clock } = this.#home
     const sent = clock.monotonic()
     const early = this.manual || this.#until !== undefined ? 0 : 0.8 * this.duration
-    if (this.#end || sent < this.deadline - early) return undefined
+    if (this.#end || sent < this.#renewedUntil - early) return undefined
     const drift = driftOf(clock)
     const committed = (outcome: Outcome): void => {
       this.#home.wrote({ outcome, sent, drift })
@@ -230,7 +244,7 @@ export class Lease {
 
   /** Loses the lock if its deadline has passed, however late that is noticed. */
   expireIfDue(now = this.#home.clock.monotonic()): void {
-    if (!this.#end && now >= this.endsAt) this.lose('expired')
+    if (!this.#end && now >= this.endsAt) this.lose('expired', now >= this.capAt ? 'it was held for its maxHold' : undefined)
   }
 
   /** The record does not name it any more though it was still in time. */

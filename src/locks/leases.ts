@@ -72,6 +72,10 @@ export class Leases {
     if (!isPlain(wish)) this.#linger.drop()
     const lease = this.#linger.take(now)
     if (!lease) return undefined
+    if (wish.maxHold !== undefined) {
+      lease.capAt = now + wish.maxHold
+      this.#session.heart.keep(lease)
+    }
     const token = ++lease.usedToken
     const previous = this.#lastUsed
     this.#lastUsed = token
@@ -82,6 +86,7 @@ export class Leases {
   retire(lease: Lease): Promise<void> {
     const fresh = lease.usedToken < lease.lastToken && lease.leans && !lease.renewsItself
     if (!fresh || this.#isWanted() || !this.#session.lingers || !lease.stands()) return lease.release()
+    lease.capAt = Infinity
     this.#linger.keep(lease)
     return Promise.resolve()
   }
@@ -99,6 +104,12 @@ export class Leases {
   /** Whether there is one. */
   any(): boolean {
     return this.#leases.size > 0
+  }
+
+  /** Whether one of them has been in use since before a time. */
+  heldSince(time: number): boolean {
+    for (const lease of this.#leases.keys()) if (lease.heldSince(time)) return true
+    return false
   }
 
   /** Whether a request was granted one that stands. */

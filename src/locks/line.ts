@@ -27,6 +27,8 @@ interface Waiter {
   seenToken: number
   /** A grant that was taken away before it was known here. */
   robbed: { readonly token: number; readonly how: LossReason } | undefined
+  /** When it first had a place in the queue. */
+  since: number
   /** The looks that had begun when it was queued: they need not show it. */
   queuedAfter: number
   /** Each ends the wait; only the first does anything. */
@@ -115,14 +117,30 @@ export class Line {
 
   /** Waits for the lock for as long as it is wanted. Rejects with `held` where that is no time at all, and it is not to be had. */
   acquire(wish: Wish): Promise<Hold> {
-    if (wish.timeout === 0 && !(wish.steal && wish.ask === undefined)) return this.#acquireNow(wish)
-    return this.ask(wish) as Promise<Hold>
+    return wish.timeout === 0 || wish.ifNoQueue ? this.#acquireIf(wish) : (this.ask(wish) as Promise<Hold>)
   }
 
-  async #acquireNow(wish: Wish): Promise<Hold> {
-    const hold = await this.askNow(wish)
+  async #acquireIf(wish: Wish): Promise<Hold> {
+    const hold = await this.seek(wish)
     if (!hold) throw this.refusal()
     return hold
+  }
+
+  /** Waits for the lock for as long as it is wanted. `null` if that is no time at all, or depends on a queue that is not empty. */
+  seek(wish: Wish): Promise<Hold | null> {
+    const now = wish.timeout === 0 && !(wish.steal && wish.ask === undefined)
+    return now ? this.askNow(wish) : wish.ifNoQueue ? this.#pounce(wish) : this.ask(wish)
+  }
+
+  /** Asks for the lock if nobody waits for it. Those that are proved dead do not count. */
+  async #pounce(wish: Wish): Promise<Hold | null> {
+    const session = this.#session
+    const hold = await this.ask(wish)
+    if (hold) return hold
+    const view = await session.read((store) => store.read(this.key))
+    const dead = await session.dead(view?.sessions.values() ?? [])
+    await Promise.allSettled([...dead].map((id) => session.send({ type: 'end', session: id })))
+    return dead.size ? this.ask(wish) : null
   }
 
   /** Asks for the lock. `null` if it was wanted now or not at all, and is not to be had. */
@@ -157,6 +175,7 @@ export class Line {
         seenToken: 0,
         robbed: undefined,
         queuedAfter: 0,
+        since: Infinity,
         give: (hold) => settle() && resolve(hold),
         fail: (error) => {
           if (!settle()) return
@@ -205,7 +224,7 @@ export class Line {
 
   /** Sends a waiter's request, under a new number. */
   async #request(waiter: Waiter): Promise<void> {
-    const { mode, lease, metadata, ifAvailable, ask } = waiter.wish
+    const { mode, lease, metadata, ifAvailable, ifNoQueue, ask } = waiter.wish
     const steal = waiter.wish.steal && (ask === undefined || waiter.impatient)
     const session = this.#session
     this.#waiters.delete(waiter.number)
@@ -239,6 +258,7 @@ export class Line {
         metadata,
         reserve,
         ifAvailable,
+        ifNoQueue,
         steal,
         ask,
       })
@@ -271,7 +291,7 @@ export class Line {
       // The session was given up while it slept. It held nothing, or its beat would have told; its waiters ask again under the next.
       this.#session.end('it was given up as dead')
     } else {
-      Object.assign(waiter, { seenAt: sent, drift, seenToken: this.#view.token })
+      Object.assign(waiter, { seenAt: sent, drift, seenToken: this.#view.token, since: Math.min(waiter.since, sent) })
       waiter.queuedAfter = this.#looks
       if (waiter.impatient) this.#grabNow(waiter)
       else if (waiter.wish.ask !== undefined || this.#view.holders.some((holder) => this.#mayLinger(holder))) this.#session.hintAll(this.#view)
@@ -319,8 +339,8 @@ export class Line {
   }
 
   #start(waiter: Waiter, grant: Grant, since: number, drift: number, until?: number): void {
-    const { duration, manual } = waiter.wish
-    const terms = { name: this.name, key: this.key, duration, manual, since, drift, until }
+    const { duration, manual, maxHold } = waiter.wish
+    const terms = { name: this.name, key: this.key, duration, manual, since, drift, until, maxHold }
     const hold = this.leases.start(grant, waiter.wish, terms, this.#looks)
     // A look that went out since may have shown who asks, and this reply be older.
     if (grant.reserve !== undefined && until === undefined && this.#lookedAt >= since) this.poke()
@@ -458,10 +478,25 @@ export class Line {
         }
       }
     }
+    const stuck = granted.length ? this.#stuck(sent - this.#session.settings.duration) : undefined
+    if (stuck) {
+      const error = this.#session.waitsForItself(this)
+      if (error) stuck.fail(error)
+    }
     // A waiter that the record does not know was dropped while it was silent, or its session ended: it asks anew.
     for (const waiter of [...this.#waiters.values()]) {
       if (!waiter.busy && !found.has(waiter.number) && waiter.queuedAfter < look) this.#request(waiter)
     }
+  }
+
+  /** One that waits since before a time, and a hold of this session's own stands as long. */
+  #stuck(time: number): Waiter | undefined {
+    return this.leases.heldSince(time) ? [...this.#waiters.values()].find(({ since }) => since <= time) : undefined
+  }
+
+  /** Whether this session both holds the lock and waits for it. */
+  waitsForItself(now: number): boolean {
+    return this.#stuck(now) !== undefined
   }
 
   /** A look showed that someone else's command granted the lock to this waiter. */

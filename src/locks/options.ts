@@ -14,6 +14,8 @@ export function checkSettings(options: LocksOptions): Settings {
     duration = 10_000,
     maxBackoff = 1_000,
     linger = 0,
+    maxHold,
+    deadlock = 'warn',
     label,
     namespace = '',
     policy = {},
@@ -24,13 +26,15 @@ export function checkSettings(options: LocksOptions): Settings {
   checkDuration(policy, duration)
   checkMs('maxBackoff', maxBackoff, 1, longestTimer)
   checkMs('linger', linger, 0)
+  if (maxHold !== undefined) checkMs('maxHold', maxHold, 1)
+  oneOf('deadlock', deadlock, ['warn', 'reject'])
   for (const [option, text] of Object.entries({ label: label ?? '', namespace })) {
     if (typeof text !== 'string') throw new TypeError(`${option} must be a string, not ${typeof text}`)
   }
   if (namespace && nameFault(namespace)) throw new LockError('invalid', `the namespace ${nameFault(namespace)}`)
   oneOf('expiry', expiry, ['auto', 'manual'])
   const { onWarning = () => {} } = options
-  return { store, clock, duration, maxBackoff, linger, label, namespace, policy, expiry, onWarning }
+  return { store, clock, duration, maxBackoff, linger, maxHold, deadlock, label, namespace, policy, expiry, onWarning }
 }
 
 /** @throws TypeError if the name is no string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */
@@ -44,13 +48,15 @@ export function checkLockName({ policy, label }: Pick<Settings, 'policy' | 'labe
 /** What `acquire` and its kin were asked for, checked. */
 export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   const { mode = 'exclusive', timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
-  const { ask, grace, onReleaseRequested } = options
+  const { ask, grace, maxHold = settings.maxHold, ifNoQueue, onReleaseRequested } = options
   oneOf('mode', mode, ['exclusive', 'shared'])
   oneOf('renew', renew, ['auto', 'manual'])
   if (duration !== settings.duration) checkDuration(settings.policy, duration)
   if (timeout !== undefined) checkMs('timeout', timeout, 0)
+  if (maxHold !== undefined) checkMs('maxHold', maxHold, 1)
   if (signal !== undefined) abortSignal(signal)
   if (steal && mode === 'shared') throw new TypeError('steal takes an exclusive lock: leave out `mode: "shared"`')
+  if (steal && ifNoQueue) throw new TypeError('steal goes ahead of the queue: leave out `ifNoQueue`')
   if (metadata !== undefined) checkJson('metadata', metadata)
   if (ask !== undefined) checkJson('ask', ask)
   if (grace !== undefined) checkMs('grace', grace, 0)
@@ -60,7 +66,7 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   if (onReleaseRequested !== undefined && typeof onReleaseRequested !== 'function') throw new TypeError('onReleaseRequested must be a function')
   const manual = renew === 'manual'
   const lease = manual || duration !== settings.duration ? leaseFor(duration) : undefined
-  return { mode, timeout, signal, duration, lease, manual, steal, metadata, ask, grace, onReleaseRequested }
+  return { mode, timeout, signal, duration, lease, manual, maxHold, ifNoQueue, steal, metadata, ask, grace, onReleaseRequested }
 }
 
 function checkMs(option: string, ms: number, least: number, most = Number.MAX_SAFE_INTEGER): void {

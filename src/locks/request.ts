@@ -18,6 +18,8 @@ export const requestOptions: Members<RequestOptions> = {
   ...lockOptions,
   ask: asItIs,
   grace: asItIs,
+  ifNoQueue: Boolean,
+  maxHold: asItIs,
   onReleaseRequested: asItIs,
   timeout: asItIs,
 }
@@ -25,12 +27,13 @@ export const requestOptions: Members<RequestOptions> = {
 /** What a Web-Locks-shaped call refuses, in the order and with the errors of that specification. */
 export function checkRequest(settings: Settings, name: string, options: RequestOptions): Wish {
   assertFullyActive()
-  const { mode, ifAvailable, steal, signal, ask } = options
+  const { mode, ifAvailable, ifNoQueue, steal, signal, ask } = options
   if (name.startsWith('-')) throw notSupported('a name that starts with "-" is reserved')
   if (steal && ifAvailable) throw contradiction('steal and ifAvailable')
   if (steal && mode === 'shared') throw contradiction("steal and mode 'shared'")
   // With `ask` a thief waits for its grace to be over, and may be called off until then.
   if (signal && steal && ask === undefined) throw contradiction('signal and steal')
+  if (ifNoQueue && ifAvailable) throw contradiction('ifNoQueue and ifAvailable')
   if (signal && ifAvailable) throw contradiction('signal and ifAvailable')
   if (ask !== undefined && ifAvailable) throw contradiction('ask and ifAvailable')
   signal?.throwIfAborted()
@@ -60,7 +63,7 @@ export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
 
 /** Holds the lock while the callback runs; its result, or its error, is the call's. */
 export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
-  const hold = await asSpecified(wish.ifAvailable ? line.askNow(wish) : line.acquire(wish))
+  const hold = await asSpecified(wish.ifAvailable ? line.askNow(wish) : wish.ifNoQueue ? line.seek(wish) : line.acquire(wish))
   if (!hold) return await callback(null)
   try {
     // Until the callback runs, the wait can be called off.

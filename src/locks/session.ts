@@ -13,6 +13,7 @@ import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { realms } from './contention.ts'
 import { isDead } from './dead.ts'
+import { Deadlocks } from './deadlock.ts'
 import { Heart } from './heart.ts'
 import { newId } from './id.ts'
 import { type Lease, leaseFor } from './lease.ts'
@@ -36,6 +37,9 @@ export interface Settings {
   readonly maxBackoff: number
   /** In ms. */
   readonly linger: number
+  /** In ms. */
+  readonly maxHold: number | undefined
+  readonly deadlock: 'warn' | 'reject'
   readonly label: string | undefined
   readonly namespace: string
   readonly policy: Policy
@@ -88,6 +92,7 @@ export class Session {
   readonly #unsaid = new Set<Command>()
   /** Since when there are such. */
   #unsaidSince = 0
+  readonly #deadlocks = new Deadlocks(this)
   #closed: LockError | undefined
   #closing: Promise<void> | undefined
   readonly #stopHearing: (() => void) | undefined
@@ -415,6 +420,12 @@ export class Session {
   /** Whether this session is a holder that only lingers. */
   isIdle(key: string, { session, token }: Holder): boolean {
     return session === this.#id && this.#lines.get(key)?.leases.isIdle(token) === true
+  }
+
+  /** A line waits for a lock that this session holds. @returns the error for one that waits there, if it is to be rejected */
+  waitsForItself(line: Line): LockError | undefined {
+    const others = [...this.#lines.values()].filter((each) => each !== line && each.waitsForItself(this.clock.monotonic()))
+    return this.#deadlocks.found([line, ...others])
   }
 
   /** Looks at a record soon. */

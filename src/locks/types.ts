@@ -13,6 +13,16 @@ export interface LocksOptions {
    * store, and it is handed over at once when anyone asks. Only plain exclusive locks, and only where the store has a channel. Default 0.
    */
   linger?: number
+  /**
+   * How long a lock may be held at all, in ms, however often it is renewed: at its end it is lost (`expired`) and let go of. For jobs that hang
+   * while their heartbeats go on. Without it, as long as it is renewed.
+   */
+  maxHold?: number
+  /**
+   * What happens when a lock that this session holds has kept a request of its own waiting for a whole `duration`, as a request within its own
+   * callback does: `warn` calls `onWarning` once for each name, `reject` also rejects the request with `deadlock`. Default `warn`.
+   */
+  deadlock?: 'warn' | 'reject'
   /** Shown to people who ask who holds a lock. Need not be unique: it identifies nobody. */
   label?: string
   /** Keeps these locks apart from those of every other namespace in the store. */
@@ -31,9 +41,9 @@ export interface LockWarning {
   /**
    * `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed and is being
    * retried. `degraded`: the store has no hints or no proofs of death here, so waiting is slower, or a hidden page cannot keep its
-   * heartbeats in time; `names` is empty.
+   * heartbeats in time; `names` is empty. `deadlock`: this session waits for what it holds itself.
    */
-  readonly type: 'renewal' | 'release' | 'degraded'
+  readonly type: 'renewal' | 'release' | 'degraded' | 'deadlock'
   readonly names: readonly string[]
   readonly error: LockError
   /** On the clock's monotonic time, in ms: when the first of them is lost. */
@@ -48,6 +58,10 @@ export interface AcquireOptions {
   signal?: AbortSignal
   /** In ms, instead of that of `createLocks`. */
   duration?: number
+  /** How long the lock may be held at all, in ms, instead of that of `createLocks`. */
+  maxHold?: number
+  /** Waits only if nobody waits yet, in this session or another; else the call fails with `held`. */
+  ifNoQueue?: boolean
   /** `manual`: the lease lasts `duration` unless your code calls `renew()`, or somebody pins the lock. Default `auto`. */
   renew?: 'auto' | 'manual'
   /** Takes the lock from its holders, ahead of the queue. */
@@ -68,7 +82,7 @@ export interface AcquireOptions {
 /** Hears what another session that asks for the lock has to say, and who that is. */
 export type ReleaseListener = (ask: Json, who: LockInfo) => unknown
 
-export interface TryOptions extends Omit<AcquireOptions, 'signal' | 'ask' | 'grace'> {
+export interface TryOptions extends Omit<AcquireOptions, 'signal' | 'ask' | 'grace' | 'ifNoQueue'> {
   /**
    * How long a call may observe a holder that looks dead, in ms. Default: as long as its lease takes; 0 never.
    * A holder that looks alive is never waited for.
@@ -141,6 +155,10 @@ export interface RequestOptions {
   timeout?: number
   ask?: Json
   grace?: number
+  /** How long the lock may be held at all, in ms, instead of that of `createLocks`. */
+  maxHold?: number
+  /** Waits only if nobody waits yet, in this session or another; else the callback gets `null`. */
+  ifNoQueue?: boolean
   onReleaseRequested?: ReleaseListener
 }
 
@@ -178,7 +196,7 @@ export interface Locks {
   readonly session: string
   /** Web Locks shape: holds the lock while `callback` runs. */
   request<T>(name: string, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
-  request<T>(name: string, options: RequestOptions & { ifAvailable?: false }, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
+  request<T>(name: string, options: RequestOptions & { ifAvailable?: false; ifNoQueue?: false }, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
   request<T>(name: string, options: RequestOptions, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>>
   /** Who holds and who waits, in the order of grant and of the queue; of one name or of all. */
   query(name?: string): Promise<LocksSnapshot>
@@ -187,7 +205,7 @@ export interface Locks {
   /** Takes the lock if it is free, else `null`. */
   tryAcquire(name: string, options?: TryOptions): Promise<HeldLock | null>
   /** matrix shape: one lease for all of this process's users. The same name gives the same lock. */
-  reentrant(name: string, options?: Pick<AcquireOptions, 'duration' | 'metadata'>): ReentrantLock
+  reentrant(name: string, options?: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'>): ReentrantLock
   /** Resolves when nobody holds the lock, at once if nobody does. */
   whenFree(name: string, options?: { signal?: AbortSignal }): Promise<void>
   /** Evicts holders that have been silent for their lease. Rejects with `held` if one is alive or pinned, `not-held` if there is none. */

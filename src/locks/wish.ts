@@ -9,7 +9,10 @@ export interface Wish {
   /** A lease of the hold's own, in ms: its duration is not the session's, or its owner's code alone renews it. */
   readonly lease: number | undefined
   readonly manual: boolean
+  /** In ms. */
+  readonly maxHold?: number | undefined
   readonly ifAvailable?: boolean | undefined
+  readonly ifNoQueue?: boolean | undefined
   readonly steal?: boolean | undefined
   readonly metadata?: Json | undefined
   readonly ask?: Json | undefined

@@ -16,6 +16,8 @@ export interface Request {
   readonly metadata?: Json | undefined
   /** Now or not at all: never queues. */
   readonly ifAvailable?: boolean | undefined
+  /** Queues only if nobody else does. */
+  readonly ifNoQueue?: boolean | undefined
   /** Takes the lock from whoever holds it, ahead of the queue. */
   readonly steal?: boolean | undefined
   /** How many more tokens to have for using the same grant again. */

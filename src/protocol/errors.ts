@@ -12,8 +12,9 @@ import type { Holder } from './record.ts'
  * - `corrupt`: a record cannot be read; nothing was overwritten.
  * - `closed`: the locks or their store were closed.
  * - `store`: the store failed; `cause` is its own error.
+ * - `deadlock`: the caller's own session holds the lock, and has kept this request waiting for a whole `duration`.
  */
-export type LockErrorCode = 'held' | 'timeout' | 'lost' | 'not-held' | 'not-owner' | 'invalid' | 'corrupt' | 'closed' | 'store'
+export type LockErrorCode = 'held' | 'timeout' | 'lost' | 'not-held' | 'not-owner' | 'invalid' | 'corrupt' | 'closed' | 'store' | 'deadlock'
 
 /**
  * How a lock was lost, stable as the codes are.

@@ -63,7 +63,7 @@ function request(draft: Draft, command: Request): Result {
   if (command.steal) {
     draft.evict(draft.holders, 'stolen')
   } else if (draft.queue.length || !draft.allows(mode)) {
-    if (command.ifAvailable) return 'busy'
+    if (command.ifAvailable || (command.ifNoQueue && draft.queue.length)) return 'busy'
     const first = !draft.queue.length
     draft.enqueue(command, number, { confirm, lapses: 0 }, command.ask)
     for (const { session, reserve } of draft.holders) {

@@ -72,6 +72,7 @@ const command = z.discriminatedUnion('type', [
     lease: lease.optional(),
     metadata: json,
     ifAvailable: z.boolean().optional(),
+    ifNoQueue: z.boolean().optional(),
     steal: z.boolean().optional(),
     reserve: count.max(maxReserve).optional(),
     ask: json,

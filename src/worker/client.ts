@@ -46,9 +46,9 @@ export class Client implements ClientApi {
    * @param realm names the page, whatever of it has sessions here
    * @param left is called when the page closes its locks
    */
-  constructor(page: Remote<PageApi>, { label, ...settings }: Settings, realm: string, maxSilence: number, left: () => void) {
+  constructor(page: Remote<PageApi>, { label, maxHold, ...settings }: Settings, realm: string, maxSilence: number, left: () => void) {
     this.#page = page
-    this.#settings = { label, ...settings }
+    this.#settings = { label, maxHold, ...settings }
     this.#left = left
     const { store, clock, duration } = settings
     const contact = new Contact({
@@ -65,6 +65,7 @@ export class Client implements ClientApi {
     this.#locks = createLocks({
       ...settings,
       ...(label !== undefined && { label }),
+      ...(maxHold !== undefined && { maxHold }),
       store: storeFor(store, { silence: () => contact.silence, renewed: () => contact.tellSoon(), beacon }),
       onWarning: ({ error, deadline, ...warning }) =>
         page.warned({ ...warning, ...(deadline !== undefined && { deadline: contact.onPage(deadline) }), error: encodeError(error) }),
@@ -221,7 +222,7 @@ export class Client implements ClientApi {
   }
 }
 
-const termsOf = (options: { readonly terms?: Pick<AcquireOptions, 'duration' | 'metadata'> }) => options.terms ?? {}
+const termsOf = (options: { readonly terms?: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'> }) => options.terms ?? {}
 
 async function answer<T>(act: () => Promise<T>): Promise<Answer<T>> {
   try {

@@ -36,7 +36,7 @@ export class RemoteReentrant implements ReentrantLock {
   readonly name: string
   readonly handle: ReentrantLock = reentrantLock(this)
   readonly #link: () => Link
-  readonly #terms: Pick<AcquireOptions, 'duration' | 'metadata'>
+  readonly #terms: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'>
   readonly #dirt: Dirt
   readonly #clock: Clock
   readonly #use: (handle: ReentrantLock, inUse: boolean) => void
@@ -45,7 +45,7 @@ export class RemoteReentrant implements ReentrantLock {
   constructor(
     link: () => Link,
     name: string,
-    terms: Pick<AcquireOptions, 'duration' | 'metadata'>,
+    terms: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'>,
     dirt: Dirt,
     clock: Clock,
     use: (handle: ReentrantLock, inUse: boolean) => void,

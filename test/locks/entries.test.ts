@@ -89,6 +89,8 @@ const cases: Case[] = [
   { title: 'ask', options: () => ({ ask: 'please' }), by: ['request', 'acquire', 'useLock'], free: 'granted', held: 'waits' },
   { title: 'a duration of its own', options: () => ({ duration: 60_000 }), by: handles, free: 'granted', held: waits },
   { title: "renew: 'manual'", options: () => ({ renew: 'manual' }), by: handles, free: 'granted', held: waits },
+  { title: 'maxHold', options: () => ({ maxHold: 60_000 }), by: ['request', ...handles], free: 'granted', held: waits },
+  { title: 'ifNoQueue', options: () => ({ ifNoQueue: true }), by: ['request', 'acquire', 'useLock'], free: 'granted', held: 'waits' },
   { title: 'metadata', options: () => ({ metadata: { at: 1 } }), by: handles, free: 'granted', held: waits },
   { title: 'onReleaseRequested', options: () => ({ onReleaseRequested() {} }), by: ['request', ...handles], free: 'granted', held: waits },
 ]
@@ -99,6 +101,8 @@ const rows = cases.flatMap(({ title, options, by, free, held }) =>
     { way, title, options, lock: 'held by another', outcome: typeof held === 'string' ? held : held(way) },
   ]),
 )
+
+const queued: WayName[] = ['request', 'acquire', 'useLock']
 
 for (const [store, open] of Object.entries(stores)) {
   describe.each(Object.keys(places))(`on ${store}, from %s,`, (place) => {
@@ -121,6 +125,20 @@ for (const [store, open] of Object.entries(stores)) {
       expect(is).toEqual({ outcome: outcome === 'waits' ? 'granted' : outcome })
       await held?.release()
       await before?.release()
+    })
+
+    test.each(queued)('%s with ifNoQueue, of a lock that another waits for, is refused', async (way) => {
+      const shared = await open()
+      endings.push(() => shared.close())
+      const [own, holder, waiter] = [createLocks({ store: shared }), createLocks({ store: shared }), createLocks({ store: shared })]
+      endings.push(() => Promise.all([own.close(), holder.close(), waiter.close()]))
+      const held = await holder.acquire('k')
+      const next = waiter.acquire('k')
+      while (!(await waiter.query('k')).pending.length) await settle()
+      const asked = ways[way](places[place]?.(own) as Locks, { ifNoQueue: true })
+      expect(await asked.catch(({ code }) => code)).toBe(way === 'request' ? null : 'held')
+      await held.release()
+      await (await next).release()
     })
   })
 }

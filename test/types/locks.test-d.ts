@@ -45,6 +45,8 @@ describe('createLocks', () => {
       store: Store
       duration?: number
       maxBackoff?: number
+      maxHold?: number
+      deadlock?: 'warn' | 'reject'
       label?: string
       namespace?: string
       policy?: Policy
@@ -175,6 +177,7 @@ describe('errors', () => {
         case 'corrupt':
         case 'closed':
         case 'store':
+        case 'deadlock':
           return 'wrong'
       }
     }

@@ -1,12 +1,13 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { systemClock } from '../../locks/clock.ts'
 import { leaseFor } from '../../locks/lease.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { atMost, unlessAborted } from '../interrupt.ts'
-import { say } from '../output.ts'
+import { inWords, say } from '../output.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child } from './child.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
@@ -17,9 +18,11 @@ import { Signals } from './signals.ts'
 export interface RunOptions extends Omit<Common, 'json'> {
   readonly timeout?: number
   readonly nonblock?: true
+  readonly ifNoQueue?: true
   readonly conflictExitCode: number
   readonly shared?: true
   readonly duration: number
+  readonly maxHold?: number
   readonly grace?: number
   readonly stealAfterAsk?: number
   readonly message: string
@@ -39,6 +42,7 @@ export async function run(key: string, command: readonly string[], options: RunO
   if (grace > duration * graceShare) {
     throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
   }
+  if (options.maxHold === 0) throw new Exit(exitCodes.failed, '--max-hold is longer than 0: leave it out for no limit')
   const signals = new Signals()
   try {
     return await withStore(place, (store) => runIn(store, signals, grace, key, command, options), true)
@@ -70,7 +74,7 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
       const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), foreground, grace })
       child = started
       const takeBack = signals.passTo(started, foreground)
-      const code = await watchOver(lock, started, duration)
+      const code = await watchOver(lock, started, duration, options.maxHold)
       if (code !== undefined) return code
       takeBack()
       if (verbose) say(`${name} was lost before the command began: waiting for it again`)
@@ -105,7 +109,7 @@ const withoutOwnBeacon = (store: Store): Store => ({
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
 async function take(locks: Locks, name: string, options: RunOptions, signal: AbortSignal, verbose: boolean, asked: () => unknown): Promise<HeldLock> {
-  const { nonblock, timeout, shared, stealAfterAsk, message, conflictExitCode } = options
+  const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message, conflictExitCode } = options
   const wish: AcquireOptions = {
     mode: shared ? 'shared' : 'exclusive',
     onReleaseRequested: (ask, { label }) => {
@@ -122,12 +126,14 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
   try {
     return await locks.acquire(name, {
       ...wish,
+      ifNoQueue,
       signal,
       ...(timeout !== undefined && { timeout }),
       ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
     })
   } catch (error) {
     const { code } = error as LockError
+    if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode, verbose ? (error as LockError).message : '')
     if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(exitCodes.timeout, error.message)
     throw error
   } finally {
@@ -141,7 +147,7 @@ const text = (ask: Json): string => (typeof ask === 'string' ? ask : JSON.string
 const words = 4
 
 /** Lets the command begin, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command began */
-async function watchOver(lock: HeldLock, child: Child, duration: number): Promise<number | undefined> {
+async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<number | undefined> {
   let begun = false
   const tellGuardian = async (): Promise<void> => {
     const sent = performance.now()
@@ -153,6 +159,9 @@ async function watchOver(lock: HeldLock, child: Child, duration: number): Promis
   const end = (): void => {
     ending ??= child.end()
   }
+  // The command goes first, and then the lock: nobody has it meanwhile.
+  let tooLong = false
+  let callOff = (): void => {}
   const timer = setInterval(() => tellGuardian().catch(() => {}), duration / words)
   signal.addEventListener('abort', end)
   try {
@@ -160,8 +169,19 @@ async function watchOver(lock: HeldLock, child: Child, duration: number): Promis
     lock.assertHeld()
     begun = true
     child.go()
+    if (maxHold !== undefined) {
+      const stop = (): void => {
+        tooLong = true
+        end()
+      }
+      callOff = systemClock.after(maxHold, stop, true)
+    }
     const code = await child.ended
     if (signal.aborted) throw signal.reason
+    if (tooLong) {
+      const why = `lost ${JSON.stringify(lock.name)}: the command ran for longer than --max-hold ${inWords(maxHold as number)}`
+      throw new LockError('lost', why, { reason: 'expired' })
+    }
     return code
   } catch (error) {
     end()
@@ -169,6 +189,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number): Promis
     throw error
   } finally {
     clearInterval(timer)
+    callOff()
     signal.removeEventListener('abort', end)
     await ending
     child.guardian?.dismiss()

@@ -49,6 +49,15 @@ export const rules: Record<string, Fact> = {
     equal(outcome(await one(store, request('a', 2, { ifAvailable: true })), 'refused').reason, 'busy', 'reason')
   },
 
+  'a request that queues only if nobody does waits for a holder, and is refused where others wait': async (store) => {
+    await line(store, 'a')
+    await store.apply([beat('b'), beat('c')])
+    equal((await one(store, request('b', 1, { ifNoQueue: true }))).type, 'queued', 'the first')
+    equal(outcome(await one(store, request('c', 1, { ifNoQueue: true })), 'refused').reason, 'busy', 'the second')
+    equal((await one(store, request('b', 1, { ifNoQueue: true }))).type, 'queued', 'the first, repeated')
+    equal(queued(await store.read('k')), ['b 1-1'], 'queue')
+  },
+
   'J7: a refused command hands back the record that refused it': async (store) => {
     const token = await line(store, 'a')
     await store.apply([beat('b')])

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import { duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from './world.ts'
+
+/** A process that asks for a lock in the callback of a request for the same. */
+async function nested(options: ProcessOptions = {}, inner: object = {}) {
+  const world = new World()
+  const { locks, warnings } = world.process(options)
+  const outer = errorOf(locks.request('k', () => locks.request('k', inner, () => {})))
+  return { world, locks, warnings, outer }
+}
+
+describe('a request within its own callback', () => {
+  test('is rejected with `deadlock` after a duration, where that was asked for', async () => {
+    const { world, locks, outer } = await nested({ deadlock: 'reject' })
+    await world.pass(duration - 10)
+    expect(await stateOf(outer)).toBe('pending')
+    await world.pass(200)
+    expect(await outer).toMatchObject({ name: 'LockError', code: 'deadlock', heldBy: 'session', holders: [{}] })
+    expect((await outer).message).toContain('locks.reentrant("k")')
+    expect(await locks.query()).toEqual({ held: [], pending: [] })
+  })
+
+  test('is warned of once, by default, and goes on waiting', async () => {
+    const { world, warnings, outer, locks } = await nested()
+    await world.pass(10 * lease)
+    expect(warnings).toMatchObject([{ type: 'deadlock', names: ['k'], error: { code: 'deadlock' } }])
+    expect(warnings[0]?.error.message).toContain('locks.reentrant("k")')
+    expect(await stateOf(outer)).toBe('pending')
+    await locks.close()
+    await outer
+  })
+
+  test('with a timeout is told that it is itself that holds the lock', async () => {
+    const { world, outer } = await nested({}, { timeout: 500 })
+    await world.pass(501)
+    expect(await outer).toMatchObject({ code: 'timeout', heldBy: 'session', message: expect.stringContaining('you hold it yourself') })
+  })
+})
+
+describe('a session that waits for what it holds', () => {
+  test('in a circle of two locks is told which, and one of the two is rejected, which is enough', async () => {
+    const world = new World()
+    const { locks, warnings } = world.process({ deadlock: 'reject' })
+    const take = (first: string, second: string): Promise<string> =>
+      locks.request(first, async () => {
+        await settle()
+        return await locks.request(second, () => `${first} and ${second}`)
+      })
+    const both = Promise.allSettled([take('x', 'y'), take('y', 'x')])
+    await world.pass(duration + 300)
+    const [one, other] = await both
+    const [failed, served] = one?.status === 'rejected' ? [one, other] : [other, one]
+    expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'deadlock' } })
+    expect((failed as PromiseRejectedResult).reason.message).toMatch(/"x" → "y" → "x"|"y" → "x" → "y"/)
+    expect(served?.status).toBe('fulfilled')
+    expect(warnings.map(({ type, names }) => [type, [...names].sort()])).toContainEqual(['deadlock', ['x', 'y']])
+  })
+
+  test('for less than a duration, as two callers of one tab do that take turns, is left alone', async () => {
+    const world = new World()
+    const { locks, warnings } = world.process({ deadlock: 'reject' })
+    for (let turn = 0; turn < 5; turn++) {
+      const first = await locks.acquire('k')
+      const second = locks.acquire('k')
+      await world.pass(duration / 2)
+      await first.release()
+      await world.pass(duration / 2)
+      await (await second).release()
+    }
+    expect(warnings).toEqual([])
+  })
+
+  test('behind another session that waits is found all the same, as with shared locks', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ deadlock: 'reject' }), world.process()]
+    await a.locks.acquire('k', { mode: 'shared' })
+    const writer = b.locks.acquire('k')
+    await world.pass(50)
+    const again = errorOf(a.locks.acquire('k', { mode: 'shared' }))
+    await world.pass(duration + 300)
+    expect(await again).toMatchObject({ code: 'deadlock' })
+    await a.locks.close()
+    await writer
+  })
+
+  test('and one that waits for another session is never in it', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ deadlock: 'reject' }), world.process()]
+    const lock = await b.locks.acquire('k')
+    const next = a.locks.acquire('k')
+    await world.pass(20 * duration)
+    expect(await stateOf(next)).toBe('pending')
+    await lock.release()
+    await next
+    expect(a.warnings).toEqual([])
+  })
+})
+
+test('the option `deadlock` is warn or reject', () => {
+  expect(() => new World().process({ deadlock: 'off' as 'warn' })).toThrow("deadlock is 'warn' or 'reject', not off")
+})

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import { errorOf, settle, stateOf, World } from './world.ts'
+
+const ifNoQueue = { ifNoQueue: true }
+
+test('a request that queues only if nobody does waits for a holder, and is refused where another waits', async () => {
+  const world = new World()
+  const [a, b, c] = [world.process(), world.process(), world.process()]
+  const lock = await a.locks.acquire('k', ifNoQueue)
+  const next = b.locks.acquire('k', ifNoQueue)
+  await settle()
+  expect(await errorOf(c.locks.acquire('k', ifNoQueue))).toMatchObject({ code: 'held', heldBy: 'process' })
+  expect(await c.locks.request('k', ifNoQueue, (none) => none)).toBeNull()
+  expect(await stateOf(next)).toBe('pending')
+  await lock.release()
+  await (await next).release()
+  expect(await c.locks.request('k', ifNoQueue, (held) => held?.isHeld())).toBe(true)
+})
+
+test('one of this same session that waits counts as well', async () => {
+  const { locks } = new World().process()
+  const lock = await locks.acquire('k')
+  const next = locks.acquire('k', ifNoQueue)
+  await settle()
+  expect((await errorOf(locks.acquire('k', ifNoQueue))).code).toBe('held')
+  await lock.release()
+  await next
+})
+
+test('of many that ask at once, one waits', async () => {
+  const world = new World()
+  const lock = await world.process().locks.acquire('k')
+  const asked = Array.from({ length: 10 }, () => world.process().locks.acquire('k', ifNoQueue))
+  for (const each of asked) each.catch(() => {})
+  await settle()
+  const states = await Promise.all(asked.map(stateOf))
+  expect(states.filter((state) => state === 'pending')).toHaveLength(1)
+  await lock.release()
+})
+
+test('one that waits and is proved dead does not count', async () => {
+  const world = new World()
+  const [a, b, c] = [world.process(), world.process(), world.process()]
+  const lock = await a.locks.acquire('k')
+  b.locks.acquire('k').catch(() => {})
+  await settle()
+  b.crash()
+  const next = c.locks.acquire('k', ifNoQueue)
+  await settle()
+  expect(await stateOf(next)).toBe('pending')
+  await lock.release()
+  await next
+})
+
+test('a timeout counts once it waits, and one of 0 does not wait', async () => {
+  const world = new World()
+  const [a, b] = [world.process(), world.process()]
+  await a.locks.acquire('k')
+  expect((await errorOf(b.locks.acquire('k', { ...ifNoQueue, timeout: 0 }))).code).toBe('held')
+  const wait = errorOf(b.locks.acquire('k', { ...ifNoQueue, timeout: 50 }))
+  await world.pass(51)
+  expect((await wait).code).toBe('timeout')
+})
+
+test('it contradicts steal and ifAvailable', async () => {
+  const { locks } = new World().process()
+  expect((await errorOf(locks.acquire('k', { ...ifNoQueue, steal: true }))).message).toContain('leave out `ifNoQueue`')
+  const both = { ...ifNoQueue, ifAvailable: true }
+  expect(await errorOf(locks.request('k', both, () => {}) as Promise<unknown>)).toMatchObject({ name: 'NotSupportedError' })
+})
