@@ -13,21 +13,18 @@ export class Deadlocks {
   }
 
   /**
-   * Says so, once for each name.
+   * Says so, once for each circle.
    * @param lines those of the session, of which the first was found to wait for itself
    * @returns the error for one of those that wait there, where they are to be rejected: one at a time, since that may be enough
    */
   found(lines: readonly Line[]): LockError | undefined {
     const { settings, clock } = this.#session
     const names = lines.map(({ name }) => name)
-    const [name = ''] = names
-    const quoted = names.map((each) => JSON.stringify(each))
-    const why = quoted[1]
-      ? `you hold what you wait for yourself, in a circle: ${[...quoted, quoted[0]].join(' → ')}`
-      : `you wait for ${quoted}, which you hold yourself: take it by locks.reentrant(${quoted}), or pass the held lock on`
+    const circle = [...names, names[0]].map((name) => JSON.stringify(name)).join(' → ')
+    const why = `you wait for what you hold yourself, ${circle}: locks.reentrant() may help`
     const error = new LockError('deadlock', why, { heldBy: 'session', holders: lines[0]?.view.holders })
-    if (!this.#warned.has(name)) {
-      this.#warned.add(name)
+    if (!this.#warned.has(circle)) {
+      this.#warned.add(circle)
       this.#session.warn({ type: 'deadlock', names, error })
     }
     const now = clock.monotonic()

@@ -16,7 +16,7 @@ describe('a request within its own callback', () => {
     expect(await stateOf(outer)).toBe('pending')
     await world.pass(200)
     expect(await outer).toMatchObject({ name: 'LockError', code: 'deadlock', heldBy: 'session', holders: [{}] })
-    expect((await outer).message).toContain('locks.reentrant("k")')
+    expect((await outer).message).toContain('"k" → "k": locks.reentrant()')
     expect(await locks.query()).toEqual({ held: [], pending: [] })
   })
 
@@ -24,7 +24,7 @@ describe('a request within its own callback', () => {
     const { world, warnings, outer, locks } = await nested()
     await world.pass(10 * lease)
     expect(warnings).toMatchObject([{ type: 'deadlock', names: ['k'], error: { code: 'deadlock' } }])
-    expect(warnings[0]?.error.message).toContain('locks.reentrant("k")')
+    expect(warnings[0]?.error.message).toContain('"k" → "k": locks.reentrant()')
     expect(await stateOf(outer)).toBe('pending')
     await locks.close()
     await outer
