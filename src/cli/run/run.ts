@@ -1,7 +1,6 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
-import { systemClock } from '../../locks/clock.ts'
 import { leaseFor } from '../../locks/lease.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
@@ -42,7 +41,10 @@ export async function run(key: string, command: readonly string[], options: RunO
   if (grace > duration * graceShare) {
     throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
   }
-  if (options.maxHold === 0) throw new Exit(exitCodes.failed, '--max-hold is longer than 0: leave it out for no limit')
+  const { maxHold = 1 } = options
+  // A timer of Node's measures no longer times.
+  if (maxHold < 1 || maxHold >= 2 ** 31)
+    throw new Exit(exitCodes.failed, '--max-hold is longer than 0 and shorter than 24d: leave it out for no limit')
   const signals = new Signals()
   try {
     return await withStore(place, (store) => runIn(store, signals, grace, key, command, options), true)
@@ -161,7 +163,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   }
   // The command goes first, and then the lock: nobody has it meanwhile.
   let tooLong = false
-  let callOff = (): void => {}
+  let longest: NodeJS.Timeout | undefined
   const timer = setInterval(() => tellGuardian().catch(() => {}), duration / words)
   signal.addEventListener('abort', end)
   try {
@@ -174,7 +176,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
         tooLong = true
         end()
       }
-      callOff = systemClock.after(maxHold, stop, true)
+      longest = setTimeout(stop, maxHold)
     }
     const code = await child.ended
     if (signal.aborted) throw signal.reason
@@ -189,7 +191,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     throw error
   } finally {
     clearInterval(timer)
-    callOff()
+    clearTimeout(longest)
     signal.removeEventListener('abort', end)
     await ending
     child.guardian?.dismiss()
