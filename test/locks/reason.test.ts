@@ -3,6 +3,9 @@ import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/store.ts'
 import { endings, places, stores } from './places.ts'
 
+/** Long enough for a store to say who holds a lock, in ms. */
+const late = { timeout: 500 }
+
 /** Locks in a store, closed when the test ends. */
 const locksIn = (store: Store, options: object = {}): Locks => {
   const locks = createLocks({ store, maxBackoff: 20, duration: 500, ...options })
@@ -85,9 +88,8 @@ for (const [name, open] of Object.entries(stores)) {
       const lock = await own.acquire('k')
       const session = { heldBy: 'session', message: expect.stringContaining('you hold it yourself') }
       await expect(own.acquire('k', { timeout: 0 })).rejects.toMatchObject({ code: 'held', ...session })
-      await expect(own.acquire('k', { timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...session })
-      await expect(own.request('k', { timeout: 20 }, () => {})).rejects.toMatchObject({ code: 'timeout', ...session })
-      await expect(own.reentrant('k').acquire({ timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...session })
+      const waits = [own.acquire('k', late), own.request('k', late, () => {}), own.reentrant('k').acquire(late)]
+      await Promise.all(waits.map((wait) => expect(wait).rejects.toMatchObject({ code: 'timeout', ...session })))
       expect(await own.tryAcquire('k', { timeout: 0 })).toBeNull()
       await lock.release()
     })
@@ -100,7 +102,7 @@ for (const [name, open] of Object.entries(stores)) {
       const lock = await other.acquire('k')
       const process = { heldBy: 'process', message: expect.stringContaining('another session of this process holds it') }
       await expect(own.acquire('k', { timeout: 0 })).rejects.toMatchObject({ code: 'held', ...process })
-      await expect(own.acquire('k', { timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...process })
+      await expect(own.acquire('k', late)).rejects.toMatchObject({ code: 'timeout', ...process })
       await lock.release()
     })
 
@@ -110,7 +112,7 @@ for (const [name, open] of Object.entries(stores)) {
       await stranger(store)
       const other = { heldBy: 'other', message: expect.stringContaining('someone else holds it') }
       await expect(own.acquire('k', { timeout: 0 })).rejects.toMatchObject({ code: 'held', ...other })
-      await expect(own.acquire('k', { timeout: 20 })).rejects.toMatchObject({ code: 'timeout', ...other })
+      await expect(own.acquire('k', late)).rejects.toMatchObject({ code: 'timeout', ...other })
     })
   })
 }
