@@ -66,7 +66,7 @@ export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesO
  * that gives your own as it is open now, or a promise of it. Yours stays yours: nothing keeps it open. When you close it, sessions end:
  * their locks are lost, and go to whoever waits. A function is then asked until it gives the database that you have opened again,
  * and the same locks go on; without one the store fails from then on, with `closed`.
- * @throws TypeError if a function gives no open database yet and no `name` was given
+ * @throws TypeError if it is no open database, or a function gives none yet and no `name` was given
  */
 export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   database: string | Db | (() => Db | PromiseLike<Db>),

@@ -12,6 +12,7 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 export interface Project {
   /** Files of the package by their path in it. */
   readonly packed: readonly string[]
+  path(name: string): string
   write(name: string, text: string): void
   read(name: string): string
   /** Runs a file of the project with plain Node. @returns what it printed */
@@ -21,19 +22,22 @@ export interface Project {
   remove(): void
 }
 
-/** Builds and packs the package as it stands, beside `dist`, which others may be using. */
-export function installPackage(): Project {
+/**
+ * Builds and packs the package as it stands, beside `dist`, which others may be using.
+ * @param without optional peers that are not installed
+ */
+export function installPackage({ without = [] }: { without?: readonly string[] } = {}): Project {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-package-')))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   try {
-    return { ...install(folder), remove }
+    return { ...install(folder, without), remove }
   } catch (error) {
     remove()
     throw error
   }
 }
 
-function install(folder: string): Omit<Project, 'remove'> {
+function install(folder: string, without: readonly string[]): Omit<Project, 'remove'> {
   const stage = join(folder, 'stage')
   const project = join(folder, 'project')
   const modules = join(project, 'node_modules')
@@ -44,14 +48,16 @@ function install(folder: string): Omit<Project, 'remove'> {
   command('tar', ['-xzf', filename], { cwd: stage })
   cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
-  const types = ['@types/better-sqlite3', '@types/node', '@types/react']
-  for (const name of [...Object.keys({ ...dependencies, ...peerDependencies }), ...types]) {
+  const examples = ['dexie', '@types/better-sqlite3', '@types/node', '@types/react']
+  const installed = Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !without.includes(name))
+  for (const name of [...installed, ...examples]) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
   }
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'somebody-elses', private: true, type: 'module' }))
   return {
     packed: files.map(({ path }) => path),
+    path: (name) => join(project, name),
     write: (name, text) => writeFileSync(join(project, name), text),
     read: (name) => readFileSync(join(project, name), 'utf8'),
     run: (name) => node([name], project),

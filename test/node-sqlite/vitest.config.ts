@@ -14,7 +14,7 @@ export default defineConfig({
           name: 'node:sqlite',
           include: [
             'test/node-sqlite/*.test.ts',
-            'test/stores/names.test.ts',
+            'test/stores/{names,server-side}.test.ts',
             // What needs two copies of a driver's code cannot have them of one that is part of Node.
             'test/stores/sqlite{,-!(copies)}.test.ts',
             'test/beacons/*.test.ts',

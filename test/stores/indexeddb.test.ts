@@ -118,13 +118,13 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('that a newer version upgrades is given up to it, named in the error and left alone', async () => {
+  test('that a newer version upgrades is given up to it and left alone, and the error says to update storelock', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat('a'), request('a')])
     const newer = await openDB(name, 2, { blocked: () => expect.fail('the store blocks the upgrade') })
     const error = await failure(store.read('k'))
     expect(error).toMatchObject({ code: 'store', cause: { name: 'VersionError' } })
-    expect(error.message).toContain(name)
+    expect(error.message).toBe(`IndexedDB "${name}" was made by a newer storelock: update storelock`)
     newer.close()
     expect(await rowOf('records', 'k')).toBeTypeOf('string')
     await store.close()

@@ -14,9 +14,12 @@ export interface BareSite {
 
 const page = '<!doctype html><link rel="icon" href="data:,"><title>an empty page</title><script type="module" src="/start.js"></script>'
 
-/** Serves an empty page, and what tests do there, to this machine only: nothing on the page is anybody else's. */
-export async function serveBare(): Promise<BareSite> {
-  const scripts = await bundle()
+/**
+ * Serves an empty page, and what tests do there, to this machine only: nothing on the page is anybody else's.
+ * @param start the page's script, which is bundled as an app would bundle it
+ */
+export async function serveBare(start = new URL('start.ts', import.meta.url)): Promise<BareSite> {
+  const scripts = await bundle(fileURLToPath(start))
   const server = createServer(({ url = '' }, response) => {
     const script = scripts.get(url)
     // A page without an origin needs leave to import.
@@ -38,9 +41,8 @@ export async function serveBare(): Promise<BareSite> {
   }
 }
 
-/** The scripts by their paths: one for the start, and one with the library, as an app would bundle it. */
-async function bundle(): Promise<Map<string, string>> {
-  const entry = fileURLToPath(new URL('start.ts', import.meta.url))
+/** The scripts by their paths: one for the start, and those that it imports later. */
+async function bundle(entry: string): Promise<Map<string, string>> {
   const configFile = fileURLToPath(new URL('../../../vite.config.ts', import.meta.url))
   const built = await build({
     configFile,

@@ -49,8 +49,15 @@ export type Scope = keyof typeof scopes
 /** A renewal turned out to free a lock for someone else: it has to be done again in the scope `change`. */
 export const tooNarrow = new Error('the fence is not in this scope')
 
-/** The browser's database behind one that idb may have wrapped. */
-export const bare = (database: OpenDatabase): IDBDatabase => unwrap(database as unknown as IDBPDatabase) ?? (database as IDBDatabase)
+/**
+ * The browser's database behind one that idb may have wrapped.
+ * @throws TypeError if it is none, as a Dexie is not
+ */
+export function bare(database: OpenDatabase): IDBDatabase {
+  const db = unwrap(database as unknown as IDBPDatabase) ?? (database as IDBDatabase)
+  if (db?.objectStoreNames) return db
+  throw new TypeError('this is no open IndexedDB database; with Dexie, give db.backendDB() after db.open()')
+}
 
 /**
  * Creates the object stores that locks need, where they are missing: the line for the upgrade callback of your own database.

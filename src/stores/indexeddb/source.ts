@@ -26,15 +26,17 @@ export interface Source {
 /** What a store was given: the name of a database of its own, the app's open one, or how to get that. */
 export type Given = string | OpenDatabase | (() => OpenDatabase | PromiseLike<OpenDatabase>)
 
-/** @throws TypeError if the name is not told and cannot be known yet */
+/** @throws TypeError if it is no database, or its name is not told and cannot be known yet */
 export function sourceOf(given: Given, name: string | undefined): Source {
   if (typeof given === 'string') return named(given)
   if (typeof given !== 'function') return fixed(given)
-  const present = given() as Partial<OpenDatabase> | undefined
-  const known = name ?? present?.name
+  // One that has a name is asked nothing before the store is used: a server loads the modules of pages too.
+  const known = name ?? (given() as Partial<OpenDatabase> | undefined)?.name
   if (typeof known === 'string') return asked(known, given)
   throw new TypeError('indexedDBStore needs to be told the `name` of a database that is not open yet: indexedDBStore(() => db, { name })')
 }
+
+const newer = 'was made by a newer storelock: update storelock'
 
 const named = (name: string): Source => ({
   name,
@@ -45,23 +47,28 @@ const named = (name: string): Source => ({
       const request = indexedDB.open(name, schemaVersion)
       request.onupgradeneeded = () => upgradeIndexedDB(request.result)
       request.onsuccess = () => resolve({ db: request.result, theirs: request.result })
-      request.onerror = () => reject(request.error)
+      request.onerror = () => {
+        const { error } = request
+        reject(error?.name === 'VersionError' ? new LockError('store', `IndexedDB "${name}" ${newer}`, { cause: error }) : error)
+      }
     }),
 })
 
-const fixed = (database: OpenDatabase): Source => ({
-  name: database.name,
-  owned: false,
-  async open(closed) {
-    const db = bare(database)
-    if (!closed(db)) return { db, theirs: database }
-    throw new LockError(
-      'closed',
-      `IndexedDB "${db.name}" was closed: give indexedDBStore a function that returns it, as in indexedDBStore(() => db), to go on once your app has opened it again`,
-      { cause: new DOMException('the database is closed', 'InvalidStateError') },
-    )
-  },
-})
+function fixed(database: OpenDatabase): Source {
+  const db = bare(database)
+  return {
+    name: db.name,
+    owned: false,
+    async open(closed) {
+      if (!closed(db)) return { db, theirs: database }
+      throw new LockError(
+        'closed',
+        `IndexedDB "${db.name}" was closed: give indexedDBStore a function that returns it, as in indexedDBStore(() => db), to go on once your app has opened it again`,
+        { cause: new DOMException('the database is closed', 'InvalidStateError') },
+      )
+    },
+  }
+}
 
 const asked = (name: string, given: () => OpenDatabase | PromiseLike<OpenDatabase>): Source => ({
   name,
@@ -82,5 +89,5 @@ export async function faultOf(db: IDBDatabase): Promise<string | undefined> {
     return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
   }
   const version = await ask(db.transaction(scopes.renew), (rows) => rows.version())
-  return version && version > schemaVersion ? `was made by a newer storelock (format ${version}): update storelock` : undefined
+  return version && version > schemaVersion ? `${newer} (format ${version})` : undefined
 }

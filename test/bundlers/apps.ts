@@ -1,0 +1,48 @@
+/** A program that takes a lock in the SQLite file that its argument names, and writes under it. */
+const take = `
+async function take(file) {
+  const store = sqliteStore(file)
+  const locks = createLocks({ store })
+  const said = await locks.request('job', (lock) =>
+    store.transaction(lock, (tx) => {
+      tx.exec('CREATE TABLE IF NOT EXISTS notes (text)')
+      tx.prepare('INSERT INTO notes VALUES (?)').run('held')
+      return 'written'
+    }))
+  await locks.close()
+  await store.close()
+  return said
+}`
+
+const imports = `
+import { createLocks } from 'storelock'
+import { sqliteStore } from 'storelock/stores/sqlite'`
+
+/** For Node. */
+export const program = `${imports}${take}
+take(process.argv[2]).then(console.log)`
+
+/** For Next: what its server answers. */
+export const route = `${imports}${take}
+export const dynamic = 'force-dynamic'
+export const GET = async () => new Response(await take(process.env.LOCKS))`
+
+/** For the browser: made as the module loads, as in most apps. */
+export const page = `
+import { createLocks } from 'storelock'
+import { indexedDBStore } from 'storelock/stores/indexeddb'
+const locks = createLocks({ store: indexedDBStore('app') })
+export const whoHolds = () => locks.query()
+if (globalThis.document) document.title = 'loaded'`
+
+/** A component of Next's that its server renders too. */
+export const component = `'use client'
+import { LocksProvider, useLock } from 'storelock/react'
+${page.trim()}
+function Job() {
+  const { status } = useLock('job')
+  return <p>the lock is {status}</p>
+}
+export default function Page() {
+  return <LocksProvider value={locks}><Job /></LocksProvider>
+}`

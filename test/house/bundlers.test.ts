@@ -1,0 +1,95 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import * as esbuild from 'esbuild'
+import { build } from 'vite'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import webpack from 'webpack'
+import { page, program } from '../bundlers/apps.ts'
+import { installPackage, type Project, root } from './installed.ts'
+
+let project: Project
+let data: string
+beforeAll(() => {
+  // Nothing may ask for what is not installed.
+  project = installPackage({ without: ['better-sqlite3'] })
+  data = mkdtempSync(join(tmpdir(), 'storelock-bundles-'))
+  project.write('program.js', program)
+  project.write('page.js', page)
+}, 120_000)
+afterAll(() => {
+  project?.remove()
+  rmSync(data, { recursive: true, force: true })
+})
+
+/** Builds one file from another, with all that it imports. */
+type Bundler = (from: string, to: string) => Promise<void>
+
+const byEsbuild =
+  (format: 'cjs' | 'esm', platform: 'node' | 'browser'): Bundler =>
+  async (from, to) => {
+    const { warnings } = await esbuild.build({ entryPoints: [from], outfile: to, bundle: true, format, platform, logLevel: 'silent' })
+    // In CommonJS there is no import.meta, and the library does without.
+    expect(warnings.filter(({ id }) => id !== 'empty-import-meta')).toEqual([])
+  }
+
+const byVite =
+  (ssr: boolean): Bundler =>
+  async (from, to) => {
+    const [outDir, entryFileNames] = [dirname(to), to.slice(dirname(to).length + 1)]
+    await build({
+      root: dirname(from),
+      configFile: false,
+      logLevel: 'error',
+      ssr: { noExternal: true },
+      build: { ssr, outDir, emptyOutDir: false, rollupOptions: { input: from, output: { entryFileNames } } },
+    })
+  }
+
+const byWebpack =
+  (target: 'node' | 'web'): Bundler =>
+  async (entry, to) => {
+    const output = { path: dirname(to), filename: to.slice(dirname(to).length + 1) }
+    const compiler = webpack({ mode: 'production', optimization: { minimize: false }, context: dirname(entry), entry, target, output })
+    const stats = await new Promise<webpack.Stats>((resolve, reject) => {
+      compiler?.run((error, stats) => (stats ? resolve(stats) : reject(error)))
+    })
+    expect(stats.toJson({ all: false, errors: true, warnings: true })).toMatchObject({ errors: [], warnings: [] })
+  }
+
+describe('a program with sqliteStore runs as a bundle that is made where no driver is installed', () => {
+  it.each<[string, string, Bundler]>([
+    ['esbuild in CommonJS', 'esbuild.cjs', byEsbuild('cjs', 'node')],
+    ['esbuild in ESM', 'esbuild.mjs', byEsbuild('esm', 'node')],
+    ['Vite', 'vite.mjs', byVite(true)],
+    ['webpack', 'webpack.cjs', byWebpack('node')],
+  ])(
+    'by %s',
+    async (_, name, bundle) => {
+      const bundled = join(data, name)
+      await bundle(project.path('program.js'), bundled)
+      // It finds the driver from where the program runs.
+      expect(execFileSync(process.execPath, [bundled, join(data, `${name}.db`)], { cwd: root, encoding: 'utf8' })).toBe('written\n')
+    },
+    60_000,
+  )
+})
+
+describe('a page with indexedDBStore is bundled without anything of Node', () => {
+  it.each<[string, string, Bundler]>([
+    ['esbuild', 'esbuild.js', byEsbuild('esm', 'browser')],
+    ['Vite', 'vite.js', byVite(false)],
+    ['webpack', 'webpack.js', byWebpack('web')],
+  ])(
+    'by %s',
+    async (_, name, bundle) => {
+      const bundled = join(data, name)
+      await bundle(project.path('page.js'), bundled)
+      const text = readFileSync(bundled, 'utf8')
+      expect(text).toContain('storelock-records')
+      expect(text).not.toMatch(/["'`](node:|better-sqlite3)/)
+    },
+    60_000,
+  )
+})
