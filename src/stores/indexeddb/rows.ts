@@ -56,7 +56,7 @@ export const tooNarrow = new Error('the fence is not in this scope')
 export function bare(database: OpenDatabase): IDBDatabase {
   const db = unwrap(database as unknown as IDBPDatabase) ?? (database as IDBDatabase)
   if (db?.objectStoreNames) return db
-  throw new TypeError('this is no open IndexedDB database; with Dexie, give db.backendDB() after db.open()')
+  throw new TypeError('no open IndexedDB database: of a Dexie, give db.backendDB() after db.open()')
 }
 
 /**
