@@ -52,7 +52,7 @@ describeEachEngine((engine, name) => {
     })
   })
 
-  // In WebKitGTK PouchDB's own turns take about a second each.
+  // In WebKitGTK PouchDB answers nothing, also where it is alone in a page.
   describe.runIf(name !== 'webkit')('PouchDB in the same origin', () => {
     test('keeps its documents under these locks: tabs that take turns never meet a conflict', async () => {
       const pages = [await open(), await open(), await open()]
