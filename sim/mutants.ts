@@ -341,8 +341,8 @@ export const mutants: readonly Mutant[] = [
     patches: [
       [
         'locks/session.ts',
-        'for (const lease of [...this.heart.leases]) left.push(lease.release())\n    await Promise.allSettled([...left, this.#leave()])',
-        'for (const lease of [...this.heart.leases]) if (lease.hold) left.push(lease.release())\n    await Promise.allSettled([...left, this.heart.leases.size || this.#leave()])',
+        'for (const lease of [...this.heart.leases]) left.push(lease.release())\n    const said = Promise.allSettled([...left, this.#leave()])',
+        'for (const lease of [...this.heart.leases]) if (lease.hold) left.push(lease.release())\n    const said = Promise.allSettled([...left, this.heart.leases.size || this.#leave()])',
       ],
     ],
   },

@@ -1,5 +1,5 @@
-import { type Frame, frameReader } from '../src/channels/socket/frames.ts'
-import type { Inbox } from '../src/channels/socket/inbox.ts'
+import { frameReader } from '../src/channels/socket/frames.ts'
+import type { Inbox, InboxEvents } from '../src/channels/socket/inbox.ts'
 import type { Peers as RealPeers } from '../src/channels/socket/peers.ts'
 import type { Place as RealPlace } from '../src/channels/socket/place.ts'
 import type { Process } from './process.ts'
@@ -24,7 +24,7 @@ export function meetIn(next: World): void {
   made = 0
 }
 
-interface Place extends Pick<RealPlace, 'known' | 'find' | 'old' | 'leave'> {
+interface Place extends Pick<RealPlace, 'known' | 'find' | 'has' | 'old' | 'leave'> {
   readonly process: Process
 }
 
@@ -41,13 +41,14 @@ export function openPlace(identity: string): Place {
       listed.set(topic, names)
       return names
     },
+    has: () => true,
     // What is left behind is swept by real time, of which a world has none.
     old: () => [],
     leave() {},
   }
 }
 
-export function openInbox({ process }: Place, topic: string, take: (frame: Frame) => void): Inbox {
+export function openInbox({ process }: Place, topic: string, { take }: Pick<InboxEvents, 'take'>): Inbox {
   process.strain()
   const name = `${topic}-${++made}`
   const known = sockets.get(topic) ?? new Map<string, Socket>()

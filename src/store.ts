@@ -36,14 +36,20 @@ export interface Store {
   readonly beacon?: Beacon | undefined
   /**
    * Calls the listener, at once or when it turns out, if hints or proofs cannot be had here, or the store does not answer, with the reason
-   * in words. Locks are right all the same: they look now and then, and wait for leases.
+   * in words; and with `undefined` once nothing is lacking any more. Locks are right all the same: they look now and then, and wait for leases.
+   * @returns how to hear no more
    */
-  onDegraded?(listener: (why: string) => void): void
+  onDegraded?(listener: (why: string | undefined) => void): () => void
   /**
    * Calls the listener when the connection to the records was lost, with the reason in words: what a session said may be gone, so it has
    * to end, at once. @returns how to hear no more
    */
   onLost?(listener: (why: string) => void): () => void
+  /**
+   * Whether what it has not answered may only wait for somebody's transaction, or ends by a limit of the store's own. Without it, a store
+   * that has not answered for a lease is taken for one that hangs.
+   */
+  isBusy?(): boolean
   /** Whether sessions on several machines share it, whose clocks then need not sleep together. */
   readonly spansMachines?: boolean | undefined
   /** Lets go of what the store opened itself, never of a handle that it was given. May be called twice. */

@@ -18,7 +18,8 @@ export interface SidecarOptions {
    */
   attend(session: string, ended: (lasted: number) => void): (() => void) | undefined
   /** Called when beacons cannot be raised here, with the reason in words. */
-  degraded(why: string): void
+  /** Beacons cannot be raised here, with the reason in words; or, without one, they can again. */
+  degraded(why?: string): void
 }
 
 export interface SidecarBeacon extends Beacon {
@@ -100,6 +101,7 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
         degraded((error as Error).message)
         throw error
       }
+      degraded()
       const address = [file.name, file.inode, ...(thisThread ? [thisThread] : [])].join(':')
       const watchers = new Set<() => void>()
       raised.set(address, { file, watchers })

@@ -17,8 +17,11 @@ export interface BroadcastingChannel extends Channel {
  * it looks the same.
  *
  * The engine's own channel is open only while somebody listens: an open one keeps a page out of the back/forward cache.
+ *
+ * @param degraded is called when the engine's channel cannot be opened, with its error, and without one when it could be after all: that
+ * is tried again whenever somebody listens or publishes
  */
-export function broadcastChannel(name: string): BroadcastingChannel {
+export function broadcastChannel(name: string, degraded: (error?: Error) => void = () => {}): BroadcastingChannel {
   // The engine's channel does not hear its own messages, so those go to the listeners here by themselves.
   const here = inProcessChannel()
   let listeners = 0
@@ -36,6 +39,17 @@ export function broadcastChannel(name: string): BroadcastingChannel {
     return channel
   }
 
+  /** Hears others, if that can be. */
+  const listen = (): void => {
+    if (open || closed || !listeners) return
+    try {
+      open = openNow()
+      degraded()
+    } catch (error) {
+      degraded(error as Error)
+    }
+  }
+
   const close = (): void => {
     open?.close()
     open = undefined
@@ -46,6 +60,7 @@ export function broadcastChannel(name: string): BroadcastingChannel {
     commonTopic: 'all',
     publish(topic, message) {
       if (closed || !isMessage(message)) return
+      listen()
       try {
         const channel = open ?? new BroadcastChannel(name)
         try {
@@ -61,12 +76,8 @@ export function broadcastChannel(name: string): BroadcastingChannel {
     },
     subscribe(topic, listener) {
       const stop = here.subscribe(topic, listener)
-      try {
-        if (!closed) open ??= openNow()
-      } catch {
-        // The page is gone: nothing is heard from others.
-      }
       listeners += 1
+      listen()
       let listening = true
       return () => {
         if (!listening) return

@@ -7,7 +7,8 @@ import { Peers } from './socket/peers.ts'
 import { openPlace, type Place } from './socket/place.ts'
 
 interface Topic {
-  readonly inbox: Inbox | undefined
+  /** None where sockets cannot be had for now. */
+  inbox: Inbox | undefined
   /** How many listen here. */
   listeners: number
   /** The last message of each sender: what comes over a new connection may overtake what is left in the old one. */
@@ -25,6 +26,8 @@ interface Late {
 const maxSenders = 1_000
 /** After how long those who are not known yet are looked for, in ms. */
 const moment = 2
+/** How often it is seen to it that the sockets are there, in ms. */
+const care = 5_000
 /** Sockets of others that a new channel looks at, at most, to sweep those that were left behind. */
 const sweeps = 8
 
@@ -47,9 +50,10 @@ export interface SocketChannel extends Channel {
  * Nothing of it keeps a process alive.
  *
  * @param identity channels that were given the same meet
- * @param degraded is called when sockets cannot be had here, with the reason in words; nothing is heard then
+ * @param degraded is called when sockets cannot be had here, with the reason in words; nothing is heard then, until they can be had
+ * again, which is tried every few seconds and told with `undefined`
  */
-export function socketChannel(identity: string, degraded: (why: string) => void, bases?: readonly string[]): SocketChannel {
+export function socketChannel(identity: string, degraded: (why: string | undefined) => void, bases?: readonly string[]): SocketChannel {
   const sender = randomBytes(9).toString('base64url')
   const here = inProcessChannel()
   const topics = new Map<string, Topic>()
@@ -59,19 +63,32 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   /** Resolves when what was said over connections that were closed has gone out. */
   let left: Promise<unknown> = Promise.resolve()
   let numbers = 0
+  /** Whether sockets cannot be had for now, until when that is not tried again, and whether it was told. */
   let broken = false
+  let brokenUntil = 0
+  let told = false
   let closed = false
   let swept = false
+  let caring: NodeJS.Timeout | undefined
 
   const fail = (error: unknown): void => {
-    if (broken || closed) return
+    if (closed) return
     broken = true
+    brokenUntil = performance.now() + care
+    if (told) return
+    told = true
     degraded((error as Error).message)
+  }
+
+  const opened = (): void => {
+    if (!told || broken) return
+    told = false
+    degraded(undefined)
   }
 
   /** Opens the place with first use: who never needs it leaves nothing behind. */
   const meet = (): { place: Place; peers: Peers } | undefined => {
-    if (broken || closed) return undefined
+    if (closed || performance.now() < brokenUntil) return undefined
     try {
       place ??= openPlace(identity, bases)
       peers ??= new Peers(place)
@@ -90,19 +107,36 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
     here.deliver(topic, message)
   }
 
-  const openTopic = (topic: string): Topic => {
-    let inbox: Inbox | undefined
+  const open = (topic: string): Inbox | undefined => {
     const met = meet()
     try {
-      inbox = met && openInbox(met.place, topic, take, fail)
+      return met && openInbox(met.place, topic, { take, failed: fail, opened })
     } catch (error) {
       fail(error)
+      return undefined
     }
-    const made: Topic = { inbox, listeners: 0, heard: new Map() }
+  }
+
+  const openTopic = (topic: string): Topic => {
+    const made: Topic = { inbox: open(topic), listeners: 0, heard: new Map() }
     topics.set(topic, made)
-    if (met && !swept) setTimeout(sweep, 1_000).unref()
+    caring ??= setInterval(takeCare, care).unref()
+    if (!broken && !swept) setTimeout(sweep, 1_000).unref()
     swept = true
     return made
+  }
+
+  /** What once failed, as for want of file descriptors, may work by now; and a socket whose file was removed hears nobody who comes. */
+  const takeCare = (): void => {
+    broken = false
+    brokenUntil = 0
+    const deaf = [...topics].filter(([, { inbox }]) => !inbox || !place?.has(inbox.name))
+    for (const [topic, found] of deaf) {
+      if (broken) return
+      found.inbox?.close()
+      found.inbox = open(topic)
+    }
+    if (!deaf.length) opened()
   }
 
   /** Connecting shows who is gone; a few of them at a time, so that many who start together do not look at all of all. */
@@ -147,7 +181,10 @@ export function socketChannel(identity: string, degraded: (why: string) => void,
   const closeTopic = (topic: string, { inbox }: Topic): void => {
     topics.delete(topic)
     inbox?.close()
-    if (!topics.size) disconnect()
+    if (topics.size) return
+    clearInterval(caring)
+    caring = undefined
+    disconnect()
   }
 
   const disconnect = (): void => {

@@ -437,7 +437,7 @@ export class Line {
     const sent = clock.monotonic()
     this.#lookedAt = sent
     const drift = driftOf(clock)
-    const view = (await this.#session.read((store) => store.read(this.key, this.#session.id))) ?? emptyView(this.key)
+    const view = (await this.#session.read((store) => store.read(this.key, this.#session.id), true)) ?? emptyView(this.key)
     const moved = view.token !== this.#view.token
     this.#view = view
     if (moved) this.#pace.restart()

@@ -1,6 +1,7 @@
 import { type Command, type Outcome, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { type Clock, driftOf } from './clock.ts'
+import type { Patience } from './patience.ts'
 
 /** A command's outcome, and the monotonic time just before it went out: what it proves, it proves from then on. */
 export interface Reply {
@@ -12,27 +13,36 @@ export interface Reply {
 
 interface Letter {
   readonly command: Command
+  /** Its answer is not waited for any more. */
+  isOver?: boolean
   resolve(reply: Reply): void
   reject(error: unknown): void
 }
+
+/**
+ * Hears of every reply, before the command's own promise resolves.
+ * @param late the command, if its caller was told before that there is no answer
+ */
+type Arrived = (reply: Reply, late: Command | undefined) => void
 
 /** Sends the commands of one turn of the event loop as one batch, in order. */
 export class Outbox {
   readonly #store: Store
   readonly #clock: Clock
-  readonly #arrived: (reply: Reply) => void
+  readonly #patience: Patience
+  readonly #arrived: Arrived
   #letters: Letter[] = []
-  /** Batches that the store has not answered. */
+  /** Batches whose answers are waited for. */
   readonly #underWay = new Set<Promise<void>>()
 
-  /** `arrived` hears of every reply, before the command's own promise resolves. */
-  constructor(store: Store, clock: Clock, arrived: (reply: Reply) => void) {
+  constructor(store: Store, clock: Clock, patience: Patience, arrived: Arrived) {
     this.#store = store
     this.#clock = clock
+    this.#patience = patience
     this.#arrived = arrived
   }
 
-  /** Rejects with `store`; whether the command was carried out is then unknown. */
+  /** Rejects with `store`, also if there is no answer; whether the command was carried out, or will be, is then unknown. */
   send(command: Command): Promise<Reply> {
     return new Promise((resolve, reject) => {
       // A promise's turn costs a tenth of what `queueMicrotask` does in a browser.
@@ -56,25 +66,43 @@ export class Outbox {
     this.#letters = []
     const sent = this.#clock.monotonic()
     const drift = driftOf(this.#clock)
-    const batch = this.#apply(letters.map(({ command }) => command)).then(
-      (outcomes) => {
+    const batch = new Promise<void>((over) => {
+      const end = (): void => {
+        stop()
         this.#underWay.delete(batch)
-        for (let index = 0; index < letters.length; index++) {
-          const letter = letters[index] as Letter
-          const reply = { outcome: outcomes[index] as Outcome, sent, drift }
-          this.#arrived(reply)
-          letter.resolve(reply)
-        }
-      },
-      (error) => {
-        this.#underWay.delete(batch)
-        for (const { command, reject } of letters) reject(storeError(error, `the store failed to ${command.type}`))
-      },
-    )
+        over()
+      }
+      const fail = ({ command, reject }: Letter, error: unknown): void => reject(storeError(error, `the store failed to ${command.type}`))
+      const stop = this.#patience.watch(sent, (overdue) => {
+        const late = letters.filter((letter) => {
+          const error = overdue(letter.command.type === 'request')
+          letter.isOver = error !== undefined
+          if (error) fail(letter, error)
+          return !error
+        })
+        if (!late.length) end()
+        return late.length > 0
+      })
+      this.#apply(letters.map(({ command }) => command)).then(
+        (outcomes) => {
+          for (let index = 0; index < letters.length; index++) {
+            const letter = letters[index] as Letter
+            const reply = { outcome: outcomes[index] as Outcome, sent, drift }
+            this.#arrived(reply, letter.isOver ? letter.command : undefined)
+            letter.resolve(reply)
+          }
+          end()
+        },
+        (error) => {
+          for (const letter of letters) fail(letter, error)
+          end()
+        },
+      )
+    })
     this.#underWay.add(batch)
   }
 
-  /** Resolves when the store has answered all that was sent before. */
+  /** Resolves when the store has answered all that was sent before, or is not waited for any more. */
   async answered(): Promise<void> {
     this.flush()
     await Promise.all(this.#underWay)

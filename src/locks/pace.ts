@@ -84,11 +84,12 @@ export class Pace {
     this.#looking = true
     do {
       this.#lookAgain = false
+      const begun = this.#session.clock.monotonic()
       try {
         await this.#waiting.look()
         this.#failingSince = undefined
       } catch (error) {
-        this.#failed(error as LockError)
+        this.#failed(error as LockError, begun)
       }
     } while (this.#lookAgain)
     this.#looking = false
@@ -96,9 +97,9 @@ export class Pace {
   }
 
   /** A store that fails for as long as a lease, or for good, ends the waits. */
-  #failed(error: LockError): void {
+  #failed(error: LockError, begun: number): void {
     const now = this.#session.clock.monotonic()
-    this.#failingSince ??= now
+    this.#failingSince ??= begun
     const passing = error.code === 'store' && now - this.#failingSince < leaseFor(this.#session.settings.duration)
     if (!passing) this.#waiting.giveUp(error)
   }

@@ -6,8 +6,10 @@ import {
   type LockRecord,
   lossOf,
   type Policy,
+  type Release,
   type SessionRow,
   storeError,
+  type Withdraw,
 } from '../protocol/index.ts'
 import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
@@ -23,7 +25,9 @@ import { Observer } from './observer.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import { assertNotGone } from './page.ts'
 import { Pasts } from './past.ts'
+import { Patience } from './patience.ts'
 import type { LockWarning } from './types.ts'
+import { Unsaid } from './unsaid.ts'
 import { Watchers } from './watchers.ts'
 import { within } from './within.ts'
 
@@ -65,7 +69,9 @@ export class Session {
   /** The page for which this worker has the session; '' if it is this context's own. */
   realm = ''
   readonly heart: Heart
+  readonly #patience: Patience
   readonly #outbox: Outbox
+  readonly #unsaid = new Unsaid(this)
   readonly #lines = new Map<string, Line>()
   readonly #observers = new Map<string, Observer>()
   /** Those of them that are idle, the longest first. */
@@ -88,22 +94,25 @@ export class Session {
   #wake = (): void => {}
   /** Whether the channel was found to fail. */
   #mute = false
-  /** Releases and withdrawals that must reach the store and have not: tried again and again. */
-  readonly #unsaid = new Set<Command>()
-  /** Since when there are such. */
-  #unsaidSince = 0
   readonly #deadlocks = new Deadlocks(this)
   #closed: LockError | undefined
   #closing: Promise<void> | undefined
-  readonly #stopHearing: (() => void) | undefined
+  readonly #stopHearing: readonly ((() => void) | undefined)[]
 
   constructor(settings: Settings) {
     this.settings = settings
     this.clock = settings.clock
-    this.heart = new Heart(this, (now) => this.#sayAgain(now))
-    this.#outbox = new Outbox(settings.store, this.clock, (reply) => this.#arrived(reply))
-    settings.store.onDegraded?.((why) => this.#degrade(why))
-    this.#stopHearing = settings.store.onLost?.((why) => this.end(why))
+    const { clock, store } = settings
+    this.heart = new Heart(this, (now) => this.#unsaid.sayAgain(now))
+    this.#patience = new Patience(clock, store, leaseFor(settings.duration))
+    this.#outbox = new Outbox(store, clock, this.#patience, (reply, late) => this.#arrived(reply, late))
+    this.#stopHearing = [
+      store.onDegraded?.((why) => {
+        if (why === undefined) this.#degraded = false
+        else this.#degrade(why)
+      }),
+      store.onLost?.((why) => this.end(why)),
+    ]
   }
 
   /** A page that was left, or a session that was given up, gets another. */
@@ -168,6 +177,10 @@ export class Session {
     const observer = this.#observers.get(key) ?? new Observer()
     this.#observers.delete(key)
     return observer
+  }
+
+  get isClosed(): boolean {
+    return this.#closed !== undefined
   }
 
   assertOpen(): void {
@@ -256,18 +269,18 @@ export class Session {
     return this.#outbox.send(command)
   }
 
-  /** Reads from the store; rejects with `store` if it fails. */
-  async read<T>(from: (store: Store) => Promise<T>): Promise<T> {
+  /** Reads from the store; rejects with `store` if it fails. @param waits whether for one who waits for a lock */
+  async read<T>(from: (store: Store) => Promise<T>, waits = false): Promise<T> {
     const turn = this.clock.turn?.(this.clock.monotonic())
     if (turn) await turn
     try {
-      return await from(this.settings.store)
+      return await this.#patience.answer(() => from(this.settings.store), waits)
     } catch (error) {
       throw storeError(error, 'the store failed to read')
     }
   }
 
-  /** Resolves when the store has answered all that was asked of it before. */
+  /** Resolves when the store has answered all that was asked of it before, or is not waited for any more. */
   async answered(): Promise<void> {
     // Requests that came first wait for the session too, and go out before this goes on.
     await this.#opened?.catch(() => {})
@@ -391,8 +404,10 @@ export class Session {
   }
 
   /** Every reply passes here, before who asked hears of it: whoever else it concerns is told, in this session and in others. */
-  #arrived(reply: Reply): void {
+  #arrived(reply: Reply, late?: Command): void {
     const { outcome } = reply
+    // Whoever asked has been told that there is no answer: whatever came of it is nobody's.
+    if (late?.type === 'request') this.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
     const { key } = record
@@ -438,37 +453,9 @@ export class Session {
     for (const { session } of holders) this.#hint(session, { key })
   }
 
-  /** Sees to it that a release or withdrawal reaches the store; rejects if the first try fails. */
-  async letGo(command: Command, name: string): Promise<void> {
-    try {
-      await this.send(command)
-    } catch (error) {
-      if (!this.#closed) {
-        if (!this.#unsaid.size) this.#unsaidSince = this.clock.monotonic()
-        this.#unsaid.add(command)
-        this.heart.wakeSoon()
-        this.warn({ type: 'release', names: [name], error: error as LockError })
-      }
-      throw error
-    }
-  }
-
-  /** Tries again what could not be said. @returns whether anything is left */
-  #sayAgain(now: number): boolean {
-    if (!this.#unsaid.size) return false
-    if (!this.heart.leases.size && now - this.#unsaidSince > leaseFor(this.settings.duration)) {
-      // Under a session that beats no more, all that could not be taken back lapses by itself.
-      this.#unsaid.clear()
-      this.end('its store failed for too long')
-      return false
-    }
-    for (const command of this.#unsaid) {
-      this.send(command).then(
-        () => this.#unsaid.delete(command),
-        () => {},
-      )
-    }
-    return true
+  /** Sees to it that a release or withdrawal reaches the store, as {@link Unsaid.letGo} says. */
+  letGo(command: Release | Withdraw, name: string): Promise<void> {
+    return this.#unsaid.letGo(command, name)
   }
 
   forget(lease: Lease): void {
@@ -535,7 +522,7 @@ export class Session {
     for (const lease of [...this.heart.leases]) lease.lose('ended', `its session ended: ${why}`)
   }
 
-  /** Ends the last session. Everything is let go of before this resolves, also when it is called again. */
+  /** Ends the last session. Everything is let go of before this resolves, also when it is called again; or its lease is over, if the store does not answer. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -544,11 +531,12 @@ export class Session {
   async #close(): Promise<void> {
     const closed = new LockError('closed', 'these locks were closed')
     this.#closed = closed
-    this.#stopHearing?.()
-    const left: Promise<unknown>[] = [...this.#unsaid].map((command) => this.send(command))
+    for (const stop of this.#stopHearing) stop?.()
+    const left: Promise<unknown>[] = [this.#unsaid.sayLast()]
     for (const line of this.#lines.values()) line.close(closed)
     for (const lease of [...this.heart.leases]) left.push(lease.release())
-    await Promise.allSettled([...left, this.#leave()])
+    const said = Promise.allSettled([...left, this.#leave()])
+    await within<unknown>(this.clock, said, leaseFor(this.settings.duration), undefined, () => undefined)
     this.heart.stop()
   }
 

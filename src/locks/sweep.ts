@@ -12,7 +12,7 @@ const page = 200
  * @yields the keys of those that were dropped
  */
 export async function* sweepRecords(
-  store: Store,
+  store: Pick<Store, 'apply' | 'list' | 'page'>,
   prefix: string,
   before: number,
   mayDrop: (key: string) => boolean = () => true,
@@ -44,12 +44,17 @@ export async function sweep(session: Session, { olderThan = 0 }: SweepOptions = 
   // What was let go of before this is idle for it.
   await session.answered()
   const isOurs = (key: string): boolean => storedName(key).namespace === namespace
-  return await session.read(async () => {
-    let dropped = 0
-    for await (const keys of sweepRecords(store, keyPrefix(namespace), clock.now() - olderThan, isOurs)) {
-      session.assertOpen()
-      dropped += keys.length
-    }
-    return dropped
-  })
+  // Each call by itself: all of them together may take long.
+  const { page } = store
+  const patiently: Pick<Store, 'apply' | 'list' | 'page'> = {
+    apply: (commands) => session.read((store) => store.apply(commands)),
+    list: (prefix) => session.read((store) => store.list(prefix)),
+    ...(page && { page: (...part) => session.read(() => page.apply(store, part)) }),
+  }
+  let dropped = 0
+  for await (const keys of sweepRecords(patiently, keyPrefix(namespace), clock.now() - olderThan, isOurs)) {
+    session.assertOpen()
+    dropped += keys.length
+  }
+  return dropped
 }

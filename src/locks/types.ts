@@ -39,9 +39,10 @@ export interface LocksOptions {
 /** An early warning; the locks named are still held. */
 export interface LockWarning {
   /**
-   * `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed and is being
-   * retried. `degraded`: the store has no hints or no proofs of death here, so waiting is slower, or a hidden page cannot keep its
-   * heartbeats in time; `names` is empty. `deadlock`: this session waits for what it holds itself.
+   * `renewal`: renewals fail, and the locks are lost at `deadline` unless one succeeds. `release`: a release failed, and is
+   * retried until it succeeds or the lock's lease is over. `degraded`: the store has no hints or no proofs of death here, or none for now, so
+   * waiting is slower, or a hidden page cannot keep its heartbeats in time; `names` is empty. `deadlock`: this session waits for what it
+   * holds itself.
    */
   readonly type: 'renewal' | 'release' | 'degraded' | 'deadlock'
   readonly names: readonly string[]
@@ -115,7 +116,11 @@ export interface HeldLock extends Fenced, AsyncDisposable {
   assertHeld(): void
   /** Renews now, and if told so makes the lease at least `duration` ms from now on. Rejects with `lost` or `not-held`. */
   renew(duration?: number): Promise<void>
-  /** Lets go, once. Harmless if the lock is lost or released. Rejects with `store` if the store failed; it is then retried. */
+  /**
+   * Lets go, once. Harmless if the lock is lost or released. Resolves when the store has let go of it, though that took several tries.
+   * Rejects only if it cannot any more, since the store failed or hung for a lease or was closed: the lock then ends with its lease. Who does not
+   * wait for it hears of a failure by `onWarning`; it is no unhandled rejection.
+   */
   release(): Promise<void>
 }
 
@@ -130,7 +135,7 @@ export interface Guard extends Fenced, AsyncDisposable {
   assertHeld(): void
   /** Another share of the same hold, to be released on its own. */
   clone(): Guard
-  /** Gives the share back; the last one releases the lock. Harmless when repeated. */
+  /** Gives the share back; the last one releases the lock, as {@link HeldLock.release} does. Harmless when repeated. */
   release(): Promise<void>
 }
 
@@ -221,6 +226,9 @@ export interface Locks {
    * @returns how many records were dropped
    */
   sweep(options?: SweepOptions): Promise<number>
-  /** Ends the session: waits are called off and everything is released. */
+  /**
+   * Ends the session: waits are called off and everything is released. Never rejects; called again, it waits for the first call. On a store that
+   * does not answer it ends after a lease, when all that was held is over by itself.
+   */
   close(): Promise<void>
 }

@@ -94,6 +94,8 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     spansMachines: true,
     channel: hints.channel,
     onDegraded: hints.onDegraded,
+    // Each request ends by its own timeout.
+    isBusy: () => true,
     async apply(commands: readonly Command[]) {
       connection.assertOpen()
       try {

@@ -30,6 +30,9 @@ export interface IndexedDBStoreOptions {
 const fewIdle = 16
 const mostIdle = 500
 
+/** How long a transaction may wait for those of others before the engine is taken to hang, in ms: a tab that hangs holds up others for a minute. */
+const longestTurn = 120_000
+
 /** The names of a database's own object stores. */
 export type NamesOf<Db> = Db extends IDBPDatabase<infer Schema> ? StoreNames<Schema> : string
 
@@ -83,7 +86,12 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   }
   const connection = new Connection(source, { lost, stalled })
 
+  /** Since when transactions wait, the first before the others. */
+  const underWay = new Set<{ readonly since: number }>()
+
   const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T, again = true): Promise<T> => {
+    const turn = { since: performance.now() }
+    underWay.add(turn)
     try {
       const tx = await connection.begin(({ db }) => db.transaction(scopes[scope], mode, { durability }))
       return await ask(tx, question, memory)
@@ -93,6 +101,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       if (anew) connection.renew()
       if (retry && again) return transact(mode, scope, question, false)
       throw explain(error, name)
+    } finally {
+      underWay.delete(turn)
     }
   }
 
@@ -175,6 +185,10 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       const own = (why: string): void => listener(why)
       losers.add(own)
       return () => losers.delete(own)
+    },
+    isBusy() {
+      const [first] = underWay
+      return first !== undefined && performance.now() < first.since + longestTurn
     },
     check: checkFence,
     async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {

@@ -5,7 +5,7 @@ import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
 import { guardFile, inodeOf, pathFault } from './sqlite/file.ts'
 import { whenIdle } from './sqlite/idle.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
-import { setUp } from './sqlite/schema.ts'
+import { areDropped, setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
 import { transactions, type Within } from './sqlite/transaction.ts'
 
@@ -63,6 +63,7 @@ export function sqliteStore(
   let hurry = (): void => {}
   let tables: Tables | undefined
   let closed = false
+  let closing: Promise<void> | undefined
   const wall = wallClock(now)
   let fencing: { readonly tx: SqliteDatabase; readonly within: Within; tables?: Tables } | undefined
   const fence = makeFence(db, file)
@@ -79,6 +80,25 @@ export function sqliteStore(
     return opened
   }
 
+  const losers = new Set<(why: string) => void>()
+  const lost = (): void => {
+    for (const end of [...losers]) end('somebody dropped the tables of the locks')
+  }
+
+  /** Does something with our tables, which are made anew where somebody has dropped them. */
+  const withTables = <T>(step: (tables: Tables) => T): T => {
+    const found = open()
+    try {
+      return step(found)
+    } catch (error) {
+      if (!areDropped(error)) throw error
+      tables = undefined
+      // Once this is over: what ends says so, to this store.
+      queueMicrotask(lost)
+      return step(open())
+    }
+  }
+
   const closeOwn = (...connections: readonly SqliteDatabase[]): void => {
     if (guard.isShared()) unclosable.push(...connections)
     else for (const connection of connections) connection.close()
@@ -89,11 +109,14 @@ export function sqliteStore(
   /** Carries out all batches that wait, in order, as one. */
   const serve = (): Outcome[] => {
     const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
-    const found = open()
+    open()
     const beats = batch.some(({ type }) => type === 'beat')
     if (beats) guard.assertSound()
     else if (batch.some(({ type }) => type === 'request')) guard.assertRecently()
-    const outcomes = found.apply(batch, wall())
+    const outcomes = withTables((tables) => {
+      if (beats) tables.assertThere()
+      return tables.apply(batch, wall())
+    })
     // It may be kept in another way since we opened it.
     if (beats) guard.noteLog()
     return outcomes
@@ -133,7 +156,7 @@ export function sqliteStore(
     open()
     lock.assertHeld()
     guard.assertRecently()
-    fence.take(tx)
+    fence.take(tx, lock)
     fence.assertNamed(tx, lock)
     protect(tx, lock)
   }
@@ -141,9 +164,9 @@ export function sqliteStore(
   const look = <T>(step: (tables: Tables) => T): Promise<T> =>
     new Promise((resolve, reject) => {
       const inFile = (): T => {
-        const found = open()
+        open()
         guard.assertFile()
-        return step(found)
+        return withTables(step)
       }
       whenIdle(inFile, resolve, (error) => reject(explain(error)))
     })
@@ -164,6 +187,13 @@ export function sqliteStore(
         over,
       )
     setImmediate(some)
+  }
+
+  const close = async (): Promise<void> => {
+    closed = true
+    const parted = neighbours?.close()
+    if (own) closeOwn(db, ...(fencing && fencing.tx !== database && fencing.tx !== db ? [fencing.tx] : []))
+    await parted
   }
 
   try {
@@ -201,6 +231,13 @@ export function sqliteStore(
       if (part.busy) putApart()
       return views
     },
+    onLost(listener) {
+      const own = (why: string): void => listener(why)
+      losers.add(own)
+      return () => void losers.delete(own)
+    },
+    // It answers at once, unless somebody's transaction keeps it from that.
+    isBusy: () => true,
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
       open()
@@ -247,12 +284,9 @@ export function sqliteStore(
         )
       })
     },
-    async close() {
-      if (closed) return
-      closed = true
-      const parted = neighbours?.close()
-      if (own) closeOwn(db, ...(fencing && fencing.tx !== database && fencing.tx !== db ? [fencing.tx] : []))
-      await parted
+    close() {
+      closing ??= close()
+      return closing
     },
   }
 }

@@ -140,7 +140,10 @@ export class Link implements HoldHome {
 
   retire(lease: RemoteLease): Promise<void> {
     this.#leases.remove(lease)
-    return this.#call(() => this.#remote.release(lease.id))
+    const gone = this.#call<void>(() => this.#remote.release(lease.id))
+    // Whoever does not wait for it is told by a warning, as everywhere.
+    gone.catch(() => {})
+    return gone
   }
 
   /** This page can answer nothing for a while, or can again. */

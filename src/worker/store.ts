@@ -33,7 +33,8 @@ export function storeFor(store: Store, page: Page): Store {
     ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
     channel: store.channel,
     beacon: page.beacon,
-    onDegraded: (listener) => store.onDegraded?.(listener),
+    onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),
+    isBusy: () => store.isBusy?.() === true,
     onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
     spansMachines: store.spansMachines,
     // It is the worker's.

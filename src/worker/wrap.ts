@@ -46,6 +46,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   const connect = (): Link => new Link(endpoint, { clock, maxSilence, label, beacon, asleep, onWarning, granted: (hold) => dirt.note(hold) })
   let link = connect()
   let closed: LockError | undefined
+  let closing: Promise<void> | undefined
 
   /** Where a worker has fallen silent, the next call tries again. */
   const current = (): Link => {
@@ -127,11 +128,12 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
     },
 
     async close() {
-      if (closed) return
-      closed = new LockError('closed', 'these locks were closed')
-      stopFollowing()
-      const said = link.close(closed)
-      if (!isGone()) await said
+      if (!closing) {
+        closed = new LockError('closed', 'these locks were closed')
+        stopFollowing()
+        closing = link.close(closed)
+      }
+      if (!isGone()) await closing
     },
   }
 }

@@ -9,7 +9,7 @@ const beacon = sidecarBeacon({
   // As if the row stood as long as the process lives.
   isKnown: () => true,
   attend: () => undefined,
-  degraded: (why) => console.error(why),
+  degraded: (why) => why !== undefined && console.error(why),
 })
 const raised = await beacon.raise(session)
 process.on('disconnect', () => process.exit())

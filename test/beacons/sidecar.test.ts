@@ -50,7 +50,7 @@ function open(options: Partial<SidecarOptions> = {}): SidecarBeacon {
     open: (path) => new Database(path),
     isKnown: () => true,
     attend: () => undefined,
-    degraded: (why) => degraded.push(why),
+    degraded: (why) => why !== undefined && degraded.push(why),
     ...options,
   })
   beacons.push(beacon)

@@ -251,3 +251,28 @@ test('does not keep a process alive', () => {
   })
   expect({ stdout, stderr, status }).toEqual({ stdout: 'done\n', stderr: '', status: 0 })
 }, 30_000)
+
+test('hints that were gone, since the engine’s channel could not be opened, come back when it can be', async () => {
+  const real = BroadcastChannel
+  const said: (string | undefined)[] = []
+  let denied = true
+  vi.stubGlobal(
+    'BroadcastChannel',
+    class extends real {
+      constructor(name: string) {
+        if (denied) throw new DOMException('not here', 'InvalidStateError')
+        super(name)
+      }
+    },
+  )
+  const channel = broadcastChannel(name, (error) => said.push(error?.message))
+  opened.push(channel)
+  const { until } = hear(channel)
+  channel.publish('t', { n: 1 })
+  expect(said).toEqual(['not here', 'not here'])
+  denied = false
+  channel.publish('elsewhere', { n: 2 })
+  expect(said.slice(2)).toEqual([undefined])
+  open().publish('t', { n: 3 })
+  expect(await until(3)).toEqual([3])
+})

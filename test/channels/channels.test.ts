@@ -39,7 +39,7 @@ const meetings: Readonly<Record<string, () => Meeting>> = {
     const opened: { close(): Promise<void> }[] = []
     return {
       open() {
-        const degraded = (why: string): never => {
+        const degraded = (why: string | undefined): never => {
           throw new Error(why)
         }
         const channel = socketChannel('db', degraded, [base])

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
@@ -33,10 +33,13 @@ afterEach(async () => {
 })
 
 function open(identity = 'db', bases: readonly string[] = [base]): SocketChannel {
-  const channel = socketChannel(identity, (why) => degraded.push(why), bases)
+  const channel = socketChannel(identity, (why) => degraded.push(why ?? 'back'), bases)
   channels.push(channel)
   return channel
 }
+
+/** The directory that the sockets are in. */
+const home = (): string => join(base, `storelock-${process.getuid?.()}`)
 
 /** Listens, and keeps what is heard. */
 function listen(channel: SocketChannel, topic = 'topic'): Message[] {
@@ -195,7 +198,7 @@ describe('a subscription that ends', () => {
       if (prepared === 1) place.leave()
     }
     const failed = vi.fn()
-    const inbox = openInbox({ ...place, prepare }, 'topic', () => {}, failed)
+    const inbox = openInbox({ ...place, prepare }, 'topic', { take: () => {}, failed, opened: () => {} })
     if (ends) inbox.close()
     await new Promise(setImmediate)
     expect(files().map((path) => path.split('/').at(-1))).toEqual(ends ? [] : [inbox.name])
@@ -320,8 +323,6 @@ describe.skipIf(process.platform === 'win32')('socket files left behind', () => 
 })
 
 describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
-  const home = (): string => join(base, `storelock-${process.getuid?.()}`)
-
   /** Nothing is heard, nothing is thrown, and it was said once. */
   async function expectDegraded(channel: SocketChannel, why: RegExp): Promise<void> {
     const heard = listen(channel)
@@ -418,5 +419,69 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     const heard = listen(a, 'later')
     open().publish('later', { n: 1 })
     await heardAll(heard, [{ n: 1 }])
+  })
+})
+
+describe('hints that are gone', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
+  afterEach(() => void vi.useRealTimers())
+  /** Lets the time pass after which it is seen to that the sockets are there. */
+  const passTime = (): void => void vi.advanceTimersByTime(5_000)
+
+  test('come back where something removed the directory of the sockets, as what cleans up old files does, and nothing is said', async () => {
+    const heard = listen(open())
+    rmSync(home(), { recursive: true })
+    passTime()
+    open().publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+    expect(degraded).toEqual([])
+  })
+
+  test('come back where something removed the socket alone', async () => {
+    const heard = listen(open())
+    for (const path of files()) rmSync(path)
+    passTime()
+    open().publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+  })
+
+  test('are said to be gone once, come back when they can, and are said to be gone once more', async () => {
+    const inTheWay = (): void => {
+      rmSync(home(), { recursive: true, force: true })
+      writeFileSync(home(), 'in the way')
+    }
+    inTheWay()
+    const heard = listen(open())
+    for (let turn = 0; turn < 3; turn++) passTime()
+    expect(degraded).toEqual([expect.stringMatching(/is no directory/)])
+    rmSync(home())
+    passTime()
+    await vi.waitFor(() => expect(degraded.slice(1)).toEqual(['back']), soon)
+    open().publish('topic', { n: 1 })
+    await heardAll(heard, [{ n: 1 }])
+    inTheWay()
+    for (let turn = 0; turn < 3; turn++) passTime()
+    expect(degraded.slice(2)).toEqual([expect.stringMatching(/is no directory/)])
+  })
+
+  test('for who only publishes come back as well', async () => {
+    writeFileSync(home(), 'in the way')
+    const publisher = open()
+    publisher.publish('topic', { n: 1 })
+    expect(degraded).toHaveLength(1)
+    rmSync(home())
+    const heard = listen(open())
+    passTime()
+    publisher.publish('topic', { n: 2 })
+    await heardAll(heard, [{ n: 2 }])
+  })
+
+  test.skipIf(process.platform === 'win32')('for want of file descriptors come back when there are some', () => {
+    const script = fileURLToPath(new URL('starved.ts', import.meta.url))
+    const { stdout, stderr } = spawnSync('sh', ['-c', `ulimit -n 128 && exec "${process.execPath}" --import tsx "${script}" "${base}"`], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    expect({ lines: stdout.trim().split('\n'), stderr }).toEqual({ lines: ['gone', 'back', 'heard'], stderr: '' })
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
 import type { LockWarning } from '../../src/locks/types.ts'
-import type { Beacon, RaisedBeacon } from '../../src/store.ts'
+import type { Beacon, RaisedBeacon, Store } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, brokenStore, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
 
@@ -605,7 +605,11 @@ describe('a store that fails', () => {
 })
 
 test('says once what its store lacks here', () => {
-  const store = { ...new World().store, onDegraded: (listener: (why: string) => void) => listener('no hints here') }
+  const onDegraded: Store['onDegraded'] = (listener) => {
+    listener('no hints here')
+    return () => {}
+  }
+  const store = { ...new World().store, onDegraded }
   const warnings: LockWarning[] = []
   createLocks({ store, onWarning: (warning) => warnings.push(warning) })
   expect(warnings).toMatchObject([{ type: 'degraded', names: [], error: { code: 'store', message: 'no hints here' } }])
@@ -721,4 +725,44 @@ test('a second close() waits for the first', async () => {
   await a.link.deliver()
   await Promise.all([first, second])
   expect((await world.record()).holders).toEqual([])
+})
+
+describe('what a store tells of itself', () => {
+  /** A world's store that counts who listens. */
+  const countingStore = (world: World) => {
+    const listeners = new Set<unknown>()
+    const listen = (listener: unknown) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+    return { listeners, store: { ...world.store, onDegraded: listen, onLost: listen } satisfies Store }
+  }
+
+  test('is told to nobody whose locks are closed', async () => {
+    const world = new World()
+    const { listeners, store } = countingStore(world)
+    const all = [0, 1].map(() => createLocks({ store }))
+    expect(listeners.size).toBe(4)
+    for (const locks of all) await locks.close()
+    expect(listeners.size).toBe(0)
+  })
+
+  test('of hints that are back lets locks linger again', async () => {
+    const world = new World()
+    let tell = (_: string | undefined): void => {}
+    const onDegraded: Store['onDegraded'] = (listener) => {
+      tell = listener
+      return () => {}
+    }
+    const locks = createLocks({ store: { ...world.store, onDegraded }, clock: world.base, linger: 1_000 })
+    const isKept = async (): Promise<boolean> => {
+      await locks.request('k', () => {})
+      return (await world.record()).holders.length > 0
+    }
+    tell('no hints')
+    expect(await isKept()).toBe(false)
+    tell(undefined)
+    expect(await isKept()).toBe(true)
+    await locks.close()
+  })
 })

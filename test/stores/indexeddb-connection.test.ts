@@ -300,3 +300,58 @@ describe('an engine with Safari’s habits', () => {
     await store.close()
   })
 })
+
+describe('a database without the object stores for locks', () => {
+  const errorOf = (promise: Promise<unknown>): Promise<LockError> =>
+    promise.then(
+      () => expect.fail('it was fulfilled'),
+      (error) => error,
+    )
+
+  test('names the remedy where it is the app’s', async () => {
+    const db = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
+    const store = indexedDBStore(db)
+    expect(await errorOf(store.read('k'))).toMatchObject({
+      code: 'store',
+      message: expect.stringMatching(/call upgradeIndexedDB\(db\) in the upgrade callback/),
+    })
+    await store.close()
+    db.close()
+  })
+
+  test('names the remedy where an upgrade of the app’s has lost them: holders are told, and who waits is', async () => {
+    let db = await openUsers()
+    const store = indexedDBStore(() => db)
+    const locks = createLocks({ store })
+    const lock = await locks.acquire('k')
+    const lost = aborted(lock)
+    const wait = errorOf(locks.acquire('k'))
+    db.close()
+    db = await openDB(name, 2, {
+      upgrade(db) {
+        for (const store of [...db.objectStoreNames]) if (store !== 'notes') db.deleteObjectStore(store)
+      },
+    })
+    expect(await lost).toMatchObject({ code: 'lost' })
+    expect(await wait).toMatchObject({ code: 'store', message: expect.stringMatching(/upgradeIndexedDB/) })
+    await locks.close()
+    await store.close()
+    db.close()
+  })
+
+  test('names the remedy where it is found under the name of one for locks alone', async () => {
+    const db = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
+    const store = indexedDBStore(name)
+    expect(await errorOf(store.read('k'))).toMatchObject({ code: 'store', message: expect.stringMatching(/give indexedDBStore another name/) })
+    await store.close()
+    db.close()
+  })
+
+  test('or of a higher version', async () => {
+    const db = await openUsers(7)
+    const store = indexedDBStore(name)
+    expect(await errorOf(store.read('k'))).toMatchObject({ code: 'store', message: expect.stringMatching(/give indexedDBStore another name/) })
+    await store.close()
+    db.close()
+  })
+})

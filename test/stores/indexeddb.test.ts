@@ -134,7 +134,7 @@ describe('a database of the store’s own', () => {
     await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') }).then((db) => db.close())
     const closed = vi.spyOn(IDBDatabase.prototype, 'close')
     const error = await failure(indexedDBStore(name).read('k'))
-    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('upgradeIndexedDB(db)') })
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('give indexedDBStore another name') })
     expect(closed).toHaveBeenCalledTimes(1)
   })
 
@@ -387,7 +387,7 @@ describe('what stands around the database', () => {
   const locks = { request: () => new Promise(() => {}) }
   const lacks = (): string[] => {
     const told: string[] = []
-    indexedDBStore(name).onDegraded?.((why) => told.push(why))
+    indexedDBStore(name).onDegraded?.((why) => told.push(why ?? 'all is back'))
     return told
   }
   const heard = (store: ReturnType<typeof indexedDBStore>): Promise<unknown> => new Promise((resolve) => store.channel?.subscribe('t', resolve))

@@ -69,13 +69,13 @@ describe('where processes cannot meet', () => {
   async function degraded(): Promise<string[]> {
     const said: string[] = []
     const store = sqliteStore(path)
-    store.onDegraded?.((why) => said.push(why))
+    store.onDegraded?.((why) => said.push(why ?? 'all is back'))
     const [a, b] = [0, 1].map(() => createLocks({ store, maxBackoff: 20, onWarning: ({ error }) => said.push(error.message) })) as [Locks, Locks]
     const lock = await a.acquire('l')
     const wait = b.acquire('l')
     await lock.release()
     expect((await wait).isHeld()).toBe(true)
-    store.onDegraded?.((why) => said.push(why))
+    store.onDegraded?.((why) => said.push(why ?? 'all is back'))
     await Promise.all([a.close(), b.close()])
     await store.close()
     return said

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { LockError, noopLocks } from '../../src/index.ts'
+import type { Store } from '../../src/store.ts'
 import { expose, wrap } from '../../src/worker/index.ts'
 import { Window } from '../locks/window.ts'
 import { beat, duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from '../locks/world.ts'
@@ -230,6 +231,43 @@ describe('close', () => {
     await Promise.all([page.locks.close(), world.pass(0)])
     expect(await errorOf(page.locks.acquire('k'))).toMatchObject({ code: 'closed' })
     expect([lock.isHeld(), lock.signal.reason.code, await world.holders(), await world.holders('mine')]).toEqual([false, 'not-held', [], ['worker']])
+  })
+
+  test('called again waits for the first', async () => {
+    const { world, page } = start()
+    await page.locks.acquire('k')
+    const ended: string[] = []
+    const first = page.locks.close().then(() => ended.push('first'))
+    const second = page.locks.close().then(() => ended.push('second'))
+    await Promise.all([first, second, world.pass(0)])
+    expect(ended).toEqual(['first', 'second'])
+  })
+
+  test('leaves it to be read whether a re-entrant lock is dirty', async () => {
+    const { world, worker, page } = start()
+    const lock = page.locks.reentrant('k')
+    await (await worker.locks.acquire('k')).release()
+    await (await lock.acquire()).release()
+    await Promise.all([page.locks.close(), world.pass(0)])
+    expect([lock.dirty, lock.isHeld()]).toEqual([true, false])
+    lock.clearDirty()
+    expect(lock.dirty).toBe(false)
+  })
+
+  test('of a page leaves no listener at the worker’s store', async () => {
+    const world = new World()
+    const listeners = new Set<unknown>()
+    const onDegraded: Store['onDegraded'] = (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+    const worker = world.process()
+    Object.assign(worker.link, { onDegraded })
+    const page = new Page(world, worker)
+    await page.locks.acquire('k')
+    expect(listeners.size).toBe(1)
+    await Promise.all([page.locks.close(), world.pass(0)])
+    expect(listeners.size).toBe(0)
   })
 
   test('of what a worker exposes lets go of what its pages hold', async () => {

@@ -13,15 +13,26 @@ export interface Inbox {
   close(): void
 }
 
+export interface InboxEvents {
+  take(frame: Frame): void
+  /** What goes wrong with the socket shows only later. */
+  failed(error: Error): void
+  opened(): void
+}
+
 /**
  * Opens a socket for a topic. It is there when this returns.
- * @throws Error that says what is wrong with the place; what goes wrong with the socket, `failed` hears later
+ * @throws Error that says what is wrong with the place
  */
-export function openInbox(place: Place, topic: string, take: (frame: Frame) => void, failed: (error: Error) => void): Inbox {
+export function openInbox(place: Place, topic: string, { take, failed, opened }: InboxEvents): Inbox {
   const name = place.claim(topic)
   const connections = new Set<Socket>()
   let tries = 0
   let closed = false
+  const fail = (error: Error): void => {
+    place.free(name)
+    failed(error)
+  }
   const server: Server = createServer((socket) => {
     socket.unref()
     connections.add(socket)
@@ -37,15 +48,16 @@ export function openInbox(place: Place, topic: string, take: (frame: Frame) => v
     server.listen({ path: place.address(name), exclusive: true })
     server.unref()
   }
+  server.on('listening', () => closed || opened())
   server.on('error', (error) => {
     // Only a connection that could not be taken, or nobody's business any more.
     if (server.listening || closed) return
-    if (tries === 2) return failed(error)
+    if (tries === 2) return fail(error)
     // Whoever left last may have removed the directory just when it was made; of what that is called, systems differ.
     try {
       listen()
     } catch (second) {
-      failed(second as Error)
+      fail(second as Error)
     }
   })
   listen()

@@ -32,6 +32,8 @@ export interface Place {
   claim(topic: string): string
   /** Makes the directory, and on Windows a name's file: others may have removed them. Throws an error that says what is wrong. */
   prepare(name: string): void
+  /** Whether others still find it: what removes old files may have removed it. */
+  has(name: string): boolean
   /** Gives it back. */
   free(name: string): void
   /** What to connect to or to listen on. */
@@ -106,6 +108,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
       makeFolder(folder)
       if (windows) writeFileSync(pathOf(name), '')
     },
+    has: (name) => statOf(pathOf(name)) !== undefined,
     free(name) {
       own.delete(pathOf(name))
       remove(pathOf(name))

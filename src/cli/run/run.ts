@@ -103,7 +103,8 @@ const withoutOwnBeacon = (store: Store): Store => ({
     isOut: (address) => store.beacon?.isOut?.(address) ?? Promise.resolve(false),
   },
   spansMachines: store.spansMachines,
-  ...(store.onDegraded && { onDegraded: (listener) => store.onDegraded?.(listener) }),
+  onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),
+  isBusy: () => store.isBusy?.() === true,
   close: () => store.close(),
 })
 

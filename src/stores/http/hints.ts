@@ -1,5 +1,5 @@
 import type { InProcessChannel } from '../../channels/in-process.ts'
-import { makeLacks } from '../../channels/lacks.ts'
+import { type Lacks, makeLacks } from '../../channels/lacks.ts'
 import { isMessage } from '../../channels/message.ts'
 import type { ApplyReply, HintEvent, OpenEvent, PublishBody } from '../../server/wire.ts'
 import type { Channel, Message } from '../../store.ts'
@@ -29,7 +29,7 @@ interface Parts {
 
 export interface Hints {
   readonly channel: Channel
-  onDegraded(listener: (why: string) => void): void
+  onDegraded: Lacks['onDegraded']
   /** All topics that are listened to, if that changed since it was last asked. */
   topics(): readonly string[] | undefined
   /** The server was not told after all. */
@@ -64,6 +64,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   const hear = (event: string, data: string): void => {
     if (event === 'open') {
       open = true
+      lacks.regain('hints')
       // One that was restarted knows of none.
       if (changed || (JSON.parse(data) as OpenEvent).topics !== counts.size) change()
       lookAgain()
@@ -90,8 +91,9 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           failures = 0
           hear(event, data)
         })
-      } catch {
-        // The next try tells whether it passes; meanwhile there are looks.
+      } catch (error) {
+        // The next try tells whether it passes; meanwhile there are looks. A server that starts anew is no news, unless it takes longer.
+        if (failures && !stop.signal.aborted) lacks.say('hints', ` for now: ${(error as Error).message}`)
       }
       open = false
       stop.signal.removeEventListener('abort', end)

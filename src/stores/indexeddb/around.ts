@@ -1,13 +1,13 @@
 import { browserLocks, webLocksBeacon } from '../../beacons/web-locks.ts'
 import { type BroadcastingChannel, broadcastChannel } from '../../channels/broadcast.ts'
-import { makeLacks } from '../../channels/lacks.ts'
+import { type Lacks, makeLacks } from '../../channels/lacks.ts'
 import type { Beacon } from '../../store.ts'
 
 /** What stands beside a database, for the tabs and workers of its origin. */
 export interface Around {
   readonly channel: BroadcastingChannel | undefined
   readonly beacon: Beacon | undefined
-  onDegraded(listener: (why: string) => void): void
+  onDegraded: Lacks['onDegraded']
   /** The database does not open for now. */
   stalled(why: string): void
 }
@@ -26,7 +26,9 @@ export function lookAround(database: string): Around {
     )
   const refused = (error: unknown): void => lacks.say('proofs of death', `, since navigator.locks refuses: ${(error as Error).message}`)
   return {
-    channel: BroadcastChannel && broadcastChannel(name),
+    channel:
+      BroadcastChannel &&
+      broadcastChannel(name, (error) => (error ? lacks.say('hints', ` between tabs and workers: ${error.message}`) : lacks.regain('hints'))),
     beacon: locks && webLocksBeacon(name, locks, refused),
     onDegraded: lacks.onDegraded,
     stalled: lacks.tell,

@@ -117,7 +117,7 @@ export class Connection {
 
   async #faultOf(db: IDBDatabase): Promise<string | undefined> {
     try {
-      return await faultOf(db)
+      return await faultOf(db, this.#source)
     } catch (error) {
       if (!isClosed(error)) throw error
       this.#gone.add(db)

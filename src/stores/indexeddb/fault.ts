@@ -9,6 +9,8 @@ export function explain(error: unknown, database: string): LockError {
     const why = `${failed} is denied to this page: let the site store data, and if it is a sandboxed frame, give it "allow-same-origin"`
     return new LockError('store', why, { cause: name === 'SecurityError' ? error : new DOMException(message, 'SecurityError') })
   }
+  if (name === 'VersionError')
+    return storeError(error, `${failed} has a higher version than a database for locks alone: give indexedDBStore another name, or this one, open`)
   return storeError(error, `${failed} ${name === 'QuotaExceededError' ? 'has no room left: the quota of this origin is used up' : 'failed'}`)
 }
 

@@ -83,10 +83,13 @@ const asked = (name: string, given: () => OpenDatabase | PromiseLike<OpenDatabas
   },
 })
 
-/** Why a database cannot be used, if so. */
-export async function faultOf(db: IDBDatabase): Promise<string | undefined> {
+/** Why a database cannot be used, if so, and what to do. */
+export async function faultOf(db: IDBDatabase, { owned }: Source): Promise<string | undefined> {
   if (!scopes.change.every((store) => db.objectStoreNames.contains(store))) {
-    return 'lacks the object stores for locks: call upgradeIndexedDB(db) in its upgrade callback'
+    const remedy = owned
+      ? 'something else made it, so give indexedDBStore another name, or this database, open'
+      : 'open it with a higher version, and call upgradeIndexedDB(db) in the upgrade callback, after all that deletes object stores there'
+    return `lacks the object stores for locks: ${remedy}`
   }
   const version = await ask(db.transaction(scopes.renew), (rows) => rows.version())
   return version && version > schemaVersion ? `${newer} (format ${version})` : undefined

@@ -1,11 +1,12 @@
 import { decodeRecord, type Fenced, fencedOut, LockError, names } from '../../protocol/index.ts'
 import type { SqliteDatabase, SqliteStatement } from './driver.ts'
 import { inodeOf } from './file.ts'
+import { areDropped } from './schema.ts'
 
 /** Asks in transactions of any connection that has the locks' database open. */
 export interface Fence {
-  /** Changes nothing, but takes the database's write lock: no take-over can commit before this transaction ends. */
-  take(db: SqliteDatabase): void
+  /** Changes nothing, but takes the database's write lock: no take-over can commit before this transaction ends. @throws LockError `lost` if the tables are gone */
+  take(db: SqliteDatabase, lock: Fenced): void
   /** @throws LockError `lost` unless the record names this very grant */
   assertNamed(db: SqliteDatabase, lock: Fenced): void
 }
@@ -40,10 +41,19 @@ export function makeFence(own: SqliteDatabase, file: string): Fence {
     return made
   }
 
+  /** What was dropped names nobody. */
+  const unlessDropped = <T>(lock: Fenced, run: () => T): T => {
+    try {
+      return run()
+    } catch (error) {
+      throw areDropped(error) ? fencedOut(lock) : error
+    }
+  }
+
   return {
-    take: (db) => void statementsOf(db).take.run(),
+    take: (db, lock) => unlessDropped(lock, () => void statementsOf(db).take.run()),
     assertNamed(db, lock) {
-      const row = statementsOf(db).find.get(lock.key, lock.session) as { record: string } | undefined
+      const row = unlessDropped(lock, () => statementsOf(db).find.get(lock.key, lock.session) as { record: string } | undefined)
       if (row && row.record === found.get(lock)) return
       if (!row || !names(decodeRecord(lock.key, row.record), lock)) throw fencedOut(lock)
       found.set(lock, row.record)

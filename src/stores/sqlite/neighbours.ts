@@ -1,5 +1,5 @@
 import { sidecarBeacon } from '../../beacons/sidecar.ts'
-import { makeLacks } from '../../channels/lacks.ts'
+import { type Aid, type Lacks, makeLacks } from '../../channels/lacks.ts'
 import { socketChannel } from '../../channels/socket.ts'
 import type { Beacon, Channel, RaisedBeacon } from '../../store.ts'
 import type { Connection, SqliteDatabase } from './driver.ts'
@@ -9,7 +9,7 @@ import type { FileGuard } from './file.ts'
 export interface Neighbours {
   readonly channel: Channel
   readonly beacon: Beacon
-  onDegraded(listener: (why: string) => void): void
+  onDegraded: Lacks['onDegraded']
   close(): Promise<void>
 }
 
@@ -21,7 +21,12 @@ export function meetNeighbours({ db, file, openBeside }: Connection, identity: s
   const lacks = makeLacks()
   let findSession: ReturnType<SqliteDatabase['prepare']> | undefined
 
-  const channel = socketChannel(identity, (why) => lacks.say('hints', ` between processes: ${why}`))
+  const note =
+    (aid: Aid) =>
+    (why?: string): void =>
+      why === undefined ? lacks.regain(aid) : lacks.say(aid, ` between processes: ${why}`)
+
+  const channel = socketChannel(identity, note('hints'))
   const beacon = sidecarBeacon({
     database: file,
     open: openBeside,
@@ -30,7 +35,7 @@ export function meetNeighbours({ db, file, openBeside }: Connection, identity: s
       return findSession.get(session) !== undefined
     },
     attend: channel.attend,
-    degraded: (why) => lacks.say('proofs of death', ` between processes: ${why}`),
+    degraded: note('proofs of death'),
   })
 
   return {

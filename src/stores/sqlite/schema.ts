@@ -37,7 +37,10 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
     throw new Error(`its tables are of a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
   }
   const make = (): void => {
+    const left = tablesIn(db)
     db.exec(tables)
+    // Somebody has dropped some, and what the others say is void: no session is to go on believing that it holds what no record names.
+    if (left && left < tableCount) db.exec('DELETE FROM storelock_sessions')
     // Nothing of this stays where the tables are a newer version's.
     assertKnown()
   }
@@ -45,12 +48,21 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
   else within('write', make)
 }
 
-/** `undefined` if there are no tables, or not all. */
-function versionOf(db: SqliteDatabase): number | bigint | undefined {
+/** Whether an error says that a table of ours is gone, as what migrates a database drops what it does not know. */
+export const areDropped = (error: unknown): boolean => /no such table: (\w+\.)?storelock_/.test((error as Error).message)
+
+const tableCount = 3
+
+function tablesIn(db: SqliteDatabase): number {
   const find = db.prepare(
     `SELECT 1 FROM sqlite_master WHERE type = 'table' AND name IN ('storelock_meta', 'storelock_records', 'storelock_sessions')`,
   )
-  if (find.all().length < 3) return undefined
+  return find.all().length
+}
+
+/** `undefined` if there are no tables, or not all. */
+function versionOf(db: SqliteDatabase): number | bigint | undefined {
+  if (tablesIn(db) < tableCount) return undefined
   const row = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'version'`).get() as { value: number | bigint } | undefined
   return row?.value
 }

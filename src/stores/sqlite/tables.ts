@@ -20,6 +20,8 @@ import type { Within } from './transaction.ts'
 
 /** Our tables in one database. If that is busy, its methods throw the engine's error and have done nothing. */
 export interface Tables {
+  /** Throws the engine's error if somebody has dropped one that a beat alone would not miss. */
+  assertThere(): void
   /** Carries out commands, all at once. */
   apply(commands: readonly Command[], now: number): Outcome[]
   /** Carries out commands in the write transaction that this connection is in. */
@@ -45,6 +47,7 @@ interface Page {
 
 /** @param own whether nobody else begins transactions on this connection */
 export function openTables(db: SqliteDatabase, within: Within, own: boolean): Tables {
+  const findAll = db.prepare('SELECT 1 FROM storelock_meta, storelock_records LIMIT 0')
   const getFloor = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'floor'`)
   const raiseFloor = db.prepare(`UPDATE storelock_meta SET value = max(value, ?) WHERE name = 'floor'`)
   const getRecord = db.prepare('SELECT record FROM storelock_records WHERE key = ?')
@@ -151,6 +154,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     (apart.statement(on)?.all(...bound) ?? []) as StoredRecord[]
 
   return {
+    assertThere: () => void findAll.all(),
     apply(commands, now) {
       glance?.forget()
       // A single statement would become part of a transaction that the user of a shared handle has begun.

@@ -1,0 +1,88 @@
+import type { Store } from '../store.ts'
+import type { Clock } from './clock.ts'
+
+/** How long those who do not wait for a lock wait for a store that says that it is busy, in ms. */
+const longest = 120_000
+/** A timer that comes later than this share of a lease shows that this context slept, and heard no answer meanwhile. */
+const lateness = 1 / 4
+
+/** Why an answer is not waited for any more; `undefined` if it still is. @param waits whether it is waited for by one who waits for a lock */
+type Over = (waits: boolean) => Error | undefined
+
+interface Watched {
+  readonly sent: number
+  due: number
+  /** @returns whether anyone still waits */
+  readonly look: (over: Over) => boolean
+}
+
+/**
+ * Sees to it that nobody waits for ever for a store that hangs. The rule:
+ *
+ * - A store that has not answered for a lease hangs: what a session has is over by then, whatever becomes of what it said.
+ * - A store that is busy does not hang: it waits for somebody's transaction, which may be a migration that takes minutes. Not to fail all others
+ *   meanwhile, it says so (`isBusy`). Who waits for a lock waits for that as for a holder; who wants to know something, gives an order
+ *   or lets go, for two minutes at most.
+ *
+ * `close()` alone ends with the lease in any case. One timer serves all, set seldom: one for each call would cost more than the rest of it.
+ */
+export class Patience {
+  readonly #clock: Clock
+  readonly #store: Store
+  readonly #lease: number
+  readonly #watched = new Set<Watched>()
+  #wakeAt = Infinity
+  #callOff: (() => void) | undefined
+
+  /** @param lease in ms */
+  constructor(clock: Clock, store: Store, lease: number) {
+    this.#clock = clock
+    this.#store = store
+    this.#lease = lease
+  }
+
+  /** Calls `look` when an answer to what went out at `sent` is overdue, and again as long as anyone waits for it. @returns how to stop */
+  watch(sent: number, look: Watched['look']): () => void {
+    const watched = { sent, due: sent + this.#lease, look }
+    this.#watched.add(watched)
+    this.#wake(watched.due)
+    return () => this.#watched.delete(watched)
+  }
+
+  /** The answer to what is asked now, also as a rejected promise if that throws. Rejects if it does not come. */
+  answer<T>(ask: () => Promise<T>, waits: boolean): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const stop = this.watch(this.#clock.monotonic(), (over) => {
+        const error = over(waits)
+        if (error) reject(error)
+        return !error
+      })
+      const asked = async (): Promise<T> => await ask()
+      asked().then(resolve, reject).finally(stop)
+    })
+  }
+
+  #wake(at: number): void {
+    if (at >= this.#wakeAt) return
+    this.#callOff?.()
+    this.#wakeAt = at
+    this.#callOff = this.#clock.after(at - this.#clock.monotonic(), () => this.#look(), true)
+  }
+
+  #look(): void {
+    const now = this.#clock.monotonic()
+    const slept = now > this.#wakeAt + this.#lease * lateness
+    this.#wakeAt = Infinity
+    for (const watched of [...this.#watched]) {
+      const { sent, due, look } = watched
+      if (slept || due <= now) watched.due = now + this.#lease
+      if (!slept && due <= now && !look(this.#over(now - sent))) this.#watched.delete(watched)
+    }
+    for (const { due } of this.#watched) this.#wake(due)
+  }
+
+  #over(age: number): Over {
+    const busy = this.#store.isBusy?.() === true
+    return (waits) => (busy && (waits || age < longest) ? undefined : new Error(`the store has not answered for ${Math.round(age)} ms`))
+  }
+}

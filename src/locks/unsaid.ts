@@ -1,0 +1,114 @@
+import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
+import { leaseFor } from './lease.ts'
+import type { Session } from './session.ts'
+
+type LetGo = Release | Withdraw
+
+/** What could not be said yet. */
+class Left {
+  /** Resolves when it has been said. */
+  readonly gone: Promise<void>
+  /** When it was said first, in ms. */
+  readonly since: number
+  /** Why it failed last. */
+  error: unknown
+  /** It is being said again. */
+  trying = false
+  resolve!: () => void
+  reject!: (error: unknown) => void
+
+  constructor(since: number, error: unknown) {
+    this.since = since
+    this.error = error
+    this.gone = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
+/** Releases and withdrawals that must reach the store: what fails is said again, until it succeeds or is over by its lease. */
+export class Unsaid {
+  readonly #session: Session
+  readonly #left = new Map<LetGo, Left>()
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  /**
+   * Sees to it that a lock or a place is let go of. Resolves when the store has carried that out, by whichever try. Rejects if it cannot be
+   * any more; its lease ends it then. Whoever does not wait for that hears of it by a warning, so it is no unhandled rejection.
+   */
+  letGo(command: LetGo, name: string): Promise<void> {
+    // A look may show what is being let go of already.
+    for (const [other, { gone }] of this.#left) if (isSame(command, other)) return gone
+    const since = this.#session.clock.monotonic()
+    const gone = this.#say(command).catch((error) => this.#keep(command, name, since, error))
+    gone.catch(() => {})
+    return gone
+  }
+
+  async #say(command: LetGo): Promise<void> {
+    const { outcome } = await this.#session.send(command)
+    if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+  }
+
+  #keep(command: LetGo, name: string, since: number, error: unknown): Promise<void> {
+    const session = this.#session
+    if (session.isClosed) throw error
+    session.warn({ type: 'release', names: [name], error: error as LockError })
+    if (!mayPass(error)) throw error
+    const left = new Left(since, error)
+    this.#left.set(command, left)
+    session.heart.wakeSoon()
+    return left.gone
+  }
+
+  /** Says it all again. @returns whether anything is left */
+  sayAgain(now: number): boolean {
+    const session = this.#session
+    const { heart, id, settings } = session
+    let hopeless = false
+    for (const [command, left] of this.#left) {
+      const own = command.session === id
+      const isOver = now - left.since > leaseFor(settings.duration) && !(own && heart.renewedAt > left.since)
+      if (isOver) left.reject(left.error)
+      // As long as the session's row may be renewed, so may what was not let go of.
+      if (isOver && !(own && heart.leases.size)) this.#left.delete(command)
+      else if (!left.trying) this.#sayOne(command, left)
+      hopeless ||= isOver && own && !heart.leases.size
+    }
+    // Under a session that beats no more, all that could not be taken back lapses by itself.
+    if (hopeless) session.end('its store failed for too long')
+    return this.#left.size > 0
+  }
+
+  /** Says it all a last time. Resolves when that is done. */
+  async sayLast(): Promise<void> {
+    await Promise.all(Array.from(this.#left, ([command, left]) => this.#sayOne(command, left)))
+    for (const { error, reject } of this.#left.values()) reject(error)
+    this.#left.clear()
+  }
+
+  async #sayOne(command: LetGo, left: Left): Promise<void> {
+    left.trying = true
+    try {
+      await this.#say(command)
+      this.#left.delete(command)
+      left.resolve()
+    } catch (error) {
+      left.error = error
+      left.trying = false
+      if (!mayPass(error) && this.#left.delete(command)) left.reject(error)
+    }
+  }
+}
+
+/** Whether what failed may succeed later: not where the store is closed, or the record cannot be read. */
+const mayPass = (error: unknown): boolean => (error as LockError).code === 'store'
+
+const isSame = (one: LetGo, other: LetGo): boolean =>
+  one.key === other.key &&
+  one.session === other.session &&
+  (one.type === 'release' ? other.type === 'release' && one.token === other.token : other.type === 'withdraw' && one.number === other.number)

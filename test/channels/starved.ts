@@ -1,0 +1,34 @@
+/** Subscribes while this process may open no file, then closes some, and tells on stdout what its channel says and hears. */
+import { closeSync, openSync } from 'node:fs'
+import { socketChannel } from '../../src/channels/socket.ts'
+
+const base = process.argv[2] as string
+const say = (line: string): unknown => process.stdout.write(`${line}\n`)
+
+const taken: number[] = []
+const channel = socketChannel('db', (why) => (why === undefined ? isBack() : gone()), [base])
+// The first makes the directory and loads what is loaded when it is needed.
+channel.subscribe('first', () => {})
+setTimeout(() => {
+  try {
+    for (;;) taken.push(openSync('/dev/null', 'r'))
+  } catch {
+    channel.subscribe('topic', () => {
+      say('heard')
+      process.exit()
+    })
+  }
+}, 100)
+
+function gone(): void {
+  for (const file of taken.splice(0)) closeSync(file)
+  say('gone')
+}
+
+function isBack(): void {
+  say('back')
+  socketChannel('db', () => {}, [base]).publish('topic', { n: 1 })
+}
+
+// The channel keeps no process alive.
+setTimeout(() => say('too late'), 15_000)

@@ -1,0 +1,228 @@
+import { describe, expect, test } from 'vitest'
+import type { LockError } from '../../src/index.ts'
+import { beat, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
+
+/** What is said of a store that hangs. */
+const hangs = { code: 'store', cause: { message: expect.stringMatching(/^the store has not answered for \d+ ms$/) } }
+/** How much later than the lease its end may be noticed, in ms. */
+const late = beat
+
+/** A process whose store hangs from now on, though it had a lock of it. */
+async function hung(): Promise<{ world: World; process: Process }> {
+  const world = new World()
+  const process = world.process()
+  await (await process.locks.acquire('before')).release()
+  process.link.break('hang')
+  return { world, process }
+}
+
+describe('on a store that hangs', () => {
+  test('close() ends with the lease', async () => {
+    const { world, process } = await hung()
+    const closed = process.locks.close()
+    await world.pass(lease - 1)
+    expect(await stateOf(closed)).toBe('pending')
+    await world.pass(late)
+    expect(await stateOf(closed)).toBe('fulfilled')
+  })
+
+  test('close() ends with the lease though a lock was held, and one waited for', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await Promise.all([a.locks.acquire('k'), b.locks.acquire('l')])
+    const wait = errorOf(a.locks.acquire('l'))
+    await settle()
+    a.link.break('hang')
+    const closed = a.locks.close()
+    await world.pass(lease + late)
+    expect(await stateOf(closed)).toBe('fulfilled')
+    expect(await wait).toMatchObject({ code: 'closed' })
+  })
+
+  test('release() rejects with the lease, and says for how long there was no answer', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('hang')
+    const gone = lock.release()
+    const error = errorOf(gone)
+    await world.pass(lease - 1)
+    expect(await stateOf(gone)).toBe('pending')
+    await world.pass(2 * late)
+    expect(await error).toMatchObject({ ...hangs, message: expect.stringContaining('release') })
+  })
+
+  test('release() of a lock that was held with others, of whatever duration, rejects all the same', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    await a.locks.acquire('long', { duration: 100 * duration })
+    a.link.break('hang')
+    const error = errorOf(lock.release())
+    await world.pass(lease + 2 * late)
+    expect(await error).toMatchObject(hangs)
+  })
+
+  test('a request callback’s result comes, with the lease', async () => {
+    const world = new World()
+    const a = world.process()
+    const result = a.locks.request('k', () => {
+      a.link.break('hang')
+      return 'done'
+    })
+    await world.pass(2 * lease)
+    expect(await result).toBe('done')
+  })
+
+  test.each<[string, (process: Process) => Promise<unknown>]>([
+    ['acquire', ({ locks }) => locks.acquire('k')],
+    ['tryAcquire', ({ locks }) => locks.tryAcquire('k')],
+    ['request', ({ locks }) => locks.request('k', () => {})],
+    ['reentrant', ({ locks }) => locks.reentrant('k').acquire()],
+    ['query', ({ locks }) => locks.query()],
+    ['whenFree', ({ locks }) => locks.whenFree('k')],
+    ['expire', ({ locks }) => locks.expire('k')],
+    ['revoke', ({ locks }) => locks.revoke('k')],
+    ['pin', ({ locks }) => locks.pin('k', 'me')],
+    ['unpin', ({ locks }) => locks.unpin('k', 'me')],
+    ['sweep', ({ locks }) => locks.sweep()],
+  ])('%s rejects with the lease', async (_, call) => {
+    const { world, process } = await hung()
+    const error = errorOf(call(process))
+    await world.pass(lease + late)
+    expect(await error).toMatchObject(hangs)
+  })
+
+  test('the first call of all rejects with the lease', async () => {
+    const world = new World()
+    const a = world.process()
+    a.link.break('hang')
+    const error = errorOf(a.locks.acquire('k'))
+    await world.pass(lease + late)
+    expect(await error).toMatchObject(hangs)
+  })
+
+  test('renew() rejects', async () => {
+    const world = new World()
+    const a = world.process()
+    const lock = await a.locks.acquire('k')
+    a.link.break('hang')
+    const error = errorOf(lock.renew())
+    await world.pass(lease + late)
+    expect(['store', 'lost']).toContain(((await error) as LockError).code)
+  })
+
+  test('a wait that is in the queue ends with the lease', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const wait = errorOf(b.locks.acquire('k'))
+    await settle()
+    b.link.break('hang')
+    await world.pass(lease + 200 + late)
+    expect(await wait).toMatchObject(hangs)
+  })
+})
+
+describe('a call that the store never answers', () => {
+  test('keeps none that come later from their answers', async () => {
+    const { world, process } = await hung()
+    const first = errorOf(process.locks.acquire('k'))
+    await settle()
+    process.link.mend()
+    const lock = await process.locks.acquire('k')
+    await lock.release()
+    const snapshot = process.locks.query()
+    await world.pass(lease + late)
+    expect(await snapshot).toMatchObject({ held: [], pending: [] })
+    expect(await first).toMatchObject(hangs)
+  })
+
+  test('keeps no line from looking again: the next wait is served', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process({ channel: false })]
+    const lock = await a.locks.acquire('k')
+    const first = errorOf(b.locks.acquire('k'))
+    await settle()
+    b.link.break('hang', 'read')
+    await world.pass(100)
+    b.link.mend()
+    await world.pass(lease)
+    expect(await first).toMatchObject(hangs)
+    const next = b.locks.acquire('k')
+    await settle()
+    await lock.release()
+    await world.pass(300)
+    expect(await stateOf(next)).toBe('fulfilled')
+  })
+
+  test('and is carried out at last gives nobody a lock', async () => {
+    const world = new World()
+    const a = world.process()
+    await (await a.locks.acquire('before')).release()
+    a.link.break('stall', 'request')
+    const asked = errorOf(a.locks.acquire('k'))
+    await world.pass(lease + late)
+    expect(await asked).toMatchObject(hangs)
+    await a.link.deliver()
+    await world.pass(1)
+    expect((await world.record()).holders).toEqual([])
+  })
+})
+
+describe('a store that is busy with somebody’s transaction, and says so', () => {
+  /** A process whose store is so, from its first lock on. */
+  async function busy(): Promise<{ world: World; process: Process }> {
+    const { world, process } = await hung()
+    Object.assign(process.link, { isBusy: () => true })
+    process.link.break('stall')
+    return { world, process }
+  }
+
+  test('ends no wait for a lock, however long that takes', async () => {
+    const { world, process } = await busy()
+    const wait = process.locks.acquire('k')
+    await world.pass(1_000_000)
+    expect(await stateOf(wait)).toBe('pending')
+    process.link.mend()
+    await process.link.deliver()
+    await world.pass(1)
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test.each<[string, (process: Process) => Promise<unknown>]>([
+    ['query', ({ locks }) => locks.query()],
+    ['revoke', ({ locks }) => locks.revoke('k')],
+  ])('ends %s after two minutes', async (_, call) => {
+    const { world, process } = await busy()
+    const asked = call(process)
+    const error = errorOf(asked)
+    await world.pass(119_000)
+    expect(await stateOf(asked)).toBe('pending')
+    await world.pass(lease + late)
+    expect(await error).toMatchObject(hangs)
+  })
+
+  test('is closed with the lease', async () => {
+    const { world, process } = await busy()
+    const closed = process.locks.close()
+    await world.pass(lease + late)
+    expect(await stateOf(closed)).toBe('fulfilled')
+  })
+})
+
+test('after a sleep the store has its time again to answer', async () => {
+  const world = new World()
+  const a = world.process()
+  await (await a.locks.acquire('before')).release()
+  a.link.break('stall', 'request')
+  const asked = a.locks.acquire('k')
+  await settle()
+  a.stop()
+  await world.pass(10 * lease)
+  a.link.mend()
+  a.resume()
+  await a.link.deliver()
+  await world.pass(1)
+  expect((await asked).isHeld()).toBe(true)
+})
