@@ -105,7 +105,9 @@ function withRejector(): { promise: Promise<never>; reject: (error: Error) => vo
   return { promise, reject }
 }
 
+// What runs a command's TypeScript may have put calls of `__name` into its functions.
 const expressionOf = (fn: string, arg: unknown): string => `(async () => {
+  const __name = (named) => named
   try {
     return JSON.stringify({ value: await (${fn})(${JSON.stringify(arg)}) })
   } catch (error) {
