@@ -1,8 +1,13 @@
-// Many runs at once on one lock, beside flock: `npx tsx e2e/cli/crowd.ts [runs]`.
+// Many at once on one lock, beside what the system has: `npx tsx e2e/cli/crowd.ts --help`.
 import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { serve } from '../../src/server/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { startEngine } from '../engines/index.ts'
+import { tabsAtOnce } from '../tabs/crowd.ts'
 import { buildProgram } from './build.ts'
 import { killAll, Program } from './program.ts'
 
@@ -38,21 +43,92 @@ export function flocksOfNodeAtOnce(folder: string, count: number): Promise<Crowd
 /** The same by flock(1) alone. */
 export const flocksAtOnce = (folder: string, count: number): Promise<Crowd> => startAtOnce(count, ['flock', join(folder, 'flock'), ...job])
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const count = Number(process.argv[2] ?? 200)
+const help = `npx tsx e2e/cli/crowd.ts [--count N] [--of runs|waiters|tabs] [--store sqlite|http]
+
+  --of runs     as many "storelock run" (default; 100), beside as many flock(1)s of the same job
+  --of waiters  as many sessions (1,000) in ten processes; there is nothing to compare them with
+  --of tabs     as many tabs of Chromium (60), beside Web Locks; the store is IndexedDB
+  --store       where the locks of runs and waiters are; default sqlite, http is a lock server on such a file
+
+Exits with 1 if one fails, or if runs and tabs take more than 3 times as long as what they stand beside, 6 times for more than 100.
+`
+
+/** How many there are where nothing is said. */
+const usual = { runs: 100, waiters: 1_000, tabs: 60 }
+
+interface Compared {
+  readonly ours: Crowd
+  /** What took how long, in ms. The first is what ours is measured against. */
+  readonly theirs: readonly (readonly [what: string, took: number])[]
+}
+
+/** @param store a path or URL */
+async function runs(count: number, folder: string, store: string): Promise<Compared> {
   const built = buildProgram()
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   try {
-    const theirs = await flocksAtOnce(folder, count)
-    const ours = await runsAtOnce(built.main, folder, count)
-    const times = (ours.took / theirs.took).toFixed(1)
-    const most = count > 100 ? 6 : 3
-    console.log(`${count} at once: ${Math.round(ours.took)} ms, ${times} × flock's ${Math.round(theirs.took)} ms, ${ours.failures.length} failed`)
-    for (const failure of ours.failures) console.log(failure)
-    if (ours.failures.length || ours.took > most * theirs.took) process.exitCode = 1
+    const flock = await flocksAtOnce(folder, count)
+    const ofNode = await flocksOfNodeAtOnce(folder, count)
+    const ours = await startAtOnce(count, [process.execPath, built.main, 'run', 'crowded', '--store', store, '--', ...job])
+    return {
+      ours,
+      theirs: [
+        ['flock', flock.took],
+        ['flock that Node programs call', ofNode.took],
+      ],
+    }
   } finally {
-    killAll()
-    rmSync(folder, { recursive: true })
     built.remove()
   }
 }
+
+async function waiters(count: number, store: string): Promise<Compared> {
+  const processes = 10
+  const child = fileURLToPath(new URL('waiters.ts', import.meta.url))
+  const each = `${Math.ceil(count / processes)}`
+  return { ours: await startAtOnce(processes, [process.execPath, '--import', 'tsx', child, store, each]), theirs: [] }
+}
+
+async function tabs(count: number): Promise<Compared> {
+  const engine = await startEngine('chromium')
+  try {
+    const { ours, theirs, failures } = await tabsAtOnce(engine, count)
+    return { ours: { took: ours, failures }, theirs: [['Web Locks', theirs]] }
+  } finally {
+    await engine.close()
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      help: { type: 'boolean', default: false },
+      count: { type: 'string' },
+      of: { type: 'string', default: 'runs' },
+      store: { type: 'string', default: 'sqlite' },
+    },
+  })
+  if (values.help) return console.log(help)
+  if (!(values.of in usual) || !['sqlite', 'http'].includes(values.store)) throw new TypeError(`that is not what this command knows:\n\n${help}`)
+  const of = values.of as keyof typeof usual
+  const count = Number(values.count ?? usual[of])
+  if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`--count is a whole number from 1, not ${values.count}`)
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  const records = values.store === 'http' ? sqliteStore(join(folder, 'server.db')) : undefined
+  const server = records && (await serve(records))
+  try {
+    const store = server?.url ?? join(folder, 'locks.db')
+    const { ours, theirs } = of === 'runs' ? await runs(count, folder, store) : of === 'waiters' ? await waiters(count, store) : await tabs(count)
+    console.log(`${count} ${of} at once: ${Math.round(ours.took)} ms, ${ours.failures.length} failed; load ${loadavg()[0]?.toFixed(1)}`)
+    for (const [what, took] of theirs) console.log(`  ${(ours.took / took).toFixed(2)} × ${what}: ${Math.round(took)} ms`)
+    for (const failure of ours.failures) console.log(failure)
+    const most = count > 100 ? 6 : 3
+    if (ours.failures.length || theirs.slice(0, 1).some(([, took]) => ours.took > most * took)) process.exitCode = 1
+  } finally {
+    killAll()
+    await server?.close()
+    await records?.close()
+    rmSync(folder, { recursive: true })
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()

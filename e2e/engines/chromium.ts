@@ -3,10 +3,18 @@ import { launchChromium } from '../browser.ts'
 import { type Denied, type Driver, type Engine, insecureHost, tabOn } from './engine.ts'
 import { openProfile, type Shared } from './profile.ts'
 
-/** Playwright turns the back/forward cache and the partitions of storage off. The last list of features that are turned off counts. */
+/**
+ * Playwright turns the back/forward cache and the partitions of storage off. The last list of features that are turned off counts.
+ * A page can be asked how large its heap is.
+ */
 const options = {
   ignoreDefaultArgs: ['--disable-back-forward-cache'],
-  args: ['--disable-features=PaintHolding', `--host-resolver-rules=MAP ${insecureHost} 127.0.0.1`],
+  args: [
+    '--disable-features=PaintHolding',
+    `--host-resolver-rules=MAP ${insecureHost} 127.0.0.1`,
+    '--js-flags=--expose-gc',
+    '--enable-precise-memory-info',
+  ],
 }
 
 const denials: Record<Denied, object> = {

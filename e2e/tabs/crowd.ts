@@ -1,0 +1,31 @@
+import type { Tab } from '../engines/engine.ts'
+import type { Served } from '../engines/index.ts'
+import { openTabs } from './tabs.ts'
+
+/** What each does with the lock, in ms: as much as a small write. */
+const job = 50
+
+/** How long all take, who ask at once, in ms. */
+async function atOnce(pages: readonly Tab[], turn: (page: Tab) => Promise<unknown>): Promise<number> {
+  const start = performance.now()
+  await Promise.all(pages.map(turn))
+  return performance.now() - start
+}
+
+/** So many tabs that take one lock at once, ours and the browser's own. Times in ms. */
+export async function tabsAtOnce(engine: Served, count: number): Promise<{ ours: number; theirs: number; failures: string[] }> {
+  const pages = await openTabs(engine, count, { duration: 10_000, maxBackoff: 1_000 })
+  const theirs = await atOnce(pages, (page) =>
+    page.evaluate((job) => navigator.locks.request('l', () => new Promise((resolve) => setTimeout(resolve, job))), job),
+  )
+  const ours = await atOnce(pages, (page) =>
+    page.evaluate(async (job) => {
+      await tab.acquire('l')
+      await new Promise((resolve) => setTimeout(resolve, job))
+      await tab.release()
+    }, job),
+  )
+  const news = await Promise.all(pages.map((page) => page.evaluate(() => tab.news)))
+  const failures = news.flat().filter(({ code }) => code !== 'not-held')
+  return { ours, theirs, failures: failures.map(({ type, code }) => `${type}: ${code}`) }
+}
