@@ -1,6 +1,7 @@
 import type { IDBPDatabase, IDBPTransaction, StoreNames } from 'idb'
 import { runBatch } from '../protocol/batch.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
+import type { LockError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
 import { isEmpty, type LockView, viewOf } from '../protocol/record.ts'
 import { wallClock } from '../protocol/wall.ts'
@@ -194,10 +195,14 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     async transaction(lock: Fenced, ...rest: unknown[]): Promise<never> {
       const body = rest.pop() as (tx: unknown) => unknown
       lock.assertHeld()
+      const failed = (error: unknown): LockError => {
+        if (failsAnew(error).anew) connection.renew()
+        return explain(error, name)
+      }
       const tx = await beginTheirs(rest[0] as readonly string[] | undefined).catch((error) => {
-        throw explain(error, name)
+        throw failed(error)
       })
-      return (await runFenced(tx, lock, body, (error) => explain(error, name))) as never
+      return (await runFenced(tx, lock, body, failed)) as never
     },
     async close() {
       channel?.close()

@@ -1,0 +1,123 @@
+import { describe, expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh } from './engines/each.ts'
+
+// What Safari is known to do to IndexedDB after a sleep, in the background and by mistake, done to real pages of each engine.
+
+/** What befalls the connections that a page has open, or wants. */
+type Fault = 'loses its server' | 'loses its server, and opens no more' | 'undoes a transaction' | 'undoes every transaction' | 'does not open'
+
+/** What a call came to while the fault lasted, and what the same locks did once it was over. */
+interface Fates {
+  readonly during: Record<string, string>
+  readonly after: Record<string, string>
+}
+
+/** Makes each call on locks of its own while the fault lasts. Runs in the page. */
+async function suffer(fault: Fault): Promise<Fates> {
+  const { createLocks, indexedDBStore } = storelock
+  const fateOf = (promise: Promise<unknown>): Promise<string> =>
+    new Promise((resolve) => {
+      setTimeout(() => resolve('hangs'), 20_000)
+      promise.then(
+        () => resolve('done'),
+        ({ code, name }) => resolve(code ?? name),
+      )
+    })
+
+  const { transaction } = IDBDatabase.prototype
+  const { open } = IDBFactory.prototype
+  const used = new Set<IDBDatabase>()
+  const undone = new Set<IDBDatabase>()
+  let broken = new Set<IDBDatabase>()
+  let ill = false
+  const answersNot = new Set<Fault>(['loses its server, and opens no more', 'does not open'])
+  IDBFactory.prototype.open = function (...given) {
+    return ill && answersNot.has(fault) ? (new EventTarget() as IDBOpenDBRequest) : open.apply(this, given)
+  }
+  IDBDatabase.prototype.transaction = function (...given) {
+    used.add(this)
+    if (broken.has(this)) throw new DOMException('Connection to Indexed Database server lost. Refresh the page to try again', 'UnknownError')
+    const tx = transaction.apply(this, given)
+    if (ill && (fault === 'undoes every transaction' || (fault === 'undoes a transaction' && !undone.has(this)))) {
+      undone.add(this)
+      // Once something is under way there, as in a page that is hidden in the middle of it.
+      const { objectStore } = tx
+      tx.objectStore = (name) => {
+        queueMicrotask(() => {
+          try {
+            tx.abort()
+          } catch {
+            // It has ended by itself.
+          }
+        })
+        Reflect.deleteProperty(tx, 'objectStore')
+        return objectStore.call(tx, name)
+      }
+    }
+    return tx
+  }
+
+  const subjects = ['request', 'acquire', 'tryAcquire', 'release', 'query', 'transaction', 'close'].map((call) => {
+    const store = indexedDBStore(`${call} while it ${fault}`)
+    return { call, store, locks: createLocks({ store, duration: 60_000, onWarning() {} }) }
+  })
+  const held = new Map<string, Awaited<ReturnType<(typeof subjects)[number]['locks']['acquire']>>>()
+  if (fault !== 'does not open') for (const { call, locks } of subjects) held.set(call, await locks.acquire('held'))
+  ill = true
+  if (fault.startsWith('loses')) broken = new Set(used)
+  const { transaction: fenced, ...calls }: Record<string, (subject: (typeof subjects)[number]) => Promise<unknown>> = {
+    request: ({ locks }) => locks.request('k', () => {}),
+    acquire: ({ locks }) => locks.acquire('k'),
+    tryAcquire: ({ locks }) => locks.tryAcquire('k'),
+    release: async ({ call }) => held.get(call)?.release(),
+    query: ({ locks }) => locks.query(),
+    close: ({ locks }) => locks.close(),
+    transaction: async ({ call, store }) => {
+      const lock = held.get(call)
+      if (lock) await store.transaction(lock, [], () => {})
+    },
+  }
+  const during: Record<string, string> = {}
+  const after: Record<string, string> = {}
+  const suffered = subjects.map(async (subject) => {
+    const call = subject.call === 'transaction' ? fenced : calls[subject.call]
+    during[subject.call] = await fateOf((call as NonNullable<typeof call>)(subject))
+  })
+  await Promise.all(suffered)
+  ill = false
+  const healed = subjects.map(async ({ call, store, locks }) => {
+    const use = async ({ acquire }: typeof locks): Promise<void> => {
+      // What was asked of the engine during the fault may still be waited for.
+      const lock = await acquire('after').catch(() => acquire('after'))
+      await lock.release()
+    }
+    after[call] = await fateOf(use(call === 'close' ? createLocks({ store }) : locks))
+  })
+  await Promise.all(healed)
+  return { during, after }
+}
+
+describeEachEngine((engine) => {
+  eachAfresh(engine)
+
+  describe('where IndexedDB', () => {
+    test.each<Fault>([
+      'loses its server',
+      'loses its server, and opens no more',
+      'undoes a transaction',
+      'undoes every transaction',
+      'does not open',
+    ])(
+      '%s, each call settles, and the second that follows its end at the latest does what it says, without a reload',
+      { timeout: 60_000 },
+      async (fault) => {
+        const page = await engine().open(engine().page)
+        const { during, after } = await page.evaluate(suffer, fault)
+        expect(Object.entries(during).filter(([, fate]) => !['done', 'store'].includes(fate))).toEqual([])
+        // What an app did in a transaction is for the app to do again.
+        if (fault === 'undoes a transaction') expect(Object.entries(during).filter(([, fate]) => fate !== 'done')).toEqual([['transaction', 'store']])
+        expect(new Set(Object.values(after))).toEqual(new Set(['done']))
+      },
+    )
+  })
+})
