@@ -20,7 +20,14 @@ const watched = (address: string, count: number, page: Tab): Promise<void> =>
     [address, count] as const,
   )
 
-const addressOf = async (page: Tab): Promise<string> => `storelock locks ${await page.evaluate(() => tab.session())}`
+/** The name of the native lock that is the beacon of a session, which is up. */
+const beaconOf = (session: string | undefined, page: Tab): Promise<string> =>
+  page.evaluate(async (session) => {
+    const { held } = await navigator.locks.query()
+    return held?.find(({ name }) => name?.endsWith(` ${session}`))?.name ?? ''
+  }, session)
+
+const addressOf = async (page: Tab): Promise<string> => beaconOf(await page.evaluate(() => tab.session()), page)
 
 describeEachEngine((engine) => {
   eachAfresh(engine)
@@ -126,7 +133,7 @@ describeEachEngine((engine) => {
         const wait = acquire(waiter)
         await queued(1, home)
         const [session] = (await query(home)).held.map(({ session }) => session)
-        await watched(`storelock locks ${session}`, 1, home)
+        await watched(await beaconOf(session, home), 1, home)
         if (end === 'terminate') await home.evaluate(() => port.terminate())
         else await home.evaluate(order, { type: 'release' } as const)
         await wait
@@ -142,7 +149,7 @@ describeEachEngine((engine) => {
       const wait = acquire(waiter)
       await queued(1, waiter)
       const [holder] = (await query(waiter)).held
-      await watched(`storelock locks ${holder?.session}`, 1, waiter)
+      await watched(await beaconOf(holder?.session, waiter), 1, waiter)
       await one.close()
       await other.evaluate(order, { type: 'renew' } as const)
       await other.close()

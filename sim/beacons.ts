@@ -5,6 +5,7 @@ import type { World } from './world.ts'
 interface Lit {
   readonly session: string
   readonly process: Process
+  readonly lockManager: number
   readonly lost: () => void
   readonly watchers: Set<() => void>
 }
@@ -46,7 +47,7 @@ export class Beacons {
         const fate = process.traits.raising === 'works' && chance.maybe(this.#world.noise) ? chance.one(['fails', 'late']) : process.traits.raising
         if (fate !== 'works') this.#world.count('faults', `raise: ${fate}`)
         if (fate === 'hangs') return
-        if (fate !== 'fails') this.#lit.set(address, { session, process, lost, watchers: new Set() })
+        if (fate !== 'fails') this.#lit.set(address, { session, process, lockManager: process.lockManager, lost, watchers: new Set() })
         const answer = fate === 'fails' ? () => reject(new Error('too many locks')) : () => resolve(() => process.leave(() => this.#putOut(address)))
         timeline.after(chance.next() * (fate === 'late' ? 2 * this.#world.shape.duration : process.traits.latency), () => process.enter(answer))
       })
@@ -63,7 +64,7 @@ export class Beacons {
       if (fault) this.#world.count('faults', `watch: ${fault}`)
       if (fault === 'rejected') return void bring(() => reject(new Error('too many locks')))
       const tell = (): void => void bring(resolve)
-      if (this.#isOut(address)) return tell()
+      if (this.#isOut(address, process)) return tell()
       const watchers = this.#lit.get(address)?.watchers
       watchers?.add(tell)
       signal.addEventListener('abort', () => {
@@ -93,8 +94,13 @@ export class Beacons {
     return [...this.#lit.values()].some((lit) => lit.session === session)
   }
 
-  #isOut(address: string): boolean {
-    return !this.#lit.has(address)
+  /** The beacons of a process's own lock manager; of another's it sees nothing. */
+  seen(process: Process): string[] {
+    return [...this.#lit.keys()].filter((address) => !this.#isOut(address, process))
+  }
+
+  #isOut(address: string, { lockManager }: Process): boolean {
+    return this.#lit.get(address)?.lockManager !== lockManager
   }
 
   #putOut(address: string): void {

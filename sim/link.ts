@@ -41,14 +41,34 @@ export class Link implements FencedStore<Tx> {
   /** Set once `locks.close()` has come to its end: no beat may follow. */
   closed = false
   readonly #process: Process
+  readonly #losers = new Set<(why: string) => void>()
+  #torn = (): void => {}
 
   constructor(process: Process) {
     this.#process = process
     const { world, traits } = process
     this.spansMachines = world.shape.machines > 1
     this.channel = traits.channel === 'none' ? undefined : channelOf(process)
-    const raiser = world.shape.kind === 'tabs' ? webLocksBeacon('sim', lockManagerOf(process), () => {}) : world.beacons.of(process)
+    const raiser = world.shape.kind === 'tabs' ? this.#webLocks() : world.beacons.of(process)
     this.beacon = traits.beacon ? raiser : undefined
+  }
+
+  #webLocks(): Beacon {
+    const { clock } = this.#process
+    const beacon = webLocksBeacon('sim', lockManagerOf(this.#process), () => {}, { channel: this.channel, ...clock })
+    this.#torn = () => beacon.doubt()
+    return beacon
+  }
+
+  /** The browser has closed the database: its storage was cleared. */
+  tear(): void {
+    this.#torn()
+    for (const end of [...this.#losers]) end('its database was closed')
+  }
+
+  onLost(listener: (why: string) => void): () => void {
+    this.#losers.add(listener)
+    return () => this.#losers.delete(listener)
   }
 
   apply(commands: readonly Command[]): Promise<Outcome[]> {

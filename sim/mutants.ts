@@ -182,6 +182,14 @@ export const mutants: readonly Mutant[] = [
     patches: [['../sim/beacons.ts', 'return !this.#lit.has(address)', 'return !this.#lit.get(address)?.process.running']],
   },
   {
+    name: 'a lock that is free in another lock manager is taken for a proof',
+    patches: [['beacons/web-locks/managers.ts', '    return this.#ours.has(manager)\n', '    return this.#ours.has(manager) || true\n']],
+  },
+  {
+    name: 'silence is taken for the death of a tab from before the storage was cleared',
+    patches: [['beacons/web-locks/managers.ts', '!doubtful && !this.#doubtful && (await gone)', '(doubtful || !doubtful) && (await gone)']],
+  },
+  {
     name: 'a proof of one session’s death ends another',
     patches: [['locks/lookout.ts', "{ type: 'end', session: dead }", "{ type: 'end', session: this.#view?.holders[0]?.session ?? dead }"]],
   },

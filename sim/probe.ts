@@ -121,8 +121,8 @@ function newsBound(world: World, holder: Process, waiter: Process): number {
 const haveHints = (...processes: Process[]): boolean => processes.every(({ traits }) => traits.channel === 'fine')
 
 /** Whether the death of one is proved to the other. */
-const isProvable = (world: World, { locks, traits }: Process, waiter: Process): boolean =>
-  !traits.silent && waiter.traits.beacon && world.beacons.isLit(locks.session)
+const isProvable = (world: World, { locks, traits, lockManager }: Process, waiter: Process): boolean =>
+  !traits.silent && waiter.traits.beacon && waiter.lockManager === lockManager && world.beacons.isLit(locks.session)
 
 function crashBound(world: World, { traits }: Process, provable: boolean): number {
   if (provable) return 8 * traits.latency + 50

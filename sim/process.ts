@@ -37,6 +37,8 @@ export class Process {
   locks!: Locks
   dead = false
   closing = false
+  /** Which of the browser's lock managers it has. */
+  lockManager = 0
   /** Engine's channels that it has open: with one, a page that is left does not come back as it was. */
   channels = 0
   /** What its users have ever asked for that takes a lock from others: the command and the key. */
@@ -79,6 +81,7 @@ export class Process {
     const { world, clock, name } = this
     const { duration, maxBackoff } = world.shape
     this.closing = false
+    this.lockManager = world.lockManager
     this.link = new Link(this)
     const make = (): Locks =>
       createLocks({

@@ -29,6 +29,10 @@ export class PlainStore {
     return [...this.#records.keys()].sort()
   }
 
+  get sessions(): string[] {
+    return [...this.#sessions.keys()]
+  }
+
   record(key: string): LockRecord | undefined {
     return this.#records.get(key)
   }

@@ -39,7 +39,8 @@ export function broadcastChannelOf(world: World): new (name: string) => Broadcas
 
 /** The browser's Web Locks as one tab sees them: as much of them as beacons use. */
 export function lockManagerOf(process: Process): LockManager {
-  const { beacons } = process.world
+  const { world } = process
+  const { beacons } = world
 
   const hold = (name: string, work: () => Promise<void>): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -47,8 +48,19 @@ export function lockManagerOf(process: Process): LockManager {
       beacons.light(process, name, name.slice(name.lastIndexOf(' ') + 1), lost).then((putOut) => work().then(putOut).then(resolve), reject)
     })
 
+  /** What is seen now, a moment later. */
+  const look = <T>(what: (seen: string[]) => T): Promise<T> =>
+    new Promise((resolve) => {
+      const answer = what(beacons.seen(process))
+      world.timeline.after(world.chance.next() * process.traits.latency, () => process.enter(() => resolve(answer)))
+    })
+
   return {
-    request: (name: string, options: LockOptions | (() => Promise<void>), work?: () => void) =>
-      typeof options === 'function' ? hold(name, options) : beacons.watch(process, name, options.signal as AbortSignal).then(work),
+    query: () => look((names) => ({ held: names.map((name) => ({ name })) })),
+    request: (name: string, options: LockOptions | (() => Promise<void>), work?: (lock?: unknown) => unknown) => {
+      if (typeof options === 'function') return hold(name, options)
+      if (options.ifAvailable) return look((names) => names.includes(name)).then((held) => work?.(held ? null : {}))
+      return beacons.watch(process, name, options.signal as AbortSignal).then(work)
+    },
   } as LockManager
 }

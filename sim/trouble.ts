@@ -15,6 +15,7 @@ const troubles = {
   'page left': 3,
   sweep: 8,
   noise: 4,
+  'storage cleared': 2,
 } as const
 
 /** Lets things go wrong, each for a while, until `ms` are over. */
@@ -34,13 +35,18 @@ function strike(world: World): void {
   if (what === 'sweep') sweep(world)
   else if (what === 'wall step') stepWall(world)
   else if (what === 'suspend') suspend(world)
+  else if (what === 'storage cleared') clearStorage(world)
   else if (what === 'noise') {
     world.noise = world.chance.one([0, 0.1, 0.5, 1])
     world.log('world', () => `of all hints and proofs, ${world.noise} are disturbed`)
   } else if (process && (!process.stopped || what === 'beacon lost')) afflict(world, process, what)
 }
 
-function afflict(world: World, process: Process, what: Exclude<keyof typeof troubles, 'sweep' | 'wall step' | 'suspend' | 'noise'>): void {
+function afflict(
+  world: World,
+  process: Process,
+  what: Exclude<keyof typeof troubles, 'sweep' | 'wall step' | 'suspend' | 'noise' | 'storage cleared'>,
+): void {
   const { chance, shape, timeline } = world
   const spell = (): number => chance.one([0.05, 0.5, 1.5, 4]) * chance.next() * shape.duration
   if (what === 'crash') world.crash(process)
@@ -90,6 +96,12 @@ function freeze(world: World, process: Process, ms: number, then?: () => void): 
     }
     if (then) process.enter(then)
   })
+}
+
+function clearStorage(world: World): void {
+  if (world.shape.kind !== 'tabs') return
+  world.count('faults', 'storage cleared')
+  world.clearStorage()
 }
 
 /** Somebody, or a time server, sets the clock of one machine, or of all. */

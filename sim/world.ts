@@ -52,6 +52,8 @@ export class World {
   failure: string | undefined
   /** Nobody begins anything, and all let go of what they have. */
   quiet = false
+  /** The lock manager that a tab has which is opened now. */
+  lockManager = 0
   /** Of all hints and proofs, the share that something happens to. */
   noise = 0
   /** Those that live. */
@@ -119,6 +121,21 @@ export class World {
     }
     process.trouble(Infinity)
     this.#hung.push(answer)
+  }
+
+  /** A logout clears the storage of all tabs: all sessions are gone, and tabs that come later have another lock manager. */
+  clearStorage(): void {
+    this.log('world', () => 'the storage is cleared')
+    this.lockManager++
+    for (const id of this.store.sessions) {
+      this.ledger.unaware(id)
+      this.ledger.proved(id)
+      this.ledger.apply(undefined, [{ type: 'end', session: id }])
+    }
+    for (const process of this.processes) {
+      process.trouble()
+      process.enter(() => process.link.tear())
+    }
   }
 
   suspend(machine: Machine): void {

@@ -112,14 +112,17 @@ export interface Beacon {
   watch(address: string, signal: AbortSignal): Promise<void>
   /** Whether that is so now, for those who do not wait: true only where `watch` would resolve. Without it they learn it from leases. */
   isOut?(address: string): Promise<boolean>
-  /** Where a beacon is a native Web Lock, which any page or worker of the origin can raise: what it keeps them apart by. */
-  readonly webLocks?: string
+  /** Where beacons are native Web Locks, which any page or worker of the origin can hold: the name of the lock that is a session's. */
+  lockFor?(session: string): Promise<string>
 }
 
 export interface RaisedBeacon {
-  /** Where others watch it; stands in the session's row. */
+  /** Where others watch it; stands in the session's row. It may change, and `moved` then resolves. */
   readonly address: string
+  readonly moved?: Promise<unknown> | undefined
   /** Resolves if the beacon goes out while its owner lives, with the reason in words if it has one: the session must then end. */
   readonly lost: Promise<unknown>
   lower(): void
+  /** Its session was ended by others though it lives: a proof may have been wrong. */
+  doubt?(): void
 }

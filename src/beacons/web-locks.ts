@@ -1,48 +1,102 @@
 import type { Beacon, RaisedBeacon } from '../store.ts'
+import { type Around, Managers } from './web-locks/managers.ts'
+
+export interface WebLocksBeacon extends Beacon {
+  /** The storage was cleared: others may come to have another lock manager than this context. */
+  doubt(): void
+  /** Resolves when it turns out that others do. */
+  readonly parted: Promise<void>
+}
+
+/**
+ * Holds a native lock of this name as a beacon until it is lowered. Rejects if the browser does not give it.
+ * @param refused is called then
+ */
+export function raiseLock(locks: LockManager, name: string, refused: (error: unknown) => void): Promise<RaisedBeacon> {
+  return new Promise((resolve, reject) => {
+    let goOut: () => void
+    let isUp = false
+    const lost = new Promise<void>((resolve) => {
+      goOut = resolve
+    })
+    const hold = (): Promise<void> => {
+      isUp = true
+      return new Promise<void>((lower) => resolve({ address: name, lost, lower }))
+    }
+    // It rejects if the lock is refused, or stolen later.
+    locks.request(name, hold).catch((error) => {
+      if (!isUp) refused(error)
+      reject(error)
+      goOut()
+    })
+  })
+}
 
 /**
  * A beacon for the tabs and workers of an origin: a native Web Lock for each session, which the browser takes away from a tab or
  * worker that dies, and never from one that hangs. Who watches waits for that lock, in shared mode, so that all are told.
- * Chromium does not freeze a tab while it has one.
+ * Chromium does not freeze a tab while it has one. It is a proof only within one lock manager: see {@link Managers}.
  *
  * @param name keeps these apart from all other locks of the origin
  * @param refused is called when the browser does not give a lock for a beacon
  */
-export function webLocksBeacon(name: string, locks: LockManager, refused: (error: unknown) => void): Beacon {
-  const prefix = `${name} `
+export function webLocksBeacon(name: string, locks: LockManager, refused: (error: unknown) => void, around: Around = {}): WebLocksBeacon {
+  const managers = new Managers(name, locks, around)
   return {
-    webLocks: name,
-    raise: (session) =>
-      new Promise((resolve, reject) => {
-        const address = prefix + session
-        let goOut: () => void
-        let isUp = false
-        const lost = new Promise<void>((resolve) => {
-          goOut = resolve
-        })
-        const hold = (): Promise<void> => {
-          isUp = true
-          const lowered = new Promise<void>((lower) => {
-            resolve({ address, lost, lower } satisfies RaisedBeacon)
-          })
-          return lowered
-        }
-        // It rejects if the lock is refused, or stolen later.
-        locks.request(address, hold).catch((error) => {
-          if (!isUp) refused(error)
-          reject(error)
-          goOut()
-        })
-      }),
+    parted: managers.parted,
+    doubt: () => managers.doubt(false),
+    lockFor: (session) => managers.lockFor(session),
+    async raise(session) {
+      const lock = await managers.lockFor(session).catch((error) => {
+        refused(error)
+        throw error
+      })
+      const { lost, lower } = await raiseLock(locks, lock, refused)
+      const hearNoMore = managers.listen()
+      return {
+        get address() {
+          return managers.addressOf(lock)
+        },
+        moved: managers.parted,
+        lost,
+        lower() {
+          hearNoMore()
+          lower()
+        },
+        doubt: () => managers.doubt(true),
+      }
+    },
     watch: (address, signal) =>
       new Promise((resolve, reject) => {
-        const stop = (): void => reject(signal.reason)
-        if (address.startsWith(prefix)) locks.request(address, { mode: 'shared', signal }, () => resolve()).catch(reject)
+        if (signal.aborted) return reject(signal.reason)
+        const hearNoMore = managers.listen()
+        const end = (tell: () => void) => (): void => {
+          hearNoMore()
+          tell()
+        }
+        signal.addEventListener(
+          'abort',
+          end(() => reject(signal.reason)),
+          { once: true },
+        )
+        const wait = (lock: string): Promise<void> => locks.request(lock, { mode: 'shared', signal }, end(resolve)).catch(reject)
+        const place = managers.placeOf(address)
         // A lock that nobody ever had is free too, and proves nothing: what is none of ours is never asked for.
-        else if (signal.aborted) stop()
-        else signal.addEventListener('abort', stop, { once: true })
+        if (!place) return
+        const { lock } = place
+        if (managers.isOurs(place)) wait(lock)
+        else
+          managers.judge(place).then((proof) => {
+            if (proof === 'ours') wait(lock)
+            else if (proof) end(resolve)()
+          }, reject)
       }),
-    isOut: async (address) => address.startsWith(prefix) && locks.request(address, { mode: 'shared', ifAvailable: true }, (lock) => lock !== null),
+    async isOut(address) {
+      const place = managers.placeOf(address)
+      if (!place) return false
+      const proof = await managers.judge(place)
+      return proof === 'ours' ? locks.request(place.lock, { mode: 'shared', ifAvailable: true }, (lock) => lock !== null) : proof === 'gone'
+    },
   }
 }
 

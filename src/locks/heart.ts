@@ -151,7 +151,7 @@ export class Heart {
     if (id !== session.id) return
     // A reply that comes after a deadline does not bring that lock back.
     this.#expireDue()
-    if (outcome.type === 'ended') return session.end('it was given up as dead')
+    if (outcome.type === 'ended') return session.givenUp()
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'beaten') return
     const { evictions, asks, news = [] } = outcome.session

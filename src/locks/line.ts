@@ -289,7 +289,7 @@ export class Line {
       waiter.give(null)
     } else if (outcome.type === 'refused') {
       // The session was given up while it slept. It held nothing, or its beat would have told; its waiters ask again under the next.
-      this.#session.end('it was given up as dead')
+      this.#session.givenUp()
     } else {
       Object.assign(waiter, { seenAt: sent, drift, seenToken: this.#view.token, since: Math.min(waiter.since, sent) })
       waiter.queuedAfter = this.#looks

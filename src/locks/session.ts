@@ -249,6 +249,7 @@ export class Session {
       return false
     }
     this.#beacon = raised
+    raised.moved?.then(async () => id === this.#id && (await this.beat())).catch(() => {})
     raised.lost.then((why) => id === this.#id && this.end(typeof why === 'string' ? why : 'its beacon went out'))
     return true
   }
@@ -498,6 +499,12 @@ export class Session {
       this.#awake = undefined
     }
     for (const line of this.#lines.values()) line.sleep(asleep)
+  }
+
+  /** The store says that others have ended this session. */
+  givenUp(): void {
+    this.#beacon?.doubt?.()
+    this.end('it was given up as dead')
   }
 
   /** Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command. */

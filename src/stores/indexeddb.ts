@@ -85,7 +85,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   const lost = (why: string): void => {
     for (const end of [...losers]) end(why)
   }
-  const connection = new Connection(source, { lost, stalled })
+  const connection = new Connection(source, { lost, stalled, torn: () => beacon?.doubt() })
 
   /** Since when transactions wait, the first before the others. */
   const underWay = new Set<{ readonly since: number }>()

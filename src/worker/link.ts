@@ -246,7 +246,7 @@ export class Link implements HoldHome {
       },
       asked: (id, ask, who) => quietly(() => this.#leases.get(id)?.hold?.onReleaseRequested?.(ask, who)),
       warned: ({ error, ...warning }) => this.#warn({ ...warning, error: decodeError(error) as LockError }),
-      raise: (session, webLocks) => this.#raised.raise(session, webLocks),
+      raise: (session, lock) => this.#raised.raise(session, lock),
       lower: (session) => this.#raised.lower(session),
     }
   }

@@ -21,8 +21,13 @@ export class PageBeacon implements Beacon {
   }
 
   async raise(session: string): Promise<RaisedBeacon> {
-    const address = await this.#page.raise(session, this.#beacon.webLocks)
+    const address = await this.#page.raise(session, await this.#beacon.lockFor?.(session))
     if (address === undefined) throw new Error('the page has no beacon')
+    // The page lives, so one that looks out from here is out of this worker's sight: the two have different lock managers.
+    if (await this.#beacon.isOut?.(address)) {
+      this.#page.lower(session)
+      throw new Error('this worker does not see the beacon of its page')
+    }
     const watch = new AbortController()
     const lost = new Promise<void>((goOut) => this.#raised.set(session, goOut))
     this.#beacon.watch(address, watch.signal).then(

@@ -91,7 +91,7 @@ export interface PageApi {
   lost(id: number, error: WireError): void
   asked(id: number, ask: Json, who: LockInfo): void
   warned(warning: Omit<LockWarning, 'error'> & { readonly error: WireError }): void
-  /** Raises a beacon. @returns its address, if it could @param webLocks as of {@link Beacon} */
-  raise(session: string, webLocks?: string): Promise<string | undefined>
+  /** Raises a beacon. @returns its address, if it could @param lock the name of the native Web Lock to raise, where beacons are such */
+  raise(session: string, lock?: string): Promise<string | undefined>
   lower(session: string): void
 }

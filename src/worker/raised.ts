@@ -1,4 +1,4 @@
-import { webLocksBeacon } from '../beacons/web-locks.ts'
+import { raiseLock } from '../beacons/web-locks.ts'
 import type { Beacon, RaisedBeacon } from '../store.ts'
 
 export interface RaisedOptions {
@@ -21,11 +21,11 @@ export class Raised {
     this.#options = options
   }
 
-  /** @returns the address, or nothing if it could not be raised @param webLocks what keeps native Web Locks apart, where the worker watches such */
-  async raise(session: string, webLocks: string | undefined): Promise<string | undefined> {
-    const source = this.#options.beacon ?? this.#native(webLocks)
+  /** @returns the address, or nothing if it could not be raised @param lock the name of a native Web Lock, where the worker watches such */
+  async raise(session: string, lock: string | undefined): Promise<string | undefined> {
+    const { beacon } = this.#options
     const lowered = this.#lowered
-    const raised = await source?.raise(session).catch(() => undefined)
+    const raised = await (beacon ? beacon.raise(session) : this.#native(lock))?.catch(() => undefined)
     if (!raised) return undefined
     this.#raised.set(session, raised)
     if (lowered !== this.#lowered) this.lower(session)
@@ -43,9 +43,8 @@ export class Raised {
     for (const session of this.#raised.keys()) this.lower(session)
   }
 
-  #native(name: string | undefined): Beacon | undefined {
+  #native(name: string | undefined): Promise<RaisedBeacon> | undefined {
     const { navigator } = globalThis as Partial<typeof globalThis>
-    const refused = (error: unknown): void => this.#options.refused(error as Error)
-    return name !== undefined && navigator?.locks ? webLocksBeacon(name, navigator.locks, refused) : undefined
+    return name !== undefined && navigator?.locks ? raiseLock(navigator.locks, name, (error) => this.#options.refused(error as Error)) : undefined
   }
 }

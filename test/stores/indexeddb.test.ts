@@ -411,7 +411,8 @@ describe('what stands around the database', () => {
   })
 
   test('is told of once where the browser refuses a lock for a beacon, and locks work', async () => {
-    vi.stubGlobal('navigator', { locks: { request: () => Promise.reject(new DOMException('not in this document', 'SecurityError')) } })
+    const refuse = () => Promise.reject(new DOMException('not in this document', 'SecurityError'))
+    vi.stubGlobal('navigator', { locks: { request: refuse, query: refuse } })
     const told: string[] = []
     const store = indexedDBStore(name)
     const all = [0, 1].map(() => createLocks({ store, onWarning: ({ error }) => told.push(error.message) }))

@@ -1,12 +1,11 @@
-import { browserLocks, webLocksBeacon } from '../../beacons/web-locks.ts'
+import { browserLocks, type WebLocksBeacon, webLocksBeacon } from '../../beacons/web-locks.ts'
 import { type BroadcastingChannel, broadcastChannel } from '../../channels/broadcast.ts'
 import { type Lacks, makeLacks } from '../../channels/lacks.ts'
-import type { Beacon } from '../../store.ts'
 
 /** What stands beside a database, for the tabs and workers of its origin. */
 export interface Around {
   readonly channel: BroadcastingChannel | undefined
-  readonly beacon: Beacon | undefined
+  readonly beacon: WebLocksBeacon | undefined
   onDegraded: Lacks['onDegraded']
   /** The database does not open for now. */
   stalled(why: string): void
@@ -25,11 +24,19 @@ export function lookAround(database: string): Around {
       isSecureContext === false ? ', since navigator.locks needs a secure context (https)' : ', since there is no navigator.locks here',
     )
   const refused = (error: unknown): void => lacks.say('proofs of death', `, since navigator.locks refuses: ${(error as Error).message}`)
+  const channel =
+    BroadcastChannel &&
+    broadcastChannel(name, (error) => (error ? lacks.say('hints', ` between tabs and workers: ${error.message}`) : lacks.regain('hints')))
+  const beacon = locks && webLocksBeacon(name, locks, refused, { channel })
+  beacon?.parted.then(() =>
+    lacks.say(
+      'proofs of death',
+      ' between tabs from before and after the storage was cleared, whose navigator.locks differ: reload those from before',
+    ),
+  )
   return {
-    channel:
-      BroadcastChannel &&
-      broadcastChannel(name, (error) => (error ? lacks.say('hints', ` between tabs and workers: ${error.message}`) : lacks.regain('hints'))),
-    beacon: locks && webLocksBeacon(name, locks, refused),
+    channel,
+    beacon,
     onDegraded: lacks.onDegraded,
     stalled: lacks.tell,
   }

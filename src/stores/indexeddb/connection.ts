@@ -9,6 +9,8 @@ const patience = 5_000
 interface News {
   /** Sessions must end: what they said may be gone. While `isOpen` is true they can still say goodbye. */
   lost(why: string): void
+  /** The engine has ended the connection by itself, as it does when the storage is cleared. Comes before `lost`. */
+  torn(): void
   /** The database does not open. */
   stalled(why: string): void
 }
@@ -56,6 +58,7 @@ export class Connection {
   renew(): void {
     const handle = this.#handle
     if (!handle || !this.#source.owned) return
+    this.#news.torn()
     this.#handle = undefined
     this.#letGo(handle)
   }
@@ -151,6 +154,7 @@ export class Connection {
     if (this.#gone.has(db)) return
     this.#gone.add(db)
     this.#hearNoMore(db)
+    if (!speaks) this.#news.torn()
     if (this.#handle !== handle) return
     if (!speaks) this.#handle = undefined
     this.#news.lost(why)

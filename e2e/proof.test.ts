@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
+import type { Tab } from './engines/engine.ts'
+
+/** When a tab was inside its critical sections, on a clock that all tabs share but for some ms. */
+type Section = readonly [from: number, to: number]
+
+/** By how much two tabs may differ in what time it is, in ms. */
+const skew = 20
+
+describeEachEngine((engine, name) => {
+  eachAfresh(engine)
+
+  /** Has a page make locks. Its storage is used by then, or is first used after it was cleared. */
+  const makeLocks = (page: Tab, duration = 3_000): Promise<void> =>
+    page.evaluate((duration) => {
+      globalThis.warned = []
+      globalThis.locks = storelock.createLocks({
+        store: storelock.indexedDBStore('locks'),
+        duration,
+        maxBackoff: 100,
+        onWarning: ({ type, error }) => warned.push(`${type}: ${error.message}`),
+      })
+    }, duration)
+
+  /** Resolves when somebody holds the lock, as a page sees it. */
+  const held = (page: Tab): Promise<void> =>
+    page.evaluate(async () => {
+      while (!(await locks.query('l')).held.length);
+    })
+
+  /** The address in the row of a page's own session. */
+  const addressHere = async (): Promise<string> => {
+    const { beacon } =
+      (await locks.request('l', async () => (await storelock.indexedDBStore('locks').read('l', locks.session))?.sessions))?.get(locks.session) ?? {}
+    return beacon ?? ''
+  }
+
+  /** Takes the lock again and again, each time for a moment. */
+  const sections = (page: Tab, ms: number): Promise<Section[]> =>
+    page.evaluate(async (ms) => {
+      const now = () => performance.timeOrigin + performance.now()
+      const end = now() + ms
+      const sections: [number, number][] = []
+      while (now() < end)
+        await locks
+          .request('l', async () => {
+            const from = now()
+            await new Promise((resolve) => setTimeout(resolve, 50))
+            sections.push([from, now()])
+          })
+          .catch(() => {})
+      return sections
+    }, ms)
+
+  const overlaps = (one: readonly Section[], other: readonly Section[]): number =>
+    one.filter(([from, to]) => other.some(([start, end]) => Math.min(to, end) - Math.max(from, start) > skew)).length
+
+  const ready = async (page: Tab, used: boolean): Promise<void> => {
+    // As an app does that takes care of its tokens by Web Locks.
+    await page.evaluate(() => navigator.locks.request('of the app', () => {}))
+    if (!used) return
+    await makeLocks(page)
+    await page.evaluate(() => locks.request('l', () => {}))
+  }
+
+  describe('tabs from before and after their storage was cleared', () => {
+    const open = () => engine().open(engine().page)
+    const logOut = (page: Tab): Promise<void> => page.evaluate(async () => void (await fetch('/clear-site-data')))
+
+    test('share one database and one channel, and in Chromium have different lock managers', async () => {
+      const before = await open()
+      await ready(before, false)
+      await logOut(before)
+      const after = await open()
+      await before.evaluate(() => {
+        navigator.locks.request('theirs', () => new Promise(() => {}))
+        globalThis.heard = new Promise((resolve) => {
+          new BroadcastChannel('both').onmessage = ({ data }) => resolve(data)
+        })
+      })
+      const isFree = await after.evaluate(async () => {
+        new BroadcastChannel('both').postMessage('from after')
+        ;(await storelock.openDB('both', 7)).close()
+        return navigator.locks.request('theirs', { ifAvailable: true }, (lock) => lock !== null)
+      })
+      expect(await before.evaluate(() => heard)).toBe('from after')
+      expect(await before.evaluate(async () => (await storelock.openDB('both')).version)).toBe(7)
+      expect(isFree).toBe(name === 'chromium')
+    })
+
+    test.each([
+      ['had the database open', true],
+      ['had used only the lock manager', false],
+    ])('never take each other for dead, where the one from before %s', async (_, used) => {
+      const before = await open()
+      await ready(before, used)
+      await logOut(before)
+      if (!used) await makeLocks(before)
+      const after = await open()
+      await makeLocks(after)
+      const [one, other] = await Promise.all([sections(before, 5_000), sections(after, 5_000)])
+      expect(overlaps(one, other)).toBe(0)
+      // A session that was given up as dead would have lost its turns to the other one's lease.
+      expect(Math.min(one.length, other.length)).toBeGreaterThan(5)
+      const split = name === 'chromium'
+      for (const page of [before, after]) {
+        expect(await page.evaluate(() => warned)).toEqual(split ? [expect.stringContaining('degraded: no proofs of death')] : [])
+        // The mark by which everybody who meets the session knows.
+        expect(await page.evaluate(addressHere)).toMatch(split ? /^[?]storelock locks / : /^[?]?storelock locks /)
+      }
+    })
+
+    test('go on proving deaths among those of one manager', async ({ skip }) => {
+      needs('crash', engine(), skip)
+      const before = await open()
+      await ready(before, true)
+      await logOut(before)
+      const [holder, waiter] = [await open(), await open()]
+      for (const page of [before, holder, waiter]) await makeLocks(page, 60_000)
+      await before.evaluate(() => locks.request('l', () => {}))
+      await holder.evaluate(() => void locks.request('l', () => new Promise(() => {})))
+      await held(waiter)
+      const next = waiter.evaluate(() => locks.request('l', () => performance.timeOrigin + performance.now()))
+      await waiter.evaluate(async () => {
+        while (!(await locks.query('l')).pending.length);
+      })
+      await holder.crash()
+      const crashed = performance.timeOrigin + performance.now()
+      expect((await next) - crashed).toBeLessThan(10_000)
+    })
+  })
+
+  test('a tab that crashed alone is replaced by the one that is opened after it', async ({ skip }) => {
+    needs('crash', engine(), skip)
+    const alone = await engine().open(engine().page)
+    const keeper = await engine().open(engine().page)
+    await makeLocks(alone, 60_000)
+    await alone.evaluate(() => void locks.request('l', () => new Promise(() => {})))
+    await held(alone)
+    await alone.crash()
+    await makeLocks(keeper, 60_000)
+    expect(await keeper.evaluate(() => locks.request('l', { ifAvailable: true }, (lock) => lock !== null))).toBe(true)
+    expect(await keeper.evaluate(() => warned)).toEqual([])
+  })
+})
+
+declare global {
+  var locks: ReturnType<typeof storelock.createLocks>
+  var warned: string[]
+  var heard: Promise<unknown>
+}
