@@ -13,7 +13,14 @@ export default defineConfig({
       {
         extends: true,
         // A busy machine is slow, not wrong.
-        test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 60_000 },
+        test: {
+          name: 'unit',
+          include: ['test/!(node-sqlite)/**/*.test.ts'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          // Unless told so, a machine of two cores would be given one.
+          maxWorkers: '100%',
+        },
       },
       {
         extends: true,

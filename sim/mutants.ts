@@ -179,7 +179,9 @@ export const mutants: readonly Mutant[] = [
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
   {
     name: 'a beacon takes a stopped process for dead',
-    patches: [['../sim/beacons.ts', 'return !this.#lit.has(address)', 'return !this.#lit.get(address)?.process.running']],
+    patches: [
+      ['../sim/beacons.ts', '?.lockManager !== lockManager\n', '?.lockManager !== lockManager || !this.#lit.get(address)?.process.running\n'],
+    ],
   },
   {
     name: 'a lock that is free in another lock manager is taken for a proof',
@@ -200,7 +202,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a tab does not hear that its beacon was stolen',
     rare: true,
-    patches: [['beacons/web-locks.ts', '        goOut()\n', '        void goOut\n']],
+    patches: [['beacons/web-locks.ts', '      goOut()\n', '      void goOut\n']],
   },
   {
     name: 'a session does not say where its beacon is',

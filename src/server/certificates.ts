@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 
 /** A client's certificate that an authority of the server's has vouched for. */
@@ -11,10 +10,10 @@ export interface ClientCertificate {
   readonly until: number
 }
 
-const known = new WeakMap<Socket, ClientCertificate>()
+const known = new WeakMap<object, ClientCertificate>()
 
 /** The certificate that a connection's client has shown, if it is one that counts. */
-export function certificateOf(socket: Socket): ClientCertificate | undefined {
+export function certificateOf(socket: object): ClientCertificate | undefined {
   // It has shown that it has the key, and the handshake has checked who vouches for it.
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
   const seen = known.get(socket)

@@ -30,7 +30,7 @@ export interface ClientCredential {
 /** A credential that was checked. */
 export interface Credential extends ClientCredential {
   /** Of the token. */
-  readonly hash: Buffer
+  readonly hash: Uint8Array
   /** Wall time in ms since 1970. */
   readonly until: number
   /** Tells it from one of the same name that allows something else. */
@@ -94,7 +94,9 @@ function checkCertificate(name: string, { fingerprint, subject }: NonNullable<Cl
 }
 
 /** The hash of a token as clients show it. */
-export const hashOfToken = (token: string): Buffer => createHash('sha256').update(token).digest()
+export const hashOfToken = (token: string): Uint8Array => digestOf(token)
+
+const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
 
 function hashOf(token: string, name: string): Buffer {
   const [, hash] = hashed.exec(token) ?? []
@@ -110,7 +112,7 @@ function hashOf(token: string, name: string): Buffer {
     )
   if (new Set(token).size < least.characters)
     throw new LockError('invalid', `the token of client ${name} is not random: make one by \`openssl rand -hex 16\``)
-  return hashOfToken(token)
+  return digestOf(token)
 }
 
 /** The most bits that a text may have, by its length and what it is made of. */

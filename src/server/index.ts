@@ -4,10 +4,9 @@ import { openLockToken } from './tokens.ts'
 
 export type { ClientCredential } from './credentials.ts'
 export { createHandler, type LockHandler } from './handler.ts'
-export type { HandlerOptions, LogOptions, ReloadOptions, Secret, ServerLimits } from './options.ts'
+export type { HandlerOptions, LogOptions, ReloadOptions, Secret, ServerLimits, ServerTls } from './options.ts'
 export type { ReportLevel, ReportOptions } from './report.ts'
 export { checkStart, type LockServer, type ServeOptions, serve } from './serve.ts'
-export type { ServerTls } from './tls.ts'
 export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
 
 /**

@@ -2,6 +2,14 @@ import { LockError, type Policy } from '../protocol/index.ts'
 import type { ClientCredential } from './credentials.ts'
 import type { ReportOptions } from './report.ts'
 
+/** Key and certificate, as PEM, for TLS. */
+export interface ServerTls {
+  readonly key: string | Uint8Array
+  readonly cert: string | Uint8Array
+  /** Who vouches for the certificates of clients, as PEM: those may come by a certificate in place of a bearer token. */
+  readonly clientCa?: string | Uint8Array
+}
+
 /** What one client, or all of them, may ask of the server. */
 export interface ServerLimits {
   /** Longest body of a request, in bytes. Default 1 MiB. */

@@ -7,9 +7,9 @@ import type { Store } from '../store.ts'
 import { Access } from './access.ts'
 import { certificateOf } from './certificates.ts'
 import { openEngine } from './engine.ts'
-import { type HandlerOptions, limitsOf, type ReloadOptions } from './options.ts'
+import { type HandlerOptions, limitsOf, type ReloadOptions, type ServerTls } from './options.ts'
 import { checkSecretOf, findKeys } from './secret.ts'
-import { checkCertificates, checkRenewal, contextOf, type ServerTls } from './tls.ts'
+import { checkCertificates, checkRenewal, contextOf } from './tls.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {

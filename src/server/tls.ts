@@ -1,14 +1,6 @@
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { LockError } from '../protocol/index.ts'
-import type { HandlerOptions } from './options.ts'
-
-/** Key and certificate, as PEM, for TLS. */
-export interface ServerTls {
-  readonly key: string | Uint8Array
-  readonly cert: string | Uint8Array
-  /** Who vouches for the certificates of clients, as PEM: those may come by a certificate in place of a bearer token. */
-  readonly clientCa?: string | Uint8Array
-}
+import type { HandlerOptions, ServerTls } from './options.ts'
 
 /** @throws LockError `invalid` if a key and a certificate are none, or not those of one another */
 export function contextOf({ key, cert, clientCa }: ServerTls): SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean } {

@@ -51,7 +51,9 @@ const byWebpack =
   (target: 'node' | 'web'): Bundler =>
   async (entry, to) => {
     const output = { path: dirname(to), filename: to.slice(dirname(to).length + 1) }
-    const compiler = webpack({ mode: 'production', optimization: { minimize: false }, context: dirname(entry), entry, target, output })
+    // How much there is, unminified, is no fault: package.json has the guards on sizes.
+    const plain = { optimization: { minimize: false }, performance: false } as const
+    const compiler = webpack({ mode: 'production', ...plain, context: dirname(entry), entry, target, output })
     const stats = await new Promise<webpack.Stats>((resolve, reject) => {
       compiler?.run((error, stats) => (stats ? resolve(stats) : reject(error)))
     })

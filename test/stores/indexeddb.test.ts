@@ -124,7 +124,7 @@ describe('a database of the store’s own', () => {
     const newer = await openDB(name, 2, { blocked: () => expect.fail('the store blocks the upgrade') })
     const error = await failure(store.read('k'))
     expect(error).toMatchObject({ code: 'store', cause: { name: 'VersionError' } })
-    expect(error.message).toBe(`IndexedDB "${name}" was made by a newer storelock: update storelock`)
+    expect(error.message).toContain('update storelock')
     newer.close()
     expect(await rowOf('records', 'k')).toBeTypeOf('string')
     await store.close()

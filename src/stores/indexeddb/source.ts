@@ -37,6 +37,8 @@ export function sourceOf(given: Given, name: string | undefined): Source {
 }
 
 const newer = 'was made by a newer storelock: update storelock'
+/** What tells nothing of who it was. */
+const higher = 'has a higher version: update storelock if a newer one made it; if something else did, give indexedDBStore another name'
 
 const named = (name: string): Source => ({
   name,
@@ -49,7 +51,7 @@ const named = (name: string): Source => ({
       request.onsuccess = () => resolve({ db: request.result, theirs: request.result })
       request.onerror = () => {
         const { error } = request
-        reject(error?.name === 'VersionError' ? new LockError('store', `IndexedDB "${name}" ${newer}`, { cause: error }) : error)
+        reject(error?.name === 'VersionError' ? new LockError('store', `IndexedDB "${name}" ${higher}`, { cause: error }) : error)
       }
     }),
 })
