@@ -38,7 +38,7 @@ export function sourceOf(given: Given, name: string | undefined): Source {
 
 const newer = 'was made by a newer storelock: update storelock'
 /** What tells nothing of who it was. */
-const higher = 'has a higher version: update storelock if a newer one made it; if something else did, give indexedDBStore another name'
+const higher = 'has a higher version: if a newer storelock made it, update storelock; if something else did, give indexedDBStore another name'
 
 const named = (name: string): Source => ({
   name,
