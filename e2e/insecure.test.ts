@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { serve } from '../src/server/index.ts'
 import { memoryStore } from '../src/stores/memory.ts'
 import { storeSuite } from '../src/testing/index.ts'
-import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import { insecureHost, type Tab } from './engines/engine.ts'
 import type { Entry } from './pages/entries.ts'
 import { type ReactSite, serveReact } from './pages/react/serve.ts'
@@ -15,6 +15,7 @@ function insecure(url: string): string {
 }
 
 describeEachEngine((engine) => {
+  beforeEach(({ skip }) => needs('insecure', engine(), skip))
   eachAfresh(engine)
 
   const page = () => insecure(new URL('entries.html', engine().page).href)

@@ -8,9 +8,10 @@ export const insecureHost = 'insecure.test'
  * What only some tests need, and not every engine or its driver has:
  * `crash`, a tab can be made to crash; `errors`, the engine tells what pages threw; `quota`, the room for an origin can be limited;
  * `cache`, a page that had Web Locks until it was left goes into the back/forward cache; `settings`, what pages may store can be set;
- * `busy`, a worker has IndexedDB while its page is busy; `goodbye`, what a page sends while its tab is closed arrives for certain.
+ * `busy`, a worker has IndexedDB while its page is busy; `goodbye`, what a page sends while its tab is closed arrives for certain;
+ * `insecure`, a name of this machine that is no secure context.
  */
-export type Need = 'crash' | 'errors' | 'quota' | 'cache' | 'settings' | 'busy' | 'goodbye'
+export type Need = 'crash' | 'errors' | 'quota' | 'cache' | 'settings' | 'busy' | 'goodbye' | 'insecure'
 
 /** Pages that a person does not let store anything: all, or those in a frame of another site. */
 export type Denied = 'all' | 'foreign'
