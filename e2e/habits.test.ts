@@ -15,9 +15,9 @@ interface Fates {
 /** Makes each call on locks of its own while the fault lasts. Runs in the page. */
 async function suffer(fault: Fault): Promise<Fates> {
   const { createLocks, indexedDBStore } = storelock
-  const fateOf = (promise: Promise<unknown>): Promise<string> =>
+  const fateOf = (promise: Promise<unknown>, atMost = 20_000): Promise<string> =>
     new Promise((resolve) => {
-      setTimeout(() => resolve('hangs'), 20_000)
+      setTimeout(() => resolve('hangs'), atMost)
       promise.then(
         () => resolve('done'),
         ({ code, name }) => resolve(code ?? name),
@@ -81,10 +81,12 @@ async function suffer(fault: Fault): Promise<Fates> {
   const after: Record<string, string> = {}
   const suffered = subjects.map(async (subject) => {
     const call = subject.call === 'transaction' ? fenced : calls[subject.call]
-    during[subject.call] = await fateOf((call as NonNullable<typeof call>)(subject))
+    // What could not be let go of is let go of by a later try, with the next beats.
+    during[subject.call] = await fateOf((call as NonNullable<typeof call>)(subject), subject.call === 'release' ? 45_000 : undefined)
   })
-  await Promise.all(suffered)
+  await Promise.all(suffered.filter((_, index) => subjects[index]?.call !== 'release'))
   ill = false
+  await Promise.all(suffered)
   const healed = subjects.map(async ({ call, store, locks }) => {
     const use = async ({ acquire }: typeof locks): Promise<void> => {
       // What was asked of the engine during the fault may still be waited for.
