@@ -16,19 +16,24 @@ export async function startWebkit(): Promise<Engine> {
   }
   try {
     const screen = run(started, [findProgram('Xvfb'), '-displayfd', '3', '-nolisten', 'tcp', '-screen', '0', '1280x1024x24'])
-    const display = `:${await firstLine(screen, screen.stdio[3] as Readable)}`
-    const port = await freePort()
-    const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
-    await answers(server, `http://127.0.0.1:${port}/status`)
-    return await drive(`http://127.0.0.1:${port}`, end)
+    return await drive(`:${await firstLine(screen, screen.stdio[3] as Readable)}`, started, end)
   } catch (error) {
     await end()
     throw error
   }
 }
 
-async function drive(server: string, end: () => Promise<void>): Promise<Engine> {
-  let driver = await newSession(server)
+/** A driver of its own for each session: one that has ended a session may begin no other. */
+async function startDriver(display: string, started: ChildProcess[]): Promise<{ server: ChildProcess; driver: WebDriver }> {
+  const port = await freePort()
+  const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
+  const url = `http://127.0.0.1:${port}`
+  await answers(server, `${url}/status`)
+  return { server, driver: await newSession(url) }
+}
+
+async function drive(display: string, started: ChildProcess[], end: () => Promise<void>): Promise<Engine> {
+  let { server, driver } = await startDriver(display, started)
   let windows = await windowsOf(driver)
   let isFresh = true
   const version = (await driver.getCapabilities()).getBrowserVersion() ?? ''
@@ -43,21 +48,15 @@ async function drive(server: string, end: () => Promise<void>): Promise<Engine> 
     },
     deny: () => Promise.reject(new Error(cannot.settings)),
     async reset() {
-      // One that ends as soon as it has begun may keep the next from beginning, as after a fact that was left out.
       if (isFresh) return
       // What a session stored goes with it.
-      await driver.quit()
-      driver = await newSession(server)
+      started.splice(started.indexOf(server), 1)
+      await stop(server)
+      ;({ server, driver } = await startDriver(display, started))
       windows = await windowsOf(driver)
       isFresh = true
     },
-    async close() {
-      try {
-        await driver.quit()
-      } finally {
-        await end()
-      }
-    },
+    close: end,
   }
 }
 
