@@ -23,7 +23,7 @@ export async function startWebkit(): Promise<Engine> {
   }
 }
 
-/** A driver of its own for each session: one that has ended a session may begin no other. */
+/** A driver of its own for each session: one that has ended a session may, on a busy machine, begin no other. */
 async function startDriver(display: string, started: ChildProcess[]): Promise<{ server: ChildProcess; driver: WebDriver }> {
   const port = await freePort()
   const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
@@ -40,7 +40,7 @@ async function drive(display: string, started: ChildProcess[], end: () => Promis
   return {
     name: 'webkit',
     version,
-    cannot: { ...cannot, insecure: 'a name of this machine takes a proxy, with which its driver begins no second session' },
+    cannot: { ...cannot, insecure: 'a name of this machine takes a proxy, with which one session in fourteen never begins' },
     errors: [],
     open(url) {
       isFresh = false
@@ -51,7 +51,7 @@ async function drive(display: string, started: ChildProcess[], end: () => Promis
       if (isFresh) return
       // What a session stored goes with it.
       started.splice(started.indexOf(server), 1)
-      await stop(server)
+      await kill(server)
       ;({ server, driver } = await startDriver(display, started))
       windows = await windowsOf(driver)
       isFresh = true
@@ -82,6 +82,14 @@ async function stop(child: ChildProcess): Promise<void> {
     await ended
   }
   child.stdin?.end()
+}
+
+/** Ends it at once with all that it started: one that is asked to end waits for its browser. */
+async function kill(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.stdin?.end()
+  await ended
 }
 
 const ends = async (child: ChildProcess): Promise<never> => {

@@ -262,7 +262,7 @@ export class Lease {
     this.#letGo(lost(this.name, reason, why)).catch(() => {})
   }
 
-  /** Gives the lock back, once. Rejects with `store` if the store failed; that is then tried again. */
+  /** Gives the lock back, once. Resolves when the store has carried that out, by whichever try; rejects if it cannot any more. */
   release(): Promise<void> {
     return this.#end ? Promise.resolve() : this.#letGo(released(this.name))
   }
