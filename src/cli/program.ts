@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import { Argument, Command, Option } from 'commander'
+import { version } from '../server/version.ts'
 import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
@@ -18,13 +18,11 @@ const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.
 
 const times = '\nA <time> is a number with ms, s, m, h or d; without a unit it is in seconds.'
 
-const versionOf = (): string => JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version
-
 /** What is typed, and for each command the file that does it: loaded only then, since `run` has to start fast. */
 export function makeProgram(): Command {
   const program = new Command('storelock')
     .description('Locks in a SQLite file or at a lock server: run commands under them, see them, and step in.')
-    .version(versionOf())
+    .version(version)
     .enablePositionalOptions()
     .exitOverride()
     .showHelpAfterError('(see --help)')

@@ -33,6 +33,7 @@ export class Patience {
   readonly #watched = new Set<Watched>()
   #wakeAt = Infinity
   #callOff: (() => void) | undefined
+  #ended = false
 
   /** @param lease in ms */
   constructor(clock: Clock, store: Store, lease: number) {
@@ -46,7 +47,22 @@ export class Patience {
     const watched = { sent, due: sent + this.#lease, look }
     this.#watched.add(watched)
     this.#wake(watched.due)
-    return () => this.#watched.delete(watched)
+    return () => {
+      this.#watched.delete(watched)
+      this.#rest()
+    }
+  }
+
+  /** From now on no timer is left once nobody waits. */
+  end(): void {
+    this.#ended = true
+    this.#rest()
+  }
+
+  #rest(): void {
+    if (!this.#ended || this.#watched.size) return
+    this.#callOff?.()
+    this.#wakeAt = Infinity
   }
 
   /** The answer to what is asked now, also as a rejected promise if that throws. Rejects if it does not come. */

@@ -544,6 +544,7 @@ export class Session {
     for (const lease of [...this.heart.leases]) left.push(lease.release())
     const said = Promise.allSettled([...left, this.#leave()])
     await within<unknown>(this.clock, said, leaseFor(this.settings.duration), undefined, () => undefined)
+    this.#patience.end()
     this.heart.stop()
   }
 

@@ -3,6 +3,7 @@ import { lstatSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { version } from '../../src/server/version.ts'
 import { installPackage, type Project, root } from './installed.ts'
 
 const exported = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
@@ -32,6 +33,10 @@ describe('the package as installed', () => {
   it('holds what it exports, and no tests', () => {
     expect(project.packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']))
     expect(project.packed.filter((path) => !/^(src|dist)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
+  })
+
+  it('tells its version as its manifest does', () => {
+    expect(version).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version)
   })
 
   it('exports each store by its name', () => {
