@@ -126,7 +126,7 @@ async function find(kind: Kind, log: (line: string) => void): Promise<string> {
       `There is no ${title} here, and it could not be installed. Run one of these, then try again:`,
       ...otherwise.map((line) => `  ${line}`),
       `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages}`,
-      `or set ${variable} to one that you have, or name the engines that you want, as in STORELOCK_ENGINES=chromium,firefox.`,
+      `or set ${variable} to one that you have.`,
     ].join('\n'),
   )
 }

@@ -1,12 +1,14 @@
 import { findNode } from '../test/node-sqlite/node.ts'
 import { findBrowser } from './browser.ts'
-import { chooseEngines } from './engines/chosen.ts'
+import { type EngineName, enginesHere } from './engines/engine.ts'
 
+// Finds or installs what tests need: `tsx e2e/setup.ts chromium`, or `more` for what `npm test` leaves out.
+const log = (line: string): void => console.error(line)
+const all = process.argv[2] === 'more'
+const names: readonly EngineName[] = all ? enginesHere().filter((name) => name !== 'chromium') : ['chromium']
 try {
-  const { chosen, leftOut, reason } = chooseEngines()
-  for (const name of chosen) console.log(`${name}: ${await findBrowser(name, (line) => console.error(line))}`)
-  console.log(`node:sqlite: ${await findNode((line) => console.error(line))}`)
-  for (const name of leftOut) console.warn(`${name} is left out: ${reason}`)
+  for (const name of names) console.log(`${name}: ${await findBrowser(name, log)}`)
+  if (all) console.log(`node:sqlite: ${await findNode(log)}`)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 1

@@ -1,28 +1,24 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, type TestContext, test } from 'vitest'
-import { chooseEngines } from './chosen.ts'
+import { afterEach, beforeAll, beforeEach, describe, expect, inject, type TestContext } from 'vitest'
 import type { EngineName, Need } from './engine.ts'
 import { type Served, startEngine } from './index.ts'
 
 /**
- * Describes the same facts of each engine, one engine after another. One that is left out is reported as skipped, with the reason.
+ * Describes facts of the engine that Vitest's project is about: each has a project of its own, with the same facts.
  * @param facts defines the tests; `engine()` is the running engine, once they run
  */
 export function describeEachEngine(facts: (engine: () => Served, name: EngineName) => void): void {
-  const { chosen, leftOut, reason } = chooseEngines()
-  for (const name of chosen) {
-    describe(`in ${name}`, () => {
-      let engine: Served
-      beforeAll(async () => {
-        engine = await startEngine(name)
-        return () => engine.close()
-      })
-      beforeEach(({ task }) => {
-        task.meta.engine = name
-      })
-      facts(() => engine, name)
+  const name = inject('engine')
+  describe(`in ${name}`, () => {
+    let engine: Served
+    beforeAll(async () => {
+      engine = await startEngine(name)
+      return () => engine.close()
     })
-  }
-  for (const name of leftOut) test.skip(`${name} is left out: ${reason}`)
+    beforeEach(({ task }) => {
+      task.meta.engine = name
+    })
+    facts(() => engine, name)
+  })
 }
 
 /** No page may throw what nobody catches. */

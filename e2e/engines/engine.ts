@@ -1,6 +1,17 @@
 export const engineNames = ['chromium', 'firefox', 'webkit'] as const
 export type EngineName = (typeof engineNames)[number]
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** That in which the tests of a project run. */
+    engine: EngineName
+  }
+}
+
+/** The engines that there can be on a system: WebKitGTK runs on Linux only. */
+export const enginesHere = (system: string = process.platform): readonly EngineName[] =>
+  engineNames.filter((name) => name !== 'webkit' || system === 'linux')
+
 /** A name of this machine that engines know, and take for any other site: a page from there by http has no secure context. */
 export const insecureHost = 'insecure.test'
 

@@ -38,18 +38,22 @@ export function findingsOf(modules: readonly TestModule[]): Finding[] {
 
 const path = join(import.meta.dirname, '..', '..', 'out', 'engines.json')
 
+const read = (): Finding[] => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [])
+
+/** Keeps them, in the place of what was known of the same engines. */
 export function saveFindings(findings: readonly Finding[]): void {
+  const all = engineNames.flatMap((name) => [...findings, ...read()].find(({ engine }) => engine === name) ?? [])
   mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, `${JSON.stringify(findings, null, 2)}\n`)
+  writeFileSync(path, `${JSON.stringify(all, null, 2)}\n`)
 }
 
 /**
- * Those of the last run of all tests.
- * @throws Error if there was none, or if it left an engine out
+ * Those of the last run of all tests in each engine.
+ * @throws Error if there was none in one of them
  */
 export function savedFindings(): Finding[] {
-  const findings: Finding[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : []
+  const findings = read()
   const missing = engineNames.filter((name) => !findings.some(({ engine }) => engine === name))
-  if (missing.length) throw new Error(`Nothing is known of ${missing.join(', ')}: run all tests in all engines first, by npm test.`)
+  if (missing.length) throw new Error(`Nothing is known of ${missing.join(', ')}: run all tests first, by npm run test:all.`)
   return findings
 }

@@ -16,11 +16,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(file, { force: true }))
 
 describe('whatever goes wrong', () => {
-  test('all promises hold, for 20 simulated hours', { timeout: 120_000 }, async () => {
-    const outcome = await play(file, { seed: 1, ms: 20 * hour })
+  test('all promises hold, for two simulated hours', { timeout: 60_000 }, async () => {
+    const outcome = await play(file, { seed: 1, ms: 2 * hour })
     expect(outcome.failed?.failure).toBeUndefined()
-    expect(outcome.ms).toBeGreaterThanOrEqual(20 * hour)
-    expect(outcome.tally.told['fenced write']).toBeGreaterThan(10_000)
+    expect(outcome.ms).toBeGreaterThanOrEqual(2 * hour)
+    expect(outcome.tally.told['fenced write']).toBeGreaterThan(1_000)
   })
 
   test.each(seeds)('they hold in world %d, which has shown what others did not', { timeout: 60_000 }, async (seed) => {

@@ -1,0 +1,12 @@
+import { describe, expect, test } from 'vitest'
+import { hunt } from '../../sim/hunt.ts'
+import { mutants } from '../../sim/mutants.ts'
+
+const hour = 3_600_000
+
+describe('the simulation notices', () => {
+  test.each(mutants.filter(({ rare }) => !rare))('that $name', { timeout: 120_000 }, async (mutant) => {
+    const { failed } = await hunt(mutant, { seed: 1, ms: 20 * hour })
+    expect(failed?.failure).toBeDefined()
+  })
+})
