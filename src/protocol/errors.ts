@@ -1,4 +1,4 @@
-import type { Holder } from './record.ts'
+import type { Holder, LossReason } from './record.ts'
 
 /**
  * What went wrong, stable across versions; the message is free to change.
@@ -15,17 +15,6 @@ import type { Holder } from './record.ts'
  * - `deadlock`: the caller's own session holds the lock, and has kept this request waiting for a whole `duration`.
  */
 export type LockErrorCode = 'held' | 'timeout' | 'lost' | 'not-held' | 'not-owner' | 'invalid' | 'corrupt' | 'closed' | 'store' | 'deadlock'
-
-/**
- * How a lock was lost, stable as the codes are.
- *
- * - `stolen`: another request took it, by `steal`.
- * - `revoked`: somebody took it by `revoke`.
- * - `expired`: its time was over: it was not renewed in time, or held for its `maxHold`.
- * - `ended`: its session is over, or what the store kept of it is gone. Its page was left, its beacon went out, it was given up as dead, or
- *   its store was closed, cleared or lost.
- */
-export type LossReason = 'stolen' | 'revoked' | 'expired' | 'ended'
 
 /**
  * Who holds a lock that was not to be had, as far as the caller's context knows: its own `session`, another one of its own realm (`process`:

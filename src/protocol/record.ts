@@ -1,5 +1,3 @@
-import type { LossReason } from './errors.ts'
-
 /** Plain data, as JSON knows it. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
@@ -74,6 +72,17 @@ export interface SessionRow {
   /** The `seq` at which someone asked it to show that it lives; it answers with a beat. */
   readonly challenged?: number | undefined
 }
+
+/**
+ * How a lock was lost, stable as the codes are.
+ *
+ * - `stolen`: another request took it, by `steal`.
+ * - `revoked`: somebody took it by `revoke`.
+ * - `expired`: its time was over: it was not renewed in time, or held for its `maxHold`.
+ * - `ended`: its session is over, or what the store kept of it is gone. Its page was left, its beacon went out, it was given up as dead, or
+ *   its store was closed, cleared or lost.
+ */
+export type LossReason = 'stolen' | 'revoked' | 'expired' | 'ended'
 
 /** Holds that one command took from their sessions: those with tokens `from` to `to` that were there. */
 export interface Eviction {

@@ -1,7 +1,7 @@
 import type { Command, LockView, Outcome, Request } from '../../protocol/index.ts'
 import type { Store } from '../../store.ts'
 import { outcome, truthy } from '../expect.ts'
-import type { StorePlace } from '../suite.ts'
+import type { StorePlace } from '../place.ts'
 
 interface Tools {
   readonly place: StorePlace
