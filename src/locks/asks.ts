@@ -1,20 +1,20 @@
-import type { Json, LockView } from '../protocol/index.ts'
+import type { Claim, Json, LockView } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
-import type { LockInfo } from './types.ts'
 
-/** Tells a hold, through `call`, which requests in the queue ask for its lock: each once. */
-export function tellAsked(hold: Hold, { queue, sessions }: LockView, call: (listener: () => unknown) => void): void {
-  const { onReleaseRequested, heard } = hold
+/** Tells a hold, through `call`, which requests ask for its lock, or have asked before they gave up: each once. */
+export function tellAsked(hold: Hold, { queue, asked = [], sessions }: LockView, call: (listener: () => unknown) => void): void {
+  const { onReleaseRequested, heard, name, token } = hold
   if (!onReleaseRequested) return
   const asking = new Set<string>()
-  for (const { mode, client: clientId, session, metadata, ask, from, to } of queue) {
-    if (ask === undefined) continue
-    const who: LockInfo = { name: hold.name, mode, clientId, session, label: sessions.get(session)?.label, metadata }
-    for (let number = from; number <= to; number++) {
-      const id = `${session} ${number}`
-      asking.add(id)
-      if (!heard?.has(id)) call(() => onReleaseRequested(ask as Json, who))
-    }
+  const tell = ({ mode, client: clientId, session, metadata }: Claim, label: string | undefined, ask: Json, number: number): void => {
+    const id = `${session} ${number}`
+    if (!heard?.has(id) && !asking.has(id)) call(() => onReleaseRequested(ask, { name, mode, clientId, session, label, metadata }))
+    asking.add(id)
+  }
+  for (const each of [...asked].reverse()) if (token <= each.token) tell(each, each.label, each.ask, each.number)
+  for (const run of queue) {
+    if (run.ask === undefined) continue
+    for (let number = run.from; number <= run.to; number++) tell(run, sessions.get(run.session)?.label, run.ask, number)
   }
   hold.heard = asking
 }

@@ -170,7 +170,8 @@ export class Lease {
     this.duration = Math.max(duration, this.duration)
     this.#renewed(outcome.holder, sent, drift)
     // One that renews itself alone hears of no wish by beats.
-    if (this.hold?.onReleaseRequested && outcome.record.queue.some(({ ask }) => ask !== undefined)) this.#home.lookAt(this.key)
+    const { queue, asked } = outcome.record
+    if (this.hold?.onReleaseRequested && (asked || queue.some(({ ask }) => ask !== undefined))) this.#home.lookAt(this.key)
   }
 
   get #renew(): Renew {

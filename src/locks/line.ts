@@ -238,8 +238,10 @@ export class Line {
       await session.open()
     } catch (error) {
       this.#refuse(waiter, error)
+      return
     }
-    if (!this.#waits(waiter, number)) return
+    // Also whoever has given up by now has its say with the holders.
+    if (!this.#waits(waiter, number) && (ask === undefined || steal || session.isClosed || this.#pace.asleep)) return
     const { key } = this
     const confirm = this.#confirmTime
     const { id, client } = session
@@ -269,7 +271,10 @@ export class Line {
       return
     }
     if ('record' in reply.outcome) this.#view = reply.outcome.record
-    if (!this.#waits(waiter, number)) return this.#letGoUnknown(number, reply.outcome.type === 'granted' ? reply.outcome.holder.token : undefined)
+    if (!this.#waits(waiter, number)) {
+      if (ask !== undefined) session.hintAll(this.#view)
+      return this.#letGoUnknown(number, reply.outcome.type === 'granted' ? reply.outcome.holder.token : undefined)
+    }
     waiter.busy = false
     if (id === session.id) this.#answered(waiter, reply)
     // What a session was given that has ended since went with it. The next look asks again.

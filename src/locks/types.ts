@@ -69,7 +69,7 @@ export interface AcquireOptions {
   steal?: boolean
   /** Stored beside the lock, for others to read. */
   metadata?: Json
-  /** Asks the present holders to let go, with this for them to read. They decide. */
+  /** Asks the present holders to let go, with this for them to read, also if this request gives up at once. They decide. */
   ask?: Json
   /** With `ask` and `steal`: how long the holders may take to let go before the lock is stolen, in ms. */
   grace?: number

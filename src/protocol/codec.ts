@@ -1,5 +1,5 @@
 import { LockError } from './errors.ts'
-import type { Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
+import type { Asked, Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is left alone. */
 export const schemaVersion = 1
@@ -8,15 +8,19 @@ export const schemaVersion = 1
  * A record as the text that stores keep: JSON of short arrays, since with many waiters reading and writing it is the cost.
  * @see {@link decodeRecord}, its inverse
  */
-export const encodeRecord = ({ token, holders, queue, pins, changedAt, evictions }: LockRecord): string =>
-  `[${schemaVersion},${token},${JSON.stringify(holders.map(packHolder))},[${queue.map(encodeRun)}],${JSON.stringify(pins)}${encodeTimes(holders, changedAt, evictions)}]`
+export const encodeRecord = (record: LockRecord): string =>
+  `[${schemaVersion},${record.token},${JSON.stringify(record.holders.map(packHolder))},[${record.queue.map(encodeRun)}],${JSON.stringify(record.pins)}${encodePast(record)}]`
 
-/** When the record changed, since when each holder has it unless that is the same, and evictions where there are any. Storelock 0.1 wrote none of it. */
-function encodeTimes(holders: readonly Holder[], changedAt: number | undefined, evictions: LockRecord['evictions']): string {
+/**
+ * When the record changed, since when each holder has it unless that is the same, and evictions and asks where there are any.
+ * Storelock 0.1 wrote none of it.
+ */
+function encodePast({ holders, changedAt, evictions, asked }: LockRecord): string {
   if (changedAt === undefined) return ''
   const times = holders.every(({ since }) => since === changedAt) ? undefined : JSON.stringify(holders.map(({ since }) => since))
-  if (evictions) return `,${changedAt},${times ?? null},${JSON.stringify(evictions.map(({ from, to, how }) => [from, to, how]))}`
-  return times ? `,${changedAt},${times}` : `,${changedAt}`
+  if (!evictions && !asked) return times ? `,${changedAt},${times}` : `,${changedAt}`
+  const taken = evictions ? JSON.stringify(evictions.map(({ from, to, how }) => [from, to, how])) : null
+  return `,${changedAt},${times ?? null},${taken}${asked ? `,${JSON.stringify(asked.map(packAsked))}` : ''}`
 }
 
 const runTexts = new WeakMap<Run, string>()
@@ -30,16 +34,18 @@ function encodeRun(run: Run): string {
   return text
 }
 
-/** Whether nothing in a hold or a run can change: metadata, and what a request asks with, are objects of the caller's. */
-export const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean => metadata === undefined && ask === undefined
+/** Whether nothing in a record can change: metadata, and what requests ask with, are objects of the caller's. */
+export const isAllFixed = ({ holders, queue, asked }: LockRecord): boolean => holders.every(isFixed) && queue.every(isFixed) && !asked
+
+const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean => metadata === undefined && ask === undefined
 
 /** @throws LockError `corrupt`, naming the key, if the text is not a record; `store` if a newer version wrote it. */
 export function decodeRecord(key: string, text: unknown): LockRecord {
-  const [, token, holders, queue, pins, changedAt, times, evictions] = parse(
+  const [, token, holders, queue, pins, changedAt, times, evictions, asked] = parse(
     () => `the record of ${JSON.stringify(key)}`,
     text,
     (fields) => {
-      const [, token, holders, queue, pins, changedAt, times, evictions = []] = fields
+      const [, token, holders, queue, pins, changedAt, times, evictions, asked] = fields
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
@@ -51,7 +57,8 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
         (changedAt === undefined || Number.isFinite(changedAt)) &&
         (times == null ||
           (Array.isArray(times) && times.length === holders.length && times.every((time) => time === null || Number.isFinite(time)))) &&
-        areRows(evictions, 'nns')
+        areRows(evictions ?? [], 'nns') &&
+        areRows(asked ?? [], askedShape)
       )
     },
   )
@@ -64,6 +71,7 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
     pins,
     changedAt,
     evictions: evictions?.map(([from, to, how]: Packed) => ({ from, to, how })),
+    asked: asked?.map(unpackAsked),
   }
 }
 
@@ -154,6 +162,16 @@ function unpackRun([session, client, shared, from, to, confirm, lapses, lease, r
     ask: more?.ask,
   }
 }
+
+const packAsked = ({ session, client, mode, number, token, label, ask, metadata }: Asked): Packed =>
+  withMetadata([session, client, mode === 'shared' ? 1 : 0, number, token, label, ask], metadata)
+
+const askedShape = 'ssmnnS'
+
+const unpackAsked = ([session, client, shared, number, token, label, ask = null, metadata]: Packed): Asked => ({
+  ...{ session, client, mode: modeOf(shared), metadata, number, token, ask },
+  label: label ?? undefined,
+})
 
 const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
 

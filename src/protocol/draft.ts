@@ -1,5 +1,6 @@
 import type { Outcome, Refusal } from './commands.ts'
 import {
+  type Asked,
   type Claim,
   type Confirmation,
   type Eviction,
@@ -35,8 +36,9 @@ export type Result =
   | { readonly type: 'queued' | 'done' }
   | Refusal
 
-/** How many evictions a record tells of at most. */
+/** How many evictions a record tells of at most, and how many asks that are over. */
 const maxEvictions = 8
+const maxAsked = 8
 /** How many keys a session's row names at most. */
 const maxNews = 16
 
@@ -57,6 +59,7 @@ export class Draft {
   readonly #grants: Holder[] = []
   readonly #evicted: Holder[] = []
   #evictions: readonly Eviction[] | undefined
+  #asked: readonly Asked[] | undefined
 
   constructor(record: LockRecord, context: Context) {
     this.now = Math.floor(context.now)
@@ -68,6 +71,7 @@ export class Draft {
     this.#context = context
     this.#token = record.token
     this.#evictions = record.evictions
+    this.#asked = record.asked
   }
 
   session(id: string): SessionRow | undefined {
@@ -105,6 +109,14 @@ export class Draft {
     const last = this.queue.at(-1)
     const run: Run = { session, client, mode, lease, metadata, reserve, from: number, to: number, confirm, lapses, ask }
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
+  }
+
+  /** A request leaves the queue without the lock: what it asks the holders stays for them to read. */
+  leave({ session, client, mode, metadata, ask, from }: Run, number = from): void {
+    if (ask === undefined || !this.holders.length) return
+    const label = this.session(session)?.label
+    const asked: Asked = { session, client, mode, metadata, number, ask, label, token: this.#token }
+    this.#asked = [asked, ...(this.#asked ?? [])].slice(0, maxAsked)
   }
 
   /** Makes a holder; one that someone else's command makes is `unconfirmed` until its owner speaks. */
@@ -171,8 +183,17 @@ export class Draft {
 
   /** The run whose turn it is; those of ended sessions before it are dropped, so that none holds up who comes after. */
   #head(): Run | undefined {
-    while (this.queue[0] && !this.session(this.queue[0].session)) this.queue = this.queue.slice(1)
+    for (let [head] = this.queue; head && !this.session(head.session); [head] = this.queue) {
+      this.leave(head)
+      this.queue = this.queue.slice(1)
+    }
     return this.queue[0]
+  }
+
+  /** Those of them that a holder has been asked. */
+  #stillAsked(asked: readonly Asked[]): readonly Asked[] | undefined {
+    const left = asked.filter((each) => this.holders.some(({ token }) => token <= each.token))
+    return left.length ? left : undefined
   }
 
   finish(result: Result): Step {
@@ -189,6 +210,7 @@ export class Draft {
       pins: this.pins,
       changedAt: same ? changedAt : this.now,
       evictions: this.#evictions,
+      asked: this.#asked && this.#stillAsked(this.#asked),
       sessions,
     }
     const outcome = outcomeOf(result, { record, grants: this.#grants, evicted: this.#evicted })

@@ -91,6 +91,16 @@ export interface Eviction {
   readonly how: Exclude<LossReason, 'ended'>
 }
 
+/** What a request asked the holders that has left the queue since, ungranted: they may not have heard it. */
+export interface Asked extends Pick<Run, 'session' | 'client' | 'mode' | 'metadata'> {
+  readonly number: number
+  readonly ask: Json
+  /** The label of its session, which may have ended. */
+  readonly label?: string | undefined
+  /** The key's last token when it left: those who were granted the lock later were not asked. */
+  readonly token: number
+}
+
 /** A lock's whole state. Every change makes a new one. */
 export interface LockRecord {
   readonly key: string
@@ -105,6 +115,8 @@ export interface LockRecord {
   readonly changedAt?: number | undefined
   /** The last few, the newest first: for those who lost a hold to learn how. */
   readonly evictions?: readonly Eviction[] | undefined
+  /** The last few, the newest first, as long as somebody holds the lock whom they asked. */
+  readonly asked?: readonly Asked[] | undefined
 }
 
 /** By id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
@@ -132,8 +144,8 @@ export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRo
     const row = sessions.has(session) ? undefined : rowOf(session)
     if (row) sessions.set(session, row)
   }
-  const { key, token, holders, queue, pins, changedAt, evictions } = record
-  return { key, token, holders, queue, pins, changedAt, evictions, sessions }
+  const { key, token, holders, queue, pins, changedAt, evictions, asked } = record
+  return { key, token, holders, queue, pins, changedAt, evictions, asked, sessions }
 }
 
 /** The runs whose sessions matter to one that looks: the head of the queue, its own and the one before it, and to a holder those that ask. */

@@ -94,8 +94,10 @@ function withdraw(draft: Draft, session: string, number: number): Result {
   const held = draft.holders.find((holder) => holder.session === session && holder.number === number)
   const run = draft.queue.find((entry) => contains(entry, session, number))
   if (held) draft.remove(held)
-  else if (run) draft.queue = draft.queue.flatMap((entry) => (entry === run ? without(entry, number) : [entry]))
-  else return 'not-held'
+  else if (run) {
+    draft.leave(run, number)
+    draft.queue = draft.queue.flatMap((entry) => (entry === run ? without(entry, number) : [entry]))
+  } else return 'not-held'
   return done
 }
 
@@ -115,6 +117,7 @@ function expireWaiter(draft: Draft, { session, number, seq }: WaiterEvidence): R
   const run = draft.queue.find((entry) => contains(entry, session, number))
   if (!run) return 'not-held'
   if (draft.session(session)?.seq !== seq) return 'live'
+  draft.leave(run)
   draft.queue = draft.queue.filter((entry) => entry !== run)
   return done
 }

@@ -210,6 +210,12 @@ const view = z
       .array(z.object({ from: count, to: count, how: z.enum(['stolen', 'revoked', 'expired']) }))
       .optional()
       .openapi({ description: 'How the last holds were taken, by their tokens, the newest first.' }),
+    asked: z
+      .array(
+        z.object({ session: id, client: id, mode: z.enum(['exclusive', 'shared']), number: count, token: count, ask: json, label, metadata: json }),
+      )
+      .optional()
+      .openapi({ description: 'What requests asked the holders that wait no more, the newest first. It concerns holders up to its token.' }),
     sessions: z.record(z.string(), session),
   })
   .openapi('Lock')

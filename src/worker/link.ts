@@ -33,6 +33,8 @@ export interface CallOptions {
   readonly onReleaseRequested?: ReleaseListener | undefined
   /** Runs while the lock is held. It never rejects. */
   readonly callback?: ((hold: Hold | null) => Promise<void>) | undefined
+  /** It has a say with the holders, so the worker is told of it although it was called off at once. */
+  readonly speaks?: boolean
 }
 
 /** Names this page, once it has a link: sessions of it know each other by that in the worker. */
@@ -126,7 +128,10 @@ export class Link implements HoldHome {
 
   /** Asks for a lock. Resolves with it, with `null` if it is not to be had, or when the callback and the lock's release are done. */
   ask(way: Way, name: string, options: object, own: CallOptions): Promise<Hold | null> {
-    return this.#call<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), own)
+    return this.#call<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), {
+      ...own,
+      speaks: (options as { ask?: unknown }).ask !== undefined,
+    })
   }
 
   /** Has the worker say whether a lock is still held whose time was over while this page was blocked: it is lost after this, or held. */
@@ -170,7 +175,7 @@ export class Link implements HoldHome {
 
   /** Sends a call to the worker, and waits for what comes of it. */
   #call<T>(send: (id: number, marks: Marks) => Promise<Answer<T>>, own: CallOptions = {}): Promise<T> {
-    const { signal, onReleaseRequested, callback } = own
+    const { signal, onReleaseRequested, callback, speaks } = own
     return new Promise((resolve, reject) => {
       if (this.#over) return reject(this.#over)
       const id = ++this.#lastCall
@@ -219,7 +224,10 @@ export class Link implements HoldHome {
         else reject('error' in answer ? decodeError(answer.error) : signal?.reason)
       }
       this.#connected.then(() => {
-        if (this.#calls.has(id)) send(id, marks).then(answered, (error) => call.fail(unsendable(error)))
+        const isWanted = this.#calls.has(id)
+        if (!isWanted && !speaks) return
+        send(id, marks).then(answered, (error) => call.fail(unsendable(error)))
+        if (!isWanted) this.#remote.callOff(id)
       })
     })
   }

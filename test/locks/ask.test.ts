@@ -58,6 +58,62 @@ describe('T3: a release request', () => {
     expect(heard.map(([ask]) => ask)).toEqual([1, 1, 2])
   })
 
+  describe('of one that gives up at once', () => {
+    test('reaches a holder that renews by hand with its next renewal', async () => {
+      const world = new World()
+      const [holder, asker] = [world.process({ channel: false }), world.process({ channel: false })]
+      const heard: Json[] = []
+      const lock = await holder.locks.acquire('k', { renew: 'manual', onReleaseRequested: (ask) => heard.push(ask) })
+      const failed = errorOf(asker.locks.acquire('k', { ask: 'please', timeout: 1 }))
+      await world.pass(duration / 2)
+      expect([(await failed).code, heard]).toEqual(['timeout', []])
+      await lock.renew()
+      await settle()
+      expect(heard).toEqual(['please'])
+    })
+
+    test('is heard once, however often the record is looked at, and not by who has the lock later', async () => {
+      const { world, asker, lock, heard } = await asked()
+      const failed = errorOf(asker.locks.acquire('k', { ask: 1, timeout: 1 }))
+      await world.pass(10)
+      expect((await failed).code).toBe('timeout')
+      const later: Json[] = []
+      const next = world.process().locks.acquire('k', { onReleaseRequested: (ask) => later.push(ask) })
+      await world.pass(10)
+      asker.locks.acquire('k', { ask: 2 }).catch(() => {})
+      await world.pass(3 * duration)
+      await lock.release()
+      await world.pass(3 * duration)
+      expect([heard.map(([ask]) => ask), (await next).isHeld(), later]).toEqual([[1, 2], true, [2]])
+    })
+
+    test('reaches it although its request came through late, or its answer never came', async () => {
+      for (const fault of ['stall', 'lose'] as const) {
+        const { world, asker, heard } = await asked()
+        await asker.locks.query()
+        asker.link.break(fault, 'request')
+        const failed = errorOf(asker.locks.acquire('k', { ask: fault, timeout: 1 }))
+        await world.pass(10)
+        expect((await failed).code).toBe(fault === 'stall' ? 'timeout' : 'store')
+        asker.link.mend()
+        asker.link.deliver()
+        await world.pass(3 * beat)
+        expect(heard.map(([ask]) => ask)).toEqual([fault])
+      }
+    })
+
+    test('takes nothing: neither a free lock for longer than a turn, nor one that it would steal later', async () => {
+      const { world, asker, lock } = await asked()
+      asker.locks.acquire('free', { ask: 1, timeout: 1 }).then(
+        (free) => free.release(),
+        () => {},
+      )
+      const failed = errorOf(asker.locks.acquire('k', { ask: 1, steal: true, grace: 5, timeout: 1 }))
+      await world.pass(2 * duration)
+      expect([(await failed).code, lock.isHeld(), await world.holders('free')]).toEqual(['timeout', true, []])
+    })
+  })
+
   test('is only a wish: without grace the asker waits as everyone does', async () => {
     const { asker, lock, world } = await asked()
     const wait = asker.locks.acquire('k', { ask: 'please' })

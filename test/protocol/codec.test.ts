@@ -22,6 +22,10 @@ const record: LockRecord = {
   pins: ['p'],
   changedAt: 900,
   evictions: [{ from: 6, to: 8, how: 'stolen' }],
+  asked: [
+    { session: 't', client: 'd', mode: 'exclusive', number: 7, token: 9, ask: null, label: undefined, metadata: undefined },
+    { session: 'u', client: 'd', mode: 'shared', number: 8, token: 9, ask: { please: 1 }, label: 'tab 4', metadata: null },
+  ],
 }
 
 const row: SessionRow = {
@@ -59,6 +63,16 @@ describe('the stored form', () => {
     expect(decodeRecord('k', encodeRecord(record))).toEqual(record)
   })
 
+  test('a record without evictions, or without asks that are over, comes back whole', () => {
+    for (const field of ['evictions', 'asked'])
+      expect(decodeRecord('k', encodeRecord({ ...record, [field]: undefined }))).toEqual({ ...record, [field]: undefined })
+  })
+
+  test('what was written before records kept such asks is read', () => {
+    const text = JSON.stringify(JSON.parse(encodeRecord(record)).slice(0, 8))
+    expect(decodeRecord('k', text)).toEqual({ ...record, asked: undefined })
+  })
+
   test('a session row comes back whole', () => {
     expect(decodeSession('s', encodeSession(row))).toEqual(row)
   })
@@ -91,7 +105,7 @@ describe('the stored form', () => {
   })
 
   test('a thousand waiters of one run are stored in a hundred bytes', () => {
-    expect(encodeRecord({ ...record, holders: [] }).length).toBeLessThan(100)
+    expect(encodeRecord({ ...record, holders: [], asked: undefined }).length).toBeLessThan(100)
   })
 })
 
@@ -118,6 +132,9 @@ describe('what cannot be read', () => {
     ['a pin that is no text', changed([4, 0], 5)],
     ['a time of grant that is none', changed([6, 0], 'x')],
     ['a time of change that is none', changed([5], 'x')],
+    ['asks that are no list', changed([8], {})],
+    ['an ask that is no list', changed([8, 0], 'please')],
+    ['an ask without a token', changed([8, 0, 4], null)],
   ])('J12: %s is corrupt', (_, text) => {
     expect(codeOf(() => decodeRecord('k', text))).toBe('corrupt')
   })

@@ -309,8 +309,13 @@ describe('stored forms', () => {
     from: fc.nat(),
     to: fc.integer({ min: 2 ** 31 - 1, max: Number.MAX_SAFE_INTEGER }),
   })
+  const asked = fc.record({
+    ...{ session: text, client: text, mode: fc.constantFrom<Mode>('exclusive', 'shared'), number: whole, token: whole },
+    ...{ ask: json, label: maybe(text), metadata: maybe(json) },
+  })
   const record: fc.Arbitrary<LockRecord> = fc.record({
     ...{ key: text, token: fc.constant(Number.MAX_SAFE_INTEGER), holders: fc.array(holder), queue: fc.array(run), pins: fc.array(text) },
+    ...{ changedAt: fc.nat(), asked: maybe(fc.array(asked)) },
   })
   const row: fc.Arbitrary<SessionRow> = fc.record({
     ...{ id: text, client: text, seq: whole, lease: whole, expiresAt: whole, evictions: whole, asks: whole },

@@ -1299,3 +1299,82 @@ describe('a command that its session must stand for', () => {
     expect(t.do({ type: 'release', key: 'k', session: 'a', token, standing: true }).type).toBe('done')
   })
 })
+
+describe('what a request asked that has left the queue', () => {
+  const ask = { please: 'let go' }
+
+  test.each<[string, (t: Table, number: number) => void]>([
+    ['is taken back', (t, number) => t.do({ type: 'withdraw', key: 'k', session: 'b', number })],
+    ['is dropped on evidence', (t, number) => t.do({ type: 'expire', key: 'k', evidence: { session: 'b', number, seq: t.session('b')?.seq } })],
+    [
+      'is dropped since its session has ended',
+      (t) => {
+        t.end('b')
+        t.request('c', { ifAvailable: true })
+      },
+    ],
+  ])('stays in the record for its holders: one that %s', (_, leave) => {
+    const t = new Table()
+    const held = t.hold('a')
+    const { number } = t.wait('b', { ask, metadata: 5 })
+    leave(t, number)
+    expect(t.queue).toEqual([])
+    expect(t.lock.asked).toEqual([
+      { session: 'b', client: 'client of b', mode: 'exclusive', number, ask, metadata: 5, label: undefined, token: held.token },
+    ])
+  })
+
+  test('carries the label of its session, which may end', () => {
+    const t = new Table()
+    t.hold('a')
+    t.beat('b', { label: 'tab 2' })
+    const { number } = t.wait('b', { ask })
+    t.do({ type: 'withdraw', key: 'k', session: 'b', number })
+    t.end('b')
+    expect(t.lock.asked).toMatchObject([{ number, label: 'tab 2' }])
+  })
+
+  test('of several that are alike, one by one', () => {
+    const t = new Table()
+    t.hold('a')
+    const numbers = [1, 2, 3].map(() => t.wait('b', { ask }).number)
+    for (const number of numbers) t.do({ type: 'withdraw', key: 'k', session: 'b', number })
+    expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse())
+  })
+
+  test('goes with the holders that it asked, and is none of those that come later', () => {
+    const t = new Table()
+    const [first, second] = [t.hold('a', shared), t.hold('c', shared)]
+    const { number } = t.wait('b', { ask })
+    t.do({ type: 'withdraw', key: 'k', session: 'b', number })
+    const later = t.hold('d', shared)
+    expect(t.lock.asked?.[0]?.token).toBe(second.token)
+    expect(later.token).toBeGreaterThan(second.token)
+    t.release(first)
+    expect(t.lock.asked).toHaveLength(1)
+    t.release(second)
+    expect([t.holders, t.lock.asked]).toEqual([['d'], undefined])
+  })
+
+  test('is the last eight of many: a record does not grow with them', () => {
+    const t = new Table()
+    t.hold('a')
+    const numbers = Array.from({ length: 20 }, () => {
+      const { number } = t.wait('b', { ask })
+      t.do({ type: 'withdraw', key: 'k', session: 'b', number })
+      return number
+    })
+    expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse().slice(0, 8))
+  })
+
+  test('is nothing where it asked nothing, got the lock, or nobody holds it', () => {
+    const t = new Table()
+    const held = t.hold('a')
+    const plain = t.wait('b')
+    t.do({ type: 'withdraw', key: 'k', session: 'b', number: plain.number })
+    const { number } = t.wait('b', { ask })
+    t.release(held)
+    t.do({ type: 'withdraw', key: 'k', session: 'b', number })
+    expect([t.holders, t.lock.asked]).toEqual([[], undefined])
+  })
+})

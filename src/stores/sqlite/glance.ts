@@ -1,4 +1,4 @@
-import { decodeRecord, isFixed, type LockRecord, type LockView } from '../../protocol/index.ts'
+import { decodeRecord, isAllFixed, type LockRecord, type LockView } from '../../protocol/index.ts'
 import type { SqliteDatabase } from './driver.ts'
 
 /**
@@ -33,7 +33,8 @@ export function makeGlance(db: SqliteDatabase): Glance {
       const look = `${reader} ${key}`
       if (!views.has(look)) views.set(look, fresh())
       const view = views.get(look)
-      return view && reader !== undefined && isShareable(view) ? view : structuredClone(view)
+      // What requests carry comes out of a look into the hands of users.
+      return view && reader !== undefined && isAllFixed(view) ? view : structuredClone(view)
     },
     decode(key, text) {
       const known = records.get(key)
@@ -46,6 +47,3 @@ export function makeGlance(db: SqliteDatabase): Glance {
     forget: () => views.clear(),
   }
 }
-
-/** What requests carry comes out of a look into the hands of users. */
-const isShareable = ({ holders, queue }: LockRecord): boolean => holders.every(isFixed) && queue.every(isFixed)

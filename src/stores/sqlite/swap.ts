@@ -1,4 +1,4 @@
-import { type Command, isFixed, type LockRecord, type Outcome, reduce, type SessionRow } from '../../protocol/index.ts'
+import { type Command, isAllFixed, type LockRecord, type Outcome, reduce, type SessionRow } from '../../protocol/index.ts'
 import type { SqliteDatabase } from './driver.ts'
 import { textOf } from './text.ts'
 
@@ -33,7 +33,7 @@ export function makeSwap(db: SqliteDatabase): Swap {
 
   const sawRecord = (value: LockRecord, text: string): void => {
     // What else its caller may change, and the text would not show it.
-    if (value.holders.every(isFixed) && value.queue.every(isFixed)) note(records, value.key, { value, text })
+    if (isAllFixed(value)) note(records, value.key, { value, text })
     else records.delete(value.key)
   }
 

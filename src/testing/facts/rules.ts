@@ -44,6 +44,17 @@ export const rules: Record<string, Fact> = {
     equal(beaten.session.asks, 1, 'what the next beat tells')
   },
 
+  'T3: what a request asked that was taken back stands in the record while a holder has it that was asked': async (store) => {
+    const token = await line(store, 'a')
+    await store.apply([beat('b')])
+    const ask = { please: [null, 'let go'] }
+    await store.apply([request('b', 1, { ask, metadata: 'm' }), { type: 'withdraw', key: 'k', session: 'b', number: 1 }])
+    const asked = async () => (await store.read('k'))?.asked?.map((each) => [each.session, each.number, each.ask, each.metadata, each.token])
+    equal(await asked(), [['b', 1, ask, 'm', token]], 'asks')
+    await store.apply([release('a', token)])
+    equal(await asked(), undefined, 'asks after the release')
+  },
+
   'J2: a request refuses any live record, the same session’s too': async (store) => {
     await line(store, 'a')
     equal(outcome(await one(store, request('a', 2, { ifAvailable: true })), 'refused').reason, 'busy', 'reason')
