@@ -32,6 +32,7 @@ export class Beacons {
         return { address, lost, lower: await this.light(process, address, session, lose) }
       },
       watch: (address, signal) => this.watch(process, address, signal),
+      isOut: (address) => this.isOut(process, address),
     }
   }
 
@@ -71,6 +72,18 @@ export class Beacons {
         watchers?.delete(tell)
         reject(signal.reason)
       })
+    })
+  }
+
+  /** Whether a beacon is out now; the answer may be late, and the system may refuse it. */
+  isOut(process: Process, address: string): Promise<boolean> {
+    const { chance, timeline } = this.#world
+    return new Promise((resolve, reject) => {
+      const fault = chance.maybe(this.#world.noise) ? chance.one(['rejected', 'late']) : undefined
+      if (fault) this.#world.count('faults', `isOut: ${fault}`)
+      const out = this.#isOut(address, process)
+      const answer = (): void => (fault === 'rejected' ? reject(new Error('too many locks')) : resolve(out))
+      timeline.after(chance.next() * (fault === 'late' ? 5_000 : 10), () => process.enter(answer))
     })
   }
 

@@ -322,6 +322,12 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
+  { name: 'an ask that was taken back is not kept', patches: [['protocol/reduce.ts', '    draft.leave(run, number)\n', '']] },
+  { name: 'an ask is told at every look', patches: [['locks/asks.ts', '!heard?.has(id)', 'heard !== null']] },
+  {
+    name: 'a session that opens takes all whom it meets for dead',
+    patches: [['locks/session.ts', 'row.id !== this.#id && (await isDead(store.beacon, row))', 'row.id !== this.#id']],
+  },
   { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {
     name: 'a channel that throws keeps its session from opening',

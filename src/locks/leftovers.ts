@@ -1,5 +1,4 @@
 import type { SessionRow } from '../protocol/index.ts'
-import { isDead } from './dead.ts'
 import type { Session } from './session.ts'
 
 /** So many rows a store shows at a time; fewer are all that there are. */
@@ -10,9 +9,9 @@ const later = { least: 1_000, spread: 1_000 }
 const rest = 10
 
 /**
- * Ends the sessions that died without saying so, as one that opens meets them: in the background, and never many at a time. Some at once,
- * since a process that lives for a moment is to leave no more than it found. Each begins at its own id, which is random, so that
- * those who open meet different ones.
+ * Ends the sessions that died without saying so, as one that opens meets them: in the background, a page at a time, each in one batch,
+ * so that nobody is held up. Some at once, since a process that lives for a moment is to leave no more than it found. Each begins at its
+ * own id, which is random, so that those who open meet different ones.
  *
  * @param first the rows that follow its own
  * @param next those that follow another
@@ -23,14 +22,11 @@ export async function endLeftovers(
   next: (after: string) => Promise<readonly SessionRow[]>,
 ): Promise<void> {
   const { clock, id, settings } = session
-  const { beacon } = settings.store
-  if (settings.expiry !== 'auto' || !beacon?.isOut) return
-  const endDead = async (row: SessionRow): Promise<void> => {
-    if (row.id !== id && (await isDead(beacon, row))) await session.send({ type: 'end', session: row.id })
-  }
+  if (settings.expiry !== 'auto' || !settings.store.beacon?.isOut) return
   if (!first.length || !(await session.pause(0))) return
   for (let rows = first; ; ) {
-    await Promise.all(rows.map(endDead))
+    const dead = await session.dead(rows)
+    await Promise.all(Array.from(dead, (each) => session.send({ type: 'end', session: each })))
     const last = rows.at(-1)
     // It has come round when it meets itself.
     if (!last || rows.length < page || rows.some((row) => row.id === id)) return
