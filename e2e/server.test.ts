@@ -28,7 +28,12 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-function clientOf(url: string, options: { duration?: number; maxBackoff?: number } = {}): { store: HttpStore; locks: Locks } {
+interface Client {
+  readonly store: HttpStore
+  readonly locks: Locks
+}
+
+function clientOf(url: string, options: { duration?: number; maxBackoff?: number } = {}): Client {
   const store = httpStore(url)
   const locks = createLocks({ store, ...options })
   closing.push(store, locks)
@@ -161,6 +166,26 @@ test('while it is stopped its clients lose their locks at their deadlines and he
   const next = await waiting
   expect(next.token).toBeGreaterThan(lock.token)
   expect(next.isHeld()).toBe(true)
+})
+
+test('killed, it is missed by those who wait for its hints; started again, it wakes them', async () => {
+  const server = await startServer(file)
+  const [holder, waiter] = [0, 1].map(() => clientOf(server.url, { duration: 600_000, maxBackoff: 600_000 })) as [Client, Client]
+  const lock = await holder.locks.acquire('l')
+  const waiting = waiter.locks.acquire('l')
+  await queued(1, waiter)
+  /** Resolves when both have said that they have no hints, or that they have them again. */
+  const both = (isSo: (why: string | undefined) => boolean): Promise<unknown> =>
+    Promise.all([holder, waiter].map(({ store }) => new Promise<void>((resolve) => store.onDegraded?.((why) => isSo(why) && resolve()))))
+  const gone = both((why) => why?.startsWith('no hints for now') === true)
+  await server.kill()
+  await gone
+  const back = both((why) => why === undefined)
+  await startServer(file, portOf(server.url))
+  await back
+  await lock.release()
+  // Without the hint the test would end before the next look.
+  expect((await waiting).isHeld()).toBe(true)
 })
 
 test('it sees the proof that a process on the same file is dead, and hands its lock on long before the lease ends', async () => {

@@ -81,6 +81,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       const over = new AbortController()
       const end = (): void => over.abort()
       stop.signal.addEventListener('abort', end)
+      let why = 'the server’s event stream brings nothing'
       try {
         const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, over)
         if (!response.body) {
@@ -92,9 +93,10 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           hear(event, data)
         })
       } catch (error) {
-        // The next try tells whether it passes; meanwhile there are looks. A server that starts anew is no news, unless it takes longer.
-        if (failures && !stop.signal.aborted) lacks.say('hints', ` for now: ${(error as Error).message}`)
+        why = (error as Error).message
       }
+      // The next try tells whether it passes; meanwhile there are looks. A server that starts anew is no news, unless it takes longer.
+      if (failures && !stop.signal.aborted) lacks.say('hints', ` for now: ${why}`)
       open = false
       stop.signal.removeEventListener('abort', end)
       end()

@@ -1,0 +1,137 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { createLocks, type HeldLock, type Locks, type LockWarning } from 'storelock'
+import { serve } from 'storelock/server'
+import { type HttpStore, httpStore } from 'storelock/stores/http'
+import { memoryStore } from 'storelock/stores/memory'
+import { afterEach, describe, expect, test } from 'vitest'
+
+const endings: (() => unknown)[] = []
+
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end()
+})
+
+/** A lease that outlasts every test, and looks as rare: whoever is woken in time was woken by a hint, or by the stream that came back. */
+const patient = { duration: 600_000, maxBackoff: 600_000 }
+
+/** A way to a server that can be cut. */
+async function cable(url: string) {
+  const { port, hostname } = new URL(url)
+  const open = new Set<Socket>()
+  let isCut = false
+  const relay = createServer((socket) => {
+    const next = connect(Number(port), hostname)
+    for (const [one, other] of [
+      [socket, next],
+      [next, socket],
+    ] as const) {
+      open.add(one)
+      one
+        .on('error', () => {})
+        .on('close', () => {
+          open.delete(one)
+          other.destroy()
+        })
+      one.pipe(other)
+    }
+    if (isCut) socket.destroy()
+  }).listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  const cut = (): void => {
+    isCut = true
+    for (const socket of open) socket.destroy()
+  }
+  endings.push(() => {
+    cut()
+    relay.close()
+  })
+  return {
+    url: `http://127.0.0.1:${(relay.address() as AddressInfo).port}`,
+    cut,
+    mend() {
+      isCut = false
+    },
+  }
+}
+
+/** A server, a holder that is right beside it, and another client, behind a cable. */
+async function placed() {
+  const server = await serve(memoryStore())
+  endings.push(() => server.close())
+  const line = await cable(server.url)
+  const warnings: string[] = []
+  const client = (url: string, onWarning: (warning: LockWarning) => void): { store: HttpStore; locks: Locks } => {
+    const store = httpStore(url)
+    const locks = createLocks({ store, ...patient, onWarning })
+    endings.push(
+      () => store.close(),
+      () => locks.close(),
+    )
+    return { store, locks }
+  }
+  const holder = client(server.url, () => {})
+  const other = client(line.url, ({ type, error }) => warnings.push(`${type}: ${error.message}`))
+  /** Resolves when hints fail, or are back. */
+  const hints = (state: 'gone' | 'back'): Promise<void> =>
+    new Promise((resolve) => {
+      other.store.onDegraded?.((why) => (why === undefined) === (state === 'back') && resolve())
+    })
+  return { line, holder: holder.locks, other: other.locks, warnings, hints }
+}
+
+const queued = async (locks: Locks): Promise<void> => {
+  while (!(await locks.query('k')).pending.length);
+}
+
+describe('an event stream that breaks and comes back', () => {
+  test('is said to be gone, once each time, and carries hints again when it is back', async () => {
+    const { line, holder, other, warnings, hints } = await placed()
+    for (let round = 1; round <= 2; round++) {
+      const lock = await holder.acquire('k')
+      const wait = other.acquire('k')
+      await queued(holder)
+      const gone = hints('gone')
+      line.cut()
+      await gone
+      expect(warnings).toEqual(Array(round).fill(expect.stringMatching(/^degraded: no hints for now/)))
+      const back = hints('back')
+      line.mend()
+      await back
+      await lock.release()
+      await (await wait).release()
+    }
+  })
+
+  test('brings a waiter what was released meanwhile', async () => {
+    const { line, holder, other, hints } = await placed()
+    const lock = await holder.acquire('k')
+    const wait = other.acquire('k')
+    await queued(holder)
+    const gone = hints('gone')
+    line.cut()
+    await gone
+    await lock.release()
+    line.mend()
+    expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('tells a holder of whoever asks it from then on', async () => {
+    const { line, holder, other, hints } = await placed()
+    let heard = (_ask: unknown): void => {}
+    const asked = new Promise<unknown>((resolve) => {
+      heard = resolve
+    })
+    const lock: HeldLock = await other.acquire('k', { onReleaseRequested: heard })
+    const gone = hints('gone')
+    line.cut()
+    await gone
+    const back = hints('back')
+    line.mend()
+    await back
+    const wait = holder.acquire('k', { ask: 'please' })
+    expect(await asked).toBe('please')
+    await lock.release()
+    await wait
+  })
+})
