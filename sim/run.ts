@@ -63,13 +63,7 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
   const { shape, timeline, store } = world
   world.mend()
   world.quiet = true
-  for (const key of store.keys) {
-    const pins = store.record(key)?.pins ?? []
-    world.ledger.apply(
-      undefined,
-      pins.map((entity) => ({ type: 'unpin', key, entity })),
-    )
-  }
+  unpinAll(world)
   for (const user of users) user.tidy()
   const busy = (): User[] => users.filter(({ process, idle }) => !process.dead && !idle)
   const end = timeline.now + 20 * shape.duration + Math.max(0, ...store.keys.map((key) => leftBound(world, key)))
@@ -80,6 +74,8 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
   for (const { process } of busy()) world.fail(`a user of ${process.name} still waits though all else is at rest`)
   // What was let go of last is on its way, and what was forgotten ends by itself.
   await world.pass(4 * shape.duration)
+  // A pin that the dead had sent may have come late.
+  unpinAll(world)
   for (const key of store.keys) {
     const record = store.record(key)
     for (const { session } of [...(record?.holders ?? []), ...(record?.queue ?? [])]) {
@@ -88,6 +84,17 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
       if (owner && !owner.dead && owner.locks.session === session)
         world.fail(`${session} of ${owner.name} stands in the record of ${key} though nobody there wants it`)
     }
+  }
+}
+
+function unpinAll({ store, ledger }: World): void {
+  for (const key of store.keys) {
+    const pins = store.record(key)?.pins ?? []
+    if (pins.length)
+      ledger.apply(
+        undefined,
+        pins.map((entity) => ({ type: 'unpin', key, entity })),
+      )
   }
 }
 
