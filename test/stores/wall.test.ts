@@ -13,12 +13,12 @@ test.each<[string, (now: () => number) => Store]>([
   ['memory', (now) => memoryStore({ now })],
   ['SQLite', (now) => sqliteStore(':memory:', { now })],
   ['IndexedDB', (now) => indexedDBStore('wall', { now })],
-])('a `now` that answers no time is refused with invalid and spoils no record: %s', async (_, open) => {
+])('a `now` that answers no time, or counts microseconds, is refused with invalid and spoils no record: %s', async (_, open) => {
   let time = 1_700_000_000_000
   const store = open(() => time)
   try {
     await store.apply([opens])
-    for (time of [Number.NaN, Infinity, -Infinity, undefined as never]) {
+    for (time of [Number.NaN, Infinity, -Infinity, undefined as never, 9e12, 1_000 * 1_700_000_000_000]) {
       await expect(store.apply([request])).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('`now`') })
     }
     expect(await store.read('k')).toBeUndefined()
