@@ -157,9 +157,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lock is believed until its timer rings',
-    patches: [
-      ['locks/lease.ts', '    this.expireIfDue(now)\n    if (this.#end || now >= this.deadline) return false\n', '    if (this.#end) return false\n'],
-    ],
+    patches: [['locks/lease.ts', '    if (now >= this.deadline) {\n      this.expireIfDue(now)\n      return false\n    }\n', '']],
   },
   {
     name: 'the fence looks at the session alone',

@@ -1,6 +1,6 @@
 import { type Checked, checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { Checks } from './checks.ts'
-import { handles } from './handle.ts'
+import { behind, Handle } from './handle.ts'
 import { type End, type Lease, released } from './lease.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
@@ -23,7 +23,8 @@ export type HoldLease = Pick<
 /** Where leases go when they are given back. */
 export interface HoldHome {
   readonly policy: Policy
-  retire(lease: HoldLease): Promise<void>
+  /** @param now what the clock has just shown */
+  retire(lease: HoldLease, now: number): Promise<void>
 }
 
 /** A held lock: one use of a lease. */
@@ -138,10 +139,12 @@ export class Hold implements HeldLock {
   }
 
   release(): Promise<void> {
-    this.expireIfDue()
+    // Read once, for that takes as long as all the rest where the lease lingers.
+    const now = this.#lease.clock.monotonic()
+    if (!this.#end) this.#lease.expireIfDue(now)
     if (!this.#end) {
       this.end(released(this.name))
-      this.#released = this.#home.retire(this.#lease)
+      this.#released = this.#home.retire(this.#lease, now)
     }
     return this.#released ?? Promise.resolve()
   }
@@ -172,22 +175,71 @@ export class Hold implements HeldLock {
 }
 
 /** A hold as its holder has it in hand. */
-export const heldLock = handles<Hold, HeldLock>({
-  assertHeld: (hold) => () => hold.assertHeld(),
-  checked: (hold) => (alone) => hold.checked(alone),
-  isHeld: (hold) => () => hold.isHeld(),
-  release: (hold) => () => hold.release(),
-  renew: (hold) => (duration) => hold.renew(duration),
-  [asyncDispose]: (hold) => () => hold[asyncDispose](),
-  dirty: (hold) => hold.dirty,
-  key: (hold) => hold.key,
-  mode: (hold) => hold.mode,
-  name: (hold) => hold.name,
-  previous: (hold) => hold.previous,
-  session: (hold) => hold.session,
-  signal: (hold) => hold.signal,
-  token: (hold) => hold.token,
-})
+export class HeldHandle extends Handle<Hold> implements HeldLock {
+  get assertHeld(): HeldLock['assertHeld'] {
+    const hold = this[behind]()
+    return () => hold.assertHeld()
+  }
+
+  get checked(): NonNullable<HeldLock['checked']> {
+    const hold = this[behind]()
+    return (alone) => hold.checked(alone)
+  }
+
+  get isHeld(): HeldLock['isHeld'] {
+    const hold = this[behind]()
+    return () => hold.isHeld()
+  }
+
+  get release(): HeldLock['release'] {
+    const hold = this[behind]()
+    return () => hold.release()
+  }
+
+  get renew(): HeldLock['renew'] {
+    const hold = this[behind]()
+    return (duration) => hold.renew(duration)
+  }
+
+  get [asyncDispose](): HeldLock[typeof asyncDispose] {
+    const hold = this[behind]()
+    return () => hold[asyncDispose]()
+  }
+
+  get dirty(): HeldLock['dirty'] {
+    return this[behind]().dirty
+  }
+
+  get key(): HeldLock['key'] {
+    return this[behind]().key
+  }
+
+  get mode(): HeldLock['mode'] {
+    return this[behind]().mode
+  }
+
+  get name(): HeldLock['name'] {
+    return this[behind]().name
+  }
+
+  get previous(): HeldLock['previous'] {
+    return this[behind]().previous
+  }
+
+  get session(): HeldLock['session'] {
+    return this[behind]().session
+  }
+
+  get signal(): HeldLock['signal'] {
+    return this[behind]().signal
+  }
+
+  get token(): HeldLock['token'] {
+    return this[behind]().token
+  }
+}
+
+export const heldLock = (hold: Hold): HeldLock => new HeldHandle(hold)
 
 /** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
 function makeExact(signal: AbortSignal, look: () => void): void {

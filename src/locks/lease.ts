@@ -148,8 +148,11 @@ export class Lease {
   /** Whether it stands, as far as this context can know. */
   stands(now = this.#home.clock.monotonic()): boolean {
     const { heart } = this.#home
-    this.expireIfDue(now)
-    if (this.#end || now >= this.deadline) return false
+    if (now >= this.deadline) {
+      this.expireIfDue(now)
+      return false
+    }
+    if (this.#end) return false
     const byBeat = this.#leans && heart.renewedAt > this.since
     return heart.isSteady(now, byBeat ? heart.renewedAt : this.since, byBeat ? heart.renewedDrift : this.#drift, this.duration)
   }

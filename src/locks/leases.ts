@@ -83,11 +83,11 @@ export class Leases {
   }
 
   /** A hold was released: its lease lingers if it may, else it goes back. */
-  retire(lease: Lease): Promise<void> {
+  retire(lease: Lease, now: number): Promise<void> {
     const fresh = lease.usedToken < lease.lastToken && lease.leans && !lease.renewsItself
-    if (!fresh || this.#isWanted() || !this.#session.lingers || !lease.stands()) return lease.release()
+    if (!fresh || this.#isWanted() || !this.#session.lingers || !lease.stands(now)) return lease.release()
     lease.capAt = Infinity
-    this.#linger.keep(lease)
+    this.#linger.keep(lease, now)
     return Promise.resolve()
   }
 

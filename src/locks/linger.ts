@@ -21,10 +21,10 @@ export class Linger {
     this.#session = session
   }
 
-  keep(lease: Lease): void {
+  keep(lease: Lease, now: number): void {
     const { clock, settings } = this.#session
     this.#lease = lease
-    this.#since = clock.monotonic()
+    this.#since = now
     // One timer for many uses: it goes on where the lease was used meanwhile.
     this.#callOff ??= clock.after(settings.linger, () => this.#end(), true)
   }

@@ -1,5 +1,5 @@
 import { LockError, type Mode } from '../protocol/index.ts'
-import { handles } from './handle.ts'
+import { behind, Handle } from './handle.ts'
 import { asyncDispose } from './hold.ts'
 import type { Guard, HeldLock, Locks, ReentrantLock, RequestOptions } from './types.ts'
 
@@ -119,19 +119,68 @@ class NoopLock implements HeldLock, Guard {
   }
 }
 
-const noopLock = handles<NoopLock, HeldLock & Guard>({
-  assertHeld: (lock) => () => lock.assertHeld(),
-  clone: (lock) => () => lock.clone(),
-  isHeld: (lock) => () => lock.isHeld(),
-  release: (lock) => () => lock.release(),
-  renew: (lock) => () => lock.renew(),
-  [asyncDispose]: (lock) => () => lock[asyncDispose](),
-  dirty: (lock) => lock.dirty,
-  key: (lock) => lock.key,
-  mode: (lock) => lock.mode,
-  name: (lock) => lock.name,
-  previous: (lock) => lock.previous,
-  session: (lock) => lock.session,
-  signal: (lock) => lock.signal,
-  token: (lock) => lock.token,
-})
+class NoopHandle extends Handle<NoopLock> implements HeldLock, Guard {
+  get assertHeld(): HeldLock['assertHeld'] {
+    const lock = this[behind]()
+    return () => lock.assertHeld()
+  }
+
+  get clone(): Guard['clone'] {
+    const lock = this[behind]()
+    return () => lock.clone()
+  }
+
+  get isHeld(): HeldLock['isHeld'] {
+    const lock = this[behind]()
+    return () => lock.isHeld()
+  }
+
+  get release(): HeldLock['release'] {
+    const lock = this[behind]()
+    return () => lock.release()
+  }
+
+  get renew(): HeldLock['renew'] {
+    const lock = this[behind]()
+    return () => lock.renew()
+  }
+
+  get [asyncDispose](): HeldLock[typeof asyncDispose] {
+    const lock = this[behind]()
+    return () => lock[asyncDispose]()
+  }
+
+  get dirty(): HeldLock['dirty'] {
+    return this[behind]().dirty
+  }
+
+  get key(): HeldLock['key'] {
+    return this[behind]().key
+  }
+
+  get mode(): HeldLock['mode'] {
+    return this[behind]().mode
+  }
+
+  get name(): HeldLock['name'] {
+    return this[behind]().name
+  }
+
+  get previous(): HeldLock['previous'] {
+    return this[behind]().previous
+  }
+
+  get session(): HeldLock['session'] {
+    return this[behind]().session
+  }
+
+  get signal(): HeldLock['signal'] {
+    return this[behind]().signal
+  }
+
+  get token(): HeldLock['token'] {
+    return this[behind]().token
+  }
+}
+
+const noopLock = (lock: NoopLock): HeldLock & Guard => new NoopHandle(lock)

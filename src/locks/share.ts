@@ -1,7 +1,7 @@
-import { type Checked, LockError } from '../protocol/index.ts'
-import { handles } from './handle.ts'
-import { asyncDispose, type Hold } from './hold.ts'
-import type { Guard, ReentrantLock } from './types.ts'
+import { LockError } from '../protocol/index.ts'
+import { behind, Handle } from './handle.ts'
+import { asyncDispose, type HeldHandle, type Hold } from './hold.ts'
+import type { Guard, HeldLock, ReentrantLock } from './types.ts'
 
 /** One hold and the number of its users. */
 export interface Shared {
@@ -11,96 +11,124 @@ export interface Shared {
   over?(): void
 }
 
-/** One user's share of a hold; the last one that is given back releases it. */
-export class Share implements Guard {
-  readonly #shared: Shared
-  #released: Promise<void> | undefined
+/** What a share that is not the last gives back: nothing. */
+const nothing = Promise.resolve()
+
+function giveBack(shared: Shared): Promise<void> {
+  shared.over?.()
+  return shared.hold.release()
+}
+
+/** One user's share of a hold, as its user has it in hand; the last one that is given back releases the hold. */
+class GuardHandle implements Guard {
+  /** What is behind it: a function with the share's state, and no object more, since a re-entrant lock takes no longer than that to be had. */
+  readonly [behind]: (letGo?: boolean) => { readonly shared: Shared; readonly released: Promise<void> | undefined }
 
   constructor(shared: Shared) {
     shared.users++
-    this.#shared = shared
+    let released: Promise<void> | undefined
+    this[behind] = (letGo) => {
+      if (letGo) released ??= --shared.users === 0 ? giveBack(shared) : nothing
+      return { shared, released }
+    }
   }
 
-  get hold(): Hold {
-    return this.#shared.hold
+  get release(): () => Promise<void> {
+    const share = this[behind]
+    return () => share(true).released as Promise<void>
   }
 
-  get name(): string {
-    return this.#shared.hold.name
+  get [asyncDispose](): () => Promise<void> {
+    const { release } = this
+    return () => release().catch(() => {})
+  }
+
+  get isHeld(): () => boolean {
+    const share = this[behind]
+    return () => {
+      const { shared, released } = share()
+      return !released && shared.hold.isHeld()
+    }
+  }
+
+  get assertHeld(): () => void {
+    const share = this[behind]
+    return () => {
+      const { shared, released } = share()
+      if (released) throw new LockError('not-held', `this guard of ${JSON.stringify(shared.hold.name)} was released`)
+      shared.hold.assertHeld()
+    }
+  }
+
+  get clone(): () => Guard {
+    const { [behind]: share, assertHeld } = this
+    return () => {
+      assertHeld()
+      return guardOf(share().shared)
+    }
+  }
+
+  get checked(): NonNullable<Guard['checked']> {
+    const { hold } = this[behind]().shared
+    return (alone) => hold.checked(alone)
   }
 
   get key(): string {
-    return this.#shared.hold.key
+    return this[behind]().shared.hold.key
+  }
+
+  get name(): string {
+    return this[behind]().shared.hold.name
   }
 
   get session(): string {
-    return this.#shared.hold.session
-  }
-
-  get token(): number {
-    return this.#shared.hold.token
+    return this[behind]().shared.hold.session
   }
 
   get signal(): AbortSignal {
-    return this.#shared.hold.signal
+    return this[behind]().shared.hold.signal
   }
 
-  isHeld(): boolean {
-    return !this.#released && this.#shared.hold.isHeld()
-  }
-
-  assertHeld(): void {
-    if (this.#released) throw new LockError('not-held', `this guard of ${JSON.stringify(this.#shared.hold.name)} was released`)
-    this.#shared.hold.assertHeld()
-  }
-
-  checked(alone: boolean): Checked {
-    return this.#shared.hold.checked(alone)
-  }
-
-  clone(): Guard {
-    this.assertHeld()
-    return guardOf(this.#shared)
-  }
-
-  release(): Promise<void> {
-    this.#released ??= --this.#shared.users === 0 ? this.#giveBack() : Promise.resolve()
-    return this.#released
-  }
-
-  #giveBack(): Promise<void> {
-    this.#shared.over?.()
-    return this.#shared.hold.release()
-  }
-
-  [asyncDispose](): Promise<void> {
-    return this.release().catch(() => {})
+  get token(): number {
+    return this[behind]().shared.hold.token
   }
 }
 
-const guard = handles<Share, Guard>({
-  assertHeld: (share) => () => share.assertHeld(),
-  checked: (share) => (alone) => share.checked(alone),
-  clone: (share) => () => share.clone(),
-  isHeld: (share) => () => share.isHeld(),
-  release: (share) => () => share.release(),
-  [asyncDispose]: (share) => () => share[asyncDispose](),
-  key: (share) => share.key,
-  name: (share) => share.name,
-  session: (share) => share.session,
-  signal: (share) => share.signal,
-  token: (share) => share.token,
-})
-
 /** One more user's share of a hold. */
-export const guardOf = (shared: Shared): Guard => guard(new Share(shared))
+export const guardOf = (shared: Shared): Guard => new GuardHandle(shared)
+
+/** The hold behind what a user has in hand. */
+export const holdOf = (lock: HeldLock | Guard): Hold => (lock instanceof GuardHandle ? lock[behind]().shared.hold : (lock as HeldHandle)[behind]())
 
 /** A re-entrant lock as its users have it in hand. */
-export const reentrantLock = handles<ReentrantLock, ReentrantLock>({
-  acquire: (lock) => (options) => lock.acquire(options),
-  clearDirty: (lock) => () => lock.clearDirty(),
-  isHeld: (lock) => () => lock.isHeld(),
-  tryAcquire: (lock) => (options) => lock.tryAcquire(options),
-  dirty: (lock) => lock.dirty,
-  name: (lock) => lock.name,
-})
+class ReentrantHandle extends Handle<ReentrantLock> implements ReentrantLock {
+  get acquire(): ReentrantLock['acquire'] {
+    const lock = this[behind]()
+    return (options) => lock.acquire(options)
+  }
+
+  get clearDirty(): ReentrantLock['clearDirty'] {
+    const lock = this[behind]()
+    return () => lock.clearDirty()
+  }
+
+  get isHeld(): ReentrantLock['isHeld'] {
+    const lock = this[behind]()
+    return () => lock.isHeld()
+  }
+
+  get tryAcquire(): ReentrantLock['tryAcquire'] {
+    const lock = this[behind]()
+    return (options) => lock.tryAcquire(options)
+  }
+
+  get dirty(): ReentrantLock['dirty'] {
+    return this[behind]().dirty
+  }
+
+  get name(): ReentrantLock['name'] {
+    return this[behind]().name
+  }
+}
+
+export const reentrantLock = (lock: ReentrantLock): ReentrantLock => new ReentrantHandle(lock)

@@ -1,10 +1,9 @@
 import type { Remote } from 'comlink'
 import { onAbort } from '../locks/abort.ts'
 import { createLocks, sessionOf } from '../locks/create.ts'
-import { behindHandle } from '../locks/handle.ts'
 import type { Hold } from '../locks/hold.ts'
 import type { Session, Settings } from '../locks/session.ts'
-import { Share } from '../locks/share.ts'
+import { holdOf } from '../locks/share.ts'
 import type { AcquireOptions, Guard, HeldLock, Locks, ReleaseListener } from '../locks/types.ts'
 import type { LockError } from '../protocol/index.ts'
 import { Contact } from './contact.ts'
@@ -18,7 +17,8 @@ const stopsWithPage = 'DedicatedWorkerGlobalScope' in globalThis
 
 /** A lock that the page has. */
 interface Given {
-  readonly lock: Hold | Share
+  readonly lock: HeldLock | Guard
+  readonly hold: Hold
   /** Stops listening for its loss. */
   forget(): void
 }
@@ -120,7 +120,7 @@ export class Client implements ClientApi {
   renew(id: number, reading: Reading, duration?: number): Promise<Answer<Pulse>> {
     this.#contact.heard(reading)
     return answer(async () => {
-      await (this.#given.get(id)?.lock as Hold | undefined)?.renew(duration)
+      await this.#given.get(id)?.hold.renew(duration)
       return this.#pulse()
     })
   }
@@ -179,14 +179,13 @@ export class Client implements ClientApi {
   /** Hands a lock over to the page, if there is one. */
   #give(id: number, lock: HeldLock | Guard | null): null {
     if (!lock) return null
-    const given = behindHandle<Hold | Share>(lock)
-    const hold = given instanceof Share ? given.hold : given
+    const hold = holdOf(lock)
     const { name, key, mode, token, previous, dirty, session, signal } = hold
     const forget = onAbort(signal, () => {
       this.#given.delete(id)
       this.#page.lost(id, encodeError(signal.reason as LockError))
     })
-    this.#given.set(id, { lock: given, forget })
+    this.#given.set(id, { lock, hold, forget })
     this.#contact.keep()
     this.#page.granted(id, { name, key, mode, token, previous, dirty, session, ...this.#contact.term(hold.deadline) })
     return null
@@ -200,7 +199,7 @@ export class Client implements ClientApi {
   }
 
   /** A lock that the page has no more. */
-  #take(id: number): Hold | Share | undefined {
+  #take(id: number): HeldLock | Guard | undefined {
     const given = this.#given.get(id)
     given?.forget()
     this.#given.delete(id)
@@ -214,10 +213,7 @@ export class Client implements ClientApi {
   #pulse(): Pulse {
     // Who doubts a lock here, as after a sleep, gives the page no reason to believe in it.
     const believed = [...this.#given].filter(([, { lock }]) => lock.isHeld())
-    const until = believed.map(([id, { lock }]) => {
-      const { deadline } = lock instanceof Share ? lock.hold : lock
-      return [id, this.#contact.onPage(deadline)] as const
-    })
+    const until = believed.map(([id, { hold }]) => [id, this.#contact.onPage(hold.deadline)] as const)
     return { session: this.#locks.session, drift: this.#contact.drift, until }
   }
 }
