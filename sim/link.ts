@@ -1,5 +1,5 @@
 import { webLocksBeacon } from '../src/beacons/web-locks.ts'
-import { type Command, type Fenced, LockError, type LockView, type Outcome } from '../src/protocol/index.ts'
+import { type Command, type Fenced, LockError, type LockView, type Outcome, type SessionRow } from '../src/protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../src/store.ts'
 import { channelOf } from './channels.ts'
 import type { Process } from './process.ts'
@@ -84,6 +84,10 @@ export class Link implements FencedStore<Tx> {
 
   read(key: string, reader?: string): Promise<LockView | undefined> {
     return this.#call(() => `read ${key}`, { run: () => this.#process.world.store.read(key, reader) })
+  }
+
+  rows(sessions: readonly string[]): Promise<Map<string, SessionRow>> {
+    return this.#call(() => 'rows', { run: () => this.#process.world.store.rows(sessions) })
   }
 
   list(prefix?: string): Promise<LockView[]> {

@@ -6,6 +6,7 @@ import {
   type LockView,
   names,
   type Outcome,
+  rowsOf,
   runBatch,
   type SessionRow,
   viewOf,
@@ -67,6 +68,10 @@ export class PlainStore {
   read(key: string, reader?: string): LockView | undefined {
     const record = this.#records.get(key)
     return record && viewOf(record, (id) => this.#sessions.get(id), reader)
+  }
+
+  rows(sessions: readonly string[]): Map<string, SessionRow> {
+    return rowsOf(sessions, (id) => this.#sessions.get(id))
   }
 
   list(prefix = ''): LockView[] {

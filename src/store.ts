@@ -1,4 +1,4 @@
-import type { Command, Fenced, LockView, Outcome } from './protocol/index.ts'
+import type { Command, Fenced, LockView, Outcome, Sessions } from './protocol/index.ts'
 
 /**
  * A place for records. All that a lock *is* stands in `protocol/`; a store runs commands through its `runBatch`
@@ -23,6 +23,11 @@ export interface Store {
    * looks as well, so it must not be changed.
    */
   read(key: string, reader?: string): Promise<LockView | undefined>
+  /**
+   * The rows of those of these sessions that stand, for those far back in the line for `key`: they need no more as long as its holder beats,
+   * and this does not grow with the line. Without it, or with `undefined`, they read the record.
+   */
+  rows?(sessions: readonly string[], key: string): Promise<Sessions | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */
   list(prefix?: string, part?: Part): Promise<LockView[]>
   /**

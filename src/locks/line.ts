@@ -2,6 +2,7 @@ import { emptyView, type Holder, LockError, type LockView, type LossReason } fro
 import { onAbort } from './abort.ts'
 import { driftOf } from './clock.ts'
 import { refusalOf } from './contention.ts'
+import { Glimpse } from './glimpse.ts'
 import type { Hold } from './hold.ts'
 import type { Grant } from './lease.ts'
 import { Leases } from './leases.ts'
@@ -51,6 +52,7 @@ export class Line {
   readonly #session: Session
   readonly #waiters = new Map<number, Waiter>()
   readonly #lookout: Lookout
+  readonly #glimpse: Glimpse
   readonly #pace: Pace
   /** Calls that have it in hand. */
   users = 0
@@ -82,6 +84,7 @@ export class Line {
     this.name = name
     this.#view = emptyView(key)
     this.#lookout = new Lookout(session, key, () => this.poke())
+    this.#glimpse = new Glimpse(session, key)
     this.#pace = new Pace(session, {
       any: () => this.#waiters.size > 0,
       look: () => this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0),
@@ -388,6 +391,7 @@ export class Line {
   poke(): void {
     this.pokes += 1
     for (const end of this.#pauses) end()
+    this.#glimpse.forget()
     this.#pace.poke()
   }
 
@@ -442,18 +446,26 @@ export class Line {
     const sent = clock.monotonic()
     this.#lookedAt = sent
     const drift = driftOf(clock)
-    const view = (await this.#session.read((store) => store.read(this.key, this.#session.id), true)) ?? emptyView(this.key)
-    const moved = view.token !== this.#view.token
-    this.#view = view
-    if (moved) this.#pace.restart()
-    this.#findOwn(view, look, sent, drift)
+    const before = this.#view
+    const glimpsed = evict ? await this.#glimpse.look(before, this.#lookout.ahead(before), sent) : undefined
+    const view = glimpsed ?? (await this.#session.read((store) => store.read(this.key, this.#session.id), true)) ?? emptyView(this.key)
+    if (!glimpsed) {
+      const moved = view.token !== this.#view.token
+      this.#glimpse.saw(view, this.#view, sent)
+      this.#view = view
+      if (moved) this.#pace.restart()
+      this.#findOwn(view, look, sent, drift)
+    } else if (this.#view === before) this.#view = view
     if (view.queue.length) this.leases.dropIdle()
     if (this.#waiters.size && !this.#pace.asleep) {
       this.#lookout.watch(view)
       const row = view.sessions.get(this.#session.id)
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
-    return { view, evicting: evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#pace.paused) : undefined }
+    const evicting = evict ? this.#lookout.evictSilent(view, sent, clock.monotonic(), this.#pace.paused) : undefined
+    // What is refused shows that more has changed.
+    if (evicting) this.#glimpse.forget()
+    return { view, evicting }
   }
 
   /** Matches what the record says of this session with what this session knows. */

@@ -122,7 +122,12 @@ export class Session {
 
   /** Whether leases may linger: whoever wants one must be able to say so at once. */
   get lingers(): boolean {
-    return this.settings.linger > 0 && this.#unsubscribe !== undefined && !this.#degraded
+    return this.settings.linger > 0 && this.hears
+  }
+
+  /** Whether hints reach this session, as far as is known. */
+  get hears(): boolean {
+    return this.#unsubscribe !== undefined && !this.#degraded
   }
 
   get policy(): Policy {

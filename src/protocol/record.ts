@@ -148,6 +148,10 @@ export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRo
   return { key, token, holders, queue, pins, changedAt, evictions, asked, sessions }
 }
 
+/** The rows of those of these sessions that stand. */
+export const rowsOf = (ids: readonly string[], rowOf: (session: string) => SessionRow | undefined): Map<string, SessionRow> =>
+  new Map(ids.flatMap((id) => [rowOf(id)].flatMap((row) => (row ? [[id, row] as const] : []))))
+
 /** The runs whose sessions matter to one that looks: the head of the queue, its own and the one before it, and to a holder those that ask. */
 function runsFor({ holders, queue }: LockRecord, reader: string): Run[] {
   const own = queue.findIndex(({ session }) => session === reader)

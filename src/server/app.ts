@@ -16,7 +16,7 @@ import * as routes from './routes.ts'
 import { Single } from './single.ts'
 import type { Switchboard } from './switchboard.ts'
 import { version } from './version.ts'
-import type { LogReply, ReadReply, VerifyReply } from './wire.ts'
+import type { LogReply, ReadReply, RowsReply, VerifyReply } from './wire.ts'
 
 interface Env {
   Bindings: { readonly caller: Caller; onCut(listener: () => void): void }
@@ -83,7 +83,8 @@ export function makeApp(
 
   app.openapi(routes.locksRoute, async (context) => {
     const { caller } = context.env
-    const { key, prefix = '', after, limit, busy } = context.req.valid('query')
+    const { key, prefix = '', after, limit, busy, session } = context.req.valid('query')
+    if (key !== undefined && session) return caller.mayUse(key) ? send<RowsReply>(await desk.rows(key, session)) : mayNot(caller, key)
     if (key !== undefined) return await read(caller, key)
     const listed = await inTurn(() => listText(store, caller, { prefix, after, limit, busy: busy === 'true', most: limits.answer }))
     return 'fault' in listed ? (responseOf(listed.fault) as never) : sendText(listed.text)

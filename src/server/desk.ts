@@ -25,8 +25,8 @@ import { type Owners, sameOwner } from './owners.ts'
 import { Policies } from './policies.ts'
 import type { Sender } from './senders.ts'
 import { type KeyRing, makeLockToken, openLockToken } from './tokens.ts'
-import { veiled, veiledOutcome } from './veil.ts'
-import type { ApplyReply, ReadReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
+import { veiled, veiledOutcome, veiledRow } from './veil.ts'
+import type { ApplyReply, ReadReply, RowsReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
 
 interface Parts {
   readonly store: Store
@@ -156,6 +156,14 @@ export class Desk {
     const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#owns(caller, session)))
     for (const session of waiting) lockTokens.push(this.#ticket(key, session))
     return { lock: veiled(view), lockTokens }
+  }
+
+  /** The rows of sessions, as a client sees them that is far back in the line for a key. */
+  async rows(key: string, sessions: readonly string[]): Promise<RowsReply> {
+    const { store } = this.#parts
+    const rows = (await store.rows?.(sessions, key)) ?? (await store.read(key))?.sessions
+    const found = sessions.flatMap((id) => rows?.get(id) ?? [])
+    return { sessions: Object.fromEntries(found.map((row) => [row.id, veiledRow(row)])) }
   }
 
   /** Whether a lockToken is that of a hold which stands, by the store. */

@@ -164,8 +164,10 @@ export const locksQuery = z
     after: key.optional(),
     limit: whole.min(1).max(1_000).default(1_000),
     busy: z.enum(['true', 'false']).optional(),
+    session: z.union([id.transform((one) => [one]), z.array(id).max(100)]).optional(),
   })
   .refine((query) => query.key === undefined || query.prefix === undefined, 'a key or a prefix, not both')
+  .refine((query) => query.session === undefined || query.key !== undefined, 'sessions are those of a key')
 
 export const eventsQuery = z.strictObject({
   sender: id.optional(),
@@ -241,7 +243,8 @@ const outcome = z
 
 export const applyReply = z.object({ outcomes: z.array(outcome), lockTokens: z.array(ticket) }).openapi('Applied')
 export const readReply = z.object({ lock: view.nullable(), lockTokens: z.array(ticket) }).openapi('Read')
-export const locksReply = z.union([z.object({ locks: z.array(view), more: z.boolean() }), readReply])
+export const rowsReply = z.object({ sessions: z.record(z.string(), session) }).openapi('Rows')
+export const locksReply = z.union([z.object({ locks: z.array(view), more: z.boolean() }), readReply, rowsReply])
 export const verifyReply = z
   .object({
     valid: z.boolean(),

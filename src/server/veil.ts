@@ -11,4 +11,5 @@ export const veiled = (view: LockView): PlainView =>
 /** An outcome as it goes out. */
 export const veiledOutcome = (outcome: Outcome): WireOutcome => ('record' in outcome ? { ...outcome, record: veiled(outcome.record) } : outcome)
 
-const veiledRow = (row: SessionRow): SessionRow => (row.beacon === undefined ? row : { ...row, beacon: hidden })
+/** A session's row as it goes out. */
+export const veiledRow = (row: SessionRow): SessionRow => (row.beacon === undefined ? row : { ...row, beacon: hidden })

@@ -63,6 +63,11 @@ export interface ReadReply {
   readonly lockTokens: readonly Ticket[]
 }
 
+/** `GET /v1/locks?key=&session=&session=`: the rows of those of these sessions that stand, for those far back in a line, who need no more. */
+export interface RowsReply {
+  readonly sessions: PlainView['sessions']
+}
+
 /** `GET /v1/locks?prefix=&after=&limit=&busy=`: with `busy=true`, locks that nobody holds, wants or pins may be left out. */
 export interface ListReply {
   readonly locks: readonly PlainView[]

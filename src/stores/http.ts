@@ -1,6 +1,6 @@
 import { inProcessChannel } from '../channels/in-process.ts'
 import { type Command, emptyRecord, type Fenced, LockError, type LockView, viewOfPlain } from '../protocol/index.ts'
-import type { ApplyReply, ListReply, ReadReply } from '../server/wire.ts'
+import type { ApplyReply, ListReply, ReadReply, RowsReply } from '../server/wire.ts'
 import type { Channel, Part, Store } from '../store.ts'
 import { makeConnection } from './http/connection.ts'
 import { makeHints } from './http/hints.ts'
@@ -30,6 +30,9 @@ export interface HttpStore extends Store {
   lockToken(lock: Fenced): string
 }
 
+/** How many rows of sessions a server gives at once. */
+const mostRows = 100
+
 /** How many records a server gives at once. */
 const longestPage = 1_000
 
@@ -50,6 +53,21 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     for (const ticket of reply.lockTokens) ledger.put(ticket)
     if (reply.lock) ledger.look(reply.lock)
     return reply
+  }
+
+  /** An older server knows nothing of it. */
+  let givesRows = true
+  const rows: Store['rows'] = async (sessions, key) => {
+    if (!givesRows || sessions.length > mostRows) return undefined
+    const asked = new URLSearchParams([['key', key], ...sessions.map((id) => ['session', id])])
+    try {
+      const reply = await connection.get<RowsReply>(`/v1/locks?${asked}`, ['sessions'])
+      return new Map(Object.entries(reply.sessions))
+    } catch (error) {
+      if ((error as LockError).code !== 'invalid') throw error
+      givesRows = false
+      return undefined
+    }
   }
 
   /** Up to `limit` records after a key, as many at a time as the server gives. */
@@ -109,6 +127,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
       const { lock } = await read(key)
       return lock ? viewOfPlain(lock) : undefined
     },
+    rows,
     async list(prefix = '', part = {}) {
       const found: LockView[] = []
       for await (const views of pages(prefix, undefined, Infinity, part)) found.push(...views)

@@ -3,7 +3,7 @@ import { runBatch } from '../protocol/batch.ts'
 import type { Command, Outcome } from '../protocol/commands.ts'
 import type { LockError } from '../protocol/errors.ts'
 import type { Fenced } from '../protocol/fence.ts'
-import { isEmpty, type LockView, viewOf } from '../protocol/record.ts'
+import { isEmpty, type LockView, rowsOf, viewOf } from '../protocol/record.ts'
 import { wallClock } from '../protocol/wall.ts'
 import type { FencedStore } from '../store.ts'
 import { lookAround } from './indexeddb/around.ts'
@@ -167,6 +167,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
     },
     read: (key, reader) => transact('readonly', 'look', (rows) => look(rows, key, reader)),
+    rows: (ids) => transact('readonly', 'beat', (rows) => rowsOf(ids, (id) => rows.session(id))),
     async list(prefix = '', part = {}) {
       // A user's long transaction may have the fence: asked for it alone, it holds up nobody's heartbeat.
       const busy = part.busy && (await transact('readonly', 'fence', (rows) => rows.keys(prefix, 'fence')))

@@ -14,6 +14,7 @@ import {
   type LockView,
   names,
   type Outcome,
+  rowsOf,
   runBatch,
   viewOf,
   wallClock,
@@ -107,6 +108,10 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
     async read(key, reader) {
       assertOpen()
       return look(key, reader)
+    },
+    async rows(ids) {
+      assertOpen()
+      return rowsOf(ids, sessionOf)
     },
     async list(prefix = '', part = {}) {
       assertOpen()

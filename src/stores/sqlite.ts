@@ -221,6 +221,7 @@ export function sqliteStore(
         else hurry()
       }),
     read: (key, reader) => look((tables) => tables.read(key, reader)),
+    rows: (sessions) => look((tables) => tables.rows(sessions)),
     async list(prefix = '', part = {}) {
       const views = await look((tables) => tables.list(prefix, part))
       if (part.busy) putApart()

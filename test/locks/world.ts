@@ -2,7 +2,7 @@ import { afterEach, expect } from 'vitest'
 import type { Clock } from '../../src/locks/clock.ts'
 import { createLocks } from '../../src/locks/create.ts'
 import type { Locks, LocksOptions, LockWarning } from '../../src/locks/types.ts'
-import type { Command, LockError, LockView, Outcome } from '../../src/protocol/index.ts'
+import type { Command, LockError, LockView, Outcome, Sessions } from '../../src/protocol/index.ts'
 import type { Beacon, Channel, Message, Part, Store } from '../../src/store.ts'
 import { type MemoryStore, memoryStore } from '../../src/stores/memory.ts'
 import { manualClock } from '../../src/testing/clock.ts'
@@ -266,6 +266,10 @@ export class Link implements Store {
       commands.map(({ type }) => type),
       () => this.#store.apply(structuredClone(commands)),
     )
+  }
+
+  rows(sessions: readonly string[], key: string): Promise<Sessions | undefined> {
+    return this.#call(['read'], () => this.#store.rows?.(sessions, key) ?? Promise.resolve(undefined))
   }
 
   read(key: string): Promise<LockView | undefined> {

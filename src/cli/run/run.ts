@@ -94,6 +94,7 @@ const leftOf = (options: RunOptions, begun: number): RunOptions =>
 const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
   read: (key, reader) => store.read(key, reader),
+  ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
   list: (prefix, part) => store.list(prefix, part),
   ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
   channel: store.channel,

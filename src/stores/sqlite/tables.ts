@@ -6,6 +6,7 @@ import {
   type LockRecord,
   type LockView,
   type Outcome,
+  rowsOf,
   runBatch,
   type SessionRow,
   viewOf,
@@ -28,6 +29,7 @@ export interface Tables {
   applyWithin(commands: readonly Command[], now: number): Outcome[]
   /** @param reader as in the contract of a store: what comes out is shared then */
   read(key: string, reader?: string): LockView | undefined
+  rows(sessions: readonly string[]): Map<string, SessionRow>
   list(prefix: string, part: Part): LockView[]
   /** In the order of code points. */
   page(prefix: string, after: string | undefined, limit: number, part: Part): LockView[]
@@ -172,6 +174,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
         })
       return glance ? glance.read(key, reader, fresh) : structuredClone(fresh())
     },
+    rows: (sessions) => within('read', () => rowsOf(sessions, readSession)),
     list: (prefix, { busy }) =>
       within('read', () => {
         const rows = (busy ? listBusy : listRecords).all(prefix, prefix, prefix) as StoredRecord[]

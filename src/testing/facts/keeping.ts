@@ -141,6 +141,20 @@ export const keeping: Record<string, Fact> = {
     )
   },
 
+  'where it gives rows of sessions, they are those that stand': async (store) => {
+    await line(store, 'a', 'b')
+    const rows = await store.rows?.(['a', 'gone', 'b'], 'k')
+    if (rows)
+      equal(
+        [...rows].map(([id, row]) => [id, row.id, row.seq]),
+        [
+          ['a', 'a', 1],
+          ['b', 'b', 1],
+        ],
+        'rows',
+      )
+  },
+
   'commands keep their order': async (store) => {
     await store.apply([beat('a')])
     const numbers = Array.from({ length: 50 }, (_, index) => index + 1)

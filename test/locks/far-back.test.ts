@@ -1,0 +1,116 @@
+import 'fake-indexeddb/auto'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createLocks } from '../../src/locks/create.ts'
+import type { Command } from '../../src/protocol/index.ts'
+import { serve } from '../../src/server/index.ts'
+import type { Store } from '../../src/store.ts'
+import { httpStore } from '../../src/stores/http.ts'
+import { indexedDBStore } from '../../src/stores/indexeddb.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { withFolder } from '../stores/sqlite-folder.ts'
+
+const duration = 3_000
+/** How many looks in a row are measured. */
+const streak = 10
+
+let folder: string
+withFolder((made) => {
+  folder = made
+})
+
+const cleanUps: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
+})
+
+const closing = <T extends { close(): Promise<unknown> }>(opened: T): T => {
+  cleanUps.push(() => opened.close())
+  return opened
+}
+
+/** How to open a store, once more for each session. */
+const places: Record<string, () => Promise<() => Store>> = {
+  async memory() {
+    const store = closing(memoryStore())
+    return () => store
+  },
+  async SQLite() {
+    const file = join(folder, `${crypto.randomUUID()}.db`)
+    return () => closing(sqliteStore(file))
+  },
+  async IndexedDB() {
+    const name = crypto.randomUUID()
+    return () => {
+      // That Node has no proofs of death for it makes no difference here: hints are what it takes.
+      const { onDegraded: _, ...store } = closing(indexedDBStore(name))
+      return store
+    }
+  },
+  async 'a lock server'() {
+    const { url } = closing(await serve(closing(memoryStore())))
+    return () => closing(httpStore(url))
+  },
+}
+
+/** What `streak` looks in a row of the last of so many waiters are given, in characters of JSON, and how many of them read the record. */
+async function looksOfLast(open: () => Store, waiters: number): Promise<{ given: number; reads: number }> {
+  const holder = closing(createLocks({ store: open(), duration }))
+  await holder.acquire('k')
+  const others = open()
+  const asked = Array.from({ length: waiters }, (_, index): Command[] => {
+    const session = `waiter-${String(index).padStart(4, '0')}`
+    return [
+      { type: 'beat', session, client: 'c', lease: 3_600_000, opens: true },
+      { type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 3_000 },
+    ]
+  })
+  for (let at = 0; at < waiters; at += 50) await others.apply(asked.slice(at, at + 50).flat())
+
+  const store = open()
+  const looks: { readonly reads: boolean; readonly given: number }[] = []
+  const stop = new AbortController()
+  return await new Promise((resolve, reject) => {
+    const note = (reads: boolean, given: unknown): void => {
+      looks.push({ reads, given: JSON.stringify(given).length })
+      const last = looks.slice(-streak)
+      // A machine that is busy delays beats, and whoever misses one reads: then those that follow are measured.
+      if (last.length < streak || (last.some((look) => look.reads) && looks.length < 100 * streak)) return
+      stop.abort()
+      resolve({ given: Math.max(...last.map((look) => look.given)), reads: last.filter((look) => look.reads).length })
+    }
+    const counting: Store = {
+      ...store,
+      async read(key, reader) {
+        const view = await store.read(key, reader)
+        note(true, view && { ...view, sessions: [...view.sessions] })
+        return view
+      },
+      ...(store.rows && {
+        async rows(sessions, key) {
+          const rows = await store.rows?.(sessions, key)
+          note(false, [...(rows ?? [])])
+          return rows
+        },
+      }),
+    }
+    const last = closing(createLocks({ store: counting, duration, maxBackoff: 50 }))
+    last.acquire('k', { signal: stop.signal }).catch((error) => stop.signal.aborted || reject(error))
+  })
+}
+
+/** How many waiters are many, where a thousand take long to be put there. */
+const many: Record<string, number> = { memory: 200, IndexedDB: 100, 'a lock server': 200 }
+
+describe.each(Object.entries(places))('in %s', (where, place) => {
+  const crowd = many[where] ?? 1_000
+
+  test(`a look of a waiter far back is as small with ${crowd} waiters as with ten, and reads no record`, { timeout: 60_000 }, async () => {
+    const few = await looksOfLast(await place(), 10)
+    const more = await looksOfLast(await place(), crowd)
+    expect([few.reads, more.reads]).toEqual([0, 0])
+    // Times and counters have a digit more or less.
+    expect(more.given).toBeLessThan(few.given + 50)
+  })
+})
