@@ -243,7 +243,7 @@ const outcome = z
 
 export const applyReply = z.object({ outcomes: z.array(outcome), lockTokens: z.array(ticket) }).openapi('Applied')
 export const readReply = z.object({ lock: view.nullable(), lockTokens: z.array(ticket) }).openapi('Read')
-export const rowsReply = z.object({ sessions: z.record(z.string(), session) }).openapi('Rows')
+const rowsReply = z.object({ sessions: z.record(z.string(), session) }).openapi('Rows')
 export const locksReply = z.union([z.object({ locks: z.array(view), more: z.boolean() }), readReply, rowsReply])
 export const verifyReply = z
   .object({
