@@ -446,12 +446,15 @@ export class Line {
     const sent = clock.monotonic()
     this.#lookedAt = sent
     const drift = driftOf(clock)
+    const { pokes } = this
     const before = this.#view
     const glimpsed = evict ? await this.#glimpse.look(before, this.#lookout.ahead(before), sent) : undefined
     const view = glimpsed ?? (await this.#session.read((store) => store.read(this.key, this.#session.id), true)) ?? emptyView(this.key)
     if (!glimpsed) {
       const moved = view.token !== this.#view.token
       this.#glimpse.saw(view, this.#view, sent)
+      // What that was about may be newer than what was read.
+      if (pokes !== this.pokes) this.#glimpse.forget()
       this.#view = view
       if (moved) this.#pace.restart()
       this.#findOwn(view, look, sent, drift)

@@ -54,18 +54,18 @@ const places: Record<string, () => Promise<() => Store>> = {
   },
 }
 
+/** What opens a session and has it wait. */
+const waiter = (session: string): Command[] => [
+  { type: 'beat', session, client: 'c', lease: 3_600_000, opens: true },
+  { type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 3_000 },
+]
+
 /** What `streak` looks in a row of the last of so many waiters are given, in characters of JSON, and how many of them read the record. */
 async function looksOfLast(open: () => Store, waiters: number): Promise<{ given: number; reads: number }> {
   const holder = closing(createLocks({ store: open(), duration }))
   await holder.acquire('k')
   const others = open()
-  const asked = Array.from({ length: waiters }, (_, index): Command[] => {
-    const session = `waiter-${String(index).padStart(4, '0')}`
-    return [
-      { type: 'beat', session, client: 'c', lease: 3_600_000, opens: true },
-      { type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 3_000 },
-    ]
-  })
+  const asked = Array.from({ length: waiters }, (_, index) => waiter(`waiter-${String(index).padStart(4, '0')}`))
   for (let at = 0; at < waiters; at += 50) await others.apply(asked.slice(at, at + 50).flat())
 
   const store = open()
@@ -113,4 +113,53 @@ describe.each(Object.entries(places))('in %s', (where, place) => {
     // Times and counters have a digit more or less.
     expect(more.given).toBeLessThan(few.given + 50)
   })
+})
+
+test('a hint that comes while the record is read has it read once more', { timeout: 60_000 }, async () => {
+  const store = closing(memoryStore())
+  await closing(createLocks({ store, duration })).acquire('k')
+  for (const session of ['a', 'b', 'c']) await store.apply(waiter(session))
+  const calls: ('rows' | 'read')[] = []
+  let called = (): void => {}
+  let gate: Promise<void> | undefined
+  const noting: Store = {
+    ...store,
+    async read(key, reader) {
+      calls.push('read')
+      called()
+      const view = await store.read(key, reader)
+      await gate
+      return view
+    },
+    async rows(sessions, key) {
+      calls.push('rows')
+      called()
+      return await store.rows?.(sessions, key)
+    },
+  }
+  const after = async (isWanted: () => boolean): Promise<void> => {
+    while (!isWanted())
+      await new Promise<void>((resolve) => {
+        called = resolve
+      })
+  }
+  const stop = new AbortController()
+  const locks = closing(createLocks({ store: noting, duration, maxBackoff: 50 }))
+  const wait = locks.acquire('k', { signal: stop.signal }).catch(() => {})
+  await after(() => calls.at(-1) === 'rows' && calls.at(-2) === 'rows')
+
+  let open = (): void => {}
+  gate = new Promise((resolve) => {
+    open = resolve
+  })
+  store.channel.publish(locks.session, { key: 'k' })
+  await after(() => calls.at(-1) === 'read')
+  store.channel.publish(locks.session, { key: 'k' })
+  await new Promise((resolve) => setImmediate(resolve))
+  const seen = calls.length
+  open()
+  await after(() => calls.length > seen)
+  expect(calls[seen]).toBe('read')
+  stop.abort()
+  await wait
 })
