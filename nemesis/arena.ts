@@ -1,6 +1,6 @@
 import { leaseFor } from '../src/locks/lease.ts'
-import type { Final } from './check.ts'
-import type { Line } from './history.ts'
+import type { Final, Line } from './history.ts'
+import type { Allowed } from './overlap.ts'
 import type { Random } from './random.ts'
 
 /** What a run is made with. */
@@ -31,10 +31,12 @@ export interface Arena {
   final(): Promise<Final>
   /** Rejects as soon as a worker fails by itself. */
   readonly failed: Promise<never>
-  /** Lets the workers finish, and ends those that do not. */
-  finish(): Promise<void>
+  /** Lets the workers finish, and ends those that do not. @returns these: a call of theirs is not settled */
+  finish(): Promise<string[]>
   /** What each worker noted, those that died too; complete once all have finished. */
   notes(): Promise<Line[][]>
+  /** For how long two may hold one lock. */
+  readonly allowed: Allowed
   close(): Promise<void>
 }
 

@@ -1,12 +1,5 @@
-import type { Grant, History, Operation, Write } from './history.ts'
-
-/** What stands in the store when all workers are gone. */
-export interface Final {
-  /** The last write of each key. */
-  readonly rows: readonly Write[]
-  /** All writes, in the order in which they were committed. */
-  readonly log: readonly Write[]
-}
+import { byKey, type Final, type Grant, type History, type Operation, type Write } from './history.ts'
+import { type Allowed, type Overlap, overlaps } from './overlap.ts'
 
 /** How a store may have broken its word. */
 type Kind =
@@ -23,6 +16,10 @@ type Kind =
   | 'out of order'
   | 'row is not the last write'
   | 'granted out of order'
+  /** Two were told at one time that they hold the lock. */
+  | 'held twice'
+  /** A worker was told to finish, and a call of its kept it from that. */
+  | 'unsettled'
 
 export interface Violation {
   readonly kind: Kind
@@ -32,6 +29,8 @@ export interface Violation {
 export interface Verdict {
   /** Updates that others overwrote unseen, or that were acknowledged and are not there. */
   readonly lost: number
+  /** How long two held one lock, in ms. */
+  readonly overlap: Overlap
   readonly violations: readonly Violation[]
 }
 
@@ -41,9 +40,9 @@ export const unfencedKinds: readonly Kind[] = ['lost update', 'token went down']
 /**
  * Whether what the workers saw and what stands in the store is a linearizable fenced mutex over each key: every write follows the one that its
  * writer saw, under a token that never goes down; what was acknowledged is there, what was refused is not, and what is
- * ambiguous is there at most once.
+ * ambiguous is there at most once. And nobody was told that he holds a lock for longer than `allowed` after somebody else was.
  */
-export function check({ operations, grants }: History, { rows, log }: Final): Verdict {
+export function check({ operations, grants, holds }: History, { rows, log }: Final, allowed: Allowed): Verdict {
   const violations: Violation[] = []
   const report = (kind: Kind, text: string) => void violations.push({ kind, text })
   let lost = 0
@@ -75,7 +74,8 @@ export function check({ operations, grants }: History, { rows, log }: Final): Ve
   }
   for (const row of rows) if (!log.some(({ key }) => key === row.key)) report('row is not the last write', `${show(row)}, and the log is empty`)
   for (const ofKey of byKey(grants).values()) checkGrants(ofKey, report)
-  return { lost, violations }
+  const overlap = overlaps(holds, allowed, (text) => report('held twice', text))
+  return { lost, overlap, violations }
 }
 
 type Report = (kind: Kind, text: string) => void
@@ -123,16 +123,6 @@ function checkGrants(grants: readonly Grant[], report: Report): void {
     if (tokens.has(token)) report('granted out of order', `${key} twice with token ${token}`)
     tokens.add(token)
   }
-}
-
-export function byKey<T extends { readonly key: string }>(all: readonly T[]): Map<string, T[]> {
-  const groups = new Map<string, T[]>()
-  for (const each of all) {
-    const group = groups.get(each.key)
-    if (group) group.push(each)
-    else groups.set(each.key, [each])
-  }
-  return groups
 }
 
 const same = (one: Write, other: Write): boolean =>

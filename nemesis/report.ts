@@ -17,6 +17,9 @@ export function table(control: Result, fenced: Result): string {
     row('    of these written', ({ ambiguousWritten }) => number(ambiguousWritten)),
     row('faults', ({ faults }) => number(total(faults))),
     ...kinds.map((kind) => row(`  ${kind}`, ({ faults }) => number(faults[kind] ?? 0))),
+    row('lives of the store', ({ lives }) => number(lives)),
+    row('longest overlap of two holders', ({ overlap }) => `${Math.max(0, overlap.longest).toFixed(1)} ms`),
+    row('  of which one had a wiped lock', ({ overlap }) => `${overlap.longestAfterWipe.toFixed(1)} ms`),
     row('lost updates', ({ lost }) => number(lost)),
     row('other violations', ({ violations }) => number(violations.filter(({ kind }) => kind !== 'lost update').length)),
   ].join('\n')

@@ -4,9 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { root } from '../bench/bundle.ts'
 import type { Arena, OpenArena } from './arena.ts'
 import { attack, type Tally } from './attack.ts'
-import { byKey, check, checkChain, unfencedKinds, type Violation } from './check.ts'
-import { type History, historyOf } from './history.ts'
+import { check, checkChain, unfencedKinds, type Violation } from './check.ts'
+import { byKey, type Final, type History, historyOf, lifeOf } from './history.ts'
+import type { Overlap } from './overlap.ts'
 import { seeded } from './random.ts'
+import { completed } from './wiped.ts'
 
 /** For how long the unfenced control may try to lose an update, in ms. */
 const longestControl = 60_000
@@ -26,6 +28,9 @@ export interface Result {
   readonly grants: number
   readonly faults: Tally
   readonly lost: number
+  readonly overlap: Overlap
+  /** How many lives the store had: one more than it was wiped. */
+  readonly lives: number
   readonly violations: readonly Violation[]
   /** What failed besides, and how often. */
   readonly troubles: Record<string, number>
@@ -51,18 +56,20 @@ async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Res
   let keep = false
   try {
     arena = await open({ folder, fenced, seed, log })
-    const { faults, took } = await fight(arena, { fenced, time, seed, log, signal })
-    const [final, notes] = [await arena.final(), await arena.notes()]
+    const { faults, took, unsettled } = await fight(arena, { fenced, time, seed, log, signal })
+    const [stored, notes] = [await arena.final(), await arena.notes()]
     // Also what cannot be checked is worth a look.
     keep = fenced
     const history = historyOf(notes)
-    const { lost, violations } = check(history, final)
+    const final = completed(history, stored)
+    const { lost, overlap, violations: found } = check(history, final, arena.allowed)
+    const violations = [...found, ...unsettled.map((worker): Violation => ({ kind: 'unsettled', text: `a call of ${worker}` }))]
     keep = fenced && violations.length > 0
     if (keep) {
-      await writeFile(join(folder, 'history.json'), JSON.stringify({ seed, violations, final, notes }))
+      await writeFile(join(folder, 'history.json'), JSON.stringify({ seed, violations, stored, notes }))
       log(`what the workers noted and wrote is kept in ${folder}`)
     }
-    return { fenced, took, ...counts(history, new Set(final.log.map(({ id }) => id))), faults, lost, violations }
+    return { fenced, took, ...counts(history, final), faults, lost, overlap, violations }
   } finally {
     await arena?.close()
     if (!keep) await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
@@ -84,7 +91,10 @@ export function faultsOf(control: Result, fenced: Result): string[] {
   return found
 }
 
-async function fight(arena: Arena, { fenced, time, seed, log, signal }: Omit<Plan, 'open'>): Promise<{ faults: Tally; took: number }> {
+async function fight(
+  arena: Arena,
+  { fenced, time, seed, log, signal }: Omit<Plan, 'open'>,
+): Promise<{ faults: Tally; took: number; unsettled: string[] }> {
   const faults: Tally = {}
   const over = new AbortController()
   const began = performance.now()
@@ -104,14 +114,14 @@ async function fight(arena: Arena, { fenced, time, seed, log, signal }: Omit<Pla
     over.abort()
     await attacking
   }
-  await arena.finish()
-  return { faults, took: performance.now() - began }
+  const unsettled = await arena.finish()
+  return { faults, took: performance.now() - began, unsettled }
 }
 
-const hasLost = ({ log }: { log: Parameters<typeof byKey>[0] & Parameters<typeof checkChain>[0] }): boolean =>
-  [...byKey(log).values()].some((writes) => checkChain(writes) > 0)
+const hasLost = ({ log }: Final): boolean => [...byKey(log).values()].some((writes) => checkChain(writes) > 0)
 
-function counts({ operations, grants, troubles }: History, written: ReadonlySet<string>) {
+function counts({ operations, grants, troubles }: History, { log }: Final) {
+  const written = new Set(log.map(({ id }) => id))
   const all = [...operations.values()]
   const ended = (how: string) => all.filter(({ end }) => end === how)
   const ambiguous = ended('ambiguous')
@@ -123,6 +133,7 @@ function counts({ operations, grants, troubles }: History, written: ReadonlySet<
     refused: refused.length,
     refusedBlind: refused.filter(({ blind }) => blind).length,
     grants: grants.length,
+    lives: new Set(grants.map(({ key }) => lifeOf(key))).size,
     troubles: Object.fromEntries(troubles),
   }
 }

@@ -5,6 +5,11 @@ import { between, pick, type Random } from './random.ts'
 
 export const keys = ['a', 'b'] as const
 
+/** A lock that protects nothing: for the other calls, which must not stay unanswered either. */
+const spare = 'spare'
+/** How long a worker rests between those, in ms. */
+const rests = [200, 1_000] as const
+
 /** Longest that a worker dwells before every other write, in ms, and the most writes that it makes while it holds a lock once. */
 const longestPause = 2
 const mostWrites = 80
@@ -21,15 +26,21 @@ export type Order =
   | { readonly type: 'occupy'; readonly ms: number }
   /** Sets its wall clock this far from the true time. */
   | { readonly type: 'shift'; readonly ms: number }
+  /** Has the database that all share cleared by a response of the site, deleted, or upgraded. */
+  | { readonly type: 'log out' | 'delete' | 'upgrade' }
   | { readonly type: 'finish' }
 
 /** What a process and a page do each in their way. */
 export interface Ground {
   readonly locks: Locks
+  /** In ms, on a clock that all workers share, and nobody sets. */
+  now(): number
+  /** What the history calls a key of the locks' store as it is now: a store that was wiped is another one. */
+  place(key: string): string
   /** Resolves when the note outlives the worker. */
   note(note: Note): void | Promise<void>
-  /** The last write of a key, whose lock this is. */
-  read(key: string, lock: Fenced): Promise<Write | undefined>
+  /** The last write of a lock's key. */
+  read(lock: Fenced): Promise<Write | undefined>
   /** Writes if `lock` is held; without one, in any case. Calls `strike`, which may take its time, when all is written and nothing committed. */
   write(write: Write, lock: Fenced | undefined): Promise<void>
   /** Meets what is ordered for this point. */
@@ -45,8 +56,9 @@ export interface Work {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Does read-modify-write under the lock, now of one key and now of the other, until `signal` aborts. */
+/** Does read-modify-write under the lock, now of one key and now of the other. Resolves once `signal` has aborted and every call is settled. */
 export async function work({ name, fenced, random }: Work, ground: Ground, signal: AbortSignal): Promise<void> {
+  const { locks } = ground
   let made = 0
 
   /** @returns whether the worker knows that it is written, and may go on from there */
@@ -71,32 +83,70 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
     return true
   }
 
+  /** Uses a lock, and notes when it was held for certain. */
   async function hold(lock: HeldLock): Promise<void> {
-    const { key, token } = lock
-    await ground.note({ type: 'grant', key, token })
+    const { token } = lock
+    // Before anything is waited for: one that is lost by now may be of a store that is gone.
+    const held = lock.isHeld()
+    const from = ground.now()
+    const key = ground.place(lock.key)
+    if (held) await ground.note({ type: 'grant', key, token })
+    let until = from
+    const look = (): void => {
+      const at = ground.now()
+      if (lock.isHeld()) until = at
+    }
     const blind = fenced && random() < 0.5
     // Read once: from here on the lock alone vouches for what this worker remembers.
-    let last = await ground.read(key, lock)
+    let last = await ground.read(lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {
       if (random() < 0.5) await pause(between(random, 0, longestPause))
+      look()
       const write = { id: `${name}-${++made}`, key, token, saw: last?.id ?? '', value: (last?.value ?? 0) + 1 }
-      if (!(await update(lock, write, blind))) return
+      if (!(await update(lock, write, blind))) break
       last = write
     }
+    look()
+    if (held) await ground.note({ type: 'held', key, token, from, until })
   }
 
-  while (!signal.aborted) {
-    const key = pick(random, keys)
-    await ground.note({ type: 'ask', key })
+  const attempt = async (run: () => Promise<unknown>): Promise<void> => {
     try {
-      const lock = await ground.locks.acquire(key, { signal })
-      await hold(lock).finally(() => lock.release())
+      await run()
     } catch (error) {
-      if (signal.aborted) return
       await ground.note({ type: 'trouble', error: say(error) })
       await pause(longestPause)
     }
   }
+
+  async function write(): Promise<void> {
+    while (!signal.aborted) {
+      const key = pick(random, keys)
+      await ground.note({ type: 'ask', key })
+      await attempt(async () => {
+        const lock = await locks.acquire(key)
+        await hold(lock).finally(() => lock.release())
+      })
+    }
+  }
+
+  const others: readonly (() => Promise<unknown>)[] = [
+    () => locks.query(),
+    () => locks.whenFree(spare),
+    () => locks.request(spare, { mode: 'shared' }, () => pause(longestPause)),
+    async () => {
+      const lock = await locks.tryAcquire(spare, { timeout: between(random, ...rests) })
+      await lock?.renew().finally(() => lock.release())
+    },
+  ]
+  async function askAround(): Promise<void> {
+    while (!signal.aborted) {
+      await pause(between(random, ...rests))
+      await attempt(pick(random, others))
+    }
+  }
+
+  await Promise.all([write(), askAround()])
 }
 
 /** A lock whose holder was stopped right after it had asked whether it holds it: only the store knows better. */

@@ -2,17 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
 import { bundle } from '../../bench/bundle.ts'
 import { launchOptions } from '../../e2e/browser.ts'
+import { driveStorage } from '../../e2e/engines/chromium-storage.ts'
 import { now } from '../../e2e/processes/orders.ts'
 import { type Arena, duration, type Fault, maxBackoff, patience, type Setting, steps } from '../arena.ts'
-import type { Line } from '../history.ts'
+import { keyOf, type Line } from '../history.ts'
 import { pick } from '../random.ts'
 import type { Order, Point } from '../worker.ts'
+import { Archive } from './archive.ts'
 import type { News, Start } from './page.ts'
+import { openSite } from './site.ts'
 
 const names = Array.from({ length: 6 }, (_, index) => `tab ${index + 1}`)
 
-/** Loopback counts as a secure context, which Web Locks ask for. Nothing is sent there. */
-const origin = 'http://nemesis.localhost/'
+/** How often the log is read, in ms. */
+const readEvery = 200
 
 interface Tab {
   readonly page: Page
@@ -26,19 +29,23 @@ interface Tab {
 
 /** Tabs of one profile that share an IndexedDB database. */
 export async function openTabs({ folder, fenced, seed }: Setting): Promise<Arena> {
-  const script = await bundle('nemesis/indexeddb/page.ts', 'browser')
+  const site = await openSite(await bundle('nemesis/indexeddb/page.ts', 'browser'))
   // Ctrl-C is ours: Playwright's own handler would end this process before it has cleaned up.
   const options = await launchOptions({ handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false })
   const context = await chromium.launchPersistentContext(folder, options)
-  try {
-    return await inhabit(context, script, fenced, seed)
-  } catch (error) {
+  const close = async (): Promise<void> => {
     await context.close()
+    await site.close()
+  }
+  try {
+    return await inhabit(context, site.origin, close, fenced, seed)
+  } catch (error) {
+    await close()
     throw error
   }
 }
 
-async function inhabit(context: BrowserContext, script: string, fenced: boolean, seed: number): Promise<Arena> {
+async function inhabit(context: BrowserContext, origin: string, close: () => Promise<void>, fenced: boolean, seed: number): Promise<Arena> {
   const tabs: Tab[] = []
   const holders = new Map<string, string>()
   let finishing = false
@@ -53,20 +60,24 @@ async function inhabit(context: BrowserContext, script: string, fenced: boolean,
     if (!tab) return
     if ('met' in news) return tell(tab, news.met)
     tab.lines.push({ ...news.note, at: now() })
-    if (news.note.type === 'grant') holders.set(news.note.key, workerOf(tab))
+    if (news.note.type === 'grant') holders.set(keyOf(news.note.key), workerOf(tab))
   })
-  await context.route(`${origin}**`, (route) =>
-    route.request().url() === origin
-      ? route.fulfill({ contentType: 'text/html', body: '<!doctype html><title>nemesis</title><script type="module" src="page.js"></script>' })
-      : route.fulfill({ contentType: 'text/javascript', body: script }),
-  )
 
   const tell = (tab: Tab, told: Order['type'] | 'gone') => {
     for (const listener of [...tab.listeners]) listener(told)
   }
 
+  /** A window of its own: the system gives a tab that is hidden less time than all that runs beside it. */
+  async function openWindow(): Promise<Page> {
+    const [page] = await Promise.all([context.waitForEvent('page'), browser.send('Target.createTarget', { url: 'about:blank', newWindow: true })])
+    return page
+  }
+
+  let opening: Promise<unknown> = Promise.resolve()
   async function openPage(): Promise<Page> {
-    const page = await context.newPage()
+    const opened = opening.then(openWindow)
+    opening = opened.catch(() => {})
+    const page = await opened
     await page.goto(origin)
     await page.waitForFunction(() => 'nemesis' in globalThis)
     return page
@@ -93,7 +104,10 @@ async function inhabit(context: BrowserContext, script: string, fenced: boolean,
     await page.evaluate((order) => nemesis.start(order), order)
   }
 
+  const browser = await context.newCDPSession(context.pages()[0] as Page)
   const onlooker = await openPage()
+  const storage = await driveStorage(context, origin)
+  const archive = new Archive(now, (life, place) => onlooker.evaluate(([life, place]) => nemesis.look(life, place), [life, place] as const))
   for (const worker of names) await start(worker)
   const tabOf = (worker: string): Tab => tabs.findLast((tab) => workerOf(tab) === worker) as Tab
   const living = () => tabs.filter(({ gone }) => !gone)
@@ -155,28 +169,60 @@ async function inhabit(context: BrowserContext, script: string, fenced: boolean,
     crashed('crashed after the commit', 'after the commit'),
     { kind: 'stores held up', inflict: (worker, ms) => obeyed(tabOf(worker), { type: 'occupy', ms: ms / 2 }) },
     { kind: 'clock set', inflict: (worker, _, random) => obeyed(tabOf(worker), { type: 'shift', ms: pick(random, steps) }) },
+    { kind: 'connections torn', inflict: () => storage.tear() },
+    { kind: 'database upgraded', inflict: (worker) => obeyed(tabOf(worker), { type: 'upgrade' }) },
   ]
+  /** As much as can be is read before it is gone. */
+  const wiped = (kind: string, wipe: (tab: Tab) => Promise<boolean>): Fault => ({
+    kind,
+    async inflict(worker) {
+      await archive.read()
+      return !finishing && wipe(tabOf(worker))
+    },
+  })
+  // What an unfenced write overwrote cannot be told from what was wiped.
+  if (fenced)
+    faults.push(
+      wiped('storage cleared by a header', (tab) => obeyed(tab, { type: 'log out' })),
+      wiped('storage cleared by the driver', async () => {
+        await storage.clear()
+        return true
+      }),
+      wiped('database deleted', (tab) => obeyed(tab, { type: 'delete' })),
+    )
+  const reading = setInterval(() => archive.read(), readEvery)
 
   return {
     workers: names,
     faults,
     failed,
     holder: async (key) => holders.get(key),
-    written: () => onlooker.evaluate(() => nemesis.written()),
-    final: () => onlooker.evaluate(() => nemesis.final()),
+    written: async () => archive.written,
+    async final() {
+      const until = now() + patience
+      while (!(await archive.read())) if (now() > until) throw new Error('the database cannot be read')
+      return archive.final(new Set(tabs.flatMap(({ lines }) => lines.flatMap(placesIn))))
+    },
     async finish() {
       finishing = true
       const last = living()
-      const ended = Promise.all(last.map((tab) => obeyed(tab, { type: 'finish' })))
+      const unfinished = new Set(last)
+      const ended = Promise.all(last.map(async (tab) => ((await obeyed(tab, { type: 'finish' })) || tab.gone) && unfinished.delete(tab)))
       await Promise.race([ended, sleep(patience, undefined, { ref: false })])
       await Promise.all(last.map(({ page }) => page.close()))
+      return [...unfinished].map(({ name }) => name)
     },
     notes: async () => tabs.map(({ lines }) => lines),
+    // The monotonic clocks of pages differ a little.
+    allowed: { skew: 20, afterWipe: duration },
     async close() {
       finishing = true
-      await context.close()
+      clearInterval(reading)
+      await close()
     },
   }
 }
+
+const placesIn = (line: Line): string[] => (line.type === 'grant' ? [line.key] : line.type === 'invoke' ? [line.write.key] : [])
 
 const workerOf = ({ name }: Tab): string => name.replace(/\.\d+$/, '')

@@ -1,11 +1,10 @@
-import { type DBSchema, type IDBPTransaction, openDB } from 'idb'
+import { deleteDB } from 'idb'
 import { createLocks } from 'storelock'
-import type { Fenced } from 'storelock/protocol'
-import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
-import type { Final } from '../check.ts'
-import type { Note, Write } from '../history.ts'
+import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { keyOf, type Note, placeOf, type Write } from '../history.ts'
 import { seeded } from '../random.ts'
-import { type Order, Orders, type Point, type Strike, work } from '../worker.ts'
+import { type Ground, type Order, Orders, type Point, type Strike, work } from '../worker.ts'
+import { App, databaseName, lifeOf, type Transaction } from './app.ts'
 
 /** What a tab is started with. Times in ms. */
 export interface Start {
@@ -19,13 +18,21 @@ export interface Start {
 /** What a tab tells its runner: a note to keep, or that it met an order. One that is to die waits there for its end. */
 export type News = { readonly name: string } & ({ readonly note: Note } | { readonly met: Order['type'] })
 
+/** What one finds who looks into the database. */
+export interface Sight {
+  readonly life: string
+  readonly rows: readonly Write[]
+  /** Of the log, what follows the place that was seen last in the same life. */
+  readonly log: readonly Write[]
+  readonly place: number
+}
+
 /** What the runner calls in a tab. A tab that was not started only looks on. */
 interface Page {
   start(start: Start): void
   obey(order: Order): void
-  /** How many writes were ever made. */
-  written(): Promise<number>
-  final(): Promise<Final>
+  /** Rejects if the database goes meanwhile. */
+  look(life: string, place: number): Promise<Sight>
 }
 
 declare global {
@@ -33,23 +40,7 @@ declare global {
   var tellNemesis: (news: News) => Promise<void>
 }
 
-interface Schema extends DBSchema {
-  rows: { key: string; value: Write }
-  log: { key: number; value: Write }
-  ballast: { key: number; value: string }
-}
-
-/** What the locks protect, in the database of the locks. */
-const db = await openDB<Schema>('nemesis', 1, {
-  upgrade(fresh) {
-    upgradeIndexedDB(fresh)
-    fresh.createObjectStore('rows')
-    fresh.createObjectStore('log', { autoIncrement: true })
-    fresh.createObjectStore('ballast')
-  },
-})
-type Transaction = IDBPTransaction<Schema, ('rows' | 'log')[], 'readwrite'>
-
+const app = new App()
 const orders = new Orders()
 const end = new AbortController()
 let tell: (met: Order['type']) => void = () => {}
@@ -72,21 +63,39 @@ async function strike(point: Point): Promise<void> {
 
 async function put(tx: Transaction, write: Write): Promise<void> {
   const rows = tx.objectStore('rows')
-  await Promise.all([rows.put(write, write.key), tx.objectStore('log').add(write)])
+  await Promise.all([rows.put(write, keyOf(write.key)), tx.objectStore('log').add(write)])
   const order = orders.take('before the commit')
   if (order) meet(order)
   // A transaction without requests would commit.
   while (order?.type === 'die') await rows.get(write.key)
 }
 
+/** What a transaction came to is heard by whoever waits for it. */
+function unheard<Tx extends { readonly done: Promise<void> }>(tx: Tx): Tx {
+  tx.done.catch(() => {})
+  return tx
+}
+
 /** Keeps every object store busy, so that nobody else's transaction begins. */
-async function occupy(ms: number): Promise<void> {
-  const tx = db.transaction([...db.objectStoreNames], 'readwrite')
-  const ballast = tx.objectStore('ballast')
-  const until = performance.now() + ms
-  while (performance.now() < until) await ballast.put('x'.repeat(1_000_000), 0)
-  await ballast.clear()
-  await tx.done
+const occupy = (ms: number): Promise<void> =>
+  app.use(async (db) => {
+    const tx = unheard(db.transaction([...db.objectStoreNames], 'readwrite'))
+    const ballast = tx.objectStore('ballast')
+    const until = performance.now() + ms
+    while (performance.now() < until) await ballast.put('x'.repeat(1_000_000), 0)
+    await ballast.clear()
+    await tx.done
+  })
+
+/** Does what is ordered at once. */
+const acts = {
+  occupy: ({ ms }: { ms: number }) => occupy(ms),
+  async shift({ ms }: { ms: number }) {
+    shift = ms
+  },
+  'log out': () => fetch('/logout'),
+  delete: () => deleteDB(databaseName),
+  upgrade: () => app.upgrade(),
 }
 
 const trueTime = Date.now.bind(Date)
@@ -95,17 +104,21 @@ Date.now = () => trueTime() + shift
 
 globalThis.nemesis = {
   start({ name, fenced, duration, maxBackoff, seed }) {
-    const store = indexedDBStore(db)
+    const store = indexedDBStore(app.give, { name: databaseName })
     const locks = createLocks({ store, label: name, duration, maxBackoff })
     tell = (met) => void globalThis.tellNemesis({ name, met })
-    const ground = {
+    const ground: Ground = {
       locks,
-      note: (note: Note) => globalThis.tellNemesis({ name, note }),
-      read: (key: string) => db.get('rows', key),
-      async write(write: Write, lock: Fenced | undefined) {
+      now: () => performance.timeOrigin + performance.now(),
+      place: (key) => placeOf(key, app.given),
+      note: (note) => globalThis.tellNemesis({ name, note }),
+      read: ({ key }) => app.use((db) => db.get('rows', key)),
+      async write(write, lock) {
         if (lock) return store.transaction(lock, ['rows', 'log'], (tx) => put(tx, write))
-        const tx = db.transaction(['rows', 'log'], 'readwrite')
-        await Promise.all([put(tx, write), tx.done])
+        await app.use((db) => {
+          const tx = unheard(db.transaction(['rows', 'log'], 'readwrite'))
+          return Promise.all([put(tx, write), tx.done])
+        })
       },
       strike,
     }
@@ -115,16 +128,24 @@ globalThis.nemesis = {
   },
   obey(order) {
     if (order.type === 'finish') end.abort()
-    else if (order.type === 'occupy') occupy(order.ms).then(() => tell('occupy'))
-    else if (order.type === 'shift') {
-      shift = order.ms
-      tell('shift')
-    } else orders.give(order)
+    else if (order.type === 'hang' || order.type === 'die') orders.give(order)
+    else {
+      const { type } = order
+      const act = acts[type] as (order: Order) => Promise<unknown>
+      // What goes wrong meanwhile is part of it.
+      act(order).then(
+        () => tell(type),
+        () => tell(type),
+      )
+    }
   },
-  written: () => db.count('log'),
-  async final() {
-    const tx = db.transaction(['rows', 'log'])
-    const [rows, log] = await Promise.all([tx.objectStore('rows').getAll(), tx.objectStore('log').getAll()])
-    return { rows, log }
-  },
+  look: (life, place) =>
+    app.use(async (db) => {
+      const tx = unheard(db.transaction(['rows', 'log']))
+      const after = lifeOf(db) === life ? place : 0
+      const range = IDBKeyRange.lowerBound(after, true)
+      const log = tx.objectStore('log')
+      const [rows, writes, places] = await Promise.all([tx.objectStore('rows').getAll(), log.getAll(range), log.getAllKeys(range)])
+      return { life: lifeOf(db), rows, log: writes, place: places.at(-1) ?? after }
+    }),
 }

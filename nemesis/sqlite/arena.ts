@@ -161,12 +161,18 @@ export async function openWorkers({ folder, fenced, seed, log }: Setting, served
         child.kill('SIGCONT')
         child.send({ type: 'finish' } satisfies Order, () => {})
       }
+      let unfinished: string[] = []
       const late = AbortSignal.timeout(patience)
       late.addEventListener('abort', () => {
-        for (const child of living()) child.kill('SIGKILL')
+        const last = living()
+        unfinished = names.filter((worker) => last.includes(childOf(worker)))
+        for (const child of last) child.kill('SIGKILL')
       })
       await Promise.all(living().map(ended))
+      return unfinished
     },
+    // They share one clock.
+    allowed: { skew: 0, afterWipe: 0 },
     async notes() {
       const files = (await readdir(folder)).filter((name) => name.endsWith('.notes'))
       return Promise.all(files.map(async (name) => parseLines(await readFile(join(folder, name), 'utf8'))))

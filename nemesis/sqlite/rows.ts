@@ -1,6 +1,5 @@
 import type { Database } from 'better-sqlite3'
-import type { Final } from '../check.ts'
-import type { Write } from '../history.ts'
+import type { Final, Write } from '../history.ts'
 
 /** Run once, before anyone opens the file. */
 export const tables = `

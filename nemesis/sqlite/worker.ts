@@ -92,10 +92,12 @@ process.on('disconnect', () => process.exit())
 const unfenced = db.transaction((step: () => void) => step())
 const ground: Ground = {
   locks,
+  now,
+  place: (key) => key,
   note: (note) => void writeSync(paper, `${JSON.stringify({ ...note, at: now() } satisfies Line)}\n`),
-  async read(key, lock) {
+  async read(lock) {
     if (fenced && !own) tokens.leave(lock)
-    return rows.read(key)
+    return rows.read(lock.key)
   },
   async write(write, lock) {
     const step = () => {

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { check, type Final } from '../../nemesis/check.ts'
-import { historyOf, type Line, type Note, parseLines, type Write } from '../../nemesis/history.ts'
+import { check } from '../../nemesis/check.ts'
+import { type Final, historyOf, type Line, type Note, parseLines, placeOf, type Write } from '../../nemesis/history.ts'
+import { completed } from '../../nemesis/wiped.ts'
 
 const write = (id: string, saw: string, value: number, token = 1, key = 'a'): Write => ({ id, key, token, saw, value })
 
@@ -23,7 +24,11 @@ function written(...log: readonly Write[]): Final {
   return { rows: [...rows.values()], log }
 }
 
-const verdict = (final: Final, ...workers: readonly Line[][]) => check(historyOf(workers), final)
+const allowed = { skew: 20, afterWipe: 500 }
+const verdict = (final: Final, ...workers: readonly Line[][]) => {
+  const history = historyOf(workers)
+  return check(history, completed(history, final), allowed)
+}
 const kinds = (final: Final, ...workers: readonly Line[][]) => verdict(final, ...workers).violations.map(({ kind }) => kind)
 
 const one = write('1', '', 1)
@@ -35,11 +40,11 @@ describe('the checker accepts', () => {
     const later = write('3', '2', 3, 2)
     const first = timed(...granted(), began(one), ok(one), began(two), ok(two), ...granted(7, 'b'), began(other), ok(other))
     const second = timed(...granted(2), began(later), ok(later)).map((line) => ({ ...line, at: line.at + 100 }))
-    expect(verdict(written(one, two, other, later), first, second)).toEqual({ lost: 0, violations: [] })
+    expect(verdict(written(one, two, other, later), first, second)).toMatchObject({ lost: 0, violations: [] })
   })
 
   test('nothing at all', () => {
-    expect(verdict(written())).toEqual({ lost: 0, violations: [] })
+    expect(verdict(written())).toMatchObject({ lost: 0, violations: [] })
   })
 
   test.each([
@@ -138,6 +143,82 @@ describe('the checker refuses', () => {
         expect(kinds(written(...(spoil[how]?.(log, at) ?? [])), worker)).not.toEqual([])
       }),
     )
+  })
+})
+
+describe('of a store that was wiped, the checker', () => {
+  const [first, second] = [placeOf('a', 'first'), placeOf('a', 'second')]
+  const of = (key: string, { id, saw, value, token }: Write): Write => write(id, saw, value, token, key)
+  const [w1, w2, w3] = [of(first, one), of(first, two), write('3', '2', 3, 1, first)]
+  const all = timed(...granted(1, first), began(w1), ok(w1), began(w2), ok(w2), began(w3), ok(w3))
+  const endOf = (id: string): number => all.find((line) => line.type === 'ok' && line.id === id)?.at ?? 0
+  /** Of the first life, these writes were read last, when this one had been acknowledged. */
+  const read = (acknowledged: Write, ...log: Write[]): Final => ({ ...written(), log, wiped: { [first]: endOf(acknowledged.id) + 0.5 } })
+
+  test('accepts what was acknowledged after the last reading, as a chain that goes on from there', () => {
+    expect(verdict(read(w1, w1), all)).toMatchObject({ lost: 0, violations: [] })
+    expect(verdict(read(w2, w1, w2), all)).toMatchObject({ lost: 0, violations: [] })
+  })
+
+  test('accepts a write that is ambiguous, and that a later one saw', () => {
+    expect(
+      kinds(
+        read(w1, w1),
+        all.filter((line) => line.type !== 'ok' || line.id !== '2'),
+      ),
+    ).toEqual([])
+  })
+
+  test('accepts a second life that begins with nothing', () => {
+    const anew = write('n', '', 1, 9, second)
+    expect(
+      kinds({ rows: [anew], log: [w1, anew], wiped: { [first]: endOf('1') + 0.5 } }, [
+        ...all,
+        ...timed(...granted(9, second), began(anew), ok(anew)).map((line) => ({ ...line, at: line.at + 100 })),
+      ]),
+    ).toEqual([])
+  })
+
+  test('refuses what was acknowledged before the last reading began, and was not read', () => {
+    expect(verdict(read(w3, w1, w2), all)).toMatchObject({ lost: 1, violations: [{ kind: 'acknowledged but not written' }] })
+  })
+
+  test('refuses two acknowledged writes of which neither saw the other', () => {
+    const fork = write('f', '1', 2, 2, first)
+    const other = timed(...granted(2, first), began(fork), ok(fork)).map((line) => ({ ...line, at: line.at + 100 }))
+    expect(kinds(read(w1, w1), all, other)).toContain('lost update')
+  })
+
+  test('refuses a refused write that an acknowledged one saw', () => {
+    const lines = all.map((line): Line => (line.type === 'ok' && line.id === '2' ? { type: 'fail', id: '2', blind: false, at: line.at } : line))
+    expect(kinds(read(w1, w1), lines)).toEqual(['refused but written'])
+  })
+
+  test('refuses a write that came through a lock of another life', () => {
+    // What stands in a life is told by its name, whatever is written there.
+    expect(kinds({ ...written(), log: [of(second, w1)], wiped: { [second]: 0 } }, timed(...granted(1, first), began(w1)))).toContain(
+      'written otherwise than asked',
+    )
+  })
+})
+
+describe('of two holders of one lock, the checker', () => {
+  const held = (key: string, token: number, from: number, until: number): Note => ({ type: 'held', key, token, from, until })
+
+  test('accepts that one follows the other, as well as clocks can tell', () => {
+    expect(kinds(written(), timed(held('a', 1, 0, 100)), timed(held('a', 2, 85, 200)))).toEqual([])
+    expect(kinds(written(), timed(held('a', 1, 0, 100)), timed(held('b', 2, 10, 200)))).toEqual([])
+  })
+
+  test('refuses that the one with the older token holds it still, whatever has become of the other', () => {
+    expect(kinds(written(), timed(held('a', 1, 0, 100)), timed(held('a', 2, 70, 72)))).toEqual(['held twice'])
+  })
+
+  test('accepts them for the time of a lease, and no longer, where the store of one was wiped', () => {
+    const [first, second] = [placeOf('a', 'first'), placeOf('a', 'second')]
+    expect(verdict(written(), timed(held(first, 1, 0, 600)), timed(held(second, 2, 101, 900))).overlap.longestAfterWipe).toBe(499)
+    expect(kinds(written(), timed(held(first, 1, 0, 600)), timed(held(second, 2, 101, 900)))).toEqual([])
+    expect(kinds(written(), timed(held(first, 1, 0, 600)), timed(held(second, 2, 70, 900)))).toEqual(['held twice'])
   })
 })
 

@@ -1,0 +1,89 @@
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
+import { upgradeIndexedDB } from 'storelock/stores/indexeddb'
+import type { Write } from '../history.ts'
+
+export const databaseName = 'nemesis'
+
+interface Schema extends DBSchema {
+  rows: { key: string; value: Write }
+  log: { key: number; value: Write }
+  ballast: { key: number; value: string }
+}
+type Database = IDBPDatabase<Schema>
+export type Transaction = IDBPTransaction<Schema, ('rows' | 'log')[], 'readwrite'>
+
+/** How long an app waits before it tries again to open its database, in ms. */
+const pause = 20
+
+const prefix = 'life '
+/** What a database is called from its making to its end: the name of an object store tells that with no transaction. */
+export const lifeOf = ({ objectStoreNames }: Pick<IDBDatabase, 'objectStoreNames'>): string =>
+  [...objectStoreNames].find((name) => name.startsWith(prefix))?.slice(prefix.length) ?? ''
+
+interface Opened {
+  readonly db: Database
+  /** Rejects when the database is closed. */
+  readonly closed: Promise<never>
+}
+
+/** A page's own database, with its locks. It is closed when somebody deletes or upgrades it, and opened again whatever becomes of it. */
+export class App {
+  /** The life of the database that the store was given last. */
+  given = ''
+  #opened: Promise<Opened> = this.#open()
+
+  /** For the store. */
+  readonly give = async (): Promise<Database> => {
+    const { db } = await this.#opened
+    this.given = lifeOf(db)
+    return db
+  }
+
+  /** Works on the database. Rejects if that is closed meanwhile, whatever becomes of what it does there. */
+  async use<T>(does: (db: Database) => Promise<T>): Promise<T> {
+    const { db, closed } = await this.#opened
+    return Promise.race([does(db), closed])
+  }
+
+  async upgrade(): Promise<void> {
+    const { db } = await this.#opened
+    const next = await openDB(databaseName, db.version + 1, { upgrade: upgradeIndexedDB as (db: Database) => void })
+    next.close()
+  }
+
+  async #open(): Promise<Opened> {
+    for (;;) {
+      try {
+        return await this.#tryToOpen()
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, pause))
+      }
+    }
+  }
+
+  async #tryToOpen(): Promise<Opened> {
+    let close = (): void => {}
+    const closed = new Promise<never>((_, reject) => {
+      close = () => {
+        reject(new DOMException('the app has closed its database', 'InvalidStateError'))
+        this.#opened = this.#open()
+      }
+    })
+    closed.catch(() => {})
+    const db = await openDB<Schema>(databaseName, undefined, {
+      upgrade(fresh) {
+        upgradeIndexedDB(fresh)
+        fresh.createObjectStore('rows')
+        fresh.createObjectStore('log', { autoIncrement: true })
+        fresh.createObjectStore('ballast')
+        ;(fresh as IDBPDatabase<unknown>).createObjectStore(`${prefix}${crypto.randomUUID()}`)
+      },
+      blocking(_, __, { target }) {
+        ;(target as IDBDatabase).close()
+        close()
+      },
+      terminated: () => close(),
+    })
+    return { db, closed }
+  }
+}
