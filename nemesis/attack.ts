@@ -12,13 +12,15 @@ export type Tally = Record<string, number>
 export interface Assault {
   /** The mean time from one fault to the next, in ms. */
   readonly every: number
+  /** How long a fault lasts, at least and at most, in leases. */
+  readonly leases: readonly [least: number, most: number]
   readonly random: Random
   /** Where the faults are counted. */
   readonly tally: Tally
 }
 
 /** Does one fault after the other, mostly to whoever holds a lock, until `signal` aborts. */
-export async function attack({ workers, faults, holder }: Arena, { every, random, tally }: Assault, signal: AbortSignal): Promise<void> {
+export async function attack({ workers, faults, holder }: Arena, { every, leases, random, tally }: Assault, signal: AbortSignal): Promise<void> {
   for (const { kind } of faults) tally[kind] = 0
   const troubled = new Set<string>()
   let deck: Fault[] = []
@@ -35,7 +37,7 @@ export async function attack({ workers, faults, holder }: Arena, { every, random
     const fault = deck.pop() as Fault
     troubled.add(worker)
     fault
-      .inflict(worker, between(random, 1, 3) * lease, random)
+      .inflict(worker, between(random, ...leases) * lease, random)
       .then((happened) => {
         if (happened && !signal.aborted) tally[fault.kind] = (tally[fault.kind] ?? 0) + 1
       })

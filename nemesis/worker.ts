@@ -146,7 +146,8 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
     }
   }
 
-  await Promise.all([write(), askAround()])
+  // Without a fence it is only to be shown that something is lost.
+  await Promise.all([write(), fenced && askAround()])
 }
 
 /** A lock whose holder was stopped right after it had asked whether it holds it: only the store knows better. */

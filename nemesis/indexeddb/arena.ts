@@ -169,8 +169,6 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     crashed('crashed after the commit', 'after the commit'),
     { kind: 'stores held up', inflict: (worker, ms) => obeyed(tabOf(worker), { type: 'occupy', ms: ms / 2 }) },
     { kind: 'clock set', inflict: (worker, _, random) => obeyed(tabOf(worker), { type: 'shift', ms: pick(random, steps) }) },
-    { kind: 'connections torn', inflict: () => storage.tear() },
-    { kind: 'database upgraded', inflict: (worker) => obeyed(tabOf(worker), { type: 'upgrade' }) },
   ]
   /** As much as can be is read before it is gone. */
   const wiped = (kind: string, wipe: (tab: Tab) => Promise<boolean>): Fault => ({
@@ -183,6 +181,8 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
   // What an unfenced write overwrote cannot be told from what was wiped.
   if (fenced)
     faults.push(
+      { kind: 'connections torn', inflict: () => storage.tear() },
+      { kind: 'database upgraded', inflict: (worker) => obeyed(tabOf(worker), { type: 'upgrade' }) },
       wiped('storage cleared by a header', (tab) => obeyed(tab, { type: 'log out' })),
       wiped('storage cleared by the driver', async () => {
         await storage.clear()
