@@ -4,7 +4,13 @@ import { describeEachEngine, eachAfresh } from './engines/each.ts'
 // What Safari is known to do to IndexedDB after a sleep, in the background and by mistake, done to real pages of each engine.
 
 /** What befalls the connections that a page has open, or wants. */
-type Fault = 'loses its server' | 'loses its server, and opens no more' | 'undoes a transaction' | 'undoes every transaction' | 'does not open'
+type Fault =
+  | 'answers nothing'
+  | 'loses its server'
+  | 'loses its server, and opens no more'
+  | 'undoes a transaction'
+  | 'undoes every transaction'
+  | 'does not open'
 
 /** What a call came to while the fault lasted, and what the same locks did once it was over. */
 interface Fates {
@@ -26,6 +32,13 @@ async function suffer(fault: Fault): Promise<Fates> {
 
   const { transaction } = IDBDatabase.prototype
   const { open } = IDBFactory.prototype
+  /** A transaction whose requests are never answered, and which does not end. */
+  const hung = (db: IDBDatabase, scope: string | Iterable<string>, mode: IDBTransactionMode = 'readonly'): IDBTransaction => {
+    const silent = (): EventTarget => new Proxy(new EventTarget(), { get: (target, name) => Reflect.get(target, name) ?? silent })
+    const names = typeof scope === 'string' ? [scope] : [...scope]
+    const objectStoreNames = Object.assign(names, { contains: (name: string) => names.includes(name) })
+    return Object.assign(new EventTarget(), { db, mode, objectStoreNames, objectStore: silent, abort() {}, commit() {} }) as never
+  }
   const used = new Set<IDBDatabase>()
   const undone = new Set<IDBDatabase>()
   let broken = new Set<IDBDatabase>()
@@ -36,6 +49,7 @@ async function suffer(fault: Fault): Promise<Fates> {
   }
   IDBDatabase.prototype.transaction = function (...given) {
     used.add(this)
+    if (broken.has(this) && fault === 'answers nothing') return hung(this, given[0], given[1])
     if (broken.has(this)) throw new DOMException('Connection to Indexed Database server lost. Refresh the page to try again', 'UnknownError')
     const tx = transaction.apply(this, given)
     if (ill && (fault === 'undoes every transaction' || (fault === 'undoes a transaction' && !undone.has(this)))) {
@@ -64,7 +78,7 @@ async function suffer(fault: Fault): Promise<Fates> {
   const held = new Map<string, Awaited<ReturnType<(typeof subjects)[number]['locks']['acquire']>>>()
   if (fault !== 'does not open') for (const { call, locks } of subjects) held.set(call, await locks.acquire('held'))
   ill = true
-  if (fault.startsWith('loses')) broken = new Set(used)
+  if (fault.startsWith('loses') || fault === 'answers nothing') broken = new Set(used)
   const { transaction: fenced, ...calls }: Record<string, (subject: (typeof subjects)[number]) => Promise<unknown>> = {
     request: ({ locks }) => locks.request('k', () => {}),
     acquire: ({ locks }) => locks.acquire('k'),
@@ -104,6 +118,7 @@ describeEachEngine((engine) => {
 
   describe('where IndexedDB', () => {
     test.each<Fault>([
+      'answers nothing',
       'loses its server',
       'loses its server, and opens no more',
       'undoes a transaction',

@@ -47,7 +47,7 @@ export class App {
 
   async upgrade(): Promise<void> {
     const { db } = await this.#opened
-    const next = await openDB(databaseName, db.version + 1, { upgrade: upgradeIndexedDB as (db: Database) => void })
+    const next = await openDB(databaseName, db.version + 1, { upgrade: (_, __, ___, tx) => void tx.done.catch(() => {}) })
     next.close()
   }
 
@@ -71,7 +71,9 @@ export class App {
     })
     closed.catch(() => {})
     const db = await openDB<Schema>(databaseName, undefined, {
-      upgrade(fresh) {
+      upgrade(fresh, _, __, tx) {
+        // A database that is not made after all is made by the next try.
+        tx.done.catch(() => {})
         upgradeIndexedDB(fresh)
         fresh.createObjectStore('rows')
         fresh.createObjectStore('log', { autoIncrement: true })

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLocks, type HeldLock, type Locks } from '../../src/index.ts'
 import type { Command, LockError } from '../../src/protocol/index.ts'
 import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
-import { tear, tearAt } from './tearing.ts'
+import { hang, tear, tearAt } from './tearing.ts'
 
 let count = 0
 let name: string
@@ -298,6 +298,107 @@ describe('an engine with Safari’s habits', () => {
     expect(await codeOf(store.read('k'))).toBe('store')
     expect(await codeOf(store.read('k'))).toBe('done')
     await store.close()
+  })
+})
+
+describe('a connection that answers nothing any more', () => {
+  /** Lets fake-indexeddb, which takes its turns by timers that are not faked, answer. */
+  const turns = async (): Promise<void> => {
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  const pass = async (seconds: number): Promise<void> => {
+    for (let passed = 0; passed < seconds; passed += 5) {
+      await vi.advanceTimersByTimeAsync(5_000)
+      await turns()
+    }
+  }
+  const fakeTimers = () => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'performance'] })
+
+  test('is taken for torn where another one answers: calls are rejected, and the store opens it anew', async () => {
+    const used = watchUse()
+    const store = indexedDBStore(name)
+    await store.apply([beat])
+    hang(used())
+    fakeTimers()
+    const calls = [store.apply([beat]), store.read('k'), store.list()].map(codeOf)
+    await pass(10)
+    expect(await Promise.all(calls)).toEqual(['store', 'store', 'store'])
+    vi.useRealTimers()
+    expect(await store.apply([beat])).toMatchObject([{ type: 'beaten' }])
+    await store.close()
+  })
+
+  test('rejects the fenced transaction that it does not begin', async () => {
+    const store = indexedDBStore(name)
+    const used = watchUse()
+    const locks = createLocks({ store, duration: 60_000 })
+    const lock = await locks.acquire('l')
+    const db = used()
+    fakeTimers()
+    hang(db)
+    const written = codeOf(store.transaction(lock, [], () => {}))
+    await pass(10)
+    expect(await written).toBe('store')
+    vi.useRealTimers()
+    await (await locks.acquire('l')).release()
+    await locks.close()
+    await store.close()
+  })
+
+  test('fails what waits for longer than two minutes, where no other one answers either', async () => {
+    const used = watchUse()
+    const store = indexedDBStore(name)
+    await store.apply([beat])
+    hang(used())
+    const open = vi.spyOn(indexedDB, 'open').mockImplementation(() => new EventTarget() as never)
+    fakeTimers()
+    let code: unknown
+    codeOf(store.read('k')).then((told) => {
+      code = told
+    })
+    await pass(120)
+    expect(code).toBeUndefined()
+    await pass(10)
+    expect(code).toBe('store')
+    const later = codeOf(store.read('k'))
+    open.mockRestore()
+    await pass(10)
+    expect(await later).toBe('store')
+    vi.useRealTimers()
+    expect(await codeOf(store.read('k'))).toBe('done')
+    await store.close()
+  })
+
+  test('is not found in one that waits for somebody’s long transaction, or is in one of the app’s own', async () => {
+    const db = await openUsers()
+    const other = await openUsers()
+    const store = indexedDBStore(db)
+    const locks = createLocks({ store, duration: 600_000 })
+    const lock = await locks.acquire('l')
+    fakeTimers()
+    let over = false
+    const long = async (tx: { objectStore(name: string): { get(key: string): Promise<unknown> } }): Promise<void> => {
+      while (!over) await tx.objectStore('notes').get('x')
+    }
+    const theirs = other.transaction([...other.objectStoreNames], 'readwrite')
+    const busy = long(theirs)
+    const read = codeOf(store.read('k'))
+    await pass(60)
+    over = true
+    await busy
+    vi.useRealTimers()
+    expect(await read).toBe('done')
+    over = false
+    fakeTimers()
+    const own = codeOf(store.transaction(lock, ['notes'], long))
+    await pass(180)
+    over = true
+    vi.useRealTimers()
+    expect(await own).toBe('done')
+    expect(lock.isHeld()).toBe(true)
+    await locks.close()
+    db.close()
+    other.close()
   })
 })
 

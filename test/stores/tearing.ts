@@ -49,3 +49,13 @@ export function tearAt(at: number): () => number {
   }
   return () => steps
 }
+
+/** Has a database answer nothing any more, on this connection: its transactions neither proceed nor end. */
+export function hang(db: IDBDatabase): void {
+  const silent = (): EventTarget => new Proxy(new EventTarget(), { get: (target, name) => Reflect.get(target, name) ?? silent })
+  db.transaction = (scope: string | Iterable<string>, mode: IDBTransactionMode = 'readonly') => {
+    const names = typeof scope === 'string' ? [scope] : [...scope]
+    const objectStoreNames = Object.assign(names, { contains: (name: string) => names.includes(name) })
+    return Object.assign(new EventTarget(), { db, mode, objectStoreNames, objectStore: silent, abort() {}, commit() {} }) as never
+  }
+}

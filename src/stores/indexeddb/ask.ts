@@ -2,9 +2,10 @@ import type { Changes } from '../../protocol/batch.ts'
 import { decodeRecord, decodeSession, encodeRecord, encodeSession } from '../../protocol/codec.ts'
 import { isEmpty, type LockRecord, type SessionRow } from '../../protocol/record.ts'
 import { onTorn, tornError } from './ends.ts'
-import { fenceRow, fenceStore, refenced, unfenced } from './fence.ts'
+import { abort, fenceRow, fenceStore, refenced, unfenced } from './fence.ts'
 import { Memory } from './memory.ts'
 import { meta, type Rows, records, sessions, tooNarrow } from './rows.ts'
+import { watchTurn } from './turn.ts'
 
 /**
  * Answers a question that is asked synchronously of rows that come asynchronously: it is put with what is remembered of them,
@@ -37,10 +38,17 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
         tx.abort()
       }
     }
-    const rows = new AskedRows(tx, memory, step)
+    const turn = watchTurn(tx, (error) => {
+      end()
+      tx.onabort = unheard
+      abort(tx)
+      reject(error)
+    })
+    const rows = new AskedRows(tx, memory, turn.answered, step)
     const end = (): void => {
       // The browser keeps the listeners of a finished transaction, and all they refer to, until its next great collection.
       tx.oncomplete = tx.onabort = tx.onerror = null
+      turn.over()
       forget()
     }
     const forget = onTorn(tx.db, () => {
@@ -85,11 +93,12 @@ class AskedRows implements Rows {
   /** What is in the object stores: at first what was planned on guesses. */
   #placed: readonly Write[] | undefined
 
-  /** Calls `step` when all rows that were asked for are here. */
-  constructor(tx: IDBTransaction, memory: Memory, step: () => void) {
+  /** Calls `answered` when a row is here, and `step` when all that were asked for are. */
+  constructor(tx: IDBTransaction, memory: Memory, answered: () => void, step: () => void) {
     this.#tx = tx
     this.#memory = memory
     this.#arrived = () => {
+      answered()
       this.pending -= 1
       if (this.pending) return
       for (const [id, { request, guess }] of this.#asked) {

@@ -131,7 +131,11 @@ export class Connection {
   #listen(handle: Handle): void {
     const { db } = handle
     if (this.#ignore.has(db)) return
-    const torn = onTorn(db, () => this.#end(handle, 'the browser has closed its database', false))
+    const torn = onTorn(db, () => {
+      this.#end(handle, 'the browser has closed its database', false)
+      // One that was taken for torn is open still.
+      if (this.#source.owned) db.close()
+    })
     if (!this.#source.owned) {
       const closing = onClosing(db, () => this.#end(handle, 'the app has closed its database'))
       this.#ignore.set(db, () => {

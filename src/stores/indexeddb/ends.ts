@@ -11,8 +11,13 @@ function endsOf(db: IDBDatabase): Ends {
   if (found) return found
   const ends: Ends = { torn: new Set(), closing: new Set() }
   known.set(db, ends)
-  db.addEventListener('close', () => tell(ends.torn))
+  db.addEventListener('close', () => tear(db))
   return ends
+}
+
+/** Tells all who are to hear of it that a database is closed by force. */
+export function tear(db: IDBDatabase): void {
+  tell(endsOf(db).torn)
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Outcome } from '../../protocol/commands.ts'
 import { bodyOf, type Fenced, fencedOut } from '../../protocol/fence.ts'
 import { emptyRecord, type Holder, type LockRecord, lastTokenOf } from '../../protocol/record.ts'
 import { onTorn, tornError } from './ends.ts'
+import { watchTurn } from './turn.ts'
 
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
 export const fenceStore = 'storelock-fence'
@@ -85,7 +86,14 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
   const request: IDBRequest<FenceRow | undefined> = tx.objectStore(fenceStore).get(lock.key)
   const commit = holdBackCommit(tx)
   await new Promise<void>((resolve, reject) => {
-    undone(tx, reject)
+    const turn = watchTurn(tx, (error) => {
+      // How long the rest takes is not for us to judge.
+      if (request.readyState === 'done') return
+      turn.over()
+      abort(tx)
+      reject(error)
+    })
+    undone(tx, reject, turn.over)
     request.onsuccess = () => {
       if (request.result?.some(([session, token, last]) => session === lock.session && token <= lock.token && lock.token <= last)) {
         protecting(protect(tx, lock))
@@ -166,17 +174,25 @@ const endOf = (tx: IDBTransaction): Promise<void> =>
     undone(tx, reject)
   })
 
-/** Calls `reject` with the reason if a transaction does not come to be complete. */
-function undone(tx: IDBTransaction, reject: (error: DOMException) => void): void {
-  const forget = onTorn(tx.db, () => reject(tornError()))
-  tx.addEventListener('complete', forget)
-  tx.addEventListener('abort', () => {
+/** Calls `reject` with the reason if a transaction does not come to be complete, and `over` in any case. */
+function undone(tx: IDBTransaction, reject: (error: DOMException) => void, over = (): void => {}): void {
+  const end = (): void => {
     forget()
+    over()
+  }
+  const forget = onTorn(tx.db, () => {
+    end()
+    reject(tornError())
+  })
+  tx.addEventListener('complete', end)
+  tx.addEventListener('abort', () => {
+    end()
     reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
   })
 }
 
-function abort(tx: OpenTransaction): void {
+/** Undoes a transaction, if it has not ended. */
+export function abort(tx: OpenTransaction): void {
   try {
     tx.abort()
   } catch {
