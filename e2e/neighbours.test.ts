@@ -52,6 +52,7 @@ describeEachEngine((engine, name) => {
     })
   })
 
+  // RxDB keeps its documents in databases of Dexie's: `npm run test:rxdb`.
   // In WebKitGTK PouchDB answers nothing, also where it is alone in a page.
   describe.runIf(name !== 'webkit')('PouchDB in the same origin', () => {
     test('keeps its documents under these locks: tabs that take turns never meet a conflict', async () => {

@@ -14,6 +14,8 @@ export type Transaction = IDBPTransaction<Schema, ('rows' | 'log')[], 'readwrite
 
 /** How long an app waits before it tries again to open its database, in ms. */
 const pause = 20
+/** For how long it waits until that is open, in ms. */
+const patience = 10_000
 
 const prefix = 'life '
 /** What a database is called from its making to its end: the name of an object store tells that with no transaction. */
@@ -31,6 +33,12 @@ export class App {
   /** The life of the database that the store was given last. */
   given = ''
   #opened: Promise<Opened> = this.#open()
+  readonly #stuck: () => void
+
+  /** @param stuck is called when the page needs to be loaded anew */
+  constructor(stuck: () => void) {
+    this.#stuck = stuck
+  }
 
   /** For the store. */
   readonly give = async (): Promise<Database> => {
@@ -39,14 +47,25 @@ export class App {
     return db
   }
 
-  /** Works on the database. Rejects if that is closed meanwhile, whatever becomes of what it does there. */
+  /** Works on the database. Rejects if that does not open, or is closed meanwhile, whatever becomes of what it does there. */
   async use<T>(does: (db: Database) => Promise<T>): Promise<T> {
-    const { db, closed } = await this.#opened
+    const { db, closed } = await this.#openedInTime()
     return Promise.race([does(db), closed])
   }
 
+  /** Now and then Chromium leaves a page whose storage was cleared without an IndexedDB that answers: every request hangs, until the page is loaded anew. */
+  #openedInTime(): Promise<Opened> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new DOMException('the database does not open', 'TimeoutError'))
+        this.#stuck()
+      }, patience)
+      this.#opened.then(resolve).finally(() => clearTimeout(timer))
+    })
+  }
+
   async upgrade(): Promise<void> {
-    const { db } = await this.#opened
+    const { db } = await this.#openedInTime()
     const next = await openDB(databaseName, db.version + 1, { upgrade: (_, __, ___, tx) => void tx.done.catch(() => {}) })
     next.close()
   }

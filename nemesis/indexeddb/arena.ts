@@ -16,6 +16,8 @@ const names = Array.from({ length: 6 }, (_, index) => `tab ${index + 1}`)
 
 /** How often the log is read, in ms. */
 const readEvery = 200
+/** For how long the page that looks on may take for that, in ms: a tab that hangs within a transaction keeps it waiting. */
+const longestLook = 8_000
 
 interface Tab {
   readonly page: Page
@@ -24,6 +26,8 @@ interface Tab {
   /** Hear what it tells, and of its end. */
   readonly listeners: Set<(told: Order['type'] | 'gone') => void>
   doomed: boolean
+  /** It is gone, and another comes in its place. */
+  end: () => void
   gone: boolean
 }
 
@@ -59,9 +63,20 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     const tab = tabs.find((tab) => tab.page === page)
     if (!tab) return
     if ('met' in news) return tell(tab, news.met)
+    if ('stuck' in news) {
+      tab.lines.push({ type: 'trouble', error: 'a page whose IndexedDB answers nothing any more was loaded anew', at: now() })
+      return renew(tab)
+    }
     tab.lines.push({ ...news.note, at: now() })
     if (news.note.type === 'grant') holders.set(keyOf(news.note.key), workerOf(tab))
   })
+
+  /** Has another take a tab's place. */
+  function renew(tab: Tab): void {
+    if (tab.gone) return
+    tab.doomed = true
+    tab.end()
+  }
 
   const tell = (tab: Tab, told: Order['type'] | 'gone') => {
     for (const listener of [...tab.listeners]) listener(told)
@@ -88,9 +103,10 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     // The run may be over by now.
     if (finishing) return
     const name = `${worker}.${tabs.length + 1}`
-    const tab: Tab = { page, name, lines: [], listeners: new Set(), doomed: false, gone: false }
+    const tab: Tab = { page, name, lines: [], listeners: new Set(), doomed: false, end: () => leave('ended'), gone: false }
     tabs.push(tab)
     const leave = (why: string) => {
+      if (tab.gone) return
       tab.gone = true
       tell(tab, 'gone')
       if (finishing) return
@@ -105,9 +121,18 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
   }
 
   const browser = await context.newCDPSession(context.pages()[0] as Page)
-  const onlooker = await openPage()
+  let onlooker = await openPage()
   const storage = await driveStorage(context, origin)
-  const archive = new Archive(now, (life, place) => onlooker.evaluate(([life, place]) => nemesis.look(life, place), [life, place] as const))
+  const archive = new Archive(now, async (life, place) => {
+    const looked = onlooker.evaluate(([life, place]) => nemesis.look(life, place), [life, place] as const)
+    const answered = new AbortController()
+    const late = sleep(longestLook, undefined, { signal: answered.signal }).then(async () => {
+      onlooker.close().catch(() => {})
+      onlooker = await openPage()
+      throw new Error('the page that looks on was loaded anew')
+    })
+    return Promise.race([looked, late]).finally(() => answered.abort())
+  })
   for (const worker of names) await start(worker)
   const tabOf = (worker: string): Tab => tabs.findLast((tab) => workerOf(tab) === worker) as Tab
   const living = () => tabs.filter(({ gone }) => !gone)

@@ -15,8 +15,8 @@ export interface Start {
   readonly seed: number
 }
 
-/** What a tab tells its runner: a note to keep, or that it met an order. One that is to die waits there for its end. */
-export type News = { readonly name: string } & ({ readonly note: Note } | { readonly met: Order['type'] })
+/** What a tab tells its runner: a note to keep, that it met an order, or that it has to be loaded anew. One that is to die waits there for its end. */
+export type News = { readonly name: string } & ({ readonly note: Note } | { readonly met: Order['type'] } | { readonly stuck: true })
 
 /** What one finds who looks into the database. */
 export interface Sight {
@@ -40,7 +40,8 @@ declare global {
   var tellNemesis: (news: News) => Promise<void>
 }
 
-const app = new App()
+let stuck = (): void => {}
+const app = new App(() => stuck())
 const orders = new Orders()
 const end = new AbortController()
 let tell: (met: Order['type']) => void = () => {}
@@ -55,8 +56,9 @@ function meet(order: Strike): void {
   tell(order.type)
 }
 
-async function strike(point: Point): Promise<void> {
+async function strike(point: Point, quiet: () => Promise<void>): Promise<void> {
   const order = orders.take(point)
+  if (order) await quiet()
   if (order) meet(order)
   if (order?.type === 'die') await new Promise(() => {})
 }
@@ -105,8 +107,23 @@ Date.now = () => trueTime() + shift
 globalThis.nemesis = {
   start({ name, fenced, duration, maxBackoff, seed }) {
     const store = indexedDBStore(app.give, { name: databaseName })
-    const locks = createLocks({ store, label: name, duration, maxBackoff })
+    let underWay = 0
+    const counting: typeof store = {
+      ...store,
+      apply(commands) {
+        underWay += 1
+        return store.apply(commands).finally(() => {
+          underWay -= 1
+        })
+      },
+    }
+    // A tab that hangs within a transaction also holds up whoever would take its lock, so that nothing is lost: the control waits for its end.
+    const quiet = async (): Promise<void> => {
+      while (!fenced && underWay) await new Promise((resolve) => setTimeout(resolve))
+    }
+    const locks = createLocks({ store: counting, label: name, duration, maxBackoff })
     tell = (met) => void globalThis.tellNemesis({ name, met })
+    stuck = () => void globalThis.tellNemesis({ name, stuck: true })
     const ground: Ground = {
       locks,
       now: () => performance.timeOrigin + performance.now(),
@@ -120,7 +137,7 @@ globalThis.nemesis = {
           return Promise.all([put(tx, write), tx.done])
         })
       },
-      strike,
+      strike: (point) => strike(point, quiet),
     }
     work({ name, fenced, random: seeded(seed) }, ground, end.signal)
       .then(() => locks.close())
