@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chooseEngines } from '../engines/chosen.ts'
+import { enginesHere } from '../engines/engine.ts'
 import { startEngine } from '../engines/index.ts'
 import { serveBare } from '../pages/harmless/serve.ts'
 
@@ -56,7 +56,7 @@ try {
   const install = ['install', '--no-audit', '--no-fund', '--legacy-peer-deps', '--ignore-scripts', ...packages]
   execFileSync('npm', install, { cwd: folder, stdio: 'inherit', timeout: 600_000, shell: process.platform === 'win32' })
   const site = await serveBare(new URL(`file://${join(folder, 'page.js')}`))
-  for (const name of chooseEngines().chosen) {
+  for (const name of enginesHere()) {
     const engine = await startEngine(name)
     const pages = []
     for (let tab = 0; tab < tabs; tab++) pages.push(await engine.open(site.url))

@@ -2,11 +2,10 @@ import type { BrowserContext } from 'playwright-core'
 import { chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { launchOptions } from './browser.ts'
-import { chooseEngines } from './engines/chosen.ts'
 import { driveStorage, type StorageDriver } from './engines/chromium-storage.ts'
 import { type Site, servePages } from './pages/serve.ts'
 
-// A storm at each single step, which only Chromium's driver can raise. `connection.test.ts` has some of them in each engine.
+// A storm at each single step, which only Chromium's driver can raise. `connection.test.ts` has some in each engine.
 
 /** What a page asks for by a request that stops it until it is done, so that the next step finds it so. */
 const storms = {
@@ -114,7 +113,7 @@ async function suffer({ at, storm, name }: { at: number; storm: string; name: st
   return { steps, unsettled, healed }
 }
 
-describe.runIf(chooseEngines().chosen.includes('chromium'))('in chromium', () => {
+describe('in chromium', () => {
   let site: Site
   let context: BrowserContext
   let driver: StorageDriver
