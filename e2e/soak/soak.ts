@@ -55,12 +55,17 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
     const user = new Caller(url, 'user', 'user')
     const failures: string[] = []
     await user.apply(beat('first'), ask('first', 'user/first', 1))
+    let collections = 0
     const figures = async (collected: boolean): Promise<Figures> => {
+      if (collected) collections++
       server.send(collected)
-      return ((await once(server, 'message')) as [Figures])[0]
+      const [told] = (await once(server, 'message')) as [Figures]
+      if (collected) collections++
+      return told
     }
+    const disturbances = (): number => collections
 
-    const quiet = await use(user, (seconds * 1_000) / 5, failures)
+    const quiet = await use(user, (seconds * 1_000) / 5, failures, disturbances)
     const attacker = start('attacks.ts', url)
     children.push(attacker)
     // Its start takes the processor from everybody.
@@ -83,7 +88,7 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
         say(`${megabytes(now.rss)} MB, of which heap ${megabytes(now.heapUsed)} MB`)
       }
     })()
-    const attacked = await use(user, seconds * 1_000, failures)
+    const attacked = await use(user, seconds * 1_000, failures, disturbances)
     over = true
     await watching
     attacker.send('counts')
@@ -104,19 +109,25 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
   }
 }
 
-/** Takes and releases a lock again and again for so many ms. */
-async function use(user: Caller, ms: number, failures: string[]): Promise<Percentiles> {
+/**
+ * Takes and releases a lock again and again for so many ms.
+ * @param disturbances counts what the soak itself does: a time in which that rises, or is odd, is left out
+ */
+async function use(user: Caller, ms: number, failures: string[], disturbances: () => number): Promise<Percentiles> {
   const times: number[] = []
   const session = 'user'
   const from = Date.now()
+  let count = 0
   for (const until = performance.now() + ms; performance.now() < until; ) {
     const began = performance.now()
+    const before = disturbances()
+    count++
     try {
-      const { lockTokens, outcomes } = await user.apply(beat(session), ask(session, 'user/key', from + times.length + failures.length))
+      const { lockTokens, outcomes } = await user.apply(beat(session), ask(session, 'user/key', from + count))
       const [ticket] = lockTokens
       if (ticket?.token === undefined) throw new Error(JSON.stringify(outcomes))
       await user.apply({ type: 'release', key: 'user/key', session, token: ticket.token, lockToken: ticket.lockToken })
-      times.push(performance.now() - began)
+      if (before % 2 === 0 && disturbances() === before) times.push(performance.now() - began)
     } catch (error) {
       failures.push((error as Error).message)
       // Whoever is refused comes back a little later.

@@ -6,6 +6,7 @@ import type { Caller } from './access.ts'
 import type { Acquires } from './acquire.ts'
 import { answer, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
 import type { Batches } from './batches.ts'
+import { whoOf } from './budgets.ts'
 import type { Desk } from './desk.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -15,6 +16,7 @@ import { makeReadiness } from './probes.ts'
 import * as routes from './routes.ts'
 import { Single } from './single.ts'
 import type { Switchboard } from './switchboard.ts'
+import type { Turns } from './turns.ts'
 import { version } from './version.ts'
 import type { LogReply, ReadReply, RowsReply, VerifyReply } from './wire.ts'
 
@@ -30,6 +32,7 @@ interface Parts {
   readonly switchboard: Switchboard
   readonly log: Log
   readonly metrics: Metrics
+  readonly turns: Turns
   readonly limits: Limits
 }
 
@@ -43,7 +46,7 @@ const refuse = (...answered: Parameters<typeof answer>): never => answer(...answ
 
 /** What the server answers, behind the guard. */
 export function makeApp(
-  { store, desk, batches, acquires, switchboard, log, metrics, limits }: Parts,
+  { store, desk, batches, acquires, switchboard, log, metrics, turns, limits }: Parts,
   onError: (error: unknown) => void,
 ): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
@@ -62,12 +65,18 @@ export function makeApp(
     return 'fault' in done ? (responseOf(done.fault) as never) : sendText(done.text)
   })
 
-  let turn: Promise<unknown> = Promise.resolve()
-  /** Lists are made one after another: each takes all the time and memory that it may. */
-  const inTurn = <T>(make: () => Promise<T>): Promise<T> => {
-    const made = turn.then(make)
-    turn = made.catch(() => {})
-    return made
+  const last = new Map<string, Promise<unknown>>()
+  /** A credential's lists and histories are made one after another: each takes all the time and memory that it may. */
+  const oneByOne = async <T>(caller: Caller, make: () => Promise<T>): Promise<T> => {
+    const who = whoOf(caller)
+    const made = (last.get(who) ?? Promise.resolve()).then(make)
+    const over = made.catch(() => {})
+    last.set(who, over)
+    try {
+      return await made
+    } finally {
+      if (last.get(who) === over) last.delete(who)
+    }
   }
 
   const mayNot = ({ name }: Caller, key: string): never => refuse(403, 'forbidden', `the client ${name} may not see ${JSON.stringify(key)}`)
@@ -86,7 +95,7 @@ export function makeApp(
     const { key, prefix = '', after, limit, busy, session } = context.req.valid('query')
     if (key !== undefined && session) return caller.mayUse(key) ? send<RowsReply>(await desk.rows(key, session)) : mayNot(caller, key)
     if (key !== undefined) return await read(caller, key)
-    const listed = await inTurn(() => listText(store, caller, { prefix, after, limit, busy: busy === 'true', most: limits.answer }))
+    const listed = await oneByOne(caller, () => listText(store, turns, caller, { prefix, after, limit, busy: busy === 'true', most: limits.answer }))
     return 'fault' in listed ? (responseOf(listed.fault) as never) : sendText(listed.text)
   })
 
@@ -111,7 +120,7 @@ export function makeApp(
   app.openapi(routes.logRoute, async (context) => {
     const { caller } = context.env
     // What is of no key may be of anybody.
-    const entries = await log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes)
+    const entries = await oneByOne(caller, () => log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes))
     return send<LogReply>({ entries })
   })
 

@@ -1,18 +1,29 @@
 import type { Caller } from './access.ts'
 import { type Fault, faultOf, mayOnlyRead } from './answers.ts'
+import { whoOf } from './budgets.ts'
 import type { Desk } from './desk.ts'
 import type { Limits } from './options.ts'
+import type { Sender } from './senders.ts'
 import type { Switchboard } from './switchboard.ts'
+import type { Turns } from './turns.ts'
 import type { ApplyBody, ApplyReply, WireOutcome } from './wire.ts'
+
+/** Of so many outcomes the reply is made in a turn of its own. */
+const few = 16
 
 /** Answers `POST /v1/apply`, once it is known to be well-formed. */
 export type Batches = (caller: Caller, body: ApplyBody) => Promise<{ readonly text: string } | { readonly fault: Fault }>
 
-export const makeBatches =
-  (desk: Desk, switchboard: Switchboard, limits: Limits): Batches =>
-  async (caller, { commands, sender, batch, void: voided, topics }) => {
+export function makeBatches(desk: Desk, switchboard: Switchboard, turns: Turns, limits: Limits): Batches {
+  const done = async (caller: Caller, commands: ApplyBody['commands'], sender: Sender | undefined): Promise<{ readonly text: string }> => {
+    const reply = await desk.apply(caller, commands, sender)
+    // A short one is no work.
+    return { text: commands.length < few ? textOf(reply, limits.answer) : await turns.run(whoOf(caller), () => textOf(reply, limits.answer)) }
+  }
+
+  return async (caller, { commands, sender, batch, void: voided, topics }) => {
     if (caller.readOnly && commands.length) return { fault: mayOnlyRead(caller) }
-    if (sender === undefined) return { text: textOf(await desk.apply(caller, commands, undefined), limits.answer) }
+    if (sender === undefined) return await done(caller, commands, undefined)
     const from = switchboard.senderOf(sender, caller)
     if ('status' in from) return { fault: from }
     if (voided !== undefined) from.giveUp(voided)
@@ -20,9 +31,10 @@ export const makeBatches =
       if (batch !== undefined && from.isVoid(batch)) return { fault: faultOf(409, 'void', 'the sender has given this batch up') }
       // Before anything is done: what was carried out has to be answered.
       const fault = topics && switchboard.setTopics(from, topics)
-      return fault ? { fault } : { text: textOf(await desk.apply(caller, commands, from), limits.answer) }
+      return fault ? { fault } : await done(caller, commands, from)
     })
   }
+}
 
 /** A reply as text, with the record of each key once, and without those that would make it longer than `most` characters. */
 function textOf({ outcomes, lockTokens }: ApplyReply, most: number): string {

@@ -12,19 +12,20 @@ import {
 } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
-import type { Budget } from './budgets.ts'
+import { type Budget, whoOf } from './budgets.ts'
 import type { Claims } from './claims.ts'
 import { gather } from './gather.ts'
 import type { Hub } from './hub.ts'
 import type { Log } from './log.ts'
 import type { Metrics, RefusalKind } from './metrics.ts'
-import { Openings } from './openings.ts'
+import type { Openings } from './openings.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { Overseer } from './overseer.ts'
 import { type Owners, sameOwner } from './owners.ts'
 import { Policies } from './policies.ts'
 import type { Sender } from './senders.ts'
 import { type KeyRing, makeLockToken, openLockToken } from './tokens.ts'
+import type { Turns } from './turns.ts'
 import { veiled, veiledOutcome, veiledRow } from './veil.ts'
 import type { ApplyReply, ReadReply, RowsReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
 
@@ -32,10 +33,12 @@ interface Parts {
   readonly store: Store
   readonly ring: KeyRing
   readonly owners: Owners
+  readonly openings: Openings
   readonly hub: Hub
   readonly log: Log
   readonly metrics: Metrics
   readonly claims: Claims
+  readonly turns: Turns
   readonly limits: Limits
   readonly options: HandlerOptions
 }
@@ -43,21 +46,21 @@ interface Parts {
 /** What becomes of a command: it goes to the store, or is answered here. */
 type Ruling = { readonly command: Command } | { readonly outcome: Outcome }
 
+/** How long the commands of a batch are judged before others have their turn, in ms. */
+const longest = 4
+
 type Owned = Extract<WireCommand, { lockToken?: string | undefined }>
 
 /** Where clients' commands are judged, carried out, told and noted. */
 export class Desk {
   readonly overseer: Overseer
   readonly #parts: Parts
-  readonly #apply: (commands: readonly Command[]) => Promise<Outcome[]>
-  readonly openings: Openings
+  readonly #apply: (commands: readonly Command[], who?: string) => Promise<Outcome[]>
   readonly #policies: Policies
 
-  /** @param failed hears of faults that no answer tells */
-  constructor(parts: Parts, failed: (error: unknown) => void) {
+  constructor(parts: Parts) {
     this.#parts = parts
     this.#apply = gather(parts.store)
-    this.openings = new Openings(parts.store, parts.owners, failed)
     this.#policies = new Policies(parts.options.policies)
     this.overseer = new Overseer(
       parts.store,
@@ -85,8 +88,14 @@ export class Desk {
   }
 
   async #carryOut(caller: Caller, commands: readonly WireCommand[], sender: Sender | undefined): Promise<ApplyReply> {
+    const who = whoOf(caller)
     const rulings: Ruling[] = []
+    let began = performance.now()
     for (const command of commands) {
+      if (performance.now() - began > longest) {
+        await this.#parts.turns.rest(who)
+        began = performance.now()
+      }
       const ruling = await this.#rule(caller, command, commands)
       // What comes later in a batch is judged by what came before.
       if ('command' in ruling) this.#policies.saw(command)
@@ -94,10 +103,11 @@ export class Desk {
     }
     const lawful = rulings.flatMap((ruling) => ('command' in ruling ? [ruling.command] : []))
     const sent = performance.now()
-    const done = lawful.length ? await this.#apply(lawful) : []
+    const done = lawful.length ? await this.#apply(lawful, who) : []
     let next = 0
     const outcomes: Outcome[] = []
-    for (const ruling of rulings) outcomes.push('command' in ruling ? await this.#tryAgain(ruling.command, done[next++] as Outcome) : ruling.outcome)
+    for (const ruling of rulings)
+      outcomes.push('command' in ruling ? await this.#tryAgain(ruling.command, done[next++] as Outcome, who) : ruling.outcome)
     const lockTokens: Ticket[] = []
     for (const [index, outcome] of outcomes.entries()) {
       const command = commands[index] as WireCommand
@@ -136,10 +146,10 @@ export class Desk {
   }
 
   /** Those that are gone are not in the way of a request that does not wait. */
-  async #tryAgain(command: Command, outcome: Outcome): Promise<Outcome> {
+  async #tryAgain(command: Command, outcome: Outcome, who: string): Promise<Outcome> {
     if (command.type !== 'request' || outcome.type !== 'refused' || outcome.reason !== 'busy') return outcome
     if (!(await this.overseer.clearWay(outcome.record, command.mode))) return outcome
-    const [again] = await this.#apply([command])
+    const [again] = await this.#apply([command], who)
     return again as Outcome
   }
 
@@ -204,7 +214,7 @@ export class Desk {
     }
     if (!fresh.length) return
     try {
-      await this.openings.open(opened, caller.owner)
+      await this.#parts.openings.open(opened, caller.owner)
     } finally {
       for (const session of fresh) if (!this.#owns(caller, session)) claims.end(session)
     }

@@ -8,12 +8,12 @@ import { type Fault, faultOf, responseOf } from './answers.ts'
 import { makeApp } from './app.ts'
 import { atMost } from './at-most.ts'
 import { makeBatches } from './batches.ts'
-import { Budgets } from './budgets.ts'
+import { Budgets, whoOf } from './budgets.ts'
 import type { ClientCertificate } from './certificates.ts'
 import { Claims } from './claims.ts'
-import { countFailures } from './counted.ts'
 import { Desk } from './desk.ts'
 import { expressLine } from './express.ts'
+import { makeForgetting } from './forgetting.ts'
 import { type Asked, makeGuard, preflight } from './guard.ts'
 import type { LockHandler } from './handler.ts'
 import { Hub } from './hub.ts'
@@ -21,6 +21,7 @@ import { memoryJournal } from './journal/memory.ts'
 import { sqliteJournal } from './journal/sqlite.ts'
 import { Log } from './log.ts'
 import { makeMetrics } from './metrics.ts'
+import { Openings } from './openings.ts'
 import { type HandlerOptions, limitsOf } from './options.ts'
 import { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
@@ -29,14 +30,14 @@ import { makeRequests } from './requests.ts'
 import { findKeys, keysOf } from './secret.ts'
 import { Switchboard } from './switchboard.ts'
 import type { KeyRing } from './tokens.ts'
+import { Turns } from './turns.ts'
 import { lengthOf, makeVisits } from './visits.ts'
+import { watchStore } from './watched.ts'
 
-/** How often the log is trimmed and sessions that are long gone are forgotten, in ms. */
-const tidyEvery = 60_000
-/** How long a session has to show itself in the store after it became a client's, in ms. */
-const bindingAge = 600_000
-/** So many of them are looked at each time. */
-const bindings = { rounds: 10, each: 100 }
+/** How often the log is trimmed, in ms. */
+const trimEvery = 60_000
+/** How often sessions that are long gone are looked for, in ms. */
+const forgetEvery = 300_000
 const day = 86_400_000
 
 interface From {
@@ -65,7 +66,12 @@ export async function openEngine(
   given: Store,
   options: HandlerOptions,
 ): Promise<
-  Omit<LockHandler, 'fetch'> & { fetch(request: Request, from?: From): Promise<Response>; express(otherwise: Listener): Listener; dropped(): void }
+  Omit<LockHandler, 'fetch'> & {
+    fetch(request: Request, from?: From): Promise<Response>
+    express(otherwise: Listener): Listener
+    dropped(): void
+    crowded(): Fault
+  }
 > {
   const report = makeReport(options.report)
   const tellError = (error: unknown): void => report.tell('error', 'fault', { message: String((error as Error | undefined)?.message ?? error) })
@@ -82,11 +88,12 @@ export async function openEngine(
     logEntries: () => journal.size(),
     databaseBytes: (part) => sizeOf(file && (part === 'main' ? file : `${file}-${part}`)),
   })
-  const store = countFailures(given, (code) => metrics.storeErrors.inc({ code }))
+  const store = watchStore(given, { failed: (code) => metrics.storeErrors.inc({ code }), saw: (view) => openings.saw(view) })
   const { file, connect } = given as Store & { readonly file?: string; connect?(): SqliteDatabase }
   const ring: KeyRing = { keys: findKeys(options.secret, file ?? '') }
   const journal = file && connect ? await sqliteJournal(connect()) : memoryJournal()
   const owners = new Owners(journal)
+  const openings = new Openings(store, owners)
   const { age = 30 * day, entries = 1_000_000, refusals = 10_000, required = true } = options.log ?? {}
   const log = new Log(journal, { age, entries, refusals, required }, onError)
   try {
@@ -98,46 +105,31 @@ export async function openEngine(
   }
   const budgets = new Budgets(limits, (limit) => metrics.limited.inc({ limit }))
   const claims = new Claims(budgets)
+  const turns = new Turns()
   const hub = new Hub(store.channel, owners, ring, budgets)
-  const records = { sessionsAmong: (topics: readonly string[]) => desk.openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
+  const records = { sessionsAmong: (topics: readonly string[]) => openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
   const switchboard = new Switchboard(hub, limits, budgets, records, (session) => desk.overseer.lookAfter(session))
-  const desk: Desk = new Desk({ store, ring, owners, hub, log, metrics, claims, limits, options }, onError)
+  const desk: Desk = new Desk({ store, ring, owners, openings, hub, log, metrics, claims, turns, limits, options })
   const guard = makeGuard(access, options, limits, (kind, why, address) => {
     metrics.refusals.inc({ kind })
     log.refuse({}, why, { ...access.nobody(address) })
   })
-  const batches = makeBatches(desk, switchboard, limits)
+  const batches = makeBatches(desk, switchboard, turns, limits)
   const acquires = new Acquires(desk, owners, switchboard, onError)
-  const app = makeApp({ store, desk, batches, acquires, switchboard, log, metrics, limits }, onError)
+  const app = makeApp({ store, desk, batches, acquires, switchboard, log, metrics, turns, limits }, onError)
   const visits = makeVisits(budgets, limits)
   const requests = makeRequests(metrics, report)
   const busy = new Set<Promise<unknown>>()
   let closed: Promise<readonly string[]> | undefined
 
-  let reached = ''
-  /** Forgets whose those sessions were that have no row any more. Each time it goes on where it stopped: old ones that live are in no one's way. */
-  const forgetGone = async (): Promise<void> => {
-    for (let round = 0; round < bindings.rounds; round++) {
-      const old = await journal.boundBefore(Date.now() - bindingAge, reached, bindings.each)
-      reached = old.length < bindings.each ? '' : (old.at(-1) as string)
-      if (!old.length) return
-      const probes = await store.apply(old.map((session) => ({ type: 'end', session, seq: -1 })))
-      const gone = old.filter((_, index) => probes[index]?.type === 'ended')
-      await journal.unbind(gone)
-      for (const session of gone) {
-        owners.forget(session)
-        desk.forget(session)
-      }
-      if (!reached) return
-    }
-  }
-
-  const tidy = async (): Promise<void> => {
-    await log.trim()
-    await forgetGone()
-  }
-  const tidying = setInterval(() => tidy().catch(onError), tidyEvery)
-  tidying.unref()
+  const forgetting = makeForgetting({ store, journal, openings }, (session) => {
+    owners.forget(session)
+    desk.forget(session)
+  })
+  const trimming = setInterval(() => log.trim().catch(onError), trimEvery)
+  const forgettingSome = setInterval(() => forgetting().catch(onError), forgetEvery)
+  trimming.unref()
+  forgettingSome.unref()
 
   const admit = (asked: Asked) => ({
     admitted: closed ? faultOf(503, 'closed', 'the server is shutting down', { connection: 'close' }) : guard.admit(asked),
@@ -195,13 +187,21 @@ export async function openEngine(
   const respond = async (request: Request, admitted: Caller | Fault, onCut: Way['onCut']): Promise<Response> => {
     if ('status' in admitted) return responseOf(admitted)
     if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
-    return await app.fetch(request, { caller: admitted, onCut })
+    return await turns.run(whoOf(admitted), async () => await app.fetch(request, { caller: admitted, onCut }))
   }
 
   return {
     fetch: (request, from = {}) => during(serve(request, from)),
-    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, requests }, otherwise),
+    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, requests, turns }, otherwise),
     dropped: () => metrics.dropped.inc(),
+    crowded() {
+      metrics.limited.inc({ limit: 'pipelined' })
+      return faultOf(
+        429,
+        'too-many',
+        `more than ${limits.pipelined} requests of one connection that are not answered: wait, or have the limit \`pipelined\` raised`,
+      )
+    },
     verify: (key, lockToken) => desk.verify(key, lockToken),
     reload({ clients, secret }) {
       // All of it is right, or nothing is changed.
@@ -212,7 +212,8 @@ export async function openEngine(
     },
     close() {
       closed ??= (async () => {
-        clearInterval(tidying)
+        clearInterval(trimming)
+        clearInterval(forgettingSome)
         switchboard.close()
         acquires.close()
         desk.overseer.close()

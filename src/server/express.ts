@@ -2,11 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfError, malformed } from './answers.ts'
 import type { Batches } from './batches.ts'
+import { whoOf } from './budgets.ts'
 import { certificateOf } from './certificates.ts'
 import type { Asked } from './guard.ts'
 import type { Limits } from './options.ts'
 import type { Requests } from './requests.ts'
 import { applyBody } from './schemas.ts'
+import type { Turns } from './turns.ts'
 import { lengthOf, type Visit } from './visits.ts'
 
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
@@ -21,6 +23,7 @@ interface Parts {
   /** Counts a request as under way. */
   during<T>(work: Promise<T>): Promise<T>
   readonly requests: Requests
+  readonly turns: Turns
 }
 
 const path = '/v1/apply'
@@ -29,17 +32,19 @@ const path = '/v1/apply'
  * Answers `POST /v1/apply` straight from Node's request to its response: of a server's time nearly half went into the objects that stand for
  * them in the framework, which answers everything else.
  */
-export function expressLine({ admit, batches, limits, visits, onError, during, requests }: Parts, otherwise: Listener): Listener {
+export function expressLine({ admit, batches, limits, visits, onError, during, requests, turns }: Parts, otherwise: Listener): Listener {
   const schema = applyBody(limits.batch)
 
   const carryOut = async (caller: Caller, incoming: IncomingMessage): ReturnType<Batches> => {
     const text = await textOf(incoming, limits.body)
     if (text === undefined) return { fault: faultOf(413, 'invalid', `the body is longer than ${limits.body} bytes`, { connection: 'close' }) }
-    const parsed = jsonOf(text)
-    if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is no JSON') }
-    const body = schema.safeParse(parsed.value)
-    if (!body.success) return { fault: malformed(body.error) }
-    return await batches(caller, body.data).catch((error) => ({ fault: faultOfError(error, onError) }))
+    return await turns.run(whoOf(caller), async () => {
+      const parsed = jsonOf(text)
+      if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is no JSON') }
+      const body = schema.safeParse(parsed.value)
+      if (!body.success) return { fault: malformed(body.error) }
+      return await batches(caller, body.data).catch((error) => ({ fault: faultOfError(error, onError) }))
+    })
   }
 
   const answer = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {

@@ -1,15 +1,25 @@
 import type { Command, Outcome } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 
+/** So many go together, whatever a batch has: one that is longer goes in pieces. */
+const each = 32
+
 interface Batch {
   readonly commands: readonly Command[]
   resolve(outcomes: Outcome[]): void
   reject(error: unknown): void
 }
 
-/** Gives a store the batches that come in one turn of the event loop in one go: many clients' commands make one transaction. */
-export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command[]) => Promise<Outcome[]> {
-  let batches: Batch[] = []
+/** So many commands of one credential are in one transaction, at most: nobody waits for more than that of another's, and for less of those who come together. */
+const share = { alone: 128, together: 32 }
+
+/**
+ * Gives a store the batches that come in one turn of the event loop in one go: many clients' commands make one transaction. Of each credential it
+ * has a share, and the rest of a long batch goes with the next one.
+ * @returns carries out the commands of a credential, or without one the server's own
+ */
+export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command[], who?: string) => Promise<Outcome[]> {
+  const lines = new Map<string, Batch[]>()
 
   const apply = async (together: readonly Batch[]): Promise<void> => {
     try {
@@ -22,15 +32,35 @@ export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command
     }
   }
 
-  return (commands) =>
-    new Promise((resolve, reject) => {
-      if (!batches.length) {
-        setImmediate(() => {
-          const together = batches
-          batches = []
-          apply(together)
-        })
+  const sendSome = (): void => {
+    const together: Batch[] = []
+    const most = lines.size > 1 ? share.together : share.alone
+    for (const [who, line] of lines) {
+      let left = most
+      while (line[0] && (left === most || line[0].commands.length <= left)) {
+        left -= line[0].commands.length
+        together.push(line.shift() as Batch)
       }
-      batches.push({ commands, resolve, reject })
+      if (!line.length) lines.delete(who)
+    }
+    apply(together)
+    if (lines.size) setImmediate(sendSome)
+  }
+
+  const send = (commands: readonly Command[], who: string): Promise<Outcome[]> =>
+    new Promise((resolve, reject) => {
+      // When all that came together has been judged.
+      if (!lines.size) process.nextTick(sendSome)
+      const line = lines.get(who) ?? []
+      lines.set(who, line)
+      line.push({ commands, resolve, reject })
     })
+
+  return async (commands, who = '') => {
+    if (commands.length <= each) return await send(commands, who)
+    const outcomes: Outcome[] = []
+    // In order: what comes later in a batch may undo what came before.
+    for (let from = 0; from < commands.length; from += each) outcomes.push(...(await send(commands.slice(from, from + each), who)))
+    return outcomes
+  }
 }

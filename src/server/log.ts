@@ -126,9 +126,9 @@ export class Log {
     if (this.fault) throw this.fault
   }
 
-  /** Writes at the end of this turn of the event loop, or when the write that is under way is done. */
+  /** Writes when what was done together is noted, or when the write that is under way is done. */
   async #writeSoon(): Promise<void> {
-    await new Promise((resolve) => setImmediate(resolve))
+    await new Promise<void>((resolve) => process.nextTick(resolve))
     await this.#writing
     this.#written = undefined
     this.#writing = this.#write()

@@ -1,35 +1,43 @@
-import { LockError } from '../protocol/index.ts'
+import type { LockView } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
+
+/** Among so many ids those of which nothing is left are looked for. */
+const many = 10_000
+/** So many rows are probed at once. */
+const each = 100
 
 /** Where sessions become clients' own, when they open them. */
 export class Openings {
   readonly #store: Store
   readonly #owners: Owners
-  readonly #failed: (error: unknown) => void
-  #next: Promise<Set<string>> | undefined
-  #last: Promise<unknown> = Promise.resolve()
+  /**
+   * Ids that records have named and that are no client's: whoever knows one has read it. Should its session have ended while a record still
+   * names it, whoever opened it anew would have its locks.
+   */
+  #taken = new Set<string>()
+  #older: ReadonlySet<string> = new Set()
 
-  constructor(store: Store, owners: Owners, failed: (error: unknown) => void) {
+  constructor(store: Store, owners: Owners) {
     this.#store = store
     this.#owners = owners
-    this.#failed = failed
   }
 
-  /**
-   * Makes sessions the owner's, if they are new. One that has a row is another's, here or at the store itself; and who took the id of one
-   * that has ended, while a record still names it, would have its locks.
-   */
+  /** The store has shown a record. */
+  saw({ holders, queue }: LockView): void {
+    for (const { session } of holders) this.#sawNamed(session)
+    for (const { session } of queue) this.#sawNamed(session)
+  }
+
+  /** Makes sessions the owner's, if they are new: one that has a row is another's, here or at the store itself. */
   async open(sessions: ReadonlySet<string>, owner: string): Promise<void> {
     const unknown: string[] = []
     for (const session of sessions) if ((await this.#owners.of(session)) === undefined) unknown.push(session)
-    if (!unknown.length) return
-    const rows = await rowsAmong(this.#store, unknown)
-    const rowless = unknown.filter((session) => !rows.has(session))
-    // After the probes: a session that ended before them was named before.
-    const named = rowless.length ? await this.#named() : new Set()
-    const free = rowless.filter((session) => !named.has(session))
+    const fresh = unknown.filter((session) => !this.#isTaken(session))
+    const rows = await this.#rowsAmong(fresh)
+    // Again: what was looked at meanwhile may have shown it.
+    const free = fresh.filter((session) => !rows.has(session) && !this.#isTaken(session))
     if (free.length) await this.#owners.bind(free, owner)
   }
 
@@ -38,40 +46,55 @@ export class Openings {
     const found = new Set<string>()
     const unknown = new Set<string>()
     for (const id of ids) ((await this.#owners.of(id)) === undefined ? unknown : found).add(id)
-    for (const id of await rowsAmong(this.#store, [...unknown])) found.add(id)
+    for (const id of await this.#rowsAmong([...unknown])) found.add(id)
     return found
   }
 
-  /** All sessions that records name, by a look that begins now or later. Those who come while one is under way share the next. */
-  #named(): Promise<Set<string>> {
-    this.#next ??= this.#last.then(() => {
-      this.#next = undefined
-      const looking = this.#look()
-      this.#last = looking.catch(() => {})
-      return looking
-    })
-    return this.#next
-  }
-
-  async #look(): Promise<Set<string>> {
+  /**
+   * Looks through the records, a few at a time, for what is left of sessions that have ended.
+   * @returns those of these ids that no record names
+   */
+  async unnamedAmong(ended: readonly string[]): Promise<string[]> {
+    const named = new Set<string>()
+    const before = this.#taken
+    this.#older = before
+    // What is seen from now on, by this look as well.
+    this.#taken = new Set()
     try {
-      const named = new Set<string>()
       for await (const views of pagesOf(this.#store, '', undefined, { busy: true }))
         for (const { holders, queue } of views) for (const { session } of [...holders, ...queue]) named.add(session)
-      return named
+      await this.#keepAlive(before)
     } catch (error) {
-      // A damaged record must not keep everybody out.
-      if (!(error instanceof LockError && error.code === 'corrupt')) throw error
-      this.#failed(error)
-      return new Set()
+      for (const id of before) this.#taken.add(id)
+      throw error
+    } finally {
+      this.#older = new Set()
+    }
+    return ended.filter((session) => !named.has(session))
+  }
+
+  /** Of ids that no record names those stay that have a row, if there are many: their sessions may come to be named again. */
+  async #keepAlive(before: ReadonlySet<string>): Promise<void> {
+    const ids = [...before].filter((id) => !this.#taken.has(id))
+    for (let from = 0; from < ids.length; from += each) {
+      const some = ids.slice(from, from + each)
+      for (const id of before.size < many ? some : await this.#rowsAmong(some)) this.#taken.add(id)
     }
   }
-}
 
-/** Which of these sessions have a row. */
-async function rowsAmong(store: Store, sessions: readonly string[]): Promise<Set<string>> {
-  if (!sessions.length) return new Set()
-  // No row has this counter: the answer tells whether there is one, and changes nothing.
-  const probes = await store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))
-  return new Set(sessions.filter((_, index) => probes[index]?.type !== 'ended'))
+  #sawNamed(session: string): void {
+    if (this.#owners.known(session) === undefined) this.#taken.add(session)
+  }
+
+  #isTaken(session: string): boolean {
+    return this.#taken.has(session) || this.#older.has(session)
+  }
+
+  /** Which of these sessions have a row. */
+  async #rowsAmong(sessions: readonly string[]): Promise<Set<string>> {
+    if (!sessions.length) return new Set()
+    // No row has this counter: the answer tells whether there is one, and changes nothing.
+    const probes = await this.#store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))
+    return new Set(sessions.filter((_, index) => probes[index]?.type !== 'ended'))
+  }
 }

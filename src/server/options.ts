@@ -50,6 +50,8 @@ export interface ServerLimits {
   readonly perAddress?: number
   /** Most event streams of one credential, or of one address. Default 1,000. */
   readonly streams?: number
+  /** Most requests that one connection sends before they are answered. Default 32. */
+  readonly pipelined?: number
   /** How long a request may take to arrive, in ms. Default 10,000. */
   readonly requestTimeout?: number
   /** How much may wait for a client that is slow to read its events, in bytes; then its stream is dropped. Default 256 KiB. */
@@ -127,6 +129,7 @@ export const limitDefaults: Limits = {
   connections: 2_000,
   perAddress: 1_000,
   streams: 1_000,
+  pipelined: 32,
   requestTimeout: 10_000,
   buffer: 262_144,
 }

@@ -2,13 +2,22 @@ import type { LockView } from '../protocol/index.ts'
 import type { Part, Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf } from './answers.ts'
+import { whoOf } from './budgets.ts'
+import { nextTurn } from './journal.ts'
+import type { Turns } from './turns.ts'
 import { veiled } from './veil.ts'
 
 /** So many records are read in one step: of the longest ones that takes some milliseconds, and others have their turn between two. */
 const step = 16
 
 /** All records of a store whose keys start with a prefix, a few at a time. Other requests are answered between them. */
-export async function* pagesOf(store: Store, prefix = '', after?: string, part: Part = {}): AsyncGenerator<readonly LockView[]> {
+export async function* pagesOf(
+  store: Store,
+  prefix = '',
+  after?: string,
+  part: Part = {},
+  rest: () => Promise<void> = nextTurn,
+): AsyncGenerator<readonly LockView[]> {
   if (!store.page) {
     const all = await store.list(prefix, part)
     yield after === undefined ? all : all.filter(({ key }) => key > after)
@@ -19,7 +28,7 @@ export async function* pagesOf(store: Store, prefix = '', after?: string, part: 
     if (page.length) yield page
     last = page.at(-1)?.key
     if (page.length < step) return
-    await new Promise((resolve) => setImmediate(resolve))
+    await rest()
   }
 }
 
@@ -45,14 +54,16 @@ interface Wanted {
  */
 export async function listText(
   store: Store,
+  turns: Turns,
   caller: Caller,
   { prefix, after, limit, busy, most }: Wanted,
 ): Promise<{ readonly text: string } | { readonly fault: Fault }> {
   const texts: string[] = []
   let bytes = 0
+  const rest = (): Promise<void> => turns.rest(whoOf(caller))
   const end = (more: boolean) => ({ text: `{"locks":[${texts.join(',')}],"more":${more}}` })
   for (const each of prefixesFor(caller, prefix)) {
-    for await (const views of pagesOf(store, each, after, { busy })) {
+    for await (const views of pagesOf(store, each, after, { busy }, rest)) {
       for (const view of views) {
         if (texts.length === limit) return end(true)
         const text = JSON.stringify(veiled(view))

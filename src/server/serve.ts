@@ -96,7 +96,13 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
       overrideGlobalObjects: false,
     },
   )
-  const listener = handler.express(framework)
+  const answer = handler.express(framework)
+  const listener: typeof answer = (incoming, outgoing) => {
+    if (sockets.underWay(incoming.socket) < limits.pipelined) return answer(incoming, outgoing)
+    // Without a look at what it wants: there may be hundreds in one piece.
+    const { status, reply } = handler.crowded()
+    outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(reply))
+  }
   const settings = {
     maxHeaderSize: limits.headers,
     requestTimeout: limits.requestTimeout,
@@ -144,11 +150,15 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
 }
 
 /** Knows which connections have a request under way: Node takes one that was opened and never used for busy. */
-function trackSockets(server: Server, perAddress: number, dropped: () => void): { closeIdle(): void; cut(): number } {
+function trackSockets(
+  server: Server,
+  perAddress: number,
+  dropped: () => void,
+): { underWay(socket: Socket): number; closeIdle(): void; cut(): number } {
   const open = new Set<Socket>()
   /** Of TLS, those that have not shaken hands, by the other end's address. */
   const raw = new Map<string, Socket>()
-  const busy = new Set<Socket>()
+  const busy = new Map<Socket, number>()
   const perHost = new Map<string, number>()
   const isTls = server instanceof TlsServer
   let closing = false
@@ -179,13 +189,16 @@ function trackSockets(server: Server, perAddress: number, dropped: () => void): 
     if (closing) socket.destroy()
   })
   server.on('request', ({ socket }, response) => {
-    busy.add(socket)
+    busy.set(socket, (busy.get(socket) ?? 0) + 1)
     response.on('close', () => {
-      busy.delete(socket)
+      const left = (busy.get(socket) ?? 1) - 1
+      if (left) busy.set(socket, left)
+      else busy.delete(socket)
       if (closing) socket.destroySoon()
     })
   })
   return {
+    underWay: (socket) => busy.get(socket) ?? 0,
     closeIdle() {
       closing = true
       for (const socket of raw.values()) socket.destroy()

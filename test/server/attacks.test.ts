@@ -76,12 +76,10 @@ test('connections from one address are counted, and those beyond are dropped', a
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
 }, 30_000)
 
-test('neither a list nor the opening of a session keeps the event loop for more than a small part of its time', async () => {
+test('a list keeps the event loop for no more than a small part of its time', async () => {
   const store = atEnd(sqliteStore(':memory:'))
   await fill(store, 2_000)
   const { url } = await start({}, store as never)
-  const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-key-of-the-test' }
-  const open = { commands: [{ type: 'beat', session: 'new', client: 'c', lease: 60_000, opens: true }] }
   const all = async (): Promise<void> => {
     for (let after: string | undefined, more = true; more; ) {
       const page = (await (await fetch(`${url}/v1/locks${after ? `?after=${after}` : ''}`)).json()) as { locks: { key: string }[]; more: boolean }
@@ -89,26 +87,24 @@ test('neither a list nor the opening of a session keeps the event loop for more 
       more = page.more
     }
   }
-  for (const work of [all, () => fetch(`${url}/v1/apply`, { method: 'POST', body: JSON.stringify(open), headers })]) {
-    // Of what this process computes, since others may have the processor meanwhile.
-    const turns: number[] = []
-    let last = process.cpuUsage()
-    let on = true
-    const turn = (): void => {
-      const { user, system } = process.cpuUsage(last)
-      last = process.cpuUsage()
-      turns.push(user + system)
-      if (on) setImmediate(turn)
-    }
-    turn()
-    await work()
-    on = false
-    const total = turns.reduce((sum, one) => sum + one, 0)
-    expect([turns.length > 20, Math.max(...turns) < total / 2]).toEqual([true, true])
+  // Of what this process computes, since others may have the processor meanwhile.
+  const turns: number[] = []
+  let last = process.cpuUsage()
+  let on = true
+  const turn = (): void => {
+    const { user, system } = process.cpuUsage(last)
+    last = process.cpuUsage()
+    turns.push(user + system)
+    if (on) setImmediate(turn)
   }
+  turn()
+  await all()
+  on = false
+  const total = turns.reduce((sum, one) => sum + one, 0)
+  expect([turns.length > 20, Math.max(...turns) < total / 2]).toEqual([true, true])
 }, 60_000)
 
-test('a list is read a few records at a time, and so is what the opening of a session has to know', async () => {
+test('a list is read a few records at a time', async () => {
   const store = atEnd(sqliteStore(':memory:'))
   await fill(store, 200)
   const sizes: number[] = []
@@ -126,9 +122,6 @@ test('a list is read a few records at a time, and so is what the opening of a se
     after = shown.locks.at(-1)?.key
     more = shown.more
   }
-  const commands = [{ type: 'beat', session: 'new', client: 'c', lease: 60_000, opens: true }]
-  const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-key-of-the-test' }
-  const opened = await fetch(`${url}/v1/apply`, { method: 'POST', body: JSON.stringify({ commands }), headers })
-  expect([found, ((await opened.json()) as { outcomes: { type: string }[] }).outcomes[0]?.type]).toEqual([200, 'beaten'])
+  expect(found).toBe(200)
   expect(Math.max(...sizes)).toBeLessThanOrEqual(16)
 })

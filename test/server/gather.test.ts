@@ -31,3 +31,17 @@ test('what fails for one batch is done for the others, in order', async () => {
   expect(done).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'corrupt' } }, { status: 'fulfilled' }])
   expect(applied).toEqual([['a', 'corrupt', 'b'], ['a'], ['corrupt'], ['b']])
 })
+
+test('of each credential a transaction has a share, and the rest comes with the next one, in order', async () => {
+  const { applied, apply } = noted()
+  const many = (name: string, count: number): Command[] => Array.from({ length: count }, (_, n) => challenge(`${name}${n}`))
+  const long = apply(many('long', 300), 'flood')
+  const others = Array.from({ length: 5 }, (_, n) => apply(many(`flood${n}-`, 60), 'flood'))
+  await apply([challenge('user')], 'user')
+  expect(applied).toHaveLength(1)
+  expect(applied[0]).toContain('user')
+  expect(applied[0]?.length).toBeLessThanOrEqual(129)
+  expect((await long).length).toBe(300)
+  await Promise.all(others)
+  expect(applied.flat().filter((session) => session.startsWith('long'))).toEqual(Array.from({ length: 300 }, (_, n) => `long${n}`))
+})

@@ -42,6 +42,7 @@ const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
   connections: 'connections',
   perAddress: 'connections of an address',
   streams: 'event streams of a credential',
+  pipelined: 'unanswered requests of a connection',
   requestTimeout: 'how long a request may take to arrive',
   buffer: 'unread bytes of an event stream',
 }
