@@ -3,6 +3,7 @@ import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import { type Bell, makeBell } from './bell.ts'
 import type { Desk } from './desk.ts'
+import { nextTurn } from './journal.ts'
 import type { Owners } from './owners.ts'
 import type { Sender } from './senders.ts'
 import type { Switchboard } from './switchboard.ts'
@@ -12,6 +13,8 @@ import { type AcquireBody, type AcquireReply, clientHeader, type WireCommand, ty
 const confirm = 5_000
 /** The longest pause between two signs of life that the server gives for a client that waits at its connection, in ms. */
 const longestPause = 10_000
+/** So many turns of the event loop it takes to hear that a connection is gone. */
+const turnsOfClose = 2
 /** The only request of its session. */
 const number = 1
 
@@ -121,6 +124,8 @@ export class Acquires {
 
   async #answer(wait: Wait, name: string, { outcome, lockToken }: Asked): Promise<AcquireReply | Fault> {
     const { key, session, ifAvailable } = wait.request
+    // What its connection says comes first: a client that is gone already must not keep what it cannot hear of.
+    for (let turn = 0; turn < turnsOfClose; turn++) await nextTurn()
     if (wait.over === 'replaced') return faultOf(409, 'over', 'its client has come back by another connection')
     if (outcome.type === 'ended') {
       return faultOf(409, 'over', 'this request is over: its lock was released, or its client hung up or was away for too long. Make a new one')

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { LockError } from '../protocol/index.ts'
 import type { Limits } from './options.ts'
-import type { ErrorReply } from './wire.ts'
+import type { ErrorReply, OverLimit } from './wire.ts'
 
 /** An answer that is no success. */
 export interface Fault {
@@ -29,6 +29,10 @@ export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>
     'retry-after': '1',
   })
 
+/** A body has too many bytes. */
+export const bodyTooLong = ({ body }: Limits, headers?: Record<string, string>): Fault =>
+  faultOf(413, 'too-long', `the body is longer than ${body} bytes: send less at a time, or have the limit \`body\` raised`, headers)
+
 /** A credential that may only read wanted more. */
 export const mayOnlyRead = ({ name }: { readonly name: string }): Fault => faultOf(403, 'forbidden', `the client ${name} may only read`)
 
@@ -47,8 +51,7 @@ export function faultOfError(error: unknown, unforeseen: (error: unknown) => voi
 }
 
 /** The same of a command that failed, for those who sent no command. */
-export function faultOfFailed({ code, message }: { readonly code: LockError['code']; readonly message: string }): Fault {
-  // What a credential has too much of is told among commands by its message.
-  if (message.startsWith('too-many')) return faultOf(429, 'too-many', message, { 'retry-after': '1' })
+export function faultOfFailed({ code, message, limit }: Partial<OverLimit> & Pick<LockError, 'code' | 'message'>): Fault {
+  if (limit !== undefined) return faultOf(429, 'too-many', message, { 'retry-after': '1' })
   return faultOf(statuses[code] ?? 409, code, message)
 }

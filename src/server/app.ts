@@ -4,7 +4,7 @@ import { HTTPException } from 'hono/http-exception'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import type { Acquires } from './acquire.ts'
-import { answer, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
+import { answer, bodyTooLong, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
 import type { Batches } from './batches.ts'
 import { whoOf } from './budgets.ts'
 import type { Desk } from './desk.ts'
@@ -58,7 +58,11 @@ export function makeApp(
     return responseOf(faultOfError(error, onError))
   })
   app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
-  app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: () => answer(413, 'invalid', `the body is longer than ${limits.body} bytes`) }))
+  const bodyIsTooLong = (): Response => {
+    metrics.limited.inc({ limit: 'body' })
+    return responseOf(bodyTooLong(limits))
+  }
+  app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: bodyIsTooLong }))
 
   app.openapi(routes.applyRoute(limits.batch), async (context) => {
     const done = await batches(context.env.caller, context.req.valid('json'))
@@ -85,7 +89,9 @@ export function makeApp(
     if (!caller.mayUse(key)) return mayNot(caller, key)
     const text = JSON.stringify((await desk.read(caller, key)) satisfies ReadReply)
     const bytes = Buffer.byteLength(text)
-    return bytes <= limits.answer ? sendText(text) : (responseOf(tooLong(key, bytes, limits.answer)) as never)
+    if (bytes <= limits.answer) return sendText(text)
+    metrics.limited.inc({ limit: 'answer' })
+    return responseOf(tooLong(key, bytes, limits.answer)) as never
   }
 
   app.openapi(routes.lockRoute, async (context) => await read(context.env.caller, context.req.valid('param').key))
@@ -96,7 +102,9 @@ export function makeApp(
     if (key !== undefined && session) return caller.mayUse(key) ? send<RowsReply>(await desk.rows(key, session)) : mayNot(caller, key)
     if (key !== undefined) return await read(caller, key)
     const listed = await oneByOne(caller, () => listText(store, turns, caller, { prefix, after, limit, busy: busy === 'true', most: limits.answer }))
-    return 'fault' in listed ? (responseOf(listed.fault) as never) : sendText(listed.text)
+    if ('text' in listed) return sendText(listed.text)
+    metrics.limited.inc({ limit: 'answer' })
+    return responseOf(listed.fault) as never
   })
 
   app.openapi(routes.eventsRoute, (context) => {

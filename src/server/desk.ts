@@ -27,7 +27,7 @@ import type { Sender } from './senders.ts'
 import { type KeyRing, makeLockToken, openLockToken } from './tokens.ts'
 import type { Turns } from './turns.ts'
 import { veiled, veiledOutcome, veiledRow } from './veil.ts'
-import type { ApplyReply, ReadReply, RowsReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
+import type { ApplyReply, OverLimit, ReadReply, RowsReply, Ticket, VerifyReply, WireCommand } from './wire.ts'
 
 interface Parts {
   readonly store: Store
@@ -297,7 +297,9 @@ export class Desk {
   }
 
   #tooMuch(limit: Budget): Ruling {
-    return { outcome: { type: 'failed', code: 'invalid', message: `too-many: more than ${this.#parts.limits[limit]} ${wordsFor[limit] ?? limit}` } }
+    const message = `more than ${this.#parts.limits[limit]} ${wordsFor[limit] ?? limit}: wait, or have the limit \`${limit}\` raised`
+    const outcome: Outcome & OverLimit = { type: 'failed', code: 'invalid', message, limit }
+    return { outcome }
   }
 
   async #ruleOwned(caller: Caller, owned: Owned, batch: readonly WireCommand[]): Promise<Ruling> {

@@ -22,7 +22,7 @@ import { sqliteJournal } from './journal/sqlite.ts'
 import { Log } from './log.ts'
 import { makeMetrics } from './metrics.ts'
 import { Openings } from './openings.ts'
-import { type HandlerOptions, limitsOf } from './options.ts'
+import { type HandlerOptions, type Limits, limitsOf } from './options.ts'
 import { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
 import { makeReport } from './report.ts'
@@ -71,6 +71,7 @@ export async function openEngine(
     express(otherwise: Listener): Listener
     dropped(): void
     crowded(): Fault
+    limited(limit: keyof Limits): void
   }
 > {
   const report = makeReport(options.report)
@@ -103,17 +104,24 @@ export async function openEngine(
     if (!(error instanceof LockError && error.code === 'corrupt')) throw error
     onError(error)
   }
-  const budgets = new Budgets(limits, (limit) => metrics.limited.inc({ limit }))
+  const limited = (limit: keyof Limits): void => metrics.limited.inc({ limit })
+  const budgets = new Budgets(limits, limited)
   const claims = new Claims(budgets)
   const turns = new Turns()
   const hub = new Hub(store.channel, owners, ring, budgets)
   const records = { sessionsAmong: (topics: readonly string[]) => openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
-  const switchboard = new Switchboard(hub, limits, budgets, records, (session) => desk.overseer.lookAfter(session))
+  const switchboard = new Switchboard(hub, limits, budgets, records, limited, (session) => desk.overseer.lookAfter(session))
   const desk: Desk = new Desk({ store, ring, owners, openings, hub, log, metrics, claims, turns, limits, options })
-  const guard = makeGuard(access, options, limits, (kind, why, address) => {
-    metrics.refusals.inc({ kind })
-    log.refuse({}, why, { ...access.nobody(address) })
-  })
+  const guard = makeGuard(
+    access,
+    options,
+    limits,
+    (kind, why, address) => {
+      metrics.refusals.inc({ kind })
+      log.refuse({}, why, { ...access.nobody(address) })
+    },
+    limited,
+  )
   const batches = makeBatches(desk, switchboard, turns, limits)
   const acquires = new Acquires(desk, owners, switchboard, onError)
   const app = makeApp({ store, desk, batches, acquires, switchboard, log, metrics, turns, limits }, onError)
@@ -192,10 +200,11 @@ export async function openEngine(
 
   return {
     fetch: (request, from = {}) => during(serve(request, from)),
-    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, requests, turns }, otherwise),
+    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, requests, turns, limited }, otherwise),
+    limited,
     dropped: () => metrics.dropped.inc(),
     crowded() {
-      metrics.limited.inc({ limit: 'pipelined' })
+      limited('pipelined')
       return faultOf(
         429,
         'too-many',

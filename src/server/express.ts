@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from './access.ts'
-import { type Fault, faultOf, faultOfError, malformed } from './answers.ts'
+import { bodyTooLong, type Fault, faultOf, faultOfError, malformed } from './answers.ts'
 import type { Batches } from './batches.ts'
 import { whoOf } from './budgets.ts'
 import { certificateOf } from './certificates.ts'
@@ -24,6 +24,7 @@ interface Parts {
   during<T>(work: Promise<T>): Promise<T>
   readonly requests: Requests
   readonly turns: Turns
+  readonly limited: (limit: keyof Limits) => void
 }
 
 const path = '/v1/apply'
@@ -32,12 +33,15 @@ const path = '/v1/apply'
  * Answers `POST /v1/apply` straight from Node's request to its response: of a server's time nearly half went into the objects that stand for
  * them in the framework, which answers everything else.
  */
-export function expressLine({ admit, batches, limits, visits, onError, during, requests, turns }: Parts, otherwise: Listener): Listener {
+export function expressLine({ admit, batches, limits, visits, onError, during, requests, turns, limited }: Parts, otherwise: Listener): Listener {
   const schema = applyBody(limits.batch)
 
   const carryOut = async (caller: Caller, incoming: IncomingMessage): ReturnType<Batches> => {
     const text = await textOf(incoming, limits.body)
-    if (text === undefined) return { fault: faultOf(413, 'invalid', `the body is longer than ${limits.body} bytes`, { connection: 'close' }) }
+    if (text === undefined) {
+      limited('body')
+      return { fault: bodyTooLong(limits, { connection: 'close' }) }
+    }
     return await turns.run(whoOf(caller), async () => {
       const parsed = jsonOf(text)
       if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is no JSON') }

@@ -40,6 +40,7 @@ export function makeGuard(
   { hosts, origins = [] }: HandlerOptions,
   { rate }: Limits,
   refused: (kind: RefusalKind, why: string, address?: string) => void,
+  limited: (limit: keyof Limits) => void,
 ): Guard {
   const allowedOrigins = new Set(origins)
   const allowance = makeAllowance(rate)
@@ -55,6 +56,7 @@ export function makeGuard(
       const caller = access.callerOf(header('authorization'), header(clientHeader), address, certificate)
       // Before anything is noted: a flood fills no log.
       if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
+        limited('rate')
         return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
       }
       if (!isOurName(host) && !(probePaths.has(path) && isAddress(host))) {

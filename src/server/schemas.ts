@@ -238,6 +238,7 @@ const outcome = z
     session: session.optional(),
     code: z.string().optional(),
     message: z.string().optional(),
+    limit: z.string().optional().openapi({ description: 'The limit of the credential that was in the way.' }),
   })
   .openapi('Outcome')
 

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import { getRequestListener } from '@hono/node-server'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
@@ -10,6 +11,7 @@ import { openEngine } from './engine.ts'
 import { type HandlerOptions, limitsOf, type ReloadOptions, type ServerTls } from './options.ts'
 import { checkSecretOf, findKeys } from './secret.ts'
 import { checkCertificates, checkRenewal, contextOf } from './tls.ts'
+import { answerUnread } from './unread.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
@@ -89,8 +91,8 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
       handler.fetch(request, {
         address: incoming.socket.remoteAddress,
         certificate: certificateOf(incoming.socket),
-        ended: (listener) => outgoing.on('close', listener),
-        cut: (listener) => outgoing.on('close', () => outgoing.writableFinished || listener()),
+        ended: (listener) => whenClosed(outgoing, listener),
+        cut: (listener) => whenClosed(outgoing, () => outgoing.writableFinished || listener()),
       }),
     {
       overrideGlobalObjects: false,
@@ -111,6 +113,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   }
   const server: Server = context ? createTlsServer({ ...settings, ...context }, listener) : createServer(settings, listener)
   server.maxConnections = limits.connections
+  answerUnread(server, limits, handler.limited)
   server.keepAliveTimeout = 65_000
   const sockets = trackSockets(server, limits.perAddress, handler.dropped)
   try {
@@ -147,6 +150,12 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
       return gaveUp.length ? gaveUp : unread
     },
   }
+}
+
+/** Calls a listener when an answer has gone out or its connection is gone; at once if it is gone already, before the request had its turn. */
+const whenClosed = (outgoing: Writable, listener: () => unknown): void => {
+  if (outgoing.closed) listener()
+  else outgoing.on('close', listener)
 }
 
 /** Knows which connections have a request under way: Node takes one that was opened and never used for busy. */

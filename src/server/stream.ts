@@ -12,9 +12,10 @@ const encoder = new TextEncoder()
 
 /**
  * @param most how much may wait for its reader, in bytes
+ * @param tooSlow called if more than that would
  * @param ended called once, however the stream ends
  */
-export function makeStream(most: number, ended: () => void): Stream {
+export function makeStream(most: number, tooSlow: () => void, ended: () => void): Stream {
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined
 
   const end = (how: (open: ReadableStreamDefaultController<Uint8Array>) => void): void => {
@@ -27,8 +28,13 @@ export function makeStream(most: number, ended: () => void): Stream {
 
   const write = (text: string): void => {
     const chunk = encoder.encode(text)
-    if ((controller?.desiredSize ?? 0) < chunk.byteLength) end((open) => open.error(new Error('its reader was too slow')))
-    else controller?.enqueue(chunk)
+    if (!controller) return
+    if ((controller.desiredSize ?? 0) >= chunk.byteLength) {
+      controller.enqueue(chunk)
+      return
+    }
+    end((open) => open.error(new Error('its reader was too slow')))
+    tooSlow()
   }
 
   const body = new ReadableStream<Uint8Array>(

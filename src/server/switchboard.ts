@@ -24,6 +24,7 @@ export class Switchboard {
   readonly #limits: Limits
   readonly #budgets: Budgets
   readonly #senders: Senders
+  readonly #limited: (limit: keyof Limits) => void
   readonly #lost: (session: string) => void
   readonly #records: Records
   readonly #streams = new Set<Sender>()
@@ -31,11 +32,12 @@ export class Switchboard {
   #nameless = 0
   #closed = false
 
-  /** Calls `lost` for each topic of a stream that has ended: reason to look, and no more. */
-  constructor(hub: Hub, limits: Limits, budgets: Budgets, records: Records, lost: (session: string) => void) {
+  /** Calls `limited` for each stream that is dropped, and `lost` for each topic of one that has ended: reason to look, and no more. */
+  constructor(hub: Hub, limits: Limits, budgets: Budgets, records: Records, limited: (limit: keyof Limits) => void, lost: (session: string) => void) {
     this.#hub = hub
     this.#limits = limits
     this.#records = records
+    this.#limited = limited
     this.#lost = lost
     this.#budgets = budgets
     this.#senders = new Senders(budgets, (sender) => this.#setTopics(sender, []))
@@ -81,7 +83,8 @@ export class Switchboard {
       if (id === undefined) this.#senders.forget(sender)
       return responseOf(fault)
     }
-    const stream = makeStream(this.#limits.buffer, () => {
+    const tooSlow = (): void => this.#limited('buffer')
+    const stream = makeStream(this.#limits.buffer, tooSlow, () => {
       this.#budgets.give(who, 'streams')
       if (sender.stream !== stream) return
       sender.stream = undefined

@@ -46,8 +46,18 @@ export interface ApplyBody {
   readonly topics?: readonly string[] | undefined
 }
 
+/** What a command that asks for too much has besides. */
+export interface OverLimit {
+  /** The limit of its credential that was in the way, by its name. */
+  readonly limit: string
+}
+
 /** An outcome as it is sent. */
-export type WireOutcome<O = Outcome> = O extends { readonly record: unknown } ? Omit<O, 'record'> & { readonly record: PlainView } : O
+export type WireOutcome<O = Outcome> = O extends { readonly record: unknown }
+  ? Omit<O, 'record'> & { readonly record: PlainView }
+  : O extends { readonly type: 'failed' }
+    ? O & Partial<OverLimit>
+    : O
 
 export interface ApplyReply {
   /** The `record` of a key stands only in its last outcome, and nowhere if the answer would be too long: read the key then. */
