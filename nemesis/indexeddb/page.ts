@@ -129,7 +129,7 @@ globalThis.nemesis = {
       now: () => performance.timeOrigin + performance.now(),
       place: (key) => placeOf(key, app.given),
       note: (note) => globalThis.tellNemesis({ name, note }),
-      read: ({ key }) => app.use((db) => db.get('rows', key)),
+      read: ({ key }) => app.use((db) => unheard(db.transaction('rows')).store.get(key)),
       async write(write, lock) {
         if (lock) return store.transaction(lock, ['rows', 'log'], (tx) => put(tx, write))
         await app.use((db) => {
