@@ -39,6 +39,8 @@ export type Result =
 /** How many evictions a record tells of at most, and how many asks that are over. */
 const maxEvictions = 8
 const maxAsked = 8
+/** Longest JSON of several such asks: whoever touches the lock has them read and written. */
+const maxAskedLength = 16_384
 /** How many keys a session's row names at most. */
 const maxNews = 16
 
@@ -116,7 +118,9 @@ export class Draft {
     if (ask === undefined || !this.holders.length) return
     const label = this.session(session)?.label
     const asked: Asked = { session, client, mode, metadata, number, ask, label, token: this.#token }
-    this.#asked = [asked, ...(this.#asked ?? [])].slice(0, maxAsked)
+    const all = [asked, ...(this.#asked ?? [])].slice(0, maxAsked)
+    while (all.length > 1 && JSON.stringify(all).length > maxAskedLength) all.pop()
+    this.#asked = all
   }
 
   /** Makes a holder; one that someone else's command makes is `unconfirmed` until its owner speaks. */

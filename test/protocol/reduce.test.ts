@@ -1367,6 +1367,20 @@ describe('what a request asked that has left the queue', () => {
     expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse().slice(0, 8))
   })
 
+  test('is fewer of long ones, and of one that is very long that one alone', () => {
+    const t = new Table()
+    t.hold('a')
+    const leave = (length: number): number => {
+      const { number } = t.wait('b', { ask: 'x'.repeat(length) })
+      t.do({ type: 'withdraw', key: 'k', session: 'b', number })
+      return number
+    }
+    const numbers = [1, 2, 3, 4].map(() => leave(5_000))
+    expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse().slice(0, 3))
+    const long = leave(60_000)
+    expect(t.lock.asked?.map(({ number }) => number)).toEqual([long])
+  })
+
   test('is nothing where it asked nothing, got the lock, or nobody holds it', () => {
     const t = new Table()
     const held = t.hold('a')
