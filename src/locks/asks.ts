@@ -1,4 +1,4 @@
-import type { Claim, Json, LockView } from '../protocol/index.ts'
+import type { LockView, Run } from '../protocol/index.ts'
 import type { Hold } from './hold.ts'
 
 /** Tells a hold, through `call`, which requests ask for its lock, or have asked before they gave up: each once. */
@@ -6,15 +6,15 @@ export function tellAsked(hold: Hold, { queue, asked = [], sessions }: LockView,
   const { onReleaseRequested, heard, name, token } = hold
   if (!onReleaseRequested) return
   const asking = new Set<string>()
-  const tell = ({ mode, client: clientId, session, metadata }: Claim, label: string | undefined, ask: Json, number: number): void => {
-    const id = `${session} ${number}`
-    if (!heard?.has(id) && !asking.has(id)) call(() => onReleaseRequested(ask, { name, mode, clientId, session, label, metadata }))
-    asking.add(id)
+  const tell = ({ mode, client: clientId, session, metadata, ask, from, to }: Run, label: string | undefined): void => {
+    if (ask === undefined) return
+    for (let number = from; number <= to; number++) {
+      const id = `${session} ${number}`
+      if (!heard?.has(id) && !asking.has(id)) call(() => onReleaseRequested(ask, { name, mode, clientId, session, label, metadata }))
+      asking.add(id)
+    }
   }
-  for (const each of [...asked].reverse()) if (token <= each.token) tell(each, each.label, each.ask, each.number)
-  for (const run of queue) {
-    if (run.ask === undefined) continue
-    for (let number = run.from; number <= run.to; number++) tell(run, sessions.get(run.session)?.label, run.ask, number)
-  }
+  for (const each of [...asked].reverse()) if (token <= each.token) tell(each, each.label)
+  for (const run of queue) tell(run, sessions.get(run.session)?.label)
   hold.heard = asking
 }

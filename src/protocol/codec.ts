@@ -57,8 +57,8 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
         (changedAt === undefined || Number.isFinite(changedAt)) &&
         (times == null ||
           (Array.isArray(times) && times.length === holders.length && times.every((time) => time === null || Number.isFinite(time)))) &&
-        areRows(evictions ?? [], 'nns') &&
-        areRows(asked ?? [], askedShape)
+        (evictions == null || areRows(evictions, 'nns')) &&
+        (asked === undefined || (areRows(asked, 'nS') && areRows(asked.map(askedRun), runShape)))
       )
     },
   )
@@ -163,15 +163,11 @@ function unpackRun([session, client, shared, from, to, confirm, lapses, lease, r
   }
 }
 
-const packAsked = ({ session, client, mode, number, token, label, ask, metadata }: Asked): Packed =>
-  withMetadata([session, client, mode === 'shared' ? 1 : 0, number, token, label, ask], metadata)
+const packAsked = (asked: Asked): Packed => [asked.token, asked.label, packRun(asked)]
 
-const askedShape = 'ssmnnS'
+const askedRun = ([, , run]: Packed): Packed => run
 
-const unpackAsked = ([session, client, shared, number, token, label, ask = null, metadata]: Packed): Asked => ({
-  ...{ session, client, mode: modeOf(shared), metadata, number, token, ask },
-  label: label ?? undefined,
-})
+const unpackAsked = ([token, label, run]: Packed): Asked => ({ ...unpackRun(run), token, label: label ?? undefined })
 
 const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
 

@@ -114,10 +114,9 @@ export class Draft {
   }
 
   /** A request leaves the queue without the lock: what it asks the holders stays for them to read. */
-  leave({ session, client, mode, metadata, ask, from }: Run, number = from): void {
-    if (ask === undefined || !this.holders.length) return
-    const label = this.session(session)?.label
-    const asked: Asked = { session, client, mode, metadata, number, ask, label, token: this.#token }
+  leave(run: Run, number = run.from): void {
+    if (run.ask === undefined || !this.holders.length) return
+    const asked: Asked = { ...run, from: number, to: number, token: this.#token, label: this.session(run.session)?.label }
     const all = [asked, ...(this.#asked ?? [])].slice(0, maxAsked)
     while (all.length > 1 && JSON.stringify(all).length > maxAskedLength) all.pop()
     this.#asked = all
@@ -187,7 +186,7 @@ export class Draft {
 
   /** The run whose turn it is; those of ended sessions before it are dropped, so that none holds up who comes after. */
   #head(): Run | undefined {
-    for (let [head] = this.queue; head && !this.session(head.session); [head] = this.queue) {
+    for (let head = this.queue[0]; head && !this.session(head.session); head = this.queue[0]) {
       this.leave(head)
       this.queue = this.queue.slice(1)
     }

@@ -92,9 +92,7 @@ export interface Eviction {
 }
 
 /** What a request asked the holders that has left the queue since, ungranted: they may not have heard it. */
-export interface Asked extends Pick<Run, 'session' | 'client' | 'mode' | 'metadata'> {
-  readonly number: number
-  readonly ask: Json
+export interface Asked extends Run {
   /** The label of its session, which may have ended. */
   readonly label?: string | undefined
   /** The key's last token when it left: those who were granted the lock later were not asked. */

@@ -213,9 +213,7 @@ const view = z
       .optional()
       .openapi({ description: 'How the last holds were taken, by their tokens, the newest first.' }),
     asked: z
-      .array(
-        z.object({ session: id, client: id, mode: z.enum(['exclusive', 'shared']), number: count, token: count, ask: json, label, metadata: json }),
-      )
+      .array(run.extend({ token: count, label }).openapi('Asked'))
       .optional()
       .openapi({ description: 'What requests asked the holders that wait no more, the newest first. It concerns holders up to its token.' }),
     sessions: z.record(z.string(), session),

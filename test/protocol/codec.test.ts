@@ -23,8 +23,14 @@ const record: LockRecord = {
   changedAt: 900,
   evictions: [{ from: 6, to: 8, how: 'stolen' }],
   asked: [
-    { session: 't', client: 'd', mode: 'exclusive', number: 7, token: 9, ask: null, label: undefined, metadata: undefined },
-    { session: 'u', client: 'd', mode: 'shared', number: 8, token: 9, ask: { please: 1 }, label: 'tab 4', metadata: null },
+    {
+      ...{ session: 't', client: 'd', mode: 'exclusive', from: 7, to: 7, confirm: 3_000, lapses: 0, lease: undefined, reserve: undefined },
+      ...{ token: 9, ask: null, label: undefined, metadata: undefined },
+    },
+    {
+      ...{ session: 'u', client: 'd', mode: 'shared', from: 8, to: 8, confirm: 3_000, lapses: 0, lease: 5, reserve: undefined },
+      ...{ token: 9, ask: { please: 1 }, label: 'tab 4', metadata: null },
+    },
   ],
 }
 
@@ -134,7 +140,9 @@ describe('what cannot be read', () => {
     ['a time of change that is none', changed([5], 'x')],
     ['asks that are no list', changed([8], {})],
     ['an ask that is no list', changed([8, 0], 'please')],
-    ['an ask without a token', changed([8, 0, 4], null)],
+    ['an ask whose request is no list', changed([8, 0, 2], 'please')],
+    ['an ask without a session', changed([8, 0, 2, 0], null)],
+    ['an ask without a token', changed([8, 0, 0], null)],
   ])('J12: %s is corrupt', (_, text) => {
     expect(codeOf(() => decodeRecord('k', text))).toBe('corrupt')
   })

@@ -309,10 +309,7 @@ describe('stored forms', () => {
     from: fc.nat(),
     to: fc.integer({ min: 2 ** 31 - 1, max: Number.MAX_SAFE_INTEGER }),
   })
-  const asked = fc.record({
-    ...{ session: text, client: text, mode: fc.constantFrom<Mode>('exclusive', 'shared'), number: whole, token: whole },
-    ...{ ask: json, label: maybe(text), metadata: maybe(json) },
-  })
+  const asked = fc.tuple(run, fc.record({ token: whole, label: maybe(text) })).map(([run, more]) => ({ ...run, ...more }))
   const record: fc.Arbitrary<LockRecord> = fc.record({
     ...{ key: text, token: fc.constant(Number.MAX_SAFE_INTEGER), holders: fc.array(holder), queue: fc.array(run), pins: fc.array(text) },
     ...{ changedAt: fc.nat(), asked: maybe(fc.array(asked)) },

@@ -1319,8 +1319,8 @@ describe('what a request asked that has left the queue', () => {
     const { number } = t.wait('b', { ask, metadata: 5 })
     leave(t, number)
     expect(t.queue).toEqual([])
-    expect(t.lock.asked).toEqual([
-      { session: 'b', client: 'client of b', mode: 'exclusive', number, ask, metadata: 5, label: undefined, token: held.token },
+    expect(t.lock.asked).toMatchObject([
+      { session: 'b', client: 'client of b', mode: 'exclusive', from: number, to: number, ask, metadata: 5, label: undefined, token: held.token },
     ])
   })
 
@@ -1331,7 +1331,7 @@ describe('what a request asked that has left the queue', () => {
     const { number } = t.wait('b', { ask })
     t.do({ type: 'withdraw', key: 'k', session: 'b', number })
     t.end('b')
-    expect(t.lock.asked).toMatchObject([{ number, label: 'tab 2' }])
+    expect(t.lock.asked).toMatchObject([{ from: number, label: 'tab 2' }])
   })
 
   test('of several that are alike, one by one', () => {
@@ -1339,7 +1339,7 @@ describe('what a request asked that has left the queue', () => {
     t.hold('a')
     const numbers = [1, 2, 3].map(() => t.wait('b', { ask }).number)
     for (const number of numbers) t.do({ type: 'withdraw', key: 'k', session: 'b', number })
-    expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse())
+    expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse())
   })
 
   test('goes with the holders that it asked, and is none of those that come later', () => {
@@ -1364,7 +1364,7 @@ describe('what a request asked that has left the queue', () => {
       t.do({ type: 'withdraw', key: 'k', session: 'b', number })
       return number
     })
-    expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse().slice(0, 8))
+    expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse().slice(0, 8))
   })
 
   test('is fewer of long ones, and of one that is very long that one alone', () => {
@@ -1376,9 +1376,9 @@ describe('what a request asked that has left the queue', () => {
       return number
     }
     const numbers = [1, 2, 3, 4].map(() => leave(5_000))
-    expect(t.lock.asked?.map(({ number }) => number)).toEqual(numbers.reverse().slice(0, 3))
+    expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse().slice(0, 3))
     const long = leave(60_000)
-    expect(t.lock.asked?.map(({ number }) => number)).toEqual([long])
+    expect(t.lock.asked?.map(({ from }) => from)).toEqual([long])
   })
 
   test('is nothing where it asked nothing, got the lock, or nobody holds it', () => {

@@ -49,8 +49,8 @@ export const rules: Record<string, Fact> = {
     await store.apply([beat('b')])
     const ask = { please: [null, 'let go'] }
     await store.apply([request('b', 1, { ask, metadata: 'm' }), { type: 'withdraw', key: 'k', session: 'b', number: 1 }])
-    const asked = async () => (await store.read('k'))?.asked?.map((each) => [each.session, each.number, each.ask, each.metadata, each.token])
-    equal(await asked(), [['b', 1, ask, 'm', token]], 'asks')
+    const asked = async () => (await store.read('k'))?.asked?.map((each) => [each.session, each.from, each.to, each.ask, each.metadata, each.token])
+    equal(await asked(), [['b', 1, 1, ask, 'm', token]], 'asks')
     await store.apply([release('a', token)])
     equal(await asked(), undefined, 'asks after the release')
   },
