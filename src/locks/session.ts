@@ -412,8 +412,9 @@ export class Session {
   /** Every reply passes here, before who asked hears of it: whoever else it concerns is told, in this session and in others. */
   #arrived(reply: Reply, late?: Command): void {
     const { outcome } = reply
-    // Whoever asked has been told that there is no answer: whatever came of it is nobody's.
-    if (late?.type === 'request') this.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
+    // Whoever asked has been told that there is no answer: whatever came of it is nobody's, unless a grant was heard of in another way.
+    if (late?.type === 'request' && !this.#lines.get(late.key)?.leases.answers(late.number))
+      this.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
     const { key } = record

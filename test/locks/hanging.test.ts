@@ -168,6 +168,22 @@ describe('a call that the store never answers', () => {
     await world.pass(1)
     expect((await world.record()).holders).toEqual([])
   })
+
+  test('and is answered at last takes no lock away whose grant was heard of in another way', async () => {
+    const world = new World()
+    const a = world.process()
+    const first = await a.locks.acquire('k')
+    a.link.break('mute', 'request')
+    const wait = a.locks.acquire('k')
+    await settle()
+    await first.release()
+    const lock = await wait
+    await world.pass(lease + late)
+    await a.link.deliver()
+    await world.pass(beat)
+    expect(lock.isHeld()).toBe(true)
+    expect((await world.record()).holders).toMatchObject([{ token: lock.token }])
+  })
 })
 
 describe('a store that is busy with somebody’s transaction, and says so', () => {
