@@ -84,8 +84,8 @@ export class Session {
   #opened: Promise<void> | undefined
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
-  /** Stops listening on other topics. */
-  readonly #hearing = new Set<() => void>()
+  /** Each stops what goes on until the session ends. */
+  readonly #atEnd = new Set<() => void>()
   #degraded = false
   /** How to end each pause before its time. */
   readonly #pauses = new Set<() => void>()
@@ -145,7 +145,7 @@ export class Session {
     let line = this.#lines.get(key)
     if (!line) {
       line = new Line(this, key, name, this.#pasts.take(key), this.#number)
-      line.sleep(this.#awake !== undefined)
+      line.sleep(this.isAsleep)
       this.#lines.set(key, line)
     }
     line.users += 1
@@ -397,11 +397,21 @@ export class Session {
   /** Listens on a topic beside its own until the session ends. @returns how to stop */
   hear(topic: string, listener: () => void): () => void {
     // A page that is asleep may have to leave its channel closed.
-    const stop = this.#awake ? undefined : this.#subscribe(topic, listener)
-    if (stop) this.#hearing.add(stop)
+    const stop = this.isAsleep ? undefined : this.#subscribe(topic, listener)
+    return stop ? this.atEnd(stop) : () => {}
+  }
+
+  /** Stops something when the session ends. @returns how to stop it before */
+  atEnd(stop: () => void): () => void {
+    this.#atEnd.add(stop)
     return () => {
-      if (stop && this.#hearing.delete(stop)) stop()
+      if (this.#atEnd.delete(stop)) stop()
     }
+  }
+
+  /** Whether the context sleeps, as a page does that was left. */
+  get isAsleep(): boolean {
+    return this.#awake !== undefined
   }
 
   /** Has holders of a lock say, on a topic, when it is free. */
@@ -560,8 +570,8 @@ export class Session {
     this.#outbox.flush()
     goodbye.then(() => this.#watchers.dismiss())
     this.#unsubscribe?.()
-    for (const stop of this.#hearing) stop()
-    this.#hearing.clear()
+    for (const stop of this.#atEnd) stop()
+    this.#atEnd.clear()
     this.#beacon?.lower()
     this.#beacon = this.#unsubscribe = this.#opened = undefined
     realms.delete(this.#id)

@@ -28,12 +28,16 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
       const evictable = expiry === 'auto' && !view.pins.length
       const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
       if (!holders.length) return
-      if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
+      // A page that is left with a watch does not come back as it was.
+      if (evictable && !session.isAsleep) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
       // Of the key's own name, as far as a server looks to tell who may hear it.
       const present = `${line.key.slice(0, 256)} ${session.id}`
       if (present !== topic) {
         stop()
-        stop = session.hear(present, () => line.poke())
+        const stops = [session.hear(present, () => line.poke()), session.atEnd(() => watch.keep(new Map()))]
+        stop = () => {
+          for (const each of stops) each()
+        }
         topic = present
         asked.clear()
       }

@@ -122,6 +122,28 @@ describe('leaving a page', () => {
     expect(b.link.watched).toHaveLength(length)
   })
 
+  test('watches nobody while it waits until a lock is free, and does so again when it is shown', async () => {
+    const world = new World()
+    const b = world.process({ label: 'b' })
+    delete scope.document
+    const a = world.process()
+    await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    const free = b.locks.whenFree('k')
+    await settle()
+    expect(b.link.watching).toBe(1)
+    leave()
+    expect(b.link.watching).toBe(0)
+    await world.pass(5 * lease)
+    expect(b.link.watching).toBe(0)
+    comeBack()
+    await settle()
+    expect(b.link.watching).toBe(1)
+    a.link.putOut()
+    await settle()
+    expect(await stateOf(free)).toBe('fulfilled')
+  })
+
   test('with a request under way opens no session while it is away', async () => {
     const world = new World()
     const a = world.process()

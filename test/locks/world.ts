@@ -213,7 +213,9 @@ export class Link implements Store {
   error: Error = new Error('disk I/O error')
   /** How long a call takes on its way there, and again on its way back, in ms. */
   latency: (() => number) | undefined
+  /** Whose beacons it has ever watched, and how many it watches. */
   readonly watched: string[] = []
+  watching = 0
   readonly #store: Store
   readonly #gate: Gate
   readonly #clock: Clock
@@ -325,6 +327,8 @@ export class Link implements Store {
       },
       watch: (address, signal) => {
         this.watched.push(address)
+        this.watching++
+        signal.addEventListener('abort', () => this.watching--)
         return this.#gate.pass(beacon.watch(address, signal))
       },
       isOut: async (address) => (await beacon.isOut?.(address)) === true,
