@@ -168,11 +168,11 @@ export class Desk {
     return { lock: veiled(view), lockTokens }
   }
 
-  /** The rows of sessions, as a client sees them that is far back in the line for a key. */
+  /** Rows of sessions that stand in a key's record, as a client sees them that is far back in the line; the first is its own. */
   async rows(key: string, sessions: readonly string[]): Promise<RowsReply> {
-    const { store } = this.#parts
-    const rows = (await store.rows?.(sessions, key)) ?? (await store.read(key))?.sessions
-    const found = sessions.flatMap((id) => rows?.get(id) ?? [])
+    // As that reader the store decodes nothing anew, and nothing is told of sessions that have to do with other keys alone.
+    const view = await this.#parts.store.read(key, sessions[0])
+    const found = sessions.flatMap((id) => view?.sessions.get(id) ?? [])
     return { sessions: Object.fromEntries(found.map((row) => [row.id, veiledRow(row)])) }
   }
 

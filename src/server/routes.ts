@@ -48,7 +48,7 @@ export const locksRoute = createRoute({
   operationId: 'listLocks',
   summary: 'All locks, those whose keys start with a prefix, or the one of any key',
   description:
-    'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out. With `key` and `session`, repeated, only the rows of those of these sessions that stand.',
+    'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out. With `key` and `session`, repeated, only the rows of those of these sessions that stand in its record, of which the first is who looks.',
   security,
   request: { headers: own(false), query: schemas.locksQuery },
   responses: { 200: json(schemas.locksReply, 'The records in the order of their keys, the one of `key`, or rows of sessions'), ...faults },

@@ -140,3 +140,12 @@ test('a page that says goodbye hands its locks on', async () => {
   await a.store.apply([{ type: 'end', session }])
   expect((await next).isHeld()).toBe(true)
 })
+
+test('of sessions that have to do with other keys alone, a look at one key tells nothing', async () => {
+  const server = atEnd(await serve(memoryStore()))
+  const [a, b] = [locksAt(server), locksAt(server)]
+  const [held, other] = [await a.locks.acquire('k'), await b.locks.acquire('other')]
+  const rows = await b.store.rows?.([other.session, held.session], 'k')
+  expect([...(rows?.keys() ?? [])]).toEqual([held.session])
+  expect([...((await b.store.rows?.([other.session, held.session], 'other'))?.keys() ?? [])]).toEqual([other.session])
+})
