@@ -14,7 +14,7 @@ const storms = {
   'clears the site’s storage, as a person can': '/cleared-by-driver',
 }
 /** At each so many steps: all of them, by STORELOCK_STRIDE=1, take ten minutes. */
-const stride = Number(process.env.STORELOCK_STRIDE ?? 4)
+const stride = Number(process.env.STORELOCK_STRIDE ?? 6)
 
 /** What came of the calls of one round. */
 interface Fates {

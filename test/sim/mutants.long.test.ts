@@ -4,8 +4,9 @@ import { mutants } from '../../sim/mutants.ts'
 
 const hour = 3_600_000
 
-describe('the simulation notices', () => {
-  test.each(mutants.filter(({ rare }) => !rare))('that $name', { timeout: 120_000 }, async (mutant) => {
+// Each plays in a process of its own.
+describe.concurrent('the simulation notices', () => {
+  test.each(mutants.filter(({ rare }) => !rare))('that $name', { timeout: 300_000 }, async (mutant) => {
     const { failed } = await hunt(mutant, { seed: 1, ms: 20 * hour })
     expect(failed?.failure).toBeDefined()
   })
