@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { enginesHere } from '../engines/engine.ts'
 import { startEngine } from '../engines/index.ts'
 import { serveBare } from '../pages/harmless/serve.ts'
@@ -12,11 +13,14 @@ const packages = ['rxdb@17.6.0', 'rxjs@7.8.2']
 const tabs = 3
 const times = 10
 
+/** A source of ours, as a page elsewhere imports it. */
+const source = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../../src/${name}`, import.meta.url)))
+
 const page = `
 import { createRxDatabase } from 'rxdb/plugins/core'
 import { getRxStorageDexie } from 'rxdb/plugins/storage-dexie'
-import { createLocks } from 'storelock'
-import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { createLocks } from ${source('index.ts')}
+import { indexedDBStore } from ${source('stores/indexeddb.ts')}
 
 const warned = []
 const locks = createLocks({ store: indexedDBStore('locks'), onWarning: ({ error }) => warned.push(error.message) })
