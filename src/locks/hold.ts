@@ -174,36 +174,31 @@ export class Hold implements HeldLock {
   }
 }
 
-/** A hold as its holder has it in hand. */
-export class HeldHandle extends Handle<Hold> implements HeldLock {
+/** A lock as its holder has it in hand. */
+export class HeldHandle<Lock extends HeldLock> extends Handle<Lock> implements HeldLock {
   get assertHeld(): HeldLock['assertHeld'] {
-    const hold = this[behind]()
-    return () => hold.assertHeld()
-  }
-
-  get checked(): NonNullable<HeldLock['checked']> {
-    const hold = this[behind]()
-    return (alone) => hold.checked(alone)
+    const lock = this[behind]()
+    return () => lock.assertHeld()
   }
 
   get isHeld(): HeldLock['isHeld'] {
-    const hold = this[behind]()
-    return () => hold.isHeld()
+    const lock = this[behind]()
+    return () => lock.isHeld()
   }
 
   get release(): HeldLock['release'] {
-    const hold = this[behind]()
-    return () => hold.release()
+    const lock = this[behind]()
+    return () => lock.release()
   }
 
   get renew(): HeldLock['renew'] {
-    const hold = this[behind]()
-    return (duration) => hold.renew(duration)
+    const lock = this[behind]()
+    return (duration) => lock.renew(duration)
   }
 
   get [asyncDispose](): HeldLock[typeof asyncDispose] {
-    const hold = this[behind]()
-    return () => hold[asyncDispose]()
+    const lock = this[behind]()
+    return () => lock[asyncDispose]()
   }
 
   get dirty(): HeldLock['dirty'] {
@@ -239,7 +234,15 @@ export class HeldHandle extends Handle<Hold> implements HeldLock {
   }
 }
 
-export const heldLock = (hold: Hold): HeldLock => new HeldHandle(hold)
+/** The same of a hold, which transactions check. */
+export class HoldHandle extends HeldHandle<Hold> {
+  get checked(): NonNullable<HeldLock['checked']> {
+    const hold = this[behind]()
+    return (alone) => hold.checked(alone)
+  }
+}
+
+export const heldLock = (hold: Hold): HeldLock => new HoldHandle(hold)
 
 /** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
 function makeExact(signal: AbortSignal, look: () => void): void {

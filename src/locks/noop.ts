@@ -1,6 +1,6 @@
 import { LockError, type Mode } from '../protocol/index.ts'
-import { behind, Handle } from './handle.ts'
-import { asyncDispose } from './hold.ts'
+import { behind } from './handle.ts'
+import { asyncDispose, HeldHandle } from './hold.ts'
 import type { Guard, HeldLock, Locks, ReentrantLock, RequestOptions } from './types.ts'
 
 /**
@@ -119,67 +119,10 @@ class NoopLock implements HeldLock, Guard {
   }
 }
 
-class NoopHandle extends Handle<NoopLock> implements HeldLock, Guard {
-  get assertHeld(): HeldLock['assertHeld'] {
-    const lock = this[behind]()
-    return () => lock.assertHeld()
-  }
-
+class NoopHandle extends HeldHandle<NoopLock> implements Guard {
   get clone(): Guard['clone'] {
     const lock = this[behind]()
     return () => lock.clone()
-  }
-
-  get isHeld(): HeldLock['isHeld'] {
-    const lock = this[behind]()
-    return () => lock.isHeld()
-  }
-
-  get release(): HeldLock['release'] {
-    const lock = this[behind]()
-    return () => lock.release()
-  }
-
-  get renew(): HeldLock['renew'] {
-    const lock = this[behind]()
-    return () => lock.renew()
-  }
-
-  get [asyncDispose](): HeldLock[typeof asyncDispose] {
-    const lock = this[behind]()
-    return () => lock[asyncDispose]()
-  }
-
-  get dirty(): HeldLock['dirty'] {
-    return this[behind]().dirty
-  }
-
-  get key(): HeldLock['key'] {
-    return this[behind]().key
-  }
-
-  get mode(): HeldLock['mode'] {
-    return this[behind]().mode
-  }
-
-  get name(): HeldLock['name'] {
-    return this[behind]().name
-  }
-
-  get previous(): HeldLock['previous'] {
-    return this[behind]().previous
-  }
-
-  get session(): HeldLock['session'] {
-    return this[behind]().session
-  }
-
-  get signal(): HeldLock['signal'] {
-    return this[behind]().signal
-  }
-
-  get token(): HeldLock['token'] {
-    return this[behind]().token
   }
 }
 

@@ -1,6 +1,6 @@
 import { LockError } from '../protocol/index.ts'
 import { behind, Handle } from './handle.ts'
-import { asyncDispose, type HeldHandle, type Hold } from './hold.ts'
+import { asyncDispose, type Hold, type HoldHandle } from './hold.ts'
 import type { Guard, HeldLock, ReentrantLock } from './types.ts'
 
 /** One hold and the number of its users. */
@@ -98,7 +98,7 @@ class GuardHandle implements Guard {
 export const guardOf = (shared: Shared): Guard => new GuardHandle(shared)
 
 /** The hold behind what a user has in hand. */
-export const holdOf = (lock: HeldLock | Guard): Hold => (lock instanceof GuardHandle ? lock[behind]().shared.hold : (lock as HeldHandle)[behind]())
+export const holdOf = (lock: HeldLock | Guard): Hold => (lock instanceof GuardHandle ? lock[behind]().shared.hold : (lock as HoldHandle)[behind]())
 
 /** A re-entrant lock as its users have it in hand. */
 class ReentrantHandle extends Handle<ReentrantLock> implements ReentrantLock {

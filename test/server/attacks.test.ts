@@ -4,7 +4,7 @@ import type { Command } from '../../src/protocol/index.ts'
 import { type ServerLimits, serve } from '../../src/server/index.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { atEnd } from './world.ts'
+import { atEnd, until } from './world.ts'
 
 async function start(limits: ServerLimits, store = memoryStore()) {
   const server = atEnd(await serve(store, { limits }))
@@ -31,16 +31,6 @@ async function fill(store: { apply(commands: readonly Command[]): Promise<unknow
 }
 
 const get = 'GET /v1/locks HTTP/1.1\r\nhost: localhost\r\n\r\n'
-
-/** Resolves with what a socket brings until that is enough. */
-async function until(socket: Socket, isEnough: (text: string) => boolean): Promise<string> {
-  let text = ''
-  for await (const chunk of socket) {
-    text += chunk
-    if (isEnough(text)) return text
-  }
-  return text
-}
 
 test('requests that are sent without reading the answers cost no more than the budget of their credential', async () => {
   const { open, store, url, figures } = await start({ pending: 50, traffic: 3_000_000 })

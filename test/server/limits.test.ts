@@ -10,7 +10,7 @@ import { type ServerLimits, serve } from '../../src/server/index.ts'
 import { limitDefaults } from '../../src/server/options.ts'
 import type { WireCommand } from '../../src/server/wire.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { atEnd, beat, request } from './world.ts'
+import { atEnd, beat, request, until } from './world.ts'
 
 interface Row {
   readonly limit: string
@@ -74,16 +74,6 @@ async function world(limits: ServerLimits) {
 }
 
 type World = Awaited<ReturnType<typeof world>>
-
-/** What a socket brings until it is enough, or until its end. */
-async function until(socket: Socket, isEnough: (said: string) => boolean): Promise<string> {
-  let said = ''
-  for await (const chunk of socket) {
-    said += chunk
-    if (isEnough(said)) return said
-  }
-  return said
-}
 
 const many = (count: number, from = 0): WireCommand[] => Array.from({ length: count }, (_, n) => request('s', `k${from + n}`, from + n))
 const long = (number: number, key = `k${number}`): WireCommand => ({ ...request('s', key, number), metadata: 'x'.repeat(2_000) })

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { afterEach } from 'vitest'
 import { createHandler, type HandlerOptions, type LockHandler } from '../../src/server/index.ts'
 import type { ApplyReply, WireCommand } from '../../src/server/wire.ts'
@@ -14,6 +15,16 @@ export function atEnd<T extends { close(): unknown }>(opened: T): T {
 afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
+
+/** What a socket brings until it is enough, or until its end. */
+export async function until(socket: Socket, isEnough: (said: string) => boolean): Promise<string> {
+  let said = ''
+  for await (const chunk of socket) {
+    said += chunk
+    if (isEnough(said)) return said
+  }
+  return said
+}
 
 /** One who sends requests to a handler, with a client key of its own. */
 export class Client {

@@ -77,7 +77,17 @@ async function placed() {
     new Promise((resolve) => {
       other.store.onDegraded?.((why) => (why === undefined) === (state === 'back') && resolve())
     })
-  return { line, holder: holder.locks, other: other.locks, warnings, hints }
+  const cut = async (): Promise<void> => {
+    const gone = hints('gone')
+    line.cut()
+    await gone
+  }
+  const mend = async (): Promise<void> => {
+    const back = hints('back')
+    line.mend()
+    await back
+  }
+  return { line, cut, mend, holder: holder.locks, other: other.locks, warnings }
 }
 
 const queued = async (locks: Locks): Promise<void> => {
@@ -86,49 +96,39 @@ const queued = async (locks: Locks): Promise<void> => {
 
 describe('an event stream that breaks and comes back', () => {
   test('is said to be gone, once each time, and carries hints again when it is back', async () => {
-    const { line, holder, other, warnings, hints } = await placed()
+    const { cut, mend, holder, other, warnings } = await placed()
     for (let round = 1; round <= 2; round++) {
       const lock = await holder.acquire('k')
       const wait = other.acquire('k')
       await queued(holder)
-      const gone = hints('gone')
-      line.cut()
-      await gone
+      await cut()
       expect(warnings).toEqual(Array(round).fill(expect.stringMatching(/^degraded: no hints for now/)))
-      const back = hints('back')
-      line.mend()
-      await back
+      await mend()
       await lock.release()
       await (await wait).release()
     }
   })
 
   test('brings a waiter what was released meanwhile', async () => {
-    const { line, holder, other, hints } = await placed()
+    const { line, cut, holder, other } = await placed()
     const lock = await holder.acquire('k')
     const wait = other.acquire('k')
     await queued(holder)
-    const gone = hints('gone')
-    line.cut()
-    await gone
+    await cut()
     await lock.release()
     line.mend()
     expect((await wait).isHeld()).toBe(true)
   })
 
   test('tells a holder of whoever asks it from then on', async () => {
-    const { line, holder, other, hints } = await placed()
+    const { cut, mend, holder, other } = await placed()
     let heard = (_ask: unknown): void => {}
     const asked = new Promise<unknown>((resolve) => {
       heard = resolve
     })
     const lock: HeldLock = await other.acquire('k', { onReleaseRequested: heard })
-    const gone = hints('gone')
-    line.cut()
-    await gone
-    const back = hints('back')
-    line.mend()
-    await back
+    await cut()
+    await mend()
     const wait = holder.acquire('k', { ask: 'please' })
     expect(await asked).toBe('please')
     await lock.release()
