@@ -8,6 +8,8 @@ const notNative: Record<EngineName, readonly string[]> = {
   chromium: [
     'names: are shown by a query as they are',
     'signal: lets those in that waited behind what it calls off',
+    // Each frame has a pipe of its own to the browser, and nothing orders what comes out of two of them.
+    'modes: requests that follow each other closely are served in their order, also for contexts that used the name before',
     // The page is kept with its lock, though somebody waits, until somebody asks anew.
     'a tab that goes to another page lets go at once',
   ],

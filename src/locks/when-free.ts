@@ -28,25 +28,27 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
       const evictable = expiry === 'auto' && !view.pins.length
       const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
       if (!holders.length) return
-      // A page that is left with a watch does not come back as it was.
-      if (evictable && !session.isAsleep) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
-      // Of the key's own name, as far as a server looks to tell who may hear it.
-      const present = `${line.key.slice(0, 256)} ${session.id}`
-      if (present !== topic) {
-        stop()
-        const stops = [session.hear(present, () => line.poke()), session.atEnd(() => watch.keep(new Map()))]
-        stop = () => {
-          for (const each of stops) each()
+      // A page that is left with a watch, or a channel, does not come back as it was: what it hears and watches begins when it is awake.
+      if (!session.isAsleep) {
+        if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
+        // Of the key's own name, as far as a server looks to tell who may hear it.
+        const present = `${line.key.slice(0, 256)} ${session.id}`
+        if (present !== topic) {
+          stop()
+          const stops = [session.hear(present, () => line.poke()), session.atEnd(() => watch.keep(new Map()))]
+          stop = () => {
+            for (const each of stops) each()
+          }
+          topic = present
+          asked.clear()
         }
-        topic = present
-        asked.clear()
+        session.askWhenFree(
+          line.key,
+          holders.filter(({ token }) => !asked.has(token)),
+          topic,
+        )
+        asked = new Set(holders.map(({ token }) => token))
       }
-      session.askWhenFree(
-        line.key,
-        holders.filter(({ token }) => !asked.has(token)),
-        topic,
-      )
-      asked = new Set(holders.map(({ token }) => token))
       if (evicting) await evicting
       // An answer may have been lost, so each is asked again with the next look that comes by itself.
       else if (!(await line.pause(view, maxBackoff, signal, pokes))) asked.clear()

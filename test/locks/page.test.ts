@@ -144,6 +144,27 @@ describe('leaving a page', () => {
     expect(await stateOf(free)).toBe('fulfilled')
   })
 
+  test('with a `whenFree` whose look is answered while it is away hears of the release when it is back', async () => {
+    const world = new World()
+    const b = world.process()
+    delete scope.document
+    const a = world.process()
+    const held = await a.locks.acquire('k')
+    await b.locks.acquire('other')
+    b.link.break('mute', 'read')
+    const free = b.locks.whenFree('k')
+    await settle()
+    leave()
+    b.link.mend()
+    await b.link.deliver()
+    comeBack()
+    // By now its pauses are long.
+    await world.pass(5 * lease)
+    await held.release()
+    await settle()
+    expect(await stateOf(free)).toBe('fulfilled')
+  })
+
   test('with a request under way opens no session while it is away', async () => {
     const world = new World()
     const a = world.process()
