@@ -320,6 +320,17 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
+  {
+    name: 'who is far back never looks at the record itself',
+    patches: [
+      [
+        'locks/glimpse.ts',
+        'sent >= this.#readAt + leaseFor(duration) || this.#beatenAt === -Infinity',
+        'this.#readAt + leaseFor(duration) === -Infinity',
+      ],
+      ['locks/glimpse.ts', ' && this.#beatenAt > -Infinity && this.#readAt === readAt', ' && this.#readAt <= readAt'],
+    ],
+  },
   { name: 'an ask that was taken back is not kept', patches: [['protocol/reduce.ts', '    draft.leave(run, number)\n', '']] },
   { name: 'an ask is told at every look', patches: [['locks/asks.ts', '!heard?.has(id)', 'heard !== null']] },
   {

@@ -4,8 +4,6 @@ import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { serve } from '../../src/server/index.ts'
-import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { startEngine } from '../engines/index.ts'
 import { tabsAtOnce } from '../tabs/crowd.ts'
 import { buildProgram } from './build.ts'
@@ -62,22 +60,17 @@ interface Compared {
   readonly theirs: readonly (readonly [what: string, took: number])[]
 }
 
-/** @param store a path or URL */
-async function runs(count: number, folder: string, store: string): Promise<Compared> {
-  const built = buildProgram()
-  try {
-    const flock = await flocksAtOnce(folder, count)
-    const ofNode = await flocksOfNodeAtOnce(folder, count)
-    const ours = await startAtOnce(count, [process.execPath, built.main, 'run', 'crowded', '--store', store, '--', ...job])
-    return {
-      ours,
-      theirs: [
-        ['flock', flock.took],
-        ['flock that Node programs call', ofNode.took],
-      ],
-    }
-  } finally {
-    built.remove()
+/** @param main the program @param store a path or URL */
+async function runs(main: string, count: number, folder: string, store: string): Promise<Compared> {
+  const flock = await flocksAtOnce(folder, count)
+  const ofNode = await flocksOfNodeAtOnce(folder, count)
+  const ours = await startAtOnce(count, [process.execPath, main, 'run', 'crowded', '--store', store, '--', ...job])
+  return {
+    ours,
+    theirs: [
+      ['flock', flock.took],
+      ['flock that Node programs call', ofNode.took],
+    ],
   }
 }
 
@@ -98,6 +91,10 @@ async function tabs(count: number): Promise<Compared> {
   }
 }
 
+/** A lock server in a process of its own. @returns its URL */
+const serve = (main: string, file: string): Promise<string> =>
+  new Program([process.execPath, main, 'serve', '--store', file, '--listen', '0']).shows(/(http:\/\/\S+)/)
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -113,11 +110,12 @@ async function main(): Promise<void> {
   const count = Number(values.count ?? usual[of])
   if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`--count is a whole number from 1, not ${values.count}`)
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-  const records = values.store === 'http' ? sqliteStore(join(folder, 'server.db')) : undefined
-  const server = records && (await serve(records))
+  const built = buildProgram()
   try {
-    const store = server?.url ?? join(folder, 'locks.db')
-    const { ours, theirs } = of === 'runs' ? await runs(count, folder, store) : of === 'waiters' ? await waiters(count, store) : await tabs(count)
+    const file = join(folder, 'locks.db')
+    const store = values.store === 'http' ? await serve(built.main, file) : file
+    const { ours, theirs } =
+      of === 'runs' ? await runs(built.main, count, folder, store) : of === 'waiters' ? await waiters(count, store) : await tabs(count)
     console.log(`${count} ${of} at once: ${Math.round(ours.took)} ms, ${ours.failures.length} failed; load ${loadavg()[0]?.toFixed(1)}`)
     for (const [what, took] of theirs) console.log(`  ${(ours.took / took).toFixed(2)} × ${what}: ${Math.round(took)} ms`)
     for (const failure of ours.failures) console.log(failure)
@@ -125,8 +123,7 @@ async function main(): Promise<void> {
     if (ours.failures.length || theirs.slice(0, 1).some(([, took]) => ours.took > most * took)) process.exitCode = 1
   } finally {
     killAll()
-    await server?.close()
-    await records?.close()
+    built.remove()
     rmSync(folder, { recursive: true })
   }
 }

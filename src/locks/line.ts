@@ -237,10 +237,12 @@ export class Line {
     // The look with which the context wakes does not find it in the record.
     if (this.#pace.asleep) return
     waiter.busy = true
+    const begun = session.clock.monotonic()
     try {
       await session.open()
     } catch (error) {
-      this.#refuse(waiter, error)
+      if (this.#waits(waiter, number) && this.#asksAgain(waiter, error, begun)) this.#request(waiter)
+      else this.#refuse(waiter, error)
       return
     }
     // Also whoever has given up by now has its say with the holders.
@@ -270,7 +272,8 @@ export class Line {
     } catch (error) {
       if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
-      waiter.fail(error)
+      if (this.#asksAgain(waiter, error, begun)) this.#request(waiter)
+      else waiter.fail(error)
       return
     }
     if ('record' in reply.outcome) this.#view = reply.outcome.record
@@ -282,6 +285,12 @@ export class Line {
     if (id === session.id) this.#answered(waiter, reply)
     // What a session was given that has ended since went with it. The next look asks again.
     else this.poke()
+  }
+
+  /** Whether a request that failed is made again, as a look is: where the store was only too slow. Who wants the lock at once is told. */
+  #asksAgain({ wish }: Waiter, error: unknown, begun: number): boolean {
+    const isSlow = ((error as Error).cause as Error | undefined)?.name === 'TimeoutError'
+    return isSlow && !wish.ifAvailable && !wish.ifNoQueue && this.#pace.bears(error as LockError, begun)
   }
 
   /** Whether a waiter still waits under this number: not once it was served or gave up, nor once it asked anew. */

@@ -89,19 +89,18 @@ export class Pace {
         await this.#waiting.look()
         this.#failingSince = undefined
       } catch (error) {
-        this.#failed(error as LockError, begun)
+        if (!this.bears(error as LockError, begun)) this.#waiting.giveUp(error as LockError)
       }
     } while (this.#lookAgain)
     this.#looking = false
     this.pause()
   }
 
-  /** A store that fails for as long as a lease, or for good, ends the waits. */
-  #failed(error: LockError, begun: number): void {
-    const now = this.#session.clock.monotonic()
+  /** Whether the waits go on though the store failed at what was begun then: not once it has failed for as long as a lease, nor if it fails for good. */
+  bears(error: LockError, begun: number): boolean {
+    const { clock, settings } = this.#session
     this.#failingSince ??= begun
-    const passing = error.code === 'store' && now - this.#failingSince < leaseFor(this.#session.settings.duration)
-    if (!passing) this.#waiting.giveUp(error)
+    return error.code === 'store' && clock.monotonic() - this.#failingSince < leaseFor(settings.duration)
   }
 
   /** Pauses before the next look, if anyone waits for it. */

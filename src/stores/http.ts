@@ -10,7 +10,7 @@ import { makePost } from './http/post.ts'
 export interface HttpStoreOptions {
   /** The credential that the server asks for. */
   token?: string
-  /** How long an answer may take, in ms. Default 5,000. */
+  /** How long an answer may take, in ms. Who waits for a lock asks again when one is late, for as long as a lease. Default 5,000. */
   timeout?: number
   /** What sends requests. Default: Node's own client there, for its `fetch` takes twice as long, and `fetch` elsewhere. */
   fetch?: typeof fetch

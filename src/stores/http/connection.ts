@@ -59,7 +59,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     } catch (error) {
       assertOpen()
       if (again && !signal.aborted) return await reach(attempt, signal)
-      throw new LockError('store', `${base} ${failureOf(error, signal, timeout)}`, { cause: error })
+      throw new LockError('store', `${base} ${failureOf(error, signal, timeout)}`, { cause: signal.aborted ? signal.reason : error })
     }
   }
 
@@ -67,7 +67,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     // By hand: `AbortSignal.any` and `.timeout` would cost more than the rest.
     const abort = new AbortController()
     const { signal } = abort
-    const timer = setTimeout(() => abort.abort(), timeout)
+    const timer = setTimeout(() => abort.abort(new DOMException(`no answer within ${timeout} ms`, 'TimeoutError')), timeout)
     underWay.add(abort)
     try {
       const { status, text } = await reach(() => send(path, { ...ask, signal }), signal, repeatable)

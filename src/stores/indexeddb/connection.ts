@@ -179,7 +179,7 @@ export class Connection {
 const isClosed = (error: unknown): boolean => (error as Error).name === 'InvalidStateError'
 
 function notOpened(database: string): LockError {
-  const cause = new DOMException('the request to open it is blocked', 'TimeoutError')
+  const cause = new DOMException('the request to open it is blocked', 'BlockedError')
   return new LockError(
     'store',
     `IndexedDB "${database}" did not open within ${patience} ms: it is blocked, as by another tab that keeps it open while it is deleted or upgraded`,

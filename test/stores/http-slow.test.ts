@@ -1,0 +1,98 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { createLocks } from '../../src/locks/create.ts'
+import type { Locks } from '../../src/locks/types.ts'
+import { serve } from '../../src/server/index.ts'
+import { httpStore } from '../../src/stores/http.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+
+const closing: { close(): unknown }[] = []
+
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close()
+})
+
+const atEnd = <T extends { close(): unknown }>(opened: T): T => {
+  closing.push(opened)
+  return opened
+}
+
+interface Slow {
+  readonly locks: Locks
+  /** Leaves so many more beats and requests for locks without an answer, though the server gets them. */
+  silence(count: number): void
+  /** How many of those were given up. */
+  readonly late: number
+}
+
+/** A client of a lock server that is slow at times, as on a machine that has much else to do. */
+async function slowly(duration: number): Promise<Slow> {
+  const server = atEnd(await serve(memoryStore()))
+  let silent = 0
+  let late = 0
+  const slow: typeof fetch = async (input, init) => {
+    const answer = await fetch(input, init)
+    if (silent === 0 || !/"type":"(request|beat)"/.test(String(init?.body))) return answer
+    silent -= 1
+    return new Promise((_, reject) => {
+      init?.signal?.addEventListener('abort', () => {
+        late += 1
+        reject(init?.signal?.reason)
+      })
+    })
+  }
+  const store = atEnd(httpStore(server.url, { fetch: slow, timeout: 100 }))
+  return {
+    locks: atEnd(createLocks({ store, duration })),
+    silence(count) {
+      silent = count
+    },
+    get late() {
+      return late
+    },
+  }
+}
+
+describe('where a lock server is too slow to answer in time', () => {
+  test('who opens a session, or asks for a lock, asks again and gets it', async () => {
+    const slow = await slowly(60_000)
+    slow.silence(3)
+    const first = await slow.locks.acquire('k')
+    expect([first.isHeld(), slow.late]).toEqual([true, 3])
+    slow.silence(2)
+    const other = await slow.locks.acquire('other')
+    expect([other.isHeld(), slow.late]).toEqual([true, 5])
+  })
+
+  test('who asks again leaves nothing of what was not answered', async () => {
+    const slow = await slowly(5_000)
+    const first = await slow.locks.acquire('k')
+    slow.silence(2)
+    const next = slow.locks.acquire('k')
+    const last = slow.locks.acquire('k')
+    await first.release()
+    await (await next).release()
+    await (await last).release()
+    expect(await slow.locks.query('k')).toMatchObject({ held: [], pending: [] })
+    expect(slow.late).toBe(2)
+  })
+
+  test('who asks for it as things stand is told at once', async () => {
+    const slow = await slowly(60_000)
+    await slow.locks.acquire('other')
+    for (const refused of [
+      () => slow.locks.acquire('k', { timeout: 0 }),
+      () => slow.locks.tryAcquire('k'),
+      () => slow.locks.request('k', { ifAvailable: true }, () => {}),
+    ]) {
+      slow.silence(1)
+      await expect(refused()).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 100 ms') })
+    }
+  })
+
+  test('who waits is told once it has been so for a lease', async () => {
+    const slow = await slowly(600)
+    slow.silence(Infinity)
+    await expect(slow.locks.acquire('k')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 100 ms') })
+    expect(slow.late).toBeGreaterThan(2)
+  })
+})
