@@ -11,7 +11,7 @@ const ofEngines = readdirSync(join(root, 'e2e'), { recursive: true, encoding: 'u
   .map((file) => `e2e/${file.replaceAll('\\', '/')}`)
   .filter((file) => /(?<!\.long)\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('describeEachEngine('))
 
-/** Real time counts in it: one file after another, and no other project at the same time. */
+/** Real time counts in it: one file after another, in one process, and no other project at the same time. */
 const inRealTime = (
   name: string,
   engine: EngineName,
@@ -20,7 +20,7 @@ const inRealTime = (
   exclude: string[] = [],
 ): TestProjectInlineConfiguration => ({
   extends: true,
-  test: { name, include, exclude, provide: { engine }, fileParallelism: false, sequence: { groupOrder } },
+  test: { name, include, exclude, provide: { engine }, fileParallelism: false, isolate: false, sequence: { groupOrder } },
 })
 
 export default defineConfig({

@@ -1,7 +1,9 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { createServer, type Plugin } from 'vite'
-import { insecureHost } from '../engines/engine.ts'
+import { build } from 'esbuild'
 
 export interface Site {
   /** Of the page that has `storelock` as a global. */
@@ -9,43 +11,64 @@ export interface Site {
   close(): Promise<void>
 }
 
-/** Serves the pages for tests, from the sources, to this machine only and on a free port. With `?sandboxed` a page has an opaque origin. */
-export async function servePages(): Promise<Site> {
-  const root = fileURLToPath(new URL('../..', import.meta.url))
-  const server = await createServer({
-    root,
-    configFile: `${root}vite.config.ts`,
-    logLevel: 'error',
-    plugins: [pagesAsTheyAre(root), clearing],
-    // A sandboxed page, which has an origin of its own, may load our modules too.
-    server: { port: 0, ws: false, hmr: false, watch: null, cors: true, allowedHosts: [insecureHost] },
-  })
-  await server.listen()
-  const [origin = ''] = server.resolvedUrls?.local ?? []
-  return { url: new URL('e2e/pages/index.html', origin).href, close: () => server.close() }
+const root = fileURLToPath(new URL('../..', import.meta.url))
+/** What was bundled by its path: a page is opened hundreds of times, and the sources stay as they are meanwhile. */
+const scripts = new Map<string, Promise<string>>()
+
+/** A script of a page or worker in one file: a hundred modules, one by one, take longer to come than a tab to open. */
+const scriptAt = (path: string): Promise<string> => {
+  const bundling = scripts.get(path) ?? bundle(`${root}${path.slice(1)}`)
+  scripts.set(path, bundling)
+  return bundling
 }
 
-/** Vite would add its own client to a page, whose connection fails here, and Firefox tells that as an error of the page. */
-const pagesAsTheyAre = (root: string): Plugin => ({
-  name: 'pages as they are',
-  configureServer({ middlewares }) {
-    middlewares.use(async ({ url = '' }, response, next) => {
-      const { pathname, searchParams } = new URL(url, 'http://pages')
-      if (!/^\/e2e\/.*\.html$/.test(pathname)) return next()
-      const page = await readFile(`${root}${pathname.slice(1)}`).catch(() => undefined)
-      if (!page) return next()
-      if (searchParams.has('sandboxed')) response.setHeader('Content-Security-Policy', 'sandbox allow-scripts')
-      response.setHeader('Content-Type', 'text/html').end(page)
-    })
-  },
-})
+async function bundle(entry: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    format: 'esm',
+    target: 'es2022',
+    // The package says that none of its modules is imported for its effects alone; some of the tests' are.
+    ignoreAnnotations: true,
+    write: false,
+    logLevel: 'silent',
+  })
+  return outputFiles[0]?.text ?? ''
+}
 
-/** A page that asks for this path has what its origin stored cleared away, as a person can do. */
-const clearing: Plugin = {
-  name: 'clearing',
-  configureServer({ middlewares }) {
-    middlewares.use('/clear-site-data', (_, response) => {
-      response.setHeader('Clear-Site-Data', '"storage"').end()
-    })
-  },
+/** What is at a path: a page as its file has it, or a script of ours. `undefined` if nothing is. */
+async function contentAt(path: string): Promise<{ type: string; text: string } | undefined> {
+  try {
+    if (/^\/e2e\/.*\.html$/.test(path)) return { type: 'text/html', text: await readFile(`${root}${path.slice(1)}`, 'utf8') }
+    if (/^\/e2e\/.*\.ts$/.test(path)) return { type: 'text/javascript', text: await scriptAt(path) }
+  } catch (error) {
+    // A page that is missing is a fact of some test; what cannot be bundled is a fault of ours.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  return undefined
+}
+
+/** Serves the pages for tests, from the sources, to this machine only and on a free port. With `?sandboxed` a page has an opaque origin. */
+export async function servePages(): Promise<Site> {
+  const server = createServer(async ({ url = '' }, response) => {
+    const { pathname, searchParams } = new URL(url, 'http://pages')
+    // A sandboxed page, which has an origin of its own, may load our modules too.
+    response.setHeader('Access-Control-Allow-Origin', '*')
+    // As a person can do: what the origin stored is cleared away.
+    if (pathname === '/clear-site-data') return response.setHeader('Clear-Site-Data', '"storage"').end()
+    if (searchParams.has('sandboxed')) response.setHeader('Content-Security-Policy', 'sandbox allow-scripts')
+    const content = await contentAt(pathname)
+    if (content) response.setHeader('Content-Type', content.type).end(content.text)
+    else response.writeHead(404).end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/e2e/pages/index.html`,
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+    },
+  }
 }
