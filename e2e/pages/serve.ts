@@ -55,11 +55,12 @@ export async function servePages(): Promise<Site> {
     // A sandboxed page, which has an origin of its own, may load our modules too.
     response.setHeader('Access-Control-Allow-Origin', '*')
     // As a person can do: what the origin stored is cleared away.
-    if (pathname === '/clear-site-data') return response.setHeader('Clear-Site-Data', '"storage"').end()
+    if (pathname === '/clear-site-data') response.setHeader('Clear-Site-Data', '"storage"')
     if (searchParams.has('sandboxed')) response.setHeader('Content-Security-Policy', 'sandbox allow-scripts')
     const content = await contentAt(pathname)
-    if (content) response.setHeader('Content-Type', content.type).end(content.text)
-    else response.writeHead(404).end()
+    if (content) response.setHeader('Content-Type', content.type)
+    else if (!response.hasHeader('Clear-Site-Data')) response.statusCode = 404
+    response.end(content?.text)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

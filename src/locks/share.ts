@@ -1,5 +1,5 @@
 import { LockError } from '../protocol/index.ts'
-import { behind, Handle } from './handle.ts'
+import { behind } from './handle.ts'
 import { asyncDispose, type Hold, type HoldHandle } from './hold.ts'
 import type { Guard, HeldLock, ReentrantLock } from './types.ts'
 
@@ -100,35 +100,16 @@ export const guardOf = (shared: Shared): Guard => new GuardHandle(shared)
 /** The hold behind what a user has in hand. */
 export const holdOf = (lock: HeldLock | Guard): Hold => (lock instanceof GuardHandle ? lock[behind]().shared.hold : (lock as HoldHandle)[behind]())
 
-/** A re-entrant lock as its users have it in hand. */
-class ReentrantHandle extends Handle<ReentrantLock> implements ReentrantLock {
-  get acquire(): ReentrantLock['acquire'] {
-    const lock = this[behind]()
-    return (options) => lock.acquire(options)
-  }
-
-  get clearDirty(): ReentrantLock['clearDirty'] {
-    const lock = this[behind]()
-    return () => lock.clearDirty()
-  }
-
-  get isHeld(): ReentrantLock['isHeld'] {
-    const lock = this[behind]()
-    return () => lock.isHeld()
-  }
-
-  get tryAcquire(): ReentrantLock['tryAcquire'] {
-    const lock = this[behind]()
-    return (options) => lock.tryAcquire(options)
-  }
-
-  get dirty(): ReentrantLock['dirty'] {
-    return this[behind]().dirty
-  }
-
-  get name(): ReentrantLock['name'] {
-    return this[behind]().name
-  }
-}
-
-export const reentrantLock = (lock: ReentrantLock): ReentrantLock => new ReentrantHandle(lock)
+/** A re-entrant lock as its users have it in hand: functions, for what is private would fail behind a `Proxy`. */
+export const reentrantLock = (lock: ReentrantLock): ReentrantLock => ({
+  get name() {
+    return lock.name
+  },
+  get dirty() {
+    return lock.dirty
+  },
+  clearDirty: () => lock.clearDirty(),
+  isHeld: () => lock.isHeld(),
+  acquire: (options) => lock.acquire(options),
+  tryAcquire: (options) => lock.tryAcquire(options),
+})
