@@ -237,11 +237,10 @@ export class Line {
     // The look with which the context wakes does not find it in the record.
     if (this.#pace.asleep) return
     waiter.busy = true
-    const begun = session.clock.monotonic()
     try {
       await session.open()
     } catch (error) {
-      if (this.#waits(waiter, number) && this.#asksAgain(waiter, error, begun)) this.#request(waiter)
+      if (this.#waits(waiter, number) && this.#asksAgain(waiter, error)) this.#request(waiter)
       else this.#refuse(waiter, error)
       return
     }
@@ -272,7 +271,7 @@ export class Line {
     } catch (error) {
       if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)
       waiter.busy = false
-      if (this.#asksAgain(waiter, error, begun)) this.#request(waiter)
+      if (this.#asksAgain(waiter, error)) this.#request(waiter)
       else waiter.fail(error)
       return
     }
@@ -288,9 +287,9 @@ export class Line {
   }
 
   /** Whether a request that failed is made again, as a look is: where the store was only too slow. Who wants the lock at once is told. */
-  #asksAgain({ wish }: Waiter, error: unknown, begun: number): boolean {
+  #asksAgain({ wish }: Waiter, error: unknown): boolean {
     const isSlow = ((error as Error).cause as Error | undefined)?.name === 'TimeoutError'
-    return isSlow && !wish.ifAvailable && !wish.ifNoQueue && this.#pace.bears(error as LockError, begun)
+    return isSlow && !wish.ifAvailable && !wish.ifNoQueue && this.#pace.bears(error as LockError)
   }
 
   /** Whether a waiter still waits under this number: not once it was served or gave up, nor once it asked anew. */

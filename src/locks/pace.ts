@@ -96,11 +96,12 @@ export class Pace {
     this.pause()
   }
 
-  /** Whether the waits go on though the store failed at what was begun then: not once it has failed for as long as a lease, nor if it fails for good. */
-  bears(error: LockError, begun: number): boolean {
+  /** Whether the waits go on though the store failed, at what was begun then: not once it has failed for as long as a lease, nor if it fails for good. */
+  bears(error: LockError, begun?: number): boolean {
     const { clock, settings } = this.#session
-    this.#failingSince ??= begun
-    return error.code === 'store' && clock.monotonic() - this.#failingSince < leaseFor(settings.duration)
+    const now = clock.monotonic()
+    this.#failingSince ??= begun ?? now
+    return error.code === 'store' && now - this.#failingSince < leaseFor(settings.duration)
   }
 
   /** Pauses before the next look, if anyone waits for it. */

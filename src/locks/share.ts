@@ -21,21 +21,19 @@ function giveBack(shared: Shared): Promise<void> {
 
 /** One user's share of a hold, as its user has it in hand; the last one that is given back releases the hold. */
 class GuardHandle implements Guard {
-  /** What is behind it: a function with the share's state, and no object more, since a re-entrant lock takes no longer than that to be had. */
-  readonly [behind]: (letGo?: boolean) => { readonly shared: Shared; readonly released: Promise<void> | undefined }
+  /** What is behind it: a function, as of other handles. */
+  readonly [behind]: () => { readonly shared: Shared; readonly released: Promise<void> | undefined }
+  /** Made at once: nobody has a share and never gives it back, and a re-entrant lock takes no longer than this to be had. */
+  readonly release: () => Promise<void>
 
   constructor(shared: Shared) {
     shared.users++
     let released: Promise<void> | undefined
-    this[behind] = (letGo) => {
-      if (letGo) released ??= --shared.users === 0 ? giveBack(shared) : nothing
-      return { shared, released }
+    this[behind] = () => ({ shared, released })
+    this.release = () => {
+      released ??= --shared.users === 0 ? giveBack(shared) : nothing
+      return released
     }
-  }
-
-  get release(): () => Promise<void> {
-    const share = this[behind]
-    return () => share(true).released as Promise<void>
   }
 
   get [asyncDispose](): () => Promise<void> {

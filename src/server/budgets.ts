@@ -19,7 +19,7 @@ export type Budget =
 export class Budgets {
   readonly #limits: Limits
   readonly #refused: (limit: Budget) => void
-  readonly #used = new Map<string, number>()
+  readonly #used = new Map<Budget, Map<string, number>>()
 
   /** @param refused hears of each time that a limit was in the way */
   constructor(limits: Limits, refused: (limit: Budget) => void) {
@@ -28,7 +28,7 @@ export class Budgets {
   }
 
   used(who: string, limit: Budget): number {
-    return this.#used.get(`${limit} ${who}`) ?? 0
+    return this.#used.get(limit)?.get(who) ?? 0
   }
 
   /** Whether one more is left. */
@@ -57,9 +57,10 @@ export class Budgets {
 
   /** Counts what nobody can refuse any more. */
   force(who: string, limit: Budget, amount = 1): void {
-    const left = this.used(who, limit) + amount
-    if (left > 0) this.#used.set(`${limit} ${who}`, left)
-    else this.#used.delete(`${limit} ${who}`)
+    const of = this.#used.get(limit) ?? new Map<string, number>()
+    const left = (of.get(who) ?? 0) + amount
+    if (left > 0) this.#used.set(limit, of.set(who, left))
+    else of.delete(who)
   }
 
   give(who: string, limit: Budget, amount = 1): void {

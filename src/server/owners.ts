@@ -1,14 +1,11 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { Journal } from './journal.ts'
 
 /** So many bindings are kept in mind; the journal knows the others. */
 const capacity = 100_000
 
 /** Who a session belongs to: a credential and a client key together, as a hash. */
-export const ownerOf = (credential: string, clientKey: string): string =>
-  createHash('sha256')
-    .update(JSON.stringify([credential, clientKey]))
-    .digest('base64url')
+export const ownerOf = (credential: string, clientKey: string): string => hash('sha256', JSON.stringify([credential, clientKey]), 'base64url')
 
 /** Compares in constant time. */
 export const sameOwner = (a: string, b: string): boolean => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))

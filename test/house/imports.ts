@@ -39,6 +39,7 @@ const rules: Readonly<Record<string, Rule>> = {
       'locks/observer.ts',
       'locks/watch.ts',
       'stores/sqlite/driver.ts',
+      'stores/sqlite/transaction.ts',
       'stores/sqlite/text.ts',
     ],
     packages: true,

@@ -1,5 +1,6 @@
 import { storeError } from '../../protocol/index.ts'
 import { isBusy, type SqliteDatabase } from '../../stores/sqlite/driver.ts'
+import { transactions } from '../../stores/sqlite/transaction.ts'
 import type { Journal } from '../journal.ts'
 import { logTables, openLog } from './sqlite-log.ts'
 import { noteVersion } from './version.ts'
@@ -27,26 +28,8 @@ export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
     }
   }
 
-  const rollback = (): void => {
-    try {
-      db.exec('ROLLBACK')
-    } catch {
-      // Some errors, such as a full disk, have rolled back already.
-    }
-  }
-
-  const write = <T>(body: () => T): Promise<T> =>
-    whenIdle(() => {
-      db.exec('BEGIN IMMEDIATE')
-      try {
-        const result = body()
-        db.exec('COMMIT')
-        return result
-      } catch (error) {
-        rollback()
-        throw error
-      }
-    })
+  const within = transactions(db)
+  const write = <T>(body: () => T): Promise<T> => whenIdle(() => within('write', body))
 
   await write(() => {
     noteVersion(db)
