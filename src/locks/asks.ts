@@ -1,8 +1,8 @@
 import type { LockView, Run } from '../protocol/index.ts'
-import type { Hold } from './hold.ts'
+import type { Holding } from './lease.ts'
 
 /** Tells a hold, through `call`, which requests ask for its lock, or have asked before they gave up: each once. */
-export function tellAsked(hold: Hold, { queue, asked = [], sessions }: LockView, call: (listener: () => unknown) => void): void {
+export function tellAsked(hold: Holding, { queue, asked = [], sessions }: LockView, call: (listener: () => unknown) => void): void {
   const { onReleaseRequested, heard, name, token } = hold
   if (!onReleaseRequested) return
   const asking = new Set<string>()

@@ -1,5 +1,5 @@
 import type { Checked, Outcome } from '../protocol/index.ts'
-import type { HoldLease } from './hold.ts'
+import type { HoldLease } from './lease.ts'
 
 /**
  * The open transactions that have checked a lock: while there is one nobody else can be granted it, so its lease does not run out. If it

@@ -1,14 +1,15 @@
-import { LockError } from '../protocol/index.ts'
-import type { Line } from './line.ts'
-import type { Session } from './session.ts'
+import { LockError, type LockView } from '../protocol/index.ts'
+import type { Home } from './home.ts'
+
+type Line = { readonly name: string; readonly view: LockView }
 
 /** Notices that a session waits for locks that it holds itself: a hold of its own has kept a request of its own waiting for a whole duration. */
 export class Deadlocks {
-  readonly #session: Session
+  readonly #session: Home
   readonly #warned = new Set<string>()
   #rejectedAt = -Infinity
 
-  constructor(session: Session) {
+  constructor(session: Home) {
     this.#session = session
   }
 

@@ -1,7 +1,7 @@
 import { type LockView, type Run, type SessionRow, seqOf } from '../protocol/index.ts'
+import type { Home } from './home.ts'
 import { leaseFor } from './lease.ts'
 import { looksEvery } from './lookout.ts'
-import type { Session } from './session.ts'
 
 /** So many runs in front act before those behind them: the head, and the next who would. */
 const near = 2
@@ -11,14 +11,14 @@ const near = 2
  * look at the rows of a few sessions then, and at nothing that grows with the line. At the record they look once in a lease, in case a hint was lost.
  */
 export class Glimpse {
-  readonly #session: Session
+  readonly #session: Home
   readonly #key: string
   /** When the last look at the record went out, unless there was news since. */
   #readAt = -Infinity
   /** When the last look went out that showed a holder beating; -Infinity if none did since the lock changed hands, or lately. */
   #beatenAt = -Infinity
 
-  constructor(session: Session, key: string) {
+  constructor(session: Home, key: string) {
     this.#session = session
     this.#key = key
   }

@@ -1,8 +1,7 @@
 import { LockError, type SessionRow } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
-import type { Lease } from './lease.ts'
+import type { Home, Kept, Pulse } from './home.ts'
 import { Observer } from './observer.ts'
-import type { Session } from './session.ts'
 import { within } from './within.ts'
 
 /** Beats under way at once, at most: a store that hangs gets a few chances and no flood. */
@@ -13,13 +12,13 @@ const steadiness = 0.05
 const burial = 120_000
 
 /** Keeps a session's leases: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
-export class Heart {
+export class Heart<Lease extends Kept = Kept> implements Pulse {
   readonly leases = new Set<Lease>()
   /** When the last beat that succeeded went out. */
   renewedAt = -Infinity
   /** By how much the wall clock was ahead of the monotonic one then, in ms. */
   renewedDrift = 0
-  readonly #session: Session
+  readonly #session: Home
   readonly #abandoned = new Observer()
   /** What else the timer does on each of its ticks. @returns whether it is to be called again */
   readonly #chore: (now: number) => boolean
@@ -33,7 +32,7 @@ export class Heart {
   /** When the timer was last found to be late, as after a sleep. */
   #lateAt = -Infinity
 
-  constructor(session: Session, chore: (now: number) => boolean) {
+  constructor(session: Home, chore: (now: number) => boolean) {
     this.#session = session
     this.#chore = chore
   }

@@ -1,7 +1,7 @@
 import { type Checked, checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { Checks } from './checks.ts'
 import { behind, Handle } from './handle.ts'
-import { type End, type Lease, released } from './lease.ts'
+import { type End, type Holding, type HoldLease, released } from './lease.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */
@@ -14,12 +14,6 @@ export interface HoldTerms {
   readonly onReleaseRequested: ReleaseListener | undefined
 }
 
-/** What a hold needs of its lease: this session's own, or one that a worker keeps. */
-export type HoldLease = Pick<
-  Lease,
-  'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'clock' | 'stands' | 'expireIfDue' | 'renew' | 'renewWithin' | 'settle' | 'resume'
->
-
 /** Where leases go when they are given back. */
 export interface HoldHome {
   readonly policy: Policy
@@ -28,7 +22,7 @@ export interface HoldHome {
 }
 
 /** A held lock: one use of a lease. */
-export class Hold implements HeldLock {
+export class Hold implements HeldLock, Holding {
   readonly token: number
   readonly previous: number
   readonly dirty: boolean

@@ -1,7 +1,7 @@
 import { type Holder, LockError, type LossReason, lastTokenOf, lossOf, type Mode, type Outcome, type Renew } from '../protocol/index.ts'
 import { type Clock, driftOf } from './clock.ts'
-import type { Hold } from './hold.ts'
-import type { Session } from './session.ts'
+import type { Home, Kept } from './home.ts'
+import type { ReleaseListener } from './types.ts'
 import { within } from './within.ts'
 
 /** Of a duration, what stands in the store: a third more, so that the holder always stops first. In ms. */
@@ -48,8 +48,29 @@ export const released = (name: string): End => ({ code: 'not-held', message: `${
 /** What a lease needs to know of the grant that it is. */
 export type Grant = Pick<Holder, 'session' | 'mode' | 'number' | 'token' | 'reserve' | 'previous' | 'seq'>
 
+/** Who holds a lock by a lease, as the lease and those who keep it see it. */
+export interface Holding {
+  readonly name: string
+  readonly token: number
+  readonly onReleaseRequested: ReleaseListener | undefined
+  /** The requests of which it was told. */
+  heard: ReadonlySet<string> | undefined
+  /** Whether a transaction that has checked it is open. */
+  readonly isChecked: boolean
+  /** Ends it without a word to the store. */
+  end(end: End): void
+  /** Another request took the lock, which ended it. */
+  taken(): void
+}
+
+/** What a hold needs of its lease: this session's own, or one that a worker keeps. */
+export type HoldLease = Pick<
+  Lease,
+  'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'clock' | 'stands' | 'expireIfDue' | 'renew' | 'renewWithin' | 'settle' | 'resume'
+>
+
 /** One grant of a lock, from the store's answer until it is let go or lost: what its session keeps alive. */
-export class Lease {
+export class Lease implements Kept {
   readonly name: string
   readonly key: string
   readonly mode: Mode
@@ -69,10 +90,10 @@ export class Lease {
   /** When its last renewal of its own was tried. */
   triedAt: number
   /** Who holds the lock by it; nobody while it lingers. */
-  hold: Hold | undefined
+  hold: Holding | undefined
   /** When it ends, however often it is renewed. */
   capAt: number
-  readonly #home: Session
+  readonly #home: Home
   readonly #startedAt: number
   /** Whether it leans on the session's row instead of a lease of its own. */
   #leans: boolean
@@ -83,7 +104,7 @@ export class Lease {
   #until: number | undefined
   #end: End | undefined
 
-  constructor(home: Session, grant: Grant, { name, key, duration, manual, since, drift, until, maxHold = Infinity }: LeaseTerms) {
+  constructor(home: Home, grant: Grant, { name, key, duration, manual, since, drift, until, maxHold = Infinity }: LeaseTerms) {
     this.#home = home
     this.name = name
     this.key = key

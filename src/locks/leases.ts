@@ -1,17 +1,17 @@
 import { type LockView, type LossReason, lossOf, type Policy } from '../protocol/index.ts'
 import { tellAsked } from './asks.ts'
 import { Hold } from './hold.ts'
+import type { Home } from './home.ts'
 import { type Grant, Lease, type LeaseTerms } from './lease.ts'
 import { Linger, reserveFor } from './linger.ts'
 import type { Past } from './past.ts'
-import type { Session } from './session.ts'
 import { isPlain, type Wish } from './wish.ts'
 
 /** This session's leases of one key, and what it remembers of those that are over. */
 export class Leases {
   /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
   dirty: boolean
-  readonly #session: Session
+  readonly #session: Home
   /** Each with the number of looks that had begun before it was known. */
   readonly #leases = new Map<Lease, number>()
   readonly #linger: Linger
@@ -26,7 +26,7 @@ export class Leases {
    * @param past what earlier leases of the key left behind
    * @param isWanted whether anyone waits for the lock, as far as is known here
    */
-  constructor(session: Session, past: Past | undefined, isWanted: () => boolean) {
+  constructor(session: Home, past: Past | undefined, isWanted: () => boolean) {
     this.#lastUsed = past?.lastUsed ?? 0
     this.#lastToken = past?.lastToken ?? 0
     this.dirty = past?.dirty ?? false

@@ -1,5 +1,5 @@
 import type { SessionRow } from '../protocol/index.ts'
-import type { Session } from './session.ts'
+import type { Home } from './home.ts'
 
 /** So many rows a store shows at a time; fewer are all that there are. */
 const page = 16
@@ -17,7 +17,7 @@ const rest = 10
  * @param next those that follow another
  */
 export async function endLeftovers(
-  session: Session,
+  session: Home,
   first: readonly SessionRow[],
   next: (after: string) => Promise<readonly SessionRow[]>,
 ): Promise<void> {

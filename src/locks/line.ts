@@ -4,6 +4,7 @@ import { driftOf } from './clock.ts'
 import { refusalOf } from './contention.ts'
 import { Glimpse } from './glimpse.ts'
 import type { Hold } from './hold.ts'
+import type { Home } from './home.ts'
 import type { Grant } from './lease.ts'
 import { Leases } from './leases.ts'
 import { Lookout, looksEvery } from './lookout.ts'
@@ -11,7 +12,6 @@ import type { Observer } from './observer.ts'
 import type { Reply } from './outbox.ts'
 import { firstPause, Pace } from './pace.ts'
 import type { Past } from './past.ts'
-import type { Session } from './session.ts'
 import { isPlain, type Wish } from './wish.ts'
 import { within } from './within.ts'
 
@@ -49,7 +49,7 @@ export class Line {
   readonly key: string
   readonly name: string
   readonly leases: Leases
-  readonly #session: Session
+  readonly #session: Home
   readonly #waiters = new Map<number, Waiter>()
   readonly #lookout: Lookout
   readonly #glimpse: Glimpse
@@ -77,7 +77,7 @@ export class Line {
    * @param past what earlier lines for the key left behind
    * @param number is below all that its requests are numbered by
    */
-  constructor(session: Session, key: string, name: string, past: Past | undefined, number: number) {
+  constructor(session: Home, key: string, name: string, past: Past | undefined, number: number) {
     this.#session = session
     this.#number = number
     this.key = key

@@ -1,5 +1,5 @@
+import type { Home } from './home.ts'
 import type { Lease } from './lease.ts'
-import type { Session } from './session.ts'
 
 /** A grant reserves tokens for the times that its lease is used again; after the last, the store is asked. So many at least and at most. */
 const [fewest, most] = [64, 10_000]
@@ -12,12 +12,12 @@ export const reserveFor = (uses: number): number => Math.min(Math.max(2 * uses, 
 
 /** Keeps a lease for a while after its last use: who takes the lock again meanwhile touches no store. */
 export class Linger {
-  readonly #session: Session
+  readonly #session: Home
   #lease: Lease | undefined
   #since = 0
   #callOff: (() => void) | undefined
 
-  constructor(session: Session) {
+  constructor(session: Home) {
     this.#session = session
   }
 

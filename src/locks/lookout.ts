@@ -1,7 +1,7 @@
 import { type Command, type Holder, type LockView, leaseOf, type Mode, type Run, seqOf } from '../protocol/index.ts'
 import { deadInTheWay } from './dead.ts'
+import type { Home } from './home.ts'
 import type { Observer } from './observer.ts'
-import type { Session } from './session.ts'
 import { Watch } from './watch.ts'
 
 /** A holder is looked at so many times in each of its leases, at least. */
@@ -31,7 +31,7 @@ export function patienceWith(holder: Holder, view: LockView): number {
 
 /** Keeps an eye on those who stand before this session in the line for one key, and removes the ones that are gone. */
 export class Lookout {
-  readonly #session: Session
+  readonly #session: Home
   readonly #key: string
   readonly #removed: () => void
   readonly observer: Observer
@@ -39,7 +39,7 @@ export class Lookout {
   #view: LockView | undefined
 
   /** Calls `removed` when one that was proved dead has been removed. */
-  constructor(session: Session, key: string, removed: () => void) {
+  constructor(session: Home, key: string, removed: () => void) {
     this.#session = session
     this.#key = key
     this.#removed = removed

@@ -1,6 +1,6 @@
 import type { LockError } from '../protocol/index.ts'
+import type { Home } from './home.ts'
 import { leaseFor } from './lease.ts'
-import type { Session } from './session.ts'
 
 /** The shortest pause between two looks, in ms, for each place in line. */
 export const firstPause = 5
@@ -28,7 +28,7 @@ interface Waiting {
 export class Pace {
   /** The pause before the present look, in ms. */
   paused = 0
-  readonly #session: Session
+  readonly #session: Home
   readonly #waiting: Waiting
   #doublings = 0
   /** How many places were before them when that last became less, and when that was seen. */
@@ -42,7 +42,7 @@ export class Pace {
   #failingSince: number | undefined
   #callOff: (() => void) | undefined
 
-  constructor(session: Session, waiting: Waiting) {
+  constructor(session: Home, waiting: Waiting) {
     this.#session = session
     this.#waiting = waiting
   }

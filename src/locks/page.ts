@@ -1,5 +1,4 @@
 import { LockError } from '../protocol/index.ts'
-import type { Session } from './session.ts'
 
 /** What a page is and says that a worker or a process is not. */
 export interface Page {
@@ -42,7 +41,7 @@ export function onPageLife(page: Page, types: readonly string[], heard: (type: s
  * it has its storage, but its beacon would have to wait until somebody opens it.
  * @returns how to stop
  */
-export function followPage(session: Pick<Session, 'sleep' | 'leave'>): () => void {
+export function followPage(session: { sleep(asleep: boolean): void; leave(): void }): () => void {
   const page = pageHere()
   if (!page) return () => {}
   const { document } = page

@@ -17,6 +17,7 @@ import { realms } from './contention.ts'
 import { isDead } from './dead.ts'
 import { Deadlocks } from './deadlock.ts'
 import { Heart } from './heart.ts'
+import type { Home, Settings } from './home.ts'
 import { newId } from './id.ts'
 import { type Lease, leaseFor } from './lease.ts'
 import { endLeftovers } from './leftovers.ts'
@@ -31,26 +32,6 @@ import { Unsaid } from './unsaid.ts'
 import { Watchers } from './watchers.ts'
 import { within } from './within.ts'
 
-/** What `createLocks` was told, checked and complete. */
-export interface Settings {
-  readonly store: Store
-  readonly clock: Clock
-  /** In ms. */
-  readonly duration: number
-  /** In ms. */
-  readonly maxBackoff: number
-  /** In ms. */
-  readonly linger: number
-  /** In ms. */
-  readonly maxHold: number | undefined
-  readonly deadlock: 'warn' | 'reject'
-  readonly label: string | undefined
-  readonly namespace: string
-  readonly policy: Policy
-  readonly expiry: 'auto' | 'manual'
-  readonly onWarning: (warning: LockWarning) => void
-}
-
 /** How many idle lines a session keeps. */
 const idleLines = 100
 /** For how many more names it keeps what it saw of holders that were in its way. */
@@ -62,13 +43,13 @@ const raising = 1_000
 const isWhole = Number.isSafeInteger as (value: unknown) => value is number
 
 /** One context's presence in a store: what it says, what it hears, its lines and its heart. */
-export class Session {
+export class Session implements Home {
   readonly settings: Settings
   readonly clock: Clock
   readonly client: string = newId()
   /** The page for which this worker has the session; '' if it is this context's own. */
   realm = ''
-  readonly heart: Heart
+  readonly heart: Heart<Lease>
   readonly #patience: Patience
   readonly #outbox: Outbox
   readonly #unsaid = new Unsaid(this)

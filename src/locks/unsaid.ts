@@ -1,6 +1,6 @@
 import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
+import type { Home } from './home.ts'
 import { leaseFor } from './lease.ts'
-import type { Session } from './session.ts'
 
 type LetGo = Release | Withdraw
 
@@ -29,10 +29,10 @@ class Left {
 
 /** Releases and withdrawals that must reach the store: what fails is said again, until it succeeds or is over by its lease. */
 export class Unsaid {
-  readonly #session: Session
+  readonly #session: Home
   readonly #left = new Map<LetGo, Left>()
 
-  constructor(session: Session) {
+  constructor(session: Home) {
     this.#session = session
   }
 

@@ -1,6 +1,4 @@
-import type { Store } from '../store.ts'
-import { openEngine } from './engine.ts'
-import type { HandlerOptions, ReloadOptions } from './options.ts'
+import type { ReloadOptions } from './options.ts'
 import type { VerifyReply } from './wire.ts'
 
 /** A lock server without a socket of its own, for the server that you have. */
@@ -19,13 +17,4 @@ export interface LockHandler {
    * @returns what was given up, in words; nothing if all was done
    */
   close(): Promise<readonly string[]>
-}
-
-/**
- * Serves a store by a function from requests to answers.
- * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
- */
-export async function createHandler(store: Store, options: HandlerOptions = {}): Promise<LockHandler> {
-  const { fetch, verify, reload, close } = await openEngine(store, options)
-  return { fetch, verify, reload, close }
 }

@@ -1,5 +1,6 @@
 import { type Clock, driftOf } from '../locks/clock.ts'
-import type { Hold, HoldLease } from '../locks/hold.ts'
+import type { Hold } from '../locks/hold.ts'
+import type { HoldLease } from '../locks/lease.ts'
 import { type End, lost } from '../locks/lease.ts'
 import { within } from '../locks/within.ts'
 import type { LossReason, Mode } from '../protocol/index.ts'

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { forbiddenImports, readSources } from './imports.ts'
+import { forbiddenImports, importRings, readSources } from './imports.ts'
 
 const broken = (file: string, text: string): string[] => forbiddenImports(new Map([[file, text]]))
 
@@ -9,6 +9,17 @@ describe('imports', () => {
     const sources = readSources(fileURLToPath(new URL('../../src', import.meta.url)))
     expect(sources.size).toBeGreaterThan(10)
     expect(forbiddenImports(sources)).toEqual([])
+  })
+
+  it('of the sources form no ring', () => {
+    expect(importRings(readSources(fileURLToPath(new URL('../../src', import.meta.url))))).toEqual([])
+    const ring = {
+      'a.ts': `import type { B } from './b/b.ts'`,
+      'b/b.ts': `export * from '../c.ts'`,
+      'c.ts': `import './a.ts'`,
+      'd.ts': `import './a.ts'`,
+    }
+    expect(importRings(new Map(Object.entries(ring)))).toEqual([['a.ts', 'b/b.ts', 'c.ts']])
   })
 
   it.each([

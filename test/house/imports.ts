@@ -80,3 +80,19 @@ function allowed(rule: Rule, file: string, specifier: string): boolean {
   if (parts && target.startsWith(`${parts}/`)) return true
   return rule.sees.some((seen) => (seen.endsWith('/') ? target.startsWith(seen) : target === seen))
 }
+
+/** Files that import each other in a circle, types too: each ring as its files in the order in which one imports the next. */
+export function importRings(sources: Sources): string[][] {
+  const rings: string[][] = []
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    const at = path.indexOf(file)
+    if (at >= 0) rings.push(path.slice(at))
+    if (at >= 0 || done.has(file)) return
+    const targets = importsOf(sources.get(file) ?? '').map((specifier) => posix.join(posix.dirname(file), specifier))
+    for (const target of targets) if (sources.has(target)) visit(target, [...path, file])
+    done.add(file)
+  }
+  for (const file of sources.keys()) visit(file, [])
+  return rings
+}

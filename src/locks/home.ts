@@ -1,0 +1,95 @@
+import type { Beat, Command, LockError, LockRecord, LossReason, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
+import type { Store } from '../store.ts'
+import type { Clock } from './clock.ts'
+import type { Observer } from './observer.ts'
+import type { Reply } from './outbox.ts'
+import type { LockWarning } from './types.ts'
+
+/** What `createLocks` was told, checked and complete. */
+export interface Settings {
+  readonly store: Store
+  readonly clock: Clock
+  /** In ms. */
+  readonly duration: number
+  /** In ms. */
+  readonly maxBackoff: number
+  /** In ms. */
+  readonly linger: number
+  /** In ms. */
+  readonly maxHold: number | undefined
+  readonly deadlock: 'warn' | 'reject'
+  readonly label: string | undefined
+  readonly namespace: string
+  readonly policy: Policy
+  readonly expiry: 'auto' | 'manual'
+  readonly onWarning: (warning: LockWarning) => void
+}
+
+/** A lease as the heart that keeps it sees it. */
+export interface Kept {
+  readonly name: string
+  readonly key: string
+  /** Whether it leans on the session's row instead of a lease of its own. */
+  readonly leans: boolean
+  readonly renewsItself: boolean
+  readonly triedAt: number
+  readonly pace: number
+  readonly pinsAt: number
+  readonly deadline: number
+  readonly endsAt: number
+  renew(): Promise<void>
+  keepIfPinned(): Promise<void>
+  expireIfDue(now?: number): void
+  lose(reason: LossReason, why?: string): void
+  release(): Promise<void>
+}
+
+/** The heart as what it keeps sees it. */
+export interface Pulse {
+  readonly leases: ReadonlySet<Kept>
+  readonly renewedAt: number
+  readonly renewedDrift: number
+  isSteady(now: number, renewedAt: number, drift: number, duration: number): boolean
+  keep(lease: Kept): void
+  wakeSoon(): void
+}
+
+/** A session as its parts see it: what they may ask of it, and have it do. */
+export interface Home {
+  readonly settings: Settings
+  readonly clock: Clock
+  /** A page that was left, or a session that was given up, gets another. */
+  readonly id: string
+  readonly client: string
+  /** The page for which this worker has the session; '' if it is this context's own. */
+  readonly realm: string
+  readonly policy: Policy
+  readonly heart: Pulse
+  readonly isClosed: boolean
+  readonly hears: boolean
+  readonly lingers: boolean
+
+  open(): Promise<void>
+  send(command: Command): Promise<Reply>
+  read<T>(from: (store: Store) => Promise<T>, waits?: boolean): Promise<T>
+  beat(options?: Pick<Beat, 'opens' | 'others'>): Promise<Reply>
+  letGo(command: Release | Withdraw, name: string): Promise<void>
+  dead(rows: Iterable<SessionRow>): Promise<Set<string>>
+  pause(ms: number): Promise<boolean>
+  warn(warning: LockWarning): void
+  call(listener: () => unknown): Promise<void>
+
+  /** What a line that was let go of had seen of a key's holders. */
+  takeObserver(key: string): Observer
+  settle(line: { readonly key: string }): void
+  waitsForItself(line: { readonly key: string }): LockError | undefined
+  isWatched(key: string): boolean
+  lookAt(key: string): void
+  lookAtHolds(which?: readonly string[]): Promise<void>
+  hintAll(record: LockRecord): void
+
+  forget(lease: Kept): void
+  wrote(reply: Reply): void
+  givenUp(): void
+  end(why: string): void
+}

@@ -1,0 +1,13 @@
+import type { Store } from '../store.ts'
+import { openEngine } from './engine.ts'
+import type { LockHandler } from './handler.ts'
+import type { HandlerOptions } from './options.ts'
+
+/**
+ * Serves a store by a function from requests to answers.
+ * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
+ */
+export async function createHandler(store: Store, options: HandlerOptions = {}): Promise<LockHandler> {
+  const { fetch, verify, reload, close } = await openEngine(store, options)
+  return { fetch, verify, reload, close }
+}
