@@ -7,8 +7,8 @@ import { nextTurn } from './journal.ts'
 import type { Turns } from './turns.ts'
 import { veiled } from './veil.ts'
 
-/** So many records are read in one step: of the longest ones that takes some milliseconds, and others have their turn between two. */
-const step = 16
+/** How many records are read in the first step, and at most in later ones, as long as a step takes no more than so many ms: others have their turn between two. */
+const steps = { first: 4, most: 64, ms: 5 }
 
 /** All records of a store whose keys start with a prefix, a few at a time. Other requests are answered between them. */
 export async function* pagesOf(
@@ -23,11 +23,15 @@ export async function* pagesOf(
     yield after === undefined ? all : all.filter(({ key }) => key > after)
     return
   }
+  let step = steps.first
   for (let last = after; ; ) {
+    const began = performance.now()
     const page = await store.page(prefix, last, step, part)
+    // What is done with them is part of the step.
     if (page.length) yield page
     last = page.at(-1)?.key
     if (page.length < step) return
+    step = performance.now() - began > steps.ms ? Math.max(1, step >> 1) : Math.min(2 * step, steps.most)
     await rest()
   }
 }

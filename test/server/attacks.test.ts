@@ -113,5 +113,5 @@ test('a list is read a few records at a time', async () => {
     more = shown.more
   }
   expect(found).toBe(200)
-  expect(Math.max(...sizes)).toBeLessThanOrEqual(16)
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(64)
 })

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { pagesOf } from '../../src/server/pages.ts'
+import type { Store } from '../../src/store.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+
+/** A store with so many records, and how many of them each page of it was to have. */
+async function noting(count: number): Promise<{ readonly store: Store; readonly limits: readonly number[] }> {
+  const store = memoryStore()
+  await store.apply(Array.from({ length: count }, (_, index) => ({ type: 'pin', key: `key ${String(index).padStart(5, '0')}`, entity: 'e' })))
+  const limits: number[] = []
+  const page: Store['page'] = async (prefix, after, limit, part) => {
+    limits.push(limit)
+    return (await store.page?.(prefix, after, limit, part)) ?? []
+  }
+  return { store: { ...store, page }, limits }
+}
+
+test('records that take long are read fewer at a time, down to one', async () => {
+  const { store, limits } = await noting(10)
+  const keys: string[] = []
+  for await (const views of pagesOf(store)) {
+    keys.push(...views.map(({ key }) => key))
+    const began = performance.now()
+    while (performance.now() < began + 10);
+  }
+  expect(limits.slice(0, 4)).toEqual([4, 2, 1, 1])
+  expect(new Set(limits.slice(2))).toEqual(new Set([1]))
+  expect(keys).toHaveLength(10)
+})
+
+test('all records come, each once and in order, however many come at a time', async () => {
+  const { store, limits } = await noting(1_000)
+  const keys: string[] = []
+  for await (const views of pagesOf(store)) keys.push(...views.map(({ key }) => key))
+  expect(keys).toEqual([...new Set(keys)].sort())
+  expect(keys).toHaveLength(1_000)
+  expect(Math.max(...limits)).toBeLessThanOrEqual(64)
+})
