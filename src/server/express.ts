@@ -7,7 +7,7 @@ import { certificateOf } from './certificates.ts'
 import type { Asked } from './guard.ts'
 import type { Limits } from './options.ts'
 import type { Requests } from './requests.ts'
-import { applyBody } from './schemas.ts'
+import { applyBody } from './schemas/asked.ts'
 import type { Turns } from './turns.ts'
 import { lengthOf, type Visit } from './visits.ts'
 

@@ -1,11 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi'
-import * as schemas from './schemas.ts'
+import * as answered from './schemas/answered.ts'
+import * as asked from './schemas/asked.ts'
+import { key } from './schemas/fields.ts'
 
 /* The routes, for the framework and for the description that is generated from them. */
 
 const json = <T extends z.ZodType>(schema: T, description: string) => ({ content: { 'application/json': { schema } }, description })
 const body = <T extends z.ZodType>(schema: T) => ({ content: { 'application/json': { schema } }, required: true as const })
-const fault = (description: string) => json(schemas.errorReply, description)
+const fault = (description: string) => json(answered.errorReply, description)
 
 const faults = {
   400: fault('The request is not well-formed, or breaks a rule'),
@@ -16,7 +18,7 @@ const faults = {
   503: fault('The store failed'),
 }
 
-const own = schemas.clientKey
+const own = asked.clientKey
 
 const security = [{ bearer: [] }, {}]
 
@@ -28,8 +30,8 @@ export const applyRoute = (most: number) =>
     operationId: 'apply',
     summary: 'Carry out commands, in order',
     security,
-    request: { headers: own(false), body: body(schemas.applyBody(most)) },
-    responses: { 200: json(schemas.applyReply, 'One outcome for each command'), ...faults, 409: fault('The batch is void') },
+    request: { headers: own(false), body: body(asked.applyBody(most)) },
+    responses: { 200: json(answered.applyReply, 'One outcome for each command'), ...faults, 409: fault('The batch is void') },
   })
 
 export const lockRoute = createRoute({
@@ -38,8 +40,8 @@ export const lockRoute = createRoute({
   operationId: 'readLock',
   summary: 'Who holds a lock, and who waits for it',
   security,
-  request: { headers: own(false), params: z.object({ key: schemas.key }) },
-  responses: { 200: json(schemas.readReply, 'Its record, or null'), ...faults, 422: fault('The record is corrupt') },
+  request: { headers: own(false), params: z.object({ key: key }) },
+  responses: { 200: json(answered.readReply, 'Its record, or null'), ...faults, 422: fault('The record is corrupt') },
 })
 
 export const locksRoute = createRoute({
@@ -50,8 +52,8 @@ export const locksRoute = createRoute({
   description:
     'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out. With `key` and `session`, repeated, only the rows of those of these sessions that stand in its record, of which the first is who looks.',
   security,
-  request: { headers: own(false), query: schemas.locksQuery },
-  responses: { 200: json(schemas.locksReply, 'The records in the order of their keys, the one of `key`, or rows of sessions'), ...faults },
+  request: { headers: own(false), query: asked.locksQuery },
+  responses: { 200: json(answered.locksReply, 'The records in the order of their keys, the one of `key`, or rows of sessions'), ...faults },
 })
 
 export const eventsRoute = createRoute({
@@ -61,7 +63,7 @@ export const eventsRoute = createRoute({
   summary: 'Hints, as server-sent events',
   description: 'Carries the topics named here and those that the sender names with its batches: its sessions are topics.',
   security,
-  request: { headers: own(false), query: schemas.eventsQuery },
+  request: { headers: own(false), query: asked.eventsQuery },
   responses: { 200: { content: { 'text/event-stream': { schema: z.string() } }, description: 'Events named `open`, `hint` and `bye`' }, ...faults },
 })
 
@@ -72,7 +74,7 @@ export const publishRoute = createRoute({
   summary: 'Pass messages on to whoever listens to their topics',
   description: 'Of a message that names a `key` only that is passed on: it says look, and the server itself says who was granted what.',
   security,
-  request: { headers: own(false), body: body(schemas.publishBody) },
+  request: { headers: own(false), body: body(asked.publishBody) },
   responses: { 204: { description: 'They were passed on' }, ...faults },
 })
 
@@ -82,8 +84,8 @@ export const verifyRoute = createRoute({
   operationId: 'verify',
   summary: 'Whether a lockToken is that of a hold which stands',
   security,
-  request: { body: body(schemas.verifyBody) },
-  responses: { 200: json(schemas.verifyReply, 'Who holds the lock, or why the token is refused'), ...faults },
+  request: { body: body(asked.verifyBody) },
+  responses: { 200: json(answered.verifyReply, 'Who holds the lock, or why the token is refused'), ...faults },
 })
 
 export const logRoute = createRoute({
@@ -92,8 +94,8 @@ export const logRoute = createRoute({
   operationId: 'readLog',
   summary: 'What happened to the locks, the newest first',
   security,
-  request: { query: schemas.logQuery },
-  responses: { 200: json(schemas.logReply, 'The entries'), ...faults },
+  request: { query: asked.logQuery },
+  responses: { 200: json(answered.logReply, 'The entries'), ...faults },
 })
 
 export const acquireRoute = createRoute({
@@ -104,10 +106,10 @@ export const acquireRoute = createRoute({
   description:
     'Answers when the lock is granted, or after `wait` ms with the `request` to ask for again: it keeps its place in line. A client that hangs up before it is answered gives up its place, or its lock.',
   security,
-  request: { headers: own(true), body: body(schemas.acquireBody) },
+  request: { headers: own(true), body: body(asked.acquireBody) },
   responses: {
-    200: json(schemas.acquireReply, 'The lock is held, from now on for `duration` ms: renew it well before they are over'),
-    202: json(schemas.queuedReply, 'Others stand before it: send the same `key` and `request` again at once'),
+    200: json(answered.acquireReply, 'The lock is held, from now on for `duration` ms: renew it well before they are over'),
+    202: json(answered.queuedReply, 'Others stand before it: send the same `key` and `request` again at once'),
     ...faults,
     409: fault('`held`: the lock is held, and `wait` is 0. `over`: this request is over'),
   },
@@ -119,8 +121,8 @@ export const renewRoute = createRoute({
   operationId: 'renew',
   summary: 'Keep a lock for longer',
   security,
-  request: { headers: own(true), body: body(schemas.renewBody) },
-  responses: { 200: json(schemas.renewReply, 'The lock is held for `duration` ms from when this was sent'), ...faults, 409: fault('It is lost') },
+  request: { headers: own(true), body: body(asked.renewBody) },
+  responses: { 200: json(answered.renewReply, 'The lock is held for `duration` ms from when this was sent'), ...faults, 409: fault('It is lost') },
 })
 
 export const releaseRoute = createRoute({
@@ -129,8 +131,8 @@ export const releaseRoute = createRoute({
   operationId: 'release',
   summary: 'Give a lock back',
   security,
-  request: { headers: own(true), body: body(schemas.releaseBody) },
-  responses: { 200: json(schemas.releaseReply, 'It is free, or was lost before'), ...faults },
+  request: { headers: own(true), body: body(asked.releaseBody) },
+  responses: { 200: json(answered.releaseReply, 'It is free, or was lost before'), ...faults },
 })
 
 const status = z.object({ status: z.literal('ok') })

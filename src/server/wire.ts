@@ -1,7 +1,7 @@
 import type { Command, Expire, Json, LockErrorCode, LossReason, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
-/** What goes over the network, as JSON. `schemas.ts` checks what comes in. */
+/** What goes over the network, as JSON. `schemas/asked.ts` checks what comes in. */
 
 /** The header with the client's key: what it alone knows. A session belongs to the key, and the credential, that opened it. */
 export const clientHeader = 'storelock-client'

@@ -34,7 +34,7 @@ describe('imports', () => {
     ['beacons/sidecar.ts', `import { sqliteStore } from '../stores/sqlite.ts'`],
     ['locks/create.ts', `import { memoryStore } from '../stores/memory.ts'`],
     ['locks/create.ts', `import { setTimeout } from 'node:timers/promises'`],
-    ['stores/http/post.ts', `import { schemas } from '../../server/schemas.ts'`],
+    ['stores/http/post.ts', `import { schemas } from '../../server/schemas/asked.ts'`],
     ['server/serve.ts', `import { sqliteStore } from '../stores/sqlite.ts'`],
     ['locks/create.ts', `import { serve } from '../server/index.ts'`],
     ['react/index.ts', `import { createLocks } from '../locks/create.ts'`],
