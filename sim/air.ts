@@ -1,6 +1,5 @@
 import type { Message } from '../src/store.ts'
-import type { Process } from './process.ts'
-import type { World } from './world.ts'
+import type { Process, World } from './parts.ts'
 
 interface Listener {
   readonly process: Process

@@ -1,6 +1,5 @@
 import type { Beacon } from '../src/store.ts'
-import type { Process } from './process.ts'
-import type { World } from './world.ts'
+import type { Process, World } from './parts.ts'
 
 interface Lit {
   readonly session: string

@@ -1,5 +1,4 @@
-import type { Held, Process } from './process.ts'
-import type { World } from './world.ts'
+import type { Held, Process, World } from './parts.ts'
 
 type Fate = 'let go' | 'robbed' | 'evicted'
 

@@ -1,7 +1,7 @@
 import { type BroadcastingChannel, broadcastChannel } from '../src/channels/broadcast.ts'
 import { socketChannel } from '../src/channels/socket.ts'
 import type { Channel } from '../src/store.ts'
-import type { Process } from './process.ts'
+import type { Process } from './parts.ts'
 
 /** A process's channel: the library's own over what a world has for its engine, or one that keeps to the contract and no more. */
 export function channelOf(process: Process): Channel | BroadcastingChannel {

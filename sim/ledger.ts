@@ -11,8 +11,7 @@ import {
   type Sessions,
   seqOf,
 } from '../src/protocol/index.ts'
-import type { Process } from './process.ts'
-import { forbidden, type World } from './world.ts'
+import { forbidden, type Process, type World } from './parts.ts'
 
 /** When something was last shown to live: for how long each machine had been awake then, and how often it had slept. */
 type Stamp = readonly { readonly awake: number; readonly sleeps: number }[]

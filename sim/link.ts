@@ -2,7 +2,7 @@ import { webLocksBeacon } from '../src/beacons/web-locks.ts'
 import { type Command, type Fenced, LockError, type LockView, type Outcome, type SessionRow } from '../src/protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../src/store.ts'
 import { channelOf } from './channels.ts'
-import type { Process } from './process.ts'
+import type { Process } from './parts.ts'
 import { lockManagerOf } from './tabs.ts'
 
 /** What a process's store does to each of its calls; `mixed` does a bit of all. */

@@ -6,8 +6,8 @@ import type { Plugin } from 'vite'
 import { bundle, root } from '../bench/bundle.ts'
 import type { Task } from './child.ts'
 import { type Mutant, mutation } from './mutants.ts'
+import type { Tally } from './parts.ts'
 import type { Result } from './run.ts'
-import type { Tally } from './world.ts'
 
 export interface Outcome {
   /** Of the first world in which a promise did not hold. */

@@ -1,7 +1,8 @@
 import type { AcquireOptions, HeldLock } from '../src/locks/types.ts'
 import type { Json } from '../src/protocol/index.ts'
-import type { Process, Traits } from './process.ts'
-import { keys, type World } from './world.ts'
+import { keys, type Traits } from './parts.ts'
+import type { Process } from './process.ts'
+import type { World } from './world.ts'
 
 /**
  * Measures in a world at peace how soon a waiter gets what another lets go of, how soon a holder hears what others want or have

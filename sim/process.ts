@@ -1,33 +1,13 @@
 import type { Clock } from '../src/locks/clock.ts'
 import { createLocks } from '../src/locks/create.ts'
-import type { Guard, HeldLock, Locks, LocksOptions } from '../src/locks/types.ts'
+import type { Locks } from '../src/locks/types.ts'
 import { storedKey } from '../src/protocol/index.ts'
 import { Link } from './link.ts'
-import type { Machine } from './machine.ts'
 import { Page } from './page.ts'
-import type { World } from './world.ts'
-
-/** What is peculiar to one process. */
-export interface Traits {
-  readonly machine: Machine
-  /** How fast its clocks run; 1 is right. */
-  readonly rate: number
-  /** One that is brittle throws now and then. */
-  readonly channel: 'none' | 'brittle' | 'fine'
-  readonly beacon: boolean
-  /** What comes of raising one. */
-  readonly raising: 'works' | 'fails' | 'hangs'
-  /** Whether its death shows to nobody though it has a beacon. */
-  readonly silent: boolean
-  readonly isPage: boolean
-  /** How long a call takes on its way, there and back each, in ms: at most. */
-  readonly latency: number
-  /** What else its locks are made with. */
-  readonly options: Pick<LocksOptions, 'namespace' | 'expiry' | 'policy' | 'linger'>
-}
+import type { Process as Member, Traits, World } from './parts.ts'
 
 /** A tab, worker or process: the library as it is, with clocks, an event loop and a connection of its own. */
-export class Process {
+export class Process implements Member {
   readonly name: string
   readonly world: World
   readonly traits: Traits
@@ -175,6 +155,3 @@ export class Process {
     }
   }
 }
-
-/** What a lock and a guard of a re-entrant one have in common. */
-export type Held = HeldLock | Guard

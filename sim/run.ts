@@ -1,9 +1,10 @@
+import type { Tally } from './parts.ts'
 import { leftBound, probe, probeClosed, probeFrozen } from './probe.ts'
 import { meetIn } from './sockets.ts'
 import { broadcastChannelOf } from './tabs.ts'
 import { disturb } from './trouble.ts'
 import { User } from './user.ts'
-import { type Tally, World } from './world.ts'
+import { World } from './world.ts'
 
 export interface Result {
   readonly seed: number
@@ -41,7 +42,7 @@ async function play(world: World): Promise<void> {
   const people = (): void => {
     while (world.processes.length < population) {
       const process = world.join()
-      for (let count = 1 + world.chance.below(3); count; count--) users.push(new User(process))
+      for (let count = 1 + world.chance.below(3); count; count--) users.push(new User(process, world))
     }
   }
   for (let life = 0; life < lives && world.failure === undefined; life++) {

@@ -2,8 +2,7 @@ import { frameReader } from '../src/channels/socket/frames.ts'
 import type { Inbox, InboxEvents } from '../src/channels/socket/inbox.ts'
 import type { Peers as RealPeers } from '../src/channels/socket/peers.ts'
 import type { Place as RealPlace } from '../src/channels/socket/place.ts'
-import type { Process } from './process.ts'
-import type { World } from './world.ts'
+import type { Process, World } from './parts.ts'
 
 /** What stands in for `channels/socket/place.ts`, `inbox.ts` and `peers.ts`: the same, without files and sockets. */
 

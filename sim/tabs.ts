@@ -1,5 +1,4 @@
-import type { Process } from './process.ts'
-import type { World } from './world.ts'
+import type { Process, World } from './parts.ts'
 
 /**
  * The browser's `BroadcastChannel` for the tabs of a world. Each tab names it by its own name, so that it is known whose it is;

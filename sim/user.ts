@@ -1,8 +1,9 @@
 import type { AcquireOptions, HeldLock, RequestOptions } from '../src/locks/types.ts'
 import { LockError, type LockErrorCode } from '../src/protocol/index.ts'
 import type { Tx } from './link.ts'
-import type { Held, Process } from './process.ts'
-import { forbidden, keys, type World } from './world.ts'
+import { forbidden, type Held, keys } from './parts.ts'
+import type { Process } from './process.ts'
+import type { World } from './world.ts'
 
 /** How often a user does what, in comparison. */
 const habits = {
@@ -33,9 +34,9 @@ export class User {
   /** Whether it does nothing at present. */
   idle = true
 
-  constructor(process: Process) {
+  constructor(process: Process, world: World) {
     this.#process = process
-    this.#world = process.world
+    this.#world = world
     this.#live().catch((error) => this.#world.fail(`${process.name}: ${error instanceof Error ? error.stack : error}`))
   }
 

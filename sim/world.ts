@@ -4,38 +4,13 @@ import { Beliefs } from './beliefs.ts'
 import { Chance } from './chance.ts'
 import { Ledger } from './ledger.ts'
 import { Machine } from './machine.ts'
+import { forbidden, type World as Scene, type Shape, type Tally } from './parts.ts'
 import { Process } from './process.ts'
 import { PlainStore } from './store.ts'
 import { Timeline } from './timeline.ts'
 
-/** What kind of world it is. */
-export interface Shape {
-  /** On which of the library's channels and beacons its processes meet: a browser's, those between processes, or any that keep to the contract. */
-  readonly kind: 'tabs' | 'sockets' | 'any'
-  /** Of every session, in ms. */
-  readonly duration: number
-  /** In ms. */
-  readonly maxBackoff: number
-  readonly machines: number
-  /** How far the rates of clocks are off, as a share of 1. */
-  readonly drift: number
-  /** Whether clocks are good enough for all promises; else only the fence's hold. */
-  readonly timely: boolean
-  /** Whether somebody sets wall clocks. */
-  readonly wallSteps: boolean
-  /** Whether single machines are suspended, and not all at once. */
-  readonly sleepsAlone: boolean
-}
-
-export type Tally = Record<'operations' | 'faults' | 'told', Record<string, number>>
-
-/** The keys for which all compete. */
-export const keys = ['k', 'l', 'm'] as const
-/** The one that no process's policy allows. */
-export const forbidden = 'forbidden'
-
 /** Processes that share a store, and all that may go wrong with them. One seed always makes one world and one history. */
-export class World {
+export class World implements Scene {
   readonly timeline = new Timeline()
   readonly chance: Chance
   readonly shape: Shape
