@@ -16,10 +16,10 @@ export class World implements Scene {
   readonly shape: Shape
   readonly machines: readonly Machine[]
   readonly store: PlainStore
-  readonly ledger = new Ledger(this)
-  readonly beliefs = new Beliefs(this)
-  readonly air = new Air(this)
-  readonly beacons = new Beacons(this)
+  readonly ledger: Ledger = new Ledger(this)
+  readonly beliefs: Beliefs = new Beliefs(this)
+  readonly air: Air = new Air(this)
+  readonly beacons: Beacons = new Beacons(this)
   readonly tally: Tally = { operations: {}, faults: {}, told: {} }
   /** What happened, where somebody wants to read it. */
   readonly history: string[] | undefined
