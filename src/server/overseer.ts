@@ -60,6 +60,8 @@ export class Overseer {
   /** Of keys that nobody cares about just now. */
   readonly #findings = new Map<string, Findings>()
   readonly #abandoned = new Observer()
+  /** Abandoned sessions that are being challenged or ended: many beats may show them meanwhile, and each would have it done once more. */
+  readonly #dealtWith = new Set<string>()
   #closed = false
 
   /** @param auto whether it evicts by itself, and not only when a client asks for it */
@@ -156,7 +158,9 @@ export class Overseer {
       const asked = challenged === seq
       const silent = this.#abandoned.look(id, `${seq} ${asked}`, sent, systemClock.monotonic(), burial.cap)
       const patience = asked || beacon !== undefined ? Math.max(4 * lease, burial.ms) : lease
-      if (silent > patience) this.#act([asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }])
+      if (silent <= patience || this.#dealtWith.has(id)) continue
+      this.#dealtWith.add(id)
+      this.#act([asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }]).then(() => this.#dealtWith.delete(id))
     }
     if (rows.length) this.#abandoned.keep(new Set(rows.map(({ id }) => id)))
   }
@@ -166,9 +170,9 @@ export class Overseer {
     for (const [key, watched] of this.#watched) this.#forget(key, watched)
   }
 
-  #act(commands: readonly Command[]): void {
-    // What failed now is tried again after the next look.
-    this.#hands.act(commands).catch(() => {})
+  /** What fails now is tried again after the next look. */
+  async #act(commands: readonly Command[]): Promise<void> {
+    await this.#hands.act(commands).catch(() => {})
   }
 
   #forget(key: string, watched: Watched): void {

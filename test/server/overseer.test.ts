@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { LockView } from '../../src/protocol/index.ts'
+import type { Command, LockView } from '../../src/protocol/index.ts'
 import { Overseer } from '../../src/server/overseer.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 
@@ -52,4 +52,39 @@ test('a holder that shows that it lives is seen anew, and where locks expire by 
     await vi.advanceTimersByTimeAsync(60_000)
   }
   byHand.overseer.close()
+})
+
+test('a session that was abandoned is ended once, however many beats show it while that is under way', async () => {
+  const store = memoryStore()
+  await store.apply([
+    { type: 'beat', session: 'gone', client: 'c', lease, opens: true },
+    { type: 'beat', session: 'busy', client: 'c', lease: 3_600_000, opens: true },
+  ])
+  const acts: Command[] = []
+  let carryOut = (): void => {}
+  const act = async (commands: readonly Command[]) => {
+    acts.push(...commands)
+    await new Promise<void>((resolve) => {
+      carryOut = resolve
+    })
+    return await store.apply(commands)
+  }
+  const overseer = new Overseer(store, { act, hint() {}, isClient: () => false, saw() {} }, true)
+  /** Many clients beat for so many ms, each a few times a second. */
+  const beatFor = async (ms: number): Promise<void> => {
+    for (let passed = 0; passed < ms; passed += 500) {
+      const [outcome] = await store.apply([{ type: 'beat', session: 'busy', client: 'c', lease: 3_600_000 }])
+      if (outcome?.type === 'beaten') overseer.sawStale(outcome.stale, performance.now())
+      await vi.advanceTimersByTimeAsync(500)
+    }
+  }
+  await beatFor(3 * lease)
+  expect(acts).toEqual([{ type: 'challenge', session: 'gone' }])
+  carryOut()
+  await beatFor(150_000)
+  expect(acts).toHaveLength(2)
+  expect(acts[1]).toMatchObject({ type: 'end', session: 'gone' })
+  carryOut()
+  await vi.advanceTimersByTimeAsync(0)
+  expect(await store.apply([{ type: 'end', session: 'gone', seq: -1 }])).toMatchObject([{ type: 'ended' }])
 })
