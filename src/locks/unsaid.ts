@@ -52,6 +52,8 @@ export class Unsaid {
   async #say(command: LetGo): Promise<void> {
     const { outcome } = await this.#session.send(command)
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+    // A grant that was not confirmed in time lapses, and its request stands at the end of the line by now, perhaps for nobody.
+    if (outcome.type === 'refused' && outcome.record.queue.some(({ session }) => session === command.session)) this.#session.lookAt(command.key)
   }
 
   #keep(command: LetGo, name: string, since: number, error: unknown): Promise<void> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { HeldLock } from '../../src/locks/types.ts'
-import { beat, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
+import { beat, duration, errorOf, lease, type Process, type ProcessOptions, settle, stateOf, World } from './world.ts'
 
 /** The pauses before the looks of a waiter, in ms, while time passes. */
 async function pauses(world: World, waiter: Process, start: () => Promise<unknown>, ms: number): Promise<number[]> {
@@ -543,10 +543,7 @@ describe('a cancelled wait', () => {
 
 describe('a grant that someone else made', () => {
   /** `b` waits in line behind `a`, and looks rarely. */
-  async function waiting(
-    world: World,
-    more: { channel?: boolean } = {},
-  ): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
+  async function waiting(world: World, more: ProcessOptions = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
     const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b', ...more })]
     const lock = await a.locks.acquire('k')
     const wait = b.locks.acquire('k')
@@ -776,6 +773,28 @@ describe('a grant that someone else made', () => {
     b.resume()
     await world.pass(200)
     expect((await wait).isHeld()).toBe(true)
+  })
+
+  test('that was used and lapsed before it was confirmed leaves no request at the end of the line', async () => {
+    const world = new World()
+    // Neither a hint nor a beat tells it what becomes of the request.
+    const { b, lock, wait } = await waiting(world, { channel: false, duration: 60_000 })
+    // What it says of it reaches the store too late.
+    b.link.break('stall', 'renew', 'release')
+    await lock.release()
+    await world.pass(200)
+    const got = await wait
+    const c = world.process({ label: 'c' })
+    const next = c.locks.acquire('k')
+    await world.pass(2_000)
+    expect([got.isHeld(), await world.holders(), (await world.record()).queue.length]).toEqual([false, ['c'], 1])
+    b.link.mend()
+    await b.link.deliver()
+    await world.pass(100)
+    expect(await world.queue()).toEqual([])
+    await (await next).release()
+    await world.pass(2_000)
+    expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
   test('to nobody here is let go of at once', async () => {
