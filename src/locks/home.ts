@@ -1,4 +1,4 @@
-import type { Beat, Command, LockError, LockRecord, LossReason, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
+import type { Beat, Command, LockError, LockRecord, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import type { Observer } from './observer.ts'
@@ -28,7 +28,6 @@ export interface Settings {
 /** A lease as the heart that keeps it sees it. */
 export interface Kept {
   readonly name: string
-  readonly key: string
   /** Whether it leans on the session's row instead of a lease of its own. */
   readonly leans: boolean
   readonly renewsItself: boolean
@@ -40,8 +39,6 @@ export interface Kept {
   renew(): Promise<void>
   keepIfPinned(): Promise<void>
   expireIfDue(now?: number): void
-  lose(reason: LossReason, why?: string): void
-  release(): Promise<void>
 }
 
 /** The heart as what it keeps sees it. */

@@ -23,7 +23,7 @@ function giveBack(shared: Shared): Promise<void> {
 class GuardHandle implements Guard {
   /** What is behind it: a function, as of other handles. */
   readonly [behind]: () => { readonly shared: Shared; readonly released: Promise<void> | undefined }
-  /** Made at once: nobody has a share and never gives it back, and a re-entrant lock takes no longer than this to be had. */
+  /** Made at once, since whoever has a share gives it back. */
   readonly release: () => Promise<void>
 
   constructor(shared: Shared) {

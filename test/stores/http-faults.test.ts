@@ -1,23 +1,13 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Command } from '../../src/protocol/index.ts'
 import { serve } from '../../src/server/index.ts'
 import type { ApplyBody } from '../../src/server/wire.ts'
 import { httpStore } from '../../src/stores/http.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-
-const closing: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const each of closing.splice(0).reverse()) await each.close()
-})
-
-const atEnd = <T extends { close(): unknown }>(opened: T): T => {
-  closing.push(opened)
-  return opened
-}
+import { atEnd } from '../server/world.ts'
 
 const beat: Command = { type: 'beat', session: 's', client: 'c', lease: 1_000, opens: true }
 const pin: Command = { type: 'pin', key: 'k', entity: 'e' }

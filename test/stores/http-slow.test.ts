@@ -1,20 +1,10 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
 import type { Locks } from '../../src/locks/types.ts'
 import { serve } from '../../src/server/index.ts'
 import { httpStore } from '../../src/stores/http.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-
-const closing: { close(): unknown }[] = []
-
-afterEach(async () => {
-  for (const each of closing.splice(0).reverse()) await each.close()
-})
-
-const atEnd = <T extends { close(): unknown }>(opened: T): T => {
-  closing.push(opened)
-  return opened
-}
+import { atEnd } from '../server/world.ts'
 
 interface Slow {
   readonly locks: Locks

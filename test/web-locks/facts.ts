@@ -25,8 +25,8 @@ const loose =
 const nothing = (): void => {}
 
 /**
- * How often requests that follow each other closely are made, and how often they are to be served in order at least. Each context has a pipe
- * of its own to the browser, and one that is busy lets one of them pass another now and then, also the browser's own requests for locks.
+ * How often a browser's contexts make requests that follow each other closely, and how often these are to be served in order at least. On a busy
+ * machine two contexts' requests have changed places now and then, ours and the browser's own; why is not known. A wrong guess loses every time.
  */
 export const trials = { count: 9, least: 3 }
 
@@ -356,7 +356,9 @@ const modes = toFacts('modes', {
       orders.push(done.join())
     }
     const inOrder = orders.filter((order) => order === '0,1,2,3').length
-    if (inOrder < trials.least) throw new Error(`${inOrder} of ${trials.count} were in order: ${orders.join(' · ')}`)
+    // Without a browser nothing is between the contexts.
+    if (inOrder < ('document' in globalThis ? trials.least : trials.count))
+      throw new Error(`${inOrder} of ${trials.count} were in order: ${orders.join(' · ')}`)
   },
   'a shared request waits behind an exclusive one that waits': async ({ here, there }, name) => {
     const reader = hold(here, name, { mode: 'shared' })
