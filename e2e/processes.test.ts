@@ -164,6 +164,8 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
   test('what processes left that ended without a word is gone soon after one that takes a lock has come', async () => {
     const dead = await several(12, patient)
     await Promise.all(dead.map(({ does }, index) => does.acquire(`l${index}`)))
+    // Those that still ran would clear up after those that were killed before them.
+    for (const context of dead) context.stop()
     await Promise.all(dead.map((context) => context.kill()))
     const left = (): [rows: number, files: number] => {
       const db = new Database(start.file, { readonly: true })
