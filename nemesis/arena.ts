@@ -1,4 +1,4 @@
-import { leaseFor } from '../src/locks/lease.ts'
+import { leaseFor } from '../src/locks/core/grant.ts'
 import type { Final, Line } from './history.ts'
 import type { Allowed } from './overlap.ts'
 import type { Random } from './random.ts'

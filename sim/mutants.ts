@@ -382,7 +382,7 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'a lock that is taken again has its token again', patches: [['locks/leases.ts', '++lease.usedToken', 'lease.usedToken']] },
+  { name: 'a lock that is taken again has its token again', patches: [['locks/core/grant.ts', 'return ++this.usedToken', 'return this.usedToken']] },
   {
     name: 'the tokens of a linger are not kept for it',
     patches: [['protocol/draft.ts', 'this.#token = lastTokenOf(holder)', 'this.#token = holder.token']],

@@ -1,6 +1,6 @@
 import { type LockView, type Run, type SessionRow, seqOf } from '../protocol/index.ts'
+import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
-import { leaseFor } from './lease.ts'
 import { looksEvery } from './lookout.ts'
 
 /** So many runs in front act before those behind them: the head, and the next who would. */

@@ -1,7 +1,8 @@
 import { type Checked, checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { Checks } from './checks.ts'
+import { type End, released } from './core/ends.ts'
 import { behind, Handle } from './handle.ts'
-import { type End, type Holding, type HoldLease, released } from './lease.ts'
+import type { Holding, HoldLease } from './lease.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
 
 /** On engines without `await using` the symbol is missing, and nobody asks for it. */

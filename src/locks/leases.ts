@@ -1,8 +1,9 @@
 import { type LockView, type LossReason, lossOf, type Policy } from '../protocol/index.ts'
 import { tellAsked } from './asks.ts'
+import type { Granted } from './core/grant.ts'
 import { Hold } from './hold.ts'
 import type { Home } from './home.ts'
-import { type Grant, Lease, type LeaseTerms } from './lease.ts'
+import { Lease, type LeaseTerms } from './lease.ts'
 import { Linger, reserveFor } from './linger.ts'
 import type { Past } from './past.ts'
 import { isPlain, type Wish } from './wish.ts'
@@ -50,7 +51,7 @@ export class Leases {
    * @param looks how many looks have begun
    * @returns `undefined` if the news took as long as the lock lasts: it is worth nothing then
    */
-  start(grant: Grant, wish: Wish, terms: LeaseTerms, looks: number): Hold | undefined {
+  start(grant: Granted, wish: Wish, terms: LeaseTerms, looks: number): Hold | undefined {
     const { clock, heart } = this.#session
     const dirty = grant.previous !== 0 && grant.previous !== this.#lastToken
     const previous = dirty ? grant.previous : this.#lastUsed
@@ -72,11 +73,8 @@ export class Leases {
     if (!isPlain(wish)) this.#linger.drop()
     const lease = this.#linger.take(now)
     if (!lease) return undefined
-    if (wish.maxHold !== undefined) {
-      lease.capAt = now + wish.maxHold
-      this.#session.heart.keep(lease)
-    }
-    const token = ++lease.usedToken
+    const token = lease.use(now + (wish.maxHold ?? Infinity))
+    if (wish.maxHold !== undefined) this.#session.heart.keep(lease)
     const previous = this.#lastUsed
     this.#lastUsed = token
     return new Hold(this, lease, { token, previous, dirty: false, onReleaseRequested: wish.onReleaseRequested })
@@ -84,9 +82,7 @@ export class Leases {
 
   /** A hold was released: its lease lingers if it may, else it goes back. */
   retire(lease: Lease, now: number): Promise<void> {
-    const fresh = lease.usedToken < lease.lastToken && lease.leans && !lease.renewsItself
-    if (!fresh || this.#isWanted() || !this.#session.lingers || !lease.stands(now)) return lease.release()
-    lease.capAt = Infinity
+    if (!lease.mayLinger || this.#isWanted() || !this.#session.lingers || !lease.stands(now)) return lease.release()
     this.#linger.keep(lease, now)
     return Promise.resolve()
   }

@@ -2,10 +2,10 @@ import { emptyView, type Holder, LockError, type LockView, type LossReason } fro
 import { onAbort } from './abort.ts'
 import { driftOf } from './clock.ts'
 import { refusalOf } from './contention.ts'
+import type { Granted } from './core/grant.ts'
 import { Glimpse } from './glimpse.ts'
 import type { Hold } from './hold.ts'
 import type { Home } from './home.ts'
-import type { Grant } from './lease.ts'
 import { Leases } from './leases.ts'
 import { Lookout, looksEvery } from './lookout.ts'
 import type { Observer } from './observer.ts'
@@ -354,7 +354,7 @@ export class Line {
     else if (!waiter.busy) this.#confirm(waiter, holder)
   }
 
-  #start(waiter: Waiter, grant: Grant, since: number, drift: number, until?: number): void {
+  #start(waiter: Waiter, grant: Granted, since: number, drift: number, until?: number): void {
     const { duration, manual, maxHold } = waiter.wish
     const terms = { name: this.name, key: this.key, duration, manual, since, drift, until, maxHold }
     const hold = this.leases.start(grant, waiter.wish, terms, this.#looks)
@@ -382,7 +382,7 @@ export class Line {
    * showed the request waiting: since that look the grant stands for its confirm time at least. Where they can, the store has to confirm it
    * first. Anything else is a reason to look.
    */
-  hear({ number, token, previous, reserve }: Pick<Grant, 'number' | 'token' | 'previous' | 'reserve'>): void {
+  hear({ number, token, previous, reserve }: Pick<Granted, 'number' | 'token' | 'previous' | 'reserve'>): void {
     const waiter = this.#waiters.get(number)
     const { clock, id: session, settings } = this.#session
     const confirm = this.#confirmTime

@@ -23,6 +23,7 @@ export class Linger {
 
   keep(lease: Lease, now: number): void {
     const { clock, settings } = this.#session
+    lease.linger()
     this.#lease = lease
     this.#since = now
     // One timer for many uses: it goes on where the lease was used meanwhile.

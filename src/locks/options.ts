@@ -1,7 +1,7 @@
 import { checkDuration, checkName, type Json, LockError, nameFault } from '../protocol/index.ts'
 import { longestTimer } from './clock.ts'
+import { leaseFor } from './core/grant.ts'
 import type { Settings } from './home.ts'
-import { leaseFor } from './lease.ts'
 import { clockHere } from './page-clock.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
 import { abortSignal } from './webidl.ts'

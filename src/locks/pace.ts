@@ -1,6 +1,6 @@
 import type { LockError } from '../protocol/index.ts'
+import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
-import { leaseFor } from './lease.ts'
 
 /** The shortest pause between two looks, in ms, for each place in line. */
 export const firstPause = 5

@@ -1,6 +1,6 @@
 import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
+import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
-import { leaseFor } from './lease.ts'
 
 type LetGo = Release | Withdraw
 

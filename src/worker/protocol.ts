@@ -18,7 +18,7 @@ export interface Term {
 }
 
 /** What a page is told of a lock that it was given. */
-export interface Grant extends Term {
+export interface GrantNews extends Term {
   readonly name: string
   readonly key: string
   readonly mode: Mode
@@ -86,7 +86,7 @@ export interface PageApi {
   /** The worker's heartbeat for the page, and the page's for the worker. */
   pulse(pulse: Pulse): Reading
   /** `null` to a request that wanted the lock only if it was free. */
-  granted(id: number, grant: Grant | null): void
+  granted(id: number, grant: GrantNews | null): void
   /** A lock is not held any more, and not because the page let go. */
   lost(id: number, error: WireError): void
   asked(id: number, ask: Json, who: LockInfo): void

@@ -1,10 +1,10 @@
 import { type Clock, driftOf } from '../locks/clock.ts'
+import { type End, lost, released } from '../locks/core/ends.ts'
+import { Grant } from '../locks/core/grant.ts'
 import type { Hold } from '../locks/hold.ts'
 import type { HoldLease } from '../locks/lease.ts'
-import { type End, lost } from '../locks/lease.ts'
 import { within } from '../locks/within.ts'
-import type { LossReason, Mode } from '../protocol/index.ts'
-import type { Grant, Pulse, Term } from './protocol.ts'
+import type { GrantNews, Pulse, Term } from './protocol.ts'
 
 /** How far two clocks may part before a holder doubts, and how late a timer may be, as a share of the session's duration. */
 const steadiness = 0.05
@@ -12,34 +12,26 @@ const steadiness = 0.05
 /** How long the worker may take to say whether a lock is still held whose time was over unnoticed, as a share of the session's duration. */
 const patience = 1 / 4
 
-/** A lease that a worker keeps, as its page knows it: it ends by the page's own clock, whatever becomes of the worker. */
-export class RemoteLease implements HoldLease {
-  readonly name: string
-  readonly key: string
-  readonly mode: Mode
-  readonly session: string
+/** The worker's session has beats, which the page knows by what the worker tells it of each grant. */
+const beats = { renewedAt: -Infinity, renewedDrift: 0 }
+
+/** A grant that a worker keeps alive, as its page knows it: it ends by the page's own clock, whatever becomes of the worker. */
+export class RemoteLease extends Grant implements HoldLease {
   hold: Hold | undefined
   /** By which the worker knows it. */
   readonly id: number
   readonly #home: RemoteLeases
-  #term: Term
 
-  constructor(home: RemoteLeases, id: number, { name, key, mode, session, until, drift }: Grant) {
+  constructor(home: RemoteLeases, id: number, { name, key, until, drift, ...given }: GrantNews) {
+    const { clock, duration } = home
+    const granted = { ...given, number: id, reserve: undefined, seq: undefined }
+    super(granted, { name, key, duration, since: until - duration, drift }, 'worker', beats, clock.monotonic())
     this.#home = home
     this.id = id
-    this.name = name
-    this.key = key
-    this.mode = mode
-    this.session = session
-    this.#term = { until, drift }
   }
 
-  get deadline(): number {
-    return this.#term.until
-  }
-
-  stands(now?: number): boolean {
-    return !this.#home.isDue(this, now) && this.#home.isSteady(this.#term.drift)
+  stands(now = this.#home.clock.monotonic()): boolean {
+    return now < this.deadline && this.#home.isSteady(this.drift)
   }
 
   /** Only the timer and the worker end it: news of a renewal may be on its way to a page that was blocked. */
@@ -65,8 +57,8 @@ export class RemoteLease implements HoldLease {
   }
 
   /** The worker has renewed it. All that it tells is true, also when it comes late. */
-  renewed(term: Term): void {
-    if (term.until >= this.#term.until) this.#term = term
+  told({ until, drift }: Term): void {
+    this.renewed(until - this.duration, drift, undefined)
   }
 }
 
@@ -112,14 +104,11 @@ export class RemoteLeases {
   /** It was given back. */
   remove(lease: RemoteLease): void {
     this.#leases.delete(lease.id)
+    lease.end(released(lease.name))
   }
 
   get clock(): Clock {
     return this.#options.clock
-  }
-
-  isDue(lease: RemoteLease, now = this.clock.monotonic()): boolean {
-    return now >= lease.deadline
   }
 
   isSteady(drift: number): boolean {
@@ -128,7 +117,7 @@ export class RemoteLeases {
 
   /** The worker says how things stand. */
   hear({ until, drift }: Pulse): void {
-    for (const [id, end] of until) this.#leases.get(id)?.renewed({ until: end, drift })
+    for (const [id, end] of until) this.#leases.get(id)?.told({ until: end, drift })
     this.arm()
   }
 
@@ -142,23 +131,24 @@ export class RemoteLeases {
     for (const lease of late) this.#doubted.add(lease)
     const pulse = await within<Pulse | undefined>(clock, check(), this.duration * patience, undefined, () => undefined)
     if (pulse) this.hear(pulse)
+    const now = clock.monotonic()
     for (const lease of late) {
       this.#doubted.delete(lease)
-      if (this.isDue(lease)) this.#giveUp(lease)
+      this.#lapse(lease, now)
     }
     this.arm()
   }
 
   /** Final. @param session those of this session alone */
   loseAll(why: string, session?: string): void {
-    for (const lease of [...this.#leases.values()]) if (session === undefined || lease.session === session) this.#lose(lease, 'ended', why)
+    for (const { id, name, session: its } of this.all()) if (session === undefined || its === session) this.end(id, lost(name, 'ended', why))
   }
 
   /** Final, and by the worker's word. */
   end(id: number, end: End): void {
     const lease = this.#leases.get(id)
     this.#leases.delete(id)
-    lease?.hold?.end(end)
+    if (lease?.end(end)) lease.hold?.end(end)
   }
 
   stop(): void {
@@ -185,20 +175,18 @@ export class RemoteLeases {
     this.#wakeAt = Infinity
     const now = this.#options.clock.monotonic()
     const onTime = now - this.duration * steadiness
-    const due = [...this.#leases.values()].filter((lease) => now >= lease.deadline && !this.#isOpen(lease))
-    for (const lease of due) if (lease.deadline >= onTime) this.#giveUp(lease)
+    const due = this.all().filter((lease) => now >= lease.deadline && !this.#isOpen(lease))
+    for (const lease of due) if (lease.deadline >= onTime) this.#lapse(lease, now)
     const late = due.filter((lease) => lease.deadline < onTime)
     if (late.length) this.settle(late)
     this.arm()
   }
 
-  #giveUp(lease: RemoteLease): void {
-    if (this.#leases.get(lease.id) !== lease) return
-    this.#lose(lease, 'expired')
+  /** Gives a lease up whose time is over. */
+  #lapse(lease: RemoteLease, now: number): void {
+    const end = lease.lapse(now)
+    if (!end) return
+    this.end(lease.id, end)
     this.#options.gaveUp(lease.id)
-  }
-
-  #lose({ id, name }: RemoteLease, reason: LossReason, why?: string): void {
-    this.end(id, lost(name, reason, why))
   }
 }

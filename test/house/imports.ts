@@ -27,6 +27,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'beacons/': { sees: ['store.ts'], packages: true },
   // The HTTP store and the server share the types of what goes between them, and nothing else.
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts'], packages: true },
+  'locks/core/': { sees: ['locks/core/', 'protocol/'] },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'server/': {
     sees: [
@@ -49,7 +50,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
   'cli/': {
-    sees: ['cli/', 'index.ts', 'locks/lease.ts', 'locks/sweep.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'],
+    sees: ['cli/', 'index.ts', 'locks/core/grant.ts', 'locks/sweep.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'],
     packages: true,
   },
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
 import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
-import { leaseFor } from '../../locks/lease.ts'
+import { leaseFor } from '../../locks/core/grant.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
