@@ -3,18 +3,18 @@ import { LockError } from './errors.ts'
 import { emptyRecord, type LockRecord, type SessionRow } from './record.ts'
 import { reduce, reduceSession } from './reduce.ts'
 
-/** What a store's transaction has at hand. Its methods may throw a `LockError`, which fails the commands that need the row. */
+/** What a store's transaction provides. Its methods may throw a `LockError`, which fails the commands that need the row. */
 export interface Ground {
   readonly now: number
-  /** The highest token of any record that was ever dropped. */
+  /** The highest token of any record that was dropped. */
   readonly floor: number
   record(key: string): LockRecord | undefined
-  /** What the store knows elsewhere of a key whose record is missing: somebody has removed it, and those who held the lock do not know. */
+  /** What the store remembers of a key whose record somebody else removed: its holders do not know yet that they lost the lock. */
   remains?(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
   /**
-   * Up to 16 rows: of those whose `expiresAt` is past, sessions that may be gone, the oldest; or with `after` those that follow this id in
-   * the order of ids, from the last on to the first again, each once.
+   * Up to 16 rows: the oldest of those whose `expiresAt` is past, whose sessions may be gone; or with `after` those that follow this id in the order
+   * of ids, wrapping around at the end, each once.
    */
   stale(after: string | undefined): readonly SessionRow[]
 }
@@ -28,12 +28,12 @@ export interface Changes {
   readonly floor: number | undefined
 }
 
-/** Carries out a batch, in order. A command that is refused or fails is an outcome, and spoils no other. */
+/** Carries out a batch, in order. A command that is refused or fails is an outcome, and does not affect the others. */
 export function runBatch(commands: readonly Command[], ground: Ground): Changes {
   const records = new Map<string, LockRecord | undefined>()
   const sessions = new Map<string, SessionRow | undefined>()
   let risen: number | undefined
-  // Read only where a record is missing: it is one more row.
+  // Read only if a record is missing: it costs one more row.
   const floor = (): number => risen ?? ground.floor
   const session = (id: string): SessionRow | undefined => (sessions.has(id) ? sessions.get(id) : ground.session(id))
   const context = { now: ground.now, session }
@@ -56,7 +56,7 @@ export function runBatch(commands: readonly Command[], ground: Ground): Changes 
     return step.outcome
   }
 
-  /** The holders of a record that was removed have lost the lock, and have to hear of it. */
+  /** The holders of a record that was removed have lost the lock and must be notified. */
   const afterRevoke = (remains: LockRecord, command: KeyCommand): Outcome => {
     records.set(remains.key, remains)
     const revoked = carryOut({ type: 'revoke', key: remains.key })

@@ -1,19 +1,19 @@
 import { LockError } from './errors.ts'
 import type { Asked, Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
 
-/** The version of the stored form. A newer one is left alone. */
+/** The version of the stored form. A newer one is not touched. */
 export const schemaVersion = 1
 
 /**
- * A record as the text that stores keep: JSON of short arrays, since with many waiters reading and writing it is the cost.
+ * A record as the text that stores keep: JSON of short arrays, because encoding long queues is what costs time.
  * @see {@link decodeRecord}, its inverse
  */
 export const encodeRecord = (record: LockRecord): string =>
   `[${schemaVersion},${record.token},${JSON.stringify(record.holders.map(packHolder))},[${record.queue.map(encodeRun)}],${JSON.stringify(record.pins)}${encodePast(record)}]`
 
 /**
- * When the record changed, since when each holder has it unless that is the same, and evictions and asks where there are any.
- * Storelock 0.1 wrote none of it.
+ * When the record changed, since when each holder has the lock if that differs, and evictions and asks if there are any. Storelock 0.1 wrote none of
+ * it.
  */
 function encodePast({ holders, changedAt, evictions, asked }: LockRecord): string {
   if (changedAt === undefined) return ''
@@ -25,7 +25,7 @@ function encodePast({ holders, changedAt, evictions, asked }: LockRecord): strin
 
 const runTexts = new WeakMap<Run, string>()
 
-/** Most of a long queue stays as it is from one command to the next, so each run is written out once. */
+/** Most of a long queue stays the same from one command to the next, so each run is encoded only once. */
 function encodeRun(run: Run): string {
   const known = runTexts.get(run)
   if (known !== undefined) return known
@@ -34,7 +34,7 @@ function encodeRun(run: Run): string {
   return text
 }
 
-/** Whether nothing in a record can change: metadata, and what requests ask with, are objects of the caller's. */
+/** Whether nothing in a record can change: metadata and asks are the caller's objects, which could. */
 export const isAllFixed = ({ holders, queue, asked }: LockRecord): boolean => holders.every(isFixed) && queue.every(isFixed) && !asked
 
 const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean => metadata === undefined && ask === undefined
@@ -91,7 +91,7 @@ export function decodeSession(id: string, text: unknown): SessionRow {
     label: label ?? undefined,
     beacon: beacon ?? undefined,
     challenged: challenged ?? undefined,
-    // Older versions have none, and leave it out of what they write.
+    // Older versions do not write it.
     ...(Array.isArray(news) && { news: news.map(String) }),
   }
 }
@@ -171,7 +171,7 @@ const unpackAsked = ([token, label, run]: Packed): Asked => ({ ...unpackRun(run)
 
 const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
 
-/** Last in its array, so that metadata of `null` and none stay apart. Without it, what is not there at the end needs no place. */
+/** Last in its array, so that metadata `null` differs from none. Without metadata, missing fields at the end are left out. */
 function withMetadata(fields: Packed, metadata: unknown): Packed {
   if (metadata !== undefined) fields.push(metadata)
   else while (fields[fields.length - 1] === undefined) fields.pop()
@@ -201,7 +201,7 @@ const isInteger = Number.isSafeInteger as (value: unknown) => value is number
 
 const areRows = (rows: unknown, shape: string): rows is Packed[] => Array.isArray(rows) && rows.every((row) => Array.isArray(row) && fits(row, shape))
 
-/** Whether fields have the types of a shape: `s` string, `n` whole number, `t` time in ms, `m` mode; in capitals: or none. */
+/** Whether fields have the types of a shape: `s` string, `n` integer, `t` time in ms, `m` mode; a capital letter means optional. */
 function fits(fields: readonly unknown[], shape: string, from = 0): boolean {
   for (let index = 0; index < shape.length; index++) {
     const type = shape.charAt(index)

@@ -1,7 +1,7 @@
 import type { LockErrorCode } from './errors.ts'
 import type { Holder, Json, LockView, Mode, SessionRow } from './record.ts'
 
-/** Asks for a lock. Numbered by its session, so that repeating it never makes a second. */
+/** Asks for a lock. The session numbers its requests, so that repeating one never makes a second. */
 export interface Request {
   readonly type: 'request'
   readonly key: string
@@ -14,21 +14,21 @@ export interface Request {
   /** A lease of the hold's own, in ms; without it the hold leans on the session's row. */
   readonly lease?: number | undefined
   readonly metadata?: Json | undefined
-  /** Now or not at all: never queues. */
+  /** Never queues. */
   readonly ifAvailable?: boolean | undefined
-  /** Queues only if nobody else does. */
+  /** Queues only if nobody else waits. */
   readonly ifNoQueue?: boolean | undefined
-  /** Takes the lock from whoever holds it, ahead of the queue. */
+  /** Takes the lock from its holders, ahead of the queue. */
   readonly steal?: boolean | undefined
-  /** How many more tokens to have for using the same grant again. */
+  /** How many more tokens to reserve, for using the same grant again. */
   readonly reserve?: number | undefined
-  /** Asks the holders to let go, if it has to wait, with this for them to read. */
+  /** Asks the holders to release, if the request has to wait; they can read this. */
   readonly ask?: Json | undefined
 }
 
-/** A command on what a session has. */
+/** A command on a hold or request of the session's own. */
 interface Owned {
-  /** Refused with `ended`, and what it names void, where its session has no row any more. Without it only a renewal needs the row. */
+  /** Refused with `ended`, and the hold or request is void, if its session has no row any more. Without it only a renewal needs the row. */
   readonly standing?: boolean | undefined
 }
 
@@ -49,7 +49,7 @@ export interface Release extends Owned {
   readonly token: number
 }
 
-/** Takes a request back, from the queue or, if it was granted meanwhile, by releasing it. */
+/** Withdraws a request: removes it from the queue or, if it was granted meanwhile, releases it. */
 export interface Withdraw extends Owned {
   readonly type: 'withdraw'
   readonly key: string
@@ -57,13 +57,13 @@ export interface Withdraw extends Owned {
   readonly number: number
 }
 
-/** What shows that a holder is gone: it still has this token and leans on this counter. */
+/** Evidence that a holder is gone: it still has this token and leans on this counter. */
 export interface HolderEvidence {
   readonly token: number
   readonly seq: number | undefined
 }
 
-/** What shows that a waiter is gone: its request still waits and its session has this counter. */
+/** Evidence that a waiter is gone: its request still waits and its session still has this counter. */
 export interface WaiterEvidence {
   readonly session: string
   readonly number: number
@@ -74,26 +74,26 @@ export interface WaiterEvidence {
 export interface Expire {
   readonly type: 'expire'
   readonly key: string
-  /** Who says so; a grant that this makes to the same session needs no confirmation. */
+  /** The session that sends this; a grant that this makes to the same session needs no confirmation. */
   readonly session?: string | undefined
   readonly evidence: HolderEvidence | WaiterEvidence
 }
 
-/** Takes the lock from one session's holds, or from all, whether alive or not. */
+/** Takes the lock from one session, or from all holders, whether alive or not. */
 export interface Revoke {
   readonly type: 'revoke'
   readonly key: string
   readonly session?: string | undefined
 }
 
-/** Keeps the key's holder from being evicted by evidence, until `unpin`. May come before there is a holder. */
+/** Protects the key's holder from eviction by evidence, until `unpin`. May come before there is a holder. */
 export interface Pin {
   readonly type: 'pin' | 'unpin'
   readonly key: string
   readonly entity: string
 }
 
-/** Drops the record of a key that nobody holds, wants or pins; the store keeps its token as the floor. */
+/** Drops the record of a key that nobody holds, waits for or pins; the store keeps its token as the floor. */
 export interface Sweep {
   readonly type: 'sweep'
   readonly key: string
@@ -107,9 +107,9 @@ export interface Beat {
   readonly lease: number
   readonly label?: string | undefined
   readonly beacon?: string | undefined
-  /** The row may be new. Without it a missing row means that the session has ended. */
+  /** Creates the row if it is missing. Without it a missing row means that the session has ended. */
   readonly opens?: boolean | undefined
-  /** Shows the rows that follow this id in the order of ids, from the last on to the first again. Without it, some that are overdue. */
+  /** Shows the rows that follow this id in the order of ids, wrapping around at the end. Without it, some that are overdue. */
   readonly others?: string | undefined
 }
 
@@ -119,7 +119,7 @@ export interface Challenge {
   readonly session: string
 }
 
-/** Ends a session: its own wish, or (with `seq`) on evidence that it is gone. All it holds and waits for is void. */
+/** Ends a session: by its own choice, or (with `seq`) on evidence that it is gone. Its holds and requests are void. */
 export interface End {
   readonly type: 'end'
   readonly session: string
@@ -134,18 +134,17 @@ export type SessionCommand = Beat | Challenge | End
 export type Command = KeyCommand | SessionCommand
 
 /**
- * Why a command changed nothing.
- * `busy`: held or queued for. `not-held`: no such hold, request or pin. `not-owner`: another session's.
- * `live`: the evidence no longer stands. `pinned`: kept by a pin. `ended`: the command's session has no row.
+ * Why a command changed nothing. `busy`: held or queued for. `not-held`: no such hold, request or pin. `not-owner`: another session's. `live`: the
+ * evidence is no longer valid. `pinned`: protected by a pin. `ended`: the command's session has no row.
  */
 export type Refusal = 'busy' | 'not-held' | 'not-owner' | 'live' | 'pinned' | 'ended'
 
 interface Changed {
-  /** The record as this command left it, with the session rows that mattered. */
+  /** The record after this command, with the session rows that matter to it. */
   readonly record: LockView
-  /** Whom this command granted the lock to: exactly those to wake. */
+  /** The holders that this command granted the lock to: exactly those have to be woken. */
   readonly grants: readonly Holder[]
-  /** Whom this command took the lock from. */
+  /** The holders that this command took the lock from. */
   readonly evicted: readonly Holder[]
 }
 
@@ -155,14 +154,14 @@ export type Outcome =
   | ({ readonly type: 'queued' } & Changed)
   | ({ readonly type: 'renewed'; readonly holder: Holder } & Changed)
   | ({ readonly type: 'done' } & Changed)
-  /** Nothing of the command was done; the record says why. */
+  /** The command changed nothing; `reason` says why. */
   | ({ readonly type: 'refused'; readonly reason: Refusal } & Changed)
-  /** A session's row as a beat left it, and rows that look abandoned, or those that it asked for. */
+  /** A session's row after a beat, and rows that look abandoned, or those that the beat asked for. */
   | { readonly type: 'beaten'; readonly session: SessionRow; readonly stale: readonly SessionRow[] }
   | { readonly type: 'challenged' }
-  /** The session has no row, or none any more. */
+  /** The session has no row, or no longer has one. */
   | { readonly type: 'ended' }
-  /** The evidence that a session is gone no longer stands. */
+  /** The evidence that a session is gone is no longer valid. */
   | { readonly type: 'alive' }
-  /** The command could not be carried out, and left everything as it was. */
+  /** The command failed and changed nothing. */
   | { readonly type: 'failed'; readonly code: LockErrorCode; readonly message: string }

@@ -14,13 +14,13 @@ import {
   type SessionRow,
 } from './record.ts'
 
-/** What a command may know besides the record: the wall time, for tokens and for show, and session rows by id. */
+/** What a command may use besides the record: the wall time, for tokens and for display, and session rows by id. */
 export interface Context {
   readonly now: number
   session(id: string): SessionRow | undefined
 }
 
-/** What a command leaves behind. */
+/** The result of one command on a record. */
 export interface Step {
   /** The next record: the same object if nothing changed, `undefined` if the record is to be dropped. */
   readonly record: LockRecord | undefined
@@ -29,17 +29,17 @@ export interface Step {
   readonly outcome: Outcome
 }
 
-/** What came of a command: done, or why it was refused. */
+/** What a command did, or why it was refused. */
 export type Result =
   | { readonly type: 'granted'; readonly holder: Holder; readonly repeated: boolean }
   | { readonly type: 'renewed'; readonly holder: Holder }
   | { readonly type: 'queued' | 'done' }
   | Refusal
 
-/** How many evictions a record tells of at most, and how many asks that are over. */
+/** How many evictions a record keeps at most, and how many asks of requests that have ended. */
 const maxEvictions = 8
 const maxAsked = 8
-/** Longest JSON of several such asks: whoever touches the lock has them read and written. */
+/** The longest JSON of several such asks: everyone who uses the lock reads and writes them. */
 const maxAskedLength = 16_384
 /** How many keys a session's row names at most. */
 const maxNews = 16
@@ -53,7 +53,7 @@ export class Draft {
   pins: readonly string[]
   readonly #before: LockRecord
   readonly #context: Context
-  /** Wall time in whole microseconds: in milliseconds, a busy lock's tokens would run ahead of it, and be given out again if the store were lost. */
+  /** Wall time in whole microseconds. In milliseconds, a busy lock's tokens would run ahead of it, and would be repeated if the store were lost. */
   readonly #clock: number
   #token: number
   #changed: Map<string, SessionRow> | undefined
@@ -87,7 +87,7 @@ export class Draft {
     this.#changed.set(row.id, row)
   }
 
-  /** Drops the holds of sessions that have ended, unless a pin keeps them; those of `own` are judged by its command. */
+  /** Drops the holds of sessions that have ended, unless a pin protects them. Those of `own` are left to its command. */
   dropEnded(own: string | undefined): void {
     this.#head()
     if (this.pins.length) return
@@ -95,7 +95,7 @@ export class Draft {
     if (standing.length < this.holders.length) this.holders = standing
   }
 
-  /** The hold that a command names, or why the command may not touch it. */
+  /** The hold that a command names, or why the command is refused. */
   owned({ session, token }: { session: string; token: number }): Holder | Refusal {
     const holder = this.holders.find((held) => held.token === token)
     return !holder ? 'not-held' : holder.session === session ? holder : 'not-owner'
@@ -105,7 +105,7 @@ export class Draft {
     return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length === 0
   }
 
-  /** Puts a request last, into the run before it if that is of the same kind. */
+  /** Puts a request at the end of the queue, into the last run if it continues that. */
   enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation, ask?: Json): void {
     const { session, client, mode, lease, metadata, reserve } = claim
     const last = this.queue.at(-1)
@@ -113,7 +113,7 @@ export class Draft {
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
   }
 
-  /** A request leaves the queue without the lock: what it asks the holders stays for them to read. */
+  /** Removes a request from the queue without granting it. What it asked the holders stays readable for them. */
   leave(run: Run, number = run.from): void {
     if (run.ask === undefined || !this.holders.length) return
     const asked: Asked = { ...run, from: number, to: number, token: this.#token, label: this.session(run.session)?.label }
@@ -122,12 +122,12 @@ export class Draft {
     this.#asked = all
   }
 
-  /** Makes a holder; one that someone else's command makes is `unconfirmed` until its owner speaks. */
+  /** Adds a holder. A grant that someone else's command makes is `unconfirmed` until its owner confirms it. */
   grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
     const previous = this.#token
     const lease = unconfirmed?.confirm ?? claim.lease
     const { session, client, mode, metadata, reserve } = claim
-    // Written out: a spread here takes longer than all the rest of a command.
+    // Written out, because a spread here would take longer than the rest of a command.
     const holder: Holder = {
       session,
       client,
@@ -156,7 +156,7 @@ export class Draft {
     this.holders = this.holders.map((held) => (held === holder ? next : held))
   }
 
-  /** Takes holds away, and counts that for their sessions. */
+  /** Takes holds away, and counts the evictions in their sessions' rows. */
   evict(holders: readonly Holder[], how: Eviction['how']): void {
     if (!holders.length) return
     for (const holder of holders) {
@@ -164,18 +164,18 @@ export class Draft {
       this.#evicted.push(holder)
       this.bump(holder.session, 'evictions')
     }
-    // Holders stand in the order of their tokens.
+    // Holders are in the order of their tokens.
     const [from, to] = [holders[0] as Holder, holders.at(-1) as Holder]
     this.#evictions = [{ from: from.token, to: to.token, how }, ...(this.#evictions ?? [])].slice(0, maxEvictions)
   }
 
-  /** Counts something that a session has to hear of in its row: its next beat tells. */
+  /** Counts news in a session's row, which its next beat returns. */
   bump(session: string, count: 'evictions' | 'asks'): void {
     const row = this.session(session)
     if (row) this.putSession({ ...row, [count]: row[count] + 1, news: [...(row.news ?? []), this.#before.key].slice(-maxNews) })
   }
 
-  /** Grants all that the head of the queue now allows. Only `own` need not confirm. */
+  /** Grants everything that the head of the queue now allows. Only `own` need not confirm. */
   grantNext(own: string | undefined): void {
     for (let head = this.#head(); head && this.allows(head.mode); head = this.#head()) {
       const { session, from, to, confirm, lapses } = head
@@ -184,7 +184,7 @@ export class Draft {
     }
   }
 
-  /** The run whose turn it is; those of ended sessions before it are dropped, so that none holds up who comes after. */
+  /** The run whose turn it is. Those of ended sessions before it are dropped, so that they do not hold up the rest. */
   #head(): Run | undefined {
     for (let head = this.queue[0]; head && !this.session(head.session); head = this.queue[0]) {
       this.leave(head)
@@ -193,7 +193,7 @@ export class Draft {
     return this.queue[0]
   }
 
-  /** Those of them that a holder has been asked. */
+  /** Those that were asked of someone who still holds the lock. */
   #stillAsked(asked: readonly Asked[]): readonly Asked[] | undefined {
     const left = asked.filter((each) => this.holders.some(({ token }) => token <= each.token))
     return left.length ? left : undefined
@@ -236,7 +236,7 @@ function outcomeOf(result: Result, { record, grants, evicted }: Omit<Extract<Out
 
 const claimOf = ({ session, client, mode, lease, metadata, reserve }: Claim): Claim => ({ session, client, mode, lease, metadata, reserve })
 
-/** Whether a run of one request carries on another run: all but the numbers is the same. */
+/** Whether a run of one request continues another run: everything but the numbers is the same. */
 const continues = (run: Run, next: Run): boolean =>
   run.session === next.session &&
   run.to === next.from - 1 &&

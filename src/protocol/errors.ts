@@ -1,12 +1,12 @@
 import type { Holder, LossReason } from './record.ts'
 
 /**
- * What went wrong, stable across versions; the message is free to change.
+ * What went wrong. Codes are stable across versions; the message may change.
  *
  * - `held`: someone else has the lock, and the caller did not want to wait.
  * - `timeout`: the lock was not granted within the caller's `timeout`.
- * - `lost`: the lock was held and is not any more; who lost it must stop.
- * - `not-held`: the lock was released, or never held.
+ * - `lost`: the lock was held and has been lost; the caller must stop.
+ * - `not-held`: the lock was released, or was never held.
  * - `not-owner`: the lock is another session's.
  * - `invalid`: the name, duration or combination of options breaks a rule or a policy.
  * - `corrupt`: a record cannot be read; nothing was overwritten.
@@ -17,8 +17,8 @@ import type { Holder, LossReason } from './record.ts'
 export type LockErrorCode = 'held' | 'timeout' | 'lost' | 'not-held' | 'not-owner' | 'invalid' | 'corrupt' | 'closed' | 'store' | 'deadlock'
 
 /**
- * Who holds a lock that was not to be had, as far as the caller's context knows: its own `session`, another one of its own realm (`process`:
- * the same page, worker or process), or somebody else.
+ * Who holds a lock that could not be acquired: the caller's own `session`, another session in the same page, worker or process (`process`), or
+ * somebody else (`other`).
  */
 export type HeldBy = 'session' | 'process' | 'other'
 
@@ -28,15 +28,15 @@ export interface LockErrorOptions extends ErrorOptions {
   heldBy?: HeldBy | undefined
 }
 
-/** Every error of this library that is not a programmer's mistake or a caller's own abort reason. */
+/** Every error of this library, except programming mistakes (`TypeError`, `RangeError`) and a caller's own abort reason. */
 export class LockError extends Error {
   override readonly name = 'LockError'
   readonly code: LockErrorCode
-  /** Who held the lock when the call was refused, where that is known. */
+  /** Who held the lock when the call was refused, if that is known. */
   readonly holders: readonly Holder[] | undefined
-  /** Of a lock that was `lost`: how. `undefined` where that is not known, or not yet. */
+  /** How a lock was `lost`. `undefined` if that is not known, or not yet. */
   readonly reason: LossReason | undefined
-  /** Of a lock that was not to be had: whose it was when last seen. Of several shared holders the nearest. */
+  /** Who held the lock when it was last seen, if it could not be acquired. With several shared holders, the nearest. */
   readonly heldBy: HeldBy | undefined
 
   constructor(code: LockErrorCode, message: string, options: LockErrorOptions = {}) {
@@ -48,6 +48,6 @@ export class LockError extends Error {
   }
 }
 
-/** An error of the store's engine as a `store` error that carries it, or the error itself if it is ours already. */
+/** Wraps an error of the store's engine in a `store` error; an error of ours is returned as it is. */
 export const storeError = (error: unknown, doing: string): LockError =>
   error instanceof LockError ? error : new LockError('store', `${doing}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })

@@ -2,7 +2,7 @@ import type { Outcome, Renew } from './commands.ts'
 import { LockError } from './errors.ts'
 import { type LockRecord, lastTokenOf } from './record.ts'
 
-/** A lock as the fence sees it: a `HeldLock`, or a `Guard` of a re-entrant one. */
+/** A lock as the fence sees it: a `HeldLock`, or a `Guard` of a re-entrant lock. */
 export interface Fenced {
   readonly name: string
   /** The key of its record. */
@@ -12,21 +12,21 @@ export interface Fenced {
   /** @throws LockError `lost` or `not-held` unless its own context believes that it is held */
   assertHeld(): void
   /**
-   * A store's word that a transaction of its own has checked this lock: nobody else can be granted it before that transaction has ended,
-   * so it does not run out meanwhile. Without it, it may.
-   * @param alone whether nothing runs here meanwhile but the body of the transaction, so that the lock is held for certain until it ends
+   * A store calls this when a transaction of its own has checked this lock. Nobody else can be granted it before that transaction has ended, so it
+   * does not expire meanwhile.
+   * @param alone whether nothing but the body of the transaction runs here meanwhile, so that the lock is certainly held until it ends
    */
   checked?(alone: boolean): Checked
 }
 
-/** A transaction that has checked a lock, and what the two have to say to each other at its end. */
+/** A transaction that has checked a lock: how to renew the lock in it, and what to call at its end. */
 export interface Checked {
-  /** What the transaction is to write last, before it is committed, so that the lock outlasts it; `undefined` if that has time. */
+  /** What the transaction has to write last, before it commits, so that the lock outlasts it; `undefined` if no renewal is due. */
   renewal(): Renew | undefined
   /**
    * The transaction has ended, and with it the protection.
-   * @param renewed what came of the renewal, once that is committed
-   * @returns resolves when it is known whether the lock is still held, and the event loop had its turn; `undefined` if both are so already
+   * @param renewed the outcome of the renewal, once that is committed
+   * @returns resolves when it is known whether the lock is still held, and the event loop has turned; `undefined` if both are true already
    */
   over(renewed?: Outcome): Promise<void> | undefined
 }
@@ -39,10 +39,10 @@ export const names = ({ holders }: LockRecord, { session, token }: Fenced): bool
 export const fencedOut = ({ name, token }: Fenced): LockError =>
   new LockError('lost', `lost ${JSON.stringify(name)}: the store does not name token ${token} as its holder any more, so nothing was written`)
 
-/** The body of a user's transaction, which tells what it threw itself, to be handed on as it is, from what the engine did. */
+/** The body of a user's transaction. It tells the body's own errors, which are rethrown unchanged, from the engine's. */
 export interface Body<Tx, T> {
   run(tx: Tx): T
-  /** Whether the body threw this, or rejected with it. */
+  /** Whether the body threw this error, or rejected with it. */
   threw(error: unknown): boolean
 }
 
@@ -65,7 +65,7 @@ export function bodyOf<Tx, T>(body: (tx: Tx) => T): Body<Tx, T> {
   }
 }
 
-/** @throws TypeError if the body of a transaction that has to be one synchronous step was not */
+/** @throws TypeError if the body of a transaction that must be synchronous returned a promise */
 export function assertStep(result: unknown): void {
   if (isPromise(result))
     throw new TypeError('the body of a fenced transaction must be synchronous here, but it returned a promise: do what takes time before or after it')

@@ -1,4 +1,4 @@
-/** Longest name that the handle shape takes, in bytes of UTF-8. */
+/** The longest name that the handle shape accepts, in bytes of UTF-8. */
 export const maxNameBytes = 1024
 
 /**
@@ -45,19 +45,19 @@ function unescapePart(part: string): string {
   }
 }
 
-/** Why a name is not one for the handle shape; `undefined` if it is. */
+/** Why a name is not allowed in the handle shape; `undefined` if it is. */
 export function nameFault(name: string): string | undefined {
   if (!name) return 'is empty'
   if (name.includes('\0')) return 'has a NUL character'
   if (!isWellFormed(name)) return 'has a lone surrogate, so it is not well-formed Unicode'
-  // A UTF-16 code unit takes three bytes at most, so only long names need counting.
+  // A UTF-16 code unit takes three bytes at most, so only long names have to be measured.
   const bytes = name.length * 3 > maxNameBytes ? new TextEncoder().encode(name).length : 0
   return bytes > maxNameBytes ? `is longer than ${maxNameBytes} bytes (it has ${bytes})` : undefined
 }
 
 /**
- * The key under which a store keeps a name: the name itself where that is safe, else `@`, the namespace, `/` and the name,
- * escaped behind another `@` if stores might refuse it. Names of different namespaces, and names that only Web Locks allow, never share a key.
+ * The key under which a store keeps a name: the name itself if that is safe, else `@`, the namespace, `/` and the name, with another `@` in front and
+ * escaped if stores might refuse it. Names of different namespaces, and names that only Web Locks allow, never share a key.
  */
 export function storedKey(namespace: string, name: string): string {
   const strange = name.startsWith('@') || nameFault(name) !== undefined
@@ -65,7 +65,7 @@ export function storedKey(namespace: string, name: string): string {
   return `@${encodeURIComponent(namespace)}/${strange ? `@${escapeUnits(name)}` : name}`
 }
 
-/** What the keys of a namespace start with; the default namespace's have no one start, so it gives ''. */
+/** The prefix of a namespace's keys; '' for the default namespace, whose keys have no common prefix. */
 export const keyPrefix = (namespace: string): string => (namespace ? `@${encodeURIComponent(namespace)}/` : '')
 
 /** The inverse of {@link storedKey}. */
@@ -74,7 +74,7 @@ export function storedName(key: string): { readonly namespace: string; readonly 
   return { namespace: unescapePart(namespace), name: strange ? unescapeUnits(name) : name }
 }
 
-/** Code units that stores and encodings would refuse or change, as `%` and four hexadecimal digits. */
+/** Escapes code units that stores or encodings would refuse or change, as `%` and four hexadecimal digits. */
 const escapeUnits = (name: string): string => name.replace(/[%\0]|\p{Surrogate}/gu, (unit) => `%${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 const unescapeUnits = (name: string): string => name.replace(/%([0-9a-f]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))

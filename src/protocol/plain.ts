@@ -1,11 +1,11 @@
 import type { LockRecord, LockView, SessionRow } from './record.ts'
 
-/** A view as JSON carries it, which knows no maps. */
+/** A view in the form of JSON, which has no maps. */
 export interface PlainView extends LockRecord {
   readonly sessions: Readonly<Record<string, SessionRow>>
 }
 
-/** Neither `fromEntries` nor `JSON.parse` takes a session called `__proto__` for the prototype. */
+/** Neither `fromEntries` nor `JSON.parse` confuses a session called `__proto__` with the prototype. */
 export const plainView = (view: LockView): PlainView => ({ ...view, sessions: Object.fromEntries(view.sessions) })
 
 /** @see {@link plainView}, its inverse */

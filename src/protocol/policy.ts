@@ -1,14 +1,14 @@
 import { LockError } from './errors.ts'
 
-/** Shortest and longest duration that any lock may ask for, in ms. A policy may narrow this, never widen it. */
+/** The shortest and longest duration of any lock, in ms. A policy can narrow this range, not widen it. */
 export const minDuration = 100
 export const maxDuration = 86_400_000
 
-/** What a namespace allows. What breaks it is rejected with `invalid`, never bent to fit. */
+/** What a namespace allows. Everything else is rejected with `invalid`, never adjusted. */
 export interface Policy {
-  /** Says why a name is not allowed, or nothing. */
+  /** Returns why a name is not allowed, or nothing. */
   checkKey?(name: string): string | undefined
-  /** Says why a holder, by its label, is not allowed, or nothing. */
+  /** Returns why a holder with this label is not allowed, or nothing. */
   checkHolder?(label: string | undefined): string | undefined
   /** In ms. */
   readonly minDuration?: number
@@ -22,7 +22,7 @@ export function checkName(policy: Policy, name: string, label: string | undefine
   if (reason !== undefined) throw new LockError('invalid', `the policy refuses ${JSON.stringify(name)}: ${reason}`)
 }
 
-/** @throws RangeError if it is no duration at all; LockError `invalid` if the policy forbids it */
+/** @throws RangeError if it is not a duration at all; LockError `invalid` if the policy forbids it */
 export function checkDuration(policy: Policy, duration: number): void {
   if (typeof duration !== 'number' || !(duration >= minDuration && duration <= maxDuration)) {
     throw new RangeError(`a duration is a number of milliseconds from ${minDuration} to ${maxDuration}, not ${String(duration)}`)

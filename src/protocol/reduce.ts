@@ -4,10 +4,10 @@ import type { Holder, LockRecord, Run, SessionRow } from './record.ts'
 
 export type { Context, Step } from './draft.ts'
 
-/** So often a grant that nobody confirms sends its waiter to the back; after that the waiter is dropped. */
+/** How many times a grant that nobody confirms sends its waiter to the back of the queue; after that the waiter is dropped. */
 const maxLapses = 2
 
-/** What one command does to one key's record: the whole of what a lock is, with no clock and no I/O. */
+/** What one command does to one key's record. All rules of a lock are here, without clock and I/O. */
 export function reduce(record: LockRecord, command: KeyCommand, context: Context): Step {
   const draft = new Draft(record, context)
   const own = 'session' in command && command.type !== 'revoke' ? command.session : undefined
@@ -67,7 +67,7 @@ function request(draft: Draft, command: Request): Result {
     const first = !draft.queue.length
     draft.enqueue(command, number, { confirm, lapses: 0 }, command.ask)
     for (const { session, reserve } of draft.holders) {
-      // Who may only linger has to hear that someone waits; once is enough.
+      // A holder that may linger has to be notified that someone waits; once is enough.
       if (command.ask !== undefined || (first && reserve !== undefined)) draft.bump(session, 'asks')
     }
     return { type: 'queued' }
@@ -78,12 +78,12 @@ function request(draft: Draft, command: Request): Result {
 function renew(draft: Draft, command: Renew, holder: Holder): Result {
   const row = draft.session(holder.session)
   if (!row) return 'ended'
-  // The first lease of its own that a plain hold gets is no shorter than the one that it leaned on.
+  // The first lease of its own that a plain hold gets is no shorter than the session's lease that it leaned on.
   const lease = command.lease || holder.lease ? Math.max(command.lease ?? 0, holder.lease ?? row.lease) : undefined
-  // Grants start at -1: a hold never has one value twice, so that evidence of its unconfirmed time cannot come to stand again.
+  // Grants start at -1. A hold never has the same value twice, so that evidence from its unconfirmed time never becomes valid again.
   const seq = lease === undefined ? undefined : (holder.seq ?? -1) - 1
   const expiresAt = Math.max(holder.expiresAt, draft.now + (lease ?? row.lease))
-  // A hold that leaned on its session before as after shows its renewal by the session's counter.
+  // A hold that leans on its session, before and after, shows its renewal by the session's counter.
   if (holder.seq === undefined && seq === undefined) draft.putSession({ ...row, seq: row.seq + 1, expiresAt })
   const renewed: Holder = { ...holder, lease, seq, expiresAt, unconfirmed: undefined }
   draft.replace(holder, renewed)
@@ -124,7 +124,7 @@ function expireWaiter(draft: Draft, { session, number, seq }: WaiterEvidence): R
 
 function revoke(draft: Draft, session: string | undefined): Result {
   const taken = draft.holders.filter((holder) => session === undefined || holder.session === session)
-  // Nothing to take is what the caller wanted; another holder is not the one that it meant.
+  // If there was nothing to take, the caller has what it wanted; another session's hold is not the one it meant.
   if (!taken.length && draft.holders.length) return 'not-owner'
   draft.evict(taken, 'revoked')
   return done
@@ -132,14 +132,14 @@ function revoke(draft: Draft, session: string | undefined): Result {
 
 const contains = (run: Run, session: string, number: number): boolean => run.session === session && run.from <= number && number <= run.to
 
-/** A run less one of its requests: nothing, one range or two. */
+/** A run without one of its requests: nothing, one range or two. */
 const without = (run: Run, number: number): Run[] =>
   [
     { ...run, to: number - 1 },
     { ...run, from: number + 1 },
   ].filter(({ from, to }) => from <= to)
 
-/** What a command does to a session's row; `undefined` stands for no row, before and after. */
+/** What a command does to a session's row; `undefined` means no row, before and after. */
 export function reduceSession(
   row: SessionRow | undefined,
   command: SessionCommand,

@@ -1,11 +1,11 @@
 import { LockError } from './errors.ts'
 
-/** In the year 2255: later tokens are no whole numbers any more. So is what counts microseconds today. */
+/** In the year 2255: later tokens, and today a clock that returns microseconds, would exceed the safe integers. */
 const latest = 9e12
 
 /**
- * A store's wall clock, which a user may have given it.
- * @throws LockError `invalid` from it rather than answer what is no time: that would spoil the tokens and times of every record it meets
+ * A store's wall clock, which a user may have supplied.
+ * @throws LockError `invalid` if it returns something that is not a time: that would spoil the tokens and times of every record
  */
 export function wallClock(now: () => number): () => number {
   return () => {
