@@ -78,9 +78,8 @@ export const mutants: readonly Mutant[] = [
     name: 'a repeated request that changed nothing gives a deadline',
     rare: true,
     patches: [
-      ['locks/line.ts', 'reply = await session.send({', 'const send = (): Promise<Reply> => session.send({'],
-      ['locks/line.ts', '        ask,\n      })\n    } catch', '        ask,\n      })\n      reply = await send().catch(send)\n    } catch'],
-      ['locks/line.ts', "outcome.type === 'granted' && !outcome.repeated", "outcome.type === 'granted'"],
+      ['locks/line.ts', 'await session.send(command)', 'await session.send(command).catch(() => session.send(command))'],
+      ['locks/core/key.ts', "outcome.type === 'granted' && !outcome.repeated", "outcome.type === 'granted'"],
     ],
   },
   {
@@ -91,9 +90,9 @@ export const mutants: readonly Mutant[] = [
     name: 'a grant by another is used without being confirmed',
     patches: [
       [
-        'locks/line.ts',
-        'this.#start(waiter, holder, waiter.seenAt, waiter.drift, until)',
-        'this.#start(waiter, { ...holder, seq: undefined }, waiter.seenAt, waiter.drift)',
+        'locks/core/key.ts',
+        'this.#start(request, holder, at, drift, at + confirm * usable)',
+        'this.#start(request, { ...holder, seq: undefined }, at, drift)',
       ],
     ],
   },
@@ -113,24 +112,21 @@ export const mutants: readonly Mutant[] = [
     name: 'a confirmation that comes after its waiter gave up is kept',
     patches: [
       [
-        'locks/line.ts',
-        '({ outcome, sent, drift }) => {\n        if (!this.#waits(waiter, number)) return this.#letGoUnknown(number)\n',
-        '({ outcome, sent, drift }) => {\n',
+        'locks/core/key.ts',
+        'if (!this.#unconfirmed(request, number)) return this.#letGo(number)\n    // A forged',
+        'this.#unconfirmed(request, number)\n    // A forged',
       ],
     ],
   },
   {
     name: 'a frozen page forgets that it took its requests back',
     rare: true,
-    patches: [['locks/line.ts', 'if (!waiter.busy) this.#takeBack(waiter)', 'if (!waiter.busy) this.#withdraw(waiter.number)']],
+    patches: [['locks/core/key.ts', '? this.#takeBack(request) : [])', '? this.#letGo(request.number) : [])']],
   },
   {
     name: 'a grant by one’s own revocation is not confirmed',
     rare: true,
-    patches: [
-      ['locks/line.ts', 'else if (!holder.unconfirmed) this.#start', 'else this.#start'],
-      ['locks/line.ts', '    else if (!waiter.busy) this.#confirm(waiter, holder)\n  }', '  }'],
-    ],
+    patches: [['locks/core/key.ts', 'holder.unconfirmed ? this.#found(request, holder, now) : this.#start', 'this.#start']],
   },
   {
     name: 'a hold leans on the beat though it may have got a lease of its own',
@@ -231,7 +227,7 @@ export const mutants: readonly Mutant[] = [
       ['protocol/draft.ts', '    return this.queue[0]\n', '    return this.queue.at(-1)\n'],
     ],
   },
-  { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hintAll(this.#view)', 'void this.#view']] },
+  { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hintAll(this.view)', 'void this.view']] },
   {
     name: 'nobody looks when a beat tells of asks',
     patches: [['locks/heart.ts', 'if (asks !== this.#asks) session', 'if (asks < this.#asks) session']],
@@ -270,10 +266,10 @@ export const mutants: readonly Mutant[] = [
       ['locks/session.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
       [
         'locks/line.ts',
-        '  /** The time of those who were asked is over. */\n',
-        '  grab(): boolean {\n    for (const waiter of [...this.#waiters.values()]) this.#grabNow(waiter)\n    return false\n  }\n',
+        '  /** Hears that a request of this line was granted. */\n',
+        '  grab(): boolean {\n    for (const waiter of [...this.#key.requests.values()]) this.#carryOut(this.#key.grab(waiter))\n    return false\n  }\n',
       ],
-      ['locks/line.ts', 'const steal = waiter.wish.steal && (', 'const steal = waiter.impatient || waiter.wish.steal && ('],
+      ['locks/core/request.ts', 'wish.steal && (wish.ask === undefined || impatient)', 'impatient || (wish.steal && wish.ask === undefined)'],
     ],
   },
   {
@@ -281,30 +277,41 @@ export const mutants: readonly Mutant[] = [
     patches: [
       [
         'locks/session.ts',
-        '    else line.poke()\n',
+        '    else line.looks.poke()\n',
         '    else line.hear({ number: line.next, token: line.view.token + 1, previous: line.view.token, reserve: undefined })\n',
       ],
-      ['locks/line.ts', '  /** The record as it was last seen. */\n', '  get next(): number {\n    return [...this.#waiters.keys()][0] ?? 0\n  }\n'],
+      [
+        'locks/line.ts',
+        '  /** The record as it was last seen. */\n',
+        '  get next(): number {\n    return [...this.#key.requests.keys()][0] ?? 0\n  }\n',
+      ],
     ],
   },
   {
     name: 'a hint is believed though it is older than the last look',
     rare: true,
-    patches: [['locks/line.ts', ' || token <= waiter.seenToken', '']],
+    patches: [['locks/core/key.ts', 'token <= seen.token || ', '']],
   },
   {
     name: 'a hint is believed by whoever waits',
     patches: [
       [
-        'locks/line.ts',
-        '    const waiter = this.#waiters.get(number)\n    const { clock, id: session, settings }',
-        '    const [waiter] = this.#waiters.values()\n    const { clock, id: session, settings }',
+        'locks/core/key.ts',
+        '    const request = this.requests.get(number)\n    const { confirm, id: session, trusted }',
+        '    const [request] = this.requests.values()\n    const { confirm, id: session, trusted }',
       ],
     ],
   },
   {
     name: 'a grant by a hint is used without being confirmed',
-    patches: [['locks/line.ts', 'reserve, seq: -1 }, waiter.seenAt, waiter.drift, until)', 'reserve }, waiter.seenAt, waiter.drift)']],
+    patches: [
+      ['locks/core/key.ts', 'reserve, seq: -1 }', 'reserve, seq: undefined }'],
+      [
+        'locks/core/key.ts',
+        'this.#start(request, grant, seen.at, seen.drift, seen.at + confirm * usable)',
+        'this.#start(request, grant, seen.at, seen.drift)',
+      ],
+    ],
   },
   {
     name: 'a grant is told to nobody',
@@ -351,15 +358,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'with manual expiry a holder is evicted all the same',
-    patches: [['locks/line.ts', "this.look(session.settings.expiry === 'auto' && this.#waiters.size > 0)", 'this.look(this.#waiters.size > 0)']],
+    patches: [['locks/looks.ts', "this.look(session.settings.expiry === 'auto' && key.requests.size > 0)", 'this.look(key.requests.size > 0)']],
   },
   {
     name: 'a lock lingers on in a page that is frozen',
-    patches: [['locks/line.ts', '      this.leases.dropIdle()\n      for', '      for']],
+    patches: [['locks/line.ts', '      this.leases.dropIdle()\n      this.#carryOut', '      this.#carryOut']],
   },
   {
     name: 'a lock begins to linger in a page that is being frozen',
-    patches: [['locks/line.ts', ' || this.#pace.asleep || session.isWatched(key)', ' || session.isWatched(key)']],
+    patches: [['locks/line.ts', ' || this.#key.asleep || session.isWatched(key)', ' || session.isWatched(key)']],
   },
   {
     name: 'a lock lingers on when its locks are closed',
@@ -371,7 +378,7 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'a linger survives an ask', patches: [['locks/line.ts', '    if (view.queue.length) this.leases.dropIdle()\n', '']] },
+  { name: 'a linger survives an ask', patches: [['locks/looks.ts', '    if (view.queue.length) this.#line.leases.dropIdle()\n', '']] },
   {
     name: 'who lingers does not hear from the store that someone waits',
     patches: [

@@ -1,37 +1,8 @@
-import { expiryOf, type Holder, type KeyCommand, keyPrefix, LockError, type LockView, leaseOf, seqOf, storedName } from '../protocol/index.ts'
+import { expiryOf, type Holder, type KeyCommand, keyPrefix, LockError, seqOf, storedName } from '../protocol/index.ts'
 import { refusalOf } from './contention.ts'
-import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import type { Session } from './session.ts'
 import type { LocksSnapshot } from './types.ts'
-import type { Wish } from './wish.ts'
-
-/** Takes the lock if it is free. A holder that looks dead is observed for up to `timeout` ms, and evicted if it is. */
-export async function tryOnce(session: Session, line: Line, wish: Wish, timeout: number): Promise<Hold | null> {
-  const { clock, settings } = session
-  const end = clock.monotonic() + timeout
-  let hold = await line.askNow(wish)
-  const signs = signsOfLife(line.view)
-  while (!hold && settings.expiry === 'auto' && looksDead(line.view, clock.now()) && clock.monotonic() < end) {
-    const { view, evicting } = await line.look(true)
-    if (evicting) await evicting
-    if (evicting || !view.holders.length) hold = await line.askNow(wish)
-    else if (signsOfLife(view) !== signs) return null
-    else await line.pause(view, end - clock.monotonic(), wish.signal)
-  }
-  return hold
-}
-
-/** What changes whenever a holder renews or another takes its place. */
-const signsOfLife = ({ holders, sessions }: LockView): string => holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`).join()
-
-/** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: reason to look, no more. */
-const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean =>
-  !pins.length &&
-  holders.some((holder) => {
-    const expiry = expiryOf(holder, sessions)
-    return !sessions.has(holder.session) || now > expiry || now < expiry - leaseOf(holder, sessions)
-  })
 
 /** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
 export async function expire(session: Session, line: Line): Promise<void> {
@@ -39,7 +10,7 @@ export async function expire(session: Session, line: Line): Promise<void> {
   let signs: Map<number, number | undefined> | undefined
   for (;;) {
     session.assertOpen()
-    const { view, evicting } = await line.look(true)
+    const { view, evicting } = await line.looks.look(true)
     const { pins, sessions } = view
     if (!signs && !view.holders.length) throw new LockError('not-held', `nobody holds ${name}`)
     signs ??= new Map(view.holders.map((holder) => [holder.token, seqOf(holder, sessions)]))
@@ -50,7 +21,7 @@ export async function expire(session: Session, line: Line): Promise<void> {
     if (holders.some((holder) => sessions.has(holder.session) && signs?.get(holder.token) !== seqOf(holder, sessions)))
       throw refusalOf(session, 'held', `${name} has a live holder`, holders)
     if (evicting) await evicting
-    else if (!(await line.endDead(view))) await line.pause(view, session.settings.maxBackoff)
+    else if (!(await line.looks.endDead(view))) await line.looks.pause(view, session.settings.maxBackoff)
   }
 }
 

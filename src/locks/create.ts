@@ -1,5 +1,5 @@
 import { type KeyCommand, storedKey } from '../protocol/index.ts'
-import { command, expire, query, tryOnce } from './admin.ts'
+import { command, expire, query } from './admin.ts'
 import { ByName } from './by-name.ts'
 import { heldLock } from './hold.ts'
 import type { Line } from './line.ts'
@@ -7,6 +7,7 @@ import { checkLockName, checkSettings, checkWish } from './options.ts'
 import { followPage, isGone } from './page.ts'
 import { Reentrant } from './reentrant.ts'
 import { asSpecified, assertFullyActive, checkRequest, holdWhile, requestOptions } from './request.ts'
+import { acquire, tryOnce } from './seek.ts'
 import { Session } from './session.ts'
 import { sweep } from './sweep.ts'
 import type { AcquireOptions, HeldLock, Locks, LocksOptions, ReentrantLock, TryOptions } from './types.ts'
@@ -60,7 +61,7 @@ export function createLocks(options: LocksOptions): Locks {
       const wish = checkRequest(settings, name, options)
       const line = session.line(keyOf(name), name)
       try {
-        return await holdWhile(line, wish, callback as (lock: HeldLock | null) => T)
+        return await holdWhile(session, line, wish, callback as (lock: HeldLock | null) => T)
       } finally {
         session.giveBack(line)
       }
@@ -78,7 +79,7 @@ export function createLocks(options: LocksOptions): Locks {
       const wish = checkWish(settings, options)
       const line = session.line(keyOf(name), name)
       try {
-        return heldLock(await line.acquire(wish))
+        return heldLock(await acquire(session, line, wish))
       } finally {
         session.giveBack(line)
       }

@@ -1,6 +1,7 @@
 import type { Beat, Command, LockError, LockRecord, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
+import type { Surroundings } from './core/key.ts'
 import type { Observer } from './observer.ts'
 import type { Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
@@ -65,6 +66,8 @@ export interface Home {
   readonly isClosed: boolean
   readonly hears: boolean
   readonly lingers: boolean
+  /** What {@link Key} has to know of it. */
+  readonly surroundings: Surroundings
 
   open(): Promise<void>
   send(command: Command): Promise<Reply>

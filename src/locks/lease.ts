@@ -43,11 +43,6 @@ export class Lease extends Grant implements Kept {
     this.#home = home
   }
 
-  /** Whether it has been held since before a time. */
-  heldSince(time: number): boolean {
-    return this.hold !== undefined && this.startedAt <= time
-  }
-
   /** When its heart has to see to it that it ends. While a transaction protects it, that is for the transaction's end to say. */
   get endsAt(): number {
     return this.hold?.isChecked ? Infinity : this.deadline

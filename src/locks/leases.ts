@@ -1,4 +1,4 @@
-import { type LockView, type LossReason, lossOf, type Policy } from '../protocol/index.ts'
+import type { LockView, Policy } from '../protocol/index.ts'
 import { tellAsked } from './asks.ts'
 import type { Granted } from './core/grant.ts'
 import { Hold } from './hold.ts'
@@ -13,8 +13,7 @@ export class Leases {
   /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
   dirty: boolean
   readonly #session: Home
-  /** Each with the number of looks that had begun before it was known. */
-  readonly #leases = new Map<Lease, number>()
+  readonly #leases: Map<Lease, number>
   readonly #linger: Linger
   readonly #isWanted: () => boolean
   /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
@@ -24,14 +23,16 @@ export class Leases {
   reserve = reserveFor(0)
 
   /**
+   * @param leases those that stand, each with the number of looks that had begun before it was known
    * @param past what earlier leases of the key left behind
    * @param isWanted whether anyone waits for the lock, as far as is known here
    */
-  constructor(session: Home, past: Past | undefined, isWanted: () => boolean) {
+  constructor(session: Home, leases: Map<Lease, number>, past: Past | undefined, isWanted: () => boolean) {
     this.#lastUsed = past?.lastUsed ?? 0
     this.#lastToken = past?.lastToken ?? 0
     this.dirty = past?.dirty ?? false
     this.#session = session
+    this.#leases = leases
     this.#linger = new Linger(session)
     this.#isWanted = isWanted
   }
@@ -102,30 +103,9 @@ export class Leases {
     return this.#leases.size > 0
   }
 
-  /** Whether one of them has been in use since before a time. */
-  heldSince(time: number): boolean {
-    for (const lease of this.#leases.keys()) if (lease.heldSince(time)) return true
-    return false
-  }
-
-  /** Whether a request was granted one that stands. */
-  answers(number: number): boolean {
-    for (const lease of this.#leases.keys()) if (lease.number === number) return true
-    return false
-  }
-
-  /** Matches what a look shows with what is held: the `look`-th. */
-  compare(view: LockView, look: number): void {
-    for (const [lease, after] of this.#leases) {
-      const isNamed = view.holders.some(({ session, token }) => session === lease.session && token === lease.token)
-      if (after < look && !isNamed) lease.taken(lossOf(view, lease.token))
-      else if (lease.hold) tellAsked(lease.hold, view, (listener) => this.#session.call(listener))
-    }
-  }
-
-  /** A command of this session's own took one of them. */
-  robbed(token: number, how: LossReason): void {
-    for (const lease of this.#leases.keys()) if (lease.token === token) lease.taken(how)
+  /** Tells those in use who asks for the lock. */
+  tell(view: LockView): void {
+    for (const { hold } of this.#leases.keys()) if (hold) tellAsked(hold, view, (listener) => this.#session.call(listener))
   }
 
   /** One of them has ended. */

@@ -1,7 +1,7 @@
-import { tryOnce } from './admin.ts'
 import type { Hold } from './hold.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
+import { tryOnce } from './seek.ts'
 import type { Session } from './session.ts'
 import { guardOf, reentrantLock, type Shared } from './share.ts'
 import type { Guard, ReentrantLock } from './types.ts'

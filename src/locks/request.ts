@@ -1,9 +1,10 @@
 import { checkName, LockError } from '../protocol/index.ts'
 import { type Hold, heldLock } from './hold.ts'
-import type { Settings } from './home.ts'
+import type { Home, Settings } from './home.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
 import { isGone } from './page.ts'
+import { acquire, askNow, seek } from './seek.ts'
 import type { HeldLock, RequestOptions } from './types.ts'
 import { lockOptions, type Members } from './webidl.ts'
 import type { Wish } from './wish.ts'
@@ -62,8 +63,8 @@ export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
 }
 
 /** Holds the lock while the callback runs; its result, or its error, is the call's. */
-export async function holdWhile<T>(line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
-  const hold = await asSpecified(wish.ifAvailable ? line.askNow(wish) : wish.ifNoQueue ? line.seek(wish) : line.acquire(wish))
+export async function holdWhile<T>(session: Home, line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
+  const hold = await asSpecified(wish.ifAvailable ? askNow(line, wish) : wish.ifNoQueue ? seek(session, line, wish) : acquire(session, line, wish))
   if (!hold) return await callback(null)
   try {
     // Until the callback runs, the wait can be called off.

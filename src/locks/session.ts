@@ -15,6 +15,7 @@ import type { Message, RaisedBeacon, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import { realms } from './contention.ts'
 import { leaseFor } from './core/grant.ts'
+import type { Surroundings } from './core/key.ts'
 import { isDead } from './dead.ts'
 import { Deadlocks } from './deadlock.ts'
 import { Heart } from './heart.ts'
@@ -51,6 +52,7 @@ export class Session implements Home {
   /** The page for which this worker has the session; '' if it is this context's own. */
   realm = ''
   readonly heart: Heart<Lease>
+  readonly surroundings: Surroundings
   readonly #patience: Patience
   readonly #outbox: Outbox
   readonly #unsaid = new Unsaid(this)
@@ -84,7 +86,19 @@ export class Session implements Home {
   constructor(settings: Settings) {
     this.settings = settings
     this.clock = settings.clock
-    const { clock, store } = settings
+    const { clock, duration, maxBackoff, store } = settings
+    const session = this
+    this.surroundings = {
+      get id() {
+        return session.id
+      },
+      get trusted() {
+        return store.channel?.trusted === true
+      },
+      // Three pauses between looks.
+      confirm: Math.max(3 * maxBackoff, 500),
+      duration,
+    }
     this.heart = new Heart(this, (now) => this.#unsaid.sayAgain(now))
     this.#patience = new Patience(clock, store, leaseFor(settings.duration))
     this.#outbox = new Outbox(store, clock, this.#patience, (reply, late) => this.#arrived(reply, late))
@@ -154,7 +168,7 @@ export class Session implements Home {
     this.#number = Math.max(this.#number, oldest.lastNumber)
     const { past } = oldest.leases
     if (past) this.#pasts.keep(oldest.key, past)
-    if (oldest.observer.size) this.#observers.set(oldest.key, oldest.observer)
+    if (oldest.looks.observer.size) this.#observers.set(oldest.key, oldest.looks.observer)
     const [first] = this.#observers.keys()
     if (this.#observers.size > observers && first !== undefined) this.#observers.delete(first)
   }
@@ -356,7 +370,7 @@ export class Session implements Home {
     else if (!line) return
     else if (isWhole(number) && isWhole(token) && isWhole(previous))
       line.hear({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined })
-    else line.poke()
+    else line.looks.poke()
   }
 
   /** Another session waits, on a topic, until a lock is free. */
@@ -405,7 +419,7 @@ export class Session implements Home {
   #arrived(reply: Reply, late?: Command): void {
     const { outcome } = reply
     // Whoever asked has been told that there is no answer: whatever came of it is nobody's, unless a grant was heard of in another way.
-    if (late?.type === 'request' && !this.#lines.get(late.key)?.leases.answers(late.number))
+    if (late?.type === 'request' && !this.#lines.get(late.key)?.answers(late.number))
       this.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
@@ -444,7 +458,7 @@ export class Session implements Home {
 
   /** Looks at a record soon. */
   lookAt(key: string): void {
-    this.#lines.get(key)?.poke()
+    this.#lines.get(key)?.looks.poke()
   }
 
   /** Has all holders of a lock look at it. */
@@ -470,7 +484,7 @@ export class Session implements Home {
    */
   async lookAtHolds(which?: readonly string[]): Promise<void> {
     const keys = new Set(which ?? [...this.heart.leases].map(({ key }) => key))
-    await Promise.all([...keys].map((key) => this.#lines.get(key)?.look()))
+    await Promise.all([...keys].map((key) => this.#lines.get(key)?.looks.look()))
   }
 
   warn(warning: LockWarning): void {
@@ -509,7 +523,7 @@ export class Session implements Home {
   end(why: string): void {
     this.#loseAll(why)
     this.#leave()
-    for (const line of this.#lines.values()) if (!line.idle) line.poke()
+    for (const line of this.#lines.values()) if (!line.idle) line.looks.poke()
   }
 
   /**

@@ -11,7 +11,7 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
   const dead = new Set<string>()
   const watch = new Watch(store.beacon, (died) => {
     dead.add(died)
-    line.poke()
+    line.looks.poke()
   })
   /** Where this session is told, and by the tokens of which holders. */
   let topic = ''
@@ -23,8 +23,8 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
     for (;;) {
       signal?.throwIfAborted()
       session.assertOpen()
-      const { pokes } = line
-      const { view, evicting } = await line.look(expiry === 'auto')
+      const { pokes } = line.looks
+      const { view, evicting } = await line.looks.look(expiry === 'auto')
       const evictable = expiry === 'auto' && !view.pins.length
       const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
       if (!holders.length) return
@@ -35,7 +35,7 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
         const present = `${line.key.slice(0, 256)} ${session.id}`
         if (present !== topic) {
           stop()
-          const stops = [session.hear(present, () => line.poke()), session.atEnd(() => watch.keep(new Map()))]
+          const stops = [session.hear(present, () => line.looks.poke()), session.atEnd(() => watch.keep(new Map()))]
           stop = () => {
             for (const each of stops) each()
           }
@@ -51,7 +51,7 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
       }
       if (evicting) await evicting
       // An answer may have been lost, so each is asked again with the next look that comes by itself.
-      else if (!(await line.pause(view, maxBackoff, signal, pokes))) asked.clear()
+      else if (!(await line.looks.pause(view, maxBackoff, signal, pokes))) asked.clear()
     }
   } finally {
     stop()

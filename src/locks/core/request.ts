@@ -1,0 +1,50 @@
+import type { LossReason, Request as RequestCommand } from '../../protocol/index.ts'
+
+/** What a request asks for: what its command says. */
+export type Wanted = Pick<RequestCommand, 'mode' | 'lease' | 'metadata' | 'ifAvailable' | 'ifNoQueue' | 'steal' | 'ask'>
+
+/** The last look, or answer, that still showed a request waiting. */
+export interface Seen {
+  /** When it went out, on the monotonic clock, in ms. */
+  readonly at: number
+  /** By how much the wall clock was ahead of the monotonic one then, in ms. */
+  readonly drift: number
+  /** The record's token. */
+  readonly token: number
+}
+
+/**
+ * Where a request is in its life: asking → queued → confirming → over.
+ *
+ * - `unsent`: nothing of it is in the record, since the context slept or its session has ended. The next look sends it.
+ * - `asking`: its command is under way.
+ * - `queued`: it waits in the record's queue. The looks up to `after` had begun before, so they need not show it.
+ * - `confirming`: it was found granted too late to rely on that, so the store is asked to confirm it.
+ * - `over`: granted, refused or given up.
+ */
+export type RequestLife =
+  | { readonly is: 'unsent' }
+  | { readonly is: 'asking' }
+  | { readonly is: 'queued' | 'confirming'; readonly seen: Seen; readonly after: number }
+  | { readonly is: 'over' }
+
+export const unsent: RequestLife = { is: 'unsent' }
+export const asking: RequestLife = { is: 'asking' }
+export const over: RequestLife = { is: 'over' }
+
+/** One request of this session's for a key. */
+export interface Request {
+  readonly wish: Wanted
+  /** Its name in the record, with its session's id; another each time that it is sent. */
+  number: number
+  life: RequestLife
+  /** The holders that it asked to let go have had their time: it steals now. */
+  impatient: boolean
+  /** A grant of it that was taken away before it was known here. */
+  robbed: { readonly token: number; readonly how: LossReason } | undefined
+  /** When it first had a place in the queue, in ms. */
+  since: number
+}
+
+/** Whether it steals the lock now. One that asks first does so only when its grace is over. */
+export const steals = ({ wish, impatient }: Request): boolean | undefined => wish.steal && (wish.ask === undefined || impatient)

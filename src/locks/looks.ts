@@ -1,0 +1,174 @@
+import { emptyView, type LockError, type LockView, type Mode } from '../protocol/index.ts'
+import { driftOf } from './clock.ts'
+import type { Key } from './core/key.ts'
+import { Glimpse } from './glimpse.ts'
+import type { Home } from './home.ts'
+import type { Leases } from './leases.ts'
+import { Lookout, looksEvery } from './lookout.ts'
+import type { Observer } from './observer.ts'
+import { firstPause, Pace } from './pace.ts'
+import { within } from './within.ts'
+
+/** A line, as its looks see it. */
+interface Looking {
+  readonly key: string
+  readonly leases: Leases
+  /** A look showed the record: see {@link Key.looked}. */
+  looked(view: LockView, index: number, sent: number, drift: number, got: number): void
+  /** The store has failed for too long. */
+  giveUp(error: LockError): void
+}
+
+type SeenKey = Pick<Key, 'key' | 'requests' | 'view' | 'asleep' | 'refusedAt' | 'begin'>
+
+/** When this session looks at the record of a key, what it does about those who stand before it there, and for how long it goes on. */
+export class Looks {
+  readonly #session: Home
+  readonly #key: SeenKey
+  readonly #line: Looking
+  readonly #lookout: Lookout
+  readonly #glimpse: Glimpse
+  readonly #pace: Pace
+  /** How often the line was poked. */
+  pokes = 0
+  /** Ends the pauses of those who look without a place in the queue. */
+  readonly #pauses = new Set<() => void>()
+  /** Calls off the end of the watch. */
+  #resting: (() => void) | undefined
+
+  constructor(session: Home, key: SeenKey, line: Looking) {
+    this.#session = session
+    this.#key = key
+    this.#line = line
+    this.#lookout = new Lookout(session, key.key, () => this.poke())
+    this.#glimpse = new Glimpse(session, key.key)
+    this.#pace = new Pace(session, {
+      any: () => key.requests.size > 0,
+      look: () => this.look(session.settings.expiry === 'auto' && key.requests.size > 0),
+      ahead: () => this.#lookout.ahead(key.view).places,
+      longest: () => this.#lookout.looksEvery(key.view),
+      giveUp: (error) => line.giveUp(error),
+    })
+  }
+
+  /** Whether the watch goes on. */
+  get watching(): boolean {
+    return this.#resting !== undefined
+  }
+
+  /** What it has seen of those that stand before this session. */
+  get observer(): Observer {
+    return this.#lookout.observer
+  }
+
+  /** The first request of some begins to wait. */
+  begin(): void {
+    this.#pace.begin()
+  }
+
+  /** A request waits in the queue: watches over those who stand before it, and looks again after a pause. */
+  wait(): void {
+    this.#lookout.watch(this.#key.view)
+    this.#pace.pause()
+  }
+
+  /** Whether waits go on though the store failed. */
+  bears(error: LockError): boolean {
+    return this.#pace.bears(error)
+  }
+
+  sleep(asleep: boolean): void {
+    this.#pace.asleep = asleep
+    if (asleep) this.rest()
+  }
+
+  /** Removes those in the way of a request of this mode that was just refused, if they are gone. @returns whether there were any */
+  clearWay(mode: Mode): Promise<boolean> {
+    return this.#lookout.clearWay(this.#key.view, mode, this.#key.refusedAt)
+  }
+
+  /** Looks at the record now: a hint came, or something here changed. */
+  poke(): void {
+    this.pokes += 1
+    for (const end of this.#pauses) end()
+    this.#glimpse.forget()
+    this.#pace.poke()
+  }
+
+  /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would hold up who was just served. */
+  restSoon(): void {
+    this.#pace.stop()
+    const rest = (): void => {
+      this.#resting = undefined
+      if (!this.#key.requests.size) this.rest()
+    }
+    this.#resting ??= this.#session.clock.after(firstPause, rest, true)
+  }
+
+  rest(): void {
+    this.#pace.stop()
+    this.#resting?.()
+    this.#resting = undefined
+    this.#lookout.rest()
+    this.#session.settle(this.#line)
+  }
+
+  /** Ends the holders, and those before a last in line, that are proved dead. @returns whether there were any */
+  endDead(view: LockView): Promise<boolean> {
+    return this.#lookout.endDead(view, 'exclusive')
+  }
+
+  /**
+   * Waits until it is time to look again at holders that are being observed, or rejects with the signal's reason.
+   * @param pokes how often the line had been poked before the last look
+   * @returns whether it was poked since
+   */
+  async pause(view: LockView, atMost: number, signal?: AbortSignal, pokes = this.pokes): Promise<boolean> {
+    // A record without holders says nothing of how often to look, so a look may count for the pause that is really made.
+    this.#pace.paused = Math.min(looksEvery(view), atMost)
+    if (pokes !== this.pokes) return true
+    let end = (): void => {}
+    const poked = new Promise<boolean>((resolve) => {
+      end = () => resolve(true)
+    })
+    this.#pauses.add(end)
+    const over = within(this.#session.clock, poked, this.#pace.paused, signal, () => false)
+    return await over.finally(() => this.#pauses.delete(end))
+  }
+
+  /**
+   * Looks at the record and acts on what it shows; with `evict`, also on holders that have been silent for their lease.
+   * @returns what it saw, and the evictions under way
+   */
+  async look(evict = false): Promise<{ view: LockView; evicting: Promise<unknown> | undefined }> {
+    const key = this.#key
+    const { clock, id } = this.#session
+    const sent = clock.monotonic()
+    const index = key.begin(sent)
+    const drift = driftOf(clock)
+    const { pokes } = this
+    const before = key.view
+    const glimpsed = evict ? await this.#glimpse.look(before, this.#lookout.ahead(before), sent) : undefined
+    const view = glimpsed ?? (await this.#session.read((store) => store.read(key.key, id), true)) ?? emptyView(key.key)
+    const got = clock.monotonic()
+    if (!glimpsed) {
+      const moved = view.token !== key.view.token
+      this.#glimpse.saw(view, key.view, sent)
+      // What that was about may be newer than what was read.
+      if (pokes !== this.pokes) this.#glimpse.forget()
+      key.view = view
+      if (moved) this.#pace.restart()
+      this.#line.looked(view, index, sent, drift, got)
+    } else if (key.view === before) key.view = view
+    if (view.queue.length) this.#line.leases.dropIdle()
+    if (key.requests.size && !key.asleep) {
+      this.#lookout.watch(view)
+      const row = view.sessions.get(this.#session.id)
+      if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
+    }
+    const evicting = evict ? this.#lookout.evictSilent(view, sent, got, this.#pace.paused) : undefined
+    // What is refused shows that more has changed.
+    if (evicting) this.#glimpse.forget()
+    return { view, evicting }
+  }
+}

@@ -1,0 +1,76 @@
+import { expiryOf, type LockError, type LockView, leaseOf, seqOf } from '../protocol/index.ts'
+import type { Hold } from './hold.ts'
+import type { Home } from './home.ts'
+import type { Line } from './line.ts'
+import type { Wish } from './wish.ts'
+
+/** How long the holder of a lock that may only linger has to let go for one who wants it now, in ms. */
+const moment = 100
+
+/** Waits for the lock for as long as it is wanted. Rejects with `held` where that is no time at all, and it is not to be had. */
+export function acquire(session: Home, line: Line, wish: Wish): Promise<Hold> {
+  return wish.timeout === 0 || wish.ifNoQueue ? acquireIf(session, line, wish) : (line.ask(wish) as Promise<Hold>)
+}
+
+async function acquireIf(session: Home, line: Line, wish: Wish): Promise<Hold> {
+  const hold = await seek(session, line, wish)
+  if (!hold) throw line.refusal()
+  return hold
+}
+
+/** Waits for the lock for as long as it is wanted. `null` if that is no time at all, or depends on a queue that is not empty. */
+export function seek(session: Home, line: Line, wish: Wish): Promise<Hold | null> {
+  const now = wish.timeout === 0 && !(wish.steal && wish.ask === undefined)
+  return now ? askNow(line, wish) : wish.ifNoQueue ? pounce(session, line, wish) : line.ask(wish)
+}
+
+/** Asks for the lock if nobody waits for it. Those that are proved dead do not count. */
+async function pounce(session: Home, line: Line, wish: Wish): Promise<Hold | null> {
+  const hold = await line.ask(wish)
+  if (hold) return hold
+  const view = await session.read((store) => store.read(line.key))
+  const dead = await session.dead(view?.sessions.values() ?? [])
+  await Promise.allSettled([...dead].map((id) => session.send({ type: 'end', session: id })))
+  return dead.size ? line.ask(wish) : null
+}
+
+/** Asks for the lock as it is now: `null` if it is not to be had. Those that are gone are not in its way; a holder that may only linger is given a moment to let go. */
+export async function askNow(line: Line, wish: Wish): Promise<Hold | null> {
+  const now: Wish = { ...wish, timeout: undefined, ifAvailable: true }
+  let hold = await line.ask(now)
+  if (!hold && (await line.looks.clearWay(wish.mode))) hold = await line.ask(now)
+  if (hold || !line.onlyLingers) return hold
+  try {
+    return await line.ask({ ...wish, timeout: moment, ifAvailable: false })
+  } catch (error) {
+    if ((error as LockError).code === 'timeout') return null
+    throw error
+  }
+}
+
+/** Takes the lock if it is free. A holder that looks dead is observed for up to `timeout` ms, and evicted if it is. */
+export async function tryOnce(session: Home, line: Line, wish: Wish, timeout: number): Promise<Hold | null> {
+  const { clock, settings } = session
+  const end = clock.monotonic() + timeout
+  let hold = await askNow(line, wish)
+  const signs = signsOfLife(line.view)
+  while (!hold && settings.expiry === 'auto' && looksDead(line.view, clock.now()) && clock.monotonic() < end) {
+    const { view, evicting } = await line.looks.look(true)
+    if (evicting) await evicting
+    if (evicting || !view.holders.length) hold = await askNow(line, wish)
+    else if (signsOfLife(view) !== signs) return null
+    else await line.looks.pause(view, end - clock.monotonic(), wish.signal)
+  }
+  return hold
+}
+
+/** What changes whenever a holder renews or another takes its place. */
+const signsOfLife = ({ holders, sessions }: LockView): string => holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`).join()
+
+/** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: reason to look, no more. */
+const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean =>
+  !pins.length &&
+  holders.some((holder) => {
+    const expiry = expiryOf(holder, sessions)
+    return !sessions.has(holder.session) || now > expiry || now < expiry - leaseOf(holder, sessions)
+  })
