@@ -1,10 +1,10 @@
 import type { Beacon, RaisedBeacon } from '../store.ts'
 
-/** A beacon for sessions of one process, with which a test can play their death. */
+/** A beacon for sessions of one process, which lets a test simulate their death. */
 export interface InProcessBeacon extends Beacon {
-  /** Puts a beacon out as the death of its owner would: who watches is told, the owner is not. */
+  /** Puts a beacon out as its owner's death would: watchers are notified, the owner is not. */
   kill(address: string): void
-  /** Takes a beacon from an owner that lives, and tells it. */
+  /** Puts a beacon out although its owner lives, and notifies the owner. */
   lose(address: string): void
 }
 
@@ -14,12 +14,12 @@ interface Lit {
 }
 
 export function inProcessBeacon(): InProcessBeacon {
-  // Of another object's beacons this one knows nothing, so they need addresses that it never takes for its own.
+  // Beacons of another object must have addresses that this one never takes for its own.
   const prefix = `in-process:${Math.random().toString(36).slice(2)}:`
   const lit = new Map<string, Lit>()
   let raised = 0
 
-  /** Addresses are counted, so which ones are out need not be remembered. */
+  /** Addresses are numbered, so the ones that are out need not be stored. */
   const isOut = (address: string): boolean => {
     const number = address.startsWith(prefix) ? Number(address.slice(prefix.length)) : 0
     return number >= 1 && number <= raised && !lit.has(address)

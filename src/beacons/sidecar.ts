@@ -8,56 +8,56 @@ import { Turns } from './sidecar/turns.ts'
 export interface SidecarOptions {
   /** The path of the database. */
   readonly database: string
-  /** Opens a database, or makes an empty one, with the driver that the database itself is opened with. */
+  /** Opens or creates a database, with the driver of the database itself. */
   open(path: string): SidecarConnection
-  /** Whether a session still has a row: until then its file is left, for it is the proof. Errors count as yes. */
+  /** Whether a session still has a row: until it is gone, its file is kept as the proof. Errors count as yes. */
   isKnown(session: string): boolean
   /**
-   * Calls `ended` once when a connection to the session's process ends or cannot be had, with how long it lasted, in ms. It proves nothing.
-   * @returns how to hear no more; undefined if there is nothing to connect to
+   * Calls `ended` once when a connection to the session's process ends or fails, with how long it lasted, in ms. It proves nothing.
+   * @returns how to stop listening; undefined if there is nothing to connect to
    */
   attend(session: string, ended: (lasted: number) => void): (() => void) | undefined
-  /** Called when beacons cannot be raised here, with the reason in words. */
+  /** Called with the reason in words when beacons cannot be raised here, and without one when they can again. */
   /** Beacons cannot be raised here, with the reason in words; or, without one, they can again. */
   degraded(why?: string): void
 }
 
 export interface SidecarBeacon extends Beacon {
-  /** Ends all watches, without a word. What is raised stays so until it is lowered, or the process ends. */
+  /** Ends all watches silently. Raised beacons stay up until they are lowered, or the process ends. */
   close(): void
 }
 
-/** Pauses between two tries at a lock that is held: from the first, doubled up to the last, in ms. */
+/** Pauses between two attempts at a lock that is held: from the first, doubled up to the last, in ms. */
 const firstPause = 1
 const lastPause = 1_000
-/** A connection that lasted so long, in ms, was the owner's: its end is worth looking quickly again. */
+/** A connection that lasted this long, in ms, was the owner's: its end is a reason to look again quickly. */
 const worthy = 1_000
-/** How often an owner looks whether its file is still there, in ms. */
+/** How often an owner checks that its file is still there, in ms. */
 const lookAround = 1_000
 
-/** What an address says: the file, what tells it from another of its name, and the thread where that can be told from others. */
+/** The parts of an address: the file, its inode, and the thread if threads can be told apart. */
 const shape = /^([^:/\\]+-[^:/\\]+):(\d+)(?::(\d+\.\d+))?$/
 
 /**
- * What is raised in this thread, by its address, and who watches it from this thread. It also keeps the connections: one that
- * was collected as rubbish would be closed.
+ * The beacons raised in this thread, by address, with their watchers in this thread. This also keeps the connections from being garbage-collected,
+ * which would close them.
  */
 const raised = new Map<string, { readonly file: LockedFile; readonly watchers: Set<() => void> }>()
 
-/** In the order in which they are asked for, whatever asks: a look at a file takes a tenth of a millisecond. */
+/** Looks, in the order in which they were requested: one takes a tenth of a millisecond. */
 const turns = new Turns()
 
 /**
- * Proofs of death by file locks, the same that SQLite itself trusts: a session's process holds a small file beside the database
- * locked for as long as the session lives, and whoever gets that lock has the proof. A process that is stopped keeps its locks.
+ * Proofs of death by file locks, the same that SQLite itself relies on: a session's process keeps a small file beside the database locked for as long
+ * as the session lives, and whoever gets that lock has the proof. A process that is stopped keeps its locks.
  *
- * A file is removed only under its lock, and only once its session has no row any more; so a missing file proves nothing.
- * The death of a thread is proved to the other threads of its process by the system's list of threads, where it has one.
+ * A file is removed only under its lock, and only once its session has no row any more; so a missing file proves nothing. The death of a thread is
+ * proved to the other threads of its process by the system's list of threads, if there is one.
  */
 export function sidecarBeacon({ database, open, isKnown, attend, degraded }: SidecarOptions): SidecarBeacon {
   const files = new SidecarFiles(database, open)
   const closing = new AbortController()
-  // Each watch listens. Where a process has many sessions, Node would print a warning into the app's log.
+  // Each watch adds a listener. With many sessions in a process, Node would print a warning into the app's log.
   setMaxListeners(0, closing.signal)
   let swept = false
 
@@ -72,14 +72,14 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
   const sweep = new Sweep(files, turns, isOver)
   closing.signal.addEventListener('abort', () => sweep.stop())
 
-  /** Goes once through what crashed processes left, since nobody needs the proof any more. */
+  /** Removes, once, the files of crashed processes that nobody needs as proof any more. */
   const sweepOnce = (): void => {
     if (swept || closing.signal.aborted) return
     swept = true
     sweep.all()
   }
 
-  /** Whether the owner of a file is proved dead, by a look that waits for nothing. */
+  /** Whether the owner of a file is proved dead, without waiting. */
   const isDead = (name: string, inode: string, thread: string | undefined): boolean => {
     if (isOwn(name)) {
       if (thread === undefined || !hasEnded(thread)) return false

@@ -2,15 +2,15 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
 import { type Around, Managers } from './web-locks/managers.ts'
 
 export interface WebLocksBeacon extends Beacon {
-  /** The storage was cleared: others may come to have another lock manager than this context. */
+  /** The storage was cleared: other contexts may have another lock manager than this one. */
   doubt(): void
-  /** Resolves when it turns out that others do. */
+  /** Resolves when it turns out that they do. */
   readonly parted: Promise<void>
 }
 
 /**
- * Holds a native lock of this name as a beacon until it is lowered. Rejects if the browser does not give it.
- * @param refused is called then
+ * Holds a native lock of this name as a beacon until it is lowered. Rejects if the browser refuses it.
+ * @param refused is called in that case
  */
 export function raiseLock(locks: LockManager, name: string, refused: (error: unknown) => void): Promise<RaisedBeacon> {
   return new Promise((resolve, reject) => {
@@ -33,12 +33,12 @@ export function raiseLock(locks: LockManager, name: string, refused: (error: unk
 }
 
 /**
- * A beacon for the tabs and workers of an origin: a native Web Lock for each session, which the browser takes away from a tab or
- * worker that dies, and never from one that hangs. Who watches waits for that lock, in shared mode, so that all are told.
- * Chromium does not freeze a tab while it has one. It is a proof only within one lock manager: see {@link Managers}.
+ * A beacon for the tabs and workers of an origin: a native Web Lock for each session, which the browser takes away from a tab or worker that dies,
+ * and never from one that hangs. Watchers request that lock in shared mode, so that all of them are notified. Chromium does not freeze a tab while it
+ * holds one. It is a proof only within one lock manager: see {@link Managers}.
  *
- * @param name keeps these apart from all other locks of the origin
- * @param refused is called when the browser does not give a lock for a beacon
+ * @param name separates these locks from all others of the origin
+ * @param refused is called when the browser refuses a lock for a beacon
  */
 export function webLocksBeacon(name: string, locks: LockManager, refused: (error: unknown) => void, around: Around = {}): WebLocksBeacon {
   const managers = new Managers(name, locks, around)
@@ -81,7 +81,7 @@ export function webLocksBeacon(name: string, locks: LockManager, refused: (error
         )
         const wait = (lock: string): Promise<void> => locks.request(lock, { mode: 'shared', signal }, end(resolve)).catch(reject)
         const place = managers.placeOf(address)
-        // A lock that nobody ever had is free too, and proves nothing: what is none of ours is never asked for.
+        // A lock that nobody ever held is free too, and proves nothing: never request a lock that is not a beacon of ours.
         if (!place) return
         const { lock } = place
         if (managers.isOurs(place)) wait(lock)
@@ -100,15 +100,15 @@ export function webLocksBeacon(name: string, locks: LockManager, refused: (error
   }
 }
 
-/** What stands in the browser's place, and for what: locks that live in a store prove no death. */
+/** The lock managers that replace the browser's, with the one they replace: locks in a store prove no death. */
 const standIns = new WeakMap<LockManager, LockManager | undefined>()
 
-/** Remembers whose place a lock manager took. */
+/** Remembers which lock manager another one replaces. */
 export function standIn(locks: LockManager, original: LockManager | undefined): void {
   standIns.set(locks, original)
 }
 
-/** The browser's own locks, whatever stands in their place. */
+/** The browser's own lock manager, even if it was replaced. */
 export function browserLocks(): LockManager | undefined {
   let locks = (globalThis as { navigator?: Partial<Navigator> }).navigator?.locks
   while (locks && standIns.has(locks)) locks = standIns.get(locks)

@@ -4,25 +4,23 @@ import { isMessage } from './message.ts'
 
 /** A channel that can be closed. */
 export interface BroadcastingChannel extends Channel {
-  /** Stops listening, for all that listened, and carries nothing any more. May be called twice. */
+  /** Stops all subscriptions, and carries nothing any more. May be called twice. */
   close(): void
 }
 
 /**
  * A channel between the tabs and workers of an origin that make one of the same name, and between all that share this object.
  *
- * Best effort: a message reaches who listens when it is published, as a rule within a millisecond; a tab in the back/forward cache
- * does not listen. Messages of one sender keep their order, also on several topics. There is no limit to the size of a message, but
- * each is copied into every tab and worker that listens to any topic of this name. What anyone else posts there is ignored unless
- * it looks the same.
+ * Best effort: a message reaches those who are subscribed when it is published, usually within a millisecond; a tab in the back/forward cache is not.
+ * Messages of one sender keep their order, also on several topics. The size of a message is not limited, but it is copied into every tab and worker
+ * that has a subscription of this name. What other code posts there is ignored unless it has the same form.
+ * The engine's own channel is open only while there are subscriptions: an open one keeps a page out of the back/forward cache.
  *
- * The engine's own channel is open only while somebody listens: an open one keeps a page out of the back/forward cache.
- *
- * @param degraded is called when the engine's channel cannot be opened, with its error, and without one when it could be after all: that
- * is tried again whenever somebody listens or publishes
+ * @param degraded is called with the error when the engine's channel cannot be opened, and without one when it can again: that is retried with each
+ * subscription and message
  */
 export function broadcastChannel(name: string, degraded: (error?: Error) => void = () => {}): BroadcastingChannel {
-  // The engine's channel does not hear its own messages, so those go to the listeners here by themselves.
+  // The engine's channel does not deliver a context's own messages, so this one does.
   const here = inProcessChannel()
   let listeners = 0
   let open: BroadcastChannel | undefined
@@ -39,7 +37,7 @@ export function broadcastChannel(name: string, degraded: (error?: Error) => void
     return channel
   }
 
-  /** Hears others, if that can be. */
+  /** Opens the engine's channel, if possible. */
   const listen = (): void => {
     if (open || closed || !listeners) return
     try {
@@ -66,12 +64,12 @@ export function broadcastChannel(name: string, degraded: (error?: Error) => void
         try {
           channel.postMessage({ topic, message } satisfies Parcel)
         } finally {
-          // What was posted arrives all the same.
+          // Messages that were posted before are still delivered.
           if (channel !== open) channel.close()
         }
         here.publish(topic, message)
       } catch {
-        // It cannot be cloned, or the page is gone: a hint lost.
+        // The message cannot be cloned, or the page is gone: the hint is lost.
       }
     },
     subscribe(topic, listener) {
@@ -99,7 +97,7 @@ interface Parcel {
   readonly message: Message
 }
 
-/** Anyone of the origin may post under this name. */
+/** Any code of the origin may post under this name. */
 function isParcel(data: unknown): data is Parcel {
   const { topic, message } = (data ?? {}) as Partial<Parcel>
   return typeof topic === 'string' && isMessage(message)

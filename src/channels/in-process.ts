@@ -5,11 +5,11 @@ type Listener = (message: Message) => void
 
 /** A channel between all that share this object. */
 export interface InProcessChannel extends Channel {
-  /** Calls the listeners at once, with a message that came in from elsewhere and was checked there. */
+  /** Calls the listeners at once, with a message that came from elsewhere and was validated there. */
   deliver(topic: string, message: Message): void
 }
 
-/** Listeners are called in a microtask of their own, the publisher's too, unless what they hear came in from elsewhere. */
+/** Each listener is called in a microtask of its own, also the publisher's, except for messages from elsewhere. */
 export function inProcessChannel(): InProcessChannel {
   const topics = new Map<string, Set<Listener>>()
 
@@ -18,7 +18,7 @@ export function inProcessChannel(): InProcessChannel {
     try {
       listener({ ...message })
     } catch {
-      // A hint that its listener cannot use is a hint lost, and no reason to bring down the process.
+      // A listener that throws loses the hint, but must not crash the process.
     }
   }
 
@@ -36,7 +36,7 @@ export function inProcessChannel(): InProcessChannel {
     subscribe(topic, listener) {
       const listeners = topics.get(topic) ?? new Set()
       topics.set(topic, listeners)
-      // Listening twice with one function is listening twice.
+      // Subscribing a function twice makes two subscriptions.
       const own = (message: Message) => listener(message)
       listeners.add(own)
       return () => {

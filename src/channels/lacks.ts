@@ -1,17 +1,17 @@
-/** What the contexts that share a store may have of each other. */
+/** What the contexts that share a store can use to work together. */
 export type Aid = 'hints' | 'proofs of death'
 
-/** Hears what is lacking, in words, and `undefined` once nothing is any more. */
+/** Gets what is lacking, in words, and `undefined` once nothing is. */
 type Listener = (why: string | undefined) => void
 
-/** What a store cannot offer where it is: each thing is said once, until it was there again. */
+/** What a store cannot offer here: each lack is reported once, until it was available again. */
 export interface Lacks {
   say(aid: Aid, why: string): void
-  /** It is to be had again. */
+  /** It is available again. */
   regain(aid: Aid): void
-  /** Tells what goes wrong for now, to those who listen now. */
+  /** Reports a temporary problem, to the present listeners. */
   tell(why: string): void
-  /** Calls the listener for each, at once or when it turns out. @returns how to hear no more */
+  /** Calls the listener for each lack, known or new. @returns how to stop listening */
   onDegraded(listener: Listener): () => void
 }
 

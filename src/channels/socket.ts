@@ -7,51 +7,50 @@ import { Peers } from './socket/peers.ts'
 import { openPlace, type Place } from './socket/place.ts'
 
 interface Topic {
-  /** None where sockets cannot be had for now. */
+  /** Missing while sockets are unavailable. */
   inbox: Inbox | undefined
-  /** How many listen here. */
+  /** How many subscriptions it has here. */
   listeners: number
-  /** The last message of each sender: what comes over a new connection may overtake what is left in the old one. */
+  /** The number of each sender's last message: what comes over a new connection may overtake the rest of the old one. */
   readonly heard: Map<string, number>
 }
 
-/** What those have not been sent yet who have subscribed since the last look for others. */
+/** Messages that have not been sent yet to subscribers found since the last search. */
 interface Late {
-  /** To whom it was sent at once. */
+  /** The subscribers that got it at once. */
   readonly known: readonly string[]
   readonly lines: string[]
 }
 
-/** Senders whose last message is kept in mind for a topic, at most. */
+/** For how many senders of a topic the last number is kept. */
 const maxSenders = 1_000
-/** After how long those who are not known yet are looked for, in ms. */
+/** After how long unknown subscribers are searched for, in ms. */
 const moment = 2
-/** How often it is seen to it that the sockets are there, in ms. */
+/** How often it is checked that the sockets are there, in ms. */
 const care = 5_000
-/** Sockets of others that a new channel looks at, at most, to sweep those that were left behind. */
+/** How many sockets of others a new channel checks, to remove those that were left behind. */
 const sweeps = 8
 
 export interface SocketChannel extends Channel {
   /**
-   * Calls `ended` once when another channel's subscription to a topic ends, as its process' death ends it, or cannot be reached,
-   * with how long it was connected, in ms. @returns how to hear no more; undefined if there is no such subscription
+   * Calls `ended` once when another channel's subscription to a topic ends, as when its process dies, or cannot be reached, with how long it was
+   * connected, in ms. @returns how to stop listening; undefined if there is no such subscription
    */
   attend(topic: string, ended: (lasted: number) => void): (() => void) | undefined
-  /** Ends all subscriptions and connections. Resolves when what was published has gone out. */
+  /** Ends all subscriptions and connections. Resolves when what was published has been sent. */
   close(): Promise<void>
 }
 
 /**
  * A channel between the processes, and threads, of one user on one machine, through unix sockets or named pipes.
  *
- * Best effort: a message reaches who subscribed before it was published and reads, as a rule within 0.1 ms. It carries what JSON
- * can; one of more than 16,384 bytes, with its topic, is dropped. Messages of one publisher keep their order. A subscriber that does
- * not read loses messages, a connection that carries anything but messages, or more than 2 MiB in a second, is dropped.
- * Nothing of it keeps a process alive.
+ * Best effort: a message reaches those who subscribed before it was published and read their socket, usually within 0.1 ms. It carries JSON; a
+ * message of more than 16,384 bytes, with its topic, is dropped. Messages of one publisher keep their order. A subscriber that does not read loses
+ * messages. A connection that carries anything but messages, or more than 2 MiB in a second, is dropped. It keeps no process alive.
  *
- * @param identity channels that were given the same meet
- * @param degraded is called when sockets cannot be had here, with the reason in words; nothing is heard then, until they can be had
- * again, which is tried every few seconds and told with `undefined`
+ * @param identity channels with the same identity reach each other
+ * @param degraded is called with the reason in words when sockets are unavailable; then nothing is received, until they work again, which is tried
+ * every few seconds and reported with `undefined`
  */
 export function socketChannel(identity: string, degraded: (why: string | undefined) => void, bases?: readonly string[]): SocketChannel {
   const sender = randomBytes(9).toString('base64url')
@@ -60,10 +59,10 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
   const late = new Map<string, Late>()
   let place: Place | undefined
   let peers: Peers | undefined
-  /** Resolves when what was said over connections that were closed has gone out. */
+  /** Resolves when everything written to closed connections has been sent. */
   let left: Promise<unknown> = Promise.resolve()
   let numbers = 0
-  /** Whether sockets cannot be had for now, until when that is not tried again, and whether it was told. */
+  /** Whether sockets are unavailable for now, until when that is not tried again, and whether it was reported. */
   let broken = false
   let brokenUntil = 0
   let told = false
@@ -86,7 +85,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     degraded(undefined)
   }
 
-  /** Opens the place with first use: who never needs it leaves nothing behind. */
+  /** Opens the directory with first use: a process that never needs it leaves nothing behind. */
   const meet = (): { place: Place; peers: Peers } | undefined => {
     if (closed || performance.now() < brokenUntil) return undefined
     try {
@@ -126,7 +125,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     return made
   }
 
-  /** What once failed, as for want of file descriptors, may work by now; and a socket whose file was removed hears nobody who comes. */
+  /** What once failed, for example for want of file descriptors, may work by now; and a socket whose file was removed gets no new connections. */
   const takeCare = (): void => {
     broken = false
     brokenUntil = 0
@@ -139,7 +138,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     if (!deaf.length) opened()
   }
 
-  /** Connecting shows who is gone; a few of them at a time, so that many who start together do not look at all of all. */
+  /** Connecting shows which subscribers are gone; only a few are tried, so that many processes that start together do not all try all. */
   const sweep = (): void => {
     const met = meet()
     if (!met) return
@@ -148,7 +147,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     for (const name of [...old.slice(start), ...old.slice(0, start)].slice(0, sweeps)) met.peers.knock(name)
   }
 
-  /** The others that subscribed to a topic. */
+  /** The other subscribers of a topic. */
   const othersOf = (met: { place: Place }, topic: string): readonly string[] => {
     const mine = topics.get(topic)?.inbox?.name
     const names = met.place.find(topic)
@@ -156,9 +155,9 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
   }
 
   /**
-   * To those who are known at once, since to look for others takes as long as all the rest; to the others a moment later, since who is
-   * woken often runs only once we rest. Who is known stays the same until then: else one who is found in between would hear the last
-   * before the first.
+   * Known subscribers get it at once, since searching for others takes as long as everything else. The others get it a moment later, since a process
+   * that was woken usually runs only after this one yields the CPU. The list of known ones stays the same until then; otherwise one that is found in
+   * between would get the last message before the first.
    */
   const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
     const mine = topics.get(topic)?.inbox?.name
@@ -201,12 +200,12 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
       try {
         const line = encodeFrame({ topic, sender, number: ++numbers, message })
         if (line === undefined) return
-        // Those here hear it as it comes out of JSON, too.
+        // Local subscribers also get it as it comes out of JSON.
         if (topics.has(topic)) here.publish(topic, (JSON.parse(line) as [string, string, number, Message])[3])
         const met = meet()
         if (met) send(met, topic, line)
       } catch {
-        // A hint lost.
+        // The hint is lost.
       }
     },
     subscribe(topic, listener) {

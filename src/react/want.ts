@@ -4,31 +4,31 @@ import type { LockError } from '../protocol/index.ts'
 export interface UseLockOptions extends Omit<AcquireOptions, 'signal'> {
   /** Whether the lock is wanted. Default true. */
   enabled?: boolean
-  /** Whether to ask again by itself after a loss, as when a page comes back that was left. Default false. */
+  /** Whether to request the lock again after a loss, for example when a page that was left comes back. Default false. */
   again?: boolean
 }
 
-/** What a component knows of its lock. `lock`, its `token` and its `signal` are there while it is held, and only then. */
+/** The state of a component's lock. `lock`, its `token` and its `signal` exist only while it is held. */
 export type LockState = (
   | { readonly state: 'idle' | 'waiting'; readonly lock: undefined; readonly token: undefined; readonly signal: undefined; readonly error: undefined }
   | { readonly state: 'held'; readonly lock: HeldLock; readonly token: number; readonly signal: AbortSignal; readonly error: undefined }
   | { readonly state: 'lost'; readonly lock: undefined; readonly token: undefined; readonly signal: undefined; readonly error: LockError }
   | { readonly state: 'error'; readonly lock: undefined; readonly token: undefined; readonly signal: undefined; readonly error: Error }
 ) & {
-  /** Asks anew, behind all who wait; lets go first of what is held. Does nothing for a lock that is not wanted. */
+  /** Requests the lock again, behind all waiters; releases it first if it is held. Does nothing while `enabled` is false. */
   readonly retry: () => void
 }
 
-/** A lock that is asked for while somebody subscribes, in the form that `useSyncExternalStore` reads. */
+/** A lock that is requested while there is a subscriber, in the form that `useSyncExternalStore` reads. */
 export interface Want {
-  /** May be exchanged while the lock is held. */
+  /** May be replaced while the lock is held. */
   onReleaseRequested: ReleaseListener | undefined
   state(): LockState
-  /** Asks for the lock. @returns how to let go of it, or to call the wait off */
+  /** Requests the lock. @returns how to release it, or to cancel the wait */
   subscribe(changed: () => void): () => void
 }
 
-/** Nothing is asked before somebody subscribes. */
+/** Nothing is requested before somebody subscribes. */
 export function want(locks: Locks, name: string, { enabled = true, again = false, ...options }: UseLockOptions): Want {
   const retry = (): void => {
     if (!attempt) return
@@ -39,7 +39,7 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
   const first: LockState = { ...none, state: enabled ? 'waiting' : 'idle' }
   let state: LockState = first
   let listener: () => void
-  /** The present one, while somebody subscribes. */
+  /** The present attempt, while there is a subscriber. */
   let attempt: AbortController | undefined
 
   const show = (next: LockState): void => {
@@ -51,18 +51,18 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
     attempt = new AbortController()
     const { signal } = attempt
     show(first)
-    // Strict Mode subscribes, unsubscribes and subscribes again: what is called off at once is never asked for.
+    // Strict Mode subscribes, unsubscribes and subscribes again: an attempt that is cancelled at once sends no request.
     await undefined
     if (signal.aborted) return
     try {
       const lock = await locks.acquire(name, { ...options, signal, onReleaseRequested: (...asked) => self.onReleaseRequested?.(...asked) })
-      // A release that fails is tried again, and told to `onWarning`.
+      // A release that fails is retried, and reported to `onWarning`.
       const letGo = (): void => void lock.release().catch(() => {})
-      // A wait that was called off may have been served in the same moment.
+      // A cancelled wait may have been granted in the same moment.
       if (signal.aborted) return letGo()
       signal.addEventListener('abort', letGo)
       const ended = (): void => {
-        // A script may dispatch an `abort` of its own.
+        // A script may dispatch an `abort` event of its own.
         if (signal.aborted || !lock.signal.aborted) return
         const error: LockError = lock.signal.reason
         if (error.code !== 'lost') show({ ...none, state: 'idle' })

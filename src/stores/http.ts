@@ -10,13 +10,13 @@ import { makePost } from './http/post.ts'
 export interface HttpStoreOptions {
   /** The credential that the server asks for. */
   token?: string
-  /** How long an answer may take, in ms. Who waits for a lock asks again when one is late, for as long as a lease. Default 5,000. */
+  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for as long as a lease. Default 5,000. */
   timeout?: number
-  /** What sends requests. Default: Node's own client there, for its `fetch` takes twice as long, and `fetch` elsewhere. */
+  /** Sends requests. Default: in Node its `http` client, since its `fetch` takes twice as long; elsewhere `fetch`. */
   fetch?: typeof fetch
   /**
-   * What the server knows this client by: 16 to 128 random letters, digits, `_` or `-`, and a secret. Whoever has it, and the same
-   * credential, may speak for its sessions. Default: a new one.
+   * Identifies this client to the server: 16 to 128 random letters, digits, `_` or `-`. A secret: whoever has it, and the same credential, controls
+   * its sessions. Default: a new one.
    */
   client?: string
 }
@@ -24,24 +24,24 @@ export interface HttpStoreOptions {
 export interface HttpStore extends Store {
   readonly channel: Channel
   /**
-   * The lockToken of a held lock: shows others, such as the file system behind the server, that this client holds it.
-   * @throws LockError `not-held` if this store knows of no such hold
+   * The lockToken of a held lock: proves to others, such as a file server, that this client holds it.
+   * @throws LockError `not-held` if this store has no such hold
    */
   lockToken(lock: Fenced): string
 }
 
-/** How many rows of sessions a server gives at once. */
+/** How many session rows a server returns at once. */
 const mostRows = 100
 
-/** How many records a server gives at once. */
+/** How many records a server returns at once. */
 const longestPage = 1_000
 
 /**
- * A store at a lock server. The server observes who is gone: evidence of clients' own does not count there.
- * Its event stream keeps a process alive until `close()`.
+ * A store at a lock server. The server observes who is gone; clients' own evidence does not count there. Its event stream keeps a process alive until
+ * `close()`.
  *
  * @param url the server's, such as `http://127.0.0.1:7420`
- * @throws TypeError if it is no URL of HTTP
+ * @throws TypeError if it is not an HTTP URL
  */
 export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStore {
   const connection = makeConnection(url, options)
@@ -55,7 +55,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     return reply
   }
 
-  /** An older server knows nothing of it. */
+  /** An older server does not have this route. */
   let givesRows = true
   const rows: Store['rows'] = async (sessions, key) => {
     if (!givesRows || sessions.length > mostRows) return undefined
@@ -70,7 +70,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     }
   }
 
-  /** Up to `limit` records after a key, as many at a time as the server gives. */
+  /** Up to `limit` records after a key, in pages as large as the server returns. */
   async function* pages(prefix: string, after: string | undefined, limit: number, { busy }: Part): AsyncGenerator<LockView[]> {
     let left = limit
     for (let from = after; ; ) {
@@ -97,7 +97,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     untold: () => hints.untold(),
     look: async (key) => (await read(key)).lock ?? { ...emptyRecord(key), sessions: {} },
     async lookUp(commands) {
-      // What an unanswered command was given, or another store with this client key, a look shows.
+      // What an unanswered command, or another store with this client key, was granted is found by reading the record.
       for (const key of ledger.missing(commands)) await read(key)
     },
     dress: ledger.dress,
@@ -119,7 +119,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
       try {
         return await post.apply(commands)
       } finally {
-        // Also where its goodbye did not arrive: nothing more is said for it.
+        // Also if the server did not get the session's end: nothing more is sent for it.
         for (const command of commands) if (command.type === 'end' && command.seq === undefined) ledger.end(command.session)
       }
     },
@@ -131,7 +131,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     async list(prefix = '', part = {}) {
       const found: LockView[] = []
       for await (const views of pages(prefix, undefined, Infinity, part)) found.push(...views)
-      // Pages come in the order of the server's store.
+      // The server's store decides the order of pages.
       return found.sort((a, b) => (a.key < b.key ? -1 : 1))
     },
     async page(prefix, after, limit, part = {}) {
@@ -141,8 +141,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     },
     lockToken(lock) {
       const lockToken = ledger.ofHold(lock)
-      if (lockToken === undefined)
-        throw new LockError('not-held', `this store knows of no hold of ${JSON.stringify(lock.name)} with token ${lock.token}`)
+      if (lockToken === undefined) throw new LockError('not-held', `this store has no hold of ${JSON.stringify(lock.name)} with token ${lock.token}`)
       return lockToken
     },
     async close() {

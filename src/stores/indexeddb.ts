@@ -19,25 +19,25 @@ export { type FenceSchema, fenceStore, type OpenTransaction } from './indexeddb/
 export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export interface IndexedDBStoreOptions {
-  /** `relaxed` resolves when the system has a change, `strict` when the disk has it. Default `relaxed`. */
+  /** When a change counts as done: `relaxed` when the operating system has it, `strict` when the disk has it. Default `relaxed`. */
   durability?: IDBTransactionDurability
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
-  /** The database's name, where `database` is a function that cannot give it yet. */
+  /** The database's name, if `database` is a function that cannot return it yet. */
   name?: string
 }
 
-/** How many keys of empty records a list may meet before the fence drops them, and how many in one transaction. */
+/** How many keys of empty records a list may find before the fence drops them, and how many it drops in one transaction. */
 const fewIdle = 16
 const mostIdle = 500
 
-/** How long a transaction may wait for those of others before the engine is taken to hang, in ms: a tab that hangs holds up others for a minute. */
+/** How long a transaction may wait for others before the engine counts as hung, in ms: a hung tab holds up others for a minute. */
 const longestTurn = 120_000
 
 /** The names of a database's own object stores. */
 export type NamesOf<Db> = Db extends IDBPDatabase<infer Schema> ? StoreNames<Schema> : string
 
-/** A transaction of a database, typed as its library types it. */
+/** A transaction of a database, with its library's type. */
 export type TransactionOf<Db, Names extends readonly NamesOf<Db>[]> =
   Db extends IDBPDatabase<infer Schema>
     ? Names extends readonly StoreNames<Schema>[]
@@ -47,13 +47,13 @@ export type TransactionOf<Db, Names extends readonly NamesOf<Db>[]> =
 
 export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesOf<Db>[]>> {
   /**
-   * Checks a lock in a readwrite transaction of yours that includes {@link fenceStore}, and aborts it unless the lock is held.
-   * Need not be waited for: nothing is committed before the check has passed.
+   * Checks a lock in a readwrite transaction of yours that includes {@link fenceStore}, and aborts it unless the lock is held. You need not await it:
+   * nothing is committed before the check has passed.
    */
   check(tx: OpenTransaction, lock: Fenced): Promise<void>
   /**
-   * Runs `body` in a readwrite transaction on these object stores of yours, or on all. It may wait for what it asks of `tx`, and for
-   * nothing else: a transaction that is not asked anything ends by itself.
+   * Runs `body` in a readwrite transaction on these object stores of yours, or on all. It may await requests of `tx`, and nothing else: a transaction
+   * without pending requests ends by itself.
    */
   transaction<T>(lock: Fenced, body: (tx: TransactionOf<Db, NamesOf<Db>[]>) => T): Promise<Awaited<T>>
   transaction<const Names extends readonly NamesOf<Db>[], T>(
@@ -66,11 +66,11 @@ export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesO
 /**
  * A store in IndexedDB, shared by the tabs and workers of an origin.
  *
- * @param database the name of a database for locks alone; or your own, open and prepared by {@link upgradeIndexedDB}; or a function
- * that gives your own as it is open now, or a promise of it. Yours stays yours: nothing keeps it open. When you close it, sessions end:
- * their locks are lost, and go to whoever waits. A function is then asked until it gives the database that you have opened again,
- * and the same locks go on; without one the store fails from then on, with `closed`.
- * @throws TypeError if it is no open database, or a function gives none yet and no `name` was given
+ * @param database the name of a database for locks alone; or your own database, open and prepared by {@link upgradeIndexedDB}; or a function that
+ * returns your own open database, or a promise of it. The store never keeps your database open. When you close it, sessions end: their locks are lost
+ * and go to the next waiters. A function is then called until it returns the database that you have opened again, and the same locks go on; with a
+ * handle the store fails from then on, with `closed`.
+ * @throws TypeError if it is not an open database, or a function returns none yet and no `name` was given
  */
 export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   database: string | Db | (() => Db | PromiseLike<Db>),
@@ -87,7 +87,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   }
   const connection = new Connection(source, { lost, stalled, torn: () => beacon?.doubt() })
 
-  /** Since when transactions wait, the first before the others. */
+  /** The waiting transactions, oldest first, with the time of their start. */
   const underWay = new Set<{ readonly since: number }>()
 
   const transact = async <T>(mode: IDBTransactionMode, scope: Scope, question: (rows: Rows) => T, again = true): Promise<T> => {
@@ -132,7 +132,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     }
   }
 
-  /** Has the fence name no locks that are let go of, so that the next list is short. A few do no harm: a release that dropped its own would be slower. */
+  /** Removes released locks from the fence, so that the next list is short. A few do no harm, and removing them at each release would be slower. */
   const tidy = async (keys: Set<string>, found: readonly LockView[]): Promise<void> => {
     for (const { key } of found) keys.delete(key)
     const idle = [...keys]
@@ -140,7 +140,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     for (let at = 0; at < idle.length; at += mostIdle) await transact('readwrite', 'change', (rows) => rows.unfence(idle.slice(at, at + mostIdle)))
   }
 
-  /** A transaction for the user, as the library types it that opened the database. */
+  /** A transaction for the user, made by the library that opened the database. */
   const beginTheirs = async (objectStores: readonly string[] | undefined): Promise<OpenTransaction> =>
     connection.begin(({ db, theirs }) => {
       const names = objectStores ?? [...db.objectStoreNames].filter((name) => !name.startsWith('storelock-'))
@@ -149,8 +149,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
 
   return {
     async apply(commands) {
-      // A page that is being left hears no answer any more, so what needs none goes first. Where that is all, nothing follows:
-      // a transaction that is half done when the page is frozen holds up everyone else.
+      // A page that is being left gets no more answers, so writes that need none go first. If there is nothing else, nothing follows: a half-done
+      // transaction of a frozen page would block everyone else.
       const sessions = leaving(commands)
       if (sessions.size) {
         const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
@@ -161,7 +161,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
             throw error
           },
         )
-        // Nor where it was said to a database that is closed by now: who ended takes nothing along into the next.
+        // The same if the database has been closed since: an ended session's commands must not go to the next connection.
         if (said && (sessions.size === commands.length || !connection.isOpen)) return commands.map(() => ({ type: 'ended' }))
       }
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
@@ -169,7 +169,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     read: (key, reader) => transact('readonly', 'look', (rows) => look(rows, key, reader)),
     rows: (ids) => transact('readonly', 'beat', (rows) => rowsOf(ids, (id) => rows.session(id))),
     async list(prefix = '', part = {}) {
-      // A user's long transaction may have the fence: asked for it alone, it holds up nobody's heartbeat.
+      // A user's long transaction may have the fence: read alone, it holds up nobody's heartbeat.
       const busy = part.busy && (await transact('readonly', 'fence', (rows) => rows.keys(prefix, 'fence')))
       const views = await transact('readonly', 'look', (rows) => (busy || rows.keys(prefix)).flatMap((key) => look(rows, key) ?? []))
       if (!busy) return views
@@ -217,12 +217,12 @@ interface Part {
   readonly commands: Command[]
 }
 
-/** A batch in parts that each need no more than their scope, in order: a heartbeat must not wait for what a request waits for. */
+/** Splits a batch, in order, into parts that each need only their scope: a heartbeat must not wait for what a request waits for. */
 function partsOf(commands: readonly Command[]): Part[] {
   const changes = commands.some((command) => scopeOf(command) === 'change')
   const parts: Part[] = []
   for (const command of commands) {
-    // The end of a session goes with what is done to its locks: each transaction more takes a millisecond.
+    // The end of a session goes with the changes to its locks: each further transaction takes a millisecond.
     const scope = command.type === 'end' && changes ? 'change' : scopeOf(command)
     const last = parts.at(-1)
     if (last?.scope === scope) last.commands.push(command)
@@ -233,7 +233,7 @@ function partsOf(commands: readonly Command[]): Part[] {
 
 const scopeOf = (command: Command): Scope => (!('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change')
 
-/** The rows to delete if these commands are a goodbye: they end sessions, and let go of what those had. */
+/** The rows to delete if these commands only end sessions and release what those had. */
 const leaving = (commands: readonly Command[]): Map<string, undefined> =>
   new Map(
     commands.every(({ type }) => type === 'end' || type === 'release' || type === 'withdraw')

@@ -21,7 +21,7 @@ import {
 } from '../protocol/index.ts'
 import type { Channel, FencedStore } from '../store.ts'
 
-/** How many rows a beat shows. */
+/** How many rows a beat returns. */
 const shown = 16
 
 export interface MemoryStoreOptions {
@@ -29,7 +29,7 @@ export interface MemoryStoreOptions {
   now?: () => number
 }
 
-/** What its locks protect is the process's own memory: a fenced step cannot be undone, so its body must not throw half-way. */
+/** Its locks protect the process's own memory: a fenced step cannot be undone, so its body must not throw half-way. */
 export interface MemoryStore extends FencedStore<undefined> {
   readonly channel: Channel
   readonly beacon: InProcessBeacon
@@ -37,7 +37,7 @@ export interface MemoryStore extends FencedStore<undefined> {
 
 /** A store for the sessions of one process, and for tests. It ends with the process. */
 export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): MemoryStore {
-  // As text, so that nothing that goes in or comes out is shared with the caller.
+  // As text, so that nothing is shared with the caller.
   const records = new Map<string, string>()
   /** The keys of those that are not empty. */
   const busy = new Set<string>()

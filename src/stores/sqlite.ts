@@ -15,24 +15,24 @@ export interface SqliteStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: () => number
   /**
-   * Opens the database at a path as your handle was opened, where its driver's constructor alone does not: with a `nativeBinding`, a key, an extension; or
-   * read-only, where `node:sqlite` opened it, which does not tell.
-   * It is called for the store's own connections, which your handle stays apart from; what it sets must not stay in the file.
+   * Opens the database at a path with the options of your handle, if its driver's constructor alone does not: with a `nativeBinding`, a key, an
+   * extension, or read-only in the case of `node:sqlite`, where that cannot be detected. It is called for the store's own connections, which are
+   * separate from your handle; it must not set anything that stays in the file.
    */
   open?: OpenDatabase
 }
 
 export interface SqliteStore<Db> extends FencedStore<Db> {
-  /** The database's file as SQLite names it; '' for one in memory. */
+  /** The database's file as SQLite names it; '' for a database in memory. */
   readonly file: string
-  /** Opens another connection to that file, with the store's own driver, which its caller closes. */
+  /** Opens another connection to that file, with the store's own driver. The caller closes it. */
   connect(): SqliteDatabase
 }
 
-/** Connections that must not be closed before the process ends: another copy of SQLite in it has the same file open. */
+/** Connections that must not be closed before the process ends, because another copy of SQLite in it has the same file open. */
 const unclosable: SqliteDatabase[] = []
 
-/** Whether a command is of a session that holds something. */
+/** Whether a command is from a session that holds something. */
 const isOfHolder = (command: Command): boolean =>
   command.type === 'renew' || command.type === 'release' || (command.type === 'beat' && !command.opens)
 
@@ -43,11 +43,11 @@ interface Batch {
 }
 
 /**
- * A store in a SQLite file, for all processes of one machine that open it. Of an open handle it uses the file, through
- * a connection of its own; a database without a file it uses through the handle, outside its user's transactions.
+ * A store in a SQLite file, shared by all processes of one machine that open it. If you pass an open handle, the store uses a connection of its own
+ * to the same file; a database without a file is used through the handle, outside your transactions.
  *
- * @param database a path or `file:` URL, opened in WAL mode; or your open handle, of which nothing is changed but our tables, `storelock_…`
- * Fenced transactions run on your handle; for a path, on another connection to it.
+ * @param database a path or `file:` URL, opened in WAL mode; or your open handle, in whose database the store only touches its own tables,
+ * `storelock_…`. Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
 export function sqliteStore(path: string, options?: SqliteStoreOptions): SqliteStore<SqliteDatabase>
@@ -82,10 +82,10 @@ export function sqliteStore(
 
   const losers = new Set<(why: string) => void>()
   const lost = (): void => {
-    for (const end of [...losers]) end('somebody dropped the tables of the locks')
+    for (const end of [...losers]) end('somebody dropped the tables of storelock')
   }
 
-  /** Does something with our tables, which are made anew where somebody has dropped them. */
+  /** Runs a step on our tables; if somebody has dropped them, makes them again. */
   const withTables = <T>(step: (tables: Tables) => T): T => {
     const found = open()
     try {
@@ -93,7 +93,7 @@ export function sqliteStore(
     } catch (error) {
       if (!areDropped(error)) throw error
       tables = undefined
-      // Once this is over: what ends says so, to this store.
+      // Afterwards, since sessions that end send commands to this store.
       queueMicrotask(lost)
       return step(open())
     }
@@ -106,7 +106,7 @@ export function sqliteStore(
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
 
-  /** Carries out all batches that wait, in order, as one. */
+  /** Carries out all waiting batches, in order, as one. */
   const serve = (): Outcome[] => {
     const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
     open()
@@ -117,7 +117,7 @@ export function sqliteStore(
       if (beats) tables.assertThere()
       return tables.apply(batch, wall())
     })
-    // It may be kept in another way since we opened it.
+    // The journal mode may have changed since we opened the database.
     if (beats) guard.noteLog()
     return outcomes
   }
@@ -126,14 +126,14 @@ export function sqliteStore(
     for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
   }
 
-  /** What keeps a lock, or frees one, comes before requests. */
+  /** Commands that keep or free a lock go before requests. */
   const isUrgent = (): boolean => waiting.some(({ commands }) => commands.some(isOfHolder))
 
   const fail = (error: unknown): void => {
     for (const { reject } of waiting.splice(0)) reject(explain(error))
   }
 
-  /** The user's handle; where we were given a path, a second connection, since the first one is kept as fast as a lock allows. */
+  /** The user's handle; for a path, a second connection, since the settings of the first are only as durable as a lock needs. */
   const handle = (): NonNullable<typeof fencing> => {
     if (!fencing) {
       const tx = typeof database !== 'string' ? database : file ? connect() : db
@@ -142,7 +142,7 @@ export function sqliteStore(
     return fencing
   }
 
-  /** Writes a command of the lock's own with the transaction that it guards. */
+  /** Writes a command on the lock itself in the transaction that it fences. */
   const applyWithin = (command: Command): Outcome | undefined => {
     const fencing = handle()
     fencing.tables ??= fencing.tx === db ? open() : openTables(fencing.tx, fencing.within, false)
@@ -172,7 +172,7 @@ export function sqliteStore(
     })
 
   let putting = false
-  /** Has idle records out of the way of the next who looks for busy ones, a few at a time. */
+  /** Moves idle records away, a few at a time, so that the next list of busy ones is short. */
   const putApart = (): void => {
     if (putting) return
     putting = true
@@ -183,7 +183,7 @@ export function sqliteStore(
       whenIdle(
         () => open().putApart(wall()),
         (more) => (more ? setImmediate(some) : over()),
-        // The next who looks tries it again; where nothing may be written, in vain.
+        // The next list tries it again; in vain, if nothing may be written.
         over,
       )
     setImmediate(some)
@@ -201,7 +201,7 @@ export function sqliteStore(
     if (fault) throw new LockError('store', `the SQLite database ${file} ${fault}`)
     open()
   } catch (error) {
-    // Where it is only busy, the first call makes the tables.
+    // If it is only busy, the first call makes the tables.
     if (!isBusy(error)) {
       if (own) closeOwn(db)
       throw explain(error)
@@ -237,7 +237,7 @@ export function sqliteStore(
       losers.add(own)
       return () => void losers.delete(own)
     },
-    // It answers at once, unless somebody's transaction keeps it from that.
+    // It answers at once, unless somebody's transaction blocks it.
     isBusy: () => true,
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
@@ -266,12 +266,12 @@ export function sqliteStore(
           return result
         })
       }
-      // Only the beginning is tried again: the body may have done more than write.
+      // Only the beginning is retried: the body may have done more than write.
       return await new Promise<Awaited<T>>((resolve, reject) => {
         whenIdle(
           step,
           (result) => {
-            // Before any timer, which would find the lock's time over.
+            // Before any timer, which would find the lock expired.
             const wait = checked?.over(renewed)
             const done = (): void => resolve(result as Awaited<T>)
             if (wait) wait.then(done)

@@ -4,19 +4,19 @@ import type { Clock } from '../locks/clock.ts'
 export interface ManualClock extends Clock {
   /** Lets `ms` pass: timers that fall due run in order, and promises settle in between. */
   advance(ms: number): Promise<void>
-  /** Sets the wall clock on (or back) by `ms`, as a person or a time server does; the monotonic clock goes on as before. */
+  /** Moves the wall clock by `ms`, forward or back, as a person or a time server does; the monotonic clock goes on as before. */
   step(ms: number): void
 }
 
 export interface ManualClockOptions {
-  /** The first wall time, in ms since 1970. Default: some day in 2023. */
+  /** The initial wall time, in ms since 1970. Default: a day in 2023. */
   start?: number
-  /** What `random()` gives, from 0 to below 1. Default 0.5. */
+  /** What `random()` returns, from 0 to below 1. Default 0.5. */
   random?: () => number
 }
 
 /**
- * Time for tests: give it to `createLocks({ clock })` and, where its tokens should follow it, to the store.
+ * A clock for tests: pass it to `createLocks({ clock })` and, if tokens should follow it, to the store.
  *
  * @example
  * const clock = manualClock()
@@ -57,7 +57,7 @@ export function manualClock({ start = 1_700_000_000_000, random = () => 0.5 }: M
   }
 }
 
-/** Lets all promises settle that wait for no timer: a message to oneself comes after them, in Node and in browsers. */
+/** Lets all promises settle that do not wait for a timer: a message to oneself comes after them, in Node and in browsers. */
 const settle = (): Promise<void> =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel()

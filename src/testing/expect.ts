@@ -1,6 +1,6 @@
 import { LockError, type LockErrorCode, type Outcome } from '../protocol/index.ts'
 
-/** @throws Error if the two are not alike as plain data; fields that are `undefined` do not count */
+/** @throws Error if the two differ as plain data; fields that are `undefined` do not count */
 export function equal(actual: unknown, expected: unknown, what: string): void {
   const [is, should] = [plain(actual), plain(expected)]
   if (is !== should) throw new Error(`${what}: expected ${should}, got ${is}`)
@@ -10,7 +10,7 @@ export function truthy(fact: unknown, what: string): asserts fact {
   if (!fact) throw new Error(`expected ${what}`)
 }
 
-/** @throws Error unless the outcome is of this type; @returns it as such */
+/** @throws Error unless the outcome is of this type; @returns it with that type */
 export function outcome<T extends Outcome['type']>(actual: Outcome | undefined, type: T): Extract<Outcome, { type: T }> {
   if (actual?.type !== type) throw new Error(`expected the outcome ${type}, got ${plain(actual)}`)
   return actual as Extract<Outcome, { type: T }>
@@ -26,7 +26,7 @@ export async function rejects(promise: Promise<unknown>, code: LockErrorCode): P
   return error
 }
 
-/** As text, with the names of each object in order and without fields that are `undefined`. */
+/** As text, with each object's fields in order and without those that are `undefined`. */
 const plain = (value: unknown): string =>
   JSON.stringify(value ?? null, (_, field) =>
     field && typeof field === 'object' && !Array.isArray(field)

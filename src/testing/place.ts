@@ -1,19 +1,19 @@
 import type { Store } from '../store.ts'
 
-/** An empty place for records, and what a test may do there. */
+/** An empty place for records, and what a test may do with it. */
 export interface StorePlace {
-  /** Opens the place; when called again, another store on the same place. */
+  /** Opens the place; if called again, another store on the same place. */
   open(): Store | Promise<Store>
-  /** Puts something that is no record where that of `key` stands; without it, that fact is left out. */
+  /** Replaces the record of `key` with something that is not a record; without it, that fact is left out. */
   corrupt?(key: string): void | Promise<void>
-  /** Reads the bytes that stand for `key`, to see that nothing was overwritten. Needed with `corrupt`. */
+  /** Reads the bytes stored for `key`, to check that nothing was overwritten. Needed with `corrupt`. */
   raw?(key: string): unknown
-  /** For a store with a fence: how a body writes a text, and which one stands there in the end. Without it, those facts are left out. */
+  /** For a store with a fence: how a body writes a text, and which text is there in the end. Without it, those facts are left out. */
   fence?: { write(tx: never, text: string): unknown; written(): unknown }
   /** Set if a second `open()` does not see what the first one wrote. */
   alone?: boolean
-  /** Set if the store judges by itself who is gone, and does nothing on clients' evidence and challenges: facts about these are left out. */
+  /** Set if the store itself decides who is gone, and ignores clients' evidence and challenges: facts about these are left out. */
   observes?: boolean
-  /** Clears the place away. */
+  /** Removes the place. */
   remove?(): void | Promise<void>
 }

@@ -11,7 +11,7 @@ export interface StoreFact {
 }
 
 /**
- * What the contract in `Store` asks, as facts for any test runner or for none.
+ * The contract of `Store`, as facts for any test runner or for none.
  *
  * @param makePlace makes a new, empty place for each fact
  * @example for (const { name, run } of storeSuite(() => ({ open: () => myStore() }))) test(name, run)

@@ -2,29 +2,26 @@ import { standIn } from '../beacons/web-locks.ts'
 import type { Locks } from '../locks/types.ts'
 import { interfaces, managerOf } from './interfaces.ts'
 
-/** A page's or a worker's global object, or what stands for one. */
+/** The global object of a page or a worker, or a substitute. */
 export interface WebLocksTarget {
   readonly navigator: object
 }
 
-/**
- * Locks as a `LockManager`, with what the specification of Web Locks gives it and nothing more, for code that asks for one.
- * Touches no global.
- */
+/** Locks as a `LockManager`, with exactly what the specification of Web Locks defines. Touches no global. */
 export function webLocks(locks: Locks): LockManager {
   return managerOf(locks)
 }
 
 /**
- * Puts locks in the place of `navigator.locks`, and `LockManager` and `Lock` beside them, so that code that knows nothing of these
- * locks uses them. Code that has taken hold of the browser's own locks before keeps those.
+ * Replaces `navigator.locks`, `LockManager` and `Lock`, so that code that knows nothing of storelock uses these locks. Code that has already read
+ * `navigator.locks` keeps the browser's.
  *
- * @returns how to put back what was there
+ * @returns how to restore the originals
  * @throws TypeError if the target has no `navigator`
  */
 export function installWebLocks(locks: Locks, target: WebLocksTarget = globalThis as never): () => void {
   const { navigator } = target as { readonly navigator?: { readonly locks?: LockManager } }
-  if (!navigator) throw new TypeError('installWebLocks needs a global object with a navigator, which Node has from version 21 on')
+  if (!navigator) throw new TypeError('installWebLocks needs a global object with a navigator, which Node has since version 21')
   const manager = managerOf(locks)
   standIn(manager, navigator.locks)
   const { get } = Object.getOwnPropertyDescriptor(
@@ -45,7 +42,7 @@ export function installWebLocks(locks: Locks, target: WebLocksTarget = globalThi
   }
 }
 
-/** The object in the chain of prototypes that has a property: where a browser has none yet, the first. */
+/** The object in the prototype chain that has a property; the first object if none has. */
 function ownerOf(name: string, object: object): object {
   for (let owner: object | null = object; owner; owner = Object.getPrototypeOf(owner)) if (Object.hasOwn(owner, name)) return owner
   return object

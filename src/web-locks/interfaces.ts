@@ -2,10 +2,10 @@ import { assertFullyActive } from '../locks/request.ts'
 import type { HeldLock, LockInfo, Locks } from '../locks/types.ts'
 import { lockOptions, requestArguments } from '../locks/webidl.ts'
 
-/** Only who has it may construct: to everyone else these classes are interfaces. */
+/** Needed to construct: for everyone else these classes are interfaces. */
 const pass = Symbol()
 
-/** `Lock`, as the specification of Web Locks has it. */
+/** `Lock`, as the specification of Web Locks defines it. */
 class Lock {
   readonly #name: string
   readonly #mode: LockMode
@@ -25,7 +25,7 @@ class Lock {
   }
 }
 
-/** `LockManager`, as the specification of Web Locks has it. */
+/** `LockManager`, as the specification of Web Locks defines it. */
 class LockManager {
   readonly #locks: Pick<Locks, 'request' | 'query'>
 
@@ -60,8 +60,8 @@ function allowed<T>([given, value]: unknown[]): [T] {
 const shown = ({ name, mode, clientId }: LockInfo): globalThis.LockInfo => ({ clientId, mode, name })
 
 /**
- * An interface keeps its name where code is minified, its members can be listed, its name is its tag, and `request` counts the
- * arguments that it needs.
+ * As Web IDL defines it: an interface keeps its name in minified code, its members are enumerable, its name is its tag, and `request` reports the
+ * number of required arguments.
  */
 function likeInterface(name: string, made: { readonly prototype: object }): void {
   const { prototype } = made

@@ -23,7 +23,7 @@ describe('an error says what is wrong', () => {
   test('when the credential is unknown', async () => {
     const server = atEnd(await serve(memoryStore(), { clients: [{ name: 'a', token: 'the-token-of-client-a-0123456789' }] }))
     const store = atEnd(httpStore(server.url, { token: 'another' }))
-    await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('knows no such credential') })
+    await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('does not accept the credential') })
   })
 
   test('when the credential’s prefixes do not allow the key', async () => {

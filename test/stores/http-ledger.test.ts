@@ -57,5 +57,5 @@ test('holds that an operator revokes, or that end with their session, leave no l
     }
     await locks.close()
   }
-  for (const lock of holds) expect(() => store.lockToken(lock)).toThrow('knows of no hold')
+  for (const lock of holds) expect(() => store.lockToken(lock)).toThrow('has no hold of')
 })

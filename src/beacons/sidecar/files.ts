@@ -17,43 +17,43 @@ import {
 import { join } from 'node:path'
 import { thisProcess } from './owner.ts'
 
-/** What is needed of a connection to a SQLite database. */
+/** The parts of a connection to a SQLite database that are used. */
 export interface SidecarConnection {
   exec(sql: string): unknown
   close(): unknown
 }
 
-/** A sidecar file that is locked. Its lock goes with the connection, so with the process. */
+/** A locked sidecar file. The lock ends with the connection, and so with the process. */
 export interface LockedFile {
   readonly connection: SidecarConnection
   readonly name: string
-  /** Tells it from another file of the same name. */
+  /** Identifies it among files of the same name. */
   readonly inode: string
 }
 
-/** Session, process and a random part. Whatever else lies in the folder is not ours to remove. */
+/** Session, process and a random part. Other files in the folder are not removed. */
 const shape = /^[^-]+-[0-9a-f]{12}-[0-9a-f]{6}$/
 
-/** A file this old, in ms, is not about to be locked for the first time. */
+/** A file this old, in ms, is not just about to be locked for the first time. */
 const settled = 60_000
 
-// An empty database writes its first page into a journal when it is locked; in memory, it leaves nothing behind.
+// When locked, an empty database writes its first page into a journal; in memory, that leaves no file behind.
 const lock = 'PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
 
-/** The sidecar files of a database: who holds one locked, lives. */
+/** The sidecar files of a database: the owner of a locked one is alive. */
 export class SidecarFiles {
   readonly #database: string
   readonly #folder: string
   readonly #open: (path: string) => SidecarConnection
 
-  /** @param open opens a database, or makes an empty one */
+  /** @param open opens or creates a database */
   constructor(database: string, open: (path: string) => SidecarConnection) {
     this.#database = database
     this.#folder = `${database}-storelock`
     this.#open = open
   }
 
-  /** Makes a file for a session and locks it. Throws if that cannot be. */
+  /** Makes a file for a session and locks it. Throws if that is impossible. */
   make(session: string): LockedFile {
     for (let tries = 1; ; tries++) {
       const name = `${encodeURIComponent(session).replaceAll('-', '%2D')}-${thisProcess}-${randomBytes(3).toString('hex')}`
@@ -65,30 +65,30 @@ export class SidecarFiles {
         throw new Error(`${this.#pathOf(name)} was replaced`)
       } catch (error) {
         this.#remove(name)
-        // One who sweeps may have had the file between its making and its locking.
+        // Another process's sweep may have had the file between its creation and its locking.
         if (tries === 3) throw error
       }
     }
   }
 
   /**
-   * Locks a file of another process: proof that its owner is gone. Never one of this process: to close a file takes away all locks
-   * that the same process has on it. @returns undefined if that is no proof
+   * Locks a file of another process, which proves that its owner is gone. Never call it for a file of this process: closing a file releases all locks
+   * that the process has on it. @returns undefined if there is no proof
    */
   seize(name: string, inode = this.inodeOf(name)): LockedFile | undefined {
     if (inode === undefined || isOwn(name) || this.inodeOf(name) !== inode) return undefined
     const connection = this.#tryLock(name)
-    // To open what has just been removed makes a new file.
+    // Opening a file that has just been removed makes a new one.
     if (connection && this.inodeOf(name) === inode) return { connection, name, inode }
     connection?.close()
     return undefined
   }
 
-  /** Lets go of a lock; removes the file first, under the lock, if nobody will ever look for it. */
+  /** Releases a lock; removes the file first, under the lock, if nobody will look for it again. */
   free({ connection, name }: LockedFile, forGood: boolean): void {
     const removed = forGood && this.#remove(name)
     connection.close()
-    // Windows removes nothing that is open.
+    // Windows does not remove open files.
     if (forGood && !removed) this.#remove(name)
   }
 
@@ -99,7 +99,7 @@ export class SidecarFiles {
 
   /** Removes the file of a session whose process, or thread of this process, is gone: under its lock, which proves that. */
   removeDead(name: string): void {
-    // No file of this process may be opened; nobody has that of a thread which has ended.
+    // No file of a live thread of this process may be opened; that of an ended thread has no user.
     if (isOwn(name)) {
       this.#remove(name)
       return
@@ -108,7 +108,7 @@ export class SidecarFiles {
     if (seized) this.free(seized, true)
   }
 
-  /** All sidecar files, read from the folder bit by bit. */
+  /** All sidecar files, read from the folder in small steps. */
   *all(): Generator<string, undefined> {
     const folder = attempt(() => opendirSync(this.#folder))
     if (!folder) return
@@ -131,13 +131,13 @@ export class SidecarFiles {
     return join(this.#folder, name)
   }
 
-  /** As SQLite does with the files that it puts beside a database, who may use that may use this. */
+  /** As SQLite does with the files beside a database: whoever may use the database may use this file. */
   #create(name: string): string {
     const like = statSync(this.#database)
     this.#makeFolder(like)
     this.#assertFolder(like)
     return within(openSync(this.#pathOf(name), 'wx', 0o600), (file, { ino }) => {
-      // Nothing is given away in a place that somebody has put there instead of the folder meanwhile.
+      // Somebody may have replaced the folder meanwhile: do not give a file there away.
       this.#assertFolder(like)
       if (this.inodeOf(name) !== `${ino}`) throw new Error(`${this.#pathOf(name)} was replaced`)
       own(file, like, like.mode & 0o666)
@@ -155,19 +155,19 @@ export class SidecarFiles {
     // Windows has no such modes.
     if (process.platform === 'win32') return
     const folder = openSync(this.#folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
-    // Who may read may enter. In a folder that hands its group down, this one does too.
+    // Whoever may read may enter. If the parent folder passes on its group, so does this one.
     within(folder, (file, { mode }) => own(file, like, (Number(mode) & 0o2000) | (like.mode & 0o666) | ((like.mode & 0o444) >> 2)))
   }
 
-  /** A link would lead anywhere; and whoever may remove a file from the folder could have its owner taken for dead. */
+  /** A link could lead anywhere; and whoever may remove a file from the folder could make its owner look dead. */
   #assertFolder(like: Stats): void {
     const folder = lstatSync(this.#folder)
-    if (!folder.isDirectory()) throw new Error(`${this.#folder} is no directory`)
+    if (!folder.isDirectory()) throw new Error(`${this.#folder} is not a directory`)
     if (process.platform === 'win32') return
     const trusted = [0, process.geteuid?.(), like.uid]
     if (!trusted.includes(folder.uid)) throw new Error(`${this.#folder} belongs to another user: remove it`)
     if (folder.mode & 0o022 & ~like.mode)
-      throw new Error(`others may write into ${this.#folder}, and not into the database: chmod go-w ${this.#folder}`)
+      throw new Error(`others may write into ${this.#folder}, but not into the database: chmod go-w ${this.#folder}`)
   }
 
   #lock(name: string): SidecarConnection {
@@ -181,7 +181,7 @@ export class SidecarFiles {
     }
   }
 
-  /** Busy, not ours to write, gone: no proof. */
+  /** If it is busy, not writable or gone, there is no proof. */
   #tryLock(name: string): SidecarConnection | undefined {
     return attempt(() => this.#lock(name))
   }
@@ -199,10 +199,10 @@ export class SidecarFiles {
 /** The session that a file was made for. */
 export const sessionOf = (name: string): string => attempt(() => decodeURIComponent(name.slice(0, name.indexOf('-')))) ?? ''
 
-/** Whether a file was made by this process, in whatever thread. */
+/** Whether a file was made by this process, in any thread. */
 export const isOwn = (name: string): boolean => name.split('-')[1] === thisProcess
 
-/** Gives an open file, or folder, the owner of a database. By what is open, since a path may lead elsewhere by now. */
+/** Gives an open file or folder the owner of a database. It uses the open descriptor, since the path may lead elsewhere by now. */
 function own(file: number, { uid, gid }: Stats, mode: number): void {
   if (process.geteuid?.() === 0) fchownSync(file, uid, gid)
   fchmodSync(file, mode)

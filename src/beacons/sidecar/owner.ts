@@ -4,11 +4,11 @@ import { basename } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 
 /**
- * Names this process, the same in all its threads and in all copies of this library. Two processes that share a name could
- * not prove each other's death; that of one process under two names would take away what its own life rests on.
+ * Names this process, the same in all its threads and in all copies of this library. If two processes had the same name, they could not prove each
+ * other's death; if one process had two, it would release its own locks.
  */
 export const thisProcess: string = createHash('sha256')
-  // A container has a namespace of its own for process ids, in which every main process has the same one.
+  // A container has its own namespace of process ids, and every main process in one has the same id.
   .update(JSON.stringify([process.pid, read(() => readlinkSync('/proc/self/ns/pid')), read(() => startedAt('/proc/self'))]))
   .digest('hex')
   .slice(0, 12)
@@ -16,14 +16,14 @@ export const thisProcess: string = createHash('sha256')
 const self = read(() => threadAt('thread-self'))
 
 /**
- * Names this thread among those of its process, where the system tells them apart: Linux does. Empty in the main thread, with which
- * its process dies, and elsewhere.
+ * Names this thread among those of its process, if the system tells them apart, as Linux does. Empty elsewhere, and in the main thread, which dies
+ * only with its process.
  */
 export const thisThread: string = isMainThread ? '' : (self ?? '')
 
 /**
- * Whether a thread of this process has ended. To ask the lock on its file would take the lock away, since POSIX takes all of a process's
- * locks on a file with the first descriptor that any of its threads closes.
+ * Whether a thread of this process has ended. Testing the lock on its file would release that lock, since POSIX releases all of a process's locks on
+ * a file when any of its threads closes a descriptor of it.
  * @param thread as {@link thisThread} named it there
  */
 export function hasEnded(thread: string): boolean {
@@ -31,21 +31,21 @@ export function hasEnded(thread: string): boolean {
   try {
     return threadAt(`self/task/${id}`) !== thread
   } catch (error) {
-    // Where this thread cannot be seen any more, no other could.
+    // If this thread itself cannot be seen any more, no other could.
     return (error as NodeJS.ErrnoException).code === 'ENOENT' && self !== undefined && self === read(() => threadAt('thread-self'))
   }
 }
 
-/** An id is used again, so the time of its start belongs to the name. */
+/** Ids are reused, so the start time is part of the name. */
 function threadAt(place: string): string {
   const path = `/proc/${place}`
   return `${basename(realpathSync(path))}.${startedAt(path)}`
 }
 
-/** In ticks since the system started, where it tells: an id is used again, but not at the same time. */
+/** In ticks since the system started, if it tells: ids are reused, but not at the same time. */
 function startedAt(place: string): string | undefined {
   const stat = readFileSync(`${place}/stat`, 'utf8')
-  // The name of the program stands in brackets, and may hold any character.
+  // The program's name is in brackets, and may contain any character.
   return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 

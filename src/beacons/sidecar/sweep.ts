@@ -1,14 +1,14 @@
 import { isOwn, type SidecarFiles, sessionOf } from './files.ts'
 import type { Turns } from './turns.ts'
 
-/** When the row of a session that was proved dead should be gone, in ms; then again, twice as late each time, so many times. */
+/** After how many ms the row of a session that was proved dead should be gone; then again, twice as late each time, so many times. */
 const soon = 50
 const tries = 6
-/** How long one step of going through all files takes, and the pause after it, in ms. */
+/** How long one step through the files takes, and the pause after it, in ms. */
 const step = 1
 const rest = 10
 
-/** Removes the files of sessions that need none any more. */
+/** Removes the files of sessions that do not need them any more. */
 export class Sweep {
   readonly #files: SidecarFiles
   readonly #turns: Turns
@@ -23,7 +23,7 @@ export class Sweep {
     this.#isOver = isOver
   }
 
-  /** The owner of a file is proved dead: removes it once its session's row is gone, which whoever asked for the proof sees to. */
+  /** The owner of a file is proved dead: removes it once its session's row is gone, which whoever asked for the proof deletes. */
   expect(name: string): void {
     if (this.#expected.has(name)) return
     this.#expected.add(name)
@@ -45,7 +45,7 @@ export class Sweep {
     return true
   }
 
-  /** Goes through what crashes left behind, a few files at a time. */
+  /** Goes through the files that crashes left behind, a few at a time. */
   async all(): Promise<void> {
     const names = this.#files.all()
     for (;;) {
@@ -55,14 +55,14 @@ export class Sweep {
     names.return(undefined)
   }
 
-  /** Goes through the first of them. */
+  /** Starts with the first of them. */
   begin(): void {
     const names = this.#files.all()
     this.#some(names)
     names.return(undefined)
   }
 
-  /** @returns whether that was all */
+  /** @returns whether there are no more */
   #some(names: Iterator<string>): boolean {
     const until = performance.now() + step
     do {

@@ -1,7 +1,7 @@
-/** For how long steps follow each other before the event loop turns, in ms. */
+/** How long steps may follow each other before the event loop turns, in ms. */
 const stretch = 2
 
-/** Takes steps in order, each at once unless those before it have filled their stretch: a thousand of them hold up nobody. */
+/** Runs steps in order, each at once unless those before it have used up this turn's time: a thousand of them hold up nobody. */
 export class Turns {
   readonly #waiting: (() => void)[] = []
   /** How long the steps of this turn have taken, in ms. */
@@ -25,7 +25,7 @@ export class Turns {
     })
   }
 
-  /** Goes on when the event loop has turned. Only steps that wait keep the process alive until then. */
+  /** Continues when the event loop has turned. Only waiting steps keep the process alive until then. */
   #turn(): void {
     this.#next ??= setImmediate(() => {
       this.#next = undefined

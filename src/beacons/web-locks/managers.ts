@@ -1,24 +1,24 @@
 import type { Channel } from '../../store.ts'
 
-/** How long the contexts of another lock manager have to say that they live, in ms. */
+/** How long the contexts of another lock manager have to answer that they live, in ms. */
 const patience = 500
-/** A context that finds itself so much later than it meant to be was not there to hear an answer, and asks once more. */
+/** If a context resumes this many times later than planned, it may have missed an answer, and asks once more. */
 const lateness = 1.5
 
-/** The topic of what managers say to each other. */
+/** The topic on which contexts ask about managers. */
 const topic = 'beacons'
 
 /** A beacon's address, taken apart. */
 export interface Place {
   /** The native lock's name. */
   readonly lock: string
-  /** The name of the manager that it was asked of. */
+  /** The name of the lock manager that granted it. */
   readonly manager: string
-  /** Its owner may have an older manager than whoever reads this. */
+  /** Its owner may have an older manager than the context that reads this. */
   readonly doubtful: boolean
 }
 
-/** What stands around a beacon. */
+/** What {@link Managers} needs from its context. */
 export interface Around {
   readonly channel?: Channel | undefined
   /** In ms. */
@@ -27,31 +27,31 @@ export interface Around {
 }
 
 /**
- * Tells apart the lock managers of those who share a database. It is one, as a rule. But where an origin's storage is cleared, Chromium
- * gives pages that come later another `navigator.locks`, and leaves them on one database with those from before: to each of these, a lock
- * of the other's is free. So the names of beacons say in which manager they are, and that a lock is free proves something in the same one only.
+ * Distinguishes the lock managers of contexts that share a database. Usually there is one. But when an origin's storage is cleared, Chromium gives
+ * later pages another `navigator.locks` while they share the database with older pages: to each side, the other's locks look free. So a beacon's name
+ * includes its manager, and a free lock proves something only within the same one.
  *
- * A manager is called by the session that raised the first beacon in it, and whoever sees a beacon takes its manager's name over.
- * Where nobody sees any of a manager, all that were there are gone, or it is another one: then they are asked, and one that lives answers.
+ * A manager is named after the session that raised the first beacon in it, and every context that sees a beacon adopts its manager's name. If a
+ * context sees no beacon of a manager, either all of its contexts are gone, or it is another manager: then they are asked, and a live one answers.
  */
 export class Managers {
   readonly #prefix: string
   readonly #locks: LockManager
   readonly #around: Around
-  /** The names that this context's own one has had. */
+  /** The names that this context's own manager has had. */
   readonly #ours = new Set<string>()
-  /** The names of others that are known to live. */
+  /** The names of other managers that are known to live. */
   readonly #others = new Set<string>()
-  /** Whether nobody answers there, of those that were asked. */
+  /** For each manager that was asked about: whether nobody answered. */
   readonly #asked = new Map<string, Promise<boolean>>()
-  /** End the waiting for answers. */
+  /** How to end each wait for an answer. */
   readonly #waiting = new Map<string, () => void>()
   #naming: Promise<string> | undefined
   #listeners = 0
   #stop: (() => void) | undefined
   #doubtful = false
   #part = (): void => {}
-  /** Resolves when it turns out that others who live have another manager. */
+  /** Resolves when it turns out that live contexts have another manager. */
   readonly parted = new Promise<void>((resolve) => {
     this.#part = resolve
   })
@@ -75,12 +75,12 @@ export class Managers {
     }
   }
 
-  /** Where others find that beacon. Those of an older version never ask for the lock of a doubtful one. */
+  /** The address at which others find that beacon. Older versions never request the lock of a doubtful one. */
   addressOf(lock: string): string {
     return this.#doubtful ? `?${lock}` : lock
   }
 
-  /** The place that an address of the same name tells. */
+  /** Parses the address of a beacon of this name. */
   placeOf(address: string): Place | undefined {
     const doubtful = address[0] === '?'
     const lock = doubtful ? address.slice(1) : address
@@ -88,30 +88,32 @@ export class Managers {
     return manager === undefined || session === undefined || more.length ? undefined : { lock, manager, doubtful }
   }
 
-  /** Whether a manager is known to be this context's own: then a beacon is out if its lock is free. */
+  /** Whether a manager is known to be this context's own: then a free lock means that the beacon is out. */
   isOurs({ manager }: Place): boolean {
     return this.#ours.has(manager)
   }
 
-  /** As {@link isOurs}, once that is known; or whether all that were in that manager are gone. If neither is so, nothing is proved. */
+  /**
+   * As {@link isOurs}, once that is known; or whether every context of that manager is gone. `undefined` if neither is known: then nothing is proved.
+   */
   async judge({ manager, doubtful }: Place): Promise<'ours' | 'gone' | undefined> {
     if (this.#ours.has(manager) || (await this.#seen()).has(manager)) return 'ours'
     if (this.#others.has(manager)) return undefined
     const gone = this.#ask(manager)
-    // Silence proves nothing of a context that may be hung, where either is known to be older than the database.
+    // If either manager may be older than the database, silence proves nothing: the context may be hung.
     return !doubtful && !this.#doubtful && (await gone) ? 'gone' : undefined
   }
 
   /**
    * This context may have an older manager than others.
-   * @param aloud tells them that it lives, whatever seemed to prove that it does not
+   * @param aloud tells the others that it lives, in case something seemed to prove otherwise
    */
   doubt(aloud: boolean): void {
     this.#doubtful = true
     if (aloud) this.#naming?.then((lives) => this.#say({ lives })).catch(() => {})
   }
 
-  /** Hears what others ask, until the returned function is called. */
+  /** Answers the questions of other contexts, until the returned function is called. */
   listen(): () => void {
     this.#listeners += 1
     this.#stop ??= this.#around.channel?.subscribe(topic, ({ asks, lives }) => {
@@ -133,7 +135,7 @@ export class Managers {
     if (!lives || this.#ours.has(lives) || this.#others.has(lives)) return
     this.#others.add(lives)
     this.#waiting.get(lives)?.()
-    // So that they know it too.
+    // So that the other side knows it too.
     this.doubt(true)
     this.#part()
   }
@@ -142,7 +144,7 @@ export class Managers {
     this.#around.channel?.publish(topic, message)
   }
 
-  /** Whether nobody lives in another manager any more, as far as silence can tell. */
+  /** Whether no context of another manager is alive, as far as silence can show. */
   async #ask(manager: string): Promise<boolean> {
     const asked = this.#asked.get(manager) ?? this.#isSilent(manager)
     this.#asked.set(manager, asked)
@@ -154,7 +156,7 @@ export class Managers {
   async #isSilent(manager: string): Promise<boolean> {
     const { after = later, monotonic = () => performance.now() } = this.#around
     const listening = this.#stop
-    // Who does not listen hears no answer.
+    // Without listening there is no answer to hear.
     if (!listening) return false
     const answered = new Promise<void>((resolve) => this.#waiting.set(manager, resolve))
     const silence = (): Promise<void> => {
@@ -167,7 +169,7 @@ export class Managers {
     return !this.#others.has(manager) && this.#stop === listening
   }
 
-  /** The managers of all beacons that this context's shows; it is that one, whatever they are called. */
+  /** The managers of all beacons that this context's manager shows; all of them are names of its own. */
   async #seen(): Promise<Set<string>> {
     const { held = [] } = await this.#locks.query()
     const seen = new Set<string>()

@@ -1,22 +1,22 @@
 import type { Message } from '../../store.ts'
 import { isMessage } from '../message.ts'
 
-/** The most that a message and its topic may take, as JSON in UTF-8: in bytes. A larger one is dropped. */
+/** The longest message with its topic, as JSON in UTF-8, in bytes. A longer one is dropped. */
 export const maxMessage = 16_384
-/** The most that a line may take: what stands around the two is far shorter than the rest of this. */
+/** The longest line: the rest of a frame is far shorter than the reserve here. */
 const maxLine = maxMessage + 256
 
-/** One line of what a connection carries. */
+/** One line of a connection. */
 export interface Frame {
   readonly topic: string
-  /** Random: one publisher. */
+  /** Random: identifies one publisher. */
   readonly sender: string
-  /** Rises from one message of this sender to the next. */
+  /** Rises with each message of this sender. */
   readonly number: number
   readonly message: Message
 }
 
-/** @returns undefined for what is no message, or too large */
+/** @returns undefined if it is not a message, or too long */
 export function encodeFrame({ topic, sender, number, message }: Frame): string | undefined {
   if (!isMessage(message)) return undefined
   const [said, about] = [JSON.stringify(message), JSON.stringify(topic)]
@@ -25,8 +25,8 @@ export function encodeFrame({ topic, sender, number, message }: Frame): string |
 }
 
 /**
- * Puts lines together from pieces.
- * @returns takes the next piece; what it returns is false once that cannot have come from a channel
+ * Assembles lines from pieces.
+ * @returns takes the next piece; returns false once the data cannot have come from a channel
  */
 export function frameReader(take: (frame: Frame) => void): (piece: string) => boolean {
   let rest = ''

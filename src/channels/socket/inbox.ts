@@ -2,9 +2,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { type Frame, frameReader } from './frames.ts'
 import type { Place } from './place.ts'
 
-/** Connections at once, at most. */
+/** The most connections at once. */
 const maxConnections = 1_000
-/** What one connection may send in a second, in UTF-16 code units: far more than hints ever take. */
+/** The most that one connection may send in a second, in UTF-16 code units: far more than hints ever need. */
 const maxRate = 2 ** 21
 
 /** One subscriber's end: others connect to it and write. */
@@ -15,13 +15,13 @@ export interface Inbox {
 
 export interface InboxEvents {
   take(frame: Frame): void
-  /** What goes wrong with the socket shows only later. */
+  /** The socket failed after it was opened. */
   failed(error: Error): void
   opened(): void
 }
 
 /**
- * Opens a socket for a topic. It is there when this returns.
+ * Opens a socket for a topic. It exists when this returns.
  * @throws Error that says what is wrong with the place
  */
 export function openInbox(place: Place, topic: string, { take, failed, opened }: InboxEvents): Inbox {
@@ -41,7 +41,7 @@ export function openInbox(place: Place, topic: string, { take, failed, opened }:
     receive(socket, take)
   })
   server.maxConnections = maxConnections
-  // A worker of `node:cluster` would leave the socket to its primary, which no death of the worker closes.
+  // A worker of `node:cluster` would leave the socket to its primary, so the worker's death would not close it.
   const listen = (): void => {
     tries += 1
     place.prepare(name)
@@ -50,10 +50,10 @@ export function openInbox(place: Place, topic: string, { take, failed, opened }:
   }
   server.on('listening', () => closed || opened())
   server.on('error', (error) => {
-    // Only a connection that could not be taken, or nobody's business any more.
+    // Either one connection could not be accepted, or the inbox is closed.
     if (server.listening || closed) return
     if (tries === 2) return fail(error)
-    // Whoever left last may have removed the directory just when it was made; of what that is called, systems differ.
+    // Another process that left may have removed the directory just after it was made; the error's code differs between systems.
     try {
       listen()
     } catch (second) {
@@ -72,7 +72,7 @@ export function openInbox(place: Place, topic: string, { take, failed, opened }:
   }
 }
 
-/** Reads as long as what comes makes sense and comes no faster than anyone has to say. */
+/** Reads as long as the data is valid and does not come faster than any hints would. */
 function receive(socket: Socket, take: (frame: Frame) => void): void {
   const read = frameReader(take)
   let since = 0

@@ -1,9 +1,9 @@
 import { connect, type Socket } from 'node:net'
 import type { Place } from './place.ts'
 
-/** Connections that are kept open, at most; one that somebody attends to does not count. */
+/** The most idle connections; one that is attended does not count. */
 const maxIdle = 256
-/** What waits for a peer that does not read, in bytes, at most, and for how long, in ms. */
+/** The most bytes that wait for a peer that does not read, and for how long, in ms. */
 const maxPending = 2 ** 20
 const patience = 1_000
 
@@ -14,7 +14,7 @@ interface Peer {
   readonly attended: Set<(lasted: number) => void>
 }
 
-/** Connections to other subscribers' sockets, kept open and used again. */
+/** Connections to other subscribers' sockets, kept open for reuse. */
 export class Peers {
   readonly #place: Place
   readonly #open = new Map<string, Peer>()
@@ -29,8 +29,8 @@ export class Peers {
   }
 
   /**
-   * Calls `ended` once when the connection ends or fails to come about, with how long it lasted, in ms.
-   * @returns how to hear no more
+   * Calls `ended` once when the connection ends or cannot be made, with how long it lasted, in ms.
+   * @returns how to stop listening
    */
   attend(name: string, ended: (lasted: number) => void): () => void {
     const { attended } = this.#peer(name)
@@ -38,7 +38,7 @@ export class Peers {
     return () => attended.delete(ended)
   }
 
-  /** Connects for a moment, so that what was left behind is found out. */
+  /** Connects for a moment, to find out whether the socket was left behind. */
   knock(name: string): void {
     if (this.#open.has(name)) return
     const { socket } = this.#peer(name)
@@ -46,7 +46,7 @@ export class Peers {
     socket.end()
   }
 
-  /** Closes all when what was written has gone out. Resolves then, or when a peer does not read. */
+  /** Closes all when everything written has been sent. Resolves then, or when a peer does not read. */
   async close(): Promise<void> {
     const peers = [...this.#open.values()]
     this.#open.clear()
@@ -73,7 +73,7 @@ export class Peers {
       this.#place.refused(name, error)
       socket.destroy()
     })
-    // A subscriber has nothing to say.
+    // A subscriber never sends anything.
     socket.on('data', () => socket.destroy())
     socket.setTimeout(patience, () => {
       if (socket.writableLength || socket.writableEnded) socket.destroy()
@@ -88,7 +88,7 @@ export class Peers {
     return peer
   }
 
-  /** Lets go of the oldest. */
+  /** Closes the oldest idle connection. */
   #makeRoom(): void {
     if (this.#open.size < maxIdle) return
     for (const [name, { socket, attended }] of this.#open) {

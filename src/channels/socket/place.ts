@@ -3,44 +3,44 @@ import { lstatSync, mkdirSync, readdirSync, rmdirSync, type Stats, unlinkSync, w
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** The longest path of a socket, in bytes: the least that any system allows. */
+/** The longest path of a socket, in bytes: the smallest limit of any system. */
 const longestPath = 103
-/** A directory's time of change may be this coarse, in ms: of one that changed less long ago, the list may be outdated already. */
+/** A directory's modification time may be this coarse, in ms: if it changed more recently, the list may be outdated already. */
 const coarseness = 50
-/** A socket file this old, in ms, is no longer about to be opened: if nobody answers there, it was left behind. */
+/** A socket file this old, in ms, is not just being opened: if nobody answers there, it was left behind. */
 const leftBehind = 10_000
 
-/** Topics whose hash is kept in mind: to make one takes longer than to write a message. */
+/** How many topics' hashes are kept: making one takes longer than writing a message. */
 const maxHashes = 1_000
 
 const windows = process.platform === 'win32'
 
-/** Files to remove when this thread ends without a word. */
+/** Files to remove if this thread ends without closing. */
 const own = new Set<string>()
 let cleansUp = false
 
 /**
- * Where those who share something find each other's sockets: a directory that only this user can enter, with one file for
- * each subscriber of a topic. On Windows the file only says that there is a named pipe.
+ * Where those who share something find each other's sockets: a directory that only this user can enter, with one file for each subscriber of a topic.
+ * On Windows the file only shows that there is a named pipe.
  */
 export interface Place {
-  /** The names of a topic's subscribers as of the last look: some may be gone, others have come. */
+  /** The names of a topic's subscribers as of the last look: some may be gone, others may have come. */
   known(topic: string): readonly string[]
   /** The names of a topic's subscribers now. */
   find(topic: string): readonly string[]
-  /** Takes a name for a new subscriber. */
+  /** Reserves a name for a new subscriber. */
   claim(topic: string): string
   /** Makes the directory, and on Windows a name's file: others may have removed them. Throws an error that says what is wrong. */
   prepare(name: string): void
-  /** Whether others still find it: what removes old files may have removed it. */
+  /** Whether others still find it: a cleanup of old files may have removed it. */
   has(name: string): boolean
-  /** Gives it back. */
+  /** Gives a name back. */
   free(name: string): void
-  /** What to connect to or to listen on. */
+  /** The address to connect to or to listen on. */
   address(name: string): string
   /** Nobody answered there: removes the file if it was left behind. */
   refused(name: string, error: NodeJS.ErrnoException): void
-  /** All names that have been there for a while. */
+  /** All names that have existed for a while. */
   old(): string[]
   /** Removes the directory if nobody has a name in it. */
   leave(): void
@@ -50,7 +50,7 @@ export interface Place {
 const bases = (): readonly string[] => [tmpdir(), ...(process.env.XDG_RUNTIME_DIR ? [process.env.XDG_RUNTIME_DIR] : [])]
 
 /**
- * @param identity those who give the same find each other
+ * @param identity processes with the same identity find each other
  * @throws Error that says why no directory can be used
  */
 export function openPlace(identity: string, among: readonly string[] = bases()): Place {
@@ -87,7 +87,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
   return {
     known: (topic) => byTopic.get(hashOf(topic)) ?? [],
     find(topic) {
-      // Read first: what changes after this is seen by the next call.
+      // Read first: changes after this are noticed by the next call.
       const changed = statOf(folder)?.mtimeMs
       if (changed === undefined) return []
       if (changed !== listed) {
@@ -122,7 +122,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
       try {
         rmdirSync(folder)
       } catch {
-        // Someone is still there.
+        // Someone else still uses it.
       }
     },
   }
@@ -130,7 +130,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
 
 const hash = (text: string, digits: number): string => createHash('sha256').update(text).digest('hex').slice(0, digits)
 
-/** Of a name: the hash of its topic, and a random part. */
+/** A name: the hash of its topic, and a random part. */
 const nameShape = /^[0-9a-f]{12}-[0-9a-f]{8}$/
 
 const topicOf = (name: string): string => name.slice(0, name.indexOf('-'))
@@ -145,7 +145,7 @@ function byTopicOf(names: readonly string[]): Map<string, string[]> {
   return topics
 }
 
-/** `undefined` also if it may not be seen: nobody is there for us then. */
+/** `undefined` also if it may not be seen: then nobody is there for us. */
 function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path)
@@ -154,7 +154,7 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-/** Whose files this process makes. */
+/** The owner of files that this process makes. */
 const user = (): number | undefined => process.geteuid?.()
 
 const isOurs = ({ uid }: Stats): boolean => windows || uid === user()
@@ -167,7 +167,7 @@ function safeFolder(among: readonly string[]): string {
   throw new Error(found.map(({ folder, fault }) => `${folder} ${fault}`).join('; '))
 }
 
-/** The directories that were tried, up to the first that can be used, each with what speaks against it. */
+/** The directories that were tried, up to the first usable one, each with the reason against it. */
 export function triedFolders(among: readonly string[] = bases()): readonly { readonly folder: string; readonly fault: string | undefined }[] {
   const found: { folder: string; fault: string | undefined }[] = []
   for (const base of among) {
@@ -180,12 +180,12 @@ export function triedFolders(among: readonly string[] = bases()): readonly { rea
 }
 
 function faultOf(folder: string): string | undefined {
-  // A name below it: two hashes, a random part, and what stands between.
+  // A name in it needs two hashes, a random part, and separators.
   if (!windows && Buffer.byteLength(folder) + 36 > longestPath) return 'is too long for the path of a socket'
   try {
     makeFolder(folder)
     const stat = lstatSync(folder)
-    if (!stat.isDirectory()) return 'is no directory'
+    if (!stat.isDirectory()) return 'is not a directory'
     if (!isOurs(stat)) return 'belongs to another user'
     if (!windows && stat.mode & 0o077) return 'can be entered by other users'
   } catch (error) {

@@ -3,18 +3,18 @@ import type { ErrorReply } from '../../server/wire.ts'
 import { type Answer, type Ask, fetchSend, nodeSend } from './send.ts'
 
 interface Sending {
-  /** It is to arrive although the page goes away. */
+  /** The request should arrive even if the page goes away. */
   readonly keepalive?: boolean
-  /** It may be carried out twice, and so is sent again if its connection broke, as one does that a server closed while it was idle. */
+  /** The request may be carried out twice, so it is sent again if its connection broke, such as one that the server closed while it was idle. */
   readonly repeatable?: boolean
 }
 
 /** How requests reach one server. */
 export interface Connection {
-  /** @param parts what the answer has, if it is a lock server's */
+  /** @param parts fields that a lock server's answer has */
   get<T>(path: string, parts: readonly string[]): Promise<T>
   post<T>(path: string, body: object, parts: readonly string[], how?: Sending): Promise<T>
-  /** An answer that goes on, until `over` aborts. */
+  /** A streamed answer, until `over` aborts. */
   stream(path: string, over: AbortController): Promise<Response>
   /** @throws LockError `closed` */
   assertOpen(): void
@@ -28,9 +28,9 @@ interface ConnectionOptions {
   client?: string
 }
 
-/** The codes of a server's errors that are a lock's own. */
+/** The codes of a server's errors that are codes of a `LockError`. */
 const lockCodes: ReadonlySet<string> = new Set<LockErrorCode>(['invalid', 'corrupt', 'store'])
-/** How much a browser sends of a page that goes away, in bytes. */
+/** How many bytes a browser still sends for a page that goes away. */
 const maxKeepalive = 60_000
 
 export function makeConnection(url: string, { token, timeout = 5_000, fetch: own, client = newKey() }: ConnectionOptions): Connection {
@@ -64,7 +64,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   }
 
   const answer = async <T>(path: string, ask: Omit<Ask, 'signal'>, repeatable: boolean, parts: readonly string[]): Promise<T> => {
-    // By hand: `AbortSignal.any` and `.timeout` would cost more than the rest.
+    // Written by hand: `AbortSignal.any` and `.timeout` would cost more than the rest.
     const abort = new AbortController()
     const { signal } = abort
     const timer = setTimeout(() => abort.abort(new DOMException(`no answer within ${timeout} ms`, 'TimeoutError')), timeout)
@@ -104,43 +104,43 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
 
 const isFine = (status: number): boolean => status >= 200 && status < 300
 
-/** An answer that has these parts: whatever else is at the URL may answer anything. */
+/** Parses an answer and checks that it has these fields: something else may be listening at the URL. */
 function parsed<T>(text: string, parts: readonly string[], base: string): T {
   try {
     const value = JSON.parse(text)
     if (parts.every((part) => part in value)) return value
   } catch (error) {
-    throw new LockError('store', `${base} answered what is no JSON: is it a lock server?`, { cause: error })
+    throw new LockError('store', `${base} did not answer with JSON: is it a lock server?`, { cause: error })
   }
-  throw new LockError('store', `${base} answered something else than a lock server does: is it one?`)
+  throw new LockError('store', `${base} did not answer as a lock server does: is it one?`)
 }
 
 const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
-/** What went wrong on the way, in words. */
+/** Explains in words why a request failed. */
 function failureOf(error: unknown, signal: AbortSignal, timeout: number): string {
   if (signal.aborted) return `did not answer within ${timeout} ms`
   const { code = '', message = '' } = ((error as Error).cause ?? error) as { code?: string; message?: string }
   if (code === 'ECONNREFUSED') return 'refused the connection: is the lock server running?'
-  if (code === 'ENOTFOUND') return 'is not known by that name: check the URL'
+  if (code === 'ENOTFOUND') return 'cannot be found: check the host name in the URL'
   if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code))
     return `has a certificate that is not trusted (${code}): name its authority by NODE_EXTRA_CA_CERTS`
   if (/^ERR_SSL|EPROTO/.test(code)) return `does not speak TLS as expected (${code}): is it http instead of https, or the other way round?`
   return `could not be reached: ${message || String(error)}`
 }
 
-/** A refusal, in words that say whose it is. */
+/** A refusal as an error that names the server. */
 function errorOf({ status, text }: Answer, base: string): LockError {
   const { error } = bodyOf(text)
-  const { code = '', message = `answered ${status}, and not as a lock server does: is it one?` } = error ?? {}
+  const { code = '', message = `answered ${status}, but not as a lock server does: is it one?` } = error ?? {}
   if (lockCodes.has(code) && error) return new LockError(code as LockErrorCode, message)
-  if (status === 401) return new LockError('store', `${base} knows no such credential: ${message}`, { cause: error })
+  if (status === 401) return new LockError('store', `${base} does not accept the credential: ${message}`, { cause: error })
   if (status === 403) return new LockError('store', `${base} forbids it: ${message}`)
-  if (status === 429) return new LockError('store', `${base} has too many requests: ${message}`)
+  if (status === 429) return new LockError('store', `${base} got too many requests: ${message}`)
   return new LockError('store', `${base}: ${message}`)
 }
 
-/** Of a refusal; something between us and the server may have said it in its own way. */
+/** The error in a refusal; a proxy may have answered in another form. */
 function bodyOf(text: string): Partial<ErrorReply> {
   try {
     const { error } = JSON.parse(text) as Partial<ErrorReply>

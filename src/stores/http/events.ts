@@ -1,6 +1,6 @@
 /**
  * Reads a stream of server-sent events until it ends, or `signal` aborts; rejects if it breaks.
- * @param silence how long nothing may come before it counts as broken, in ms
+ * @param silence how long the stream may be silent before it counts as broken, in ms
  */
 export async function readEvents(
   body: ReadableStream<Uint8Array>,
@@ -9,7 +9,7 @@ export async function readEvents(
   hear: (event: string, data: string) => void,
 ): Promise<void> {
   const reader = body.getReader()
-  // The signal of a fetch ends nothing any more in Node once the rubbish of that fetch was collected.
+  // In Node, the signal of a fetch has no effect any more once the fetch was garbage-collected.
   const cancel = (): void => void reader.cancel().catch(() => {})
   signal.addEventListener('abort', cancel)
   const decoder = new TextDecoder()
@@ -40,7 +40,7 @@ export async function readEvents(
   }
 }
 
-/** Of a line, the name and the value; a comment has no name. */
+/** The name and the value of a line; a comment has no name. */
 function fieldOf(line: string): [string, string] {
   const colon = line.indexOf(':')
   return [line.slice(0, colon), line.slice(colon + 1).trimStart()]

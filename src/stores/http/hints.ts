@@ -9,37 +9,37 @@ import type { Ledger } from './ledger.ts'
 
 /** The first and the longest pause before the stream is opened again, in ms. */
 const pauses = { first: 50, longest: 5_000 }
-/** A stream on which nothing came for so long, in ms, is broken: the server pings more often. */
+/** How long the stream may be silent before it counts as broken, in ms: the server pings more often. */
 const silence = 40_000
-/** Longest message with its topic, in bytes, as for every channel. */
+/** The longest message with its topic, in bytes, as for every channel. */
 const maxBytes = 16_384
-/** So many messages go in one request. */
+/** How many messages go in one request. */
 const maxMessages = 100
 
 interface Parts {
   readonly connection: Connection
-  /** Between those who share this store. */
+  /** The channel between those who share this store. */
   readonly local: InProcessChannel
   readonly ledger: Ledger
-  /** Names this store to the server. */
+  /** Identifies this store to the server. */
   readonly sender: string
-  /** Has the server told of `topics`. */
+  /** Sends `topics` to the server. */
   topicsChanged(): void
 }
 
 export interface Hints {
   readonly channel: Channel
   onDegraded: Lacks['onDegraded']
-  /** All topics that are listened to, if that changed since it was last asked. */
+  /** All topics with subscribers, if they changed since this was last called. */
   topics(): readonly string[] | undefined
-  /** The server was not told after all. */
+  /** The topics did not reach the server after all. */
   untold(): void
-  /** Notes whom the server has told by itself. */
+  /** Notes which sessions the server itself has sent hints to. */
   saw(reply: ApplyReply): void
   close(): void
 }
 
-/** Hints over one event stream, from the server to here, and over requests from here to the server. */
+/** Hints from the server arrive over one event stream; hints from here go to the server in requests. */
 export function makeHints({ connection, local, ledger, sender, topicsChanged }: Parts): Hints {
   const lacks = makeLacks()
   const counts = new Map<string, number>()
@@ -50,13 +50,13 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   let open = false
   let outgoing: { topic: string; message: Message }[] = []
 
-  /** With no stream there is no hurry: the news goes with the next batch. */
+  /** Without a stream there is no hurry: the topics go with the next batch. */
   const change = (): void => {
     changed = true
     if (open) topicsChanged()
   }
 
-  /** What was missed while there was no stream, a look shows. */
+  /** A look shows what was missed while there was no stream. */
   const lookAgain = (): void => {
     for (const { session, key } of [...ledger.waits()]) local.deliver(session, { key })
   }
@@ -65,7 +65,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     if (event === 'open') {
       open = true
       lacks.regain('hints')
-      // One that was restarted knows of none.
+      // A restarted server has no topics.
       if (changed || (JSON.parse(data) as OpenEvent).topics !== counts.size) change()
       lookAgain()
     }
@@ -77,15 +77,15 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
 
   const listen = async (): Promise<void> => {
     for (let failures = 0; !stop.signal.aborted; failures++) {
-      // Ends this attempt: by itself, or with all of this.
+      // Ends this attempt, by itself or when everything ends.
       const over = new AbortController()
       const end = (): void => over.abort()
       stop.signal.addEventListener('abort', end)
-      let why = 'the server’s event stream brings nothing'
+      let why = 'the server’s event stream is silent'
       try {
         const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, over)
         if (!response.body) {
-          lacks.say('hints', ': what fetches here cannot read a stream')
+          lacks.say('hints', ': the `fetch` here cannot read a stream')
           return
         }
         await readEvents(response.body, over.signal, silence, (event, data) => {
@@ -95,7 +95,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       } catch (error) {
         why = (error as Error).message
       }
-      // The next try tells whether it passes; meanwhile there are looks. A server that starts anew is no news, unless it takes longer.
+      // The next try shows whether it passes; meanwhile waiters poll. A short restart of the server is not reported.
       if (failures && !stop.signal.aborted) lacks.say('hints', ` for now: ${why}`)
       open = false
       stop.signal.removeEventListener('abort', end)
@@ -110,7 +110,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     outgoing = []
     for (let from = 0; from < messages.length; from += maxMessages) {
       const body: PublishBody = { messages: messages.slice(from, from + maxMessages) }
-      // A hint that is lost is lost.
+      // A lost hint needs no repeating.
       await connection.post('/v1/publish', body, []).catch(() => {})
     }
   }
@@ -121,7 +121,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       publish(topic, message) {
         if (stop.signal.aborted || !isMessage(message)) return
         local.publish(topic, message)
-        // Who listens here has heard; of grants and evictions the server has told by itself.
+        // Local subscribers have got it; the server itself sends hints of grants and evictions.
         if ((message.watch === undefined && told.delete(`${topic} ${message.key}`)) || isGrant(message)) return
         if (new TextEncoder().encode(JSON.stringify([topic, message])).length > maxBytes) return
         if (outgoing.push({ topic, message }) === 1) flush()
@@ -169,7 +169,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   }
 }
 
-/** A session's hint that another one was granted the lock. */
+/** A session's hint that it was granted the lock. */
 const isGrant = ({ key, number, token, previous }: Message): boolean =>
   typeof key === 'string' && [number, token, previous].every((part) => typeof part === 'number')
 

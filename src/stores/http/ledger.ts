@@ -1,26 +1,26 @@
 import type { Command, Fenced, PlainView } from '../../protocol/index.ts'
 import type { ApplyReply, Ticket, WireCommand } from '../../server/wire.ts'
 
-/** So many lockTokens of places in queues are kept; one that was dropped is looked up again. */
+/** How many lockTokens of places in queues are kept; one that was dropped is looked up again. */
 const capacity = 10_000
 
 /** The lockTokens of what this client holds and waits for. */
 export interface Ledger {
   put(ticket: Ticket): void
-  /** Drops the lockTokens of holds that a record shows to be over. */
+  /** Drops the lockTokens of holds that have ended according to a record. */
   look(record: Pick<PlainView, 'key' | 'token' | 'holders'>): void
-  /** Drops all of a session that ends itself, or has ended. */
+  /** Drops all lockTokens of a session that ends or has ended. */
   end(session: string): void
-  /** Notes the lockTokens that a reply brings, and drops those of what it ended. */
+  /** Notes the lockTokens in a reply, and drops those of what it ended. */
   saw(commands: readonly Command[], reply: ApplyReply): void
-  /** A command with its lockToken, where it needs one and that is known. */
+  /** Adds its lockToken to a command, if it needs one and that is known. */
   dress(command: Command): WireCommand
   /** The keys of commands whose lockTokens are not known. */
   missing(commands: readonly Command[]): Set<string>
   ofHold(lock: Fenced): string | undefined
   /** How many lockTokens of holds there are. */
   readonly held: number
-  /** What is waited for: the keys, by session. */
+  /** The keys that are waited for, by session. */
   waits(): Iterable<Ticket>
 }
 
@@ -67,7 +67,7 @@ export function makeLedger(): Ledger {
       if (places.size > capacity) for (const oldest of places.keys()) return void places.delete(oldest)
       return
     }
-    // Who was served waits no more; if another of its session does, its token is looked up when it is needed.
+    // A request that was granted waits no more; if another of its session does, its token is looked up when it is needed.
     places.delete(name)
     drop(ticket, ticket.token)
     holds.set(ticket.key, [...(holds.get(ticket.key) ?? []), ticket])
@@ -102,14 +102,14 @@ export function makeLedger(): Ledger {
       for (const command of commands) {
         if (command.type === 'request') asked.add(`${nameOf(command)} ${command.number}`)
         const owned = command.type === 'renew' || command.type === 'release' || command.type === 'withdraw'
-        // Taken back in the same breath, a request needs none.
+        // A withdrawal in the same batch as its request needs none.
         if (!owned || (command.type === 'withdraw' && asked.has(`${nameOf(command)} ${command.number}`))) continue
         if (find(command) === undefined) keys.add(command.key)
       }
       return keys
     },
     ofHold({ key, session, token }) {
-      // The uses of a grant have tokens of its reserve: the grant is the last one before.
+      // Uses of a grant have tokens of its reserve: look for the last grant with a lower token.
       const grants = holdsOf({ key, session }).filter((ticket) => (ticket.token ?? 0) <= token)
       return grants.reduce<Ticket | undefined>((best, each) => ((best?.token ?? 0) < (each.token ?? 0) ? each : best), undefined)?.lockToken
     },

@@ -1,11 +1,11 @@
 import { type Command, LockError, type Outcome, type PlainView, viewOfPlain } from '../../protocol/index.ts'
 import type { ApplyBody, ApplyReply, WireCommand, WireOutcome } from '../../server/wire.ts'
 
-/** So many commands go in one request, at most: what servers take. */
+/** How many commands go in one request: as many as servers accept. */
 const maxCommands = 1_000
-/** And about so many bytes of them. */
+/** How many bytes of commands go in one request, approximately. */
 const maxBytes = 500_000
-/** The first and the longest pause before a failed notice is sent again, in ms. */
+/** The first and the longest pause before a failed request without commands is repeated, in ms. */
 const noticePauses = { first: 100, longest: 5_000 }
 
 interface Letter {
@@ -18,25 +18,25 @@ const outcomeOf = (sent: WireOutcome): Outcome => ('record' in sent ? { ...sent,
 
 interface Errands {
   send(body: ApplyBody, keepalive: boolean): Promise<ApplyReply>
-  /** The topics of the event stream, if the server has not been told yet; `untold` if it was not told then either. */
+  /** The topics of the event stream, if the server does not have them yet; `untold` if they did not reach it. */
   topics(): readonly string[] | undefined
   untold(): void
-  /** The record of a key, where an answer had no room for it. */
+  /** Reads the record of a key that an answer had no room for. */
   look(key: string): Promise<PlainView>
-  /** Finds the lockTokens that commands need and that are not known here. */
+  /** Finds the lockTokens that commands need and this store does not know. */
   lookUp(commands: readonly Command[]): Promise<void>
-  /** Puts lockTokens on a command. */
+  /** Adds lockTokens to a command. */
   dress(command: Command): WireCommand
-  /** Hears of every reply before who asked does. */
+  /** Called with every reply before the commands' promises resolve. */
   arrived(commands: readonly Command[], reply: ApplyReply): void
 }
 
-/** Sends batches in order: one request at a time, and what comes meanwhile goes with the next. */
+/** Sends batches in order: one request at a time. What is added meanwhile goes with the next. */
 export interface Post {
-  /** Names this store to the server. */
+  /** Identifies this store to the server. */
   readonly sender: string
   apply(commands: readonly Command[]): Promise<Outcome[]>
-  /** Has the server told, soon, what it does not know yet. */
+  /** Sends soon what the server does not know yet, such as topics. */
   say(): void
   close(): void
 }
@@ -47,9 +47,9 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
   let busy = false
   let closed = false
   let batch = 0
-  /** Batches up to this one are void: nobody waits for them any more. */
+  /** Batches up to this number are void: nobody waits for them any more. */
   let given = 0
-  /** Whether there is something to be said without a command. */
+  /** Whether there is something to send without a command. */
   let unsaid = false
   let failures = 0
 
@@ -57,7 +57,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
     const number = ++batch
     const said = topics()
     try {
-      // A page that goes away has no time to look anything up, and its end voids what it had.
+      // A page that goes away has no time to look anything up, and ending its session voids what it had.
       if (!keepalive) await lookUp(commands)
       const sent = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
       const reply = { ...sent, outcomes: await whole(commands, sent.outcomes, look) }
@@ -65,7 +65,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
       failures = 0
       return reply.outcomes.map(outcomeOf)
     } catch (error) {
-      // What comes late of it must not be carried out: whoever asked is told that it was not.
+      // If it arrives late it must not be carried out: its caller gets the error that it was not.
       given = Math.max(given, number)
       if (said) untold()
       unsaid ||= commands.some(({ type }) => type === 'request' || type === 'pin')
@@ -73,7 +73,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
     }
   }
 
-  /** One after another: a server takes so many commands at once and no more. */
+  /** One after another: a server accepts only so many commands at once. */
   const postAll = async (commands: readonly Command[], keepalive: boolean): Promise<Outcome[]> => {
     const outcomes: Outcome[] = []
     for (const part of partsOf(commands)) outcomes.push(...(await post(part, keepalive)))
@@ -95,7 +95,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
   const work = async (): Promise<void> => {
     if (busy) return
     busy = true
-    // What is asked in one turn of the event loop goes together.
+    // Everything asked in one turn of the event loop goes together.
     await Promise.resolve()
     while (!closed && (waiting.length || unsaid)) {
       unsaid = false
@@ -124,7 +124,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
     apply: (commands) =>
       new Promise((resolve, reject) => {
         waiting.push({ commands, resolve, reject })
-        // Whoever says goodbye may have no next turn.
+        // A session that ends may have no next turn.
         if (commands.some((command) => command.type === 'end' && command.seq === undefined)) deliver(waiting.splice(0), true)
         else work()
       }),
@@ -136,7 +136,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
   }
 }
 
-/** Outcomes with the records that servers leave out where a later outcome of the same key has them. */
+/** Adds the records that servers leave out when a later outcome of the same key has them. */
 async function whole(
   commands: readonly Command[],
   outcomes: readonly WireOutcome[],
@@ -160,7 +160,7 @@ async function whole(
   return found
 }
 
-/** Commands in parts that a server takes. */
+/** Splits commands into parts that a server accepts. */
 function partsOf(commands: readonly Command[]): (readonly Command[])[] {
   if (commands.length <= 16) return [commands]
   const parts: Command[][] = []

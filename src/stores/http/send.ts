@@ -1,9 +1,9 @@
-/** A request whose answer is waited for whole. */
+/** A request whose complete answer is awaited. */
 export interface Ask {
   readonly method: 'GET' | 'POST'
   readonly headers: Record<string, string>
   readonly body?: string
-  /** It is to arrive although the page goes away. */
+  /** The request should arrive even if the page goes away. */
   readonly keepalive?: boolean
   readonly signal: AbortSignal
 }
@@ -13,23 +13,23 @@ export interface Answer {
   readonly text: string
 }
 
-/** Sends a request for a path of one server. Rejects if no whole answer comes. */
+/** Sends a request for a path of one server. Rejects if no complete answer arrives. */
 export type Send = (path: string, ask: Ask) => Promise<Answer>
 
 export const fetchSend =
   (base: string, send: typeof fetch): Send =>
   async (path, ask) => {
-    // The credential is for this server alone, wherever it may send us.
+    // The credential is only for this server, so redirects are not followed.
     const response = await send(base + path, { ...ask, redirect: 'error' })
     return { status: response.status, text: await response.text() }
   }
 
 const builtin = globalThis.process?.getBuiltinModule
 const [http, https] = [builtin?.('node:http'), builtin?.('node:https')]
-/** All stores share their connections. */
+/** All stores share these connections. */
 const agents = http?.Agent && https?.Agent && { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) }
 
-/** By Node's own client, which takes less than half of the time that its `fetch` does; `undefined` elsewhere. */
+/** Uses Node's `http` client, which takes less than half the time of its `fetch`; `undefined` elsewhere. */
 export function nodeSend(base: string): Send | undefined {
   if (!http || !https || !agents) return undefined
   const { protocol, hostname, port, pathname } = new URL(base)
@@ -40,7 +40,7 @@ export function nodeSend(base: string): Send | undefined {
     new Promise((resolve, reject) => {
       const all = body ? { ...headers, 'content-length': Buffer.byteLength(body) } : headers
       const asking = request({ ...server, path: root + path, method, headers: all })
-      const stop = (): void => void asking.destroy(new Error('called off'))
+      const stop = (): void => void asking.destroy(new Error('cancelled'))
       signal.addEventListener('abort', stop)
       asking.on('error', reject)
       asking.on('response', (response) => {

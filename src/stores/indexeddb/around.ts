@@ -2,7 +2,7 @@ import { browserLocks, type WebLocksBeacon, webLocksBeacon } from '../../beacons
 import { type BroadcastingChannel, broadcastChannel } from '../../channels/broadcast.ts'
 import { type Lacks, makeLacks } from '../../channels/lacks.ts'
 
-/** What stands beside a database, for the tabs and workers of its origin. */
+/** The channel and the beacon that go with a database, for the tabs and workers of its origin. */
 export interface Around {
   readonly channel: BroadcastingChannel | undefined
   readonly beacon: WebLocksBeacon | undefined
@@ -11,7 +11,7 @@ export interface Around {
   stalled(why: string): void
 }
 
-/** What the engine has to offer around a database of this name. */
+/** What the engine offers for a database of this name. */
 export function lookAround(database: string): Around {
   const { BroadcastChannel, isSecureContext } = globalThis as Partial<typeof globalThis>
   const name = `storelock ${database}`
@@ -29,10 +29,7 @@ export function lookAround(database: string): Around {
     broadcastChannel(name, (error) => (error ? lacks.say('hints', ` between tabs and workers: ${error.message}`) : lacks.regain('hints')))
   const beacon = locks && webLocksBeacon(name, locks, refused, { channel })
   beacon?.parted.then(() =>
-    lacks.say(
-      'proofs of death',
-      ' between tabs from before and after the storage was cleared, whose navigator.locks differ: reload those from before',
-    ),
+    lacks.say('proofs of death', ' between tabs from before and after the storage was cleared, whose navigator.locks differ: reload the older ones'),
   )
   return {
     channel,

@@ -8,14 +8,12 @@ import { meta, type Rows, records, sessions, tooNarrow } from './rows.ts'
 import { watchTurn } from './turn.ts'
 
 /**
- * Answers a question that is asked synchronously of rows that come asynchronously: it is put with what is remembered of them,
- * and again with what they are if that was wrong or too little. Writes what the question planned, in the same transaction,
- * and resolves when that is complete.
+ * Answers a synchronous question about rows that are read asynchronously. The question is run with the remembered rows, and again with the real ones
+ * if those differ or more are needed. The writes that it plans are made in the same transaction; resolves when that is complete.
  *
- * Guessing has the answer at hand when the rows come: while the browser fetches them there is nothing else to do, and a
- * transaction that waits for us holds up everyone else's. Where nobody else seems to write the rows, what the answer comes to is
- * even written behind the reads. Where they show that a guess was wrong, what is right is written over it before anything is committed:
- * nobody sees the wrong rows, and a request keeps the place in line that its transaction has.
+ * Guessing saves time: while the browser fetches the rows there is nothing else to do, and a transaction that waits for us blocks everyone else's. If
+ * nobody else seems to write the rows, the planned writes are even issued before the reads have answered. If the reads show that a guess was wrong,
+ * the right values are written before anything is committed: nobody sees the wrong rows, and a request keeps its transaction's place in the queue.
  */
 export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Memory()): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -28,10 +26,10 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
         }
         if (rows.pending) return
         rows.commit()
-        // What was only read stands.
+        // Reads need no further confirmation.
         if (tx.mode === 'readonly') resolve(answer)
       } catch (error) {
-        // What comes of a guess says nothing: the question is put again when the rows are here.
+        // An error based on a guess means nothing: the question is run again when the rows are here.
         rows.sure = false
         if (rows.pending) return
         reject(error)
@@ -46,7 +44,7 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
     })
     const rows = new AskedRows(tx, memory, turn.answered, step)
     const end = (): void => {
-      // The browser keeps the listeners of a finished transaction, and all they refer to, until its next great collection.
+      // The browser keeps the listeners of a finished transaction, and everything they refer to, until its next full garbage collection.
       tx.oncomplete = tx.onabort = tx.onerror = null
       turn.over()
       forget()
@@ -59,7 +57,7 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
       end()
       resolve(answer)
     }
-    // Whoever owns the database hears what its transactions come to, and this one is none of its own.
+    // Errors bubble to the database's owner, who should not see those of our transactions.
     tx.onerror = unheard
     tx.onabort = (event) => {
       unheard(event)
@@ -75,14 +73,14 @@ interface Asked {
   readonly guess: unknown
 }
 
-/** How many rows of sessions a beat shows. */
+/** How many session rows a beat returns. */
 const shown = 16
 
-/** A transaction's rows, each asked for when it is first looked at. */
+/** A transaction's rows, each requested when it is first used. */
 class AskedRows implements Rows {
-  /** How many have been asked for and are not here yet. */
+  /** How many were requested and have not arrived. */
   pending = 0
-  /** Whether the last answer rests on no guess, or on right ones. */
+  /** Whether the last answer depends on no guess, or on right ones. */
   sure = false
   readonly #tx: IDBTransaction
   readonly #memory: Memory
@@ -90,10 +88,10 @@ class AskedRows implements Rows {
   readonly #arrived: () => void
   readonly #asked = new Map<string, Asked>()
   #writes: Write[] = []
-  /** What is in the object stores: at first what was planned on guesses. */
+  /** The writes that were issued based on guesses. */
   #placed: readonly Write[] | undefined
 
-  /** Calls `answered` when a row is here, and `step` when all that were asked for are. */
+  /** Calls `answered` when a row has arrived, and `step` when all requested rows have. */
   constructor(tx: IDBTransaction, memory: Memory, answered: () => void, step: () => void) {
     this.#tx = tx
     this.#memory = memory
@@ -103,7 +101,7 @@ class AskedRows implements Rows {
       if (this.pending) return
       for (const [id, { request, guess }] of this.#asked) {
         const right = textOf(request.result) === textOf(guess)
-        // That a look finds what was written since says nothing of what the next transaction finds.
+        // If a read-only look finds a change, that says nothing about the next transaction.
         if (!right || tx.mode === 'readwrite') memory.learn(id, right)
         if (right) continue
         this.sure = false
@@ -113,23 +111,23 @@ class AskedRows implements Rows {
     }
   }
 
-  /** Puts the question with what is known or guessed by now. */
+  /** Runs the question with what is known or guessed so far. */
   put<T>(question: (rows: Rows) => T): T {
     this.sure = true
     this.#writes = []
     return question(this)
   }
 
-  /** Whether all rows may be taken for what is remembered of them; once that was wrong, none of this transaction. */
+  /** Whether all guesses may be relied on; once one was wrong, none of this transaction may. */
   get mayPlace(): boolean {
     if (this.#tx.mode === 'readonly' || this.#placed) return false
     for (const [id, { guess }] of this.#asked) if (!this.#memory.relies(id, guess)) return false
     return true
   }
 
-  /** Puts what is planned into the object stores. */
+  /** Issues the planned writes. */
   place(): void {
-    // What wrong guesses wrote is put back first. Each of these rows was asked for before, so what stood there is known.
+    // Undoes the writes that wrong guesses made. Each of these rows was requested before, so the original is known.
     for (const write of this.#placed ?? []) this.#write([write[0], write[1], this.#before(write)])
     for (const write of this.#writes) this.#write(write)
     this.#placed = this.#writes
@@ -147,7 +145,7 @@ class AskedRows implements Rows {
     else store.put(row, key)
   }
 
-  /** What a row was when this transaction began. The fence has to name those of the record's holders that it named, and no other. */
+  /** The value of a row when this transaction began. For the fence, that is the holders of the record. */
   #before(write: Write): unknown {
     const known = this.#asked.get(idOf(write))
     if (known) return known.request.result
@@ -174,7 +172,7 @@ class AskedRows implements Rows {
 
   remains(key: string): LockRecord | undefined {
     if (!this.#tx.objectStoreNames.contains(fenceStore)) return undefined
-    // What the fence said was written over on a guess that is known to be wrong now: the next transaction reads it first.
+    // The fence was overwritten based on a wrong guess: abort, and the next transaction reads it first.
     if (this.#placed) throw new DOMException('', 'AbortError')
     const id = fenceStore + key
     return unfenced(
@@ -206,7 +204,7 @@ class AskedRows implements Rows {
       try {
         return this.session(id) ?? []
       } catch {
-        // A row that cannot be read, or is a newer version's, must not stop the heartbeats of all others.
+        // A row that cannot be read, or that a newer version wrote, must not stop the heartbeats of others.
         return []
       }
     })
@@ -244,7 +242,7 @@ class AskedRows implements Rows {
     return this.#find(id, () => this.#tx.objectStore(store).get(key), this.#memory.get(id))
   }
 
-  /** What a request found, or is guessed to find. */
+  /** The result of a request, or the guess for it. */
   #find(id: string, make: () => IDBRequest, guess: unknown): unknown {
     const known = this.#asked.get(id)
     if (known) return known.request.readyState === 'done' ? known.request.result : known.guess
@@ -265,8 +263,8 @@ const unheard = (event: Event): void => event.stopPropagation()
 
 type Write = readonly [store: string, key: string, row: unknown]
 
-/** Tells a row from those of all object stores. */
+/** Identifies a row among those of all object stores. */
 const idOf = ([store, key]: Write): string => store + key
 
-/** What tells rows apart. */
+/** Identifies a row's value. */
 const textOf = (row: unknown): unknown => (row as StoredSession | undefined)?.text ?? row

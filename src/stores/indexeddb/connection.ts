@@ -5,27 +5,27 @@ import { faultOf, type Handle, type Source } from './source.ts'
 /** How long a database may take to open, in ms. */
 const patience = 5_000
 
-/** What a connection tells its store. */
+/** Events of a connection for its store. */
 interface News {
-  /** Sessions must end: what they said may be gone. While `isOpen` is true they can still say goodbye. */
+  /** Sessions must end: their rows may be gone. While `isOpen` is true they can still write that they end. */
   lost(why: string): void
-  /** The engine has ended the connection by itself, as it does when the storage is cleared. Comes before `lost`. */
+  /** The engine has closed the connection by itself, as when the storage is cleared. Called before `lost`. */
   torn(): void
   /** The database does not open. */
   stalled(why: string): void
 }
 
-/** A store's connection to its database: opened with first use, and anew after it was closed. */
+/** A store's connection to its database: opened with first use, and again after it was closed. */
 export class Connection {
   readonly #source: Source
   readonly #news: News
   /** Databases that are not open any more. */
   readonly #gone = new WeakSet<IDBDatabase>()
-  /** How to hear no more of a database. */
+  /** Stops listening to a database. */
   readonly #ignore = new WeakMap<IDBDatabase, () => void>()
   #handle: Handle | undefined
   #opening: Promise<Handle> | undefined
-  /** End the present opening. */
+  /** End the current opening. */
   #take: ((handle: Handle) => void) | undefined
   #fail: ((error: unknown) => void) | undefined
   #closed = false
@@ -39,7 +39,7 @@ export class Connection {
     return this.#handle !== undefined
   }
 
-  /** Begins something on the open database: before this returns, if it is open. */
+  /** Runs `start` on the open database: before this returns, if it is open. */
   begin<T>(start: (handle: Handle) => T): T | Promise<T> {
     if (this.#closed) throw new LockError('closed', 'the store was closed')
     const handle = this.#handle
@@ -54,7 +54,7 @@ export class Connection {
     return this.#open().then(start)
   }
 
-  /** Opens the database anew for what comes next, if that is for us to do: the engine says that this connection is broken. */
+  /** Opens the database again for the next call, if the store owns it: the engine says that this connection is broken. */
   renew(): void {
     const handle = this.#handle
     if (!handle || !this.#source.owned) return
@@ -63,7 +63,7 @@ export class Connection {
     this.#letGo(handle)
   }
 
-  /** What waits for the database is rejected with `closed`. */
+  /** Calls that wait for the database reject with `closed`. */
   close(): void {
     this.#closed = true
     this.#fail?.(new LockError('closed', 'the store was closed'))
@@ -99,7 +99,7 @@ export class Connection {
     return this.#opening
   }
 
-  /** No request to open can be called off: one that nobody waits for any more brings its database in time for the next, or too late. */
+  /** A request to open cannot be cancelled: one that nobody waits for any more brings its database in time for the next call, or too late. */
   async #connect(wanted: () => boolean): Promise<void> {
     do {
       const handle = await this.#source.open((db) => this.#gone.has(db), wanted)
@@ -133,7 +133,7 @@ export class Connection {
     if (this.#ignore.has(db)) return
     const torn = onTorn(db, () => {
       this.#end(handle, 'the browser has closed its database', false)
-      // One that was taken for torn is open still.
+      // A connection that we consider broken is still open.
       if (this.#source.owned) db.close()
     })
     if (!this.#source.owned) {
@@ -145,7 +145,7 @@ export class Connection {
       return
     }
     this.#ignore.set(db, torn)
-    // Whoever deletes or upgrades the database must not wait for us.
+    // An upgrade or deletion by another tab must not wait for us.
     db.addEventListener('versionchange', () => {
       this.#end(handle, 'its database is being deleted or upgraded')
       db.close()
@@ -182,7 +182,7 @@ function notOpened(database: string): LockError {
   const cause = new DOMException('the request to open it is blocked', 'BlockedError')
   return new LockError(
     'store',
-    `IndexedDB "${database}" did not open within ${patience} ms: it is blocked, as by another tab that keeps it open while it is deleted or upgraded`,
+    `IndexedDB "${database}" did not open within ${patience} ms: it is blocked, for example by a tab that keeps it open during an upgrade or a deletion`,
     { cause },
   )
 }

@@ -1,4 +1,4 @@
-/** Who is to hear of the end of a connection to a database. */
+/** The listeners for the end of a connection to a database. */
 interface Ends {
   readonly torn: Set<() => void>
   readonly closing: Set<() => void>
@@ -15,15 +15,15 @@ function endsOf(db: IDBDatabase): Ends {
   return ends
 }
 
-/** Tells all who are to hear of it that a database is closed by force. */
+/** Tells all listeners that a database was closed by force. */
 export function tear(db: IDBDatabase): void {
   tell(endsOf(db).torn)
 }
 
 /**
- * Calls `torn` when the browser closes a database by force: its storage was cleared, or its disk failed. Chromium then tells
- * nothing to the transactions that are under way.
- * @returns how to hear no more
+ * Calls `torn` when the browser closes a database by force: its storage was cleared, or its disk failed. Chromium sends no event to pending
+ * transactions then.
+ * @returns how to stop listening
  */
 export function onTorn(db: IDBDatabase, torn: () => void): () => void {
   const ends = endsOf(db)
@@ -32,9 +32,9 @@ export function onTorn(db: IDBDatabase, torn: () => void): () => void {
 }
 
 /**
- * Calls `closing` right before a database is closed by whoever opened it, while transactions can still be begun.
- * No event tells of that, so the handle's own `close` does.
- * @returns how to hear no more
+ * Calls `closing` right before the owner closes a database, while transactions can still be begun. There is no event for that, so this wraps the
+ * handle's `close`.
+ * @returns how to stop listening
  */
 export function onClosing(db: IDBDatabase, closing: () => void): () => void {
   const ends = endsOf(db)
@@ -54,5 +54,5 @@ function tell(listeners: Iterable<() => void>): void {
   for (const listener of [...listeners]) listener()
 }
 
-/** The error of what was under way when the browser closed the database. */
+/** The error of calls that were pending when the browser closed the database. */
 export const tornError = (): DOMException => new DOMException('the browser has closed the connection to the database', 'InvalidStateError')

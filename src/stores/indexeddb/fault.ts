@@ -1,10 +1,10 @@
 import { LockError, storeError } from '../../protocol/errors.ts'
 
-/** What IndexedDB failed with, as an error that says what to do where that is known. */
+/** Explains an IndexedDB error, with what to do about it if that is known. */
 export function explain(error: unknown, database: string): LockError {
   const { name, message } = error as Partial<DOMException>
   const failed = `IndexedDB "${database}"`
-  // Chromium says so when the user or a setting blocks the storage of a page, also of a frame from another site.
+  // Chromium's error when the user or a setting blocks the storage of a page, or of a frame from another site.
   if (name === 'SecurityError' || (name === 'UnknownError' && message?.includes('denied permission'))) {
     const why = `${failed} is denied to this page: let the site store data, and if it is a sandboxed frame, give it "allow-same-origin"`
     return new LockError('store', why, { cause: name === 'SecurityError' ? error : new DOMException(message, 'SecurityError') })
@@ -15,19 +15,19 @@ export function explain(error: unknown, database: string): LockError {
 }
 
 /**
- * What to do about a transaction that failed: ask the engine for another connection, since this one is broken, as Safari's is when its
- * server has gone (it then says so with every request); or do it once more, since the engine undid it by itself, as Safari does when a page is hidden.
+ * What to do about a failed transaction: connect again (`anew`), if this connection is broken, as Safari's is when its server process has gone (every
+ * request then fails so); or `retry` it, if the engine undid it by itself, as Safari does when a page is hidden.
  */
 export function failsAnew(error: unknown): { anew: boolean; retry: boolean } {
   const { name } = error as Partial<Error>
   return { anew: name === 'UnknownError', retry: name === 'AbortError' }
 }
 
-/** @throws LockError `store` where the engine has no IndexedDB, or it was taken away */
+/** @throws LockError `store` if the engine has no IndexedDB */
 export function assertIndexedDB(database: string): void {
   if (typeof indexedDB !== 'undefined') return
   throw new LockError(
     'store',
-    `there is no IndexedDB here for the database "${database}": take a page or a worker that has it, or memoryStore() for locks within this one`,
+    `there is no IndexedDB here for the database "${database}": use a page or a worker that has it, or memoryStore() for locks within this context`,
   )
 }

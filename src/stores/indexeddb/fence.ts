@@ -8,30 +8,30 @@ import { watchTurn } from './turn.ts'
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
 export const fenceStore = 'storelock-fence'
 
-/** What {@link fenceStore} adds to the schema of your own database, if you give it one. */
+/** What {@link fenceStore} adds to the schema of your own database. */
 export interface FenceSchema {
   readonly [fenceStore]: { key: string; value: unknown }
 }
 
-/** What is needed of an open transaction: the browser's own, or idb's. */
+/** The parts of an open transaction that are used: the browser's own, or idb's. */
 export interface OpenTransaction {
   readonly mode: IDBTransactionMode
-  /** Of idb's. */
+  /** Only idb's has it. */
   readonly done?: Promise<void>
   abort(): void
 }
 
-/** The browser's transaction behind one that idb may have wrapped. */
+/** The browser's transaction inside one that idb may have wrapped. */
 const bareTransaction = (tx: OpenTransaction): IDBTransaction =>
   (unwrap(tx as unknown as IDBPTransaction) as IDBTransaction | undefined) ?? (tx as unknown as IDBTransaction)
 
-/** Whom a key's last grant left as its holders: session, first and last token of each. */
+/** A key's holders after its last grant: session, first and last token of each. */
 type FenceRow = readonly (readonly [session: string, token: number, last: number])[]
 
 export const fenceRow = (record: LockRecord | undefined): FenceRow | undefined =>
   record?.holders.map((holder) => [holder.session, holder.token, lastTokenOf(holder)])
 
-/** The record that a row was made from, as far as the row tells. */
+/** The record that a row was made from, as far as the row shows. */
 export function unfenced(key: string, row: unknown, floor: number): LockRecord | undefined {
   const holders = (row as FenceRow | undefined)?.map(
     ([session, token, last]): Holder => ({
@@ -49,8 +49,8 @@ export function unfenced(key: string, row: unknown, floor: number): LockRecord |
 }
 
 /**
- * The keys whose row a batch has to write: where it changed the holders otherwise than by letting go, which each holder knows of itself, and
- * where a lock is pinned. So there is a row for each record that is not empty.
+ * The keys whose row a batch has to write: if it changed the holders in any way but a release, which the holder itself knows of, or if a lock is
+ * pinned. So each record that is not empty has a row.
  */
 export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
   new Set(
@@ -63,17 +63,17 @@ export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
   )
 
 /**
- * Aborts a transaction unless the lock is held, and keeps it from being committed before that is known. From then on nobody else
- * can be granted the lock before it is complete, since a grant writes the object store that this transaction has.
+ * Aborts a transaction unless the lock is held, and prevents its commit until that is known. From then on nobody else can be granted the lock before
+ * it is complete, since a grant writes the object store that this transaction has locked.
  */
 export function checkFence(tx: OpenTransaction, lock: Fenced): Promise<void> {
   const checked = check(bareTransaction(tx), lock, () => {})
-  // Who does not wait for this hears of it from the transaction, which was aborted.
+  // A caller that does not await this learns it from the transaction, which was aborted.
   checked.catch(() => {})
   return checked
 }
 
-/** @param protecting hears of the promise that it is known again whether the lock is held, once a long transaction has ended */
+/** @param protecting gets the promise that resolves when it is known again whether the lock is held, once a long transaction has ended */
 async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promise<void>) => void): Promise<void> {
   if (tx.mode !== 'readwrite') throw new TypeError(`a transaction that is to be checked must be 'readwrite', not '${tx.mode}'`)
   if (!tx.objectStoreNames.contains(fenceStore)) throw new TypeError(`a transaction that is to be checked must include '${fenceStore}'`)
@@ -87,7 +87,7 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
   const commit = holdBackCommit(tx)
   await new Promise<void>((resolve, reject) => {
     const turn = watchTurn(tx, (error) => {
-      // How long the rest takes is not for us to judge.
+      // The rest of the transaction may take as long as it likes.
       if (request.readyState === 'done') return
       turn.over()
       abort(tx)
@@ -107,7 +107,10 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
   })
 }
 
-/** Has the lock outlast the transaction. Heartbeats go on meanwhile, unless someone's command waits for the transaction and they for it. */
+/**
+ * Makes the lock outlast the transaction. Heartbeats go on meanwhile, unless another command waits for the transaction and they wait for that
+ * command.
+ */
 async function protect(tx: IDBTransaction, lock: Fenced): Promise<void> {
   const checked = lock.checked?.(false)
   if (!checked) return
@@ -115,7 +118,7 @@ async function protect(tx: IDBTransaction, lock: Fenced): Promise<void> {
   await checked.over()
 }
 
-/** A commit asked for before the check has passed would not wait for its answer. @returns how to let it happen */
+/** A commit requested before the check has passed would not wait for its answer. @returns how to let it happen */
 function holdBackCommit(tx: IDBTransaction): () => void {
   let wanted = false
   tx.commit = () => {
@@ -128,8 +131,8 @@ function holdBackCommit(tx: IDBTransaction): () => void {
 }
 
 /**
- * Runs a body in a transaction that is committed only if the lock is held. Resolves with the body's result when that is complete.
- * @param explain what to say of an error that is not the body's own
+ * Runs a body in a transaction that is committed only if the lock is held. Resolves with the body's result when it is complete.
+ * @param explain wraps an error that is not the body's own
  */
 export async function runFenced<Tx extends OpenTransaction, T>(
   tx: Tx,
@@ -147,7 +150,7 @@ export async function runFenced<Tx extends OpenTransaction, T>(
     const checked = check(bareTransaction(tx), lock, (promise) => {
       known = promise
     })
-    // A body that waits for what a torn connection never answers must not keep its caller waiting.
+    // A body that waits for a request that a broken connection never answers must not keep its caller waiting.
     const [, result] = await Promise.race([Promise.all([checked, run()]), ended.then(() => new Promise<never>(() => {}))])
     commit(bareTransaction(tx))
     await ended
@@ -159,12 +162,12 @@ export async function runFenced<Tx extends OpenTransaction, T>(
   }
 }
 
-/** Ends a transaction without waiting until it is not asked anything more. */
+/** Commits a transaction without waiting for it to become idle. */
 function commit(tx: IDBTransaction): void {
   try {
     tx.commit()
   } catch {
-    // It has ended already, or does so by itself.
+    // It has ended already, or will by itself.
   }
 }
 
@@ -174,7 +177,7 @@ const endOf = (tx: IDBTransaction): Promise<void> =>
     undone(tx, reject)
   })
 
-/** Calls `reject` with the reason if a transaction does not come to be complete, and `over` in any case. */
+/** Calls `reject` with the reason if a transaction does not complete, and `over` in any case. */
 function undone(tx: IDBTransaction, reject: (error: DOMException) => void, over = (): void => {}): void {
   const end = (): void => {
     forget()
@@ -191,7 +194,7 @@ function undone(tx: IDBTransaction, reject: (error: DOMException) => void, over 
   })
 }
 
-/** Undoes a transaction, if it has not ended. */
+/** Aborts a transaction, if it has not ended. */
 export function abort(tx: OpenTransaction): void {
   try {
     tx.abort()

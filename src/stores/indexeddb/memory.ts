@@ -1,25 +1,25 @@
-/** Two who take turns, each with a request and a release, each guess the second right. */
+/** Two sessions that take turns, each with a request and a release, guess every second one right. */
 const patience = 3
 
-/** How many rows are kept in mind. */
+/** How many rows are kept. */
 const capacity = 1_000
 
-/** What stood in rows when they were last seen, by object store and key: a guess at what stands there now. */
+/** The values of rows when they were last seen, by object store and key: a guess at their present values. */
 export class Memory {
   readonly #rows = new Map<string, unknown>()
-  /** Those that somebody else has written lately: how many guesses have to be right before they are relied on again. */
+  /** Rows that somebody else has written lately: how many guesses have to be right before they are relied on again. */
   readonly #shared = new Map<string, number>()
 
   get(id: string): unknown {
     return this.#rows.get(id)
   }
 
-  /** Whether a guess may be relied on: it is what is remembered, of a row that nobody else seems to write. */
+  /** Whether a guess may be relied on: it is the remembered value of a row that nobody else seems to write. */
   relies(id: string, guess: unknown): boolean {
     return guess !== undefined && guess === this.#rows.get(id) && !this.#shared.has(id)
   }
 
-  /** A guess was right, or was not. */
+  /** Notes whether a guess was right. */
   learn(id: string, right: boolean): void {
     const left = right ? (this.#shared.get(id) ?? 1) - 1 : patience
     if (left) this.#shared.set(id, left)

@@ -4,7 +4,7 @@ import { schemaVersion } from '../../protocol/codec.ts'
 import type { LockRecord, SessionRow } from '../../protocol/record.ts'
 import { fenceStore } from './fence.ts'
 
-/** What is needed of an open database: the browser's own, or idb's. */
+/** The parts of an open database that are used: the browser's own, or idb's. */
 export type OpenDatabase = Pick<IDBDatabase, 'name' | 'objectStoreNames'> & { readonly transaction: unknown; readonly createObjectStore: unknown }
 
 /** A transaction's rows, as a synchronous question sees them: `undefined` if there is none. */
@@ -12,19 +12,19 @@ export interface Rows {
   /** The highest token of any record that was dropped. */
   readonly floor: number
   record(key: string): LockRecord | undefined
-  /** Of a key whose record was removed, as a page's own code may do: the holders that the fence still names. */
+  /** For a key whose record was removed, as a page's own code may do: the holders that the fence still names. */
   remains(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
   /** Some of the sessions whose `expiresAt` is before `now`. */
   expired(now: number): SessionRow[]
-  /** Some of the sessions that follow this id, from the last on to the first again. */
+  /** Some of the sessions that follow this id, wrapping around at the end. */
   following(id: string): SessionRow[]
-  /** The keys of records, or those in the fence: of all records that are not empty, and of some that were so. */
+  /** The keys of records, or those in the fence: of all records that are not empty, and of some that were not until lately. */
   keys(prefix: string, of?: 'fence', after?: string, limit?: number): string[]
-  /** Plans that the fence has no rows for those of these records that are empty. */
+  /** Plans the removal of those of these keys from the fence whose records are empty. */
   unfence(keys: readonly string[]): void
   version(): number | undefined
-  /** Plans what a batch changed to be written. */
+  /** Plans the writes of what a batch changed. */
   write(changes: Changes): void
 }
 
@@ -33,8 +33,8 @@ export const sessions = 'storelock-sessions'
 export const meta = 'storelock-meta'
 
 /**
- * The object stores that a transaction needs. While a user's long transaction has the fence, heartbeats, renewals and looks go on;
- * only who asks for a lock, or lets go, waits for its end, and whatever comes after that waits too, since browsers keep the order.
+ * The object stores that a transaction needs. While a user's long transaction has the fence, heartbeats, renewals and looks go on; only requests and
+ * releases wait for its end, and so does whatever comes after them, since browsers keep the order.
  */
 export const scopes = {
   look: [records, sessions],
@@ -46,21 +46,21 @@ export const scopes = {
 
 export type Scope = keyof typeof scopes
 
-/** A renewal turned out to free a lock for someone else: it has to be done again in the scope `change`. */
+/** A renewal turned out to grant the lock to someone else: it has to be done again in the scope `change`. */
 export const tooNarrow = new Error('the fence is not in this scope')
 
 /**
- * The browser's database behind one that idb may have wrapped.
- * @throws TypeError if it is none, as a Dexie is not
+ * The browser's database inside one that idb may have wrapped.
+ * @throws TypeError if it is not a database, such as a Dexie object
  */
 export function bare(database: OpenDatabase): IDBDatabase {
   const db = unwrap(database as unknown as IDBPDatabase) ?? (database as IDBDatabase)
   if (db?.objectStoreNames) return db
-  throw new TypeError('no open IndexedDB database: of a Dexie, give db.backendDB() after db.open()')
+  throw new TypeError('not an open IndexedDB database: with Dexie, pass db.backendDB() after db.open()')
 }
 
 /**
- * Creates the object stores that locks need, where they are missing: the line for the upgrade callback of your own database.
+ * Creates the object stores that locks need, if they are missing: call it in the upgrade callback of your own database.
  *
  * @example openDB('app', 2, { upgrade: (db) => upgradeIndexedDB(db) })
  */

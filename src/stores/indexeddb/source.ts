@@ -4,40 +4,40 @@ import { ask } from './ask.ts'
 import { assertIndexedDB } from './fault.ts'
 import { bare, type OpenDatabase, scopes, upgradeIndexedDB } from './rows.ts'
 
-/** How often an app is asked for the database that it may open again, in ms. */
+/** How often an app's function is called for the database that it may open again, in ms. */
 const pause = 50
 
-/** An open database: the browser's own object, and the one that the app knows it by. */
+/** An open database: the browser's own object, and the app's. */
 export interface Handle {
   readonly db: IDBDatabase
   readonly theirs: OpenDatabase
 }
 
-/** Where a store has its database from. */
+/** Where a store gets its database from. */
 export interface Source {
-  /** Of the database. */
+  /** The database's name. */
   readonly name: string
   /** Whether the store opens and closes the database itself. */
   readonly owned: boolean
-  /** An open database. `closed` says of one whether it is known not to be open any more; `wanted` becomes false when nobody waits for it. */
+  /** An open database. `closed` tells whether one is known to be closed; `wanted` becomes false when nobody waits for it. */
   open(closed: (db: IDBDatabase) => boolean, wanted: () => boolean): Promise<Handle>
 }
 
-/** What a store was given: the name of a database of its own, the app's open one, or how to get that. */
+/** What a store was given: the name of a database of its own, the app's open one, or a function that returns it. */
 export type Given = string | OpenDatabase | (() => OpenDatabase | PromiseLike<OpenDatabase>)
 
-/** @throws TypeError if it is no database, or its name is not told and cannot be known yet */
+/** @throws TypeError if it is not a database, or its name was not given and cannot be known yet */
 export function sourceOf(given: Given, name: string | undefined): Source {
   if (typeof given === 'string') return named(given)
   if (typeof given !== 'function') return fixed(given)
-  // One that has a name is asked nothing before the store is used: a server loads the modules of pages too.
+  // If there is a name, the function is not called before the store is used: servers load the modules of pages too.
   const known = name ?? (given() as Partial<OpenDatabase> | undefined)?.name
   if (typeof known === 'string') return asked(known, given)
-  throw new TypeError('indexedDBStore needs to be told the `name` of a database that is not open yet: indexedDBStore(() => db, { name })')
+  throw new TypeError('indexedDBStore needs the `name` of a database that is not open yet: indexedDBStore(() => db, { name })')
 }
 
 const newer = 'was made by a newer storelock: update storelock'
-/** What tells nothing of who it was. */
+/** The version alone does not show what made it. */
 const higher = 'has a higher version: if a newer storelock made it, update storelock; if something else did, give indexedDBStore another name'
 
 const named = (name: string): Source => ({

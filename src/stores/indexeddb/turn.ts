@@ -1,16 +1,16 @@
 import { tear } from './ends.ts'
 
-/** How often it is looked after a transaction that is not answered, in ms. */
+/** How often an unanswered transaction is checked, in ms. */
 const pause = 5_000
-/** For how many looks one may wait for those of others: a tab that hangs holds up others for a minute. */
+/** After how many checks an unanswered transaction is given up: a hung tab holds up others for a minute. */
 const mostLooks = 24
 
-/** How long no other connection is tried after one was, in ms. */
+/** How long to wait before another connection is tried again, in ms. */
 const rest = 9_000
-/** When one was tried, for these. */
+/** When one was last tried. */
 const tried = new WeakMap<IDBDatabase, number>()
 
-/** A transaction that waits for its turn, or is answered. */
+/** A transaction that waits for its turn, or was answered. */
 export interface Turn {
   /** It was answered, so it does not hang. */
   answered(): void
@@ -18,18 +18,18 @@ export interface Turn {
 }
 
 /**
- * Sees to it that nobody waits for ever for a connection that does not answer any more, as Safari's may be after a sleep.
- * A transaction may have to wait long for those of others. But so must any that is begun later on the same object stores: where such a one
- * is answered first, on another connection, this one is broken, and is taken for one that the browser has closed.
+ * Makes sure that nobody waits for ever for a connection that no longer answers, as Safari's may after a sleep. A transaction may have to wait long
+ * for others; but so must any later one on the same object stores. If a later one on another connection is answered first, this connection is broken,
+ * and is treated as closed by the browser.
  *
- * @param giveUp hears that it has waited for too long, for whatever it was
+ * @param giveUp called when it has waited too long, for whatever reason
  */
 export function watchTurn(tx: IDBTransaction, giveUp: (error: DOMException) => void): Turn {
   let looks = 0
   let overtaken = false
   const timer = setInterval(() => {
     looks += 1
-    // What overtook it was told a whole pause ago.
+    // The one that overtook it was answered a whole pause ago.
     if (overtaken) return tear(tx.db)
     tryAnother(tx, () => {
       overtaken = looks > 0
@@ -45,14 +45,14 @@ export function watchTurn(tx: IDBTransaction, giveUp: (error: DOMException) => v
   }
 }
 
-/** Asks on another connection for what has to wait for a transaction. */
+/** Asks on another connection for something that has to wait for the transaction. */
 function tryAnother({ db, objectStoreNames }: IDBTransaction, answered: () => void): void {
   const now = performance.now()
   if (now < (tried.get(db) ?? -rest) + rest) return
   tried.set(db, now)
   const request = globalThis.indexedDB?.open(db.name)
   if (!request) return
-  // The database is gone, and must not be made again.
+  // The database is gone, and must not be created again.
   request.onupgradeneeded = () => request.transaction?.abort()
   request.onsuccess = () => {
     const other = request.result

@@ -7,40 +7,38 @@ export interface StoredRecord {
 }
 
 /**
- * The table of idle records. Whoever looks for busy ones moves those that have been idle for a while out of their way, and a record comes back
- * when its lock is wanted again. An index of the busy ones, or triggers, would make each grant and release write one page more.
+ * The table of idle records. Records that have been idle for a while are moved here when busy ones are listed, and a record comes back when its lock
+ * is wanted again. An index of the busy ones, or triggers, would make each grant and release write one more page.
  */
 export interface Apart {
   get(key: string): string | undefined
-  /** Its record comes back, or goes for good. */
+  /** Removes a key's record, which comes back or is dropped. */
   drop(key: string): void
-  /** A statement on the idle records, as `on` makes it of their table's name; undefined while there is no such table. */
+  /** A statement on the idle records, which `on` makes from their table's name; undefined if there is no such table. */
   statement(on: (table: string) => string): SqliteStatement | undefined
-  /** Whether there are so many idle records among the busy ones that they are worth moving. */
+  /** Whether there are so many idle records among the busy ones that moving them pays off. */
   isWorth(now: number): boolean
-  /** Moves some, in the write transaction that this connection is in. @returns whether there may be more */
+  /** Moves some, in the current write transaction of this connection. @returns whether there may be more */
   moveSome(now: number): boolean
 }
 
-/**
- * A storelock that does not know of this table would begin a record anew, with lower tokens: it is refused that.
- */
+/** A storelock that does not know this table would start a new record, with lower tokens: this trigger refuses that. */
 export const apartTable = `
   CREATE TABLE IF NOT EXISTS storelock_idle (key TEXT PRIMARY KEY, record TEXT NOT NULL);
   CREATE TRIGGER IF NOT EXISTS storelock_idle_is_known AFTER INSERT ON storelock_records WHEN EXISTS (SELECT 1 FROM storelock_idle WHERE key = new.key)
     BEGIN SELECT RAISE(ABORT, 'this record was put apart by a newer storelock: update storelock'); END;
 `
 
-/** What the text of a record has that names no holder, no waiter and no pin; then comes when it was last changed. */
+/** The part of a record's text that shows no holder, no waiter and no pin; the time of its last change follows. */
 const idle = ',[],[],[]'
-/** Tells an idle record's text, without decoding it, from all others. */
+/** Recognizes an idle record's text without decoding it. */
 export const isIdleText = `substr(record, instr(record, ',['), ${idle.length}) = '${idle}'`
 
-/** How long a record is idle before it is moved, in ms: one in use is so between two uses. */
+/** How long a record is idle before it is moved, in ms: a lock in use is idle for shorter. */
 const resting = 1_000
-/** Fewer than so many are left where they are. */
+/** Fewer than this many are left where they are. */
 const few = 16
-/** So many are moved in one transaction, which takes one or two milliseconds. */
+/** How many are moved in one transaction, which takes one or two milliseconds. */
 const most = 100
 
 export function makeApart(db: SqliteDatabase): Apart {
@@ -48,7 +46,7 @@ export function makeApart(db: SqliteDatabase): Apart {
   const prepared = new Map<string, SqliteStatement>()
   let there = false
 
-  /** Whoever first has something to move makes the table, so it may come at any time. */
+  /** Another process may make the table at any time. */
   const statement = (on: (table: string) => string): SqliteStatement | undefined => {
     there ||= isThere.get() !== undefined
     if (!there) return undefined
@@ -59,7 +57,7 @@ export function makeApart(db: SqliteDatabase): Apart {
   }
 
   const find = db.prepare(
-    // What storelock 0.1 wrote does not say when: it is old.
+    // Records of storelock 0.1 do not say when they changed: they are old.
     `SELECT key, record FROM storelock_records WHERE ${isIdleText} AND CAST(substr(record, instr(record, '${idle},') + ${idle.length + 1}) AS INTEGER) < ? LIMIT ?`,
   )
   const remove = db.prepare('DELETE FROM storelock_records WHERE key = ?')

@@ -4,16 +4,16 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LockError, storeError } from '../../protocol/index.ts'
 import { inodeOf } from './file.ts'
 
-/** What is needed of an open database: better-sqlite3's `Database` and node:sqlite's `DatabaseSync` have it. */
+/** The parts of an open database that are used: better-sqlite3's `Database` and node:sqlite's `DatabaseSync` have them. */
 export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
   close(): unknown
-  /** better-sqlite3's word for being in a transaction. */
+  /** better-sqlite3: whether it is in a transaction. */
   readonly inTransaction?: boolean
-  /** That of node:sqlite, where it has one. */
+  /** node:sqlite: the same, in newer versions. */
   readonly isTransaction?: boolean
-  /** Whether nothing can be written through it, as better-sqlite3 tells. */
+  /** better-sqlite3: whether nothing can be written through it. */
   readonly readonly?: boolean
 }
 
@@ -28,31 +28,31 @@ export interface SqliteStatement {
 
 export interface Connection {
   readonly db: SqliteDatabase
-  /** Whether it is ours alone, to be closed by us. */
+  /** Whether it is ours alone, and we close it. */
   readonly own: boolean
   /** '' for a database in memory. */
   readonly file: string
-  /** Opens another connection to the file, with the same copy of SQLite: a second one would take away the first one's locks. */
+  /** Opens another connection to the file, with the same copy of SQLite: a second copy would break the first one's file locks. */
   connect(): SqliteDatabase
-  /** Opens another database, or makes an empty one, for ourselves. */
+  /** Opens or creates another database for our own use. */
   openBeside(path: string): SqliteDatabase
 }
 
-/** Opens the file at a path, with all that your handle was opened with. */
+/** Opens the file at a path, with the options of your handle. */
 export type OpenDatabase = (path: string) => SqliteDatabase
 
 type Driver = new (path: string, options?: { readonly: true }) => SqliteDatabase
 
 /**
- * A connection of our own to a file; or the user's handle, if its database has no file to open.
- * @param open in the place of the driver's constructor
+ * A connection of our own to a file; or the user's handle, if its database has no file.
+ * @param open instead of the driver's constructor
  * @throws LockError `store` that says what to do
  */
 export function openConnection(database: string | SqliteDatabase, open?: OpenDatabase): Connection {
   if (!database || (typeof database !== 'string' && typeof database.prepare !== 'function')) {
     throw new TypeError('sqliteStore needs a path, or an open database of better-sqlite3 or node:sqlite')
   }
-  if (open !== undefined && typeof open !== 'function') throw new TypeError('open is a function that opens the database at a path')
+  if (open !== undefined && typeof open !== 'function') throw new TypeError('open must be a function that opens the database at a path')
   const path = typeof database === 'string' ? pathOf(database) : database
   try {
     const db = typeof path === 'string' ? openPath(path, open) : reopen(path, open)
@@ -71,38 +71,38 @@ export function openConnection(database: string | SqliteDatabase, open?: OpenDat
 }
 
 /**
- * The path that a text names, the same with every driver: some take URLs for themselves, others make files of such names.
- * @throws TypeError for a URL that is not that of a file alone
+ * The path that a text names, the same with every driver: some accept URLs, others make files of such names.
+ * @throws TypeError for a URL that is more than a file's
  */
 function pathOf(text: string): string {
   const [, scheme = ''] = /^([a-z][a-z\d+.-]+):/i.exec(text) ?? []
   if (!scheme || text === ':memory:') return text
   if (scheme.toLowerCase() !== 'file') {
-    throw new TypeError(`${text} is no path of a SQLite file, nor a file: URL; a file that has this name is ./${text}`)
+    throw new TypeError(`${text} is not a path or a file: URL; for a file of this name write ./${text}`)
   }
-  // A relative one starts from here, as with SQLite itself.
+  // A relative one is relative to the working directory, as with SQLite itself.
   const url = new URL(text, pathToFileURL(join(process.cwd(), 'x')))
   if (url.search || url.hash) throw new TypeError(`${text} has parameters: open the database with your driver, and give sqliteStore the handle`)
   return fileURLToPath(url)
 }
 
-/** We wait ourselves: SQLite's way of waiting stops the process. */
+/** We wait ourselves: SQLite's own waiting blocks the process. */
 function patient(db: SqliteDatabase): SqliteDatabase {
   db.exec('PRAGMA busy_timeout = 0')
   return db
 }
 
-/** A connection of our own through the handle's own driver; the handle itself if there is no file to open. */
+/** A connection of our own through the handle's driver; the handle itself if there is no file. */
 function reopen(handle: SqliteDatabase, open: OpenDatabase | undefined): SqliteDatabase {
   const file = fileOf(handle)
   if (!file) return handle
-  // Opening would make a new one.
+  // Opening would create a new one.
   if (!existsSync(file)) throw new Error(`${file} was moved or deleted`)
   if (open) return openBy(open, file)
   let db: SqliteDatabase | undefined
   try {
     db = openLike(handle, file)
-    // The first look at what is in it.
+    // The first read of its contents.
     patient(db).prepare('PRAGMA schema_version').get()
     return db
   } catch (error) {
@@ -115,13 +115,13 @@ function reopen(handle: SqliteDatabase, open: OpenDatabase | undefined): SqliteD
   }
 }
 
-/** Opens another database, or makes an empty one, with the driver of this connection. What cannot be written through it stays so. */
+/** Opens or creates another database with the driver of this connection. A read-only connection opens only read-only ones. */
 const openLike = (db: SqliteDatabase, path: string): SqliteDatabase => {
   const Database = db.constructor as Driver
   return db.readonly === true ? new Database(path, { readonly: true }) : new Database(path)
 }
 
-/** Small files of our own need no key; where the driver's code lies elsewhere, only the user knows it. */
+/** Small files of our own need no key; if the driver's code is elsewhere, only the user can name it. */
 function openBeside(db: SqliteDatabase, path: string, open: OpenDatabase | undefined): SqliteDatabase {
   try {
     return new (db.constructor as Driver)(path)
@@ -136,19 +136,22 @@ function openBy(open: OpenDatabase, path: string): SqliteDatabase {
   const file = fileOf(db)
   if (inodeOf(file) === inodeOf(path)) return db
   db.close()
-  throw new TypeError(`open was to open ${path}, and opened ${file || 'no file'}`)
+  throw new TypeError(`'open' should have opened ${path}, but opened ${file || 'no file'}`)
 }
 
-/** Drivers in the order of preference. They are found when they are needed, by a way that no bundler follows: what is not installed must not keep a program from being built. */
+/**
+ * Drivers in the order of preference. They are loaded when they are needed, in a way that no bundler follows: a driver that is not installed must not
+ * break a build.
+ */
 const drivers: readonly (() => Driver | undefined)[] = [
   () => requireFrom('better-sqlite3') as Driver,
   () => process.getBuiltinModule?.('node:sqlite')?.DatabaseSync as Driver | undefined,
 ]
 
-/** Loads a package from where this file lies; or, if a bundle has moved it, from where the program does. */
+/** Loads a package from this file's folder; or, if a bundle has moved it, from the program's. */
 function requireFrom(name: string): unknown {
   const { createRequire } = process.getBuiltinModule('node:module')
-  // A bundle in CommonJS has no URL, and one by webpack that of a source which may be gone.
+  // A CommonJS bundle has no URL, and webpack gives that of a source file that may not exist.
   const places = [import.meta.url, process.argv[1], join(process.cwd(), 'x')].filter((place) => typeof place === 'string' && place !== '')
   let missing: unknown
   for (const place of places) {
@@ -183,7 +186,7 @@ function openPath(path: string, open: OpenDatabase | undefined): SqliteDatabase 
 const isMissing = (error: unknown): boolean =>
   ['MODULE_NOT_FOUND', 'ERR_DLOPEN_FAILED', 'ERR_INVALID_ARG_VALUE'].includes(String((error as { code: unknown }).code))
 
-/** The file of an open database as SQLite itself names it, whatever the driver. */
+/** The file of an open database as SQLite itself names it, with any driver. */
 function fileOf(database: SqliteDatabase): string {
   const databases = database.prepare('PRAGMA database_list').all() as { name: string; file: string | null }[]
   return databases.find(({ name }) => name === 'main')?.file ?? ''
@@ -192,13 +195,13 @@ function fileOf(database: SqliteDatabase): string {
 const busy = 5
 const locked = 6
 
-/** Whether an error only says that someone else is at the database. */
+/** Whether an error only says that someone else is using the database. */
 export function isBusy(error: unknown): boolean {
   const { code, errcode, message } = error as { code?: unknown; errcode?: unknown; message?: unknown }
   return (
     /^SQLITE_(BUSY|LOCKED)/.test(String(code)) ||
     (typeof errcode === 'number' && [busy, locked].includes(errcode & 0xff)) ||
-    // A handle that we share with its user, who is in the middle of something.
+    // A handle that we share with its user, who is in the middle of a statement.
     /within a transaction|busy executing a query/.test(String(message))
   )
 }

@@ -3,22 +3,25 @@ import type { SqliteDatabase, SqliteStatement } from './driver.ts'
 import { inodeOf } from './file.ts'
 import { areDropped } from './schema.ts'
 
-/** Asks in transactions of any connection that has the locks' database open. */
+/** Checks locks in transactions of any connection that has the locks' database open. */
 export interface Fence {
-  /** Changes nothing, but takes the database's write lock: no take-over can commit before this transaction ends. @throws LockError `lost` if the tables are gone */
+  /**
+   * Changes nothing, but takes the database's write lock: nobody can take the lock over before this transaction ends. @throws LockError `lost` if the
+   * tables are gone
+   */
   take(db: SqliteDatabase, lock: Fenced): void
-  /** @throws LockError `lost` unless the record names this very grant */
+  /** @throws LockError `lost` unless the record names this exact grant */
   assertNamed(db: SqliteDatabase, lock: Fenced): void
 }
 
 interface Statements {
-  /** What this connection calls the database that has the locks. */
+  /** The name that this connection has for the database with the locks. */
   readonly schema: string
   readonly take: SqliteStatement
   readonly find: SqliteStatement
 }
 
-/** @param file the database that has the locks; '' if that is the connection `own` itself */
+/** @param file the database with the locks; '' if that is the connection `own` itself */
 export function makeFence(own: SqliteDatabase, file: string): Fence {
   const prepared = new WeakMap<SqliteDatabase, Statements>()
   /** The texts of the records that were last found to name a lock. */
@@ -26,7 +29,7 @@ export function makeFence(own: SqliteDatabase, file: string): Fence {
 
   const statementsOf = (db: SqliteDatabase): Statements => {
     const known = prepared.get(db)
-    // What stands behind an attached name may have changed since.
+    // Another database may have been attached under the name since.
     if (known && (known.schema === 'main' || known.schema === schemaOf(db, own, file))) return known
     const schema = schemaOf(db, own, file)
     const quoted = `"${schema.replaceAll('"', '""')}"`
@@ -41,7 +44,7 @@ export function makeFence(own: SqliteDatabase, file: string): Fence {
     return made
   }
 
-  /** What was dropped names nobody. */
+  /** If the tables were dropped, nobody holds a lock. */
   const unlessDropped = <T>(lock: Fenced, run: () => T): T => {
     try {
       return run()
@@ -61,15 +64,15 @@ export function makeFence(own: SqliteDatabase, file: string): Fence {
   }
 }
 
-/** Whether a connection is in a transaction; `undefined` from a driver that does not tell. */
+/** Whether a connection is in a transaction; `undefined` if the driver cannot tell. */
 export const inTransaction = (db: SqliteDatabase): boolean | undefined => db.inTransaction ?? db.isTransaction
 
-/** How often it is looked whether a transaction that was left open is over, in ms. */
+/** How often to check whether a transaction that was left open has ended, in ms. */
 const lookAgain = 10
-/** The transactions' connections whose end a lock waits for. */
+/** The connections whose transactions protect a lock until they end. */
 const protecting = new WeakMap<Fenced, Set<SqliteDatabase>>()
 
-/** Has a lock outlast the user's transaction that has checked it. Most are one step of code; one that is left open is looked at again. */
+/** Makes a lock outlast the user's transaction that has checked it. Most are one step of code; one that is left open is checked again and again. */
 export function protect(db: SqliteDatabase, lock: Fenced): void {
   const open = protecting.get(lock) ?? new Set()
   const checked = open.has(db) ? undefined : lock.checked?.(false)
@@ -90,7 +93,7 @@ function isOpen(db: SqliteDatabase): boolean {
   try {
     return inTransaction(db) === true
   } catch {
-    // It was closed.
+    // The connection was closed.
     return false
   }
 }

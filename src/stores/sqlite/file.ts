@@ -3,31 +3,31 @@ import { dirname } from 'node:path'
 import { LockError } from '../../protocol/index.ts'
 
 /**
- * Watches whether the file that we write is the one that everybody else writes. SQLite names its log after the path of the
- * database (`-wal`, and `-shm` for the log's index), so one file under two paths has two logs; and two copies of SQLite in one
- * process do not exclude each other. What was once found wrong stays so: what others did meanwhile cannot be known.
+ * Checks that the file that we write is the one that everybody else writes. SQLite names its log after the path of the database (`-wal`, and `-shm`
+ * for the log's index), so one file under two paths has two logs; and two copies of SQLite in one process do not exclude each other. A fault that was
+ * found stays: what others did meanwhile cannot be known.
  */
 export interface FileGuard {
-  /** Looks at the path alone, which costs one call of the system. @throws LockError `store` that says what is wrong and what to do, as the others do */
+  /** Checks only the path, which costs one system call. @throws LockError `store` that says what is wrong and what to do, as the others do */
   assertFile(): void
-  /** Looks at the log's files too, unless that was done in the last few ms. */
+  /** Checks the log's files too, unless that was done in the last few ms. */
   assertRecently(): void
-  /** Looks at all that can be seen, for the beats and for one who opens. */
+  /** Checks everything that can be checked, for beats and for opening. */
   assertSound(): void
-  /** The log's files are open now: from here on they have to be the same. */
+  /** The log's files are open now: from here on they have to stay the same. */
   noteLog(): void
-  /** Whether another copy of SQLite in this process has the file open. To close ours would delete the log that it writes. */
+  /** Whether another copy of SQLite in this process has the file open. Closing ours would then delete the log that it writes. */
   isShared(): boolean
-  /** Calls the listener when something is found wrong. @returns how to hear no more */
+  /** Calls the listener when a fault is found. @returns how to stop listening */
   onFault(listener: (why: string) => void): () => void
 }
 
-/** For how long a request, which has to be fast, trusts that the files are still there: the shortest time between two beats, in ms. */
+/** How long a request, which has to be fast, relies on the last check of the files: the shortest time between two beats, in ms. */
 const unchecked = 10
-/** A look at the process's memory map waits this many times as long as the last one took, so that it costs a thousandth of the time. */
+/** The process's memory map is read again after this many times the duration of the last reading, so that it costs a thousandth of the time. */
 const rarity = 1_000
 
-/** @param file as SQLite names it; '' for a database without one, with which nothing can be wrong */
+/** @param file as SQLite names it; '' for a database without a file, which has no such faults */
 export function guardFile(file: string): FileGuard {
   const inode = inodeOf(file)
   const listeners = new Set<(why: string) => void>()
@@ -84,12 +84,12 @@ export function guardFile(file: string): FileGuard {
 }
 
 /**
- * Why those who open this database elsewhere would write another log, in words that follow its name; `undefined` if nothing shows it.
+ * Why others who open this database elsewhere would write another log, in words that follow its name; `undefined` if there is no sign of it.
  * @param mounts as Linux lists them in `mountinfo`; '' elsewhere
  */
 export function pathFault(file: string, mounts = readProc('mountinfo')): string | undefined {
   if (isMountPoint(file, mounts)) {
-    return 'is mounted as a single file, so SQLite’s log beside it is another one than on the other side: mount the folder that it is in instead'
+    return 'is mounted as a single file, so each side has its own SQLite log beside it: mount its folder instead'
   }
   return namesFault(statOf(file))
 }
@@ -100,7 +100,7 @@ const namesFault = (stat: Stat): string | undefined =>
     : undefined
 
 const logFault =
-  'lost its -wal or -shm file while it was in use, so that others write another log: end all who use the database, and leave these files to SQLite'
+  'lost its -wal or -shm file while it was in use, so others write another log: stop all processes that use the database, and do not touch these files'
 
 const copiesFault =
   'is open in two copies of SQLite in this process (better-sqlite3 and node:sqlite, Prisma, libsql, or a package installed twice), and within one process these do not exclude each other: give sqliteStore the handle that you use for this file instead of a path, and open the file with nothing else'
@@ -111,18 +111,18 @@ const statOf = (file: string) => (file ? statSync(file, { bigint: true, throwIfN
 
 const idOf = (stat: Stat): string | undefined => stat && `${stat.dev}:${stat.ino}`
 
-/** What tells a file from another of the same name; `undefined` if there is none. */
+/** Identifies a file among those of the same name; `undefined` if there is none. */
 export const inodeOf = (file: string): string | undefined => idOf(statOf(file))
 
-/** What tells the log's files from others of the same names; `undefined` where there are none, as in a journal mode other than WAL. */
+/** Identifies the log's files among those of the same names; `undefined` if there are none, as in a journal mode other than WAL. */
 function logOf(file: string): string | undefined {
   const [wal, shm] = [inodeOf(`${file}-wal`), inodeOf(`${file}-shm`)]
   return wal || shm ? `${wal} ${shm}` : undefined
 }
 
 /**
- * How this process has the log's index mapped, where the system tells: a copy of SQLite maps it once, whatever number of
- * connections and threads it serves. `copies` is the most that one file is mapped.
+ * How this process has the log's index mapped, if the system tells: a copy of SQLite maps it once, whatever the number of connections and threads.
+ * `copies` is the most that one file is mapped.
  */
 function mappingsOf(file: string): { copies: number; live: number; removed: number } {
   const path = `${file}-shm`.replaceAll('\n', '\\012')
@@ -139,16 +139,16 @@ function mappingsOf(file: string): { copies: number; live: number; removed: numb
   return found
 }
 
-/** Whether a file is a mount of its own, as when only it, and not its folder, is shown to a container. */
+/** Whether a file is a mount of its own, as when a container gets only the file and not its folder. */
 function isMountPoint(file: string, mounts: string): boolean {
   if (mounts) return mounts.split('\n').some((line) => plain(line.split(' ')[4] ?? '') === file)
   return process.platform !== 'win32' && statOf(file)?.dev !== statOf(dirname(file))?.dev
 }
 
-/** A path as the system lists it, where blanks and the like are octal numbers. */
+/** Decodes a path in the system's list, where blanks and the like are octal numbers. */
 const plain = (path: string): string => path.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
 
-/** What Linux tells of this process; '' elsewhere. */
+/** What Linux tells about this process; '' elsewhere. */
 function readProc(name: string): string {
   try {
     return readFileSync(`/proc/self/${name}`, 'utf8')

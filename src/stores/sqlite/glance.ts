@@ -2,19 +2,19 @@ import { decodeRecord, isAllFixed, type LockRecord, type LockView } from '../../
 import type { SqliteDatabase } from './driver.ts'
 
 /**
- * For those who look again and again: answers without a transaction as long as nothing in the database has changed, and decodes
- * a record once as long as that has not. A look costs little then, however many wait.
+ * A cache for repeated looks: answers without a transaction as long as nothing in the database has changed, and decodes a record only if it has
+ * changed. So a look is cheap, however many wait.
  */
 export interface Glance {
-  /** @param reader what comes out for one is the same object until something changes, unless somebody could change it */
+  /** @param reader each reader gets the same object until something changes, unless somebody could modify it */
   read(key: string, reader: string | undefined, fresh: () => LockView | undefined): LockView | undefined
-  /** What a record's text says, for those who change nothing of it. */
+  /** Decodes a record's text for callers that do not modify the result. */
   decode(key: string, text: string): LockRecord
-  /** Our own connection is about to write, which SQLite's counter does not tell it. */
+  /** Our own connection is about to write, which SQLite's counter does not show it. */
   forget(): void
 }
 
-/** How many views, and how many records, are kept in mind. */
+/** How many views, and how many records, are kept. */
 const capacity = 1_000
 
 /** @param db a connection that nobody else writes through */
@@ -26,14 +26,14 @@ export function makeGlance(db: SqliteDatabase): Glance {
 
   return {
     read(key, reader, fresh) {
-      // Before the read that it guards: what is written between the two is seen as a change by the next.
+      // Read before the data: a change between the two is then noticed by the next look.
       const { data_version: present } = getVersion.get() as { data_version: number | bigint }
       if (present !== version || views.size >= capacity) views.clear()
       version = present
       const look = `${reader} ${key}`
       if (!views.has(look)) views.set(look, fresh())
       const view = views.get(look)
-      // What requests carry comes out of a look into the hands of users.
+      // Metadata and asks in a look's result reach users, who could modify them.
       return view && reader !== undefined && isAllFixed(view) ? view : structuredClone(view)
     },
     decode(key, text) {

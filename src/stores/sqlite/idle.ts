@@ -1,22 +1,25 @@
 import { isBusy } from './driver.ts'
 
-/** Attempts without a pause: most transactions of others are over by then. */
+/** Attempts without a pause: most transactions of others have ended by then. */
 const eager = 5
-/** After so many more a pause is doubled, up to so many times the first: where a hundred want to write, their attempts alone would keep a machine busy. */
+/**
+ * After every so many further attempts the pause is doubled, up to so many times the first: when a hundred want to write, their attempts alone would
+ * keep a machine busy.
+ */
 const growth = { every: 4, most: 16 }
 
 /** In ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not. */
 const pauseTime = (attempts: number): number => (1 + Math.random() * 2) * Math.min(2 ** Math.floor((attempts - eager) / growth.every), growth.most)
 
 export interface Patience {
-  /** Whether an error of the step may pass by itself. Default: whether the database is busy. */
+  /** Whether an error of the step is temporary. Default: whether the database is busy. */
   mayPass?(error: unknown): boolean
-  /** Whether somebody loses a lock, or has to wait for one that is free, unless this is done soon: its pauses stay short. */
+  /** Whether somebody loses a lock, or has to wait for a free one, unless this is done soon: its pauses then stay short. */
   isUrgent?(): boolean
 }
 
 /**
- * Takes a step now, or else as soon as the database is not busy; how long that may take is for the caller to bound.
+ * Runs a step now, or as soon as the database is not busy; the caller has to limit how long that may take.
  *
  * @returns makes an attempt now if it pauses
  */

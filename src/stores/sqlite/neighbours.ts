@@ -5,7 +5,7 @@ import type { Beacon, Channel, RaisedBeacon } from '../../store.ts'
 import type { Connection, SqliteDatabase } from './driver.ts'
 import type { FileGuard } from './file.ts'
 
-/** What the processes that have one database file open know of each other. */
+/** The channel and the beacon between processes that have one database file open. */
 export interface Neighbours {
   readonly channel: Channel
   readonly beacon: Beacon
@@ -15,7 +15,7 @@ export interface Neighbours {
 
 /**
  * @param connection our own
- * @param identity tells the file from all others of this machine
+ * @param identity identifies the file among all others of this machine
  */
 export function meetNeighbours({ db, file, openBeside }: Connection, identity: string, guard: FileGuard): Neighbours {
   const lacks = makeLacks()
@@ -49,7 +49,7 @@ export function meetNeighbours({ db, file, openBeside }: Connection, identity: s
   }
 }
 
-/** Locks in a file that is no longer the one that others write exclude nobody: its sessions end at once. */
+/** If the file is no longer the one that others write, its locks exclude nobody: its sessions end at once. */
 function untilFault(raised: RaisedBeacon, guard: FileGuard): RaisedBeacon {
   let stop = (): void => {}
   const fault = new Promise<string>((resolve) => {

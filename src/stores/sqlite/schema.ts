@@ -3,7 +3,7 @@ import { apartTable } from './apart.ts'
 import type { SqliteDatabase } from './driver.ts'
 import type { Within } from './transaction.ts'
 
-// Those who end many sessions do so in the order of their ids: they write fewer pages where the rows stand in that order.
+// Many sessions are ended in the order of their ids: fewer pages are written if the rows are in that order.
 const tables = `
   CREATE TABLE IF NOT EXISTS storelock_meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
   CREATE TABLE IF NOT EXISTS storelock_records (key TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -13,11 +13,11 @@ const tables = `
 `
 
 /**
- * Readies a connection, and makes our tables where there are none. Where they are, nothing is written: one who may only read can look,
- * and nobody waits for another's transaction.
+ * Sets up a connection, and makes our tables if they are missing. If they exist, nothing is written: a read-only user can look, and nobody waits for
+ * another's transaction.
  *
- * @param ours whether how the file is kept is ours to say
- * @throws Error if a newer version made the tables, which leaves them as they are
+ * @param ours whether we decide on journal mode and durability
+ * @throws Error if a newer version made the tables; they are not changed
  */
 export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
   const journal = (): string => (db.prepare('PRAGMA journal_mode').get() as { journal_mode: string }).journal_mode
@@ -26,30 +26,30 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
     try {
       db.exec('PRAGMA journal_mode = WAL')
     } catch (error) {
-      // Somebody is at it, or it is not for us to write. Another mode is slower, and as right.
+      // Somebody is using it, or we may not write. Another mode is slower, and as correct.
       if (!made) throw error
     }
   }
-  // As durable as a lock needs to be: no crash of a process loses anything. A handle that we share has no file, so is never in this mode.
+  // As durable as a lock needs to be: no crash of a process loses anything. A handle that we share has no file, so it is never in this mode.
   if (journal() === 'wal') db.exec('PRAGMA synchronous = NORMAL')
   const assertKnown = (): void => {
     const version = versionOf(db) ?? 0
     if (version <= schemaVersion) return
-    throw new Error(`its tables are of a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
+    throw new Error(`its tables were made by a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
   }
   const make = (): void => {
     const left = tablesIn(db)
     db.exec(tables)
-    // Somebody has dropped some, and what the others say is void: no session is to go on believing that it holds what no record names.
+    // Somebody has dropped some tables, and the rest is void: no session must go on believing that it holds a lock that no record names.
     if (left && left < tableCount) db.exec('DELETE FROM storelock_sessions')
-    // Nothing of this stays where the tables are a newer version's.
+    // If a newer version made the tables, this is rolled back.
     assertKnown()
   }
   if (made) assertKnown()
   else within('write', make)
 }
 
-/** Whether an error says that a table of ours is gone, as what migrates a database drops what it does not know. */
+/** Whether an error says that a table of ours is gone, as when a migration tool drops unknown tables. */
 export const areDropped = (error: unknown): boolean => /no such table: (\w+\.)?storelock_/.test((error as Error).message)
 
 const tableCount = 3
@@ -61,7 +61,7 @@ function tablesIn(db: SqliteDatabase): number {
   return find.all().length
 }
 
-/** `undefined` if there are no tables, or not all. */
+/** `undefined` if some or all tables are missing. */
 function versionOf(db: SqliteDatabase): number | bigint | undefined {
   if (tablesIn(db) < tableCount) return undefined
   const row = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'version'`).get() as { value: number | bigint } | undefined

@@ -3,16 +3,16 @@ import type { SqliteDatabase } from './driver.ts'
 import { textOf } from './text.ts'
 
 /**
- * The short way for one command on a record that was last seen here: a single statement, which changes the record if its
- * text, and those of the sessions' rows it rests on, are still the same. It takes half the time of a transaction that reads first.
+ * The short path for one command on a record that was last seen here: a single statement, which changes the record if its text, and the texts of the
+ * session rows it depends on, are unchanged. It takes half the time of a transaction that reads first.
  */
 export interface Swap {
-  /** A transaction found this text: notes whether the short way would have done. @returns the record, if it was last seen here */
+  /** A transaction found this text: notes whether the short path would have worked. @returns the record, if it was last seen here */
   metRecord(key: string, text: string): LockRecord | undefined
-  /** Notes what stands in a table. If it does not, or not any more, that costs a vain attempt. */
+  /** Notes what is in a table. If that is wrong, or no longer true, it costs a failed attempt. */
   sawRecord(record: LockRecord, text: string): void
   sawSession(row: SessionRow, text: string): void
-  /** `undefined` if there is no short way; nothing was done then. */
+  /** `undefined` if there is no short path; nothing was done then. */
   apply(commands: readonly Command[], now: number): Outcome[] | undefined
 }
 
@@ -24,7 +24,7 @@ interface Seen<T> {
 export function makeSwap(db: SqliteDatabase): Swap {
   const records = new Map<string, Seen<LockRecord>>()
   const sessions = new Map<string, Seen<SessionRow>>()
-  /** Records that others change as well: the short way is tried again once one was found as it was last seen here. */
+  /** Records that others change as well: the short path is tried again once one was found unchanged. */
   const contended = new Set<string>()
   /** By the number of sessions whose rows are checked. */
   const swaps = Array.from({ length: maxSessions + 1 }, (_, rows) =>
@@ -32,7 +32,7 @@ export function makeSwap(db: SqliteDatabase): Swap {
   )
 
   const sawRecord = (value: LockRecord, text: string): void => {
-    // What else its caller may change, and the text would not show it.
+    // The caller could modify anything else, and the text would not show it.
     if (isAllFixed(value)) note(records, value.key, { value, text })
     else records.delete(value.key)
   }
@@ -79,10 +79,10 @@ export function makeSwap(db: SqliteDatabase): Swap {
 
 const checkSession = ' AND EXISTS (SELECT 1 FROM storelock_sessions WHERE id = ? AND session = ?)'
 
-/** On how many sessions the short way may rest: whoever asks or lets go, who holds, and those whose turn is next. */
+/** How many sessions the short path may depend on: the one that requests or releases, the holder, and those next in the queue. */
 const maxSessions = 4
 
-/** How many rows are kept in mind. */
+/** How many rows are kept. */
 const capacity = 1_000
 
 function note<T>(seen: Map<string, T>, id: string, value: T): void {

@@ -19,28 +19,28 @@ import { makeSwap } from './swap.ts'
 import { endOf, textOf } from './text.ts'
 import type { Within } from './transaction.ts'
 
-/** Our tables in one database. If that is busy, its methods throw the engine's error and have done nothing. */
+/** Our tables in one database. If that is busy, the methods throw the engine's error and have done nothing. */
 export interface Tables {
   /** Throws the engine's error if somebody has dropped one that a beat alone would not miss. */
   assertThere(): void
   /** Carries out commands, all at once. */
   apply(commands: readonly Command[], now: number): Outcome[]
-  /** Carries out commands in the write transaction that this connection is in. */
+  /** Carries out commands in the current write transaction of this connection. */
   applyWithin(commands: readonly Command[], now: number): Outcome[]
-  /** @param reader as in the contract of a store: what comes out is shared then */
+  /** @param reader as in the contract of a store: the result is then shared */
   read(key: string, reader?: string): LockView | undefined
   rows(sessions: readonly string[]): Map<string, SessionRow>
   list(prefix: string, part: Part): LockView[]
   /** In the order of code points. */
   page(prefix: string, after: string | undefined, limit: number, part: Part): LockView[]
-  /** Puts some idle records apart, out of the way of those who look for busy ones. @returns whether there may be more */
+  /** Moves some idle records to a table of their own. @returns whether there may be more */
   putApart(now: number): boolean
 }
 
-/** How many rows of sessions a beat shows. */
+/** How many session rows a beat returns. */
 const shown = 16
 
-/** How a page of records is asked for: of those among the busy ones, of the busy ones alone, and of those that were put apart. */
+/** How a page of records is read: from all records, from the busy ones alone, and from the idle ones that were moved. */
 interface Page {
   readonly all: SqliteStatement
   readonly busy: SqliteStatement
@@ -73,12 +73,12 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const putSession = db.prepare('INSERT OR REPLACE INTO storelock_sessions VALUES (?, ?, ?)')
   const dropSession = db.prepare('DELETE FROM storelock_sessions WHERE id = ?')
   const swap = makeSwap(db)
-  // What the user of a shared handle writes moves no counter.
+  // What the user writes through a shared handle does not change the counter.
   const glance = own ? makeGlance(db) : undefined
 
   /**
-   * @param decode makes the record out of its text, unless it is the one that was last seen here: nobody may change what comes out
-   * @param cameFrom gets the key if the record was put apart
+   * @param decode makes the record from its text, unless it is the one that was last seen here: nobody may modify the result
+   * @param cameFrom gets the key if the record was in the idle table
    */
   const readRecord = (key: string, decode: (key: string, text: string) => LockRecord, cameFrom?: Set<string>): LockRecord | undefined => {
     let text = (getRecord.get(key) as Pick<StoredRecord, 'record'> | undefined)?.record
@@ -98,7 +98,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     return session
   }
 
-  /** Rows that cannot be read are passed over: they must not fail the beats of others. */
+  /** Rows that cannot be read are skipped: they must not make the beats of others fail. */
   const readSome = (now: number, after: string | undefined): SessionRow[] => {
     const found = (after === undefined ? listStale.all(now) : listAfter.all(after, shown)) as { id: string; session: unknown }[]
     if (after !== undefined && found.length < shown) found.push(...(listUpTo.all(after, shown - found.length) as typeof found))

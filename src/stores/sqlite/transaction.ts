@@ -1,6 +1,6 @@
 import type { SqliteDatabase } from './driver.ts'
 
-/** Runs a body in one transaction; if the body or the commit fails, nothing of it stays. */
+/** Runs a body in one transaction; if the body or the commit fails, everything is rolled back. */
 export type Within = <T>(kind: 'read' | 'write', body: () => T) => T
 
 export function transactions(db: SqliteDatabase): Within {

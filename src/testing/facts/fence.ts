@@ -3,10 +3,10 @@ import type { FencedStore, Store } from '../../store.ts'
 import { equal, outcome, rejects, truthy } from '../expect.ts'
 import { beat, type Fact, line, release, request } from './play.ts'
 
-/** A lock whose own context believes to the last that it is held. */
+/** A lock whose own context believes until the end that it is held. */
 const believing = (session: string, token: number, key = 'k'): Fenced => ({ name: key, key, session, token, assertHeld() {} })
 
-/** A fact about stores with a fence; of others it says nothing. */
+/** A fact about stores with a fence; skipped for others. */
 const fenced =
   (
     check: (tools: { store: FencedStore<unknown>; write(text: string): (tx: unknown) => unknown; written(): Promise<unknown> }) => Promise<void>,
@@ -17,7 +17,7 @@ const fenced =
     await check({ store: store as FencedStore<unknown>, write, written: async () => fence.written() })
   }
 
-/** Has the commands carried out that take a lock from `a`, and sees that a write of `a`'s is refused from then on. */
+/** Carries out commands that take a lock from `a`, and checks that `a`'s writes are refused from then on. */
 const refusedAfter = (...taking: ((token: number) => Command)[]): Fact =>
   fenced(async ({ store, write, written }) => {
     const lock = believing('a', await line(store, 'a'))
@@ -28,7 +28,7 @@ const refusedAfter = (...taking: ((token: number) => Command)[]): Fact =>
     equal(await written(), 'held', 'what was written')
   })
 
-/** J6: what is written through a lock is written only while the record names that very grant. */
+/** J6: a write through a lock is accepted only while the record names that exact grant. */
 export const fence: Record<string, Fact> = {
   'J6: a holder writes, and gets what the body returns': fenced(async ({ store, write, written }) => {
     const lock = believing('a', await line(store, 'a', 'b'))
@@ -41,7 +41,7 @@ export const fence: Record<string, Fact> = {
     equal([result, await written()], [7, 'second'], 'result, and what was written')
   }),
 
-  'J6: who has released writes nothing': fenced(async ({ store, write, written }) => {
+  'J6: a session that has released the lock cannot write': fenced(async ({ store, write, written }) => {
     await line(store, 'a')
     const released: Fenced = {
       ...believing('a', 1),
@@ -53,25 +53,25 @@ export const fence: Record<string, Fact> = {
     equal(await written(), undefined, 'what was written')
   }),
 
-  'J6: who was robbed writes nothing, whatever it believes': refusedAfter(() => request('b', 1, { steal: true })),
-  'J6: who was revoked writes nothing, though nobody came after it': refusedAfter(() => ({ type: 'revoke', key: 'k' })),
-  'J6: who was silent for too long writes nothing, though nobody came after it': refusedAfter((token) => {
+  'J6: a session whose lock was stolen cannot write, whatever it believes': refusedAfter(() => request('b', 1, { steal: true })),
+  'J6: a session whose lock was revoked cannot write, even if nobody has it now': refusedAfter(() => ({ type: 'revoke', key: 'k' })),
+  'J6: a session that was evicted for silence cannot write, even if nobody has the lock now': refusedAfter((token) => {
     return { type: 'expire', key: 'k', session: 'b', evidence: { token, seq: 1 } }
   }),
-  'J6: who lost the lock and got it anew does not write through the old one': refusedAfter(
+  'J6: a session that lost the lock and acquired it again cannot write through the old one': refusedAfter(
     () => ({ type: 'revoke', key: 'k' }),
     () => request('a', 2),
   ),
-  'J6: who let go and sees it taken by another writes nothing': refusedAfter(
+  'J6: a session that released the lock cannot write once another has it': refusedAfter(
     (token) => release('a', token),
     () => request('b'),
   ),
-  'J6: who was given up as dead writes nothing once another has the lock': refusedAfter(
+  'J6: a session that was ended as dead cannot write once another has the lock': refusedAfter(
     () => ({ type: 'end', session: 'a' }),
     () => request('b'),
   ),
 
-  'J6: a session and a token must both be the holder’s, of this very key': fenced(async ({ store, write, written }) => {
+  'J6: session and token must both be those of this key’s holder': fenced(async ({ store, write, written }) => {
     const token = await line(store, 'a')
     await store.apply([beat('b')])
     await store.apply([request('b', 1, { key: 'other' })])
@@ -90,14 +90,14 @@ export const fence: Record<string, Fact> = {
     equal(await written(), 'with 3', 'what was written')
   }),
 
-  'J6: renewing changes nothing for the fence, nor do those who wait': fenced(async ({ store, write, written }) => {
+  'J6: renewals and waiters change nothing for the fence': fenced(async ({ store, write, written }) => {
     const lock = believing('a', await line(store, 'a', 'b'))
     await store.apply([beat('a'), { type: 'renew', key: 'k', session: 'a', token: lock.token, lease: 5_000 }])
     await store.transaction(lock, write('held'))
     equal(await written(), 'held', 'what was written')
   }),
 
-  'J6: each of several shared holders writes, until it is its own turn to lose': fenced(async ({ store, write, written }) => {
+  'J6: each of several shared holders can write until it loses the lock itself': fenced(async ({ store, write, written }) => {
     await store.apply([beat('a'), beat('b')])
     const shared = await store.apply([request('a', 1, { mode: 'shared' }), request('b', 1, { mode: 'shared' })])
     const [a, b] = shared.map((each) => outcome(each, 'granted').holder)
@@ -109,7 +109,7 @@ export const fence: Record<string, Fact> = {
     equal(await written(), 'b', 'what was written')
   }),
 
-  'J6: what the body throws is passed on, and nothing is written': fenced(async ({ store, write, written }) => {
+  'J6: the body’s error is rethrown, and nothing is written': fenced(async ({ store, write, written }) => {
     const lock = believing('a', await line(store, 'a'))
     const mistake = new Error('a mistake')
     const thrown = await store
@@ -122,7 +122,7 @@ export const fence: Record<string, Fact> = {
     equal(await written(), 'after it', 'what was written')
   }),
 
-  'a closed store writes nothing': fenced(async ({ store, write }) => {
+  'a closed store runs no fenced transaction': fenced(async ({ store, write }) => {
     const lock = believing('a', await line(store, 'a'))
     await (store as Store).close()
     await rejects(store.transaction(lock, write('not held')), 'closed')

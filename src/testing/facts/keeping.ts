@@ -2,16 +2,16 @@ import type { Command } from '../../protocol/index.ts'
 import { equal, outcome, rejects, truthy } from '../expect.ts'
 import { beat, type Fact, held, line, one, queued, release, request, runAhead } from './play.ts'
 
-/** How a store keeps records: apart, in order, for all who share its place, and without surprises. */
+/** How a store keeps records: separately, in order, and for everyone who shares its place. */
 export const keeping: Record<string, Fact> = {
-  'a key that nobody asked for has no record': async (store) => {
+  'a key that was never used has no record': async (store) => {
     equal(await store.read('k'), undefined, 'read')
     equal(await store.list(), [], 'list')
   },
 
-  'no commands have no outcomes': async (store) => equal(await store.apply([]), [], 'outcomes'),
+  'an empty batch has no outcomes': async (store) => equal(await store.apply([]), [], 'outcomes'),
 
-  'a refused command spoils no other of its batch': async (store) => {
+  'a refused command does not affect the others of its batch': async (store) => {
     await store.apply([beat('a')])
     const outcomes = await store.apply([release('a', 7), request('a'), request('stranger'), beat('b'), request('b', 1, { key: 'other' })])
     equal(
@@ -21,7 +21,7 @@ export const keeping: Record<string, Fact> = {
     )
   },
 
-  'J12: a corrupt record is reported by its key and left as it is, and spoils no other': async (store, { place }) => {
+  'J12: a corrupt record is reported with its key and not changed, and does not affect others': async (store, { place }) => {
     if (!place.corrupt) return
     await line(store, 'a')
     await place.corrupt('k')
@@ -39,7 +39,7 @@ export const keeping: Record<string, Fact> = {
     equal(await place.raw?.('k'), before, 'what stands there')
   },
 
-  'odd keys are kept apart': async (store) => {
+  'unusual keys are not mixed up': async (store) => {
     await store.apply([beat('a')])
     const keys = [
       '',
@@ -68,9 +68,9 @@ export const keeping: Record<string, Fact> = {
     equal((await store.list()).length, keys.length, 'records')
   },
 
-  'a list is in the order of its keys, and of one prefix if asked': async (store) => {
+  'a list is sorted by key, and limited to a prefix if one is given': async (store) => {
     await store.apply([beat('a')])
-    // The last two: code points and UTF-16 code units differ in which comes first.
+    // The last two: their order differs between code points and UTF-16 code units.
     const keys = ['b/2', 'a', 'b/1', 'b', 'B/1', 'b/', 'c', 'b%', 'b_', 'b/\u{10ffff}', '\uffff', '\u{1f600}']
     await store.apply(keys.map((key) => request('a', 1, { key })))
     const listed = async (prefix?: string) => (await store.list(prefix)).map(({ key }) => key)
@@ -80,7 +80,7 @@ export const keeping: Record<string, Fact> = {
     equal(await listed('nothing'), [], 'keys of no prefix')
   },
 
-  'a list goes on page by page, each after the last key of the one before': async (store) => {
+  'pages of a list continue after the last key of the page before': async (store) => {
     if (!store.page) return
     await store.apply([beat('a')])
     const keys = ['', 'a', 'b', 'b/', 'b/1', 'b/2', 'b/3', 'c', '\uffff', '\u{1f600}']
@@ -95,7 +95,7 @@ export const keeping: Record<string, Fact> = {
     }
   },
 
-  'a list of the busy has all that somebody holds, wants or pins': async (store) => {
+  'a list of busy records has all locks that somebody holds, waits for or pins': async (store) => {
     const keys = ['held', 'held again', 'idle', 'pinned', 'shared', 'swept', 'unpinned', 'waited']
     await store.apply([beat('a'), beat('b'), ...keys.map((key) => request('a', 1, { key, mode: key === 'shared' ? 'shared' : 'exclusive' }))])
     const withdraw = (session: string, key: string, number = 1): Command => ({ type: 'withdraw', key, session, number })
@@ -108,7 +108,7 @@ export const keeping: Record<string, Fact> = {
     await store.apply([pin('unpin', 'unpinned'), withdraw('a', 'waited', 2)])
     const busy = async (prefix?: string) => (await store.list(prefix, { busy: true })).map(({ key }) => key)
     const expected = ['held', 'held again', 'pinned', 'shared', 'waited']
-    // Others may be left out, and need not be.
+    // Others may be left out, but need not be.
     const found = new Set(await busy())
     for (const key of expected) truthy(found.has(key), `"${key}" among ${[...found].join()}`)
     truthy((await busy('held')).includes('held again'), 'those of a prefix')
@@ -129,11 +129,11 @@ export const keeping: Record<string, Fact> = {
     equal((await store.read('k'))?.queue.length, 19, 'waiters')
   },
 
-  'a look of one that waits brings the rows it needs, however many wait': async (store) => {
+  'a waiter’s look returns the rows it needs, however many wait': async (store) => {
     await line(store, 'a', 'b', 'c', 'd', 'e')
     const view = await store.read('k', 'e')
     equal(queued(view), ['b 1-1', 'c 1-1', 'd 1-1', 'e 1-1'], 'queue')
-    // A store may bring more.
+    // A store may return more.
     equal(
       ['a', 'b', 'd', 'e'].filter((session) => !view?.sessions.get(session)),
       [],
@@ -141,7 +141,7 @@ export const keeping: Record<string, Fact> = {
     )
   },
 
-  'where it gives rows of sessions, they are those that stand': async (store) => {
+  '`rows` returns the existing rows of the sessions asked for': async (store) => {
     await line(store, 'a', 'b')
     const rows = await store.rows?.(['a', 'gone', 'b'], 'k')
     if (rows)
@@ -162,7 +162,7 @@ export const keeping: Record<string, Fact> = {
     equal(queued(await store.read('k')), ['a 2-50'], 'queue')
   },
 
-  'what one store wrote, another on the same place sees': async (store, { place, open }) => {
+  'a store sees what another store on the same place wrote': async (store, { place, open }) => {
     if (place.alone) return
     const other = await open()
     const token = await line(store, 'a', 'b')
@@ -172,7 +172,7 @@ export const keeping: Record<string, Fact> = {
     equal((await store.read('k'))?.holders[0]?.token, granted?.token, 'token')
   },
 
-  'what a store wrote is there when its place is opened again': async (store, { place, open }) => {
+  'what a store wrote is still there when its place is opened again': async (store, { place, open }) => {
     if (place.alone) return
     const token = await line(store, 'a', 'b')
     await store.close()
@@ -191,13 +191,13 @@ export const keeping: Record<string, Fact> = {
     truthy(token > last, `a token above ${last}`)
   },
 
-  'what two stores do in turns is in order': async (store, { place, open }) => {
+  'commands of two stores that take turns are in order': async (store, { place, open }) => {
     if (place.alone) return
     const stores = [store, await open()]
     await store.apply([beat('a'), beat('b')])
     let last = 0
     for (let number = 1; number <= 30; number++) {
-      // Each has two turns, so that what a store keeps in mind is now right and now out of date.
+      // Each has two turns, so that a store's cache is right once and outdated once.
       const [session, at] = number % 4 < 2 ? (['a', stores[0]] as const) : (['b', stores[1]] as const)
       truthy(at, 'a store')
       const { token, previous } = outcome(await one(at, request(session, number)), 'granted').holder
@@ -222,7 +222,7 @@ export const keeping: Record<string, Fact> = {
     }
   },
 
-  'a closed store says so, and may be closed again': async (store) => {
+  'a closed store rejects with `closed`, and may be closed again': async (store) => {
     await line(store, 'a')
     await store.close()
     await rejects(store.apply([request('a', 2)]), 'closed')
@@ -231,7 +231,7 @@ export const keeping: Record<string, Fact> = {
     await store.close()
   },
 
-  'nothing that comes out is shared with the store': async (store) => {
+  'results are not shared with the store': async (store) => {
     await line(store, 'a', 'b')
     const view = await store.read('k')
     structuredClone(view)
@@ -239,7 +239,7 @@ export const keeping: Record<string, Fact> = {
     equal(held(await store.read('k')), ['a'], 'holders')
   },
 
-  'hints reach who listens, in order, and a listener that throws harms nobody': async ({ channel }) => {
+  'hints reach subscribers in order, and a listener that throws affects no other': async ({ channel }) => {
     if (!channel) return
     const heard: unknown[] = []
     const all = new Promise<void>((resolve) => {
@@ -255,7 +255,7 @@ export const keeping: Record<string, Fact> = {
     equal(heard, [1, 2, 3], 'heard')
   },
 
-  'a beacon proves a death, and proves none while it is up': async ({ beacon }) => {
+  'a beacon proves a death, and nothing while it is up': async ({ beacon }) => {
     if (!beacon) return
     const raised = await beacon.raise('a')
     const stop = new AbortController()

@@ -27,7 +27,7 @@ export const one = async (store: Store, command: Command): Promise<Outcome> => {
   return only
 }
 
-/** Opens sessions, and has the first hold and the others wait. @returns the holder's token */
+/** Opens sessions; the first one holds the lock, and the others wait. @returns the holder's token */
 export async function line(store: Store, ...sessions: string[]): Promise<number> {
   await store.apply(sessions.map(beat))
   const [first] = await store.apply(sessions.map((session) => request(session)))
@@ -36,7 +36,7 @@ export async function line(store: Store, ...sessions: string[]): Promise<number>
 
 export const queued = (view: LockView | undefined): string[] => (view?.queue ?? []).map(({ session, from, to }) => `${session} ${from}-${to}`)
 
-/** Has a session take the lock so often, with tokens in reserve, that those are some seconds ahead of the clock. @returns the last one */
+/** Has a session acquire the lock with tokens in reserve until they are some seconds ahead of the clock. @returns the last one */
 export async function runAhead(store: Store, session: string): Promise<number> {
   const turns = Array.from({ length: 300 }, (_, turn): Command[] => [
     request(session, turn + 1, { reserve: 10_000 }),

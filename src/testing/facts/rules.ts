@@ -2,7 +2,7 @@ import type { Command, Expire } from '../../protocol/index.ts'
 import { equal, outcome, truthy } from '../expect.ts'
 import { beat, type Fact, held, line, one, queued, release, request, runAhead } from './play.ts'
 
-/** What a lock is, as far as a store could get it wrong. */
+/** The rules of a lock, as far as a store could break them. */
 export const rules: Record<string, Fact> = {
   'a free lock is granted, and its record kept': async (store) => {
     const token = await line(store, 'a')
@@ -19,13 +19,13 @@ export const rules: Record<string, Fact> = {
     equal((await store.list())[0]?.sessions, view?.sessions, 'rows in a list')
   },
 
-  'ownership is exclusive: the others wait in the order they asked': async (store) => {
+  'ownership is exclusive: the others wait in the order of their requests': async (store) => {
     await line(store, 'a', 'b', 'c')
     const view = await store.read('k')
     equal([held(view), queued(view)], [['a'], ['b 1-1', 'c 1-1']], 'holder and queue')
   },
 
-  'T3: who asks for a lock is counted by its holders’ rows, once, and what it says stands in the queue': async (store) => {
+  'T3: an ask is counted once in the holders’ rows, and its text is in the queue': async (store) => {
     await line(store, 'a')
     await store.apply([beat('b')])
     const asking = request('b', 1, { ask: { please: ['let', 'go'] } })
@@ -44,7 +44,7 @@ export const rules: Record<string, Fact> = {
     equal(beaten.session.asks, 1, 'what the next beat tells')
   },
 
-  'T3: what a request asked that was taken back stands in the record while a holder has it that was asked': async (store) => {
+  'T3: the ask of a withdrawn request stays in the record while a holder that was asked holds the lock': async (store) => {
     const token = await line(store, 'a')
     await store.apply([beat('b')])
     const ask = { please: [null, 'let go'] }
@@ -55,12 +55,12 @@ export const rules: Record<string, Fact> = {
     equal(await asked(), undefined, 'asks after the release')
   },
 
-  'J2: a request refuses any live record, the same session’s too': async (store) => {
+  'J2: a request cannot take a held lock, not even its own session’s': async (store) => {
     await line(store, 'a')
     equal(outcome(await one(store, request('a', 2, { ifAvailable: true })), 'refused').reason, 'busy', 'reason')
   },
 
-  'a request that queues only if nobody does waits for a holder, and is refused where others wait': async (store) => {
+  '`ifNoQueue` waits for a holder, and is refused if others wait': async (store) => {
     await line(store, 'a')
     await store.apply([beat('b'), beat('c')])
     equal((await one(store, request('b', 1, { ifNoQueue: true }))).type, 'queued', 'the first')
@@ -69,7 +69,7 @@ export const rules: Record<string, Fact> = {
     equal(queued(await store.read('k')), ['b 1-1'], 'queue')
   },
 
-  'J7: a refused command hands back the record that refused it': async (store) => {
+  'J7: a refused command returns the record that refused it': async (store) => {
     const token = await line(store, 'a')
     await store.apply([beat('b')])
     const refused = outcome(await one(store, request('b', 1, { ifAvailable: true })), 'refused')
@@ -101,7 +101,7 @@ export const rules: Record<string, Fact> = {
     equal((await store.read('k'))?.holders[0]?.unconfirmed, undefined, 'mark in the record')
   },
 
-  'a grant that nobody confirmed sends its waiter to the back': async (store, { place }) => {
+  'a grant that nobody confirms sends its waiter to the back of the queue': async (store, { place }) => {
     if (place.observes) return
     const token = await line(store, 'a', 'b', 'c')
     const [granted] = outcome(await one(store, release('a', token)), 'done').grants
@@ -169,7 +169,7 @@ export const rules: Record<string, Fact> = {
     equal(outcome(await one(store, { type: 'sweep', key: 'k' }), 'refused').reason, 'busy', 'sweeping what is held')
   },
 
-  'a holder is evicted on evidence that still stands, and on none other': async (store, { place }) => {
+  'a holder is evicted only on evidence that is still valid': async (store, { place }) => {
     if (place.observes) return
     const token = await line(store, 'a', 'b')
     const seq = (await store.read('k'))?.sessions.get('a')?.seq
@@ -182,7 +182,7 @@ export const rules: Record<string, Fact> = {
     equal(outcome(await one(store, beat('a')), 'beaten').session.evictions, 1, 'evictions')
   },
 
-  'a waiter is dropped on evidence that still stands, and on none other': async (store, { place }) => {
+  'a waiter is dropped only on evidence that is still valid': async (store, { place }) => {
     if (place.observes) return
     await line(store, 'a', 'b')
     const expire = (seq: number): Command => ({ type: 'expire', key: 'k', evidence: { session: 'b', number: 1, seq } })
@@ -191,7 +191,7 @@ export const rules: Record<string, Fact> = {
     equal(queued(await store.read('k')), [], 'queue')
   },
 
-  'a beat shows rows that look abandoned': async (store, { place }) => {
+  'a beat returns rows that look abandoned': async (store, { place }) => {
     if (place.observes) return
     await store.apply([beat('a'), { type: 'beat', session: 'gone', client: 'gone', lease: 1, opens: true }])
     const stale = async (): Promise<string[]> => outcome(await one(store, beat('a')), 'beaten').stale.map(({ id }) => id)
@@ -212,7 +212,7 @@ export const rules: Record<string, Fact> = {
     equal((await store.read('k'))?.sessions.get('a')?.challenged, 1, 'challenged')
   },
 
-  'a beat renews, an end leaves no row and voids what the session held': async (store) => {
+  'a beat renews; an end removes the row and voids the session’s locks': async (store) => {
     await line(store, 'a', 'b')
     equal(outcome(await one(store, beat('a')), 'beaten').session.seq, 2, 'seq')
     outcome(await one(store, { type: 'end', session: 'a', seq: 1 }), 'alive')
@@ -223,7 +223,7 @@ export const rules: Record<string, Fact> = {
     equal(held(await store.read('k')), ['b'], 'holder')
   },
 
-  'J9: a pin keeps a silent holder, also when it came first': async (store, { place }) => {
+  'J9: a pin protects a silent holder, also if it came first': async (store, { place }) => {
     await store.apply([{ type: 'pin', key: 'k', entity: 'backup' }])
     const token = await line(store, 'a')
     const expire: Command = { type: 'expire', key: 'k', evidence: { token, seq: 1 } }
@@ -232,7 +232,7 @@ export const rules: Record<string, Fact> = {
     if (!place.observes) outcome(await one(store, expire), 'done')
   },
 
-  'J10: a revoke takes what it names, nothing is fine, another’s is refused': async (store) => {
+  'J10: a revoke takes the lock it names; nothing to take is fine, another session’s is refused': async (store) => {
     outcome(await one(store, { type: 'revoke', key: 'k' }), 'done')
     await line(store, 'a')
     equal(outcome(await one(store, { type: 'revoke', key: 'k', session: 'b' }), 'refused').reason, 'not-owner', 'reason')
@@ -240,7 +240,7 @@ export const rules: Record<string, Fact> = {
     equal(held(await store.read('k')), [], 'holders')
   },
 
-  'F5: metadata comes back as it went in, whatever becomes of the object that it was': async (store) => {
+  'F5: metadata is stored by value: later changes of the object do not matter': async (store) => {
     await store.apply([beat('a')])
     const metadata = { url: 'http://leader', list: [1, null, 'ü\u2028"'], nested: { yes: true } }
     const before = structuredClone(metadata)
@@ -251,7 +251,7 @@ export const rules: Record<string, Fact> = {
     equal([view?.holders[0]?.metadata, view?.queue[0]?.metadata], [before, null], 'metadata')
   },
 
-  'F5: what a request asks with comes back as it went in, whatever becomes of the object that it was': async (store) => {
+  'F5: an ask is stored by value: later changes of the object do not matter': async (store) => {
     const token = await line(store, 'a', 'b')
     const ask = { why: 'a restart' }
     await store.apply([beat('c')])
