@@ -453,7 +453,7 @@ describe('hints that are gone', () => {
     inTheWay()
     const heard = listen(open())
     for (let turn = 0; turn < 3; turn++) passTime()
-    expect(degraded).toEqual([expect.stringMatching(/is no directory/)])
+    expect(degraded).toEqual([expect.stringMatching(/is not a directory/)])
     rmSync(home())
     passTime()
     await vi.waitFor(() => expect(degraded.slice(1)).toEqual(['back']), soon)
@@ -461,7 +461,7 @@ describe('hints that are gone', () => {
     await heardAll(heard, [{ n: 1 }])
     inTheWay()
     for (let turn = 0; turn < 3; turn++) passTime()
-    expect(degraded.slice(2)).toEqual([expect.stringMatching(/is no directory/)])
+    expect(degraded.slice(2)).toEqual([expect.stringMatching(/is not a directory/)])
   })
 
   test('for who only publishes come back as well', async () => {

@@ -89,7 +89,7 @@ export function guardFile(file: string): FileGuard {
  */
 export function pathFault(file: string, mounts = readProc('mountinfo')): string | undefined {
   if (isMountPoint(file, mounts)) {
-    return 'is mounted as a single file, so each side has its own SQLite log beside it: mount its folder instead'
+    return 'is mounted as a single file, so each side has its own SQLite log beside it: mount the folder instead'
   }
   return namesFault(statOf(file))
 }
