@@ -13,10 +13,10 @@ import { PageBeacon } from './page-beacon.ts'
 import type { Answer, ClientApi, Marks, Order, PageApi, Pulse, Reading, Way, Welcome } from './protocol.ts'
 import { storeFor } from './store.ts'
 
-/** A dedicated worker stops with its page. WebKit stops it in the middle of a transaction, for which all others then wait. */
+/** A dedicated worker stops with its page. WebKit may stop it in the middle of a transaction, and everyone else then waits for that. */
 const stopsWithPage = 'DedicatedWorkerGlobalScope' in globalThis
 
-/** A lock that the page has. */
+/** A lock that was given to the page. */
 interface Given {
   readonly lock: HeldLock | Guard
   readonly hold: Hold
@@ -26,7 +26,7 @@ interface Given {
 
 const calledOff = new Error('the caller does not want it any more')
 
-/** A page's stand-in in the worker: it has a session for the page, and keeps it alive as long as the page answers. */
+/** A page's representative in the worker: it has a session for the page, and keeps it alive as long as the page answers. */
 export class Client implements ClientApi {
   readonly #page: Remote<PageApi>
   readonly #settings: Settings
@@ -35,7 +35,7 @@ export class Client implements ClientApi {
   readonly #contact: Contact
   readonly #beacon: PageBeacon | undefined
   readonly #left: () => void
-  /** How to call each call off. */
+  /** How to cancel each call. */
   readonly #calls = new Map<number, AbortController>()
   readonly #given = new Map<number, Given>()
   /** How to end the callback of each request. */
@@ -43,8 +43,8 @@ export class Client implements ClientApi {
   #asleep = false
 
   /**
-   * @param settings those of the locks that the worker exposes
-   * @param realm names the page, whatever of it has sessions here
+   * @param settings of the locks that the worker exposes
+   * @param realm names the page, for all its sessions in this worker
    * @param left is called when the page closes its locks
    */
   constructor(page: Remote<PageApi>, { label, maxHold, ...settings }: Settings, realm: string, maxSilence: number, left: () => void) {
@@ -59,7 +59,7 @@ export class Client implements ClientApi {
       isWanted: () => this.#given.size > 0 || (this.#calls.size > 0 && !this.#asleep),
       ask: () => page.pulse(this.#pulse()),
     })
-    // A page whose beacon went out is gone, or in the back/forward cache: it comes back only from there.
+    // A page whose beacon went out is gone, or is in the back/forward cache, and answers again only when it comes back from there.
     const beacon = store.beacon && new PageBeacon(store.beacon, page, () => this.leave())
     this.#contact = contact
     this.#beacon = beacon
@@ -142,7 +142,7 @@ export class Client implements ClientApi {
   }
 
   leave(): void {
-    // The page knows, and a message would drive it out of the back/forward cache.
+    // The page knows already, and a message would evict it from the back/forward cache.
     for (const id of [...this.#given.keys()]) this.#take(id)
     this.#beacon?.forget()
     this.#asleep = true
@@ -151,7 +151,7 @@ export class Client implements ClientApi {
 
   beaconLost(session: string): void {
     this.#beacon?.lost(session)
-    // It lives, whatever the beacon seemed to say.
+    // The page is alive, whatever the beacon seemed to say.
     if (this.#asleep) this.sleep(false)
   }
 
@@ -160,11 +160,11 @@ export class Client implements ClientApi {
     for (const end of this.#callbacks.values()) end()
     this.#contact.stop()
     await this.#locks.close()
-    // When the answer has gone.
+    // After the answer has been sent.
     this.#settings.clock.after(0, this.#left, true)
   }
 
-  /** Sees a call through, which the page may call off meanwhile. */
+  /** Carries out a call, which the page may cancel meanwhile. */
   async #call<T>(id: number, { signal }: Marks, act: (signal: AbortSignal | undefined) => Promise<T>): Promise<Answer<T>> {
     const call = new AbortController()
     if (signal === 'aborted') call.abort(calledOff)
@@ -177,7 +177,7 @@ export class Client implements ClientApi {
     }
   }
 
-  /** Hands a lock over to the page, if there is one. */
+  /** Gives a lock to the page, if there is one. */
   #give(id: number, lock: HeldLock | Guard | null): null {
     if (!lock) return null
     const hold = holdOf(lock)
@@ -199,7 +199,7 @@ export class Client implements ClientApi {
     return new Promise((resolve) => this.#callbacks.set(id, resolve))
   }
 
-  /** A lock that the page has no more. */
+  /** The page no longer has this lock. */
   #take(id: number): HeldLock | Guard | undefined {
     const given = this.#given.get(id)
     given?.forget()
@@ -212,7 +212,7 @@ export class Client implements ClientApi {
   }
 
   #pulse(): Pulse {
-    // Who doubts a lock here, as after a sleep, gives the page no reason to believe in it.
+    // A lock that is in doubt here, as after a sleep, is not reported to the page as held.
     const believed = [...this.#given].filter(([, { lock }]) => lock.isHeld())
     const until = believed.map(([id, { hold }]) => [id, this.#contact.onPage(hold.deadline)] as const)
     return { session: this.#locks.session, drift: this.#contact.drift, until }

@@ -3,25 +3,25 @@ import type { Reading, Term } from './protocol.ts'
 
 export interface ContactOptions {
   readonly clock: Clock
-  /** How often the page is asked for a sign of life, in ms. */
+  /** How often the page is asked to answer, in ms. */
   readonly every: number
   /** How long it may take to answer, in ms. */
   readonly maxSilence: number
-  /** Whether there is anything for whose sake to ask. */
+  /** Whether there is a reason to ask. */
   isWanted(): boolean
-  /** Tells the page how things stand, and so asks it for a sign of life. */
+  /** Sends the page the present state, which it answers with its clock. */
   ask(): Promise<Reading>
 }
 
-/** A worker's contact with a page: it sees to it that the page answers, and knows what the page's clock shows. */
+/** A worker's contact with a page: checks that the page answers, and knows what the page's clock shows. */
 export class Contact {
   readonly #options: ContactOptions
-  /** This worker's clock is ahead of the page's by so many ms or less, by the page's last answer. */
+  /** By how many ms at most this worker's clock is ahead of the page's, by the page's last answer. */
   #ahead = 0
   #drift = 0
-  /** When the question went out that the page has not answered. */
+  /** When the unanswered question was sent. */
   #askedAt: number | undefined
-  /** Things have changed since. */
+  /** The state has changed since. */
   #moreToTell = false
   #nextAsk: (() => void) | undefined
   #tellingSoon: (() => void) | undefined
@@ -30,7 +30,7 @@ export class Contact {
     this.#options = options
   }
 
-  /** For how long the page has owed an answer, in ms, if that is longer than it may. */
+  /** For how long the page has owed an answer, in ms, if that is longer than `maxSilence`. */
   get silence(): number | undefined {
     const { clock, maxSilence } = this.#options
     const silence = this.#askedAt === undefined ? 0 : clock.monotonic() - this.#askedAt
@@ -42,16 +42,16 @@ export class Contact {
     return this.#drift
   }
 
-  /** The page's clock was read before this came here, so what happens here from now on happens there later than that. */
+  /** The page read its clock before the answer arrived here, so anything that happens here from now on is later than that on its clock. */
   heard({ now, drift }: Reading): void {
     const { clock, every } = this.#options
     this.#ahead = clock.monotonic() - now
-    // After a sleep the page doubts all that it was told before.
+    // After a sleep the page doubts everything that it was told before.
     if (Math.abs(drift - this.#drift) > every / 2) this.tellSoon()
     this.#drift = drift
   }
 
-  /** A moment of this worker's monotonic clock on the page's, or somewhat before it: never after it. */
+  /** Converts a moment of this worker's monotonic clock to the page's: exactly or a little too early, never too late. */
   onPage(moment: number): number {
     return moment - this.#ahead
   }
@@ -60,7 +60,7 @@ export class Contact {
     return { until: this.onPage(deadline), drift: this.#drift }
   }
 
-  /** Asks again and again, as long as that is wanted. */
+  /** Keeps asking as long as that is wanted. */
   keep(): void {
     const { clock, every, isWanted } = this.#options
     this.#nextAsk ??= clock.after(
@@ -75,7 +75,7 @@ export class Contact {
     )
   }
 
-  /** Something was renewed: tells the page once that has had its effects. */
+  /** Something was renewed: sends the page the new state once the change is complete. */
   tellSoon(): void {
     const tell = (): void => {
       this.#tellingSoon = undefined
@@ -89,7 +89,7 @@ export class Contact {
     this.#tellingSoon?.()
   }
 
-  /** One question at a time: a page that is blocked finds one when it wakes, and is told the rest when it has answered. */
+  /** One question at a time: a page that is blocked finds one when it wakes, and gets the rest after it has answered. */
   #ask(): void {
     this.#moreToTell = this.#askedAt !== undefined
     if (this.#moreToTell) return

@@ -1,6 +1,6 @@
 import type * as Comlink from 'comlink'
 
-/** A worker of a browser, a port to one, or the global scope inside it. */
+/** A browser's worker, a port to one, or the global scope inside it. */
 interface Target extends Pick<EventTarget, 'addEventListener' | 'removeEventListener'> {
   postMessage(message: unknown): void
   start?(): void
@@ -17,14 +17,14 @@ interface Emitter {
 /** One end of a connection between two contexts, in a browser, in Node or in Electron. */
 export type Endpoint = Target | Emitter
 
-/** What a page says of itself when it opens a lane. */
+/** What a page sends when it opens a lane. */
 export interface Hello {
   readonly label?: string | undefined
-  /** Names the page itself, whatever of it opens lanes. */
+  /** Names the page itself, for all lanes that it opens. */
   readonly realm: string
 }
 
-/** What goes over an endpoint: each `wrap` has a lane there of its own, beside whatever else uses the endpoint. */
+/** A message on an endpoint. Each `wrap` has a lane of its own, so an endpoint can carry other things as well. */
 interface Parcel {
   /** The lane. */
   readonly storelock: string
@@ -32,12 +32,12 @@ interface Parcel {
   readonly message?: unknown
 }
 
-/** No lane in particular: a worker says there that it is ready, so that who called before it listened calls again. */
+/** Messages to every lane: a worker announces that it is ready, so that pages that called before it listened call again. */
 const everyone = ''
 
 export const sayReady = (endpoint: Endpoint): void => endpoint.postMessage({ storelock: everyone } satisfies Parcel)
 
-/** Calls `opened` for each lane that the other side opens, and `over` if that side is known to be gone. @returns how to stop */
+/** Calls `opened` for each lane that the other side opens, and `over` when that side is known to be gone. @returns how to stop */
 export function acceptLanes(endpoint: Endpoint, opened: (lane: Lane, hello: Hello) => void, over: () => void): () => void {
   const known = new Set<string>()
   const stops = [
@@ -53,7 +53,7 @@ export function acceptLanes(endpoint: Endpoint, opened: (lane: Lane, hello: Hell
   }
 }
 
-/** Calls `gone` if the other side is known to be gone; only newer engines tell. @returns how to stop */
+/** Calls `gone` when the other side is known to be gone; only newer engines report that. @returns how to stop */
 export function onGone(endpoint: Endpoint, gone: () => void): () => void {
   const stops = ['close', 'exit'].map((type) => on(endpoint, type, gone))
   return () => {
@@ -73,7 +73,7 @@ export class Lane implements Comlink.Endpoint {
     this.#id = id
   }
 
-  /** Says hello and then `greet`s, now and again whenever the other side says that it is ready. */
+  /** Sends the hello and calls `greet`, now and again whenever the other side announces that it is ready. */
   open(hello: Hello, greet: () => void): void {
     const call = (): void => {
       this.#endpoint.postMessage({ storelock: this.#id, hello } satisfies Parcel)
@@ -112,7 +112,7 @@ export class Lane implements Comlink.Endpoint {
 
 function listen(endpoint: Endpoint, hear: (parcel: Parcel) => void): () => void {
   const stop = on(endpoint, 'message', (event) => {
-    // Node's emitters give the message itself, all others an event.
+    // Node's emitters pass the message itself, all others an event.
     const parcel = ('storelock' in event ? event : event.data) as Partial<Parcel> | undefined
     if (typeof parcel?.storelock === 'string') hear(parcel as Parcel)
   })

@@ -1,6 +1,6 @@
 import { LockError, type LockErrorCode, type LockErrorOptions } from '../protocol/index.ts'
 
-/** An error as a message carries it. Structured cloning would drop what tells one of ours from another: its `code`. */
+/** An error in the form of a message. Structured cloning would drop the `code`. */
 export interface WireError {
   readonly kind: 'lock' | 'dom' | 'error'
   readonly name: string
@@ -10,7 +10,7 @@ export interface WireError {
   readonly cause?: WireError
 }
 
-/** How many causes of causes are told. */
+/** How many levels of causes are sent. */
 const depth = 4
 
 /** @see {@link decodeError}, its inverse */
@@ -29,7 +29,7 @@ export function encodeError(error: unknown, left = depth): WireError {
 
 const kinds = new Map<string, ErrorConstructor>(Object.entries({ TypeError, RangeError }))
 
-/** An error of the same class, name and code as the one that was encoded; of the engine's own only the usual classes are known. */
+/** An error of the same class, name and code as the one that was encoded; of other classes only the usual ones are restored. */
 export function decodeError({ kind, name, message, code, lock, cause }: WireError): Error {
   const options = cause && { cause: decodeError(cause) }
   if (kind === 'lock') return new LockError(code as LockErrorCode, message, { ...options, ...lock })

@@ -7,8 +7,8 @@ import type { PageApi } from './protocol.ts'
 
 export interface ExposeOptions {
   /**
-   * How long a page may take to show that it runs, in ms. The worker renews nothing for one that takes longer, so that a page that
-   * hangs does not keep its locks for ever. Default: the `duration` of the locks.
+   * How long a page may take to show that it runs, in ms. The worker stops renewing for a page that takes longer, so that a hung page does not keep
+   * its locks for ever. Default: the `duration` of the locks.
    */
   maxSilence?: number
 }
@@ -16,33 +16,33 @@ export interface ExposeOptions {
 type Stop = () => Promise<void>
 type Connect = { readonly ports: readonly Endpoint[] }
 
-/** What a worker's global scope is: a dedicated one posts messages, a shared one is connected to. */
+/** The global scope of a worker: a dedicated one posts messages, a shared one gets connections. */
 interface Scope {
   postMessage?: unknown
   addEventListener?(type: 'connect', listener: (event: Connect) => void): void
   removeEventListener?(type: 'connect', listener: (event: Connect) => void): void
 }
 
-/** A second one would answer the same pages once more. */
+/** A second `expose` would answer the same pages again. */
 const taken = new WeakSet<object>()
 
 /**
- * Lets other contexts use these locks by `wrap`: each gets a session of its own, made with the same settings, and the worker keeps it alive.
- * In a `SharedWorker`, call it before anything is awaited: who connects earlier is not heard.
+ * Lets other contexts use these locks by `wrap`: each gets a session of its own, with the same settings, and the worker keeps it alive. In a
+ * `SharedWorker`, call it before anything is awaited: connections that come earlier are missed.
  *
- * @param endpoint where to listen; default: the worker's own global scope. In Node's `worker_threads` give `parentPort`
- * @returns how to stop, which closes the locks of all who are connected
- * @throws TypeError if these locks were not made by `createLocks`, or the endpoint is none or has been given already
+ * @param endpoint where to listen; default: the worker's own global scope. In Node's `worker_threads` pass `parentPort`
+ * @returns how to stop, which closes the locks of all connected contexts
+ * @throws TypeError if these locks were not made by `createLocks`, or the endpoint is not one or is already in use
  */
 export function expose(locks: Locks, endpoint?: Endpoint, { maxSilence }: ExposeOptions = {}): () => Promise<void> {
   const settings = sessionOf(locks)?.settings
-  if (!settings) throw new TypeError('expose takes locks that createLocks made')
+  if (!settings) throw new TypeError('expose needs locks that were made by createLocks')
   const patience = maxSilence ?? settings.duration
   if (typeof patience !== 'number' || !(patience > 0))
     throw new RangeError(`maxSilence is a number of milliseconds above 0, not ${String(maxSilence)}`)
 
   const listen = (end: Endpoint): Stop => {
-    if (taken.has(end)) throw new TypeError('locks are exposed there already: give each its own port')
+    if (taken.has(end)) throw new TypeError('this endpoint already exposes locks: use a port of its own for each')
     taken.add(end)
     const clients = new Set<Client>()
     const attend = (lane: Lane, { label = settings.label, realm }: Hello): void => {
@@ -69,7 +69,7 @@ export function expose(locks: Locks, endpoint?: Endpoint, { maxSilence }: Expose
   return endpoint ? listen(endpoint) : listenToScope(listen)
 }
 
-/** In a dedicated worker, what its page says; in a `SharedWorker`, what comes by the port of each. */
+/** In a dedicated worker, messages of its page; in a `SharedWorker`, those of each port. */
 function listenToScope(listen: (end: Endpoint) => Stop): Stop {
   const scope = globalThis as Scope
   if ('document' in scope || !scope.postMessage === !('onconnect' in scope))

@@ -16,28 +16,28 @@ import { Watchdog } from './watchdog.ts'
 
 export interface LinkOptions {
   readonly clock: Clock
-  /** How long the worker may say nothing while it owes an answer, in ms. */
+  /** How long the worker may be silent while it owes an answer, in ms. */
   readonly maxSilence: number
   readonly label: string | undefined
   readonly beacon: Beacon | undefined
-  /** Whether this page cannot answer for a while, from the start. */
+  /** Whether this page is unable to answer for a while, from the start. */
   readonly asleep: boolean
   onWarning(warning: LockWarning): void
-  /** Hears of every grant. */
+  /** Called with every grant. */
   granted(hold: Hold): void
 }
 
-/** What of a call stays in the page. */
+/** The parts of a call that stay in the page. */
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   readonly onReleaseRequested?: ReleaseListener | undefined
   /** Runs while the lock is held. It never rejects. */
   readonly callback?: ((hold: Hold | null) => Promise<void>) | undefined
-  /** It has a say with the holders, so the worker is told of it although it was called off at once. */
+  /** It has an ask for the holders, so the worker gets it even if it was cancelled at once. */
   readonly speaks?: boolean
 }
 
-/** Names this page, once it has a link: sessions of it know each other by that in the worker. */
+/** Names this page, once it has a link: in the worker, its sessions recognize each other by it. */
 let realm = ''
 
 /** A call that waits for the worker. */
@@ -47,9 +47,9 @@ interface Call {
   fail(error: unknown): void
 }
 
-/** A page's connection to its client in the worker. One that is over stays so. */
+/** A page's connection to its client in the worker. A failed one never works again. */
 export class Link implements HoldHome {
-  /** The worker applies that of its locks. */
+  /** The worker applies the policy of its locks. */
   readonly policy: Policy = {}
   readonly #options: LinkOptions
   readonly #lane: Lane
@@ -121,12 +121,12 @@ export class Link implements HoldHome {
     return this.#over !== undefined
   }
 
-  /** As the worker last told it; empty before it has. */
+  /** The id that the worker last reported; empty before that. */
   get session(): string {
     return this.#session
   }
 
-  /** Asks for a lock. Resolves with it, with `null` if it is not to be had, or when the callback and the lock's release are done. */
+  /** Requests a lock. Resolves with it, with `null` if it is not available, or, with a callback, once that has settled and the lock is released. */
   ask(way: Way, name: string, options: object, own: CallOptions): Promise<Hold | null> {
     return this.#call<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), {
       ...own,
@@ -134,7 +134,7 @@ export class Link implements HoldHome {
     })
   }
 
-  /** Has the worker say whether a lock is still held whose time was over while this page was blocked: it is lost after this, or held. */
+  /** Asks the worker whether a lock is still held whose deadline passed while this page was blocked: afterwards it is either lost or held. */
   async settle(hold: Hold): Promise<void> {
     await this.#leases.settle(this.#leases.all().filter((lease) => lease.hold === hold))
   }
@@ -146,12 +146,12 @@ export class Link implements HoldHome {
   retire(lease: RemoteLease): Promise<void> {
     this.#leases.remove(lease)
     const gone = this.#call<void>(() => this.#remote.release(lease.id))
-    // Whoever does not wait for it is told by a warning, as everywhere.
+    // A caller that does not await it gets a warning, as everywhere.
     gone.catch(() => {})
     return gone
   }
 
-  /** This page can answer nothing for a while, or can again. */
+  /** This page cannot answer for a while, or can again. */
   sleep(asleep: boolean): void {
     this.#asleep = asleep
     if (this.#isConnected) this.#remote.sleep(asleep)
@@ -164,7 +164,7 @@ export class Link implements HoldHome {
     if (this.#isConnected) this.#remote.leave()
   }
 
-  /** Lets go of everything. Never rejects. */
+  /** Releases everything. Never rejects. */
   async close(closed: LockError): Promise<void> {
     for (const { fail } of this.#calls.values()) fail(closed)
     for (const { id, name } of this.#leases.all()) this.#leases.end(id, released(name))
@@ -173,7 +173,7 @@ export class Link implements HoldHome {
     this.#finish(closed)
   }
 
-  /** Sends a call to the worker, and waits for what comes of it. */
+  /** Sends a call to the worker, and waits for its result. */
   #call<T>(send: (id: number, marks: Marks) => Promise<Answer<T>>, own: CallOptions = {}): Promise<T> {
     const { signal, onReleaseRequested, callback, speaks } = own
     return new Promise((resolve, reject) => {
@@ -196,7 +196,7 @@ export class Link implements HoldHome {
         },
         granted: async (hold) => {
           wasGranted = true
-          // News that took so long to come may be followed by news of a renewal.
+          // A grant that took this long to arrive may be followed by the news of a renewal.
           if (hold && !hold.isHeld()) await this.settle(hold)
           if (!this.#calls.has(id)) return
           end()
@@ -205,7 +205,7 @@ export class Link implements HoldHome {
           const lost = hold?.error?.code === 'lost'
           if (hold) this.#giveBack(id, hold)
           this.#remote.done(id)
-          // The worker may not be there any more to say so too.
+          // The worker may be gone and unable to report it.
           if (lost || this.#over) resolve(null as T)
           else this.#calls.set(id, call)
         },
@@ -217,7 +217,7 @@ export class Link implements HoldHome {
         listens: onReleaseRequested !== undefined,
       }
       const answered = (answer: Answer<T>): void => {
-        // What was granted is the answer already, but for a request, which is answered when all is over.
+        // A granted lock is already the answer, except for a request with a callback, which is answered at the end.
         if (wasGranted && !callback) return
         end()
         if ('value' in answer) resolve(answer.value)
@@ -237,7 +237,7 @@ export class Link implements HoldHome {
       pulse: (pulse) => this.#hear(pulse),
       granted: (id, grant) => {
         const call = this.#calls.get(id)
-        // Called off: the worker has been told.
+        // It was cancelled, and the worker knows.
         if (!call) return
         if (!grant) return call.granted(null)
         const lease = new RemoteLease(this.#leases, id, grant)
@@ -270,7 +270,7 @@ export class Link implements HoldHome {
     return this.#read()
   }
 
-  /** The callback that had it has settled. */
+  /** The callback of this lock has settled. */
   #giveBack(id: number, { name }: Hold): void {
     this.#leases.end(id, released(name))
   }
@@ -303,7 +303,7 @@ export class Link implements HoldHome {
   }
 }
 
-/** Calls a listener of the user's. A broken one must not break what it listens to. */
+/** Calls a user's listener. If it throws, that must not affect the caller. */
 async function quietly(listener: () => unknown): Promise<void> {
   try {
     await listener()
@@ -314,5 +314,5 @@ async function quietly(listener: () => unknown): Promise<void> {
 
 const unsendable = (error: unknown): unknown =>
   (error as Error).name === 'DataCloneError'
-    ? new TypeError(`what is no plain data cannot be sent to the worker: ${(error as Error).message}`, { cause: error })
+    ? new TypeError(`only plain data can be sent to the worker: ${(error as Error).message}`, { cause: error })
     : error

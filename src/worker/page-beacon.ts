@@ -2,17 +2,17 @@ import type { Remote } from 'comlink'
 import type { Beacon, RaisedBeacon } from '../store.ts'
 import type { PageApi } from './protocol.ts'
 
-/** The beacon of a page's session: the page raises it, for it is the page whose code believes that it holds. */
+/** The beacon of a page's session: the page raises it, because the page's code believes that it holds. */
 export class PageBeacon implements Beacon {
   readonly #beacon: Beacon
   readonly #page: Remote<PageApi>
   readonly #died: () => void
-  /** Those that are up, each with how to say that it went out. */
+  /** The ones that are up, each with how to report that it went out. */
   readonly #raised = new Map<string, () => void>()
 
   /**
    * @param beacon the worker's own, which watches the page's
-   * @param died is called when the page is proved dead, or to have lowered a beacon by itself
+   * @param died is called when the page is proved dead, or has lowered a beacon by itself
    */
   constructor(beacon: Beacon, page: Remote<PageApi>, died: () => void) {
     this.#beacon = beacon
@@ -23,7 +23,7 @@ export class PageBeacon implements Beacon {
   async raise(session: string): Promise<RaisedBeacon> {
     const address = await this.#page.raise(session, await this.#beacon.lockFor?.(session))
     if (address === undefined) throw new Error('the page has no beacon')
-    // The page lives, so one that looks out from here is out of this worker's sight: the two have different lock managers.
+    // The page lives, so if its beacon looks out from here, this worker cannot see it: the two have different lock managers.
     if (await this.#beacon.isOut?.(address)) {
       this.#page.lower(session)
       throw new Error('this worker does not see the beacon of its page')
@@ -32,7 +32,7 @@ export class PageBeacon implements Beacon {
     const lost = new Promise<void>((goOut) => this.#raised.set(session, goOut))
     this.#beacon.watch(address, watch.signal).then(
       () => this.#raised.delete(session) && this.#died(),
-      // No proof is no news.
+      // Without a proof nothing happens.
       () => {},
     )
     return {
@@ -40,7 +40,7 @@ export class PageBeacon implements Beacon {
       lost,
       lower: () => {
         watch.abort()
-        // A page that is left lowers it by itself, and may hear nothing any more.
+        // A page that is left lowers it by itself, and may not receive messages any more.
         if (this.#raised.delete(session)) this.#page.lower(session)
       },
     }

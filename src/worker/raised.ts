@@ -4,9 +4,9 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
 export interface RaisedOptions {
   /** Instead of the browser's Web Locks. */
   readonly beacon: Beacon | undefined
-  /** The browser does not give a lock for a beacon. */
+  /** The browser refuses a lock for a beacon. */
   refused(error: Error): void
-  /** The beacon of a session went out while this page lives. */
+  /** The beacon of a session went out although this page is alive. */
   lost(session: string): void
 }
 
@@ -14,14 +14,17 @@ export interface RaisedOptions {
 export class Raised {
   readonly #options: RaisedOptions
   readonly #raised = new Map<string, RaisedBeacon>()
-  /** How often all were lowered: what is raised only after that is not wanted any more. */
+  /** How often all were lowered: a beacon that comes up only afterwards is not wanted any more. */
   #lowered = 0
 
   constructor(options: RaisedOptions) {
     this.#options = options
   }
 
-  /** @returns the address, or nothing if it could not be raised @param lock the name of a native Web Lock, where the worker watches such */
+  /**
+   * @returns the address, or nothing if it could not be raised
+   * @param lock the name of a native Web Lock, if the worker watches those
+   */
   async raise(session: string, lock: string | undefined): Promise<string | undefined> {
     const { beacon } = this.#options
     const lowered = this.#lowered

@@ -5,10 +5,10 @@ import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
 import type { Link } from './link.ts'
 import type { Way } from './protocol.ts'
 
-/** How many names are kept in mind: twice as many as the worker's session remembers. Its next grant of an older one is dirty. */
+/** How many names are kept: twice as many as the worker's session remembers. Its next grant of an older one is dirty. */
 const capacity = 10_000
 
-/** Whether each lock was someone else's since it was last clean, by its name. */
+/** Whether each lock, by its name, was someone else's since it was last clean. */
 export class Dirt {
   readonly #known = new Map<string, { readonly token: number; readonly dirty: boolean }>()
 
@@ -31,7 +31,7 @@ export class Dirt {
   }
 }
 
-/** A lock that the worker shares between all that ask for it in this page; who finds it here does not ask the worker. */
+/** A lock that the worker shares among all users in this page; a user that finds it here does not ask the worker. */
 export class RemoteReentrant implements ReentrantLock {
   readonly name: string
   readonly handle: ReentrantLock = reentrantLock(this)

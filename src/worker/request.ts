@@ -2,7 +2,7 @@ import { type Hold, heldLock } from '../locks/hold.ts'
 import type { HeldLock } from '../locks/types.ts'
 import type { CallOptions, Link } from './link.ts'
 
-/** Holds the lock while the callback runs here. Its result, or its error, is the call's; they never leave the page. */
+/** Holds the lock while the callback runs here. The call's result or error is the callback's, which never leaves the page. */
 export async function holdWhile<T>(
   link: Link,
   name: string,
@@ -28,7 +28,7 @@ export async function holdWhile<T>(
   try {
     await link.ask('request', name, options, { ...own, callback: run })
   } catch (error) {
-    // What becomes of the lock after the callback does not change its result.
+    // Once the callback has settled, the lock's fate does not change its result.
     if (!hasSettled) throw error
   }
   return outcome()

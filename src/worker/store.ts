@@ -1,9 +1,9 @@
 import type { Command } from '../protocol/index.ts'
 import type { Beacon, Store } from '../store.ts'
 
-/** What a client's store has to know of the page. */
+/** What a client's store needs to know about the page. */
 export interface Page {
-  /** For how long it has been asked for a sign of life and has given none, in ms, if that is too long. */
+  /** For how long the page has owed an answer, in ms, if that is too long. */
   silence(): number | undefined
   /** Its session or one of its locks was renewed. */
   renewed(): void
@@ -12,7 +12,7 @@ export interface Page {
 
 const renews = ({ type }: Command): boolean => type === 'beat' || type === 'renew'
 
-/** The worker's store as a page's session uses it: it renews nothing for a page that is silent, and its beacon is the page's. */
+/** The worker's store for a page's session: it renews nothing for a silent page, and its beacon is the page's. */
 export function storeFor(store: Store, page: Page): Store {
   return {
     async apply(commands) {
@@ -38,7 +38,7 @@ export function storeFor(store: Store, page: Page): Store {
     isBusy: () => store.isBusy?.() === true,
     onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
     spansMachines: store.spansMachines,
-    // It is the worker's.
+    // The worker closes it.
     async close() {},
   }
 }

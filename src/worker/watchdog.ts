@@ -2,19 +2,19 @@ import type { Clock } from '../locks/clock.ts'
 
 export interface WatchdogOptions {
   readonly clock: Clock
-  /** How long the other side may say nothing, in ms. */
+  /** How long the other side may be silent, in ms. */
   readonly maxSilence: number
   /** Whether it owes an answer. */
   isOwed(): boolean
   /** Asks for a sign of life. */
   ask(): void
-  /** There was none. */
+  /** It did not answer. */
   silent(): void
 }
 
 /**
- * Notices that the other side has fallen silent while it owes an answer. It takes two timers in a row to do so, with a question in
- * between: what was said to a page while it was blocked stands in its queue.
+ * Notices that the other side has fallen silent while it owes an answer. That takes two timers in a row, with a question in between: messages to a
+ * page that was blocked may still be in its queue.
  */
 export class Watchdog {
   readonly #options: WatchdogOptions

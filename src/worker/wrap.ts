@@ -14,23 +14,23 @@ import { Dirt, RemoteReentrant } from './remote-reentrant.ts'
 import { holdWhile } from './request.ts'
 
 export interface WrapOptions {
-  /** Shown to people who ask who holds a lock. Default: that of the worker's locks. */
+  /** Shown to people who ask who holds a lock. Default: the label of the worker's locks. */
   label?: string
   /**
-   * How long the worker may say nothing while it owes an answer, in ms, half as long again at most; all calls then fail with `store`.
-   * The same goes for a worker that was never there. Default 10,000.
+   * How long the worker may be silent while it owes an answer, in ms, in practice up to half as long again; all calls then fail with `store`, also if
+   * there never was a worker. Default 10,000.
    */
   maxSilence?: number
-  /** Called when something goes wrong that no promise can tell, such as renewals that start to fail. */
+  /** Called when something goes wrong that no promise can report, such as renewals that start to fail. */
   onWarning?: (warning: LockWarning) => void
-  /** What proves this context's death, where that is not the browser's Web Locks: `sqliteStore(path).beacon`, with the path of the worker's store. */
+  /** What proves this context's death, if not the browser's Web Locks: `sqliteStore(path).beacon`, with the path of the worker's store. */
   beacon?: Beacon | undefined
   clock?: Clock
 }
 
 /**
- * The locks that a worker exposes, for this context: the same API, and a session of its own. The worker does the waiting and the renewing, so a
- * page that is busy or hidden keeps its locks; callbacks and signals run here.
+ * The locks that a worker exposes, for this context: the same API, and a session of its own. The worker does the waiting and the renewing, so a busy
+ * or hidden page keeps its locks; callbacks and signals run here.
  *
  * @throws TypeError or RangeError if an option is wrong
  */
@@ -48,7 +48,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   let closed: LockError | undefined
   let closing: Promise<void> | undefined
 
-  /** Where a worker has fallen silent, the next call tries again. */
+  /** If the worker has fallen silent, the next call tries again. */
   const current = (): Link => {
     if (closed) throw closed
     assertNotGone()
@@ -97,7 +97,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
 
     reentrant(name, terms = {}) {
       current()
-      // Of its name and duration only the policy, which is the worker's, is asked later.
+      // Only the policy, which is the worker's, can judge its name and duration later.
       checkLockName({ policy: {}, label }, name)
       if (terms.duration !== undefined) checkDuration({}, terms.duration)
       return reentrants.get(name, () => new RemoteReentrant(current, name, terms, dirt, clock, reentrants.use).handle)
@@ -138,7 +138,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   }
 }
 
-/** What can be sent, and what stays here. What is wrong is sent too, for the worker to say so. */
+/** Separates what can be sent from what stays here. Invalid options are sent too, so that the worker rejects them. */
 function split({ signal, onReleaseRequested, ...data }: AcquireOptions): { readonly data: object; readonly own: CallOptions } {
   const own = {
     ...(signal instanceof AbortSignal && { signal }),

@@ -381,19 +381,19 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     await heardAll(own, [{ n: 2 }])
     // Looks for those who are not known yet.
     await a.close()
-    expect(degraded[0]).toMatch(/no directory/)
+    expect(degraded[0]).toMatch(/not a directory/)
   })
 
   test('whose place is taken by a link is refused', async () => {
     mkdirSync(join(base, 'elsewhere'), { mode: 0o700 })
     symlinkSync(join(base, 'elsewhere'), home())
-    await expectDegraded(open(), /no directory/)
+    await expectDegraded(open(), /not a directory/)
     expect(readdirSync(join(base, 'elsewhere'))).toEqual([])
   })
 
   test('whose place is taken by a file is refused', async () => {
     writeFileSync(home(), '')
-    await expectDegraded(open(), /cannot be used|no directory/)
+    await expectDegraded(open(), /cannot be used|not a directory/)
   })
 
   test('that cannot be made is named', async () => {

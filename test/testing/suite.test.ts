@@ -17,11 +17,11 @@ describe('the suite finds a store that', () => {
       const list: typeof sound.list = async (prefix, part) => (part ? sound.list(prefix, part) : (await sound.list(prefix)).reverse())
       return { ...sound, list }
     }
-    expect(await failures(store)).toEqual(['a list is in the order of its keys, and of one prefix if asked'])
+    expect(await failures(store)).toEqual(['a list is sorted by key, and limited to a prefix if one is given'])
   })
 
   test('works on after it was closed', async () => {
-    expect(await failures(() => ({ ...memoryStore(), close: async () => {} }))).toEqual(['a closed store says so, and may be closed again'])
+    expect(await failures(() => ({ ...memoryStore(), close: async () => {} }))).toEqual(['a closed store rejects with `closed`, and may be closed again'])
   })
 
   test('loses the last command of a batch', async () => {
