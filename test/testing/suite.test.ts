@@ -21,7 +21,9 @@ describe('the suite finds a store that', () => {
   })
 
   test('works on after it was closed', async () => {
-    expect(await failures(() => ({ ...memoryStore(), close: async () => {} }))).toEqual(['a closed store rejects with `closed`, and may be closed again'])
+    expect(await failures(() => ({ ...memoryStore(), close: async () => {} }))).toEqual([
+      'a closed store rejects with `closed`, and may be closed again',
+    ])
   })
 
   test('loses the last command of a batch', async () => {
