@@ -4,29 +4,29 @@ import type { ClientCertificate } from './certificates.ts'
 import { type ClientCredential, type Credential, checkedCredentials, credentialOf, hashOfToken } from './credentials.ts'
 import { ownerOf } from './owners.ts'
 
-/** Who sent a request, and what that credential allows. */
+/** The sender of a request, and what its credential allows. */
 export interface Caller {
-  /** The credential's name; '' where none are configured. */
+  /** The credential's name; '' if none are configured. */
   readonly name: string
   readonly address: string | undefined
-  /** Of the credential and the client key, as a hash; without a client key it owns nothing. */
+  /** A hash of the credential and the client key; without a client key it owns nothing. */
   readonly owner: string
   readonly admin: boolean
   readonly readOnly: boolean
   readonly maySteal: boolean
   readonly mayAsk: boolean
-  /** '' among them allows everything. */
+  /** An empty prefix allows everything. */
   readonly prefixes: readonly string[]
   mayUse(key: string): boolean
-  /** Whether it may listen to a topic that is no session's. */
+  /** Whether it may listen to a topic that is not a session's. */
   mayHear(topic: string): boolean
-  /** Whether its credential counts still, and allows what it did. */
+  /** Whether its credential is still valid, with the same rights. */
   stands(): boolean
 }
 
 const clientKeys = /^[\w-]{16,128}$/
 
-/** Finds out who a request is of. */
+/** Identifies the sender of a request. */
 export class Access {
   #credentials: readonly Credential[]
 
@@ -35,24 +35,24 @@ export class Access {
     this.#credentials = clients ? checkedCredentials(clients) : []
   }
 
-  /** Whether whoever reaches the server may use it. */
+  /** Whether everyone who can reach the server may use it. */
   get open(): boolean {
     return !this.#credentials.length
   }
 
-  /** Who may come in from now on. @throws LockError `invalid`, and then all stays as it was */
+  /** Replaces the clients. @throws LockError `invalid`, and then nothing changes */
   replace(clients: readonly ClientCredential[]): void {
     if (this.open)
       throw new LockError('invalid', 'a server that was started without clients lets in whoever reaches it: start it anew to give it some')
     this.#credentials = checkedCredentials(clients)
   }
 
-  /** Who sees what everybody may see. */
+  /** A caller that sees only what everybody may see. */
   nobody(address: string | undefined): Caller {
     return { ...everything, name: '', address, owner: '', admin: false, prefixes: [], mayUse: () => false, mayHear: () => false }
   }
 
-  /** @returns the caller, or in words why it is none */
+  /** @returns the caller, or in words why the request is refused */
   callerOf(
     authorization: string | null,
     clientKey: string | null,
@@ -76,13 +76,13 @@ export class Access {
   #bearerOf(authorization: string): Credential | undefined {
     const [scheme, token = ''] = authorization.split(' ')
     const shown = hashOfToken(token)
-    // All are compared, so that the time tells nothing.
+    // All are compared, so that the time reveals nothing.
     const [credential] = this.#credentials.filter(({ hash }) => timingSafeEqual(hash, shown))
     return scheme?.toLowerCase() === 'bearer' ? credential : undefined
   }
 }
 
-/** What is allowed where there are no credentials. */
+/** What is allowed if there are no credentials. */
 const everything = {
   ...{ name: '', admin: true, readOnly: false, maySteal: true, mayAsk: true, prefixes: [''] },
   ...{ mayUse: () => true, mayHear: () => true, stands: () => true },

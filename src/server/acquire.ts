@@ -11,36 +11,36 @@ import { type AcquireBody, type AcquireReply, clientHeader, type WireCommand, ty
 
 /** How long a grant waits for its client to come back, if it is between two requests, in ms. */
 const confirm = 5_000
-/** The longest pause between two signs of life that the server gives for a client that waits at its connection, in ms. */
+/** The longest pause between two signs of life that the server sends for a client that waits at its connection, in ms. */
 const longestPause = 10_000
-/** So many turns of the event loop it takes to hear that a connection is gone. */
+/** How many turns of the event loop it takes to notice that a connection is gone. */
 const turnsOfClose = 2
 /** The only request of its session. */
 const number = 1
 
-/** What the ids of sessions start with that end with the one hold for which they were opened. */
+/** The prefix of sessions that end with the one hold for which they were opened. */
 export const singlePrefix = 'acquire-'
 
-/** One request, as it is waited for at one connection. */
+/** One request that waits at one connection. */
 interface Wait {
   readonly caller: Caller
   readonly beat: Extract<WireCommand, { type: 'beat' }>
   readonly request: Extract<WireCommand, { type: 'request' }>
   readonly sender: Sender
   readonly bell: Bell
-  /** Set when its client has hung up, has come back by another connection, or may not come any more. */
+  /** Set when its client has disconnected, has come back by another connection, or has lost its rights. */
   over: 'gone' | 'replaced' | 'fallen' | undefined
 }
 
-/** What came of asking, with the lockToken of a grant. */
+/** The outcome of a request, with the lockToken of a grant. */
 interface Asked {
   readonly outcome: WireOutcome
   readonly lockToken?: string | undefined
 }
 
 /**
- * Waits for locks in the place of clients that have nothing but requests and answers: as a session of its own for each, by the same commands
- * that other clients send.
+ * Waits for locks on behalf of clients that use plain HTTP requests: each gets a session of its own, and the same commands are used that other
+ * clients send.
  */
 export class Acquires {
   readonly #desk: Desk
@@ -50,7 +50,7 @@ export class Acquires {
   readonly #waits = new Map<string, Wait>()
   #closed = false
 
-  /** @param failed hears of faults that no answer tells */
+  /** @param failed called with faults that no answer reports */
   constructor(desk: Desk, owners: Owners, switchboard: Switchboard, failed: (error: unknown) => void) {
     this.#desk = desk
     this.#owners = owners
@@ -59,8 +59,8 @@ export class Acquires {
   }
 
   /**
-   * Asks for a lock and waits for it, for so long as the client says and stays.
-   * @param onCut has a function called if the connection breaks before the answer has gone out
+   * Requests a lock and waits for it, for as long as the client wants and stays connected.
+   * @param onCut registers a function that is called if the connection breaks before the answer has been sent
    */
   async acquire(caller: Caller, body: AcquireBody, onCut: (listener: () => void) => void): Promise<AcquireReply | Fault> {
     if (!caller.owner)
@@ -77,7 +77,7 @@ export class Acquires {
     try {
       return await this.#answer(wait, name, await this.#outwait(wait, body.wait))
     } catch (error) {
-      // Whoever has named the request may ask for it again.
+      // A client that has named the request may send it again.
       if (body.request === undefined) this.#takeBack(wait).catch(this.#failed)
       throw error
     } finally {
@@ -86,13 +86,13 @@ export class Acquires {
     }
   }
 
-  /** Answers all who wait: they come back. */
+  /** Answers all that wait: they come back. */
   close(): void {
     this.#closed = true
     for (const { bell } of this.#waits.values()) bell.ring()
   }
 
-  /** Asks until there is more to say than that others stand before it, or until so many ms are over. */
+  /** Repeats the request until it is no longer just queued, or until `patience` ms have passed. */
   async #outwait(wait: Wait, patience = 30_000): Promise<Asked> {
     const until = performance.now() + patience
     let asked = await this.#ask(wait)
@@ -105,7 +105,7 @@ export class Acquires {
     }
   }
 
-  /** Asks, again if need be, and shows that the client is there. A grant that was made meanwhile is confirmed. */
+  /** Sends the request, again if need be, and a sign of life for the client. A grant that was made meanwhile is confirmed. */
   async #ask(wait: Wait): Promise<Asked> {
     const { caller, beat, request, sender } = wait
     const { outcomes, lockTokens } = await this.#desk.apply(caller, [beat, request], sender)
@@ -118,13 +118,13 @@ export class Acquires {
     if (!outcome.repeated) return { outcome, lockToken }
     const [renewed] = (await this.#desk.apply(caller, [{ type: 'renew', key, session, token, lockToken }], sender)).outcomes as [WireOutcome]
     if (renewed.type === 'renewed') return { outcome, lockToken }
-    // It has lapsed just now, and has its place at the back of the line.
+    // It has just lapsed, and its request is at the back of the queue.
     return renewed.type === 'refused' && renewed.reason === 'not-held' ? await this.#ask(wait) : { outcome: renewed }
   }
 
   async #answer(wait: Wait, name: string, { outcome, lockToken }: Asked): Promise<AcquireReply | Fault> {
     const { key, session, ifAvailable } = wait.request
-    // What its connection says comes first: a client that is gone already must not keep what it cannot hear of.
+    // Check the connection first: a client that is gone must not keep what it cannot be told of.
     for (let turn = 0; turn < turnsOfClose; turn++) await nextTurn()
     if (wait.over === 'replaced') return faultOf(409, 'over', 'its client has come back by another connection')
     if (outcome.type === 'ended') {
@@ -159,14 +159,14 @@ export class Acquires {
     if (wait.over || (now && now !== wait)) return
     wait.over = 'gone'
     if (now) wait.bell.ring()
-    // What was answered just now has not arrived.
+    // The answer that was just sent has not arrived.
     else this.#takeBack(wait).catch(this.#failed)
   }
 
   /** Gives up a place, or what was granted meanwhile. */
   async #takeBack({ caller, request, sender }: Wait): Promise<void> {
     const { key, session } = request
-    // Asked for once more, so that it may be taken back in the same breath, whatever has become of it.
+    // The request is repeated so that it can be withdrawn in the same batch, whatever has become of it.
     await this.#desk.apply(caller, [request, { type: 'withdraw', key, session, number }, { type: 'end', session }], sender)
   }
 }

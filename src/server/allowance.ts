@@ -1,8 +1,8 @@
-/** So many of those who ask are remembered. */
+/** How many senders are remembered. */
 const capacity = 10_000
 
 /**
- * Counts down a second's worth for each who asks, and back up as time passes; twice as much at once.
+ * Limits each sender to `rate` times a second, with bursts of twice as many.
  * @param rate how many times a second each one may
  */
 export function makeAllowance(rate: number): (who: string) => boolean {
@@ -12,7 +12,7 @@ export function makeAllowance(rate: number): (who: string) => boolean {
     const purse = purses.get(who) ?? { left: 2 * rate, at: now }
     if (!purses.has(who) && purses.size >= capacity) purses.clear()
     purses.set(who, purse)
-    // Whoever asks too often still gets what it may have.
+    // A sender that asks too often still gets its rate.
     purse.left = Math.min(2 * rate, purse.left + ((now - purse.at) / 1_000) * rate)
     purse.at = now
     if (purse.left < 1) return false

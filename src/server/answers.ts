@@ -3,7 +3,7 @@ import { LockError } from '../protocol/index.ts'
 import type { Limits } from './options.ts'
 import type { ErrorReply, OverLimit } from './wire.ts'
 
-/** An answer that is no success. */
+/** An answer that reports a failure. */
 export interface Fault {
   readonly status: number
   readonly reply: ErrorReply
@@ -14,16 +14,16 @@ export const faultOf = (status: number, code: ErrorReply['error']['code'], messa
   ...{ status, reply: { error: { code, message } }, headers },
 })
 
-/** Longest account of what is wrong with a body, in characters. */
+/** The longest description of what is wrong with a body, in characters. */
 const longest = 500
 
-/** A body or a query is not well-formed. */
+/** A body or a query is malformed. */
 export function malformed(error: z.ZodError): Fault {
   const why = z.prettifyError(error)
   return faultOf(400, 'invalid', why.length > longest ? `${why.slice(0, longest)}…` : why)
 }
 
-/** One credential has, or asks for, more than it may. */
+/** A credential has, or asks for, more than it may. */
 export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>
   faultOf(429, 'too-many', `more than ${limits[limit]} ${limit} of this credential: wait, or have the limit \`${limit}\` raised`, {
     'retry-after': '1',
@@ -33,7 +33,7 @@ export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>
 export const bodyTooLong = ({ body }: Limits, headers?: Record<string, string>): Fault =>
   faultOf(413, 'too-long', `the body is longer than ${body} bytes: send less at a time, or have the limit \`body\` raised`, headers)
 
-/** A credential that may only read wanted more. */
+/** A credential that may only read tried something else. */
 export const mayOnlyRead = ({ name }: { readonly name: string }): Fault => faultOf(403, 'forbidden', `the client ${name} may only read`)
 
 /** The same as a response. */
@@ -43,14 +43,14 @@ export const answer = (...fault: Parameters<typeof faultOf>): Response => respon
 
 const statuses: Partial<Record<LockError['code'], number>> = { invalid: 400, corrupt: 422, store: 503, closed: 503 }
 
-/** What is answered when something failed. @param unforeseen hears of what no lock may do */
+/** The answer to an unexpected error. @param unforeseen called with errors that are not a `LockError` */
 export function faultOfError(error: unknown, unforeseen: (error: unknown) => void): Fault {
   if (error instanceof LockError) return faultOf(statuses[error.code] ?? 409, error.code, error.message)
   unforeseen(error)
   return faultOf(500, 'store', 'the server failed')
 }
 
-/** The same of a command that failed, for those who sent no command. */
+/** The same for a command that failed, for clients that sent no command. */
 export function faultOfFailed({ code, message, limit }: Partial<OverLimit> & Pick<LockError, 'code' | 'message'>): Fault {
   if (limit !== undefined) return faultOf(429, 'too-many', message, { 'retry-after': '1' })
   return faultOf(statuses[code] ?? 409, code, message)

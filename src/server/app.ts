@@ -36,7 +36,7 @@ interface Parts {
   readonly limits: Limits
 }
 
-/** What goes out has the types of `wire.ts`; the framework knows those of the schemas, which only describe it. */
+/** Answers have the types of `wire.ts`; the framework knows those of the schemas, which only describe them. */
 const send = <T extends object>(reply: T, status = 200): never => sendText(JSON.stringify(reply), status)
 
 const sendText = (text: string, status = 200): never =>
@@ -44,7 +44,7 @@ const sendText = (text: string, status = 200): never =>
 
 const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
 
-/** What the server answers, behind the guard. */
+/** The server's routes, behind the guard. */
 export function makeApp(
   { store, desk, batches, acquires, switchboard, log, metrics, turns, limits }: Parts,
   onError: (error: unknown) => void,
@@ -70,7 +70,7 @@ export function makeApp(
   })
 
   const last = new Map<string, Promise<unknown>>()
-  /** A credential's lists and histories are made one after another: each takes all the time and memory that it may. */
+  /** A credential's lists and histories are made one after another, since each uses all the time and memory that it may. */
   const oneByOne = async <T>(caller: Caller, make: () => Promise<T>): Promise<T> => {
     const who = whoOf(caller)
     const made = (last.get(who) ?? Promise.resolve()).then(make)
@@ -127,7 +127,7 @@ export function makeApp(
 
   app.openapi(routes.logRoute, async (context) => {
     const { caller } = context.env
-    // What is of no key may be of anybody.
+    // Entries that concern no key may concern anybody.
     const entries = await oneByOne(caller, () => log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes))
     return send<LogReply>({ entries })
   })

@@ -1,4 +1,4 @@
-/** Waits for work no longer than so many ms; what fails meanwhile fails for whoever waits for it elsewhere. @returns whether it was done in that time */
+/** Waits for work no longer than this many ms; its errors are handled elsewhere. @returns whether it was done in that time */
 export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => {

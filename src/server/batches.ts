@@ -8,7 +8,7 @@ import type { Switchboard } from './switchboard.ts'
 import type { Turns } from './turns.ts'
 import type { ApplyBody, ApplyReply, WireOutcome } from './wire.ts'
 
-/** Of so many outcomes the reply is made in a turn of its own. */
+/** A reply with fewer outcomes is made without a turn of its own. */
 const few = 16
 
 /** Answers `POST /v1/apply`, once it is known to be well-formed. */
@@ -17,7 +17,7 @@ export type Batches = (caller: Caller, body: ApplyBody) => Promise<{ readonly te
 export function makeBatches(desk: Desk, switchboard: Switchboard, turns: Turns, limits: Limits): Batches {
   const done = async (caller: Caller, commands: ApplyBody['commands'], sender: Sender | undefined): Promise<{ readonly text: string }> => {
     const reply = await desk.apply(caller, commands, sender)
-    // A short one is no work.
+    // A short one takes no time.
     return { text: commands.length < few ? textOf(reply, limits.answer) : await turns.run(whoOf(caller), () => textOf(reply, limits.answer)) }
   }
 
@@ -29,7 +29,7 @@ export function makeBatches(desk: Desk, switchboard: Switchboard, turns: Turns, 
     if (voided !== undefined) from.giveUp(voided)
     return await from.inTurn(async () => {
       if (batch !== undefined && from.isVoid(batch)) return { fault: faultOf(409, 'void', 'the sender has given this batch up') }
-      // Before anything is done: what was carried out has to be answered.
+      // Before anything is done: what was carried out must be answered.
       const fault = topics && switchboard.setTopics(from, topics)
       return fault ? { fault } : await done(caller, commands, from)
     })

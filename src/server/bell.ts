@@ -1,4 +1,4 @@
-/** Wakes one who waits; rung before anybody waits, it wakes the next one at once. */
+/** Wakes one waiter; if nobody waits when it is rung, it wakes the next one at once. */
 export interface Bell {
   ring(): void
   /** Resolves when it is rung, or after so many ms. */

@@ -1,6 +1,6 @@
 import type { Limits } from './options.ts'
 
-/** The limits on what one credential has at once. */
+/** The limits on what one credential has at a time. */
 export type Budget =
   | 'held'
   | 'waiters'
@@ -15,13 +15,13 @@ export type Budget =
   | 'pending'
   | 'traffic'
 
-/** What each credential, or each address where there are no credentials, has of the server at this moment. */
+/** What each credential, or each address if there are no credentials, uses of the server at this moment. */
 export class Budgets {
   readonly #limits: Limits
   readonly #refused: (limit: Budget) => void
   readonly #used = new Map<Budget, Map<string, number>>()
 
-  /** @param refused hears of each time that a limit was in the way */
+  /** @param refused called each time a limit was reached */
   constructor(limits: Limits, refused: (limit: Budget) => void) {
     this.#limits = limits
     this.#refused = refused
@@ -31,21 +31,21 @@ export class Budgets {
     return this.#used.get(limit)?.get(who) ?? 0
   }
 
-  /** Whether one more is left. */
+  /** Whether one more is allowed. */
   has(who: string, limit: Budget): boolean {
     const is = this.used(who, limit) < this.#limits[limit]
     if (!is) this.#refused(limit)
     return is
   }
 
-  /** Whether so much, which is counted elsewhere, is no more than a limit. */
+  /** Whether an amount that is counted elsewhere is within a limit. */
   within(limit: Budget, amount: number): boolean {
     const is = amount <= this.#limits[limit]
     if (!is) this.#refused(limit)
     return is
   }
 
-  /** Takes so much more of a budget. @returns whether that was left */
+  /** Takes this much more of a budget. @returns whether that much was left */
   take(who: string, limit: Budget, amount = 1): boolean {
     if (this.used(who, limit) + amount > this.#limits[limit]) {
       this.#refused(limit)
@@ -55,7 +55,7 @@ export class Budgets {
     return true
   }
 
-  /** Counts what nobody can refuse any more. */
+  /** Counts what can no longer be refused. */
   force(who: string, limit: Budget, amount = 1): void {
     const of = this.#used.get(limit) ?? new Map<string, number>()
     const left = (of.get(who) ?? 0) + amount
@@ -68,5 +68,5 @@ export class Budgets {
   }
 }
 
-/** Whose budget a caller uses. */
+/** The owner of the budget that a caller uses. */
 export const whoOf = ({ name, address }: { readonly name: string; readonly address: string | undefined }): string => name || address || ''

@@ -1,10 +1,10 @@
 import { TLSSocket } from 'node:tls'
 
-/** A client's certificate that an authority of the server's has vouched for. */
+/** A client's certificate that an authority of the server's has signed. */
 export interface ClientCertificate {
   /** SHA-256, in lower hex. */
   readonly fingerprint: string
-  /** By the names of attributes, such as CN and O. */
+  /** By attribute, such as CN and O. */
   readonly subject: Readonly<Record<string, unknown>>
   /** When it ends: wall time in ms since 1970. */
   readonly until: number
@@ -12,9 +12,9 @@ export interface ClientCertificate {
 
 const known = new WeakMap<object, ClientCertificate>()
 
-/** The certificate that a connection's client has shown, if it is one that counts. */
+/** The certificate that a connection's client has shown, if it is valid. */
 export function certificateOf(socket: object): ClientCertificate | undefined {
-  // It has shown that it has the key, and the handshake has checked who vouches for it.
+  // It has proved that it has the key, and the handshake has verified the signature.
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
   const seen = known.get(socket)
   if (seen) return seen
@@ -25,5 +25,5 @@ export function certificateOf(socket: object): ClientCertificate | undefined {
   return certificate
 }
 
-/** Hex as it is compared: fingerprints are commonly written with colons. */
+/** Hex in the form that is compared: fingerprints are commonly written with colons. */
 export const plainHex = (text: string): string => text.replaceAll(':', '').toLowerCase()

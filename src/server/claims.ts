@@ -9,26 +9,26 @@ interface Claim {
   readonly who: string
   /** Of metadata and ask. */
   readonly bytes: number
-  /** `asked` while its request is under way: it may come to be either of the others. */
+  /** `asked` while its request is pending: it may become either of the others. */
   state: 'asked' | 'waiting' | 'held'
   token: number | undefined
 }
 
-/** What is known of one key. */
+/** What is known about one key. */
 interface Known {
   readonly places: Map<string, Claim>
   readonly tokens: Map<number, string>
-  /** Of metadata and asks, by whose they are. */
+  /** Bytes of metadata and asks, by owner. */
   readonly bytes: Map<string, number>
 }
 
-/** What the sessions of this server's clients have and wait for, so that no credential has too much. */
+/** What the sessions of this server's clients hold and wait for, so that no credential has too much. */
 export class Claims {
   readonly #budgets: Budgets
   readonly #keys = new Map<string, Known>()
-  /** Whose each open session is, and of which keys it has how many claims. */
+  /** The owner of each open session, and how many claims it has on which keys. */
   readonly #sessions = new Map<string, { readonly who: string; readonly keys: Map<string, number> }>()
-  /** Whose request made the record of a key. */
+  /** Whose request created the record of a key. */
   readonly #made = new Map<string, string>()
   #waiting = 0
   #held = 0
@@ -49,7 +49,7 @@ export class Claims {
     return this.#sessions.size
   }
 
-  /** A session is opened, or heard of. @returns false if that is one too many */
+  /** A session was opened, or noticed. @returns false if that is one too many */
   open(session: string, caller: Caller): boolean {
     if (this.#sessions.has(session)) return true
     const who = whoOf(caller)
@@ -67,7 +67,7 @@ export class Claims {
     return this.#budgets.has(whoOf(caller), 'sessions')
   }
 
-  /** A session is over, and with it what it had. */
+  /** A session has ended, and its claims with it. */
   end(session: string): void {
     const known = this.#sessions.get(session)
     if (!known) return
@@ -77,13 +77,13 @@ export class Claims {
     this.#budgets.give(known.who, 'sessions')
   }
 
-  /** A request goes to the store. @returns the limit that is in its way */
+  /** A request goes to the store. @returns the limit that it exceeds */
   ask({ key, session, number, ifAvailable, metadata, ask }: Request, caller: Caller): Budget | undefined {
     const place = placeOf(session, number)
     if (this.#claim(key, place)) return undefined
     const who = whoOf(caller)
     const bytes = sizeOf(metadata) + sizeOf(ask)
-    // Whoever touches a lock has all of its record read and written.
+    // Everyone who uses a lock has its whole record read and written.
     if (bytes && !this.#budgets.within('record', (this.#keys.get(key)?.bytes.get(who) ?? 0) + bytes)) return 'record'
     const wanted: [Budget, number][] = [['held', 1], ...(ifAvailable ? [] : [['waiters', 1] as [Budget, number]]), ['metadata', bytes]]
     const taken: [Budget, number][] = []
@@ -100,7 +100,7 @@ export class Claims {
     return undefined
   }
 
-  /** What has become of the request: nothing, if it is not known by now to wait or to hold. */
+  /** The request was carried out: drops its claim unless it is known by now to wait or to hold. */
   settle({ key, session, number }: Request): void {
     const place = placeOf(session, number)
     if (this.#claim(key, place)?.state === 'asked') this.#drop(key, place)
@@ -129,7 +129,7 @@ export class Claims {
     this.#keys.get(key)?.tokens.set(token, place)
   }
 
-  /** A request of this caller's made a record. */
+  /** A request of this caller's created a record. */
   made(key: string, caller: Caller): void {
     if (this.#made.has(key)) return
     const who = whoOf(caller)
@@ -137,7 +137,7 @@ export class Claims {
     this.#budgets.force(who, 'keys')
   }
 
-  /** Whether the caller may make one more record. */
+  /** Whether the caller may create one more record. */
   mayMake(caller: Caller): boolean {
     return this.#budgets.has(whoOf(caller), 'keys')
   }
@@ -158,7 +158,7 @@ export class Claims {
     if (place !== undefined) this.#drop(key, place)
   }
 
-  /** Drops what a record does not show any more. */
+  /** Drops claims that a record no longer shows. */
   compare({ key, queue, holders }: LockView): void {
     const places = this.#keys.get(key)?.places
     if (!places) return

@@ -5,7 +5,7 @@ import type { HandlerOptions } from './options.ts'
 
 /**
  * Serves a store by a function from requests to answers.
- * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
+ * @throws LockError `invalid` if an option is wrong, `store` if the server's own data cannot be stored
  */
 export async function createHandler(store: Store, options: HandlerOptions = {}): Promise<LockHandler> {
   const { fetch, verify, reload, close } = await openEngine(store, options)

@@ -2,28 +2,31 @@ import { createHash, randomBytes } from 'node:crypto'
 import { LockError } from '../protocol/index.ts'
 import { type ClientCertificate, plainHex } from './certificates.ts'
 
-/** Who may use the server. */
+/** A client that may use the server. */
 export interface ClientCredential {
-  /** Stands in the log. Whoever has a credential of the same name and the client's key owns its sessions. */
+  /** Shown in the log. Whoever has a credential of the same name and the client's key owns its sessions. */
   readonly name: string
-  /** The bearer token, unless it comes by a `certificate`: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:` and 64 hex digits. */
+  /**
+   * The bearer token, unless it has a `certificate`: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:`
+   * and 64 hex digits.
+   */
   readonly token?: string
   /**
-   * The certificate by which it may come instead, if `tls.clientCa` vouches for it: by its SHA-256 fingerprint, by what its subject has, such as
-   * `{ "CN": "worker-7" }`, or by both.
+   * The certificate by which it may authenticate instead, if `tls.clientCa` has signed it: by its SHA-256 fingerprint, by fields of its subject, such
+   * as `{ "CN": "worker-7" }`, or by both.
    */
   readonly certificate?: { readonly fingerprint?: string; readonly subject?: Readonly<Record<string, string>> }
-  /** What the keys start with that it may use, read and hear of. Default: all keys. */
+  /** The prefixes of the keys that it may use, read and get hints of. Default: all keys. */
   readonly prefixes?: readonly string[]
-  /** Whether it may revoke, pin, unpin and sweep, and see the figures and what in the log is of no key. */
+  /** Whether it may revoke, pin, unpin and sweep, and read the metrics and log entries that concern no key. Default: false. */
   readonly admin?: boolean
-  /** Whether it may look, listen and verify, and nothing else. Default: false. */
+  /** Whether it may only read locks, listen, read the log and verify. Default: false. */
   readonly readOnly?: boolean
-  /** Whether it may take a lock from its holder by a request that steals. Default: whether it is `admin`. */
+  /** Whether it may steal locks. Default: whether it is `admin`. */
   readonly steal?: boolean
   /** Whether it may ask holders to release. Default: true. */
   readonly ask?: boolean
-  /** From when on it counts no more, as ISO 8601: `2027-01-31`, which is midnight UTC, or `2027-01-31T18:00:00Z`. Default: it always counts. */
+  /** When it expires, as ISO 8601: `2027-01-31`, which is midnight UTC, or `2027-01-31T18:00:00Z`. Default: never. */
   readonly expires?: string
 }
 
@@ -33,14 +36,14 @@ export interface Credential extends ClientCredential {
   readonly hash: Uint8Array
   /** Wall time in ms since 1970. */
   readonly until: number
-  /** Tells it from one of the same name that allows something else. */
+  /** Distinguishes it from one of the same name with other rights. */
   readonly text: string
 }
 
-/** Fewest bits of a token, and fewest different characters: a random one has more. */
+/** The fewest bits of a token, and the fewest different characters: a random one has more. */
 const least = { bits: 128, characters: 6 }
 
-/** What tokens are made of, the smallest first, with how many there are of each. */
+/** The alphabets of tokens, smallest first, with the number of characters in each. */
 const alphabets: readonly (readonly [RegExp, number])[] = [
   [/^\d*$/, 10],
   [/^[\da-f]*$/i, 16],
@@ -51,7 +54,7 @@ const alphabets: readonly (readonly [RegExp, number])[] = [
 
 const hashed = /^sha256:([\da-f]{64})$/i
 
-/** @throws LockError `invalid` if one is wrong or too weak, or if a name or a token is there twice */
+/** @throws LockError `invalid` if one is wrong or too weak, or if two have the same name or token */
 export function checkedCredentials(clients: readonly ClientCredential[]): Credential[] {
   if (!clients.length)
     throw new LockError('invalid', 'the list of clients is empty: name one, or give no list, which lets in whoever reaches the server')
@@ -69,7 +72,7 @@ export function checkedCredentials(clients: readonly ClientCredential[]): Creden
   })
 }
 
-/** The credential of a certificate, which has what it says of it, and all that it says. */
+/** The first credential that matches a certificate's fingerprint and subject. */
 export const credentialOf = (credentials: readonly Credential[], { fingerprint, subject, until }: ClientCertificate): Credential | undefined =>
   credentials.find(({ certificate }) => {
     if (!certificate || Date.now() >= until) return false
@@ -78,7 +81,7 @@ export const credentialOf = (credentials: readonly Credential[], { fingerprint, 
     return Object.entries(wanted).every(([name, value]) => subject[name] === value)
   })
 
-/** What a token has to hash to; what none does, for a client that comes by a certificate. */
+/** The hash that a token must have; a random one, which no token has, for a client with a certificate. */
 function hashFor({ name, token, certificate }: ClientCredential): Buffer {
   if (certificate) checkCertificate(name, certificate)
   if (token !== undefined) return hashOf(token, name)
@@ -93,7 +96,7 @@ function checkCertificate(name: string, { fingerprint, subject }: NonNullable<Cl
     throw new LockError('invalid', `the fingerprint of client ${name} is none of SHA-256: \`openssl x509 -noout -fingerprint -sha256\` prints it`)
 }
 
-/** The hash of a token as clients show it. */
+/** The hash of a token as clients send it. */
 export const hashOfToken = (token: string): Uint8Array => digestOf(token)
 
 const digestOf = (token: string): Buffer => createHash('sha256').update(token).digest()
@@ -115,7 +118,7 @@ function hashOf(token: string, name: string): Buffer {
   return digestOf(token)
 }
 
-/** The most bits that a text may have, by its length and what it is made of. */
+/** The most bits that a text may have, by its length and its alphabet. */
 function bitsOf(token: string): number {
   const [, characters = 94] = alphabets.find(([alphabet]) => alphabet.test(token)) ?? []
   return token.length * Math.log2(characters)

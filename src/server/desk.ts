@@ -33,10 +33,10 @@ interface Parts {
   readonly options: HandlerOptions
 }
 
-/** How long the commands of a batch are judged before others have their turn, in ms. */
+/** How long the commands of a batch are judged before others get their turn, in ms. */
 const longest = 4
 
-/** Where clients' commands are carried out, told and noted. */
+/** Carries out clients' commands, sends hints about them and logs them. */
 export class Desk {
   readonly overseer: Overseer
   readonly #parts: Parts
@@ -96,7 +96,7 @@ export class Desk {
       if ('command' in (rulings[index] as Ruling)) this.#note(command, outcome, caller)
       if (outcome.type === 'beaten') {
         this.overseer.sawStale(outcome.stale, sent)
-        // Who else is abandoned is for the server to find out.
+        // Finding abandoned sessions is the server's task.
         outcomes[index] = { ...outcome, stale: [] }
       }
       lockTokens.push(...this.#ticketsOf(command, outcome, caller))
@@ -111,7 +111,7 @@ export class Desk {
     return { outcomes: outcomes.map(veiledOutcome), lockTokens }
   }
 
-  /** What was granted is not in the log: it is released again, and nobody is told of it. All else stands. */
+  /** A grant is not in the log: it is released again, and its client is not told. Everything else stays. */
   async #takeBack(commands: readonly WireCommand[], outcomes: readonly Outcome[], { code, message }: LockError): Promise<ApplyReply> {
     const releases: Command[] = []
     const kept = outcomes.map((outcome, index): Outcome => {
@@ -119,7 +119,7 @@ export class Desk {
       if (outcome.type !== 'granted' || command.type !== 'request') return outcome
       const { key, session } = command
       const { token } = outcome.holder
-      // One that was granted before may be in use: whoever has it was told of it then.
+      // A repeated grant may be in use: its client was told of it before.
       if (!outcome.repeated) releases.push({ type: 'release', key, session, token })
       return { type: 'failed', code, message }
     })
@@ -127,7 +127,7 @@ export class Desk {
     return { outcomes: kept.map(veiledOutcome), lockTokens: [] }
   }
 
-  /** Those that are gone are not in the way of a request that does not wait. */
+  /** Dead sessions must not block a request that does not wait. */
   async #tryAgain(command: Command, outcome: Outcome, who: string): Promise<Outcome> {
     if (command.type !== 'request' || outcome.type !== 'refused' || outcome.reason !== 'busy') return outcome
     if (!(await this.overseer.clearWay(outcome.record, command.mode))) return outcome
@@ -135,13 +135,13 @@ export class Desk {
     return again as Outcome
   }
 
-  /** A key's record as a client sees it, with the tokens of what its sessions have. */
+  /** A key's record as a client sees it, with the lockTokens of its sessions. */
   async read(caller: Caller, key: string): Promise<ReadReply> {
     const view = await this.#parts.store.read(key)
-    // A look may be how a waiter is told of its grant.
+    // A look may tell a waiter of its grant.
     await this.#parts.log.written()
     if (!view) return { lock: null, lockTokens: [] }
-    // Clients' sessions have no beacons. After a restart this is how those come to mind that only wait.
+    // Clients' sessions have no beacons. After a restart, this is how the server finds those that only wait.
     for (const { id, beacon } of view.sessions.values()) if (beacon === undefined) await this.#parts.owners.of(id)
     if (view.holders.length) this.overseer.attend(key)
     const lockTokens = view.holders.filter(({ session }) => this.#owns(caller, session)).map((holder) => this.#ticket(key, holder.session, holder))
@@ -150,20 +150,20 @@ export class Desk {
     return { lock: veiled(view), lockTokens }
   }
 
-  /** Rows of sessions that stand in a key's record, as a client sees them that is far back in the line; the first is its own. */
+  /** Session rows of a key's record, for a client that is far back in the queue; the first is its own. */
   async rows(key: string, sessions: readonly string[]): Promise<RowsReply> {
-    // As that reader the store decodes nothing anew, and nothing is told of sessions that have to do with other keys alone.
+    // With that reader the store need not decode anything again, and sessions that concern only other keys are not shown.
     const view = await this.#parts.store.read(key, sessions[0])
     const found = sessions.flatMap((id) => view?.sessions.get(id) ?? [])
     return { sessions: Object.fromEntries(found.map((row) => [row.id, veiledRow(row)])) }
   }
 
-  /** Whether a lockToken is that of a hold which stands, by the store. */
+  /** Whether a lockToken belongs to a lock that is held now, according to the store. */
   verify(key: string, lockToken: string, caller?: Caller): Promise<VerifyReply> {
     return verify(this.#parts, key, lockToken, caller)
   }
 
-  /** Commands of the server's own. */
+  /** Carries out commands of the server's own. */
   async #act(commands: readonly Command[]): Promise<void> {
     const outcomes = await this.#apply(commands)
     for (const [index, outcome] of outcomes.entries()) this.#note(commands[index] as Command, outcome)
@@ -171,7 +171,7 @@ export class Desk {
     for (const [index, outcome] of outcomes.entries()) this.#tell(commands[index] as Command, outcome)
   }
 
-  /** Makes sessions that a batch opens the caller's, if they are new. */
+  /** Makes the caller the owner of sessions that a batch opens, if they are new. */
   async #openNew(caller: Caller, commands: readonly WireCommand[]): Promise<void> {
     const opened = new Set<string>()
     for (const command of commands) if (command.type === 'beat' && command.opens && !this.#judge.faultOf(caller, command)) opened.add(command.session)
@@ -201,7 +201,7 @@ export class Desk {
     return owner !== undefined && sameOwner(owner, caller.owner)
   }
 
-  /** Notes what a command did. */
+  /** Logs what a command did. */
   #note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
     const { log, metrics, claims } = this.#parts
     log.note(command, outcome, caller)
@@ -224,7 +224,7 @@ export class Desk {
     if (outcome.type === 'queued' || outcome.type === 'refused') this.overseer.attend(key, outcome.type === 'queued')
   }
 
-  /** Tells everyone whom it concerns what a command did, once that is in the log. */
+  /** Notifies everyone concerned of what a command did, once that is in the log. */
   #tell(command: WireCommand, outcome: Outcome, sender?: Sender): void {
     if (!('grants' in outcome)) return
     const { hub } = this.#parts
@@ -249,7 +249,7 @@ export class Desk {
   }
 
   #ticket(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
-    // In this order: clients that are shell scripts look for a token and its lockToken side by side.
+    // In this order: shell scripts look for a token and its lockToken side by side.
     return { key, session, token, lockToken: makeLockToken(this.#parts.ring, { key, session, token }), number }
   }
 }

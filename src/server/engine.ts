@@ -36,20 +36,20 @@ import { watchStore } from './watched.ts'
 
 /** How often the log is trimmed, in ms. */
 const trimEvery = 60_000
-/** How often sessions that are long gone are looked for, in ms. */
+/** How often the server looks for sessions to forget, in ms. */
 const forgetEvery = 300_000
 const day = 86_400_000
 
 interface From {
   readonly address?: string | undefined
   readonly certificate?: ClientCertificate | undefined
-  /** Has a function called when the answer has gone out, or its connection is gone. */
+  /** Registers a function that is called when the answer has been sent, or its connection is gone. */
   readonly ended?: (listener: () => void) => void
-  /** Has a function called if the connection is gone before the answer has gone out. Default: when the request's signal aborts. */
+  /** Registers a function that is called if the connection is gone before the answer has been sent. Default: when the request's signal aborts. */
   readonly cut?: (listener: () => void) => void
 }
 
-/** What is known of a request beside it. */
+/** What is known about a request besides its contents. */
 interface Way {
   readonly path: string
   readonly ended: From['ended']
@@ -59,8 +59,8 @@ interface Way {
 type Listener = Parameters<typeof expressLine>[1]
 
 /**
- * Puts a server's parts together: a handler, and the faster way to it for a socket of our own.
- * @throws LockError `invalid` if an option is wrong, `store` if what the server has to remember cannot be kept
+ * Puts a server's parts together: a handler, and a faster path for a socket of our own.
+ * @throws LockError `invalid` if an option is wrong, `store` if the server's own data cannot be stored
  */
 export async function openEngine(
   given: Store,
@@ -100,7 +100,7 @@ export async function openEngine(
   try {
     for await (const views of pagesOf(store, '', undefined, { busy: true })) await log.catchUp(views)
   } catch (error) {
-    // A damaged record must not keep a server from starting: whoever asks for its key is told.
+    // A damaged record must not prevent a start: requests for its key report it.
     if (!(error instanceof LockError && error.code === 'corrupt')) throw error
     onError(error)
   }
@@ -167,13 +167,13 @@ export async function openEngine(
     return response
   }
 
-  /** Answers a request within its caller's budget, as long as its answer is under way. */
+  /** Answers a request within its caller's budget, which it uses until the answer has been sent. */
   const visited = async (request: Request, admitted: Caller | Fault, { path, ended, onCut }: Way): Promise<Response> => {
     const visit = 'status' in admitted ? admitted : visits(admitted)
     if ('status' in visit) return responseOf(visit)
     try {
       const body = request.method === 'POST' ? lengthOf(request.headers.get('content-length'), limits) : 0
-      // A list counts as long as it may be before it is made.
+      // Until a list is made, it counts as the longest possible.
       const ahead = request.method === 'GET' && isList(path, new URL(request.url)) ? limits.answer : 0
       const fault = visit.carry(body + ahead)
       if (fault) {
@@ -213,7 +213,7 @@ export async function openEngine(
     },
     verify: (key, lockToken) => desk.verify(key, lockToken),
     reload({ clients, secret }) {
-      // All of it is right, or nothing is changed.
+      // Either everything is valid, or nothing is changed.
       const keys = secret === undefined ? ring.keys : keysOf(secret)
       if (clients) access.replace(clients)
       ring.keys = keys

@@ -14,13 +14,13 @@ import { lengthOf, type Visit } from './visits.ts'
 type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
 interface Parts {
-  /** Lets a request in, or says why not, and what a page needs to read the answer. */
+  /** Admits a request, or says why not, with the headers that a page needs to read the answer. */
   admit(asked: Asked): { readonly admitted: Caller | Fault; readonly shared: Readonly<Record<string, string>> }
   readonly batches: Batches
   readonly limits: Limits
   readonly visits: (caller: Caller) => Visit | Fault
   readonly onError: (error: unknown) => void
-  /** Counts a request as under way. */
+  /** Counts a request as pending. */
   during<T>(work: Promise<T>): Promise<T>
   readonly requests: Requests
   readonly turns: Turns
@@ -30,8 +30,8 @@ interface Parts {
 const path = '/v1/apply'
 
 /**
- * Answers `POST /v1/apply` straight from Node's request to its response: of a server's time nearly half went into the objects that stand for
- * them in the framework, which answers everything else.
+ * Answers `POST /v1/apply` straight from Node's request to its response: nearly half of a server's time went into the framework's request and
+ * response objects, which everything else uses.
  */
 export function expressLine({ admit, batches, limits, visits, onError, during, requests, turns, limited }: Parts, otherwise: Listener): Listener {
   const schema = applyBody(limits.batch)
@@ -58,7 +58,7 @@ export function expressLine({ admit, batches, limits, visits, onError, during, r
     const { admitted, shared } = admit(asked)
     const end = requests(asked, admitted)
     const write = (status: number, text: string, more: Readonly<Record<string, string>> = {}): void => {
-      // A number of bytes lets it go out in one piece.
+      // With a known length it is sent in one piece.
       outgoing.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text), ...more, ...shared })
       outgoing.end(text)
       end(status)
@@ -72,14 +72,14 @@ export function expressLine({ admit, batches, limits, visits, onError, during, r
     if (fault) return refuse(fault)
     const done = await carryOut(admitted, incoming)
     if ('fault' in done) return refuse(done.fault)
-    // What was done is told all the same.
+    // The answer is sent even if the budget is exceeded: the commands were carried out.
     visit.carry(done.text.length)
     write(200, done.text)
   }
 
   return (incoming, outgoing) => {
     const isBatch = incoming.method === 'POST' && incoming.url === path && /^application\/json\b/i.test(incoming.headers['content-type'] ?? '')
-    // What breaks off is nobody's any more.
+    // Nobody waits for a broken request.
     if (isBatch) during(answer(incoming, outgoing)).catch(() => outgoing.destroy())
     else otherwise(incoming, outgoing)
   }

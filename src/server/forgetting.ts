@@ -2,13 +2,13 @@ import type { Store } from '../store.ts'
 import type { Journal } from './journal.ts'
 import type { Openings } from './openings.ts'
 
-/** How long a session has to show itself in the store after it became a client's, in ms. */
+/** How long after its owner was stored a session may take to appear in the store, in ms. */
 const age = 600_000
-/** So many are looked at in one step. */
+/** How many sessions are checked in one step. */
 const each = 100
-/** So many steps are made at a time, and more as long as most of what they find is gone: nobody's flood outlasts it. */
+/** How many steps are made at a time; more while most of the sessions found are gone, so that a flood is cleared. */
 const rounds = 50
-/** And no more than so many. */
+/** But no more than this many. */
 const most = 1_000
 
 interface Parts {
@@ -18,14 +18,14 @@ interface Parts {
 }
 
 /**
- * Forgets whose those sessions were that have no row any more and that no record names. Each time it goes on where it stopped: old ones that live
- * are in no one's way.
- * @param forgotten hears of each
+ * Forgets the owners of sessions that have no row any more and that no record names. Each time it goes on where it stopped, so that old sessions that
+ * still live do not block it.
+ * @param forgotten called with each
  */
 export function makeForgetting({ store, journal, openings }: Parts, forgotten: (session: string) => void): () => Promise<void> {
   let reached = ''
 
-  /** The next ones that have no row. */
+  /** The next sessions without a row. */
   const nextGone = async (): Promise<string[]> => {
     const gone: string[] = []
     for (let round = 1; round <= most; round++) {
@@ -42,7 +42,7 @@ export function makeForgetting({ store, journal, openings }: Parts, forgotten: (
   return async () => {
     const gone = await nextGone()
     if (!gone.length) return
-    // After the probes: whoever ended before them was named before.
+    // After the probes: a session that ended before them was named before.
     const free = await openings.unnamedAmong(gone)
     for (let from = 0; from < free.length; from += each) {
       const some = free.slice(from, from + each)

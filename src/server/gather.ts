@@ -1,7 +1,7 @@
 import type { Command, Outcome } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 
-/** So many go together, whatever a batch has: one that is longer goes in pieces. */
+/** How many commands of a batch go together; a longer batch goes in pieces. */
 const each = 32
 
 interface Batch {
@@ -10,12 +10,12 @@ interface Batch {
   reject(error: unknown): void
 }
 
-/** So many commands of one credential are in one transaction, at most: nobody waits for more than that of another's, and for less of those who come together. */
+/** How many commands of one credential are in one transaction, at most: alone, or together with those of others. */
 const share = { alone: 128, together: 32 }
 
 /**
- * Gives a store the batches that come in one turn of the event loop in one go: many clients' commands make one transaction. Of each credential it
- * has a share, and the rest of a long batch goes with the next one.
+ * Combines the batches that come in one turn of the event loop: many clients' commands make one transaction. Each credential has a share of it, and
+ * the rest of a long batch goes with the next one.
  * @returns carries out the commands of a credential, or without one the server's own
  */
 export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command[], who?: string) => Promise<Outcome[]> {
@@ -27,7 +27,7 @@ export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command
       for (const { commands, resolve } of together) resolve(outcomes.splice(0, commands.length))
     } catch (error) {
       if (together.length === 1) together[0]?.reject(error)
-      // What is wrong with one client's key is nothing to the others.
+      // An error in one client's key must not affect the others.
       else for (const batch of together) await apply([batch])
     }
   }
@@ -49,7 +49,7 @@ export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command
 
   const send = (commands: readonly Command[], who: string): Promise<Outcome[]> =>
     new Promise((resolve, reject) => {
-      // When all that came together has been judged.
+      // When everything that came together has been judged.
       if (!lines.size) process.nextTick(sendSome)
       const line = lines.get(who) ?? []
       lines.set(who, line)
@@ -59,7 +59,7 @@ export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command
   return async (commands, who = '') => {
     if (commands.length <= each) return await send(commands, who)
     const outcomes: Outcome[] = []
-    // In order: what comes later in a batch may undo what came before.
+    // In order: a later command of a batch may undo an earlier one.
     for (let from = 0; from < commands.length; from += each) outcomes.push(...(await send(commands.slice(from, from + each), who)))
     return outcomes
   }

@@ -7,26 +7,26 @@ import type { HandlerOptions, Limits } from './options.ts'
 import { isAddress, probePaths } from './probes.ts'
 import { clientHeader } from './wire.ts'
 
-/** What the guard looks at in a request. */
+/** The parts of a request that the guard checks. */
 export interface Asked {
   readonly method: string
   readonly path: string
-  /** The name by which the server was called. */
+  /** The host name in the request. */
   readonly host: string
   readonly address: string | undefined
-  /** Of the client, over TLS. */
+  /** The client's, over TLS. */
   readonly certificate?: ClientCertificate | undefined
   header(name: string): string | null
 }
 
 export interface Guard {
-  /** Lets a request in, with whose it is, or says why not. */
+  /** Admits a request and returns its caller, or says why not. */
   admit(asked: Asked): Caller | Fault
   /** The headers that an allowed page of another site needs to read an answer. */
   shared(asked: Asked): Record<string, string>
 }
 
-/** What answers a page's question what it may send. */
+/** The answer to a page's preflight request. */
 export const preflight = {
   'access-control-allow-methods': 'GET, POST',
   'access-control-allow-headers': `authorization, content-type, ${clientHeader}`,
@@ -45,16 +45,16 @@ export function makeGuard(
   const allowedOrigins = new Set(origins)
   const allowance = makeAllowance(rate)
 
-  /** Against pages that have given their own name this server's address. Who needs a bearer token is safe from them. */
+  /** Against pages that point their own host name at this server. Clients with bearer tokens are safe from them. */
   const isOurName = (host: string): boolean => (hosts ? hosts.includes(host) : !access.open || loopback.test(host))
 
-  /** Pages send their origin with whatever may change something. */
+  /** Pages send their origin with every request that may change something. */
   const isOurPage = (origin: string, host: string): boolean => allowedOrigins.has(origin) || hostOf(origin) === host
 
   return {
     admit({ path, host, address, header, method, certificate }) {
       const caller = access.callerOf(header('authorization'), header(clientHeader), address, certificate)
-      // Before anything is noted: a flood fills no log.
+      // Before anything is logged: a flood must not fill the log.
       if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
         limited('rate')
         return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
@@ -68,7 +68,7 @@ export function makeGuard(
         refused('origin', `a page of ${origin}`, address)
         return faultOf(403, 'forbidden', `pages of ${origin} may not use this server: add it to \`origins\``)
       }
-      // A page can have anything fetched as an image or a script without saying where it comes from: browsers say that much.
+      // A page can load anything as an image or a script without an `Origin`; browsers do send this header.
       if (origin === null && header('sec-fetch-site') === 'cross-site') {
         refused('origin', 'a page of another site', address)
         return faultOf(403, 'forbidden', 'pages of other sites may not use this server: add them to `origins`')

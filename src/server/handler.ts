@@ -1,20 +1,20 @@
 import type { ReloadOptions } from './options.ts'
 import type { VerifyReply } from './wire.ts'
 
-/** A lock server without a socket of its own, for the server that you have. */
+/** A lock server without a socket of its own, for your own server. */
 export interface LockHandler {
   /** Answers a request. `address` is the client's, for the log and for limits. */
   fetch(request: Request, from?: { readonly address?: string | undefined }): Promise<Response>
-  /** What `POST /v1/verify` tells. */
+  /** Answers as `POST /v1/verify` does. */
   verify(key: string, lockToken: string): Promise<VerifyReply>
   /**
-   * Goes on with other clients; sessions, locks and lockTokens stay.
-   * @throws LockError `invalid` if something in it is wrong, and then all stays as it was
+   * Replaces the clients or the secret; sessions and locks stay.
+   * @throws LockError `invalid` if something is wrong, and then nothing changes
    */
   reload(options: ReloadOptions): void
   /**
-   * Ends all event streams, lets requests under way finish, and writes the log, all within `grace`. The store stays open: it is yours.
-   * @returns what was given up, in words; nothing if all was done
+   * Ends all event streams, lets pending requests finish, and writes the log, all within `grace`. The store stays open: it is yours.
+   * @returns what was given up, in words; empty if nothing was
    */
   close(): Promise<readonly string[]>
 }

@@ -12,7 +12,7 @@ interface Topic {
   readonly unsubscribe: (() => void) | undefined
 }
 
-/** Carries hints to the event streams of clients, and between them and whoever listens on the store's own channel. */
+/** Sends hints to the event streams of clients, and passes them between those and the subscribers of the store's own channel. */
 export class Hub {
   readonly #channel: Channel | undefined
   readonly #owners: Owners
@@ -27,7 +27,7 @@ export class Hub {
     this.#budgets = budgets
   }
 
-  /** What a sender's stream carries from now on. */
+  /** Sets the topics of a sender's stream. */
   setTopics(sender: Sender, topics: readonly string[]): void {
     const wanted = new Set(topics)
     for (const topic of sender.topics) if (!wanted.has(topic)) this.#leave(sender, topic)
@@ -41,7 +41,7 @@ export class Hub {
     topic.senders.add(sender)
   }
 
-  /** Listens on the store's own channel, where that costs a socket for each topic. One that has none left hears what goes through here. */
+  /** Subscribes to the store's own channel, if that may cost another socket. Otherwise only messages that go through this server arrive. */
   #listen(who: string, name: string): (() => void) | undefined {
     if (!this.#channel || !this.#budgets.take(who, 'sockets')) return undefined
     const stop = this.#channel.subscribe(name, (message) => this.#deliver(name, message))
@@ -58,21 +58,21 @@ export class Hub {
     this.#topics.delete(name)
   }
 
-  /** Tells a session, here or elsewhere, but for one that the teller itself hears of by its reply. */
+  /** Sends a hint to a session, here or elsewhere, except to `teller`, which gets it with its reply. */
   tell(session: string, message: Message, teller?: Sender): void {
     const here = this.#topics.get(session)
     if (!here) this.#channel?.publish(session, message)
     else if (!teller || !here.senders.has(teller)) this.#deliver(session, message)
   }
 
-  /** Passes a client's message on to all who listen. */
+  /** Passes a client's message on to all subscribers. */
   publish(topic: string, message: Message): void {
     this.#channel?.publish(topic, message)
     const here = this.#topics.get(topic)
     if (here && !here.unsubscribe) this.#deliver(topic, message)
   }
 
-  /** A look showed a record: whoever has a grant there and has not confirmed it may not have heard of it, and is told to look. */
+  /** A look showed a record: a session with an unconfirmed grant there may not know of it, and gets a hint to look. */
   saw({ key, holders }: LockView): void {
     for (const { session, unconfirmed } of holders) if (unconfirmed && this.#topics.has(session)) this.#deliver(session, { key })
   }
@@ -80,7 +80,7 @@ export class Hub {
   #deliver(topic: string, message: Message): void {
     const owner = this.#owners.known(topic)
     for (const sender of this.#topics.get(topic)?.senders ?? []) {
-      // What a session hears is for its owner alone.
+      // Hints to a session are only for its owner.
       const own = owner !== undefined && sameOwner(owner, sender.caller.owner)
       if (!own && (owner !== undefined || !mayHear(sender.caller, topic, message))) continue
       const event: HintEvent = { topic, message, lockTokens: own ? this.#tickets(topic, message) : undefined }
@@ -88,12 +88,12 @@ export class Hub {
     }
   }
 
-  /** With the news of a grant comes what it takes to use it. Who may write to the store's channel may write to the store. */
+  /** The hint of a grant includes its lockToken. Whoever can publish on the store's channel can write to the store. */
   #tickets(session: string, { key, number, token }: Message): Ticket[] | undefined {
     if (typeof key !== 'string' || typeof number !== 'number' || typeof token !== 'number') return undefined
     return [{ key, session, token, number, lockToken: makeLockToken(this.#ring, { key, session, token }) }]
   }
 }
 
-/** Whether a caller may hear what is said on a topic that is not one of its sessions: it may be that of a process at the store itself. */
+/** Whether a caller may get messages on a topic that is not one of its sessions: it may be the session of a process that uses the store directly. */
 const mayHear = (caller: Caller, topic: string, { key }: Message): boolean => caller.mayHear(topic) && (typeof key !== 'string' || caller.mayUse(key))

@@ -11,10 +11,10 @@ export { checkStart, type LockServer, type ServeOptions, serve } from './serve.t
 export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
 
 /**
- * What a lockToken says, by the server's secret alone, or its several: that the server granted `key` to this session with this fencing token.
- * Whether it is held still, the store alone knows: ask `verify`, or compare the fencing token with the highest seen.
+ * Verifies a lockToken with only the server's secret, or several: that the server granted `key` to this session with this fencing token. Only the
+ * store knows whether the lock is still held: ask `verify`, or compare the fencing token with the highest seen.
  *
- * @returns `undefined` if this secret did not make it for this key, or if it is that of a waiter
+ * @returns `undefined` if this secret did not sign it for this key, or if it is a waiter's
  */
 export function verifyOffline(secret: Secret, key: string, lockToken: string): { session: string; token: number } | undefined {
   const grip = openLockToken({ keys: keysOf(secret) }, key, lockToken)

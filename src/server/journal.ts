@@ -6,20 +6,20 @@ export type NewEntry = Omit<LogEntry, 'id'>
 export interface LogLimits {
   /** In ms. */
   readonly age: number
-  /** Of the history. */
+  /** Entries of the history. */
   readonly entries: number
-  /** Of what was refused. */
+  /** Entries of refusals and failed renewals. */
   readonly refusals: number
 }
 
-/** What only says that somebody tried: anybody can make any number of these, so they are kept apart from the history, in a ring. */
+/** Attempts that changed nothing. Anybody can make any number of these, so they are kept apart from the history, in a ring. */
 const attempts: ReadonlySet<LogKind> = new Set<LogKind>(['refusal', 'renewal-failure'])
 
 export const isAttempt = (kind: LogKind): boolean => attempts.has(kind)
 
-/** What the server itself has to remember, in the store's own database: whose each session is, and what happened. */
+/** The server's own data, in the store's database: the owner of each session, and the log. */
 export interface Journal {
-  /** Makes sessions the owner's, unless they are someone else's. @returns whose each one is now */
+  /** Makes the owner own these sessions, unless they are someone else's. @returns the owner of each */
   bind(sessions: readonly string[], owner: string, at: number): Promise<string[]>
   ownerOf(session: string): Promise<string | undefined>
   /** Sessions that were bound before this time, the first ones after `after` in the order of their ids. */
@@ -29,18 +29,21 @@ export interface Journal {
   /** Whether the grant of a key with this fencing token is among the entries. */
   hasGrant(key: string, token: number): Promise<boolean>
   /**
-   * Reads a few entries at a time, with turns of the event loop between.
-   * @param prefixes what the keys of entries have to start with; without it all are found, also those of no key
+   * Reads a few entries at a time, with turns of the event loop in between.
+   * @param prefixes what the keys of entries have to start with; without it all are found, also those without a key
    */
   query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]>
-  /** How many entries there are, of the history. */
+  /** How many entries the history has. */
   size(): Promise<number>
-  /** Drops what is too old; and where there is too much, the oldest of whoever has most, so that nobody pushes out what others did. */
+  /**
+   * Drops entries that are too old; and if there are too many, the oldest of the client with the most, so that nobody pushes out the entries of
+   * others.
+   */
   trim(now: number, limits: LogLimits): Promise<void>
   close(): Promise<void>
 }
 
-/** So many entries are looked at in one turn of the event loop. */
+/** How many entries are read in one turn of the event loop. */
 export const step = 1_000
 
 export const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))

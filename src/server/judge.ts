@@ -24,12 +24,12 @@ interface Parts {
   readonly options: HandlerOptions
 }
 
-/** What becomes of a command: it goes to the store, or is answered at once. */
+/** The decision about a command: it goes to the store, or is answered at once. */
 export type Ruling = { readonly command: Command } | { readonly outcome: Outcome }
 
 type Owned = Extract<WireCommand, { lockToken?: string | undefined }>
 
-/** Says what a client's command may do. */
+/** Decides what a client's command may do. */
 export class Judge {
   readonly #parts: Parts
   readonly #policies: Policies
@@ -39,7 +39,7 @@ export class Judge {
     this.#policies = new Policies(parts.options.policies)
   }
 
-  /** Judges one of a batch's commands, and minds what it will do: what comes later is judged by what came before. */
+  /** Judges one command of a batch, given those before it. */
   async rule(caller: Caller, command: WireCommand, batch: readonly WireCommand[]): Promise<Ruling> {
     const ruling = await this.#rule(caller, command, batch)
     if ('command' in ruling) this.#policies.saw(command)
@@ -67,14 +67,14 @@ export class Judge {
           this.#refuse('session', command, `${command.type}: a session that is not this client’s`, caller)
         if (owner === 'none') return opens && !this.#parts.claims.mayOpen(caller) ? this.#tooMuch('sessions') : ended
         if (owner === 'other') return command.type === 'end' ? { outcome: { type: 'alive' } } : ended
-        // Evidence that a session is gone is the server's own to have.
+        // Only the server itself may have evidence that a session is gone.
         if (command.type === 'end') return command.seq === undefined ? { command } : { outcome: { type: 'alive' } }
-        // One from before the server was started is heard of by its beat.
+        // A session from before the server was started is noticed by its beat.
         this.#parts.claims.open(command.session, caller)
         return { command }
       }
       case 'challenge':
-        // The server asks for signs of life by itself.
+        // The server itself sends challenges.
         return { outcome: { type: 'challenged' } }
       case 'expire':
         return await this.#ruleExpire(caller, command)
@@ -129,15 +129,15 @@ export class Judge {
 
   async #ruleOwned(caller: Caller, owned: Owned, batch: readonly WireCommand[]): Promise<Ruling> {
     const { lockToken, ...own } = owned
-    // A lockToken is good for as long as the session that it names.
+    // A lockToken is valid as long as its session.
     const command = { ...own, standing: true }
     const { key, session } = command
     const token = command.type === 'withdraw' ? undefined : command.token
     const grip = lockToken === undefined ? undefined : openLockToken(this.#parts.ring, key, lockToken)
     if (grip?.session === session && grip.token === token) return { command }
-    // Who asks may take it back in the same breath.
+    // A request may be withdrawn in the same batch.
     if (command.type === 'withdraw' && batch.some((other) => isRequest(other, command))) return { command }
-    // Without a right token a command may only be told that there is nothing to do.
+    // Without a valid token a command may only learn that there is nothing to do.
     const view = await this.#parts.store.read(key)
     if (!concerns(command, view)) return { command }
     // A request that was granted may be withdrawn by whoever may release it.
@@ -165,7 +165,7 @@ export class Judge {
   }
 }
 
-/** What the limits of a credential are on, where their names do not say. */
+/** Descriptions of a credential's limits whose names are not clear. */
 const wordsFor: Readonly<Partial<Record<Budget, string>>> = {
   held: 'locks held by this credential',
   waiters: 'places in queues of this credential',

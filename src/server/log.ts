@@ -12,26 +12,26 @@ interface About {
 
 /** How the log is kept. */
 interface LogOptions extends LogLimits {
-  /** Whether nobody is told of a grant that is not in the log. */
+  /** Whether no grant is answered that is not in the log. */
   readonly required: boolean
 }
 
-/** So many attempts a second are kept of one client, and of one address: whatever they try, others' stay in the ring for a while. */
+/** How many attempts a second are kept of one client, and of one address, so that those of others stay in the ring for a while. */
 const attemptRate = 5
-/** Longest key and longest reason that an entry has, in characters. */
+/** The longest key and the longest reason of an entry, in characters. */
 const longest = { key: 400, why: 200 }
-/** So many entries wait for a log that cannot be written, at most. */
+/** How many entries wait, at most, for a log that cannot be written. */
 const backlog = 10_000
-/** How long after a failed attempt to write the next one is made, in ms, unless there is something new. */
+/** How long after a failed attempt the next write is made, in ms, unless there is something new. */
 const retryAfter = 1_000
 
-/** The history of the locks. What happens in one turn of the event loop is written in one go. */
+/** The history of the locks. What happens in one turn of the event loop is written at once. */
 export class Log {
   readonly #journal: Journal
   readonly #options: LogOptions
   readonly #failed: (error: unknown) => void
   readonly #allowed = makeAllowance(attemptRate)
-  /** How many attempts of each were left out since one was kept. */
+  /** How many attempts of each were left out since the last one that was kept. */
   readonly #omitted = new Map<string, { count: number; readonly from: Pick<NewEntry, 'who' | 'address'> }>()
   #entries: NewEntry[] = []
   #underWay = 0
@@ -48,7 +48,7 @@ export class Log {
     this.#failed = failed
   }
 
-  /** Notes what a command did. @param caller whose it was; nobody's if the server's own */
+  /** Logs what a command did. @param caller its sender; none if the server's own */
   note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
     if ('grants' in outcome) {
       const lost: LogKind = command.type === 'request' ? 'steal' : command.type === 'revoke' ? 'revoke' : 'eviction'
@@ -65,7 +65,7 @@ export class Log {
     if ('grants' in outcome) for (const holder of outcome.grants) this.#add('grant', outcome.record.key, holder, caller)
   }
 
-  /** Notes the grants of what is held and is not in the log: whoever made them died before it was written, or does not write it. */
+  /** Logs the grants of locks that are held but not in the log: their server died before it was written, or a process without a log made them. */
   async catchUp(views: readonly LockView[]): Promise<void> {
     for (const { key, holders } of views)
       for (const holder of holders)
@@ -73,7 +73,7 @@ export class Log {
     await this.written()
   }
 
-  /** Notes that somebody wanted what it had no right to, unless it did so very often. */
+  /** Logs that somebody tried what it had no right to, unless it does so very often. */
   refuse(what: About & { readonly key?: string }, why: string, caller?: Caller): void {
     this.#attempt('refusal', what.key ?? '', what, why, caller)
   }
@@ -82,7 +82,7 @@ export class Log {
     const from = { who: caller?.name || undefined, address: caller?.address }
     const client = JSON.stringify([from.who, from.address])
     const omitted = this.#omitted.get(client)
-    // Whoever comes from many addresses is one credential, and whoever makes names up is one address.
+    // A client with many addresses counts as one credential, and one that makes up names counts as one address.
     if (!this.#allowed(`address ${from.address}`) || (from.who !== undefined && !this.#allowed(`who ${from.who}`))) {
       if (omitted) omitted.count++
       else if (this.#omitted.size < backlog) this.#omitted.set(client, { count: 1, from })
@@ -98,27 +98,27 @@ export class Log {
   }
 
   #push(entry: NewEntry): void {
-    // While nothing can be written, what is only tried is not worth waiting for.
+    // While nothing can be written, attempts are not worth keeping.
     if (this.#fault && (isAttempt(entry.kind) || this.#entries.length >= backlog)) return
     this.#entries.push(entry)
     this.#written ??= this.#writeSoon()
-    // Who noted it may not wait for it; `written` tells who does.
+    // The caller may not wait for it; `written` reports errors to those who do.
     this.#written.catch(() => {})
   }
 
-  /** How many entries were noted and are not written. */
+  /** How many entries are not written yet. */
   get unwritten(): number {
     return this.#entries.length + this.#underWay
   }
 
-  /** Why the log cannot be written, where that keeps grants from being given. */
+  /** Why the log cannot be written, if that prevents grants. */
   get fault(): LockError | undefined {
     return this.#options.required ? this.#fault : undefined
   }
 
   /**
-   * Resolves when all that was noted so far is written: nobody is told of what the log may yet lose.
-   * @throws LockError `store` if it cannot be written, and has to be
+   * Resolves when all entries so far are written: no client is told of something that the log may still lose.
+   * @throws LockError `store` if it cannot be written, and is required
    */
   async written(): Promise<void> {
     await this.#written
@@ -126,7 +126,7 @@ export class Log {
     if (this.fault) throw this.fault
   }
 
-  /** Writes when what was done together is noted, or when the write that is under way is done. */
+  /** Writes when everything done together is logged, or when the present write is done. */
   async #writeSoon(): Promise<void> {
     await new Promise<void>((resolve) => process.nextTick(resolve))
     await this.#writing
@@ -166,7 +166,7 @@ export class Log {
     return await this.#journal.query(query.key === undefined ? query : { ...query, key: shortKey(query.key) }, prefixes)
   }
 
-  /** Notes how many attempts were left out, and drops what is too old or too much. */
+  /** Logs how many attempts were left out, and drops what is too old or too much. */
   trim(): Promise<void> {
     this.#trimming ??= this.#trim().finally(() => {
       this.#trimming = undefined
@@ -183,7 +183,7 @@ export class Log {
     await this.#journal.trim(Date.now(), this.#options)
   }
 
-  /** Writes what can be written, and no more. */
+  /** Writes what can be written, and stops. */
   close(): void {
     clearTimeout(this.#retry)
   }
@@ -191,7 +191,7 @@ export class Log {
 
 const shortened = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
 
-/** A key as entries have it: the end of a very long one is a hash, by which it is found all the same. */
+/** A key in the form of entries: a very long one ends in a hash, by which it is still found. */
 const shortKey = (key: string): string =>
   key.length <= longest.key
     ? key

@@ -2,12 +2,12 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { processFigures } from './process-figures.ts'
 
 /**
- * What was wrong with what was refused: the name or address by which the server was called, the page that called it, the credential, what that
- * credential may do, whose session it was, or the lockToken.
+ * Why a request was refused: the host name or address of the server, the page's origin, the credential, its rights, the owner of the session, or the
+ * lockToken.
  */
 export type RefusalKind = 'host' | 'origin' | 'credential' | 'right' | 'session' | 'lockToken'
 
-/** What the server counts, for Prometheus. */
+/** The server's metrics, for Prometheus. */
 export interface Metrics {
   readonly registry: Registry
   readonly storeErrors: Counter<'code'>
@@ -20,7 +20,7 @@ export interface Metrics {
   readonly requests: Histogram<'route' | 'status'>
 }
 
-/** @param gauges what is read off when it is asked for */
+/** @param gauges values that are read when they are needed */
 export function makeMetrics(gauges: {
   streams(): number
   waiters(): number

@@ -3,18 +3,18 @@ import type { Store } from '../store.ts'
 import type { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
 
-/** Among so many ids those of which nothing is left are looked for. */
+/** Above this many ids, those that are no longer used are removed. */
 const many = 10_000
-/** So many rows are probed at once. */
+/** How many rows are probed at once. */
 const each = 100
 
-/** Where sessions become clients' own, when they open them. */
+/** Gives clients the ownership of sessions that they open. */
 export class Openings {
   readonly #store: Store
   readonly #owners: Owners
   /**
-   * Ids that records have named and that are no client's: whoever knows one has read it. Should its session have ended while a record still
-   * names it, whoever opened it anew would have its locks.
+   * Ids that records have named and that no client owns: whoever knows one has read it. If its session ended while a record still names it, a client
+   * that opened it again would get its locks.
    */
   #taken = new Set<string>()
   #older: ReadonlySet<string> = new Set()
@@ -24,7 +24,7 @@ export class Openings {
     this.#owners = owners
   }
 
-  /** The store has shown a record. */
+  /** The store has returned a record. */
   saw({ holders, queue }: LockView): void {
     for (const { session } of holders) this.#sawNamed(session)
     for (const { session } of queue) this.#sawNamed(session)
@@ -36,7 +36,7 @@ export class Openings {
     for (const session of sessions) if ((await this.#owners.of(session)) === undefined) unknown.push(session)
     const fresh = unknown.filter((session) => !this.#isTaken(session))
     const rows = await this.#rowsAmong(fresh)
-    // Again: what was looked at meanwhile may have shown it.
+    // Again: a look meanwhile may have shown it.
     const free = fresh.filter((session) => !rows.has(session) && !this.#isTaken(session))
     if (free.length) await this.#owners.bind(free, owner)
   }
@@ -51,14 +51,14 @@ export class Openings {
   }
 
   /**
-   * Looks through the records, a few at a time, for what is left of sessions that have ended.
+   * Searches the records, a few at a time, for traces of sessions that have ended.
    * @returns those of these ids that no record names
    */
   async unnamedAmong(ended: readonly string[]): Promise<string[]> {
     const named = new Set<string>()
     const before = this.#taken
     this.#older = before
-    // What is seen from now on, by this look as well.
+    // Collects what is seen from now on, also by this search.
     this.#taken = new Set()
     try {
       for await (const views of pagesOf(this.#store, '', undefined, { busy: true }))
@@ -93,7 +93,7 @@ export class Openings {
   /** Which of these sessions have a row. */
   async #rowsAmong(sessions: readonly string[]): Promise<Set<string>> {
     if (!sessions.length) return new Set()
-    // No row has this counter: the answer tells whether there is one, and changes nothing.
+    // No row has this counter: the answer shows whether there is a row, and changes nothing.
     const probes = await this.#store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))
     return new Set(sessions.filter((_, index) => probes[index]?.type !== 'ended'))
   }

@@ -9,25 +9,25 @@ import type { Suspect } from './wire.ts'
 
 /** The longest pause between two looks, in ms. */
 const longestPause = 1_000
-/** For how long a key is observed after someone looked at it, in ms, and in pauses between looks. */
+/** How long a key is observed after someone looked at it, in ms, and in pauses between looks. */
 const interest = { ms: 5_000, pauses: 2 }
-/** A look counts for no more than this many of the pauses that were meant before it. */
+/** A look counts for at most this many of the pauses that were planned before it. */
 const lateness = 1.25
-/** So many keys are observed for those who only look; for waiters there is no bound but theirs. */
+/** How many keys are observed for clients that only look; for waiters there is no limit but their own. */
 const capacity = 10_000
-/** How long an abandoned session has to answer a challenge at least, and how much a beat that shows it may count, in ms. */
+/** How long an abandoned session has at least to answer a challenge, and how much a beat that shows it may count, in ms. */
 const burial = { ms: 120_000, cap: 1_250 }
 
-/** What was found out about a key, also before the present watch. */
+/** What is known about a key, also from before the present watch. */
 interface Findings {
   readonly observer: Observer
-  /** Evidence that stood as of the last look. */
+  /** Evidence that was valid at the last look. */
   evidence: Expire['evidence'][]
 }
 
 interface Watched extends Findings {
   readonly watch: Watch
-  /** When nobody cares any more. */
+  /** When nobody is interested any more. */
   until: number
   /** The pause before the present look, in ms. */
   paused: number
@@ -36,31 +36,31 @@ interface Watched extends Findings {
   callOff: (() => void) | undefined
 }
 
-/** What the overseer has others do. */
+/** What the overseer needs others to do. */
 interface Hands {
-  /** Carries out commands of the server's own, and tells whom they concern. */
+  /** Carries out commands of the server's own, and notifies those concerned. */
   act(commands: readonly Command[]): Promise<unknown>
-  /** Has a session look at a key. */
+  /** Sends a session a hint to look at a key. */
   hint(session: string, key: string): void
-  /** Whether a session is a client's of this server. */
+  /** Whether a session belongs to a client of this server. */
   isClient(session: string): boolean
-  /** Hears of every look. */
+  /** Called with every look. */
   saw(view: LockView): void
 }
 
 /**
- * Observes, for clients whose word cannot be taken for it, who stands before them in line, and evicts those that are gone.
- * The rules are those of `locks/lookout.ts`.
+ * Observes holders and waiters on behalf of clients, whose own evidence is not trusted, and evicts those that are gone. The rules are those of
+ * `locks/lookout.ts`.
  */
 export class Overseer {
   readonly #store: Store
   readonly #hands: Hands
   readonly #auto: boolean
   readonly #watched = new Map<string, Watched>()
-  /** Of keys that nobody cares about just now. */
+  /** For keys that nobody is interested in at the moment. */
   readonly #findings = new Map<string, Findings>()
   readonly #abandoned = new Observer()
-  /** Abandoned sessions that are being challenged or ended: many beats may show them meanwhile, and each would have it done once more. */
+  /** Abandoned sessions that are being challenged or ended: many beats may show them meanwhile, and each would repeat that. */
   readonly #dealtWith = new Set<string>()
   #closed = false
 
@@ -101,7 +101,7 @@ export class Overseer {
     this.#lookSoon(key, watched)
   }
 
-  /** A command showed the record of a key. */
+  /** A command returned the record of a key. */
   note(view: LockView): void {
     const watched = this.#watched.get(view.key)
     if (watched) watched.view = view
@@ -112,7 +112,7 @@ export class Overseer {
     for (const [key, watched] of this.#watched) if (watched.view.holders.some((holder) => holder.session === session)) this.#lookSoon(key, watched)
   }
 
-  /** What a client's word that someone is gone comes to: the server's own evidence, or why there is none. */
+  /** Replaces a client's claim that someone is gone by the server's own evidence, or says why there is none. */
   async judge(key: string, suspect: Suspect): Promise<{ evidence: Expire['evidence'] } | Refusal> {
     this.attend(key)
     const watched = this.#watched.get(key)
@@ -132,7 +132,7 @@ export class Overseer {
   }
 
   /**
-   * Removes those in the way of a client's request that was refused: the proved dead, and the ones that were found to be silent.
+   * Removes sessions that blocked a client's refused request: those proved dead, and those found to be silent.
    * @returns whether there were any
    */
   async clearWay(view: LockView, mode: Mode): Promise<boolean> {
@@ -152,7 +152,7 @@ export class Overseer {
     return true
   }
 
-  /** Rows that look abandoned, as a beat showed them: ends those that answer no challenge for far longer than any hold of theirs could last. */
+  /** Rows that look abandoned, as a beat returned them: ends those that answer no challenge for far longer than any hold of theirs could last. */
   sawStale(rows: readonly SessionRow[], sent: number): void {
     for (const { id, seq, lease, challenged, beacon } of rows) {
       const asked = challenged === seq
@@ -170,7 +170,7 @@ export class Overseer {
     for (const [key, watched] of this.#watched) this.#forget(key, watched)
   }
 
-  /** What fails now is tried again after the next look. */
+  /** If this fails, it is tried again after the next look. */
   async #act(commands: readonly Command[]): Promise<void> {
     await this.#hands.act(commands).catch(() => {})
   }
@@ -179,7 +179,7 @@ export class Overseer {
     watched.callOff?.()
     watched.watch.keep(new Map())
     this.#watched.delete(key)
-    // Clients that ask now and then, and never wait, would otherwise begin anew with each of their requests.
+    // Otherwise clients that ask now and then, and never wait, would begin again with each of their requests.
     const { observer, evidence } = watched
     if (observer.size) this.#findings.set(key, { observer, evidence })
     const [oldest] = this.#findings.keys()
@@ -190,7 +190,7 @@ export class Overseer {
     this.#look(key, watched).catch(() => {})
   }
 
-  /** One look at a time; who comes while one is under way has the next. */
+  /** One look at a time; those who come meanwhile get the next. */
   async #look(key: string, watched: Watched): Promise<void> {
     while (watched.looking) await watched.looking
     watched.callOff?.()
@@ -230,10 +230,10 @@ export class Overseer {
     for (const session of challenges) this.#hands.hint(session, key)
   }
 
-  /** Gathers evidence from a look. @returns the waiters that have to show that they live */
+  /** Gathers evidence from a look. @returns the waiters that have to be challenged */
   #observe(watched: Watched, view: LockView, sent: number): string[] {
     const got = systemClock.monotonic()
-    // The first look since somebody asked counts as one of those that a waiter makes, however long ago the last one was.
+    // The first look since somebody asked counts as one of a waiter's looks, however long ago the last one was.
     const cap = lateness * (watched.paused || looksEvery(view))
     const seen = new Set<string>()
     const silence = (who: string, mark: string): number => {
@@ -254,7 +254,7 @@ export class Overseer {
         evidence.push({ session, number: from, seq: undefined })
         continue
       }
-      // One with a beacon never writes while it waits, and is watched by others.
+      // One with a beacon never writes while it waits, and others watch its beacon.
       if (row.beacon !== undefined || seen.has(session)) continue
       const challenged = row.challenged === row.seq
       const silent = silence(session, `${row.seq} ${challenged}`)
@@ -266,7 +266,7 @@ export class Overseer {
     return challenges
   }
 
-  /** A holder is proved dead: ends its session, and has the record show who may have the lock now. */
+  /** A holder is proved dead: ends its session, so that the lock is granted to the next. */
   #bury(key: string, dead: string): void {
     const token = this.#watched.get(key)?.view.holders.find((holder) => holder.session === dead)?.token ?? 0
     this.#act([

@@ -1,16 +1,16 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Journal } from './journal.ts'
 
-/** So many bindings are kept in mind; the journal knows the others. */
+/** How many owners are cached; the journal knows the others. */
 const capacity = 100_000
 
-/** Who a session belongs to: a credential and a client key together, as a hash. */
+/** The owner of a session: a hash of a credential and a client key. */
 export const ownerOf = (credential: string, clientKey: string): string => hash('sha256', JSON.stringify([credential, clientKey]), 'base64url')
 
 /** Compares in constant time. */
 export const sameOwner = (a: string, b: string): boolean => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
 
-/** Whose each session is. What is not bound belongs to no client of this server. */
+/** The owner of each session. A session without one belongs to no client of this server. */
 export class Owners {
   readonly #journal: Journal
   readonly #known = new Map<string, string>()
@@ -19,7 +19,7 @@ export class Owners {
     this.#journal = journal
   }
 
-  /** As far as it is in mind; that of a session that is in use here is. */
+  /** The cached owner; sessions in use here are cached. */
   known(session: string): string | undefined {
     return this.#known.get(session)
   }

@@ -7,10 +7,13 @@ import { nextTurn } from './journal.ts'
 import type { Turns } from './turns.ts'
 import { veiled } from './veil.ts'
 
-/** How many records are read in the first step, and at most in later ones, as long as a step takes no more than so many ms: others have their turn between two. */
+/**
+ * How many records are read in the first step, and at most in later ones, as long as a step takes no more than `ms`: others get their turn in
+ * between.
+ */
 const steps = { first: 4, most: 64, ms: 5 }
 
-/** All records of a store whose keys start with a prefix, a few at a time. Other requests are answered between them. */
+/** All records of a store whose keys start with a prefix, a few at a time. Other requests are answered in between. */
 export async function* pagesOf(
   store: Store,
   prefix = '',
@@ -27,7 +30,7 @@ export async function* pagesOf(
   for (let last = after; ; ) {
     const began = performance.now()
     const page = await store.page(prefix, last, step, part)
-    // What is done with them is part of the step.
+    // Processing the page is part of the step.
     if (page.length) yield page
     last = page.at(-1)?.key
     if (page.length < step) return
@@ -36,7 +39,7 @@ export async function* pagesOf(
   }
 }
 
-/** Those of the keys that start with `prefix` which the caller may see, as prefixes of which none starts with another. */
+/** The keys that start with `prefix` and that the caller may see, as prefixes none of which starts with another. */
 function prefixesFor({ prefixes }: Caller, prefix: string): string[] {
   const within = prefixes.flatMap((own) => (own.startsWith(prefix) ? [own] : prefix.startsWith(own) ? [prefix] : []))
   return [...new Set(within)].filter((one) => !within.some((other) => other !== one && one.startsWith(other))).sort()
@@ -45,17 +48,15 @@ function prefixesFor({ prefixes }: Caller, prefix: string): string[] {
 interface Wanted {
   readonly prefix: string
   readonly after: string | undefined
-  /** Most records. */
+  /** The most records. */
   readonly limit: number
-  /** Whether records that nobody holds, wants or pins may be left out. */
+  /** Whether records that nobody holds, waits for or pins may be left out. */
   readonly busy: boolean
-  /** Most bytes. */
+  /** The most bytes. */
   readonly most: number
 }
 
-/**
- * A page of the records that a caller may see, as the text of a `ListReply`, or why the first one alone is too long.
- */
+/** A page of the records that a caller may see, as the text of a `ListReply`, or why even the first one is too long. */
 export async function listText(
   store: Store,
   turns: Turns,

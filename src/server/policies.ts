@@ -3,14 +3,14 @@ import type { WireCommand } from './wire.ts'
 
 type Asking = Extract<WireCommand, { type: 'request' | 'renew' | 'beat' }>
 
-/** What is known of a session since the server runs: what it last said of itself, and in which namespaces that have rules it asked for locks. */
+/** What is known about a session since the server was started: its last beat, and in which namespaces with rules it requested locks. */
 interface Known {
   lease: number | undefined
   label: string | undefined
   readonly namespaces: Set<string>
 }
 
-/** The rules of namespaces: for what is asked for in them, and for the sessions on which their locks lean. */
+/** The rules of namespaces: for requests in them, and for the sessions on which their locks lean. */
 export class Policies {
   readonly #policies: Readonly<Record<string, Policy>>
   readonly #any: boolean
@@ -43,7 +43,7 @@ export class Policies {
     this.#sessions.set(command.session, known)
     if (type === 'request') {
       const { namespace } = storedName(command.key)
-      // Of one without rules there is nothing to check, however many there are.
+      // Namespaces without rules need no check, however many there are.
       if (this.#policyOf(namespace)) known.namespaces.add(namespace)
     } else {
       // A lease never becomes shorter.
@@ -52,7 +52,7 @@ export class Policies {
     }
   }
 
-  /** How much is known: of how many sessions, and how many namespaces of each. */
+  /** How many sessions, and how many namespaces of each, are known. */
   get size(): number {
     return [...this.#sessions.values()].reduce((sum, { namespaces }) => sum + 1 + namespaces.size, 0)
   }
@@ -89,5 +89,5 @@ export class Policies {
   }
 }
 
-/** A lease is a third more than the duration that it stands for. */
+/** A lease is a third longer than its duration. */
 const checkLease = (policy: Policy, lease: number): void => checkDuration(policy, Math.floor((lease * 3) / 4))

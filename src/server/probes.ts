@@ -1,19 +1,19 @@
 import { isIP } from 'node:net'
 import type { Store } from '../store.ts'
 
-/** What those ask who run the server, without a credential. */
+/** The paths that operators' probes use without a credential. */
 export const probePaths: ReadonlySet<string> = new Set(['/livez', '/readyz', '/version', '/healthz'])
 
-/** Whether a `Host` is an address: no page can have given it a name of its own. */
+/** Whether a `Host` is an IP address, which no page can have chosen as its own name. */
 export const isAddress = (host: string): boolean => isIP(host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1')) > 0
 
 /** How long the store may take to answer before the server counts as not ready, in ms. */
 const patience = 5_000
 
-/** A session that nobody has: what is asked of it changes nothing. */
+/** A session that does not exist: commands on it change nothing. */
 const nobody = { type: 'end', session: 'storelock-probe', seq: -1 } as const
 
-/** Finds out whether the store can be read and written. Those who ask while one look is under way share it. */
+/** Finds out whether the store can be read and written. Callers during one check share its result. */
 export function makeReadiness(store: Store): () => Promise<string | undefined> {
   let looking: Promise<string | undefined> | undefined
 

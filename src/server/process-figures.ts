@@ -2,7 +2,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 
 let registry: Registry | undefined
 
-/** Figures of this process, its memory and its event loop, under the names that dashboards for Node know. All servers in it have the same. */
+/** Metrics of this process, its memory and its event loop, under the names that dashboards for Node know. All servers in the process share them. */
 export function processFigures(): Registry {
   if (!registry) {
     registry = new Registry()

@@ -1,34 +1,34 @@
 import { makeAllowance } from './allowance.ts'
 
-/** The most urgent first. */
+/** Most urgent first. */
 export const reportLevels = ['error', 'warn', 'info', 'debug'] as const
 export type ReportLevel = (typeof reportLevels)[number]
 
-/** What the server says of what it does, for those who run it. */
+/** The server's own log for operators. */
 export interface ReportOptions {
-  /** Lines that are less urgent are left out. Default `info`. */
+  /** Less urgent lines are left out. Default `info`. */
   readonly level?: ReportLevel
-  /** Gets a line of JSON without its end. */
+  /** Gets a line of JSON without a line break. */
   readonly write: (line: string) => void
 }
 
 export interface Report {
-  /** Whether lines of this level are told at all. */
+  /** Whether lines of this level are written at all. */
   hears(level: ReportLevel): boolean
   /** @param fields no secrets: texts are cut, and their control characters escaped */
   tell(level: ReportLevel, event: string, fields?: Fields): void
-  /** The same for what strangers cause: so often a second for each of them, and then with how often it was left out. */
+  /** The same for events that clients cause: limited per second for each of them, and then with the number that were left out. */
   tellOf(who: string, level: ReportLevel, event: string, fields: Fields): void
 }
 
 type Fields = Readonly<Record<string, string | number | undefined>>
 
-/** Longest text of a field, in characters. */
+/** The longest text of a field, in characters. */
 const longest = 512
-/** So many warnings a second are told of each who causes them. */
+/** How many warnings a second are written per client or address. */
 const rate = 20
 
-/** What a terminal or a reader of logs might take for more than text, beyond what JSON escapes itself. */
+/** Characters that terminals or log readers might interpret, beyond those that JSON escapes itself. */
 const controls = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g
 
 const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`

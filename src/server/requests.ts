@@ -5,10 +5,10 @@ import type { Metrics } from './metrics.ts'
 import { probePaths } from './probes.ts'
 import type { Report, ReportLevel } from './report.ts'
 
-/** Times a request from here on. @returns what to call with the status of its answer */
+/** Measures a request from here on. @returns what to call with the status of its answer */
 export type Requests = (asked: Asked, admitted: Caller | Fault) => (status: number) => void
 
-/** Counts and tells of each request. Of its query, headers and body nothing is told but who sent it: they have secrets. */
+/** Counts and reports each request. Of its query, headers and body only the sender is reported: they contain secrets. */
 export const makeRequests =
   (metrics: Metrics, report: Report): Requests =>
   ({ method, path, address }, admitted) => {
@@ -25,11 +25,11 @@ export const makeRequests =
     }
   }
 
-/** What went well is for those who look closely; a probe that fails is told of by whoever sent it as well. */
+/** Successful requests are only for debugging; a failing probe is reported by its sender as well. */
 const levelOf = (status: number, path: string): ReportLevel =>
   status >= 500 ? (probePaths.has(path) ? 'warn' : 'error') : status >= 400 ? 'warn' : 'debug'
 
-/** The part of a path that says which route it is, not which key. Nearly all are of one. */
+/** The part of a path that names the route, without the key. Nearly all requests have the same. */
 const routeOf = (path: string): string => (path === '/v1/apply' ? 'v1/apply' : (routes.exec(path)?.[1] ?? 'none'))
 
 const routes = /^\/(v1\/(apply|locks|events|publish|verify|log|acquire|renew|release)|healthz|livez|readyz|version|metrics|openapi\.json)(?![^/?])/

@@ -7,11 +7,11 @@ import type { Secret } from './options.ts'
 const minSecret = 16
 
 /**
- * The keys that make lockTokens: given, from the environment, or of a file beside the database that the first start makes.
- * Without any of them lockTokens end with this process.
+ * The keys that sign lockTokens: from the option, the environment, or a file beside the database that the first start creates. Without any of them
+ * lockTokens end with this process.
  *
  * @param file the database's; '' if there is none
- * @throws LockError `invalid` if it is too short, or if others may read its file
+ * @throws LockError `invalid` if a key is too short, or if others may read its file
  */
 export function findKeys(given: Secret | undefined, file: string): readonly Buffer[] {
   const secret = given ?? process.env.STORELOCK_SECRET
@@ -28,7 +28,7 @@ export function keysOf(secret: Secret): readonly Buffer[] {
   return keys
 }
 
-/** @throws LockError `invalid` if the file beside a database is there, and is not for us alone */
+/** @throws LockError `invalid` if the file beside a database exists and others may read it */
 export function checkSecretOf(file: string): void {
   const path = `${file}-secret`
   if (statSync(path, { throwIfNoEntry: false })) readSafely(path)
@@ -40,7 +40,7 @@ function ofFile(path: string): Buffer {
 }
 
 function readSafely(path: string): Buffer {
-  // Windows has no such bits.
+  // Windows has no such modes.
   if (process.platform !== 'win32') {
     const { mode, uid } = statSync(path)
     if (mode & 0o077) throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)
@@ -52,10 +52,10 @@ function readSafely(path: string): Buffer {
   return secret
 }
 
-/** Makes the file whole or not at all: another server may start at the same time. */
+/** Creates the file completely or not at all: another server may start at the same time. */
 function makeOnce(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })) return
-  // A name that nobody can guess, and a file that nobody has made: what stands there already might be another's to read.
+  // A name that nobody can guess, and a new file: an existing one might be readable for others.
   const draft = `${path}.${randomBytes(9).toString('base64url')}`
   writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' })
   try {

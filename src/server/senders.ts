@@ -2,17 +2,17 @@ import type { Caller } from './access.ts'
 import { type Budgets, whoOf } from './budgets.ts'
 import type { Stream } from './stream.ts'
 
-/** How long a sender that is silent is remembered, in ms: longer than any request of its may still be under way. */
+/** How long a silent sender is remembered, in ms: longer than any of its requests may be pending. */
 const memory = 600_000
 
-/** One store on the other side: its batches come one after another, and it has one event stream. */
+/** A client's store: its batches come one after another, and it has one event stream. */
 export class Sender {
   readonly id: string
   caller: Caller
   topics: ReadonlySet<string> = new Set()
   stream: Pick<Stream, 'send' | 'ping' | 'close'> | undefined
   seenAt = 0
-  /** Whose budget it uses. */
+  /** The owner of the budget that it uses. */
   readonly who: string
   #void = -1
   #turn: Promise<unknown> = Promise.resolve()
@@ -23,7 +23,7 @@ export class Sender {
     this.who = whoOf(caller)
   }
 
-  /** What the sender has taken back: batches up to this number. */
+  /** The sender has given up batches up to this number. */
   giveUp(number: number): void {
     this.#void = Math.max(this.#void, number)
   }
@@ -40,19 +40,19 @@ export class Sender {
   }
 }
 
-/** The senders of late. */
+/** The senders that were active lately. */
 export class Senders {
   readonly #senders = new Map<string, Sender>()
   readonly #budgets: Budgets
   readonly #gone: (sender: Sender) => void
 
-  /** Calls `gone` with one that was forgotten. */
+  /** Calls `gone` with each sender that was forgotten. */
   constructor(budgets: Budgets, gone: (sender: Sender) => void) {
     this.#budgets = budgets
     this.#gone = gone
   }
 
-  /** The sender of this name, of this caller's owner alone; `undefined` if that would be one too many. */
+  /** The sender of this name and this caller's owner; `undefined` if that would be one too many. */
   of(id: string, caller: Caller): Sender | undefined {
     const name = JSON.stringify([whoOf(caller), caller.owner, id])
     let sender = this.#senders.get(name)
@@ -60,7 +60,7 @@ export class Senders {
       if (!this.#budgets.take(whoOf(caller), 'senders')) return undefined
       sender = new Sender(id, caller)
     }
-    // Those seen last are last, so that the oldest are found without looking at all.
+    // Those seen last are last, so that the oldest are found quickly.
     this.#senders.delete(name)
     this.#senders.set(name, sender)
     sender.caller = caller
@@ -68,7 +68,7 @@ export class Senders {
     return sender
   }
 
-  /** One that no stream carries any more. */
+  /** A sender that has no stream any more. */
   forget(sender: Sender): void {
     const name = JSON.stringify([sender.who, sender.caller.owner, sender.id])
     if (!this.#senders.delete(name)) return

@@ -15,7 +15,7 @@ import { answerUnread } from './unread.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
-  /** Default: one that is free. */
+  /** Default: a free one. */
   readonly port?: number
   /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
   readonly host?: string
@@ -25,11 +25,11 @@ export interface ServeOptions extends HandlerOptions {
 export interface LockServer {
   readonly url: string
   verify(key: string, lockToken: string): Promise<VerifyReply>
-  /** As a handler's, and with another certificate for the connections to come. */
+  /** As the handler's, and also sets another certificate for new connections. */
   reload(options: ReloadOptions & { readonly tls?: ServerTls }): void
   /**
-   * Takes no new requests, lets those under way finish within `grace`, and tells event streams to come back later. The store stays open.
-   * @returns what was given up, in words; nothing if all was done
+   * Takes no new requests, lets pending ones finish within `grace`, and tells event streams to come back later. The store stays open.
+   * @returns what was given up, in words; empty if nothing was
    */
   close(): Promise<readonly string[]>
 }
@@ -37,7 +37,7 @@ export interface LockServer {
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
 /**
- * Checks all that can be wrong with a start before there is a database: one that fails leaves nothing behind.
+ * Checks everything that can be wrong with a start before there is a database: a start that fails leaves nothing behind.
  * @param file the database's path
  * @throws LockError as `serve` does
  */
@@ -76,7 +76,7 @@ async function listen(server: NetServer, port: number, host: string): Promise<vo
 
 /**
  * Serves a store at a port.
- * @throws LockError `invalid` if an option is wrong or would let anybody in, `store` if the port cannot be had
+ * @throws LockError `invalid` if an option is wrong or would let anybody in, `store` if it cannot listen at the port
  */
 export async function serve(store: Store, options: ServeOptions = {}): Promise<LockServer> {
   const { port = 0, host = '127.0.0.1', tls, grace = 10_000 } = options
@@ -101,7 +101,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   const answer = handler.express(framework)
   const listener: typeof answer = (incoming, outgoing) => {
     if (sockets.underWay(incoming.socket) < limits.pipelined) return answer(incoming, outgoing)
-    // Without a look at what it wants: there may be hundreds in one piece.
+    // Without reading the request: there may be hundreds in one packet.
     const { status, reply } = handler.crowded()
     outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(reply))
   }
@@ -128,7 +128,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
     verify: handler.verify,
     reload({ tls: renewed, ...options }) {
-      // All of it is right, or nothing is changed.
+      // Either everything is valid, or nothing is changed.
       if (renewed) checkRenewal(tls, renewed)
       const context = renewed && contextOf(renewed)
       checkCertificates(options.clients ?? clients, renewed ?? tls)
@@ -152,20 +152,20 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   }
 }
 
-/** Calls a listener when an answer has gone out or its connection is gone; at once if it is gone already, before the request had its turn. */
+/** Calls a listener when an answer has been sent or its connection is gone; at once if it is gone already, before the request had its turn. */
 const whenClosed = (outgoing: Writable, listener: () => unknown): void => {
   if (outgoing.closed) listener()
   else outgoing.on('close', listener)
 }
 
-/** Knows which connections have a request under way: Node takes one that was opened and never used for busy. */
+/** Tracks which connections have a pending request: Node counts a connection that was never used as busy. */
 function trackSockets(
   server: Server,
   perAddress: number,
   dropped: () => void,
 ): { underWay(socket: Socket): number; closeIdle(): void; cut(): number } {
   const open = new Set<Socket>()
-  /** Of TLS, those that have not shaken hands, by the other end's address. */
+  /** TLS connections whose handshake is not done, by the other end's address. */
   const raw = new Map<string, Socket>()
   const busy = new Map<Socket, number>()
   const perHost = new Map<string, number>()

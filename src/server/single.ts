@@ -5,7 +5,7 @@ import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import type { Desk } from './desk.ts'
 import type { ReleaseBody, ReleaseReply, RenewBody, RenewReply, WireCommand, WireOutcome } from './wire.ts'
 
-/** One hold by its lockToken, for clients that have nothing but requests and answers. */
+/** Renews and releases one lock by its lockToken, for clients that use plain HTTP requests. */
 export class Single {
   readonly #desk: Desk
   readonly #store: Store
@@ -15,7 +15,7 @@ export class Single {
     this.#store = store
   }
 
-  /** Says that the client is there, and keeps the hold. */
+  /** Sends a sign of life for the client, and keeps the lock. */
   async renew(caller: Caller, { key, lockToken, duration }: RenewBody): Promise<RenewReply | Fault> {
     const hold = await this.#find(caller, key, lockToken)
     if ('status' in hold) return hold
@@ -31,7 +31,7 @@ export class Single {
     return { renewed: true, key, token, duration: ((outcome.holder.lease ?? row.lease) * 3) / 4 }
   }
 
-  /** Gives the lock back; that of one that was lost is no fault. */
+  /** Releases the lock; that is no error if it was lost. */
   async release(caller: Caller, { key, lockToken }: ReleaseBody): Promise<ReleaseReply | Fault> {
     const hold = await this.#find(caller, key, lockToken)
     if ('status' in hold) return hold.reply.error.code === 'not-held' ? { released: false, key } : hold

@@ -1,9 +1,9 @@
 /** A server-sent event stream to one client. */
 export interface Stream {
   readonly body: ReadableStream<Uint8Array>
-  /** Drops the stream instead if its reader is too far behind: it comes back, and looks. */
+  /** Sends an event. If its reader is too far behind, drops the stream instead: the client comes back, and looks. */
   send(event: string, data: unknown): void
-  /** Shows that the connection stands. */
+  /** Shows that the connection works. */
   ping(): void
   close(): void
 }

@@ -8,17 +8,17 @@ import { Sender, Senders } from './senders.ts'
 import { makeStream } from './stream.ts'
 import type { OpenEvent, PublishBody } from './wire.ts'
 
-/** How often a stream shows that its connection stands, in ms. */
+/** How often a stream shows that its connection works, in ms. */
 const pingEvery = 15_000
 
-/** What the switchboard asks of the store. */
+/** What the switchboard needs from the store. */
 export interface Records {
-  /** Which of these are the ids of sessions, of clients or of the store's own. */
+  /** Which of these are the ids of sessions, of clients or of processes at the store. */
   sessionsAmong(topics: readonly string[]): Promise<Set<string>>
   read(key: string): Promise<LockView | undefined>
 }
 
-/** Connects clients' event streams to what they listen to. */
+/** Connects clients' event streams to their topics. */
 export class Switchboard {
   readonly #hub: Hub
   readonly #limits: Limits
@@ -32,7 +32,7 @@ export class Switchboard {
   #nameless = 0
   #closed = false
 
-  /** Calls `limited` for each stream that is dropped, and `lost` for each topic of one that has ended: reason to look, and no more. */
+  /** Calls `limited` for each stream that is dropped, and `lost` for each topic of one that has ended, which is only a reason to look. */
   constructor(hub: Hub, limits: Limits, budgets: Budgets, records: Records, limited: (limit: keyof Limits) => void, lost: (session: string) => void) {
     this.#hub = hub
     this.#limits = limits
@@ -58,7 +58,7 @@ export class Switchboard {
     return this.#senders.of(id, caller) ?? tooMany(this.#limits, 'senders')
   }
 
-  /** What a sender's stream carries from now on. @returns why not, if that is too much */
+  /** Sets the topics of a sender's stream. @returns why not, if there are too many */
   setTopics(sender: Sender, topics: readonly string[]): Fault | undefined {
     return this.#setTopics(sender, topics) ? undefined : tooMany(this.#limits, 'topics')
   }
@@ -71,7 +71,7 @@ export class Switchboard {
     return true
   }
 
-  /** Opens the event stream of a sender, in place of the one that it may have. */
+  /** Opens the event stream of a sender, instead of the one that it may have. */
   connect(caller: Caller, id: string | undefined, topics: readonly string[] | undefined): Response {
     if (this.#closed) return answer(503, 'closed', 'the server is shutting down')
     const who = whoOf(caller)
@@ -100,7 +100,7 @@ export class Switchboard {
     })
   }
 
-  /** Has a function called when something is said to a session, for as long as a request of its client's is under way. */
+  /** Calls a function when a session gets a hint, as long as a request of its client's is pending. */
   listen(caller: Caller, session: string, heard: () => void): { readonly sender: Sender; stop(): void } | Fault {
     const sender = new Sender(session, caller)
     sender.stream = { send: heard, ping() {}, close() {} }
@@ -108,8 +108,8 @@ export class Switchboard {
   }
 
   /**
-   * Passes on what a client may say. To a session that is: look at this key, which the caller may use and the session holds or waits for.
-   * Who was granted what, only the server says.
+   * Passes on what a client may publish. To a session that is only: look at this key, which the caller may use and the session holds or waits for.
+   * Only the server sends hints of grants.
    */
   async publish(caller: Caller, messages: PublishBody['messages']): Promise<void> {
     const sessions = await this.#records.sessionsAmong(messages.map(({ topic }) => topic))
@@ -125,13 +125,13 @@ export class Switchboard {
       views.set(key, looking)
       const view = await looking
       if (view && [...view.holders, ...view.queue].some(({ session }) => session === topic)) {
-        // Whoever waits until it is free may be told so only by those who could tell it anything.
+        // Requests to be notified when a lock is free are passed on only from callers with full rights.
         this.#hub.publish(topic, { key, ...(typeof watch === 'string' && caller.mayHear(watch) && { watch }) })
       }
     }
   }
 
-  /** Ends the streams of credentials that count no more, or allow something else by now: who comes back is asked for its own. */
+  /** Ends the streams of credentials that are no longer valid or have other rights now: on reconnecting, the new rights apply. */
   dropFallen(): void {
     for (const { caller, stream } of [...this.#streams]) if (!caller.stands()) stream?.close()
   }

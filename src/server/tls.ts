@@ -2,7 +2,7 @@ import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { LockError } from '../protocol/index.ts'
 import type { HandlerOptions, ServerTls } from './options.ts'
 
-/** @throws LockError `invalid` if a key and a certificate are none, or not those of one another */
+/** @throws LockError `invalid` if the key or the certificate is invalid, or they do not match */
 export function contextOf({ key, cert, clientCa }: ServerTls): SecureContextOptions & { requestCert?: boolean; rejectUnauthorized?: boolean } {
   const pem = { key, cert, ...(clientCa !== undefined && { ca: clientCa }) } as SecureContextOptions
   try {
@@ -10,17 +10,17 @@ export function contextOf({ key, cert, clientCa }: ServerTls): SecureContextOpti
   } catch (error) {
     throw new LockError('invalid', `the TLS key and certificate cannot be used: ${(error as Error).message}`, { cause: error })
   }
-  // Who shows none, or one that nobody vouches for, may still come by a bearer token.
+  // A client without a valid certificate may still use a bearer token.
   return clientCa === undefined ? pem : { ...pem, requestCert: true, rejectUnauthorized: false }
 }
 
-/** @throws LockError `invalid` if a client comes by a certificate and nobody can vouch for it */
+/** @throws LockError `invalid` if a client has a certificate and there is no `tls.clientCa` */
 export function checkCertificates(clients: HandlerOptions['clients'], tls: ServerTls | undefined): void {
   const bare = tls?.clientCa === undefined && clients?.find(({ certificate }) => certificate)
   if (bare) throw new LockError('invalid', `client ${bare.name} comes by a certificate, and nobody vouches for it: give \`tls.clientCa\``)
 }
 
-/** @throws LockError `invalid` if a server that was started with `before` cannot come to have `after` while it runs */
+/** @throws LockError `invalid` if a server that was started with `before` cannot switch to `after` while it runs */
 export function checkRenewal(before: ServerTls | undefined, after: ServerTls): void {
   if (!before) throw new LockError('invalid', 'a server that was started without TLS cannot be given a certificate: start it anew')
   if (after.clientCa !== undefined && before.clientCa === undefined)

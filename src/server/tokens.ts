@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What a lockToken stands for: a grant by its fencing token, or without one a session's places in the key's queue. */
+/** What a lockToken proves: a grant with its fencing token, or without one a session's places in the key's queue. */
 export interface Grip {
   readonly key: string
   readonly session: string
@@ -14,21 +14,18 @@ export interface KeyRing {
 
 const nonceBytes = 12
 
-/** Of the form of a lockToken; another may follow. */
+/** The version of the lockToken format. */
 const version = 'sl1'
 
-/**
- * A lockToken: what it stands for and a random nonce, but for the key, which whoever shows the token names,
- * and an HMAC-SHA256 over all of them.
- */
+/** A lockToken: its contents and a random nonce, without the key, which whoever shows the token also gives, and an HMAC-SHA256 over all of them. */
 export function makeLockToken({ keys }: KeyRing, { key, session, token }: Grip): string {
   const body = Buffer.from(JSON.stringify([session, token ?? null, nonce()])).toString('base64url')
   return `${version}.${body}.${macOf(keys[0] as Buffer, key, body).toString('base64url')}`
 }
 
 /**
- * What a lockToken of this key stands for, by its HMAC alone; `undefined` if no key of the ring made it for this key.
- * Whether that is still held only the store knows.
+ * The contents of a lockToken of this key, verified only by its HMAC; `undefined` if no key of the ring signed it for this lock. Whether that is
+ * still held only the store knows.
  */
 export function openLockToken({ keys }: KeyRing, key: string, lockToken: string): Grip | undefined {
   const [form, body = '', mac = '', ...rest] = lockToken.split('.')
@@ -37,7 +34,7 @@ export function openLockToken({ keys }: KeyRing, key: string, lockToken: string)
   return { key, session, token: token ?? undefined }
 }
 
-/** Random bytes not used yet: many are made at once, since it is the call that costs. */
+/** Unused random bytes: many are made at once, since the call is what costs. */
 let pool = Buffer.alloc(0)
 
 function nonce(): string {
@@ -49,7 +46,7 @@ function nonce(): string {
 
 const macOf = (secret: Buffer, key: string, body: string): Buffer => createHmac('sha256', secret).update(`${version}.${body}.${key}`).digest()
 
-/** Compares in constant time, and by the very text, since base64 has several for one value. */
+/** Compares in constant time, and by text, since base64 has several texts for one value. */
 function isMac(right: Buffer, given: string): boolean {
   const expected = Buffer.from(right.toString('base64url'))
   const shown = Buffer.from(given)

@@ -1,22 +1,22 @@
 /**
- * So many steps of one credential are begun in one turn of the event loop, at most, and for so many ms: then connections and timers have theirs.
- * Where several have come lately, of each only one is.
+ * How many steps of one credential are started in one turn of the event loop, at most, and for how many ms: then connections and timers get theirs.
+ * If several credentials were active lately, one step of each.
  */
 const share = { alone: { steps: 64, ms: 5 }, together: { steps: 1, ms: 5 } }
-/** How long one that has come counts as present at least, in ms. */
+/** How long a credential counts as active at least, in ms. */
 const lately = 50
 
-/** Has credentials take turns at the server's one thread: a flood waits behind itself, and whoever is not part of it passes by. */
+/** Has credentials take turns at the server's one thread: a flood only delays itself. */
 export class Turns {
-  /** What waits, by whose it is, in the order of their turns. */
+  /** The waiting steps of each credential, in the order of their turns. */
   readonly #lines = new Map<string, (() => void)[]>()
-  /** Who has come of late, and who had before that. */
+  /** The credentials that were active lately, and before that. */
   #present = new Set<string>()
   #before = new Set<string>()
   #watched = 0
   #coming = false
 
-  /** Takes one step of a credential's work when its turn comes: together with what came in the same turn of the event loop. */
+  /** Runs one step of a credential's work when its turn comes: together with others that came in the same turn of the event loop. */
   run<T>(who: string, step: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#wait(who, () => {
@@ -29,7 +29,7 @@ export class Turns {
     })
   }
 
-  /** Lets others go first, in the midst of work that takes long. */
+  /** Lets others go first, in the middle of work that takes long. */
   rest(who: string): Promise<void> {
     return new Promise((resolve) => this.#wait(who, resolve))
   }
@@ -56,7 +56,7 @@ export class Turns {
     })
   }
 
-  /** One step of each who waits, and again, for as long as the share of each goes. */
+  /** Runs one step of each, and again, as long as each has some of its share. */
   #take(): void {
     const began = performance.now()
     this.#look(began)
@@ -65,7 +65,7 @@ export class Turns {
       for (const [who, line] of [...this.#lines]) {
         if (performance.now() - began > ms) break
         const take = line.shift() as () => void
-        // Whoever had its turn comes behind those who had not.
+        // A credential that had its turn goes behind those that had not.
         this.#lines.delete(who)
         if (line.length) this.#lines.set(who, line)
         take()

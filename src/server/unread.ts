@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { faultOf } from './answers.ts'
 import type { Limits } from './options.ts'
 
-/** Answers requests that Node gives up before anybody sees them, and counts those that were too much. */
+/** Answers requests that Node rejects before they reach a handler, and counts those beyond a limit. */
 export function answerUnread(server: Server, { headers, requestTimeout }: Limits, limited: (limit: keyof Limits) => void): void {
   const faultOfCode = (code: string | undefined) => {
     if (code === 'HPE_HEADER_OVERFLOW') {
@@ -18,7 +18,7 @@ export function answerUnread(server: Server, { headers, requestTimeout }: Limits
   }
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & { readonly _httpMessage?: ServerResponse | null }) => {
-    // As Node itself does: into an answer that is on its way nothing else may be written.
+    // As Node itself does: nothing else may be written into an answer that is being sent.
     if (!socket.writable || error.code === 'ECONNRESET' || socket._httpMessage?.headersSent) return void socket.destroy(error)
     const { status, reply } = faultOfCode(error.code)
     const text = JSON.stringify(reply)

@@ -13,7 +13,7 @@ interface Parts {
   readonly metrics: Metrics
 }
 
-/** Whether a lockToken is that of a hold which stands, by the store. */
+/** Whether a lockToken belongs to a lock that is held now, according to the store. */
 export async function verify({ ring, store, log, metrics }: Parts, key: string, lockToken: string, caller?: Caller): Promise<VerifyReply> {
   const grip = openLockToken(ring, key, lockToken)
   if (grip?.token === undefined) {

@@ -1,2 +1,2 @@
-/** Of the package, as its manifest says: here too, since a bundle of the server stands far from the manifest. */
+/** The package's version, as in its manifest: repeated here, since a bundle of the server does not contain the manifest. */
 export const version = '0.1.0'

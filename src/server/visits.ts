@@ -3,14 +3,14 @@ import { type Fault, tooMany } from './answers.ts'
 import { type Budgets, whoOf } from './budgets.ts'
 import type { Limits } from './options.ts'
 
-/** One request, from when it was let in until its answer has gone out or its connection is gone. */
+/** One request, from when it was admitted until its answer has been sent or its connection is gone. */
 export interface Visit {
-  /** Counts bytes of the request or its answer. @returns why not, if that is too much */
+  /** Counts bytes of the request or its answer. @returns why not, if there are too many */
   carry(bytes: number): Fault | undefined
   end(): void
 }
 
-/** Counts what each credential has under way: requests, and the bytes of them and their answers. */
+/** Counts what each credential has pending: requests, and the bytes of them and their answers. */
 export function makeVisits(budgets: Budgets, limits: Limits): (caller: Caller) => Visit | Fault {
   return (caller) => {
     const who = whoOf(caller)
@@ -34,6 +34,6 @@ export function makeVisits(budgets: Budgets, limits: Limits): (caller: Caller) =
   }
 }
 
-/** The length that a body has, as it says; the longest possible if it does not say. */
+/** The declared length of a body; the longest possible if there is none. */
 export const lengthOf = (contentLength: string | null | undefined, limits: Limits): number =>
   contentLength === null || contentLength === undefined ? limits.body : Math.min(Number(contentLength) || 0, limits.body)

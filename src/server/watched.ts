@@ -4,13 +4,13 @@ import type { Store } from '../store.ts'
 type Paged = Required<Pick<Store, 'page'>>
 
 interface Watcher {
-  /** Hears of each failure, by its code. */
+  /** Called with the code of each failure. */
   failed(code: string): void
-  /** Hears of each record that the store shows. */
+  /** Called with each record that the store returns. */
   saw(view: LockView): void
 }
 
-/** A store that answers as ever, and somebody watches. */
+/** Wraps a store to watch its failures and its records. */
 export function watchStore(store: Store, { failed, saw }: Watcher): Store {
   const watched = async <T>(work: Promise<T>): Promise<T> => {
     try {
@@ -26,7 +26,7 @@ export function watchStore(store: Store, { failed, saw }: Watcher): Store {
     return views
   }
   return {
-    // Whatever is asked goes on as it is, also what a later contract adds.
+    // All other methods are passed on as they are, also those that the contract may get later.
     async apply(...asked) {
       const outcomes = await watched(store.apply(...asked))
       for (const outcome of outcomes) {
