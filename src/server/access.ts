@@ -43,7 +43,7 @@ export class Access {
   /** Replaces the clients. @throws LockError `invalid`, and then nothing changes */
   replace(clients: readonly ClientCredential[]): void {
     if (this.open)
-      throw new LockError('invalid', 'a server that was started without clients lets in whoever reaches it: start it anew to give it some')
+      throw new LockError('invalid', 'a server that was started without clients serves everyone who can reach it: restart it to set some')
     this.#credentials = checkedCredentials(clients)
   }
 
@@ -63,7 +63,7 @@ export class Access {
     const own = (name: string): string => (clientKey === null ? '' : ownerOf(name, clientKey))
     if (this.open) return { ...everything, address, owner: own(''), stands: () => this.open }
     const credential = authorization === null && certificate ? credentialOf(this.#credentials, certificate) : this.#bearerOf(authorization ?? '')
-    if (!credential) return authorization === null && certificate ? 'the certificate is no client’s' : 'the bearer token is missing or unknown'
+    if (!credential) return authorization === null && certificate ? 'the certificate belongs to no client' : 'the bearer token is missing or unknown'
     const { name, until, text, admin = false, readOnly = false, steal = admin, ask = true, prefixes = [''] } = credential
     const isOver = (): boolean => Date.now() >= until
     if (isOver()) return `the credential of client ${name} has expired`

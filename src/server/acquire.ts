@@ -126,9 +126,9 @@ export class Acquires {
     const { key, session, ifAvailable } = wait.request
     // Check the connection first: a client that is gone must not keep what it cannot be told of.
     for (let turn = 0; turn < turnsOfClose; turn++) await nextTurn()
-    if (wait.over === 'replaced') return faultOf(409, 'over', 'its client has come back by another connection')
+    if (wait.over === 'replaced') return faultOf(409, 'over', 'the client has come back by another connection')
     if (outcome.type === 'ended') {
-      return faultOf(409, 'over', 'this request is over: its lock was released, or its client hung up or was away for too long. Make a new one')
+      return faultOf(409, 'over', 'this request is over: its lock was released, or its client disconnected or was away for too long. Make a new one')
     }
     if (!wait.over && outcome.type === 'granted') {
       const { token, previous } = outcome.holder
@@ -136,9 +136,9 @@ export class Acquires {
     }
     if (!wait.over && outcome.type === 'queued') return { granted: false, key, request: name, ahead: aheadOf(session, outcome.record) }
     await this.#takeBack(wait)
-    if (wait.over === 'fallen') return faultOf(401, 'unauthorized', 'the credential counts no more')
+    if (wait.over === 'fallen') return faultOf(401, 'unauthorized', 'the credential is no longer valid')
     // Nobody reads it.
-    if (wait.over) return faultOf(409, 'over', 'its client has hung up')
+    if (wait.over) return faultOf(409, 'over', 'the client has disconnected')
     if (outcome.type === 'failed') return faultOfFailed(outcome)
     return ifAvailable
       ? faultOf(409, 'held', `${JSON.stringify(key)} is held, or others wait for it`)

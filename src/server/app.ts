@@ -164,7 +164,7 @@ export function makeApp(
     return why === undefined ? send({ status: 'ok' }) : refuse(503, 'store', why)
   })
   app.openapi(routes.metricsRoute, async (context) => {
-    if (!context.env.caller.admin) return refuse(403, 'forbidden', 'the figures need a client that is admin')
+    if (!context.env.caller.admin) return refuse(403, 'forbidden', 'the metrics need a client that is admin')
     return new Response(await metrics.text(), { headers: { 'content-type': metrics.registry.contentType } }) as never
   })
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })

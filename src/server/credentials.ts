@@ -57,7 +57,7 @@ const hashed = /^sha256:([\da-f]{64})$/i
 /** @throws LockError `invalid` if one is wrong or too weak, or if two have the same name or token */
 export function checkedCredentials(clients: readonly ClientCredential[]): Credential[] {
   if (!clients.length)
-    throw new LockError('invalid', 'the list of clients is empty: name one, or give no list, which lets in whoever reaches the server')
+    throw new LockError('invalid', 'the list of clients is empty: name one, or give no list, which lets everyone use the server who can reach it')
   const names = new Set<string>()
   const tokens = new Map<string, string>()
   return clients.map((client) => {
@@ -91,9 +91,9 @@ function hashFor({ name, token, certificate }: ClientCredential): Buffer {
 
 function checkCertificate(name: string, { fingerprint, subject }: NonNullable<ClientCredential['certificate']>): void {
   if (fingerprint === undefined && !Object.keys(subject ?? {}).length)
-    throw new LockError('invalid', `the certificate of client ${name} may be anybody’s: give its fingerprint, or what its subject has`)
+    throw new LockError('invalid', `the certificate of client ${name} would match anybody’s: give its fingerprint, or fields of its subject`)
   if (fingerprint !== undefined && !/^[\da-f]{64}$/.test(plainHex(fingerprint)))
-    throw new LockError('invalid', `the fingerprint of client ${name} is none of SHA-256: \`openssl x509 -noout -fingerprint -sha256\` prints it`)
+    throw new LockError('invalid', `the fingerprint of client ${name} is not a SHA-256 one: \`openssl x509 -noout -fingerprint -sha256\` prints it`)
 }
 
 /** The hash of a token as clients send it. */
@@ -104,7 +104,8 @@ const digestOf = (token: string): Buffer => createHash('sha256').update(token).d
 function hashOf(token: string, name: string): Buffer {
   const [, hash] = hashed.exec(token) ?? []
   if (hash !== undefined) return Buffer.from(hash, 'hex')
-  if (token.startsWith('sha256:')) throw new LockError('invalid', `the token of client ${name} is no hash: sha256: is followed by 64 hex digits`)
+  if (token.startsWith('sha256:'))
+    throw new LockError('invalid', `the token of client ${name} is not a hash: after sha256: there must be 64 hex digits`)
   if (!/^[!-~]*$/.test(token))
     throw new LockError('invalid', `the token of client ${name} cannot go in a header: take ASCII letters, digits and signs`)
   const bits = Math.floor(bitsOf(token))
@@ -128,6 +129,9 @@ function untilOf({ name, expires }: ClientCredential): number {
   if (expires === undefined) return Infinity
   const until = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/.test(expires) ? Date.parse(expires) : Number.NaN
   if (Number.isNaN(until))
-    throw new LockError('invalid', `client ${name} expires at no time: ${JSON.stringify(expires)} is not like 2027-01-31 or 2027-01-31T18:00:00Z`)
+    throw new LockError(
+      'invalid',
+      `client ${name} has an invalid \`expires\`: ${JSON.stringify(expires)} is not like 2027-01-31 or 2027-01-31T18:00:00Z`,
+    )
   return until
 }

@@ -44,7 +44,7 @@ export function expressLine({ admit, batches, limits, visits, onError, during, r
     }
     return await turns.run(whoOf(caller), async () => {
       const parsed = jsonOf(text)
-      if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is no JSON') }
+      if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is not JSON') }
       const body = schema.safeParse(parsed.value)
       if (!body.success) return { fault: malformed(body.error) }
       return await batches(caller, body.data).catch((error) => ({ fault: faultOfError(error, onError) }))

@@ -61,7 +61,7 @@ export function makeGuard(
       }
       if (!isOurName(host) && !(probePaths.has(path) && isAddress(host))) {
         refused('host', `called by the name ${host}`, address)
-        return faultOf(403, 'forbidden', `this server does not go by the name ${host}: add it to \`hosts\``)
+        return faultOf(403, 'forbidden', `${host} is not a name of this server: add it to \`hosts\``)
       }
       const origin = header('origin')
       if (origin !== null && !isOurPage(origin, host)) {

@@ -170,7 +170,7 @@ const wordsFor: Readonly<Partial<Record<Budget, string>>> = {
   held: 'locks held by this credential',
   waiters: 'places in queues of this credential',
   metadata: 'bytes of metadata and asks of this credential',
-  record: 'bytes of metadata and asks of this credential at one lock',
+  record: 'bytes of metadata and asks of this credential in one lock',
   sessions: 'sessions of this credential',
   keys: 'new keys of this credential',
 }

@@ -43,11 +43,11 @@ export function makeMetrics(gauges: {
       },
     })
   }
-  gauge('storelock_streams', 'Event streams that are open', gauges.streams)
-  gauge('storelock_requests_pending', 'Requests that are not answered yet', gauges.pending)
-  gauge('storelock_waiters', 'Places in queues that clients have', gauges.waiters)
+  gauge('storelock_streams', 'Open event streams', gauges.streams)
+  gauge('storelock_requests_pending', 'Unanswered requests', gauges.pending)
+  gauge('storelock_waiters', 'Clients’ places in queues', gauges.waiters)
   gauge('storelock_holders', 'Locks that clients hold', gauges.holders)
-  gauge('storelock_sessions', 'Sessions that clients have open', gauges.sessions)
+  gauge('storelock_sessions', 'Open sessions of clients', gauges.sessions)
   gauge('storelock_observed_keys', 'Keys whose holders are observed', gauges.observed)
   gauge('storelock_log_entries', 'Entries of the history', gauges.logEntries)
   new Gauge({
@@ -65,25 +65,25 @@ export function makeMetrics(gauges: {
     text: () => Registry.merge([registry, ofProcess]).metrics(),
     storeErrors: new Counter({
       name: 'storelock_store_errors_total',
-      help: 'What the store failed at, by the code of the error',
+      help: 'Failures of the store, by error code',
       labelNames: ['code'],
       registers,
     }),
     commands: new Counter({
       name: 'storelock_commands_total',
-      help: 'Commands that reached the store, by what came of them',
+      help: 'Commands that reached the store, by outcome',
       labelNames: ['type', 'outcome'],
       registers,
     }),
     refusals: new Counter({
       name: 'storelock_refusals_total',
-      help: 'What its sender had no right to, by what was wrong',
+      help: 'Requests that their sender had no right to make, by kind',
       labelNames: ['kind'],
       registers,
     }),
     limited: new Counter({
       name: 'storelock_limited_total',
-      help: 'What was refused for want of budget, by the limit',
+      help: 'What was refused because of a limit, by limit',
       labelNames: ['limit'],
       registers,
     }),

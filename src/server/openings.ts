@@ -73,7 +73,7 @@ export class Openings {
     return ended.filter((session) => !named.has(session))
   }
 
-  /** Of ids that no record names those stay that have a row, if there are many: their sessions may come to be named again. */
+  /** If there are many ids, keeps those of the unnamed ones that have a row: records may name their sessions again. */
   async #keepAlive(before: ReadonlySet<string>): Promise<void> {
     const ids = [...before].filter((id) => !this.#taken.has(id))
     for (let from = 0; from < ids.length; from += each) {

@@ -2,15 +2,15 @@ import { LockError, type Policy } from '../protocol/index.ts'
 import type { ClientCredential } from './credentials.ts'
 import type { ReportOptions } from './report.ts'
 
-/** Key and certificate, as PEM, for TLS. */
+/** Key and certificate for TLS, as PEM. */
 export interface ServerTls {
   readonly key: string | Uint8Array
   readonly cert: string | Uint8Array
-  /** Who vouches for the certificates of clients, as PEM: those may come by a certificate in place of a bearer token. */
+  /** The authority that signs clients' certificates, as PEM: such clients need no bearer token. */
   readonly clientCa?: string | Uint8Array
 }
 
-/** What one client, or all of them, may ask of the server. */
+/** Limits on one client, or on all of them. */
 export interface ServerLimits {
   /** Longest body of a request, in bytes. Default 1 MiB. */
   readonly body?: number
@@ -18,31 +18,31 @@ export interface ServerLimits {
   readonly headers?: number
   /** Most commands in a batch. Default 1,000. */
   readonly batch?: number
-  /** Most locks that one credential holds, of one address where there are none; so are all limits of a credential. Default 10,000. */
+  /** Most locks that one credential holds. Without `clients`, all limits of a credential are per address. Default 10,000. */
   readonly held?: number
-  /** Most places in queues that one credential has. Default 10,000. */
+  /** Most places in queues of one credential. Default 10,000. */
   readonly waiters?: number
-  /** Most bytes of metadata and asks, as JSON, of what one credential holds and waits for. Default 4 MiB. */
+  /** Most bytes of the metadata and asks of one credential's locks and waits, as JSON. Default 4 MiB. */
   readonly metadata?: number
-  /** Most bytes of these that one credential has in the record of one lock, which is read and written whole. Default 64 KiB. */
+  /** Most bytes of these in one lock's record, of one credential: the record is read and written whole. Default 64 KiB. */
   readonly record?: number
   /** Most sessions of one credential. Default 5,000. */
   readonly sessions?: number
-  /** Most locks that were not there before and that one credential asks for while the server runs; what is swept counts no more. Default 100,000. */
+  /** Most new locks that one credential requests while the server runs; swept ones do not count. Default 100,000. */
   readonly keys?: number
-  /** Most stores of one credential whose batches are put in order: each process or page has one. Default 5,000. */
+  /** Most stores of one credential: each process or page has one. Default 5,000. */
   readonly senders?: number
   /** Most topics on the event streams of one credential. Default 10,000. */
   readonly topics?: number
-  /** Most of those topics that are also heard from processes at the store itself, each by a socket: those first come. Default 256. */
+  /** Most of those topics on which processes at the store itself can also be heard, each by a socket: first come, first served. Default 256. */
   readonly sockets?: number
-  /** Most requests of one credential that are not answered yet. Default 2,000. */
+  /** Most unanswered requests of one credential. Default 2,000. */
   readonly pending?: number
-  /** Most bytes of one credential's requests and answers that are under way. Default 32 MiB. */
+  /** Most bytes of one credential's pending requests and answers. Default 32 MiB. */
   readonly traffic?: number
-  /** Most bytes of one answer; a list is cut there and has more pages. Default 1 MiB. */
+  /** Most bytes of one answer; a longer list is cut and has more pages. Default 1 MiB. */
   readonly answer?: number
-  /** Most requests a second of one credential, or of one address where there are none; twice as many at once. Default 20,000. */
+  /** Most requests a second of one credential, or of one address without `clients`; twice as many in a burst. Default 20,000. */
   readonly rate?: number
   /** Most connections. Default 2,000. */
   readonly connections?: number
@@ -50,11 +50,11 @@ export interface ServerLimits {
   readonly perAddress?: number
   /** Most event streams of one credential, or of one address. Default 1,000. */
   readonly streams?: number
-  /** Most requests that one connection sends before they are answered. Default 32. */
+  /** Most unanswered requests of one connection. Default 32. */
   readonly pipelined?: number
   /** How long a request may take to arrive, in ms. Default 10,000. */
   readonly requestTimeout?: number
-  /** How much may wait for a client that is slow to read its events, in bytes; then its stream is dropped. Default 256 KiB. */
+  /** How much may wait for a client that reads its events slowly, in bytes; beyond that its stream is dropped. Default 256 KiB. */
   readonly buffer?: number
 }
 
@@ -62,48 +62,48 @@ export interface ServerLimits {
 export interface LogOptions {
   /** For how long, in ms. Default 30 days. */
   readonly age?: number
-  /** Most entries of what happened to locks. Default 1,000,000. Beyond it the oldest of whoever has most go first. */
+  /** Most entries of the history. Default 1,000,000. Beyond that, the oldest entries of the client with the most are dropped. */
   readonly entries?: number
-  /** Most entries of what was refused and of renewals that failed. Default 10,000. */
+  /** Most entries of refusals and failed renewals. Default 10,000. */
   readonly refusals?: number
-  /** Whether no lock is granted while the log cannot be written. Default true. */
+  /** Grant no lock while the log cannot be written. Default true. */
   readonly required?: boolean
 }
 
-/** One key of lockTokens, or several. */
+/** One key for lockTokens, or several. */
 export type Secret = string | Uint8Array | readonly (string | Uint8Array)[]
 
 export interface HandlerOptions {
-  /** Who may use the server. Without any, whoever reaches it. */
+  /** The clients that may use the server. Without it, everyone who can reach it. */
   readonly clients?: readonly ClientCredential[]
   /**
-   * Makes the lockTokens; 16 bytes or more. Of several the first one signs, and all verify: so a new one takes over without voiding what the
-   * old one signed. Default: STORELOCK_SECRET, or a file beside the database that the first start makes.
+   * Signs the lockTokens; 16 bytes or more. Of several the first one signs, and all verify, so a new one can be added without voiding what the old
+   * one signed. Default: STORELOCK_SECRET, or a file beside the database that the first start creates.
    */
   readonly secret?: Secret
-  /** What each namespace allows, by its name; '' is the default one's. */
+  /** The policy of each namespace, by its name; '' is the default one. */
   readonly policies?: Readonly<Record<string, Policy>>
-  /** Names by which the server may be called, with their ports where they are not the default one. Without it those of loopback, or any if `clients` are given. */
+  /** The server's own host names, with their ports if not the default one. Default: those of loopback, or any if `clients` are given. */
   readonly hosts?: readonly string[]
-  /** Origins of pages that may use the server, such as `https://app.example`. Default: none but its own. */
+  /** Origins of pages that may use the server, such as `https://app.example`. Default: only its own. */
   readonly origins?: readonly string[]
-  /** Whether the server evicts by itself who was silent for its lease, or only when a client asks for it. Default `auto`. */
+  /** Whether the server evicts silent holders by itself, or only when a client asks for it. Default `auto`. */
   readonly expiry?: 'auto' | 'manual'
   readonly log?: LogOptions
   readonly limits?: ServerLimits
-  /** How long requests that are under way, and what is not written yet, may take at the end, in ms. Default 10,000. */
+  /** How long pending requests and unwritten log entries may take at the end, in ms. Default 10,000. */
   readonly grace?: number
-  /** Hears of each request, and of faults that no answer tells, in lines of JSON. Default: nobody does. */
+  /** Gets each request, and faults that no answer reports, in lines of JSON. Default: none. */
   readonly report?: ReportOptions
-  /** Hears of faults that no answer tells. Default: `report`, or else `console.error`. */
+  /** Called with faults that no answer reports. Default: `report`, or else `console.error`. */
   readonly onError?: (error: unknown) => void
 }
 
-/** What a server that runs can be given anew. What is left out stays as it is. */
+/** What can be replaced while a server runs. What is left out stays as it is. */
 export interface ReloadOptions {
-  /** All who may use it from now on. Event streams of the others end. */
+  /** The new clients. Event streams of removed ones end. */
   readonly clients?: readonly ClientCredential[]
-  /** The first one signs lockTokens from now on, and all verify them. */
+  /** The first one signs new lockTokens, and all verify. */
   readonly secret?: Secret
 }
 
@@ -134,11 +134,11 @@ export const limitDefaults: Limits = {
   buffer: 262_144,
 }
 
-/** @throws LockError `invalid` that names a limit which is none */
+/** @throws LockError `invalid` that names an unknown limit */
 export function limitsOf(limits: ServerLimits = {}): Limits {
   for (const [name, value] of Object.entries(limits)) {
     if (!Object.hasOwn(limitDefaults, name))
-      throw new LockError('invalid', `the server knows no limit ${JSON.stringify(name)}: there are ${Object.keys(limitDefaults).join(', ')}`)
+      throw new LockError('invalid', `there is no limit ${JSON.stringify(name)}, only ${Object.keys(limitDefaults).join(', ')}`)
     if (!Number.isSafeInteger(value) || value < 1) throw new LockError('invalid', `the limit ${name} is a whole number above 0, not ${String(value)}`)
   }
   return { ...limitDefaults, ...limits }

@@ -11,7 +11,7 @@ const fault = (description: string) => json(answered.errorReply, description)
 
 const faults = {
   400: fault('The request is not well-formed, or breaks a rule'),
-  401: fault('No credential, or one that is not known'),
+  401: fault('No credential, or an unknown one'),
   403: fault('The credential, the Host or the Origin may not do this'),
   413: fault('The body is too long'),
   429: fault('Too many requests'),
@@ -48,7 +48,7 @@ export const locksRoute = createRoute({
   method: 'get',
   path: '/v1/locks',
   operationId: 'listLocks',
-  summary: 'All locks, those whose keys start with a prefix, or the one of any key',
+  summary: 'All locks, those whose keys start with a prefix, or the one with a key',
   description:
     'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out. With `key` and `session`, repeated, only the rows of those of these sessions that stand in its record, of which the first is who looks.',
   security,
@@ -71,8 +71,8 @@ export const publishRoute = createRoute({
   method: 'post',
   path: '/v1/publish',
   operationId: 'publish',
-  summary: 'Pass messages on to whoever listens to their topics',
-  description: 'Of a message that names a `key` only that is passed on: it says look, and the server itself says who was granted what.',
+  summary: 'Pass messages on to the subscribers of their topics',
+  description: 'Of a message with a `key` only the key is passed on: it means look. Only the server sends hints of grants.',
   security,
   request: { headers: own(false), body: body(asked.publishBody) },
   responses: { 204: { description: 'They were passed on' }, ...faults },
@@ -82,7 +82,7 @@ export const verifyRoute = createRoute({
   method: 'post',
   path: '/v1/verify',
   operationId: 'verify',
-  summary: 'Whether a lockToken is that of a hold which stands',
+  summary: 'Whether a lockToken belongs to a lock that is held now',
   security,
   request: { body: body(asked.verifyBody) },
   responses: { 200: json(answered.verifyReply, 'Who holds the lock, or why the token is refused'), ...faults },
@@ -92,7 +92,7 @@ export const logRoute = createRoute({
   method: 'get',
   path: '/v1/log',
   operationId: 'readLog',
-  summary: 'What happened to the locks, the newest first',
+  summary: 'What happened to the locks, newest first',
   security,
   request: { query: asked.logQuery },
   responses: { 200: json(answered.logReply, 'The entries'), ...faults },
@@ -104,11 +104,11 @@ export const acquireRoute = createRoute({
   operationId: 'acquire',
   summary: 'Wait for a lock',
   description:
-    'Answers when the lock is granted, or after `wait` ms with the `request` to ask for again: it keeps its place in line. A client that hangs up before it is answered gives up its place, or its lock.',
+    'Answers when the lock is granted, or after `wait` ms with the `request` to ask for again: it keeps its place in the queue. A client that disconnects before it is answered gives up its place, or its lock.',
   security,
   request: { headers: own(true), body: body(asked.acquireBody) },
   responses: {
-    200: json(answered.acquireReply, 'The lock is held, from now on for `duration` ms: renew it well before they are over'),
+    200: json(answered.acquireReply, 'The lock is held, from now on for `duration` ms: renew it well before that has passed'),
     202: json(answered.queuedReply, 'Others stand before it: send the same `key` and `request` again at once'),
     ...faults,
     409: fault('`held`: the lock is held, and `wait` is 0. `over`: this request is over'),
@@ -129,16 +129,16 @@ export const releaseRoute = createRoute({
   method: 'post',
   path: '/v1/release',
   operationId: 'release',
-  summary: 'Give a lock back',
+  summary: 'Release a lock',
   security,
   request: { headers: own(true), body: body(asked.releaseBody) },
-  responses: { 200: json(answered.releaseReply, 'It is free, or was lost before'), ...faults },
+  responses: { 200: json(answered.releaseReply, 'It was released, or was lost before'), ...faults },
 })
 
 const status = z.object({ status: z.literal('ok') })
 
 const probe = (path: string, operationId: string, summary: string) =>
-  createRoute({ method: 'get', path, operationId, summary, security: [{}], responses: { 200: json(status, 'It is so') } })
+  createRoute({ method: 'get', path, operationId, summary, security: [{}], responses: { 200: json(status, 'Yes') } })
 
 export const healthRoute = probe('/healthz', 'health', 'Whether the server answers: the same as /livez')
 export const liveRoute = probe('/livez', 'live', 'Whether the server answers')
@@ -165,7 +165,7 @@ export const metricsRoute = createRoute({
   method: 'get',
   path: '/metrics',
   operationId: 'metrics',
-  summary: 'Figures for Prometheus, for clients that are admin',
+  summary: 'Metrics for Prometheus, for clients that are admin',
   security,
-  responses: { 200: { content: { 'text/plain': { schema: z.string() } }, description: 'The figures' }, 401: faults[401], 403: faults[403] },
+  responses: { 200: { content: { 'text/plain': { schema: z.string() } }, description: 'The metrics' }, 401: faults[401], 403: faults[403] },
 })

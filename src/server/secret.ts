@@ -45,7 +45,7 @@ function readSafely(path: string): Buffer {
     const { mode, uid } = statSync(path)
     if (mode & 0o077) throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)
     if (uid !== process.geteuid?.())
-      throw new LockError('invalid', `the server's secret in ${path} belongs to another user, who may know it: remove it`)
+      throw new LockError('invalid', `the server's secret in ${path} belongs to another user, who may know it: remove the file`)
   }
   const secret = readFileSync(path)
   if (secret.length < minSecret) throw new LockError('invalid', `the server's secret in ${path} is damaged: remove it, which voids all lockTokens`)

@@ -141,7 +141,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
       const unread: string[] = []
       const cut = setTimeout(() => {
         const count = sockets.cut()
-        if (count) unread.push(`answers that had not gone out, connections: ${count}`)
+        if (count) unread.push(`connections whose answers had not been sent: ${count}`)
       }, grace)
       sockets.closeIdle()
       const gaveUp = await handler.close()

@@ -47,11 +47,11 @@ export class Single {
   async #find(caller: Caller, key: string, lockToken: string) {
     const verified = await this.#desk.verify(key, lockToken, caller)
     if (verified.valid) return { ...verified.holder, token: verified.token }
-    return verified.why === 'forged' ? faultOf(403, 'forbidden', `this is no lockToken of ${JSON.stringify(key)}`) : lost(key)
+    return verified.why === 'forged' ? faultOf(403, 'forbidden', `this is not a lockToken of ${JSON.stringify(key)}`) : lost(key)
   }
 }
 
-const lost = (key: string): Fault => faultOf(409, 'not-held', `${JSON.stringify(key)} is not held by this lockToken any more`)
+const lost = (key: string): Fault => faultOf(409, 'not-held', `${JSON.stringify(key)} is no longer held with this lockToken`)
 
 function faultOfOutcome(key: string, outcome: WireOutcome): Fault {
   if (outcome.type === 'failed') return faultOfFailed(outcome)

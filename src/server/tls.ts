@@ -17,12 +17,12 @@ export function contextOf({ key, cert, clientCa }: ServerTls): SecureContextOpti
 /** @throws LockError `invalid` if a client has a certificate and there is no `tls.clientCa` */
 export function checkCertificates(clients: HandlerOptions['clients'], tls: ServerTls | undefined): void {
   const bare = tls?.clientCa === undefined && clients?.find(({ certificate }) => certificate)
-  if (bare) throw new LockError('invalid', `client ${bare.name} comes by a certificate, and nobody vouches for it: give \`tls.clientCa\``)
+  if (bare) throw new LockError('invalid', `client ${bare.name} has a certificate, but there is no authority to verify it: set \`tls.clientCa\``)
 }
 
 /** @throws LockError `invalid` if a server that was started with `before` cannot switch to `after` while it runs */
 export function checkRenewal(before: ServerTls | undefined, after: ServerTls): void {
-  if (!before) throw new LockError('invalid', 'a server that was started without TLS cannot be given a certificate: start it anew')
+  if (!before) throw new LockError('invalid', 'a server that was started without TLS cannot be given a certificate: restart it')
   if (after.clientCa !== undefined && before.clientCa === undefined)
-    throw new LockError('invalid', 'a server that was started without `tls.clientCa` asks nobody for a certificate: start it anew')
+    throw new LockError('invalid', 'a server that was started without `tls.clientCa` does not ask for certificates: restart it')
 }

@@ -14,7 +14,7 @@ export function answerUnread(server: Server, { headers, requestTimeout }: Limits
       limited('requestTimeout')
       return faultOf(408, 'too-long', `the request took longer than ${requestTimeout} ms to arrive`)
     }
-    return faultOf(400, 'invalid', 'this is no HTTP request')
+    return faultOf(400, 'invalid', 'this is not an HTTP request')
   }
 
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket & { readonly _httpMessage?: ServerResponse | null }) => {

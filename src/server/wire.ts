@@ -3,18 +3,18 @@ import type { Message } from '../store.ts'
 
 /** What goes over the network, as JSON. `schemas/asked.ts` checks what comes in. */
 
-/** The header with the client's key: what it alone knows. A session belongs to the key, and the credential, that opened it. */
+/** The header with the client key, which only the client knows. A session belongs to the key, and the credential, that opened it. */
 export const clientHeader = 'storelock-client'
 
 /**
- * Of a hold, or without `token` of its session's places in the key's queue. Whoever has it may renew and release the hold and withdraw the request
- * that it answers, or withdraw the places.
+ * The lockToken of a hold, or without `token` of its session's places in the key's queue. Whoever has it may renew and release the hold and withdraw
+ * the request that it answers, or withdraw the places.
  */
 export interface Ticket {
   readonly key: string
   readonly session: string
   readonly token?: number | undefined
-  /** Of the request that the hold answers. */
+  /** The number of the request that the hold answers. */
   readonly number?: number | undefined
   readonly lockToken: string
 }
@@ -24,9 +24,9 @@ type Owned = Renew | Release | Withdraw
 /** A command as it is sent. */
 export type WireCommand =
   | Exclude<Command, Owned | Expire>
-  /** With the lockToken that shows that the hold or the place is the sender's. */
+  /** With the lockToken that proves that the hold or the place is the sender's. */
   | (Owned & { readonly lockToken?: string | undefined })
-  /** Only names whom it means: the server has evidence of its own. */
+  /** Only names the suspect: the server has evidence of its own. */
   | (Omit<Expire, 'evidence'> & { readonly evidence: Suspect })
 
 export type Suspect =
@@ -36,19 +36,19 @@ export type Suspect =
 /** `POST /v1/apply` */
 export interface ApplyBody {
   readonly commands: readonly WireCommand[]
-  /** Tells the batches of one sender from those of others, and names its event stream. */
+  /** Identifies the sender, whose batches are in order, and its event stream. */
   readonly sender?: string | undefined
   /** Counts the batches of a sender. */
   readonly batch?: number | undefined
-  /** Batches up to this number are void: one that comes late is refused whole. */
+  /** Batches up to this number are void: if one arrives late, it is refused. */
   readonly void?: number | undefined
-  /** All that the sender's event stream is to carry from now on. */
+  /** All topics of the sender's event stream. */
   readonly topics?: readonly string[] | undefined
 }
 
-/** What a command that asks for too much has besides. */
+/** What a command that exceeds a limit has in addition. */
 export interface OverLimit {
-  /** The limit of its credential that was in the way, by its name. */
+  /** The name of the limit of its credential that was exceeded. */
   readonly limit: string
 }
 
@@ -60,28 +60,28 @@ export type WireOutcome<O = Outcome> = O extends { readonly record: unknown }
     : O
 
 export interface ApplyReply {
-  /** The `record` of a key stands only in its last outcome, and nowhere if the answer would be too long: read the key then. */
+  /** The `record` of a key is only in its last outcome, and missing if the answer would be too long: read the key then. */
   readonly outcomes: readonly WireOutcome[]
-  /** For each grant and each place that the outcomes give to sessions of the client's own. */
+  /** One for each grant and each place that the outcomes give to the client's own sessions. */
   readonly lockTokens: readonly Ticket[]
 }
 
 /** `GET /v1/locks/{key}`, and `GET /v1/locks?key=`, which takes any key. */
 export interface ReadReply {
   readonly lock: PlainView | null
-  /** For what the client's own sessions hold or wait for. */
+  /** One for each hold and place of the client's own sessions. */
   readonly lockTokens: readonly Ticket[]
 }
 
-/** `GET /v1/locks?key=&session=&session=`: the rows of those of these sessions that stand, for those far back in a line, who need no more. */
+/** `GET /v1/locks?key=&session=&session=`: the existing rows of these sessions, for waiters far back in the queue, who need no more. */
 export interface RowsReply {
   readonly sessions: PlainView['sessions']
 }
 
-/** `GET /v1/locks?prefix=&after=&limit=&busy=`: with `busy=true`, locks that nobody holds, wants or pins may be left out. */
+/** `GET /v1/locks?prefix=&after=&limit=&busy=`: with `busy=true`, locks that nobody holds, waits for or pins may be left out. */
 export interface ListReply {
   readonly locks: readonly PlainView[]
-  /** Whether there are more after the last one's key. */
+  /** Whether there are more after the last key. */
   readonly more: boolean
 }
 
@@ -90,7 +90,7 @@ export interface PublishBody {
   readonly messages: readonly { readonly topic: string; readonly message: Message }[]
 }
 
-/** The `data` of the first event, named `open`. The last one is named `bye` where the server ends the stream. */
+/** The `data` of the first event, named `open`. If the server ends the stream, the last one is named `bye`. */
 export interface OpenEvent {
   /** How many topics the stream carries. */
   readonly topics: number
@@ -110,7 +110,7 @@ export interface VerifyBody {
 }
 
 export type VerifyReply =
-  /** The session named holds the lock with this fencing token, and has the tokens up to `lastToken` in reserve. */
+  /** The session holds the lock with this fencing token, and has the tokens up to `lastToken` in reserve. */
   | {
       readonly valid: true
       readonly holder: { readonly session: string; readonly client: string; readonly label?: string | undefined }
@@ -118,21 +118,21 @@ export type VerifyReply =
       readonly token: number
       readonly lastToken: number
     }
-  /** With how it was lost, where that is known: one that its holder let go of has no reason. */
+  /** With `reason`, how it was lost, if that is known: a released lock has none. */
   | { readonly valid: false; readonly why: 'forged' | 'not-held'; readonly reason?: LossReason | undefined }
 
 /** `POST /v1/acquire` */
 export interface AcquireBody {
   readonly key: string
-  /** The client's own name for this request: asked for again by it, the request keeps its place, or what it was granted. Default: one that the answer has. */
+  /** The client's own id for this request: sent again with it, the request keeps its place, or its grant. Default: one that the answer has. */
   readonly request?: string | undefined
   /** Default `exclusive`. */
   readonly mode?: Mode | undefined
-  /** For how long the lock is kept without a renewal, in ms. Default 30,000. */
+  /** How long the lock is kept without a renewal, in ms. Default 30,000. */
   readonly duration?: number | undefined
-  /** How long to wait for it, in ms; 0 takes no place in line. Default 30,000. */
+  /** How long to wait for it, in ms; 0 takes no place in the queue. Default 30,000. */
   readonly wait?: number | undefined
-  /** What others see of the holder. */
+  /** The holder's label that others see. */
   readonly label?: string | undefined
   readonly metadata?: Json | undefined
 }
@@ -144,13 +144,13 @@ export type AcquireReply =
       readonly request: string
       /** The fencing token. */
       readonly token: number
-      /** The key's last one before. */
+      /** The token of the key's previous grant. */
       readonly previous: number
       readonly lockToken: string
       /** In ms, from this answer on at the latest. */
       readonly duration: number
     }
-  /** The request stands in line, behind so many others, for as long as its lease: it is to come back. */
+  /** The request waits behind `ahead` others, for as long as its lease: send it again. */
   | { readonly granted: false; readonly key: string; readonly request: string; readonly ahead: number }
 
 /** `POST /v1/renew` */
@@ -176,12 +176,12 @@ export interface ReleaseBody {
 }
 
 export interface ReleaseReply {
-  /** False if it was not held any more. */
+  /** False if it was no longer held. */
   readonly released: boolean
   readonly key: string
 }
 
-/** What happened to a lock: `refusal` is a command that its sender had no right to, and may be an attack. */
+/** The kinds of log entries. `refusal` is a command that its sender had no right to send, and may be an attack. */
 export const logKinds = ['grant', 'renewal-failure', 'release', 'withdrawal', 'end', 'eviction', 'steal', 'revoke', 'refusal'] as const
 export type LogKind = (typeof logKinds)[number]
 
@@ -191,19 +191,19 @@ export interface LogEntry {
   /** Wall time in ms since 1970. */
   readonly at: number
   readonly kind: LogKind
-  /** Empty where it concerns a session as a whole. */
+  /** Empty if it concerns a session as a whole. */
   readonly key: string
   readonly session?: string | undefined
   readonly token?: number | undefined
-  /** Whose command it was: the name of the credential, and the network address. */
+  /** The sender of the command: the name of its credential, and its network address. */
   readonly who?: string | undefined
   readonly address?: string | undefined
   readonly why?: string | undefined
-  /** Of a refusal or a renewal that failed: how many more there were of the same client since the one before, which the log left out. */
+  /** For a refusal or a failed renewal: how many more there were of the same client since the last one, which the log left out. */
   readonly omitted?: number | undefined
 }
 
-/** What `GET /v1/log` may ask for. */
+/** The query of `GET /v1/log`. */
 export interface LogQuery {
   readonly key?: string | undefined
   readonly prefix?: string | undefined
@@ -211,17 +211,17 @@ export interface LogQuery {
   /** Wall time in ms since 1970, both included. */
   readonly since?: number | undefined
   readonly until?: number | undefined
-  /** Only entries before this id: how to turn the page. */
+  /** Only entries before this id: the next page. */
   readonly before?: number | undefined
   readonly limit: number
 }
 
-/** The newest first. */
+/** Newest first. */
 export interface LogReply {
   readonly entries: readonly LogEntry[]
 }
 
-/** The body of every answer that is no success. */
+/** The body of every answer that reports a failure. */
 export interface ErrorReply {
   readonly error: {
     readonly code: LockErrorCode | 'unauthorized' | 'forbidden' | 'too-many' | 'too-long' | 'not-found' | 'void' | 'over'

@@ -9,7 +9,7 @@ export function memoryJournal(): Journal {
   let attempts: LogEntry[] = []
   let id = 0
 
-  /** The newest first, of both together. */
+  /** Newest first, of both kinds together. */
   async function* newestFirst(query: LogQuery): AsyncGenerator<LogEntry> {
     const lists = query.kind === undefined ? [history, attempts] : [isAttempt(query.kind) ? attempts : history]
     const left = lists.map((list) => ({ list, index: list.length - 1 }))
@@ -61,7 +61,7 @@ export function memoryJournal(): Journal {
 
 const idOf = ({ list, index }: { readonly list: readonly LogEntry[]; readonly index: number }): number => (list[index] as LogEntry).id
 
-/** The entries without the oldest of whoever has most, so that `most` are left. */
+/** The entries without the oldest ones of the clients with the most, so that `most` are left. */
 function withoutMost(entries: LogEntry[], most: number): LogEntry[] {
   const excess = entries.length - most
   if (excess <= 0) return entries

@@ -1,9 +1,9 @@
 import type { NewEntry } from '../journal.ts'
 
-/** Whose share of the history an entry is. */
+/** The client whose share of the history an entry belongs to. */
 export const shareOf = ({ who, address }: Pick<NewEntry, 'who' | 'address'>): string => who ?? address ?? ''
 
-/** How many each of them loses, so that `excess` fewer are left: those that have most come down to one level. */
+/** How many entries each client loses, so that `excess` fewer are left: those with the most are cut to one level. */
 export function dropsFrom(shares: ReadonlyMap<string, number>, excess: number): Map<string, number> {
   const sorted = [...shares].sort(([, a], [, b]) => b - a)
   const drops = new Map<string, number>()
@@ -11,7 +11,7 @@ export function dropsFrom(shares: ReadonlyMap<string, number>, excess: number): 
   for (const [index, [, count]] of sorted.entries()) {
     above += count
     const next = sorted[index + 1]?.[1] ?? 0
-    // All down to here would lose more than has to go once they came down to the next one.
+    // If all down to here were cut to the next one's level, they would lose more than necessary.
     if (above - next * (index + 1) < excess && index + 1 < sorted.length) continue
     const level = Math.floor((above - excess) / (index + 1))
     let rest = excess

@@ -23,15 +23,15 @@ export const logTables = `
   );
 `
 
-/** So many entries are dropped in one turn of the event loop: each has places in some indexes. */
+/** How many entries are dropped in one turn of the event loop: each is in several indexes. */
 const few = 250
 
-/** One of two: of what happened, and of what was only tried. Their entries are numbered together. */
+/** One for the history, one for attempts. Their entries are numbered together. */
 type Table = 'storelock_log' | 'storelock_attempts'
 
 const columns = ['at', 'kind', 'key', 'session', 'token', 'who', 'address', 'why'] as const
 
-/** A part of a WHERE clause, with what is bound to it. */
+/** A part of a WHERE clause, with its bound values. */
 interface Test {
   readonly sql: string
   readonly values: readonly unknown[]
@@ -42,7 +42,7 @@ type When = <T>(run: () => T) => Promise<T>
 /**
  * The log's part of a journal.
  * @param whenIdle runs a step as soon as the database is not busy
- * @param write runs one in a transaction
+ * @param write runs a step in a transaction
  */
 export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<Journal, 'append' | 'hasGrant' | 'query' | 'size' | 'trim'> {
   const insert = db.prepare(`INSERT INTO storelock_log (id, ${columns}) VALUES (?, ${columns.map(() => '?')})`)
@@ -60,7 +60,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
   const bound = db.prepare('SELECT id FROM storelock_attempts ORDER BY id DESC LIMIT 1 OFFSET ?')
   const dropUpTo = db.prepare('DELETE FROM storelock_attempts WHERE id <= ?')
   const countOf = db.prepare(`SELECT count(*) AS count FROM (SELECT 1 FROM storelock_log WHERE key >= ? AND key < ? LIMIT ${2 * step + 1})`)
-  /** How many entries of the history each has. Counted once: to count again takes long. */
+  /** How many entries of the history each client has. Counted once, since counting takes long. */
   const shares = new Map(
     (db.prepare(`SELECT ${share} AS share, count(*) AS count FROM storelock_log GROUP BY 1`).all() as { share: string; count: number }[]).map(
       (row) => [row.share, row.count],
@@ -85,7 +85,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
         const read = db.prepare(`SELECT * FROM ${table} WHERE ${along}id < ? AND id >= ?${wanted} ORDER BY id DESC LIMIT ?`)
         const rows = read.all(...keys, high, low ?? 0, ...bound, limit - found.length) as object[]
         if (low === undefined || since === undefined) return [rows, low] as const
-        // Before a whole step of older ones there are none that are younger.
+        // If a whole step is too old, all entries before it are.
         const newest = db.prepare(`SELECT max(at) AS at FROM ${table} WHERE ${along}id < ? AND id >= ?`).get(...keys, high, low) as { at: number }
         return [rows, newest.at < since ? undefined : low] as const
       })
@@ -95,10 +95,10 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
     }
   }
 
-  /** All entries whose keys are in some ranges that have few, by the index of keys. */
+  /** All entries whose keys are in ranges that have few entries, by the index of keys. */
   const gather = (ranges: Test, tests: readonly Test[], { before, limit }: LogQuery): Promise<LogEntry[]> => {
     const [wanted, bound] = joined(tests)
-    // What has a plus is not looked for by the index of ids.
+    // The plus keeps SQLite from using the index of ids.
     const sql = `SELECT * FROM storelock_log WHERE ${ranges.sql} AND +id < ?${wanted} ORDER BY +id DESC LIMIT ?`
     const values = [...ranges.values, before ?? Number.MAX_SAFE_INTEGER, ...bound, limit]
     return whenIdle(() => (db.prepare(sql).all(...values) as object[]).map(withoutNulls))
@@ -180,7 +180,7 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
 
 const sizeOf = (shares: ReadonlyMap<string, number>): number => [...shares.values()].reduce((sum, one) => sum + one, 0)
 
-/** Keys that start with one of some prefixes. */
+/** Keys that start with one of these prefixes. */
 const rangesOf = (prefixes: readonly string[]): Test => ({
   sql: `(${prefixes.map(() => '(key >= ? AND key < ?)').join(' OR ') || 'FALSE'})`,
   values: prefixes.flatMap((prefix) => [prefix, endOf(prefix)]),

@@ -10,13 +10,13 @@ const tables = `
 `
 
 /**
- * In tables beside the store's.
- * @param db a connection of its own, closed with it, so that it is never in the way of a lock's transaction
+ * A journal in tables beside the store's.
+ * @param db a connection of its own, which is closed with it, so that it never blocks a lock's transaction
  */
 export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
   db.exec('PRAGMA synchronous = NORMAL')
 
-  /** Takes a step as soon as the database is not busy with another process. */
+  /** Runs a step as soon as no other process keeps the database busy. */
   const whenIdle = async <T>(step: () => T): Promise<T> => {
     for (;;) {
       try {

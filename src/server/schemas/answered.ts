@@ -1,4 +1,4 @@
-// What goes out: described, and not checked again.
+// Schemas of answers: for the description only, answers are not validated.
 import { z } from '@hono/zod-openapi'
 import { logKinds } from '../wire.ts'
 import { count, id, json, key, label, lease, lockToken } from './fields.ts'
@@ -15,8 +15,8 @@ const holder = z
     number: count,
     token: count.openapi({ description: 'The fencing token.' }),
     previous: count,
-    since: z.number().optional().openapi({ description: 'Wall time of the grant in ms, shown and never relied on.' }),
-    expiresAt: z.number().openapi({ description: 'Wall time in ms, shown and never relied on.' }),
+    since: z.number().optional().openapi({ description: 'Wall time of the grant in ms, for display only.' }),
+    expiresAt: z.number().openapi({ description: 'Wall time in ms, for display only.' }),
     lease: lease.optional(),
     reserve: count.optional(),
     metadata: json,
@@ -34,20 +34,20 @@ const view = z
     holders: z.array(holder),
     queue: z.array(run),
     pins: z.array(z.string()),
-    changedAt: z.number().optional().openapi({ description: 'Wall time of the last change in ms, shown and never relied on.' }),
+    changedAt: z.number().optional().openapi({ description: 'Wall time of the last change in ms, for display only.' }),
     evictions: z
       .array(z.object({ from: count, to: count, how: z.enum(['stolen', 'revoked', 'expired']) }))
       .optional()
-      .openapi({ description: 'How the last holds were taken, by their tokens, the newest first.' }),
+      .openapi({ description: 'How the last holds were taken, by their tokens, newest first.' }),
     asked: z
       .array(run.extend({ token: count, label }).openapi('Asked'))
       .optional()
-      .openapi({ description: 'What requests asked the holders that wait no more, the newest first. It concerns holders up to its token.' }),
+      .openapi({ description: 'Asks of requests that no longer wait, newest first. They concern holders up to their token.' }),
     sessions: z.record(z.string(), session),
   })
   .openapi('Lock')
 
-/** How a lock may be lost. */
+/** How a lock can be lost. */
 const losses = ['stolen', 'revoked', 'expired', 'ended'] as const
 
 const ticket = z.object({ key: z.string(), session: id, token: count.optional(), number: count.optional(), lockToken }).openapi('LockToken')
@@ -63,7 +63,7 @@ const outcome = z
     session: session.optional(),
     code: z.string().optional(),
     message: z.string().optional(),
-    limit: z.string().optional().openapi({ description: 'The limit of the credential that was in the way.' }),
+    limit: z.string().optional().openapi({ description: 'The limit of the credential that was exceeded.' }),
   })
   .openapi('Outcome')
 
@@ -79,7 +79,7 @@ export const verifyReply = z
     token: count.optional(),
     lastToken: count.optional(),
     why: z.enum(['forged', 'not-held']).optional(),
-    reason: z.enum(losses).optional().openapi({ description: 'How it was lost, where that is known.' }),
+    reason: z.enum(losses).optional().openapi({ description: 'How it was lost, if that is known.' }),
   })
   .openapi('Verified')
 export const logReply = z.object({

@@ -1,4 +1,4 @@
-// What comes in, and is checked.
+// Schemas of requests, which are validated.
 import { z } from '@hono/zod-openapi'
 import { maxDuration, minDuration } from '../../protocol/index.ts'
 import {
@@ -18,7 +18,7 @@ import { bytes, count, id, json, key, label, lease, lockToken, maxJsonBytes, seq
 const maxReserve = 10_000
 /** The longest wait of one request, in ms: below what proxies commonly allow. */
 const maxWait = 55_000
-/** Most topics that one event stream may carry. */
+/** Most topics of one event stream. */
 const maxTopics = 1_000
 
 const grip = { key, session: id, token: count, lockToken: lockToken.optional() }
@@ -94,11 +94,11 @@ export const acquireBody = z
     key,
     request: z
       .string()
-      .regex(/^[\w-]{8,128}$/, 'the name of a request is 8 to 128 letters, digits, _ or -')
+      .regex(/^[\w-]{8,128}$/, 'the id of a request is 8 to 128 letters, digits, _ or -')
       .optional(),
     mode: z.enum(['exclusive', 'shared']).optional(),
     duration: duration.openapi({ description: 'In ms. Default 30,000.' }),
-    wait: z.number().min(0).max(maxWait).optional().openapi({ description: 'In ms. Default 30,000; 0 takes no place in line.' }),
+    wait: z.number().min(0).max(maxWait).optional().openapi({ description: 'In ms. Default 30,000; 0 takes no place in the queue.' }),
     label,
     metadata: json,
   })
@@ -130,14 +130,14 @@ export const locksQuery = z
     session: z.union([id.transform((one) => [one]), z.array(id).max(100)]).optional(),
   })
   .refine((query) => query.key === undefined || query.prefix === undefined, 'a key or a prefix, not both')
-  .refine((query) => query.session === undefined || query.key !== undefined, 'sessions are those of a key')
+  .refine((query) => query.session === undefined || query.key !== undefined, '`session` needs a `key`')
 
 export const eventsQuery = z.strictObject({
   sender: id.optional(),
   topic: z.union([topic.transform((one) => [one]), z.array(topic).max(100)]).optional(),
 })
 
-/** @param need whether nothing can be done without one */
+/** @param need whether it is required */
 export const clientKey = (need: boolean) => {
   const text = z
     .string()

@@ -1,4 +1,4 @@
-// What the parts of requests and answers have to look like.
+// Schemas for the fields of requests and answers.
 import { z } from '@hono/zod-openapi'
 import { maxDuration } from '../../protocol/index.ts'
 
@@ -16,8 +16,8 @@ export const bytes = (text: string): number => Buffer.byteLength(text)
 
 export const key = z
   .string()
-  .refine((text) => !/[\0\p{Surrogate}]/u.test(text) && bytes(text) <= maxKeyBytes, `a key is well-formed, of up to ${maxKeyBytes} bytes`)
-/** What people are shown: nothing in it moves a terminal's cursor, or hides what comes next. */
+  .refine((text) => !/[\0\p{Surrogate}]/u.test(text) && bytes(text) <= maxKeyBytes, `a key must be well-formed, with up to ${maxKeyBytes} bytes`)
+/** Text that people are shown: without characters that move a terminal's cursor, or hide what follows. */
 export const shown = (most: number) =>
   z
     .string()
