@@ -19,7 +19,7 @@ describe('runs that wait for one lock', () => {
     expect(ours.took / theirs.took).toBeLessThan(3)
   })
 
-  test('wait again where the lock is lost before the command began', { timeout: 60_000 }, async () => {
+  test('wait again where the lock is lost before the command started', { timeout: 60_000 }, async () => {
     const file = join(place.folder, 'locks.db')
     const store = sqliteStore(file)
     const locks = createLocks({ store })
@@ -33,7 +33,7 @@ describe('runs that wait for one lock', () => {
     const release: Command = { type: 'release', key: lock.key, session: lock.session, token: lock.token }
     void store.apply([release])
     writer.exec('BEGIN IMMEDIATE')
-    await run.shows(/(lost before the command began)/)
+    await run.shows(/(lost before the command started)/)
     expect(run.printed).toBe('')
     writer.exec('COMMIT')
 

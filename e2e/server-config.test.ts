@@ -72,7 +72,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     const first = await served(url)
     renameSync(join(place.folder, 'next.key'), join(place.folder, 'tls.key'))
     server.child.kill('SIGHUP')
-    await server.shows(/(goes on as it was)/)
+    await server.shows(/(nothing was changed)/)
     expect(await served(url)).toBe(first)
     renameSync(join(place.folder, 'next.pem'), join(place.folder, 'tls.pem'))
     server.child.kill('SIGHUP')

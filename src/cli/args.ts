@@ -3,7 +3,9 @@ import { InvalidArgumentError, Option } from 'commander'
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** A time such as `1.5`, `300ms`, `10s`, `5m`, `2h` or `1d`, in ms. Without a unit it is in seconds, as everywhere on the command line. */
+/**
+ * Parses a time such as `1.5`, `300ms`, `10s`, `5m`, `2h` or `1d`. Without a unit it is in seconds, as everywhere on the command line. @returns ms
+ */
 export function parseTime(text: string): number {
   const [, figure, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? []
   if (figure === undefined)
@@ -11,10 +13,10 @@ export function parseTime(text: string): number {
   return Math.round(Number(figure) * (units[unit] as number))
 }
 
-/** A signal by its name, with or without SIG. */
+/** Parses the name of a signal, with or without SIG. */
 export function parseSignal(text: string): NodeJS.Signals {
   const name = `SIG${text.toUpperCase().replace(/^SIG/, '')}`
-  if (!(name in constants.signals)) throw new InvalidArgumentError('A signal is given by its name, such as TERM or USR1.')
+  if (!(name in constants.signals)) throw new InvalidArgumentError('A signal is a name such as TERM or USR1.')
   return name as NodeJS.Signals
 }
 
@@ -26,17 +28,17 @@ export function parseCode(text: string): number {
 
 export function parseCount(text: string): number {
   const count = Number(text)
-  if (!/^[1-9]\d*$/.test(text) || !Number.isSafeInteger(count)) throw new InvalidArgumentError('It is a whole number from 1.')
+  if (!/^[1-9]\d*$/.test(text) || !Number.isSafeInteger(count)) throw new InvalidArgumentError('It must be a whole number from 1.')
   return count
 }
 
-/** What every command takes. */
+/** Options that every command has. */
 export interface Common {
   readonly store: string
   readonly json?: true
 }
 
-/** Made anew for each command. */
+/** A new one for each command. */
 export const storeOption = (): Option =>
   new Option('-s, --store <place>', 'a SQLite file, or the URL of a lock server').env('STORELOCK_STORE').default('./storelock.db')
 

@@ -10,7 +10,7 @@ export interface AskOptions extends Common {
   readonly timeout: number
 }
 
-/** Asks the holders of a lock to let go, and waits until it has had its turn. Rejects with `timeout` if nobody lets go in time. */
+/** Asks the holders of a lock to release, and waits until it has had its turn. Rejects with `timeout` if nobody releases in time. */
 export async function ask(key: string, { store: place, message, timeout, json }: AskOptions): Promise<void> {
   const use = (signal: AbortSignal) =>
     withLock(
@@ -24,5 +24,5 @@ export async function ask(key: string, { store: place, message, timeout, json }:
     )
   await untilSignal(use)
   if (json) printJson({ key, free: true })
-  else print(`${key} was let go`)
+  else print(`${key} was released`)
 }

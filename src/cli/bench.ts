@@ -7,15 +7,15 @@ import { print, printJson } from './output.ts'
 import { closeLocks, withStore } from './store.ts'
 
 export interface BenchOptions extends Common {
-  /** How long to take and release a lock, in ms. */
+  /** How long to acquire and release a lock, in ms. */
   readonly time: number
-  /** How often a lock is handed to another process. */
+  /** How often to hand a lock to another process. */
   readonly handoffs: number
-  /** Set by the first process for the second: the lock that they hand on. */
+  /** Set by the first process for the second: the lock that they pass to each other. */
   readonly partner?: string
 }
 
-/** In ms, the same for all processes of a machine. */
+/** In ms, on a clock that all processes of a machine share. */
 const now = (): number => Number(process.hrtime.bigint()) / 1e6
 
 /** Measures a store on this machine. */
@@ -61,7 +61,7 @@ async function measure(locks: Locks, name: string, { store: place, json, time, h
   print(`hand-off           p50 ${handoff.p50} ms, p99 ${handoff.p99} ms, between two processes (${handoff.count})`)
 }
 
-/** Hands the lock to another process again and again. @returns from each release to the other's acquire, in ms */
+/** Hands the lock to another process again and again. @returns the times from each release to the other's acquire, in ms */
 async function handOn(locks: Locks, name: string, place: string, count: number, signal: AbortSignal): Promise<number[]> {
   const [program = ''] = process.argv.slice(1)
   const other = fork(program, ['bench', '--store', place, '--partner', name], { signal })
@@ -79,7 +79,7 @@ async function handOn(locks: Locks, name: string, place: string, count: number, 
       const asking = word()
       other.send('take')
       await asking
-      // Once it waits in the queue.
+      // Until it waits in the queue.
       while (!(await locks.query(name)).pending.length) await new Promise((resolve) => setTimeout(resolve, 1))
       const got = word<number>()
       const released = now()
@@ -92,7 +92,7 @@ async function handOn(locks: Locks, name: string, place: string, count: number, 
   }
 }
 
-/** The second process: takes the lock whenever it is told to, and says when it has it. */
+/** The second process: acquires the lock whenever it is told to, and reports when it has it. */
 async function takeTurns(locks: Locks, name: string): Promise<void> {
   const told = async (): Promise<void> => {
     process.send?.('asks')
@@ -101,7 +101,7 @@ async function takeTurns(locks: Locks, name: string): Promise<void> {
     await lock.release()
     process.send?.(at)
   }
-  // Should the first process be gone by then, nobody waits for an answer.
+  // If the first process is gone by then, nobody waits for an answer.
   process.on('message', () => told().catch(() => {}))
   process.send?.('ready')
   await once(process, 'disconnect')

@@ -1,12 +1,12 @@
 import { type HolderState, type LockState, nameOf } from './state.ts'
 
-/** What changed about a lock between two looks. What came and went in between is not seen. */
+/** A change of a lock between two looks. Changes in between that cancel out are not seen. */
 export interface LockEvent {
   /** Wall time in ms since 1970. */
   readonly at: number
-  readonly event: 'held' | 'let go' | 'waits' | 'stopped waiting' | 'pinned' | 'unpinned'
+  readonly event: 'held' | 'released' | 'waits' | 'stopped waiting' | 'pinned' | 'unpinned'
   readonly key: string
-  /** The holder or waiter, or who pinned it. */
+  /** The holder or waiter, or the entity that pinned it. */
   readonly who: string
   readonly session?: string
   readonly token?: number
@@ -14,15 +14,15 @@ export interface LockEvent {
 
 type Keyed<T> = ReadonlyMap<string, T>
 
-/** What changed from one look to the next. */
+/** The changes from one look to the next. */
 export function eventsBetween(before: Keyed<LockState>, after: Keyed<LockState>, at = Date.now()): LockEvent[] {
   return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((key) => {
     const [was, is] = [partsOf(before.get(key)), partsOf(after.get(key))]
     const held = ({ session, token, label }: HolderState) => ({ at, key, who: nameOf({ session, label }), session, token })
     return [
-      ...gone(was.holders, is.holders).map((holder): LockEvent => ({ ...held(holder), event: 'let go' })),
+      ...gone(was.holders, is.holders).map((holder): LockEvent => ({ ...held(holder), event: 'released' })),
       ...gone(is.holders, was.holders).map((holder): LockEvent => ({ ...held(holder), event: 'held' })),
-      // Whoever holds it now has not given up.
+      // A waiter that holds it now has not stopped waiting.
       ...gone(was.waiters, is.waiters)
         .filter(({ session }) => !holds(is, session))
         .map(({ session, who }): LockEvent => ({ at, key, who, session, event: 'stopped waiting' })),
@@ -33,7 +33,7 @@ export function eventsBetween(before: Keyed<LockState>, after: Keyed<LockState>,
   })
 }
 
-/** What can come and go, each under what makes it itself. */
+/** The parts that can come and go, each by its identity. */
 function partsOf(state: LockState | undefined) {
   const { holders = [], queue = [], pins = [] } = state ?? {}
   return {

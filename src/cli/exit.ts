@@ -1,15 +1,15 @@
 import { constants } from 'node:os'
 import { LockError } from '../index.ts'
 
-/** What the program ends with, as `flock(1)` and `timeout(1)` have it. A signal is 128 and its number. */
+/** The program's exit codes, as `flock(1)` and `timeout(1)` have them. For a signal it is 128 plus its number. */
 export const exitCodes = {
-  /** The answer is no: the lock is not to be had, is not held, or something is wrong with the store. */
+  /** The answer is no: the lock is not available, is not held, or `doctor` found a problem. */
   no: 1,
-  /** The lock was not free in time. */
+  /** The lock was not free within the timeout. */
   timeout: 124,
-  /** Storelock itself failed, was called wrongly, or lost the lock. */
+  /** Storelock itself failed, was called with invalid options, or lost the lock. */
   failed: 125,
-  /** The command cannot be run. */
+  /** The command cannot be executed. */
   cannotRun: 126,
   /** There is no such command. */
   notFound: 127,
@@ -24,11 +24,11 @@ Exit codes:
   128+n  ended by signal n, such as 130 for Ctrl-C
   run ends with the exit code of its command.`
 
-/** Ends the program with a code, after everything was cleaned up. */
+/** Ends the program with a code, after the cleanup. */
 export class Exit extends Error {
   readonly code: number
 
-  /** @param message for stderr; '' if all has been said */
+  /** @param message for stderr; '' if there is nothing more to say */
   constructor(code: number, message = '') {
     super(message)
     this.code = code
@@ -37,7 +37,7 @@ export class Exit extends Error {
 
 export const codeOfSignal = (signal: NodeJS.Signals): number => 128 + (constants.signals[signal] ?? 0)
 
-/** The code to end with after an error. */
+/** The exit code for an error. */
 export function codeOf(error: unknown): number {
   if (error instanceof Exit) return error.code
   if (!(error instanceof LockError)) return exitCodes.failed

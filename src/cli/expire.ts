@@ -7,5 +7,5 @@ import { withLock } from './store.ts'
 export async function expire(key: string, { store: place, json }: Common): Promise<void> {
   await untilSignal((signal) => withLock(place, key, (locks, name) => unlessAborted(signal, locks.expire(name))))
   if (json) printJson({ key, expired: true })
-  else print(`the holder of ${key} was silent for its lease, and is evicted`)
+  else print(`the holder of ${key} was silent for its lease, and was evicted`)
 }

@@ -12,10 +12,10 @@ export interface LogOptions extends Common {
   readonly limit: number
 }
 
-/** Prints what a lock server has noted, the oldest first: in JSON a line for each. */
+/** Prints a lock server's log, oldest entry first: in JSON one per line. */
 export async function log(key: string | undefined, { store: place, json, kind, since, limit }: LogOptions): Promise<void> {
   if (!isUrl(place)) {
-    throw new Exit(exitCodes.failed, `${place} keeps no log: a lock server does, so name its URL with --store, or see \`storelock watch\``)
+    throw new Exit(exitCodes.failed, `${place} keeps no log: only a lock server does. Name its URL with --store, or use \`storelock watch\``)
   }
   const query = new URLSearchParams({
     ...(key !== undefined && { key: keyOf(key) }),

@@ -4,7 +4,7 @@ import { head, isIdle, rowsOf, stateOf } from './state.ts'
 import { withStore } from './store.ts'
 
 export interface LsOptions extends Common {
-  /** Those too that nobody holds, wants or pins. */
+  /** Also locks that nobody holds, waits for or pins. */
   readonly all?: true
 }
 

@@ -6,16 +6,16 @@ import { makeProgram } from './program.ts'
 import { remedyFor } from './store.ts'
 
 function explain(error: unknown): void {
-  // What commander refuses, it has said itself.
+  // Commander has already printed its own errors.
   if (error instanceof CommanderError || (error instanceof Exit && !error.message)) return
   const remedy = remedyFor(error)
   const { message } = error as Error
   say(remedy ? `${message}: ${remedy}` : message)
 }
 
-// Who reads the output may stop reading, as `head` does.
+// The reader of the output may stop reading, as `head` does.
 process.stdout.on('error', () => process.exit())
-// A terminal that is gone is no reason to leave a lock behind.
+// Release the lock even if the terminal is gone.
 process.stderr.on('error', () => {})
 
 try {

@@ -1,17 +1,17 @@
 import pc from 'picocolors'
 
-/** For what is printed: none unless that is a terminal, nor where `NO_COLOR` is set. */
+/** Colours for the output: none unless it is a terminal, or if `NO_COLOR` is set. */
 export const colours = pc.createColors(process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
 
 export const print = (line: string): void => void process.stdout.write(`${line}\n`)
 
-/** For people, beside what the command itself prints. */
+/** For people, besides what the command itself prints. */
 export const say = (line: string): void => void process.stderr.write(`storelock: ${line}\n`)
 
-/** One JSON document in a line. */
+/** One JSON document on one line. */
 export const printJson = (value: unknown): void => print(JSON.stringify(value))
 
-/** A table without frames. */
+/** A table without borders. */
 export async function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
   const { default: Table } = await import('cli-table3')
   const none = [

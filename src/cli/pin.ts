@@ -2,16 +2,16 @@ import type { Common } from './args.ts'
 import { print, printJson } from './output.ts'
 import { withLock } from './store.ts'
 
-/** Keeps the holder of a lock, present or future, from being evicted for its silence. */
+/** Protects the holder of a lock, present or future, from eviction for silence. */
 export async function pin(key: string, entity: string, { store: place, json }: Common): Promise<void> {
   await withLock(place, key, (locks, name) => locks.pin(name, entity))
   if (json) printJson({ key, pinned: entity })
   else print(`${key} is pinned by ${entity}`)
 }
 
-/** Takes back what `pin` did. Rejects with `not-held` if that entity had not pinned it. */
+/** Undoes `pin`. Rejects with `not-held` if that entity had not pinned it. */
 export async function unpin(key: string, entity: string, { store: place, json }: Common): Promise<void> {
   await withLock(place, key, (locks, name) => locks.unpin(name, entity))
   if (json) printJson({ key, unpinned: entity })
-  else print(`${key} is not pinned by ${entity} any more`)
+  else print(`${key} is no longer pinned by ${entity}`)
 }

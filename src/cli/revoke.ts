@@ -5,9 +5,9 @@ import { nameOf, stateOf } from './state.ts'
 import { keyOf, withLock, withStore } from './store.ts'
 
 export interface RevokeOptions extends Common {
-  /** Only this session's hold. */
+  /** Only from this session. */
   readonly holder?: string
-  /** Without a question. */
+  /** Without confirmation. */
   readonly yes?: true
 }
 
@@ -27,7 +27,7 @@ async function confirm(question: string): Promise<boolean> {
   const { createInterface } = await import('node:readline')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   return await new Promise((resolve) => {
-    // Ctrl-C and the end of the input are a no as well.
+    // Ctrl-C and the end of the input mean no as well.
     terminal.once('close', () => resolve(false))
     terminal.question(`${question} [y/N] `, (answer) => {
       resolve(/^y(es)?$/i.test(answer.trim()))

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** What fits on a screen, with a line to spare: the table first, then the newest events. A screen that does not know its size says 0. */
+/** What fits on a screen, with a line to spare: the table first, then the newest events. A screen of unknown size has size 0. */
 export function fitted(table: readonly string[], events: readonly string[], { rows, columns }: { rows: number; columns: number }): string[] {
   const height = (rows || Infinity) - 1
   const room = height - table.length - 1

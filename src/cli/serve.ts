@@ -17,15 +17,15 @@ export interface ServeOptions extends Common {
   readonly printConfig?: true
 }
 
-/** How long the process may take to end by itself once all is closed, in ms. */
+/** How long the process may take to end by itself once everything is closed, in ms. */
 const atEnd = 200
 
-/** Serves a SQLite store over HTTP until it is told to end. SIGHUP has it read its files again. */
+/** Serves a SQLite store over HTTP until it is told to end. On SIGHUP it reads its files again. */
 export async function serve({ json, printConfig: only }: ServeOptions, typed: Typed): Promise<void> {
   const config = readConfig(typed, process.env)
   if (only) return await printConfig(config, json === true, process.env)
   const place = config.get('store')?.value as string
-  if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is served already: name a SQLite file with --store`)
+  if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file with --store`)
   const options: ServerOptions = { ...optionsOf(config), ...readFiles(config) }
   const report = makeReport(options.report)
   const { serve: start, checkStart } = await import('../server/index.ts')
@@ -35,11 +35,11 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
   const reload = (): void => {
     const files = fileSettings.flatMap((name) => (config.get(name)?.value as string | undefined) ?? [])
     try {
-      // Before it serves, it has read them just now.
+      // If it does not serve yet, it has just read them.
       server?.reload(readFiles(config))
       report.tell('info', 'reload', { message: files.length ? `read ${files.join(', ')} again` : 'there are no files to read again' })
     } catch (error) {
-      report.tell('error', 'reload', { message: `goes on as it was: ${(error as Error).message}` })
+      report.tell('error', 'reload', { message: `nothing was changed: ${(error as Error).message}` })
     }
   }
   process.on('SIGHUP', reload)
@@ -49,19 +49,19 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
     else print(`serving ${place} at ${server.url}`)
     report.tell('info', 'start', { url: server.url, pid: process.pid })
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
-    report.tell('info', 'stop', { message: 'requests under way may finish' })
+    report.tell('info', 'stop', { message: 'pending requests may finish' })
     for (const what of await server.close()) report.tell('warn', 'stop', { message: `gave up after ${options.grace} ms: ${what}` })
   }
   try {
     await untilSignal((signal) => withStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
   } finally {
     process.off('SIGHUP', reload)
-    // What was given up may go on for ever, as an attempt at a busy database does.
+    // Something that was given up may go on for ever, such as attempts at a busy database.
     setTimeout(() => process.exit(), atEnd).unref()
   }
 }
 
-/** What the settings say, as the server takes it. */
+/** Converts the settings to the server's options. */
 function optionsOf(config: Config): ServerOptions & { readonly grace: number } {
   const value = (name: string): unknown => config.get(name)?.value
   const listen = config.get('listen')
@@ -88,6 +88,6 @@ function optionsOf(config: Config): ServerOptions & { readonly grace: number } {
 function addressOf(listen: string, from: string): { host: string; port: number } {
   const [, host = '', port] = /^(?:\[?(.*?)\]?:)?(\d+)$/.exec(listen) ?? []
   if (!port || Number(port) > 65_535)
-    throw new Exit(exitCodes.failed, `${from}: it takes a port, or an address and a port such as 127.0.0.1:7420, not ${listen}`)
+    throw new Exit(exitCodes.failed, `${from}: it must be a port, or an address and a port such as 127.0.0.1:7420, not ${listen}`)
   return { host: host || '127.0.0.1', port: Number(port) }
 }

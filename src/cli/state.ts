@@ -3,11 +3,11 @@ import { inWords } from './output.ts'
 
 /** A lock as the commands show it, in a table or as JSON. Times are wall times in ms since 1970. */
 export interface LockState {
-  /** As the commands take it. */
+  /** In the form that the commands take. */
   readonly key: string
   readonly name: string
   readonly namespace: string
-  /** The last one given out. */
+  /** The last token given out. */
   readonly token: number
   readonly holders: readonly HolderState[]
   readonly queue: readonly WaiterState[]
@@ -23,22 +23,22 @@ interface Party {
 
 export interface HolderState extends Party {
   readonly token: number
-  /** When it was granted; `null` if storelock 0.1 granted it, which did not write that. */
+  /** When it was granted; `null` if storelock 0.1 granted it, which did not store that. */
   readonly since: number | null
   /** When it ends unless it is renewed. */
   readonly expires: number
-  /** Whether it has not been renewed for its whole lease, by the wall clock: a hint, no more. */
+  /** Whether it has not been renewed for its whole lease, by the wall clock: only a hint. */
   readonly overdue: boolean
 }
 
 export interface WaiterState extends Party {
-  /** What it says to the holders. */
+  /** What it asks the holders. */
   readonly ask: Json
-  /** How many alike requests in a row. */
+  /** The number of consecutive requests that are alike. */
   readonly count: number
 }
 
-/** What a record says. Whoever's session has ended is not there any more, though the record may still name it. */
+/** The contents of a record. A session that has ended is left out, even if the record still names it. */
 export function stateOf(view: LockView, now = Date.now()): LockState {
   const { key, token, sessions, pins } = view
   const label = (session: string): string | null => sessions.get(session)?.label ?? null
@@ -63,7 +63,7 @@ export const isIdle = ({ holders, queue, pins }: LockState): boolean => !holders
 
 export const waiting = ({ queue }: LockState): number => queue.reduce((sum, { count }) => sum + count, 0)
 
-/** Who it is, for people. */
+/** A session's name for people. */
 export const nameOf = ({ session, label }: Pick<Party, 'session' | 'label'>): string => label ?? `session ${session}`
 
 /** How long it has been held, for people. */

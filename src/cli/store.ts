@@ -5,7 +5,7 @@ import { storedKey, storedName } from '../protocol/index.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { atMost } from './interrupt.ts'
 
-/** What a lock server asks for, if it asks: from the environment, where other users do not see it. */
+/** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
 export function credential(): { token?: string } {
   const token = process.env.STORELOCK_SERVER_TOKEN
   return token ? { token } : {}
@@ -15,15 +15,15 @@ export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
 /** What to do about a failure, by the code of SQLite or of a lock server. */
 const remedies: Readonly<Record<string, string>> = {
-  SQLITE_CANTOPEN: 'see that its folder exists and that you may write there, or name another file with --store',
-  SQLITE_READONLY: 'make the file and its folder writable for you, or name another file with --store',
+  SQLITE_CANTOPEN: 'check that its folder exists and that you can write there, or name another file with --store',
+  SQLITE_READONLY: 'make the file and its folder writable for this user, or name another file with --store',
   SQLITE_FULL: 'the disk is full: free some space',
-  SQLITE_IOERR: 'the disk cannot be written: see that it has space left and that no limit on file sizes is in the way',
+  SQLITE_IOERR: 'the disk cannot be written: check its free space, and whether there is a limit on file sizes',
   SQLITE_NOTADB: 'name a SQLite database, or a file that does not exist yet, with --store',
   unauthorized: 'put the token of one of the server’s clients into STORELOCK_SERVER_TOKEN',
 }
 
-/** SQLite's numbers for its codes, which is all that `node:sqlite` tells. */
+/** SQLite's numbers for its codes, since `node:sqlite` gives only these. */
 const numbers: Readonly<Record<number, string>> = {
   8: 'SQLITE_READONLY',
   10: 'SQLITE_IOERR',
@@ -32,7 +32,7 @@ const numbers: Readonly<Record<number, string>> = {
   26: 'SQLITE_NOTADB',
 }
 
-/** What to do about an error, where that is known. */
+/** What to do about an error, if that is known. */
 export function remedyFor(error: unknown): string | undefined {
   const { code, errcode = 0 } = ((error as Error | undefined)?.cause ?? {}) as { code?: unknown; errcode?: number }
   const name = numbers[errcode & 0xff] ?? Object.keys(remedies).find((known) => String(code).startsWith(known))
@@ -41,12 +41,12 @@ export function remedyFor(error: unknown): string | undefined {
 
 /**
  * Opens the store at a path or URL.
- * @param create whether a missing file is made: who only looks would be shown an empty one where the name is misspelt
+ * @param create whether a missing file is created: a misspelt name must not show an empty store
  */
 export async function openStore(place: string, create = false): Promise<Store> {
   if (isUrl(place)) return await openHttp(place)
   if (/^[a-z][a-z\d+.-]+:/i.test(place))
-    throw new Exit(exitCodes.failed, `${place} is no store: --store takes the path of a SQLite file, or a URL of http or https`)
+    throw new Exit(exitCodes.failed, `${place} is not a store: --store must be the path of a SQLite file, or an http or https URL`)
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
   }
@@ -59,14 +59,14 @@ async function openHttp(url: string): Promise<Store> {
   return httpStore(url, credential())
 }
 
-/** Tells a store from others, whatever path it was named by. */
+/** Identifies a store, whatever path it was named by. */
 export function identityOf(place: string): string {
   if (isUrl(place)) return place.replace(/\/+$/, '')
   const path = resolve(place)
   return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
 }
 
-/** Does something with a store, and closes it whatever happens. */
+/** Runs something with a store, and closes it in any case. */
 export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
   const store = await openStore(place, create)
   try {
@@ -76,14 +76,14 @@ export async function withStore<T>(place: string, use: (store: Store) => Promise
   }
 }
 
-/** How long a store that is busy or silent may hold up our goodbye, in ms: what it is not told ends with its lease. */
+/** How long a busy or silent store may delay the exit, in ms: whatever it is not told ends with its lease. */
 const farewell = 1_000
 
 export async function closeLocks(locks: Locks): Promise<void> {
   await atMost(farewell, locks.close())
 }
 
-/** Does something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind whatever happens. */
+/** Runs something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind in any case. */
 export async function withLock<T>(
   place: string,
   key: string,
@@ -101,7 +101,7 @@ export async function withLock<T>(
   })
 }
 
-/** The key under which a store has a lock, by the name that the commands take: `@team/job` is `job` of the namespace `team`. */
+/** The key under which a store has a lock, from the name that the commands take: `@team/job` is `job` in the namespace `team`. */
 export function keyOf(title: string): string {
   const { namespace, name } = storedName(title)
   return storedKey(namespace, name)

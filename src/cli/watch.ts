@@ -13,10 +13,10 @@ export interface WatchOptions extends Common {
   readonly interval: number
 }
 
-/** How many of the last events stand below the table. */
+/** How many of the last events are below the table. */
 const shown = 10
 
-/** Shows the locks until it is interrupted: as a table that follows on a terminal, else as a line for each change. */
+/** Shows the locks until it is interrupted: on a terminal as a live table, else as a line for each change. */
 export async function watch(prefix: string, { store: place, json, interval }: WatchOptions): Promise<void> {
   const live = process.stdout.isTTY && !json
   const tell = json ? printJson : (event: LockEvent) => print(lineOf(event))
@@ -54,11 +54,11 @@ async function draw(states: readonly LockState[], events: readonly LockEvent[]):
     events.map((event) => lineOf(event, clockTime(event.at))),
     process.stdout,
   )
-  // From the top, with nothing left of the last picture.
+  // From the top, and clears the rest of the screen.
   process.stdout.write(`\u001b[H\u001b[J${lines.join('\n')}\n`)
 }
 
-/** The time of day, here. */
+/** The local wall time. */
 const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8)
 
 function lineOf({ at, event, key, who, token }: LockEvent, time = new Date(at).toISOString()): string {

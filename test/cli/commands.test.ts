@@ -69,9 +69,9 @@ describe('the program', { timeout: 60_000 }, () => {
     [['run', '', '--', 'true'], 'is empty'],
     [['sweep'], '--older-than'],
     [['ls', '--store', 'other.db'], 'name the store with --store or STORELOCK_STORE'],
-    [['ls', '--store', 'ftp://x'], 'takes the path of a SQLite file, or a URL'],
+    [['ls', '--store', 'ftp://x'], 'must be the path of a SQLite file'],
     [['log'], 'a lock server does'],
-    [['serve', '--listen', 'nowhere'], 'takes a port'],
+    [['serve', '--listen', 'nowhere'], 'must be a port'],
     [['serve', '--listen', '0.0.0.0:0'], 'give `clients` with tokens'],
     [['log', '--kind', 'nonsense'], 'Allowed choices are grant'],
     [['serve', '--tls-key', 'x'], 'tls.cert is missing'],
@@ -128,7 +128,7 @@ describe('watch', { timeout: 60_000 }, () => {
     const lock = await locks.acquire('job')
     await watching.shows(/"event":"(held)"/)
     await lock.release()
-    await watching.shows(/"event":"(let go)"/)
+    await watching.shows(/"event":"(released)"/)
     watching.child.kill('SIGINT')
     expect(await watching.code()).toBe(130)
     expect(
@@ -136,7 +136,7 @@ describe('watch', { timeout: 60_000 }, () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line).event),
-    ).toEqual(['held', 'let go'])
+    ).toEqual(['held', 'released'])
   })
 })
 
@@ -147,16 +147,16 @@ describe('watch on a terminal', { timeout: 60_000 }, () => {
     const lock = await locks.acquire('job')
     await watching.shows(/KEY +HOLDER .*\r\njob +the holder +exclusive .*\r\n\r\n\d\d:\d\d:\d\d {2}(job) {2}held {2}the holder/)
     await lock.release()
-    await watching.shows(/(let go)/)
+    await watching.shows(/(released)/)
     watching.child.stdin?.write('\u0003')
     expect(await watching.code()).toBe(130)
   })
 })
 
 describe('who steps in', { timeout: 60_000 }, () => {
-  it('asks, and is told that the lock was let go', async () => {
+  it('asks, and is told that the lock was released', async () => {
     const lock = await locks.acquire('job', { onReleaseRequested: (ask) => void (ask === 'please' && lock.release()) })
-    expect(await storelock('ask', 'job', '--message', 'please')).toMatchObject({ code: 0, printed: 'job was let go\n' })
+    expect(await storelock('ask', 'job', '--message', 'please')).toMatchObject({ code: 0, printed: 'job was released\n' })
   })
 
   it('asks in vain, and is told with 124', async () => {

@@ -73,7 +73,7 @@ test('a bad value is refused with its source, wherever it stands', () => {
   expect(refusal({}, { STORELOCK_EXPIRY: 'never' })).toBe('STORELOCK_EXPIRY: it takes one of auto, manual, not "never"')
   expect(refusal({ config: file({ grace: 10 }) })).toMatch(/^grace in .*: a time is a text such as "10s"/)
   expect(refusal({ config: file({ grace: '10' }) })).toMatch(/^grace in .*: a time needs a unit/)
-  expect(refusal({ config: file({ hosts: 'a' }) })).toMatch(/^hosts in .*it takes a list of texts/)
+  expect(refusal({ config: file({ hosts: 'a' }) })).toMatch(/^hosts in .*it must be a list of strings/)
   expect(refusal({ policies: '{ "jobs": { "maxDuration": 5 } }' })).toMatch(/^--policies: .* at jobs\.maxDuration/)
 })
 

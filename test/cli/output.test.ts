@@ -75,11 +75,11 @@ describe('what is told of two looks', () => {
 
   it('is that the lock went from one to the other', () => {
     const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })
-    expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['let go: session a', 'held: session b'])
+    expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['released: session a', 'held: session b'])
   })
 
   it('is that the same session let go and took it again', () => {
-    expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [holder('a', 2)] }))).toEqual(['let go: session a', 'held: session a'])
+    expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [holder('a', 2)] }))).toEqual(['released: session a', 'held: session a'])
   })
 
   it('is that a waiter gave up', () => {
@@ -96,7 +96,7 @@ describe('what is told of two looks', () => {
   })
 
   it('is that all have gone from a lock whose record was dropped', () => {
-    expect(told(lock({ holders: [holder('a', 1)] }), new Map())).toEqual(['let go: session a'])
+    expect(told(lock({ holders: [holder('a', 1)] }), new Map())).toEqual(['released: session a'])
   })
 })
 

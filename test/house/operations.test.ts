@@ -66,7 +66,7 @@ describe('docs/operations.md', () => {
     const figures = await (await fetch(`${server.url}/metrics`)).text()
     await server.close()
     await store.close()
-    const table = page.slice(page.indexOf('## What to watch'), page.indexOf('## What it says'))
+    const table = page.slice(page.indexOf('## What to watch'), page.indexOf('## What it logs on stderr'))
     const named = [...table.matchAll(/`((?:storelock|nodejs|process)_[a-z\d_]+)`/g)].map(([, name = '']) => name)
     expect(named.length).toBeGreaterThan(10)
     expect(named.filter((name) => !figures.includes(`# TYPE ${name} `))).toEqual([])

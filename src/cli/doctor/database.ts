@@ -17,7 +17,7 @@ export function checkJournal(db: SqliteDatabase): Finding {
   return note(
     'journal',
     `${mode}: readers and writers wait for each other`,
-    'PRAGMA journal_mode = WAL, where all who use the file run on this machine',
+    'PRAGMA journal_mode = WAL, if all processes that use the file run on this machine',
   )
 }
 
@@ -25,7 +25,7 @@ export function checkIntegrity(db: SqliteDatabase): Finding {
   const found = one<string>(db, 'PRAGMA quick_check(1)')
   return found === 'ok'
     ? ok('integrity', found)
-    : fault('integrity', found, 'stop all who use the file, and restore a backup or `.recover` it with the sqlite3 shell')
+    : fault('integrity', found, 'stop all processes that use the file, and restore a backup or `.recover` it with the sqlite3 shell')
 }
 
 export function checkWritable(db: SqliteDatabase): Finding {
@@ -36,18 +36,18 @@ export function checkWritable(db: SqliteDatabase): Finding {
   } catch (error) {
     const { message } = error as Error
     if (/locked|busy/i.test(message))
-      return note('writing', 'somebody else writes at the moment', 'look again; a transaction that stays open holds up all locks')
-    return fault('writing', message, 'make the file and its folder writable for you')
+      return note('writing', 'somebody else writes at the moment', 'look again; a transaction that stays open blocks all locks')
+    return fault('writing', message, 'make the file and its folder writable for this user')
   }
 }
 
 export function checkSchema(db: SqliteDatabase): Finding {
   const version = Number(one<number | bigint>(db, `SELECT value FROM storelock_meta WHERE name = 'version'`))
   if (version <= schemaVersion) return ok('tables', `version ${version}`)
-  return fault('tables', `of a newer storelock (version ${version}, this one knows ${schemaVersion})`, 'update storelock')
+  return fault('tables', `made by a newer storelock (version ${version}, this one knows ${schemaVersion})`, 'update storelock')
 }
 
-/** What of the tables can be read, by key or id; and what cannot. */
+/** The rows that can be read, by key or id; and the errors of the others. */
 export interface Rows {
   readonly records: ReadonlyMap<string, LockRecord>
   readonly sessions: ReadonlyMap<string, SessionRow>
@@ -78,12 +78,12 @@ export function readRows(db: SqliteDatabase): Rows {
 
 export function checkRows({ corrupt, records, sessions }: Rows): Finding {
   if (!corrupt.length) return ok('rows', `records: ${records.size}, sessions: ${sessions.size}`)
-  return fault('rows', `cannot be read: ${corrupt.join(', ')}`, 'restore a backup, or delete the row once nobody uses that lock')
+  return fault('rows', `cannot be read: ${corrupt.join(', ')}`, 'restore a backup, or delete the row when nobody uses that lock')
 }
 
-/** Rows of sessions this long over, in ms, are cleared away by whoever beats. */
+/** Rows of sessions that ended this long ago, in ms, are removed by the next beats. */
 const abandoned = 600_000
-/** So old, in ms, a record that nobody uses is worth a sweep. */
+/** A record that nobody has used for this long, in ms, is worth a sweep. */
 const old = 30 * 86_400_000
 
 export function checkStale({ records, sessions }: Rows, now = Date.now()): Finding {
@@ -94,16 +94,17 @@ export function checkStale({ records, sessions }: Rows, now = Date.now()): Findi
     ({ holders, queue, pins, changedAt = now }) => !holders.length && !queue.length && !pins.length && changedAt < now - old,
   )
   if (silent.length)
-    return note('stale', `held by sessions that are silent for ten minutes and more: ${silent.join(', ')}`, `storelock expire ${silent[0]}`)
+    return note('stale', `held by sessions that have been silent for ten minutes or more: ${silent.join(', ')}`, `storelock expire ${silent[0]}`)
   if (idle.length) return note('stale', `${idle.length} records that nobody has used for a month`, 'storelock sweep --older-than 30d')
-  if (over.length) return note('stale', `${over.length} sessions that are gone`, 'nothing: whoever opens the store or holds a lock clears them away')
+  if (over.length)
+    return note('stale', `${over.length} sessions that are gone`, 'nothing: the next session that opens the store or holds a lock removes them')
   return ok('stale', 'none')
 }
 
-/** Between two readings of a clock that is set all the time, in ms. */
+/** How much two readings of a clock that is being adjusted may differ, in ms. */
 const slack = 2_000
 
-/** Records and leases are written with the time of day: one that is ahead of it shows that the clock was set back. */
+/** Records and leases contain wall times: if one is in the future, the clock was set back. */
 export function checkClock({ records, sessions }: Rows, now = Date.now()): Finding {
   const ahead = Math.max(
     0,
@@ -114,6 +115,6 @@ export function checkClock({ records, sessions }: Rows, now = Date.now()): Findi
   return note(
     'clock',
     `was set back by ${inWords(ahead)} or more under a lock`,
-    'nothing: locks go by a clock that is not set; the times shown are off for a while',
+    'nothing: locks use another clock; only the times shown are wrong for a while',
   )
 }

@@ -9,7 +9,7 @@ import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './file
 import { type Finding, fault, note, ok } from './finding.ts'
 import { checkPath, checkProcesses } from './processes.ts'
 
-/** Checks a store, and says what to mend. Ends with 1 if something is wrong. */
+/** Checks a store, and says what to fix. Exits with 1 if something is wrong. */
 export async function doctor({ store: place, json }: Common): Promise<void> {
   const findings = isUrl(place) ? await checkServer(place) : await checkFile(place)
   if (json) printJson(findings)
@@ -26,7 +26,7 @@ async function checkFile(file: string): Promise<Finding[]> {
     db = openConnection(file).db
     return [...checkDatabase(db, file), ...surroundings]
   } catch (error) {
-    return [fault('file', (error as Error).message, 'see that it is a SQLite database which you may read and write'), ...surroundings]
+    return [fault('file', (error as Error).message, 'check that it is a SQLite database that you can read and write'), ...surroundings]
   } finally {
     db?.close()
   }
@@ -35,7 +35,7 @@ async function checkFile(file: string): Promise<Finding[]> {
 function checkDatabase(db: SqliteDatabase, file: string): Finding[] {
   const found = [checkEngine(db), checkJournal(db), checkIntegrity(db), checkWritable(db)]
   const tables = db.prepare(`SELECT name FROM sqlite_master WHERE name IN ('storelock_meta', 'storelock_records', 'storelock_sessions')`).all()
-  if (tables.length < 3) return [...found, note('tables', 'there are none of storelock’s', 'nothing: they are made when a lock is first taken')]
+  if (tables.length < 3) return [...found, note('tables', 'there are no tables of storelock', 'nothing: they are made when a lock is first taken')]
   const rows = readRows(db)
   return [
     ...found,
@@ -56,7 +56,11 @@ async function checkServer(url: string): Promise<Finding[]> {
     return [ok('server', `answers within ${Math.ceil(performance.now() - start)} ms, with ${locks.length} locks`)]
   } catch (error) {
     return [
-      fault('server', (error as Error).message, 'see that it runs, that the URL is right, and that STORELOCK_SERVER_TOKEN is one of its clients’'),
+      fault(
+        'server',
+        (error as Error).message,
+        'check that it runs, that the URL is right, and that STORELOCK_SERVER_TOKEN is the token of a client',
+      ),
     ]
   } finally {
     await store.close()

@@ -3,30 +3,30 @@ import { sessionOf } from '../../beacons/sidecar/files.ts'
 import { triedFolders } from '../../channels/socket/place.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
 
-/** File systems of networks, on which locks of files may mean nothing. */
+/** Network file systems, on which file locks may not work. */
 const networks =
   /^(nfs\d?|cifs|smb\w*|ncpfs|afs|ceph|glusterfs|lustre|gpfs|beegfs|ocfs2|gfs2|davfs\d?|9p|virtiofs|vboxsf|fuse\.(sshfs|rclone|s3fs|gcsfuse|glusterfs|ceph\w*))$/
 
-/** @param mounts as the system lists them, where it does */
+/** @param mounts as the system lists them, if it does */
 export function checkFileSystem(file: string, mounts = readMounts()): Finding {
   const path = realpathSync(file)
   const [type] = mounts
     .filter(({ at }) => path === at || path.startsWith(at.endsWith('/') ? at : `${at}/`))
-    // The deepest one has the file, and of two at one place the last.
+    // The longest matching path has the file, and of two mounts at one path the last.
     .reduce<[string, number]>((best, { type, at }) => (at.length >= best[1] ? [type, at.length] : best), ['', -1])
-  if (!type) return note('file system', 'this system does not tell which one the file is on', 'see that it is a local one')
+  if (!type) return note('file system', 'this system does not show which one the file is on', 'check that it is a local one')
   if (!networks.test(type)) return ok('file system', type)
   return fault(
     'file system',
-    `${type}, which may not keep locks on files between machines`,
+    `${type}, on which file locks may not work between machines`,
     'move the file to a local disk, or use a lock server (`storelock serve`)',
   )
 }
 
-/** Less than this, in bytes, is used up by the next few writes. */
+/** The next few writes need at least this much, in bytes. */
 const room = 1_048_576
 
-/** @param left what the disk has left for us, in bytes */
+/** @param left the free space on the disk, in bytes */
 export function checkSpace(file: string, left = spaceFor(file)): Finding {
   const found = `${Math.floor(left / room)} MiB left`
   return left >= room ? ok('space', found) : fault('space', found, 'free some space: without it, no lock can be taken or renewed')
@@ -59,20 +59,24 @@ function readMounts(): Mount[] {
   }
 }
 
-/** Where processes of this user wake each other. */
+/** The directory of the sockets by which processes of this user wake each other. */
 export function checkSockets(): Finding {
   const found = triedFolders()
   const usable = found.find(({ fault }) => !fault)
   if (usable) return ok('socket directory', usable.folder)
   const faults = found.map(({ folder, fault }) => `${folder} ${fault}`).join('; ')
-  return fault('socket directory', faults, 'give it to yourself alone (chmod 700), or set TMPDIR or XDG_RUNTIME_DIR to a short path of your own')
+  return fault(
+    'socket directory',
+    faults,
+    'make it accessible only for yourself (chmod 700), or set TMPDIR or XDG_RUNTIME_DIR to a short path of your own',
+  )
 }
 
-/** @param isKnown whether a session has a row still */
+/** @param isKnown whether a session still has a row */
 export function checkSidecars(file: string, isKnown: (session: string) => boolean): Finding {
   const folder = `${realpathSync(file)}-storelock`
   const names = existsSync(folder) ? readdirSync(folder) : []
   const left = names.filter((name) => !isKnown(sessionOf(name)))
   if (!left.length) return ok('beacons', `${names.length} in use`)
-  return note('beacons', `${left.length} of ${names.length} files in ${folder} were left behind`, 'nothing: sessions to come sweep them')
+  return note('beacons', `${left.length} of ${names.length} files in ${folder} were left behind`, 'nothing: later sessions remove them')
 }

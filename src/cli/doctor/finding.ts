@@ -1,4 +1,4 @@
-/** What a check found. `note`: worth knowing, `fault`: to be mended. */
+/** The result of a check. `note`: worth knowing, `fault`: should be fixed. */
 export interface Finding {
   readonly check: string
   readonly state: 'ok' | 'note' | 'fault'

@@ -2,10 +2,10 @@ import { readdirSync, readlinkSync, statSync } from 'node:fs'
 import { pathFault } from '../../stores/sqlite/file.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
 
-/** @param mounts as the system lists them, where it does */
+/** @param mounts as the system lists them, if it does */
 export function checkPath(file: string, mounts?: string): Finding {
   const found = pathFault(file, mounts)
-  if (!found) return ok('path', 'the only one to the file')
+  if (!found) return ok('path', 'the only path to the file')
   const [what = '', mend = ''] = found.split(/: (?=[^:]*$)/)
   return fault('path', what, mend)
 }
@@ -18,10 +18,10 @@ export interface OpenFile {
   readonly inode: string
 }
 
-/** Whether all processes that have the database open write the log that stands beside it, each with one copy of SQLite. */
+/** Whether all processes that have the database open write the log beside it, each with one copy of SQLite. */
 export function checkProcesses(file: string, open = readOpenFiles()): Finding {
   if (!open.length) {
-    return note('processes', 'this system does not tell what they have open', 'see that each opens the file by this path, with one copy of SQLite')
+    return note('processes', 'this system does not show what they have open', 'check that each opens the file by this path, with one copy of SQLite')
   }
   const database = inodeOf(file)
   const index = inodeOf(`${file}-shm`)
@@ -37,7 +37,7 @@ export function checkProcesses(file: string, open = readOpenFiles()): Finding {
       return fault(
         'processes',
         `${pid} does not share the others’ log: ${why}`,
-        'end all who use the file, and have all open it by one path, in a folder that they share',
+        'stop all processes that use the file, and let all open it by the same path, in a folder that they share',
       )
     }
     if (indexes.length > 1) {
@@ -48,7 +48,7 @@ export function checkProcesses(file: string, open = readOpenFiles()): Finding {
       )
     }
   }
-  return ok('processes', `${pids.size} of those that may be seen have it open, with one log`)
+  return ok('processes', `${pids.size} that are visible have it open, with one log`)
 }
 
 const inodeOf = (path: string): string | undefined => {
@@ -56,7 +56,7 @@ const inodeOf = (path: string): string | undefined => {
   return stat && `${stat.dev}:${stat.ino}`
 }
 
-/** Of all processes that we may look into, on Linux. */
+/** The open files of all processes that are visible to us, on Linux. */
 function readOpenFiles(): OpenFile[] {
   const pids = (attempt(() => readdirSync('/proc')) ?? []).filter((name) => /^\d+$/.test(name))
   return pids.flatMap((pid) =>

@@ -5,33 +5,33 @@ import { Guardian } from './guardian.ts'
 
 const windows = process.platform === 'win32'
 
-/** How often it is looked whether a group that was told to end has, in ms. */
+/** How often to check whether a group that was told to end has ended, in ms. */
 const look = 20
 
-/** What the command may know, and what it has started dies of. */
+/** Signals that the command may handle, but that would kill the processes it has started. */
 const personal: readonly unknown[] = ['SIGUSR1', 'SIGUSR2']
 
-/** Waits for a word before it becomes the command, so that the guardian knows of it first; without the word it ends. */
+/** Waits for a line before it executes the command, so that the guardian knows it first; without the line it exits. */
 const gate = 'read -r word <&3 || exit 125; exec 3<&-; exec "$@"'
 
 export interface ChildOptions {
   readonly env: NodeJS.ProcessEnv
-  /** Stays in our process group, for what needs the terminal. Then what it starts is not ended with it. */
+  /** Stays in our process group, for commands that need the terminal. Then the processes that it starts are not ended with it. */
   readonly foreground: boolean
-  /** Between TERM and KILL, in ms. */
+  /** The time between TERM and KILL, in ms. */
   readonly grace: number
 }
 
-/** The command of a `run`, with all that it starts, and with its guardian. */
+/** The command of a `run`, with all processes that it starts, and with its guardian. */
 export class Child {
-  /** The exit code, once the command has ended: 128 and the number of a signal that ended it. Rejects if it cannot be run. */
+  /** The exit code, once the command has ended: 128 plus the number of a signal that ended it. Rejects if it cannot be executed. */
   readonly ended: Promise<number>
   readonly guardian: Guardian | undefined
   readonly #child: ChildProcess
   readonly #target: number
   readonly #grace: number
 
-  /** Starts what waits to become the command: see {@link go}. */
+  /** Starts a process that waits to execute the command: see {@link go}. */
   constructor(command: readonly string[], { env, foreground, grace }: ChildOptions) {
     const [program = '', ...args] = windows ? command : ['/bin/sh', '-c', gate, 'storelock', ...command]
     this.#child = spawn(program, args, {
@@ -52,14 +52,14 @@ export class Child {
     if (pid && !windows) this.guardian = new Guardian(this.#target, grace)
   }
 
-  /** Lets the command begin. */
+  /** Lets the command start. */
   go(): void {
     const word = this.#child.stdio[3] as Writable | null
     word?.on('error', () => {})
     word?.end('go\n')
   }
 
-  /** Sends a signal to the command and all that it has started, USR1 and USR2 to the command alone. @returns whether anybody was there */
+  /** Sends a signal to the command and all processes that it has started, USR1 and USR2 to the command alone. @returns whether there were any */
   signal(signal: NodeJS.Signals | 0): boolean {
     const { pid } = this.#child
     if (windows) return this.#child.kill(signal)
@@ -70,10 +70,10 @@ export class Child {
     }
   }
 
-  /** Ends the command and all that it has started: asks first, and kills what is left after the grace. */
+  /** Ends the command and all processes that it has started: TERM first, and KILL for the rest after the grace. */
   async end(): Promise<void> {
     this.signal('SIGTERM')
-    // Who is stopped hears nothing.
+    // A stopped process does not handle signals.
     this.signal('SIGCONT')
     const last = performance.now() + this.#grace
     while (performance.now() < last) {

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 
 /**
- * A shell, since that starts in a millisecond. It is told how long the command may live, in seconds, again and again; the time runs
- * out where `run` is stopped, and the end of its input is the end of `run`. Either way the command has to go.
+ * A shell, since that starts in a millisecond. It is told again and again how long the command may live, in seconds. If `run` is stopped, that time
+ * runs out; if `run` ends, the input ends. Either way the command has to be ended.
  *
- * Arguments: whom to kill (a process group, with a minus before it), and a tenth of the grace. Signals that a whole machine or
- * container is ended with are not for it. A timer that has begun to strike is not called off any more.
+ * Arguments: the process to kill (for a process group, with a minus before it), and a tenth of the grace. It ignores the signals that end a whole
+ * machine or container. A timer that has fired is not cancelled any more.
  */
 const script = `
 trap '' HUP INT QUIT TERM
@@ -38,22 +38,22 @@ call_off
 strike
 `
 
-/** Ends the command where `run` itself cannot: killed without a word, or stopped until its lock is over. */
+/** Ends the command when `run` itself cannot: if it was killed, or stopped until its lock has ended. */
 export class Guardian {
   readonly #target: number
   readonly #grace: number
   #shell: ChildProcess | undefined
 
   /**
-   * @param target the command's process, or its group as a number below zero
-   * @param grace between TERM and KILL, in ms
+   * @param target the command's process id, or its group's as a negative number
+   * @param grace time between TERM and KILL, in ms
    */
   constructor(target: number, grace: number) {
     this.#target = target
     this.#grace = grace
   }
 
-  /** Lets the command live for so many ms from now on, and no longer unless it is told again. */
+  /** Lets the command live for this many ms from now on, and no longer unless this is called again. */
   allow(ms: number): void {
     // Somebody may have killed it.
     if (!this.#shell || this.#shell.exitCode !== null || this.#shell.signalCode !== null) this.#shell = this.#start()
@@ -67,7 +67,7 @@ export class Guardian {
 
   #start(): ChildProcess {
     const args = ['-c', script, 'storelock-guardian', `${this.#target}`, (this.#grace / 10_000).toFixed(3)]
-    // In a session of its own, which no terminal ends or stops.
+    // In a process session of its own, which no terminal ends or stops.
     const shell = spawn('/bin/sh', args, { detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'ignore'] })
     shell.on('error', () => {})
     shell.stdin?.on('error', () => {})

@@ -5,7 +5,7 @@ import { Exit, exitCodes } from '../exit.ts'
 const variable = 'STORELOCK_HELD'
 
 interface Above {
-  /** Which store, by {@link identityOf}. */
+  /** The store, by {@link identityOf}. */
   readonly store: string
   readonly key: string
   readonly token: number
@@ -20,20 +20,20 @@ function locksAbove(): Above[] {
 }
 
 /**
- * Refuses to wait for a lock that this very process runs under: the wait would never end.
+ * Refuses to wait for a lock that this process itself runs under: the wait would never end.
  * @throws Exit
  */
 export async function assertNotAbove(store: Store, identity: string, key: string): Promise<void> {
   const tokens = locksAbove().flatMap((above) => (above.store === identity && above.key === key ? [above.token] : []))
-  // A variable outlives the lock that it tells of.
+  // The variable may outlive the lock.
   if (!tokens.length || !(await store.read(key))?.holders.some(({ token }) => tokens.includes(token))) return
   throw new Exit(
     exitCodes.failed,
-    `this already runs under \`storelock run ${key}\`, so it would wait for itself: do without the inner run, or use another key`,
+    `this already runs under \`storelock run ${key}\`, so it would wait for itself: remove the inner run, or use another key`,
   )
 }
 
-/** What the command of a lock finds in its environment. */
+/** The environment variables for the command of a lock. */
 export function environmentOf(lock: HeldLock, identity: string, lockToken: string | undefined): NodeJS.ProcessEnv {
   const held: Above[] = [...locksAbove(), { store: identity, key: lock.key, token: lock.token }]
   return {

@@ -2,12 +2,12 @@ import type { Locks } from '../../index.ts'
 import { say } from '../output.ts'
 import { heldFor } from '../state.ts'
 
-/** Before it is said that somebody has to wait, in ms: most waits are shorter. */
+/** How long to wait before the wait is reported, in ms: most waits are shorter. */
 const patience = 300
 /** Between two looks at who holds it, in ms. */
 const pause = 1_000
 
-/** Says who holds a lock as long as somebody waits for it, and again whenever that changes. @returns how to stop */
+/** Reports who holds a lock while somebody waits for it, and again whenever that changes. @returns how to stop */
 export function reportHolders(locks: Locks, name: string): () => void {
   let said = ''
   let timer = setTimeout(look, patience)

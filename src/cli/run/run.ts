@@ -31,10 +31,10 @@ export interface RunOptions extends Omit<Common, 'json'> {
   readonly verbose?: true
 }
 
-/** Of the duration, what a command that has to go has to do so: it is over before anyone else may have the lock. */
+/** The share of the duration in which a command is ended: that is done before anyone else can have the lock. */
 const graceShare = 1 / 5
 
-/** Runs a command while holding a lock. @returns the exit code of the command. Throws {@link Exit} otherwise */
+/** Runs a command while holding a lock. @returns the command's exit code. Throws {@link Exit} otherwise */
 export async function run(key: string, command: readonly string[], options: RunOptions): Promise<number> {
   const { store: place, duration } = options
   const grace = options.grace ?? duration * graceShare
@@ -42,7 +42,7 @@ export async function run(key: string, command: readonly string[], options: RunO
     throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
   }
   const { maxHold = 1 } = options
-  // A timer of Node's measures no longer times.
+  // Node's timers cannot measure longer times.
   if (maxHold < 1 || maxHold >= 2 ** 31)
     throw new Exit(exitCodes.failed, '--max-hold is longer than 0 and shorter than 24d: leave it out for no limit')
   const signals = new Signals()
@@ -79,18 +79,18 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
       const code = await watchOver(lock, started, duration, options.maxHold)
       if (code !== undefined) return code
       takeBack()
-      if (verbose) say(`${name} was lost before the command began: waiting for it again`)
+      if (verbose) say(`${name} was lost before the command started: waiting for it again`)
     }
   } finally {
     await closeLocks(locks)
   }
 }
 
-/** What is left of the timeout of a wait that began then. */
+/** The rest of the timeout of a wait that began at `begun`. */
 const leftOf = (options: RunOptions, begun: number): RunOptions =>
   options.timeout === undefined ? options : { ...options, timeout: Math.max(0, options.timeout - (performance.now() - begun)) }
 
-/** A store whose beacons are watched and not raised. Written out, for a spread would lose what stands on a prototype. */
+/** A store whose beacons are watched but not raised. Written out, since a spread would lose what is on a prototype. */
 const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
   read: (key, reader) => store.read(key, reader),
@@ -109,7 +109,7 @@ const withoutOwnBeacon = (store: Store): Store => ({
   close: () => store.close(),
 })
 
-/** What a lock server gives for a hold; other stores have none. */
+/** A lock server's lockToken for a hold; other stores have none. */
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
 async function take(locks: Locks, name: string, options: RunOptions, signal: AbortSignal, verbose: boolean, asked: () => unknown): Promise<HeldLock> {
@@ -147,10 +147,10 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
 
 const text = (ask: Json): string => (typeof ask === 'string' ? ask : JSON.stringify(ask))
 
-/** Renewals that the guardian hears of, in a duration. */
+/** How many times per duration the guardian is told of renewals. */
 const words = 4
 
-/** Lets the command begin, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command began */
+/** Lets the command start, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command started */
 async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<number | undefined> {
   let begun = false
   const tellGuardian = async (): Promise<void> => {
@@ -163,7 +163,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   const end = (): void => {
     ending ??= child.end()
   }
-  // The command goes first, and then the lock: nobody has it meanwhile.
+  // The command is ended first, and then the lock is released: nobody else has it meanwhile.
   let tooLong = false
   let longest: NodeJS.Timeout | undefined
   const timer = setInterval(() => tellGuardian().catch(() => {}), duration / words)
@@ -201,7 +201,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   }
 }
 
-/** After the lease there is nothing left to let go of. */
+/** After the lease there is nothing left to release. */
 async function letGo(lock: HeldLock, duration: number): Promise<void> {
   try {
     if (await atMost(leaseFor(duration), lock.release())) return

@@ -1,12 +1,12 @@
 import { codeOfSignal, Exit } from '../exit.ts'
 import type { Child } from './child.ts'
 
-/** What ends a program that does not expect it. */
+/** Signals that end a program by default. */
 const ending = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
-/** What a terminal sends to the whole of our process group: a command that stays in it has had it already. */
+/** Signals that a terminal sends to our whole process group: a command in it has already got them. */
 const ofTerminal: readonly string[] = ['SIGINT', 'SIGQUIT']
 
-/** Where the signals go that `run` gets: they call off its wait, and then they are the command's. */
+/** Handles the signals that `run` gets: they cancel its wait, or go to the command. */
 export class Signals {
   readonly #wait = new AbortController()
   readonly #forget: (() => void)[] = []
@@ -18,12 +18,12 @@ export class Signals {
     }
   }
 
-  /** Aborts with the {@link Exit} that a signal asks for, as long as there is no command. */
+  /** Aborts with the {@link Exit} for a signal, as long as there is no command. */
   get waiting(): AbortSignal {
     return this.#wait.signal
   }
 
-  /** From now on signals are the command's. @returns takes them back: the command never began */
+  /** From now on signals go to the command. @returns undoes that: the command never started */
   passTo(child: Child, foreground: boolean): () => void {
     const before = this.#forget.length
     const takeBack = (): void => {
@@ -33,11 +33,11 @@ export class Signals {
     this.#pass = (signal) => {
       if (!foreground || !ofTerminal.includes(signal)) child.signal(signal)
     }
-    // The terminal stops and continues all of our group by itself.
+    // The terminal itself stops and continues our whole group.
     if (foreground || process.platform === 'win32') return takeBack
     for (const signal of ['SIGWINCH', 'SIGCONT'] as const) this.#on(signal, () => child.signal(signal))
     this.#on('SIGTSTP', () => {
-      // Nobody could continue a command that is alone in its session, so its TSTP would do nothing.
+      // Nobody could continue a command that is alone in its process session, so TSTP would have no effect.
       child.signal('SIGSTOP')
       process.kill(process.pid, 'SIGSTOP')
     })
@@ -49,7 +49,7 @@ export class Signals {
     this.#forget.push(() => process.off(signal, listener))
   }
 
-  /** Leaves the signals to the system again. */
+  /** Restores the default handling of the signals. */
   close(): void {
     for (const forget of this.#forget) forget()
   }

@@ -5,10 +5,10 @@ import { parseTime } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { envOf, flagOf, type Setting, settings, type Typed } from './settings.ts'
 
-/** A setting as it counts. */
+/** The effective value of a setting. */
 interface Found {
   readonly value: unknown
-  /** Where it comes from, in words. */
+  /** Its source, in words. */
   readonly from: string
 }
 
@@ -16,8 +16,8 @@ export type Config = ReadonlyMap<string, Found>
 
 const refuse = (from: string, why: string): Exit => new Exit(exitCodes.failed, `${from}: ${why}`)
 
-/** A time as it is written everywhere: with a unit, since who reads a bare number has to guess. */
-const time = z.string('a time is a text such as "10s" or "30d"').transform((text, context) => {
+/** A time as it is written everywhere: with a unit, so that nobody has to guess. */
+const time = z.string('a time is a string such as "10s" or "30d"').transform((text, context) => {
   try {
     if (/\d$/.test(text)) throw new Error('a time needs a unit: ms, s, m, h or d')
     return parseTime(text)
@@ -27,28 +27,30 @@ const time = z.string('a time is a text such as "10s" or "30d"').transform((text
   }
 })
 
-/** The one schema: what each kind of setting may be in the file, and, once its text was taken apart, everywhere else. */
+/** The schema of a setting in the file; values from elsewhere are converted to that form first. */
 const schemaOf = ({ kind, choices = [] }: Setting): z.ZodType => {
   switch (kind) {
     case 'text':
     case 'file':
-      return z.string('it takes a text').min(1, 'it takes a text')
+      return z.string('it must be a string').min(1, 'it must be a string')
     case 'list':
-      return z.array(z.string('it takes texts').min(1, 'it takes texts'), 'it takes a list of texts').min(1, 'it takes at least one text')
+      return z
+        .array(z.string('it must have strings').min(1, 'it must have strings'), 'it must be a list of strings')
+        .min(1, 'it must have at least one string')
     case 'count':
-      return z.int('it takes a whole number').min(1, 'it takes a whole number from 1')
+      return z.int('it must be a whole number').min(1, 'it must be a whole number from 1')
     case 'time':
       return time
     case 'choice':
-      return z.enum(choices, `it takes one of ${choices.join(', ')}`)
+      return z.enum(choices, `it must be one of ${choices.join(', ')}`)
     case 'yes':
-      return z.boolean('it takes true or false')
+      return z.boolean('it must be true or false')
     case 'policies':
       return z.record(z.string(), z.strictObject({ minDuration: time.optional(), maxDuration: time.optional() }))
   }
 }
 
-/** What a flag or a variable says, as it would stand in the file. */
+/** Converts the text of a flag or a variable to the form of the file. */
 function ofText({ kind }: Setting, text: string | readonly string[]): unknown {
   if (kind === 'list') return typeof text === 'string' ? text.split(/[\s,]+/).filter(Boolean) : text
   if (kind === 'count') return /^\d+$/.test(String(text)) ? Number(text) : text
@@ -58,7 +60,7 @@ function ofText({ kind }: Setting, text: string | readonly string[]): unknown {
   return kind === 'policies' ? jsonOf(String(text)) : text
 }
 
-/** Puts together what was typed, what the environment says and what stands in the file, in this order. @throws Exit that names the source of what is wrong */
+/** Combines the flags, the environment and the file, in this order of precedence. @throws Exit that names the source of an invalid value */
 export function readConfig(typed: Typed, env: NodeJS.ProcessEnv): Config {
   const path = (typed.config as string | undefined) ?? (env.STORELOCK_CONFIG || undefined)
   const inFile = path === undefined ? new Map<string, unknown>() : readFile(path)
@@ -72,7 +74,7 @@ export function readConfig(typed: Typed, env: NodeJS.ProcessEnv): Config {
     else if (variable) found = check(setting, ofText(setting, variable), envOf(setting))
     else if (inFile.has(name)) {
       found = check(setting, inFile.get(name), `${name} in ${path}`)
-      // Who starts the server, and where, is not the file's to know.
+      // Which server is started, and from where, does not concern the file.
       if (kind === 'file') found = { ...found, value: resolve(dirname(path as string), found.value as string) }
     } else if (standard !== undefined) found = check(setting, standard, 'default')
     if (found) config.set(name, found)
@@ -88,7 +90,7 @@ function check(setting: Setting, value: unknown, from: string): Found {
   throw refuse(from, `${issue?.message ?? 'it is wrong'}${inside}, not ${JSON.stringify(value) ?? 'nothing'}`)
 }
 
-/** What stands in a file, by the names of settings. */
+/** Reads a settings file, by the names of settings. */
 function readFile(path: string): Map<string, unknown> {
   let text: string
   try {
@@ -97,7 +99,7 @@ function readFile(path: string): Map<string, unknown> {
     throw new Exit(exitCodes.failed, `cannot read ${path}: ${(error as Error).message}`)
   }
   const whole = jsonOf(text)
-  if (!isObject(whole)) throw refuse(path, 'it is no JSON object, such as { "listen": "127.0.0.1:7420", "limits": { "held": 100 } }')
+  if (!isObject(whole)) throw refuse(path, 'it is not a JSON object such as { "listen": "127.0.0.1:7420", "limits": { "held": 100 } }')
   const found = new Map<string, unknown>()
   const known = new Set(settings.map(({ name }) => name))
   const add = (name: string, value: unknown): void => {
@@ -112,7 +114,7 @@ function readFile(path: string): Map<string, unknown> {
   return found
 }
 
-/** A misspelt limit is worse than none. What else begins with STORELOCK_ may be another program's. */
+/** A misspelt limit is worse than none. Other variables that begin with STORELOCK_ may be another program's. */
 function refuseUnknown(env: NodeJS.ProcessEnv): void {
   const known = new Set(settings.map(envOf))
   const groups = /^STORELOCK_(LIMITS|LOG|TLS)_/

@@ -4,7 +4,7 @@ import type { ClientCredential, ServerTls } from '../../server/index.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import type { Config } from './config.ts'
 
-/** What stands in the file of `clients`. */
+/** The contents of the file of `clients`. */
 const clientList: z.ZodType<ClientCredential[]> = z.array(
   z.strictObject({
     name: z.string(),
@@ -21,7 +21,7 @@ const clientList: z.ZodType<ClientCredential[]> = z.array(
   }),
 )
 
-/** What the server has from files, and has anew at SIGHUP. */
+/** What the server reads from files, and again at SIGHUP. */
 export interface Files {
   readonly clients?: ClientCredential[]
   readonly secret?: string[]
@@ -34,7 +34,7 @@ export const fileSettings = ['clients', 'secretFile', 'tls.key', 'tls.cert', 'tl
 /** @throws Exit that names the file, or the setting that named it */
 export function readFiles(config: Config): Files {
   const [clients, secrets, key, cert, clientCa] = fileSettings.map((name) => config.get(name)?.value as string | undefined)
-  if (!key !== !cert) throw new Exit(exitCodes.failed, `TLS needs both: ${key ? 'tls.cert' : 'tls.key'} is missing, and ${fromOf(config)} is there`)
+  if (!key !== !cert) throw new Exit(exitCodes.failed, `TLS needs both: ${key ? 'tls.cert' : 'tls.key'} is missing, but ${fromOf(config)} is set`)
   if (clientCa && !key) throw new Exit(exitCodes.failed, `tls.clientCa (${config.get('tls.clientCa')?.from}) needs tls.key and tls.cert`)
   return {
     ...(clients && { clients: readClients(clients) }),
@@ -50,11 +50,11 @@ function readClients(path: string): ClientCredential[] {
   if (found.success) return found.data
   throw new Exit(
     exitCodes.failed,
-    `${path} is no JSON list of clients, such as [{ "name": "ci", "token": "…", "prefixes": ["ci/"], "admin": false }]:\n${z.prettifyError(found.error)}`,
+    `${path} is not a JSON list of clients such as [{ "name": "ci", "token": "…", "prefixes": ["ci/"], "admin": false }]:\n${z.prettifyError(found.error)}`,
   )
 }
 
-/** A key in each line. */
+/** One key per line. */
 function readSecrets(path: string): string[] {
   const lines = readPrivate(path).split(/\r?\n/).filter(Boolean)
   if (!lines.length) throw new Exit(exitCodes.failed, `${path} has no secret: \`openssl rand -hex 32\` makes one`)
@@ -64,7 +64,7 @@ function readSecrets(path: string): string[] {
 function readPrivate(path: string): string {
   const text = read(path)
   if (process.platform !== 'win32' && statSync(path).mode & 0o077) {
-    throw new Exit(exitCodes.failed, `${path} has secrets and can be read by others: chmod 600 ${path}`)
+    throw new Exit(exitCodes.failed, `${path} contains secrets and others can read it: chmod 600 ${path}`)
   }
   return text
 }

@@ -10,13 +10,13 @@ const units = [
   ['ms', 1],
 ] as const
 
-/** A time as it stands in the file. */
+/** A time in the form of the file. */
 function timeOf(ms: number): string {
   const [unit, length] = units.find(([, length]) => ms > 0 && ms % length === 0) ?? ['ms', 1]
   return `${ms / length}${unit}`
 }
 
-/** Prints what the server would be started with, and where each of it comes from; as JSON what may stand in the file of `--config`. */
+/** Prints the effective settings, with the source of each; as JSON in the form of the file of `--config`. */
 export async function printConfig(config: Config, json: boolean, env: NodeJS.ProcessEnv): Promise<void> {
   const written = new Map<string, unknown>()
   for (const { name, kind } of settings) {

@@ -1,7 +1,7 @@
 import { chmodSync, statSync } from 'node:fs'
 import { Exit, exitCodes } from '../exit.ts'
 
-/** What is beside a database, with the modes that they get: of what is made later, SQLite and we take the database's own. */
+/** The files beside a database, with the modes that they get. Files that are made later get the mode of the database. */
 const files = [
   ['', 0o600],
   ['-wal', 0o600],
@@ -10,8 +10,8 @@ const files = [
 ] as const
 
 /**
- * Makes the database's files ours alone, those to come too: whoever may read the shm can stop all locks.
- * @param tell hears of what was open to others
+ * Makes the database's files, also later ones, accessible only for their owner: anyone who can read the shm can block all locks.
+ * @param tell called with what others could read
  */
 export function closeToOthers(place: string, tell: (what: string) => void): void {
   // Windows has no such modes.
@@ -23,6 +23,6 @@ export function closeToOthers(place: string, tell: (what: string) => void): void
     if (!stat || !(stat.mode & 0o077)) continue
     if (stat.uid !== process.geteuid?.()) throw new Exit(exitCodes.failed, `${path} is another user's and open to others: serve it as its owner`)
     chmodSync(path, mode)
-    tell(`${path} was open to others, who could have stopped all locks: now it is for its owner alone`)
+    tell(`${path} was readable for others, who could have blocked all locks: now only its owner can read it`)
   }
 }

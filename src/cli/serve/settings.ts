@@ -2,10 +2,10 @@ import { type Command, Option } from 'commander'
 import { limitDefaults } from '../../server/options.ts'
 import { reportLevels } from '../../server/report.ts'
 
-/** What a setting is: `time` is in ms, once it was read; `yes` is true or false. */
+/** The kind of a setting: `time` is in ms, once it was read; `yes` is true or false. */
 type Kind = 'text' | 'file' | 'list' | 'count' | 'time' | 'choice' | 'yes' | 'policies'
 
-/** One thing that `serve` can be told: as a flag, by the environment, and in its file. */
+/** A setting of `serve`: a flag, an environment variable, and a name in the file. */
 export interface Setting {
   /** Its name in the file: `limits.held` is the `held` of `limits`. */
   readonly name: string
@@ -14,14 +14,14 @@ export interface Setting {
   /** As it is written in the file. */
   readonly default?: string | number | boolean
   readonly choices?: readonly string[]
-  /** Its flag, where that is not its name. */
+  /** Its flag, if that is not its name. */
   readonly flag?: string
 }
 
-/** What was typed, by the names of settings: a text, or several of a list. */
+/** The flags that were typed, by the names of settings: a text, or several for a list. */
 export type Typed = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** What each limit is on; docs/lock-server.md says more. */
+/** What each limit limits; docs/lock-server.md says more. */
 const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
   body: 'bytes of a request’s body',
   headers: 'bytes of a request’s headers',
@@ -29,14 +29,14 @@ const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
   held: 'locks that a credential holds',
   waiters: 'places of a credential in queues',
   metadata: 'bytes of a credential’s metadata',
-  record: 'bytes of these in the record of one lock',
+  record: 'bytes of metadata in the record of one lock',
   sessions: 'sessions of a credential',
   keys: 'new keys of a credential',
   senders: 'stores of a credential',
   topics: 'topics of a credential',
   sockets: 'topics of a credential with a socket',
   pending: 'unanswered requests of a credential',
-  traffic: 'bytes of a credential that are under way',
+  traffic: 'bytes of a credential’s pending requests and answers',
   answer: 'bytes of an answer',
   rate: 'requests of a credential a second',
   connections: 'connections',
@@ -47,27 +47,27 @@ const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
   buffer: 'unread bytes of an event stream',
 }
 
-/** All of them, in the order in which they are told of. */
+/** All settings, in the order in which they are listed. */
 export const settings: readonly Setting[] = [
   { name: 'store', kind: 'file', default: './storelock.db', help: 'the SQLite file' },
   { name: 'listen', kind: 'text', default: '127.0.0.1:7420', help: 'a port, or an address and a port' },
   { name: 'clients', kind: 'file', help: 'JSON with the clients and their credentials; needed beyond loopback' },
-  { name: 'secretFile', kind: 'file', help: 'the keys of lockTokens, a line each: the first one signs, all verify' },
+  { name: 'secretFile', kind: 'file', help: 'the keys of lockTokens, one per line: the first one signs, all verify' },
   { name: 'tls.key', kind: 'file', help: 'the server’s key, as PEM' },
   { name: 'tls.cert', kind: 'file', help: 'its certificate, as PEM' },
-  { name: 'tls.clientCa', kind: 'file', help: 'who vouches for the certificates of clients, as PEM' },
-  { name: 'hosts', kind: 'list', flag: '--host', help: 'names that the server may be called by' },
+  { name: 'tls.clientCa', kind: 'file', help: 'the authority that signs clients’ certificates, as PEM' },
+  { name: 'hosts', kind: 'list', flag: '--host', help: 'the server’s own host names' },
   { name: 'origins', kind: 'list', flag: '--origin', help: 'origins of web pages that may use it' },
-  { name: 'expiry', kind: 'choice', choices: ['auto', 'manual'], default: 'auto', help: 'whether it evicts by itself who is silent' },
-  { name: 'grace', kind: 'time', default: '10s', help: 'how long requests under way may take when it is told to end' },
+  { name: 'expiry', kind: 'choice', choices: ['auto', 'manual'], default: 'auto', help: 'whether it evicts silent holders by itself' },
+  { name: 'grace', kind: 'time', default: '10s', help: 'how long pending requests may take when it is told to end' },
   { name: 'policies', kind: 'policies', help: 'JSON: the shortest and longest duration of each namespace' },
   { name: 'log.age', kind: 'time', default: '30d', help: 'how long the history is kept' },
-  { name: 'log.entries', kind: 'count', default: 1_000_000, help: 'how many entries of it' },
-  { name: 'log.refusals', kind: 'count', default: 10_000, help: 'how many entries of what was refused' },
-  { name: 'log.required', kind: 'yes', default: true, help: 'whether no lock is granted while the log cannot be written' },
+  { name: 'log.entries', kind: 'count', default: 1_000_000, help: 'how many entries of the history' },
+  { name: 'log.refusals', kind: 'count', default: 10_000, help: 'how many entries of refusals' },
+  { name: 'log.required', kind: 'yes', default: true, help: 'grant no lock while the log cannot be written' },
   {
     ...{ name: 'log.level', kind: 'choice', choices: ['off', ...reportLevels], default: 'info' },
-    help: 'what it says on stderr, in lines of JSON',
+    help: 'what it logs on stderr, in lines of JSON',
   },
   ...Object.entries(limits).map(([name, what]): Setting => {
     const most = limitDefaults[name as keyof typeof limitDefaults]
@@ -96,7 +96,7 @@ const placeholders: Readonly<Record<Kind, string>> = {
   },
 }
 
-/** The flags, but for that of the store, which all commands have. What they mean is found out where all sources are put together. */
+/** The flags, except the one of the store, which all commands have. Their values are parsed where all sources are combined. */
 export const flags = (): Option[] =>
   settings
     .filter(({ name }) => name !== 'store')
@@ -108,7 +108,7 @@ export const flags = (): Option[] =>
       return setting.name.startsWith('limits.') ? option.helpGroup('Limits:') : option
     })
 
-/** What was typed after the command, and not what stands in for it. */
+/** The flags that were typed, without defaults. */
 export function typedOf(command: Command): Typed {
   const typed: Record<string, string | readonly string[]> = {}
   for (const option of command.options) {
