@@ -60,8 +60,8 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     const byFile = serve(['--config', 'config.json'])
     const byVariable = serve([], { STORELOCK_LISTEN: 'nowhere' })
     expect([await byFile.code(), await byVariable.code()]).toEqual([125, 125])
-    expect(byFile.said).toContain('limits.batch in config.json: it takes a whole number')
-    expect(byVariable.said).toContain('STORELOCK_LISTEN: it takes a port')
+    expect(byFile.said).toContain('limits.batch in config.json: it must be a whole number')
+    expect(byVariable.said).toContain('STORELOCK_LISTEN: it must be a port')
   })
 
   test('has another certificate after SIGHUP, and stays as it is where that is wrong', async () => {

@@ -24,7 +24,7 @@ describe('what is typed', () => {
   })
 
   it.each(['', 'SIG', '15', 'NOPE'])('as the signal %j is refused', (text) => {
-    expect(() => parseSignal(text)).toThrow('by its name')
+    expect(() => parseSignal(text)).toThrow('A signal is a name')
   })
 
   it.each(['256', '-1', '1.5', '', 'x'])('as the exit code %j is refused', (text) => {

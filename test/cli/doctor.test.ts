@@ -116,7 +116,7 @@ describe('the doctor', () => {
     expect(checkPath(file, `36 35 98:0 /x ${file} rw - ext4 /dev/root rw`)).toMatchObject({
       state: 'fault',
       found: expect.stringContaining('mounted as a single file'),
-      mend: 'mount the folder that it is in instead',
+      mend: 'mount the folder instead',
     })
     linkSync(file, join(folder, 'other.db'))
     expect(checkPath(file)).toMatchObject({ state: 'fault', found: expect.stringContaining('2 names'), mend: expect.stringContaining('remove all') })

@@ -70,7 +70,7 @@ test('of one lock’s record a credential has no more than its part, however man
   const a = client('a')
   expect(faults(await a.apply(beat('s'), long('s', 1), long('s', 2), long('s', 3), long('s', 4, 'other')))).toEqual([
     ...['beaten', 'granted', 'queued'],
-    expect.stringContaining('more than 1000 bytes of metadata and asks of this credential at one lock'),
+    expect.stringContaining('more than 1000 bytes of metadata and asks of this credential in one lock'),
     'granted',
   ])
   expect(faults(await client('b').apply(beat('t'), long('t', 1)))).toEqual(['beaten', 'queued'])

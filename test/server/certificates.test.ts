@@ -92,8 +92,8 @@ test('clients with a certificate that could be anybody’s, or that nobody can v
   const tls = { key: read('server.key'), cert: read('server.pem') }
   const clientCa = read('ca.pem')
   const bad: [ServeOptions, string][] = [
-    [{ clients: [{ name: 'x', certificate: {} }], tls: { ...tls, clientCa } }, 'may be anybody’s'],
-    [{ clients: [{ name: 'x', certificate: { fingerprint: 'ab:cd' } }], tls: { ...tls, clientCa } }, 'none of SHA-256'],
+    [{ clients: [{ name: 'x', certificate: {} }], tls: { ...tls, clientCa } }, 'would match anybody’s'],
+    [{ clients: [{ name: 'x', certificate: { fingerprint: 'ab:cd' } }], tls: { ...tls, clientCa } }, 'not a SHA-256 one'],
     [{ clients: [{ name: 'x' }], tls: { ...tls, clientCa } }, 'neither a token nor a certificate'],
     [{ clients: [{ name: 'x', certificate: { subject: { CN: 'x' } } }], tls }, 'tls.clientCa'],
     [{ tls: { ...tls, cert: read('server2.pem') } }, 'cannot be used'],

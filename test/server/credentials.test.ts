@@ -30,7 +30,7 @@ test.each<[string, readonly ClientCredential[], string]>([
   ['21 characters of base64url', [{ name: 'a', token: 'aB3-xZ0aWkT9vB5nR2cY8' }], 'at most 126 bits'],
   ['one character many times', [{ name: 'a', token: 'x'.repeat(64) }], 'is not random'],
   ['a token with spaces', [{ name: 'a', token: 'a token of several words that is long enough' }], 'cannot go in a header'],
-  ['a hash that is none', [{ name: 'a', token: 'sha256:abc' }], 'followed by 64 hex digits'],
+  ['a hash that is none', [{ name: 'a', token: 'sha256:abc' }], 'there must be 64 hex digits'],
   ['an end that is no time', [{ name: 'a', token: token('a'), expires: 'next week' }], 'is not like 2027-01-31'],
 ])('%s is refused, and no token is in the message', async (_, clients, message) => {
   const refused = await createHandler(memoryStore(), { clients }).catch((error) => error)
@@ -130,5 +130,5 @@ test('a list of clients that is wrong leaves a running server as it was', async 
   expect(() => handler.reload({ clients: [{ name: 'b', token: 'short' }] })).toThrow('at most')
   expect((await client('a').fetch('/v1/locks')).status).toBe(200)
   const open = await handlerOf(memoryStore())
-  expect(() => open.reload({ clients: [{ name: 'b', token: token('b') }] })).toThrow('start it anew')
+  expect(() => open.reload({ clients: [{ name: 'b', token: token('b') }] })).toThrow('restart it')
 })

@@ -19,7 +19,7 @@ interface Row {
 }
 
 /** The docs' own table of limits. */
-const table = readFileSync('docs/lock-server.md', 'utf8').split('| limit | of | default | beyond it |')[1]?.split('\n\n')[0] ?? ''
+const table = readFileSync('docs/lock-server.md', 'utf8').split('| limit | what it limits | default | beyond it |')[1]?.split('\n\n')[0] ?? ''
 const rows = [...table.matchAll(/^\| `(\w+)` \| [^|]+ \| ([\d,]+)( [KM]iB)? \| ([^|]+) \|$/gm)].map(
   ([, limit = '', number = '', unit = '', beyond = '']): Row => {
     const of = { '': 1, ' KiB': 1_024, ' MiB': 1_048_576 }[unit] as number

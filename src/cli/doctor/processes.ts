@@ -48,7 +48,7 @@ export function checkProcesses(file: string, open = readOpenFiles()): Finding {
       )
     }
   }
-  return ok('processes', `${pids.size} that are visible have it open, with one log`)
+  return ok('processes', `${pids.size} of the visible ones have it open, with one log`)
 }
 
 const inodeOf = (path: string): string | undefined => {
