@@ -3,17 +3,17 @@ interface Waiting {
   stop(): void
 }
 
-/** What waits for each signal. However many do, the signal has one listener: Node takes more than ten for a leak. */
+/** What waits for each signal. There is one listener per signal, since Node reports more than ten as a leak. */
 const waiting = new WeakMap<AbortSignal, Waiting>()
 
 /**
- * Calls `run` when a signal aborts; one that has aborted already does not abort again. An `abort` event that a script dispatched is no abort.
+ * Calls `run` when a signal aborts. A signal that has already aborted does not abort again. An `abort` event that a script dispatched does not count.
  * @returns how to stop waiting for it
  */
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
   if (!signal) return () => {}
   const { runs, stop } = waiting.get(signal) ?? listenTo(signal)
-  // The same function may be given twice.
+  // The same function may be passed twice.
   const own = (): void => run()
   runs.add(own)
   return () => {

@@ -14,7 +14,7 @@ export async function expire(session: Session, line: Line): Promise<void> {
     const { pins, sessions } = view
     if (!signs && !view.holders.length) throw new LockError('not-held', `nobody holds ${name}`)
     signs ??= new Map(view.holders.map((holder) => [holder.token, seqOf(holder, sessions)]))
-    // Who has the lock since is not meant.
+    // Holders that got the lock since are not meant.
     const holders = view.holders.filter(({ token }) => signs?.has(token))
     if (!holders.length) return
     if (pins.length) throw refusalOf(session, 'held', `${name} is pinned by ${pins.join(', ')}`, holders)
@@ -25,7 +25,7 @@ export async function expire(session: Session, line: Line): Promise<void> {
   }
 }
 
-/** Sends a command that an operator gives; what refuses it becomes an error that shows the holders. */
+/** Sends an operator's command; a refusal becomes an error with the holders. */
 export async function command(session: Session, name: string, order: KeyCommand): Promise<void> {
   const { outcome } = await session.send(order)
   if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
@@ -35,13 +35,13 @@ export async function command(session: Session, name: string, order: KeyCommand)
   throw refusalOf(session, code, `${order.type} of ${JSON.stringify(name)} was refused: ${reason}`, record.holders)
 }
 
-/** Who holds and who waits, of one key or of the namespace's. */
+/** The holders and waiters of one key, or of the whole namespace. */
 export async function query(session: Session, key?: string): Promise<LocksSnapshot> {
   const { namespace } = session.settings
-  // What was asked for before this has its place in it.
+  // Requests made before this call must be in the result.
   await session.answered()
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace), { busy: true }) : [await store.read(key)]))
-  // A lease of this session's own that only lingers is held by nobody.
+  // A lease of this session's own that only lingers is not shown as held.
   const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
   const dead = await session.dead(new Map(views.flatMap((view) => [...(view?.sessions ?? [])])).values())
   const snapshot: LocksSnapshot = { held: [], pending: [] }
@@ -49,7 +49,7 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
     const { name, namespace: home } = storedName(view?.key ?? '')
     if (!view || home !== namespace) continue
     const label = (session: string): string | undefined => view.sessions.get(session)?.label
-    // The record may still name a session that has ended, or is proved dead; what that had is void.
+    // The record may still name a session that has ended, or is proved dead; its holds and requests are void.
     const present = ({ session }: { readonly session: string }): boolean => view.sessions.has(session) && !dead.has(session)
     for (const holder of view.holders.filter(present)) {
       if (isIdle(view.key, holder)) continue

@@ -1,7 +1,7 @@
 import type { LockView, Run } from '../protocol/index.ts'
 import type { Holding } from './lease.ts'
 
-/** Tells a hold, through `call`, which requests ask for its lock, or have asked before they gave up: each once. */
+/** Calls a hold's listener, through `call`, for each request that asks for its lock, or that asked before it left the queue: once each. */
 export function tellAsked(hold: Holding, { queue, asked = [], sessions }: LockView, call: (listener: () => unknown) => void): void {
   const { onReleaseRequested, heard, name, token } = hold
   if (!onReleaseRequested) return

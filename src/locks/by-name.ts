@@ -1,4 +1,4 @@
-/** What is made once for each name, for as long as anybody has it or it is in use. */
+/** Objects that exist once for each name, as long as anybody has them or they are in use. */
 export class ByName<T extends object> {
   readonly #refs = new Map<string, WeakRef<T>>()
   readonly #used = new Set<T>()
@@ -16,7 +16,7 @@ export class ByName<T extends object> {
     return made
   }
 
-  /** Whether it is in use: it then stays, though its user may have dropped all that leads to it. */
+  /** Whether it is in use: it is then kept, even if its user has dropped all references to it. */
   readonly use = (one: T, inUse: boolean): void => {
     if (inUse) this.#used.add(one)
     else this.#used.delete(one)

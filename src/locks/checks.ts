@@ -2,12 +2,12 @@ import type { Checked, Outcome } from '../protocol/index.ts'
 import type { HoldLease } from './lease.ts'
 
 /**
- * The open transactions that have checked a lock: while there is one nobody else can be granted it, so its lease does not run out. If it
- * would have, its end leaves a doubt, which the store settles.
+ * The open transactions that have checked a lock: while there is one, nobody else can be granted it, so its lease does not expire. If it would have
+ * expired, the lock is in doubt when the transaction ends, until the store has answered.
  */
 export class Checks {
   open = 0
-  /** How many of them are bodies that run just now: the lock is held then, whatever the clock says. */
+  /** How many of them are bodies that run at this moment: then the lock is held, whatever the clock says. */
   alone = 0
   readonly #lease: HoldLease
 

@@ -16,11 +16,11 @@ import { whenFree } from './when-free.ts'
 
 const sessions = new WeakMap<Locks, Session>()
 
-/** The session behind locks that {@link createLocks} made; none behind any others. */
+/** The session behind locks that {@link createLocks} made; `undefined` for any others. */
 export const sessionOf = (locks: Locks): Session | undefined => sessions.get(locks)
 
 /**
- * This context's locks in a store. One of them for each tab, worker or process is enough; it beats only while it holds.
+ * This context's locks in a store. One object for each tab, worker or process is enough; it sends heartbeats only while it holds.
  * @throws TypeError, RangeError or LockError `invalid` if an option is wrong
  */
 export function createLocks(options: LocksOptions): Locks {
@@ -36,7 +36,7 @@ export function createLocks(options: LocksOptions): Locks {
     return session.line(keyOf(name), name)
   }
 
-  /** Has a line in hand while a call lasts. */
+  /** Keeps a line in use while a call lasts. */
   const using = async <T>(line: Line, act: () => Promise<T>): Promise<T> => {
     try {
       return await act()
@@ -119,7 +119,7 @@ export function createLocks(options: LocksOptions): Locks {
       stopFollowing()
       stopHearing?.()
       const closed = session.close()
-      // What a document that is gone held went with it, and nothing would tell that it was let go.
+      // The locks of a document that is gone went with it, and no answer would arrive.
       if (!isGone()) await closed
     },
   }

@@ -1,13 +1,13 @@
 import type { LockView, Mode, SessionRow } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 
-/** Whether a session is proved dead now. One without a beacon never is, nor where beacons cannot be asked. */
+/** Whether a session is proved dead now. Never for one without a beacon, or if beacons cannot be asked. */
 export const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
   address !== undefined && (await beacon?.isOut?.(address).catch(() => false)) === true
 
 /**
- * The sessions in the way of a request that was refused which are proved dead: its holders', and if no other is left, those that wait in
- * front, up to the first that may live. That one keeps the request out, so that nobody behind it need be asked for.
+ * The sessions that block a refused request and are proved dead: its holders', and if no other holder is left, those of the waiters in front, up to
+ * the first that may live. That one keeps the request out, so nobody behind it needs to be checked.
  */
 export async function deadInTheWay({ holders, queue, pins, sessions }: LockView, mode: Mode, beacon: Beacon | undefined): Promise<Set<string>> {
   const dead = new Set<string>()

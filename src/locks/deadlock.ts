@@ -3,7 +3,7 @@ import type { Home } from './home.ts'
 
 type Line = { readonly name: string; readonly view: LockView }
 
-/** Notices that a session waits for locks that it holds itself: a hold of its own has kept a request of its own waiting for a whole duration. */
+/** Notices that a session waits for its own locks: a lock that it holds has kept a request of its own waiting for a whole duration. */
 export class Deadlocks {
   readonly #session: Home
   readonly #warned = new Set<string>()
@@ -14,15 +14,15 @@ export class Deadlocks {
   }
 
   /**
-   * Says so, once for each circle.
+   * Warns, once for each cycle.
    * @param lines those of the session, of which the first was found to wait for itself
-   * @returns the error for one of those that wait there, where they are to be rejected: one at a time, since that may be enough
+   * @returns the error for one of the requests in the cycle, if they are to be rejected: one at a time, since that may be enough
    */
   found(lines: readonly Line[]): LockError | undefined {
     const { settings, clock } = this.#session
     const names = lines.map(({ name }) => name)
     const circle = [...names, names[0]].map((name) => JSON.stringify(name)).join(' → ')
-    const why = `you wait for what you hold yourself, ${circle}: locks.reentrant() may help`
+    const why = `you wait for a lock that you hold yourself, ${circle}: locks.reentrant() may help`
     const error = new LockError('deadlock', why, { heldBy: 'session', holders: lines[0]?.view.holders })
     if (!this.#warned.has(circle)) {
       this.#warned.add(circle)

@@ -10,7 +10,7 @@ import { isPlain, type Wish } from './wish.ts'
 
 /** This session's leases of one key, and what it remembers of those that are over. */
 export class Leases {
-  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
+  /** Whether someone else had the lock since `clearDirty` of the re-entrant lock was last called. */
   dirty: boolean
   readonly #session: Home
   readonly #leases: Map<Lease, number>
@@ -19,7 +19,7 @@ export class Leases {
   /** The last token that this context used for the key, and the last that was reserved with it; 0 before the first. */
   #lastUsed: number
   #lastToken: number
-  /** How many tokens the next grant is to reserve, should its lease linger. */
+  /** How many tokens the next grant should reserve, in case its lease lingers. */
   reserve = reserveFor(0)
 
   /**
@@ -37,7 +37,7 @@ export class Leases {
     this.#isWanted = isWanted
   }
 
-  /** What they leave behind, if there has been one. */
+  /** What they leave for later leases of the key, if there has been one. */
   get past(): Past | undefined {
     if (!this.#lastToken) return undefined
     return { lastUsed: this.#lastUsed, lastToken: this.#lastToken, dirty: this.dirty }
@@ -48,9 +48,9 @@ export class Leases {
   }
 
   /**
-   * A wish was granted.
+   * A request was granted.
    * @param looks how many looks have begun
-   * @returns `undefined` if the news took as long as the lock lasts: it is worth nothing then
+   * @returns `undefined` if the news came so late that the lock may have expired: then it is useless
    */
   start(grant: Granted, wish: Wish, terms: LeaseTerms, looks: number): Hold | undefined {
     const { clock, heart } = this.#session
@@ -69,7 +69,7 @@ export class Leases {
     return new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested: wish.onReleaseRequested })
   }
 
-  /** A lingering lease, used once more. One that does not suit the wish is let go of: it would be in its way. */
+  /** Uses a lingering lease again. One that does not suit the wish is released, since it would block it. */
   useAgain(wish: Wish, now: number): Hold | undefined {
     if (!isPlain(wish)) this.#linger.drop()
     const lease = this.#linger.take(now)
@@ -81,14 +81,14 @@ export class Leases {
     return new Hold(this, lease, { token, previous, dirty: false, onReleaseRequested: wish.onReleaseRequested })
   }
 
-  /** A hold was released: its lease lingers if it may, else it goes back. */
+  /** A hold was released: its lease lingers if it may, else it is released. */
   retire(lease: Lease, now: number): Promise<void> {
     if (!lease.mayLinger || this.#isWanted() || !this.#session.lingers || !lease.stands(now)) return lease.release()
     this.#linger.keep(lease, now)
     return Promise.resolve()
   }
 
-  /** Lets go of a lease that only lingers. */
+  /** Releases a lease that only lingers. */
   dropIdle(): Promise<void> {
     return this.#linger.drop()
   }
@@ -103,7 +103,7 @@ export class Leases {
     return this.#leases.size > 0
   }
 
-  /** Tells those in use who asks for the lock. */
+  /** Notifies the holds in use of requests that ask for the lock. */
   tell(view: LockView): void {
     for (const { hold } of this.#leases.keys()) if (hold) tellAsked(hold, view, (listener) => this.#session.call(listener))
   }

@@ -1,20 +1,20 @@
 import type { SessionRow } from '../protocol/index.ts'
 import type { Home } from './home.ts'
 
-/** So many rows a store shows at a time; fewer are all that there are. */
+/** How many rows a store returns at a time; if there are fewer, there are no more. */
 const page = 16
-/** When to go on after the first page, in ms: a process that starts, and many that start at once, have other things to do. */
+/** When to go on after the first page, in ms: processes that are starting, perhaps many at once, have other things to do. */
 const later = { least: 1_000, spread: 1_000 }
 /** The pause between two pages, in ms. */
 const rest = 10
 
 /**
- * Ends the sessions that died without saying so, as one that opens meets them: in the background, a page at a time, each in one batch,
- * so that nobody is held up. Some at once, since a process that lives for a moment is to leave no more than it found. Each begins at its
- * own id, which is random, so that those who open meet different ones.
+ * Ends the sessions that died without saying so, when a new session opens: in the background, a page at a time, each in one batch, so that nobody is
+ * held up. The first page at once, so that a short-lived process leaves no more rows than it found. Each session begins at its own id, which is
+ * random, so that different ones find different rows.
  *
  * @param first the rows that follow its own
- * @param next those that follow another
+ * @param next returns those that follow another
  */
 export async function endLeftovers(
   session: Home,
@@ -28,7 +28,7 @@ export async function endLeftovers(
     const dead = await session.dead(rows)
     await Promise.all(Array.from(dead, (each) => session.send({ type: 'end', session: each })))
     const last = rows.at(-1)
-    // It has come round when it meets itself.
+    // When it finds its own row, it has seen them all.
     if (!last || rows.length < page || rows.some((row) => row.id === id)) return
     if (!(await session.pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
     rows = await next(last.id)

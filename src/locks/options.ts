@@ -37,7 +37,7 @@ export function checkSettings(options: LocksOptions): Settings {
   return { store, clock, duration, maxBackoff, linger, maxHold, deadlock, label, namespace, policy, expiry, onWarning }
 }
 
-/** @throws TypeError if the name is no string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */
+/** @throws TypeError if the name is not a string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */
 export function checkLockName({ policy, label }: Pick<Settings, 'policy' | 'label'>, name: string): void {
   if (typeof name !== 'string') throw new TypeError(`a lock's name must be a string, not ${name === null ? 'null' : typeof name}`)
   const fault = nameFault(name)
@@ -45,7 +45,7 @@ export function checkLockName({ policy, label }: Pick<Settings, 'policy' | 'labe
   checkName(policy, name, label)
 }
 
-/** What `acquire` and its kin were asked for, checked. */
+/** The options of a request, checked. */
 export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   const { mode = 'exclusive', timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
   const { ask, grace, maxHold = settings.maxHold, ifNoQueue, onReleaseRequested } = options
@@ -61,7 +61,7 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   if (ask !== undefined) checkJson('ask', ask)
   if (grace !== undefined) checkMs('grace', grace, 0)
   if ((grace !== undefined) !== (ask !== undefined && steal)) {
-    throw new TypeError('`ask` with `steal` needs `grace`, how long the holders may take to let go; and `grace` needs both')
+    throw new TypeError('`ask` with `steal` needs `grace`, how long the holders may take to release; and `grace` needs both')
   }
   if (onReleaseRequested !== undefined && typeof onReleaseRequested !== 'function') throw new TypeError('onReleaseRequested must be a function')
   const manual = renew === 'manual'

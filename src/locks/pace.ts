@@ -2,28 +2,27 @@ import type { LockError } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
 
-/** The shortest pause between two looks, in ms, for each place in line. */
+/** The shortest pause between two looks, in ms, for each place in the queue. */
 export const firstPause = 5
-/** Places in line from which a turn may come at any moment. */
+/** Places in the queue from which the turn may come at any moment. */
 const near = 2
 
-/** Those who wait for one key, as far as the pace of their looks depends on them. */
+/** The waiters for one key, as far as the pace of their looks depends on them. */
 interface Waiting {
   /** Whether anyone waits. */
   any(): boolean
   look(): Promise<unknown>
-  /** The places in line before them. */
+  /** The places in the queue before them. */
   ahead(): number
-  /** The longest that a pause may be for what they observe, in ms. */
+  /** The longest pause that observing others allows, in ms. */
   longest(): number
   /** Ends the waits: the store has failed for too long. */
   giveUp(error: LockError): void
 }
 
 /**
- * When those who wait look at a record: at once when they are poked, else after pauses, ever longer while nothing changes. Those
- * further back look again when half of the others before them have probably been served, so that all together look a few times
- * for each grant, however many they are.
+ * When waiters look at a record: at once when they are poked, otherwise after pauses that grow while nothing changes. Those further back look again
+ * when half of the others before them have probably been served, so that all together look a few times per grant, however many they are.
  */
 export class Pace {
   /** The pause before the present look, in ms. */
@@ -31,7 +30,7 @@ export class Pace {
   readonly #session: Home
   readonly #waiting: Waiting
   #doublings = 0
-  /** How many places were before them when that last became less, and when that was seen. */
+  /** How many places were before them when that number last fell, and when that was seen. */
   #places = 0
   #movedAt = 0
   /** How long each place took then, in ms. */
@@ -47,7 +46,7 @@ export class Pace {
     this.#waiting = waiting
   }
 
-  /** Whether the context sleeps: nobody looks then. */
+  /** Whether the context sleeps: then there are no looks. */
   get asleep(): boolean {
     return this.#asleep
   }
@@ -57,7 +56,7 @@ export class Pace {
     if (asleep) this.stop()
   }
 
-  /** A wait begins: what failed at the end of the last one says nothing. */
+  /** A wait begins: failures at the end of the last one do not count. */
   begin(): void {
     this.#places = this.#perPlace = this.#doublings = 0
     this.#failingSince = undefined
@@ -96,7 +95,7 @@ export class Pace {
     this.pause()
   }
 
-  /** Whether the waits go on though the store failed, at what was begun then: not once it has failed for as long as a lease, nor if it fails for good. */
+  /** Whether waits go on although the store failed: not once it has failed for as long as a lease since `begun`, nor if it fails for good. */
   bears(error: LockError, begun?: number): boolean {
     const { clock, settings } = this.#session
     const now = clock.monotonic()
@@ -104,7 +103,7 @@ export class Pace {
     return error.code === 'store' && now - this.#failingSince < leaseFor(settings.duration)
   }
 
-  /** Pauses before the next look, if anyone waits for it. */
+  /** Pauses before the next look, if anyone waits. */
   pause(): void {
     const waiting = this.#waiting
     if (!waiting.any() || this.#callOff || this.#looking || this.#asleep) return
@@ -116,7 +115,7 @@ export class Pace {
     this.#callOff = clock.after(this.paused, () => this.poke())
   }
 
-  /** Makes no more looks unless it is poked. */
+  /** Stops looking, until it is poked. */
   stop(): void {
     this.#callOff?.()
     this.#callOff = undefined

@@ -4,7 +4,7 @@ import { onPageLife, type Page, pageHere } from './page.ts'
 import { Ticker } from './ticker.ts'
 import { turn } from './turn.ts'
 
-/** How long the worker is kept while nothing is pending, in ms: what is under way may set the next timer when it is done. */
+/** How long the worker is kept while nothing is pending, in ms: running calls may set the next timer when they are done. */
 const idle = 1_000
 
 interface Timer {
@@ -23,17 +23,17 @@ export function clockHere(): Clock {
 }
 
 /**
- * A clock whose timers are in time in a page that is hidden. Each is a plain timer; while the page is hidden a worker tells the time too,
- * and the first of the two counts. What fell due while a page slept runs as soon as it is shown or resumes, before code that listens for that.
+ * A clock whose timers are on time in a hidden page. Each is a plain timer; while the page is hidden a worker tells the time too, and the first of
+ * the two counts. Timers that fell due while a page slept run as soon as it is shown or resumes, before code that listens for that.
  */
 export function pageClock(page: Page): Clock {
   const timers = new Set<Timer>()
   const listeners = new Set<(error: LockError) => void>()
   let fault: LockError | undefined
   let ticker: Ticker | undefined
-  /** When the ticker was told to tick. */
+  /** For when the ticker is set. */
   let wakeAt = Infinity
-  /** A page that was left may be cached, and has nothing that would be in the way of that. */
+  /** A page that was left may be cached, so nothing must prevent that. */
   let left = false
 
   const fail = (error: LockError): void => {
@@ -67,7 +67,7 @@ export function pageClock(page: Page): Clock {
   const runDue = (): number => {
     const now = systemClock.monotonic()
     const due = [...timers].filter(({ at }) => at <= now)
-    // One of them may call off another.
+    // One of them may cancel another.
     for (const timer of due) if (timers.has(timer)) timer.run()
     return due.length
   }
@@ -81,7 +81,7 @@ export function pageClock(page: Page): Clock {
   }
 
   const changed = (type: string): void => {
-    // A page that is left is hidden after that, too.
+    // A page that is left also becomes hidden after that.
     if (type === 'pagehide') left = true
     if (type === 'pageshow') left = false
     runDue()

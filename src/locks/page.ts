@@ -1,44 +1,44 @@
 import { LockError } from '../protocol/index.ts'
 
-/** What a page is and says that a worker or a process is not. */
+/** The parts of a page that are used; workers and processes have none. */
 export interface Page {
   readonly document: { readonly hidden: boolean; readonly prerendering?: boolean }
   addEventListener(type: string, listener: (event: PageEvent) => void, options: AddEventListenerOptions): void
 }
 
-/** What is needed of an event. */
+/** The parts of an event that are used. */
 export type PageEvent = Pick<Event, 'type' | 'isTrusted'>
 
-/** The page that this code runs in, if it does. */
+/** The page that this code runs in, if any. */
 export function pageHere(): Page | undefined {
   const page = globalThis as Partial<Page>
   return page.document && page.addEventListener ? (page as Page) : undefined
 }
 
-/** Whether this code's document was navigated away from, or its frame removed: nothing that is asked for here is ever answered. */
+/** Whether this code's document was navigated away from, or its frame removed: then no request from here is ever answered. */
 export const isGone = (): boolean => (globalThis as { document?: Document }).document?.defaultView === null
 
 /** @throws LockError `closed` if it {@link isGone} */
 export function assertNotGone(): void {
-  if (isGone()) throw new LockError('closed', 'the document of these locks is gone, as when its frame was removed')
+  if (isGone()) throw new LockError('closed', 'the document of these locks is gone')
 }
 
 /**
- * Hears what the browser says of a page's life. Any script may dispatch events of these names, and some do for purposes of their own:
- * only the browser's own are trusted.
+ * Listens to the browser's events of a page's life. Scripts may dispatch events of these names for purposes of their own, so only trusted events
+ * count.
  */
 export function onPageLife(page: Page, types: readonly string[], heard: (type: string) => void, signal?: AbortSignal): void {
   const listener = ({ type, isTrusted }: PageEvent): void => {
     if (isTrusted) heard(type)
   }
-  // Captured by the window, an event comes here before it comes to code that listens for it elsewhere or has done so for longer.
+  // A capturing listener on the window is called before listeners elsewhere and before older ones.
   for (const type of types) page.addEventListener(type, listener, { capture: true, ...(signal && { signal }) })
 }
 
 /**
- * Keeps a session in step with its page: leaving it ends the session at once, coming back starts another,
- * and a frozen page waits for nothing, since it could not answer. Nor does a page that is prerendered and may never be shown:
- * it has its storage, but its beacon would have to wait until somebody opens it.
+ * Keeps a session in step with its page: leaving the page ends the session at once, coming back starts another, and a frozen page withdraws its
+ * waits, since it could not answer. So does a prerendered page, which may never be shown: it has storage, but its beacon would have to wait until
+ * somebody opens it.
  * @returns how to stop
  */
 export function followPage(session: { sleep(asleep: boolean): void; leave(): void }): () => void {
@@ -55,7 +55,7 @@ export function followPage(session: { sleep(asleep: boolean): void; leave(): voi
     prerenderingchange: wake,
   }
   const heard = (type: string): void => {
-    // A prerendered page is told that it is shown when it has loaded, long before it is.
+    // A prerendered page gets `pageshow` when it has loaded, long before it is shown.
     if (steps[type] !== wake || !document.prerendering) steps[type]?.()
   }
   onPageLife(page, Object.keys(steps), heard, stop.signal)

@@ -1,16 +1,16 @@
-/** What this session's leases of a key leave behind for the next. */
+/** What a session's leases of a key leave for the next one. */
 export interface Past {
   /** The last token that was used, and the last that was reserved with it; 0 before the first. */
   readonly lastUsed: number
   readonly lastToken: number
-  /** Whether someone else had the lock since a re-entrant lock was last told that it is clean. */
+  /** Whether someone else had the lock since `clearDirty` of the re-entrant lock was last called. */
   readonly dirty: boolean
 }
 
-/** For how many keys it is kept. One that was forgotten counts as new: whatever was cached under it may be stale. */
+/** For how many keys it is kept. A forgotten key counts as new: anything cached under it may be stale. */
 const capacity = 5_000
 
-/** What is kept of the keys that are not in use: a small fraction of a line. */
+/** What is kept for keys that are not in use: far less than a line. */
 export class Pasts {
   readonly #pasts = new Map<string, Past>()
 

@@ -8,7 +8,7 @@ import type { Guard, ReentrantLock } from './types.ts'
 import type { Wish } from './wish.ts'
 import { within } from './within.ts'
 
-/** A wish for the lock that several callers share; it is called off when the last of them gives up. */
+/** A request for the lock that several callers share; it is cancelled when the last of them gives up. */
 interface Asking {
   readonly shared: Promise<Shared>
   readonly stop: AbortController
@@ -26,7 +26,7 @@ export class Reentrant implements ReentrantLock {
   #asking: Asking | undefined
   #trying: Promise<Shared | null> | undefined
 
-  /** @param use hears when somebody begins or ends to have the lock */
+  /** @param use called when the lock gets its first user, or loses its last one */
   constructor(session: Session, key: string, name: string, wish: Wish, use: (handle: ReentrantLock, inUse: boolean) => void) {
     this.#use = use
     this.#session = session
@@ -35,7 +35,7 @@ export class Reentrant implements ReentrantLock {
     this.#wish = wish
   }
 
-  /** Does something with the lock's line, which stays until that is over. */
+  /** Runs something with the lock's line, which is kept until that is over. */
   async #using<T>(act: (line: Line) => T): Promise<Awaited<T>> {
     const line = this.#session.line(this.#key, this.name)
     try {
@@ -45,7 +45,7 @@ export class Reentrant implements ReentrantLock {
     }
   }
 
-  /** The lock's line, for a step that is over at once. */
+  /** The lock's line, for a step that takes no time. */
   #glance<T>(act: (line: Line) => T): T {
     const line = this.#session.lineToReadFrom(this.#key, this.name)
     try {
@@ -87,7 +87,7 @@ export class Reentrant implements ReentrantLock {
     this.#session.assertOpen()
     const current = this.#current()
     if (current) return guardOf(current)
-    // Others in this process wait in line already: the lock is not free.
+    // Others in this process wait in the queue already: the lock is not free.
     if (this.#asking) return null
     const joined = this.#trying !== undefined
     this.#trying ??= this.#using((line) => tryOnce(this.#session, line, this.#wish, timeout ?? Infinity))
@@ -129,7 +129,7 @@ export class Reentrant implements ReentrantLock {
         const left = timeout === undefined ? undefined : Math.max(0, end - clock.monotonic())
         const shared = await within(clock, asking.shared, left, signal, late)
         if (!shared.hold.ended) return guardOf(shared)
-        // Whoever had tried for it meanwhile has let go again. Nobody is to join what has ended, or those who wait would go round for ever.
+        // Whoever tried for it meanwhile has released it again. Nobody may join a request that has ended, or waiters would loop for ever.
         if (this.#asking === asking) this.#asking = undefined
       } finally {
         if (--asking.callers === 0) this.#giveUp(asking)
@@ -149,7 +149,7 @@ export class Reentrant implements ReentrantLock {
     return tried ?? this.#keep((await line.ask({ ...this.#wish, signal })) as Hold)
   }
 
-  /** No caller waits any more: call the wait off, or give back what came too late for all of them. */
+  /** No caller waits any more: cancels the wait, or releases a lock that came too late for all of them. */
   #giveUp(asking: Asking): void {
     if (this.#asking === asking) this.#asking = undefined
     asking.stop.abort()

@@ -9,7 +9,7 @@ import type { HeldLock, RequestOptions } from './types.ts'
 import { lockOptions, type Members } from './webidl.ts'
 import type { Wish } from './wish.ts'
 
-// Chromium makes it when it is first asked for, and not any more once the frame is gone that has to throw it.
+// Chromium makes it on first use, and can no longer make it once the frame is gone that has to throw it.
 const { DOMException } = globalThis
 
 const asItIs = <T>(value: unknown): T => value as T
@@ -25,14 +25,14 @@ export const requestOptions: Members<RequestOptions> = {
   timeout: asItIs,
 }
 
-/** What a Web-Locks-shaped call refuses, in the order and with the errors of that specification. */
+/** Checks the options of a Web-Locks-shaped call, in the order and with the errors of the specification. */
 export function checkRequest(settings: Settings, name: string, options: RequestOptions): Wish {
   assertFullyActive()
   const { mode, ifAvailable, ifNoQueue, steal, signal, ask } = options
   if (name.startsWith('-')) throw notSupported('a name that starts with "-" is reserved')
   if (steal && ifAvailable) throw contradiction('steal and ifAvailable')
   if (steal && mode === 'shared') throw contradiction("steal and mode 'shared'")
-  // With `ask` a thief waits for its grace to be over, and may be called off until then.
+  // With `ask`, a request that steals waits for its grace to end, and may be cancelled until then.
   if (signal && steal && ask === undefined) throw contradiction('signal and steal')
   if (ifNoQueue && ifAvailable) throw contradiction('ifNoQueue and ifAvailable')
   if (signal && ifAvailable) throw contradiction('signal and ifAvailable')
@@ -50,7 +50,7 @@ export function assertFullyActive(): void {
   if (isGone()) throw new DOMException('this document is not fully active', 'InvalidStateError')
 }
 
-/** Waits for what the store does. Where the origin may have no storage its error is the one that the specification gives. */
+/** Waits for the store. If the origin may have no storage, the error is the one that the specification gives. */
 export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise
@@ -62,26 +62,26 @@ export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
-/** Holds the lock while the callback runs; its result, or its error, is the call's. */
+/** Holds the lock while the callback runs; the call's result or error is the callback's. */
 export async function holdWhile<T>(session: Home, line: Line, wish: Wish, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>> {
   const hold = await asSpecified(wish.ifAvailable ? askNow(line, wish) : wish.ifNoQueue ? seek(session, line, wish) : acquire(session, line, wish))
   if (!hold) return await callback(null)
   try {
-    // Until the callback runs, the wait can be called off.
+    // Until the callback runs, the wait can be cancelled.
     wish.signal?.throwIfAborted()
     const result = await Promise.race([stolen(hold), run(hold, callback)])
     hold.expireIfDue()
     if (hold.error?.code === 'lost') throw hold.error
     return result
   } finally {
-    // The result matters more than a release that failed, which is tried again in the background.
+    // The result matters more than a failed release, which is retried in the background.
     await hold.release().catch(() => {})
   }
 }
 
 const run = async <T>(hold: Hold, callback: (lock: HeldLock) => T): Promise<Awaited<T>> => await callback(heldLock(hold))
 
-/** Rejects when another request takes the lock while it is still good: the specification does not wait for the callback then. */
+/** Rejects when another request steals the lock while it is held: the specification does not wait for the callback then. */
 const stolen = (hold: Hold): Promise<never> =>
   new Promise((_, reject) => {
     hold.whenTaken((error) => reject(new DOMException(error.message, 'AbortError')))

@@ -4,10 +4,10 @@ import type { Home } from './home.ts'
 import type { Line } from './line.ts'
 import type { Wish } from './wish.ts'
 
-/** How long the holder of a lock that may only linger has to let go for one who wants it now, in ms. */
+/** How long the holder of a lock that may only linger has to release it for a request that does not wait, in ms. */
 const moment = 100
 
-/** Waits for the lock for as long as it is wanted. Rejects with `held` where that is no time at all, and it is not to be had. */
+/** Waits for the lock as long as the wish allows. Rejects with `held` if it allows no wait, and the lock is not available. */
 export function acquire(session: Home, line: Line, wish: Wish): Promise<Hold> {
   return wish.timeout === 0 || wish.ifNoQueue ? acquireIf(session, line, wish) : (line.ask(wish) as Promise<Hold>)
 }
@@ -18,13 +18,13 @@ async function acquireIf(session: Home, line: Line, wish: Wish): Promise<Hold> {
   return hold
 }
 
-/** Waits for the lock for as long as it is wanted. `null` if that is no time at all, or depends on a queue that is not empty. */
+/** As {@link acquire}, but resolves with `null` if the wish allows no wait, or the queue is not empty and `ifNoQueue` is set. */
 export function seek(session: Home, line: Line, wish: Wish): Promise<Hold | null> {
   const now = wish.timeout === 0 && !(wish.steal && wish.ask === undefined)
   return now ? askNow(line, wish) : wish.ifNoQueue ? pounce(session, line, wish) : line.ask(wish)
 }
 
-/** Asks for the lock if nobody waits for it. Those that are proved dead do not count. */
+/** Requests the lock if nobody waits for it. Waiters that are proved dead do not count. */
 async function pounce(session: Home, line: Line, wish: Wish): Promise<Hold | null> {
   const hold = await line.ask(wish)
   if (hold) return hold
@@ -34,7 +34,10 @@ async function pounce(session: Home, line: Line, wish: Wish): Promise<Hold | nul
   return dead.size ? line.ask(wish) : null
 }
 
-/** Asks for the lock as it is now: `null` if it is not to be had. Those that are gone are not in its way; a holder that may only linger is given a moment to let go. */
+/**
+ * Requests the lock without waiting: `null` if it is not available. Dead sessions do not block it; a holder that may only linger gets a moment to
+ * release.
+ */
 export async function askNow(line: Line, wish: Wish): Promise<Hold | null> {
   const now: Wish = { ...wish, timeout: undefined, ifAvailable: true }
   let hold = await line.ask(now)
@@ -48,7 +51,7 @@ export async function askNow(line: Line, wish: Wish): Promise<Hold | null> {
   }
 }
 
-/** Takes the lock if it is free. A holder that looks dead is observed for up to `timeout` ms, and evicted if it is. */
+/** Takes the lock if it is free. A holder that looks dead is observed for up to `timeout` ms, and evicted if it is silent. */
 export async function tryOnce(session: Home, line: Line, wish: Wish, timeout: number): Promise<Hold | null> {
   const { clock, settings } = session
   const end = clock.monotonic() + timeout
@@ -64,10 +67,10 @@ export async function tryOnce(session: Home, line: Line, wish: Wish, timeout: nu
   return hold
 }
 
-/** What changes whenever a holder renews or another takes its place. */
+/** A value that changes whenever a holder renews or another takes its place. */
 const signsOfLife = ({ holders, sessions }: LockView): string => holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`).join()
 
-/** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: reason to look, no more. */
+/** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: a reason to look, no more. */
 const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean =>
   !pins.length &&
   holders.some((holder) => {

@@ -7,11 +7,11 @@ import type { Guard, HeldLock, ReentrantLock } from './types.ts'
 export interface Shared {
   readonly hold: Hold
   users: number
-  /** The last user has given its share back. */
+  /** The last user has released its share. */
   over?(): void
 }
 
-/** What a share that is not the last gives back: nothing. */
+/** What releasing a share returns, unless it is the last one. */
 const nothing = Promise.resolve()
 
 function giveBack(shared: Shared): Promise<void> {
@@ -19,11 +19,11 @@ function giveBack(shared: Shared): Promise<void> {
   return shared.hold.release()
 }
 
-/** One user's share of a hold, as its user has it in hand; the last one that is given back releases the hold. */
+/** One user's share of a hold, as a handle; releasing the last one releases the hold. */
 class GuardHandle implements Guard {
-  /** What is behind it: a function, as of other handles. */
+  /** Its contents, in a function as in other handles. */
   readonly [behind]: () => { readonly shared: Shared; readonly released: Promise<void> | undefined }
-  /** Made at once, since whoever has a share gives it back. */
+  /** Made at once, since every share is released. */
   readonly release: () => Promise<void>
 
   constructor(shared: Shared) {
@@ -95,10 +95,10 @@ class GuardHandle implements Guard {
 /** One more user's share of a hold. */
 export const guardOf = (shared: Shared): Guard => new GuardHandle(shared)
 
-/** The hold behind what a user has in hand. */
+/** The hold behind a user's handle. */
 export const holdOf = (lock: HeldLock | Guard): Hold => (lock instanceof GuardHandle ? lock[behind]().shared.hold : (lock as HoldHandle)[behind]())
 
-/** A re-entrant lock as its users have it in hand: functions, for what is private would fail behind a `Proxy`. */
+/** A user's handle of a re-entrant lock: closures, since private members would fail behind a `Proxy`. */
 export const reentrantLock = (lock: ReentrantLock): ReentrantLock => ({
   get name() {
     return lock.name

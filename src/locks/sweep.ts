@@ -3,11 +3,11 @@ import type { Store } from '../store.ts'
 import type { Session } from './session.ts'
 import type { SweepOptions } from './types.ts'
 
-/** How many records are looked at, and dropped, at once: meanwhile others wait. */
+/** How many records are read, and dropped, at once: others wait meanwhile. */
 const page = 200
 
 /**
- * Drops records of locks that nobody holds, wants or pins, a page at a time.
+ * Drops records of locks that nobody holds, waits for or pins, a page at a time.
  * @param before only those that have not changed since, as wall time in ms
  * @yields the keys of those that were dropped
  */
@@ -19,11 +19,11 @@ export async function* sweepRecords(
 ): AsyncGenerator<string[]> {
   for (let after: string | undefined; ; ) {
     const views = store.page ? await store.page(prefix, after, page) : await store.list(prefix)
-    // Storelock 0.1 did not write when: such a record is old.
+    // Storelock 0.1 did not store the time: such a record is old.
     const old = views.filter((view) => isIdle(view) && (view.changedAt ?? 0) <= before && mayDrop(view.key))
     const commands = old.map(({ key }): Sweep => ({ type: 'sweep', key }))
     const outcomes = commands.length ? await store.apply(commands) : []
-    // What somebody has taken meanwhile is left.
+    // A lock that somebody has taken meanwhile is kept.
     yield commands.flatMap(({ key }, index) => (isDone(key, outcomes[index]) ? [key] : []))
     if (!store.page || views.length < page) return
     after = views.at(-1)?.key
@@ -41,10 +41,10 @@ export async function sweep(session: Session, { olderThan = 0 }: SweepOptions = 
     throw new RangeError(`olderThan is a number of milliseconds from 0, not ${String(olderThan)}`)
   session.assertOpen()
   const { store, namespace, clock } = session.settings
-  // What was let go of before this is idle for it.
+  // Locks released before this call must count as idle.
   await session.answered()
   const isOurs = (key: string): boolean => storedName(key).namespace === namespace
-  // Each call by itself: all of them together may take long.
+  // Each call separately: all of them together may take long.
   const { page } = store
   const patiently: Pick<Store, 'apply' | 'list' | 'page'> = {
     apply: (commands) => session.read((store) => store.apply(commands)),

@@ -1,22 +1,22 @@
 import { LockError } from '../protocol/index.ts'
 import { longestTimer } from './clock.ts'
 
-/** All that the worker does: waits for as many ms as it was last told, and says so. */
+/** The worker's script: waits as many ms as it was last told, and posts a message. */
 const script = 'let timer;onmessage=({data})=>{clearTimeout(timer);timer=setTimeout(postMessage,data,0)}'
 
-/** What pages that ask for Trusted Types want of whoever names a script. */
+/** Pages that enforce Trusted Types require this for script URLs. */
 interface TrustedTypes {
   createPolicy(name: string, rules: { createScriptURL(url: string): string }): { createScriptURL(url: string): string }
 }
 
-/** Says when it is time, also in a page that is hidden: a browser slows such a page's timers down, and not those of its workers. */
+/** Ticks on time, also in a hidden page: browsers slow down such a page's timers, but not those of its workers. */
 export class Ticker {
   readonly #worker: Worker
   readonly #url: string
 
   /**
-   * @param tick is called when the time is over
-   * @param failed is called instead, at most once, if the worker is refused later than at once
+   * @param tick called when the time is over
+   * @param failed called instead, at most once, if the worker is refused asynchronously
    * @throws LockError `store` if it is refused at once
    */
   constructor(tick: () => void, failed: (error: LockError) => void) {
@@ -33,7 +33,7 @@ export class Ticker {
     this.#worker.onerror = (event) => failed(refusal(event))
   }
 
-  /** Ticks in so many ms, or sooner where no timer can measure them, and not when it was told before. */
+  /** Ticks in this many ms, or earlier if that is longer than a timer can measure. Replaces the time set before. */
   wakeIn(ms: number): void {
     this.#worker.postMessage(Math.min(Math.max(0, Math.ceil(ms)), longestTimer))
   }
@@ -46,7 +46,7 @@ export class Ticker {
 
 let policy: ReturnType<TrustedTypes['createPolicy']> | undefined
 
-/** A policy's name may be taken once, so one serves all tickers. */
+/** A policy's name may be used only once, so one policy serves all tickers. */
 function trusted(url: string): string {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
   policy ??= trustedTypes?.createPolicy('storelock', { createScriptURL: (own) => own })

@@ -1,26 +1,29 @@
-/** How long awaited calls may keep the event loop from turning, in ms: below the shortest time between two beats, 10 ms. A turn costs as much as a hundred calls. */
+/**
+ * How long awaited calls may keep the event loop from turning, in ms: below the shortest time between two beats, 10 ms. A turn costs as much as a
+ * hundred calls.
+ */
 const stretch = 5
 
-// As they are when this is loaded: the fake timers of a test stand still, and no call is to wait for them.
+// The originals at load time: a test's fake timers stand still, and no call must wait for them.
 const { MessageChannel, setTimeout, clearTimeout } = globalThis
 const { setImmediate } = globalThis as Partial<typeof globalThis>
 
-/** When a turn of the event loop was last begun to be waited for. */
+/** When the wait for a turn of the event loop last began. */
 let since = -Infinity
 /** Resolves when that turn has come. */
 let turning: Promise<void> | undefined
 
 /**
- * Lets the event loop turn if the calls before this one may have kept it from that for some ms: a loop of awaited calls that are all answered
- * at once runs no timer, so no heartbeat either, and nothing else of the caller's.
- * @param now what the monotonic clock shows: to read it takes as long as the rest of a call that needs no store
+ * Lets the event loop turn if the calls before this one may have prevented that for some ms: a loop of awaited calls that are all answered at once
+ * runs no timers, so no heartbeat either, and nothing else of the caller's.
+ * @param now what the monotonic clock shows: reading it takes as long as the rest of a call that needs no store
  * @returns `undefined` if there is no need to wait
  */
 export function turn(now: number): Promise<void> | undefined {
   if (now - since < stretch) return undefined
   if (turning) return turning
   since = now
-  // This call does not wait for it: only one that comes after the stretch, and finds that it has not come, does.
+  // This call does not wait for it; a later call does, if the turn has not come within the stretch.
   turning = new Promise((resolve) => {
     afterTurn(() => {
       turning = undefined

@@ -1,7 +1,7 @@
 import type { Beacon } from '../store.ts'
 
-/** Made once: to make an error takes longer than the rest of what a waiter does when it gets the lock. */
-const unwatched = new Error('it is not watched any more')
+/** Made once: making an error takes longer than everything else that a waiter does when it gets the lock. */
+const unwatched = new Error('it is no longer watched')
 
 /** Watches other sessions' beacons, as long as they are wanted. */
 export class Watch {
@@ -14,7 +14,7 @@ export class Watch {
     this.#died = died
   }
 
-  /** Watches just these sessions, each at its address; one without an address cannot be proved dead. */
+  /** Watches exactly these sessions, each at its address; one without an address cannot be proved dead. */
   keep(sessions: ReadonlyMap<string, string | undefined>): void {
     if (!this.#beacon) return
     for (const [session, stop] of this.#watched) {
@@ -32,7 +32,7 @@ export class Watch {
           this.#watched.delete(session)
           this.#died(session)
         },
-        // No proof is no news: the lease still tells.
+        // Without a proof nothing happens: the lease decides.
         () => {},
       )
     }

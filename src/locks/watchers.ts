@@ -1,10 +1,10 @@
 import type { LockRecord } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
-/** How many are kept in mind; any more look by themselves. */
+/** How many are kept; any more poll by themselves. */
 const capacity = 1_000
 
-/** Sessions that wait, outside the queue, until locks of this session are free: it tells them, or has the next holder tell them. */
+/** Sessions that wait, outside the queue, until locks of this session are free: it notifies them, or has the next holder do so. */
 export class Watchers {
   readonly #tell: (topic: string, message: Message) => void
   readonly #watching = new Map<string, Set<string>>()
@@ -27,7 +27,7 @@ export class Watchers {
     this.#watching.set(key, topics.add(topic))
   }
 
-  /** A record as a command of this session left it, whose id is `own`. */
+  /** A record after a command of this session, whose id is `own`. */
   saw({ key, holders }: LockRecord, own: string): void {
     if (!this.#watching.has(key) || holders.some(({ session }) => session === own)) return
     const [next] = holders
@@ -37,7 +37,7 @@ export class Watchers {
     }
   }
 
-  /** This session has ended: all look by themselves. */
+  /** This session has ended: all poll by themselves. */
   dismiss(): void {
     for (const key of [...this.#watching.keys()]) for (const topic of this.#take(key)) this.#tell(topic, { key })
   }

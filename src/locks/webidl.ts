@@ -1,6 +1,6 @@
 import type { Mode } from '../protocol/index.ts'
 
-/** How the members of a dictionary are converted. @throws TypeError if a value cannot be one */
+/** How the members of a dictionary are converted. @throws TypeError if a value cannot be converted */
 export type Members<Options> = { readonly [Name in keyof Options]-?: (value: unknown) => NonNullable<Options[Name]> }
 
 /** The arguments of `request` after conversion. */
@@ -10,7 +10,7 @@ export interface RequestArguments<Options> {
   readonly callback: (lock: unknown) => unknown
 }
 
-/** The members that the specification of Web Locks gives `LockOptions`, under the names they have there. */
+/** The members of `LockOptions` in the specification of Web Locks, with their names there. */
 export interface LockOptions {
   ifAvailable?: boolean
   mode?: Mode
@@ -18,7 +18,7 @@ export interface LockOptions {
   steal?: boolean
 }
 
-/** What WebIDL makes of a value where a string is asked for: any code units. */
+/** WebIDL's conversion to a string of any code units. */
 const domString = (value: unknown): string => `${value}`
 
 const lockMode = (value: unknown): Mode => {
@@ -29,7 +29,7 @@ const lockMode = (value: unknown): Mode => {
 
 const readAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
 
-/** Asks the engine, since a signal of another frame is none of this frame's class. */
+/** Asks the engine, since a signal of another frame is not an instance of this frame's class. */
 export const abortSignal = (value: unknown): AbortSignal => {
   try {
     readAborted?.call(value)
@@ -42,9 +42,9 @@ export const abortSignal = (value: unknown): AbortSignal => {
 export const lockOptions: Members<LockOptions> = { ifAvailable: Boolean, mode: lockMode, signal: abortSignal, steal: Boolean }
 
 /**
- * Converts what `request` was called with as WebIDL does: a name and a callback, or a name, options and a callback. Each member is
- * read once, in the order of their names.
- * @throws TypeError, or whatever a conversion runs into
+ * Converts the arguments of `request` as WebIDL does: a name and a callback, or a name, options and a callback. Each member is read once, in the
+ * order of their names.
+ * @throws TypeError, or any error of a conversion
  */
 export function requestArguments<Options extends object>(args: readonly unknown[], members: Members<Options>): RequestArguments<Options> {
   if (args.length < 2) throw new TypeError(`request needs a name and a callback; it was given ${args.length} of them`)

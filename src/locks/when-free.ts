@@ -3,8 +3,8 @@ import type { Session } from './session.ts'
 import { Watch } from './watch.ts'
 
 /**
- * Resolves when nobody holds the lock, as a look at the store shows. Whoever holds it is asked to say when it is free, and what tells
- * waiters of a holder's death tells this too; it has no place in the queue and writes nothing but what evicts the silent.
+ * Resolves when a look at the store shows that nobody holds the lock. The holders are asked to send a hint when it is free, and a holder's death is
+ * noticed as by waiters. It takes no place in the queue, and writes only to evict silent holders.
  */
 export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
   const { store, expiry, maxBackoff } = session.settings
@@ -13,7 +13,7 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
     dead.add(died)
     line.looks.poke()
   })
-  /** Where this session is told, and by the tokens of which holders. */
+  /** The topic on which this session gets that hint, and the tokens of the holders that were asked. */
   let topic = ''
   let asked = new Set<number>()
   let stop = (): void => {}
@@ -28,10 +28,10 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
       const evictable = expiry === 'auto' && !view.pins.length
       const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
       if (!holders.length) return
-      // A page that is left with a watch, or a channel, does not come back as it was: what it hears and watches begins when it is awake.
+      // An open watch or channel would keep a page out of the back/forward cache: it waits until the page is awake.
       if (!session.isAsleep) {
         if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
-        // Of the key's own name, as far as a server looks to tell who may hear it.
+        // The topic begins with the key, which a server checks to decide who may use it.
         const present = `${line.key.slice(0, 256)} ${session.id}`
         if (present !== topic) {
           stop()
@@ -50,7 +50,7 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
         asked = new Set(holders.map(({ token }) => token))
       }
       if (evicting) await evicting
-      // An answer may have been lost, so each is asked again with the next look that comes by itself.
+      // An answer may have been lost, so each holder is asked again with the next regular look.
       else if (!(await line.looks.pause(view, maxBackoff, signal, pokes))) asked.clear()
     }
   } finally {

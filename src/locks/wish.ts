@@ -1,12 +1,12 @@
 import type { Json, Mode } from '../protocol/index.ts'
 import type { ReleaseListener } from './types.ts'
 
-/** What a caller wants of a lock, checked. */
+/** The checked options of a request. */
 export interface Wish {
   readonly mode: Mode
   /** In ms. */
   readonly duration: number
-  /** A lease of the hold's own, in ms: its duration is not the session's, or its owner's code alone renews it. */
+  /** A lease of the hold's own, in ms: its duration is not the session's, or only its owner's code renews it. */
   readonly lease: number | undefined
   readonly manual: boolean
   /** In ms. */
@@ -24,5 +24,5 @@ export interface Wish {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Whether its lease may serve another wish like it later: nothing in the record is this one's alone. */
+/** Whether its lease may serve another wish like it later: nothing in the record is specific to this one. */
 export const isPlain = ({ mode, lease, metadata }: Wish): boolean => mode === 'exclusive' && lease === undefined && metadata === undefined

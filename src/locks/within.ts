@@ -2,9 +2,8 @@ import { onAbort } from './abort.ts'
 import type { Clock } from './clock.ts'
 
 /**
- * A promise's result, if it comes within `ms` (`undefined`: whenever) and before `signal` aborts.
+ * A promise's result, if it comes within `ms` (`undefined`: no limit) and before `signal` aborts; then it rejects with the signal's reason.
  * @param late what to resolve with, or throw, when the time is over
- * Rejects with the signal's reason when that aborts.
  */
 export function within<T>(clock: Clock, promise: Promise<T>, ms: number | undefined, signal: AbortSignal | undefined, late: () => T): Promise<T> {
   if (signal?.aborted) return Promise.reject(signal.reason)
