@@ -71,7 +71,7 @@ test('a bad value is refused with its source, wherever it stands', () => {
   expect(refusal({ 'limits.held': 'many' })).toBe('--limits-held: it must be a whole number, not "many"')
   expect(refusal({}, { STORELOCK_GRACE: 'soon' })).toMatch(/^STORELOCK_GRACE: A time is a number with ms/)
   expect(refusal({}, { STORELOCK_EXPIRY: 'never' })).toBe('STORELOCK_EXPIRY: it must be one of auto, manual, not "never"')
-  expect(refusal({ config: file({ grace: 10 }) })).toMatch(/^grace in .*: a time is a text such as "10s"/)
+  expect(refusal({ config: file({ grace: 10 }) })).toMatch(/^grace in .*: a time is a string such as "10s"/)
   expect(refusal({ config: file({ grace: '10' }) })).toMatch(/^grace in .*: a time needs a unit/)
   expect(refusal({ config: file({ hosts: 'a' }) })).toMatch(/^hosts in .*it must be a list of strings/)
   expect(refusal({ policies: '{ "jobs": { "maxDuration": 5 } }' })).toMatch(/^--policies: .* at jobs\.maxDuration/)
