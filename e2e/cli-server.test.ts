@@ -109,7 +109,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
 })
 
 describe('at a lock server', { timeout: 60_000 }, () => {
-  test('run gives its command what proves to others that it holds the lock', async () => {
+  test('run passes its command the lockToken, which proves to others that it holds the lock', async () => {
     const { url, run } = await serve()
     const program = run('echo "lockToken $STORELOCK_LOCK_TOKEN "; read -r line')
     const lockToken = await program.shows(/lockToken (\S+) /)
@@ -124,7 +124,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(await verify()).toMatchObject({ valid: false })
   })
 
-  test('ls, show and watch tell who holds a lock', async () => {
+  test('ls, show and watch show who holds a lock', async () => {
     const { run, as } = await serve()
     const watching = as('ci', 'watch', '--json', '--interval', '20ms')
     await groupOf(run(works, '--label', 'the holder'))
@@ -167,7 +167,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(parts.map(isAlive)).toEqual([false, false])
   })
 
-  test('log tells of all that happened, the oldest first, and of one kind or lock alone', async () => {
+  test('log prints all entries, oldest first, or those of one kind or lock', async () => {
     const { run, as } = await serve()
     expect(await run('true').code()).toBe(0)
     expect(await as('ci', 'run', 'other', '--', 'true').code()).toBe(125)
@@ -228,7 +228,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
   })
 })
 
-test('docs/cli.md shows what can be typed', { timeout: 60_000 }, async () => {
+test('the commands in docs/cli.md work', { timeout: 60_000 }, async () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
   const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
   const [alone = '', serving = '', clients = ''] = blocks

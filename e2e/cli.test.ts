@@ -41,7 +41,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
-  test('ends with 1, or what --conflict-exit-code says, where --nonblock does not get the lock', async () => {
+  test('ends with 1, or with --conflict-exit-code, if --nonblock does not get the lock', async () => {
     const holder = run(works)
     await groupOf(holder)
     expect(await run('true', '--nonblock').code()).toBe(1)
@@ -133,7 +133,7 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
-  test('run waits for a command that hears no TERM, and keeps the lock', async () => {
+  test('run waits for a command that ignores TERM, and keeps the lock', async () => {
     const program = run(`trap 'echo heard' TERM; ${works}`)
     const group = await groupOf(program)
     program.child.kill('SIGTERM')
@@ -185,7 +185,7 @@ describe('signals', { timeout: 60_000 }, () => {
 })
 
 describe('nobody else gets the lock while the command works', { timeout: 60_000 }, () => {
-  test('though run is killed, and the command and what it started hear no TERM', async () => {
+  test('even if run is killed, and the command and its children ignore TERM', async () => {
     const program = run(deaf, '--duration', '2s')
     const group = await groupOf(program)
     const grandchild = await grandchildOf(program)
@@ -196,7 +196,7 @@ describe('nobody else gets the lock while the command works', { timeout: 60_000 
     expect(isAlive(grandchild)).toBe(false)
   })
 
-  test('though run is stopped; it ends with 125 when it goes on', async () => {
+  test('even if run is stopped; it ends with 125 when it continues', async () => {
     const program = run(deaf, '--duration', '2s')
     const group = await groupOf(program)
     const grandchild = await grandchildOf(program)
@@ -262,7 +262,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     db.close()
   })
 
-  test('since the command ran for longer than --max-hold: the command goes first, and nobody has the lock before', async () => {
+  test('because the command ran for longer than --max-hold: the command ends first, and nobody has the lock before', async () => {
     const program = run(deaf, '--duration', '2s', '--max-hold', '3s')
     const group = await groupOf(program)
     const after = next(group)
@@ -281,7 +281,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
   })
 })
 
-describe('who wants the lock from a run', { timeout: 60_000 }, () => {
+describe('a waiter for the lock of a run', { timeout: 60_000 }, () => {
   test('is heard: --on-ask sends the command a signal', async () => {
     const program = run(`trap 'echo asked; exit' USR1; ${works}`, '--on-ask', 'USR1')
     await groupOf(program)
@@ -344,7 +344,7 @@ describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
     expect(program.printed).toBe('')
   })
 
-  test('keeps nobody who is interrupted', async () => {
+  test('does not delay an interrupt', async () => {
     const program = run('echo never', '--nonblock')
     await until(() => openFilesOf(program.pid).some((file) => file.endsWith('storelock.db')))
     program.child.kill('SIGINT')
@@ -357,21 +357,21 @@ describe('a store that cannot be written', { timeout: 60_000 }, () => {
   const limited = (script: string): Program =>
     new Program(['sh', '-c', `${script}; exec "$0" "$@"`, process.execPath, place.main, 'run', 'job', '--', 'echo', 'never'], { cwd: place.folder })
 
-  test('for want of its folder is an error that says what to do', async () => {
+  test('because its folder is missing is an error that says what to do', async () => {
     const program = storelock(['run', 'job', '--store', 'missing/app.db', '--', 'echo', 'never'])
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('create the directory missing first')
     expect(program.printed).toBe('')
   })
 
-  test('for want of space is an error that says what to do', async () => {
+  test('because the disk is full is an error that says what to do', async () => {
     const program = limited('ulimit -f 1')
     expect(await program.code()).toBe(125)
     expect(program.said).toMatch(/the disk (is full|cannot be written)/)
     expect(program.printed).toBe('')
   })
 
-  test('since it is no database is an error that says what to do', async () => {
+  test('because it is not a database is an error that says what to do', async () => {
     const program = storelock(['run', 'job', '--store', place.main, '--', 'echo', 'never'])
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('name a SQLite database')

@@ -17,8 +17,8 @@ async function clear(objectStores: string[]): Promise<void> {
 describeEachEngine((engine) => {
   eachAfresh(engine)
 
-  describe('a database that goes while its locks are in use', () => {
-    test('cleared by a logout: its holder is told, its waiters are served, and no call stays unsettled', async () => {
+  describe('a database that is closed while its locks are in use', () => {
+    test('cleared by a logout: its holder is notified, its waiters are served, and no call stays unsettled', async () => {
       const [page] = await openTabs(engine(), 1, start)
       const settled = await page?.evaluate(async () => {
         const { createLocks, indexedDBStore } = storelock
@@ -59,7 +59,7 @@ describeEachEngine((engine) => {
       test.each([
         ['that has just come', false],
         ['that has had the lock before', true],
-      ])('its holder is told as soon as a tab %s takes the lock, and is served after it', async (_, before) => {
+      ])('its holder is notified as soon as a tab %s takes the lock, and is served after it', async (_, before) => {
         // A beat comes every 30 s.
         const patient = { duration: 300_000, maxBackoff: 1_000 }
         const tabs = await openTabs(engine(), before ? 2 : 1, patient)
@@ -83,7 +83,7 @@ describeEachEngine((engine) => {
       })
     })
 
-    test('deleted by another tab: its holder knows before that tab hears that it is gone', async () => {
+    test('deleted by another tab: its holder knows before that tab learns that it is gone', async () => {
       const [one, two] = await openTabs(engine(), 2, start)
       if (!one || !two) throw new Error('there are two tabs')
       await acquire(one)

@@ -124,17 +124,13 @@ describeEachEngine((engine) => {
       'undoes a transaction',
       'undoes every transaction',
       'does not open',
-    ])(
-      '%s, each call settles, and the second that follows its end at the latest does what it says, without a reload',
-      { timeout: 60_000 },
-      async (fault) => {
-        const page = await engine().open(engine().page)
-        const { during, after } = await page.evaluate(suffer, fault)
-        expect(Object.entries(during).filter(([, fate]) => !['done', 'store'].includes(fate))).toEqual([])
-        // What an app did in a transaction is for the app to do again.
-        if (fault === 'undoes a transaction') expect(Object.entries(during).filter(([, fate]) => fate !== 'done')).toEqual([['transaction', 'store']])
-        expect(new Set(Object.values(after))).toEqual(new Set(['done']))
-      },
-    )
+    ])('%s, each call settles, and the first or second call after its end works, without a reload', { timeout: 60_000 }, async (fault) => {
+      const page = await engine().open(engine().page)
+      const { during, after } = await page.evaluate(suffer, fault)
+      expect(Object.entries(during).filter(([, fate]) => !['done', 'store'].includes(fate))).toEqual([])
+      // What an app did in a transaction is for the app to do again.
+      if (fault === 'undoes a transaction') expect(Object.entries(during).filter(([, fate]) => fate !== 'done')).toEqual([['transaction', 'store']])
+      expect(new Set(Object.values(after))).toEqual(new Set(['done']))
+    })
   })
 })

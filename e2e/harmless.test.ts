@@ -79,7 +79,7 @@ describeEachEngine((engine) => {
       expect(engine().errors).toEqual([])
     })
 
-    test('hears nothing of the locks that it shares its database with, however many pages contend', async () => {
+    test('gets no events of the locks that share its database, however many pages contend', async () => {
       const pages = [await open(), await open(), await open()]
       // Each alone first, so that it relies on what it remembers when the others come.
       for (const page of pages) expect(await run(page, 'shareDatabase', 6)).toEqual([])
@@ -94,7 +94,7 @@ describeEachEngine((engine) => {
     })
   })
 
-  describe('where storage is not to be had', () => {
+  describe('where storage is denied', () => {
     /** Each call but `close`, which has nothing to do, rejects with an error of this kind, and nothing throws at once. */
     const allFail = ({ close, createLocks, ...calls }: Record<string, Answer>, error: object): void => {
       expect({ close, createLocks }).toEqual({ close: 'done', createLocks: 'done' })
@@ -103,19 +103,19 @@ describeEachEngine((engine) => {
     }
     const denied = { security: true, message: expect.stringContaining('allow-same-origin') }
 
-    test('in a sandboxed frame, each call says SecurityError and what to do', async () => {
+    test('in a sandboxed frame, each call rejects with SecurityError and what to do', async () => {
       const page = await open()
       expect(await runInFrame(page, { src: site.url, sandbox: 'allow-scripts' }, 'originOf')).toBe('null')
       allFail(await runInFrame(page, { src: site.url, sandbox: 'allow-scripts' }, 'callAll'), denied)
     })
 
-    test('in a page whose storage the user blocks, each call says SecurityError and what to do', async ({ skip }) => {
+    test('in a page whose storage the user blocks, each call rejects with SecurityError and what to do', async ({ skip }) => {
       needs('settings', engine(), skip)
       await engine().deny('all')
       allFail(await run(await open(), 'callAll'), denied)
     })
 
-    test('in a frame of another site whose storage is blocked, each call says SecurityError and what to do', async ({ skip }) => {
+    test('in a frame of another site whose storage is blocked, each call rejects with SecurityError and what to do', async ({ skip }) => {
       needs('settings', engine(), skip)
       await engine().deny('foreign')
       const page = await open()

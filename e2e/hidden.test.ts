@@ -77,7 +77,7 @@ test('a page has a worker only while it is hidden and there is something to wait
   await page.close()
 })
 
-test('a page that may not start such a worker is told so once, and keeps its lock by plain timers while those do', async () => {
+test('a page that may not start such a worker is warned once, and keeps its lock with plain timers as long as those suffice', async () => {
   const page = await browser.open('no-workers.html')
   const violations: string[] = []
   await page.exposeFunction('violated', (blocked: string) => violations.push(blocked))
@@ -148,7 +148,7 @@ test('a page that has a worker since it was hidden goes into the back/forward ca
   await page.close()
 })
 
-test('a page that was frozen until another had its lock knows that in the first line of whatever runs next, also of what listened before', async () => {
+test('a page that was frozen until another had its lock knows that in the first line of any code that runs next, also of older listeners', async () => {
   const page = await browser.open()
   await page.evaluate(async (duration) => {
     const seen: Record<string, unknown> = {}

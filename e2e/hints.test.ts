@@ -125,7 +125,7 @@ describeEachEngine((engine) => {
         globalThis.port = storelock.startWorker(kind)
       }, kind)
 
-    test('replaces at once a worker that is terminated, and is woken by one that lets go', async () => {
+    test('replaces at once a worker that is terminated, and is woken by one that releases', async () => {
       const [home, waiter] = await pair()
       for (const end of ['terminate', 'release'] as const) {
         await bringIn(home, 'dedicated')
@@ -156,7 +156,7 @@ describeEachEngine((engine) => {
       expect((await wait).token).toBeGreaterThan(holder?.token ?? Infinity)
     })
 
-    test('gets the lock of a tab whose beacon was stolen, which is told', async () => {
+    test('gets the lock of a tab whose beacon was stolen, and that tab is notified', async () => {
       const [holder, waiter] = await pair()
       await acquire(holder)
       const wait = acquire(waiter)
@@ -177,7 +177,7 @@ describeEachEngine((engine) => {
         Reflect.deleteProperty(globalThis, 'BroadcastChannel')
       }) as Promise<[Tab, Tab]>
 
-    test('says so once for each, and gets its turn by looking', async () => {
+    test('warns once for each, and gets its turn by polling', async () => {
       const [one, two] = await poor()
       for (let turn = 0; turn < 2; turn++) {
         await acquire(one)
@@ -191,7 +191,7 @@ describeEachEngine((engine) => {
       for (const page of [one, two]) expect(await page.evaluate(() => tab.news.filter(({ type }) => type === 'warning'))).toEqual([warning, warning])
     })
 
-    test('gets the lock of one that crashed', async ({ skip }) => {
+    test('gets the lock of a tab that crashed', async ({ skip }) => {
       needs('crash', engine(), skip)
       const [one, two] = await poor()
       const { token } = await acquire(one)

@@ -16,7 +16,7 @@ const rowsIn = (page: Tab, table: string): Promise<number> =>
 describeEachEngine((engine, name) => {
   eachAfresh(engine)
 
-  describe('what is over leaves nothing in IndexedDB', () => {
+  describe('ended sessions and locks leave nothing in IndexedDB', () => {
     test('tabs that crashed, and one more that takes a lock, leave one row at most', async ({ skip }) => {
       needs('crash', engine(), skip)
       // A lease that outlasts the test: only proofs of death can clear these rows.

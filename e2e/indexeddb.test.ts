@@ -53,7 +53,7 @@ describeEachEngine((engine) => {
     }
 
     describe('two tabs on one database', () => {
-      test('see what the other wrote', async () => {
+      test('see each other’s writes', async () => {
         const [one, two] = await Promise.all([openTab(), openTab()])
         await apply(one, beat('a'), request('a'))
         expect(await read(two)).toMatchObject({ holders: [{ session: 'a' }] })
@@ -119,7 +119,7 @@ describeEachEngine((engine) => {
 
       const notes = (page: Tab): Promise<string[]> => page.evaluate(() => holder.db.getAll('notes'))
 
-      test('refuses the tab that was robbed, and lets the other one write', async () => {
+      test('refuses the tab whose lock was stolen, and lets the other one write', async () => {
         const one = await openHolder()
         const two = await openHolder()
         const write = (text: string): Promise<string> =>
@@ -282,7 +282,7 @@ describeEachEngine((engine) => {
       })
     })
 
-    describe('what stands in the database', () => {
+    describe('the contents of the database', () => {
       const put = (page: Tab, objectStore: string, key: string, row: unknown) =>
         page.evaluate(async ([objectStore, key, row]) => void (await (await storelock.openDB('locks')).put(`storelock-${objectStore}`, row, key)), [
           objectStore,
@@ -309,7 +309,7 @@ describeEachEngine((engine) => {
     })
 
     describe('an origin whose quota is used up', () => {
-      test('fails the command, says so, and loses nothing', async ({ skip }) => {
+      test('fails the command with a clear error, and loses nothing', async ({ skip }) => {
         needs('quota', engine(), skip)
         const page = await openTab()
         await page.limitQuota(200_000)

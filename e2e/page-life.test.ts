@@ -76,7 +76,7 @@ describeEachEngine((engine) => {
   })
 
   describe('a page that is left', () => {
-    test('lets go of what it holds and what lingers, waits no more, and the back/forward cache gives it back', async ({ skip }) => {
+    test('releases its held and lingering locks, withdraws its waits, and comes back from the back/forward cache', async ({ skip }) => {
       needs('cache', engine(), skip)
       const [page, holder, other] = [await open(), await open(), await open()]
       await take(holder, 'wanted')

@@ -129,7 +129,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(next.at - asked).toBeLessThan(soon)
   })
 
-  test('one that asks only now has the lock of a holder that was killed in the same call', async () => {
+  test('a call that does not wait gets the lock of a holder that was killed', async () => {
     const [holder, first, second, third] = (await several(4, patient)) as [Context, Context, Context, Context]
     await holder.does.acquire('l')
     await holder.does.acquire('m')
@@ -143,7 +143,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(got).toEqual(got.map(() => ({ token: expect.any(Number), at: expect.any(Number) })))
   })
 
-  test('one that asks now and then has the lock of a holder that has stopped, and that knows it in the first line that it runs', async () => {
+  test('repeated calls that do not wait get the lock of a stopped holder, which knows it in the first line that it runs', async () => {
     const [stopped, asker] = await pair()
     const { token } = await stopped.does.acquire('l')
     const firstLook = stopped.does.standStill(duration)
@@ -161,7 +161,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(await firstLook).toEqual(lost)
   })
 
-  test('what processes left that ended without a word is gone soon after one that takes a lock has come', async () => {
+  test('rows and files of killed processes are removed soon after another process takes a lock', async () => {
     const dead = await several(12, patient)
     await Promise.all(dead.map(({ does }, index) => does.acquire(`l${index}`)))
     // Those that still ran would clear up after those that were killed before them.
@@ -205,7 +205,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect((await stopped.does.acquire('l')).token).toBeGreaterThan(next.token)
   })
 
-  test('a holder that was stopped too long hears of it from its signal, unasked', async () => {
+  test('a holder that was stopped too long learns from its signal that the lock is lost', async () => {
     const [stopped, waiter] = await pair()
     await stopped.does.acquire('l')
     const wait = waiter.does.acquire('l')
@@ -292,7 +292,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(((await waits[1]) as Got).at - releasedAgain).toBeLessThan(soon / 4)
   })
 
-  test('a lock that lingers with one process goes to the next that asks, by a hint', async () => {
+  test('a lock that lingers with one process goes to the next that requests it, by a hint', async () => {
     const [keeper, asker] = (await several(2, { ...patient, linger: 60_000 })) as [Context, Context]
     const first = await keeper.does.acquire('l')
     await keeper.does.release()
@@ -356,7 +356,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(await elsewhere.does.tryAcquire('l')).not.toBeNull()
   })
 
-  test('may have threads, each with a session of its own, of which none takes another for dead', async () => {
+  test('may have threads, each with a session of its own, and no thread takes another for dead', async () => {
     const turns = 50
     const ledger = join(folder, 'ledger')
     await writeFile(ledger, '')

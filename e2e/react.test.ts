@@ -43,7 +43,7 @@ describeEachEngine((engine) => {
     })
     afterAll(() => site.close())
 
-    test('asks once, and lets go when its component goes', async () => {
+    test('makes one request, and releases when its component unmounts', async () => {
       const page = await open({})
       await shows(page, 'held')
       expect(await counts(page)).toEqual({ held: 1, pending: 0 })
@@ -51,7 +51,7 @@ describeEachEngine((engine) => {
       await standing(page, 0, 0)
     })
 
-    test('waits in one tab while the other holds, and holds as soon as that lets go', async () => {
+    test('waits in one tab while the other holds, and holds as soon as that releases', async () => {
       const one = await open({})
       const token = await shows(one, 'held')
       const two = await open({})
@@ -62,7 +62,7 @@ describeEachEngine((engine) => {
       await standing(one, 1, 0)
     })
 
-    test('takes the wait of a component that goes back', async () => {
+    test('withdraws the wait of a component that unmounts', async () => {
       const one = await open({})
       await shows(one, 'held')
       const two = await open({})
@@ -100,7 +100,7 @@ describeEachEngine((engine) => {
       await shows(two, 'held')
     })
 
-    test('holds again after its page was loaded anew', async () => {
+    test('holds again after its page was reloaded', async () => {
       const page = await open({})
       const token = await shows(page, 'held')
       await page.reload()
@@ -108,7 +108,7 @@ describeEachEngine((engine) => {
       expect(await shows(page, 'held')).toBeGreaterThan(token)
     })
 
-    test('is told by the thief that it lost, and asks again when it is told to', async () => {
+    test('is lost when it is stolen, and is requested again when `retry` is called', async () => {
       const one = await open({})
       await shows(one, 'held')
       const two = await open({ steal: true })
@@ -163,7 +163,7 @@ describeEachEngine((engine) => {
     })
     afterAll(() => site.close())
 
-    test('brings a component that holds, after the old one has let go', async () => {
+    test('mounts a component that holds, after the old one has released', async () => {
       const page = await open({})
       let token = await shows(page, 'held')
       for (let version = 2; version < 5; version++) {

@@ -38,7 +38,7 @@ const told = ({ said }: Program) =>
     .map((line) => JSON.parse(line))
 
 describe('storelock serve', { timeout: 60_000 }, () => {
-  test('is configured by a file, and says what it does in lines of JSON', async () => {
+  test('is configured by a file, and logs in lines of JSON', async () => {
     write('config.json', JSON.stringify({ store: 'app.db', listen: '0', log: { level: 'debug' }, limits: { batch: 2 } }))
     const server = serve(['--config', 'config.json'])
     const url = await server.shows(/at (http:\S+)/)
@@ -55,7 +55,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     ])
   })
 
-  test('does not start with a value that is wrong, and names where it stands', async () => {
+  test('does not start with an invalid value, and names its source', async () => {
     write('config.json', JSON.stringify({ limits: { batch: 'many' } }))
     const byFile = serve(['--config', 'config.json'])
     const byVariable = serve([], { STORELOCK_LISTEN: 'nowhere' })

@@ -49,7 +49,7 @@ describe('a server that is told to end', { timeout: 60_000 }, () => {
     expect([code, took < 9_000]).toEqual([0, true])
   })
 
-  test('says after --grace what it gave up, where another process keeps the database busy', async () => {
+  test('reports after --grace what it gave up, if another process keeps the database busy', async () => {
     const server = serve('--grace', '500ms')
     const url = await urlOf(server)
     const pending = async (): Promise<string | undefined> =>
@@ -93,7 +93,7 @@ describe('SIGHUP', { timeout: 60_000 }, () => {
     expect([await statusOf(url, tokens.old), await statusOf(url, tokens.new)]).toEqual([401, 200])
   })
 
-  test('never ends a server, whatever stands in its files', async () => {
+  test('never ends a server, whatever its files contain', async () => {
     clients('old')
     const server = serve('--clients', 'clients.json')
     const url = await urlOf(server)

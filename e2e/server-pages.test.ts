@@ -42,7 +42,7 @@ describeEachEngine((engine) => {
     return { token, next }
   }
 
-  test('a page of an allowed origin takes a lock, and says goodbye when it goes elsewhere', async () => {
+  test('a page of an allowed origin takes a lock, and ends its session when it goes elsewhere', async () => {
     const tab = await openTab(true)
     const { token, next } = await nextAfter(tab, 'left', () => tab.navigate('about:blank'))
     expect(next.token).toBeGreaterThan(token)

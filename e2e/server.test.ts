@@ -56,7 +56,9 @@ async function logOf(url: string): Promise<LogReply['entries']> {
   }
 }
 
-test('killed under load and started again, it loses no lock, grants none twice, and its log has all that it told', { timeout: 120_000 }, async () => {
+test('killed under load and started again, it loses no lock, grants no lock twice, and its log has every grant that it answered', {
+  timeout: 120_000,
+}, async () => {
   let server = await startServer(file)
   const { url } = server
   const keeper = clientOf(url, { duration: 60_000 })
@@ -148,7 +150,7 @@ function ledger(): Ledger {
   }
 }
 
-test('while it is stopped its clients lose their locks at their deadlines and hear nothing else; afterwards all goes on', async () => {
+test('while it is stopped its clients lose their locks at their deadlines and nothing else happens; afterwards everything goes on', async () => {
   const server = await startServer(file)
   const [holder, waiter] = [clientOf(server.url, { duration: 500 }), clientOf(server.url)]
   const lock = await holder.locks.acquire('l')
@@ -168,7 +170,7 @@ test('while it is stopped its clients lose their locks at their deadlines and he
   expect(next.isHeld()).toBe(true)
 })
 
-test('killed, it is missed by those who wait for its hints; started again, it wakes them', async () => {
+test('killed, its waiters notice that hints are missing; started again, it wakes them', async () => {
   const server = await startServer(file)
   const [holder, waiter] = [0, 1].map(() => clientOf(server.url, { duration: 600_000, maxBackoff: 600_000 })) as [Client, Client]
   const lock = await holder.locks.acquire('l')

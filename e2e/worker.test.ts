@@ -69,7 +69,7 @@ describeEachEngine((engine) => {
       await release(stayer)
     })
 
-    test('hold up nobody when one of them waits and goes elsewhere', async () => {
+    test('do not hold up others when one of them waits and goes elsewhere', async () => {
       const leaver = await open(kind, 'leaver')
       const { token } = await acquire(stayer)
       await leaver.evaluate(() => void wrapped.acquire('l').catch(() => {}))

@@ -6,7 +6,7 @@ describeEachEngine((engine) => {
 
   const pair = async () => [await engine().open(engine().page), await engine().open(engine().page)] as const
 
-  test('a page has all that the library needs, and it is told what else it lacks', async ({ task }) => {
+  test('a page has everything that the library needs, and what else it lacks is recorded', async ({ task }) => {
     const tab = await engine().open(engine().page)
     const { needed, lacks } = await tab.evaluate(async () => {
       const db = await storelock.openDB('features', 1, { upgrade: (db) => void db.createObjectStore('notes') })
@@ -71,7 +71,7 @@ describeEachEngine((engine) => {
     expect(await wait).toBe('granted')
   })
 
-  test('a tab goes to another page, back and anew', async () => {
+  test('a tab goes to another page, back, and reloads', async () => {
     const { page, open } = engine()
     const tab = await open(page)
     const where = () => tab.evaluate(() => location.search)
@@ -124,7 +124,7 @@ describeEachEngine((engine) => {
     await expect(thrown).rejects.toMatchObject({ name: 'RangeError', message: 'too far', code: 'far' })
   })
 
-  test('what nobody catches in a page is told', async ({ skip }) => {
+  test('uncaught errors of a page are reported', async ({ skip }) => {
     needs('errors', engine(), skip)
     const tab = await engine().open(engine().page)
     await tab.evaluate(

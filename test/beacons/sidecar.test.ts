@@ -93,7 +93,7 @@ describe('death is proved', () => {
     await watch
   })
 
-  test('of a process that was killed before anyone watched, to all who watch', async () => {
+  test('of a process that was killed before anyone watched, to all watchers', async () => {
     const { child, address } = await startOwner()
     await kill(child)
     await Promise.all(Array.from({ length: 10 }, () => open().watch(address, forever)))
@@ -127,7 +127,7 @@ describe('death is proved', () => {
 })
 
 describe('whether a beacon is out', () => {
-  test('is known at once, and not of one that stands', async () => {
+  test('is known at once, and not that of a live session', async () => {
     const { child, address } = await startOwner()
     const beacon = open()
     expect(await beacon.isOut?.(address)).toBe(false)
@@ -261,7 +261,7 @@ describe('a watch', () => {
     await expect(watch).rejects.toBe('enough')
   })
 
-  test('ends without a word when the beacon is closed', async () => {
+  test('ends silently when the beacon is closed', async () => {
     const { child, address } = await startOwner()
     const beacon = open()
     const watch = beacon.watch(address, forever)
@@ -272,7 +272,7 @@ describe('a watch', () => {
 })
 
 describe('a sidecar file', () => {
-  test('may be used by whoever may use the database', async () => {
+  test('may be used by everyone who may use the database', async () => {
     await open().raise('s')
     const modes = [`${database}-storelock`, ...sidecars()].map((path) => statSync(path).mode & 0o777)
     expect(modes).toEqual([0o750, 0o640])
@@ -309,7 +309,7 @@ describe('a sidecar file', () => {
     expect(sidecars()).toHaveLength(1)
   })
 
-  test('is all there is, and goes when its beacon is lowered and its session has no row any more', async () => {
+  test('is the only file, and is removed when its beacon is lowered and its session has no row any more', async () => {
     const raised = await open({ isKnown: () => false }).raise('s')
     expect(sidecars()).toHaveLength(1)
     raised.lower()
@@ -350,7 +350,7 @@ describe('a sidecar file', () => {
     expect(await stateOf(open().watch(alive.address, forever))).toBe('nothing')
   })
 
-  test('is all that is swept: what others put there stays', async () => {
+  test('are the only files that are swept: other files stay', async () => {
     mkdirSync(`${database}-storelock`)
     const put = (name: string, text = ''): void => writeFileSync(join(`${database}-storelock`, name), text)
     const name = 's-0123456789ab-012345'
@@ -368,7 +368,7 @@ describe('a sidecar file', () => {
     raised.lower()
   })
 
-  test('that is removed while its owner lives is told to the owner', async () => {
+  test('that is removed while its owner lives ends the owner’s session', async () => {
     const raised = await open().raise('s')
     expect(await stateOf(raised.lost)).toBe('nothing')
     for (const path of sidecars()) rmSync(path)
@@ -394,7 +394,7 @@ describe('a sidecar file', () => {
     expect(degraded).toEqual([])
   })
 
-  test('that can never be locked is said, and none is left', async () => {
+  test('that can never be locked is reported, and leaves no file', async () => {
     const broken = (): never => {
       throw new Error('no locks on this file system')
     }
@@ -412,7 +412,7 @@ describe('a sidecar file', () => {
   })
 })
 
-test('SQLite leaves no journal beside a sidecar, whoever is killed', async () => {
+test('SQLite leaves no journal beside a sidecar, whichever process is killed', async () => {
   const { child, address } = await startOwner()
   await kill(child)
   await open().watch(address, forever)

@@ -116,7 +116,7 @@ async function within<T>(clock: ReturnType<typeof manualClock>, promise: Promise
 const forever = () => new AbortController().signal
 
 describe('a beacon of Web Locks', () => {
-  test('proves the death of one whose manager it shares at once, also of one that died before it looked', async () => {
+  test('proves the death of a session in the same lock manager at once, also if it died before the look', async () => {
     const { clock, open } = world()
     const manager = new Manager()
     const [stays, dies, comes] = [open(manager), open(manager), open(manager)]
@@ -131,7 +131,7 @@ describe('a beacon of Web Locks', () => {
     expect(clock.monotonic()).toBe(0)
   })
 
-  test('does not take one with another manager for dead: it answers, both are told once, and its address says so', async () => {
+  test('does not take a session with another lock manager for dead: it answers, both sides are warned once, and its address says so', async () => {
     const { clock, open } = world()
     const [before, after, later] = [open(new Manager()), open(new Manager()), new Manager()]
     const old = await raise(before)
@@ -149,7 +149,7 @@ describe('a beacon of Web Locks', () => {
     expect(await within(clock, open(later).beacon.isOut?.(old.address) ?? Promise.resolve(true))).toBe(false)
   })
 
-  test('takes one for dead that nobody sees and that does not answer', async () => {
+  test('takes a session for dead whose manager nobody sees and that does not answer', async () => {
     const { clock, open } = world()
     const manager = new Manager()
     const alone = open(manager)
@@ -165,7 +165,7 @@ describe('a beacon of Web Locks', () => {
     expect(next.told).toEqual([])
   })
 
-  test('asks once more where it did not run while an answer could have come', async () => {
+  test('asks once more if it did not run while an answer could have come', async () => {
     const { clock, open } = world()
     const [before, after] = [open(new Manager()), open(new Manager())]
     const { address } = await raise(before)
@@ -201,7 +201,7 @@ describe('a beacon of Web Locks', () => {
     expect(await within(clock, after.beacon.isOut?.(address) ?? Promise.resolve(true))).toBe(false)
   })
 
-  test('one that was given up as dead though it lives says that it does, and is believed from then on', async () => {
+  test('a session that was ended as dead although it lives says so, and is believed from then on', async () => {
     const { clock, open } = world()
     const [before, after] = [open(new Manager()), open(new Manager())]
     const old = await raise(before)
@@ -215,7 +215,7 @@ describe('a beacon of Web Locks', () => {
     expect(await after.beacon.isOut?.(old.address)).toBe(false)
   })
 
-  test('is never asked for where an address is none of ours, or an older version’s', async () => {
+  test('is never requested for an address that is not ours, or an older version’s', async () => {
     const { clock, open } = world()
     const context = open(new Manager())
     for (const address of ['other session', 'app session', 'app a b c']) {
@@ -224,7 +224,7 @@ describe('a beacon of Web Locks', () => {
     }
   })
 
-  test('tells its owner when it is stolen, and hears nothing more once it is lowered', async () => {
+  test('notifies its owner when it is stolen, and does nothing more once it is lowered', async () => {
     const { open } = world()
     const manager = new Manager()
     const context = open(manager)

@@ -65,7 +65,7 @@ describe('T4: a broadcast channel', () => {
     expect(await until(1)).toEqual([1])
   })
 
-  test('carries what is published by one that does not listen', async () => {
+  test('carries messages of a publisher without subscriptions', async () => {
     const listener = hear(open())
     const other = open()
     for (let n = 1; n <= 3; n++) other.publish('t', { n })
@@ -120,7 +120,7 @@ describe('T4: a broadcast channel', () => {
     for (const { until } of listeners) expect(await until(2)).toEqual([1, 2])
   })
 
-  test('calls nobody who stopped listening, and everybody else', async () => {
+  test('calls all listeners but those that unsubscribed', async () => {
     const [one, two] = [open(), open()]
     const [stopped, goesOn] = [hear(two), hear(two)]
     one.publish('t', { n: 1 })
@@ -130,7 +130,7 @@ describe('T4: a broadcast channel', () => {
     expect(stopped.heard).toEqual([])
   })
 
-  test('loses what cannot be cloned, and throws nothing', async () => {
+  test('drops what cannot be cloned, and throws nothing', async () => {
     const [one, two] = [open(), open()]
     const listeners = [hear(one), hear(two)]
     for (const publisher of [one, open()]) publisher.publish('t', { n: 1, no: (() => {}) as never })
@@ -219,7 +219,7 @@ describe('the engine’s own channel', () => {
     expect(await again.until(2)).toEqual([2])
   })
 
-  test('does not stay open after a message by one that does not listen, whether it could be posted or not', () => {
+  test('does not stay open after a message of a publisher without subscriptions, whether it could be posted or not', () => {
     const channel = open()
     channel.publish('t', { n: 1 })
     channel.publish('t', { n: (() => {}) as never })

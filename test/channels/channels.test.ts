@@ -81,7 +81,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
   })
   afterEach(() => meeting.close())
 
-  test('carries a message to all who listen, the publisher too, each with a copy of its own', async () => {
+  test('carries a message to all subscribers, the publisher’s own too, each with a copy of its own', async () => {
     const all = [listen(one), listen(one), listen(two), listen(meeting.open())]
     const message = { text: 'a\nb ü 😀', number: -0.5, yes: true, no: false, none: null, empty: '' }
     one.publish('t', message)
@@ -152,7 +152,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     ['a function in it', { run() {} }],
     ['a bigint in it', { n: 1n }],
     ['no value in it', { n: undefined }],
-  ])('drops what is no message, says nothing, and carries the next: %s', async (_, wrong) => {
+  ])('silently drops what is not a message, and carries the next: %s', async (_, wrong) => {
     const all = [listen(one), listen(two)]
     one.publish('t', { n: 1 })
     one.publish('t', wrong as Message)
@@ -173,7 +173,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     for (const heard of all) await hears(heard, [{ n: 1 }, { n: 2 }])
   })
 
-  test('calls nobody who stopped listening, not even for what was on its way, and everybody else', async () => {
+  test('calls all listeners but those that unsubscribed, even for messages on their way', async () => {
     const heard: Message[] = []
     const stops = [one, two].map((channel) => channel.subscribe('t', (message) => heard.push(message)))
     const others = [listen(one), listen(two)]

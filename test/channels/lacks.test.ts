@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { makeLacks } from '../../src/channels/lacks.ts'
 
-test('what is lacking is said once, until it was there again', () => {
+test('a lack is reported once, until it was available again', () => {
   const lacks = makeLacks()
   const heard: (string | undefined)[] = []
   lacks.onDegraded((why) => heard.push(why))
@@ -16,7 +16,7 @@ test('what is lacking is said once, until it was there again', () => {
   expect(heard.slice(2)).toEqual([undefined, 'no hints once more'])
 })
 
-test('who listens no more hears nothing', () => {
+test('a listener that was removed is not called', () => {
   const lacks = makeLacks()
   const heard: unknown[] = []
   const listener = (why: string | undefined): unknown => heard.push(why)

@@ -80,7 +80,7 @@ async function intrude(): Promise<Socket> {
 const line = (...parts: unknown[]): string => `${JSON.stringify(parts)}\n`
 
 describe('a message', () => {
-  test('reaches who listens to its topic through another channel, and nobody else', async () => {
+  test('reaches the subscribers of its topic on another channel, and nobody else', async () => {
     const [a, b, c] = [open(), open(), open()]
     const [heard, elsewhere] = [listen(b), listen(c, 'else')]
     a.publish('topic', { text: 'a\nb', number: 1.5, yes: true, none: null })
@@ -116,7 +116,7 @@ describe('a message', () => {
     await heardAll(heard, [{ number: 1 }, { number: 2 }, { number: 3 }])
   })
 
-  test('reaches who subscribed a moment before, however new the directory', async () => {
+  test('reaches a subscriber from a moment before, however new the directory', async () => {
     const a = open()
     for (let n = 0; n < 20; n++) {
       const b = open()
@@ -146,7 +146,7 @@ describe('a message', () => {
     await heardAll(heard, [large])
   })
 
-  test('whose listener throws harms nobody', async () => {
+  test('whose listener throws affects no other', async () => {
     const [a, b] = [open(), open()]
     b.subscribe('topic', () => {
       throw new Error('a mistake')
@@ -170,7 +170,7 @@ describe('a message', () => {
 })
 
 describe('a subscription that ends', () => {
-  test('hears no more, and leaves no file', async () => {
+  test('gets no more messages, and leaves no file', async () => {
     const [a, b] = [open(), open()]
     const heard: Message[] = []
     const stop = a.subscribe('topic', (message) => heard.push(message))
@@ -206,7 +206,7 @@ describe('a subscription that ends', () => {
     inbox.close()
   })
 
-  test('is noticed by who attends to it, also when its process is killed', async () => {
+  test('is noticed by those who attend it, also when its process is killed', async () => {
     const channel = open()
     const peer = await startPeer()
     const ended = new Promise<number>((resolve) => channel.attend('topic', resolve))
@@ -235,7 +235,7 @@ describe('a stranger at the socket', () => {
     ['without an end', 'x'.repeat(2 * maxMessage)],
     ['that is too long', `${'x'.repeat(maxMessage + 1)}\n`],
     ['in a flood', line('topic', 's', 1, { n: 1 }).repeat(500_000)],
-  ])('who sends a line %s is cut off, and others are heard', async (_, rubbish) => {
+  ])('a connection that sends a line %s is closed, and others still work', async (_, rubbish) => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     const stranger = await intrude()
@@ -248,7 +248,7 @@ describe('a stranger at the socket', () => {
     await heardAll(heard, [{ n: 2 }])
   })
 
-  test('who says nothing is borne', async () => {
+  test('a silent connection is kept', async () => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     const strangers = await Promise.all(Array.from({ length: 100 }, () => intrude()))
@@ -257,7 +257,7 @@ describe('a stranger at the socket', () => {
     for (const stranger of strangers) stranger.destroy()
   })
 
-  test('who repeats an old message is not heard twice', async () => {
+  test('an old message that is repeated is not delivered twice', async () => {
     const heard = listen(open())
     const stranger = await intrude()
     for (const number of [1, 2, 1, 2, 3]) stranger.write(line('topic', 's', number, { number }))
@@ -283,7 +283,7 @@ test('a subscriber that has stopped holds up no publisher, and takes no memory w
 describe.skipIf(process.platform === 'win32')('socket files left behind', () => {
   const age = (path: string): void => utimesSync(path, 0, 0)
 
-  test('by a crash are removed by who finds nobody there, once they are old', async () => {
+  test('by a crash are removed by those who find nobody there, once they are old', async () => {
     const channel = open()
     const peer = await startPeer()
     const [path = ''] = files()
@@ -298,7 +298,7 @@ describe.skipIf(process.platform === 'win32')('socket files left behind', () => 
     expect(existsSync(path)).toBe(false)
   })
 
-  test('are looked for by whoever comes', async () => {
+  test('are looked for by each new process', async () => {
     const peer = await startPeer()
     const [path = ''] = files()
     await kill(peer)
@@ -445,7 +445,7 @@ describe('hints that are gone', () => {
     await heardAll(heard, [{ n: 1 }])
   })
 
-  test('are said to be gone once, come back when they can, and are said to be gone once more', async () => {
+  test('are reported missing once, come back when they can, and are reported missing again', async () => {
     const inTheWay = (): void => {
       rmSync(home(), { recursive: true, force: true })
       writeFileSync(home(), 'in the way')
@@ -464,7 +464,7 @@ describe('hints that are gone', () => {
     expect(degraded.slice(2)).toEqual([expect.stringMatching(/is not a directory/)])
   })
 
-  test('for who only publishes come back as well', async () => {
+  test('come back for a process that only publishes, too', async () => {
     writeFileSync(home(), 'in the way')
     const publisher = open()
     publisher.publish('topic', { n: 1 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseCode, parseCount, parseSignal, parseTime } from '../../src/cli/args.ts'
 
-describe('what is typed', () => {
+describe('an argument', () => {
   it.each([
     ['10', 10_000],
     ['1.5', 1_500],

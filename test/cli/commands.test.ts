@@ -45,7 +45,7 @@ const onTerminal = (env: NodeJS.ProcessEnv, ...args: readonly string[]): Program
 const json = async (...args: readonly string[]) => JSON.parse((await storelock(...args, '--json')).printed)
 
 describe('the program', { timeout: 60_000 }, () => {
-  it('tells of all its commands and exit codes', async () => {
+  it('lists all its commands and exit codes', async () => {
     const { code, printed } = await storelock('--help')
     expect(code).toBe(0)
     for (const command of ['run', 'ls', 'show', 'watch', 'log', 'ask', 'revoke', 'expire', 'pin', 'unpin', 'sweep', 'serve', 'bench', 'doctor']) {
@@ -54,7 +54,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(printed).toContain('124  the lock was not free in time')
   })
 
-  it('tells its version', async () => {
+  it('prints its version', async () => {
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     expect(await storelock('--version')).toMatchObject({ code: 0, printed: `${version}\n` })
   })
@@ -83,7 +83,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(printed).toBe('')
   })
 
-  it('goes by STORELOCK_STORE where there is no --store', async () => {
+  it('uses STORELOCK_STORE if there is no --store', async () => {
     const program = new Program([process.execPath, built.main, 'ls'], { cwd: folder, env: { ...process.env, STORELOCK_STORE: 'elsewhere.db' } })
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('there is no elsewhere.db')
@@ -153,13 +153,13 @@ describe('watch on a terminal', { timeout: 60_000 }, () => {
   })
 })
 
-describe('who steps in', { timeout: 60_000 }, () => {
+describe('an operator', { timeout: 60_000 }, () => {
   it('asks, and is told that the lock was released', async () => {
     const lock = await locks.acquire('job', { onReleaseRequested: (ask) => void (ask === 'please' && lock.release()) })
     expect(await storelock('ask', 'job', '--message', 'please')).toMatchObject({ code: 0, printed: 'job was released\n' })
   })
 
-  it('asks in vain, and is told with 124', async () => {
+  it('asks in vain, and gets 124', async () => {
     await locks.acquire('job')
     expect((await storelock('ask', 'job', '--timeout', '100ms')).code).toBe(124)
   })
@@ -186,7 +186,7 @@ describe('who steps in', { timeout: 60_000 }, () => {
     expect((await locks.query('job')).held).toEqual([])
   })
 
-  it('expires no live holder, and says so with 1', async () => {
+  it('does not expire a live holder, and ends with 1', async () => {
     await locks.acquire('job')
     expect(await storelock('expire', 'job')).toMatchObject({ code: 1, said: expect.stringContaining('has a live holder') })
     expect(await storelock('expire', 'nothing')).toMatchObject({ code: 1, said: expect.stringContaining('nobody holds') })
@@ -209,7 +209,7 @@ describe('who steps in', { timeout: 60_000 }, () => {
     expect((await storelock('unpin', 'job', 'ticket 7')).code).toBe(1)
   })
 
-  it('sweeps what nobody has used for so long, and nothing else', async () => {
+  it('sweeps only locks that nobody has used for this long', async () => {
     await (await locks.acquire('idle')).release()
     await locks.acquire('held')
     expect(await json('sweep', '--older-than', '1h')).toEqual({ swept: [] })

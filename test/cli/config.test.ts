@@ -57,7 +57,7 @@ test('a flag comes before the environment, that before the file, and that before
   ])
 })
 
-test('what was typed counts, and what commander puts in its place does not', () => {
+test('typed flags count, and commander’s defaults do not', () => {
   const serve = makeProgram().commands.find((command) => command.name() === 'serve')
   if (!serve) throw new Error('there is no serve')
   serve.action(() => {})
@@ -65,7 +65,7 @@ test('what was typed counts, and what commander puts in its place does not', () 
   expect(typedOf(serve)).toEqual({ hosts: ['a', 'b'], 'limits.held': '5', 'tls.clientCa': 'ca.pem' })
 })
 
-test('a bad value is refused with its source, wherever it stands', () => {
+test('a bad value is refused with its source, wherever it is', () => {
   const path = file({ limits: { held: 0 } })
   expect(refusal({ config: path })).toMatch(`limits.held in ${path}: `)
   expect(refusal({ 'limits.held': 'many' })).toBe('--limits-held: it must be a whole number, not "many"')
@@ -90,7 +90,7 @@ test('paths in the file are meant from where it is', () => {
   expect([config.get('store')?.value, config.get('clients')?.value]).toEqual([join(folder, 'locks.db'), '/etc/clients.json'])
 })
 
-test('a time has one meaning: of the command line seconds, of the file what its unit says', () => {
+test('a time has one meaning: seconds on the command line, its unit in the file', () => {
   const value = (typed: Typed): unknown => readConfig(typed, {}).get('grace')?.value
   expect([value({ grace: '2' }), value({ grace: '2m' }), value({ config: file({ grace: '250ms' }) })]).toEqual([2_000, 120_000, 250])
 })

@@ -5,7 +5,7 @@ import { makeProgram } from '../../src/cli/program.ts'
 import { flagOf, settings } from '../../src/cli/serve/settings.ts'
 import { root } from '../house/installed.ts'
 
-it('docs/cli.md tells of every command and option', () => {
+it('docs/cli.md describes every command and option', () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
   const { commands } = makeProgram()
   const visible = commands.flatMap(({ options }) => options.filter(({ hidden }) => !hidden))

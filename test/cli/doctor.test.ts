@@ -122,7 +122,7 @@ describe('the doctor', () => {
     expect(checkPath(file)).toMatchObject({ state: 'fault', found: expect.stringContaining('2 names'), mend: expect.stringContaining('remove all') })
   })
 
-  it('goes by what processes have open: one log beside the file, and in each one copy of SQLite', async () => {
+  it('checks what processes have open: one log beside the file, and one copy of SQLite in each', async () => {
     const { close } = await held()
     const [database, index] = [file, `${file}-shm`].map((path) => statSync(path, { bigint: true })).map(({ dev, ino }) => `${dev}:${ino}`)
     const opens = (pid: number, path: string, inode = '') => ({ pid, path, inode })
@@ -155,7 +155,7 @@ describe('the doctor', () => {
     expect(checkFileSystem(file, mounts)).toMatchObject({ state: 'fault', found: expect.stringContaining(type) })
   })
 
-  it('goes by the deepest mount, whatever its name', () => {
+  it('uses the deepest mount, whatever its name', () => {
     const place = join(folder, 'with space')
     mkdirSync(place)
     writeFileSync(join(place, 'app.db'), '')
@@ -170,7 +170,7 @@ describe('the doctor', () => {
     expect(checkSpace(file, left)).toMatchObject({ state, found })
   })
 
-  it('counts what crashed sessions left beside the file', () => {
+  it('counts the files that crashed sessions left beside the database', () => {
     writeFileSync(file, '')
     mkdirSync(`${file}-storelock`)
     for (const session of ['alive', 'dead']) writeFileSync(join(`${file}-storelock`, `${session}-0123456789ab-012345`), '')

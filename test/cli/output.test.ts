@@ -17,8 +17,8 @@ it.each([
   expect(inWords(ms)).toBe(words)
 })
 
-describe('what is shown of a lock', () => {
-  it('is who holds it, who waits, what they say, and who pins it', async () => {
+describe('the output for a lock', () => {
+  it('shows who holds it, who waits, what they ask, and who pins it', async () => {
     const store = memoryStore()
     const locks = createLocks({ store, label: 'the holder', namespace: 'team' })
     const lock = await locks.acquire('job', { metadata: { port: 7 } })
@@ -52,7 +52,7 @@ describe('what is shown of a lock', () => {
     await locks.close()
   })
 
-  it('is not what its record still names of a session that has ended', async () => {
+  it('does not show ended sessions that its record still names', async () => {
     const store = memoryStore()
     const locks = createLocks({ store })
     await locks.acquire('job')
@@ -64,7 +64,7 @@ describe('what is shown of a lock', () => {
   })
 })
 
-describe('what is told of two looks', () => {
+describe('the events between two looks', () => {
   const at = 7
   const party = (session: string) => ({ session, label: null, mode: 'exclusive', metadata: null }) as const
   const holder = (session: string, token: number) => ({ ...party(session), token, since: token, expires: 0, overdue: false })
@@ -78,7 +78,7 @@ describe('what is told of two looks', () => {
     expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['released: session a', 'held: session b'])
   })
 
-  it('is that the same session let go and took it again', () => {
+  it('include that the same session released and took it again', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [holder('a', 2)] }))).toEqual(['released: session a', 'held: session a'])
   })
 

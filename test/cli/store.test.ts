@@ -21,7 +21,7 @@ function failureOf(use: () => unknown): LockError {
 
 const change = 'CREATE TABLE grown AS SELECT randomblob(100000)'
 
-describe('what to do is known', () => {
+describe('the remedy is known', () => {
   it('of a file that is read-only', () => {
     const file = join(folder, 'read-only.db')
     new Database(file).close()
@@ -40,7 +40,7 @@ describe('what to do is known', () => {
     expect(remedyFor(failureOf(() => new Database(file).exec(change)))).toContain('name a SQLite database')
   })
 
-  it('by the numbers that are all node:sqlite tells', () => {
+  it('by the numbers, which is all that node:sqlite tells', () => {
     const cause = Object.assign(new Error('attempt to write a readonly database'), { code: 'ERR_SQLITE_ERROR', errcode: 1_032 })
     expect(remedyFor(new LockError('store', 'it failed', { cause }))).toContain('make the file and its folder writable')
   })

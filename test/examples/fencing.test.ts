@@ -42,7 +42,7 @@ describe('the file server', () => {
     return [response.status, await response.text()]
   }
 
-  test('keeps what each of two clients writes in turn', async () => {
+  test('keeps the writes of two clients that take turns', async () => {
     const store = memoryStore()
     const [a, b] = [createLocks({ store }), createLocks({ store })]
     await Promise.all([change(a, url, 'notes', (text) => `${text}a`), change(b, url, 'notes', (text) => `${text}b`)])
@@ -90,7 +90,7 @@ describe('the file server', () => {
     expect(await ask(2)).toEqual([200, 'one'])
   })
 
-  test('lets shared holders read in any order, and none before them write', async () => {
+  test('lets shared holders read in any order, and no earlier holder write', async () => {
     await ask(1, 'PUT', 'one')
     expect(await ask(4)).toEqual([200, 'one'])
     expect(await ask(3)).toEqual([200, 'one'])
@@ -123,7 +123,7 @@ describe('the file server', () => {
     expect(await ask(7)).toEqual([200, 'seven'])
   })
 
-  test('refuses who brings no token', async () => {
+  test('refuses requests without a token', async () => {
     expect((await fetch(`${url}/notes`)).status).toBe(400)
     expect((await ask(Number.NaN))[0]).toBe(400)
   })

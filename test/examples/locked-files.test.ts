@@ -45,14 +45,14 @@ async function ask(lockToken: string, name = 'notes', method = 'GET', body: stri
   return [response.status, await response.text()]
 }
 
-test('L4: a file is for whoever holds its lock', async () => {
+test('L4: the holder of its lock can use a file', async () => {
   await edit(locks, store, url, 'notes', (text) => `${text}a`)
   await edit(locks, store, url, 'notes', (text) => `${text}b`)
   await using lock = await locks.acquire('notes')
   expect(await ask(store.lockToken(lock))).toEqual([200, 'ab'])
 })
 
-test('L4: who holds no lock, or held it, or holds that of another file, gets nothing', async () => {
+test('L4: a client gets nothing with no lock, a lost lock, or the lock of another file', async () => {
   const lock = await locks.acquire('notes')
   const lockToken = store.lockToken(lock)
   expect(await ask('')).toEqual([401, 'which lockToken?'])

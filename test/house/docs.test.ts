@@ -21,7 +21,7 @@ describe('the pages in docs/', () => {
     expect(read(page)).toContain(`\`\`\`${path.split('.').pop()}\n${read(path)}\`\`\``)
   })
 
-  it('show no other code of ours than what is tested', () => {
+  it('show no untested code of ours', () => {
     expect([...read('docs/fencing.md').matchAll(/^```ts$/gm)]).toHaveLength(2)
   })
 

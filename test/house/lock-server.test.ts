@@ -50,7 +50,7 @@ describe('docs/lock-server.md', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('shows every route of the OpenAPI description, and none besides but for the description itself', async () => {
+  it('shows every route of the OpenAPI description, and no other but the description itself', async () => {
     const server = await serve(memoryStore())
     const { paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: Record<string, object> }
     await server.close()

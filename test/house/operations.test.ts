@@ -72,7 +72,7 @@ describe('docs/operations.md', () => {
     expect(named.filter((name) => !figures.includes(`# TYPE ${name} `))).toEqual([])
   })
 
-  it('tells of a backup that opens, with its locks, while the server goes on', async () => {
+  it('describes a backup that opens, with its locks, while the server goes on', async () => {
     const [statement] = /VACUUM INTO '.*?'/.exec(page) ?? []
     expect(statement).toBe(`VACUUM INTO 'backup.db'`)
     const store = sqliteStore(join(folder, 'locks.db'))

@@ -30,12 +30,12 @@ describe('the package as installed', () => {
   }, 120_000)
   afterAll(() => project?.remove())
 
-  it('holds what it exports, and no tests', () => {
+  it('contains what it exports, and no tests', () => {
     expect(project.packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']))
     expect(project.packed.filter((path) => !/^(src|dist)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
   })
 
-  it('tells its version as its manifest does', () => {
+  it('reports the version of its manifest', () => {
     expect(version).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version)
   })
 

@@ -78,7 +78,7 @@ describe('the README', () => {
     expect(project.run('suite.mjs')).toMatch(/^[1-9]\d* facts\n$/)
   })
 
-  it('tells of every export, option, method and error code', () => {
+  it('mentions every export, option, method and error code', () => {
     const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts', 'react/index.ts', 'react/want.ts'].flatMap((file) =>
       publicNames(join(root, 'src', file)),
     )
