@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { errorOf, settle, stateOf, World } from './world.ts'
 
 describe('a signal', () => {
-  test('may be given to any number of calls without a warning of a leak, and to none after them', async () => {
+  test('may be given to any number of calls without a warning of a leak, and leaves no listener', async () => {
     const warnings: Error[] = []
     const warned = (warning: Error): unknown => warnings.push(warning)
     process.on('warning', warned)

@@ -35,13 +35,13 @@ describe('whenFree', () => {
       return { world, a, b, lock, free }
     }
 
-    test('when the holder lets go', async () => {
+    test('when the holder releases', async () => {
       const { lock, free } = await watched()
       await lock.release()
       expect(await stateOf(free)).toBe('fulfilled')
     })
 
-    test('when those let go who waited, and only then', async () => {
+    test('only when the waiters before it have released, too', async () => {
       const { world, a, lock, free } = await watched()
       const c = world.process()
       const next = [c.locks.acquire('k')]
@@ -56,7 +56,7 @@ describe('whenFree', () => {
       expect(await stateOf(free)).toBe('fulfilled')
     })
 
-    test('when the last of several holders lets go', async () => {
+    test('when the last of several holders releases', async () => {
       const world = new World()
       const [a, b, c] = [world.process(), world.process(), world.process()]
       const first = await a.locks.acquire('k', { mode: 'shared' })
@@ -94,7 +94,7 @@ describe('whenFree', () => {
       expect(b.link.sent).toEqual([])
     })
 
-    test('when this session itself lets go', async () => {
+    test('when this session itself releases', async () => {
       const a = new World().process()
       const lock = await a.locks.acquire('k')
       const free = a.locks.whenFree('k')
@@ -127,7 +127,7 @@ describe('whenFree', () => {
     expect(b.link.reads.length - looks).toBeLessThanOrEqual(11)
   })
 
-  test('waits until the store has answered what this session asked of it before', async () => {
+  test('waits until the store has answered this session’s earlier commands', async () => {
     const world = new World()
     const a = world.process()
     a.link.latency = () => 5
@@ -228,7 +228,7 @@ describe('expire', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test.each(['auto', 'manual'] as const)('frees the lock of one that is proved dead at once (%s)', async (expiry) => {
+  test.each(['auto', 'manual'] as const)('frees the lock of a holder that is proved dead at once (%s)', async (expiry) => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ expiry })]
     await a.locks.acquire('k')
@@ -289,7 +289,7 @@ describe('revoke', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J10: takes it from all when none is named', async () => {
+  test('J10: takes it from all holders when no session is named', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const locks = [await a.locks.acquire('k', { mode: 'shared' }), await b.locks.acquire('k', { mode: 'shared' })]
@@ -308,7 +308,7 @@ describe('revoke', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('J10: what it gives to a request of one’s own is confirmed like any other grant', async () => {
+  test('J10: a grant that it makes to its own session is confirmed like any other', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     await a.locks.acquire('k')
@@ -321,7 +321,7 @@ describe('revoke', () => {
     expect([lock.isHeld(), await world.holders(), await stateOf(other)]).toEqual([true, ['b'], 'pending'])
   })
 
-  test('J10: one does not lose what is its own and not meant', async () => {
+  test('J10: a session does not lose a lock of its own that was not meant', async () => {
     const world = new World()
     const a = world.process()
     const [k, l] = [await a.locks.acquire('k'), await a.locks.acquire('l')]
@@ -395,7 +395,7 @@ describe('pins', () => {
     expect([await world.holders(), await stateOf(wait)]).toEqual([['a'], 'pending'])
   })
 
-  test('J9: a pinned holder may let go, and may be robbed', async () => {
+  test('J9: a pinned holder may release, and its lock may be stolen', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await b.locks.pin('k', 'upgrade')
@@ -471,7 +471,7 @@ describe('namespaces', () => {
     expect(locks.map((lock) => lock.isHeld())).toEqual([false, true, true])
   })
 
-  test('J1: show only what is their own', async () => {
+  test('J1: show only their own locks', async () => {
     const world = new World()
     const spaces = ['a', 'a/b', 'a@', ''].map((namespace) => world.process({ namespace }))
     for (const each of spaces) await each.locks.acquire(`k of ${spaces.indexOf(each)}`)

@@ -12,7 +12,7 @@ async function asked(options: { channel?: boolean } = {}) {
 }
 
 describe('T3: a release request', () => {
-  test('reaches the holder at once where there is a channel, with who asks and what it says', async () => {
+  test('reaches the holder at once with a channel, and shows who asks and with what', async () => {
     const { asker, lock, heard, world } = await asked()
     const wait = asker.locks.acquire('k', { ask: { upload: 'again' }, metadata: 'm' })
     await settle()
@@ -26,7 +26,7 @@ describe('T3: a release request', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('reaches a holder that renews by hand with its next renewal where there is none', async () => {
+  test('reaches a holder that renews by hand with its next renewal, without a channel', async () => {
     const world = new World()
     const [holder, asker] = [world.process({ channel: false }), world.process({ channel: false })]
     const heard: Json[] = []
@@ -39,7 +39,7 @@ describe('T3: a release request', () => {
     expect(heard).toEqual(['please'])
   })
 
-  test('reaches it with its next beat where there is none', async () => {
+  test('reaches a holder with its next beat, without a channel', async () => {
     const { asker, heard, world } = await asked({ channel: false })
     asker.locks.acquire('k', { ask: 'please' })
     await settle()
@@ -58,7 +58,7 @@ describe('T3: a release request', () => {
     expect(heard.map(([ask]) => ask)).toEqual([1, 1, 2])
   })
 
-  describe('of one that gives up at once', () => {
+  describe('of a request that gives up at once', () => {
     test('reaches a holder that renews by hand with its next renewal', async () => {
       const world = new World()
       const [holder, asker] = [world.process({ channel: false }), world.process({ channel: false })]
@@ -72,7 +72,7 @@ describe('T3: a release request', () => {
       expect(heard).toEqual(['please'])
     })
 
-    test('is heard once, however often the record is looked at, and not by who has the lock later', async () => {
+    test('calls the listener once, however often the record is read, and not that of a later holder', async () => {
       const { world, asker, lock, heard } = await asked()
       const failed = errorOf(asker.locks.acquire('k', { ask: 1, timeout: 1 }))
       await world.pass(10)
@@ -102,7 +102,7 @@ describe('T3: a release request', () => {
       }
     })
 
-    test('takes nothing: neither a free lock for longer than a turn, nor one that it would steal later', async () => {
+    test('takes no lock: neither a free one for longer than a turn, nor one that it would steal later', async () => {
       const { world, asker, lock } = await asked()
       asker.locks.acquire('free', { ask: 1, timeout: 1 }).then(
         (free) => free.release(),
@@ -121,7 +121,7 @@ describe('T3: a release request', () => {
     expect([lock.isHeld(), await stateOf(wait)]).toEqual([true, 'pending'])
   })
 
-  test('steals after the grace period if it says so, and not before', async () => {
+  test('with `steal`, steals after the grace period, and not before', async () => {
     const { asker, lock, world, heard } = await asked()
     const wait = asker.locks.acquire('k', { ask: 'please', steal: true, grace: 300 })
     await world.pass(290)
@@ -133,7 +133,7 @@ describe('T3: a release request', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('of one that was called off in its grace period steals nothing', async () => {
+  test('that is cancelled in its grace period steals nothing', async () => {
     const { asker, lock, world } = await asked()
     const stop = new AbortController()
     const wait = asker.locks.request('k', { ask: 'please', steal: true, grace: 300, signal: stop.signal }, () => {})
@@ -181,7 +181,7 @@ describe('T3: a release request', () => {
     expect(heard.toSorted()).toEqual(['one', 'two'])
   })
 
-  test('that came before the lock was granted is heard by whoever gets it next', async () => {
+  test('that came before the lock was granted reaches its next holder', async () => {
     const { asker, lock, world } = await asked()
     const heard: Json[] = []
     const second = world.process()
@@ -196,7 +196,7 @@ describe('T3: a release request', () => {
     expect(heard).toEqual(['please'])
   })
 
-  test('to a listener that throws or rejects harms nobody', async () => {
+  test('is not affected by a listener that throws or rejects', async () => {
     const world = new World()
     const [one, two] = [world.process(), world.process()]
     const said: unknown[] = []
@@ -219,7 +219,7 @@ describe('T3: a release request', () => {
     expect(said.map(String)).toEqual(['Error: thrown', 'Error: rejected'])
   })
 
-  test('has a shape that works on `request` too, and names what contradicts', async () => {
+  test('works with `request` too, which names contradicting options', async () => {
     const { asker, lock, world } = await asked()
     const done = asker.locks.request('k', { ask: 'please' }, () => 'mine')
     await settle()

@@ -117,7 +117,7 @@ describe('sleep', () => {
     expect([lock.isHeld(), await stateOf(wait)]).toEqual([true, 'pending'])
   })
 
-  test('of all: a lease that passed meanwhile goes to a waiter only after it has looked for a lease', async () => {
+  test('of all contexts: a lock whose lease passed meanwhile goes to a waiter only after it has observed for a lease', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k')

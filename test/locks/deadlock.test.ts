@@ -20,7 +20,7 @@ describe('a request within its own callback', () => {
     expect(await locks.query()).toEqual({ held: [], pending: [] })
   })
 
-  test('is warned of once, by default, and goes on waiting', async () => {
+  test('causes one warning by default, and goes on waiting', async () => {
     const { world, warnings, outer, locks } = await nested()
     await world.pass(10 * lease)
     expect(warnings).toMatchObject([{ type: 'deadlock', names: ['k'], error: { code: 'deadlock' } }])
@@ -30,15 +30,15 @@ describe('a request within its own callback', () => {
     await outer
   })
 
-  test('with a timeout is told that it is itself that holds the lock', async () => {
+  test('with a timeout fails with an error that says that the caller itself holds the lock', async () => {
     const { world, outer } = await nested({}, { timeout: 500 })
     await world.pass(501)
     expect(await outer).toMatchObject({ code: 'timeout', heldBy: 'session', message: expect.stringContaining('you hold it yourself') })
   })
 })
 
-describe('a session that waits for what it holds', () => {
-  test('in a circle of two locks is told which, and one of the two is rejected, which is enough', async () => {
+describe('a session that waits for its own locks', () => {
+  test('in a cycle of two locks gets an error that names both, and one of the two is rejected, which is enough', async () => {
     const world = new World()
     const { locks, warnings } = world.process({ deadlock: 'reject' })
     const take = (first: string, second: string): Promise<string> =>
@@ -70,7 +70,7 @@ describe('a session that waits for what it holds', () => {
     expect(warnings).toEqual([])
   })
 
-  test('behind another session that waits is found all the same, as with shared locks', async () => {
+  test('is also found behind another waiting session, as with shared locks', async () => {
     const world = new World()
     const [a, b] = [world.process({ deadlock: 'reject' }), world.process()]
     await a.locks.acquire('k', { mode: 'shared' })
@@ -83,7 +83,7 @@ describe('a session that waits for what it holds', () => {
     await writer
   })
 
-  test('and one that waits for another session is never in it', async () => {
+  test('does not include waits for another session', async () => {
     const world = new World()
     const [a, b] = [world.process({ deadlock: 'reject' }), world.process()]
     const lock = await b.locks.acquire('k')

@@ -22,7 +22,7 @@ describe('J6: a write through a lock', () => {
     expect(value()).toBe(3)
   })
 
-  test('is done under a name of a namespace, and one that only Web Locks allow', async () => {
+  test('works with a name in a namespace, and one that only Web Locks allow', async () => {
     const world = new World()
     const { locks } = world.process({ namespace: 'app' })
     const { raise, value } = counter(world)
@@ -46,7 +46,7 @@ describe('J6: a write through a lock', () => {
     expect(value()).toBe(0)
   })
 
-  test('is refused to one who was robbed and has not heard of it', async () => {
+  test('is refused to a holder whose lock was stolen, even if it does not know yet', async () => {
     const world = new World()
     const [one, two] = [world.process({ channel: false }), world.process({ channel: false })]
     const { raise, value } = counter(world)

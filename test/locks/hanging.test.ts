@@ -125,7 +125,7 @@ describe('on a store that hangs', () => {
 })
 
 describe('a call that the store never answers', () => {
-  test('keeps none that come later from their answers', async () => {
+  test('does not hold up later calls', async () => {
     const { world, process } = await hung()
     const first = errorOf(process.locks.acquire('k'))
     await settle()
@@ -186,7 +186,7 @@ describe('a call that the store never answers', () => {
   })
 })
 
-describe('a store that is busy with somebody’s transaction, and says so', () => {
+describe('a store that reports that it is busy with somebody’s transaction', () => {
   /** A process whose store is so, from its first lock on. */
   async function busy(): Promise<{ world: World; process: Process }> {
     const { world, process } = await hung()

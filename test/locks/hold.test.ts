@@ -300,7 +300,7 @@ describe("renew: 'manual'", () => {
     expect([lock.isHeld(), kept.isHeld()]).toEqual([false, true])
   })
 
-  test('what was lost so is for others to have', async () => {
+  test('a lock that was lost this way can be taken by others', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k', { renew: 'manual' })
@@ -345,7 +345,7 @@ describe('renew(duration)', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J4: never shortens what a longer renewal under way makes of it', async () => {
+  test('J4: never shortens the lease that a longer pending renewal makes', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -489,7 +489,7 @@ describe('release', () => {
     expect(await world.holders()).toEqual(['b'])
   })
 
-  test('that fails at first resolves once the lock is let go of by a later try', async () => {
+  test('that fails at first resolves once a later try has released the lock', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -673,7 +673,7 @@ describe('warnings', () => {
     expect(a.warnings).toMatchObject([{ type: 'renewal', names: ['k'] }])
   })
 
-  test('a listener that throws harms nothing', async () => {
+  test('a listener that throws affects nothing', async () => {
     const world = new World()
     const console = globalThis.console.error
     const told: unknown[] = []

@@ -38,7 +38,7 @@ test('of many that ask at once, one waits', async () => {
   await lock.release()
 })
 
-test('one that waits and is proved dead does not count', async () => {
+test('a waiter that is proved dead does not count', async () => {
   const world = new World()
   const [a, b, c] = [world.process(), world.process(), world.process()]
   const lock = await a.locks.acquire('k')

@@ -159,7 +159,7 @@ describe('J12: a corrupt record', () => {
     expect(texts.get('k')).toBe(newer)
   })
 
-  test('spoils no other key', async () => {
+  test('does not affect other keys', async () => {
     const { store, texts } = shelf()
     const locks = createLocks({ store })
     texts.set('k', 'garbage')
@@ -168,7 +168,7 @@ describe('J12: a corrupt record', () => {
     await locks.close()
   })
 
-  test('under a holder loses the lock no later than its lease, and says so', async () => {
+  test('under a holder makes it lose the lock within its lease, with an error', async () => {
     const { store, texts } = shelf()
     const world = new World()
     const a = world.process({ store, channel: false, beacon: false })

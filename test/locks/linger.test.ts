@@ -17,7 +17,7 @@ async function lingering(options: ProcessOptions = {}) {
 const commands = ({ link }: Process): string[] => link.sent.map(({ type }) => type)
 
 describe('L: a lock that lingers', () => {
-  test('is taken again without a word to the store', async () => {
+  test('is taken again without a command to the store', async () => {
     const { keeper, world } = await lingering()
     for (let turn = 0; turn < 60; turn++) await keeper.locks.request('k', (lock) => lock.assertHeld())
     expect([commands(keeper), keeper.link.reads]).toEqual([[], []])
@@ -38,7 +38,7 @@ describe('L: a lock that lingers', () => {
     expect(commands(keeper).filter((type) => type === 'request').length).toBeLessThan(100 + 20)
   })
 
-  test('has another token each time, which no later grant has, and tells of the use before', async () => {
+  test('has another token each time, which no later grant has, and `previous` is that of the use before', async () => {
     const { keeper, other, first } = await lingering()
     const tokens = [first.token]
     for (let turn = 0; turn < 3; turn++) {
@@ -65,7 +65,7 @@ describe('L: a lock that lingers', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('goes to whoever asks at once', async () => {
+  test('goes at once to another session that requests it', async () => {
     const { keeper, other } = await lingering()
     const lock = other.locks.acquire('k')
     await settle()
@@ -73,7 +73,7 @@ describe('L: a lock that lingers', () => {
     expect(commands(keeper)).toEqual(['release'])
   })
 
-  test('goes at once to who wants it now or not at all', async () => {
+  test('goes at once to a request that does not wait', async () => {
     for (const want of [
       ({ locks }: Process) => locks.tryAcquire('k'),
       ({ locks }: Process) => locks.acquire('k', { timeout: 0 }),
@@ -89,7 +89,7 @@ describe('L: a lock that lingers', () => {
     }
   })
 
-  test('in use is refused to who wants it now, after the moment that letting go may take, and leaves no trace', async () => {
+  test('in use is refused to a request that does not wait, after the moment that a release may take, and leaves no trace', async () => {
     const { world, keeper, other } = await lingering()
     const lock = await keeper.locks.acquire('k')
     const wanted = other.locks.tryAcquire('k')
@@ -100,7 +100,7 @@ describe('L: a lock that lingers', () => {
     expect([lock.isHeld(), await world.queue()]).toEqual([true, []])
   })
 
-  test('in use goes to the next in line when it is released, and not back', async () => {
+  test('in use goes to the next waiter when it is released, and not back', async () => {
     const { keeper, other } = await lingering()
     const lock = await keeper.locks.acquire('k')
     const wait = other.locks.acquire('k')
@@ -171,7 +171,7 @@ describe('L: a lock that lingers', () => {
     expect((await world.record()).holders).toMatchObject([{ token: lock.token }])
   })
 
-  test('taken by another who steals is not taken again', async () => {
+  test('that another session steals is not taken again', async () => {
     const { world, keeper, other } = await lingering()
     const stolen = await other.locks.acquire('k', { steal: true })
     await settle()
@@ -180,7 +180,7 @@ describe('L: a lock that lingers', () => {
     expect([stolen.isHeld(), await stateOf(again)]).toEqual([true, 'pending'])
   })
 
-  test('of a process that dies costs the next in line nothing', async () => {
+  test('of a process that dies does not delay the next waiter', async () => {
     const { world, keeper, other } = await lingering()
     keeper.crash()
     const wait = other.locks.acquire('k')
@@ -202,7 +202,7 @@ describe('L: a lock that lingers', () => {
     expect([(await wait).isHeld(), await stateOf(again)]).toEqual([true, 'pending'])
   })
 
-  test('is let go of when its locks are closed', async () => {
+  test('is released when its locks are closed', async () => {
     const { world, keeper } = await lingering()
     await keeper.locks.close()
     expect(await world.holders()).toEqual([])
@@ -260,7 +260,7 @@ describe('L: a lock that lingers', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('does not linger unless it is told so', async () => {
+  test('does not linger unless `linger` is set', async () => {
     const { world } = await lingering({ linger: 0 })
     expect(await world.holders()).toEqual([])
   })
@@ -276,7 +276,7 @@ describe('L: a lock that lingers', () => {
     expect(lock.dirty).toBe(true)
   })
 
-  test('lets a fenced write pass while it is held, and none of a use that is over', async () => {
+  test('allows fenced writes while it is held, and none of an ended use', async () => {
     const { world, keeper, first } = await lingering()
     const lock = await keeper.locks.acquire('k')
     expect(await world.store.transaction(lock, () => 'written')).toBe('written')

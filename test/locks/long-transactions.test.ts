@@ -95,7 +95,7 @@ describe.each(Object.keys(stores))('on %s a fenced body that takes longer than t
     expect(seen).toEqual([true, false, true, false])
   })
 
-  test('costs the session none of its other locks, and nobody who watches has evidence', async () => {
+  test('loses none of the session’s other locks, and gives observers no evidence', async () => {
     const store = make()
     const { locks, take } = open(store)
     const lock = await locks.acquire('k')

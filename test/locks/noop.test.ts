@@ -38,7 +38,7 @@ describe('M7: locks for a single process', () => {
     expect(tokens).toEqual([...new Set(tokens)].sort((x, y) => x - y))
   })
 
-  test("M7: request gives the callback's result or error, and lets go", async () => {
+  test("M7: request returns the callback's result or error, and releases", async () => {
     const locks = noopLocks()
     const error = new RangeError()
     expect(await locks.request('k', async () => 7)).toBe(7)
@@ -94,7 +94,7 @@ describe('M7: locks for a single process', () => {
     await locks.close()
   })
 
-  test('M7: a callback that is none is refused', async () => {
+  test('M7: a callback that is not a function is refused', async () => {
     expect(await errorOf(noopLocks().request('k', {} as never))).toBeInstanceOf(TypeError)
   })
 })

@@ -38,7 +38,7 @@ describe('a holder that falls silent', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('has its own clock told: what wakes up is lost, and its signal aborts at once', async () => {
+  test('loses its lock by its own clock, and its signal aborts at once', async () => {
     const world = new World()
     const { a, lock, wait } = await silent(world)
     await world.pass(2 * lease)
@@ -144,7 +144,7 @@ describe('a holder that falls silent', () => {
     expect(await tried).toBeNull()
   })
 
-  test('is evicted by the next in line when the first is gone as well', async () => {
+  test('is evicted by the second waiter when the first is gone as well', async () => {
     const world = new World()
     const { b, wait } = await silent(world)
     const c = world.process({ label: 'c' })
@@ -344,7 +344,7 @@ describe('proof of death', () => {
   })
 })
 
-describe('those who ask now and then, and never wait,', () => {
+describe('calls that are repeated and never wait', () => {
   /** All ways to ask for a lock as it is now. */
   const ways: readonly (readonly [string, (process: Process) => Promise<{ isHeld(): boolean } | null>])[] = [
     ['acquire with timeout 0', ({ locks }) => locks.acquire('k', { timeout: 0 }).catch(() => null)],
@@ -356,7 +356,7 @@ describe('those who ask now and then, and never wait,', () => {
   const apart = lease
   const enough = 8
 
-  test.each(ways)('%s: have the lock of one that is proved dead in the same call', async (_, ask) => {
+  test.each(ways)('%s: get the lock of a holder that is proved dead in the same call', async (_, ask) => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -364,7 +364,7 @@ describe('those who ask now and then, and never wait,', () => {
     expect((await ask(b))?.isHeld()).toBe(true)
   })
 
-  test.each(ways)('%s: have the lock of one that is silent with the refusal that completes the evidence', async (_, ask) => {
+  test.each(ways)('%s: get the lock of a silent holder with the refusal that completes the evidence', async (_, ask) => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -403,7 +403,7 @@ describe('those who ask now and then, and never wait,', () => {
     expect(got).toEqual(names.map(() => enough))
   })
 
-  test('begin anew when the holder renews', async () => {
+  test('start over when the holder renews', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -431,7 +431,7 @@ describe('those who ask now and then, and never wait,', () => {
     expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
   })
 
-  test('are not kept out by a holder and a first in line that both died', async () => {
+  test('are not blocked by a holder and a first waiter that both died', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     await a.locks.acquire('k')
@@ -442,7 +442,7 @@ describe('those who ask now and then, and never wait,', () => {
     expect((await c.locks.tryAcquire('k', { timeout: 0 }))?.isHeld()).toBe(true)
   })
 
-  test('do not pass one who waits and lives', async () => {
+  test('do not overtake a live waiter', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process({ label: 'b' }), world.process()]
     await a.locks.acquire('k')
@@ -517,7 +517,7 @@ describe('trying a lock whose holder looks dead', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('takes the lock when the holder lets go meanwhile', async () => {
+  test('takes the lock when the holder releases meanwhile', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -529,7 +529,7 @@ describe('trying a lock whose holder looks dead', () => {
     expect((await tried)?.isHeld()).toBe(true)
   })
 
-  test('J11: also looks when the wall clock stands before its last renewal', async () => {
+  test('J11: also looks when the wall clock shows a time before its last renewal', async () => {
     const world = new World()
     const a = world.process({ beacon: false })
     await a.locks.acquire('k')

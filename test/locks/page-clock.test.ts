@@ -13,7 +13,7 @@ const block = (ms: number): void => {
   while (performance.now() < end);
 }
 
-test('what fell due while a page slept runs when the page hears that it goes on', () => {
+test('timers that fell due while a page slept run when it resumes', () => {
   const ran: string[] = []
   const page = new Window()
   const clock = pageClock(page)
@@ -25,7 +25,7 @@ test('what fell due while a page slept runs when the page hears that it goes on'
   expect(ran).toEqual(['due', 'listener'])
 })
 
-test('a timer runs once, and one that is called off does not', async () => {
+test('a timer runs once, and a cancelled one does not', async () => {
   const ran: string[] = []
   const page = new Window()
   const clock = pageClock(page)
@@ -40,7 +40,7 @@ test('a timer runs once, and one that is called off does not', async () => {
   expect(ran).toEqual(['first'])
 })
 
-test('where a worker cannot be had, as in jsdom, a hidden page says so once, and its timers run all the same', async () => {
+test('without a worker, as in jsdom, a hidden page warns once, and its timers still run', async () => {
   // jsdom's pages are hidden, and have neither of these.
   vi.stubGlobal('Worker', undefined)
   vi.spyOn(URL, 'createObjectURL').mockImplementation(() => {

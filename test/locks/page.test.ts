@@ -36,7 +36,7 @@ describe('leaving a page', () => {
     expect((await world.process().locks.query('k')).held).toEqual([])
   })
 
-  test('hands its locks to who waits', async () => {
+  test('hands its locks to the waiters', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -144,7 +144,7 @@ describe('leaving a page', () => {
     expect(await stateOf(free)).toBe('fulfilled')
   })
 
-  test('with a `whenFree` whose look is answered while it is away hears of the release when it is back', async () => {
+  test('with a `whenFree` whose look is answered while it is away notices the release when it is back', async () => {
     const world = new World()
     const b = world.process()
     delete scope.document
@@ -183,7 +183,7 @@ describe('leaving a page', () => {
     expect((await asked).isHeld()).toBe(true)
   })
 
-  test.each(['k', 'other'])('that asks for %s as it goes opens no session, and gets it when it is shown', async (key) => {
+  test.each(['k', 'other'])('that requests %s while it is left opens no session, and gets the lock when it is shown', async (key) => {
     const world = new World()
     const a = world.process()
     const { signal } = await a.locks.acquire('k')
@@ -270,7 +270,7 @@ describe('a frozen page', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('does not take for its own what the withdrawal of one request grants to the next, which is withdrawn too', async () => {
+  test('does not keep a grant that one withdrawal makes to its next request, which is withdrawn too', async () => {
     const world = new World()
     const a = world.process({ label: 'a' })
     const lock = await a.locks.acquire('k')
@@ -344,7 +344,7 @@ describe('events that a script dispatched', () => {
 })
 
 describe('a prerendered page', () => {
-  test('asks for nothing until it is shown, whatever else it is told meanwhile', async () => {
+  test('requests nothing until it is shown, whatever other events come', async () => {
     page.document.prerendering = true
     const world = new World()
     const a = world.process({ label: 'a' })

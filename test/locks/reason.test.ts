@@ -57,7 +57,7 @@ for (const [name, open] of Object.entries(stores)) {
       expect(await endOf(guard)).toMatchObject({ code: 'lost', reason: 'revoked', message: 'lost "k": it was revoked' })
     })
 
-    test('a request whose lock is taken tells how by its lock’s signal', async () => {
+    test('the signal of a lock that is taken says how', async () => {
       const store = await opened(open)
       const [own, other] = [located(store), locksIn(store)]
       let end: Promise<LockError> | undefined

@@ -33,7 +33,7 @@ describe('a re-entrant lock', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('M1: taking what is held asks nothing of the store', async () => {
+  test('M1: acquiring a held lock does not touch the store', async () => {
     const world = new World()
     const a = world.process()
     const crypto = a.locks.reentrant('k')
@@ -44,7 +44,7 @@ describe('a re-entrant lock', () => {
     await guard.release()
   })
 
-  test('M5: is released at once when the last user lets go', async () => {
+  test('M5: is released at once when its last guard is', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const crypto = a.locks.reentrant('k')
@@ -106,7 +106,7 @@ describe('a re-entrant lock', () => {
     expect(guard.isHeld()).toBe(true)
   })
 
-  test('M5: is let go by await using', async () => {
+  test('M5: is released by await using', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
     {
@@ -254,7 +254,7 @@ describe('dirty', () => {
     expect(crypto.dirty).toBe(false)
   })
 
-  test('M6: a plain lock tells it of its own grant', async () => {
+  test('M6: a plain lock’s grant makes it know the token', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const dirty: boolean[] = []
@@ -353,7 +353,7 @@ describe('callers at the same time', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('one who comes after all have given up asks anew', async () => {
+  test('a caller that comes after all have given up makes a new request', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const guard = await a.locks.reentrant('k').acquire()
@@ -411,7 +411,7 @@ describe('callers at the same time', () => {
     expect((await crypto.acquire()).isHeld()).toBe(true)
   })
 
-  test('siblings under Promise.all all work under one hold, and the last lets go', async () => {
+  test('siblings under Promise.all all work under one hold, and the last one releases it', async () => {
     const world = new World()
     const a = world.process({ label: 'a' })
     const crypto = a.locks.reentrant('k')
@@ -440,7 +440,7 @@ describe('callers at the same time', () => {
     expect(new Set(guards)).toEqual(new Set([true]))
   })
 
-  test('several who wait beside a try that is given back at once get the lock after it', async () => {
+  test('several callers that wait beside a try that is released at once get the lock after it', async () => {
     const crypto = new World().process().locks.reentrant('k')
     const trying = crypto.tryAcquire().then((guard) => guard?.release())
     const guards = await Promise.all([crypto.acquire(), crypto.acquire(), crypto.acquire()])
@@ -448,7 +448,7 @@ describe('callers at the same time', () => {
     expect(guards.map((guard) => guard.isHeld())).toEqual([true, true, true])
   })
 
-  test('who waits beside a try that is given back at once waits no longer than its own timeout', async () => {
+  test('a caller that waits beside a try that is released at once waits no longer than its own timeout', async () => {
     const world = new World()
     const a = world.process()
     a.link.latency = () => 40
@@ -461,7 +461,7 @@ describe('callers at the same time', () => {
     await trying
   })
 
-  test('tryAcquire gives null while others in the process wait in line', async () => {
+  test('tryAcquire gives null while others in the process wait', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')

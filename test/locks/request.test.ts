@@ -44,7 +44,7 @@ describe('request', () => {
     expect(await locks.request('k', {}, () => undefined)).toBeUndefined()
   })
 
-  test("gives the callback's error, and lets go", async () => {
+  test("rejects with the callback's error, and releases", async () => {
     const world = new World()
     const { locks } = world.process()
     const error = new RangeError('mine')
@@ -143,7 +143,7 @@ describe('ifAvailable', () => {
 })
 
 describe('a holder that is proved dead', () => {
-  test('does not keep the lock from who does not wait', async () => {
+  test('does not keep the lock from a request that does not wait', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -292,7 +292,7 @@ describe('steal', () => {
     held.done()
   })
 
-  test('takes the lock from all who share it', async () => {
+  test('takes the lock from all shared holders', async () => {
     const world = new World()
     const shared = [callback(), callback()]
     const robbed = shared.map(({ body }) => errorOf(world.process().locks.request('k', { mode: 'shared' }, body)))
@@ -375,7 +375,7 @@ describe('what the specification refuses', () => {
     expect(await errorOf(locks.request('k', {}, wrong as never))).toBeInstanceOf(TypeError)
   })
 
-  test('an unknown mode or a signal that is none rejects with TypeError', async () => {
+  test('an unknown mode or an invalid signal rejects with TypeError', async () => {
     const { locks } = new World().process()
     expect(await errorOf(locks.request('k', { mode: 'readonly' as never }, () => {}))).toBeInstanceOf(TypeError)
     expect(await errorOf(locks.request('k', { signal: {} as never }, () => {}))).toBeInstanceOf(TypeError)
@@ -426,7 +426,7 @@ describe('names', () => {
 })
 
 describe('query', () => {
-  test('shows who holds and who waits, in order, as Web Locks do', async () => {
+  test('shows holders and waiters, in order, as Web Locks do', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k', { mode: 'shared' })
@@ -463,7 +463,7 @@ describe('query', () => {
     expect((await a.locks.query()).held.map(({ name }) => name)).toEqual(['a', 'b', 'c'])
   })
 
-  test('shows what was asked for before it, also before the session is open', async () => {
+  test('shows requests made before it, also before the session is open', async () => {
     const { locks } = new World().process()
     const lock = locks.acquire('k')
     locks.acquire('k').catch(() => {})

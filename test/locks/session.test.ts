@@ -70,7 +70,7 @@ describe('a session', () => {
     expect((await world.record()).sessions.get(lock.session)?.beacon).toBe(`${lock.session}#1`)
   })
 
-  test('with the same label as another is another all the same: they exclude each other', async () => {
+  test('with the same label as another is still a different one: they exclude each other', async () => {
     const world = new World()
     const [a, b] = [world.process({ label: 'worker' }), world.process({ label: 'worker' })]
     const lock = await a.locks.acquire('k')
@@ -106,7 +106,7 @@ describe('a session', () => {
     expect(beacons.lit.size).toBe(1)
   })
 
-  test('that could not open hears each hint once', async () => {
+  test('that could not open at first gets each hint once', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     b.link.break('fail')
@@ -131,7 +131,7 @@ describe('a session', () => {
     expect((await world.record()).sessions.get(process.locks.session)?.beacon).toBeUndefined()
   })
 
-  test('whose beacon takes longer than a second starts without, says so, and keeps it when it comes', async () => {
+  test('whose beacon takes longer than a second starts without it, warns, and uses it when it comes', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     let raise = (): void => {}
@@ -200,7 +200,7 @@ describe('a session', () => {
     expect((await waits[1])?.isHeld()).toBe(true)
   })
 
-  test('that was given up as dead asks again, and gets the lock', async () => {
+  test('that others ended as dead requests again, and gets the lock', async () => {
     const world = new World()
     const a = world.process()
     await (await a.locks.acquire('k')).release()
@@ -210,7 +210,7 @@ describe('a session', () => {
     expect([k.isHeld(), l.isHeld(), k.session === l.session]).toEqual([true, true, true])
   })
 
-  test('that was given up as dead lights one new beacon, however many asked', async () => {
+  test('that others ended as dead raises one new beacon, however many requests it has', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     await (await process.locks.acquire('k')).release()
@@ -219,7 +219,7 @@ describe('a session', () => {
     expect(beacons.lit).toEqual(new Set([`${process.locks.session}#${beacons.raised}`]))
   })
 
-  test('that was given up while it held loses everything at its next beat', async () => {
+  test('that others ended while it held loses everything at its next beat', async () => {
     const world = new World()
     const a = world.process({ channel: false })
     const locks = await Promise.all(['k', 'l'].map((key) => a.locks.acquire(key)))
@@ -296,7 +296,7 @@ describe('a session', () => {
     expect((await world.record('other')).sessions.get(dead.session)).toBeUndefined()
   })
 
-  test('the row of one that waits long is not', async () => {
+  test('the row of a session that waits long is kept', async () => {
     const world = new World()
     const [a, b] = [world.process({ duration: 10_000 }), world.process({ label: 'b', duration: 10_000, maxBackoff: 1_000 })]
     await a.locks.acquire('k')
@@ -604,7 +604,7 @@ describe('a store that fails', () => {
   })
 })
 
-test('says once what its store lacks here', () => {
+test('warns once of what its store lacks here', () => {
   const onDegraded: Store['onDegraded'] = (listener) => {
     listener('no hints here')
     return () => {}
@@ -615,7 +615,7 @@ test('says once what its store lacks here', () => {
   expect(warnings).toMatchObject([{ type: 'degraded', names: [], error: { code: 'store', message: 'no hints here' } }])
 })
 
-describe('who is granted the lock is told', () => {
+describe('a session that is granted the lock is notified', () => {
   test('by a hint that names the grant, once', async () => {
     const world = new World()
     const [holder, waiter] = [world.process(), world.process()]
@@ -727,7 +727,7 @@ test('a second close() waits for the first', async () => {
   expect((await world.record()).holders).toEqual([])
 })
 
-describe('what a store tells of itself', () => {
+describe('a store’s report of what it lacks', () => {
   /** A world's store that counts who listens. */
   const countingStore = (world: World) => {
     const listeners = new Set<unknown>()
@@ -738,7 +738,7 @@ describe('what a store tells of itself', () => {
     return { listeners, store: { ...world.store, onDegraded: listen, onLost: listen } satisfies Store }
   }
 
-  test('is told to nobody whose locks are closed', async () => {
+  test('does not reach closed locks', async () => {
     const world = new World()
     const { listeners, store } = countingStore(world)
     const all = [0, 1].map(() => createLocks({ store }))

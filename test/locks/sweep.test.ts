@@ -66,7 +66,7 @@ test('sweep drops only what has not changed for olderThan', async () => {
   expect((await world.store.list()).map(({ key }) => key)).toEqual(['young'])
 })
 
-test('what is no age is refused', async () => {
+test('an invalid age is refused', async () => {
   const { locks } = new World().process()
   for (const olderThan of [-1, Number.NaN, '1d', null]) await expect(locks.sweep({ olderThan: olderThan as number })).rejects.toThrow(RangeError)
 })

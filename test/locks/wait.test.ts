@@ -26,7 +26,7 @@ describe('trying once', () => {
     expect(await b.locks.tryAcquire('k')).toBeNull()
   })
 
-  test('M2: key, holder and expiration stand in the store', async () => {
+  test('M2: key, holder and expiration are in the store', async () => {
     const world = new World()
     const lock = await world.process({ label: 'a' }).locks.acquire('k')
     const { key, holders, sessions } = await world.record()
@@ -138,7 +138,7 @@ describe('the queue', () => {
     expect(held.map(({ mode }) => mode)).toEqual(['shared', 'shared'])
   })
 
-  test('lets no shared lock pass an exclusive one that waits', async () => {
+  test('lets no shared request overtake a waiting exclusive one', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     await a.locks.acquire('k', { mode: 'shared' })
@@ -588,7 +588,7 @@ describe('a grant that someone else made', () => {
     expect((await world.record()).holders[0]?.unconfirmed).toBeUndefined()
   })
 
-  test('is not had by the word of a hint that is older than what was seen since, or names another', async () => {
+  test('is not based on a hint that is older than the last look, or names another request', async () => {
     const world = new World()
     const { a, b, lock, wait } = await waiting(world)
     const { token } = await world.record()
@@ -675,7 +675,7 @@ describe('a grant that someone else made', () => {
     expect(await stateOf(wait)).toBe('pending')
   })
 
-  test('that a hint told of and that was taken back meanwhile is lost with its confirmation', async () => {
+  test('that a hint announced and that was withdrawn meanwhile is lost with its confirmation', async () => {
     const world = new World()
     const { a, b, lock, wait } = await waiting(world)
     b.link.break('stall', 'renew')
@@ -758,7 +758,7 @@ describe('a grant that someone else made', () => {
     expect(await world.holders()).toEqual(['b'])
   })
 
-  test('that lapsed three times drops its waiter, who asks again when it wakes', async () => {
+  test('that lapsed three times drops its waiter, which requests again when it wakes', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)
     const c = world.process({ label: 'c' })
@@ -775,7 +775,7 @@ describe('a grant that someone else made', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('that was used and lapsed before it was confirmed leaves no request at the end of the line', async () => {
+  test('that was used and lapsed before it was confirmed leaves no request at the end of the queue', async () => {
     const world = new World()
     // Neither a hint nor a beat tells it what becomes of the request.
     const { b, lock, wait } = await waiting(world, { channel: false, duration: 60_000 })
@@ -797,7 +797,7 @@ describe('a grant that someone else made', () => {
     expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
-  test('to nobody here is let go of at once', async () => {
+  test('to an unknown request of this session is released at once', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('other')

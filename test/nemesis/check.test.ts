@@ -155,7 +155,7 @@ describe('of a store that was wiped, the checker', () => {
   /** Of the first life, these writes were read last, when this one had been acknowledged. */
   const read = (acknowledged: Write, ...log: Write[]): Final => ({ ...written(), log, wiped: { [first]: endOf(acknowledged.id) + 0.5 } })
 
-  test('accepts what was acknowledged after the last reading, as a chain that goes on from there', () => {
+  test('accepts writes acknowledged after the last reading, if they form a chain from there', () => {
     expect(verdict(read(w1, w1), all)).toMatchObject({ lost: 0, violations: [] })
     expect(verdict(read(w2, w1, w2), all)).toMatchObject({ lost: 0, violations: [] })
   })
@@ -179,7 +179,7 @@ describe('of a store that was wiped, the checker', () => {
     ).toEqual([])
   })
 
-  test('refuses what was acknowledged before the last reading began, and was not read', () => {
+  test('refuses a write that was acknowledged before the last reading began and was not read', () => {
     expect(verdict(read(w3, w1, w2), all)).toMatchObject({ lost: 1, violations: [{ kind: 'acknowledged but not written' }] })
   })
 
@@ -231,7 +231,7 @@ describe('a history', () => {
     expect(parseLines('{"type":"as')).toEqual([])
   })
 
-  test('that makes no sense is refused, for then the workers are wrong', () => {
+  test('that makes no sense is refused, since then the workers are wrong', () => {
     expect(() => historyOf([timed(ok(one))])).toThrow('ended before it began')
     expect(() => historyOf([timed(began(one)), timed(began(one))])).toThrow('both called 1')
   })

@@ -74,7 +74,7 @@ describe('the stored form', () => {
       expect(decodeRecord('k', encodeRecord({ ...record, [field]: undefined }))).toEqual({ ...record, [field]: undefined })
   })
 
-  test('what was written before records kept such asks is read', () => {
+  test('records from before such asks were kept can be read', () => {
     const text = JSON.stringify(JSON.parse(encodeRecord(record)).slice(0, 8))
     expect(decodeRecord('k', text)).toEqual({ ...record, asked: undefined })
   })
@@ -88,7 +88,7 @@ describe('the stored form', () => {
     expect(JSON.parse(encodeSession(row))[0]).toBe(schemaVersion)
   })
 
-  test.each([700, undefined])('metadata of null and none stay apart, in a hold since %s', (since) => {
+  test.each([700, undefined])('metadata null differs from none, in a hold since %s', (since) => {
     const [holder] = record.holders
     const holders = [null, undefined, 5].map((metadata) => ({ ...(holder as typeof holder & object), metadata, since }))
     expect(decodeRecord('k', encodeRecord({ ...record, holders })).holders).toEqual(holders)
@@ -98,7 +98,7 @@ describe('the stored form', () => {
     ['', undefined],
     [',null,null,null,null,{"url":"here"}', { url: 'here' }],
     [',null,null,null,null,null', null],
-  ])('what 0.1 wrote is read, which knew tokens of milliseconds and no times of grants: %s', (rest, metadata) => {
+  ])('records of 0.1, with tokens in milliseconds and no times of grants, can be read: %s', (rest, metadata) => {
     const text = `[1,1764300000000,[["s","c",0,3,1764300000000,null,8,1764300010000${rest}]],[],["p"]]`
     const { token, holders, changedAt } = decodeRecord('k', text)
     expect([token, changedAt]).toEqual([1_764_300_000_000, undefined])
@@ -115,7 +115,7 @@ describe('the stored form', () => {
   })
 })
 
-describe('what cannot be read', () => {
+describe('unreadable records', () => {
   test.each([
     ['no text', undefined],
     ['a blob', new Uint8Array(3)],

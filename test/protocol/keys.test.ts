@@ -143,7 +143,7 @@ describe('stored keys', () => {
     )
   })
 
-  test('a text in a store that is no key of ours is taken for a name', () => {
+  test('a text in a store that is not a key of ours is taken for a name', () => {
     expect(storedName('@nothing')).toEqual({ namespace: '', name: '@nothing' })
   })
 })

@@ -31,7 +31,7 @@ describe('durations', () => {
     expect(thrown(() => checkDuration(juju, duration))).toMatchObject({ code: 'invalid', message: expect.stringContaining(String(duration)) })
   })
 
-  test('J1: a policy cannot widen what any lock may ask for', () => {
+  test('J1: a policy cannot widen the limits of all locks', () => {
     const wide: Policy = { minDuration: 1, maxDuration: Number.POSITIVE_INFINITY }
     expect(() => checkDuration(wide, 50)).toThrow(RangeError)
     expect(() => checkDuration(wide, maxDuration + 1)).toThrow(RangeError)
@@ -44,7 +44,7 @@ describe('names', () => {
     checkHolder: (label) => (label ? undefined : 'holders have labels'),
   }
 
-  test('J1: what a policy allows passes', () => {
+  test('J1: names and durations that a policy allows are accepted', () => {
     expect(() => checkName(policy, 'app-one', 'me')).not.toThrow()
     expect(() => checkName({}, 'anything', undefined)).not.toThrow()
   })
@@ -62,7 +62,7 @@ describe('names', () => {
 })
 
 describe('errors', () => {
-  test('an error has a name, a code and who held the lock', () => {
+  test('an error has a name, a code and the holders of the lock', () => {
     const error = new LockError('held', 'busy', { holders: [], cause: 5 })
     expect(error).toBeInstanceOf(Error)
     expect(error).toMatchObject({ name: 'LockError', code: 'held', message: 'busy', holders: [], cause: 5 })
@@ -74,7 +74,7 @@ describe('errors', () => {
     expect(storeError('odd', 'reading').message).toBe('reading: odd')
   })
 
-  test('an error of ours stays itself', () => {
+  test('an error of ours is not wrapped', () => {
     const error = new LockError('closed', 'the store is closed')
     expect(storeError(error, 'writing')).toBe(error)
   })

@@ -100,7 +100,7 @@ describe('in every history', () => {
     )
   })
 
-  test('requests are granted in the order they were queued, and none is lost, doubled or put in front', () => {
+  test('requests are granted in the order of the queue, and none is lost, doubled or moved ahead', () => {
     fc.assert(
       fc.property(history, (actions) => {
         const lines = new Map<string, string[]>()
@@ -139,7 +139,7 @@ describe('in every history', () => {
     )
   })
 
-  test('no command leaves the lock to nobody while the next in line could have it', () => {
+  test('no command leaves the lock free while the head of the queue could have it', () => {
     alwaysOnKeys(({ after, rowsAfter }) => {
       const head = after.queue.find(({ session }) => rowsAfter[session])
       const fits = (mode: Mode): boolean => after.holders.every((holder) => mode === 'shared' && holder.mode === 'shared')
@@ -147,7 +147,7 @@ describe('in every history', () => {
     })
   })
 
-  test('a live hold ends only by its owner, by evidence that stands, by stealing or by revoking', () => {
+  test('a live hold ends only by its owner, by valid evidence, by stealing or by revoking', () => {
     alwaysOnKeys(({ command, outcome, before, after, rowsBefore }) => {
       for (const holder of before.holders) {
         if (!rowsBefore[holder.session] || after.holders.some((other) => sameHold(other, holder))) continue
@@ -219,7 +219,7 @@ describe('in every history', () => {
     )
   })
 
-  test('evictions are counted in the row of whoever they hit, and nowhere else', () => {
+  test('evictions are counted in the row of the session that lost its hold, and nowhere else', () => {
     alwaysOnKeys(({ outcome, rowsBefore, rowsAfter }) => {
       for (const [id, row] of Object.entries(rowsAfter)) {
         const hits = outcome.evicted.filter(({ session }) => session === id).length
@@ -255,7 +255,7 @@ describe('in every history', () => {
     })
   })
 
-  test('a batch comes to the same as its commands one by one', () => {
+  test('a batch has the same result as its commands one by one', () => {
     fc.assert(
       fc.property(history, fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1 }), (actions, sizes) => {
         const commands: Command[] = []

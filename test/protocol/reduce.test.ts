@@ -26,7 +26,7 @@ describe('tokens', () => {
     expect(t.lock.token).toBeLessThanOrEqual(1_000 * t.now)
   })
 
-  test('a holder carries since when it holds, also where its token tells another time, and a renewal keeps it', () => {
+  test('a holder has the time of its grant, also if its token shows another time, and a renewal keeps it', () => {
     const t = new Table()
     t.release(t.hold('a'))
     t.now -= 500_000
@@ -77,7 +77,7 @@ describe('tokens', () => {
     expect(t.lock).toMatchObject({ token, holders: [] })
   })
 
-  test('a grant names the last token before it, 0 where there was none', () => {
+  test('a grant names the last token before it, 0 if there was none', () => {
     const t = new Table()
     const first = t.hold('a')
     expect(first.previous).toBe(0)
@@ -96,7 +96,7 @@ describe('tokens', () => {
     expect(lastTokenOf(t.holder('b'))).toBe(now + 14)
   })
 
-  test('a holder with tokens in reserve is told of the first who waits, once', () => {
+  test('a holder with tokens in reserve is notified of the first waiter, once', () => {
     const t = new Table()
     const first = t.hold('a', { reserve: 9 })
     t.request('b', { ifAvailable: true })
@@ -219,7 +219,7 @@ describe('ifAvailable', () => {
     expect(reasonOf(t.request('d', { ...shared, ifAvailable: true }))).toBe('busy')
   })
 
-  test('it is granted when those who hold or queue have ended', () => {
+  test('it is granted when the sessions that hold or wait have ended', () => {
     const t = new Table()
     t.hold('a')
     t.wait('b')
@@ -231,7 +231,7 @@ describe('ifAvailable', () => {
 })
 
 describe('steal', () => {
-  test('it takes the lock from its holder, names whom it robbed and goes ahead of the queue', () => {
+  test('it takes the lock from its holder, names that holder and goes ahead of the queue', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -254,7 +254,7 @@ describe('steal', () => {
     expect(t.hold('b', { steal: true }).token).toBeGreaterThan(a.token)
   })
 
-  test('it counts an eviction in the row of whom it robbed, and in no other', () => {
+  test('it counts an eviction in the row of the session that lost the lock, and in no other', () => {
     const t = new Table()
     t.hold('a')
     t.hold('b', { steal: true })
@@ -289,7 +289,7 @@ describe('withdraw', () => {
     expect(woken(t.release(a))).toEqual([])
   })
 
-  test('T5: withdrawing what was granted meanwhile releases it to the next', () => {
+  test('T5: withdrawing a request that was granted meanwhile releases the lock to the next', () => {
     const t = new Table()
     const a = t.hold('a')
     const { number } = t.wait('b')
@@ -326,7 +326,7 @@ describe('withdraw', () => {
     expect(t.queue).toEqual(['b:2-2'])
   })
 
-  test('withdrawing what neither waits nor holds is refused', () => {
+  test('withdrawing a request that neither waits nor holds is refused', () => {
     expect(reasonOf(new Table().do({ type: 'withdraw', key: 'k', session: 'a', number: 7 }))).toBe('not-held')
   })
 
@@ -476,7 +476,7 @@ describe('release', () => {
 })
 
 describe('expire', () => {
-  test('J5: a holder is evicted when its token and seq stand as they were seen, and the next is granted', () => {
+  test('J5: a holder is evicted if its token and seq are as they were seen, and the next request is granted', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -568,7 +568,7 @@ describe('expire', () => {
     ])
   })
 
-  test('a silent waiter is dropped, and who it held up is granted', () => {
+  test('a silent waiter is dropped, and the request behind it is granted', () => {
     const t = new Table()
     t.hold('a', shared)
     const { number } = t.wait('b')
@@ -651,7 +651,7 @@ describe('unconfirmed grants', () => {
     expect(t.holder('b').unconfirmed).toBeDefined()
   })
 
-  test('evidence of its unconfirmed time does not stand after it is confirmed, nor after it gets a lease of its own', () => {
+  test('evidence from its unconfirmed time is not valid after it is confirmed, or has a lease of its own', () => {
     const t = granted()
     const seen = t.holder('b')
     t.renew(seen)
@@ -737,7 +737,7 @@ describe('pins', () => {
     expect(t.lock.pins).toEqual([])
   })
 
-  test('J9: unpinning what is not pinned is refused', () => {
+  test('J9: unpinning a lock that is not pinned is refused', () => {
     expect(reasonOf(new Table().do(unpin))).toBe('not-held')
   })
 
@@ -965,7 +965,7 @@ describe('sessions', () => {
     expect(t.session('a')?.lease).toBe(2 * lease)
   })
 
-  test('a beat of a session that has ended is told so, and makes no row', () => {
+  test('a beat of a session that has ended gets `ended`, and makes no row', () => {
     const t = new Table()
     t.end('a')
     expect(t.beat('a')).toEqual({ type: 'ended' })
@@ -987,7 +987,7 @@ describe('sessions', () => {
     expect(t.session('a')).toMatchObject({ seq: 2, challenged: undefined })
   })
 
-  test('a challenge of a session that has ended says so', () => {
+  test('a challenge of a session that has ended gets `ended`', () => {
     expect(new Table().run([{ type: 'challenge', session: 'nobody' }])).toEqual([{ type: 'ended' }])
   })
 
@@ -997,7 +997,7 @@ describe('sessions', () => {
     expect(t.session('a')).toBeUndefined()
   })
 
-  test('a session ends on evidence that stands, and not on evidence that does not', () => {
+  test('a session ends only on valid evidence', () => {
     const t = new Table()
     t.beat('a')
     expect(t.end('a', 1)).toEqual({ type: 'alive' })
@@ -1039,7 +1039,7 @@ describe('sessions', () => {
     expect(t.queue).toEqual([])
   })
 
-  test('L6: any command on the key passes the lock on when the holder has ended, also one that is refused', () => {
+  test('L6: any command on the key grants the lock to the next when the holder has ended, even a refused one', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -1094,7 +1094,7 @@ describe('sweep', () => {
     expect(t.record('k')).toBeDefined()
   })
 
-  test('it drops what only sessions that have ended held or wanted', () => {
+  test('it drops a record that only ended sessions hold or wait for', () => {
     const t = new Table()
     t.hold('a')
     t.wait('b')
@@ -1140,7 +1140,7 @@ describe('sweep', () => {
 })
 
 describe('outcomes', () => {
-  test('J7: a refused command hands back the record that refused it, so the caller sees who holds it', () => {
+  test('J7: a refused command returns the record that refused it, so the caller sees who holds it', () => {
     const t = new Table()
     const a = t.hold('a', { metadata: { url: 'http://a' } })
     const { record } = t.request('b', { ifAvailable: true })
@@ -1166,7 +1166,7 @@ describe('outcomes', () => {
     expect(t.holder('b').metadata).toEqual({ url: 'http://b', tags: [1, null, 'x'] })
   })
 
-  test('F5: metadata of null is not the same as none', () => {
+  test('F5: metadata null is not the same as none', () => {
     const t = new Table()
     t.hold('a', { ...shared, metadata: null })
     t.hold('b', shared)
@@ -1189,14 +1189,14 @@ describe('batches', () => {
     expect(outcomes.map(({ type }) => type)).toEqual(['beaten', 'granted'])
   })
 
-  test('a refused command spoils no other', () => {
+  test('a refused command does not affect the others', () => {
     const t = new Table()
     t.hold('a')
     const outcomes = t.run([t.ask('b', { ifAvailable: true }), t.ask('b', { key: 'other' })])
     expect(outcomes.map(({ type }) => type)).toEqual(['refused', 'granted'])
   })
 
-  test('J12: a corrupt record fails its own command, naming the key, and spoils no other', () => {
+  test('J12: a corrupt record fails its own command, naming the key, and does not affect the others', () => {
     const t = new Table()
     t.records.set('broken', 'not a record')
     const [, failed] = t.run([t.ask('a'), t.ask('a', { key: 'broken' }), t.ask('a', { key: 'other' })])
@@ -1244,7 +1244,7 @@ describe('batches', () => {
 })
 
 describe('how a hold was taken', () => {
-  test('is told by its record: stolen, revoked or expired, also once others held the lock since', () => {
+  test('is in its record: stolen, revoked or expired, also after others have held the lock', () => {
     const t = new Table()
     const [first, second] = [t.hold('a', shared), t.hold('b', shared)]
     const third = t.hold('c', { steal: true })
@@ -1255,7 +1255,7 @@ describe('how a hold was taken', () => {
     expect([first, second, third, fourth].map(({ token }) => evictionOf(t.lock, token))).toEqual(['stolen', 'stolen', 'revoked', 'expired'])
   })
 
-  test('is not told of a hold that was let go, nor of one whose session ended', () => {
+  test('is not in it for a hold that was released, or whose session ended', () => {
     const t = new Table()
     const first = t.hold('a')
     t.release(first)
@@ -1266,7 +1266,7 @@ describe('how a hold was taken', () => {
     expect(lossOf(t.lock, second.token)).toBe('ended')
   })
 
-  test('is told of the last eight evictions: a record does not grow with them', () => {
+  test('is kept for the last eight evictions: a record does not grow with them', () => {
     const t = new Table()
     const thieves = Array.from({ length: 20 }, () => t.hold('a', { steal: true }))
     expect(t.lock.evictions).toHaveLength(8)
@@ -1274,7 +1274,7 @@ describe('how a hold was taken', () => {
   })
 })
 
-describe('a command that its session must stand for', () => {
+describe('a command that needs its session', () => {
   test.each(['release', 'renew'] as const)('is refused once the session has ended, and its hold is void: %s', (type) => {
     const t = new Table()
     const { token } = t.hold('a')
@@ -1293,14 +1293,14 @@ describe('a command that its session must stand for', () => {
     expect(t.holders).toEqual(['a'])
   })
 
-  test('is carried out while the session stands', () => {
+  test('is carried out while the session exists', () => {
     const t = new Table()
     const { token } = t.hold('a')
     expect(t.do({ type: 'release', key: 'k', session: 'a', token, standing: true }).type).toBe('done')
   })
 })
 
-describe('what a request asked that has left the queue', () => {
+describe('the ask of a request that has left the queue', () => {
   const ask = { please: 'let go' }
 
   test.each<[string, (t: Table, number: number) => void]>([
@@ -1313,7 +1313,7 @@ describe('what a request asked that has left the queue', () => {
         t.request('c', { ifAvailable: true })
       },
     ],
-  ])('stays in the record for its holders: one that %s', (_, leave) => {
+  ])('stays in the record for its holders, if the request %s', (_, leave) => {
     const t = new Table()
     const held = t.hold('a')
     const { number } = t.wait('b', { ask, metadata: 5 })
@@ -1342,7 +1342,7 @@ describe('what a request asked that has left the queue', () => {
     expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse())
   })
 
-  test('goes with the holders that it asked, and is none of those that come later', () => {
+  test('goes with the holders that it asked, and does not concern later ones', () => {
     const t = new Table()
     const [first, second] = [t.hold('a', shared), t.hold('c', shared)]
     const { number } = t.wait('b', { ask })
@@ -1367,7 +1367,7 @@ describe('what a request asked that has left the queue', () => {
     expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse().slice(0, 8))
   })
 
-  test('is fewer of long ones, and of one that is very long that one alone', () => {
+  test('is kept in smaller numbers if long, and alone if very long', () => {
     const t = new Table()
     t.hold('a')
     const leave = (length: number): number => {

@@ -13,7 +13,7 @@ const start = (terms: { until?: number; maxHold?: number; seq?: number; reserve?
 }
 
 describe('a grant', () => {
-  it('stands for its duration from when the command went out that gave it', () => {
+  it('lasts for its duration, counted from when its command was sent', () => {
     expect(start().grant.deadline).toBe(1_100)
   })
 
@@ -58,7 +58,7 @@ describe('a grant', () => {
     expect([grant.life, grant.deadline]).toEqual([{ is: 'held', by: 'owner' }, 1_175])
   })
 
-  it('is not renewed by a reply to what went out before the last renewal', () => {
+  it('is not renewed by a reply to a command that was sent before the last renewal', () => {
     const { grant } = start({ seq: 3 })
     grant.renewed(1_050, 8, 4)
     grant.renewed(1_040, 9, 5)
