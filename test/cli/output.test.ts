@@ -73,29 +73,29 @@ describe('the events between two looks', () => {
   const told = (before: ReadonlyMap<string, LockState>, after: ReadonlyMap<string, LockState>) =>
     eventsBetween(before, after, at).map(({ event, who }) => `${event}: ${who}`)
 
-  it('is that the lock went from one to the other', () => {
+  it('show that the lock went from one to the other', () => {
     const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })
     expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['released: session a', 'held: session b'])
   })
 
-  it('include that the same session released and took it again', () => {
+  it('show that the same session released and took it again', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [holder('a', 2)] }))).toEqual(['released: session a', 'held: session a'])
   })
 
-  it('is that a waiter gave up', () => {
+  it('show that a waiter gave up', () => {
     const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })
     expect(told(before, lock({ holders: [holder('a', 1)] }))).toEqual(['stopped waiting: session b'])
   })
 
-  it('is each pin', () => {
+  it('show each pin', () => {
     expect(told(lock({ pins: ['x'] }), lock({ pins: ['y'] }))).toEqual(['unpinned: x', 'pinned: y'])
   })
 
-  it('is nothing where nothing but a renewal has happened', () => {
+  it('are none if only a renewal has happened', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [{ ...holder('a', 1), expires: 9 }] }))).toEqual([])
   })
 
-  it('is that all have gone from a lock whose record was dropped', () => {
+  it('show that all have gone from a lock whose record was dropped', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), new Map())).toEqual(['released: session a'])
   })
 })

@@ -67,7 +67,7 @@ describe('useLock', () => {
     expect(await world.holders()).toEqual(['a'])
   })
 
-  test('waits behind another tab until that lets go', async () => {
+  test('waits behind another tab until that releases', async () => {
     const lock = await take()
     const panel = makePanel()
     await panel.render()
@@ -86,12 +86,12 @@ describe('useLock', () => {
     expect(two.now.state).toBe('held')
   })
 
-  test('says what is missing where no locks are provided', () => {
+  test('says what is missing if no locks are provided', () => {
     expect(() => renderToString(h(Panel, { shown: [] }))).toThrow('LocksProvider')
   })
 })
 
-describe('a component that goes', () => {
+describe('a component that unmounts', () => {
   test('releases the lock that it held', async () => {
     const panel = makePanel()
     await panel.render()
@@ -112,7 +112,7 @@ describe('a component that goes', () => {
     expect(panel.states).toEqual(['waiting'])
   })
 
-  test('gives back what it is granted in the same moment', async () => {
+  test('releases a lock that it is granted in the same moment', async () => {
     const { acquire } = a.locks
     let grant = () => {}
     a.locks.acquire = async (name) => {
@@ -202,7 +202,7 @@ describe('rendering', () => {
     expect(shown.at(-1)?.state).toBe('held')
   })
 
-  test('of what is hidden for a while lets go, and asks again when it is shown', async () => {
+  test('of a subtree that is hidden releases, and requests again when it is shown', async () => {
     const shown: LockState[] = []
     const root = newRoot()
     const show = (mode: 'visible' | 'hidden') =>
@@ -217,8 +217,8 @@ describe('rendering', () => {
   })
 })
 
-describe('what is asked for', () => {
-  test('is the new name when that changes, and the old is let go', async () => {
+describe('the request', () => {
+  test('is for the new name when that changes, and the old lock is released', async () => {
     const panel = makePanel()
     await panel.render({}, { name: 'one' })
     const { lock } = panel.now
@@ -228,7 +228,7 @@ describe('what is asked for', () => {
     expect(panel.shown.map(({ state, lock }) => lock?.name ?? state)).toEqual(['waiting', 'one', 'waiting', 'two'])
   })
 
-  test('is asked of the new locks when those change, and the old are let go', async () => {
+  test('goes to the new locks when those change, and the old lock is released', async () => {
     const panel = makePanel()
     await panel.render()
     await panel.render({}, { locks: b.locks })
@@ -236,7 +236,7 @@ describe('what is asked for', () => {
     expect(panel.states).toEqual(['waiting', 'held', 'waiting', 'held'])
   })
 
-  test('is asked anew when options change', async () => {
+  test('is made again when options change', async () => {
     const panel = makePanel()
     await panel.render({ mode: 'exclusive' })
     await panel.render({ mode: 'shared' })
@@ -244,7 +244,7 @@ describe('what is asked for', () => {
     expect(a.link.count('request')).toBe(2)
   })
 
-  test('stays the same when options and callbacks are only written anew', async () => {
+  test('stays the same when options and callbacks are equal by value', async () => {
     const panel = makePanel()
     for (let time = 0; time < 3; time++) await panel.render({ metadata: { address: ['here'] }, onReleaseRequested: () => time })
     expect(panel.states).toEqual(['waiting', 'held'])
@@ -328,7 +328,7 @@ describe('an error', () => {
   })
 })
 
-describe('a lock that the component lets go', () => {
+describe('a lock that the component releases', () => {
   test('by its own hand is idle until it is asked for again', async () => {
     const panel = makePanel()
     await panel.render({ again: true })
@@ -338,7 +338,7 @@ describe('a lock that the component lets go', () => {
     expect(panel.now.state).toBe('held')
   })
 
-  test('by `retry` goes to those who wait first', async () => {
+  test('by `retry` goes to the other waiters first', async () => {
     const panel = makePanel()
     await panel.render()
     const wait = take()

@@ -74,13 +74,13 @@ test('a server that others reach needs credentials', async () => {
   })
 })
 
-test('a name twice, a limit that is none and a short secret are refused', async () => {
+test('a duplicate name, an unknown limit and a short secret are refused', async () => {
   for (const options of [{ clients: [...clients, ...clients] }, { limits: { rate: 0 } }, { secret: 'short' }]) {
     await expect(createHandler(memoryStore(), options)).rejects.toMatchObject({ code: 'invalid' })
   }
 })
 
-test('what is not well-formed is refused with what is wrong', async () => {
+test('malformed requests are refused with what is wrong', async () => {
   const { client } = await world({})
   const bad = [
     { commands: [{ type: 'request' }] },
@@ -103,7 +103,7 @@ test('what is not well-formed is refused with what is wrong', async () => {
   expect((await client().fetch('/v2')).status).toBe(404)
 })
 
-test('what people are shown has a length and no control characters', async () => {
+test('text that people are shown has a maximum length and no control characters', async () => {
   const { client } = await world({})
   const statusOf = async (command: object): Promise<number> => (await client().post('/v1/apply', { commands: [command] })).status
   const bad = ['\u001b[2J', 'a\nb', '\u202egnp.exe', 'x'.repeat(2_000)]
@@ -115,7 +115,7 @@ test('what people are shown has a length and no control characters', async () =>
   expect(await statusOf({ ...beat('s'), label: 'Büro 3, 東京 🗼' })).toBe(200)
 })
 
-test('what is wrong with a body is told briefly, however many keys it has that nobody knows', async () => {
+test('errors in a body are described briefly, however many unknown keys it has', async () => {
   const { client } = await world({})
   const unknown = Object.fromEntries(Array.from({ length: 20_000 }, (_, n) => [`unknown-${n}`, n]))
   for (const body of [
@@ -226,7 +226,7 @@ test('a session whose locks are under a policy cannot beat its way out of it', a
   expect((await client().apply(beat('s', 60_000))).outcomes).toMatchObject([{ type: 'failed', code: 'invalid' }])
 })
 
-test('what a page of another site has fetched as an image or a script is refused', async () => {
+test('an image or a script request of a page of another site is refused', async () => {
   const handler = await handlerOf(memoryStore(), { clients })
   const client = new Client(handler, 'a', 'the-token-of-the-app-0123456789')
   const statusFor = async (site: string): Promise<number> => (await client.fetch('/v1/locks', { headers: { 'sec-fetch-site': site } })).status

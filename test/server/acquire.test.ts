@@ -58,7 +58,7 @@ async function figures(client: Client): Promise<Record<string, number>> {
   return Object.fromEntries([...text.matchAll(/^(\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]))
 }
 
-test('acquire answers when the holder before lets go, with a higher fencing token', async () => {
+test('acquire answers when the holder before releases, with a higher fencing token', async () => {
   const { store, a, b } = await world()
   const first = await acquired(a)
   const waiting = acquired(b)
@@ -94,7 +94,7 @@ test('acquire is served in the order of asking, among sessions at the store itse
   await local.close()
 })
 
-test('a wait that ends without the lock is resumed by its request, at its place in line', async () => {
+test('a wait that ends without the lock is resumed by its request, at its place in the queue', async () => {
   const { store, a, b } = await world()
   const { lockToken } = await acquired(a)
   const early: Queued & { status: number } = await asked(b, '/v1/acquire', { wait: 10 })
@@ -114,7 +114,7 @@ test('a request that was granted is answered the same when it is sent again: a l
   expect(await acquired(a, body)).toMatchObject({ token: first.token })
 })
 
-test('a request resumes at a server that was started anew on the same file', async () => {
+test('a request resumes at a server that was restarted on the same file', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const store = atEnd(sqliteStore(join(folder, 'locks.db')))
@@ -189,7 +189,7 @@ test('a renewal may ask for a longer duration', async () => {
   expect((await store.read('k'))?.holders).toMatchObject([{ lease: 80_000 }])
 })
 
-test('acquire goes by the budgets that all commands go by', async () => {
+test('acquire has the same budgets as all commands', async () => {
   const { a, b } = await world({ limits: { held: 1, waiters: 1, topics: 2 } })
   await acquired(a)
   expect(await asked(b, '/v1/acquire', { key: 'other', wait: 0 })).toMatchObject({ status: 429, error: { code: 'too-many' } })
@@ -197,13 +197,13 @@ test('acquire goes by the budgets that all commands go by', async () => {
   expect((await figures(a)).storelock_sessions).toBe(1)
 })
 
-test('acquire goes by the prefixes of its credential', async () => {
+test('acquire respects the prefixes of its credential', async () => {
   const token = randomBytes(16).toString('hex')
   const { handler } = await world({ clients: [{ name: 'app', token, prefixes: ['app/'] }] })
   expect(await asked(new Client(handler, 'a', token), '/v1/acquire', {})).toMatchObject({ status: 403, error: { code: 'forbidden' } })
 })
 
-test('a waiter hears of a grant, before it lapses, of which no hint came', async () => {
+test('a waiter learns of a grant before it lapses, even without a hint', async () => {
   const { store, a } = await world()
   await store.apply([beat('local'), request('local')] as never)
   const waiting = acquired(a)
@@ -214,7 +214,7 @@ test('a waiter hears of a grant, before it lapses, of which no hint came', async
   expect((await waiting).token).toBe(granted)
 })
 
-test('while the log cannot be written nothing is acquired, and the client is told to come back', async () => {
+test('while the log cannot be written no lock is acquired, and the client is told to come back', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const store = atEnd(sqliteStore(join(folder, 'locks.db')))
@@ -252,7 +252,7 @@ test('a waiter whose client hangs up leaves no ghost: neither a place nor a sess
   await local.close()
 })
 
-test('who hangs up while the lock is being granted does not keep it', async () => {
+test('a client that disconnects while the lock is being granted does not keep it', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const local = createLocks({ store })
@@ -266,7 +266,7 @@ test('who hangs up while the lock is being granted does not keep it', async () =
   await local.close()
 })
 
-test('a server that ends answers those who wait, and they keep their places', async () => {
+test('a server that ends answers all waiters, and they keep their places', async () => {
   const store = memoryStore()
   const server = await serve(store)
   const local = createLocks({ store })

@@ -36,7 +36,7 @@ test('places in queues are counted by credential, whatever client keys it makes 
   expect(await figures()).toContain('storelock_limited_total{limit="waiters"} 2')
 })
 
-test('locks that are held are counted, and what is released, ended or revoked counts no more', async () => {
+test('held locks are counted, and released, ended or revoked ones are not', async () => {
   const { client } = await world({ held: 2 })
   const [a, operator] = [client('a'), client('operator')]
   const { lockTokens } = await a.apply(beat('s'), request('s', '1', 1), request('s', '2', 2))
@@ -64,7 +64,7 @@ test('metadata and asks are counted in bytes, sessions and new keys one by one',
   expect(faults(await a.apply(request('s', '4', 5), request('t', '3', 1)))).toEqual([expect.stringContaining('more than 3 new keys'), 'queued'])
 })
 
-test('of one lock’s record a credential has no more than its part, however many places it takes', async () => {
+test('a credential has no more than its part of one lock’s record, however many places it takes', async () => {
   const { client, figures } = await world({ record: 1_000 })
   const long = (session: string, number: number, key = 'k'): WireCommand => ({ ...request(session, key, number), metadata: 'x'.repeat(400) })
   const a = client('a')
@@ -114,7 +114,7 @@ test.skipIf(process.platform === 'win32')('topics of clients cost no more socket
   rmSync(folder, { recursive: true })
 })
 
-test('an answer shows the record of each key once for a batch, in its last outcome, and none where it would be too long', async () => {
+test('a batch’s answer has each key’s record once, in its last outcome, and no records if it would be too long', async () => {
   const { client } = await world({ answer: 4_000, record: 1_000_000 })
   const a = client('a')
   const asks = Array.from({ length: 100 }, (_, n): WireCommand => ({ ...request('s', 'k', n), metadata: 'x'.repeat(1_000) }))
@@ -129,7 +129,7 @@ test('an answer shows the record of each key once for a batch, in its last outco
   expect(many.outcomes.filter(({ record }) => record).length).toBeLessThan(4)
 })
 
-test('a list is cut where an answer would be too long, and goes on after its last key; one record that is too long is a 413', async () => {
+test('a list is cut if it would be too long, and goes on after its last key; a single record that is too long is a 413', async () => {
   for (const store of [memoryStore(), atEnd(sqliteStore(':memory:'))]) {
     const handler = await handlerOf(store, { limits: { answer: 10_000 } })
     const a = new Client(handler, 'a')

@@ -57,7 +57,7 @@ async function world(clients: ClientCredential[], options: ServeOptions = {}) {
 
 const fingerprintOf = (name: string): string => new X509Certificate(read(`${name}.pem`)).fingerprint256
 
-test('a client comes by its certificate: by what its subject has, or by its fingerprint', async () => {
+test('a client is identified by its certificate: by fields of its subject, or by its fingerprint', async () => {
   const { statusOf } = await world([
     { name: 'worker', certificate: { subject: { CN: 'worker-7', O: 'Example' } } },
     { name: 'pinned', certificate: { fingerprint: fingerprintOf('pinned') }, prefixes: ['own/'] },
@@ -73,7 +73,7 @@ test('a batch, too, may come by a certificate', async () => {
   expect(await statusOf('/v1/apply', undefined, { 'content-type': 'application/json' }, { commands: [] })).toBe(401)
 })
 
-test('a certificate of the same subject that the authority has not vouched for, or none, is no client', async () => {
+test('a certificate with the same subject but from another authority, or no certificate, is refused', async () => {
   const { statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
   for (const certificate of ['forged', 'pinned', undefined]) expect(await statusOf('/v1/locks/k', certificate)).toBe(401)
   expect(await statusOf('/livez')).toBe(200)
@@ -88,7 +88,7 @@ test('a bearer token counts beside certificates, and a wrong one is not made goo
   expect(await statusOf('/v1/locks/k', 'worker', { authorization: 'Bearer another' })).toBe(401)
 })
 
-test('clients with a certificate that could be anybody’s, or that nobody can vouch for, are refused', async () => {
+test('clients with a certificate that would match anybody’s, or that no authority can verify, are refused', async () => {
   const tls = { key: read('server.key'), cert: read('server.pem') }
   const clientCa = read('ca.pem')
   const bad: [ServeOptions, string][] = [
@@ -102,7 +102,7 @@ test('clients with a certificate that could be anybody’s, or that nobody can v
     await expect(serve(memoryStore(), options)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining(message) })
 })
 
-test('a certificate is renewed while the server runs; one that is wrong changes nothing', async () => {
+test('a certificate is renewed while the server runs; an invalid one changes nothing', async () => {
   const { server, ask } = await world([{ name: 'app', token }])
   expect((await ask('/livez')).served).toBe(fingerprintOf('server'))
   const tls = { key: read('server2.key'), cert: read('server2.pem'), clientCa: read('ca.pem') }

@@ -43,13 +43,13 @@ test('32 hex digits and 22 characters of base64url are enough', async () => {
     await handlerOf(memoryStore(), { clients: [{ name: 'a', token: strong }] })
 })
 
-test('a token may stand in the list as its hash, and the hash itself opens nothing', async () => {
+test('the list may have a token’s hash, and the hash itself is not a token', async () => {
   const handler = await handlerOf(memoryStore(), { clients: [{ name: 'a', token: `sha256:${hex(token('a'))}` }] })
   const statusOf = async (shown: string): Promise<number> => (await new Client(handler, 'a', shown).fetch('/v1/locks')).status
   expect([await statusOf(token('a')), await statusOf(hex(token('a'))), await statusOf(`sha256:${hex(token('a'))}`)]).toEqual([200, 401, 401])
 })
 
-test('stealing is a right of its own, which only an admin has unless told otherwise', async () => {
+test('stealing is a right of its own, which by default only an admin has', async () => {
   const { client } = await world({ plain: {}, thief: { steal: true }, boss: { admin: true }, meek: { admin: true, steal: false } })
   await client('plain').take('s')
   const steal = async (name: string): Promise<string | undefined> => {

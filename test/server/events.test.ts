@@ -22,7 +22,7 @@ async function events(client: Client, query: string) {
   return { next, reader, opened: await next() }
 }
 
-test('a grant is told to its session’s stream, with the lockToken', async () => {
+test('a grant is sent to its session’s stream, with the lockToken', async () => {
   const { handler, a, b } = await world()
   const held = (await a.take('s-a')).lockTokens[0]
   await b.take('s-b')
@@ -69,7 +69,7 @@ test('messages of the store’s own channel reach clients, and theirs reach it',
   expect(await heard).toEqual({ from: 'outside' })
 })
 
-test('a stream that its client does not read is dropped, and its locks stand', async () => {
+test('a stream that its client does not read is dropped, and its locks stay', async () => {
   const { store, a, b } = await world({ limits: { buffer: 5_000 } })
   await a.take('s-a')
   const { reader } = await events(a, 'topic=news')
@@ -87,7 +87,7 @@ test('a server that closes tells its streams to come back', async () => {
   expect((await a.fetch('/v1/locks')).status).toBe(503)
 })
 
-test('a waiter is told when the session of the holder ends', async () => {
+test('a waiter gets a hint when the session of the holder ends', async () => {
   const { a, b } = await world()
   await a.take('s-a')
   await b.take('s-b')
@@ -96,7 +96,7 @@ test('a waiter is told when the session of the holder ends', async () => {
   expect((await next())?.data).toMatchObject({ topic: 's-b', message: { key: 'k', number: 1 } })
 })
 
-test('a holder whose hold was taken is told, and one who is asked to let go', async () => {
+test('a holder gets a hint when its lock was taken, and when it is asked to release', async () => {
   const { a, b } = await world()
   await a.take('s-a')
   await b.take('s-b', 'other')

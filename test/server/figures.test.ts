@@ -33,7 +33,7 @@ test('the process and its event loop are among the figures, under the names that
   expect(await figure('nodejs_eventloop_lag_p99_seconds')).toBeGreaterThanOrEqual(0)
 })
 
-test('refusals are counted by what was wrong', async () => {
+test('refusals are counted by kind', async () => {
   const clients = [
     { name: 'app', token: '0123456789abcdef0123456789abcdef', admin: true, prefixes: ['k'] },
     { name: 'other', token: 'fedcba9876543210fedcba9876543210' },
@@ -51,14 +51,14 @@ test('refusals are counted by what was wrong', async () => {
   expect(await Promise.all(kinds.map(of))).toEqual(kinds.map(() => 1))
 })
 
-test('what the store fails at is counted by its code', async () => {
+test('failures of the store are counted by code', async () => {
   const store = memoryStore()
   const { a, figure } = await world({ ...store, read: () => Promise.reject(new LockError('corrupt', 'the record is damaged')) })
   await a.fetch('/v1/locks/k')
   expect(await figure('storelock_store_errors_total{code="corrupt"}')).toBe(1)
 })
 
-test('what is asked of the store reaches it whole, though its failures are counted', async () => {
+test('calls reach the store unchanged, although its failures are counted', async () => {
   const store = memoryStore()
   const asked: unknown[][] = []
   const page: NonNullable<Store['page']> = async (...args) => {

@@ -34,7 +34,7 @@ const forged: readonly Message[] = [
   { text: 'hello' },
 ]
 
-test('of what a client says to a session only its key arrives, and only if the session holds or waits for it', async () => {
+test('of a client’s message to a session only the key arrives, and only if the session holds or waits for it', async () => {
   const handler = await handlerOf(memoryStore())
   const a = new Client(handler, 'a')
   const b = new Client(handler, 'b')

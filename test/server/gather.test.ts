@@ -25,7 +25,7 @@ test('batches of one turn of the event loop go to the store together, and each g
   expect(applied).toEqual([['a', 'gone', 'b'], ['c']])
 })
 
-test('what fails for one batch is done for the others, in order', async () => {
+test('if one batch fails, the others are still carried out, in order', async () => {
   const { applied, apply } = noted()
   const done = await Promise.allSettled([apply([challenge('a')]), apply([challenge('corrupt')]), apply([challenge('b')])])
   expect(done).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'corrupt' } }, { status: 'fulfilled' }])

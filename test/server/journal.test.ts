@@ -21,7 +21,7 @@ function newFile(): string {
 const makers: Record<string, () => Promise<Journal>> = { memory: async () => memoryJournal(), SQLite: () => sqliteJournal(new Database(newFile())) }
 
 describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
-  test('binds a session once, to the first who asks', async () => {
+  test('binds a session once, to the first owner', async () => {
     const journal = atEnd(await make())
     expect(await journal.bind(['s'], 'first', 1)).toEqual(['first'])
     expect(await journal.bind(['s', 't'], 'second', 2)).toEqual(['first', 'second'])
@@ -58,7 +58,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await Promise.all([journal.hasGrant('a', 7), journal.hasGrant('a', 8), journal.hasGrant('b', 7)])).toEqual([true, false, false])
   })
 
-  test('finds the entries of some prefixes alone, and then none of no key', async () => {
+  test('finds only the entries of some prefixes, and then none without a key', async () => {
     const journal = atEnd(await make())
     await journal.append(['a/1', 'b/1', '', 'a/2', 'c'].map((key, at) => ({ at, kind: 'grant' as const, key })))
     const keys = async (...prefixes: string[]) => (await journal.query({ limit: 2 }, prefixes)).map(({ key }) => key)
@@ -93,7 +93,7 @@ test('sessions, lockTokens and the log outlive the server', async () => {
   expect((await a.get<LogReply>('/v1/log?key=k')).entries.map(({ kind }) => kind)).toEqual(['release', 'grant'])
 })
 
-test('who was answered finds it in the log, although the server was never closed', async () => {
+test('every answered command is in the log, although the server was never closed', async () => {
   const path = newFile()
   const handler = await handlerOf(atEnd(sqliteStore(path)))
   await new Client(handler, 'a').take('s')
@@ -136,7 +136,7 @@ test('a server does not start on a journal of a newer storelock, and leaves it a
   expect(tables()).toEqual(before)
 })
 
-test('a journal from before it had a version gets one, and keeps what stands in it', async () => {
+test('a journal without a version gets one, and keeps its contents', async () => {
   const file = newFile()
   const store = atEnd(sqliteStore(file))
   const first = await createHandler(store)

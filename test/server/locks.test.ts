@@ -28,7 +28,7 @@ async function waiters(store: Store, count: number): Promise<void> {
   }
 }
 
-test('a release hands the lock to the next client in line', async () => {
+test('a release hands the lock to the next client in the queue', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const [a, b] = [locksAt(server), locksAt(server)]
@@ -42,7 +42,7 @@ test('a release hands the lock to the next client in line', async () => {
   expect(second.isHeld()).toBe(true)
 })
 
-test('who waits until a lock is free hears of its release, without a look', async () => {
+test('`whenFree` gets a hint of the release, without polling', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const rarely = { duration: 600_000, maxBackoff: 600_000 }
@@ -141,7 +141,7 @@ test('a page that says goodbye hands its locks on', async () => {
   expect((await next).isHeld()).toBe(true)
 })
 
-test('of sessions that have to do with other keys alone, a look at one key tells nothing', async () => {
+test('a look at one key shows nothing about sessions that only concern other keys', async () => {
   const server = atEnd(await serve(memoryStore()))
   const [a, b] = [locksAt(server), locksAt(server)]
   const [held, other] = [await a.locks.acquire('k'), await b.locks.acquire('other')]

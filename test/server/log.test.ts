@@ -26,7 +26,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
   const of = (who: string, count: number, kind: NewEntry['kind'] = 'grant'): NewEntry[] =>
     Array.from({ length: count }, (_, n) => ({ at: n, kind, key: `${who}/${n}`, who }))
 
-  test('keeps what was tried apart from what happened, and numbers them together', async () => {
+  test('keeps attempts apart from the history, and numbers them together', async () => {
     const journal = atEnd(await make())
     await journal.append([...of('a', 3), ...of('b', 50, 'refusal'), ...of('b', 50, 'renewal-failure'), ...of('a', 1)])
     await journal.trim(0, { age: 1_000, entries: 10, refusals: 20 })
@@ -36,7 +36,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
     expect((await journal.query({ limit: 30, before: page[1]?.id })).length).toBe(22)
   })
 
-  test('loses the oldest entries of whoever has most, and none of the others', async () => {
+  test('loses the oldest entries of the client with the most, and none of the others', async () => {
     const journal = atEnd(await make())
     await journal.append([...of('quiet', 30), ...of('loud', 5_000), ...of('louder', 9_000)])
     await journal.trim(0, { age: 1_000_000, entries: 2_030, refusals: 10 })
@@ -61,7 +61,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
   })
 })
 
-test('what each loses brings those that have most down to one level', () => {
+test('those with the most entries are cut to one level', () => {
   const shares = new Map([...Object.entries({ a: 10, b: 6, c: 1 })])
   expect([...dropsFrom(shares, 3)]).toEqual([['a', 3]])
   expect([...dropsFrom(shares, 7)]).toEqual([
@@ -135,7 +135,7 @@ test('a flood of refusals and of failed renewals leaves the history whole, few e
   expect(kept.reduce((sum, { omitted = 0 }) => sum + 1 + omitted, 0)).toBe(sent)
 })
 
-test('what an entry says is cut to a length, and one of a long key is found by it', async () => {
+test('long fields of an entry are cut, and an entry is found by its long key', async () => {
   const handler = await handlerOf(atEnd(sqliteStore(newFile())))
   const client = new Client(handler, 'a')
   const [one, two] = ['1', '2'].map((end) => 'é'.repeat(1_500) + end) as [string, string]
@@ -177,7 +177,7 @@ test('while the log cannot be written no lock is granted, and holders keep, rene
   expect((await entriesOf(client, '&key=held')).map(({ kind }) => kind)).toEqual(['release', 'grant'])
 })
 
-test('a server that was told that its log need not be written grants all the same', async () => {
+test('a server whose log is not `required` grants even if it cannot be written', async () => {
   const file = newFile()
   const handler = await handlerOf(atEnd(sqliteStore(file)), { log: { required: false }, onError: () => {} })
   atEnd(new Database(file)).exec('DROP TABLE storelock_log')

@@ -25,7 +25,7 @@ async function silent(auto = true) {
   return { store, overseer, ask }
 }
 
-test('what was seen of a holder counts again when a client asks after minutes, though nobody looked meanwhile', async () => {
+test('what was observed of a holder still counts when a client asks after minutes, although nobody looked meanwhile', async () => {
   const { store, overseer, ask } = await silent()
   const answers: boolean[] = []
   for (let asked = 0; asked < 5; asked++) {
@@ -38,7 +38,7 @@ test('what was seen of a holder counts again when a client asks after minutes, t
   overseer.close()
 })
 
-test('a holder that shows that it lives is seen anew, and where locks expire by hand nobody is removed', async () => {
+test('a holder that shows that it lives is observed from the start, and with manual expiry nobody is removed', async () => {
   const { store, overseer, ask } = await silent()
   for (let asked = 0; asked < 6; asked++) {
     expect(await ask()).toBe(false)

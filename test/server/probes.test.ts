@@ -18,7 +18,7 @@ async function world(store: Store = memoryStore(), options: HandlerOptions = {})
 const clients = [{ name: 'boss', token: '0123456789abcdef0123456789abcdef', admin: true }]
 const probes = ['/livez', '/readyz', '/version', '/healthz']
 
-test('/livez, /readyz, /version and /healthz answer whoever asks, without a credential', async () => {
+test('/livez, /readyz, /version and /healthz answer everyone, without a credential', async () => {
   const { get } = await world(memoryStore(), { clients })
   const answers = [...[{ status: 'ok' }, { status: 'ok' }, { version }], { status: 'ok' }]
   expect(await Promise.all(probes.map((path) => get(path)))).toEqual(answers.map((body) => [200, body]))

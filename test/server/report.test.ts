@@ -66,7 +66,7 @@ test('whatever a stranger sends, a line stays one line of harmless characters, a
   expect(JSON.parse(lines[0] as string).address).toBe('an\u001b[31m\u009baddress\u2028of\u202ea proxy\n')
 })
 
-test('a flood of refused requests is told of now and then, with how many were left out', async () => {
+test('a flood of refused requests is reported now and then, with how many were left out', async () => {
   const { handler, told } = await world('warn')
   const stranger = new Client(handler, 'a')
   const begun = performance.now()
@@ -78,7 +78,7 @@ test('a flood of refused requests is told of now and then, with how many were le
   expect(told().length + left).toBe(301)
 })
 
-test('batches are told of as all other requests are, over a socket', async () => {
+test('batches over a socket are reported as all other requests are', async () => {
   const lines: string[] = []
   const server = atEnd(await serve(memoryStore(), { report: { level: 'debug', write: (line) => void lines.push(line) } }))
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"commands":[]}' }

@@ -20,7 +20,7 @@ test('only the client that opened a session speaks for it', async () => {
   expect((await a.get<ReadReply>('/v1/locks/k')).lockTokens).toMatchObject([{ key: 'k', session: 's' }])
 })
 
-test('a session at the store itself is nobody’s over the network', async () => {
+test('no client owns a session at the store itself', async () => {
   const { store, a } = await world()
   await store.apply([{ type: 'beat', session: 'local', client: 'c', lease: 1_000, opens: true }])
   const { outcomes } = await a.apply(beat('local'), request('local'))
@@ -57,7 +57,7 @@ test('a batch that its sender has given up is refused when it comes late', async
   expect((await send(3, 1, request('s'))).status).toBe(200)
 })
 
-test('a session that has ended at the store is not to be had by who has read of it, and whoever tries is logged', async () => {
+test('a client that has read the id of an ended session cannot open it, and the attempt is logged', async () => {
   const { store, a } = await world()
   await store.apply([
     { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true },
@@ -71,7 +71,7 @@ test('a session that has ended at the store is not to be had by who has read of 
   expect((await a.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'refusal', session: 'local' }])
 })
 
-test('what a record named when the server started is not to be had either', async () => {
+test('neither can sessions be opened that a record named when the server started', async () => {
   const store = memoryStore()
   await store.apply([
     { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true },
@@ -126,7 +126,7 @@ test('where a local session’s beacon is stays at home', async () => {
   }
 })
 
-test('a row whose session is long silent is asked for a sign of life, and cleared away when none comes', async () => {
+test('a session that has been silent for long is challenged, and its row is removed if it does not answer', async () => {
   let ahead = 0
   const really = performance.now.bind(performance)
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => really() + ahead)

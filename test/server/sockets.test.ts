@@ -48,7 +48,7 @@ test.each([
   expect(await heard).toMatch(/^HTTP\/1.1 408 /)
 })
 
-test('a body that is too long is refused before it has come, whether or not its length is told', async () => {
+test('a body that is too long is refused before it has arrived, with or without a declared length', async () => {
   const server = await serveHere({ limits: { body: 1_000 } })
   const told = await text(dial(server, head('content-length: 5000')))
   expect(told).toMatch(/^HTTP\/1.1 413 /)
@@ -78,7 +78,7 @@ test('event streams above the limit are refused', async () => {
   await first.body?.cancel()
 })
 
-test('what is under way when the server closes is done and answered, and nobody new comes in', async () => {
+test('when the server closes, pending requests are answered and new ones refused', async () => {
   const store = memoryStore()
   let go: () => void = () => {}
   let came: () => void = () => {}
@@ -121,7 +121,7 @@ test('a request that hangs for longer than the grace is cut off when the server 
   await gone
 })
 
-test('batches are served over TLS, and not to who speaks without', async () => {
+test('batches are served over TLS, and not without', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]

@@ -71,7 +71,7 @@ test('a lockToken is verified offline by the secret alone', async () => {
   expect(verifyOffline('another secret of a test', 'k', lockToken)).toBeUndefined()
 })
 
-test('releasing what is not held is logged as a refusal with the client’s address, and no token stands in the log', async () => {
+test('releasing a lock that is not held is logged as a refusal with the client’s address, and no token is in the log', async () => {
   const { a, token, lockToken } = await world()
   await a.apply(release(token + 1))
   await a.apply(release(token, `${lockToken}x`))

@@ -14,7 +14,7 @@ const requests = 400
 /** A request that is some work. */
 const commands = Array.from({ length: 50 }, (_, n): WireCommand => ({ ...request('none', `k${n}`, n), metadata: 'x'.repeat(1_000) }))
 
-test('steps are taken in turn, one of each who waits, and few of one in each turn of the event loop', async () => {
+test('steps are run in turn, one of each credential, and few of one in each turn of the event loop', async () => {
   const turns = new Turns()
   const taken: string[] = []
   const step = (who: string) => turns.run(who, () => void taken.push(who))
@@ -31,7 +31,7 @@ test('steps are taken in turn, one of each who waits, and few of one in each tur
   expect(turns.waiting).toBe(0)
 })
 
-test('a step that throws fails for whoever wanted it alone', async () => {
+test('a step that throws fails only for its caller', async () => {
   const turns = new Turns()
   const all = Array.from({ length: 40 }, (_, n) =>
     turns.run('a', () => {

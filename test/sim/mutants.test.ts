@@ -11,7 +11,7 @@ test('a hunt notices that a mutant does not fit the sources any more', async () 
   expect(mutation(stale).name).toBe('mutation')
 })
 
-test.each(mutants)('the sources have what this mutant changes: $name', ({ patches }) => {
+test.each(mutants)('the sources contain the text that this mutant changes: $name', ({ patches }) => {
   for (const [file, text] of patches) {
     const source = readFileSync(join(root, 'src', file), 'utf8')
     expect(source.split(text)).toHaveLength(2)

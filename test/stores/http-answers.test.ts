@@ -52,7 +52,7 @@ for (const [status, body] of [
   [502, 'null'],
   [500, '{"error":"oops"}'],
 ] as const) {
-  test(`an answer of ${status} with ${body}, which is no lock server’s, is an error of the store that says so`, async () => {
+  test(`an answer of ${status} with ${body}, which is not a lock server’s, is a \`store\` error that says so`, async () => {
     const url = await answering((_, response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body))
     const store = atEnd(httpStore(url))
     const error = { name: 'LockError', code: 'store', message: expect.stringMatching(/lock server/) }

@@ -38,7 +38,7 @@ describe('an error says what is wrong', () => {
     await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 50 ms') })
   })
 
-  test('when what answers is no lock server', async () => {
+  test('when something else than a lock server answers', async () => {
     const { url } = await server((_, answer) => answer.end('<h1>Welcome</h1>'))
     const store = atEnd(httpStore(url))
     await expect(store.read('k')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('is it a lock server?') })

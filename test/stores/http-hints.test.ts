@@ -109,7 +109,7 @@ describe('an event stream that breaks and comes back', () => {
     }
   })
 
-  test('brings a waiter what was released meanwhile', async () => {
+  test('makes a waiter notice what was released meanwhile', async () => {
     const { line, cut, holder, other } = await placed()
     const lock = await holder.acquire('k')
     const wait = other.acquire('k')
@@ -120,7 +120,7 @@ describe('an event stream that breaks and comes back', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('tells a holder of whoever asks it from then on', async () => {
+  test('notifies a holder of later asks', async () => {
     const { cut, mend, holder, other } = await placed()
     let heard = (_ask: unknown): void => {}
     const asked = new Promise<unknown>((resolve) => {

@@ -29,7 +29,7 @@ test('the lockToken of a hold that a record names no more is forgotten', () => {
   expect([ledger.held, ledger.ofHold(held('kept', 's', 5)), ledger.ofHold(held('new', 's', 5))]).toEqual([2, 'kept 5', 'new 5'])
 })
 
-test('what a session had that has ended, or ends itself, is forgotten', () => {
+test('lockTokens of a session that has ended, or ends itself, are forgotten', () => {
   const ledger = makeLedger()
   for (let index = 0; index < 10; index++) ledger.put(ticket(`k${index}`, 5, index % 2 ? 'gone' : 'here'))
   ledger.saw([{ type: 'beat', session: 'gone', client: 'c', lease: 1_000 }], { outcomes: [{ type: 'ended' }], lockTokens: [] })

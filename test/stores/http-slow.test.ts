@@ -43,7 +43,7 @@ async function slowly(duration: number): Promise<Slow> {
 }
 
 describe('where a lock server is too slow to answer in time', () => {
-  test('who opens a session, or asks for a lock, asks again and gets it', async () => {
+  test('opening a session, or requesting a lock, is retried and succeeds', async () => {
     const slow = await slowly(60_000)
     slow.silence(3)
     const first = await slow.locks.acquire('k')
@@ -53,7 +53,7 @@ describe('where a lock server is too slow to answer in time', () => {
     expect([other.isHeld(), slow.late]).toEqual([true, 5])
   })
 
-  test('who asks again leaves nothing of what was not answered', async () => {
+  test('a retry leaves nothing behind of the unanswered request', async () => {
     const slow = await slowly(5_000)
     const first = await slow.locks.acquire('k')
     slow.silence(2)
@@ -66,7 +66,7 @@ describe('where a lock server is too slow to answer in time', () => {
     expect(slow.late).toBe(2)
   })
 
-  test('who asks for it as things stand is told at once', async () => {
+  test('a request that does not wait fails at once', async () => {
     const slow = await slowly(60_000)
     await slow.locks.acquire('other')
     for (const refused of [
@@ -79,7 +79,7 @@ describe('where a lock server is too slow to answer in time', () => {
     }
   })
 
-  test('who waits is told once it has been so for a lease', async () => {
+  test('a wait fails once the server has been slow for a lease', async () => {
     const slow = await slowly(600)
     slow.silence(Infinity)
     await expect(slow.locks.acquire('k')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 100 ms') })

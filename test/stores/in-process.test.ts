@@ -7,7 +7,7 @@ const settled = (promise: Promise<unknown>): Promise<boolean> =>
   Promise.race([promise.then(() => true), new Promise<boolean>((resolve) => setTimeout(resolve, 5, false))])
 
 describe('an in-process beacon', () => {
-  test('tells its watchers of a death, and the dead nothing', async () => {
+  test('notifies its watchers of a death, and not the owner', async () => {
     const beacon = inProcessBeacon()
     const { address, lost } = await beacon.raise('a')
     const watches = [beacon.watch(address, never), beacon.watch(address, never)]
@@ -16,7 +16,7 @@ describe('an in-process beacon', () => {
     expect(await settled(lost)).toBe(false)
   })
 
-  test('tells its owner when it is taken away', async () => {
+  test('notifies its owner when it is taken away', async () => {
     const beacon = inProcessBeacon()
     const { address, lost } = await beacon.raise('a')
     beacon.lose(address)
@@ -64,7 +64,7 @@ describe('an in-process channel', () => {
     expect(heard).toEqual([1])
   })
 
-  test('a message is nobody’s to change for others', async () => {
+  test('a listener cannot change a message for others', async () => {
     const channel = inProcessChannel()
     const heard: unknown[] = []
     for (let listener = 0; listener < 2; listener++) {
@@ -79,7 +79,7 @@ describe('an in-process channel', () => {
     expect(heard).toEqual([1, 1])
   })
 
-  test('who stops listening hears no more, not even what is on its way', async () => {
+  test('a listener that unsubscribed gets nothing more, not even messages on their way', async () => {
     const channel = inProcessChannel()
     const heard: unknown[] = []
     const listener = ({ n }: { readonly n?: unknown }) => heard.push(n)

@@ -42,7 +42,7 @@ describe('a record that somebody has removed', () => {
   test.each([
     ['never had it', 0],
     ['had it before and relies on what it remembers', 4],
-  ])('is taken from its holder by the next, who %s', async (_, turns) => {
+  ])('is taken from its holder by the next, which %s', async (_, turns) => {
     const [one, two] = all as [Locks, Locks]
     for (let turn = 0; turn < turns; turn++) await (await two.acquire('k')).release()
     const lock = await one.acquire('k')
@@ -54,7 +54,7 @@ describe('a record that somebody has removed', () => {
     await next.release()
   })
 
-  test('is taken from a holder that hears no hint, by its next beat', async () => {
+  test('is taken from a holder that gets no hint, by its next beat', async () => {
     const [store] = stores as [IndexedDBStore<IDBDatabase>]
     const beat = (session: string): Command => ({ type: 'beat', session, client: 'c', lease, opens: true })
     const request = (session: string): Command => ({ type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 500 })
@@ -64,7 +64,7 @@ describe('a record that somebody has removed', () => {
     expect(await store.apply([beat('a')])).toMatchObject([{ session: { evictions: 1, news: ['k'] } }])
   })
 
-  test('costs nobody a lock that was let go of before', async () => {
+  test('does not affect a lock that was released before', async () => {
     const [one, two] = all as [Locks, Locks]
     await (await one.acquire('k')).release()
     const other = await one.acquire('other')

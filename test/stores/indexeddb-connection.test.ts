@@ -69,7 +69,7 @@ describe('a connection that the browser tears', () => {
     await locks.close()
   })
 
-  test('ends the session at once: holders are told, waiters ask again and are served', async () => {
+  test('ends the session at once: holders are notified, waiters request again and are served', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     const locks = createLocks({ store })
@@ -141,7 +141,7 @@ describe('a database that is deleted or upgraded by another', () => {
     await store.close()
   })
 
-  test('is not made again by who only says goodbye to it', async () => {
+  test('is not created again by a session that only ends', async () => {
     const store = indexedDBStore(name)
     const locks = createLocks({ store })
     await locks.acquire('l')
@@ -177,7 +177,7 @@ describe('an app that closes its own database', () => {
     },
   )
 
-  test('and gives the store the one that it opens again keeps the same locks, and their waits', async () => {
+  test('and returns the reopened one keeps the same locks, and their waits', async () => {
     let db: IDBPDatabase | Promise<IDBPDatabase> = await openUsers(1)
     const store = indexedDBStore(() => db)
     const locks = createLocks({ store })
@@ -206,7 +206,7 @@ describe('an app that closes its own database', () => {
 describe('a database that does not open', () => {
   const hang = () => vi.spyOn(indexedDB, 'open').mockImplementation(() => new EventTarget() as never)
 
-  test('fails what waits for it after some seconds, with a warning, and is asked for anew', async () => {
+  test('fails the calls that wait for it after some seconds, with a warning, and is opened again', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const open = hang()
     const store = indexedDBStore(name)
@@ -235,7 +235,7 @@ describe('a database that does not open', () => {
     expect(await read).toBe('closed')
   })
 
-  test('but comes after all is taken if somebody waits for it, and let go if nobody does', async () => {
+  test('but comes late is used if somebody waits for it, and closed if nobody does', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const real = indexedDB.open.bind(indexedDB)
     const late: (() => void)[] = []
@@ -314,7 +314,7 @@ describe('a connection that answers nothing any more', () => {
   }
   const fakeTimers = () => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'performance'] })
 
-  test('is taken for torn where another one answers: calls are rejected, and the store opens it anew', async () => {
+  test('counts as broken if another one answers: calls are rejected, and the store opens it again', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
@@ -345,7 +345,7 @@ describe('a connection that answers nothing any more', () => {
     await store.close()
   })
 
-  test('fails what waits for longer than two minutes, where no other one answers either', async () => {
+  test('fails calls that wait for longer than two minutes, if no other one answers either', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
@@ -369,7 +369,7 @@ describe('a connection that answers nothing any more', () => {
     await store.close()
   })
 
-  test('is not found in one that waits for somebody’s long transaction, or is in one of the app’s own', async () => {
+  test('is not assumed of one that waits for somebody’s long transaction, or is in one of the app’s own', async () => {
     const db = await openUsers()
     const other = await openUsers()
     const store = indexedDBStore(db)
@@ -420,7 +420,7 @@ describe('a database without the object stores for locks', () => {
     db.close()
   })
 
-  test('names the remedy where an upgrade of the app’s has lost them: holders are told, and who waits is', async () => {
+  test('says what to do if an upgrade of the app has removed them: holders and waiters get the error', async () => {
     let db = await openUsers()
     const store = indexedDBStore(() => db)
     const locks = createLocks({ store })

@@ -66,7 +66,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(await notes()).toEqual(['held'])
   })
 
-  test.each(['before', 'after'])('undoes what a robbed holder wrote %s the check', async (when) => {
+  test.each(['before', 'after'])('undoes what a holder whose lock was stolen wrote %s the check', async (when) => {
     await rob()
     const tx = begin()
     const write = () =>
@@ -135,7 +135,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     await expect(store.check(db.transaction('notes', 'readwrite'), lock)).rejects.toThrow(/storelock-fence/)
   })
 
-  test('aborts the transaction of one who has been told that the lock is gone', async () => {
+  test('aborts the transaction of a holder that knows that the lock is lost', async () => {
     const tx = begin()
     tx.objectStore('notes')
       .put('not held', '1')
@@ -185,11 +185,11 @@ describe('J6: transaction()', () => {
     expect(await notes()).toEqual([])
   })
 
-  test('says so when the body itself aborts', async () => {
+  test('rejects when the body itself aborts', async () => {
     await expect(store.transaction(lock, ['notes'], (tx) => tx.abort())).rejects.toMatchObject({ code: 'store', cause: { name: 'AbortError' } })
   })
 
-  test('does not call the body of one who has been told that the lock is gone', async () => {
+  test('does not call the body of a holder that knows that the lock is lost', async () => {
     const told = { ...lock, assertHeld: () => expect.fail('told') }
     await expect(store.transaction(told, ['notes'], () => expect.fail('called'))).rejects.toThrow('told')
   })
@@ -206,7 +206,7 @@ describe('J6: transaction()', () => {
   })
 })
 
-test('a renewal that frees a lock for someone else tells the fence whose it is', async () => {
+test('a renewal that grants the lock to someone else updates the fence', async () => {
   await store.apply([
     { type: 'beat', session: 'c', client: 'c', lease: 1_000, opens: true },
     { type: 'request', key: 's', session: 'a', client: 'a', number: 2, mode: 'shared', confirm: 500, lease: 2_000 },

@@ -44,7 +44,7 @@ async function turn(store: Pick<Store, 'apply'>, session: string, number: number
   return token
 }
 
-test('rows that nobody else writes are written without waiting for what stands there', async () => {
+test('rows that nobody else writes are written without waiting for their contents', async () => {
   const store = indexedDBStore(`guesses ${count++}`)
   await store.apply([beat('a')])
   for (let number = 1; number <= 4; number++) await turn(store, 'a', number)
@@ -65,7 +65,7 @@ async function misled(database: string | IDBDatabase): Promise<{ store: Store; o
   return { store, other, between: await turn(other, 'b', 1) }
 }
 
-test('what was written on a wrong guess is written over, in the same transaction, with what stands there', async () => {
+test('a write from a wrong guess is undone in the same transaction', async () => {
   const { store, other, between } = await misled(`guesses ${count++}`)
   const steps = watch()
   expect(await turn(store, 'a', 5)).toBeGreaterThan(between)
@@ -74,7 +74,7 @@ test('what was written on a wrong guess is written over, in the same transaction
   for (const each of [store, other]) await each.close()
 })
 
-test('whoever asks first is served first, whatever each remembers of the lock', async () => {
+test('the first request is served first, whatever each store remembers of the lock', async () => {
   const name = `guesses ${count++}`
   const stores = [...'abc'].map((session) => ({ session, store: indexedDBStore(name) }))
   for (const { session, store } of stores) {
@@ -110,7 +110,7 @@ test('the fence names the holder again where a wrong guess had put another there
   db.close()
 })
 
-test('the fence names whom the record names, and nobody who was evicted, whatever was guessed', { timeout: 60_000 }, async () => {
+test('the fence names the record’s holders, and nobody who was evicted, whatever was guessed', { timeout: 60_000 }, async () => {
   const evicted = new Set<string>()
   let db: IDBPDatabase
   await answerAsOneMap(
@@ -132,7 +132,7 @@ test('the fence names whom the record names, and nobody who was evicted, whateve
   )
 })
 
-test('whoever owns the database hears of no event, in contention or when a transaction fails', async () => {
+test('the database’s owner gets no events, in contention or when a transaction fails', async () => {
   const db = await openDB(`guesses ${count++}`, 1, { upgrade: (db) => upgradeIndexedDB(db) })
   const heard: string[] = []
   for (const type of ['error', 'abort']) db.addEventListener(type, () => heard.push(type))
@@ -148,7 +148,7 @@ test('whoever owns the database hears of no event, in contention or when a trans
   db.close()
 })
 
-test.each([0, 4])('what two stores write in turns is not guessed, with %d looks after each turn', async (looks) => {
+test.each([0, 4])('rows that two stores write in turns are not guessed, with %d looks after each turn', async (looks) => {
   const name = `guesses ${count++}`
   const stores = [indexedDBStore(name), indexedDBStore(name)] as const
   await stores[0].apply([beat('a'), beat('b')])

@@ -93,7 +93,7 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('is opened again when the browser has closed it, whether it told so or not', async () => {
+  test('is opened again when the browser has closed it, with or without an event', async () => {
     const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const used = () => transaction.mock.contexts.at(-1) as IDBDatabase
     const store = indexedDBStore(name)
@@ -130,7 +130,7 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('is let go if it turns out to be someone else’s', async () => {
+  test('is closed if it turns out to be someone else’s', async () => {
     await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') }).then((db) => db.close())
     const closed = vi.spyOn(IDBDatabase.prototype, 'close')
     const error = await failure(indexedDBStore(name).read('k'))
@@ -138,7 +138,7 @@ describe('a database of the store’s own', () => {
     expect(closed).toHaveBeenCalledTimes(1)
   })
 
-  test('is let go by close(), also while it is being opened', async () => {
+  test('is closed by close(), also while it is being opened', async () => {
     const store = indexedDBStore(name)
     const pending = store.read('k')
     await store.close()
@@ -231,7 +231,7 @@ describe('a user’s own database', () => {
   })
 })
 
-describe('what stands in the database', () => {
+describe('the contents of the database', () => {
   test('of a newer version is named and left alone', async () => {
     const db = await openUsers()
     await write('meta', 'version', 99)
@@ -243,7 +243,7 @@ describe('what stands in the database', () => {
     db.close()
   })
 
-  test('J12: a corrupt session row fails those who lean on it and is left as it is', async () => {
+  test('J12: a corrupt session row fails the holds that lean on it and is not changed', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat('a'), request('a')])
     await write('sessions', 'a', { expiresAt: 1, text: 'rubbish' })
@@ -362,7 +362,7 @@ describe('what stands in the database', () => {
   })
 })
 
-test('where there is no IndexedDB, that is what the error says', async () => {
+test('without IndexedDB, the error says so', async () => {
   vi.stubGlobal('indexedDB', undefined)
   const error = await failure(indexedDBStore(name).read('k'))
   expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('no IndexedDB') })
@@ -372,7 +372,7 @@ test.each([
   ['a browser’s own denial', new DOMException('denied in this context', 'SecurityError'), 'SecurityError', 'allow-same-origin'],
   ['a user’s denial', new DOMException('The user denied permission to access the database.', 'UnknownError'), 'SecurityError', 'allow-same-origin'],
   ['another failure', new DOMException('Internal error opening backing store', 'UnknownError'), 'UnknownError', 'backing store'],
-])('%s to open the database is told with what to do where that is known', async (_, error, cause, message) => {
+])('%s to open the database is explained, with what to do if that is known', async (_, error, cause, message) => {
   vi.spyOn(indexedDB, 'open').mockImplementationOnce(() => {
     throw error
   })
@@ -383,7 +383,7 @@ test.each([
   })
 })
 
-describe('what stands around the database', () => {
+describe('the channel and the beacon of the database', () => {
   const locks = { request: () => new Promise(() => {}) }
   const lacks = (): string[] => {
     const told: string[] = []
@@ -392,7 +392,7 @@ describe('what stands around the database', () => {
   }
   const heard = (store: ReturnType<typeof indexedDBStore>): Promise<unknown> => new Promise((resolve) => store.channel?.subscribe('t', resolve))
 
-  test('is told of once where something is missing, with the reason', () => {
+  test('cause one warning if one is missing, with the reason', () => {
     vi.stubGlobal('navigator', { locks })
     expect(lacks()).toEqual([])
     vi.stubGlobal('isSecureContext', false)
@@ -410,7 +410,7 @@ describe('what stands around the database', () => {
     expect([channel, beacon]).toEqual([undefined, undefined])
   })
 
-  test('is told of once where the browser refuses a lock for a beacon, and locks work', async () => {
+  test('cause one warning if the browser refuses a lock for a beacon, and locks work', async () => {
     const refuse = () => Promise.reject(new DOMException('not in this document', 'SecurityError'))
     vi.stubGlobal('navigator', { locks: { request: refuse, query: refuse } })
     const told: string[] = []
@@ -437,7 +437,7 @@ describe('what stands around the database', () => {
     for (const store of [one, two, user, other]) await store.close()
   })
 
-  test('is let go of when the store is closed', async () => {
+  test('are closed with the store', async () => {
     const [one, two] = [indexedDBStore(name), indexedDBStore(name)]
     let late = 0
     one.channel?.subscribe('t', () => late++)

@@ -42,7 +42,7 @@ const stores: Record<string, () => Promise<Store>> = {
 }
 
 describe.each(Object.entries(stores))('at a store of %s', (_, open) => {
-  test('a session, a key, a label, a pin or metadata may be called as what every object has', async () => {
+  test('a session, a key, a label, a pin or metadata may have the name of a property that every object has', async () => {
     const store = await open()
     onTestFinished(() => store.close())
     let number = 0
@@ -99,7 +99,7 @@ describe.each(Object.entries(stores))('at a store of %s', (_, open) => {
   })
 })
 
-describe('a silent session that is called as what every object has', () => {
+describe('a silent session with the name of a property that every object has', () => {
   test.each(['constructor', '__proto__', 'toString'])('loses its lock after its lease: %s', async (session) => {
     const world = new World()
     const lease = 1_000

@@ -59,7 +59,7 @@ async function putApart({ locks }: { locks: Locks }): Promise<Map<string, number
   return tokens
 }
 
-test('a lock whose record was put apart goes on from its last token, for whoever takes it', async () => {
+test('a lock whose record was moved goes on from its last token, whoever takes it', async () => {
   const [a, b] = [open(), open()]
   const tokens = await putApart(a)
   for (const [{ locks }, name, dirty] of [
@@ -91,7 +91,7 @@ test('records that were put apart are in lists and pages as all others, and are 
   expect(keysIn('storelock_idle')).toEqual([])
 })
 
-test('a storelock that does not know of records put apart is refused to begin one anew', async () => {
+test('an older storelock that does not know the idle table cannot start a record again', async () => {
   await putApart(open())
   const insert = (key: string) => () =>
     raw((db) => db.prepare('INSERT INTO storelock_records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record').run(key, '[]'))

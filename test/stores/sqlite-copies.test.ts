@@ -20,7 +20,7 @@ withFolder((made) => {
 
 // Where the system tells what a process has open.
 describe.runIf(process.platform === 'linux')('two copies of SQLite in one process', () => {
-  test('a path that another copy has open is refused with what to do, and what that copy wrote stays', async () => {
+  test('a path that another copy has open is refused with what to do, and that copy’s writes stay', async () => {
     const theirs = openInAnotherCopy(path)
     theirs.exec('CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)')
     const error = thrown(() => sqliteStore(path))
@@ -36,7 +36,7 @@ describe.runIf(process.platform === 'linux')('two copies of SQLite in one proces
     theirs.close()
   })
 
-  test('one that opens the file later ends the sessions, and closing the store leaves the log that it writes', { timeout: 60_000 }, async () => {
+  test('a copy that opens the file later ends the sessions, and closing the store does not remove its log', { timeout: 60_000 }, async () => {
     let theirs: Database.Database | undefined
     const { lost, waited, store } = await whileHeld(path, () => {
       theirs = openInAnotherCopy(path)

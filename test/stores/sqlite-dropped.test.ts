@@ -36,7 +36,7 @@ const lossOf = (lock: HeldLock): Promise<LockError> =>
   new Promise((resolve) => lock.signal.addEventListener('abort', () => resolve(lock.signal.reason as LockError)))
 
 describe.each([['all tables', tables], ...tables.map((name) => [name, [name]] as const)] as const)('when somebody drops %s', (_, dropped) => {
-  test('holders are told that they lost, the tables are made anew, and locks go on', async () => {
+  test('holders are notified of the loss, the tables are made again, and locks go on', async () => {
     const locks = createLocks({ store, duration: 1_000 })
     const lock = await locks.acquire('k')
     const lost = lossOf(lock)

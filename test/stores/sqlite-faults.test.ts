@@ -185,7 +185,7 @@ describe('a fault under way', () => {
     await store.close()
   })
 
-  test('closing rejects what still waits', async () => {
+  test('closing rejects waiting calls', async () => {
     const other = new Database(path)
     const store = sqliteStore(path)
     other.exec('BEGIN EXCLUSIVE')

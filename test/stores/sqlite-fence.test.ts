@@ -70,7 +70,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(rows()).toEqual(['held'])
   })
 
-  test.each(['deferred', 'immediate', 'exclusive'] as const)('refuses who was robbed, in a %s transaction', async (kind) => {
+  test.each(['deferred', 'immediate', 'exclusive'] as const)('refuses a holder whose lock was stolen, in a %s transaction', async (kind) => {
     await rob()
     const write = db.transaction(() => {
       note(db, 'before the check')
@@ -137,13 +137,13 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(() => other.transaction(() => store.check(other, lock))()).toThrow(/cannot see the locks.*attach/)
   })
 
-  test('says so where it would guard nothing', () => {
+  test('throws if there is nothing to guard', () => {
     expect(() => store.check(db, lock)).toThrow(/begin one first/)
     const stranger = open('strange.db')
     expect(() => stranger.transaction(() => store.check(stranger, lock))()).toThrow(expect.objectContaining({ code: 'invalid' }))
   })
 
-  test('refuses who has been told that the lock is gone, without a look', () => {
+  test('refuses a holder that knows that the lock is lost, without reading', () => {
     const told = { ...lock, assertHeld: () => expect.fail('told') }
     expect(() => db.transaction(() => store.check(db, told))()).toThrow('told')
   })
@@ -157,7 +157,7 @@ describe('J6: check() in a transaction of the user’s', () => {
 })
 
 describe('J6: transaction()', () => {
-  test('refuses a body that returns a promise, and undoes what it did', async () => {
+  test('refuses a body that returns a promise, and undoes its writes', async () => {
     const late = store.transaction(lock, async (tx) => note(tx, 'too early'))
     await expect(late).rejects.toThrow(TypeError)
     await expect(late).rejects.toThrow(/synchronous/)

@@ -91,7 +91,7 @@ describe('one database file with two logs', () => {
     handle.close()
   })
 
-  test('a file that is mounted by itself is told by the system’s list of mounts', () => {
+  test('a file that is mounted by itself is found in the system’s list of mounts', () => {
     writeFileSync(path, '')
     const line = (at: string) => `36 35 98:0 /app.db ${at} rw,noatime shared:1 - ext4 /dev/root rw\n`
     expect(pathFault(path, line(folder))).toBeUndefined()

@@ -26,7 +26,7 @@ const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a',
 const pin = (entity: string): Command => ({ type: 'pin', key: 'k', entity })
 
 describe('a look again', () => {
-  test('shows what this store, another one and another connection have written', async () => {
+  test('shows the writes of this store, another one and another connection', async () => {
     const [one, other] = [sqliteStore(path), sqliteStore(path)]
     const pins = async (): Promise<unknown> => (await one.read('k'))?.pins
     expect(await pins()).toBeUndefined()
@@ -118,7 +118,7 @@ describe('where processes cannot meet', () => {
 })
 
 test.skipIf(process.platform === 'win32')(
-  'strangers who flood all sockets with rubbish, and with hints, take no lock from anybody and hold up none',
+  'strangers who flood all sockets with rubbish, and with hints, take no lock from anybody and hold up nobody',
   async () => {
     vi.stubEnv('TMPDIR', folder)
     const warnings: unknown[] = []

@@ -60,7 +60,7 @@ describe('open', () => {
     handle.close()
   })
 
-  test('that opens another file is refused, and so is what is no function', () => {
+  test('that opens another file is refused, and so is anything but a function', () => {
     const handle = new Database(path)
     handle.exec('CREATE TABLE x (y)')
     expect(() => sqliteStore(handle, { open: () => new Database(join(folder, 'other.db')) })).toThrow(TypeError)
@@ -160,7 +160,7 @@ describe('looking at once', { timeout: 60_000 }, () => {
     writer.close()
   })
 
-  test.skipIf(process.platform === 'win32')('at a file that one may only read; what has to write says so', async () => {
+  test.skipIf(process.platform === 'win32')('at a read-only file; calls that have to write fail with a clear error', async () => {
     const store = sqliteStore(path)
     const locks = createLocks({ store })
     await locks.acquire('job')

@@ -46,7 +46,7 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
     return thread
   }
 
-  test.runIf(process.platform === 'linux')('frees it for its own process at once, for those who wait and for those who ask only now', async () => {
+  test.runIf(process.platform === 'linux')('frees it for its own process at once, for waiters and for calls that do not wait', async () => {
     const [first, second] = [await hold('k'), await hold('l')]
     const locks = createLocks({ store: sqliteStore(file), duration: 60_000, maxBackoff: 60_000 })
     const wait = locks.acquire('k')
@@ -84,7 +84,7 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
 })
 
 describe('a thread that keeps locks in SQLite', () => {
-  test('holds for the main thread what others then wait for, and lets it write', async () => {
+  test('holds a lock for the main thread while others wait, and lets it write', async () => {
     const db = new Database(file)
     db.exec('CREATE TABLE notes (text)')
     const store = sqliteStore(db)
@@ -102,7 +102,7 @@ describe('a thread that keeps locks in SQLite', () => {
     db.close()
   })
 
-  test('that ends loses what the main thread holds, and says so', async () => {
+  test('that ends loses the main thread’s locks, with an error', async () => {
     const locks = wrap(worker)
     const lock = await locks.acquire('k')
     const wait = errorOf(locks.acquire('k'))
@@ -113,7 +113,7 @@ describe('a thread that keeps locks in SQLite', () => {
     expect(await wait).toMatchObject({ code: 'store', message: 'the worker has ended' })
   })
 
-  test('also keeps them for a port, and lets go when that closes', async () => {
+  test('also keeps them for a port, and releases them when that closes', async () => {
     const other = createLocks({ store: sqliteStore(file) })
     const { port1, port2 } = new MessageChannel()
     worker.postMessage({ port: port2 }, [port2])

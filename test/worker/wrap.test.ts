@@ -132,7 +132,7 @@ describe('callbacks, signals and errors', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('a signal that has aborted already is told after what is wrong with the call', async () => {
+  test('a signal that has aborted already is reported after errors in the call', async () => {
     const { page } = start()
     expect(await errorOf(page.locks.acquire('k', { signal: AbortSignal.abort('no more') }))).toBe('no more')
     expect(await errorOf(page.locks.acquire('k', { signal: AbortSignal.abort('no more'), timeout: -1 }))).toBeInstanceOf(RangeError)
@@ -153,12 +153,12 @@ describe('callbacks, signals and errors', () => {
     expect(await errorOf(page.locks.acquire('k'))).toMatchObject({ code: 'store', cause: { message: 'the disk is full', code: 'SQLITE_FULL' } })
   })
 
-  test('what is no data is refused with a TypeError', async () => {
+  test('options that are not data are refused with a TypeError', async () => {
     const { page } = start()
     expect(await errorOf(page.locks.acquire('k', { metadata: (() => 1) as never }))).toBeInstanceOf(TypeError)
   })
 
-  test('the holder hears who asks, and what', async () => {
+  test('the holder learns who asks, and with what', async () => {
     const { world, worker, page } = start()
     const asks: unknown[] = []
     const lock = await page.locks.acquire('k', { onReleaseRequested: (ask, { label }) => asks.push([ask, label]) && lock.release() })
@@ -195,7 +195,7 @@ describe('callbacks, signals and errors', () => {
 })
 
 describe('a re-entrant lock', () => {
-  test('is shared by all of a page, and let go with its last user', async () => {
+  test('is shared by a whole page, and released with its last user', async () => {
     const { world, page } = start()
     const lock = page.locks.reentrant('k')
     const one = await lock.acquire()
@@ -270,7 +270,7 @@ describe('close', () => {
     expect(listeners.size).toBe(0)
   })
 
-  test('of what a worker exposes lets go of what its pages hold', async () => {
+  test('of what a worker exposes releases its pages’ locks', async () => {
     const { world, page } = start()
     const lock = await page.locks.acquire('k')
     await page.stop?.()
@@ -358,7 +358,7 @@ test('a page that is prerendered waits for nothing until it is shown', async () 
   expect([(await wait).isHeld(), await world.holders()]).toEqual([true, ['page']])
 })
 
-test('wrap refuses what is no endpoint', () => {
+test('wrap refuses anything but an endpoint', () => {
   expect(() => wrap({} as never)).toThrow(TypeError)
   expect(() => wrap(new MessageChannel().port1, { maxSilence: 0 })).toThrow(RangeError)
 })
