@@ -21,13 +21,14 @@ export interface Clock {
   onDegraded?(listener: (error: LockError) => void): () => void
 }
 
-/** By how much the wall clock is ahead of the monotonic one, in ms. */
-export function driftOf(clock: Clock): number {
+/** By how much the wall clock is ahead of the monotonic one, in ms. @param before what the latter has just shown */
+export function driftOf(clock: Clock, before = clock.monotonic()): number {
   for (let tries = 1; ; tries++) {
-    const before = clock.monotonic()
     const drift = clock.now() - before
+    const after = clock.monotonic()
     // A busy system may let this thread wait between the two readings, which then look as if a clock had been set.
-    if (clock.monotonic() - before < 5 || tries === 3) return drift
+    if (after - before < 5 || tries === 3) return drift
+    before = after
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Command, type Outcome, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { type Clock, driftOf } from './clock.ts'
-import type { Patience } from './patience.ts'
+import type { Over, Patience, Watched } from './patience.ts'
 
 /** A command's outcome, and the monotonic time just before it went out: what it proves, it proves from then on. */
 export interface Reply {
@@ -19,6 +19,14 @@ interface Letter {
   reject(error: unknown): void
 }
 
+/** Commands that went out together. */
+interface Batch extends Watched {
+  /** Those who wait until it is answered. */
+  readonly ends: (() => void)[]
+}
+
+const fail = ({ command, reject }: Letter, error: unknown): void => reject(storeError(error, `the store failed to ${command.type}`))
+
 /**
  * Hears of every reply, before the command's own promise resolves.
  * @param late the command, if its caller was told before that there is no answer
@@ -33,7 +41,7 @@ export class Outbox {
   readonly #arrived: Arrived
   #letters: Letter[] = []
   /** Batches whose answers are waited for. */
-  readonly #underWay = new Set<Promise<void>>()
+  readonly #underWay = new Set<Batch>()
 
   constructor(store: Store, clock: Clock, patience: Patience, arrived: Arrived) {
     this.#store = store
@@ -65,47 +73,49 @@ export class Outbox {
     if (!letters.length) return
     this.#letters = []
     const sent = this.#clock.monotonic()
-    const drift = driftOf(this.#clock)
-    const batch = new Promise<void>((over) => {
-      const end = (): void => {
-        stop()
-        this.#underWay.delete(batch)
-        over()
-      }
-      const fail = ({ command, reject }: Letter, error: unknown): void => reject(storeError(error, `the store failed to ${command.type}`))
-      const stop = this.#patience.watch(sent, (overdue) => {
-        const late = letters.filter((letter) => {
-          const error = overdue(letter.command.type === 'request')
-          letter.isOver = error !== undefined
-          if (error) fail(letter, error)
-          return !error
-        })
-        if (!late.length) end()
-        return late.length > 0
-      })
-      this.#apply(letters.map(({ command }) => command)).then(
-        (outcomes) => {
-          for (let index = 0; index < letters.length; index++) {
-            const letter = letters[index] as Letter
-            const reply = { outcome: outcomes[index] as Outcome, sent, drift }
-            this.#arrived(reply, letter.isOver ? letter.command : undefined)
-            letter.resolve(reply)
-          }
-          end()
-        },
-        (error) => {
-          for (const letter of letters) fail(letter, error)
-          end()
-        },
-      )
-    })
+    const drift = driftOf(this.#clock, sent)
+    const batch: Batch = { sent, due: 0, ends: [], look: (overdue) => this.#giveUp(batch, letters, overdue) }
     this.#underWay.add(batch)
+    this.#patience.watch(batch)
+    this.#apply(letters.map(({ command }) => command)).then(
+      (outcomes) => {
+        for (let index = 0; index < letters.length; index++) {
+          const letter = letters[index] as Letter
+          const reply = { outcome: outcomes[index] as Outcome, sent, drift }
+          this.#arrived(reply, letter.isOver ? letter.command : undefined)
+          letter.resolve(reply)
+        }
+        this.#end(batch)
+      },
+      (error) => {
+        for (const letter of letters) fail(letter, error)
+        this.#end(batch)
+      },
+    )
+  }
+
+  /** Tells those who waited long enough. @returns whether any still wait */
+  #giveUp(batch: Batch, letters: readonly Letter[], overdue: Over): boolean {
+    const left = letters.filter((letter) => {
+      const error = overdue(letter.command.type === 'request')
+      letter.isOver = error !== undefined
+      if (error) fail(letter, error)
+      return !error
+    })
+    if (!left.length) this.#end(batch)
+    return left.length > 0
+  }
+
+  #end(batch: Batch): void {
+    this.#patience.forget(batch)
+    this.#underWay.delete(batch)
+    for (const end of batch.ends) end()
   }
 
   /** Resolves when the store has answered all that was sent before, or is not waited for any more. */
   async answered(): Promise<void> {
     this.flush()
-    await Promise.all(this.#underWay)
+    await Promise.all(Array.from(this.#underWay, ({ ends }) => new Promise<void>((end) => ends.push(end))))
   }
 
   /** As a promise, also of a store that throws. */

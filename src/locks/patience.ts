@@ -7,12 +7,14 @@ const longest = 120_000
 const lateness = 1 / 4
 
 /** Why an answer is not waited for any more; `undefined` if it still is. @param waits whether it is waited for by one who waits for a lock */
-type Over = (waits: boolean) => Error | undefined
+export type Over = (waits: boolean) => Error | undefined
 
-interface Watched {
+/** What an answer is waited for to. */
+export interface Watched {
   readonly sent: number
+  /** When the answer is overdue. */
   due: number
-  /** @returns whether anyone still waits */
+  /** Called when it is, and again as long as anyone waits for it. @returns whether anyone still does */
   readonly look: (over: Over) => boolean
 }
 
@@ -42,15 +44,17 @@ export class Patience {
     this.#lease = lease
   }
 
-  /** Calls `look` when an answer to what went out at `sent` is overdue, and again as long as anyone waits for it. @returns how to stop */
-  watch(sent: number, look: Watched['look']): () => void {
-    const watched = { sent, due: sent + this.#lease, look }
+  /** Sees to it that what is watched looks when its answer is overdue. */
+  watch(watched: Watched): void {
+    watched.due = watched.sent + this.#lease
     this.#watched.add(watched)
     this.#wake(watched.due)
-    return () => {
-      this.#watched.delete(watched)
-      this.#rest()
-    }
+  }
+
+  /** The answer has come. */
+  forget(watched: Watched): void {
+    this.#watched.delete(watched)
+    this.#rest()
   }
 
   /** From now on no timer is left once nobody waits. */
@@ -68,13 +72,17 @@ export class Patience {
   /** The answer to what is asked now, also as a rejected promise if that throws. Rejects if it does not come. */
   answer<T>(ask: () => Promise<T>, waits: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
-      const stop = this.watch(this.#clock.monotonic(), (over) => {
+      const look = (over: Over): boolean => {
         const error = over(waits)
         if (error) reject(error)
         return !error
-      })
+      }
+      const watched = { sent: this.#clock.monotonic(), due: 0, look }
+      this.watch(watched)
       const asked = async (): Promise<T> => await ask()
-      asked().then(resolve, reject).finally(stop)
+      asked()
+        .then(resolve, reject)
+        .finally(() => this.forget(watched))
     })
   }
 

@@ -75,7 +75,12 @@ export class Reentrant implements ReentrantLock {
     const current = this.#current(now)
     if (!current || options.signal?.aborted) return this.#wait(options)
     const turn = clock.turn?.(now)
-    return turn ? turn.then(() => this.acquire(options)) : Promise.resolve(guardOf(current))
+    return turn ? this.#acquireAfter(turn, options) : Promise.resolve(guardOf(current))
+  }
+
+  /** Apart, since a function within `acquire` would make each call of that allocate what the function sees. */
+  #acquireAfter(turn: Promise<void>, options: { timeout?: number; signal?: AbortSignal }): Promise<Guard> {
+    return turn.then(() => this.acquire(options))
   }
 
   async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {

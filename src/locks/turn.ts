@@ -8,8 +8,8 @@ const stretch = 5
 const { MessageChannel, setTimeout, clearTimeout } = globalThis
 const { setImmediate } = globalThis as Partial<typeof globalThis>
 
-/** When the wait for a turn of the event loop last began. */
-let since = -Infinity
+/** Until when no turn is needed. */
+let until = -Infinity
 /** Resolves when that turn has come. */
 let turning: Promise<void> | undefined
 
@@ -19,10 +19,11 @@ let turning: Promise<void> | undefined
  * @param now what the monotonic clock shows: reading it takes as long as the rest of a call that needs no store
  * @returns `undefined` if there is no need to wait
  */
-export function turn(now: number): Promise<void> | undefined {
-  if (now - since < stretch) return undefined
+export const turn = (now: number): Promise<void> | undefined => (now < until ? undefined : begin(now))
+
+function begin(now: number): Promise<void> | undefined {
   if (turning) return turning
-  since = now
+  until = now + stretch
   // This call does not wait for it; a later call does, if the turn has not come within the stretch.
   turning = new Promise((resolve) => {
     afterTurn(() => {

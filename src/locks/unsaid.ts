@@ -1,6 +1,7 @@
 import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
+import type { Reply } from './outbox.ts'
 
 type LetGo = Release | Withdraw
 
@@ -43,20 +44,28 @@ export class Unsaid {
   letGo(command: LetGo, name: string): Promise<void> {
     // A look may show what is being let go of already.
     for (const [other, { gone }] of this.#left) if (isSame(command, other)) return gone
-    const since = this.#session.clock.monotonic()
-    const gone = this.#say(command).catch((error) => this.#keep(command, name, since, error))
-    gone.catch(() => {})
+    const session = this.#session
+    const since = session.clock.monotonic()
+    const failed = (error: unknown): Promise<void> => {
+      gone.catch(() => {})
+      return this.#keep(command, name, since, error)
+    }
+    const gone: Promise<void> = session.send(command).then((reply) => {
+      const error = this.#heard(command, reply)
+      return error && failed(error)
+    }, failed)
     return gone
   }
 
-  async #say(command: LetGo): Promise<void> {
-    const { outcome } = await this.#session.send(command)
-    if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+  /** @returns the error, if it was not carried out */
+  #heard(command: LetGo, { outcome }: Reply): LockError | undefined {
+    if (outcome.type === 'failed') return new LockError(outcome.code, outcome.message)
     // A grant that was not confirmed in time lapses, and its request stands at the end of the line by now, perhaps for nobody.
     if (outcome.type === 'refused' && outcome.record.queue.some(({ session }) => session === command.session)) this.#session.lookAt(command.key)
+    return undefined
   }
 
-  #keep(command: LetGo, name: string, since: number, error: unknown): Promise<void> {
+  async #keep(command: LetGo, name: string, since: number, error: unknown): Promise<void> {
     const session = this.#session
     if (session.isClosed) throw error
     session.warn({ type: 'release', names: [name], error: error as LockError })
@@ -96,7 +105,8 @@ export class Unsaid {
   async #sayOne(command: LetGo, left: Left): Promise<void> {
     left.trying = true
     try {
-      await this.#say(command)
+      const error = this.#heard(command, await this.#session.send(command))
+      if (error) throw error
       this.#left.delete(command)
       left.resolve()
     } catch (error) {

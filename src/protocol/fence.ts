@@ -47,9 +47,9 @@ export interface Body<Tx, T> {
 }
 
 export function bodyOf<Tx, T>(body: (tx: Tx) => T): Body<Tx, T> {
-  const thrown = new Set<unknown>()
+  let thrown: { readonly error: unknown } | undefined
   const note = (error: unknown): never => {
-    thrown.add(error)
+    thrown = { error }
     throw error
   }
   return {
@@ -61,7 +61,7 @@ export function bodyOf<Tx, T>(body: (tx: Tx) => T): Body<Tx, T> {
         return note(error)
       }
     },
-    threw: (error) => thrown.has(error),
+    threw: (error) => thrown !== undefined && Object.is(thrown.error, error),
   }
 }
 

@@ -9,8 +9,10 @@ import {
   encodeSession,
   type Fenced,
   fencedOut,
+  isAllFixed,
   isEmpty,
   LockError,
+  type LockRecord,
   type LockView,
   names,
   type Outcome,
@@ -23,6 +25,9 @@ import type { Channel, FencedStore } from '../store.ts'
 
 /** How many rows a beat returns. */
 const shown = 16
+
+/** How many records are kept in mind. */
+const capacity = 100
 
 export interface MemoryStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
@@ -42,6 +47,8 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
   /** The keys of those that are not empty. */
   const busy = new Set<string>()
   const sessions = new Map<string, string>()
+  /** Some of them as they were last written, for commands, which change no record but make another. */
+  const fixed = new Map<string, LockRecord>()
   let floor = 0
   let closed = false
   const wall = wallClock(now)
@@ -74,9 +81,13 @@ export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): Memory
       const rows = round.flatMap((id) => sessionOf(id) ?? [])
       return rows.filter(({ expiresAt }) => after !== undefined || expiresAt < time).slice(0, shown)
     }
-    const changes = runBatch(commands, { now: time, floor, record: recordOf, session: sessionOf, stale })
+    const record = (key: string): LockRecord | undefined => fixed.get(key) ?? recordOf(key)
+    const changes = runBatch(commands, { now: time, floor, record, session: sessionOf, stale })
     for (const [key, record] of changes.records) {
       put(records, key, record && encodeRecord(record))
+      if (fixed.size >= capacity) fixed.clear()
+      if (record && isAllFixed(record)) fixed.set(key, record)
+      else fixed.delete(key)
       if (record && !isEmpty(record)) busy.add(key)
       else busy.delete(key)
     }

@@ -123,11 +123,14 @@ export function sqliteStore(
   }
 
   const answer = (outcomes: Outcome[]): void => {
-    for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
+    if (waiting.length === 1) waiting.pop()?.resolve(outcomes)
+    else for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
   }
 
   /** Commands that keep or free a lock go before requests. */
   const isUrgent = (): boolean => waiting.some(({ commands }) => commands.some(isOfHolder))
+
+  const patience = { isUrgent }
 
   const fail = (error: unknown): void => {
     for (const { reject } of waiting.splice(0)) reject(explain(error))
@@ -217,7 +220,7 @@ export function sqliteStore(
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
     apply: (commands) =>
       new Promise((resolve, reject) => {
-        if (waiting.push({ commands, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail, { isUrgent })
+        if (waiting.push({ commands, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail, patience)
         else hurry()
       }),
     read: (key, reader) => look((tables) => tables.read(key, reader)),

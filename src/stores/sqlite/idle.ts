@@ -18,6 +18,8 @@ export interface Patience {
   isUrgent?(): boolean
 }
 
+const never = (): boolean => false
+
 /**
  * Runs a step now, or as soon as the database is not busy; the caller has to limit how long that may take.
  *
@@ -27,7 +29,7 @@ export function whenIdle<T>(
   step: () => T,
   done: (result: T) => void,
   failed: (error: unknown) => void,
-  { mayPass = isBusy, isUrgent = () => false }: Patience = {},
+  { mayPass = isBusy, isUrgent = never }: Patience = {},
 ): () => void {
   let attempts = 0
   let pause: NodeJS.Timeout | undefined

@@ -51,21 +51,23 @@ export function makeSwap(db: SqliteDatabase): Swap {
       const before = command && 'key' in command && commands.length === 1 && records.get(command.key)
       if (!before || contended.has(command.key)) return undefined
       const { key } = command
-      const rows = new Set<Seen<SessionRow>>()
+      const rows: Seen<SessionRow>[] = []
       let known = true
       const session = (id: string): SessionRow | undefined => {
         const row = sessions.get(id)
-        if (row) rows.add(row)
-        else known = false
+        if (!row) known = false
+        else if (!rows.includes(row)) rows.push(row)
         return row?.value
       }
       const { record, sessions: changed, outcome } = reduce(before.value, command, { now, session })
-      const swap = swaps[rows.size]
+      const swap = swaps[rows.length]
       if (!known || !swap || !record || record === before.value || changed.length) return undefined
       const text = textOf(record)
-      const bound = [text, key, before.text]
-      for (const row of rows) bound.push(row.value.id, row.text)
-      const { changes } = swap.run(...bound)
+      const [row] = rows as [Seen<SessionRow>]
+      const { changes } =
+        rows.length === 1
+          ? swap.run(text, key, before.text, row.value.id, row.text)
+          : swap.run(text, key, before.text, ...rows.flatMap((each) => [each.value.id, each.text]))
       if (!changes) {
         if (contended.size >= capacity) contended.clear()
         contended.add(key)
