@@ -3,15 +3,15 @@ import { stands } from './notes.ts'
 import { holdersOf, isIn, type Key, keys, type Note, queueOf, type Seat, type State } from './state.ts'
 
 /**
- * A text that two states share exactly if they differ by names and numbers alone.
+ * A text that two states share exactly if they differ only in names and numbers.
  *
- * Tokens and counters are only ever compared for being equal, and new ones are above all old ones (a law says so). So a token
- * is told by the place of its hold in the record, and a counter by whether it still stands. Each place in a record is one
- * session's; so two sessions that look alike have no place at all, and may change seats.
+ * Tokens and counters are only compared for equality, and new ones are above all old ones (a law checks that). So a token is described by the place
+ * of its hold in the record, and a counter by whether it is still current. Each place in a record belongs to one session; so two sessions that look
+ * alike have no place at all, and may be swapped.
  */
 export function canonical(state: State): string {
   const [one, other] = keys.map((key) => `${looksOf(state, key)}`)
-  // Which key is which does not matter either; most often they look different from afar.
+  // Which key is which does not matter either; usually they look different at first sight.
   if (one !== other) return inOrder(state, (one ?? '') < (other ?? '') ? keys : reversed)
   const [first, second] = [inOrder(state, keys), inOrder(state, reversed)]
   return first < second ? first : second
@@ -19,7 +19,7 @@ export function canonical(state: State): string {
 
 const reversed = [...keys].reverse()
 
-/** A record without whose its places are. */
+/** A record without the owners of its places. */
 function looksOf(state: State, key: Key): string {
   const record = state.records[key]
   return record ? `${record.pins.length}${record.holders.map(holderOf)}/${record.queue.map(runOf)}` : '-'
@@ -30,7 +30,7 @@ const holderOf = ({ mode, lease, seq, unconfirmed }: Holder): string =>
 
 const runOf = ({ mode, lapses, from, to }: Run): string => `${mode[0]}${lapses}.${to - from}`
 
-/** Places that no session names are those of sessions that were followed by others. */
+/** Places that no session owns belong to earlier sessions of a seat. */
 function inOrder(state: State, order: readonly Key[]): string {
   const { seats, note } = state
   const about = note && seats.findIndex(({ id }) => id === note.session)
@@ -52,7 +52,7 @@ function seatOf(state: State, seat: Seat, order: readonly Key[]): string {
   return text
 }
 
-/** Its requests: each with where the record has it, what its session knows, and whether the next number follows on it. */
+/** A session's requests: where the record has each, what the session knows, and whether the next number follows it. */
 function asksOf(state: State, key: Key, { id, numbers, asks }: Seat): string {
   let text = ''
   let next = numbers[key] + 1

@@ -5,11 +5,11 @@ export interface Entry {
   readonly key: Key
   readonly session: string
   readonly number: number
-  /** Of a hold. */
+  /** Only a hold has one. */
   readonly token?: number
 }
 
-/** Whether a session has a row: what one has left that has not is void. */
+/** Whether a session has a row: without one, its holds and places are void. */
 export const isOpen = (state: State, { session }: { session: string }): boolean => state.rows[session] !== undefined
 
 export const nameOf = ({ key, session, number }: Entry): string => `request ${number} of ${session} for ${key}`

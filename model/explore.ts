@@ -5,32 +5,32 @@ import { brokenBy } from './state-laws.ts'
 import { broken } from './step-laws.ts'
 
 export interface Exploration {
-  /** States that are different by more than names and numbers. */
+  /** States that differ in more than names and numbers. */
   readonly states: number
   /** Moves that were made in them. */
   readonly moves: number
-  /** How many moves from the start all is known. */
+  /** The number of moves from the start up to which every state was explored. */
   readonly depth: number
   /** New states at each depth, the start first. */
   readonly levels: readonly number[]
-  /** The first law that was found broken, and a shortest way there. */
+  /** The first law that was found broken, and a shortest path to it. */
   readonly flaw: { readonly law: string; readonly path: readonly Step[] } | undefined
 }
 
 interface Found {
   readonly state: State
-  /** Its place among all that were found. */
+  /** Its number among all states. */
   readonly index: number
 }
 
 /**
  * Tries every move in every state, breadth first, and checks all laws after each.
- * @param seen is told, now and then, how many states there are and how deep the last one lies
+ * @param seen called now and then with the number of states and the depth
  */
 export function explore(rules: Rules, sessions: number, depth: number, seen: (states: number, depth: number) => void = () => {}): Exploration {
   const root = start(sessions)
   const known = new Set([canonical(root)])
-  // For each state: from which one, and by which of its moves, it was reached first.
+  // For each state: the state and the move by which it was reached first.
   const from: [parent: number, move: number][] = [[0, 0]]
   const levels = [1]
   let made = 0
@@ -61,7 +61,7 @@ export function explore(rules: Rules, sessions: number, depth: number, seen: (st
         const bad = brokenBy(step.after, rules)
         if (bad) return flawed(bad, index, place)
         fresh++
-        // Nothing goes on from the last ones.
+        // The last level is not explored further.
         if (levels.length < depth) next.push({ state: step.after, index: from.push([index, place]) - 1 })
       }
     }
@@ -71,7 +71,7 @@ export function explore(rules: Rules, sessions: number, depth: number, seen: (st
   return { states: known.size, moves: made, depth: levels.length - 1, levels, flaw: undefined }
 }
 
-/** Makes the moves once more that led somewhere. */
+/** Repeats the moves that led to a state. */
 function walk(rules: Rules, root: State, way: readonly number[]): Step[] {
   const path: Step[] = []
   let state = root

@@ -41,7 +41,7 @@ function whole(name: string, text: string, most: number): number {
 
 const count = (value: number): string => value.toLocaleString('en')
 
-/** Explores, and shows on a terminal how far it is. */
+/** Explores, and shows the progress on a terminal. */
 function timed(rules: Rules): { found: Exploration; seconds: string } {
   const begun = performance.now()
   const { isTTY } = process.stderr

@@ -20,18 +20,18 @@ import {
 
 /** One thing that may happen next. */
 export interface Move {
-  /** Whose move it is, as people are told it. */
+  /** Who makes the move, for people. */
   readonly who: string
   readonly command?: Command
-  /** What happens besides, or in place of a command. */
+  /** What happens in addition to a command, or instead of one. */
   readonly text?: string
   /** What a look shows. */
   readonly sees?: Note
   /** What the command is based on. */
   readonly note?: Note
-  /** Whether the command is on what is another session's, so that it must be refused. */
+  /** Whether the command concerns another session's hold or place, so that it must be refused. */
   readonly meddles?: boolean
-  /** What the session takes from the reply, or does by itself. */
+  /** What the session learns from the reply, or does by itself. */
   learn?(state: State, outcome: Outcome | undefined): State
 }
 
@@ -43,7 +43,7 @@ export interface Step {
   readonly after: State
 }
 
-/** Makes a move. The very same state comes `after` it if nothing changed. */
+/** Makes a move. If nothing changed, `after` is the same object. */
 export function make(rules: Rules, before: State, move: Move): Step {
   const { command } = move
   if (!command) return { move, before, outcome: undefined, after: move.learn?.(before, undefined) ?? before }
@@ -52,7 +52,7 @@ export function make(rules: Rules, before: State, move: Move): Step {
   return { move, before, outcome, after: move.learn?.(noted, outcome) ?? noted }
 }
 
-/** Everything that may happen in a state. What differs in nothing that the rules could see is there once. */
+/** Everything that may happen in a state. Moves that the rules could not tell apart appear once. */
 export function* moves(state: State): Generator<Move> {
   for (const [index, seat] of state.seats.entries()) {
     if (seat.alive) yield* ofSession(state, seat, index)
@@ -87,11 +87,11 @@ function* ofSession(state: State, seat: Seat, index: number): Generator<Move> {
 
 const beatOf = (session: string) => ({ type: 'beat', session, client: session, lease: times.lease }) as const
 
-/** Whether it matters to anyone if a session lives. */
+/** Whether it matters to anyone that a session lives. */
 const isSeen = (state: State, { id, asks }: Seat): boolean =>
   asks.length > 0 || keys.some((key) => [...holdersOf(state, key), ...queueOf(state, key)].some(({ session }) => session === id))
 
-/** A beat's reply tells that the session has ended, or that holds of it were taken: it then looks which. */
+/** The beat's reply says that the session has ended, or that holds of it were taken: it then finds out which. */
 function hear(state: State, index: number, outcome: Outcome | undefined): State {
   const seat = state.seats[index] as Seat
   if (outcome?.type === 'ended') return seat.asks.length ? withSeat(state, index, { asks: [] }) : state
@@ -101,7 +101,7 @@ function hear(state: State, index: number, outcome: Outcome | undefined): State 
   return withSeat(state, index, { evictions: outcome.session.evictions, asks })
 }
 
-/** So many requests, at most, has a session under way for one key. */
+/** How many pending requests a session has for one key, at most. */
 const maxAsks = 2
 
 function* requests(state: State, { id: session, numbers, asks }: Seat, index: number, key: Key): Generator<Move> {
@@ -123,7 +123,7 @@ function* requests(state: State, { id: session, numbers, asks }: Seat, index: nu
   yield ask({ mode: 'shared' }, true)
   if (!holdersOf(state, key).length && !queueOf(state, key).length) yield ask({ mode: 'exclusive' }, true)
   else {
-    // What would be granted is as without these; what is queued is known by its place, so that a lost reply tells nothing less.
+    // A grant would be the same without these options; a queued request is known by its place, so a lost reply makes no difference.
     yield ask({ mode: 'exclusive', ifAvailable: true })
     if (queueOf(state, key).length) yield ask({ mode: 'exclusive', ifNoQueue: true })
     yield ask({ mode: 'exclusive', steal: true })
@@ -140,7 +140,7 @@ function* ofAsk(state: State, { id: session, asks }: Seat, index: number, ask: A
     yield { who, text: 'again', command: { type: 'request', key, session, client: session, number, mode, confirm: times.confirm } }
     yield { who, command: { type: 'withdraw', key, session, number }, learn: drop }
   }
-  // One that waits looks at the record before it confirms.
+  // A waiter looks at the record before it confirms.
   const token = ask.token ?? holdersOf(state, key).find((holder) => holder.session === session && holder.number === number)?.token
   if (token === undefined) return
   const told = (next: State, outcome: Outcome | undefined): State =>
@@ -149,7 +149,7 @@ function* ofAsk(state: State, { id: session, asks }: Seat, index: number, ask: A
   yield { who, command: { type: 'release', key, session, token }, learn: drop }
 }
 
-/** What others do about a session. */
+/** What others do to a session. */
 function* aboutSession(state: State, seat: Seat): Generator<Move> {
   const { id: session, alive } = seat
   const row = state.rows[session]
@@ -163,13 +163,13 @@ function* aboutSession(state: State, seat: Seat): Generator<Move> {
 }
 
 /**
- * What is done on evidence: on what the record shows now, since others may always have been silent for long enough, and on what
- * someone noted and kept. To find what old evidence does, one piece of it is enough.
+ * What is done on evidence: on what the record shows now, since others may always have been silent for long enough, and on what someone noted
+ * earlier. To find out what old evidence does, one piece is enough.
  */
 function* onEvidence(state: State, key: Key): Generator<Move> {
   const standing = [...notesOf(state, key)]
   if (!state.note) for (const note of standing) yield { who: someone, sees: note, learn: (next) => ({ ...next, note }) }
-  // Who says so matters only if it waits itself.
+  // The sender matters only if it waits itself.
   const waiting = new Set(queueOf(state, key).map((run) => run.session))
   const sessions = state.seats.filter(({ id, alive }) => alive && state.rows[id] && waiting.has(id)).map(({ id }) => id)
   for (const note of state.note?.key === key ? [...standing, state.note] : standing)
@@ -177,7 +177,7 @@ function* onEvidence(state: State, key: Key): Generator<Move> {
       if (session !== note.session) yield { who: session ?? someone, command: { type: 'expire', key, session, evidence: note.evidence }, note }
 }
 
-/** What people do. A pin may also come before there is a holder, which makes no difference to the rules. */
+/** What operators do. A pin may also come before there is a holder, which makes no difference to the rules. */
 function* fromOutside(state: State, key: Key): Generator<Move> {
   const who = someone
   const sessions = new Set(holdersOf(state, key).map(({ session }) => session))
@@ -188,7 +188,7 @@ function* fromOutside(state: State, key: Key): Generator<Move> {
   if (state.records[key]) yield { who, command: { type: 'sweep', key } }
 }
 
-/** Commands on what is another session's. */
+/** Commands on another session's hold or place. */
 function* meddling(state: State, key: Key): Generator<Move> {
   const stranger = (owner: string): string | undefined => state.seats.find(({ id }) => id !== owner && state.rows[id])?.id
   for (const { session: owner, token, number } of holdersOf(state, key)) {
@@ -206,7 +206,7 @@ function* meddling(state: State, key: Key): Generator<Move> {
   }
 }
 
-/** Sessions count their requests each for itself, so that two may have the same number. */
+/** Each session numbers its own requests, so two may have the same number. */
 const isOwn = (state: State, key: Key, session: string, asked: number): boolean =>
   holdersOf(state, key).some((holder) => holder.session === session && holder.number === asked) ||
   queueOf(state, key).some((run) => isIn(run, session, asked))

@@ -1,7 +1,7 @@
 import { type Changes, type Command, type Ground, type LockRecord, type Request, runBatch, type SessionRow, seqOf } from '../src/protocol/index.ts'
 import type { Rules } from './state.ts'
 
-/** Rules that are each broken in one way. The model is worth something only if it finds out every one. */
+/** Rules that are each broken in one way. The model must detect every one. */
 export const mutants: Readonly<Record<string, Rules>> = {
   'evidence ignores the counter': instead(({ command, ground }) => {
     if (command.type !== 'expire' || !('token' in command.evidence)) return command
@@ -86,7 +86,7 @@ const counterOf = (ground: Ground, holder: LockRecord['holders'][number]): numbe
   return seqOf(holder, new Map(row && [[row.id, row]]))
 }
 
-/** Carries out another command in place of the one that was given. */
+/** Carries out another command instead of the given one. */
 function instead(other: (given: Case) => Command): Rules {
   return (commands, ground) =>
     runBatch(
@@ -95,7 +95,7 @@ function instead(other: (given: Case) => Command): Rules {
     )
 }
 
-/** Takes a command for the owner's, whoever sends it. */
+/** Treats a command as the owner's, whoever sends it. */
 function asOwner(type: 'release' | 'renew'): Rules {
   return instead(({ command, ground }) => {
     if (command.type !== type) return command
@@ -104,7 +104,7 @@ function asOwner(type: 'release' | 'renew'): Rules {
   })
 }
 
-/** Shows the rules another record than there is, and mends what comes of it. */
+/** Shows the rules another record than there is, and corrects the result. */
 function seeing(
   type: Command['type'],
   show: (record: LockRecord, command: Command) => LockRecord,

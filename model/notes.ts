@@ -14,20 +14,20 @@ export function* notesOf(state: State, key: Key): Generator<Note> {
 }
 
 /**
- * What has become of the note by a command. This goes by what happened, never by tokens and counters: whether the rules
- * see the same from those is the question.
+ * What a command makes of the note. This depends on what happened, never on tokens and counters: whether the rules see the same from those is what
+ * the model checks.
  */
 export function age(before: State, after: State, command: Command, outcome: Outcome): State {
   const { note } = after
   if (!note) return after
-  // Of what has gone with its counter nothing is left that it could be taken for.
+  // If the hold and its counter are gone, nothing is left that the note could be confused with.
   if (!isThere(after, note) && !stands(after, note)) return { ...after, note: undefined }
   const heard = note.heard || lives(before, note, command, outcome)
   const stale = note.stale || (heard && leans(before, note)) || renews(note, command, outcome) || isOver(after, note, command)
   return heard === note.heard && stale === note.stale ? after : { ...after, note: { ...note, heard, stale } }
 }
 
-/** Whether the counter that was noted is still that of the hold or the session. */
+/** Whether the noted counter is still that of the hold or the session. */
 export function stands(state: State, { key, session, evidence }: Note): boolean {
   const holder = 'token' in evidence ? holdersOf(state, key).find(({ token }) => token === evidence.token) : undefined
   return (holder ? seqOf(holder, rowsOf(state)) : state.rows[session]?.seq) === evidence.seq
@@ -50,14 +50,14 @@ const lives = (before: State, { session }: Note, command: Command, outcome: Outc
 const renewed = (before: State, command: Command): Holder | undefined =>
   command.type === 'renew' ? holdersOf(before, command.key as Key).find(({ token }) => token === command.token) : undefined
 
-/** Whether what was noted shows by its session's counter that it lives, not by one of its own. */
+/** Whether the noted hold or request shows by its session's counter that it lives, not by one of its own. */
 const leans = (before: State, { key, evidence }: Note): boolean =>
   'number' in evidence || holdersOf(before, key).find(({ token }) => token === evidence.token)?.seq === undefined
 
 const renews = ({ key, evidence }: Note, command: Command, outcome: Outcome): boolean =>
   'token' in evidence && outcome.type === 'renewed' && command.type === 'renew' && command.key === key && outcome.holder.token === evidence.token
 
-/** A hold that is gone never comes back. A waiter may, from a grant that lapsed: as silent as it was. */
+/** A hold that is gone never comes back. A waiter may come back from a grant that lapsed, as silent as before. */
 const isOver = (after: State, note: Note, command: Command): boolean =>
   'token' in note.evidence
     ? !isThere(after, note)

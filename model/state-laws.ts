@@ -2,7 +2,7 @@ import type { Command } from '../src/protocol/index.ts'
 import { entriesOf, isOpen, nameOf } from './entries.ts'
 import { carryOut, holdersOf, type Key, keys, pinsOf, queueOf, type Rules, type State } from './state.ts'
 
-/** Which law a state breaks. */
+/** The law that a state breaks, if any. */
 export function brokenBy(state: State, rules: Rules): string | undefined {
   for (const key of keys) {
     const words =
@@ -24,7 +24,7 @@ function tokensRise(state: State, key: Key): string | undefined {
   return tokens.some((held, place) => held > token || held <= (tokens[place - 1] ?? 0)) ? `the tokens of ${key} do not rise: ${tokens}` : undefined
 }
 
-/** A session that stands has no hold and no place but for what it asked and did not take back, and one for each. */
+/** An existing session has holds and places only for requests that it made and did not withdraw, one for each. */
 function knowsItsOwn(state: State, key: Key): string | undefined {
   const seen = new Set<string>()
   for (const entry of entriesOf(state, key)) {
@@ -38,7 +38,7 @@ function knowsItsOwn(state: State, key: Key): string | undefined {
   return undefined
 }
 
-/** Nobody waits for what the record could give at once. What a session left that has ended is cleared away by the next command. */
+/** Nobody waits for a lock that could be granted at once. What an ended session left is removed by the next command. */
 function grantsWhatItCan(state: State, key: Key): string | undefined {
   const head = queueOf(state, key)[0]
   if (!head || !isOpen(state, head)) return undefined
@@ -46,12 +46,12 @@ function grantsWhatItCan(state: State, key: Key): string | undefined {
   return free ? `${head.session} waits for ${key}, though it could have it` : undefined
 }
 
-/** Whoever waits gets the lock in the end by what it can do alone, if all others stay silent from now on. */
+/** Every waiter gets the lock in the end by its own commands, if all others stay silent from now on. */
 function goesOn(state: State, key: Key, rules: Rules): string | undefined {
   for (const { session, from } of queueOf(state, key)) {
     if (!isOpen(state, { session }) || !state.seats.some(({ id, alive }) => alive && id === session)) continue
     let next = state
-    // Each command below clears away one entry, and a grant that lapses comes back as an entry at the end.
+    // Each command below removes one entry, and a grant that lapses comes back as an entry at the end.
     for (let left = 2 * entriesOf(state, key).length; ; left--) {
       if (holdersOf(next, key).some((holder) => holder.session === session && holder.number === from)) break
       const command = clearing(next, key, session)
@@ -62,13 +62,13 @@ function goesOn(state: State, key: Key, rules: Rules): string | undefined {
   return undefined
 }
 
-/** What takes away the first that stands before a session in line. */
+/** The command that removes the first entry before a session in the queue. */
 function clearing(state: State, key: Key, session: string): Command | undefined {
   const [entity] = pinsOf(state, key)
   if (entity !== undefined) return { type: 'unpin', key, entity }
   const [holder] = holdersOf(state, key)
   if (holder) {
-    // Its own, from another request, it lets go itself.
+    // It releases its own hold, from another request, itself.
     const { token } = holder
     if (holder.session === session) return { type: 'release', key, session, token }
     return { type: 'expire', key, session, evidence: { token, seq: holder.seq ?? state.rows[holder.session]?.seq } }

@@ -15,10 +15,10 @@ import type {
 export const keys = ['k', 'l'] as const
 export type Key = (typeof keys)[number]
 
-/** What runs commands: `runBatch`, or a broken one. */
+/** Runs commands: `runBatch`, or a broken version. */
 export type Rules = (commands: readonly Command[], ground: Ground) => Changes
 
-/** All that there is at one moment: what the store keeps, and what each session knows. Every move makes a new one. */
+/** Everything at one moment: what the store keeps, and what each session knows. Every move makes a new one. */
 export interface State {
   readonly records: Readonly<Record<Key, LockRecord | undefined>>
   readonly rows: Readonly<Record<string, SessionRow>>
@@ -26,21 +26,21 @@ export interface State {
   readonly seats: readonly Seat[]
   /** What someone saw once and may act on at any later time. */
   readonly note: Note | undefined
-  /** The highest token of each key that anyone was ever granted. */
+  /** The highest token of each key that was ever granted. */
   readonly highest: Readonly<Record<Key, number>>
 }
 
 /** A session, and after its end the next one of the same context. */
 export interface Seat {
-  /** Never used again once the session has ended. */
+  /** Never reused once the session has ended. */
   readonly id: string
-  /** One that is dead does nothing any more; the store is not told. */
+  /** A dead one does nothing any more; the store does not know. */
   readonly alive: boolean
   /** The last request number, for each key. */
   readonly numbers: Readonly<Record<Key, number>>
-  /** Its requests that it has not taken back or let go, in the order of their numbers. */
+  /** Its requests that it has not withdrawn or released, in the order of their numbers. */
   readonly asks: readonly Ask[]
-  /** Of its own holds, how many it knows that others took. */
+  /** How many of its own holds it knows to have been taken. */
   readonly evictions: number
 }
 
@@ -48,25 +48,25 @@ export interface Ask {
   readonly key: Key
   readonly number: number
   readonly mode: Mode
-  /** Of the grant that it knows of. It may have been taken meanwhile. */
+  /** The token of the grant that it knows. The grant may have been taken meanwhile. */
   readonly token: number | undefined
 }
 
-/** Evidence as it was seen once. */
+/** Evidence as it was once seen. */
 export interface Note {
   readonly key: Key
-  /** Whom it is about. */
+  /** The session that it is about. */
   readonly session: string
   readonly evidence: HolderEvidence | WaiterEvidence
-  /** Whether its session has shown since that it lives: it must not end the session any more. */
+  /** Whether the session has shown since that it lives: the note must not end it any more. */
   readonly heard: boolean
-  /** Whether what was seen has been renewed, let go or taken since: it must not evict any more. */
+  /** Whether the hold or request was renewed, released or taken since: the note must not evict it any more. */
   readonly stale: boolean
 }
 
-/** Wall time stands still: tokens then rise by one. In ms. */
+/** Wall time does not move, so tokens rise by one. In ms. */
 const now = 0
-/** In ms; only told apart, never waited for. */
+/** In ms; only compared, never waited for. */
 export const times = { lease: 12_000, confirm: 3_000, longer: 60_000 }
 
 /** Some sessions, all of them open. */
@@ -87,7 +87,7 @@ export const withSeat = (state: State, seat: number, change: Partial<Seat>): Sta
   seats: state.seats.map((old, index) => (index === seat ? { ...old, ...change } : old)),
 })
 
-/** Carries out one command in the store. The very same state comes back if nothing changed. */
+/** Carries out one command in the store. If nothing changed, the same object is returned. */
 export function carryOut(rules: Rules, state: State, command: Command): { outcome: Outcome; state: State } {
   const changes = rules([command], {
     now,

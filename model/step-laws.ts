@@ -3,7 +3,7 @@ import { entriesOf, isOpen, nameOf, waitersOf } from './entries.ts'
 import type { Step } from './moves.ts'
 import { type Ask, grantsOf, holdersOf, type Key, keys, pinsOf } from './state.ts'
 
-/** Which law a step breaks, in words; `undefined` if none. */
+/** The law that a step breaks, in words; `undefined` if none. */
 export function broken(step: Step): string | undefined {
   for (const law of stepLaws) {
     const words = law(step)
@@ -24,7 +24,7 @@ function newTokens({ move, before, outcome }: Step): string | undefined {
   return undefined
 }
 
-/** Who was in line before others gets the lock before them, and nobody is put in front. */
+/** A waiter gets the lock before those behind it, and nobody is put in front. */
 function inOrder({ move, before, outcome, after }: Step): string | undefined {
   const { command } = move
   if (!outcome || !command || !('key' in command)) return undefined
@@ -37,14 +37,14 @@ function inOrder({ move, before, outcome, after }: Step): string | undefined {
   return order.some((place, index) => place < (order[index - 1] ?? 0)) ? `the queue of ${key} was not kept to` : undefined
 }
 
-/** Who waits only if nobody does is the first to wait. */
+/** A request with `ifNoQueue` waits only as the first. */
 function waitsFirst({ move, outcome, after }: Step): string | undefined {
   const { command } = move
   if (command?.type !== 'request' || !command.ifNoQueue || outcome?.type !== 'queued') return undefined
   return waitersOf(after, command.key as Key).length > 1 ? `${command.session} waits behind others for ${command.key}` : undefined
 }
 
-/** A hold or a place of a session that stands ends by what may end it, and by nothing else. */
+/** A hold or a place of an existing session ends only by what may end it. */
 function keepsEntries({ move, before, after }: Step): string | undefined {
   const { command, note } = move
   if (!command) return undefined
@@ -80,7 +80,7 @@ function keepsEntries({ move, before, after }: Step): string | undefined {
   return undefined
 }
 
-/** A session's row goes by its own end, by proof of its death, or by evidence that stands; and comes by opening alone. */
+/** A session's row is removed only by its own end, by proof of its death, or by valid evidence; and it is made only by opening. */
 function keepsRows({ move: { command, who, note }, before, after }: Step): string | undefined {
   if (before.rows === after.rows) return undefined
   for (const id of Object.keys(before.rows)) {
@@ -93,7 +93,7 @@ function keepsRows({ move: { command, who, note }, before, after }: Step): strin
   return undefined
 }
 
-/** A command on what is another's is refused and changes nothing, but for what ended sessions left. */
+/** A command on another session's hold or place is refused and changes nothing, except what ended sessions left. */
 function meddlesInVain({ move, before, outcome, after }: Step): string | undefined {
   if (!move.meddles || !outcome) return undefined
   if (outcome.type !== 'refused') return `${move.who} was allowed to ${move.command?.type} what is another's`
@@ -101,7 +101,7 @@ function meddlesInVain({ move, before, outcome, after }: Step): string | undefin
   return clean && after !== before ? `${move.who} changed something by a command on what is another's` : undefined
 }
 
-/** A session that was told that its beat or renewal counts has all the holds that it then still believes in. */
+/** A session whose beat or renewal was accepted has all the holds that it then believes in. */
 function whoBeatsKnows({ outcome, after }: Step): string | undefined {
   const told = toldTo(outcome)
   const seat = told === undefined ? undefined : after.seats.find(({ id }) => id === told)

@@ -3,10 +3,10 @@ import { type Arena, type Fault, lease } from './arena.ts'
 import { between, pick, type Random, shuffled } from './random.ts'
 import { keys } from './worker.ts'
 
-/** How many workers may be in trouble at once: there must be someone left to take over. */
+/** How many workers may have a fault at once: someone must be left to take over. */
 const atOnce = 3
 
-/** How many faults of each kind were over so far. */
+/** How many faults of each kind are over so far. */
 export type Tally = Record<string, number>
 
 export interface Assault {
@@ -19,7 +19,7 @@ export interface Assault {
   readonly tally: Tally
 }
 
-/** Does one fault after the other, mostly to whoever holds a lock, until `signal` aborts. */
+/** Causes one fault after the other, mostly to a holder, until `signal` aborts. */
 export async function attack({ workers, faults, holder }: Arena, { every, leases, random, tally }: Assault, signal: AbortSignal): Promise<void> {
   for (const { kind } of faults) tally[kind] = 0
   const troubled = new Set<string>()
@@ -28,11 +28,11 @@ export async function attack({ workers, faults, holder }: Arena, { every, leases
   while (!signal.aborted) {
     await sleep(between(random, 0.5, 1.5) * every)
     if (troubled.size >= atOnce || signal.aborted) continue
-    // A holder that is in trouble already cannot be harmed, so another one is.
+    // A holder that already has a fault gets no second one, so another worker is chosen.
     const chosen = random() < 0.75 ? await holder(pick(random, keys)) : undefined
     const free = workers.filter((worker) => !troubled.has(worker))
     const worker = chosen && free.includes(chosen) ? chosen : pick(random, free)
-    // Every kind in turn, in an order that changes.
+    // Every kind in turn, in a changing order.
     if (!deck.length) deck = shuffled(random, faults)
     const fault = deck.pop() as Fault
     troubled.add(worker)

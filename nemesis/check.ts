@@ -1,7 +1,7 @@
 import { byKey, type Final, type Grant, type History, type Operation, type Write } from './history.ts'
 import { type Allowed, type Overlap, overlaps } from './overlap.ts'
 
-/** How a store may have broken its word. */
+/** How a store may have broken its promises. */
 type Kind =
   /** A write did not see the one before it, and so overwrote it. */
   | 'lost update'
@@ -16,9 +16,9 @@ type Kind =
   | 'out of order'
   | 'row is not the last write'
   | 'granted out of order'
-  /** Two were told at one time that they hold the lock. */
+  /** Two workers were told at the same time that they hold the lock. */
   | 'held twice'
-  /** A worker was told to finish, and a call of its kept it from that. */
+  /** A worker could not finish, because a call of its never settled. */
   | 'unsettled'
 
 export interface Violation {
@@ -27,20 +27,20 @@ export interface Violation {
 }
 
 export interface Verdict {
-  /** Updates that others overwrote unseen, or that were acknowledged and are not there. */
+  /** Updates that others overwrote without seeing them, or that were acknowledged but are missing. */
   readonly lost: number
   /** How long two held one lock, in ms. */
   readonly overlap: Overlap
   readonly violations: readonly Violation[]
 }
 
-/** What goes wrong where there is no fence, and is wanted there: everything else is never right. */
+/** What goes wrong without a fence, and must in the control; everything else is always a violation. */
 export const unfencedKinds: readonly Kind[] = ['lost update', 'token went down']
 
 /**
- * Whether what the workers saw and what stands in the store is a linearizable fenced mutex over each key: every write follows the one that its
- * writer saw, under a token that never goes down; what was acknowledged is there, what was refused is not, and what is
- * ambiguous is there at most once. And nobody was told that he holds a lock for longer than `allowed` after somebody else was.
+ * Checks that what the workers saw and what the store contains is a linearizable fenced mutex over each key: every write follows the one that its
+ * writer saw, under a token that never goes down; acknowledged writes are there, refused ones are not, and ambiguous ones are there at most once. And
+ * no worker was told that it holds a lock for longer than `allowed` after another was.
  */
 export function check({ operations, grants, holds }: History, { rows, log }: Final, allowed: Allowed): Verdict {
   const violations: Violation[] = []
@@ -109,7 +109,7 @@ function checkTime(writes: readonly Write[], operations: History['operations'], 
   }
 }
 
-/** Every grant has a token of its own, higher than that of each that was there when it was asked for. */
+/** Every grant has a token of its own, higher than those of all grants known when it was requested. */
 function checkGrants(grants: readonly Grant[], report: Report): void {
   const granted = grants.toSorted((a, b) => a.at - b.at)
   let there = 0

@@ -1,42 +1,42 @@
 /**
- * One update of a key's row: it puts its own id where it saw that of the write before it, and counts one up.
- * The same stands in a log beside the rows, written in the same transaction, in the order in which the writes were committed.
+ * One update of a key's row: it replaces the id of the write before it by its own, and counts up by one. The same is appended to a log beside the
+ * rows, in the same transaction, in the order of the commits.
  */
 export interface Write {
   readonly id: string
-  /** In a store that is wiped now and then, each of its lives has keys of its own. */
+  /** If a store is wiped now and then, each of its lives has keys of its own. */
   readonly key: string
-  /** Of the lock under which it was made. */
+  /** The token of the lock under which it was made. */
   readonly token: number
   /** The write that its writer saw as the last one; '' for none. */
   readonly saw: string
   readonly value: number
 }
 
-/** What a lock's key is called in one of the lives of a store that is wiped now and then. */
+/** The name of a lock's key in one of the lives of a store that is wiped now and then. */
 export const placeOf = (key: string, life: string): string => `${key} of ${life}`
 export const keyOf = (place: string): string => place.split(' of ')[0] as string
 export const lifeOf = (place: string): string => place.split(' of ')[1] ?? ''
 
-/** What a worker notes before and after all that it does, so that it is known also of one that dies. */
+/** What a worker records before and after everything it does, so that it is known even if the worker dies. */
 export type Note =
   | { readonly type: 'ask'; readonly key: string }
   | { readonly type: 'grant'; readonly key: string; readonly token: number }
   | ({ readonly type: 'held' } & Hold)
   | { readonly type: 'invoke'; readonly write: Write }
-  /** Acknowledged: the store said that it is written. */
+  /** Acknowledged: the store confirmed the write. */
   | { readonly type: 'ok'; readonly id: string }
-  /** Refused: the store said that nothing is written. `blind`: the lock was not asked, only the store. */
+  /** Refused: the store said that nothing is written. `blind`: only the store was asked, not the lock. */
   | { readonly type: 'fail'; readonly id: string; readonly blind: boolean }
   /** The store failed, and it may be written or not. */
   | { readonly type: 'info'; readonly id: string; readonly error: string }
   /** Something else failed, and the worker went on. */
   | { readonly type: 'trouble'; readonly error: string }
 
-/** A note, and when it was taken, in ms on a monotonic clock that all share: `invoke` and `ask` not after what they announce, the others not before. */
+/** A note with its time, in ms on a monotonic clock that all share: `invoke` and `ask` no later than what they announce, the others no earlier. */
 export type Line = Note & { readonly at: number }
 
-/** What came of a write, as its writer knows it. Whoever dies or falls silent leaves it ambiguous. */
+/** The result of a write, as its writer knows it. It is ambiguous if the writer died or fell silent. */
 export interface Operation {
   readonly write: Write
   readonly invokedAt: number
@@ -53,7 +53,7 @@ export interface Grant {
   readonly at: number
 }
 
-/** A worker found at both ends of this time that it held the lock. In ms, on a clock that the workers share. */
+/** A worker found at the beginning and the end of this time that it held the lock. In ms, on a clock that the workers share. */
 export interface Hold {
   readonly key: string
   readonly token: number
@@ -66,21 +66,21 @@ export interface History {
   readonly operations: ReadonlyMap<string, Operation>
   readonly grants: readonly Grant[]
   readonly holds: readonly Hold[]
-  /** What failed besides, and how often. */
+  /** Other errors, and how often each happened. */
   readonly troubles: ReadonlyMap<string, number>
 }
 
-/** What stands in the store when all workers are gone, and what was read there before it was wiped. */
+/** The contents of the store when all workers are gone, and what was read there before it was wiped. */
 export interface Final {
   /** The last write of each key. */
   readonly rows: readonly Write[]
   /** All writes, in the order in which they were committed. */
   readonly log: readonly Write[]
-  /** The keys that were wiped, and when the log was last read before that: on the clock of the history. */
+  /** The keys that were wiped, and when the log was last read before that, on the clock of the history. */
   readonly wiped?: Readonly<Record<string, number>>
 }
 
-/** Puts together what the workers noted, each in the order of its own lines. */
+/** Combines what the workers recorded, each in the order of its own lines. */
 export function historyOf(workers: Iterable<readonly Line[]>): History {
   const operations = new Map<string, Operation>()
   const grants: Grant[] = []
@@ -114,7 +114,7 @@ export function historyOf(workers: Iterable<readonly Line[]>): History {
   return { operations, grants, holds, troubles }
 }
 
-/** Reads the lines of one worker. A last one that its death cut off says nothing. */
+/** Reads the lines of one worker. A last line that its death cut off is ignored. */
 export const parseLines = (text: string): Line[] =>
   text
     .slice(0, text.lastIndexOf('\n') + 1)

@@ -56,7 +56,7 @@ async function main({ open, seconds, seed, store, json }: ReturnType<typeof read
 }
 
 const interrupted = new AbortController()
-// npm and tsx may hand on the same Ctrl-C once more, so only a later one means that cleaning up takes too long.
+// npm and tsx may pass on the same Ctrl-C again, so only a later one means that cleaning up takes too long.
 let first = Number.POSITIVE_INFINITY
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {

@@ -4,17 +4,17 @@ import { byKey, type Hold, keyOf } from './history.ts'
 export interface Allowed {
   /** By how much the clocks of two workers may differ. */
   readonly skew: number
-  /** Where one has it from a store that is wiped by then: it may hear of that as late as its lease is over. */
+  /** If one has a lock of a store that was wiped: it may learn of that as late as at the end of its lease. */
   readonly afterWipe: number
 }
 
-/** For how long two did, at the longest. */
+/** The longest time that two did. */
 export interface Overlap {
   readonly longest: number
   readonly longestAfterWipe: number
 }
 
-/** @param report hears of each that is longer than allowed */
+/** @param report called with each overlap that is longer than allowed */
 export function overlaps(holds: readonly Hold[], { skew, afterWipe }: Allowed, report: (text: string) => void): Overlap {
   let [longest, longestAfterWipe] = [0, 0]
   const say = (hold: Hold, ms: number) => report(`${hold.key} with token ${hold.token}, for ${ms.toFixed(1)} ms`)
@@ -22,7 +22,7 @@ export function overlaps(holds: readonly Hold[], { skew, afterWipe }: Allowed, r
   for (const ofKey of byKey(holds).values()) {
     let latest = Number.NEGATIVE_INFINITY
     for (const hold of ofKey.toSorted((a, b) => a.token - b.token)) {
-      // Whoever has an older token must have known before.
+      // The holder with the older token must have known before.
       const ms = latest - hold.from
       longest = Math.max(longest, ms)
       if (ms > skew) say(hold, ms)

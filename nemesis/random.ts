@@ -1,7 +1,7 @@
 /** From 0, included, to 1, excluded. */
 export type Random = () => number
 
-/** Chance that a seed decides: the same seed makes the same choices (mulberry32). */
+/** Random numbers from a seed: the same seed makes the same choices (mulberry32). */
 export function seeded(seed: number): Random {
   let state = seed | 0
   return () => {
@@ -14,10 +14,10 @@ export function seeded(seed: number): Random {
 
 export const between = (random: Random, least: number, most: number): number => least + random() * (most - least)
 
-/** One of several; there must be one. */
+/** One of several; there must be at least one. */
 export const pick = <T>(random: Random, of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
 
-/** The same, in another order. */
+/** The same items in another order. */
 export function shuffled<T>(random: Random, of: readonly T[]): T[] {
   const left = [...of]
   return of.map(() => left.splice(Math.floor(random() * left.length), 1)[0] as T)

@@ -10,44 +10,44 @@ import type { Overlap } from './overlap.ts'
 import { seeded } from './random.ts'
 import { completed } from './wiped.ts'
 
-/** For how long the unfenced control may try to lose an update, in ms. */
+/** How long the unfenced control may try to lose an update, in ms. */
 const longestControl = 60_000
 
-/** What came of a run, with its writes counted. */
+/** The result of a run, with its writes counted. */
 export interface Result {
   readonly fenced: boolean
   /** In ms. */
   readonly took: number
   readonly acknowledged: number
   readonly ambiguous: number
-  /** Of the ambiguous ones, those that were written. */
+  /** How many of the ambiguous ones were written. */
   readonly ambiguousWritten: number
   readonly refused: number
-  /** Of the refused ones, those that the store had to refuse by itself. */
+  /** How many of the refused ones only the store could refuse. */
   readonly refusedBlind: number
   readonly grants: number
   readonly faults: Tally
   readonly lost: number
   readonly overlap: Overlap
-  /** How many lives the store had: one more than it was wiped. */
+  /** How many lives the store had: one more than the times it was wiped. */
   readonly lives: number
   readonly violations: readonly Violation[]
-  /** What failed besides, and how often. */
+  /** Other errors, and how often each happened. */
   readonly troubles: Record<string, number>
 }
 
 export interface Plan {
   readonly open: OpenArena
   readonly fenced: boolean
-  /** In ms. The control ends as soon as it lost an update. */
+  /** In ms. The control ends as soon as an update is lost. */
   readonly time: number
   readonly seed: number
   readonly log: (line: string) => void
-  /** Ends it before its time, with nothing left behind. */
+  /** Ends it early, with nothing left behind. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Lets workers write while faults befall them, then checks what they noted against what is written. */
+/** Lets workers write while faults happen, then checks their records against the store. */
 async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Result> {
   const parent = join(root, 'out', 'nemesis')
   await mkdir(parent, { recursive: true })
@@ -58,7 +58,7 @@ async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Res
     arena = await open({ folder, fenced, seed, log })
     const { faults, took, unsettled } = await fight(arena, { fenced, time, seed, log, signal })
     const [stored, notes] = [await arena.final(), await arena.notes()]
-    // Also what cannot be checked is worth a look.
+    // A history that cannot be checked is also kept.
     keep = fenced
     const history = historyOf(notes)
     const final = completed(history, stored)
@@ -82,7 +82,7 @@ export async function runBoth(plan: Omit<Plan, 'fenced'>): Promise<{ control: Re
   return { control, fenced: await run({ ...plan, fenced: true }) }
 }
 
-/** What is wrong with both runs together, in words; nothing if the fence held. */
+/** What is wrong with the two runs together, in words; empty if the fence held. */
 export function faultsOf(control: Result, fenced: Result): string[] {
   const found = fenced.violations.map(({ kind, text }) => `fenced: ${kind}: ${text}`)
   for (const { kind, text } of control.violations) if (!unfencedKinds.includes(kind)) found.push(`control: ${kind}: ${text}`)
@@ -98,7 +98,7 @@ async function fight(
   const faults: Tally = {}
   const over = new AbortController()
   const began = performance.now()
-  // Something is lost without a fence once a holder hangs for so long that another has written meanwhile, however slow the machine is.
+  // Without a fence, something is lost once a holder hangs for so long that another writes meanwhile, however slow the machine is.
   const [every, leases] = fenced ? [1_000, [1, 3] as const] : [500, [2, 5] as const]
   const attacking = attack(arena, { every, leases, random: seeded(seed), tally: faults }, over.signal)
   try {

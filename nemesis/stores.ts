@@ -3,5 +3,5 @@ import { openServed } from './http/arena.ts'
 import { openTabs } from './indexeddb/arena.ts'
 import { openProcesses } from './sqlite/arena.ts'
 
-/** Where workers can work, by the name that one gives on the command line. */
+/** Where workers can work, by the name on the command line. */
 export const stores: Readonly<Record<string, OpenArena>> = { sqlite: openProcesses, indexeddb: openTabs, http: openServed }

@@ -11,7 +11,7 @@ import { byKey, type Final, type History, type Write } from './history.ts'
 //   were acknowledged must be one chain, which goes on where the reading ended. Where two of them saw the same, one is lost.
 // - Of what was not acknowledged by then, only that is known which others saw.
 
-/** Appends to the log of what was wiped what must have been written there after it was last read. */
+/** Appends to the log of what was wiped the writes that must have been made there after it was last read. */
 export function completed({ operations }: History, final: Final): Final {
   const { wiped = {} } = final
   const read = new Set(final.log.map(({ id }) => id))

@@ -5,16 +5,19 @@ import { between, pick, type Random } from './random.ts'
 
 export const keys = ['a', 'b', 'c'] as const
 
-/** A lock that protects nothing: for the other calls, which must not stay unanswered either. */
+/** A lock that protects nothing, for the other calls, which must always be answered, too. */
 const spare = 'spare'
 /** How long a worker rests between those, in ms. */
 const rests = [200, 1_000] as const
 
-/** Longest that a worker dwells before every other write, in ms, and the most writes that it makes while it holds a lock once. */
+/** The longest pause of a worker before every other write, in ms, and the most writes that it makes under one hold. */
 const longestPause = 2
 const mostWrites = 80
 
-/** Where a fault that was ordered strikes: between the look at the lock and the write, with all written but not committed, or before anyone hears that it is. */
+/**
+ * The point where an ordered fault strikes: between the check of the lock and the write, with everything written but not committed, or before anyone
+ * is told that it is committed.
+ */
 export type Point = 'before the write' | 'before the commit' | 'after the commit'
 
 /** A fault that strikes a worker at a point. Times in ms. */
@@ -22,41 +25,43 @@ export type Strike = { readonly type: 'hang'; readonly point: Point; readonly ms
 
 export type Order =
   | Strike
-  /** Keeps all others from writing for so long. */
+  /** Blocks everyone else's writes for this long. */
   | { readonly type: 'occupy'; readonly ms: number }
   /** Sets its wall clock this far from the true time. */
   | { readonly type: 'shift'; readonly ms: number }
-  /** Has the database that all share cleared by a response of the site, deleted, or upgraded. */
+  /** Clears the shared database by a response of the site, deletes it, or upgrades it. */
   | { readonly type: 'log out' | 'delete' | 'upgrade' }
   | { readonly type: 'finish' }
 
-/** What a process and a page do each in their way. */
+/** The parts of a worker that a process and a page implement differently. */
 export interface Ground {
   readonly locks: Locks
-  /** In ms, on a clock that all workers share, and nobody sets. */
+  /** In ms, on a clock that all workers share and nobody sets. */
   now(): number
-  /** What the history calls a key of the locks' store as it is now: a store that was wiped is another one. */
+  /** The history's name for a key of the locks' store in its present life. */
   place(key: string): string
-  /** Resolves when the note outlives the worker. */
+  /** Resolves when the note is safe even if the worker dies. */
   note(note: Note): void | Promise<void>
   /** The last write of a lock's key. */
   read(lock: Fenced): Promise<Write | undefined>
-  /** Writes if `lock` is held; without one, in any case. Calls `strike`, which may take its time, when all is written and nothing committed. */
+  /**
+   * Writes if `lock` is held; without one, in any case. Calls `strike`, which may take its time, when everything is written and nothing committed.
+   */
   write(write: Write, lock: Fenced | undefined): Promise<void>
-  /** Meets what is ordered for this point. */
+  /** Carries out what is ordered for this point. */
   strike(point: Point): void | Promise<void>
 }
 
 export interface Work {
   readonly name: string
-  /** Whether writes go through the store's fence; else the lock is asked, and then written. */
+  /** Whether writes go through the store's fence; otherwise the lock is checked first. */
   readonly fenced: boolean
   readonly random: Random
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Does read-modify-write under the lock, now of one key and now of another. Resolves once `signal` has aborted and every call is settled. */
+/** Does read-modify-write under the lock, of changing keys. Resolves once `signal` has aborted and every call has settled. */
 export async function work({ name, fenced, random }: Work, ground: Ground, signal: AbortSignal): Promise<void> {
   const { locks } = ground
   let made = 0
@@ -65,7 +70,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
   async function update(lock: HeldLock, write: Write, blind: boolean): Promise<boolean> {
     const { id } = write
     await ground.note({ type: 'invoke', write })
-    // Without a fence this is all that a holder can do; what strikes after it is too late for it.
+    // Without a fence this is all that a holder can do; a fault after it comes too late for the check.
     if (!fenced && !lock.isHeld()) {
       await ground.note({ type: 'fail', id, blind })
       return false
@@ -79,15 +84,15 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       return false
     }
     await ground.strike('after the commit')
-    // Nobody waits for this one: without it the write is ambiguous.
+    // This is not awaited: without it the write is ambiguous.
     ground.note({ type: 'ok', id })
     return true
   }
 
-  /** Uses a lock, and notes when it was held for certain. */
+  /** Uses a lock, and records when it was certainly held. */
   async function hold(lock: HeldLock): Promise<void> {
     const { token } = lock
-    // Before anything is waited for: one that is lost by now may be of a store that is gone.
+    // Before anything is awaited: a lock that is lost by now may be of a store that was wiped.
     const held = lock.isHeld()
     const from = ground.now()
     const key = ground.place(lock.key)
@@ -98,7 +103,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       if (lock.isHeld()) until = at
     }
     const blind = fenced && random() < 0.5
-    // Read once: from here on the lock alone vouches for what this worker remembers.
+    // Read once: from here on only the lock guarantees that the remembered value is current.
     let last = await ground.read(lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {
       if (random() < 0.5) await pause(between(random, 0, longestPause))
@@ -147,19 +152,19 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
     }
   }
 
-  // Without a fence it is only to be shown that something is lost.
+  // Without a fence the run only has to show that something is lost.
   await Promise.all([write(), fenced && askAround()])
 }
 
-/** A lock whose holder was stopped right after it had asked whether it holds it: only the store knows better. */
+/** A lock whose holder was stopped right after it had checked that it holds it: only the store knows better. */
 const unasked = ({ name, key, session, token }: HeldLock): Fenced => ({ name, key, session, token, assertHeld() {} })
 
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code)
 
-/** What failed, without what differs from time to time. */
+/** The error without the parts that differ from time to time. */
 const say = (error: unknown): string => `${codeOf(error)}: ${String((error as Error).message)}`.replaceAll(/\d+/g, 'N').slice(0, 200)
 
-/** The strike that a worker has still to meet; of several the last. */
+/** The strike that a worker still has to carry out; if there are several, the last. */
 export class Orders {
   #pending: Strike | undefined
 

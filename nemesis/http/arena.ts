@@ -7,7 +7,7 @@ import { bundle } from '../../bench/bundle.ts'
 import type { Arena, Fault, Setting } from '../arena.ts'
 import { openWorkers } from '../sqlite/arena.ts'
 
-/** Processes whose locks a lock server keeps, in a file of its own. The server suffers too. */
+/** Processes that use a lock server, which has a file of its own. The server gets faults, too. */
 export async function openServed(setting: Setting): Promise<Arena> {
   const file = join(setting.folder, 'locks.db')
   const program = join(setting.folder, 'server.js')
@@ -16,7 +16,7 @@ export async function openServed(setting: Setting): Promise<Arena> {
   let troubled = false
   let closed = false
 
-  /** @param port that of the one before */
+  /** @param port that of the server before */
   async function start(port: string): Promise<string> {
     // Without the flags of this process, which load TypeScript.
     server = fork(program, [file, port], { execArgv: [] })

@@ -5,5 +5,5 @@ import { sqliteStore } from 'storelock/stores/sqlite'
 const [file = '', port = ''] = process.argv.slice(2)
 const { url } = await serve(sqliteStore(file), { port: Number(port) })
 process.send?.(url)
-// Without a runner nobody would ever end it.
+// Without the runner nobody would ever end it.
 process.on('disconnect', () => process.exit())

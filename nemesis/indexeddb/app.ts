@@ -14,11 +14,11 @@ export type Transaction = IDBPTransaction<Schema, ('rows' | 'log')[], 'readwrite
 
 /** How long an app waits before it tries again to open its database, in ms. */
 const pause = 20
-/** For how long it waits until that is open, in ms. */
+/** How long it waits until that is open, in ms. */
 const patience = 10_000
 
 const prefix = 'life '
-/** What a database is called from its making to its end: the name of an object store tells that with no transaction. */
+/** The name of one life of a database, from its creation to its deletion: an object store's name contains it, so no transaction is needed. */
 export const lifeOf = ({ objectStoreNames }: Pick<IDBDatabase, 'objectStoreNames'>): string =>
   [...objectStoreNames].find((name) => name.startsWith(prefix))?.slice(prefix.length) ?? ''
 
@@ -28,32 +28,32 @@ interface Opened {
   readonly closed: Promise<never>
 }
 
-/** A page's own database, with its locks. It is closed when somebody deletes or upgrades it, and opened again whatever becomes of it. */
+/** A page's own database, with its locks. It is closed when somebody deletes or upgrades it, and always opened again. */
 export class App {
   /** The life of the database that the store was given last. */
   given = ''
   #opened: Promise<Opened> = this.#open()
   readonly #stuck: () => void
 
-  /** @param stuck is called when the page needs to be loaded anew */
+  /** @param stuck called when the page must be reloaded */
   constructor(stuck: () => void) {
     this.#stuck = stuck
   }
 
-  /** For the store. */
+  /** The function that is passed to the store. */
   readonly give = async (): Promise<Database> => {
     const { db } = await this.#opened
     this.given = lifeOf(db)
     return db
   }
 
-  /** Works on the database. Rejects if that does not open, or is closed meanwhile, whatever becomes of what it does there. */
+  /** Uses the database. Rejects if it does not open, or is closed meanwhile. */
   async use<T>(does: (db: Database) => Promise<T>): Promise<T> {
     const { db, closed } = await this.#openedInTime()
     return Promise.race([does(db), closed])
   }
 
-  /** Now and then Chromium leaves a page whose storage was cleared without an IndexedDB that answers: every request hangs, until the page is loaded anew. */
+  /** After its storage was cleared, Chromium sometimes leaves a page with an IndexedDB that never answers, until the page is reloaded. */
   #openedInTime(): Promise<Opened> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -91,7 +91,7 @@ export class App {
     closed.catch(() => {})
     const db = await openDB<Schema>(databaseName, undefined, {
       upgrade(fresh, _, __, tx) {
-        // A database that is not made after all is made by the next try.
+        // If the database was not created after all, the next try creates it.
         tx.done.catch(() => {})
         upgradeIndexedDB(fresh)
         fresh.createObjectStore('rows')

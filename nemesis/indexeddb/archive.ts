@@ -24,7 +24,7 @@ export class Archive {
     this.#look = look
   }
 
-  /** Reads what has come to be there. Resolves with whether it could: the database may have gone meanwhile. */
+  /** Reads what is new. Resolves with whether it could: the database may have been deleted meanwhile. */
   read(): Promise<boolean> {
     this.#reading = this.#reading.then(() =>
       this.#read().then(

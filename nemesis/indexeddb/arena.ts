@@ -16,17 +16,17 @@ const names = Array.from({ length: 6 }, (_, index) => `tab ${index + 1}`)
 
 /** How often the log is read, in ms. */
 const readEvery = 200
-/** For how long the page that looks on may take for that, in ms: a tab that hangs within a transaction keeps it waiting. */
+/** How long the page that only looks may take for that, in ms: a tab that hangs inside a transaction keeps it waiting. */
 const longestLook = 8_000
 
 interface Tab {
   readonly page: Page
   readonly name: string
   readonly lines: Line[]
-  /** Hear what it tells, and of its end. */
+  /** Called with its messages, and at its end. */
   readonly listeners: Set<(told: Order['type'] | 'gone') => void>
   doomed: boolean
-  /** It is gone, and another comes in its place. */
+  /** Ends it; another one takes its place. */
   end: () => void
   gone: boolean
 }
@@ -34,7 +34,7 @@ interface Tab {
 /** Tabs of one profile that share an IndexedDB database. */
 export async function openTabs({ folder, fenced, seed }: Setting): Promise<Arena> {
   const site = await openSite(await bundle('nemesis/indexeddb/page.ts', 'browser'))
-  // Ctrl-C is ours: Playwright's own handler would end this process before it has cleaned up.
+  // Playwright's own Ctrl-C handler would end this process before it has cleaned up.
   const options = await launchOptions({ handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false })
   const context = await chromium.launchPersistentContext(folder, options)
   const close = async (): Promise<void> => {
@@ -71,7 +71,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     if (news.note.type === 'grant') holders.set(keyOf(news.note.key), workerOf(tab))
   })
 
-  /** Has another take a tab's place. */
+  /** Replaces a tab by another one. */
   function renew(tab: Tab): void {
     if (tab.gone) return
     tab.doomed = true
@@ -82,7 +82,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     for (const listener of [...tab.listeners]) listener(told)
   }
 
-  /** A window of its own: the system gives a tab that is hidden less time than all that runs beside it. */
+  /** A window of its own: a hidden tab gets less CPU time than visible ones. */
   async function openWindow(): Promise<Page> {
     const [page] = await Promise.all([context.waitForEvent('page'), browser.send('Target.createTarget', { url: 'about:blank', newWindow: true })])
     return page
@@ -137,7 +137,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
   const tabOf = (worker: string): Tab => tabs.findLast((tab) => workerOf(tab) === worker) as Tab
   const living = () => tabs.filter(({ gone }) => !gone)
 
-  /** Resolves with whether it told this; with false once it is gone. */
+  /** Resolves with true when it sends this, and with false once it is gone. */
   const told = (tab: Tab, what: Order['type'] | 'gone'): Promise<boolean> =>
     new Promise((resolve) => {
       const hear = (heard: Order['type'] | 'gone') => {
@@ -195,7 +195,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     { kind: 'stores held up', inflict: (worker, ms) => obeyed(tabOf(worker), { type: 'occupy', ms: ms / 2 }) },
     { kind: 'clock set', inflict: (worker, _, random) => obeyed(tabOf(worker), { type: 'shift', ms: pick(random, steps) }) },
   ]
-  /** As much as can be is read before it is gone. */
+  /** Reads as much as possible before it is gone. */
   const wiped = (kind: string, wipe: (tab: Tab) => Promise<boolean>): Fault => ({
     kind,
     async inflict(worker) {
@@ -203,7 +203,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
       return !finishing && wipe(tabOf(worker))
     },
   })
-  // What an unfenced write overwrote cannot be told from what was wiped.
+  // Without a fence, overwritten updates cannot be told from wiped ones.
   if (fenced)
     faults.push(
       { kind: 'connections torn', inflict: () => storage.tear() },

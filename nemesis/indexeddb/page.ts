@@ -6,7 +6,7 @@ import { seeded } from '../random.ts'
 import { type Ground, type Order, Orders, type Point, type Strike, work } from '../worker.ts'
 import { App, databaseName, lifeOf, type Transaction } from './app.ts'
 
-/** What a tab is started with. Times in ms. */
+/** The settings of a tab. Times in ms. */
 export interface Start {
   readonly name: string
   readonly fenced: boolean
@@ -15,23 +15,25 @@ export interface Start {
   readonly seed: number
 }
 
-/** What a tab tells its runner: a note to keep, that it met an order, or that it has to be loaded anew. One that is to die waits there for its end. */
+/**
+ * A tab's messages to its runner: a note to record, that it met an order, or that it must be reloaded. A tab that is to die then waits for its end.
+ */
 export type News = { readonly name: string } & ({ readonly note: Note } | { readonly met: Order['type'] } | { readonly stuck: true })
 
-/** What one finds who looks into the database. */
+/** The contents of the database. */
 export interface Sight {
   readonly life: string
   readonly rows: readonly Write[]
-  /** Of the log, what follows the place that was seen last in the same life. */
+  /** The part of the log after the place that was seen last in the same life. */
   readonly log: readonly Write[]
   readonly place: number
 }
 
-/** What the runner calls in a tab. A tab that was not started only looks on. */
+/** What the runner calls in a tab. A tab that was not started only looks. */
 interface Page {
   start(start: Start): void
   obey(order: Order): void
-  /** Rejects if the database goes meanwhile. */
+  /** Rejects if the database is deleted meanwhile. */
   look(life: string, place: number): Promise<Sight>
 }
 
@@ -72,13 +74,13 @@ async function put(tx: Transaction, write: Write): Promise<void> {
   while (order?.type === 'die') await rows.get(write.key)
 }
 
-/** What a transaction came to is heard by whoever waits for it. */
+/** A transaction's result is handled by those who wait for it. */
 function unheard<Tx extends { readonly done: Promise<void> }>(tx: Tx): Tx {
   tx.done.catch(() => {})
   return tx
 }
 
-/** Keeps every object store busy, so that nobody else's transaction begins. */
+/** Keeps every object store busy, so that no other transaction can start. */
 const occupy = (ms: number): Promise<void> =>
   app.use(async (db) => {
     const tx = unheard(db.transaction([...db.objectStoreNames], 'readwrite'))
@@ -89,7 +91,7 @@ const occupy = (ms: number): Promise<void> =>
     await tx.done
   })
 
-/** Does what is ordered at once. */
+/** Carries out orders that do not wait for a write. */
 const acts = {
   occupy: ({ ms }: { ms: number }) => occupy(ms),
   async shift({ ms }: { ms: number }) {
@@ -117,7 +119,7 @@ globalThis.nemesis = {
         })
       },
     }
-    // A tab that hangs within a transaction also holds up whoever would take its lock, so that nothing is lost: the control waits for its end.
+    // A tab that hangs inside a transaction also blocks others from taking its lock, so nothing is lost: the control waits for its end.
     const quiet = async (): Promise<void> => {
       while (!fenced && underWay) await new Promise((resolve) => setTimeout(resolve))
     }
@@ -149,7 +151,7 @@ globalThis.nemesis = {
     else {
       const { type } = order
       const act = acts[type] as (order: Order) => Promise<unknown>
-      // What goes wrong meanwhile is part of it.
+      // Errors meanwhile are part of it.
       act(order).then(
         () => tell(type),
         () => tell(type),

@@ -7,8 +7,8 @@ export interface Site {
 }
 
 /**
- * Serves the page of the tabs. Loopback counts as a secure context, which Web Locks ask for; and only what comes over a connection can
- * have the browser clear what an origin has stored.
+ * Serves the tabs' page. Loopback is a secure context, which Web Locks need; and only an HTTP response can make the browser clear an origin's
+ * storage.
  */
 export async function openSite(script: string): Promise<Site> {
   const server = createServer(({ url }, response) => {

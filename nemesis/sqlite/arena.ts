@@ -41,7 +41,7 @@ export async function openWorkers({ folder, fenced, seed, log }: Setting, served
   const onlooker = createLocks({ store })
 
   const children = new Map<string, ChildProcess>()
-  /** Of those that are to die. */
+  /** The processes that were ordered to die. */
   const doomed = new Set<ChildProcess>()
   let started = 0
   let finishing = false
@@ -88,7 +88,7 @@ export async function openWorkers({ folder, fenced, seed, log }: Setting, served
   const childOf = (worker: string): ChildProcess => children.get(worker) as ChildProcess
   const isAlive = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
 
-  /** Resolves when it met the order, with true; or with false if it ended before. */
+  /** Resolves with true when it met the order, or with false if it ended before. */
   const obeyed = (child: ChildProcess, order: Order): Promise<boolean> =>
     new Promise((resolve) => {
       const settle = (met: boolean) => {

@@ -7,7 +7,7 @@ export const tables = `
   CREATE TABLE log (place INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, id TEXT NOT NULL, token INTEGER NOT NULL, saw TEXT NOT NULL, value INTEGER NOT NULL);
   CREATE TABLE ballast (content BLOB NOT NULL)`
 
-/** What the locks protect, in the file of the locks. */
+/** The data that the locks protect, in the file of the locks. */
 export function rowsIn(db: Database) {
   const row = db.prepare<[string], Write>('SELECT * FROM rows WHERE key = ?')
   const put = db.prepare<[Write]>('INSERT OR REPLACE INTO rows (key, id, token, saw, value) VALUES (@key, @id, @token, @saw, @value)')

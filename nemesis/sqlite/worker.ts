@@ -11,15 +11,15 @@ import { seeded } from '../random.ts'
 import { type Ground, type Order, Orders, type Point, work } from '../worker.ts'
 import { rowsIn } from './rows.ts'
 
-/** What a process is started with. Times in ms. */
+/** The settings of a process. Times in ms. */
 export interface Start {
   readonly name: string
   readonly file: string
-  /** Of the lock server; without it the locks are in the file. */
+  /** The lock server's; without it the locks are in the file. */
   readonly url?: string | undefined
-  /** Where its notes go. */
+  /** The file of its notes. */
   readonly notes: string
-  /** Where its wall clock is set. */
+  /** The file that sets its wall clock. */
   readonly clock: string
   readonly fenced: boolean
   readonly duration: number
@@ -27,12 +27,12 @@ export interface Start {
   readonly seed: number
 }
 
-/** That it met an order. */
+/** Reports that it met an order. */
 export type News = { readonly met: Order['type'] }
 
 const { name, file, url, notes, clock, fenced, duration, maxBackoff, seed } = JSON.parse(process.argv[2] ?? '') as Start
 
-// SQLite's own waiting stops the whole process, heartbeats too: it is kept short, and left to the store.
+// SQLite's own waiting blocks the whole process, heartbeats too: it is kept short, and the store waits instead.
 const db = new Database(file, { timeout: 100 })
 const own = url === undefined ? sqliteStore(db) : undefined
 const store = own ?? httpStore(url as string)
@@ -44,7 +44,7 @@ const orders = new Orders()
 const end = new AbortController()
 const tell = (met: Order['type']) => void process.send?.({ met } satisfies News)
 
-/** Stops this thread, and with it all that the process does by itself. */
+/** Blocks this thread, and with it everything that the process does by itself. */
 const stand = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
 function strike(point: Point): void {
@@ -60,7 +60,7 @@ function strike(point: Point): void {
   }
 }
 
-/** Holds SQLite's write lock as a slow disk makes its users do, with more to write than the log keeps. */
+/** Holds SQLite's write lock as on a slow disk, with more to write than the log holds. */
 function occupy(ms: number): void {
   const disk = new Database(file)
   disk.exec('BEGIN IMMEDIATE')
@@ -78,7 +78,7 @@ process.on('message', (order: Order) => {
     try {
       occupy(order.ms)
     } catch (error) {
-      // Others kept it busy for longer than SQLite waits; there was no fault then.
+      // Others kept it busy for longer than SQLite waits: no fault happened.
       if ((error as { code?: unknown }).code === 'SQLITE_BUSY') return
       throw error
     }
@@ -86,7 +86,7 @@ process.on('message', (order: Order) => {
   if (order.type === 'shift') writeFileSync(clock, `${order.ms < 0 ? '' : '+'}${order.ms / 1_000}`)
   tell(order.type)
 })
-// Without a runner nobody would ever end it.
+// Without the runner nobody would ever end it.
 process.on('disconnect', () => process.exit())
 
 const unfenced = db.transaction((step: () => void) => step())
