@@ -6,7 +6,7 @@ interface Listener {
   readonly hear: (message: Message) => void
 }
 
-/** Carries hints: what channels are made on. Many are lost, doubled or late, and those of several senders overtake each other. */
+/** Carries hints: the medium of channels. Many are lost, doubled or late, and those of several senders overtake each other. */
 export class Air {
   readonly #world: World
   readonly #topics = new Map<string, Set<Listener>>()
@@ -15,7 +15,7 @@ export class Air {
     this.#world = world
   }
 
-  /** Brings something to a process: once, twice or never, soon or late. */
+  /** Delivers something to a process: once, twice or never, soon or late. */
   carry(to: Process, deliver: () => void): void {
     const { chance, timeline } = this.#world
     const fault = chance.maybe(this.#world.noise) ? chance.one(['dropped', 'doubled', 'late']) : undefined

@@ -9,7 +9,7 @@ interface Lit {
   readonly watchers: Set<() => void>
 }
 
-/** The system's proofs of life: what beacons are made of. It takes them from who dies, and now and then from who lives. */
+/** The system's proofs of life, on which beacons are based. It takes them from processes that die, and now and then from live ones. */
 export class Beacons {
   readonly #world: World
   readonly #lit = new Map<string, Lit>()
@@ -36,9 +36,9 @@ export class Beacons {
   }
 
   /**
-   * Lights a beacon for a process, if the system lets it: it may refuse, or never answer.
-   * @param lost is called when it is taken away from its owner that lives
-   * @returns how to put it out
+   * Raises a beacon for a process, if the system allows it: it may refuse, or never answer.
+   * @param lost called when it is taken from its live owner
+   * @returns how to lower it
    */
   light(process: Process, address: string, session: string, lost: () => void): Promise<() => void> {
     const { chance, timeline } = this.#world
@@ -86,12 +86,12 @@ export class Beacons {
     })
   }
 
-  /** The system takes the beacons of a process that dies; of a silent one nobody hears. */
+  /** The system takes the beacons of a process that dies; nobody learns of a silent one. */
   died(process: Process): void {
     for (const [address, lit] of [...this.#lit]) if (lit.process === process && !process.traits.silent) this.#putOut(address)
   }
 
-  /** Takes a process's beacons away though it lives; it is told, as soon as it runs. */
+  /** Takes a process's beacons although it lives; it is notified as soon as it runs. */
   lose(process: Process): void {
     for (const [address, lit] of [...this.#lit]) {
       if (lit.process !== process) continue
@@ -106,7 +106,7 @@ export class Beacons {
     return [...this.#lit.values()].some((lit) => lit.session === session)
   }
 
-  /** The beacons of a process's own lock manager; of another's it sees nothing. */
+  /** The beacons of a process's own lock manager; it cannot see those of another. */
   seen(process: Process): string[] {
     return [...this.#lit.keys()].filter((address) => !this.#isOut(address, process))
   }

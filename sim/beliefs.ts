@@ -5,7 +5,7 @@ type Fate = 'let go' | 'robbed' | 'evicted'
 interface Belief {
   readonly process: Process
   readonly locks: Set<Held>
-  /** Renewed by its user alone, or too short for its store: it may end by itself. */
+  /** Renewed only by its user, or too short for its store: it may end by itself. */
   readonly passing: boolean
   robbed: boolean
 }
@@ -14,19 +14,19 @@ interface Stale {
   readonly belief: Belief
   readonly name: string
   readonly fate: Fate
-  /** On its owner's clock, in ms: when its owner must know at the latest. */
+  /** When its owner must know at the latest, on its owner's clock, in ms. */
   readonly until: number
 }
 
-/** Compares what processes believe that they hold with what the store says. */
+/** Compares what processes believe that they hold with the store's records. */
 export class Beliefs {
   readonly #world: World
   readonly #believed = new Map<string, Belief>()
-  /** By key and token, what was given out. */
+  /** What was given out, by key and token. */
   readonly #given = new Set<string>()
-  /** What became of holds that the store names no more. */
+  /** What became of holds that the store no longer names. */
   readonly #fates = new Map<string, Fate>()
-  /** What the store names no more, and a process may yet take for its own. */
+  /** Holds that the store no longer names, and that a process may still believe in. */
   #stale: Stale[] = []
 
   constructor(world: World) {
@@ -68,7 +68,7 @@ export class Beliefs {
     this.#given.add(name)
   }
 
-  /** The store names a hold no more. */
+  /** The store no longer names a hold. */
   removed(key: string, token: number, fate: Fate): void {
     const name = `${key} ${token}`
     this.#fates.set(name, fate)
@@ -83,7 +83,7 @@ export class Beliefs {
     this.#stale.push({ belief, name, fate, until: process.clock.monotonic() + (fate === 'robbed' ? longest : 0) })
   }
 
-  /** Nobody who runs may take for his what the store has given away. */
+  /** No running process may believe in a hold that the store has given away. */
   check(): void {
     if (!this.#stale.length) return
     this.#stale = this.#stale.filter(({ belief: { process, locks }, name, fate, until }) => {
@@ -94,7 +94,7 @@ export class Beliefs {
     })
   }
 
-  /** Whoever is well loses nothing, but to those who may take it. */
+  /** A process without faults loses nothing, except to those who may take it. */
   #lost({ process, passing, robbed }: Belief, name: string): void {
     const { shape } = this.#world
     if (!passing && !robbed && shape.timely && process.isWell(3 * shape.duration)) this.#world.fail(`${process.name} lost ${name} though it was well`)

@@ -1,4 +1,4 @@
-/** Dice that fall the same way for the same seed. */
+/** A random generator: the same seed gives the same numbers. */
 export class Chance {
   #state: number
 

@@ -3,7 +3,7 @@ import type { Mutant } from './mutants.ts'
 import { build, type Outcome, play } from './play.ts'
 
 /**
- * Plays worlds with a mutant until a promise breaks, or the budget of simulated ms is used up.
+ * Runs worlds with a mutant until a promise breaks, or the budget of simulated ms is used up.
  * @throws Error if that world breaks a promise without the mutant too: then nothing was caught, and the library is wrong
  */
 export async function hunt(mutant: Mutant, budget: { readonly seed: number; readonly ms: number }, signal?: AbortSignal): Promise<Outcome> {

@@ -13,30 +13,30 @@ import {
 } from '../src/protocol/index.ts'
 import { forbidden, type Process, type World } from './parts.ts'
 
-/** When something was last shown to live: for how long each machine had been awake then, and how often it had slept. */
+/** When something last showed that it lives: how long each machine had been awake, and how often it had slept. */
 type Stamp = readonly { readonly awake: number; readonly sleeps: number }[]
 
-/** Of a lease, what one sleep of a machine may add to a silence: the capped pause between two looks. */
+/** The share of a lease that one sleep of a machine may add to a silence: the capped pause between two looks. */
 const sleepShare = 0.16
-/** A session's row may be cleared away after so long a silence, in ms: far longer than any hold lasts. */
+/** A session's row may be removed after this long a silence, in ms: far longer than any hold lasts. */
 const burial = 120_000
 
-/** Watches the store: judges every command by what was and what came of it, without the code that is judged. */
+/** Watches the store: checks every command by the state before and its outcome, without the code that is under test. */
 export class Ledger {
   readonly #world: World
-  /** The highest token that each key ever gave out. */
+  /** The highest token that was ever given out, by key. */
   readonly #highest = new Map<string, number>()
   /** When each hold, and each session, was last renewed. */
   readonly #holdSigns = new Map<string, Stamp>()
   readonly #sessionSigns = new Map<string, Stamp>()
-  /** Sessions that have ended by their own wish, or whose beacon has gone out. */
+  /** Sessions that have ended by themselves, or whose beacon has gone out. */
   readonly #gone = new Set<string>()
-  /** Sessions whose beacon went out while their owner did not run: it believes for a moment what is not so any more. */
+  /** Sessions whose beacon went out while their owner did not run: for a moment it believes what is no longer true. */
   readonly #unaware = new Set<string>()
   /** All grants of each key. */
   readonly #grants = new Map<string, Holder[]>()
   readonly #owners = new Map<string, Process>()
-  /** For each key, the highest tokens that wrote: of all, and of those that excluded all others. */
+  /** For each key, the highest tokens that wrote: of all, and of the exclusive ones. */
   readonly #written = new Map<string, { any: number; exclusive: number }>()
 
   constructor(world: World) {
@@ -47,7 +47,7 @@ export class Ledger {
     this.#world.fail(what)
   }
 
-  /** A session's beacon has gone out, or it was given back. */
+  /** A session's beacon has gone out, or was lowered. */
   proved(session: string): void {
     this.#gone.add(session)
   }
@@ -56,7 +56,7 @@ export class Ledger {
     this.#unaware.add(session)
   }
 
-  /** The token of the grant that a token of a session's belongs to, if there ever was one. */
+  /** The token of the grant that a session's token belongs to, if there ever was one. */
   grantOf(key: string, token: number, session: string): number | undefined {
     return this.#grants.get(key)?.findLast((holder) => holder.session === session && holder.token <= token && token <= lastTokenOf(holder))?.token
   }
@@ -65,7 +65,7 @@ export class Ledger {
     return this.#owners.get(session)
   }
 
-  /** Carries out commands of one process in the store, and judges them. */
+  /** Carries out commands of one process in the store, and checks them. */
   apply(process: Process | undefined, commands: readonly Command[]): Outcome[] {
     const { store } = this.#world
     const rows = new Map<string, SessionRow | undefined>()
@@ -79,7 +79,7 @@ export class Ledger {
       for (const { session } of record?.holders ?? []) remember(session)
       for (const { session } of record?.queue ?? []) remember(session)
     }
-    // As they were before a command: each outcome tells how it left them.
+    // The rows before a command: each outcome shows them after it.
     const row = (id: string): SessionRow | undefined => rows.get(id)
     const outcomes = store.apply(commands)
     commands.forEach((command, index) => {
@@ -171,7 +171,7 @@ export class Ledger {
     this.#grants.set(key, [...(this.#grants.get(key) ?? []), holder])
     const own = 'session' in command && command.type !== 'revoke' && command.session === session
     if (!own && !unconfirmed) this.violated(`${session} was granted ${key} by another's command and need not confirm it`)
-    // Whose grant has lapsed asks again by that.
+    // A request whose grant has lapsed waits again.
     if (command.type !== 'request' && !before.some((place) => nameOf(place) === nameOf(holder)))
       this.violated(`${session} was granted ${key} though it did not wait`)
   }
@@ -186,7 +186,7 @@ export class Ledger {
     if (after.seq === undefined && before.seq === undefined) this.#sessionSigns.set(after.session, this.#stamp())
   }
 
-  /** A hold is gone: by its owner's word, by theft, or on evidence. */
+  /** A hold is gone: released by its owner, stolen, or evicted on evidence. */
   #removed(process: Process | undefined, command: KeyCommand, holder: Holder, before: LockRecord, row: (id: string) => SessionRow | undefined): void {
     const { key } = command
     const { token, session, number } = holder
@@ -205,7 +205,7 @@ export class Ledger {
     }
   }
 
-  /** Evidence against a hold must name it, stand, and be true. @returns what is wrong with it */
+  /** Evidence against a hold must name it, be valid, and be true. @returns what is wrong with it */
   #wrongOf(
     process: Process | undefined,
     command: KeyCommand,
@@ -231,7 +231,7 @@ export class Ledger {
     return `was evicted after ${Math.round(silent)} ms of silence, less than its lease of ${lease} ms`
   }
 
-  /** Nobody overtakes, nobody stands twice, and nobody is dropped without a reason. */
+  /** No request overtakes another, is in the queue twice, or is dropped without a reason. */
   #checkQueue(
     process: Process | undefined,
     command: KeyCommand,
@@ -277,7 +277,7 @@ export class Ledger {
     this.#written.set(key, written)
   }
 
-  /** Whether clocks run so evenly that what is said of time must hold. */
+  /** Whether clocks run evenly enough for the promises about time. */
   #isTimely(): boolean {
     return this.#world.shape.timely
   }
@@ -291,7 +291,7 @@ export class Ledger {
     return this.#world.machines.map(({ awake, sleeps }) => ({ awake, sleeps }))
   }
 
-  /** For how long a process could have seen nothing new, in ms. */
+  /** How long a process can have seen nothing new, in ms. */
   #silence(process: Process | undefined, sign: Stamp | undefined): number {
     const machine = process?.traits.machine ?? this.#world.machines[0]
     const last = machine && sign?.[this.#world.machines.indexOf(machine)]

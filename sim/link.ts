@@ -5,7 +5,7 @@ import { channelOf } from './channels.ts'
 import type { Process } from './parts.ts'
 import { lockManagerOf } from './tabs.ts'
 
-/** What a process's store does to each of its calls; `mixed` does a bit of all. */
+/** What a process's store does to each of its calls; `mixed` does a bit of everything. */
 export type Weather = 'fine' | 'slow' | 'failing' | 'losing' | 'hanging' | 'doubling' | 'mixed'
 type Fate = 'deliver' | 'fail' | 'lose' | 'hang' | 'hang after' | 'late' | 'late reply' | 'late loss' | 'late commit' | 'double'
 
@@ -19,7 +19,7 @@ const fates: Readonly<Record<Weather, Readonly<Partial<Record<Fate, number>>>>> 
   mixed: { deliver: 12, fail: 2, lose: 2, hang: 1, 'hang after': 1, late: 2, 'late reply': 2, 'late loss': 1, 'late commit': 1, double: 2 },
 }
 
-/** A transaction of the user's own: these locks are to be held when it commits. */
+/** A transaction of the user's own: these locks must be held when it commits. */
 export interface Tx {
   readonly locks: Fenced[]
 }
@@ -28,17 +28,17 @@ export interface Tx {
 interface Act<T> {
   /** In one step. */
   readonly run: () => T
-  /** Whether it may still come about after the call was rejected. */
+  /** Whether it may still be carried out after the call was rejected. */
   readonly comesLate?: boolean | undefined
 }
 
-/** One process's connection to the store, to the others and to their beacons; everything on it takes time and may go wrong. */
+/** One process's connection to the store, to the others and to their beacons; everything on it takes time and may fail. */
 export class Link implements FencedStore<Tx> {
   readonly channel: Channel | undefined
   readonly beacon: Beacon | undefined
   readonly spansMachines: boolean
   weather: Weather = 'fine'
-  /** Set once `locks.close()` has come to its end: no beat may follow. */
+  /** Set once `locks.close()` has finished: no beat may follow. */
   closed = false
   readonly #process: Process
   readonly #losers = new Set<(why: string) => void>()
@@ -77,7 +77,7 @@ export class Link implements FencedStore<Tx> {
     if (this.closed && commands.some(({ type }) => type === 'beat')) ledger.violated(`${process.name} beats though it was closed`)
     return this.#call(() => commands.map(tell).join(', '), {
       run: () => ledger.apply(process, structuredClone(commands)),
-      // The contract forbids it for what would then stand for nobody: its caller may have taken it back before.
+      // The contract forbids it for requests and pins, which would then stay for ever: the caller may have given up before.
       comesLate: commands.every(({ type }) => type !== 'request' && type !== 'pin'),
     })
   }
@@ -99,13 +99,13 @@ export class Link implements FencedStore<Tx> {
     locks.push(lock)
   }
 
-  /** As a process that stops between its own check and the write: the store alone judges the write when it arrives. */
+  /** Like a process that stops between its own check and the write: only the store checks the write when it arrives. */
   transaction<T>(lock: Fenced, body: (tx: Tx) => T): Promise<Awaited<T>> {
     const locks = [lock]
     return this.#commit(locks, () => body({ locks }))
   }
 
-  /** Runs a transaction of the user's own: `prepare` now, `write` where it commits. */
+  /** Runs a transaction of the user's own: `prepare` now, `write` at the commit. */
   async begin(prepare: (tx: Tx) => void, write: () => void): Promise<void> {
     const locks: Fenced[] = []
     prepare({ locks })
@@ -143,7 +143,7 @@ export class Link implements FencedStore<Tx> {
           process.trouble(ms)
           world.timeline.after(ms, go)
         }
-        /** What was on its way when its sender died may still arrive. */
+        /** A message may still arrive after its sender has died. */
         const arrive = (after: (settle: () => void) => void): void => {
           if (process.dead && chance.maybe(0.5)) return
           let value: T
@@ -221,7 +221,7 @@ function describe(value: unknown): string {
     .join(', ')
 }
 
-/** A record, briefly: who holds it with which token, and who waits. */
+/** A record, briefly: holders with their tokens, and waiters. */
 function show({ holders, queue }: LockView): string {
   const held = holders.map(
     ({ session, token, seq, unconfirmed }) => `${session}:${token}${seq === undefined ? '' : `/${seq}`}${unconfirmed ? '?' : ''}`,

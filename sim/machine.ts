@@ -1,11 +1,11 @@
 import type { Timeline } from './timeline.ts'
 
-/** What processes on one computer share: its sleep, and by how much its wall clock is off. */
+/** What processes on one computer share: its sleep, and its wall clock. */
 export class Machine {
-  /** Whether its monotonic clocks run on while it sleeps. */
+  /** Whether its monotonic clocks run while it sleeps. */
   readonly countsSleep: boolean
   asleep = false
-  /** In ms; steps when somebody sets the time. */
+  /** The offset of its wall clock, in ms; it steps when somebody sets the time. */
   wall: number
   /** How often it has gone to sleep. */
   sleeps = 0
@@ -19,7 +19,7 @@ export class Machine {
     this.wall = wall
   }
 
-  /** For how long it has been awake, in ms. */
+  /** How long it has been awake, in ms. */
   get awake(): number {
     return (this.asleep ? this.#since : this.#timeline.now) - this.#slept
   }

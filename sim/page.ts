@@ -3,11 +3,11 @@ import type { PageEvent } from '../src/locks/page.ts'
 type Place = { document?: unknown; addEventListener?: unknown }
 type Listener = (event: PageEvent) => void
 
-/** A tab's window, as far as the library listens to it: the events of its document come there too. */
+/** A tab's window, as far as the library listens to it: the events of its document arrive there, too. */
 export class Page {
   readonly #listeners = new Map<string, Set<Listener>>()
 
-  /** What is made meanwhile takes this page for its own. */
+  /** What is made meanwhile uses this page. */
   during<T>(make: () => T): T {
     const place = globalThis as Place
     place.document = {}

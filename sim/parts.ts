@@ -9,46 +9,46 @@ import type { Timeline } from './timeline.ts'
 
 /** What kind of world it is. */
 export interface Shape {
-  /** On which of the library's channels and beacons its processes meet: a browser's, those between processes, or any that keep to the contract. */
+  /** The library's channels and beacons that its processes use: a browser's, those between processes, or any that fulfil the contract. */
   readonly kind: 'tabs' | 'sockets' | 'any'
   /** Of every session, in ms. */
   readonly duration: number
   /** In ms. */
   readonly maxBackoff: number
   readonly machines: number
-  /** How far the rates of clocks are off, as a share of 1. */
+  /** How far the rates of clocks may be off, as a share of 1. */
   readonly drift: number
-  /** Whether clocks are good enough for all promises; else only the fence's hold. */
+  /** Whether clocks are good enough for all promises; otherwise only the fence's are checked. */
   readonly timely: boolean
   /** Whether somebody sets wall clocks. */
   readonly wallSteps: boolean
-  /** Whether single machines are suspended, and not all at once. */
+  /** Whether machines are suspended one by one, and not all at once. */
   readonly sleepsAlone: boolean
 }
 
 export type Tally = Record<'operations' | 'faults' | 'told', Record<string, number>>
 
-/** The keys for which all compete. */
+/** The keys that everyone competes for. */
 export const keys = ['k', 'l', 'm'] as const
-/** The one that no process's policy allows. */
+/** The key that no process's policy allows. */
 export const forbidden = 'forbidden'
 
-/** What is peculiar to one process. */
+/** The properties of one process. */
 export interface Traits {
   readonly machine: Machine
   /** How fast its clocks run; 1 is right. */
   readonly rate: number
-  /** One that is brittle throws now and then. */
+  /** A brittle one throws now and then. */
   readonly channel: 'none' | 'brittle' | 'fine'
   readonly beacon: boolean
-  /** What comes of raising one. */
+  /** What happens when one is raised. */
   readonly raising: 'works' | 'fails' | 'hangs'
-  /** Whether its death shows to nobody though it has a beacon. */
+  /** Whether nobody can tell that it died although it has a beacon. */
   readonly silent: boolean
   readonly isPage: boolean
-  /** How long a call takes on its way, there and back each, in ms: at most. */
+  /** How long a call takes on its way, there and back each, in ms, at most. */
   readonly latency: number
-  /** What else its locks are made with. */
+  /** Other options of its locks. */
   readonly options: Pick<LocksOptions, 'namespace' | 'expiry' | 'policy' | 'linger'>
 }
 
@@ -64,17 +64,17 @@ export interface Process {
   readonly locks: Locks
   readonly dead: boolean
   readonly running: boolean
-  /** Which of the browser's lock managers it has. */
+  /** The number of its browser's lock manager. */
   readonly lockManager: number
-  /** Engine's channels that it has open. */
+  /** How many of the engine's channels it has open. */
   channels: number
-  /** What its users have ever asked for that takes a lock from others: the command and the key. */
+  /** The commands with keys by which its users have ever wanted to take a lock from others. */
   readonly meant: ReadonlySet<string>
   enter(task: () => void): void
   leave(task: () => void): void
   strain(): void
   trouble(ms?: number): void
-  /** Whether nothing has gone wrong with it for so many ms that it could have used. */
+  /** Whether it had no faults for this many ms of running time. */
   isWell(ms: number): boolean
   log(text: () => string): void
 }

@@ -5,16 +5,16 @@ import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
 /**
- * Measures in a world at peace how soon a waiter gets what another lets go of, how soon a holder hears what others want or have
- * taken of it, and how soon what a dead one leaves is to be had.
+ * Measures in a world without faults how soon a waiter gets a released lock, how soon a holder learns of asks and steals, and how soon a dead
+ * holder's lock is available.
  */
 export async function probe(world: World): Promise<void> {
   const { chance, shape } = world
-  // Nobody is replaced for one who leaves that to an operator.
+  // A process with manual expiry replaces nobody.
   const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
   const holder = world.processes.find((each) => each !== waiter && each.keyOf('k') === waiter?.keyOf('k'))
   if (!holder || !waiter || !shape.timely) return
-  // What died earlier has left requests of its own; whoever asks has to wait them out.
+  // Processes that died earlier have left requests; a new request has to wait until they lapse.
   for (const key of keys) (await take(world, waiter, key, leftBound(world, waiter.keyOf(key))))?.release()
   const key = `after ${Math.round(world.timeline.now)} ms`
 
@@ -68,7 +68,9 @@ export async function probe(world: World): Promise<void> {
   await world.pass(100)
 }
 
-/** Freezes a page that had a lock until just before, and one until just after it was told so: neither lingers where nobody can ask for it. */
+/**
+ * Freezes a page that had a lock until just before, and one until just after the freeze event: neither lock may linger where nobody can ask for it.
+ */
 export async function probeFrozen(world: World): Promise<void> {
   const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
   const frozen = world.processes.find((each) => each !== waiter && each.page && lingers(each) && each.keyOf('k') === waiter?.keyOf('k'))
@@ -81,13 +83,13 @@ export async function probeFrozen(world: World): Promise<void> {
   one?.release()
   frozen.page?.tell('freeze')
   other?.release()
-  // What it says while the event lasts is said.
+  // What it sends during the event is sent.
   await world.pass(1)
   frozen.stop()
   for (const key of [before, after]) await take(world, waiter, key, freeBound(world, waiter, frozen))
 }
 
-/** Closes the locks of one that has let go of a lock just before: it keeps nothing. */
+/** Closes the locks of a process that has just released one: it keeps nothing. */
 export async function probeClosed(world: World): Promise<void> {
   const leaver = world.processes.find((each) => lingers(each) && each.running)
   if (!leaver || !world.shape.timely) return
@@ -103,17 +105,17 @@ export async function probeClosed(world: World): Promise<void> {
   if (world.store.record(leaver.keyOf(key))?.holders.length) world.fail(`${leaver.name} has ${key} though it was closed`)
 }
 
-/** How long what the dead have left in a record may keep others waiting, in ms: each grant to them lapses up to three times. */
+/** How long requests of dead sessions in a record may keep others waiting, in ms: each grant to them lapses up to three times. */
 export function leftBound(world: World, key: string): number {
   const record = world.store.record(key)
   const requests = record?.queue.reduce((sum, { from, to }) => sum + to - from + 1, 0) ?? 0
   return 8 * leaseOf(world) + requests * 3 * 3 * (3 * world.shape.maxBackoff + 500)
 }
 
-/** In ms, of every plain hold. */
+/** The lease of every plain hold, in ms. */
 const leaseOf = ({ shape }: World): number => Math.ceil((shape.duration * 4) / 3)
 
-/** A waiter's pause between two looks, in ms of true time: at most. */
+/** A waiter's longest pause between two looks, in ms of true time. */
 const pauseOf = ({ shape }: World, traits: Traits): number => (shape.maxBackoff * 1.05) / traits.rate + 2 * traits.latency + 10
 
 function wakeBound(world: World, holder: Process, waiter: Process): number {
@@ -122,7 +124,7 @@ function wakeBound(world: World, holder: Process, waiter: Process): number {
   return known + (haveHints(holder, waiter) ? latency : latency + pauseOf(world, waiter.traits))
 }
 
-/** How soon a holder hears of what a waiter has done, in ms: by a hint or with its next beat. */
+/** How soon a holder learns what a waiter has done, in ms: by a hint or with its next beat. */
 function newsBound(world: World, holder: Process, waiter: Process): number {
   const { traits } = holder
   const latency = 4 * (traits.latency + waiter.traits.latency) + 20
@@ -138,7 +140,7 @@ const isProvable = (world: World, { locks, traits, lockManager }: Process, waite
 function crashBound(world: World, { traits }: Process, provable: boolean): number {
   if (provable) return 8 * traits.latency + 50
   const lease = leaseOf(world) / traits.rate
-  // Each look adds no more to a silence than its pause; the time that the look takes is lost where pauses are short.
+  // Each look adds no more to a silence than its pause; the time that the look takes is lost if pauses are short.
   const pause = Math.min(world.shape.maxBackoff, leaseOf(world) / 8) * 0.75
   const stretch = Math.max(1, (pause + 2 * traits.latency + 4) / (1.25 * pause))
   return lease * stretch + 3 * pauseOf(world, traits) + 1_000
@@ -146,7 +148,7 @@ function crashBound(world: World, { traits }: Process, provable: boolean): numbe
 
 const lingers = ({ traits }: Process): boolean => traits.options.linger !== undefined && traits.channel !== 'none'
 
-/** How long a lock that nobody else holds may take, in ms: a session may have to be opened first, and another may linger. */
+/** How long acquiring a free lock may take, in ms: a session may have to be opened first, and another may linger. */
 function freeBound(world: World, process: Process, last: Process): number {
   const { latency, raising, rate } = process.traits
   const opening = 1_000 + 10 * latency + (raising === 'hangs' ? 1_000 / rate : 0)
@@ -169,7 +171,7 @@ function watch(world: World, process: Process, key: string, wish: AcquireOptions
   return wait
 }
 
-/** Takes a lock that nobody alive holds. */
+/** Takes a lock that no live process holds. */
 async function take(world: World, process: Process, key: string, ms: number, wish?: AcquireOptions): Promise<HeldLock | undefined> {
   const wait = watch(world, process, key, wish)
   await expectWithin(world, wait, ms, `${process.name} to get ${key}, which nobody holds`)

@@ -6,7 +6,7 @@ import { Link } from './link.ts'
 import { Page } from './page.ts'
 import type { Process as Member, Traits, World } from './parts.ts'
 
-/** A tab, worker or process: the library as it is, with clocks, an event loop and a connection of its own. */
+/** A tab, worker or process: the unchanged library, with clocks, an event loop and a connection of its own. */
 export class Process implements Member {
   readonly name: string
   readonly world: World
@@ -17,17 +17,17 @@ export class Process implements Member {
   locks!: Locks
   dead = false
   closing = false
-  /** Which of the browser's lock managers it has. */
+  /** The number of its browser's lock manager. */
   lockManager = 0
-  /** Engine's channels that it has open: with one, a page that is left does not come back as it was. */
+  /** How many of the engine's channels it has open: a page that is left with one cannot come back from the cache. */
   channels = 0
-  /** What its users have ever asked for that takes a lock from others: the command and the key. */
+  /** The commands with keys by which its users have ever wanted to take a lock from others. */
   readonly meant = new Set<string>()
-  /** As SIGSTOP, a breakpoint or a frozen tab does: nothing runs, and its beacon stays lit. */
+  /** As by SIGSTOP, a breakpoint or a frozen tab: nothing runs, and its beacon stays up. */
   stopped = false
-  /** When anything last went wrong with it that may cost it a lock, or will have, by how long its machine was awake: in ms. */
+  /** Until when a fault may cost it a lock, in ms of its machine's awake time. */
   troubledAt = -Infinity
-  /** It dies after so many more calls and answers. */
+  /** It dies after this many more calls and answers. */
   fuse = Infinity
   #waiting: (() => void)[] = []
 
@@ -51,7 +51,7 @@ export class Process implements Member {
     return !this.dead && !this.stopped && !this.traits.machine.asleep
   }
 
-  /** The key under which the store keeps a lock of this process's. */
+  /** The key under which the store keeps a lock of this process. */
   keyOf(name: string): string {
     return storedKey(this.traits.options.namespace ?? '', name)
   }
@@ -77,7 +77,7 @@ export class Process implements Member {
     this.locks = this.page ? this.page.during(make) : make()
   }
 
-  /** What comes in from outside: now, or when the process runs again. */
+  /** Runs something that comes from outside: now, or when the process runs again. */
   enter(task: () => void): void {
     if (this.dead) return
     if (!this.running) this.#waiting.push(task)
@@ -85,7 +85,7 @@ export class Process implements Member {
     else task()
   }
 
-  /** What goes out to others; a process that stops in the middle of its work says the rest later. */
+  /** Sends something out; a process that stops in the middle of its work sends the rest later. */
   leave(task: () => void): void {
     if (this.running && --this.fuse <= 0) this.world.crash(this)
     this.enter(task)
@@ -109,17 +109,17 @@ export class Process implements Member {
     this.catchUp()
   }
 
-  /** Does what waited while it did not run, each in its own turn. */
+  /** Runs what waited while it did not run, each in a turn of its own. */
   catchUp(): void {
     for (const task of this.#waiting.splice(0)) this.world.timeline.after(0, () => this.enter(task))
   }
 
-  /** Notes that something goes wrong with it, for so many ms more. */
+  /** Notes a fault, for this many more ms. */
   trouble(ms = 0): void {
     this.troubledAt = Math.max(this.troubledAt, this.traits.machine.awake + ms)
   }
 
-  /** Whether nothing has gone wrong with it for so many ms that it could have used. */
+  /** Whether it had no faults for this many ms of running time. */
   isWell(ms: number): boolean {
     return this.running && this.troubledAt + ms < this.traits.machine.awake
   }
@@ -128,7 +128,7 @@ export class Process implements Member {
     this.world.log(this.name, text)
   }
 
-  /** On its own clock. */
+  /** Waits on its own clock. */
   sleep(ms: number): Promise<void> {
     return new Promise((resolve) => this.#after(ms, resolve))
   }
@@ -144,7 +144,7 @@ export class Process implements Member {
     }
     const ring = (): void => {
       if (off) return
-      // The clock stood still meanwhile.
+      // The clock did not run meanwhile.
       if (this.clock.monotonic() < due) arm()
       else run()
     }

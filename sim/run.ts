@@ -15,11 +15,11 @@ export interface Result {
   readonly history: readonly string[] | undefined
 }
 
-/** Each life of a world: trouble, then peace in which all must come to rest. */
+/** Each life of a world: faults, then peace in which everything must come to rest. */
 const lives = 3
 const population = 4
 
-/** Plays one world from its start to its end. The same seed gives the same, to the last event. */
+/** Runs one world from start to end. The same seed gives the same history, to the last event. */
 export async function run(seed: number, withHistory = false): Promise<Result> {
   const world = new World(seed, withHistory)
   const strayed = (error: unknown): void => world.fail(`nobody handled ${error instanceof Error ? error.stack : error}`)
@@ -59,7 +59,7 @@ async function play(world: World): Promise<void> {
   await probeClosed(world)
 }
 
-/** All is mended and nobody begins anything: every wait ends, and nothing is left behind. */
+/** All faults have ended and nobody starts anything: every wait must end, and nothing may be left behind. */
 async function rest(world: World, users: readonly User[]): Promise<void> {
   const { shape, timeline, store } = world
   world.mend()
@@ -73,15 +73,15 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
     await world.pass(500)
   }
   for (const { process } of busy()) world.fail(`a user of ${process.name} still waits though all else is at rest`)
-  // What was let go of last is on its way, and what was forgotten ends by itself.
+  // The last releases are on their way, and forgotten locks end by themselves.
   await world.pass(4 * shape.duration)
-  // A pin that the dead had sent may have come late.
+  // A pin of a dead process may have arrived late.
   unpinAll(world)
   for (const key of store.keys) {
     const record = store.record(key)
     for (const { session } of [...(record?.holders ?? []), ...(record?.queue ?? [])]) {
       const owner = world.ledger.ownerOf(session)
-      // What an ended session could not take back lapses when somebody wants the lock.
+      // Requests that an ended session could not withdraw lapse when somebody wants the lock.
       if (owner && !owner.dead && owner.locks.session === session)
         world.fail(`${session} of ${owner.name} stands in the record of ${key} though nobody there wants it`)
     }
@@ -99,7 +99,7 @@ function unpinAll({ store, ledger }: World): void {
   }
 }
 
-/** What the library takes from its engine comes from the world: session ids from its dice, and what carries hints. @returns how to undo that */
+/** The world provides what the library takes from its engine: random session ids, and the medium of hints. @returns how to undo that */
 function settle(world: World): () => void {
   const getRandomValues = (bytes: Uint8Array): Uint8Array => bytes.map(() => world.chance.below(256))
   const engine = { crypto: { getRandomValues }, BroadcastChannel: broadcastChannelOf(world) }

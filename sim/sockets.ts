@@ -12,11 +12,11 @@ interface Socket {
 }
 
 let world: World
-/** By topic and name; what the dead had is still found, as their files are. */
+/** By topic and name; those of dead processes are still found, as their files are. */
 let sockets: Map<string, Map<string, Socket>>
 let made: number
 
-/** Opens the place where the processes of a world meet. */
+/** Sets the world whose processes meet here. */
 export function meetIn(next: World): void {
   world = next
   sockets = new Map()
@@ -27,7 +27,7 @@ interface Place extends Pick<RealPlace, 'known' | 'find' | 'has' | 'old' | 'leav
   readonly process: Process
 }
 
-/** @param identity the name of the process: all of a world meet */
+/** @param identity the name of the process: all processes of a world meet */
 export function openPlace(identity: string): Place {
   const process = world.everyone.get(identity) as Process
   const listed = new Map<string, readonly string[]>()
@@ -41,7 +41,7 @@ export function openPlace(identity: string): Place {
       return names
     },
     has: () => true,
-    // What is left behind is swept by real time, of which a world has none.
+    // Removing left-behind files depends on real time, which a world does not have.
     old: () => [],
     leave() {},
   }

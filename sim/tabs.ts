@@ -1,9 +1,6 @@
 import type { Process, World } from './parts.ts'
 
-/**
- * The browser's `BroadcastChannel` for the tabs of a world. Each tab names it by its own name, so that it is known whose it is;
- * all of them meet.
- */
+/** The browser's `BroadcastChannel` for the tabs of a world. Each tab adds its own name, so that the owner is known; they all meet. */
 export function broadcastChannelOf(world: World): new (name: string) => BroadcastChannel {
   const open = new Set<Engine>()
 
@@ -36,7 +33,7 @@ export function broadcastChannelOf(world: World): new (name: string) => Broadcas
   ) => BroadcastChannel
 }
 
-/** The browser's Web Locks as one tab sees them: as much of them as beacons use. */
+/** The browser's Web Locks as one tab sees them, as far as beacons use them. */
 export function lockManagerOf(process: Process): LockManager {
   const { world } = process
   const { beacons } = world
@@ -47,7 +44,7 @@ export function lockManagerOf(process: Process): LockManager {
       beacons.light(process, name, name.slice(name.lastIndexOf(' ') + 1), lost).then((putOut) => work().then(putOut).then(resolve), reject)
     })
 
-  /** What is seen now, a moment later. */
+  /** The present state, returned a moment later. */
   const look = <T>(what: (seen: string[]) => T): Promise<T> =>
     new Promise((resolve) => {
       const answer = what(beacons.seen(process))

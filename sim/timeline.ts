@@ -1,11 +1,11 @@
 interface Event {
   readonly at: number
-  /** Events of one time run in the order in which they were made. */
+  /** Events of the same time run in the order in which they were made. */
   readonly order: number
   run: (() => void) | undefined
 }
 
-/** True time, which no process sees: what happens, one event after another. */
+/** True time, which no process sees, and its events, one after another. */
 export class Timeline {
   /** In ms. */
   now = 0
@@ -13,7 +13,7 @@ export class Timeline {
   readonly #events: Event[] = []
   #made = 0
 
-  /** @returns how to call it off */
+  /** @returns how to cancel it */
   after(ms: number, run: () => void): () => void {
     const event: Event = { at: this.now + ms, order: this.#made++, run }
     this.#push(event)
@@ -34,7 +34,7 @@ export class Timeline {
         const event = going ? this.#next(end) : undefined
         if (event) {
           this.now = event.at
-          // First, so that the world goes on to its end when a process throws.
+          // First, so that the world runs to its end even if a process throws.
           setImmediate(turn)
           event.run?.()
         } else {

@@ -2,7 +2,7 @@ import type { Weather } from './link.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
-/** How often what goes wrong, in comparison. */
+/** The relative frequency of each fault. */
 const troubles = {
   stop: 8,
   crash: 3,
@@ -18,7 +18,7 @@ const troubles = {
   'storage cleared': 2,
 } as const
 
-/** Lets things go wrong, each for a while, until `ms` are over. */
+/** Causes faults, each for a while, until `ms` have passed. */
 export async function disturb(world: World, ms: number): Promise<void> {
   const { chance, timeline, shape } = world
   const end = timeline.now + ms
@@ -72,7 +72,7 @@ function afflict(
   }
 }
 
-/** What a store does now and then to save space; it must never hurt. */
+/** A store may do this now and then to save space; it must never do harm. */
 function sweep(world: World): void {
   const key = world.chance.one(world.store.keys)
   if (key === undefined) return
@@ -116,7 +116,7 @@ function stepWall(world: World): void {
   for (const machine of machines) if (all || machine === one) machine.wall += ms
 }
 
-/** A lid is closed, for a moment or for long. */
+/** A machine sleeps, for a moment or for long. */
 function suspend(world: World): void {
   const { chance, machines, shape, timeline } = world
   const one = chance.one(machines)
@@ -124,7 +124,7 @@ function suspend(world: World): void {
   for (const machine of machines) {
     if (machine.asleep || (shape.sleepsAlone && machine !== one)) continue
     world.count('faults', 'suspend')
-    // Who counts a sleep has let its short locks lapse; of a machine that sleeps alone, others may take them.
+    // If its clock runs during sleep, its short locks have expired; if a machine sleeps alone, others may take its locks.
     const costly = (machine.countsSleep && ms > shape.duration / 100) || shape.sleepsAlone
     for (const process of world.processes) if (costly && process.traits.machine === machine) process.trouble(ms)
     world.suspend(machine)

@@ -5,7 +5,7 @@ import { forbidden, type Held, keys } from './parts.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
-/** How often a user does what, in comparison. */
+/** The relative frequency of each action of a user. */
 const habits = {
   acquire: 40,
   request: 10,
@@ -24,11 +24,11 @@ const habits = {
   reload: 1,
 } as const
 
-/** In a process, code that takes locks, works under them and lets go: now carefully, now not. */
+/** Code in a process that takes locks, works under them and releases them, sometimes carefully, sometimes not. */
 export class User {
   readonly #process: Process
   readonly #world: World
-  /** Locks that it does not let go of before it is told to be quiet. */
+  /** Locks that it does not release before it is told to be quiet. */
   #kept: Held[] = []
   #overseeing = false
   /** Whether it does nothing at present. */
@@ -61,7 +61,7 @@ export class User {
     }
   }
 
-  /** Lets go of what it kept. */
+  /** Releases what it kept. */
   tidy(): void {
     for (const lock of this.#kept.splice(0)) this.#tolerate(lock.release(), 'store')
   }
@@ -131,13 +131,13 @@ export class User {
     }
   }
 
-  /** Evicts who is silent, as an operator may who knows better than the library, or at its place. */
+  /** Evicts silent holders, as an operator may, who knows better than the library, or instead of it. */
   async #expire(key: string): Promise<void> {
     const { locks } = this.#process
     await this.#tolerate(this.#mean('expire', key, locks).expire(key), 'store', 'closed', 'held', 'not-held')
   }
 
-  /** Where nobody is evicted unless somebody says so, this is who says it. */
+  /** With manual expiry, this is the operator who evicts. */
   async oversee(): Promise<void> {
     if (this.#process.traits.options.expiry !== 'manual' || this.#overseeing) return
     this.#overseeing = true
@@ -145,7 +145,7 @@ export class User {
     this.#overseeing = false
   }
 
-  /** Notes that what is sent is what a user wants. */
+  /** Notes that a user wants what is being sent. */
   #mean<Thing>(command: 'steal' | 'expire', key: string, thing: Thing): Thing {
     this.#process.meant.add(`${command} ${this.#process.keyOf(key)}`)
     return thing
@@ -161,7 +161,7 @@ export class User {
     }
   }
 
-  /** What the policy refuses is refused at once, and the store hears nothing of it. */
+  /** What the policy refuses is refused at once, without the store. */
   async #tryForbidden(key: string): Promise<void> {
     const { locks } = this.#process
     const long = 4 * this.#world.shape.duration
@@ -212,7 +212,7 @@ export class User {
     else {
       this.#world.beliefs.got(this.#process, lock, true)
       await this.#work(lock, most)
-      // Some forget to let go: it ends by itself.
+      // Some users forget to release: the lock ends by itself.
       if (chance.maybe(0.8)) await this.#letGo(lock)
     }
   }
@@ -223,7 +223,7 @@ export class User {
     const lock = this.#process.locks.reentrant(`${key}`)
     const timeout = chance.maybe(0.5) ? chance.below(20_000) : undefined
     const patient = chance.maybe(0.6)
-    // One beside it has a try and gives back at once what it gets.
+    // Another one tries at the same time, and releases at once what it gets.
     if (patient && chance.maybe(0.5))
       lock
         .tryAcquire()
@@ -253,7 +253,7 @@ export class User {
   async #letGo(lock: Held): Promise<void> {
     await this.#tolerate(lock.release(), 'store')
     if (lock.isHeld()) this.#world.fail(`${this.#process.name} holds ${lock.key} ${lock.token} after its release`)
-    // Code that has not heard of it writes once more.
+    // Code that does not know it yet writes once more.
     if (this.#world.chance.maybe(0.15)) await this.#write(lock, true)
   }
 
@@ -273,7 +273,7 @@ export class User {
     await this.#tolerate(lock.renew(duration), 'lost', 'not-held', 'store', 'closed')
   }
 
-  /** Writes what the lock protects, in the store's transaction; `blindly` without having asked whether it is held. */
+  /** Writes the data that the lock protects, in the store's transaction; `blindly` without having checked that it is held. */
   async #write(lock: Held, blindly: boolean): Promise<void> {
     const process = this.#process
     if (!blindly && !lock.isHeld()) return
@@ -281,7 +281,7 @@ export class User {
     const { key, token } = lock
     const mode = 'mode' in lock ? lock.mode : 'exclusive'
     const { ledger } = this.#world
-    // What a lock protects in one context is written in the order of its calls, as long as the grant is the same.
+    // Writes of one context under the same grant are in the order of its calls.
     const wrote = (): void => ledger.wrote(process, key, ledger.grantOf(key, token, lock.session) ?? token, mode)
     // Some use a transaction of their own, perhaps under several locks.
     const others = blindly || this.#world.chance.maybe(0.7) ? undefined : this.#kept.slice(0, 1)
@@ -292,7 +292,7 @@ export class User {
     await this.#tolerate(others ? link.begin(check, wrote) : link.transaction(lock, wrote), 'lost', 'not-held', 'store')
   }
 
-  /** Speaks of a lock that is another's, as broken code may. */
+  /** Sends commands about another's lock, as broken code may. */
   async #meddle(name: string): Promise<void> {
     const { chance, store } = this.#world
     const key = this.#process.keyOf(name)
@@ -317,7 +317,7 @@ export class User {
     process.open()
   }
 
-  /** Nobody waits longer than he said, by his own clock. */
+  /** No call waits longer than its timeout, by its own clock. */
   #bound(asked: Promise<unknown>, timeout: number | undefined, what: string): void {
     if (timeout === undefined) return
     let over = false
@@ -326,13 +326,13 @@ export class User {
     }
     asked.then(end, end)
     this.#process.sleep(timeout + 50).then(async () => {
-      // A process that has just woken up does first what it slept through.
+      // A process that has just woken up first does what it missed while asleep.
       await this.#process.sleep(50)
       if (!over) this.#world.fail(`${this.#process.name}: ${what} has not ended after its ${timeout} ms`)
     })
   }
 
-  /** What may go wrong in a world like this. */
+  /** Errors that may happen in such a world. */
   async #tolerate<T>(done: Promise<T>, ...codes: (LockErrorCode | 'stolen')[]): Promise<T | undefined> {
     try {
       return await done

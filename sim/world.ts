@@ -9,7 +9,7 @@ import { Process } from './process.ts'
 import { PlainStore } from './store.ts'
 import { Timeline } from './timeline.ts'
 
-/** Processes that share a store, and all that may go wrong with them. One seed always makes one world and one history. */
+/** Processes that share a store, and all faults that may happen to them. One seed always makes one world and one history. */
 export class World implements Scene {
   readonly timeline = new Timeline()
   readonly chance: Chance
@@ -21,19 +21,19 @@ export class World implements Scene {
   readonly air: Air = new Air(this)
   readonly beacons: Beacons = new Beacons(this)
   readonly tally: Tally = { operations: {}, faults: {}, told: {} }
-  /** What happened, where somebody wants to read it. */
+  /** What happened, if somebody wants to read it. */
   readonly history: string[] | undefined
-  /** What was promised and did not hold. */
+  /** The promise that was broken. */
   failure: string | undefined
-  /** Nobody begins anything, and all let go of what they have. */
+  /** Nobody starts anything, and everybody releases what they have. */
   quiet = false
-  /** The lock manager that a tab has which is opened now. */
+  /** The number of the lock manager that a newly opened tab gets. */
   lockManager = 0
-  /** Of all hints and proofs, the share that something happens to. */
+  /** The share of all hints and proofs that are disturbed. */
   noise = 0
-  /** Those that live. */
+  /** The live ones. */
   processes: Process[] = []
-  /** By their names, also those that are dead. */
+  /** By name, also those that are dead. */
   readonly everyone = new Map<string, Process>()
   #born = 0
   #hung: (() => void)[] = []
@@ -59,7 +59,7 @@ export class World implements Scene {
       machine: chance.one(this.machines) as Machine,
       rate: 1 + (chance.next() * 2 - 1) * shape.drift,
       channel: chance.weighted({ none: 3, brittle: 1, fine: 6 }),
-      // Beacons are proofs of one machine.
+      // Beacons are proofs only within one machine.
       beacon: alone && chance.maybe(0.7),
       raising: chance.weighted({ works: 8, fails: 1, hangs: 1 }),
       silent: chance.maybe(0.2),
@@ -88,7 +88,7 @@ export class World implements Scene {
     this.beacons.died(process)
   }
 
-  /** A call of a process gets no answer until all is mended. */
+  /** A call of a process gets no answer until all faults have ended. */
   hangs(process: Process, answer: () => void): void {
     if (this.quiet) {
       answer()
@@ -98,7 +98,7 @@ export class World implements Scene {
     this.#hung.push(answer)
   }
 
-  /** A logout clears the storage of all tabs: all sessions are gone, and tabs that come later have another lock manager. */
+  /** A logout clears the storage of all tabs: all sessions are gone, and later tabs have another lock manager. */
   clearStorage(): void {
     this.log('world', () => 'the storage is cleared')
     this.lockManager++
@@ -124,7 +124,7 @@ export class World implements Scene {
     for (const each of this.processes) if (each.traits.machine === machine) each.catchUp()
   }
 
-  /** Mends all that can be mended. */
+  /** Ends all faults that can be ended. */
   mend(): void {
     this.log('world', () => 'all is mended')
     this.noise = 0
@@ -146,13 +146,13 @@ export class World implements Scene {
     this.history?.push(`${(this.timeline.now / 1_000).toFixed(4).padStart(10)} s  ${who.padEnd(5)}  ${text()}`)
   }
 
-  /** Only the first counts: what comes after may follow from it. */
+  /** Only the first counts: later ones may follow from it. */
   fail(what: string): void {
     this.log('FAIL', () => what)
     this.failure ??= `at ${(this.timeline.now / 1_000).toFixed(4)} s: ${what}`
   }
 
-  /** Lets time pass, and looks after every event. */
+  /** Lets time pass, and checks after every event. */
   async pass(ms: number): Promise<void> {
     if (this.failure !== undefined) return
     await this.timeline.pass(ms, () => {
@@ -165,10 +165,10 @@ export class World implements Scene {
 function shapeOf(chance: Chance): Shape {
   const drift = chance.weighted({ none: 4, some: 4, much: 1 })
   const machines = chance.maybe(0.7) ? 1 : 2 + chance.below(2)
-  // A clock set back by just the time of a sleep would hide that sleep from a process whose clock does not count it.
+  // A clock set back by exactly the time of a sleep would hide that sleep from a process whose clock does not run meanwhile.
   const sleepsAlone = machines > 1 && chance.maybe(0.5)
   return {
-    // What is between the tabs of a browser, or the processes of a system, is on one machine.
+    // The tabs of a browser, or the processes of a system, are on one machine.
     kind: machines === 1 ? chance.weighted({ tabs: 2, sockets: 2, any: 1 }) : 'any',
     duration: chance.one([10_000, 10_000, 3_000]),
     maxBackoff: chance.one([1_000, 1_000, 100]),
