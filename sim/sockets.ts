@@ -4,7 +4,7 @@ import type { Peers as RealPeers } from '../src/channels/socket/peers.ts'
 import type { Place as RealPlace } from '../src/channels/socket/place.ts'
 import type { Process, World } from './parts.ts'
 
-/** What stands in for `channels/socket/place.ts`, `inbox.ts` and `peers.ts`: the same, without files and sockets. */
+/** Replaces `channels/socket/place.ts`, `inbox.ts` and `peers.ts`, without files and sockets. */
 
 interface Socket {
   readonly process: Process
