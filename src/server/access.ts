@@ -25,10 +25,14 @@ export interface Caller {
 }
 
 const clientKeys = /^[\w-]{16,128}$/
+/** So many callers are kept in mind: to know one anew takes two hashes. */
+const capacity = 1_000
 
 /** Identifies the sender of a request. */
 export class Access {
   #credentials: readonly Credential[]
+  /** Those of late, by all that they showed. They are found by a hash that is another in each process: how long that takes tells nothing. */
+  readonly #callers = new Map<string, Caller>()
 
   /** @throws LockError `invalid` as {@link checkedCredentials} */
   constructor(clients: readonly ClientCredential[] | undefined) {
@@ -45,6 +49,7 @@ export class Access {
     if (this.open)
       throw new LockError('invalid', 'a server that was started without clients serves everyone who can reach it: restart it to set some')
     this.#credentials = checkedCredentials(clients)
+    this.#callers.clear()
   }
 
   /** A caller that sees only what everybody may see. */
@@ -58,6 +63,24 @@ export class Access {
     clientKey: string | null,
     address: string | undefined,
     certificate?: ClientCertificate | undefined,
+  ): Caller | string {
+    if (authorization === null && certificate) return this.#find(authorization, clientKey, address, certificate)
+    // No header has a line feed.
+    const shown = `${authorization ?? '\n'}\n${clientKey ?? '\n'}\n${address}`
+    const known = this.#callers.get(shown)
+    if (known?.stands()) return known
+    const caller = this.#find(authorization, clientKey, address, certificate)
+    if (typeof caller === 'string') return caller
+    if (this.#callers.size >= capacity) this.#callers.clear()
+    this.#callers.set(shown, caller)
+    return caller
+  }
+
+  #find(
+    authorization: string | null,
+    clientKey: string | null,
+    address: string | undefined,
+    certificate: ClientCertificate | undefined,
   ): Caller | string {
     if (clientKey !== null && !clientKeys.test(clientKey)) return 'the client key has to be 16 to 128 random letters, digits, _ or -'
     const own = (name: string): string => (clientKey === null ? '' : ownerOf(name, clientKey))

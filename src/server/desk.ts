@@ -40,12 +40,12 @@ const longest = 4
 export class Desk {
   readonly overseer: Overseer
   readonly #parts: Parts
-  readonly #apply: (commands: readonly Command[], who?: string) => Promise<Outcome[]>
+  readonly #apply: (commands: readonly Command[], caller?: Caller) => Promise<Outcome[]>
   readonly #judge: Judge
 
   constructor(parts: Parts) {
     this.#parts = parts
-    this.#apply = gather(parts.store)
+    this.#apply = gather(parts.store, parts.log)
     this.overseer = new Overseer(
       parts.store,
       {
@@ -85,11 +85,11 @@ export class Desk {
     }
     const lawful = rulings.flatMap((ruling) => ('command' in ruling ? [ruling.command] : []))
     const sent = performance.now()
-    const done = lawful.length ? await this.#apply(lawful, who) : []
+    const done = lawful.length ? await this.#apply(lawful, caller) : []
     let next = 0
     const outcomes: Outcome[] = []
     for (const ruling of rulings)
-      outcomes.push('command' in ruling ? await this.#tryAgain(ruling.command, done[next++] as Outcome, who) : ruling.outcome)
+      outcomes.push('command' in ruling ? await this.#tryAgain(ruling.command, done[next++] as Outcome, caller) : ruling.outcome)
     const lockTokens: Ticket[] = []
     for (const [index, outcome] of outcomes.entries()) {
       const command = commands[index] as WireCommand
@@ -128,10 +128,10 @@ export class Desk {
   }
 
   /** Dead sessions must not block a request that does not wait. */
-  async #tryAgain(command: Command, outcome: Outcome, who: string): Promise<Outcome> {
+  async #tryAgain(command: Command, outcome: Outcome, caller: Caller): Promise<Outcome> {
     if (command.type !== 'request' || outcome.type !== 'refused' || outcome.reason !== 'busy') return outcome
     if (!(await this.overseer.clearWay(outcome.record, command.mode))) return outcome
-    const [again] = await this.#apply([command], who)
+    const [again] = await this.#apply([command], caller)
     return again as Outcome
   }
 
@@ -201,10 +201,10 @@ export class Desk {
     return owner !== undefined && sameOwner(owner, caller.owner)
   }
 
-  /** Logs what a command did. */
+  /** Keeps track of what a command did. */
   #note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
     const { log, metrics, claims } = this.#parts
-    log.note(command, outcome, caller)
+    log.noteVain(command, outcome, caller)
     metrics.commands.inc({ type: command.type, outcome: outcome.type })
     if (outcome.type === 'ended' && (command.type === 'end' || command.type === 'beat')) this.forget(command.session)
     if (outcome.type === 'ended' && command.type === 'end') this.overseer.lookAfter(command.session)

@@ -29,7 +29,7 @@ import { makeReport } from './report.ts'
 import { makeRequests } from './requests.ts'
 import { findKeys, keysOf } from './secret.ts'
 import { Switchboard } from './switchboard.ts'
-import type { KeyRing } from './tokens.ts'
+import { KeyRing } from './tokens.ts'
 import { Turns } from './turns.ts'
 import { lengthOf, makeVisits } from './visits.ts'
 import { watchStore } from './watched.ts'
@@ -91,7 +91,7 @@ export async function openEngine(
   })
   const store = watchStore(given, { failed: (code) => metrics.storeErrors.inc({ code }), saw: (view) => openings.saw(view) })
   const { file, connect } = given as Store & { readonly file?: string; connect?(): SqliteDatabase }
-  const ring: KeyRing = { keys: findKeys(options.secret, file ?? '') }
+  const ring = new KeyRing(findKeys(options.secret, file ?? ''))
   const journal = file && connect ? await sqliteJournal(connect()) : memoryJournal()
   const owners = new Owners(journal)
   const openings = new Openings(store, owners)
@@ -214,9 +214,9 @@ export async function openEngine(
     verify: (key, lockToken) => desk.verify(key, lockToken),
     reload({ clients, secret }) {
       // Either everything is valid, or nothing is changed.
-      const keys = secret === undefined ? ring.keys : keysOf(secret)
+      const keys = secret === undefined ? undefined : keysOf(secret)
       if (clients) access.replace(clients)
-      ring.keys = keys
+      if (keys) ring.replace(keys)
       switchboard.dropFallen()
     },
     close() {

@@ -1,11 +1,15 @@
 import type { Command, Outcome } from '../protocol/index.ts'
-import type { Store } from '../store.ts'
+import type { SqliteStore } from '../stores/sqlite.ts'
+import type { Caller } from './access.ts'
+import { whoOf } from './budgets.ts'
+import { entriesOf, type Log } from './log.ts'
 
 /** How many commands of a batch go together; a longer batch goes in pieces. */
 const each = 32
 
 interface Batch {
   readonly commands: readonly Command[]
+  readonly caller: Caller | undefined
   resolve(outcomes: Outcome[]): void
   reject(error: unknown): void
 }
@@ -15,15 +19,22 @@ const share = { alone: 128, together: 32 }
 
 /**
  * Combines the batches that come in one turn of the event loop: many clients' commands make one transaction. Each credential has a share of it, and
- * the rest of a long batch goes with the next one.
- * @returns carries out the commands of a credential, or without one the server's own
+ * the rest of a long batch goes with the next one. The same transaction logs what they did.
+ * @returns carries out the commands of a caller, or without one the server's own
  */
-export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command[], who?: string) => Promise<Outcome[]> {
+export function gather(
+  store: Pick<SqliteStore<unknown>, 'apply'>,
+  log: Pick<Log, 'within'>,
+): (commands: readonly Command[], caller?: Caller) => Promise<Outcome[]> {
   const lines = new Map<string, Batch[]>()
 
   const apply = async (together: readonly Batch[]): Promise<void> => {
+    const sent = together.flatMap(({ commands, caller }) => commands.map((command) => ({ command, caller })))
+    const commands = sent.map(({ command }) => command)
+    const noted = log.within((outcomes) => outcomes.flatMap((outcome, index) => entriesOf(commands[index] as Command, outcome, sent[index]?.caller)))
     try {
-      const outcomes = await store.apply(together.flatMap(({ commands }) => commands))
+      const outcomes = await store.apply(commands, noted.alongside)
+      noted.done(outcomes)
       for (const { commands, resolve } of together) resolve(outcomes.splice(0, commands.length))
     } catch (error) {
       if (together.length === 1) together[0]?.reject(error)
@@ -47,20 +58,21 @@ export function gather(store: Pick<Store, 'apply'>): (commands: readonly Command
     if (lines.size) setImmediate(sendSome)
   }
 
-  const send = (commands: readonly Command[], who: string): Promise<Outcome[]> =>
+  const send = (commands: readonly Command[], caller: Caller | undefined): Promise<Outcome[]> =>
     new Promise((resolve, reject) => {
+      const who = caller ? whoOf(caller) : ''
       // When everything that came together has been judged.
       if (!lines.size) process.nextTick(sendSome)
       const line = lines.get(who) ?? []
       lines.set(who, line)
-      line.push({ commands, resolve, reject })
+      line.push({ commands, caller, resolve, reject })
     })
 
-  return async (commands, who = '') => {
-    if (commands.length <= each) return await send(commands, who)
+  return async (commands, caller) => {
+    if (commands.length <= each) return await send(commands, caller)
     const outcomes: Outcome[] = []
     // In order: a later command of a batch may undo an earlier one.
-    for (let from = 0; from < commands.length; from += each) outcomes.push(...(await send(commands.slice(from, from + each), who)))
+    for (let from = 0; from < commands.length; from += each) outcomes.push(...(await send(commands.slice(from, from + each), caller)))
     return outcomes
   }
 }

@@ -1,6 +1,6 @@
 import type { Secret } from './options.ts'
 import { keysOf } from './secret.ts'
-import { openLockToken } from './tokens.ts'
+import { KeyRing, openLockToken } from './tokens.ts'
 
 export { createHandler } from './create.ts'
 export type { ClientCredential } from './credentials.ts'
@@ -17,6 +17,6 @@ export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
  * @returns `undefined` if this secret did not sign it for this key, or if it is a waiter's
  */
 export function verifyOffline(secret: Secret, key: string, lockToken: string): { session: string; token: number } | undefined {
-  const grip = openLockToken({ keys: keysOf(secret) }, key, lockToken)
+  const grip = openLockToken(new KeyRing(keysOf(secret)), key, lockToken)
   return grip?.token === undefined ? undefined : { session: grip.session, token: grip.token }
 }

@@ -1,3 +1,4 @@
+import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import type { LogEntry, LogKind, LogQuery } from './wire.ts'
 
 export type NewEntry = Omit<LogEntry, 'id'>
@@ -26,6 +27,11 @@ export interface Journal {
   boundBefore(at: number, after: string, limit: number): Promise<string[]>
   unbind(sessions: readonly string[]): Promise<void>
   append(entries: readonly NewEntry[]): Promise<void>
+  /**
+   * Adds entries of what happened, by a connection that is in a transaction of the locks; where the journal is not kept beside them it cannot.
+   * They count once `stand` is called. Throws the engine's error.
+   */
+  readonly alongside?: { add(db: SqliteDatabase, entries: readonly NewEntry[]): void; stand(entries: readonly NewEntry[]): void } | undefined
   /** Whether the grant of a key with this fencing token is among the entries. */
   hasGrant(key: string, token: number): Promise<boolean>
   /**

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LockError, type LockView, type Outcome } from '../protocol/index.ts'
+import type { Alongside } from '../stores/sqlite.ts'
 import type { Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import { isAttempt, type Journal, type LogLimits, type NewEntry } from './journal.ts'
@@ -48,28 +49,54 @@ export class Log {
     this.#failed = failed
   }
 
-  /** Logs what a command did. @param caller its sender; none if the server's own */
-  note(command: WireCommand, outcome: Outcome, caller?: Caller): void {
-    if ('grants' in outcome) {
-      const lost: LogKind = command.type === 'request' ? 'steal' : command.type === 'revoke' ? 'revoke' : 'eviction'
-      for (const holder of outcome.evicted) this.#add(lost, outcome.record.key, holder, caller)
-      if (outcome.type === 'granted' && !outcome.repeated) this.#add('grant', outcome.record.key, outcome.holder, caller)
+  /**
+   * Logs what commands did, in their own transaction if the store can do that: then neither is kept without the other.
+   * @param entriesOf gives the entries for the commands' outcomes
+   * @returns what the store writes in the transaction, and what to call once it has committed
+   */
+  within(entriesOf: (outcomes: readonly Outcome[]) => readonly NewEntry[]): {
+    alongside: Alongside | undefined
+    done(outcomes: readonly Outcome[]): void
+  } {
+    const { alongside } = this.#journal
+    let written: readonly NewEntry[] | undefined
+    return {
+      alongside:
+        alongside &&
+        ((db, outcomes) => {
+          written = undefined
+          // Older entries that could not be written come first.
+          if (this.#fault) return
+          const entries = entriesOf(outcomes)
+          if (!entries.length) return
+          try {
+            alongside.add(db, entries)
+            written = entries
+          } catch {
+            // The commands stand all the same; `done` writes the entries separately, and that reports the error.
+          }
+        }),
+      done: (outcomes) => {
+        if (written) alongside?.stand(written)
+        else for (const entry of entriesOf(outcomes)) this.#push(entry)
+      },
     }
+  }
+
+  /** Logs what a command tried in vain. */
+  noteVain(command: WireCommand, outcome: Outcome, caller?: Caller): void {
     const { type } = command
-    if (outcome.type === 'done' && type === 'release') this.#add('release', command.key, command, caller)
-    if (outcome.type === 'done' && type === 'withdraw') this.#add('withdrawal', command.key, { session: command.session }, caller)
-    if (outcome.type === 'ended' && type === 'end') this.#add('end', '', command, caller)
     if (outcome.type === 'ended' && type === 'beat') this.#attempt('renewal-failure', '', command, 'the session has ended', caller)
     if (outcome.type === 'refused' && type === 'renew') this.#attempt('renewal-failure', command.key, command, outcome.reason, caller)
     if (outcome.type === 'refused' && type === 'release') this.refuse(command, outcome.reason, caller)
-    if ('grants' in outcome) for (const holder of outcome.grants) this.#add('grant', outcome.record.key, holder, caller)
   }
 
   /** Logs the grants of locks that are held but not in the log: their server died before it was written, or a process without a log made them. */
   async catchUp(views: readonly LockView[]): Promise<void> {
     for (const { key, holders } of views)
       for (const holder of holders)
-        if (!(await this.#journal.hasGrant(shortKey(key), holder.token))) this.#add('grant', key, holder, undefined, 'found when the server started')
+        if (!(await this.#journal.hasGrant(shortKey(key), holder.token)))
+          this.#push(entryOf('grant', key, holder, undefined, 'found when the server started'))
     await this.written()
   }
 
@@ -89,12 +116,7 @@ export class Log {
       return
     }
     this.#omitted.delete(client)
-    this.#add(kind, key, about, caller, why, omitted?.count)
-  }
-
-  #add(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string, omitted?: number): void {
-    const short = { key: shortKey(key), why: why === undefined ? undefined : shortened(why, longest.why) }
-    this.#push({ at: Date.now(), kind, ...short, session, token, who: caller?.name || undefined, address: caller?.address, omitted })
+    this.#push(entryOf(kind, key, about, caller, why, omitted?.count))
   }
 
   #push(entry: NewEntry): void {
@@ -187,6 +209,28 @@ export class Log {
   close(): void {
     clearTimeout(this.#retry)
   }
+}
+
+/** The log entries for what a command did. @param caller its sender; none if the server's own */
+export function entriesOf(command: WireCommand, outcome: Outcome, caller?: Caller): NewEntry[] {
+  const entries: NewEntry[] = []
+  const note = (kind: LogKind, key: string, about: About): void => void entries.push(entryOf(kind, key, about, caller))
+  const { type } = command
+  if ('grants' in outcome) {
+    const lost: LogKind = type === 'request' ? 'steal' : type === 'revoke' ? 'revoke' : 'eviction'
+    for (const holder of outcome.evicted) note(lost, outcome.record.key, holder)
+    if (outcome.type === 'granted' && !outcome.repeated) note('grant', outcome.record.key, outcome.holder)
+  }
+  if (outcome.type === 'done' && type === 'release') note('release', command.key, command)
+  if (outcome.type === 'done' && type === 'withdraw') note('withdrawal', command.key, { session: command.session })
+  if (outcome.type === 'ended' && type === 'end') note('end', '', command)
+  if ('grants' in outcome) for (const holder of outcome.grants) note('grant', outcome.record.key, holder)
+  return entries
+}
+
+function entryOf(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string, omitted?: number): NewEntry {
+  const short = { key: shortKey(key), why: why === undefined ? undefined : shortened(why, longest.why) }
+  return { at: Date.now(), kind, ...short, session, token, who: caller?.name || undefined, address: caller?.address, omitted }
 }
 
 const shortened = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)

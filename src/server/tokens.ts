@@ -1,4 +1,4 @@
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
 
 /** What a lockToken proves: a grant with its fencing token, or without one a session's places in the key's queue. */
 export interface Grip {
@@ -7,29 +7,62 @@ export interface Grip {
   readonly token?: number | undefined
 }
 
-/** The keys of lockTokens: the first one signs, all verify. */
-export interface KeyRing {
-  keys: readonly Buffer[]
-}
-
 const nonceBytes = 12
 
 /** The version of the lockToken format. */
 const version = 'sl1'
 
+/** The HMACs of up to twice this many lockTokens are remembered: most lockTokens come back soon, and need no second HMAC. */
+const remembered = 1_000
+
+/** The keys of lockTokens: the first one signs, all verify. */
+export class KeyRing {
+  #keys: readonly KeyObject[]
+  /** The HMACs made lately, by the signed text, and those made before. */
+  #lately = new Map<string, string>()
+  #before = new Map<string, string>()
+
+  constructor(keys: readonly Buffer[]) {
+    this.#keys = keys.map(createSecretKey)
+  }
+
+  /** Signs and verifies with these keys from now on. */
+  replace(keys: readonly Buffer[]): void {
+    this.#keys = keys.map(createSecretKey)
+    this.#lately = new Map()
+    this.#before = new Map()
+  }
+
+  sign(text: string): string {
+    const mac = macOf(this.#keys[0] as KeyObject, text)
+    if (this.#lately.size >= remembered) {
+      this.#before = this.#lately
+      this.#lately = new Map()
+    }
+    this.#lately.set(text, mac)
+    return mac
+  }
+
+  verifies(text: string, shown: string): boolean {
+    const known = this.#lately.get(text) ?? this.#before.get(text)
+    if (known !== undefined && isSame(known, shown)) return true
+    return this.#keys.some((key) => isSame(macOf(key, text), shown))
+  }
+}
+
 /** A lockToken: its contents and a random nonce, without the key, which whoever shows the token also gives, and an HMAC-SHA256 over all of them. */
-export function makeLockToken({ keys }: KeyRing, { key, session, token }: Grip): string {
+export function makeLockToken(ring: KeyRing, { key, session, token }: Grip): string {
   const body = Buffer.from(JSON.stringify([session, token ?? null, nonce()])).toString('base64url')
-  return `${version}.${body}.${macOf(keys[0] as Buffer, key, body).toString('base64url')}`
+  return `${version}.${body}.${ring.sign(`${version}.${body}.${key}`)}`
 }
 
 /**
  * The contents of a lockToken of this key, verified only by its HMAC; `undefined` if no key of the ring signed it for this lock. Whether that is
  * still held only the store knows.
  */
-export function openLockToken({ keys }: KeyRing, key: string, lockToken: string): Grip | undefined {
+export function openLockToken(ring: KeyRing, key: string, lockToken: string): Grip | undefined {
   const [form, body = '', mac = '', ...rest] = lockToken.split('.')
-  if (form !== version || rest.length || !keys.some((secret) => isMac(macOf(secret, key, body), mac))) return undefined
+  if (form !== version || rest.length || !ring.verifies(`${version}.${body}.${key}`, mac)) return undefined
   const [session, token] = JSON.parse(Buffer.from(body, 'base64url').toString()) as [string, number | null]
   return { key, session, token: token ?? undefined }
 }
@@ -44,11 +77,10 @@ function nonce(): string {
   return bytes.toString('base64url')
 }
 
-const macOf = (secret: Buffer, key: string, body: string): Buffer => createHmac('sha256', secret).update(`${version}.${body}.${key}`).digest()
+const macOf = (key: KeyObject, text: string): string => createHmac('sha256', key).update(text).digest('base64url')
 
 /** Compares in constant time, and by text, since base64 has several texts for one value. */
-function isMac(right: Buffer, given: string): boolean {
-  const expected = Buffer.from(right.toString('base64url'))
-  const shown = Buffer.from(given)
+function isSame(right: string, given: string): boolean {
+  const [expected, shown] = [Buffer.from(right), Buffer.from(given)]
   return expected.length === shown.length && timingSafeEqual(expected, shown)
 }

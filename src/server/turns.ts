@@ -1,20 +1,40 @@
-/**
- * How many steps of one credential are started in one turn of the event loop, at most, and for how many ms: then connections and timers get theirs.
- * If several credentials were active lately, one step of each.
- */
-const share = { alone: { steps: 64, ms: 5 }, together: { steps: 1, ms: 5 } }
+/** If only one credential was active lately: how many of its steps are started in one turn of the event loop, at most, and for how many ms. Then connections and timers get theirs. */
+const alone = { steps: 64, ms: 5 }
 /** How long a credential counts as active at least, in ms. */
 const lately = 50
+/** A credential that used more than this of it, in ms, is busy: the others must not wait for it. */
+const much = 5
+/** How long the steps of a busy credential are started in one turn, in ms. */
+const short = 1
 
-/** Has credentials take turns at the server's one thread: a flood only delays itself. */
+/** A credential that was active lately. */
+interface Party {
+  /** Its waiting steps, in order. */
+  readonly steps: (() => void)[]
+  /** How long the server worked for it, in ms; halved every `lately`. */
+  used: number
+  /** Until when only others get turns. */
+  rests: number
+}
+
+/**
+ * Has credentials take turns at the server's one thread: a flood only delays itself. One turn of the event loop runs either one step of each quiet
+ * credential, or some steps of one busy credential, which then rests for as long as that took.
+ */
 export class Turns {
-  /** The waiting steps of each credential, in the order of their turns. */
-  readonly #lines = new Map<string, (() => void)[]>()
+  /** Those with waiting steps, in the order of their turns. */
+  readonly #waiting = new Map<string, Party>()
   /** The credentials that were active lately, and before that. */
-  #present = new Set<string>()
-  #before = new Set<string>()
+  #present = new Map<string, Party>()
+  #before = new Map<string, Party>()
   #watched = 0
   #coming = false
+  /** Whose steps ran in the last turn, and when that turn began. */
+  #taken: readonly Party[] = []
+  #began = 0
+  /** Whether a busy credential could have run in the last turn and did not. */
+  #passed = false
+  #alarm: NodeJS.Timeout | undefined
 
   /** Runs one step of a credential's work when its turn comes: together with others that came in the same turn of the event loop. */
   run<T>(who: string, step: () => T | Promise<T>): Promise<T> {
@@ -29,21 +49,21 @@ export class Turns {
     })
   }
 
-  /** Lets others go first, in the middle of work that takes long. */
+  /** Lets others go first, in the midst of work that takes long. */
   rest(who: string): Promise<void> {
     return new Promise((resolve) => this.#wait(who, resolve))
   }
 
   /** How many steps wait. */
   get waiting(): number {
-    return [...this.#lines.values()].reduce((sum, line) => sum + line.length, 0)
+    return [...this.#waiting.values()].reduce((sum, { steps }) => sum + steps.length, 0)
   }
 
   #wait(who: string, take: () => void): void {
-    this.#present.add(who)
-    const line = this.#lines.get(who)
-    if (line) line.push(take)
-    else this.#lines.set(who, [take])
+    const party = this.#present.get(who) ?? this.#before.get(who) ?? { steps: [], used: 0, rests: 0 }
+    this.#present.set(who, party)
+    party.steps.push(take)
+    this.#waiting.set(who, party)
     this.#soon()
   }
 
@@ -52,32 +72,72 @@ export class Turns {
     this.#coming = true
     setImmediate(() => {
       this.#coming = false
-      this.#take()
+      this.#turn(performance.now())
     })
   }
 
-  /** Runs one step of each, and again, as long as each has some of its share. */
-  #take(): void {
-    const began = performance.now()
-    this.#look(began)
-    const { steps, ms } = new Set([...this.#present, ...this.#before]).size > 1 ? share.together : share.alone
-    for (let round = 0; round < steps && this.#lines.size && performance.now() - began <= ms; round++) {
-      for (const [who, line] of [...this.#lines]) {
-        if (performance.now() - began > ms) break
-        const take = line.shift() as () => void
-        // A credential that had its turn goes behind those that had not.
-        this.#lines.delete(who)
-        if (line.length) this.#lines.set(who, line)
-        take()
-      }
+  #turn(now: number): void {
+    this.#pay(now)
+    if (!this.#waiting.size) return
+    this.#look(now)
+    if (new Set([...this.#present.keys(), ...this.#before.keys()]).size === 1) this.#takeAlone(now)
+    else this.#takeTogether(now)
+  }
+
+  /** Charges the last turn, with all that followed from its steps, to those whose steps ran in it. */
+  #pay(now: number): void {
+    const took = now - this.#began
+    for (const party of this.#taken) {
+      party.used += took / this.#taken.length
+      if (party.used > much) party.rests = now + took
     }
-    if (this.#lines.size) this.#soon()
+    this.#taken = []
+  }
+
+  #takeAlone(began: number): void {
+    for (const [who, party] of this.#waiting)
+      for (let taken = 0; taken < alone.steps && party.steps.length && performance.now() - began <= alone.ms; taken++) this.#take(who, party)
+    if (this.#waiting.size) this.#soon()
+  }
+
+  #takeTogether(now: number): void {
+    const all = [...this.#waiting]
+    const quiet = all.filter(([, { used }]) => used <= much)
+    const busy = all.find(([, { used, rests }]) => used > much && rests <= now)
+    const first = quiet.length && !(busy && this.#passed) ? quiet : busy ? [busy] : []
+    if (!first.length) this.#wakeAt(Math.min(...all.map(([, { rests }]) => rests)), now)
+    if (!first.length) return
+    // Many quiet credentials must not starve a busy one.
+    this.#passed = first === quiet && busy !== undefined
+    this.#began = now
+    this.#taken = first.map(([, party]) => party)
+    for (const [who, party] of first) this.#take(who, party)
+    // Short steps run together.
+    if (first !== quiet) for (const [who, party] of first) while (party.steps.length && performance.now() - now < short) this.#take(who, party)
+    this.#soon()
+  }
+
+  /** Goes on when the first rest is over. A credential that comes earlier does not wait for that. */
+  #wakeAt(time: number, now: number): void {
+    this.#alarm ??= setTimeout(() => {
+      this.#alarm = undefined
+      if (this.#waiting.size) this.#soon()
+    }, time - now)
+  }
+
+  #take(who: string, party: Party): void {
+    const take = party.steps.shift() as () => void
+    // Whoever had its turn goes behind those who have not.
+    this.#waiting.delete(who)
+    if (party.steps.length) this.#waiting.set(who, party)
+    take()
   }
 
   #look(now: number): void {
     if (now - this.#watched < lately) return
     this.#watched = now
+    for (const party of this.#present.values()) party.used /= 2
     this.#before = this.#present
-    this.#present = new Set(this.#lines.keys())
+    this.#present = new Map(this.#waiting)
   }
 }

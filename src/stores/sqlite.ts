@@ -22,7 +22,15 @@ export interface SqliteStoreOptions {
   open?: OpenDatabase
 }
 
+/**
+ * Writes by a connection that is in the transaction of some commands, of which it hears what came of them. It stands if they do. Where the
+ * transaction has to be made anew, it is called again; if it throws, nothing is done.
+ */
+export type Alongside = (db: SqliteDatabase, outcomes: readonly Outcome[]) => void
+
 export interface SqliteStore<Db> extends FencedStore<Db> {
+  /** @param alongside writes something in the same transaction */
+  apply(commands: readonly Command[], alongside?: Alongside): Promise<Outcome[]>
   /** The database's file as SQLite names it; '' for a database in memory. */
   readonly file: string
   /** Opens another connection to that file, with the store's own driver. The caller closes it. */
@@ -38,6 +46,7 @@ const isOfHolder = (command: Command): boolean =>
 
 interface Batch {
   readonly commands: readonly Command[]
+  readonly alongside: Alongside | undefined
   resolve(outcomes: Outcome[]): void
   reject(error: unknown): void
 }
@@ -108,14 +117,22 @@ export function sqliteStore(
 
   /** Carries out all waiting batches, in order, as one. */
   const serve = (): Outcome[] => {
-    const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
+    const batches = [...waiting]
+    const batch = batches.length === 1 ? (batches[0] as Batch).commands : batches.flatMap(({ commands }) => commands)
+    const write = (outcomes: readonly Outcome[]): void => {
+      let from = 0
+      for (const { commands, alongside } of batches) {
+        alongside?.(db, outcomes.slice(from, from + commands.length))
+        from += commands.length
+      }
+    }
     open()
     const beats = batch.some(({ type }) => type === 'beat')
     if (beats) guard.assertSound()
     else if (batch.some(({ type }) => type === 'request')) guard.assertRecently()
     const outcomes = withTables((tables) => {
       if (beats) tables.assertThere()
-      return tables.apply(batch, wall())
+      return tables.apply(batch, wall(), batches.some(({ alongside }) => alongside) ? write : undefined)
     })
     // The journal mode may have changed since we opened the database.
     if (beats) guard.noteLog()
@@ -218,9 +235,9 @@ export function sqliteStore(
     file,
     connect,
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
-    apply: (commands) =>
+    apply: (commands, alongside) =>
       new Promise((resolve, reject) => {
-        if (waiting.push({ commands, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail, patience)
+        if (waiting.push({ commands, alongside, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail, patience)
         else hurry()
       }),
     read: (key, reader) => look((tables) => tables.read(key, reader)),

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import type { Command, Outcome } from '../../src/protocol/index.ts'
 import { LockError } from '../../src/protocol/index.ts'
+import { Access, type Caller } from '../../src/server/access.ts'
 import { gather } from '../../src/server/gather.ts'
 
+const of = (name: string): Caller => new Access(undefined).nobody(name)
 const challenge = (session: string): Command => ({ type: 'challenge', session })
 
 /** A store that notes what is asked of it, and cannot do it for one session. */
@@ -14,7 +16,7 @@ function noted() {
     if (sessions.includes('corrupt')) throw new LockError('corrupt', 'a record is damaged')
     return sessions.map((session) => (session === 'gone' ? { type: 'ended' } : { type: 'challenged' }))
   }
-  return { applied, apply: gather({ apply }) }
+  return { applied, apply: gather({ apply }, { within: () => ({ alongside: undefined, done() {} }) }) }
 }
 
 test('batches of one turn of the event loop go to the store together, and each gets its own outcomes', async () => {
@@ -35,9 +37,9 @@ test('if one batch fails, the others are still carried out, in order', async () 
 test('of each credential a transaction has a share, and the rest comes with the next one, in order', async () => {
   const { applied, apply } = noted()
   const many = (name: string, count: number): Command[] => Array.from({ length: count }, (_, n) => challenge(`${name}${n}`))
-  const long = apply(many('long', 300), 'flood')
-  const others = Array.from({ length: 5 }, (_, n) => apply(many(`flood${n}-`, 60), 'flood'))
-  await apply([challenge('user')], 'user')
+  const long = apply(many('long', 300), of('flood'))
+  const others = Array.from({ length: 5 }, (_, n) => apply(many(`flood${n}-`, 60), of('flood')))
+  await apply([challenge('user')], of('user'))
   expect(applied).toHaveLength(1)
   expect(applied[0]).toContain('user')
   expect(applied[0]?.length).toBeLessThanOrEqual(129)

@@ -148,3 +148,22 @@ test('a journal without a version gets one, and keeps its contents', async () =>
   expect((await again.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'grant', key: 'k' }])
   expect(db.prepare('SELECT count(*) AS rows FROM storelock_journal').get()).toEqual({ rows: 1 })
 })
+
+test('a grant and its entry in the log are one transaction', async () => {
+  const file = newFile()
+  const store = atEnd(sqliteStore(file))
+  const db = atEnd(new Database(file))
+  const written: unknown[] = []
+  const apply: typeof store.apply = async (...asked) => {
+    const outcomes = await store.apply(...asked)
+    written.push((db.prepare('SELECT count(*) AS count FROM storelock_log').get() as { count: number }).count)
+    return outcomes
+  }
+  const client = new Client(await handlerOf({ ...store, apply }), 'a')
+  await client.apply(beat('s'))
+  written.length = 0
+  const { lockTokens } = await client.apply(request('s'))
+  const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
+  await client.apply({ type: 'release', key: 'k', session: 's', token, lockToken })
+  expect(written).toEqual([1, 2])
+})

@@ -1,4 +1,4 @@
-import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
+import type { SqliteDatabase, SqliteStatement } from '../../stores/sqlite/driver.ts'
 import { endOf } from '../../stores/sqlite/text.ts'
 import { isAttempt, type Journal, nextTurn, step } from '../journal.ts'
 import type { LogEntry, LogQuery } from '../wire.ts'
@@ -11,7 +11,7 @@ const isRare = `kind NOT IN ('grant', 'release')`
 
 export const logTables = `
   CREATE TABLE IF NOT EXISTS storelock_log (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, session TEXT, token INTEGER, who TEXT, address TEXT, why TEXT
   );
   CREATE INDEX IF NOT EXISTS storelock_log_key ON storelock_log (key);
@@ -29,12 +29,22 @@ const few = 250
 /** One for the history, one for attempts. Their entries are numbered together. */
 type Table = 'storelock_log' | 'storelock_attempts'
 
+const lastId = `SELECT max((SELECT coalesce(max(id), 0) FROM storelock_log), (SELECT coalesce(max(id), 0) FROM storelock_attempts)) AS id`
+
 const columns = ['at', 'kind', 'key', 'session', 'token', 'who', 'address', 'why'] as const
 
 /** A part of a WHERE clause, with its bound values. */
 interface Test {
   readonly sql: string
   readonly values: readonly unknown[]
+}
+
+const insertion = `INSERT INTO storelock_log (id, ${columns}) VALUES (?, ${columns.map(() => '?')})`
+
+/** What adds to the history by some connection. */
+interface Insertion {
+  readonly insert: SqliteStatement
+  readonly last: SqliteStatement
 }
 
 type When = <T>(run: () => T) => Promise<T>
@@ -44,10 +54,22 @@ type When = <T>(run: () => T) => Promise<T>
  * @param whenIdle runs a step as soon as the database is not busy
  * @param write runs a step in a transaction
  */
-export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<Journal, 'append' | 'hasGrant' | 'query' | 'size' | 'trim'> {
-  const insert = db.prepare(`INSERT INTO storelock_log (id, ${columns}) VALUES (?, ${columns.map(() => '?')})`)
+export function openLog(
+  db: SqliteDatabase,
+  whenIdle: When,
+  write: When,
+): Pick<Journal, 'append' | 'alongside' | 'hasGrant' | 'query' | 'size' | 'trim'> {
   const attempt = db.prepare(`INSERT INTO storelock_attempts (id, ${columns}, omitted) VALUES (?, ${columns.map(() => '?')}, ?)`)
-  const last = db.prepare(`SELECT max((SELECT coalesce(max(id), 0) FROM storelock_log), (SELECT coalesce(max(id), 0) FROM storelock_attempts)) AS id`)
+  const last = db.prepare(lastId)
+  const insertions = new WeakMap<SqliteDatabase, Insertion>()
+  const insertionBy = (db: SqliteDatabase): Insertion => {
+    const known = insertions.get(db)
+    if (known) return known
+    const made = { insert: db.prepare(insertion), last: db.prepare(lastId) }
+    insertions.set(db, made)
+    return made
+  }
+  const { insert } = insertionBy(db)
   const grant = db.prepare(`SELECT 1 FROM storelock_log WHERE key = ? AND token = ? AND kind = 'grant'`)
   const dropOld = (table: Table) =>
     db.prepare(
@@ -141,6 +163,16 @@ export function openLog(db: SqliteDatabase, whenIdle: When, write: When): Pick<J
       }).then(() => {
         for (const entry of entries) if (!isAttempt(entry.kind)) count(shareOf(entry), 1)
       }),
+    alongside: {
+      add(db, entries) {
+        const { insert, last } = insertionBy(db)
+        let { id } = last.get() as { id: number }
+        for (const entry of entries) insert.run(++id, ...columns.map((column) => entry[column] ?? null))
+      },
+      stand(entries) {
+        for (const entry of entries) count(shareOf(entry), 1)
+      },
+    },
     hasGrant: (key, token) => whenIdle(() => grant.get(key, token) !== undefined),
     async query(query, prefixes) {
       const { kind, limit } = query

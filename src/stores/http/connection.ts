@@ -1,6 +1,6 @@
 import { LockError, type LockErrorCode } from '../../protocol/index.ts'
 import type { ErrorReply } from '../../server/wire.ts'
-import { type Answer, type Ask, fetchSend, nodeSend } from './send.ts'
+import { type Answer, type Ask, type Asking, fetchSend, nodeSend } from './send.ts'
 
 interface Sending {
   /** The request should arrive even if the page goes away. */
@@ -45,37 +45,50 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   const postHeaders = { ...headers, 'content-type': 'application/json' }
   const send = own ? fetchSend(base, own) : (nodeSend(base) ?? fetchSend(base, fetch))
   let closed = false
-  const underWay = new Set<AbortController>()
+  /** How each request under way is called off. */
+  const underWay = new Set<() => void>()
 
   const assertOpen = (): void => {
     if (closed) throw new LockError('closed', 'the store was closed')
   }
 
-  /** @param again whether it may be carried out twice */
-  const reach = async <T>(attempt: () => Promise<T>, signal: AbortSignal, again = false): Promise<T> => {
+  /**
+   * @param stopped why nobody waits for it any more, if so
+   * @param again whether it may be carried out twice
+   */
+  const reach = async <T>(attempt: () => Promise<T>, stopped: () => unknown, again = false): Promise<T> => {
     assertOpen()
     try {
       return await attempt()
     } catch (error) {
       assertOpen()
-      if (again && !signal.aborted) return await reach(attempt, signal)
-      throw new LockError('store', `${base} ${failureOf(error, signal, timeout)}`, { cause: signal.aborted ? signal.reason : error })
+      const why = stopped()
+      if (again && !why) return await reach(attempt, stopped)
+      throw new LockError('store', `${base} ${why ? `did not answer within ${timeout} ms` : failureOf(error)}`, { cause: why ?? error })
     }
   }
 
-  const answer = async <T>(path: string, ask: Omit<Ask, 'signal'>, repeatable: boolean, parts: readonly string[]): Promise<T> => {
-    // Written by hand: `AbortSignal.any` and `.timeout` would cost more than the rest.
-    const abort = new AbortController()
-    const { signal } = abort
-    const timer = setTimeout(() => abort.abort(new DOMException(`no answer within ${timeout} ms`, 'TimeoutError')), timeout)
-    underWay.add(abort)
+  const answer = async <T>(path: string, ask: Ask, repeatable: boolean, parts: readonly string[]): Promise<T> => {
+    let asking: Asking | undefined
+    let late: DOMException | undefined
+    // Without an AbortSignal, which would cost as much as everything else here.
+    const stop = (): void => asking?.stop()
+    const timer = setTimeout(() => {
+      late = new DOMException(`no answer within ${timeout} ms`, 'TimeoutError')
+      stop()
+    }, timeout)
+    underWay.add(stop)
+    const attempt = (): Promise<Answer> => {
+      asking = send(path, ask)
+      return asking.answer
+    }
     try {
-      const { status, text } = await reach(() => send(path, { ...ask, signal }), signal, repeatable)
+      const { status, text } = await reach(attempt, () => late, repeatable)
       if (!isFine(status)) throw errorOf({ status, text }, base)
       return status === 204 ? (undefined as T) : parsed<T>(text, parts, base)
     } finally {
       clearTimeout(timer)
-      underWay.delete(abort)
+      underWay.delete(stop)
     }
   }
 
@@ -89,15 +102,19 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     },
     async stream(path, over) {
       const { signal } = over
-      underWay.add(over)
-      signal.addEventListener('abort', () => underWay.delete(over))
-      const response = await reach(() => (own ?? fetch)(base + path, { headers, signal, redirect: 'error' }), signal)
+      const stop = (): void => over.abort()
+      underWay.add(stop)
+      signal.addEventListener('abort', () => underWay.delete(stop))
+      const response = await reach(
+        () => (own ?? fetch)(base + path, { headers, signal, redirect: 'error' }),
+        () => (signal.aborted ? signal.reason : undefined),
+      )
       if (response.ok) return response
       throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)
     },
     close() {
       closed = true
-      for (const abort of underWay) abort.abort()
+      for (const stop of [...underWay]) stop()
     },
   }
 }
@@ -118,8 +135,7 @@ function parsed<T>(text: string, parts: readonly string[], base: string): T {
 const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** Explains in words why a request failed. */
-function failureOf(error: unknown, signal: AbortSignal, timeout: number): string {
-  if (signal.aborted) return `did not answer within ${timeout} ms`
+function failureOf(error: unknown): string {
   const { code = '', message = '' } = ((error as Error).cause ?? error) as { code?: string; message?: string }
   if (code === 'ECONNREFUSED') return 'refused the connection: is the lock server running?'
   if (code === 'ENOTFOUND') return 'cannot be found: check the host name in the URL'

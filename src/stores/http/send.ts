@@ -5,7 +5,6 @@ export interface Ask {
   readonly body?: string
   /** The request should arrive even if the page goes away. */
   readonly keepalive?: boolean
-  readonly signal: AbortSignal
 }
 
 export interface Answer {
@@ -13,15 +12,27 @@ export interface Answer {
   readonly text: string
 }
 
-/** Sends a request for a path of one server. Rejects if no complete answer arrives. */
-export type Send = (path: string, ask: Ask) => Promise<Answer>
+/** A request under way. */
+export interface Asking {
+  /** Rejects if no complete answer arrives. */
+  readonly answer: Promise<Answer>
+  /** Cancels it: nobody waits for the answer any more. */
+  stop(): void
+}
+
+/** Sends a request for a path of one server. */
+export type Send = (path: string, ask: Ask) => Asking
 
 export const fetchSend =
   (base: string, send: typeof fetch): Send =>
-  async (path, ask) => {
-    // The credential is only for this server, so redirects are not followed.
-    const response = await send(base + path, { ...ask, redirect: 'error' })
-    return { status: response.status, text: await response.text() }
+  (path, ask) => {
+    const abort = new AbortController()
+    const answer = async (): Promise<Answer> => {
+      // The credential is only for this server, so redirects are not followed.
+      const response = await send(base + path, { ...ask, signal: abort.signal, redirect: 'error' })
+      return { status: response.status, text: await response.text() }
+    }
+    return { answer: answer(), stop: () => abort.abort() }
   }
 
 const builtin = globalThis.process?.getBuiltinModule
@@ -36,12 +47,10 @@ export function nodeSend(base: string): Send | undefined {
   const root = pathname.replace(/\/$/, '')
   const [{ request }, agent] = protocol === 'https:' ? [https, agents.https] : [http, agents.http]
   const server = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, agent }
-  return (path, { signal, body = '', method, headers }) =>
-    new Promise((resolve, reject) => {
-      const all = body ? { ...headers, 'content-length': Buffer.byteLength(body) } : headers
-      const asking = request({ ...server, path: root + path, method, headers: all })
-      const stop = (): void => void asking.destroy(new Error('cancelled'))
-      signal.addEventListener('abort', stop)
+  return (path, { body = '', method, headers }) => {
+    const all = body ? { ...headers, 'content-length': Buffer.byteLength(body) } : headers
+    const asking = request({ ...server, path: root + path, method, headers: all })
+    const answer = new Promise<Answer>((resolve, reject) => {
       asking.on('error', reject)
       asking.on('response', (response) => {
         let text = ''
@@ -52,7 +61,8 @@ export function nodeSend(base: string): Send | undefined {
         response.on('error', reject)
         response.on('end', () => resolve({ status: response.statusCode ?? 0, text }))
       })
-      if (signal.aborted) stop()
       asking.end(body)
     })
+    return { answer, stop: () => void asking.destroy(new Error('cancelled')) }
+  }
 }

@@ -23,8 +23,8 @@ import type { Within } from './transaction.ts'
 export interface Tables {
   /** Throws the engine's error if somebody has dropped one that a beat alone would not miss. */
   assertThere(): void
-  /** Carries out commands, all at once. */
-  apply(commands: readonly Command[], now: number): Outcome[]
+  /** Carries out commands, all at once. @param alongside writes in the same transaction */
+  apply(commands: readonly Command[], now: number, alongside?: (outcomes: readonly Outcome[]) => void): Outcome[]
   /** Carries out commands in the current write transaction of this connection. */
   applyWithin(commands: readonly Command[], now: number): Outcome[]
   /** @param reader as in the contract of a store: the result is then shared */
@@ -157,10 +157,16 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
 
   return {
     assertThere: () => void findAll.all(),
-    apply(commands, now) {
+    apply(commands, now, alongside) {
       glance?.forget()
       // A single statement would become part of a transaction that the user of a shared handle has begun.
-      return (own && swap.apply(commands, now)) || within('write', () => transact(commands, now))
+      const atOnce = (): Outcome[] | false | undefined => own && swap.apply(commands, now)
+      if (!alongside) return atOnce() || within('write', () => transact(commands, now))
+      return within('write', () => {
+        const outcomes = atOnce() || transact(commands, now)
+        alongside(outcomes)
+        return outcomes
+      })
     },
     applyWithin(commands, now) {
       glance?.forget()
