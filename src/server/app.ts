@@ -7,6 +7,7 @@ import type { Acquires } from './acquire.ts'
 import { answer, bodyTooLong, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
 import type { Batches } from './batches.ts'
 import { whoOf } from './budgets.ts'
+import { isTooDeep, tooDeep } from './depth.ts'
 import type { Desk } from './desk.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -55,6 +56,8 @@ export function makeApp(
 
   app.onError((error) => {
     if (error instanceof HTTPException) return answer(error.status, 'invalid', error.message)
+    // Nobody reads this answer, and the server has not failed.
+    if ((error as { code?: unknown }).code === 'ECONNRESET') return answer(400, 'invalid', 'the connection broke off before the body had arrived')
     return responseOf(faultOfError(error, onError))
   })
   app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
@@ -63,6 +66,7 @@ export function makeApp(
     return responseOf(bodyTooLong(limits))
   }
   app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: bodyIsTooLong }))
+  app.use('/v1/*', async ({ req }, next) => (req.method === 'POST' && isTooDeep(await req.text()) ? answer(400, 'invalid', tooDeep) : await next()))
 
   app.openapi(routes.applyRoute(limits.batch), async (context) => {
     const done = await batches(context.env.caller, context.req.valid('json'))

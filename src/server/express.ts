@@ -4,6 +4,7 @@ import { bodyTooLong, type Fault, faultOf, faultOfError, malformed } from './ans
 import type { Batches } from './batches.ts'
 import { whoOf } from './budgets.ts'
 import { certificateOf } from './certificates.ts'
+import { isTooDeep, tooDeep } from './depth.ts'
 import type { Asked } from './guard.ts'
 import type { Limits } from './options.ts'
 import type { Requests } from './requests.ts'
@@ -43,6 +44,7 @@ export function expressLine({ admit, batches, limits, visits, onError, during, r
       return { fault: bodyTooLong(limits, { connection: 'close' }) }
     }
     return await turns.run(whoOf(caller), async () => {
+      if (isTooDeep(text)) return { fault: faultOf(400, 'invalid', tooDeep) }
       const parsed = jsonOf(text)
       if (!parsed) return { fault: faultOf(400, 'invalid', 'the body is not JSON') }
       const body = schema.safeParse(parsed.value)

@@ -1,5 +1,5 @@
 import type { Command, Outcome } from '../protocol/index.ts'
-import type { SqliteStore } from '../stores/sqlite.ts'
+import type { Alongside } from '../stores/sqlite/driver.ts'
 import type { Caller } from './access.ts'
 import { whoOf } from './budgets.ts'
 import { entriesOf, type Log } from './log.ts'
@@ -23,7 +23,7 @@ const share = { alone: 128, together: 32 }
  * @returns carries out the commands of a caller, or without one the server's own
  */
 export function gather(
-  store: Pick<SqliteStore<unknown>, 'apply'>,
+  store: { apply(commands: readonly Command[], alongside?: Alongside): Promise<Outcome[]> },
   log: Pick<Log, 'within'>,
 ): (commands: readonly Command[], caller?: Caller) => Promise<Outcome[]> {
   const lines = new Map<string, Batch[]>()

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LockError, type LockView, type Outcome } from '../protocol/index.ts'
-import type { Alongside } from '../stores/sqlite.ts'
+import type { Alongside } from '../stores/sqlite/driver.ts'
 import type { Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import { isAttempt, type Journal, type LogLimits, type NewEntry } from './journal.ts'

@@ -100,6 +100,8 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   )
   const answer = handler.express(framework)
   const listener: typeof answer = (incoming, outgoing) => {
+    // HTTP/1.0 need not name the server, and the probes of some proxies do not.
+    incoming.headers.host ??= addressOf(incoming.socket)
     if (sockets.underWay(incoming.socket) < limits.pipelined) return answer(incoming, outgoing)
     // Without reading the request: there may be hundreds in one packet.
     const { status, reply } = handler.crowded()
@@ -219,5 +221,8 @@ function trackSockets(
     },
   }
 }
+
+const addressOf = ({ localAddress = '', localPort }: Socket): string =>
+  `${localAddress.includes(':') ? `[${localAddress}]` : localAddress}:${localPort}`
 
 const endOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`

@@ -1,6 +1,6 @@
 import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError, wallClock } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
-import { isBusy, type OpenDatabase, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
+import { type Alongside, isBusy, type OpenDatabase, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
 import { guardFile, inodeOf, pathFault } from './sqlite/file.ts'
 import { whenIdle } from './sqlite/idle.ts'
@@ -9,7 +9,7 @@ import { areDropped, setUp } from './sqlite/schema.ts'
 import { openTables, type Tables } from './sqlite/tables.ts'
 import { transactions, type Within } from './sqlite/transaction.ts'
 
-export type { SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
+export type { Alongside, SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
 
 export interface SqliteStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
@@ -21,12 +21,6 @@ export interface SqliteStoreOptions {
    */
   open?: OpenDatabase
 }
-
-/**
- * Writes by a connection that is in the transaction of some commands, of which it hears what came of them. It stands if they do. Where the
- * transaction has to be made anew, it is called again; if it throws, nothing is done.
- */
-export type Alongside = (db: SqliteDatabase, outcomes: readonly Outcome[]) => void
 
 export interface SqliteStore<Db> extends FencedStore<Db> {
   /** @param alongside writes something in the same transaction */

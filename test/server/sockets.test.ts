@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
@@ -145,4 +146,46 @@ test('batches are served over TLS, and not without', async () => {
     })
   expect(await post(httpsRequest, 'https')).toContain('"type":"granted"')
   await expect(post(httpRequest as typeof httpsRequest, 'http')).rejects.toThrow()
+})
+
+test('a probe by HTTP/1.0, which need not name the server, is answered', async () => {
+  const clients = [{ name: 'a', token: 'token-of-a-0123456789abcdef' }]
+  const server = await serveHere({ clients, hosts: ['locks.example'] })
+  expect(await text(dial(server, 'GET /livez HTTP/1.0\r\n\r\n'))).toMatch(/^HTTP\/1.1 200 /)
+  expect(await text(dial(server, 'GET /v1/locks HTTP/1.0\r\n\r\n'))).toMatch(/^HTTP\/1.1 403 /)
+})
+
+test('a request whose connection breaks off is no failure of the server', async () => {
+  const lines: string[] = []
+  const faults: unknown[] = []
+  const write = (line: string): void => void lines.push(line)
+  const server = await serveHere({ report: { level: 'warn', write }, onError: (error) => faults.push(error) })
+  const socket = dial(server, head('content-length: 100').replace('apply', 'verify'))
+  await once(socket, 'connect')
+  // One that comes later is answered, so the first is under way.
+  expect((await fetch(`${server.url}/livez`)).status).toBe(200)
+  socket.destroy()
+  for (const end = performance.now() + 10_000; !lines.length && performance.now() < end; ) await fetch(`${server.url}/livez`)
+  expect(lines.map((line) => (JSON.parse(line) as { status: number }).status)).toEqual([400])
+  expect(faults).toEqual([])
+})
+
+test.each(['/v1/apply', '/v1/verify'])('a body of brackets alone is refused by %s in less time than it takes to parse it', async (path) => {
+  const server = await serveHere()
+  const deep = `{"commands":[],"x":${'['.repeat(300_000)}"]]"${']'.repeat(300_000)}}`
+  const timed = async (step: () => unknown): Promise<number> => {
+    const before = process.cpuUsage()
+    await step()
+    const { user, system } = process.cpuUsage(before)
+    return user + system
+  }
+  const send = (body: string): Promise<Response> =>
+    fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json', 'storelock-client': 'a-client-of-this-test' }, body })
+  await send('{}')
+  let answer: Response | undefined
+  const took = await timed(async () => {
+    answer = await send(deep)
+  })
+  expect([answer?.status, (await answer?.json()) as unknown]).toMatchObject([400, { error: { message: 'the body is nested more than 100 deep' } }])
+  expect(took).toBeLessThan(await timed(() => JSON.parse(deep)))
 })

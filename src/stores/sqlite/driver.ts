@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { LockError, storeError } from '../../protocol/index.ts'
+import { LockError, type Outcome, storeError } from '../../protocol/index.ts'
 import { inodeOf } from './file.ts'
 
 /** The parts of an open database that are used: better-sqlite3's `Database` and node:sqlite's `DatabaseSync` have them. */
@@ -25,6 +25,12 @@ export interface SqliteStatement {
   // biome-ignore lint/suspicious/noExplicitAny: as above
   run(...values: any[]): { readonly changes: number | bigint }
 }
+
+/**
+ * Writes something by a connection that is in a transaction of commands, knowing their outcomes. It is committed with them. If the transaction has to
+ * be repeated, this is called again; if it throws, nothing of the transaction is kept.
+ */
+export type Alongside = (db: SqliteDatabase, outcomes: readonly Outcome[]) => void
 
 export interface Connection {
   readonly db: SqliteDatabase
