@@ -173,7 +173,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Installers print to stderr, so that whoever starts us may print data to stdout. */
+/** Installers print to stderr, so that the calling program can print data to stdout. */
 const succeeds = (command: string, args: readonly string[]): Promise<boolean> =>
   new Promise((resolve) => {
     const env = { ...process.env, PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT: '10000' }

@@ -174,7 +174,7 @@ describeEachEngine((engine) => {
 
     test('kept open by a page that does not answer, with a deletion behind it: calls fail and say why, close() ends, and the store works once that page is gone', async () => {
       const [stuck, deletes, page] = [await engine().open(engine().page), await engine().open(engine().page), await engine().open(engine().page)]
-      // Hears of the deletion and does nothing, as a tab that is stopped.
+      // Gets the deletion event and does nothing, as a stopped tab.
       await stuck.evaluate(async () => {
         globalThis.present = await storelock.openDB('locks', 1)
       })

@@ -95,7 +95,7 @@ async function suffer(fault: Fault): Promise<Fates> {
   const after: Record<string, string> = {}
   const suffered = subjects.map(async (subject) => {
     const call = subject.call === 'transaction' ? fenced : calls[subject.call]
-    // What could not be let go of is let go of by a later try, with the next beats.
+    // What could not be released is released by a later try, with the next beats.
     during[subject.call] = await fateOf((call as NonNullable<typeof call>)(subject), subject.call === 'release' ? 45_000 : undefined)
   })
   await Promise.all(suffered.filter((_, index) => subjects[index]?.call !== 'release'))

@@ -119,7 +119,7 @@ test('a page that is prerendered asks for nothing until somebody opens it', asyn
     document.head.append(rules)
   }, url)
   expect(await said('looked')).toEqual({ prerendered: true, granted: false })
-  // The driver loses a page that gives way to a prerendered one, so the other tab hears what became of it.
+  // The driver loses a page that is replaced by a prerendered one, so the other tab is told the result.
   await page.evaluate((url) => void setTimeout(() => location.assign(url)), url)
   expect(await said('granted')).toEqual({ prerendered: false })
   await Promise.all([witness.close(), page.close().catch(() => {})])

@@ -15,7 +15,7 @@ export function checkTurns(lines: readonly Line[], count: number, turns: number)
     expect(token).toBeGreaterThan(last)
     last = token
   }
-  // Who asks may be kept from the queue itself by a busy machine, so that others pass; but not as a rule.
+  // A busy machine may keep a request from the queue itself, so that others overtake it; but usually it does not.
   const passed = lines.flatMap(({ event, who }, asked) => {
     if (event !== 'ask') return []
     const after = lines.slice(asked).filter((line) => line.event === 'enter')

@@ -104,7 +104,7 @@ describeEachEngine((engine) => {
     test('has lost its locks by the time its events say so', async () => {
       const page = await open()
       await page.evaluate(async () => {
-        // It survives the page, which is loaded anew where it was not kept.
+        // It survives the page, which is reloaded if it was not kept.
         const look = (who: string) => () => {
           sessionStorage[who] ??= JSON.stringify([signal.aborted, held.isHeld()])
         }

@@ -41,14 +41,14 @@ async function queued(count: number, ...contexts: readonly Context[]): Promise<v
   while ((await context.does.query('l')).pending.length !== count) await sleep(5)
 }
 
-// Who has only its own looks to rely on would take ten seconds and more.
+// A process that only polls would take ten seconds and more.
 const patient = { duration: 10_000, maxBackoff: 60_000 }
 const soon = 1_000
 
 const healthy = { held: true, aborted: false, thrown: undefined, reason: undefined }
 const lost = { held: false, aborted: true, thrown: 'lost', reason: 'lost' }
 
-/** What a take-over took, against the lease, for those who want to see it. */
+/** How long a take-over took, beside the lease, for information. */
 const figure = (what: string, took: number): void => {
   if (process.env.FIGURES) console.log(`${what}: ${Math.round(took)} ms, lease ${lease} ms`)
 }

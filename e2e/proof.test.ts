@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 
-/** When a tab was inside its critical sections, on a clock that all tabs share but for some ms. */
+/** When a tab was inside its critical sections, on a clock that all tabs share except for some ms. */
 type Section = readonly [from: number, to: number]
 
 /** By how much two tabs may differ in what time it is, in ms. */
@@ -106,7 +106,7 @@ describeEachEngine((engine, name) => {
       const split = name === 'chromium'
       for (const page of [before, after]) {
         expect(await page.evaluate(() => warned)).toEqual(split ? [expect.stringContaining('degraded: no proofs of death')] : [])
-        // The mark by which everybody who meets the session knows.
+        // The mark that all contexts see that know the session.
         expect(await page.evaluate(addressHere)).toMatch(split ? /^[?]storelock locks / : /^[?]?storelock locks /)
       }
     })

@@ -6,7 +6,7 @@ import { memoryStore } from '../src/stores/memory.ts'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 
-// Pages of another origin than the lock server's. Nobody's lease ends within a test: in ms.
+// Pages of another origin than the lock server's. No lease ends within a test: in ms.
 const duration = 300_000
 
 describeEachEngine((engine) => {
@@ -24,7 +24,7 @@ describeEachEngine((engine) => {
     return engine().open(page)
   }
 
-  /** Has a client in this process wait for a page's lock, until the page lets go. */
+  /** Has a client in this process wait for a page's lock, until the page releases it. */
   async function nextAfter(tab: Tab, name: string, leave: () => Promise<unknown>): Promise<{ token: number; next: HeldLock }> {
     const locks = createLocks({ store: httpStore(server.url), maxBackoff: 60_000 })
     const token = await tab.evaluate(

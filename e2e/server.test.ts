@@ -72,7 +72,7 @@ test('killed under load and started again, it loses no lock, grants no lock twic
   let over = false
   let restarted: Promise<unknown> = Promise.resolve()
 
-  /** While there is no server nobody gets anything, and whoever asks is told so. */
+  /** Without a server nobody gets a lock, and requests fail. */
   const tried = <T>(asked: Promise<T>): Promise<T | undefined> =>
     asked.catch(async (error) => {
       if (error.code !== 'store') faults.push(error)
@@ -122,7 +122,7 @@ interface Ledger {
   readonly writes: number
   /** A holder begins. @returns whether its token is higher than all before */
   enter(token: number): boolean
-  /** Does nothing for whoever has an older token than someone who came before. */
+  /** Does nothing for a token that is older than one seen before. */
   write(token: number, value: number): void
 }
 

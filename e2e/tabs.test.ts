@@ -16,7 +16,7 @@ const renew = (page: Tab) => page.evaluate(() => tab.renew())
 
 const now = (): number => performance.timeOrigin + performance.now()
 
-/** What a take-over took, against the lease, for those who want to see it. */
+/** How long a take-over took, beside the lease, for information. */
 const figure = (what: string, took: number): void => {
   if (process.env.FIGURES) console.log(`${what}: ${Math.round(took)} ms, lease ${lease} ms`)
 }

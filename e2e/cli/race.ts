@@ -10,7 +10,7 @@ import { Program } from './program.ts'
 export async function race(main: string, folder: string, rounds: number): Promise<{ rounds: number; oneWinner: number }> {
   let oneWinner = 0
   for (let round = 0; round < rounds; round++) {
-    // Whoever wins keeps the lock until it reads the end of its input: after the other has tried.
+    // The winner keeps the lock until the end of its input, which comes after the other has tried.
     const start = (): Program => new Program([process.execPath, main, 'run', 'race', '--nonblock', '--', 'cat'], { cwd: folder })
     const pair = [start(), start()]
     const codes = pair.map((program) => program.code())

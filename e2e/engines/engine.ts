@@ -58,7 +58,7 @@ export interface Tab {
   navigate(url: string): Promise<void>
   reload(): Promise<void>
   back(): Promise<void>
-  /** Closes the tab as a person does: its page hears `pagehide`. */
+  /** Closes the tab as a person does: its page gets `pagehide`. */
   close(): Promise<void>
   /** Ends the tab's process without a word to its page. Resolves once it has ended. Rejects where the engine {@link Engine.cannot}. */
   crash(): Promise<void>
@@ -79,7 +79,7 @@ export function tabOn(driver: Driver): Tab {
   /** Of those evaluations that wait for the present page. */
   let rejects = new Set<(error: Error) => void>()
 
-  /** Not all engines tell those who wait for a page that it is gone. */
+  /** Not all engines reject waits for a page that is gone. */
   const leaving = async (leave: () => Promise<void>): Promise<void> => {
     const left = rejects
     rejects = new Set()

@@ -40,7 +40,7 @@ export async function startFirefox(): Promise<Engine> {
       // A tab in a window of others is hidden while another is shown.
       const page = await (await context).newPage({ type: 'window' })
       page.on('pageerror', (error) => {
-        // Firefox tells of a request that it blocked in the same way, though its page was told and could catch it.
+        // Firefox reports a blocked request in the same way, although its page got the error and could catch it.
         if (!String(error).includes('Cross-Origin Request Blocked')) errors.push(String(error))
       })
       const tab = tabOn(driverOf(connection, page))

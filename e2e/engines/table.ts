@@ -12,7 +12,7 @@ export function tableOf(findings: readonly Finding[]): string {
   ].join('\n')
 }
 
-/** The engines of which a table says something else than what a run found. Versions do not count. */
+/** The engines for which the table differs from what a run found. Versions do not count. */
 export function outdated(table: string, findings: readonly Finding[]): string[] {
   const told = table.split('\n').map(withoutVersion)
   return findings.filter((finding) => !told.includes(withoutVersion(rowOf(finding)))).map(({ engine }) => titles[engine])

@@ -23,7 +23,7 @@ export async function startWebkit(): Promise<Engine> {
   }
 }
 
-/** A driver of its own for each session: one that has ended a session may, on a busy machine, begin no other. */
+/** A driver of its own for each session: on a busy machine, a driver that has ended a session may not begin another. */
 async function startDriver(display: string, started: ChildProcess[]): Promise<{ server: ChildProcess; driver: WebDriver }> {
   const port = await freePort()
   const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
@@ -84,7 +84,7 @@ async function stop(child: ChildProcess): Promise<void> {
   child.stdin?.end()
 }
 
-/** Ends it at once with all that it started: one that is asked to end waits for its browser. */
+/** Kills it with all processes that it started: a driver that is asked to end waits for its browser. */
 async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')

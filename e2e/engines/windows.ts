@@ -13,7 +13,7 @@ interface Windows {
   open(url: string): Promise<Tab>
 }
 
-/** The windows of a WebDriver session. Its commands go to the window that was chosen last, so each command stands in line with the choice before it. */
+/** The windows of a WebDriver session. Its commands go to the window that was chosen last, so each command is queued with that choice. */
 export async function windowsOf(driver: WebDriver): Promise<Windows> {
   // Closing the last window would end the session, so the first stays, empty.
   const first = await driver.getWindowHandle()
@@ -32,8 +32,8 @@ export async function windowsOf(driver: WebDriver): Promise<Windows> {
       })
     const name = JSON.stringify(handle)
     /**
-     * Others have their turn while a page works, so the answer is not waited for within the turn. A script that finds itself in the wrong
-     * window, since the choice of another one has reached the driver first, does nothing there, and is sent anew.
+     * Other windows get their turn while a page works, so the answer is not awaited within the turn. A script that finds itself in the wrong window,
+     * because another choice reached the driver first, does nothing there, and is sent again.
      */
     const run = async (expression: string): Promise<string> => {
       for (;;) {

@@ -79,7 +79,7 @@ const exposed = {
       if (signal.aborted) resolve(signal.reason.code)
       signal.addEventListener('abort', () => resolve(signal.reason.code))
     }),
-  /** Counts in a document of PouchDB's, which refuses who has not seen its last revision. */
+  /** Counts in a document of PouchDB, which refuses writers that have not seen its last revision. */
   async count(turns: number): Promise<number> {
     const pouch = new PouchDB<{ count: number }>('documents')
     const ours = createLocks({ store: indexedDBStore('locks') })

@@ -11,7 +11,7 @@ import type { KeeperSettings } from './workers.ts'
 /** The entries that give a page locks, each in its own way. */
 export type Entry = 'memory' | 'indexeddb' | 'http' | 'dedicated worker' | 'shared worker' | 'web-locks' | 'testing'
 
-/** Nobody's lease ends within a test: in ms. */
+/** No lease ends within a test: in ms. */
 const patient: KeeperSettings = { duration: 300_000, maxSilence: 300_000 }
 const { duration } = patient
 const name = JSON.stringify(patient)
@@ -34,7 +34,7 @@ const ways: Record<Entry, (server: string) => Locks> = {
 }
 
 let locks: Locks
-/** How each lock that this page holds, the oldest first, is let go of. */
+/** How to release each lock that this page holds, oldest first. */
 const releases: (() => Promise<void>)[] = []
 
 /** Takes the lock `l` and keeps it. @returns whether it was had: always, unless it is wanted now or not at all */
@@ -54,7 +54,7 @@ const take = (ifAvailable: boolean): Promise<boolean> =>
     settled.catch(reject)
   })
 
-/** What becomes of a promise of a frame that was removed: the code of its error, the name of one that has none, or that nothing does. */
+/** The result of a promise of a frame that was removed: the code of its error, its name if there is no code, or that it never settles. */
 const fateOf = (promise: Promise<unknown>): Promise<string> =>
   new Promise((resolve) => {
     setTimeout(() => resolve('hangs'), 3_000)

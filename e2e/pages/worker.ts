@@ -1,7 +1,7 @@
 import { createLocks, type HeldLock } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
-/** What a worker is told. Times in ms. */
+/** A worker's orders. Times in ms. */
 export type WorkerOrder =
   | { readonly type: 'acquire'; readonly duration: number; readonly maxBackoff: number }
   | { readonly type: 'renew' }
@@ -10,7 +10,7 @@ export type WorkerOrder =
 const store = indexedDBStore('locks')
 let lock: HeldLock | undefined
 
-/** Takes the lock `l` and keeps it until it is told otherwise. */
+/** Takes the lock `l` and keeps it until another order. */
 async function obey(order: WorkerOrder): Promise<void> {
   if (order.type === 'acquire') lock = await createLocks({ store, duration: order.duration, maxBackoff: order.maxBackoff }).acquire('l')
   if (order.type === 'renew') await lock?.renew()

@@ -25,7 +25,7 @@ export interface State {
   readonly reason?: string | undefined
 }
 
-/** What a process does when it is told so. It has one lock at a time. */
+/** The orders of a process. It has one lock at a time. */
 export interface Orders {
   acquire(name: string, options?: AcquireOptions): Promise<Got>
   tryAcquire(name: string, options?: TryOptions): Promise<Got | null>
@@ -43,7 +43,7 @@ export interface Orders {
   wallTime(): number
 }
 
-/** Written when it asks for the lock, when it has it, and before it lets go. */
+/** Written when it requests the lock, when it has it, and before it releases it. */
 export interface Line {
   readonly event: 'ask' | 'enter' | 'leave'
   readonly who: string

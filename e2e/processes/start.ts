@@ -27,7 +27,7 @@ export async function killAll(): Promise<void> {
 type Of<Type extends News['type']> = Extract<News, { type: Type }>
 type Promised<Method> = Method extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>> : never
 
-/** A process with locks of its own, seen from outside: it does what it is told. */
+/** A process with locks of its own, seen from outside: it carries out orders. */
 export class Context {
   readonly #child: ChildProcess
   readonly #exit: Promise<unknown>

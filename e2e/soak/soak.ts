@@ -54,7 +54,7 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
     const operator = new Caller(url, 'operator', 'operator')
     const user = new Caller(url, 'user', 'user')
     const failures: string[] = []
-    // By one that writes little: whoever writes most loses its own entries first, and in ten minutes that may be the user.
+    // Of a client that writes little: the client with the most entries loses its own first, and in ten minutes that may be the user.
     await operator.apply(beat('first'), ask('first', 'first', 1))
     let collections = 0
     const figures = async (collected: boolean): Promise<Figures> => {
@@ -131,7 +131,7 @@ async function use(user: Caller, ms: number, failures: string[], disturbances: (
       if (before % 2 === 0 && disturbances() === before) times.push(performance.now() - began)
     } catch (error) {
       failures.push((error as Error).message)
-      // Whoever is refused comes back a little later.
+      // A client that is refused comes back a little later.
       await sleep(10)
     }
   }

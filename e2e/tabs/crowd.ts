@@ -5,7 +5,7 @@ import { openTabs } from './tabs.ts'
 /** What each does with the lock, in ms: as much as a small write. */
 const job = 50
 
-/** How long all take, who ask at once, in ms. */
+/** How long it takes until all are served that request at the same moment, in ms. */
 async function atOnce(pages: readonly Tab[], turn: (page: Tab) => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await Promise.all(pages.map(turn))

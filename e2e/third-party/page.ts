@@ -29,7 +29,7 @@ const exposed = {
   async state(note: string): Promise<void> {
     while (tab.getState().note !== note) await new Promise((resolve) => tab.addEventListener('state', resolve, { once: true }))
   },
-  /** Who has its lock and who waits for it, as the store and as the browser know it. */
+  /** The holder and the waiters of its lock, in the store and in the browser. */
   async query(): Promise<{ readonly ours: [held: number, pending: number]; readonly browsers: [held: number, pending: number] }> {
     const ours = await locks.query('tab-app')
     const { held = [], pending = [] } = await browserLocks.query()

@@ -1,4 +1,4 @@
-// A process with a beacon: `owner.ts <database> <session>`. It sends its address, and does what it is told.
+// A process with a beacon: `owner.ts <database> <session>`. It sends its address, and carries out orders.
 import Database from 'better-sqlite3'
 import { sidecarBeacon } from '../../src/beacons/sidecar.ts'
 

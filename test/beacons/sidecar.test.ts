@@ -214,7 +214,7 @@ describe('nothing is proved', () => {
     const { address } = await beacon.raise('mine')
     const watches = [beacon.watch(address, forever), open().watch(address, forever)]
     for (const path of sidecars()) utimesSync(path, 0, 0)
-    // Who raises or lowers sweeps, too.
+    // Raising and lowering also sweep.
     const other = open({ isKnown: () => false })
     const swept = await other.raise('other')
     swept.lower()

@@ -144,7 +144,7 @@ describe('a beacon of Web Locks', () => {
     await Promise.all([old.moved, fresh.moved])
     expect([before.told, after.told]).toEqual([['parted'], ['parted']])
     expect(old.address).toBe(`?${address}`)
-    // Whoever comes then has the mark, however silent that one is.
+    // Contexts that come later see the mark, however silent that session is.
     before.stopped = true
     expect(await within(clock, open(later).beacon.isOut?.(old.address) ?? Promise.resolve(true))).toBe(false)
   })
@@ -170,7 +170,7 @@ describe('a beacon of Web Locks', () => {
     const [before, after] = [open(new Manager()), open(new Manager())]
     const { address } = await raise(before)
     await raise(after)
-    // As a tab that is blocked for two seconds: it hears nothing, and its timers are late.
+    // As a tab that is blocked for two seconds: it gets no messages, and its timers are late.
     after.late = 2_000
     after.stopped = true
     const out = after.beacon.isOut?.(address) ?? Promise.resolve(true)

@@ -7,7 +7,7 @@ import { inProcessChannel } from '../../src/channels/in-process.ts'
 import { socketChannel } from '../../src/channels/socket.ts'
 import type { Channel, Message } from '../../src/store.ts'
 
-/** Where channels meet: whatever `open` gives, all hear each other. */
+/** Where channels meet: all that `open` returns reach each other. */
 interface Meeting {
   open(): Channel
   close(): unknown

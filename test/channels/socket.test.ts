@@ -379,7 +379,7 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     for (const topic of ['topic', 'own']) a.publish(topic, { n: 2 })
     expect(a.attend('topic', () => {})).toBeUndefined()
     await heardAll(own, [{ n: 2 }])
-    // Looks for those who are not known yet.
+    // Searches for unknown subscribers.
     await a.close()
     expect(degraded[0]).toMatch(/not a directory/)
   })

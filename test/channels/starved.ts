@@ -1,4 +1,4 @@
-/** Subscribes while this process may open no file, then closes some, and tells on stdout what its channel says and hears. */
+/** Subscribes while this process may open no file, then closes some, and prints what its channel reports and receives. */
 import { closeSync, openSync } from 'node:fs'
 import { socketChannel } from '../../src/channels/socket.ts'
 

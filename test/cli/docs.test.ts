@@ -11,7 +11,7 @@ it('docs/cli.md describes every command and option', () => {
   const visible = commands.flatMap(({ options }) => options.filter(({ hidden }) => !hidden))
   // Those have a table of their own in operations.md.
   const ofServer = settings.filter(({ name }) => name !== 'store').map(flagOf)
-  // What only says how long or how often a measurement goes on stands in `--help`.
+  // Options that only say how long or how often to measure are only in `--help`.
   const names = [...commands.map((command) => command.name()), ...visible.map(({ long }) => `${long}`)].filter(
     (name) => !['--time', '--handoffs', ...ofServer].includes(name),
   )

@@ -51,7 +51,7 @@ describe('the file server', () => {
   })
 
   test('refuses the late write of a client that was stopped between its check and its write', async () => {
-    // The process of `a` stands still: its clock, and what it hears. Time goes on for the store and for `b`.
+    // The process of `a` is stopped: its clock, and its messages. Time goes on for the store and for `b`.
     const stopped = manualClock()
     const running = manualClock()
     const store = memoryStore({ now: running.now })

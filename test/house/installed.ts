@@ -22,10 +22,7 @@ export interface Project {
   remove(): void
 }
 
-/**
- * Builds and packs the package as it stands, beside `dist`, which others may be using.
- * @param without optional peers that are not installed
- */
+/** Builds and packs the present package, beside `dist`, which others may be using. */
 export function installPackage({ without = [] }: { without?: readonly string[] } = {}): Project {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-package-')))
   const remove = () => rmSync(folder, { recursive: true, force: true })

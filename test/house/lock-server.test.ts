@@ -11,7 +11,7 @@ import { root } from './installed.ts'
 const page = readFileSync(join(root, 'docs/lock-server.md'), 'utf8')
 const local = 'http://127.0.0.1:7420'
 
-/** What is shown for a shell, but for the script that takes everything from its arguments. */
+/** The examples for a shell, except the script that takes everything from its arguments. */
 const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code).filter((code) => !code.startsWith('#!'))
 
 interface Shown {

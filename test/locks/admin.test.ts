@@ -23,7 +23,7 @@ describe('whenFree', () => {
   })
 
   describe('resolves as soon as the lock is free, without a look of its own,', () => {
-    /** The lock's holder and one who waits until it is free. */
+    /** The lock's holder, and a session that waits until it is free. */
     async function watched(holder: ProcessOptions = {}) {
       const world = new World()
       const [a, b] = [world.process(holder), world.process()]
@@ -416,7 +416,7 @@ describe('pins', () => {
       if (when === 'after') await b.locks.pin('k', 'upgrade')
       await world.pass(10 * lease)
       expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
-      // Unpinned, it lasts for its duration once more at most, and is free for others then.
+      // Unpinned, it lasts for another duration at most, and is then free for others.
       await b.locks.unpin('k', 'upgrade')
       await world.pass(duration)
       expect([lock.isHeld(), lock.signal.reason?.code, await world.holders()]).toEqual([false, 'lost', ['b']])

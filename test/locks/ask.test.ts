@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Json, LockInfo } from '../../src/index.ts'
 import { beat, duration, errorOf, settle, stateOf, World } from './world.ts'
 
-/** Two processes, the first of which holds `k` and hears who asks for it. */
+/** Two processes; the first holds `k` and is notified of asks. */
 async function asked(options: { channel?: boolean } = {}) {
   const world = new World()
   const [holder, asker] = [world.process({ label: 'holder', ...options }), world.process({ label: 'asker', ...options })]

@@ -4,12 +4,12 @@ import { want } from '../../src/react/want.ts'
 import { endings, places, stores } from './places.ts'
 import { settle } from './world.ts'
 
-// Every way to ask for a lock, with every option that it takes, on every store: a free lock is granted, and one that another holds is waited
-// for, refused or taken, the same everywhere.
+// Every way to request a lock, with every option, on every store: a free lock is granted, and a held one is waited for, refused or taken, the same
+// everywhere.
 
 type Options = AcquireOptions & { ifAvailable?: boolean }
 type Held = HeldLock | Guard
-/** Asks for a lock; `null` if it is not to be had. */
+/** Requests a lock; `null` if it is not available. */
 type Way = (locks: Locks, options: Options) => Promise<Held | null>
 
 const ways = {
@@ -51,7 +51,7 @@ interface Case {
   readonly title: string
   readonly options: () => Options
   readonly by: readonly WayName[]
-  /** What comes of it where the lock is free, and where another holds it: a code, or a reason. */
+  /** The results if the lock is free, and if another session holds it: a code, or a reason. */
   readonly free: string
   readonly held: string | ((way: WayName) => string)
 }

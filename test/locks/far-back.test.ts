@@ -30,7 +30,7 @@ const closing = <T extends { close(): Promise<unknown> }>(opened: T): T => {
   return opened
 }
 
-/** How to open a store, once more for each session. */
+/** How to open a store, again for each session. */
 const places: Record<string, () => Promise<() => Store>> = {
   async memory() {
     const store = closing(memoryStore())
@@ -75,7 +75,7 @@ async function looksOfLast(open: () => Store, waiters: number): Promise<{ given:
     const note = (reads: boolean, given: unknown): void => {
       looks.push({ reads, given: JSON.stringify(given).length })
       const last = looks.slice(-streak)
-      // A machine that is busy delays beats, and whoever misses one reads: then those that follow are measured.
+      // A busy machine delays beats, and a waiter that misses one reads the record: then the following looks are measured.
       if (last.length < streak || (last.some((look) => look.reads) && looks.length < 100 * streak)) return
       stop.abort()
       resolve({ given: Math.max(...last.map((look) => look.given)), reads: last.filter((look) => look.reads).length })

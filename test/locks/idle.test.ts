@@ -87,7 +87,7 @@ async function collectUntil(isSo: () => boolean): Promise<void> {
   }
 }
 
-/** A store, and the one that has its records; time passes there between two looks. */
+/** A store, and the one with its records; time passes there between two looks. */
 interface Filled {
   readonly store: Store
   readonly records: Store
@@ -99,7 +99,7 @@ const fresh = async (kind: string): Promise<Filled> => {
   return { store, records: store, pass() {} }
 }
 
-// The stand-in for IndexedDB is slow in writing: it has fewer.
+// fake-indexeddb writes slowly, so it gets fewer.
 const kinds: Record<string, { readonly many: number; readonly open: () => Promise<Filled> }> = {
   memory: { many: 20_000, open: () => fresh('memory') },
   indexeddb: { many: 2_000, open: () => fresh('indexeddb') },
@@ -148,7 +148,7 @@ for (const [kind, { many, open }] of Object.entries(kinds))
       for (const name of names(5)) await locks.acquire(`held ${name}`)
       made.push({ ...filled, locks })
     }
-    // The first looks find what was let go of lately, and have it passed over from then on.
+    // The first lists find recently released locks, which later ones skip.
     const first = async ({ locks, pass }: (typeof made)[number]): Promise<number> => {
       pass()
       const begun = performance.now()

@@ -26,7 +26,7 @@ describe('L: a lock that lingers', () => {
 
   test('has tokens that stay behind the clock, however often it changes hands or is taken again', async () => {
     const { keeper, other, world } = await lingering()
-    // Tokens of the manual clock stand still; whatever they rise by is what was used or reserved.
+    // The manual clock does not move, so tokens rise only by what was used or reserved.
     const first = (await world.store.read('k'))?.token as number
     for (let turn = 0; turn < 100; turn++) for (const { locks } of [keeper, other]) await locks.request('k', (lock) => lock.assertHeld())
     const handed = (await world.store.read('k'))?.token as number
@@ -120,7 +120,7 @@ describe('L: a lock that lingers', () => {
     keeper.stop()
     const wait = other.locks.acquire('k')
     await settle()
-    // What a stopped process would still have heard, it hears late; its beat is late as well.
+    // A stopped process gets its messages late; its beat is late as well.
     await world.pass(beat)
     keeper.resume()
     await world.pass(beat + 20)

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Window } from './window.ts'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
-/** What makes this process a page: what its window hears, where the events of its document pass too. */
+/** Makes this process a page: its window, through which the events of its document pass. */
 const scope = globalThis as { document?: unknown; addEventListener?: unknown }
 let page: Window
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Store } from '../../src/store.ts'
 import { endings, places, stores } from './places.ts'
 
-/** Long enough for a store to say who holds a lock, in ms. */
+/** Long enough for a store to report the holder of a lock, in ms. */
 const late = { timeout: 500 }
 
 /** Locks in a store, closed when the test ends. */
@@ -42,7 +42,7 @@ for (const [name, open] of Object.entries(stores)) {
       const store = await opened(open)
       const [own, other] = [located(store), locksIn(store)]
       const lock = await own.acquire('k')
-      // Also where the thief is gone before the loss is noticed.
+      // Also if the session that stole the lock is gone before the loss is noticed.
       await (await other.acquire('k', { steal: true })).release()
       expect(await endOf(lock)).toMatchObject({ name: 'LockError', code: 'lost', reason: 'stolen', message: 'lost "k": it was stolen' })
       expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: 'stolen' }))
@@ -120,7 +120,7 @@ for (const [name, open] of Object.entries(stores)) {
 test('of a session that a worker has for a page, another page’s is somebody else’s', async () => {
   const store = await opened(stores.memory as () => Promise<Store>)
   const page = places['a worker']?.(locksIn(store)) as Locks
-  // The worker's own session stands for what any other context has there.
+  // The worker's own session represents any other context.
   const lock = await locksIn(store).acquire('k')
   await expect(page.acquire('k', { timeout: 0 })).rejects.toMatchObject({ heldBy: 'other' })
   await lock.release()

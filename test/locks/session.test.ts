@@ -728,7 +728,7 @@ test('a second close() waits for the first', async () => {
 })
 
 describe('a store’s report of what it lacks', () => {
-  /** A world's store that counts who listens. */
+  /** A world's store that counts its listeners. */
   const countingStore = (world: World) => {
     const listeners = new Set<unknown>()
     const listen = (listener: unknown) => {

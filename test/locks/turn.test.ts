@@ -8,7 +8,7 @@ import type { FencedStore } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-/** In ms: a loop in which nothing else runs ends all the same. */
+/** In ms: ends a loop in which nothing else runs. */
 const bound = 4_000
 const duration = 2_000
 

@@ -542,7 +542,7 @@ describe('a cancelled wait', () => {
 })
 
 describe('a grant that someone else made', () => {
-  /** `b` waits in line behind `a`, and looks rarely. */
+  /** `b` waits behind `a`, and looks rarely. */
   async function waiting(world: World, more: ProcessOptions = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
     const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b', ...more })]
     const lock = await a.locks.acquire('k')

@@ -1,6 +1,6 @@
 import type { Page, PageEvent } from '../../src/locks/page.ts'
 
-/** The least of a page: its window, which hears what a test has the browser, or a script, tell it. */
+/** The minimum of a page: its window, to which a test sends events, as the browser or as a script. */
 export class Window implements Page {
   readonly document: { hidden: boolean; prerendering: boolean } = { hidden: false, prerendering: false }
   readonly #listeners = new Set<readonly [type: string, listener: (event: PageEvent) => void]>()

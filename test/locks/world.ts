@@ -73,7 +73,7 @@ export class World {
     await settle()
   }
 
-  /** Steps the wall clocks of all, as someone who sets the time does. */
+  /** Steps all wall clocks, as someone who sets the time does. */
   stepWall(ms: number): void {
     this.wall += ms
     for (const each of this.processes) each.wall += ms
@@ -88,7 +88,7 @@ export class World {
     await settle()
   }
 
-  /** The labels of who holds a key. */
+  /** The labels of a key's holders. */
   async holders(key = 'k'): Promise<(string | undefined)[]> {
     const view = await this.store.read(key)
     return view?.holders.map(({ session }) => view.sessions.get(session)?.label) ?? []
@@ -193,8 +193,8 @@ export class Process {
 }
 
 /**
- * What becomes of a call to the store. `fail`: nothing, and it says so; `hang`: nothing, and it never says so;
- * `lose`: done, but the reply is an error; `mute`: done, but the reply comes with `deliver()`; `stall`: both come with it.
+ * What happens to a call to the store. `fail`: it is not carried out and rejects; `hang`: it is not carried out and never settles; `lose`: it is
+ * carried out, but rejects; `mute`: it is carried out, but settles with `deliver()`; `stall`: it is carried out and settles with `deliver()`.
  */
 type Fault = 'fail' | 'hang' | 'lose' | 'mute' | 'stall'
 type Call = Command['type'] | 'read'

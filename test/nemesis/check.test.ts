@@ -18,7 +18,7 @@ const ok = ({ id }: Write): Note => ({ type: 'ok', id })
 const refused = ({ id }: Write): Note => ({ type: 'fail', id, blind: false })
 const unsure = ({ id }: Write): Note => ({ type: 'info', id, error: 'store: full' })
 
-/** What stands in a store that took these, in this order. */
+/** The contents of a store that took these writes, in this order. */
 function written(...log: readonly Write[]): Final {
   const rows = new Map(log.map((write) => [write.key, write]))
   return { rows: [...rows.values()], log }
@@ -195,7 +195,7 @@ describe('of a store that was wiped, the checker', () => {
   })
 
   test('refuses a write that came through a lock of another life', () => {
-    // What stands in a life is told by its name, whatever is written there.
+    // The contents of a life are named after it, whatever is written there.
     expect(kinds({ ...written(), log: [of(second, w1)], wiped: { [second]: 0 } }, timed(...granted(1, first), began(w1)))).toContain(
       'written otherwise than asked',
     )

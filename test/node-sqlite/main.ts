@@ -1,4 +1,4 @@
-// Runs the tests of the SQLite store once more, on `node:sqlite`, in a Node that has it. Further arguments are Vitest's.
+// Runs the tests of the SQLite store on `node:sqlite`, in a Node that has it. Further arguments are Vitest's.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'

@@ -15,7 +15,7 @@ export default defineConfig({
           include: [
             'test/node-sqlite/*.test.ts',
             'test/stores/{names,server-side}.test.ts',
-            // What needs two copies of a driver's code cannot have them of one that is part of Node.
+            // Tests that need two copies of a driver cannot run with one that is part of Node.
             'test/stores/sqlite{,-!(copies)}.test.ts',
             'test/beacons/*.test.ts',
             'test/cli/store.test.ts',

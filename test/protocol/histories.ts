@@ -7,13 +7,13 @@ const verbs = {
   ...{ revoke: 1, pin: 1, unpin: 3, sweep: 2, beat: 4, end: 1, challenge: 1 },
 }
 
-/** A step of a history before it is known what it will meet: `who` and `pick` are settled against the state of its moment. */
+/** A step of a history before its state is known: `who` and `pick` are resolved against the state at its moment. */
 interface Action {
   readonly verb: keyof typeof verbs
   readonly who: number
   readonly key: string
   readonly pick: number
-  /** Whether it is the owner who does it, with true evidence. */
+  /** Whether the owner does it, with true evidence. */
   readonly honest: boolean
   readonly shared: boolean
   readonly lease: number | undefined
@@ -71,7 +71,7 @@ export function onKey({ command, outcome, now, before, after }: Step): KeyStep |
   return { command, outcome, now, before: before.record(key), after: after.record(key), rowsBefore: before.sessions, rowsAfter: after.sessions }
 }
 
-/** Who acts in a history. A seat whose session has ended gets a new one, never the old one again. */
+/** The sessions of a history. A seat whose session has ended gets a new one, never the old one again. */
 class Cast {
   readonly #generations = [0, 0, 0, 0]
   #number = 0

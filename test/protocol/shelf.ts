@@ -122,7 +122,7 @@ export class Table extends Shelf {
     return this.do({ type: 'renew', key: 'k', session: holder.session, token: holder.token, ...rest })
   }
 
-  /** Evicts a holder on the evidence that stands now, or on the `seq` given. */
+  /** Evicts a holder on the present evidence, or on the `seq` given. */
   expire(holder: Holder, seq = holder.seq ?? this.session(holder.session)?.seq): KeyOutcome {
     return this.do({ type: 'expire', key: 'k', evidence: { token: holder.token, seq } })
   }
@@ -150,7 +150,7 @@ export class Table extends Shelf {
   }
 }
 
-/** Whom an outcome wakes. */
+/** The sessions that an outcome wakes. */
 export const woken = ({ grants }: KeyOutcome): string[] => grants.map(({ session }) => session)
 
 export const reasonOf = (outcome: KeyOutcome): string | undefined => (outcome.type === 'refused' ? outcome.reason : undefined)

@@ -117,7 +117,7 @@ test('a server that reloads its clients lets in the new ones, ends the streams o
   const { token: fencing, lockToken } = lockTokens[0] as { token: number; lockToken: string }
   const release: WireCommand = { type: 'release', key: 'k', session: 's', token: fencing, lockToken }
   expect((await client('stays').apply(release)).outcomes).toMatchObject([{ type: 'done' }])
-  // The stream of who stays is open still.
+  // The stream of the remaining client is still open.
   const reader = ((streams[0] as Response).body as ReadableStream<Uint8Array>).getReader()
   await reader.read()
   await client('comes').post('/v1/publish', { messages: [{ topic: 'news', message: { text: 'hello' } }] })

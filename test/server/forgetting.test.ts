@@ -23,7 +23,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 async function world(store: Store = memoryStore()) {
   const handler = await handlerOf(store, { limits: { sessions: 100_000 } })
   const [a, b] = [new Client(handler, 'a'), new Client(handler, 'b')]
-  /** Whether the session is to be had by another client than the one that had it. It is given back. */
+  /** Whether another client than the former owner can open the session. It is closed again. */
   const isFree = async (session: string): Promise<boolean> => {
     const { outcomes } = await b.apply(beat(session), { type: 'end', session })
     return outcomes[0]?.type === 'beaten'
@@ -67,7 +67,7 @@ test('a session that has ended stays its client’s while a record names it', as
   ] as Command[])
   await pass(1_800_000)
   expect([await isFree('s'), await isFree('t')]).toEqual([false, false])
-  // Whoever takes the lock clears away what is void.
+  // The next holder of the lock removes what is void.
   expect((await b.take('b')).outcomes[1]?.type).toBe('granted')
   await pass(600_000)
   await until(async () => (await isFree('s')) && (await isFree('t')))

@@ -9,7 +9,7 @@ const clients = [
   { name: 'stranger', token: 'the-token-of-a-stranger-0123456789' },
 ]
 
-/** A holder and a waiter, and a stranger with a credential, who has seen all that went over the network. */
+/** A holder and a waiter, and an attacker with a credential, who has seen everything that went over the network. */
 async function world() {
   const failed: unknown[] = []
   const handler = await handlerOf(memoryStore(), { clients, limits: { rate: 1_000_000 }, onError: (error) => failed.push(error) })

@@ -124,7 +124,7 @@ test('no command that a hostile client can send moves a holder or a waiter, what
       if (key !== 'a-own' || lockToken !== ownToken) expect((await post('/v1/verify', { key, lockToken })).valid).not.toBe(true)
   await assertUnmoved()
   expect(own.isHeld()).toBe(true)
-  // Nor does it hear what is said to others.
+  // Nor does it receive messages to others.
   const response = await fetch(`${url}/v1/events?topic=${victim.session}&topic=a-last`, { headers: { authorization: `Bearer ${token('attacker')}` } })
   const reader = (response.body as ReadableStream<Uint8Array>).getReader()
   await taken.release()

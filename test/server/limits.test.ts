@@ -78,7 +78,7 @@ type World = Awaited<ReturnType<typeof world>>
 const many = (count: number, from = 0): WireCommand[] => Array.from({ length: count }, (_, n) => request('s', `k${from + n}`, from + n))
 const long = (number: number, key = `k${number}`): WireCommand => ({ ...request('s', key, number), metadata: 'x'.repeat(2_000) })
 const bodyOf = (sender: string, topics: readonly string[] = []) => ({ commands: [], sender, topics })
-/** One that was refused, of many that are asked for at once. */
+/** A refused one of many requests at the same moment. */
 const oneOf = async (answers: readonly Promise<Answer>[]): Promise<Answer> => {
   const all = await Promise.all(answers)
   return all.find(({ status }) => status >= 400) ?? (all[0] as Answer)
@@ -192,7 +192,7 @@ test.each(rows)(
       expect(said).toContain(status === 429 ? 'too-many' : status === 400 ? 'invalid' : 'too-long')
     }
     let figures = ''
-    // One that has too many connections, or asks too often, is let in again.
+    // A client that had too many connections, or asked too often, is admitted again.
     for (const end = performance.now() + 20_000; !figures.includes('storelock_') && performance.now() < end; )
       figures = (await target.figures().catch(() => '')) ?? ''
     const counted = beyond === 'dropped' ? 'storelock_connections_dropped_total [1-9]' : `storelock_limited_total\\{limit="${limit}"\\} [1-9]`

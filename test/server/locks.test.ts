@@ -51,7 +51,7 @@ test('`whenFree` gets a hint of the release, without polling', async () => {
   const asked = new Promise((resolve) => store.channel.subscribe(lock.session, ({ watch }) => watch !== undefined && resolve(watch)))
   const free = b.locks.whenFree('k')
   await asked
-  // What comes over its stream arrives by now.
+  // Messages on its stream arrive by now.
   let open = false
   b.store.channel?.subscribe('probe', () => {
     open = true

@@ -123,7 +123,7 @@ test('a flood of refusals and of failed renewals leaves the history whole, few e
   const attempts = await entriesOf(boss, '&kind=refusal')
   expect(attempts.length).toBeLessThan(200)
   expect((await entriesOf(boss, '&key=good/1&kind=grant')).length).toBe(1)
-  // Each one that is kept tells how many were not since the one before.
+  // Each entry that is kept says how many were left out since the one before.
   const isKept = async (): Promise<boolean> => {
     await bad.apply(forged)
     sent++
@@ -158,7 +158,7 @@ test('while the log cannot be written no lock is granted, and holders keep, rene
   const db = atEnd(new Database(file))
   db.exec('ALTER TABLE storelock_log RENAME TO away')
   const refused = { type: 'failed', code: 'store', message: expect.stringContaining('while the log cannot be written') }
-  // The first one finds out, and the second is told so.
+  // The first request finds out, and the second gets the error.
   expect((await client.apply(request('s', 'first', 2))).outcomes).toMatchObject([refused])
   expect((await client.apply(request('s', 'second', 3))).outcomes).toMatchObject([refused])
   expect((await store.read('first'))?.holders).toEqual([])

@@ -169,12 +169,12 @@ test.each(['release', 'renew'] as const)('a %s by a session that has ended is re
   const { lockTokens } = await a.take('s')
   const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
   const command = { type, key: 'k', session: 's', token, lockToken }
-  // By hand at the store, of which the server hears nothing.
+  // Written directly to the store, which the server does not notice.
   await store.apply([{ type: 'end', session: 's' }])
   expect((await a.apply(command)).outcomes).toMatchObject([{ type: 'refused', reason: 'ended' }])
   const kind = type === 'release' ? 'refusal' : 'renewal-failure'
   expect((await a.get<LogReply>('/v1/log?key=k')).entries[0]).toMatchObject({ kind, session: 's', token, why: 'ended' })
-  // What it names is void all the same.
+  // What it names is still void.
   expect((await b.take('next')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
 })
 

@@ -26,7 +26,7 @@ export async function until(socket: Socket, isEnough: (said: string) => boolean)
   return said
 }
 
-/** One who sends requests to a handler, with a client key of its own. */
+/** A client that sends requests to a handler, with a client key of its own. */
 export class Client {
   readonly handler: LockHandler
   readonly headers: Record<string, string>

@@ -75,7 +75,7 @@ async function server(listener: RequestListener): Promise<{ url: string }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-/** A server that hears and does not answer. */
+/** A server that accepts requests and does not answer. */
 const silentServer = (heard: (body: ApplyBody) => void): Promise<{ url: string }> =>
   server(async (request) => heard((await json(request)) as ApplyBody))
 

@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end()
 })
 
-/** A lease that outlasts every test, and looks as rare: whoever is woken in time was woken by a hint, or by the stream that came back. */
+/** A lease that outlasts every test, and looks as rare: a session that is woken in time was woken by a hint, or by the stream that came back. */
 const patient = { duration: 600_000, maxBackoff: 600_000 }
 
 /** A way to a server that can be cut. */

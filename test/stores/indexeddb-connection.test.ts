@@ -100,7 +100,7 @@ describe('a connection that the browser tears', () => {
       }
       const held = await call(all[0].acquire('l'))
       const waits = [call(all[0].acquire('l')), call(all[1].acquire('l')), call(all[1].request('l', () => 1))]
-      // A session that starts anew may ask in another order.
+      // A new session may send its requests in another order.
       const served = waits.map(async (wait) => {
         const lock = await wait
         if (typeof lock === 'object') await call(lock.release())

@@ -19,7 +19,7 @@ withFolder((made) => {
 const beat: Command = { type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }
 const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 }
 
-/** Does something without the rights of root, who may write anywhere. */
+/** Runs something without the rights of root, who may write anywhere. */
 function asNobody<T>(run: () => T): T {
   const root = process.getuid?.() === 0
   if (root) process.seteuid?.(65_534)

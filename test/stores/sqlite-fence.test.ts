@@ -23,7 +23,7 @@ const open = (name = 'app.db'): Database.Database => {
 const rows = (): unknown[] => db.prepare('SELECT text FROM notes').pluck().all()
 const note = (tx: Database.Database, text: string): void => void tx.prepare('INSERT INTO notes VALUES (?)').run(text)
 
-/** Takes the lock from its holder, who does not know. */
+/** Takes the lock from its holder, which does not know. */
 const rob = () => store.apply([{ type: 'request', key: 'k', session: 'b', client: 'b', number: 1, mode: 'exclusive', confirm: 500, steal: true }])
 
 /** Whether another connection can write now. */

@@ -65,7 +65,7 @@ describe('a look again', () => {
 })
 
 describe('where processes cannot meet', () => {
-  /** What is said of it, and whether a lock passes from one session to another all the same. */
+  /** The warnings, and whether a lock still passes from one session to another. */
   async function degraded(): Promise<string[]> {
     const said: string[] = []
     const store = sqliteStore(path)
@@ -154,7 +154,7 @@ test.skipIf(process.platform === 'win32')(
   },
 )
 
-/** Writes a text to a socket again and again, and connects anew whenever it is cut off. */
+/** Writes a text to a socket again and again, and reconnects whenever it is cut off. */
 function floodWith(socket: string, text: string, wrote: () => void): () => void {
   let stopped = false
   let stranger: Socket | undefined

@@ -147,7 +147,7 @@ describe('looking at once', { timeout: 60_000 }, () => {
     writer.pragma(`journal_mode = ${mode}`)
     writer.exec('CREATE TABLE theirs (x); BEGIN IMMEDIATE; INSERT INTO theirs VALUES (1)')
     const store = sqliteStore(path)
-    // It waits for nothing: what comes after this is never reached before.
+    // It does not wait, so that the next line would never be reached before.
     const looks = [store.read('job'), store.list(), createLocks({ store }).query()]
     const ended = Promise.all(looks)
     expect(await Promise.race([ended, new Promise((resolve) => setImmediate(() => setImmediate(resolve, 'later')))])).toEqual([

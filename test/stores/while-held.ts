@@ -8,7 +8,7 @@ const aborted = (lock: HeldLock): Promise<unknown> =>
 interface Mishap {
   /** How the lock was lost. */
   readonly lost: LockError
-  /** What one that waited for it was told. */
+  /** The result of a request that waited for it. */
   readonly waited: LockError
   readonly store: ReturnType<typeof sqliteStore>
   /** How long the loss took, in ms. */

@@ -1,4 +1,4 @@
-// A thread that holds a lock of an SQLite file, which is its data, and says so.
+// A thread that holds a lock of an SQLite file, which is its data, and reports it.
 import { parentPort, workerData } from 'node:worker_threads'
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'

@@ -68,7 +68,7 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
     const addressOf = async (name: string): Promise<string | undefined> => [...((await store.read(name))?.sessions.values() ?? [])][0]?.beacon
     const addresses = [await addressOf('l'), await addressOf('m')]
     expect(mine.isHeld()).toBe(true)
-    // Another process sees the locks on their files stand.
+    // Another process sees that the locks on their files are held.
     const look = `
       import Database from 'better-sqlite3'
       for (const address of ${JSON.stringify(addresses)}) {
