@@ -150,7 +150,8 @@ const exposed = {
   },
 
   /**
-   * Has three frames ask for one lock by messages that are sent in one turn, in one order and then, behind that, in another.
+   * Has three frames ask for one lock by messages that are sent in one turn and then, behind that, in another order, each once the one
+   * before stands in the queue: while they wait they look, so that what a frame asks may come to the browser along with an earlier look of its.
    * @returns the frames by their numbers as a query shows them waiting: of the first round, and of the second once it is left alone
    */
   async askInOrder(): Promise<number[][]> {
@@ -168,13 +169,11 @@ const exposed = {
       const { pending = [] } = await navigator.locks.query()
       return pending.filter((lock) => lock.name === name).map(({ clientId }) => clients.indexOf(clientId))
     }
-    /** All that was asked for before has been dealt with. */
-    const settle = async (): Promise<void> => {
-      for (const each of frames) {
-        const { held, release } = orderFrom(each, 'checkpoint')
-        await held
-        await release()
-      }
+    /** All that a frame was asked for before has been dealt with. */
+    const settle = async (frame: HTMLIFrameElement): Promise<void> => {
+      const { held, release } = orderFrom(frame, 'checkpoint')
+      await held
+      await release()
     }
     let release = (): void => {}
     await new Promise<void>((held) => {
@@ -185,16 +184,19 @@ const exposed = {
         })
       })
     })
-    const [first, second] = frames.map((each) => orderFrom(each, name)) as [Order, Order]
-    await settle()
+    const [first, second, third] = frames.map((each) => orderFrom(each, name)) as [Order, Order, Order]
+    for (const each of frames) await settle(each)
     const rounds = [await waiting()]
-    for (const number of [2, 0, 1] as const) orderFrom(frames[number], name)
-    await settle()
+    for (const number of [2, 0, 1] as const) {
+      orderFrom(frames[number], name)
+      await settle(frames[number])
+    }
     release()
     for (const order of [first, second]) {
       await order.held
       await order.release()
     }
+    await third.held
     rounds.push(await waiting())
     for (const each of frames) each.remove()
     return rounds

@@ -74,10 +74,8 @@ export class Line {
     const { clock, settings } = this.#session
     if (settings.linger) {
       const now = clock.monotonic()
-      const turn = clock.turn?.(now)
-      if (turn) return turn.then(() => this.ask(wish))
       const again = this.leases.useAgain(wish, now)
-      if (again) return Promise.resolve(again)
+      if (again) return clock.turn?.(now)?.then(() => again) ?? Promise.resolve(again)
     }
     return new Promise((resolve, reject) => {
       const settle = (): void => {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/locks/clock.ts'
 import { createLocks } from '../../src/locks/create.ts'
 import type { HeldLock, Locks } from '../../src/locks/types.ts'
 import type { FencedStore } from '../../src/store.ts'
@@ -83,3 +84,31 @@ describe.each(Object.keys(stores))('on %s a loop of awaited', (kind) => {
     }
   })
 })
+
+test.each([0, duration])(
+  'a request goes out before one that is made after it elsewhere, though the event loop has to turn first (linger %d)',
+  async (linger) => {
+    const store = memoryStore()
+    /** What calls here have to wait for, if anything. */
+    let turning: Promise<void> | undefined
+    const here = createLocks({ store, linger, clock: { ...systemClock, turn: () => turning } })
+    const there = createLocks({ store })
+    cleanUps.push(() => Promise.all([here.close(), there.close()]))
+    const order: string[] = []
+    const take = async (locks: Locks, name: string): Promise<void> => {
+      const lock = await locks.acquire('k')
+      order.push(name)
+      await lock.release()
+    }
+    for (const locks of [here, there]) await take(locks, 'opened')
+    const holder = await there.acquire('k')
+    turning = new Promise((resolve) => setImmediate(resolve))
+    const taken = [take(here, 'first'), take(there, 'second')]
+    await turning
+    turning = undefined
+    await there.query()
+    await holder.release()
+    await Promise.all(taken)
+    expect(order.slice(2)).toEqual(['first', 'second'])
+  },
+)

@@ -4,7 +4,7 @@ import { installWebLocks, webLocks } from 'storelock/web-locks'
 import { expose, wrap } from 'storelock/worker'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Locks } from '../../src/locks/types.ts'
-import { type Fact, facts, shapes } from './facts.ts'
+import { type Fact, facts, shapes, withoutBrowser } from './facts.ts'
 
 /** Two contexts' locks in one store. */
 function pair(): [Locks, Locks] {
@@ -24,11 +24,11 @@ const runOn = (fact: Fact, managerOf: (locks: Locks) => LockManager): Promise<vo
 const named = (list: readonly Fact[]): [string, Fact][] => list.map((fact) => [fact.name, fact])
 
 describe('webLocks', () => {
-  test.each(named([...facts, ...shapes]))('%s', (_, fact) => runOn(fact, webLocks))
+  test.each(named([...facts, ...withoutBrowser, ...shapes]))('%s', (_, fact) => runOn(fact, webLocks))
 })
 
 describe('createLocks', () => {
-  test.each(named(facts))('%s', (_, fact) => runOn(fact, (locks) => locks))
+  test.each(named([...facts, ...withoutBrowser]))('%s', (_, fact) => runOn(fact, (locks) => locks))
 })
 
 describe('locks that a worker keeps', () => {
