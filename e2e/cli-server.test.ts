@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { request as ask, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { root } from '../test/house/installed.ts'
 import { isAlive, Program } from './cli/program.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
@@ -38,6 +41,35 @@ async function serve(listen = '0'): Promise<Served> {
   const url = await server.shows(/^serving app\.db at (http:\/\/127\.0\.0\.1:\d+)$/m)
   const as: Served['as'] = (client, ...args) => storelock(args, { STORELOCK_STORE: url, STORELOCK_SERVER_TOKEN: tokens[client] })
   return { server, url, as, run: (script, ...options) => as('ci', 'run', 'ci/job', ...options, '--', 'sh', '-c', script) }
+}
+
+/** A way to a server on which the first request of a kind gets no answer. */
+async function behind(url: string, isSilenced: (body: string) => boolean): Promise<{ readonly url: string; readonly silenced: number }> {
+  const way = { url: '', silenced: 0 }
+  const proxy = createServer(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const body = Buffer.concat(chunks)
+    if (!way.silenced && isSilenced(`${body}`)) {
+      way.silenced++
+      return
+    }
+    const { method, headers } = request
+    const passed = ask(new URL(request.url ?? '', url), { method, headers: { ...headers, host: new URL(url).host } }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(response)
+    })
+    passed.on('error', () => response.destroy())
+    response.on('close', () => passed.destroy())
+    passed.end(body)
+  }).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  onTestFinished(() => {
+    proxy.close()
+    proxy.closeAllConnections()
+  })
+  way.url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  return way
 }
 
 async function json(program: Program) {
@@ -144,6 +176,14 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     holder.child.stdin?.end('\n')
     expect(await waiter.code()).toBe(0)
     expect(waiter.printed).toBe('mine\n')
+  })
+
+  test('a run is not dropped because the server was too slow to confirm its lock', async () => {
+    const { url, as } = await serve()
+    const slow = await behind(url, (body) => body.includes('"type":"renew"'))
+    const run = as('ci', 'run', 'ci/job', '--store', slow.url, '--', 'echo', 'mine')
+    expect([await run.code(), run.printed]).toEqual([0, 'mine\n'])
+    expect(slow.silenced).toBe(1)
   })
 
   test('ask is heard by the command', async () => {

@@ -10,6 +10,7 @@ import type { Lease } from './lease.ts'
 import { Leases } from './leases.ts'
 import { Looks } from './looks.ts'
 import type { Past } from './past.ts'
+import { isSlow } from './patience.ts'
 import { isPlain, type Wish } from './wish.ts'
 
 /** A request that somebody here waits for. */
@@ -196,8 +197,7 @@ export class Line {
 
   /** Whether a request that failed is made again, as a look is: where the store was only too slow. Who wants the lock at once is told. */
   #asksAgain({ wish }: Waiter, error: LockError): boolean {
-    const isSlow = (error.cause as Error | undefined)?.name === 'TimeoutError'
-    return isSlow && !wish.ifAvailable && !wish.ifNoQueue && this.looks.bears(error)
+    return isSlow(error) && !wish.ifAvailable && !wish.ifNoQueue && this.looks.bears(error)
   }
 
   #confirm({ request, number, session, token }: Extract<Effect<Waiter, Lease>, { do: 'confirm' }>): void {

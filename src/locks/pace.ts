@@ -1,6 +1,7 @@
 import type { LockError } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
+import { isSlow, longest } from './patience.ts'
 
 /** The shortest pause between two looks, in ms, for each place in the queue. */
 export const firstPause = 5
@@ -95,12 +96,16 @@ export class Pace {
     this.pause()
   }
 
-  /** Whether waits go on although the store failed: not once it has failed for as long as a lease since `begun`, nor if it fails for good. */
+  /**
+   * Whether waits go on although the store failed: not once it has failed for as long as a lease since `begun`, nor if it fails for good.
+   * A lock server that is too slow to answer, as on a busy machine, is given more time.
+   */
   bears(error: LockError, begun?: number): boolean {
     const { clock, settings } = this.#session
     const now = clock.monotonic()
+    const lease = leaseFor(settings.duration)
     this.#failingSince ??= begun ?? now
-    return error.code === 'store' && now - this.#failingSince < leaseFor(settings.duration)
+    return error.code === 'store' && now - this.#failingSince < (isSlow(error) ? Math.max(lease, longest) : lease)
   }
 
   /** Pauses before the next look, if anyone waits. */

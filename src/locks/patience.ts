@@ -1,8 +1,12 @@
+import type { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 
-/** How long those who do not wait for a lock wait for a store that says that it is busy, in ms. */
-const longest = 120_000
+/** How long those who do not wait for a lock wait for a store that says that it is busy, and those who do for one that is too slow to answer, in ms. */
+export const longest = 120_000
+
+/** Whether a store failed only in that it did not answer in time. */
+export const isSlow = ({ cause }: LockError): boolean => (cause as Error | undefined)?.name === 'TimeoutError'
 /** A timer that comes later than this share of a lease shows that this context slept, and heard no answer meanwhile. */
 const lateness = 1 / 4
 

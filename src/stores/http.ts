@@ -10,7 +10,7 @@ import { makePost } from './http/post.ts'
 export interface HttpStoreOptions {
   /** The credential that the server asks for. */
   token?: string
-  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for as long as a lease. Default 5,000. */
+  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
   timeout?: number
   /** Sends requests. Default: in Node its `http` client, since its `fetch` takes twice as long; elsewhere `fetch`. */
   fetch?: typeof fetch

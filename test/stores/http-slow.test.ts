@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
 import type { Locks } from '../../src/locks/types.ts'
+import { LockError } from '../../src/protocol/index.ts'
 import { serve } from '../../src/server/index.ts'
 import { httpStore } from '../../src/stores/http.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
+import { errorOf, stateOf, World } from '../locks/world.ts'
 import { atEnd } from '../server/world.ts'
 
 interface Slow {
@@ -79,10 +81,21 @@ describe('where a lock server is too slow to answer in time', () => {
     }
   })
 
-  test('a wait fails once the server has been slow for a lease', async () => {
+  test('a wait outlasts a server that is slow for longer than a lease', async () => {
     const slow = await slowly(600)
-    slow.silence(Infinity)
-    await expect(slow.locks.acquire('k')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 100 ms') })
-    expect(slow.late).toBeGreaterThan(2)
+    slow.silence(12)
+    const lock = await slow.locks.acquire('k')
+    expect([lock.isHeld(), slow.late]).toEqual([true, 12])
+  })
+
+  test('a wait fails once the server has been slow for two minutes', async () => {
+    const world = new World()
+    const late = (): Promise<never> => Promise.reject(new LockError('store', 'late', { cause: new DOMException('late', 'TimeoutError') }))
+    await world.process().locks.acquire('k')
+    const waiting = errorOf(world.process({ store: { ...world.store, read: late, rows: late } }).locks.acquire('k'))
+    await world.pass(115_000)
+    expect(await stateOf(waiting)).toBe('pending')
+    await world.pass(10_000)
+    expect(await waiting).toMatchObject({ code: 'store', message: 'late' })
   })
 })

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
 import { leaseFor } from '../../locks/core/grant.ts'
 import { storedName } from '../../protocol/index.ts'
@@ -150,6 +151,9 @@ const text = (ask: Json): string => (typeof ask === 'string' ? ask : JSON.string
 /** How many times per duration the guardian is told of renewals. */
 const words = 4
 
+/** The pause before a lock that could not be confirmed is confirmed again, in ms. */
+const retryPause = 100
+
 /** Lets the command start, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command started */
 async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<number | undefined> {
   let begun = false
@@ -157,6 +161,18 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     const sent = performance.now()
     await lock.renew()
     child.guardian?.allow(sent + duration - performance.now())
+  }
+  /** Confirms the lock before the command starts. A store that fails is asked again for as long as the lock may stand: nothing is lost by it yet. */
+  const confirm = async (): Promise<void> => {
+    for (;;) {
+      try {
+        return await tellGuardian()
+      } catch (error) {
+        if ((error as LockError).code !== 'store') throw error
+        await sleep(retryPause)
+        lock.assertHeld()
+      }
+    }
   }
   let ending: Promise<void> | undefined
   const { signal } = lock
@@ -169,7 +185,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   const timer = setInterval(() => tellGuardian().catch(() => {}), duration / words)
   signal.addEventListener('abort', end)
   try {
-    await Promise.race([tellGuardian(), child.ended])
+    await Promise.race([confirm(), child.ended])
     lock.assertHeld()
     begun = true
     child.go()
