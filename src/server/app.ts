@@ -9,6 +9,7 @@ import type { Batches } from './batches.ts'
 import { whoOf } from './budgets.ts'
 import { isTooDeep, tooDeep } from './depth.ts'
 import type { Desk } from './desk.ts'
+import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
@@ -32,6 +33,7 @@ interface Parts {
   readonly acquires: Acquires
   readonly switchboard: Switchboard
   readonly log: Log
+  readonly journal: Journal
   readonly metrics: Metrics
   readonly turns: Turns
   readonly limits: Limits
@@ -47,7 +49,7 @@ const refuse = (...answered: Parameters<typeof answer>): never => answer(...answ
 
 /** The server's routes, behind the guard. */
 export function makeApp(
-  { store, desk, batches, acquires, switchboard, log, metrics, turns, limits }: Parts,
+  { store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }: Parts,
   onError: (error: unknown) => void,
 ): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
@@ -160,7 +162,7 @@ export function makeApp(
     return caller.mayUse(body.key) ? told(await single.release(caller, body)) : mayNot(caller, body.key)
   })
 
-  const readiness = makeReadiness(store)
+  const readiness = makeReadiness(store, log, journal)
   for (const route of [routes.healthRoute, routes.liveRoute]) app.openapi(route, () => send({ status: 'ok' }))
   app.openapi(routes.versionRoute, () => send({ version }))
   app.openapi(routes.readyRoute, async () => {

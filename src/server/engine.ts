@@ -124,7 +124,7 @@ export async function openEngine(
   )
   const batches = makeBatches(desk, switchboard, turns, limits)
   const acquires = new Acquires(desk, owners, switchboard, onError)
-  const app = makeApp({ store, desk, batches, acquires, switchboard, log, metrics, turns, limits }, onError)
+  const app = makeApp({ store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }, onError)
   const visits = makeVisits(budgets, limits)
   const requests = makeRequests(metrics, report)
   const busy = new Set<Promise<unknown>>()

@@ -46,6 +46,8 @@ export interface Journal {
    * others.
    */
   trim(now: number, limits: LogLimits): Promise<void>
+  /** Writes something of no meaning. Rejects if nothing can be written. */
+  touch(): Promise<void>
   close(): Promise<void>
 }
 

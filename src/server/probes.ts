@@ -1,5 +1,7 @@
 import { isIP } from 'node:net'
 import type { Store } from '../store.ts'
+import type { Journal } from './journal.ts'
+import type { Log } from './log.ts'
 
 /** The paths that operators' probes use without a credential. */
 export const probePaths: ReadonlySet<string> = new Set(['/livez', '/readyz', '/version', '/healthz'])
@@ -13,9 +15,29 @@ const patience = 5_000
 /** A session that does not exist: commands on it change nothing. */
 const nobody = { type: 'end', session: 'storelock-probe', seq: -1 } as const
 
-/** Finds out whether the store can be read and written. Callers during one check share its result. */
-export function makeReadiness(store: Store): () => Promise<string | undefined> {
+/** How long a successful write counts, in ms: anybody may ask. */
+const writtenFor = 1_000
+
+/** Finds out whether locks can be granted: whether the store can be read, and the journal written. Callers during one check share its result. */
+export function makeReadiness(store: Store, log: Pick<Log, 'fault'>, journal: Pick<Journal, 'touch'>): () => Promise<string | undefined> {
   let looking: Promise<string | undefined> | undefined
+  let written = -Infinity
+
+  const touch = async (): Promise<string | undefined> => {
+    try {
+      const [outcome] = await store.apply([nobody])
+      if (outcome?.type === 'failed') return outcome.message
+      // A look also shows whether the files are those that they were.
+      await store.read(nobody.session)
+      if (log.fault) return log.fault.message
+      if (performance.now() - written < writtenFor) return undefined
+      await journal.touch()
+      written = performance.now()
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
 
   const look = async (): Promise<string | undefined> => {
     let timer: NodeJS.Timeout | undefined
@@ -23,7 +45,7 @@ export function makeReadiness(store: Store): () => Promise<string | undefined> {
       timer = setTimeout(resolve, patience, `the store did not answer within ${patience} ms`)
     })
     try {
-      return await Promise.race([touch(store), late])
+      return await Promise.race([touch(), late])
     } finally {
       clearTimeout(timer)
       looking = undefined
@@ -33,14 +55,5 @@ export function makeReadiness(store: Store): () => Promise<string | undefined> {
   return () => {
     looking ??= look()
     return looking
-  }
-}
-
-async function touch(store: Store): Promise<string | undefined> {
-  try {
-    const [outcome] = await store.apply([nobody])
-    return outcome?.type === 'failed' ? outcome.message : undefined
-  } catch (error) {
-    return (error as Error).message
   }
 }

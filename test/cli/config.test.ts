@@ -134,3 +134,16 @@ test('files with secrets are refused if others may read them, and a ring of secr
   chmodSync(path, 0o644)
   expect(() => readFiles(config)).toThrow('chmod 600')
 })
+
+test('a list of clients that has only hashes of tokens may be readable for others', () => {
+  const path = join(folder, 'clients.json')
+  const hashed = [{ name: 'a', token: `sha256:${'0123456789abcdef'.repeat(4)}` }]
+  writeFileSync(path, JSON.stringify(hashed))
+  chmodSync(path, 0o444)
+  const config = readConfig({ clients: path }, {})
+  expect(readFiles(config)).toEqual({ clients: hashed })
+  if (process.platform === 'win32') return
+  chmodSync(path, 0o644)
+  writeFileSync(path, JSON.stringify([...hashed, { name: 'b', token: '0123456789abcdef0123456789abcdef' }]))
+  expect(() => readFiles(config)).toThrow('chmod 600')
+})

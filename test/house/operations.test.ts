@@ -1,5 +1,7 @@
-import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -12,7 +14,7 @@ import { sqliteStore } from 'storelock/stores/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { readConfig } from '../../src/cli/serve/config.ts'
 import { envOf, flagOf, settings } from '../../src/cli/serve/settings.ts'
-import { root } from './installed.ts'
+import { installPackage, root } from './installed.ts'
 
 const read = (path: string): string => readFileSync(join(root, 'docs', path), 'utf8')
 const page = read('operations.md')
@@ -113,6 +115,47 @@ describe('the files in docs/operations/', () => {
     expect(bin.storelock).toBe('dist/cli/main.js')
     for (const [, name] of text.matchAll(/(STORELOCK_\w+)=/g)) expect(settings.map(envOf)).toContain(name)
   })
+
+  it('what Containerfile runs starts in a clean folder, gets healthy, and ends when told', async () => {
+    const text = read('operations/Containerfile')
+    const project = installPackage()
+    try {
+      const probe = createServer().listen(0, '127.0.0.1')
+      await once(probe, 'listening')
+      const { port } = probe.address() as AddressInfo
+      probe.close()
+      // As files are mounted into containers: readable for all, so it has no secret in it.
+      const clients = join(folder, 'clients.json')
+      writeFileSync(clients, JSON.stringify([{ name: 'a', token: `sha256:${'0123456789abcdef'.repeat(4)}` }]), { mode: 0o444 })
+      const here = (line: string): string =>
+        line
+          .replaceAll('/app/node_modules', project.path('node_modules'))
+          .replaceAll('/data', folder)
+          .replaceAll('/run/secrets/clients.json', clients)
+          .replaceAll('7420', `${port}`)
+      const [, settings = ''] = /^ENV (.*)$/m.exec(text) ?? []
+      const env = {
+        PATH: process.env.PATH,
+        ...Object.fromEntries(
+          here(settings)
+            .split(' ')
+            .map((pair) => pair.split('=')),
+        ),
+      }
+      const [, entry = '[]'] = /^ENTRYPOINT (.*)$/m.exec(text) ?? []
+      const [, check = '[]'] = /^HEALTHCHECK .* CMD (.*)$/m.exec(text) ?? []
+      const [program, ...args] = JSON.parse(here(entry)) as string[]
+      const [asker, ...asked] = JSON.parse(here(check)) as string[]
+      const server = spawn(program as string, args, { env, cwd: folder, stdio: 'ignore' })
+      const over = once(server, 'exit')
+      const isHealthy = async (): Promise<boolean> => (await once(spawn(asker as string, asked, { env, stdio: 'ignore' }), 'exit'))[0] === 0
+      for (const end = performance.now() + 60_000; !(await isHealthy()); ) expect(performance.now()).toBeLessThan(end)
+      server.kill('SIGTERM')
+      expect(await over).toEqual([0, null])
+    } finally {
+      project.remove()
+    }
+  }, 180_000)
 
   it.runIf(has('nginx', '-v') && has('openssl', 'version'))('nginx.conf is one that nginx takes', () => {
     const [key, cert] = certificate()

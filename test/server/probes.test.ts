@@ -1,10 +1,15 @@
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { LockError } from '../../src/index.ts'
 import type { HandlerOptions } from '../../src/server/index.ts'
 import { version } from '../../src/server/version.ts'
 import type { Store } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
-import { Client, handlerOf } from './world.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { atEnd, Client, handlerOf } from './world.ts'
 
 async function world(store: Store = memoryStore(), options: HandlerOptions = {}) {
   const client = new Client(await handlerOf(store, options), 'a')
@@ -67,3 +72,32 @@ test('however many ask whether the server is ready, the store is touched once at
   expect(touched).toBeLessThan(20)
   expect(touched).toBeGreaterThan(0)
 })
+
+test.each([
+  ['the database was moved away', (_: Database.Database, file: string) => renameSync(file, `${file}-moved`), 'was moved or deleted'],
+  ['nothing can be written', fail('storelock_journal'), 'disk is full'],
+] as const)('/readyz is not ready while %s, though the store still answers', async (_, spoil, why) => {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  atEnd({ close: () => rmSync(folder, { recursive: true }) })
+  const file = join(folder, 'locks.db')
+  const { get } = await world(atEnd(sqliteStore(file)))
+  const db = atEnd(new Database(file))
+  spoil(db, file)
+  expect(await get('/readyz')).toEqual([503, { error: { code: 'store', message: expect.stringContaining(why) } }])
+})
+
+test('/readyz is not ready while the log cannot be written, since no lock is granted then', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  atEnd({ close: () => rmSync(folder, { recursive: true }) })
+  const file = join(folder, 'locks.db')
+  const { get, client } = await world(atEnd(sqliteStore(file)), { onError: () => {} })
+  fail('storelock_log')(atEnd(new Database(file)))
+  await client.take('s')
+  expect(await get('/readyz')).toEqual([503, { error: { code: 'store', message: expect.stringContaining('no lock is granted') } }])
+})
+
+/** Lets nothing be written into a table. */
+function fail(table: string) {
+  return (db: Database.Database): void =>
+    void db.exec(`CREATE TRIGGER full BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`)
+}

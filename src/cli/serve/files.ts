@@ -46,7 +46,9 @@ export function readFiles(config: Config): Files {
 const fromOf = (config: Config): string => (config.get('tls.key') ?? config.get('tls.cert'))?.from as string
 
 function readClients(path: string): ClientCredential[] {
-  const found = clientList.safeParse(parse(readPrivate(path)))
+  const found = clientList.safeParse(parse(read(path)))
+  // A list of hashes is no secret: what mounts files into containers often makes them readable for all.
+  if (!found.success || found.data.some(({ token }) => token && !token.startsWith('sha256:'))) assertPrivate(path)
   if (found.success) return found.data
   throw new Exit(
     exitCodes.failed,
@@ -63,10 +65,14 @@ function readSecrets(path: string): string[] {
 
 function readPrivate(path: string): string {
   const text = read(path)
+  assertPrivate(path)
+  return text
+}
+
+function assertPrivate(path: string): void {
   if (process.platform !== 'win32' && statSync(path).mode & 0o077) {
     throw new Exit(exitCodes.failed, `${path} contains secrets and others can read it: chmod 600 ${path}`)
   }
-  return text
 }
 
 function parse(text: string): unknown {

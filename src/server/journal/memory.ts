@@ -55,6 +55,7 @@ export function memoryJournal(): Journal {
       attempts = attempts.slice(-limits.refusals).filter(isYoung)
       history = withoutMost(history.filter(isYoung), limits.entries)
     },
+    async touch() {},
     async close() {},
   }
 }

@@ -39,6 +39,7 @@ export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
   const owner = db.prepare('SELECT owner FROM storelock_owners WHERE session = ?')
   const old = db.prepare('SELECT session FROM storelock_owners WHERE session > ? AND at < ? ORDER BY session LIMIT ?')
   const unbind = db.prepare('DELETE FROM storelock_owners WHERE session = ?')
+  const touch = db.prepare(`INSERT OR REPLACE INTO storelock_journal VALUES ('touched', ?)`)
   const log = openLog(db, whenIdle, write)
   const ownerOf = (session: string): string | undefined => (owner.get(session) as { owner: string } | undefined)?.owner
 
@@ -55,6 +56,7 @@ export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
         for (const session of sessions) unbind.run(session)
       }),
     ...log,
+    touch: () => write(() => void touch.run(Date.now())),
     async close() {
       db.close()
     },
