@@ -1,23 +1,23 @@
 import type { LockError } from '../protocol/index.ts'
 import { turn } from './turn.ts'
 
-/** Time and chance, so that tests and simulations can move them. */
+/** Time and randomness, so that tests and simulations can control them. */
 export interface Clock {
-  /** Wall time in ms since 1970; may step. Shown, never relied on. */
+  /** Wall time in ms since 1970; may step. For display only. */
   now(): number
-  /** Time in ms that never steps back. All that this library decides about time, it decides by this. */
+  /** Time in ms that never steps back. All decisions about time use it. */
   monotonic(): number
-  /** Calls `run` once, after `ms`. A `background` timer does not keep a process alive. @returns how to call it off */
+  /** Calls `run` once, after `ms`. A `background` timer does not keep a process alive. @returns how to cancel it */
   after(ms: number, run: () => void, background?: boolean): () => void
   /** From 0, included, to 1, excluded. */
   random(): number
   /**
-   * Resolves when the event loop has turned, if the calls before have kept it from that for some ms and so kept timers from running;
-   * `undefined` if there is no need to wait. A clock that tests move has none.
-   * @param now what {@link monotonic} has just shown
+   * Resolves when the event loop has turned, if earlier calls have prevented that for some ms, so that no timer could run; `undefined` if there is no
+   * need to wait. A test's clock has no such method.
+   * @param now the present time of {@link monotonic}
    */
   turn?(now: number): Promise<void> | undefined
-  /** Calls the listener, at once or when it turns out, if timers are late here. @returns how to stop listening */
+  /** Calls the listener if timers are late here, at once if that is known already. @returns how to stop listening */
   onDegraded?(listener: (error: LockError) => void): () => void
 }
 
@@ -26,21 +26,21 @@ export function driftOf(clock: Clock, before = clock.monotonic()): number {
   for (let tries = 1; ; tries++) {
     const drift = clock.now() - before
     const after = clock.monotonic()
-    // A busy system may let this thread wait between the two readings, which then look as if a clock had been set.
+    // A busy system may suspend this thread between the two readings, which looks as if a clock had been set.
     if (after - before < 5 || tries === 3) return drift
     before = after
   }
 }
 
-/** The longest that one timer of an engine can measure, in ms: 24 days. A longer one goes off at once. */
+/** The longest time that an engine's timer can measure, in ms: 24 days. A longer timer fires at once. */
 export const longestTimer = 2 ** 31 - 1
 
-// In Node the global is a getter, which takes as long as a re-entrant lock otherwise takes to be had.
+// In Node the global is a getter, which takes as long as acquiring a re-entrant lock otherwise does.
 const { performance: real, setTimeout: timer } = globalThis
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  // Where a test has put timers of its own in their place, its clock is the one that they go by.
+  // If a test has replaced the timers, its clock belongs to them.
   monotonic: () => (setTimeout === timer ? real : performance).now(),
   after(ms, run, background = false) {
     let timer: unknown

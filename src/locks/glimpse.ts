@@ -3,19 +3,19 @@ import { leaseFor } from './core/grant.ts'
 import type { Home } from './home.ts'
 import { looksEvery } from './lookout.ts'
 
-/** So many runs in front act before those behind them: the head, and the next who would. */
+/** How many runs in front act before those behind them: the head, and the next one that would. */
 const near = 2
 
 /**
- * For those far back in the line for one key: as long as its holder beats, nothing happens to them but by somebody whose hint tells of it. They
- * look at the rows of a few sessions then, and at nothing that grows with the line. At the record they look once in a lease, in case a hint was lost.
+ * The look of waiters far back in the queue for one key. As long as its holder beats, nothing concerns them without somebody's hint, so they read the
+ * rows of a few sessions, and nothing that grows with the queue. They read the record once per lease, in case a hint was lost.
  */
 export class Glimpse {
   readonly #session: Home
   readonly #key: string
-  /** When the last look at the record went out, unless there was news since. */
+  /** When the last look at the record was sent, unless there was news since. */
   #readAt = -Infinity
-  /** When the last look went out that showed a holder beating; -Infinity if none did since the lock changed hands, or lately. */
+  /** When the last look was sent that showed the holder beating; -Infinity if none did since the lock changed hands, or recently. */
   #beatenAt = -Infinity
 
   constructor(session: Home, key: string) {
@@ -23,12 +23,12 @@ export class Glimpse {
     this.#key = key
   }
 
-  /** Something happened: the next look is one at the record. */
+  /** Something happened: the next look reads the record. */
   forget(): void {
     this.#readAt = -Infinity
   }
 
-  /** A look at the record went out at `sent`, and showed `view`; the one before it showed `before`. */
+  /** A look at the record was sent at `sent`, and showed `view`; the one before it showed `before`. */
   saw(view: LockView, before: LockView, sent: number): void {
     this.#readAt = sent
     if (view.token !== before.token) this.#beatenAt = -Infinity
@@ -42,8 +42,8 @@ export class Glimpse {
   }
 
   /**
-   * The record as it was last seen, with the rows that matter as they are now; `undefined` where it has to be looked at itself.
-   * @param runs how many runs stand in front of this session's first, and `front` the last of them
+   * The record as it was last seen, with the present rows that matter; `undefined` if the record itself has to be read.
+   * @param runs how many runs are in front of this session's first, and `front` the last of them
    */
   async look(
     before: LockView,

@@ -6,7 +6,7 @@ import type { Observer } from './observer.ts'
 import type { Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
 
-/** What `createLocks` was told, checked and complete. */
+/** The options of `createLocks`, checked and complete. */
 export interface Settings {
   readonly store: Store
   readonly clock: Clock
@@ -26,7 +26,7 @@ export interface Settings {
   readonly onWarning: (warning: LockWarning) => void
 }
 
-/** A lease as the heart that keeps it sees it. */
+/** A lease as seen by the heart that keeps it. */
 export interface Kept {
   readonly name: string
   /** Whether it leans on the session's row instead of a lease of its own. */
@@ -42,7 +42,7 @@ export interface Kept {
   expireIfDue(now?: number): void
 }
 
-/** The heart as what it keeps sees it. */
+/** The heart as seen by what it keeps. */
 export interface Pulse {
   readonly leases: ReadonlySet<Kept>
   readonly renewedAt: number
@@ -52,11 +52,11 @@ export interface Pulse {
   wakeSoon(): void
 }
 
-/** A session as its parts see it: what they may ask of it, and have it do. */
+/** A session as seen by its parts. */
 export interface Home {
   readonly settings: Settings
   readonly clock: Clock
-  /** A page that was left, or a session that was given up, gets another. */
+  /** A page that was left, or a session that others ended, gets another. */
   readonly id: string
   readonly client: string
   /** The page for which this worker has the session; '' if it is this context's own. */
@@ -66,7 +66,7 @@ export interface Home {
   readonly isClosed: boolean
   readonly hears: boolean
   readonly lingers: boolean
-  /** What {@link Key} has to know of it. */
+  /** What {@link Key} needs to know about it. */
   readonly surroundings: Surroundings
 
   open(): Promise<void>
@@ -79,7 +79,7 @@ export interface Home {
   warn(warning: LockWarning): void
   call(listener: () => unknown): Promise<void>
 
-  /** What a line that was let go of had seen of a key's holders. */
+  /** What a dropped line had observed of a key's holders. */
   takeObserver(key: string): Observer
   settle(line: { readonly key: string }): void
   waitsForItself(line: { readonly key: string }): LockError | undefined

@@ -9,7 +9,7 @@ import type { Observer } from './observer.ts'
 import { firstPause, Pace } from './pace.ts'
 import { within } from './within.ts'
 
-/** A line, as its looks see it. */
+/** The parts of a line that its looks use. */
 interface Looking {
   readonly key: string
   readonly leases: Leases
@@ -21,7 +21,7 @@ interface Looking {
 
 type SeenKey = Pick<Key, 'key' | 'requests' | 'view' | 'asleep' | 'refusedAt' | 'begin'>
 
-/** When this session looks at the record of a key, what it does about those who stand before it there, and for how long it goes on. */
+/** Looks at the record of a key for one session: when, what to do about the sessions in front, and for how long. */
 export class Looks {
   readonly #session: Home
   readonly #key: SeenKey
@@ -31,9 +31,9 @@ export class Looks {
   readonly #pace: Pace
   /** How often the line was poked. */
   pokes = 0
-  /** Ends the pauses of those who look without a place in the queue. */
+  /** Ends the pauses of callers that look without a place in the queue. */
   readonly #pauses = new Set<() => void>()
-  /** Calls off the end of the watch. */
+  /** Cancels the end of the watch. */
   #resting: (() => void) | undefined
 
   constructor(session: Home, key: SeenKey, line: Looking) {
@@ -56,23 +56,23 @@ export class Looks {
     return this.#resting !== undefined
   }
 
-  /** What it has seen of those that stand before this session. */
+  /** What it has observed of the sessions in front. */
   get observer(): Observer {
     return this.#lookout.observer
   }
 
-  /** The first request of some begins to wait. */
+  /** The first of several requests begins to wait. */
   begin(): void {
     this.#pace.begin()
   }
 
-  /** A request waits in the queue: watches over those who stand before it, and looks again after a pause. */
+  /** A request waits in the queue: watches the sessions in front, and looks again after a pause. */
   wait(): void {
     this.#lookout.watch(this.#key.view)
     this.#pace.pause()
   }
 
-  /** Whether waits go on though the store failed. */
+  /** Whether waits go on although the store failed. */
   bears(error: LockError): boolean {
     return this.#pace.bears(error)
   }
@@ -82,7 +82,7 @@ export class Looks {
     if (asleep) this.rest()
   }
 
-  /** Removes those in the way of a request of this mode that was just refused, if they are gone. @returns whether there were any */
+  /** Removes sessions that blocked a refused request of this mode, if they are gone. @returns whether there were any */
   clearWay(mode: Mode): Promise<boolean> {
     return this.#lookout.clearWay(this.#key.view, mode, this.#key.refusedAt)
   }
@@ -95,7 +95,7 @@ export class Looks {
     this.#pace.poke()
   }
 
-  /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would hold up who was just served. */
+  /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would delay the waiter that was just served. */
   restSoon(): void {
     this.#pace.stop()
     const rest = (): void => {
@@ -113,7 +113,7 @@ export class Looks {
     this.#session.settle(this.#line)
   }
 
-  /** Ends the holders, and those before a last in line, that are proved dead. @returns whether there were any */
+  /** Ends the holders, and the waiters in front of the last one, that are proved dead. @returns whether there were any */
   endDead(view: LockView): Promise<boolean> {
     return this.#lookout.endDead(view, 'exclusive')
   }
@@ -124,7 +124,7 @@ export class Looks {
    * @returns whether it was poked since
    */
   async pause(view: LockView, atMost: number, signal?: AbortSignal, pokes = this.pokes): Promise<boolean> {
-    // A record without holders says nothing of how often to look, so a look may count for the pause that is really made.
+    // A record without holders does not limit the pause, so a look may count for the pause that is really made.
     this.#pace.paused = Math.min(looksEvery(view), atMost)
     if (pokes !== this.pokes) return true
     let end = (): void => {}
@@ -137,8 +137,8 @@ export class Looks {
   }
 
   /**
-   * Looks at the record and acts on what it shows; with `evict`, also on holders that have been silent for their lease.
-   * @returns what it saw, and the evictions under way
+   * Looks at the record and acts on what it shows; with `evict`, also evicts holders that have been silent for their lease.
+   * @returns what it saw, and the pending evictions
    */
   async look(evict = false): Promise<{ view: LockView; evicting: Promise<unknown> | undefined }> {
     const key = this.#key
@@ -154,7 +154,7 @@ export class Looks {
     if (!glimpsed) {
       const moved = view.token !== key.view.token
       this.#glimpse.saw(view, key.view, sent)
-      // What that was about may be newer than what was read.
+      // The poke may be about something newer than what was read.
       if (pokes !== this.pokes) this.#glimpse.forget()
       key.view = view
       if (moved) this.#pace.restart()
@@ -167,7 +167,7 @@ export class Looks {
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
     const evicting = evict ? this.#lookout.evictSilent(view, sent, got, this.#pace.paused) : undefined
-    // What is refused shows that more has changed.
+    // A refused eviction shows that more has changed.
     if (evicting) this.#glimpse.forget()
     return { view, evicting }
   }

@@ -3,7 +3,7 @@ import type { Store } from '../store.ts'
 import { type Clock, driftOf } from './clock.ts'
 import type { Over, Patience, Watched } from './patience.ts'
 
-/** A command's outcome, and the monotonic time just before it went out: what it proves, it proves from then on. */
+/** A command's outcome, and the monotonic time just before it was sent, which is the time that the outcome proves something about. */
 export interface Reply {
   readonly outcome: Outcome
   readonly sent: number
@@ -13,23 +13,23 @@ export interface Reply {
 
 interface Letter {
   readonly command: Command
-  /** Its answer is not waited for any more. */
+  /** Whether its answer is no longer awaited. */
   isOver?: boolean
   resolve(reply: Reply): void
   reject(error: unknown): void
 }
 
-/** Commands that went out together. */
+/** Commands that were sent together. */
 interface Batch extends Watched {
-  /** Those who wait until it is answered. */
+  /** Called when it is answered. */
   readonly ends: (() => void)[]
 }
 
 const fail = ({ command, reject }: Letter, error: unknown): void => reject(storeError(error, `the store failed to ${command.type}`))
 
 /**
- * Hears of every reply, before the command's own promise resolves.
- * @param late the command, if its caller was told before that there is no answer
+ * Called with every reply, before the command's own promise resolves.
+ * @param late the command, if its caller was already told that there is no answer
  */
 type Arrived = (reply: Reply, late: Command | undefined) => void
 
@@ -40,7 +40,7 @@ export class Outbox {
   readonly #patience: Patience
   readonly #arrived: Arrived
   #letters: Letter[] = []
-  /** Batches whose answers are waited for. */
+  /** Batches whose answers are awaited. */
   readonly #underWay = new Set<Batch>()
 
   constructor(store: Store, clock: Clock, patience: Patience, arrived: Arrived) {
@@ -50,15 +50,15 @@ export class Outbox {
     this.#arrived = arrived
   }
 
-  /** Rejects with `store`, also if there is no answer; whether the command was carried out, or will be, is then unknown. */
+  /** Rejects with `store`, also if there is no answer; then it is unknown whether the command was carried out, or will be. */
   send(command: Command): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      // A promise's turn costs a tenth of what `queueMicrotask` does in a browser.
+      // In a browser, a promise costs a tenth of `queueMicrotask`.
       if (this.#letters.push({ command, resolve, reject }) === 1) Promise.resolve().then(() => this.flush())
     })
   }
 
-  /** Answers, unsent, what a session lets go of: its end, which follows, says that too. */
+  /** Resolves a session's releases without sending them: its end, which follows, does the same. */
   leaveUnsaid(session: string): void {
     const moot = ({ command }: Letter): boolean => (command.type === 'release' || command.type === 'withdraw') && command.session === session
     const reply: Reply = { outcome: { type: 'ended' }, sent: this.#clock.monotonic(), drift: driftOf(this.#clock) }
@@ -66,7 +66,7 @@ export class Outbox {
     this.#letters = this.#letters.filter((letter) => !moot(letter))
   }
 
-  /** Sends at once what waits for the end of this turn: a page that is going away has no next one. */
+  /** Sends at once what waits for the end of this turn: a page that is going away has no next turn. */
   flush(): void {
     const letters = this.#letters
     if (!letters.length) return
@@ -95,7 +95,7 @@ export class Outbox {
     )
   }
 
-  /** Tells those who waited long enough. @returns whether any still wait */
+  /** Rejects the commands that have waited long enough. @returns whether any still wait */
   #giveUp(batch: Batch, letters: readonly Letter[], overdue: Over): boolean {
     const left = letters.filter((letter) => {
       const error = overdue(letter.command.type === 'request')
@@ -113,20 +113,20 @@ export class Outbox {
     for (const end of batch.ends) end()
   }
 
-  /** Resolves when the store has answered all that was sent before, or is not waited for any more. */
+  /** Resolves when the store has answered everything sent before, or those answers are no longer awaited. */
   async answered(): Promise<void> {
     this.flush()
     await Promise.all(Array.from(this.#underWay, ({ ends }) => new Promise<void>((end) => ends.push(end))))
   }
 
-  /** Has what is answered at once wait for a turn of the event loop that is due; what is asked must not, or a later request from elsewhere comes first. */
+  /** Delays an immediate answer until a due turn of the event loop. The command itself must not be delayed, or a later one from elsewhere would come first. */
   #afterTurn(act: () => void): void {
     const turn = this.#clock.turn?.(this.#clock.monotonic())
     if (turn) turn.then(act)
     else act()
   }
 
-  /** As a promise, also of a store that throws. */
+  /** Returns a promise also if the store throws. */
   #apply(commands: readonly Command[]): Promise<Outcome[]> {
     try {
       return this.#store.apply(commands)

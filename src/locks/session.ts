@@ -36,7 +36,7 @@ import { within } from './within.ts'
 
 /** How many idle lines a session keeps. */
 const idleLines = 100
-/** For how many more names it keeps what it saw of holders that were in its way. */
+/** For how many further names it keeps what it observed of holders. */
 const observers = 10_000
 
 /** How long a session waits for its beacon, in ms, before it starts without: until the beacon comes, a crash is noticed only when the lease ends. */
@@ -44,7 +44,7 @@ const raising = 1_000
 
 const isWhole = Number.isSafeInteger as (value: unknown) => value is number
 
-/** One context's presence in a store: what it says, what it hears, its lines and its heart. */
+/** One context's presence in a store: its commands and hints, its lines and its heart. */
 export class Session implements Home {
   readonly settings: Settings
   readonly clock: Clock
@@ -58,25 +58,25 @@ export class Session implements Home {
   readonly #unsaid = new Unsaid(this)
   readonly #lines = new Map<string, Line>()
   readonly #observers = new Map<string, Observer>()
-  /** Those of them that are idle, the longest first. */
+  /** The idle lines, longest idle first. */
   readonly #idle = new Set<Line>()
   readonly #pasts = new Pasts()
-  /** At least as high as the number of any request that was made by a line which is gone: numbers are never used twice. */
+  /** At least as high as the number of any request of a line that is gone: numbers are never used twice. */
   #number = 0
   readonly #watchers = new Watchers((session, message) => this.#hint(session, message))
   #id = newId()
   #opened: Promise<void> | undefined
   #beacon: RaisedBeacon | undefined
   #unsubscribe: (() => void) | undefined
-  /** Each stops what goes on until the session ends. */
+  /** Stops something that goes on until the session ends. */
   readonly #atEnd = new Set<() => void>()
   #degraded = false
-  /** How to end each pause before its time. */
+  /** How to end each pause early. */
   readonly #pauses = new Set<() => void>()
-  /** Resolves when the context, which sleeps, is awake again: a page that is being left must open nothing. */
+  /** Resolves when the sleeping context is awake again: a page that is being left must open nothing. */
   #awake: Promise<void> | undefined
   #wake = (): void => {}
-  /** Whether the channel was found to fail. */
+  /** Whether the channel has failed before. */
   #mute = false
   readonly #deadlocks = new Deadlocks(this)
   #closed: LockError | undefined
@@ -111,12 +111,12 @@ export class Session implements Home {
     ]
   }
 
-  /** A page that was left, or a session that was given up, gets another. */
+  /** A page that was left, or a session that others ended, gets another. */
   get id(): string {
     return this.#id
   }
 
-  /** Whether leases may linger: whoever wants one must be able to say so at once. */
+  /** Whether leases may linger: others must be able to ask for the lock at once. */
   get lingers(): boolean {
     return this.settings.linger > 0 && this.hears
   }
@@ -130,13 +130,13 @@ export class Session implements Home {
     return this.settings.policy
   }
 
-  /** This session's line for a key, for a call that has it in hand until it gives it back by {@link Session.giveBack}. */
+  /** This session's line for a key, for a call that uses it until {@link Session.giveBack}. */
   line(key: string, name: string): Line {
     this.assertOpen()
     return this.lineToReadFrom(key, name)
   }
 
-  /** As {@link Session.line}, also once these locks are closed: what is remembered of a key can be read then. */
+  /** As {@link Session.line}, also once these locks are closed: what is remembered of a key can still be read then. */
   lineToReadFrom(key: string, name: string): Line {
     let line = this.#lines.get(key)
     if (!line) {
@@ -149,13 +149,13 @@ export class Session implements Home {
     return line
   }
 
-  /** A call needs a line no more. */
+  /** A call no longer needs a line. */
   giveBack(line: Line): void {
     line.users -= 1
     this.settle(line)
   }
 
-  /** Keeps a few lines that are idle, since names tend to be used again, and lets the others go. */
+  /** Keeps some idle lines, since names tend to be used again, and drops the others. */
   settle(line: Line): void {
     if (!line.idle || line.retired) return
     this.#idle.delete(line)
@@ -173,7 +173,7 @@ export class Session implements Home {
     if (this.#observers.size > observers && first !== undefined) this.#observers.delete(first)
   }
 
-  /** What a line that was let go of had seen of a key's holders: refusals count as looks, also of one who asks for many names in turn. */
+  /** What a dropped line had observed of a key's holders: refusals count as looks, also if a caller tries many names in turn. */
   takeObserver(key: string): Observer {
     const observer = this.#observers.get(key) ?? new Observer()
     this.#observers.delete(key)
@@ -197,7 +197,7 @@ export class Session implements Home {
   }
 
   async #open(): Promise<void> {
-    // After any wait the present session may be another.
+    // After any wait the present session may be another one.
     const id = this.#id
     realms.set(id, this.realm)
     try {
@@ -214,22 +214,22 @@ export class Session implements Home {
         if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
         if (outcome.type === 'beaten' && id === this.#id) {
           this.heart.start(outcome.session, sent, drift)
-          // Whoever else holds a lock has lost its row, as when a page clears what the origin has stored.
+          // All other sessions have lost their rows, for example because a page has cleared the origin's storage.
           if (topic && !outcome.stale.length) this.#hint(topic, {})
-          // What fails now, the next session tries again.
+          // If this fails, the next session tries again.
           endLeftovers(this, outcome.stale, (after) => this.#rowsAfter(after)).catch(() => {})
         }
       }
     } catch (error) {
-      // The row may stand all the same: the next try is another session's.
+      // The row may exist: the next try needs another session.
       if (id === this.#id) this.#leave()
       throw storeError(error, 'the session could not be opened')
     }
-    // It was ended meanwhile: who waits for it goes on under the next one.
+    // It was ended meanwhile: its waiters go on under the next one.
     if (id !== this.#id) await this.open()
   }
 
-  /** Without a proof of its death a session is as good, since its lease tells: it does not wait for long. */
+  /** A session also works without a beacon, since its lease still ends, so this does not wait long. */
   async #raise(id: string): Promise<RaisedBeacon | undefined> {
     try {
       const raised = this.settings.store.beacon?.raise(id)
@@ -243,7 +243,7 @@ export class Session implements Home {
     }
   }
 
-  /** A session's beacon is up. @returns whether that session is still the present one; else the beacon is lowered */
+  /** A session's beacon is up. @returns whether that session is still the present one; otherwise the beacon is lowered */
   #light(id: string, raised: RaisedBeacon): boolean {
     if (id !== this.#id) {
       raised.lower()
@@ -271,7 +271,7 @@ export class Session implements Home {
     return this.#outbox.send(command)
   }
 
-  /** Reads from the store; rejects with `store` if it fails. @param waits whether for one who waits for a lock */
+  /** Reads from the store; rejects with `store` if it fails. @param waits whether for a waiter */
   async read<T>(from: (store: Store) => Promise<T>, waits = false): Promise<T> {
     const turn = this.clock.turn?.(this.clock.monotonic())
     if (turn) await turn
@@ -282,14 +282,14 @@ export class Session implements Home {
     }
   }
 
-  /** Resolves when the store has answered all that was asked of it before, or is not waited for any more. */
+  /** Resolves when the store has answered everything sent before, or those answers are no longer awaited. */
   async answered(): Promise<void> {
-    // Requests that came first wait for the session too, and go out before this goes on.
+    // Earlier requests wait for the session too, and are sent before this goes on.
     await this.#opened?.catch(() => {})
     await this.#outbox.answered()
   }
 
-  /** Resolves with true after so many ms, or with false as soon as the present session ends. */
+  /** Resolves with true after `ms`, or with false as soon as the present session ends. */
   pause(ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const settle = (stands: boolean): void => {
@@ -303,7 +303,7 @@ export class Session implements Home {
     })
   }
 
-  /** Shows that the session lives. */
+  /** Sends a sign of life. */
   beat(options: Pick<Beat, 'opens' | 'others'> = {}): Promise<Reply> {
     const { duration, label } = this.settings
     return this.send({
@@ -317,13 +317,13 @@ export class Session implements Home {
     })
   }
 
-  /** Rows of sessions, as a beat shows them. */
+  /** The session rows after this id, as a beat returns them. */
   async #rowsAfter(others: string): Promise<readonly SessionRow[]> {
     const { outcome } = await this.beat({ others })
     return outcome.type === 'beaten' ? outcome.stale : []
   }
 
-  /** Locks are right without it, only slower. */
+  /** Locks stay correct without hints or proofs, only slower. */
   #degrade(why: string, cause?: unknown): void {
     this.#degraded = true
     this.#warnDegraded(why, cause)
@@ -333,13 +333,13 @@ export class Session implements Home {
     this.warn({ type: 'degraded', names: [], error: new LockError('store', why, { cause }) })
   }
 
-  /** The channel broke its word, and threw. */
+  /** The channel threw, although it must not. */
   #channelFailed(error: unknown): void {
     if (!this.#mute) this.#degrade('no hints: the channel fails', error)
     this.#mute = true
   }
 
-  /** Hears hints for this session. A channel that fails is as good as none: there are looks. */
+  /** Subscribes to hints for this session. If the channel fails, there are still looks. */
   #listen(id: string): (() => void) | undefined {
     return this.#subscribe(id, (message) => this.#heard(message))
   }
@@ -362,7 +362,7 @@ export class Session implements Home {
     }
   }
 
-  /** A hint says that a record changed, and may name a grant of this session's. */
+  /** A hint says that a record changed, and may name a grant of this session. */
   #heard({ key, number, token, previous, reserve, watch }: Message): void {
     if (typeof key !== 'string') return
     const line = this.#lines.get(key)
@@ -380,7 +380,7 @@ export class Session implements Home {
       this.#watchers.add(key, topic)
       leases.dropIdle()
     } else {
-      // What this session lets go of may be on its way to the store: a look shows it once that has been answered.
+      // A release may be on its way to the store: once that has been answered, a look shows it.
       this.answered().then(() => this.#hint(topic, { key }))
     }
   }
@@ -390,14 +390,14 @@ export class Session implements Home {
     return this.#watchers.has(key)
   }
 
-  /** Listens on a topic beside its own until the session ends. @returns how to stop */
+  /** Subscribes to another topic until the session ends. @returns how to stop */
   hear(topic: string, listener: () => void): () => void {
-    // A page that is asleep may have to leave its channel closed.
+    // A sleeping page may have to leave its channel closed.
     const stop = this.isAsleep ? undefined : this.#subscribe(topic, listener)
     return stop ? this.atEnd(stop) : () => {}
   }
 
-  /** Stops something when the session ends. @returns how to stop it before */
+  /** Stops something when the session ends. @returns how to stop it earlier */
   atEnd(stop: () => void): () => void {
     this.#atEnd.add(stop)
     return () => {
@@ -405,20 +405,20 @@ export class Session implements Home {
     }
   }
 
-  /** Whether the context sleeps, as a page does that was left. */
+  /** Whether the context sleeps, as a page that was left. */
   get isAsleep(): boolean {
     return this.#awake !== undefined
   }
 
-  /** Has holders of a lock say, on a topic, when it is free. */
+  /** Asks the holders of a lock to publish on a topic when it is free. */
   askWhenFree(key: string, holders: readonly Holder[], topic: string): void {
     for (const { session } of holders) this.#hint(session, { key, watch: topic })
   }
 
-  /** Every reply passes here, before who asked hears of it: whoever else it concerns is told, in this session and in others. */
+  /** Every reply comes here before its caller gets it, so that all others it concerns are notified, in this session and in others. */
   #arrived(reply: Reply, late?: Command): void {
     const { outcome } = reply
-    // Whoever asked has been told that there is no answer: whatever came of it is nobody's, unless a grant was heard of in another way.
+    // The caller was told that there is no answer, so the request is withdrawn, unless its grant became known in another way.
     if (late?.type === 'request' && !this.#lines.get(late.key)?.answers(late.number))
       this.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
     if (!('grants' in outcome)) return
@@ -437,7 +437,7 @@ export class Session implements Home {
     }
   }
 
-  /** A transaction of the user's has carried out a command of this session's. */
+  /** A user's transaction has carried out a command of this session. */
   wrote(reply: Reply): void {
     this.#arrived(reply)
     const { outcome, sent, drift } = reply
@@ -445,12 +445,12 @@ export class Session implements Home {
     if (row) this.heart.renewedWithin(row, sent, drift)
   }
 
-  /** Whether this session is a holder that only lingers. */
+  /** Whether a holder is a lease of this session's that only lingers. */
   isIdle(key: string, { session, token }: Holder): boolean {
     return session === this.#id && this.#lines.get(key)?.leases.isIdle(token) === true
   }
 
-  /** A line waits for a lock that this session holds. @returns the error for one that waits there, if it is to be rejected */
+  /** A line waits for a lock that this session holds. @returns the error for one of its requests, if it is to be rejected */
   waitsForItself(line: Line): LockError | undefined {
     const others = [...this.#lines.values()].filter((each) => each !== line && each.waitsForItself(this.clock.monotonic()))
     return this.#deadlocks.found([line, ...others])
@@ -461,12 +461,12 @@ export class Session implements Home {
     this.#lines.get(key)?.looks.poke()
   }
 
-  /** Has all holders of a lock look at it. */
+  /** Sends all holders of a lock a hint to look at it. */
   hintAll({ key, holders }: LockRecord): void {
     for (const { session } of holders) this.#hint(session, { key })
   }
 
-  /** Sees to it that a release or withdrawal reaches the store, as {@link Unsaid.letGo} says. */
+  /** Makes sure that a release or withdrawal reaches the store, as {@link Unsaid.letGo} does. */
   letGo(command: Release | Withdraw, name: string): Promise<void> {
     return this.#unsaid.letGo(command, name)
   }
@@ -479,8 +479,8 @@ export class Session implements Home {
   }
 
   /**
-   * Looks at the records that should name a hold of this session; those that do not are lost. Rejects if the store fails.
-   * @param which their keys, if it is known whom the news is about
+   * Looks at the records that should name a hold of this session; holds that are missing there are lost. Rejects if the store fails.
+   * @param which their keys, if it is known which ones the news concerns
    */
   async lookAtHolds(which?: readonly string[]): Promise<void> {
     const keys = new Set(which ?? [...this.heart.leases].map(({ key }) => key))
@@ -491,7 +491,7 @@ export class Session implements Home {
     this.call(() => this.settings.onWarning(warning))
   }
 
-  /** Calls a listener of the user's. A broken one must not break what it listens to. */
+  /** Calls a user's listener. If it throws, that must not affect the caller. */
   async call(listener: () => unknown): Promise<void> {
     try {
       await listener()
@@ -500,7 +500,7 @@ export class Session implements Home {
     }
   }
 
-  /** Waiters are withdrawn while a page is frozen, since it cannot answer; they ask again when it resumes, and who comes meanwhile asks then. */
+  /** Requests are withdrawn while a page is frozen, since it cannot answer. They are sent again when it resumes, together with later ones. */
   sleep(asleep: boolean): void {
     if (asleep) {
       this.#awake ??= new Promise((resolve) => {
@@ -519,7 +519,7 @@ export class Session implements Home {
     this.end('it was given up as dead')
   }
 
-  /** Gives this session up: its holds are lost, its waits are asked again under the next one, which starts with the next command. */
+  /** Ends this session: its holds are lost, and its requests are sent again under the next one, which starts with the next command. */
   end(why: string): void {
     this.#loseAll(why)
     this.#leave()
@@ -528,7 +528,7 @@ export class Session implements Home {
 
   /**
    * Ends this session with its page, which may come back: the next one sleeps until then.
-   * @param silently does not even say that it ended, where this code may be stopped in the middle of that: its beacon, lowered, does
+   * @param silently writes nothing, because this code may be stopped in the middle of a transaction: the lowered beacon proves the end
    */
   leave(silently = false): void {
     this.sleep(true)
@@ -541,7 +541,7 @@ export class Session implements Home {
     for (const lease of [...this.heart.leases]) lease.lose('ended', `its session ended: ${why}`)
   }
 
-  /** Ends the last session. Everything is let go of before this resolves, also when it is called again; or its lease is over, if the store does not answer. */
+  /** Ends the last session. Resolves when everything is released, also if called again; or when its lease has ended, if the store does not answer. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -560,7 +560,7 @@ export class Session implements Home {
     this.heart.stop()
   }
 
-  /** Says goodbye, in one batch with what was let go; the next command opens a session with a new id. */
+  /** Sends the session's end, in one batch with its releases; the next command opens a session with a new id. */
   #leave(silently = false): Promise<unknown> {
     const goodbye = this.#opened && !silently ? this.send({ type: 'end', session: this.#id }).catch(() => {}) : Promise.resolve()
     this.#outbox.flush()

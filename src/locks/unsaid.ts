@@ -5,15 +5,15 @@ import type { Reply } from './outbox.ts'
 
 type LetGo = Release | Withdraw
 
-/** What could not be said yet. */
+/** A release or withdrawal that was not carried out yet. */
 class Left {
-  /** Resolves when it has been said. */
+  /** Resolves when it has been carried out. */
   readonly gone: Promise<void>
-  /** When it was said first, in ms. */
+  /** When it was first sent, in ms. */
   readonly since: number
-  /** Why it failed last. */
+  /** Why it last failed. */
   error: unknown
-  /** It is being said again. */
+  /** It is being sent again. */
   trying = false
   resolve!: () => void
   reject!: (error: unknown) => void
@@ -28,7 +28,7 @@ class Left {
   }
 }
 
-/** Releases and withdrawals that must reach the store: what fails is said again, until it succeeds or is over by its lease. */
+/** Releases and withdrawals that must reach the store: failed ones are sent again, until they succeed or the lease has ended. */
 export class Unsaid {
   readonly #session: Home
   readonly #left = new Map<LetGo, Left>()
@@ -38,11 +38,11 @@ export class Unsaid {
   }
 
   /**
-   * Sees to it that a lock or a place is let go of. Resolves when the store has carried that out, by whichever try. Rejects if it cannot be
-   * any more; its lease ends it then. Whoever does not wait for that hears of it by a warning, so it is no unhandled rejection.
+   * Makes sure that a lock is released or a request withdrawn. Resolves when the store has carried that out, by any try. Rejects if that has become
+   * impossible; its lease ends it then. A caller that does not await this gets a warning, and no unhandled rejection.
    */
   letGo(command: LetGo, name: string): Promise<void> {
-    // A look may show what is being let go of already.
+    // A look may find something that is already being released.
     for (const [other, { gone }] of this.#left) if (isSame(command, other)) return gone
     const session = this.#session
     const since = session.clock.monotonic()
@@ -60,7 +60,7 @@ export class Unsaid {
   /** @returns the error, if it was not carried out */
   #heard(command: LetGo, { outcome }: Reply): LockError | undefined {
     if (outcome.type === 'failed') return new LockError(outcome.code, outcome.message)
-    // A grant that was not confirmed in time lapses, and its request stands at the end of the line by now, perhaps for nobody.
+    // A grant that was not confirmed in time lapses, and its request is at the end of the queue by now, perhaps unwanted.
     if (outcome.type === 'refused' && outcome.record.queue.some(({ session }) => session === command.session)) this.#session.lookAt(command.key)
     return undefined
   }
@@ -76,7 +76,7 @@ export class Unsaid {
     return left.gone
   }
 
-  /** Says it all again. @returns whether anything is left */
+  /** Sends everything again. @returns whether anything is left */
   sayAgain(now: number): boolean {
     const session = this.#session
     const { heart, id, settings } = session
@@ -85,17 +85,17 @@ export class Unsaid {
       const own = command.session === id
       const isOver = now - left.since > leaseFor(settings.duration) && !(own && heart.renewedAt > left.since)
       if (isOver) left.reject(left.error)
-      // As long as the session's row may be renewed, so may what was not let go of.
+      // As long as the session's row may be renewed, so may the lease of what was not released.
       if (isOver && !(own && heart.leases.size)) this.#left.delete(command)
       else if (!left.trying) this.#sayOne(command, left)
       hopeless ||= isOver && own && !heart.leases.size
     }
-    // Under a session that beats no more, all that could not be taken back lapses by itself.
+    // Without further beats of its session, everything that could not be withdrawn lapses by itself.
     if (hopeless) session.end('its store failed for too long')
     return this.#left.size > 0
   }
 
-  /** Says it all a last time. Resolves when that is done. */
+  /** Sends everything for a last time. Resolves when that is done. */
   async sayLast(): Promise<void> {
     await Promise.all(Array.from(this.#left, ([command, left]) => this.#sayOne(command, left)))
     for (const { error, reject } of this.#left.values()) reject(error)
@@ -117,7 +117,7 @@ export class Unsaid {
   }
 }
 
-/** Whether what failed may succeed later: not where the store is closed, or the record cannot be read. */
+/** Whether a failure may pass: not if the store is closed, or the record cannot be read. */
 const mayPass = (error: unknown): boolean => (error as LockError).code === 'store'
 
 const isSame = (one: LetGo, other: LetGo): boolean =>

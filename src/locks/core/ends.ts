@@ -1,6 +1,6 @@
 import type { LossReason } from '../../protocol/index.ts'
 
-/** Why a grant or a hold is over: `lost` against its owner's will, `not-held` by it. */
+/** Why a grant or a hold has ended: `lost` against its owner's will, `not-held` when its owner released it. */
 export interface End {
   readonly code: 'lost' | 'not-held'
   readonly message: string

@@ -3,26 +3,26 @@ import type { Effect, Effects } from './effects.ts'
 import type { Grant, Granted } from './grant.ts'
 import { asking, over, type Request, steals, unsent } from './request.ts'
 
-/** Of an unconfirmed lease, the share that a waiter may use before it has confirmed (DESIGN §5.1). */
+/** The share of an unconfirmed lease that a waiter may use before it has confirmed (DESIGN §5.1). */
 const usable = 3 / 4
-/** Of the same, the share after which it confirms first: its looks come late, and so may its confirmation. */
+/** The share after which it confirms first: its looks are late, and so may be its confirmation. */
 const fresh = 1 / 2
 
-/** A command's outcome, when it went out, and by how much the wall clock was ahead of the monotonic one then, in ms. */
+/** A command's outcome, when it was sent, and by how much the wall clock was ahead of the monotonic one then, in ms. */
 export interface Answer {
   readonly outcome: Outcome
   readonly sent: number
   readonly drift: number
 }
 
-/** A hint's word that a request was granted. */
+/** A hint that a request was granted. */
 export type Hinted = Pick<Granted, 'number' | 'token' | 'previous' | 'reserve'>
 
-/** What a key is told of the session whose it is. */
+/** What a key needs to know about its session. */
 export interface Surroundings {
-  /** The present session's. */
+  /** The present session's id. */
   readonly id: string
-  /** Whether nobody but sessions can send hints. */
+  /** Whether only sessions can send hints. */
   readonly trusted: boolean
   /** The short lease of a grant that someone else's command makes, in ms. */
   readonly confirm: number
@@ -31,12 +31,12 @@ export interface Surroundings {
 }
 
 /**
- * One key as one session knows it: its requests, its grants and the record as it was last seen. Each method is something that can happen;
- * it changes the states and returns what is to be done.
+ * One key as one session knows it: its requests, its grants and the record as it was last seen. Each method is an event; it changes the states and
+ * returns the effects to carry out.
  */
 export class Key<R extends Request = Request, G extends Grant = Grant> {
   readonly key: string
-  /** Those that wait, by their numbers. */
+  /** Those that wait, by number. */
   readonly requests = new Map<number, R>()
   /** Each with the number of looks that had begun before it was known. */
   readonly grants = new Map<G, number>()
@@ -44,17 +44,17 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   view: LockView
   /** How many looks have begun. */
   looks = 0
-  /** When the last one went out, in ms. */
+  /** When the last look was sent, in ms. */
   lookedAt = -Infinity
-  /** When the last request went out that was refused, since the lock was not free, in ms. */
+  /** When the last request was sent that was refused because the lock was not free, in ms. */
   refusedAt = 0
-  /** The context sleeps, as a page does that was left: nothing of it stands in the queue. */
+  /** Whether the context sleeps, as a page that was left: then it has nothing in the queue. */
   asleep = false
   /** The last number that a request had. */
   number: number
   readonly #home: Surroundings
 
-  /** @param number is below all that its requests are numbered by */
+  /** @param number is below the numbers of all its requests */
   constructor(home: Surroundings, key: string, number: number) {
     this.#home = home
     this.key = key
@@ -62,37 +62,37 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     this.view = emptyView(key)
   }
 
-  /** A look goes out. @returns its number */
+  /** A look is sent. @returns its number */
   begin(sent: number): number {
     this.lookedAt = sent
     return ++this.looks
   }
 
-  /** Whether a request still waits under this number: not once it was served or given up, nor once it was sent anew. */
+  /** Whether a request still waits under this number: not once it was granted or given up, or sent again. */
   waits(request: R, number: number): boolean {
     return this.requests.get(number) === request
   }
 
-  /** A request is made, or made anew. */
+  /** A request is made, or sent again. */
   ask(request: R): Effects<R, G> {
     this.#renumber(request)
-    // The look with which the context wakes does not find it in the record, and sends it.
+    // The look after the context wakes does not find it in the record, and sends it.
     request.life = this.asleep ? unsent : asking
     return this.asleep ? [] : [{ do: 'send', request, number: request.number }]
   }
 
-  /** The command of a request, now that its session is open; `undefined` if it need not go out. */
+  /** The command of a request, now that its session is open; `undefined` if it need not be sent. */
   command(request: R, number: number, client: string, reserve: number | undefined): Command | undefined {
     const { mode, lease, metadata, ifAvailable, ifNoQueue, ask } = request.wish
     const steal = steals(request)
-    // Also one that was given up by now has its say with the holders.
+    // A request with an ask is sent even if it was given up by now, so that the holders get the ask.
     if (!this.waits(request, number) && (ask === undefined || steal || this.asleep)) return undefined
     const { id: session, confirm } = this.#home
     const claim = { key: this.key, session, client, number, mode, confirm, lease }
     return { type: 'request', ...claim, metadata, reserve, ifAvailable, ifNoQueue, steal, ask }
   }
 
-  /** A request's command was answered. @param session whose it was */
+  /** A request's command was answered. @param session the one that sent it */
   answered(request: R, number: number, session: string, { outcome, sent, drift }: Answer): Effects<R, G> {
     if ('record' in outcome) this.view = outcome.record
     if (!this.waits(request, number)) {
@@ -100,7 +100,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       return [...(request.wish.ask === undefined ? [] : hint), ...this.#letGo(number, token)]
     }
     request.life = unsent
-    // What a session was given that has ended since went with it. The next look sends the request again.
+    // If that session has ended since, its grant or place ended with it. The next look sends the request again.
     if (session !== this.#home.id) return look
     if (outcome.type === 'granted' && !outcome.repeated) return this.#start(request, outcome.holder, sent, drift)
     if (outcome.type === 'failed') return this.#refuse(request, new LockError(outcome.code, outcome.message))
@@ -108,7 +108,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       this.refusedAt = sent
       return this.#refuse(request)
     }
-    // It was given up while it slept. It held nothing, or its beat would have told; its requests are sent again under the next.
+    // Others ended the session while it slept. It held nothing, or its beat would have shown that; its requests are sent again under the next one.
     if (outcome.type === 'refused') return [{ do: 'end' }]
     request.life = { is: 'queued', seen: { at: sent, drift, token: this.view.token }, after: this.looks }
     request.since = Math.min(request.since, sent)
@@ -118,26 +118,26 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return asks ? [...hint, ...next] : next
   }
 
-  /** The session of a request could not be opened. @param again whether the request is made anew, since the store was only too slow */
+  /** The session of a request could not be opened. @param again whether the request is sent again, since the store was only too slow */
   unopened(request: R, number: number, error: LockError, again: boolean): Effects<R, G> {
     if (!this.waits(request, number)) return []
     return again ? this.ask(request) : this.#refuse(request, error)
   }
 
-  /** A request's command failed: the store may have carried it out all the same. */
+  /** A request's command failed, but the store may have carried it out. */
   unanswered(request: R, number: number, error: LockError, again: boolean): Effects<R, G> {
     const effects = this.unopened(request, number, error, again)
     return again ? effects : [...effects, ...this.#letGo(number)]
   }
 
-  /** Nobody waits for a request any more. One that is under way is taken back when its answer is here. */
+  /** Nobody waits for a request any more. If it is being sent, it is withdrawn when its answer arrives. */
   leave(request: R): Effects<R, G> {
     const { life, number } = request
     this.#forget(request)
     return life.is === 'queued' ? [{ do: 'letGo', number }] : []
   }
 
-  /** The holders that a request asked to let go have had their time: it steals. */
+  /** The grace of the holders that a request asked is over: it steals. */
   grab(request: R): Effects<R, G> {
     request.impatient = true
     const { life, number } = request
@@ -145,16 +145,16 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return [...(life.is === 'queued' ? [{ do: 'letGo', number } as const] : []), ...this.ask(request)]
   }
 
-  /** A command of this session's own granted the lock to one of its requests. */
+  /** A command of this session granted the lock to one of its requests. */
   granted(holder: Holder, record: LockView, { sent, drift }: Answer, now: number): Effects<R, G> {
     this.view = record
     const request = this.requests.get(holder.number)
     if (!request) return this.#letGo(holder.number, holder.token)
-    // What an operator's command grants is nobody's own: it has to be confirmed like another's, by the next look if it cannot be now.
+    // A grant by an operator's command must be confirmed like another session's, by the next look if that is impossible now.
     return holder.unconfirmed ? this.#found(request, holder, now) : this.#start(request, holder, sent, drift)
   }
 
-  /** A command of this session's own took the grant of one of its requests. The answer that tells of that grant may come after this news. */
+  /** A command of this session took the grant of one of its requests. The answer with that grant may come after this news. */
   robbed(number: number, token: number, how: LossReason): Effects<R, G> {
     const request = this.requests.get(number)
     if (request) request.robbed = { token, how }
@@ -162,9 +162,9 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   }
 
   /**
-   * A hint says that a request was granted. Where strangers cannot say so, that is believed if a look at an earlier token still showed the
-   * request waiting: since that look the grant stands for its confirm time at least. Where they can, the store has to confirm it first.
-   * Anything else is a reason to look.
+   * A hint says that a request was granted. If only sessions can send hints, it is believed if a look at an earlier token still showed the request
+   * waiting: the grant lasts at least its confirm time from that look. Otherwise the store has to confirm it first. Any other hint is a reason to
+   * look.
    */
   hinted({ number, token, previous, reserve }: Hinted, now: number): Effects<R, G> {
     const request = this.requests.get(number)
@@ -200,18 +200,18 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       for (let number = from; number <= to; number++) {
         found.add(number)
         const request = this.requests.get(number)
-        // A look may have begun before the grant: what it shows as waiting may be held by now.
+        // A look may have begun before the grant: a request that it shows as waiting may hold by now.
         if (!request) out.push(...this.#letGo(number))
         else if (request.life.is === 'queued' && sent > request.life.seen.at) {
           request.life = { ...request.life, seen: { at: sent, drift, token: view.token } }
-          // Its grace ended while it confirmed a grant, which was in vain.
+          // Its grace ended while it confirmed a grant, and the confirmation failed.
           if (request.impatient) out.push(...this.grab(request))
         }
       }
     }
     const stuck = holds && this.stuckSince(sent - duration)
     if (stuck) out.push({ do: 'stuck', request: stuck })
-    // One that the record does not know was dropped while it was silent, or its session has ended: it is sent anew.
+    // A request that is not in the record was dropped while it was silent, or its session has ended: it is sent again.
     for (const request of [...this.requests.values()]) {
       const { life, number } = request
       if (life.is === 'unsent' || (life.is === 'queued' && life.after < index && !found.has(number))) out.push(...this.ask(request))
@@ -219,7 +219,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return out
   }
 
-  /** The store says whether a grant stands. */
+  /** The store says whether a grant is still there. */
   confirmed(request: R, number: number, session: string, { outcome, sent, drift }: Answer): Effects<R, G> {
     if (!this.#unconfirmed(request, number)) return this.#letGo(number)
     // A forged hint may name a grant that answers another request of this session.
@@ -227,7 +227,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return stands ? this.#start(request, outcome.holder, sent, drift) : look
   }
 
-  /** The store failed to say whether a grant stands. The next look shows what became of it. */
+  /** The store did not answer whether a grant is still there. The next look shows it. */
   unconfirmed(request: R, number: number): Effects<R, G> {
     return this.#unconfirmed(request, number) ? [] : this.#letGo(number)
   }
@@ -238,13 +238,13 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return true
   }
 
-  /** The context falls asleep: all requests are taken back, and sent again when it wakes. A page that is left may be frozen right after. */
+  /** The context falls asleep: all requests are withdrawn, and sent again when it wakes. A page that is left may be frozen right after. */
   sleep(): Effects<R, G> {
     this.asleep = true
     return [...this.requests.values()].flatMap((request) => (request.life.is === 'queued' ? this.#takeBack(request) : []))
   }
 
-  /** One that has waited since before a time, for what this session has held as long. */
+  /** A request that has waited since before a time, if this session has held the lock for as long. */
   stuckSince(time: number): R | undefined {
     for (const { life, startedAt } of this.grants.keys()) {
       if (startedAt > time || life.is === 'lingering' || life.is === 'over') continue
@@ -253,7 +253,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return undefined
   }
 
-  /** Whether someone else's session may keep a lease that nobody uses. */
+  /** Whether another session may be keeping a lease that nobody uses. */
   mayLinger({ session, reserve }: Holder): boolean {
     return reserve !== undefined && session !== this.#home.id
   }
@@ -276,7 +276,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   #start(request: R, grant: Granted, since: number, drift: number, until?: number): Effects<R, G> {
     this.#forget(request)
     const start = { do: 'start', request, grant, since, drift, ...(until !== undefined && { until }) } as const
-    // A look that went out since may have shown who asks, and this answer be older.
+    // A look that was sent later may have shown who asks, so this answer may be outdated.
     return grant.reserve !== undefined && until === undefined && this.lookedAt >= since ? [start, ...look] : [start]
   }
 
@@ -289,7 +289,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return [...this.grants.keys()].filter((grant) => grant.token === token).map((grant) => ({ do: 'lose', grant, how }))
   }
 
-  /** A grant that meets the withdrawal on its way is not its own any more. */
+  /** A grant that crosses the withdrawal does not belong to the request any more. */
   #takeBack(request: R): Effects<R, G> {
     const { number } = request
     this.#renumber(request)
@@ -297,7 +297,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return [{ do: 'letGo', number }]
   }
 
-  /** Whether a request was granted, and that stands. */
+  /** Whether this request's grant is still there. */
   answers(number: number): boolean {
     for (const grant of this.grants.keys()) if (grant.number === number) return true
     return false

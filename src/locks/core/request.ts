@@ -1,6 +1,6 @@
 import type { LossReason, Request as RequestCommand } from '../../protocol/index.ts'
 
-/** What a request asks for: what its command says. */
+/** What a request asks for, as its command says. */
 export type Wanted = Pick<RequestCommand, 'mode' | 'lease' | 'metadata' | 'ifAvailable' | 'ifNoQueue' | 'steal' | 'ask'>
 
 /** The last look, or answer, that still showed a request waiting. */
@@ -32,19 +32,19 @@ export const unsent: RequestLife = { is: 'unsent' }
 export const asking: RequestLife = { is: 'asking' }
 export const over: RequestLife = { is: 'over' }
 
-/** One request of this session's for a key. */
+/** One request of this session for a key. */
 export interface Request {
   readonly wish: Wanted
-  /** Its name in the record, with its session's id; another each time that it is sent. */
+  /** Its number in the record, with its session's id; a new one each time that it is sent. */
   number: number
   life: RequestLife
-  /** The holders that it asked to let go have had their time: it steals now. */
+  /** The grace of the holders that it asked is over: it steals now. */
   impatient: boolean
-  /** A grant of it that was taken away before it was known here. */
+  /** A grant of it that was taken before it was known here. */
   robbed: { readonly token: number; readonly how: LossReason } | undefined
   /** When it first had a place in the queue, in ms. */
   since: number
 }
 
-/** Whether it steals the lock now. One that asks first does so only when its grace is over. */
+/** Whether it steals the lock now. With an ask, it does so only when its grace is over. */
 export const steals = ({ wish, impatient }: Request): boolean | undefined => wish.steal && (wish.ask === undefined || impatient)
