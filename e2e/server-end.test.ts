@@ -128,7 +128,7 @@ describe.skipIf(process.platform === 'win32')('the files of a server', { timeout
     chmodSync(join(place.folder, 'app.db'), 0o644)
     const server = serve()
     await urlOf(server)
-    expect(server.said).toContain('app.db was open to others')
+    expect(server.said).toContain('app.db was readable for others')
     expect(modes()).toMatchObject({ 'app.db': '600', 'app.db-shm': '600', 'app.db-wal': '600' })
   })
 
