@@ -221,7 +221,7 @@ describe('an operator', { timeout: 60_000 }, () => {
 describe('serve', { timeout: 60_000 }, () => {
   it('takes no secrets from a file that others can read', async () => {
     const clients = join(folder, 'clients.json')
-    writeFileSync(clients, '[]')
+    writeFileSync(clients, '[{ "name": "ci", "token": "0123456789abcdef0123456789abcdef" }]')
     chmodSync(clients, 0o644)
     expect(await storelock('serve', '--clients', clients)).toMatchObject({ code: 125, said: expect.stringContaining(`chmod 600 ${clients}`) })
   })
