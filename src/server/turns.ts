@@ -2,7 +2,7 @@
 const alone = { steps: 64, ms: 5 }
 /** How long a credential counts as active at least, in ms. */
 const lately = 50
-/** A credential that used more than this of it, in ms, is busy: the others must not wait for it. */
+/** A credential that used more than this of it, in ms, and more than twice as much as another one, is busy: the others must not wait for it. */
 const much = 5
 /** How long the steps of a busy credential are started in one turn, in ms. */
 const short = 1
@@ -89,7 +89,7 @@ export class Turns {
     const took = now - this.#began
     for (const party of this.#taken) {
       party.used += took / this.#taken.length
-      if (party.used > much) party.rests = now + took
+      party.rests = now + took
     }
     this.#taken = []
   }
@@ -102,8 +102,10 @@ export class Turns {
 
   #takeTogether(now: number): void {
     const all = [...this.#waiting]
-    const quiet = all.filter(([, { used }]) => used <= much)
-    const busy = all.find(([, { used, rests }]) => used > much && rests <= now)
+    const least = Math.min(...[...this.#before.values(), ...this.#present.values()].map(({ used }) => used))
+    const limit = Math.max(much, 2 * least)
+    const quiet = all.filter(([, { used }]) => used <= limit)
+    const busy = all.find(([, { used, rests }]) => used > limit && rests <= now)
     const first = quiet.length && !(busy && this.#passed) ? quiet : busy ? [busy] : []
     if (!first.length) this.#wakeAt(Math.min(...all.map(([, { rests }]) => rests)), now)
     if (!first.length) return
