@@ -1,8 +1,22 @@
-import { canonical } from './canonical.ts'
-import { make, moves, type Step } from './moves.ts'
-import { type Rules, type State, start } from './state.ts'
-import { brokenBy } from './state-laws.ts'
-import { broken } from './step-laws.ts'
+/** What can come of one move. */
+export interface Step<State> {
+  readonly after: State
+  /** What happened, for people: made only where it is shown. */
+  tell(): readonly string[]
+  /** The law that the step itself breaks. */
+  readonly flaw?: string | undefined
+}
+
+/** Something to explore: states, and what can happen in each. */
+export interface Space<State> {
+  readonly start: State
+  /** Two states have the same name exactly if they differ by nothing that matters. */
+  nameOf(state: State): string
+  /** The same steps in the same order each time. */
+  steps(state: State): Iterable<Step<State>>
+  /** The law that a state breaks. */
+  brokenBy(state: State): string | undefined
+}
 
 export interface Exploration {
   /** States that differ in more than names and numbers. */
@@ -11,13 +25,15 @@ export interface Exploration {
   readonly moves: number
   /** The number of moves from the start up to which every state was explored. */
   readonly depth: number
+  /** Whether there is nothing beyond that depth. */
+  readonly isWhole: boolean
   /** New states at each depth, the start first. */
   readonly levels: readonly number[]
-  /** The first law that was found broken, and a shortest path to it. */
-  readonly flaw: { readonly law: string; readonly path: readonly Step[] } | undefined
+  /** The first law that was found broken, and a shortest path to it, one line for each thing that happened. */
+  readonly flaw: { readonly law: string; readonly depth: number; readonly path: readonly string[] } | undefined
 }
 
-interface Found {
+interface Found<State> {
   readonly state: State
   /** Its number among all states. */
   readonly index: number
@@ -27,60 +43,59 @@ interface Found {
  * Tries every move in every state, breadth first, and checks all laws after each.
  * @param seen called now and then with the number of states and the depth
  */
-export function explore(rules: Rules, sessions: number, depth: number, seen: (states: number, depth: number) => void = () => {}): Exploration {
-  const root = start(sessions)
-  const known = new Set([canonical(root)])
+export function explore<State>(space: Space<State>, depth: number, seen: (states: number, depth: number) => void = () => {}): Exploration {
+  const { start } = space
+  const known = new Set([space.nameOf(start)])
   // For each state: the state and the move by which it was reached first.
   const from: [parent: number, move: number][] = [[0, 0]]
   const levels = [1]
   let made = 0
-  let frontier: Found[] = [{ state: root, index: 0 }]
+  let frontier: Found<State>[] = [{ state: start, index: 0 }]
 
   const flawed = (law: string, last: number, move: number): Exploration => {
     const way = [move]
     for (let index = last; index > 0; index = from[index]?.[0] ?? 0) way.unshift(from[index]?.[1] ?? 0)
-    return { states: known.size, moves: made, depth: levels.length, levels, flaw: { law, path: walk(rules, root, way) } }
+    const flaw = { law, depth: way.length, path: walk(space, way) }
+    return { states: known.size, moves: made, depth: levels.length, isWhole: false, levels, flaw }
   }
 
   while (levels.length <= depth && frontier.length) {
-    const next: Found[] = []
+    const next: Found<State>[] = []
     let fresh = 0
     for (const { state, index } of frontier) {
       let place = -1
-      for (const move of moves(state)) {
+      for (const { after, flaw } of space.steps(state)) {
         place++
-        const step = make(rules, state, move)
         made++
-        const law = broken(step)
-        if (law) return flawed(law, index, place)
-        if (step.after === state) continue
-        const name = canonical(step.after)
+        if (flaw) return flawed(flaw, index, place)
+        if (after === state) continue
+        const name = space.nameOf(after)
         if (known.has(name)) continue
         known.add(name)
         if (known.size % 1_000 === 0) seen(known.size, levels.length)
-        const bad = brokenBy(step.after, rules)
-        if (bad) return flawed(bad, index, place)
+        const law = space.brokenBy(after)
+        if (law) return flawed(law, index, place)
         fresh++
         // The last level is not explored further.
-        if (levels.length < depth) next.push({ state: step.after, index: from.push([index, place]) - 1 })
+        if (levels.length < depth) next.push({ state: after, index: from.push([index, place]) - 1 })
       }
     }
     frontier = next
     levels.push(fresh)
   }
-  return { states: known.size, moves: made, depth: levels.length - 1, levels, flaw: undefined }
+  const isWhole = levels.at(-1) === 0
+  return { states: known.size, moves: made, depth: levels.length - 1, isWhole, levels, flaw: undefined }
 }
 
-/** Repeats the moves that led to a state. */
-function walk(rules: Rules, root: State, way: readonly number[]): Step[] {
-  const path: Step[] = []
-  let state = root
+/** Repeats the moves that led to a state, and tells them. */
+function walk<State>(space: Space<State>, way: readonly number[]): string[] {
+  const told: string[] = []
+  let { start: state } = space
   for (const place of way) {
-    const move = [...moves(state)][place]
-    if (!move) throw new Error('a state offers other moves the second time')
-    const step = make(rules, state, move)
-    path.push(step)
+    const step = [...space.steps(state)][place]
+    if (!step) throw new Error('a state offers other moves the second time')
+    told.push(...step.tell())
     state = step.after
   }
-  return path
+  return told
 }

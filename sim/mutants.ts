@@ -40,10 +40,12 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a waiter takes over when the wall clock says so',
     patches: [
+      ['locks/lookout.ts', 'maxBackoff: settings.maxBackoff }', 'maxBackoff: settings.maxBackoff, wall: this.#session.clock.now() } as never'],
+      ['locks/core/silence.ts', 'pause, maxBackoff }: LookAhead', 'pause, maxBackoff, wall }: any'],
       [
-        'locks/lookout.ts',
+        'locks/core/silence.ts',
         'const due = ended ||',
-        'const due = this.#session.clock.now() > Math.max(holder.expiresAt, view.sessions.get(holder.session)?.expiresAt ?? 0) || ended ||',
+        'const due = wall > Math.max(holder.expiresAt, view.sessions.get(holder.session)?.expiresAt ?? 0) || ended ||',
       ],
     ],
   },
@@ -65,12 +67,12 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a waiter takes a holder that renews for a silent one',
-    patches: [['locks/lookout.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(\`\${token}\`, '')`]],
+    patches: [['locks/core/silence.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(\`\${token}\`, '')`]],
   },
   {
     name: 'evidence against a holder ignores its token',
     patches: [
-      ['locks/lookout.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(holder.session, \`\${seq}\`)`],
+      ['locks/core/silence.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(holder.session, \`\${seq}\`)`],
       ['protocol/reduce.ts', 'draft.holders.find((held) => held.token === evidence.token)', 'draft.holders[0]'],
     ],
   },
@@ -135,11 +137,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'nobody looks when a beat tells of evictions',
-    patches: [
-      ['locks/heart.ts', 'if (evictions !== this.#evictions) await session.lookAtHolds(keys)', 'if (evictions !== this.#evictions) void keys'],
-    ],
+    patches: [['locks/heart.ts', 'if (taken) await session.lookAtHolds(keys)', 'if (taken) void keys']],
   },
-  { name: 'a sleep counts as silence', patches: [['locks/observer.ts', 'Math.min(sent - last.at, cap)', 'sent - last.at + 0 * cap']] },
+  { name: 'a sleep counts as silence', patches: [['locks/core/observer.ts', 'Math.min(sent - last.at, cap)', 'sent - last.at + 0 * cap']] },
   {
     name: 'a holder trusts a monotonic clock that slept',
     rare: true,
@@ -230,7 +230,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hintAll(this.view)', 'void this.view']] },
   {
     name: 'nobody looks when a beat tells of asks',
-    patches: [['locks/heart.ts', 'if (asks !== this.#asks) session', 'if (asks < this.#asks) session']],
+    patches: [['locks/heart.ts', 'else if (asked) session', 'else if (!asked && keys) session']],
   },
   {
     name: 'a hint that cannot be sent spoils the command that it tells of',

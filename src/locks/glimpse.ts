@@ -1,7 +1,7 @@
 import { type LockView, type Run, type SessionRow, seqOf } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
+import { looksEvery } from './core/silence.ts'
 import type { Home } from './home.ts'
-import { looksEvery } from './lookout.ts'
 
 /** How many runs in front act before those behind them: the head, and the next one that would. */
 const near = 2

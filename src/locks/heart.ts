@@ -1,7 +1,8 @@
 import { LockError, type SessionRow } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
+import { SessionBeats } from './core/beats.ts'
+import { Observer } from './core/observer.ts'
 import type { Home, Kept, Pulse } from './home.ts'
-import { Observer } from './observer.ts'
 import { within } from './within.ts'
 
 /** Beats under way at once, at most: a store that hangs gets a few chances and no flood. */
@@ -14,17 +15,12 @@ const burial = 120_000
 /** Keeps a session's leases: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
 export class Heart<Lease extends Kept = Kept> implements Pulse {
   readonly leases = new Set<Lease>()
-  /** When the last beat that succeeded went out. */
-  renewedAt = -Infinity
-  /** By how much the wall clock was ahead of the monotonic one then, in ms. */
-  renewedDrift = 0
+  readonly beats = new SessionBeats()
   readonly #session: Home
   readonly #abandoned = new Observer()
   /** What else the timer does on each of its ticks. @returns whether it is to be called again */
   readonly #chore: (now: number) => boolean
-  #evictions = 0
-  #asks = 0
-  #beats = 0
+  #underWay = 0
   #failing = false
   #nextBeat = Infinity
   #wakeAt = Infinity
@@ -43,9 +39,7 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
 
   /** The session's row was opened. */
   start(row: SessionRow, sent: number, drift: number): void {
-    this.#evictions = row.evictions
-    this.#asks = row.asks
-    this.#renewed(sent, drift)
+    this.beats.count(row, sent, drift)
   }
 
   /** Keeps a lease alive until it ends. */
@@ -127,18 +121,18 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
 
   #beat(): void {
     const leaning = [...this.leases].filter((lease) => lease.leans)
-    if (this.#beats >= maxBeats) {
+    if (this.#underWay >= maxBeats) {
       this.#fail(leaning, new LockError('store', `the store has not answered ${maxBeats} renewals`))
       return
     }
-    this.#beats++
+    this.#underWay++
     // One that is never answered must not be in the way of later ones for good.
     const { clock, settings } = this.#session
     const late = (): never => {
       throw new LockError('store', 'the store has not answered a renewal')
     }
     this.#watchOver(
-      within(clock, this.#beatOnce(), settings.duration, undefined, late).finally(() => this.#beats--),
+      within(clock, this.#beatOnce(), settings.duration, undefined, late).finally(() => this.#underWay--),
       leaning,
     )
   }
@@ -153,29 +147,13 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     if (outcome.type === 'ended') return session.givenUp()
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'beaten') return
-    const { evictions, asks, news = [] } = outcome.session
-    const count = evictions - this.#evictions + asks - this.#asks
-    const keys = count > 0 && count <= news.length ? news.slice(news.length - count) : undefined
-    // Someone took a hold of ours. Until it is known which, this beat renews none.
-    if (evictions !== this.#evictions) await session.lookAtHolds(keys)
+    const { taken, asked, keys } = this.beats.news(outcome.session)
+    if (taken) await session.lookAtHolds(keys)
     // A wish can wait for the look that it takes to hear it; a renewal cannot.
-    else if (asks !== this.#asks) session.lookAtHolds(keys).catch(() => {})
-    this.#asks = asks
-    this.#evictions = evictions
-    this.#renewed(sent, drift)
+    else if (asked) session.lookAtHolds(keys).catch(() => {})
+    this.beats.count(outcome.session, sent, drift)
     for (const row of outcome.stale) if (row.id !== id) this.#observeAbandoned(row, sent)
     this.#abandoned.keep(new Set(outcome.stale.map((row) => row.id)))
-  }
-
-  /** A transaction of the user's has renewed the session's row, and with it all that leans on it, unless some of that was taken before. */
-  renewedWithin({ evictions }: SessionRow, sent: number, drift: number): void {
-    if (evictions === this.#evictions) this.#renewed(sent, drift)
-  }
-
-  #renewed(sent: number, drift: number): void {
-    if (sent < this.renewedAt) return
-    this.renewedAt = sent
-    this.renewedDrift = drift
   }
 
   #watchOver(renewal: Promise<void>, leases: readonly Lease[]): void {

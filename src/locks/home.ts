@@ -1,8 +1,9 @@
 import type { Beat, Command, LockError, LockRecord, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
+import type { Beats } from './core/grant.ts'
 import type { Surroundings } from './core/key.ts'
-import type { Observer } from './observer.ts'
+import type { Observer } from './core/observer.ts'
 import type { Reply } from './outbox.ts'
 import type { LockWarning } from './types.ts'
 
@@ -45,8 +46,7 @@ export interface Kept {
 /** The heart as seen by what it keeps. */
 export interface Pulse {
   readonly leases: ReadonlySet<Kept>
-  readonly renewedAt: number
-  readonly renewedDrift: number
+  readonly beats: Beats
   isSteady(now: number, renewedAt: number, drift: number, duration: number): boolean
   keep(lease: Kept): void
   wakeSoon(): void

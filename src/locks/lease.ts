@@ -39,7 +39,7 @@ export class Lease extends Grant implements Kept {
   readonly #home: Home
 
   constructor(home: Home, granted: Granted, terms: LeaseTerms) {
-    super(granted, terms, terms.manual ? 'owner' : undefined, home.heart, home.clock.monotonic())
+    super(granted, terms, terms.manual ? 'owner' : undefined, home.heart.beats, home.clock.monotonic())
     this.#home = home
   }
 

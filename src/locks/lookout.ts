@@ -1,33 +1,9 @@
-import { type Command, type Holder, type LockView, leaseOf, type Mode, type Run, seqOf } from '../protocol/index.ts'
+import type { LockView, Mode } from '../protocol/index.ts'
+import type { Observer } from './core/observer.ts'
+import { type Ahead, aheadOf, looksEvery, onSilence } from './core/silence.ts'
 import { deadInTheWay } from './dead.ts'
 import type { Home } from './home.ts'
-import type { Observer } from './observer.ts'
 import { Watch } from './watch.ts'
-
-/** A holder is looked at so many times in each of its leases, at least. */
-const looksPerLease = 8
-/** A look counts for no more than this many of the pauses that were meant before it. */
-const lateness = 1.25
-
-/** So many runs in a queue are a crowd: with more, each gets more time to confirm a grant or to answer a challenge. */
-const crowd = 16
-
-/** The longest pause between looks that observe these holders, in ms. */
-export const looksEvery = ({ holders, sessions }: LockView): number =>
-  Math.min(...holders.map((holder) => leaseOf(holder, sessions) || Infinity)) / looksPerLease
-
-/**
- * For how long a session that has to confirm a grant, or to answer a challenge, may be silent, in ms. Many that wait have little of a
- * machine's time each, and what lapses only makes more work: the more wait, the longer it may take, up to the session's lease.
- */
-export const patienceFor = (confirm: number, session: string, { queue, sessions }: LockView): number =>
-  Math.max(confirm, Math.min((confirm * queue.length) / crowd, sessions.get(session)?.lease ?? 0))
-
-/** How long a holder may be silent, in ms. */
-export function patienceWith(holder: Holder, view: LockView): number {
-  const lease = leaseOf(holder, view.sessions)
-  return holder.unconfirmed ? patienceFor(lease, holder.session, view) : lease
-}
 
 /** Keeps an eye on those who stand before this session in the line for one key, and removes the ones that are gone. */
 export class Lookout {
@@ -47,17 +23,8 @@ export class Lookout {
     this.#watch = new Watch(session.settings.store.beacon, (dead) => this.#bury(dead))
   }
 
-  /** What stands before this session's first request: how many places, of which the lock's present holder is one; how many runs; the one right in front. */
-  ahead({ queue }: LockView): { places: number; runs: number; front: Run | undefined } {
-    const { id } = this.#session
-    let places = 1
-    let runs = 0
-    for (; runs < queue.length; runs++) {
-      const { session, from, to } = queue[runs] as Run
-      if (session === id) break
-      places += to - from + 1
-    }
-    return { places, runs, front: queue[runs - 1] }
+  ahead(view: LockView): Ahead {
+    return aheadOf(this.#session.id, view)
   }
 
   /** The longest pause between two looks, in ms: those further back act later, so they need not look as often. */
@@ -66,48 +33,13 @@ export class Lookout {
   }
 
   /**
-   * Evicts holders that have been silent for their lease, a waiter right in front that does not answer a challenge, and a first
-   * in line whose session has ended.
+   * Does what {@link onSilence} says.
    * @param sent when the look that showed `view` went out, `got` when it came back, and `pause` how long before it was meant to be: in ms
    * @returns the evictions under way
    */
   evictSilent(view: LockView, sent: number, got: number, pause: number): Promise<unknown> | undefined {
-    const key = this.#key
-    const { id: session } = this.#session
-    const meant = pause || looksEvery(view)
-    // A record without holders says nothing of how often to look.
-    const cap = lateness * (meant < Infinity ? meant : this.#session.settings.maxBackoff)
-    const { runs, front } = this.ahead(view)
-    const commands: Command[] = []
-    const seen = new Set<string>()
-    const silence = (who: string, mark: string): number => {
-      seen.add(who)
-      return this.observer.look(who, mark, sent, got, cap)
-    }
-    for (const holder of view.holders) {
-      if (holder.session === session) continue
-      const { token } = holder
-      const seq = seqOf(holder, view.sessions)
-      const silent = silence(`${token}`, `${seq}`)
-      const ended = !view.sessions.has(holder.session)
-      // Those further back act later, each in turn, in case those before them are gone too.
-      const due = ended || silent >= patienceWith(holder, view) * (1 + runs / looksPerLease)
-      if (due && !view.pins.length) commands.push({ type: 'expire', key, session, evidence: { token, seq } })
-    }
-    const [head] = view.queue
-    // A session that has ended is no waiter, but its run stands until someone's command meets it: shared holders may send none for long.
-    if (head && !view.sessions.has(head.session))
-      commands.push({ type: 'expire', key, session, evidence: { session: head.session, number: head.from, seq: undefined } })
-    const row = front && view.sessions.get(front.session)
-    if (front && row && row.beacon === undefined && row.id !== session) {
-      const { id, seq } = row
-      const challenged = row.challenged === seq
-      const silent = silence(id, `${seq} ${challenged}`)
-      if (challenged && silent >= patienceFor(front.confirm, id, view))
-        commands.push({ type: 'expire', key, session, evidence: { session: id, number: front.from, seq } })
-      if (!challenged && silent >= row.lease) commands.push({ type: 'challenge', session: id })
-    }
-    this.observer.keep(seen)
+    const { id, settings } = this.#session
+    const commands = onSilence(this.observer, id, { view, sent, got, pause, maxBackoff: settings.maxBackoff })
     if (!commands.length) return undefined
     const evicting = Promise.all(commands.map((command) => this.#session.send(command)))
     // What failed now is tried again after the next look.

@@ -16,6 +16,7 @@ import type { Clock } from './clock.ts'
 import { realms } from './contention.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Surroundings } from './core/key.ts'
+import { Observer } from './core/observer.ts'
 import { isDead } from './dead.ts'
 import { Deadlocks } from './deadlock.ts'
 import { Heart } from './heart.ts'
@@ -24,7 +25,6 @@ import { newId } from './id.ts'
 import type { Lease } from './lease.ts'
 import { endLeftovers } from './leftovers.ts'
 import { Line } from './line.ts'
-import { Observer } from './observer.ts'
 import { Outbox, type Reply } from './outbox.ts'
 import { assertNotGone } from './page.ts'
 import { Pasts } from './past.ts'
@@ -442,7 +442,7 @@ export class Session implements Home {
     this.#arrived(reply)
     const { outcome, sent, drift } = reply
     const row = outcome.type === 'renewed' && outcome.holder.seq === undefined ? outcome.record.sessions.get(this.#id) : undefined
-    if (row) this.heart.renewedWithin(row, sent, drift)
+    if (row) this.heart.beats.renewedWithin(row, sent, drift)
   }
 
   /** Whether a holder is a lease of this session's that only lingers. */

@@ -1,5 +1,6 @@
 import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
+import { namesStill } from './core/key.ts'
 import type { Home } from './home.ts'
 import type { Reply } from './outbox.ts'
 
@@ -60,8 +61,7 @@ export class Unsaid {
   /** @returns the error, if it was not carried out */
   #heard(command: LetGo, { outcome }: Reply): LockError | undefined {
     if (outcome.type === 'failed') return new LockError(outcome.code, outcome.message)
-    // A grant that was not confirmed in time lapses, and its request is at the end of the queue by now, perhaps unwanted.
-    if (outcome.type === 'refused' && outcome.record.queue.some(({ session }) => session === command.session)) this.#session.lookAt(command.key)
+    if (namesStill(outcome, command.session)) this.#session.lookAt(command.key)
     return undefined
   }
 
@@ -83,7 +83,7 @@ export class Unsaid {
     let hopeless = false
     for (const [command, left] of this.#left) {
       const own = command.session === id
-      const isOver = now - left.since > leaseFor(settings.duration) && !(own && heart.renewedAt > left.since)
+      const isOver = now - left.since > leaseFor(settings.duration) && !(own && heart.beats.renewedAt > left.since)
       if (isOver) left.reject(left.error)
       // As long as the session's row may be renewed, so may the lease of what was not released.
       if (isOver && !(own && heart.leases.size)) this.#left.delete(command)

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { mutants } from '../../model/mutants.ts'
+import { mutants as brokenClients } from '../../model/client/mutants.ts'
+import { mutants as brokenRules } from '../../model/protocol/mutants.ts'
 import { root } from './installed.ts'
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -25,8 +26,9 @@ describe('the pages in docs/', () => {
     expect([...read('docs/fencing.md').matchAll(/^```ts$/gm)]).toHaveLength(2)
   })
 
-  it('say how many broken rules the model is tried on', () => {
-    expect(read('docs/model.md')).toContain(`breaks the rules in ${Object.keys(mutants).length} ways`)
+  it('say how many broken rules and clients the model is tried on', () => {
+    const [rules, clients] = [brokenRules, brokenClients].map((mutants) => Object.keys(mutants).length)
+    expect(read('docs/model.md')).toContain(`breaks the rules in ${rules} ways and the clients in ${clients}`)
   })
 
   it.each(pages)('link from %s to files that exist', (page) => {

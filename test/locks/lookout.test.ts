@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
+import { Observer } from '../../src/locks/core/observer.ts'
 import { Lookout } from '../../src/locks/lookout.ts'
-import { Observer } from '../../src/locks/observer.ts'
 import type { Session } from '../../src/locks/session.ts'
 import { type Command, emptyRecord, type LockView } from '../../src/protocol/index.ts'
 

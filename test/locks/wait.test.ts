@@ -797,6 +797,24 @@ describe('a grant that someone else made', () => {
     expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
+  test('that was used and lapsed, and whose request was granted once more before that was known, is held by nobody', async () => {
+    const world = new World()
+    const { b, lock, wait } = await waiting(world, { channel: false, duration: 60_000 })
+    b.link.break('stall', 'renew', 'release')
+    await lock.release()
+    await world.pass(200)
+    await wait
+    const next = world.process({ label: 'c' }).locks.acquire('k')
+    await world.pass(2_000)
+    // Nobody waits behind it, so that nobody observes what it is granted now.
+    await (await next).release()
+    expect(await world.holders()).toEqual(['b'])
+    b.link.mend()
+    await b.link.deliver()
+    await world.pass(100)
+    expect(await world.holders()).toEqual([])
+  })
+
   test('to an unknown request of this session is released at once', async () => {
     const world = new World()
     const a = world.process()

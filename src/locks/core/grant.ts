@@ -83,9 +83,9 @@ export class Grant {
   life: Life
   readonly startedAt: number
   /** What keeps it once it is confirmed, if not the session's beats: it was said so. */
-  readonly #keeper: Keeper | undefined
-  readonly #beats: Beats
-  #pinsSeenAt = -Infinity
+  readonly keeper: Keeper | undefined
+  readonly beats: Beats
+  pinsSeenAt = -Infinity
 
   /**
    * @param keeper what keeps it where the record says nothing of that
@@ -112,8 +112,8 @@ export class Grant {
     this.startedAt = now
     this.capAt = now + maxHold
     this.triedAt = until === undefined ? since : -Infinity
-    this.#keeper = keeper
-    this.#beats = beats
+    this.keeper = keeper
+    this.beats = beats
     this.life = until === undefined ? this.#confirmed(granted.seq !== undefined) : { is: 'confirming', until, alone: false }
   }
 
@@ -143,7 +143,7 @@ export class Grant {
   /** When it has to be seen whether a pin keeps it, which its owner's code need not renew then. */
   get pinsAt(): number {
     const { life } = this
-    return life.is === 'held' && life.by === 'owner' ? Math.max(this.deadline - 3 * this.pace, this.#pinsSeenAt + this.pace) : Infinity
+    return life.is === 'held' && life.by === 'owner' ? Math.max(this.deadline - 3 * this.pace, this.pinsSeenAt + this.pace) : Infinity
   }
 
   /** When the lock is lost unless it is renewed before. */
@@ -154,17 +154,17 @@ export class Grant {
   /** The same, whatever its `maxHold`: DESIGN §5.1. */
   get renewedUntil(): number {
     const { life } = this
-    return life.is === 'confirming' ? life.until : (this.leans ? Math.max(this.since, this.#beats.renewedAt) : this.since) + this.duration
+    return life.is === 'confirming' ? life.until : (this.leans ? Math.max(this.since, this.beats.renewedAt) : this.since) + this.duration
   }
 
   /** The renewal on which it rests: when that went out, and the drift of the clocks then. */
   get basis(): { readonly at: number; readonly drift: number } {
-    const { renewedAt, renewedDrift } = this.#beats
+    const { renewedAt, renewedDrift } = this.beats
     return this.leans && renewedAt > this.since ? { at: renewedAt, drift: renewedDrift } : { at: this.since, drift: this.drift }
   }
 
   #confirmed(alone: boolean): Life {
-    return held[this.#keeper ?? (alone ? 'itself' : 'session')]
+    return held[this.keeper ?? (alone ? 'itself' : 'session')]
   }
 
   /** A command of its own has renewed or confirmed it. @param seq the record's, where it has a lease of its own */
@@ -190,7 +190,7 @@ export class Grant {
 
   /** It was seen whether a pin keeps it. */
   sawPins(now: number): void {
-    this.#pinsSeenAt = now
+    this.pinsSeenAt = now
   }
 
   /** Its last use is over, and nobody waits for the lock. */

@@ -10,7 +10,7 @@ import type {
   Run,
   SessionRow,
   WaiterEvidence,
-} from '../src/protocol/index.ts'
+} from '../../src/protocol/index.ts'
 
 export const keys = ['k', 'l'] as const
 export type Key = (typeof keys)[number]

@@ -1,4 +1,4 @@
-import type { Holder, Run } from '../src/protocol/index.ts'
+import type { Holder, Run } from '../../src/protocol/index.ts'
 import { stands } from './notes.ts'
 import { holdersOf, isIn, type Key, keys, type Note, queueOf, type Seat, type State } from './state.ts'
 

@@ -1,4 +1,4 @@
-import type { Command, Mode, Outcome } from '../src/protocol/index.ts'
+import type { Command, Mode, Outcome } from '../../src/protocol/index.ts'
 import { age, notesOf } from './notes.ts'
 import {
   type Ask,

@@ -1,4 +1,4 @@
-import type { Outcome } from '../src/protocol/index.ts'
+import type { Outcome } from '../../src/protocol/index.ts'
 import { entriesOf, isOpen, nameOf, waitersOf } from './entries.ts'
 import type { Step } from './moves.ts'
 import { type Ask, grantsOf, holdersOf, type Key, keys, pinsOf } from './state.ts'

@@ -1,4 +1,4 @@
-import { type Changes, type Command, type Ground, type LockRecord, type Request, runBatch, type SessionRow, seqOf } from '../src/protocol/index.ts'
+import { type Changes, type Command, type Ground, type LockRecord, type Request, runBatch, type SessionRow, seqOf } from '../../src/protocol/index.ts'
 import type { Rules } from './state.ts'
 
 /** Rules that are each broken in one way. The model must detect every one. */

@@ -1,11 +1,9 @@
-import type { Command, Outcome } from '../src/protocol/index.ts'
+import type { Command, Outcome } from '../../src/protocol/index.ts'
 import type { Step } from './moves.ts'
 import { grantsOf, type Note } from './state.ts'
 
-/** A way through the model, one line for each move. */
-export const tell = (path: readonly Step[]): string => path.map((step, index) => `  ${index + 1}. ${lineOf(step)}`).join('\n')
-
-function lineOf({ move: { who, command, text, sees, meddles }, outcome }: Step): string {
+/** A move, in a line. */
+export function tell({ move: { who, command, text, sees, meddles }, outcome }: Step): string {
   const does = [command && commandIn(command), sees && `notes of ${sees.key}: ${evidenceIn(sees.evidence)}`, text].filter(Boolean).join(', ')
   return `${who}${meddles ? ' (a stranger)' : ''}: ${does}${outcome ? ` -> ${outcomeIn(outcome)}` : ''}`
 }

@@ -1,4 +1,4 @@
-import { type Command, type Holder, type Outcome, type Sessions, seqOf } from '../src/protocol/index.ts'
+import { type Command, type Holder, type Outcome, type Sessions, seqOf } from '../../src/protocol/index.ts'
 import { holdersOf, isIn, type Key, type Note, queueOf, type State } from './state.ts'
 
 const rowsOf = ({ rows }: State): Sessions => new Map(Object.entries(rows))

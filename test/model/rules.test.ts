@@ -1,16 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { canonical } from '../../model/canonical.ts'
 import { explore } from '../../model/explore.ts'
-import { make, moves } from '../../model/moves.ts'
-import { mutants } from '../../model/mutants.ts'
-import { type State, start } from '../../model/state.ts'
-import { tell } from '../../model/words.ts'
+import { canonical } from '../../model/protocol/canonical.ts'
+import { make, moves } from '../../model/protocol/moves.ts'
+import { mutants } from '../../model/protocol/mutants.ts'
+import { protocolSpace } from '../../model/protocol/space.ts'
+import { type State, start } from '../../model/protocol/state.ts'
 import { runBatch } from '../../src/protocol/index.ts'
 
 describe('the model of the protocol', () => {
   it('keeps every promise in all that three sessions can do with two keys in four moves', () => {
-    const { flaw, states, depth } = explore(runBatch, 3, 4)
-    expect(flaw && `${flaw.law}\n${tell(flaw.path)}`).toBeUndefined()
+    const { flaw, states, depth } = explore(protocolSpace(runBatch, 3), 4)
+    expect(flaw && `${flaw.law}\n${flaw.path.join('\n')}`).toBeUndefined()
     expect(depth).toBe(4)
     // If a rule of the model came to hide what it should try, there would be far fewer.
     expect(states).toBeGreaterThan(14_000)
@@ -19,8 +19,8 @@ describe('the model of the protocol', () => {
   it.each(Object.entries(mutants))(
     'finds out that %s',
     (_, rules) => {
-      const { flaw } = explore(rules, 3, 5)
-      expect(flaw?.path.length).toBeGreaterThan(0)
+      const { flaw } = explore(protocolSpace(rules, 3), 5)
+      expect(flaw?.depth).toBeGreaterThan(0)
     },
     60_000,
   )

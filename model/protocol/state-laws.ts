@@ -1,4 +1,4 @@
-import type { Command } from '../src/protocol/index.ts'
+import type { Command } from '../../src/protocol/index.ts'
 import { entriesOf, isOpen, nameOf } from './entries.ts'
 import { carryOut, holdersOf, type Key, keys, pinsOf, queueOf, type Rules, type State } from './state.ts'
 
