@@ -1,5 +1,5 @@
 /** What can come of one move. */
-export interface Step<State> {
+interface Step<State> {
   readonly after: State
   /** What happened, for people: made only where it is shown. */
   tell(): readonly string[]

@@ -69,7 +69,7 @@ export const scenes: readonly Scene[] = [
 ]
 
 /** How much each does at most, what may go wrong, and for how long. */
-export const bounds = { beats: 1, faults: 1, time: 9 }
+const bounds = { beats: 1, faults: 1, time: 9 }
 
 export function open(parts: Parts, { clients, acts, isHeld, asks }: Scene): { world: World; bounds: Bounds } {
   const world = start(parts, clients, bounds.faults)
