@@ -338,7 +338,7 @@ describe('a sidecar file', () => {
     const [gone, known] = [await startOwner('gone'), await startOwner('known')]
     const alive = await startOwner('alive')
     await Promise.all([kill(gone.child), kill(known.child)])
-    const young = await open({ isKnown: () => false }).raise('young')
+    const young = await open({ isKnown: (session) => session === 'known' }).raise('young')
     young.lower()
     expect(sidecars()).toHaveLength(3)
     for (const path of sidecars()) utimesSync(path, 0, 0)
