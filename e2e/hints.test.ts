@@ -3,6 +3,7 @@ import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 import type { WorkerKind, WorkerPort } from './pages/start-worker.ts'
 import type { WorkerOrder } from './pages/worker.ts'
+import { leave } from './tabs/leave.ts'
 import type { TabStart } from './tabs/tab.ts'
 import { aborted, acquire, healthy, lost, openTabs, query, queued, release, stateOf } from './tabs/tabs.ts'
 
@@ -228,8 +229,8 @@ describeEachEngine((engine) => {
     }
 
     /** Goes to another page and comes back. @returns what the page saw of that when it was shown again */
-    async function goAndComeBack(page: Tab, meanwhile: () => Promise<unknown>): Promise<unknown> {
-      await page.navigate('about:blank')
+    async function goAndComeBack(page: Tab, witness: Tab, meanwhile: () => Promise<unknown>): Promise<unknown> {
+      await leave(page, witness)
       await meanwhile()
       await page.back()
       return page.evaluate(() => ('shown' in globalThis ? shown : 'loaded anew'))
@@ -239,7 +240,7 @@ describeEachEngine((engine) => {
       const [page, other] = (await several(2, {}, watch)) as [Tab, Tab]
       const { token } = await acquire(page)
       expect(await page.evaluate(() => channels.size)).toBe(1)
-      expect(await goAndComeBack(page, () => acquire(other))).toEqual({ persisted: true, channels: 0 })
+      expect(await goAndComeBack(page, other, () => acquire(other))).toEqual({ persisted: true, channels: 0 })
       expect(await stateOf(page)).toEqual(lost)
       const again = acquire(page)
       await queued(1, other)
@@ -255,7 +256,7 @@ describeEachEngine((engine) => {
       })
       await wait
       await queued(1, holder)
-      const shown = await goAndComeBack(page, async () => {
+      const shown = await goAndComeBack(page, holder, async () => {
         await queued(0, holder)
         await release(holder)
         await acquire(last)

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 import { type ReactSite, serveReact } from './pages/react/serve.ts'
+import { leave, untilKept } from './tabs/leave.ts'
 
 type Options = Pick<UseLockOptions, 'again' | 'steal'>
 
@@ -123,32 +124,38 @@ describeEachEngine((engine) => {
     describe('of a page in the back/forward cache', () => {
       beforeEach(({ skip }) => needs('cache', engine(), skip))
 
-      /** Goes to another page, and comes back when the other tab has taken the lock. */
-      async function leave(page: Tab, other: Tab): Promise<void> {
+      /** A page that has the lock is left, and comes back from the cache when another tab has taken the lock. */
+      const keptPage = (options: object): Promise<[page: Tab, other: Tab]> =>
+        untilKept(async () => {
+          const [page, other] = [await open(options), await open()]
+          await shows(page, 'held')
+          if (await goAndComeBack(page, other)) return [page, other]
+          await Promise.all([page.close(), other.close()])
+          return undefined
+        })
+
+      /** @returns whether it is the same page still */
+      async function goAndComeBack(page: Tab, other: Tab): Promise<boolean> {
         await page.evaluate(() => {
           addEventListener('pageshow', ({ persisted }) => {
             globalThis.persisted = persisted
           })
         })
-        await page.navigate('about:blank')
+        await leave(page, other)
         await mount(other)
         await shows(other, 'held')
         await page.back()
-        expect(await page.evaluate(() => persisted)).toBe(true)
+        return page.evaluate(() => 'persisted' in globalThis && persisted)
       }
 
       test('shows that it lost the lock when the page comes back', async () => {
-        const [page, other] = [await open({}), await open()]
-        await shows(page, 'held')
-        await leave(page, other)
+        const [page, other] = await keptPage({})
         await shows(page, 'lost')
         expect(await counts(other)).toEqual({ held: 1, pending: 0 })
       })
 
       test('waits again when the page comes back, where that is wanted', async () => {
-        const [page, other] = [await open({ again: true }), await open()]
-        await shows(page, 'held')
-        await leave(page, other)
+        const [page, other] = await keptPage({ again: true })
         await shows(page, 'waiting')
         await standing(other, 1, 1)
         await unmount(other)

@@ -78,11 +78,17 @@ function checkMs(option: string, ms: number, least: number, most = Number.MAX_SA
 function checkJson(option: string, value: Json): void {
   let text: string | undefined
   try {
-    text = JSON.stringify(value)
+    text = JSON.stringify(value, kept)
   } catch (cause) {
     throw new TypeError(`${option} must be plain JSON data`, { cause })
   }
   if (text === undefined) throw new TypeError(`${option} must be plain JSON data`)
+}
+
+/** A value that JSON keeps: of some others it would silently make `null`, or nothing. */
+function kept(_: string, value: unknown): unknown {
+  if (typeof value === 'function' || (typeof value === 'number' && !Number.isFinite(value))) throw new TypeError(`JSON has no ${String(value)}`)
+  return value
 }
 
 function oneOf(option: string, value: string, allowed: readonly string[]): void {

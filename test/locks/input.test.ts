@@ -102,6 +102,10 @@ describe('options', () => {
     ['metadata that is a function', { metadata: () => 1 }, TypeError],
     ['metadata with a cycle', { metadata: cycle() }, TypeError],
     ['metadata with a bigint', { metadata: { n: 1n } }, TypeError],
+    ['metadata that is no number', { metadata: Number.NaN }, TypeError],
+    ['metadata with an infinite number', { metadata: { n: [Number.POSITIVE_INFINITY] } }, TypeError],
+    ['metadata with a function', { metadata: { f: () => 1 } }, TypeError],
+    ['an ask that is no number', { ask: Number.NaN }, TypeError],
   ])('acquire refuses %s', async (_, options, kind) => {
     const a = new World().process()
     expect(await errorOf(a.locks.acquire('k', options as never))).toBeInstanceOf(kind)
