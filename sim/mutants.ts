@@ -266,7 +266,7 @@ export const mutants: readonly Mutant[] = [
       ['locks/session.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
       [
         'locks/line.ts',
-        '  /** Hears that a request of this line was granted. */\n',
+        '  /** A hint says that a request of this line was granted. */\n',
         '  grab(): boolean {\n    for (const waiter of [...this.#key.requests.values()]) this.#carryOut(this.#key.grab(waiter))\n    return false\n  }\n',
       ],
       ['locks/core/request.ts', 'wish.steal && (wish.ask === undefined || impatient)', 'impatient || (wish.steal && wish.ask === undefined)'],

@@ -1,6 +1,8 @@
 import { Shell } from './shell.ts'
 import { carryOut, type Item, type Parts, type World } from './world.ts'
 
+export const isHint = ({ is }: Item): boolean => is === 'hint'
+
 export const shellsOf = (parts: Parts, world: World): Shell[] => world.seats.map((_, index) => new Shell(parts, world, index))
 
 /** Carries out and delivers all that is on its way, and what comes of that, but for what is held up. */

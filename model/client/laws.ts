@@ -1,5 +1,5 @@
-import { deliver, shellsOf } from './deliver.ts'
-import { copy, type Item, key, type Parts, type World } from './world.ts'
+import { deliver, isHint, shellsOf } from './deliver.ts'
+import { copy, key, type Parts, type World } from './world.ts'
 
 /** Which law a world breaks, in words. */
 export function brokenBy(parts: Parts, world: World): string | undefined {
@@ -16,8 +16,6 @@ function excludes(world: World): string | undefined {
   return all.length > 1 ? `${all.join(' and ')} believe that they hold ${key}` : undefined
 }
 
-const isHint = ({ is }: Item): boolean => is === 'hint'
-
 /** So many rounds are far more than a few requests need. */
 const rounds = 60
 
@@ -29,7 +27,7 @@ function endsWell(parts: Parts, start: World): string | undefined {
   const world = copy(parts, start)
   const shells = shellsOf(parts, world)
   // What is held up comes late, and hints never.
-  world.items = world.items.filter(({ is }) => is !== 'hint')
+  world.items = world.items.filter((item) => !isHint(item))
   for (let round = 0; round < rounds; round++) {
     deliver(world, shells, isHint)
     if (world.flaw) return world.flaw
@@ -42,7 +40,7 @@ function endsWell(parts: Parts, start: World): string | undefined {
       if (key.requests.size) shell.look()
     }
     deliver(world, shells, isHint)
-    world.items = world.items.filter(({ is }) => is !== 'hint')
+    world.items = world.items.filter((item) => !isHint(item))
     if (isOver(world)) return undefined
     world.now++
   }

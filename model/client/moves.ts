@@ -29,7 +29,6 @@ export function* steps(parts: Parts, world: World, move: Move, texts: readonly s
   move.act(after)
   if (move.isFault) after.faults--
   const path = [...texts, move.text]
-
   const place = after.items.findIndex((item) => item.fresh)
   if (place < 0) yield { texts: path, after }
   else for (const next of ofItem(parts, after, after.items[place] as Item, place)) yield* steps(parts, after, next, path)

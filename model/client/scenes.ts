@@ -1,4 +1,4 @@
-import { deliver, shellsOf } from './deliver.ts'
+import { deliver, isHint, shellsOf } from './deliver.ts'
 import type { Bounds } from './moves.ts'
 import type { Shell } from './shell.ts'
 import { type Item, type Parts, start, type World } from './world.ts'
@@ -17,7 +17,6 @@ export interface Scene {
   readonly asks: number
 }
 
-const isHint = ({ is }: Item): boolean => is === 'hint'
 const isAnswer = ({ is, seat }: Item): boolean => is === 'answer' && seat === 0
 
 const exclusive = { mode: 'exclusive' } as const

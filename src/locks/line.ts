@@ -68,7 +68,7 @@ export class Line {
     return this.#key.view
   }
 
-  /** Asks for the lock. `null` if it was wanted now or not at all, and is not to be had. */
+  /** Asks for the lock. `null` if the wish does not wait, and the lock is not available. */
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout, grace } = wish
     if (signal?.aborted) return Promise.reject(signal.reason)
@@ -109,7 +109,7 @@ export class Line {
     })
   }
 
-  /** Ends a wait, if it lasts still. */
+  /** Ends a wait, if it has not ended. */
   #giveUp(waiter: Waiter, error: unknown): void {
     if (waiter.life.is === 'over') return
     this.#carryOut(this.#key.leave(waiter))
@@ -195,7 +195,7 @@ export class Line {
     this.#carryOut(key.answered(waiter, number, id, answer))
   }
 
-  /** Whether a request that failed is made again, as a look is: where the store was only too slow. Who wants the lock at once is told. */
+  /** Whether a request that failed is made again, as a look is: if the store was only too slow. A wish that does not wait fails. */
   #asksAgain({ wish }: Waiter, error: LockError): boolean {
     return isSlow(error) && !wish.ifAvailable && !wish.ifNoQueue && this.looks.bears(error)
   }
@@ -238,12 +238,12 @@ export class Line {
     this.#carryOut(this.#key.robbed(number, token, how))
   }
 
-  /** Hears that a request of this line was granted. */
+  /** A hint says that a request of this line was granted. */
   hear(hinted: Hinted): void {
     this.#carryOut(this.#key.hinted(hinted, this.#session.clock.monotonic()))
   }
 
-  /** Whether a request was granted, and that stands. */
+  /** Whether a request was granted, and still is. */
   answers(number: number): boolean {
     return this.#key.answers(number)
   }
@@ -260,7 +260,7 @@ export class Line {
     return this.#key.stuckSince(time) !== undefined
   }
 
-  /** Takes every request back while the context sleeps, and asks again when it wakes. */
+  /** Withdraws every request while the context sleeps, and sends them again when it wakes. */
   sleep(asleep: boolean): void {
     if (asleep === this.#key.asleep) return
     this.looks.sleep(asleep)
@@ -278,6 +278,7 @@ export class Line {
     for (const waiter of [...this.#key.requests.values()]) this.#giveUp(waiter, error)
   }
 
+  /** Ends all waits, and looks no more. */
   close(error: LockError): void {
     this.giveUp(error)
     this.looks.rest()

@@ -775,18 +775,22 @@ describe('a grant that someone else made', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('that was used and lapsed before it was confirmed leaves no request at the end of the queue', async () => {
-    const world = new World()
-    // Neither a hint nor a beat tells it what becomes of the request.
+  /** A grant of b's that it used and that lapsed: c waits for the lock next, and what b sends about the grant has not reached the store. */
+  async function lapsed(world: World) {
+    // Neither a hint nor a beat tells b what becomes of its request.
     const { b, lock, wait } = await waiting(world, { channel: false, duration: 60_000 })
-    // What it says of it reaches the store too late.
     b.link.break('stall', 'renew', 'release')
     await lock.release()
     await world.pass(200)
     const got = await wait
-    const c = world.process({ label: 'c' })
-    const next = c.locks.acquire('k')
+    const next = world.process({ label: 'c' }).locks.acquire('k')
     await world.pass(2_000)
+    return { b, got, next }
+  }
+
+  test('that was used and lapsed before it was confirmed leaves no request at the end of the queue', async () => {
+    const world = new World()
+    const { b, got, next } = await lapsed(world)
     expect([got.isHeld(), await world.holders(), (await world.record()).queue.length]).toEqual([false, ['c'], 1])
     b.link.mend()
     await b.link.deliver()
@@ -799,13 +803,7 @@ describe('a grant that someone else made', () => {
 
   test('that was used and lapsed, and whose request was granted once more before that was known, is held by nobody', async () => {
     const world = new World()
-    const { b, lock, wait } = await waiting(world, { channel: false, duration: 60_000 })
-    b.link.break('stall', 'renew', 'release')
-    await lock.release()
-    await world.pass(200)
-    await wait
-    const next = world.process({ label: 'c' }).locks.acquire('k')
-    await world.pass(2_000)
+    const { b, next } = await lapsed(world)
     // Nobody waits behind it, so that nobody observes what it is granted now.
     await (await next).release()
     expect(await world.holders()).toEqual(['b'])
