@@ -30,17 +30,18 @@ export class Checks {
         isOver = true
         if (alone) this.alone--
         if (renewed) renewal?.committed(renewed)
-        return this.#end()
+        return this.#end(alone)
       },
     }
   }
 
-  #end(): Promise<void> | undefined {
+  #end(alone: boolean): Promise<void> | undefined {
     const { clock, deadline } = this.#lease
     const now = clock.monotonic()
     if (this.#lease.hold && now >= deadline) return this.#settle()
     this.open--
-    return clock.turn?.(now)
+    // One that ran beside others has let the event loop turn.
+    return alone ? clock.turn?.(now) : undefined
   }
 
   async #settle(): Promise<void> {

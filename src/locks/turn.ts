@@ -34,18 +34,28 @@ function begin(now: number): Promise<void> | undefined {
   return undefined
 }
 
+let turned: (() => void) | undefined
+let timer: ReturnType<typeof setTimeout> | undefined
+/** One channel for all turns, since making one takes as long as a dozen calls. */
+let channel: MessageChannel | undefined
+
 function afterTurn(run: () => void): void {
-  if (setImmediate) setImmediate(run)
-  else if (MessageChannel) {
-    const { port1, port2 } = new MessageChannel()
-    const turned = (): void => {
-      clearTimeout(timer)
-      port1.close()
-      run()
-    }
-    // A page that is left in the middle of this may lose the message; when it comes back it still has its timers.
-    const timer = setTimeout(turned)
-    port1.onmessage = turned
-    port2.postMessage(null)
-  } else setTimeout(run)
+  if (setImmediate) return void setImmediate(run)
+  turned = run
+  // A page that is left in the middle of this may lose the message; when it comes back it still has its timers.
+  timer = setTimeout(endTurn)
+  if (!MessageChannel) return
+  if (!channel) {
+    channel = new MessageChannel()
+    channel.port1.onmessage = endTurn
+  }
+  channel.port2.postMessage(null)
+}
+
+/** A message may come late, in a later turn: then that is over, too. */
+function endTurn(): void {
+  clearTimeout(timer)
+  const run = turned
+  turned = undefined
+  run?.()
 }

@@ -26,7 +26,8 @@ export interface Checked {
   /**
    * The transaction has ended, and with it the protection.
    * @param renewed the outcome of the renewal, once that is committed
-   * @returns resolves when it is known whether the lock is still held, and the event loop has turned; `undefined` if both are true already
+   * @returns resolves when it is known whether the lock is still held and, if it ran alone, the event loop has turned; `undefined` if there is nothing
+   * to wait for
    */
   over(renewed?: Outcome): Promise<void> | undefined
 }

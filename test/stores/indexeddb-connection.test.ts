@@ -1,8 +1,9 @@
 import 'fake-indexeddb/auto'
-import { deleteDB, type IDBPDatabase, openDB } from 'idb'
+import { deleteDB, type IDBPDatabase, openDB, unwrap } from 'idb'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createLocks, type HeldLock, type Locks } from '../../src/index.ts'
 import type { Command, LockError } from '../../src/protocol/index.ts'
+import { restTurns } from '../../src/stores/indexeddb/turn.ts'
 import { indexedDBStore, upgradeIndexedDB } from '../../src/stores/indexeddb.ts'
 import { hang, tear, tearAt } from './tearing.ts'
 
@@ -312,16 +313,20 @@ describe('a connection that answers nothing any more', () => {
       await turns()
     }
   }
-  const fakeTimers = () => vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'performance'] })
+  /** @param db whose timer, a real one, is to be a faked one from now on */
+  const fakeTimers = (db: IDBDatabase): void => {
+    restTurns(db)
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'performance'] })
+  }
 
   test('counts as broken if another one answers: calls are rejected, and the store opens it again', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
+    fakeTimers(used())
     hang(used())
-    fakeTimers()
     const calls = [store.apply([beat]), store.read('k'), store.list()].map(codeOf)
-    await pass(10)
+    await pass(15)
     expect(await Promise.all(calls)).toEqual(['store', 'store', 'store'])
     vi.useRealTimers()
     expect(await store.apply([beat])).toMatchObject([{ type: 'beaten' }])
@@ -334,10 +339,10 @@ describe('a connection that answers nothing any more', () => {
     const locks = createLocks({ store, duration: 60_000 })
     const lock = await locks.acquire('l')
     const db = used()
-    fakeTimers()
+    fakeTimers(db)
     hang(db)
     const written = codeOf(store.transaction(lock, [], () => {}))
-    await pass(10)
+    await pass(15)
     expect(await written).toBe('store')
     vi.useRealTimers()
     await (await locks.acquire('l')).release()
@@ -349,20 +354,20 @@ describe('a connection that answers nothing any more', () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
+    fakeTimers(used())
     hang(used())
     const open = vi.spyOn(indexedDB, 'open').mockImplementation(() => new EventTarget() as never)
-    fakeTimers()
     let code: unknown
     codeOf(store.read('k')).then((told) => {
       code = told
     })
     await pass(120)
     expect(code).toBeUndefined()
-    await pass(10)
+    await pass(15)
     expect(code).toBe('store')
     const later = codeOf(store.read('k'))
     open.mockRestore()
-    await pass(10)
+    await pass(15)
     expect(await later).toBe('store')
     vi.useRealTimers()
     expect(await codeOf(store.read('k'))).toBe('done')
@@ -375,7 +380,7 @@ describe('a connection that answers nothing any more', () => {
     const store = indexedDBStore(db)
     const locks = createLocks({ store, duration: 600_000 })
     const lock = await locks.acquire('l')
-    fakeTimers()
+    fakeTimers(unwrap(db))
     let over = false
     const long = async (tx: { objectStore(name: string): { get(key: string): Promise<unknown> } }): Promise<void> => {
       while (!over) await tx.objectStore('notes').get('x')
@@ -389,7 +394,7 @@ describe('a connection that answers nothing any more', () => {
     vi.useRealTimers()
     expect(await read).toBe('done')
     over = false
-    fakeTimers()
+    fakeTimers(unwrap(db))
     const own = codeOf(store.transaction(lock, ['notes'], long))
     await pass(180)
     over = true

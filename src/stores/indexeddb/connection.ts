@@ -1,6 +1,7 @@
 import { LockError } from '../../protocol/errors.ts'
 import { onClosing, onTorn } from './ends.ts'
 import { faultOf, type Handle, type Source } from './source.ts'
+import { restTurns } from './turn.ts'
 
 /** How long a database may take to open, in ms. */
 const patience = 5_000
@@ -173,6 +174,7 @@ export class Connection {
   #hearNoMore(db: IDBDatabase): void {
     this.#ignore.get(db)?.()
     this.#ignore.delete(db)
+    restTurns(db)
   }
 }
 

@@ -67,14 +67,18 @@ export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
  * it is complete, since a grant writes the object store that this transaction has locked.
  */
 export function checkFence(tx: OpenTransaction, lock: Fenced): Promise<void> {
-  const checked = check(bareTransaction(tx), lock, () => {})
+  const bare = bareTransaction(tx)
+  const checked = check(bare, lock, endOf(bare), () => {})
   // A caller that does not await this learns it from the transaction, which was aborted.
   checked.catch(() => {})
   return checked
 }
 
-/** @param protecting gets the promise that resolves when it is known again whether the lock is held, once a long transaction has ended */
-async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promise<void>) => void): Promise<void> {
+/**
+ * @param ended how the transaction ends, see {@link endOf}
+ * @param protecting gets the promise that resolves when it is known again whether the lock is held, once a long transaction has ended
+ */
+async function check(tx: IDBTransaction, lock: Fenced, ended: Promise<void>, protecting: (known: Promise<void>) => void): Promise<void> {
   if (tx.mode !== 'readwrite') throw new TypeError(`a transaction that is to be checked must be 'readwrite', not '${tx.mode}'`)
   if (!tx.objectStoreNames.contains(fenceStore)) throw new TypeError(`a transaction that is to be checked must include '${fenceStore}'`)
   try {
@@ -93,10 +97,16 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
       abort(tx)
       reject(error)
     })
-    undone(tx, reject, turn.over)
+    ended.then(turn.over, (error) => {
+      turn.over()
+      reject(error)
+    })
     request.onsuccess = () => {
       if (request.result?.some(([session, token, last]) => session === lock.session && token <= lock.token && lock.token <= last)) {
-        protecting(protect(tx, lock))
+        const checked = lock.checked?.(false)
+        // The lock outlasts the transaction. Heartbeats go on meanwhile, unless another command waits for the transaction and they wait for that
+        // command.
+        if (checked) protecting(ended.catch(() => {}).then(() => checked.over()))
         commit()
         resolve()
       } else {
@@ -105,17 +115,6 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
       }
     }
   })
-}
-
-/**
- * Makes the lock outlast the transaction. Heartbeats go on meanwhile, unless another command waits for the transaction and they wait for that
- * command.
- */
-async function protect(tx: IDBTransaction, lock: Fenced): Promise<void> {
-  const checked = lock.checked?.(false)
-  if (!checked) return
-  await endOf(tx).catch(() => {})
-  await checked.over()
 }
 
 /** A commit requested before the check has passed would not wait for its answer. @returns how to let it happen */
@@ -140,19 +139,19 @@ export async function runFenced<Tx extends OpenTransaction, T>(
   body: (tx: Tx) => T,
   explain: (error: unknown) => unknown,
 ): Promise<Awaited<T>> {
-  const ended = endOf(bareTransaction(tx))
-  ended.catch(() => {})
+  const bare = bareTransaction(tx)
+  const ended = endOf(bare)
   tx.done?.catch(() => {})
   const theirs = bodyOf(body)
   const run = async () => await theirs.run(tx)
   try {
     let known: Promise<void> | undefined
-    const checked = check(bareTransaction(tx), lock, (promise) => {
+    const checked = check(bare, lock, ended, (promise) => {
       known = promise
     })
     // A body that waits for a request that a broken connection never answers must not keep its caller waiting.
     const [, result] = await Promise.race([Promise.all([checked, run()]), ended.then(() => new Promise<never>(() => {}))])
-    commit(bareTransaction(tx))
+    commit(bare)
     await ended
     await known
     return result
@@ -171,27 +170,24 @@ function commit(tx: IDBTransaction): void {
   }
 }
 
-const endOf = (tx: IDBTransaction): Promise<void> =>
-  new Promise((resolve, reject) => {
-    tx.addEventListener('complete', () => resolve())
-    undone(tx, reject)
+/** Resolves when a transaction is complete, and rejects with the reason if it never will be. Nobody has to wait for it. */
+function endOf(tx: IDBTransaction): Promise<void> {
+  const ended = new Promise<void>((resolve, reject) => {
+    const forget = onTorn(tx.db, () => {
+      forget()
+      reject(tornError())
+    })
+    tx.addEventListener('complete', () => {
+      forget()
+      resolve()
+    })
+    tx.addEventListener('abort', () => {
+      forget()
+      reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
+    })
   })
-
-/** Calls `reject` with the reason if a transaction does not complete, and `over` in any case. */
-function undone(tx: IDBTransaction, reject: (error: DOMException) => void, over = (): void => {}): void {
-  const end = (): void => {
-    forget()
-    over()
-  }
-  const forget = onTorn(tx.db, () => {
-    end()
-    reject(tornError())
-  })
-  tx.addEventListener('complete', end)
-  tx.addEventListener('abort', () => {
-    end()
-    reject(tx.error ?? new DOMException('the transaction was aborted', 'AbortError'))
-  })
+  ended.catch(() => {})
+  return ended
 }
 
 /** Aborts a transaction, if it has not ended. */

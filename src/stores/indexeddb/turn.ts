@@ -17,6 +17,40 @@ export interface Turn {
   over(): void
 }
 
+interface Watched {
+  readonly tx: IDBTransaction
+  readonly giveUp: (error: DOMException) => void
+  /** How many checks have found it unanswered. The first comes at any time after its start, and does not count. */
+  looks: number
+  overtaken: boolean
+}
+
+/** The transactions of a connection that are under way. One timer for all: one for each would take a tenth of a short transaction's time. */
+class Watch {
+  readonly #watched = new Set<Watched>()
+  #timer: ReturnType<typeof setInterval> | undefined
+
+  begin(own: Watched): void {
+    this.#watched.add(own)
+    this.#timer ??= setInterval(() => {
+      this.rest()
+      for (const each of [...this.#watched]) check(each)
+    }, pause)
+  }
+
+  end(own: Watched): void {
+    this.#watched.delete(own)
+  }
+
+  rest(): void {
+    if (this.#watched.size) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}
+
+const watches = new WeakMap<IDBDatabase, Watch>()
+
 /**
  * Makes sure that nobody waits for ever for a connection that no longer answers, as Safari's may after a sleep. A transaction may have to wait long
  * for others; but so must any later one on the same object stores. If a later one on another connection is answered first, this connection is broken,
@@ -25,24 +59,34 @@ export interface Turn {
  * @param giveUp called when it has waited too long, for whatever reason
  */
 export function watchTurn(tx: IDBTransaction, giveUp: (error: DOMException) => void): Turn {
-  let looks = 0
-  let overtaken = false
-  const timer = setInterval(() => {
-    looks += 1
-    // The one that overtook it was answered a whole pause ago.
-    if (overtaken) return tear(tx.db)
-    tryAnother(tx, () => {
-      overtaken = looks > 0
-    })
-    if (looks > mostLooks) giveUp(new DOMException(`no answer for ${(mostLooks * pause) / 1_000} s`, 'TimeoutError'))
-  }, pause)
+  const own: Watched = { tx, giveUp, looks: -1, overtaken: false }
+  const watch = watches.get(tx.db) ?? new Watch()
+  watches.set(tx.db, watch)
+  watch.begin(own)
   return {
     answered() {
-      looks = 0
-      overtaken = false
+      own.looks = 0
+      own.overtaken = false
     },
-    over: () => clearInterval(timer),
+    over: () => watch.end(own),
   }
+}
+
+/** Stops the timer of a connection that is not used any more, unless transactions are under way. Without it, the timer would stop some seconds later. */
+export const restTurns = (db: IDBDatabase): void => watches.get(db)?.rest()
+
+function check(own: Watched): void {
+  own.looks += 1
+  if (own.looks === 0) return
+  // The one that overtook it was answered a whole pause ago.
+  if (own.overtaken) {
+    tear(own.tx.db)
+    return
+  }
+  tryAnother(own.tx, () => {
+    own.overtaken = own.looks > 0
+  })
+  if (own.looks >= mostLooks) own.giveUp(new DOMException(`no answer for ${(mostLooks * pause) / 1_000} s`, 'TimeoutError'))
 }
 
 /** Asks on another connection for something that has to wait for the transaction. */
