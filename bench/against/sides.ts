@@ -1,0 +1,44 @@
+import type { Locks } from 'storelock'
+import type { Side } from '../rounds.ts'
+
+/** What is measured of a tree: for each figure a side, and how to end all. */
+export interface Opened {
+  readonly sides: Readonly<Record<string, Side>>
+  close(): Promise<void>
+}
+
+declare global {
+  /** Each tree's bundle adds itself, in the order in which they are loaded. */
+  var trees: ((place: string) => Promise<Opened>)[] | undefined
+}
+
+/** @param place tells this tree's store from those of the others */
+export function measureMe(open: (place: string) => Promise<Opened>): void {
+  globalThis.trees ??= []
+  globalThis.trees.push(open)
+}
+
+export const acquireRelease = (locks: Locks, iterations: number): Side => ({
+  iterations,
+  async run(count) {
+    for (let i = 0; i < count; i++) {
+      const lock = await locks.acquire('job')
+      await lock.release()
+    }
+  },
+})
+
+export function reentrant(locks: Locks, iterations: number): Side {
+  const job = locks.reentrant('held')
+  return {
+    iterations,
+    async run(count) {
+      const first = await job.acquire()
+      for (let i = 0; i < count; i++) {
+        const guard = await job.acquire()
+        await guard.release()
+      }
+      await first.release()
+    },
+  }
+}
