@@ -29,12 +29,14 @@ export function createLocks(options: LocksOptions): Locks {
   const stopFollowing = followPage(session)
   const stopHearing = settings.clock.onDegraded?.((error) => session.warn({ type: 'degraded', names: [], error }))
   const reentrants = new ByName<ReentrantLock>()
-  const keyOf = (name: string): string => storedKey(settings.namespace, name)
-
-  const lineOf = (name: string): Line => {
+  /** The key of a name that the Web Locks shape accepts. */
+  const anyKeyOf = (name: string): string => storedKey(settings.namespace, name)
+  /** The key of a lock's name, once that is checked. */
+  const keyOf = (name: string): string => {
     checkLockName(settings, name)
-    return session.line(keyOf(name), name)
+    return storedKey(settings.namespace, name, false)
   }
+  const lineOf = (name: string): Line => session.line(keyOf(name), name)
 
   /** Keeps a line in use while a call lasts. */
   const using = async <T>(line: Line, act: () => Promise<T>): Promise<T> => {
@@ -46,9 +48,9 @@ export function createLocks(options: LocksOptions): Locks {
   }
 
   const order = async (name: string, make: (key: string) => KeyCommand): Promise<void> => {
-    checkLockName(settings, name)
+    const key = keyOf(name)
     session.assertOpen()
-    await command(session, name, make(keyOf(name)))
+    await command(session, name, make(key))
   }
 
   const locks: Locks = {
@@ -59,7 +61,7 @@ export function createLocks(options: LocksOptions): Locks {
     async request<T>(...args: unknown[]): Promise<Awaited<T>> {
       const { name, options, callback } = requestArguments(args, requestOptions)
       const wish = checkRequest(settings, name, options)
-      const line = session.line(keyOf(name), name)
+      const line = session.line(anyKeyOf(name), name)
       try {
         return await holdWhile(session, line, wish, callback as (lock: HeldLock | null) => T)
       } finally {
@@ -68,16 +70,16 @@ export function createLocks(options: LocksOptions): Locks {
     },
 
     async query(name) {
-      const key = name === undefined ? undefined : keyOf(String(name))
+      const key = name === undefined ? undefined : anyKeyOf(String(name))
       assertFullyActive()
       session.assertOpen()
       return await asSpecified(query(session, key))
     },
 
     async acquire(name: string, options: AcquireOptions = {}): Promise<HeldLock> {
-      checkLockName(settings, name)
+      const key = keyOf(name)
       const wish = checkWish(settings, options)
-      const line = session.line(keyOf(name), name)
+      const line = session.line(key, name)
       try {
         return heldLock(await acquire(session, line, wish))
       } finally {
@@ -86,17 +88,17 @@ export function createLocks(options: LocksOptions): Locks {
     },
 
     async tryAcquire(name: string, { timeout, ...options }: TryOptions = {}): Promise<HeldLock | null> {
-      checkLockName(settings, name)
+      const key = keyOf(name)
       const { timeout: limit = Infinity, ...wish } = checkWish(settings, { ...options, ...(timeout !== undefined && { timeout }) })
-      const line = session.line(keyOf(name), name)
+      const line = session.line(key, name)
       const hold = await using(line, () => (wish.steal ? line.ask(wish) : tryOnce(session, line, wish, limit)))
       return hold && heldLock(hold)
     },
 
     reentrant(name, options = {}) {
-      checkLockName(settings, name)
+      const key = keyOf(name)
       session.assertOpen()
-      return reentrants.get(name, () => new Reentrant(session, keyOf(name), name, checkWish(settings, options), reentrants.use).handle)
+      return reentrants.get(name, () => new Reentrant(session, key, name, checkWish(settings, options), reentrants.use).handle)
     },
 
     async whenFree(name, { signal } = {}) {

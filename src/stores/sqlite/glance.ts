@@ -44,6 +44,9 @@ export function makeGlance(db: SqliteDatabase): Glance {
       records.set(key, { text, record })
       return record
     },
-    forget: () => views.clear(),
+    forget() {
+      // Clearing an empty map makes a new one all the same.
+      if (views.size) views.clear()
+    },
   }
 }
