@@ -17,7 +17,6 @@ export interface SidecarOptions {
    * @returns how to stop listening; undefined if there is nothing to connect to
    */
   attend(session: string, ended: (lasted: number) => void): (() => void) | undefined
-  /** Called with the reason in words when beacons cannot be raised here, and without one when they can again. */
   /** Beacons cannot be raised here, with the reason in words; or, without one, they can again. */
   degraded(why?: string): void
 }

@@ -5,7 +5,7 @@ import type { Turns } from './turns.ts'
 const soon = 50
 const tries = 6
 /** How long one step through the files takes, and the pause after it, in ms. */
-const step = 1
+const step = 0.5
 const rest = 10
 
 /** Removes the files of sessions that do not need them any more. */

@@ -1,5 +1,5 @@
 /** How long steps may follow each other before the event loop turns, in ms. */
-const stretch = 2
+const stretch = 1
 
 /** Runs steps in order, each at once unless those before it have used up this turn's time: a thousand of them hold up nobody. */
 export class Turns {
