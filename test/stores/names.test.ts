@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { createLocks } from '../../src/index.ts'
 import type { Command, Json } from '../../src/protocol/index.ts'
 import { serve } from '../../src/server/index.ts'
@@ -73,7 +73,7 @@ describe.each(Object.entries(stores))('at a store of %s', (_, open) => {
     )
   })
 
-  test.each([false, true])('locks, namespaces and labels may be too, through a worker: %s', async (byWorker) => {
+  test.each([false, true])('locks, namespaces, labels and asks may be too, through a worker: %s', async (byWorker) => {
     const store = await open()
     onTestFinished(() => store.close())
     await fc.assert(
@@ -83,13 +83,18 @@ describe.each(Object.entries(stores))('at a store of %s', (_, open) => {
         const stop = byWorker ? expose(own, port1) : undefined
         const locks = byWorker ? wrap(port2) : own
         const metadata = withMember(member)
-        const lock = await locks.acquire(key, { metadata })
+        const asks: Json[] = []
+        const lock = await locks.acquire(key, { metadata, onReleaseRequested: (ask) => void asks.push(ask) })
         const { held } = await locks.query()
         expect(held).toMatchObject([{ name: key, label, token: lock.token }])
         expect(JSON.stringify(held[0]?.metadata)).toBe(JSON.stringify(metadata))
         expect(await own.tryAcquire(key)).toBeNull()
+        const other = createLocks({ store, namespace, label })
+        const waiting = other.acquire(key, { ask: metadata })
+        await vi.waitFor(() => expect(asks.map((ask) => JSON.stringify(ask))).toEqual([JSON.stringify(metadata)]), 10_000)
         await lock.release()
-        await locks.close()
+        await (await waiting).release()
+        for (const each of [other, locks]) await each.close()
         await stop?.()
         await own.close()
         port1.close()
