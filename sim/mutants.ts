@@ -315,7 +315,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a grant is told to nobody',
-    patches: [['locks/session.ts', 'else this.#hint(session, { key, number, token', 'else void (session, { key, number, token']],
+    patches: [['locks/session.ts', 'this.#hint(session, { key, number, token', 'void (session, { key, number, token']],
   },
   {
     name: 'a theft is told to nobody',

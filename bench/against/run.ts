@@ -1,7 +1,7 @@
 import { alternate, type Measured, type Side } from '../rounds.ts'
 
 /** This checkout, the other, and this one once more: what those two differ by is noise. */
-export const trees = ['ours', 'theirs', 'again'] as const
+const trees = ['ours', 'theirs', 'again'] as const
 export type Tree = (typeof trees)[number]
 
 /** Measures what the bundles that were loaded, in this order, have opened. */

@@ -152,6 +152,11 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     // A wish can wait for the look that it takes to hear it; a renewal cannot.
     else if (asked) session.lookAtHolds(keys).catch(() => {})
     this.beats.count(outcome.session, sent, drift)
+    const { seen } = session
+    if (seen.wants('renewed')) {
+      const keys = [...this.leases].flatMap((lease) => (lease.leans ? lease.key : []))
+      if (keys.length) seen.tell({ type: 'renewed', keys, session: id })
+    }
     for (const row of outcome.stale) if (row.id !== id) this.#observeAbandoned(row, sent)
     this.#abandoned.keep(new Set(outcome.stale.map((row) => row.id)))
   }

@@ -5,7 +5,8 @@ import type { Beats } from './core/grant.ts'
 import type { Surroundings } from './core/key.ts'
 import type { Observer } from './core/observer.ts'
 import type { Reply } from './outbox.ts'
-import type { LockWarning } from './types.ts'
+import type { Seen } from './seen.ts'
+import type { LockEvent, LockWarning } from './types.ts'
 
 /** The options of `createLocks`, checked and complete. */
 export interface Settings {
@@ -25,11 +26,13 @@ export interface Settings {
   readonly policy: Policy
   readonly expiry: 'auto' | 'manual'
   readonly onWarning: (warning: LockWarning) => void
+  readonly observe: ((event: LockEvent) => void) | undefined
 }
 
 /** A lease as seen by the heart that keeps it. */
 export interface Kept {
   readonly name: string
+  readonly key: string
   /** Whether it leans on the session's row instead of a lease of its own. */
   readonly leans: boolean
   readonly renewsItself: boolean
@@ -63,6 +66,7 @@ export interface Home {
   readonly realm: string
   readonly policy: Policy
   readonly heart: Pulse
+  readonly seen: Seen
   readonly isClosed: boolean
   readonly hears: boolean
   readonly lingers: boolean

@@ -84,9 +84,17 @@ export class Lease extends Grant implements Kept {
   }
 
   #renewed(seq: number | undefined, sent: number, drift: number): void {
+    this.#sawRenewal()
     this.renewed(sent, drift, seq)
     // A lease that leans on its session from now on needs the beat.
     this.#home.heart.keep(this)
+  }
+
+  #sawRenewal(): void {
+    const { key, session, token } = this
+    const { seen } = this.#home
+    if (this.life.is === 'confirming') seen.tell({ type: 'confirmed', key, session, token })
+    else seen.tell({ type: 'renewed', keys: [key], session })
   }
 
   #standAlone(): void {
@@ -163,11 +171,19 @@ export class Lease extends Grant implements Kept {
     return gone ?? Promise.resolve()
   }
 
+  #sawEnd({ reason }: End): void {
+    const { key, session, usedToken: token } = this
+    const { seen } = this.#home
+    if (reason === undefined) seen.tell({ type: 'released', key, session, token, lingers: false })
+    else seen.tell({ type: 'lost', key, session, token, reason })
+  }
+
   /** @returns when the store knows; `undefined` if it was over before. Whoever does not wait for that hears of a failure by a warning. */
   #over(end: End): Promise<void> | undefined {
     if (!this.end(end)) return undefined
     this.#home.forget(this)
     this.hold?.end(end)
+    this.#sawEnd(end)
     return this.#home.letGo({ type: 'release', key: this.key, session: this.session, token: this.token }, this.name)
   }
 }

@@ -66,6 +66,7 @@ export class Leases {
     // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
     if (terms.until === undefined && clock.monotonic() >= terms.since + terms.duration) lease.lose('expired', 'the news of it came too late')
     if (lease.ended) return undefined
+    this.#saw(lease, lease.token, terms.until === undefined, false)
     return new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested: wish.onReleaseRequested })
   }
 
@@ -78,13 +79,21 @@ export class Leases {
     if (wish.maxHold !== undefined) this.#session.heart.keep(lease)
     const previous = this.#lastUsed
     this.#lastUsed = token
+    this.#saw(lease, token, true, true)
     return new Hold(this, lease, { token, previous, dirty: false, onReleaseRequested: wish.onReleaseRequested })
+  }
+
+  #saw({ key, session, number }: Lease, token: number, confirmed: boolean, lingered: boolean): void {
+    const { seen } = this.#session
+    if (seen.wants('granted')) seen.tell({ type: 'granted', key, session, number, token, own: true, confirmed, lingered })
   }
 
   /** A hold was released: its lease lingers if it may, else it is released. */
   retire(lease: Lease, now: number): Promise<void> {
     if (!lease.mayLinger || this.#isWanted() || !this.#session.lingers || !lease.stands(now)) return lease.release()
     this.#linger.keep(lease, now)
+    const { seen } = this.#session
+    if (seen.wants('released')) seen.tell({ type: 'released', key: lease.key, session: lease.session, token: lease.usedToken, lingers: true })
     return Promise.resolve()
   }
 

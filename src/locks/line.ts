@@ -13,9 +13,13 @@ import type { Past } from './past.ts'
 import { isSlow } from './patience.ts'
 import { isPlain, type Wish } from './wish.ts'
 
+const waitingIn = ({ queue }: LockView): number => queue.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+
 /** A request that somebody here waits for. */
 interface Waiter extends Request {
   readonly wish: Wish
+  /** The number under which it was sent last. */
+  sentAs: number | undefined
   /** Each ends the wait, once. */
   give(hold: Hold | null): void
   fail(error: unknown): void
@@ -88,16 +92,19 @@ export class Line {
       const waiter: Waiter = {
         wish,
         number: 0,
+        sentAs: undefined,
         life: unsent,
         impatient: false,
         robbed: undefined,
         since: Infinity,
-        give(hold) {
+        give: (hold) => {
           settle()
+          if (!hold) this.#sawWithdrawal(waiter)
           resolve(hold)
         },
-        fail(error) {
+        fail: (error) => {
           settle()
+          this.#sawWithdrawal(waiter)
           reject(error)
         },
       }
@@ -107,6 +114,11 @@ export class Line {
       if (!this.#key.requests.size) this.looks.begin()
       this.#carryOut(this.#key.ask(waiter))
     })
+  }
+
+  #sawWithdrawal({ number }: Waiter): void {
+    const { id, seen } = this.#session
+    seen.tell({ type: 'withdrawn', key: this.key, session: id, number })
   }
 
   /** Ends a wait, if it has not ended. */
@@ -186,6 +198,9 @@ export class Line {
     const reserve = session.lingers && isPlain(waiter.wish) ? this.leases.reserve : undefined
     const command = key.command(waiter, number, client, reserve)
     if (!command || (session.isClosed && !key.waits(waiter, number))) return
+    const { seen } = session
+    seen.tell({ type: 'asked', key: this.key, session: id, number, before: waiter.sentAs, mode: waiter.wish.mode })
+    waiter.sentAs = number
     let answer: Answer
     try {
       answer = await session.send(command)
@@ -251,6 +266,8 @@ export class Line {
   /** A look showed the record: see {@link Key.looked}. */
   looked(view: LockView, index: number, sent: number, drift: number, got: number): void {
     if (this.retired) return
+    const { id, seen } = this.#session
+    if (seen.wants('looked')) seen.tell({ type: 'looked', key: this.key, session: id, holders: view.holders.length, waiting: waitingIn(view) })
     this.#carryOut(this.#key.looked(view, index, sent, drift, got))
     this.leases.tell(view)
   }

@@ -33,8 +33,9 @@ export function checkSettings(options: LocksOptions): Settings {
   }
   if (namespace && nameFault(namespace)) throw new LockError('invalid', `the namespace ${nameFault(namespace)}`)
   oneOf('expiry', expiry, ['auto', 'manual'])
-  const { onWarning = () => {} } = options
-  return { store, clock, duration, maxBackoff, linger, maxHold, deadlock, label, namespace, policy, expiry, onWarning }
+  const { onWarning = () => {}, observe } = options
+  if (observe !== undefined && typeof observe !== 'function') throw new TypeError(`observe must be a function, not ${typeof observe}`)
+  return { store, clock, duration, maxBackoff, linger, maxHold, deadlock, label, namespace, policy, expiry, onWarning, observe }
 }
 
 /** @throws TypeError if the name is not a string; LockError `invalid` if it cannot be a lock's name or the policy refuses it */

@@ -29,6 +29,7 @@ import { Outbox, type Reply } from './outbox.ts'
 import { assertNotGone } from './page.ts'
 import { Pasts } from './past.ts'
 import { Patience } from './patience.ts'
+import { Seen } from './seen.ts'
 import type { LockWarning } from './types.ts'
 import { Unsaid } from './unsaid.ts'
 import { Watchers } from './watchers.ts'
@@ -52,6 +53,7 @@ export class Session implements Home {
   /** The page for which this worker has the session; '' if it is this context's own. */
   realm = ''
   readonly heart: Heart<Lease>
+  readonly seen: Seen
   readonly surroundings: Surroundings
   readonly #patience: Patience
   readonly #outbox: Outbox
@@ -99,6 +101,7 @@ export class Session implements Home {
       confirm: Math.max(3 * maxBackoff, 500),
       duration,
     }
+    this.seen = new Seen(settings.observe, (listener) => this.call(listener))
     this.heart = new Heart(this, (now) => this.#unsaid.sayAgain(now))
     this.#patience = new Patience(clock, store, leaseFor(settings.duration))
     this.#outbox = new Outbox(store, clock, this.#patience, (reply, late) => this.#arrived(reply, late))
@@ -365,6 +368,7 @@ export class Session implements Home {
   /** A hint says that a record changed, and may name a grant of this session. */
   #heard({ key, number, token, previous, reserve, watch }: Message): void {
     if (typeof key !== 'string') return
+    this.seen.tell({ type: 'hinted', key, session: this.#id, token: isWhole(token) ? token : undefined })
     const line = this.#lines.get(key)
     if (typeof watch === 'string') this.#watched(key, watch)
     else if (!line) return
@@ -429,9 +433,13 @@ export class Session implements Home {
     for (const holder of grants) {
       const { session, number, token, previous, reserve } = holder
       if (session === this.#id) line?.granted(holder, record, reply)
-      else this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
+      else {
+        this.#hint(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
+        this.seen.tell({ type: 'granted', key, session, number, token, own: false, confirmed: holder.unconfirmed === undefined, lingered: false })
+      }
     }
     for (const { session, number, token } of evicted) {
+      this.seen.tell({ type: 'evicted', key, session, token, reason: lossOf(record, token) })
       if (session === this.#id) line?.robbed(number, token, lossOf(record, token))
       else this.#hint(session, { key })
     }

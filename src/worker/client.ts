@@ -47,9 +47,9 @@ export class Client implements ClientApi {
    * @param realm names the page, for all its sessions in this worker
    * @param left is called when the page closes its locks
    */
-  constructor(page: Remote<PageApi>, { label, maxHold, ...settings }: Settings, realm: string, maxSilence: number, left: () => void) {
+  constructor(page: Remote<PageApi>, { label, maxHold, observe, ...settings }: Settings, realm: string, maxSilence: number, left: () => void) {
     this.#page = page
-    this.#settings = { label, maxHold, ...settings }
+    this.#settings = { label, maxHold, observe, ...settings }
     this.#left = left
     const { store, clock, duration } = settings
     const contact = new Contact({
@@ -67,6 +67,7 @@ export class Client implements ClientApi {
       ...settings,
       ...(label !== undefined && { label }),
       ...(maxHold !== undefined && { maxHold }),
+      ...(observe !== undefined && { observe }),
       store: storeFor(store, { silence: () => contact.silence, renewed: () => contact.tellSoon(), beacon }),
       onWarning: ({ error, deadline, ...warning }) =>
         page.warned({ ...warning, ...(deadline !== undefined && { deadline: contact.onPage(deadline) }), error: encodeError(error) }),

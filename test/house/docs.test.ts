@@ -18,6 +18,7 @@ describe('the pages in docs/', () => {
     ['test/examples/four-requests.sh', 'docs/lock-server.md'],
     ['test/examples/four_requests.py', 'docs/lock-server.md'],
     ['test/examples/four_requests.go', 'docs/lock-server.md'],
+    ['test/examples/lock-spans.ts', 'docs/observing.md'],
   ])('show %s as it is tested, in %s', (path, page) => {
     expect(read(page)).toContain(`\`\`\`${path.split('.').pop()}\n${read(path)}\`\`\``)
   })

@@ -1,0 +1,50 @@
+import type { LockEvent } from './types.ts'
+
+/** What is used of Node's diagnostics channels. */
+interface Diagnostics {
+  channel(name: string): { readonly hasSubscribers: boolean; publish(event: LockEvent): void }
+}
+
+const builtin = globalThis.process?.getBuiltinModule as ((id: string) => Diagnostics | undefined) | undefined
+const diagnostics = builtin?.('diagnostics_channel')
+
+const types = [
+  'asked',
+  'withdrawn',
+  'granted',
+  'confirmed',
+  'renewed',
+  'lost',
+  'released',
+  'evicted',
+  'hinted',
+  'looked',
+] as const satisfies LockEvent['type'][]
+/** In Node, one for each type of event. They keep subscribers from being forgotten, so they are made once. */
+const channels = new Map(types.map((type) => [type, diagnostics?.channel(`storelock:${type}`)]))
+
+/** Passes on what a session does and notices: to its listener, and to Node's diagnostics channels `storelock:*`. */
+export class Seen {
+  readonly #listener: ((event: LockEvent) => void) | undefined
+  readonly #call: (listener: () => unknown) => void
+
+  constructor(listener: ((event: LockEvent) => void) | undefined, call: (listener: () => unknown) => void) {
+    this.#listener = listener
+    this.#call = call
+  }
+
+  /** Whether anyone wants events of this type: for where an event takes long to make, compared with the step itself. */
+  wants(type: LockEvent['type']): boolean {
+    return this.#listener !== undefined || channels.get(type)?.hasSubscribers === true
+  }
+
+  /** Tells whoever wants it of an event, soon and in order: a listener may use the locks, which must not be in the middle of a step then. */
+  tell(event: LockEvent): void {
+    if (!this.wants(event.type)) return
+    const listener = this.#listener
+    Promise.resolve().then(() => {
+      if (listener) this.#call(() => listener(event))
+      channels.get(event.type)?.publish(event)
+    })
+  }
+}

@@ -1,0 +1,190 @@
+import { channel } from 'node:diagnostics_channel'
+import { expect, onTestFinished, test } from 'vitest'
+import { createLocks } from '../../src/locks/create.ts'
+import type { LockEvent } from '../../src/locks/types.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { expose, wrap } from '../../src/worker/index.ts'
+import { beat, lease, type Process, type ProcessOptions, settle, World } from './world.ts'
+
+/** A process that notes what its session does and notices. */
+function observed(world: World, options: ProcessOptions = {}): Process & { readonly events: LockEvent[] } {
+  const events: LockEvent[] = []
+  return Object.assign(world.process({ ...options, observe: (event) => events.push(event) }), { events })
+}
+
+const types = (events: readonly LockEvent[]): string[] => events.map(({ type }) => type)
+
+test('a lock that nobody else wants is asked for, granted, renewed and released', async () => {
+  const world = new World()
+  const { locks, events } = observed(world)
+  const { session, token, release } = await locks.acquire('k')
+  const { session: id } = locks
+  expect(session).toBe(id)
+  await world.pass(beat)
+  await release()
+  await settle()
+  expect(events).toEqual([
+    { type: 'asked', key: 'k', session: id, number: 1, before: undefined, mode: 'exclusive' },
+    { type: 'granted', key: 'k', session: id, number: 1, token, own: true, confirmed: true, lingered: false },
+    { type: 'renewed', keys: ['k'], session: id },
+    { type: 'released', key: 'k', session: id, token, lingers: false },
+  ])
+})
+
+test('the key is that of the store, with the namespace', async () => {
+  const world = new World()
+  const { locks, events } = observed(world, { namespace: 'n' })
+  const lock = await locks.acquire('k')
+  await settle()
+  expect(events.map((event) => 'key' in event && event.key)).toEqual([lock.key, lock.key])
+})
+
+test('a hand-off: who releases sees who has it now, and who has it is told by a hint before the store confirms it', async () => {
+  const world = new World()
+  const [a, b] = [observed(world), observed(world)]
+  const lock = await a.locks.acquire('k')
+  const waiting = b.locks.acquire('k')
+  await settle()
+  const { session } = b.locks
+  await lock.release()
+  const { token } = await waiting
+  await world.pass(beat)
+  expect(a.events.find((event) => event.type === 'granted' && !event.own)).toMatchObject({ session, token, confirmed: false })
+  expect(
+    types(b.events)
+      .filter((type) => type !== 'looked')
+      .slice(0, 4),
+  ).toEqual(['asked', 'hinted', 'granted', 'confirmed'])
+  expect(b.events.filter(({ type }) => type === 'hinted' || type === 'granted')).toMatchObject([{ token }, { token, own: true, confirmed: false }])
+})
+
+test('a wait that ends without the lock says so: called off, timed out, refused', async () => {
+  const world = new World()
+  const [a, b] = [observed(world), observed(world)]
+  await a.locks.acquire('k')
+  const controller = new AbortController()
+  const waits = [b.locks.acquire('k', { signal: controller.signal }), b.locks.acquire('k', { timeout: 10 })].map((each) => each.catch(() => {}))
+  expect(await b.locks.tryAcquire('k')).toBeNull()
+  controller.abort()
+  await world.pass(10)
+  await Promise.all(waits)
+  await settle()
+  const numbers = (type: string): unknown[] => b.events.flatMap((event) => (event.type === type && 'number' in event ? event.number : [])).sort()
+  expect(numbers('withdrawn')).toEqual(numbers('asked'))
+})
+
+test('a request that is sent again says which number it had', async () => {
+  const world = new World()
+  const [a, b] = [observed(world), observed(world)]
+  await a.locks.acquire('k')
+  b.locks.acquire('k').catch(() => {})
+  await settle()
+  await world.store.apply([{ type: 'end', session: b.locks.session }])
+  await world.pass(200)
+  const asked = b.events.filter((event) => event.type === 'asked')
+  expect(asked.length).toBeGreaterThan(1)
+  expect(asked[1]?.before).toBe(asked[0]?.number)
+})
+
+test('a look tells how many hold the lock, and how many wait for it', async () => {
+  const world = new World()
+  const [a, b] = [observed(world), observed(world)]
+  const lock = await a.locks.acquire('k')
+  const waiting = [b.locks.acquire('k'), b.locks.acquire('k'), b.locks.acquire('k')]
+  await world.pass(200)
+  expect(b.events.findLast(({ type }) => type === 'looked')).toEqual({ type: 'looked', key: 'k', session: b.locks.session, holders: 1, waiting: 3 })
+  await lock.release()
+  for (const each of waiting) await (await each).release()
+})
+
+test('a silent holder: whoever evicts it says so, and it learns of its loss', async () => {
+  const world = new World()
+  const [a, b] = [observed(world, { beacon: false }), observed(world)]
+  const { session, token } = await a.locks.acquire('k')
+  const waiting = b.locks.acquire('k')
+  await world.pass(10)
+  a.stop()
+  await world.pass(lease + lease / 8)
+  await waiting
+  expect(b.events.filter(({ type }) => type === 'evicted')).toEqual([{ type: 'evicted', key: 'k', session, token, reason: 'expired' }])
+  a.resume()
+  await settle()
+  expect(a.events.filter(({ type }) => type === 'lost')).toEqual([{ type: 'lost', key: 'k', session, token, reason: 'expired' }])
+})
+
+test('a theft within one session is told from both sides', async () => {
+  const world = new World()
+  const { locks, events } = observed(world)
+  const { token } = await locks.acquire('k')
+  await locks.acquire('k', { steal: true })
+  await settle()
+  expect(events.filter(({ type }) => type === 'evicted' || type === 'lost')).toMatchObject([
+    { type: 'evicted', token, reason: 'stolen' },
+    { type: 'lost', token, reason: 'stolen' },
+  ])
+})
+
+test('a lock that lingers is released and granted without the store, and given back in the end', async () => {
+  const world = new World()
+  const { locks, events } = observed(world, { linger: 50 })
+  await (await locks.acquire('k')).release()
+  const again = await locks.acquire('k')
+  await again.release()
+  await world.pass(60)
+  expect(types(events)).toEqual(['asked', 'granted', 'released', 'granted', 'released', 'released'])
+  expect(events.slice(2)).toMatchObject([{ lingers: true }, { lingered: true, token: again.token }, { lingers: true }, { lingers: false }])
+})
+
+test('a listener may use the locks, and its errors change nothing', async () => {
+  const world = new World()
+  const told = console.error
+  const errors: unknown[] = []
+  console.error = (error: unknown) => errors.push(error)
+  onTestFinished(() => {
+    console.error = told
+  })
+  const { locks } = world.process({
+    observe(event) {
+      if (event.type === 'granted' && event.key === 'k') locks.tryAcquire('other').catch(() => {})
+      throw new Error('of the listener')
+    },
+  })
+  const lock = await locks.acquire('k')
+  await settle()
+  expect(lock.isHeld()).toBe(true)
+  expect(errors).toHaveLength(2 + 2)
+  await lock.release()
+  expect(await locks.query('k')).toEqual({ held: [], pending: [] })
+})
+
+test('what is no function is refused', () => {
+  expect(() => createLocks({ store: memoryStore(), observe: 'yes' as never })).toThrow(TypeError)
+})
+
+test('subscribers to the diagnostics channels get the same, from all locks of the process', async () => {
+  const granted: unknown[] = []
+  const note = (event: unknown): unknown => granted.push(event)
+  channel('storelock:granted').subscribe(note)
+  onTestFinished(() => void channel('storelock:granted').unsubscribe(note))
+  const world = new World()
+  const [a, b] = [world.process(), observed(world)]
+  await a.locks.acquire('k')
+  await b.locks.acquire('l')
+  await settle()
+  expect(granted).toMatchObject([{ key: 'k', session: a.locks.session }, b.events.find(({ type }) => type === 'granted')])
+})
+
+test('where a worker keeps the locks, its listener hears of the pages’ sessions as well', async () => {
+  const events: LockEvent[] = []
+  const own = createLocks({ store: memoryStore(), observe: (event) => events.push(event) })
+  const { port1, port2 } = new MessageChannel()
+  const stop = expose(own, port1)
+  const page = wrap(port2)
+  const { token, session } = await page.acquire('k')
+  expect(session).not.toBe(own.session)
+  expect(events.filter(({ type }) => type === 'granted')).toMatchObject([{ key: 'k', session, token, own: true }])
+  await page.close()
+  await stop()
+  await own.close()
+  port1.close()
+})
