@@ -169,7 +169,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a holder beats too seldom',
     patches: [['locks/heart.ts', 'return this.#session.settings.duration / 10', 'return this.#session.settings.duration * 1.1']],
   },
-  { name: 'a hint wakes nobody', patches: [['locks/session.ts', '(message) => this.#heard(message)', '() => {}']] },
+  { name: 'a hint wakes nobody', patches: [['locks/hints.ts', '(message) => this.#heard(message)', '() => {}']] },
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
   {
     name: 'a beacon takes a stopped process for dead',
@@ -191,7 +191,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a session goes on without the beacon that it has lost',
-    patches: [['locks/session.ts', "id === this.#id && this.end(typeof why === 'string' ? why : 'its beacon went out')", 'void why']],
+    patches: [['locks/presence.ts', "id === this.#id && this.#session.end(typeof why === 'string' ? why : 'its beacon went out')", 'void why']],
   },
   {
     name: 'a tab does not hear that its beacon was stolen',
@@ -200,21 +200,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a session does not say where its beacon is',
-    patches: [['locks/session.ts', '      beacon: this.#beacon?.address,\n', '']],
+    patches: [['locks/presence.ts', '      beacon: this.#beacon?.address,\n', '']],
   },
   {
     name: 'a session waits for ever for its beacon',
     patches: [
       [
-        'locks/session.ts',
-        'await within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, goOn)',
-        'await (raising ? raised : within<RaisedBeacon | undefined>(this.clock, raised, raising, undefined, goOn))',
+        'locks/presence.ts',
+        'await within<RaisedBeacon | undefined>(clock, raised, raising, undefined, goOn)',
+        'await (raising ? raised : within<RaisedBeacon | undefined>(clock, raised, raising, undefined, goOn))',
       ],
     ],
   },
   {
     name: 'a beacon that cannot be raised keeps its session from opening',
-    patches: [['locks/session.ts', 'goOn))\n    } catch {\n      return undefined', 'goOn))\n    } catch (error) {\n      throw error']],
+    patches: [['locks/presence.ts', 'goOn))\n    } catch {\n      return undefined', 'goOn))\n    } catch (error) {\n      throw error']],
   },
   {
     name: 'a release grants to whoever came last',
@@ -227,7 +227,7 @@ export const mutants: readonly Mutant[] = [
       ['protocol/draft.ts', '    return this.queue[0]\n', '    return this.queue.at(-1)\n'],
     ],
   },
-  { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hintAll(this.view)', 'void this.view']] },
+  { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hints.sendAll(this.view)', 'void this.view']] },
   {
     name: 'nobody looks when a beat tells of asks',
     patches: [['locks/heart.ts', 'else if (asked) session', 'else if (!asked && keys) session']],
@@ -236,13 +236,13 @@ export const mutants: readonly Mutant[] = [
     name: 'a hint that cannot be sent spoils the command that it tells of',
     patches: [
       [
-        'locks/session.ts',
+        'locks/hints.ts',
         'publish(session, message)\n    } catch (error) {\n      this.#channelFailed(error)\n    }',
         'publish(session, message)\n    } finally {\n      void session\n    }',
       ],
     ],
   },
-  { name: 'a session that has ended listens on', patches: [['locks/session.ts', '    this.#unsubscribe?.()\n', '']] },
+  { name: 'a session that has ended listens on', patches: [['locks/hints.ts', '    this.#unsubscribe?.()\n', '']] },
   {
     name: 'a tab’s hints stay in the tab',
     patches: [['channels/broadcast.ts', 'channel.postMessage({ topic, message } satisfies Parcel)', 'void 0']],
@@ -263,7 +263,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a hint takes its waiter past the queue',
     patches: [
-      ['locks/session.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
+      ['locks/hints.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
       [
         'locks/line.ts',
         '  /** A hint says that a request of this line was granted. */\n',
@@ -276,7 +276,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a hint that a record changed is taken for a grant',
     patches: [
       [
-        'locks/session.ts',
+        'locks/hints.ts',
         '    else line.looks.poke()\n',
         '    else line.hear({ number: line.next, token: line.view.token + 1, previous: line.view.token, reserve: undefined })\n',
       ],
@@ -315,14 +315,14 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a grant is told to nobody',
-    patches: [['locks/session.ts', 'this.#hint(session, { key, number, token', 'void (session, { key, number, token']],
+    patches: [['locks/session.ts', 'this.hints.send(session, { key, number, token', 'void (session, { key, number, token']],
   },
   {
     name: 'a theft is told to nobody',
     patches: [
       [
         'locks/session.ts',
-        'robbed(number, token, lossOf(record, token))\n      else this.#hint(session, { key })',
+        'robbed(number, token, lossOf(record, token))\n      else this.hints.send(session, { key })',
         'robbed(number, token, lossOf(record, token))\n',
       ],
     ],
@@ -342,7 +342,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'an ask is told at every look', patches: [['locks/asks.ts', '!heard?.has(id)', 'heard !== null']] },
   {
     name: 'a session that opens takes all whom it meets for dead',
-    patches: [['locks/session.ts', 'row.id !== this.#id && (await isDead(store.beacon, row))', 'row.id !== this.#id']],
+    patches: [['locks/session.ts', 'row.id !== this.id && (await isDead(store.beacon, row))', 'row.id !== this.id']],
   },
   { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {
@@ -350,7 +350,7 @@ export const mutants: readonly Mutant[] = [
     rare: true,
     patches: [
       [
-        'locks/session.ts',
+        'locks/hints.ts',
         'channel?.subscribe(topic, listener)\n    } catch (error) {\n      this.#channelFailed(error)\n      return undefined',
         'channel?.subscribe(topic, listener)\n    } catch (error) {\n      throw error',
       ],
@@ -366,15 +366,15 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lock begins to linger in a page that is being frozen',
-    patches: [['locks/line.ts', ' || this.#key.asleep || session.isWatched(key)', ' || session.isWatched(key)']],
+    patches: [['locks/line.ts', ' || this.#key.asleep || session.hints.isWatched(key)', ' || session.hints.isWatched(key)']],
   },
   {
     name: 'a lock lingers on when its locks are closed',
     patches: [
       [
         'locks/session.ts',
-        'for (const lease of [...this.heart.leases]) left.push(lease.release())\n    const said = Promise.allSettled([...left, this.#leave()])',
-        'for (const lease of [...this.heart.leases]) if (lease.hold) left.push(lease.release())\n    const said = Promise.allSettled([...left, this.heart.leases.size || this.#leave()])',
+        'for (const lease of [...this.heart.leases]) left.push(lease.release())\n    const said = Promise.allSettled([...left, this.leaveStore()])',
+        'for (const lease of [...this.heart.leases]) if (lease.hold) left.push(lease.release())\n    const said = Promise.allSettled([...left, this.heart.leases.size || this.leaveStore()])',
       ],
     ],
   },

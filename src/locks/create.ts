@@ -43,7 +43,7 @@ export function createLocks(options: LocksOptions): Locks {
     try {
       return await act()
     } finally {
-      session.giveBack(line)
+      session.lines.giveBack(line)
     }
   }
 
@@ -65,7 +65,7 @@ export function createLocks(options: LocksOptions): Locks {
       try {
         return await holdWhile(session, line, wish, callback as (lock: HeldLock | null) => T)
       } finally {
-        session.giveBack(line)
+        session.lines.giveBack(line)
       }
     },
 
@@ -83,7 +83,7 @@ export function createLocks(options: LocksOptions): Locks {
       try {
         return heldLock(await acquire(session, line, wish))
       } finally {
-        session.giveBack(line)
+        session.lines.giveBack(line)
       }
     },
 

@@ -56,7 +56,7 @@ export class Glimpse {
     const { holders, queue } = before
     const due = sent >= this.#readAt + leaseFor(duration) || this.#beatenAt === -Infinity
     const placed = runs >= near && runs < queue.length
-    if (due || !placed || !session.hears || !store.rows || holders.some((holder) => holder.session === id)) return undefined
+    if (due || !placed || !session.hints.come || !store.rows || holders.some((holder) => holder.session === id)) return undefined
     const wanted = new Set([id, ...[front, queue[0], ...holders].flatMap((claim) => claim?.session ?? [])])
     const readAt = this.#readAt
     const sessions = await session.read(async (store) => await store.rows?.([...wanted], this.#key), true)

@@ -1,5 +1,5 @@
-import type { Beat, Command, LockError, LockRecord, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
-import type { Store } from '../store.ts'
+import type { Command, LockError, LockRecord, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
+import type { Message, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import type { Beats } from './core/grant.ts'
 import type { Surroundings } from './core/key.ts'
@@ -51,8 +51,26 @@ export interface Pulse {
   readonly leases: ReadonlySet<Kept>
   readonly beats: Beats
   isSteady(now: number, renewedAt: number, drift: number, duration: number): boolean
+  start(row: SessionRow, sent: number, drift: number): void
+  beatNow(): void
   keep(lease: Kept): void
   wakeSoon(): void
+}
+
+/** A session's part in the channel, as seen by its other parts. */
+export interface HintSender {
+  readonly come: boolean
+  begin(): void
+  hear(topic: string, listener: () => void): () => void
+  send(session: string, message: Message): void
+  isWatched(key: string): boolean
+  sendAll(record: LockRecord): void
+}
+
+/** A session's lines, as seen by what each consists of. */
+export interface LineKeeper {
+  settle(line: { readonly key: string }): void
+  takeObserver(key: string): Observer
 }
 
 /** A session as seen by its parts. */
@@ -67,8 +85,11 @@ export interface Home {
   readonly policy: Policy
   readonly heart: Pulse
   readonly seen: Seen
+  readonly hints: HintSender
+  readonly lines: LineKeeper
   readonly isClosed: boolean
-  readonly hears: boolean
+  /** Whether the context sleeps, as a page that was left. */
+  readonly isAsleep: boolean
   readonly lingers: boolean
   /** What {@link Key} needs to know about it. */
   readonly surroundings: Surroundings
@@ -76,24 +97,22 @@ export interface Home {
   open(): Promise<void>
   send(command: Command): Promise<Reply>
   read<T>(from: (store: Store) => Promise<T>, waits?: boolean): Promise<T>
-  beat(options?: Pick<Beat, 'opens' | 'others'>): Promise<Reply>
+  beat(): Promise<Reply>
   letGo(command: Release | Withdraw, name: string): Promise<void>
   dead(rows: Iterable<SessionRow>): Promise<Set<string>>
   pause(ms: number): Promise<boolean>
+  answered(): Promise<void>
+  atEnd(stop: () => void): () => void
   warn(warning: LockWarning): void
   call(listener: () => unknown): Promise<void>
 
-  /** What a dropped line had observed of a key's holders. */
-  takeObserver(key: string): Observer
-  settle(line: { readonly key: string }): void
   waitsForItself(line: { readonly key: string }): LockError | undefined
-  isWatched(key: string): boolean
   lookAt(key: string): void
   lookAtHolds(which?: readonly string[]): Promise<void>
-  hintAll(record: LockRecord): void
 
   forget(lease: Kept): void
   wrote(reply: Reply): void
   givenUp(): void
   end(why: string): void
+  leaveStore(silently?: boolean): Promise<void>
 }

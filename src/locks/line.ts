@@ -50,7 +50,7 @@ export class Line {
       session,
       this.#key.grants,
       past,
-      () => this.#key.requests.size > 0 || this.view.queue.length > 0 || this.#key.asleep || session.isWatched(key),
+      () => this.#key.requests.size > 0 || this.view.queue.length > 0 || this.#key.asleep || session.hints.isWatched(key),
     )
   }
 
@@ -175,7 +175,7 @@ export class Line {
         this.looks.poke()
         break
       case 'hint':
-        this.#session.hintAll(this.view)
+        this.#session.hints.sendAll(this.view)
         break
       case 'wait':
         this.looks.wait()

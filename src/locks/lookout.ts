@@ -19,7 +19,7 @@ export class Lookout {
     this.#session = session
     this.#key = key
     this.#removed = removed
-    this.observer = session.takeObserver(key)
+    this.observer = session.lines.takeObserver(key)
     this.#watch = new Watch(session.settings.store.beacon, (dead) => this.#bury(dead))
   }
 

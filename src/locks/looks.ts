@@ -111,7 +111,7 @@ export class Looks {
     this.#resting?.()
     this.#resting = undefined
     this.#lookout.rest()
-    this.#session.settle(this.#line)
+    this.#session.lines.settle(this.#line)
   }
 
   /** Ends the holders, and the waiters in front of the last one, that are proved dead. @returns whether there were any */

@@ -41,17 +41,17 @@ export class Reentrant implements ReentrantLock {
     try {
       return await act(line)
     } finally {
-      this.#session.giveBack(line)
+      this.#session.lines.giveBack(line)
     }
   }
 
   /** The lock's line, for a step that takes no time. */
   #glance<T>(act: (line: Line) => T): T {
-    const line = this.#session.lineToReadFrom(this.#key, this.name)
+    const line = this.#session.lines.take(this.#key, this.name)
     try {
       return act(line)
     } finally {
-      this.#session.giveBack(line)
+      this.#session.lines.giveBack(line)
     }
   }
 

@@ -35,14 +35,14 @@ export async function whenFree(session: Session, line: Line, signal: AbortSignal
         const present = `${line.key.slice(0, 256)} ${session.id}`
         if (present !== topic) {
           stop()
-          const stops = [session.hear(present, () => line.looks.poke()), session.atEnd(() => watch.keep(new Map()))]
+          const stops = [session.hints.hear(present, () => line.looks.poke()), session.atEnd(() => watch.keep(new Map()))]
           stop = () => {
             for (const each of stops) each()
           }
           topic = present
           asked.clear()
         }
-        session.askWhenFree(
+        session.hints.askWhenFree(
           line.key,
           holders.filter(({ token }) => !asked.has(token)),
           topic,

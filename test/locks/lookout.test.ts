@@ -9,7 +9,7 @@ test.each([Infinity, 0])('a sleep counts as one look, also where a record withou
   const session = {
     id: 'own',
     settings: { maxBackoff: 100, store: {}, expiry: 'auto' },
-    takeObserver: () => new Observer(),
+    lines: { takeObserver: () => new Observer() },
     send: async (command: Command) => void sent.push(command),
   } as unknown as Session
   const run = { client: 'c', mode: 'exclusive', from: 1, to: 1, confirm: 500, lapses: 0 } as const
