@@ -55,6 +55,21 @@ describeEachEngine((engine) => {
     expect(next.token).toBeGreaterThan(token)
   })
 
+  test('a page may make and close locks as often as it likes: closed ones keep none of its few connections to the server', async () => {
+    const tab = await openTab(true)
+    const tokens = await tab.evaluate(async (url) => {
+      const tokens: number[] = []
+      // As components do in Strict Mode; no browser has more than six connections to a server.
+      for (let turn = 0; turn < 12; turn++) {
+        const locks = storelock.createLocks({ store: storelock.httpStore(url) })
+        tokens.push((await locks.acquire('again')).token)
+        await locks.close()
+      }
+      return tokens
+    }, server.url)
+    expect(new Set(tokens).size).toBe(12)
+  })
+
   test('a page of another origin gets nothing, and changes nothing', async () => {
     const tab = await openTab(false)
     const code = await tab.evaluate(async (url) => {

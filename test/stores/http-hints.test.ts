@@ -135,3 +135,35 @@ describe('an event stream that breaks and comes back', () => {
     await wait
   })
 })
+
+describe('an event stream', () => {
+  test('ends with the last locks that use the store, and carries hints again for the next', async () => {
+    const server = await serve(memoryStore())
+    endings.push(() => server.close())
+    const streams = async (): Promise<string | undefined> =>
+      /^storelock_streams (\d+)/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]
+    const become = async (count: string): Promise<void> => {
+      while ((await streams()) !== count);
+    }
+    const [store, holder] = [httpStore(server.url), createLocks({ store: httpStore(server.url), ...patient })]
+    endings.push(
+      () => store.close(),
+      () => holder.close(),
+    )
+    for (let turn = 0; turn < 2; turn++) {
+      const all = [createLocks({ store, ...patient }), createLocks({ store, ...patient })]
+      for (const locks of all) await (await locks.acquire('k')).release()
+      const lock = await holder.acquire('k')
+      await become('2')
+      const waits = all.map((locks) => locks.acquire('k'))
+      while ((await holder.query('k')).pending.length !== 2);
+      await lock.release()
+      const served = all.map(async (locks, index) => {
+        await (await waits[index])?.release()
+        await locks.close()
+      })
+      await Promise.all(served)
+      await become('1')
+    }
+  })
+})

@@ -44,10 +44,11 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   const lacks = makeLacks()
   const counts = new Map<string, number>()
   const told = new Set<string>()
-  const stop = new AbortController()
   let changed = false
-  let running = false
   let open = false
+  let closed = false
+  /** Ends the stream. There is one while there are subscribers: a browser has six connections to a server, and each stream takes one. */
+  let streaming: AbortController | undefined
   let outgoing: { topic: string; message: Message }[] = []
 
   /** Without a stream there is no hurry: the topics go with the next batch. */
@@ -75,12 +76,12 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     if (isMessage(message)) local.deliver(topic, message)
   }
 
-  const listen = async (): Promise<void> => {
-    for (let failures = 0; !stop.signal.aborted; failures++) {
-      // Ends this attempt, by itself or when everything ends.
+  const listen = async (stop: AbortSignal): Promise<void> => {
+    for (let failures = 0; !stop.aborted; failures++) {
+      // Ends this attempt, by itself or with the stream.
       const over = new AbortController()
       const end = (): void => over.abort()
-      stop.signal.addEventListener('abort', end)
+      stop.addEventListener('abort', end)
       let why = 'the server’s event stream is silent'
       try {
         const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, over)
@@ -90,18 +91,25 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
         }
         await readEvents(response.body, over.signal, silence, (event, data) => {
           failures = 0
-          hear(event, data)
+          if (!stop.aborted) hear(event, data)
         })
       } catch (error) {
         why = (error as Error).message
       }
       // The next try shows whether it passes; meanwhile waiters poll. A short restart of the server is not reported.
-      if (failures && !stop.signal.aborted) lacks.say('hints', ` for now: ${why}`)
-      open = false
-      stop.signal.removeEventListener('abort', end)
+      if (failures && !stop.aborted) lacks.say('hints', ` for now: ${why}`)
+      // By now there may be another stream.
+      if (!stop.aborted) open = false
+      stop.removeEventListener('abort', end)
       end()
-      await rest(Math.min(pauses.first * 2 ** failures, pauses.longest) * (0.75 + Math.random() / 2), stop.signal)
+      await rest(Math.min(pauses.first * 2 ** failures, pauses.longest) * (0.75 + Math.random() / 2), stop)
     }
+  }
+
+  const endStream = (): void => {
+    open = false
+    streaming?.abort()
+    streaming = undefined
   }
 
   const flush = async (): Promise<void> => {
@@ -119,7 +127,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     onDegraded: lacks.onDegraded,
     channel: {
       publish(topic, message) {
-        if (stop.signal.aborted || !isMessage(message)) return
+        if (closed || !isMessage(message)) return
         local.publish(topic, message)
         // Local subscribers have got it; the server itself sends hints of grants and evictions.
         if ((message.watch === undefined && told.delete(`${topic} ${message.key}`)) || isGrant(message)) return
@@ -130,9 +138,9 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
         const unsubscribe = local.subscribe(topic, listener)
         counts.set(topic, (counts.get(topic) ?? 0) + 1)
         if (counts.get(topic) === 1) change()
-        if (!running) {
-          running = true
-          listen()
+        if (!streaming && !closed) {
+          streaming = new AbortController()
+          listen(streaming.signal)
         }
         let left = false
         return () => {
@@ -145,6 +153,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
             counts.delete(topic)
             changed = true
           }
+          if (!counts.size) endStream()
         }
       },
     },
@@ -165,7 +174,10 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           told.add(`${session} ${key}`)
       }
     },
-    close: () => stop.abort(),
+    close() {
+      closed = true
+      endStream()
+    },
   }
 }
 
