@@ -168,8 +168,9 @@ export class Link implements HoldHome {
   async close(closed: LockError): Promise<void> {
     for (const { fail } of this.#calls.values()) fail(closed)
     for (const { id, name } of this.#leases.all()) this.#leases.end(id, released(name))
-    const said = this.#call(() => this.#remote.close().then((value) => ({ value })))
-    if (this.#isConnected) await said.catch(() => {})
+    // A worker that has not answered yet may have heard of this page, and would keep a client for it.
+    if (!this.#isConnected) this.#remote.close()
+    else await this.#call(() => this.#remote.close().then((value) => ({ value }))).catch(() => {})
     this.#finish(closed)
   }
 

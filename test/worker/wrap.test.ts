@@ -254,7 +254,10 @@ describe('close', () => {
     expect(lock.dirty).toBe(false)
   })
 
-  test('of a page leaves no listener at the worker’s store', async () => {
+  test.each([
+    ['a page', true],
+    ['a page that has not been answered yet', false],
+  ])('of %s leaves no listener at the worker’s store', async (_, isConnected) => {
     const world = new World()
     const listeners = new Set<unknown>()
     const onDegraded: Store['onDegraded'] = (listener) => {
@@ -264,9 +267,10 @@ describe('close', () => {
     const worker = world.process()
     Object.assign(worker.link, { onDegraded })
     const page = new Page(world, worker)
-    await page.locks.acquire('k')
-    expect(listeners.size).toBe(1)
+    if (isConnected) await page.locks.acquire('k')
+    expect(listeners.size).toBe(isConnected ? 1 : 0)
     await Promise.all([page.locks.close(), world.pass(0)])
+    await world.pass(0)
     expect(listeners.size).toBe(0)
   })
 
