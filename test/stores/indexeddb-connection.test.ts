@@ -195,6 +195,20 @@ describe('an app that closes its own database', () => {
     ;(await db).close()
   })
 
+  test('and does not open it again fails the calls that wait, and blames no other tab', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const db = await openUsers()
+    const store = indexedDBStore(() => db)
+    const locks = createLocks({ store })
+    await locks.query()
+    db.close()
+    const error = store.read('k').catch((error: LockError) => error)
+    await vi.advanceTimersByTimeAsync(5_000)
+    expect(await error).toMatchObject({ code: 'store', message: expect.stringContaining('the app has not opened it again') })
+    await locks.close()
+    await store.close()
+  })
+
   test('has to tell the name of a database that it opens later', async () => {
     const db = openUsers()
     expect(() => indexedDBStore(() => db)).toThrow(/name/)

@@ -85,7 +85,7 @@ export class Connection {
         reject(error)
       }
       const timer = setTimeout(() => {
-        const error = notOpened(this.#source.name)
+        const error = notOpened(this.#source)
         this.#news.stalled(error.message)
         fail(error)
       }, patience)
@@ -180,11 +180,13 @@ export class Connection {
 
 const isClosed = (error: unknown): boolean => (error as Error).name === 'InvalidStateError'
 
-function notOpened(database: string): LockError {
-  const cause = new DOMException('the request to open it is blocked', 'BlockedError')
-  return new LockError(
-    'store',
-    `IndexedDB "${database}" did not open within ${patience} ms: it is blocked, for example by a tab that keeps it open during an upgrade or a deletion`,
-    { cause },
+function notOpened({ name, owned }: Source): LockError {
+  const why = owned
+    ? 'it is blocked, for example by a tab that keeps it open during an upgrade or a deletion'
+    : 'the function that indexedDBStore was given has returned no open one: the app has not opened it again, or is blocked by another tab'
+  const cause = new DOMException(
+    owned ? 'the request to open it is blocked' : 'the app has no open database',
+    owned ? 'BlockedError' : 'InvalidStateError',
   )
+  return new LockError('store', `IndexedDB "${name}" did not open within ${patience} ms: ${why}`, { cause })
 }
