@@ -8,30 +8,34 @@ describeEachEngine((engine) => {
   eachAfresh(engine)
 
   describe('the locks of a frame that was removed, which its page still has', () => {
-    test.each<Entry>(['memory', 'indexeddb', 'http', 'dedicated worker'])('by %s, answer each call with what it is', async (entry) => {
-      const page = new URL('entries.html', engine().page)
-      const server = await serve(memoryStore(), { origins: [page.origin] })
-      try {
-        const tab = await engine().open(page.href)
-        expect(await tab.evaluate((given) => entries.askInRemovedFrame(given), [entry, server.url] as const)).toEqual({
-          acquire: 'closed',
-          tryAcquire: 'closed',
-          request: 'InvalidStateError',
-          query: 'InvalidStateError',
-          whenFree: 'closed',
-          expire: 'closed',
-          revoke: 'closed',
-          pin: 'closed',
-          sweep: 'closed',
-          'acquire of a reentrant lock': 'closed',
-          'tryAcquire of a reentrant lock': 'closed',
-          renew: 'lost',
-          release: 'done',
-          close: 'done',
-        })
-      } finally {
-        await server.close()
-      }
-    })
+    test.each<Entry>(['memory', 'indexeddb', 'http', 'dedicated worker', 'shared worker'])(
+      'by %s, answer each call with what it is',
+      async (entry) => {
+        const page = new URL('entries.html', engine().page)
+        const server = await serve(memoryStore(), { origins: [page.origin] })
+        try {
+          const tab = await engine().open(page.href)
+          expect(await tab.evaluate((given) => entries.askInRemovedFrame(given), [entry, server.url] as const)).toEqual({
+            acquire: 'closed',
+            tryAcquire: 'closed',
+            request: 'InvalidStateError',
+            query: 'InvalidStateError',
+            whenFree: 'closed',
+            expire: 'closed',
+            revoke: 'closed',
+            pin: 'closed',
+            sweep: 'closed',
+            'acquire of a reentrant lock': 'closed',
+            'tryAcquire of a reentrant lock': 'closed',
+            ...(entry === 'indexeddb' && { transaction: 'lost' }),
+            renew: 'lost',
+            release: 'done',
+            close: 'done',
+          })
+        } finally {
+          await server.close()
+        }
+      },
+    )
   })
 })

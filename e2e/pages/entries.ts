@@ -1,6 +1,6 @@
 import { createLocks, type Locks } from 'storelock'
 import { httpStore } from 'storelock/stores/http'
-import { indexedDBStore } from 'storelock/stores/indexeddb'
+import { type IndexedDBStore, indexedDBStore } from 'storelock/stores/indexeddb'
 import { memoryStore } from 'storelock/stores/memory'
 import { manualClock } from 'storelock/testing'
 import { installWebLocks } from 'storelock/web-locks'
@@ -19,7 +19,10 @@ const keeper = new URL('./keeper.ts', import.meta.url)
 
 const ways: Record<Entry, (server: string) => Locks> = {
   memory: () => createLocks({ store: memoryStore(), duration }),
-  indexeddb: () => createLocks({ store: indexedDBStore('entries'), duration }),
+  indexeddb() {
+    store = indexedDBStore('entries')
+    return createLocks({ store, duration })
+  },
   http: (server) => createLocks({ store: httpStore(server), duration }),
   'dedicated worker': () => wrap(new Worker(keeper, { type: 'module', name })),
   'shared worker': () => wrap(new SharedWorker(keeper, { type: 'module', name }).port),
@@ -34,6 +37,8 @@ const ways: Record<Entry, (server: string) => Locks> = {
 }
 
 let locks: Locks
+/** That of the entry `indexeddb`, if this page uses it. */
+let store: IndexedDBStore<IDBDatabase> | undefined
 /** How to release each lock that this page holds, oldest first. */
 const releases: (() => Promise<void>)[] = []
 
@@ -71,7 +76,9 @@ async function askInRemovedFrame([entry, server]: readonly [entry: Entry, server
   frame.src = location.href
   document.body.append(frame)
   await new Promise((resolve) => frame.addEventListener('load', resolve, { once: true }))
-  const locks = (frame.contentWindow as typeof globalThis & Window).entries.use(entry, server)
+  const { entries } = frame.contentWindow as typeof globalThis & Window
+  const locks = entries.use(entry, server)
+  const store = entries.store()
   const held = await locks.acquire('held')
   const reentrant = locks.reentrant('reentrant')
   frame.remove()
@@ -87,6 +94,7 @@ async function askInRemovedFrame([entry, server]: readonly [entry: Entry, server
     sweep: () => locks.sweep(),
     'acquire of a reentrant lock': () => reentrant.acquire(),
     'tryAcquire of a reentrant lock': () => reentrant.tryAcquire(),
+    ...(store && { transaction: () => store.transaction(held, [], () => {}) }),
     renew: () => held.renew(),
     release: () => held.release(),
     close: () => locks.close(),
@@ -108,6 +116,7 @@ const exposed = {
     locks = ways[entry](server)
     return locks
   },
+  store: () => store,
   take,
   release: (): Promise<void> | undefined => releases.shift()?.(),
   runFact,
