@@ -169,7 +169,7 @@ export class Link implements HoldHome {
     for (const { fail } of this.#calls.values()) fail(closed)
     for (const { id, name } of this.#leases.all()) this.#leases.end(id, released(name))
     // A worker that has not answered yet may have heard of this page, and would keep a client for it.
-    if (!this.#isConnected) this.#remote.close()
+    if (!this.#isConnected) this.#remote.close().catch(() => {})
     else await this.#call(() => this.#remote.close().then((value) => ({ value }))).catch(() => {})
     this.#finish(closed)
   }
