@@ -20,7 +20,7 @@ const types = [
   'hinted',
   'looked',
 ] as const satisfies LockEvent['type'][]
-/** In Node, one for each type of event. They keep subscribers from being forgotten, so they are made once. */
+/** In Node, one for each type of event: made once, since asking for one by its name takes longer than using it. */
 const channels = new Map(types.map((type) => [type, diagnostics?.channel(`storelock:${type}`)]))
 
 /** Passes on what a session does and notices: to its listener, and to Node's diagnostics channels `storelock:*`. */
