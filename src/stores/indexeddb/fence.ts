@@ -67,18 +67,17 @@ export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
  * it is complete, since a grant writes the object store that this transaction has locked.
  */
 export function checkFence(tx: OpenTransaction, lock: Fenced): Promise<void> {
-  const bare = bareTransaction(tx)
-  const checked = check(bare, lock, endOf(bare), () => {})
+  const checked = check(bareTransaction(tx), lock, () => {})
   // A caller that does not await this learns it from the transaction, which was aborted.
   checked.catch(() => {})
   return checked
 }
 
 /**
- * @param ended how the transaction ends, see {@link endOf}
  * @param protecting gets the promise that resolves when it is known again whether the lock is held, once a long transaction has ended
+ * @param end how the transaction ends, if the caller already listens for that: see {@link endOf}
  */
-async function check(tx: IDBTransaction, lock: Fenced, ended: Promise<void>, protecting: (known: Promise<void>) => void): Promise<void> {
+async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promise<void>) => void, end?: Promise<void>): Promise<void> {
   if (tx.mode !== 'readwrite') throw new TypeError(`a transaction that is to be checked must be 'readwrite', not '${tx.mode}'`)
   if (!tx.objectStoreNames.contains(fenceStore)) throw new TypeError(`a transaction that is to be checked must include '${fenceStore}'`)
   try {
@@ -89,6 +88,7 @@ async function check(tx: IDBTransaction, lock: Fenced, ended: Promise<void>, pro
   }
   const request: IDBRequest<FenceRow | undefined> = tx.objectStore(fenceStore).get(lock.key)
   const commit = holdBackCommit(tx)
+  const ended = end ?? endOf(tx)
   await new Promise<void>((resolve, reject) => {
     const turn = watchTurn(tx, (error) => {
       // The rest of the transaction may take as long as it likes.
@@ -146,9 +146,10 @@ export async function runFenced<Tx extends OpenTransaction, T>(
   const run = async () => await theirs.run(tx)
   try {
     let known: Promise<void> | undefined
-    const checked = check(bare, lock, ended, (promise) => {
+    const noteKnown = (promise: Promise<void>): void => {
       known = promise
-    })
+    }
+    const checked = check(bare, lock, noteKnown, ended)
     // A body that waits for a request that a broken connection never answers must not keep its caller waiting.
     const [, result] = await Promise.race([Promise.all([checked, run()]), ended.then(() => new Promise<never>(() => {}))])
     commit(bare)
