@@ -17,10 +17,14 @@ async function world() {
   const stranger = new Client(handler, 'c', clients[1]?.token)
   const [hold] = (await victim.take('s-a')).lockTokens
   const [place] = (await waiter.take('s-b')).lockTokens
+  // An altered copy may open a session of the attacker's own, and a later one wait by it: it may. What is the victims' must not change.
+  const isTheirs = ({ session }: { readonly session?: string | undefined }): boolean => session === 's-a' || session === 's-b'
   const state = async () => {
     const { locks } = await victim.get<ListReply>('/v1/locks')
     const { entries } = await victim.get<LogReply>('/v1/log?limit=1000')
-    return JSON.stringify([locks, entries.filter(({ kind }) => kind !== 'refusal')])
+    const [lock] = locks.filter(({ key }) => key === 'k')
+    const parts = [lock?.token, lock?.holders, lock?.queue.filter(isTheirs), lock?.pins, lock?.sessions['s-a'], lock?.sessions['s-b']]
+    return JSON.stringify([parts, entries.filter((entry) => entry.kind !== 'refusal' && isTheirs(entry))])
   }
   return { failed, stranger, state, hold: hold as NonNullable<typeof hold>, place: place as NonNullable<typeof place> }
 }
@@ -94,7 +98,10 @@ test('no altered copy of a valid request, from another client, changes anything'
     { type: 'challenge', session: 's-b' },
     { type: 'end', session: 's-a', seq: 1 },
   ]
+  // The attacker's own session, as two altered copies that agree make one.
+  await stranger.post('/v1/apply', { commands: [beat('own')], sender: 'x' })
   const before = await state()
+  await stranger.post('/v1/apply', { commands: [request('own', 'k', 2)], sender: 'x' })
   const mutation = fc.tuple(fc.nat(), fc.oneof(fc.constant(undefined), fc.jsonValue(), fc.string(), fc.integer()))
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...valid), mutation, async (command, change) => {
