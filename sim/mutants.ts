@@ -319,13 +319,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a theft is told to nobody',
-    patches: [
-      [
-        'locks/session.ts',
-        'robbed(number, token, lossOf(record, token))\n      else this.hints.send(session, { key })',
-        'robbed(number, token, lossOf(record, token))\n',
-      ],
-    ],
+    patches: [['locks/session.ts', 'robbed(number, token, reason)\n      else this.hints.send(session, { key })', 'robbed(number, token, reason)\n']],
   },
   {
     name: 'who is far back never looks at the record itself',

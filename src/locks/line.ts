@@ -1,4 +1,4 @@
-import type { Holder, LockError, LockView, LossReason } from '../protocol/index.ts'
+import { type Holder, type LockError, type LockView, type LossReason, requestsIn } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
 import { refusalOf } from './contention.ts'
 import type { Effect } from './core/effects.ts'
@@ -12,8 +12,6 @@ import { Looks } from './looks.ts'
 import type { Past } from './past.ts'
 import { isSlow } from './patience.ts'
 import { isPlain, type Wish } from './wish.ts'
-
-const waitingIn = ({ queue }: LockView): number => queue.reduce((sum, { from, to }) => sum + to - from + 1, 0)
 
 /** A request that somebody here waits for. */
 interface Waiter extends Request {
@@ -267,7 +265,7 @@ export class Line {
   looked(view: LockView, index: number, sent: number, drift: number, got: number): void {
     if (this.retired) return
     const { id, seen } = this.#session
-    if (seen.wants('looked')) seen.tell({ type: 'looked', key: this.key, session: id, holders: view.holders.length, waiting: waitingIn(view) })
+    if (seen.wants('looked')) seen.tell({ type: 'looked', key: this.key, session: id, holders: view.holders.length, waiting: requestsIn(view.queue) })
     this.#carryOut(this.#key.looked(view, index, sent, drift, got))
     this.leases.tell(view)
   }

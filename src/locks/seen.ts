@@ -2,26 +2,28 @@ import type { LockEvent } from './types.ts'
 
 /** What is used of Node's diagnostics channels. */
 interface Diagnostics {
-  channel(name: string): { readonly hasSubscribers: boolean; publish(event: LockEvent): void }
+  channel(name: string): Channel
+}
+
+interface Channel {
+  readonly hasSubscribers: boolean
+  publish(event: LockEvent): void
 }
 
 const builtin = globalThis.process?.getBuiltinModule as ((id: string) => Diagnostics | undefined) | undefined
 const diagnostics = builtin?.('diagnostics_channel')
 
-const types = [
-  'asked',
-  'withdrawn',
-  'granted',
-  'confirmed',
-  'renewed',
-  'lost',
-  'released',
-  'evicted',
-  'hinted',
-  'looked',
-] as const satisfies LockEvent['type'][]
-/** In Node, one for each type of event: made once, since asking for one by its name takes longer than using it. */
-const channels = new Map(types.map((type) => [type, diagnostics?.channel(`storelock:${type}`)]))
+/** The diagnostics channels by type of event: kept, since asking Node for one by its name takes longer than using it. */
+const channels = new Map<LockEvent['type'], Channel>()
+
+function channelOf(type: LockEvent['type']): Channel | undefined {
+  let channel = channels.get(type)
+  if (!channel && diagnostics) {
+    channel = diagnostics.channel(`storelock:${type}`)
+    channels.set(type, channel)
+  }
+  return channel
+}
 
 /** Passes on what a session does and notices: to its listener, and to Node's diagnostics channels `storelock:*`. */
 export class Seen {
@@ -35,7 +37,7 @@ export class Seen {
 
   /** Whether anyone wants events of this type: for where an event takes long to make, compared with the step itself. */
   wants(type: LockEvent['type']): boolean {
-    return this.#listener !== undefined || channels.get(type)?.hasSubscribers === true
+    return this.#listener !== undefined || channelOf(type)?.hasSubscribers === true
   }
 
   /** Tells whoever wants it of an event, soon and in order: a listener may use the locks, which must not be in the middle of a step then. */
@@ -44,7 +46,7 @@ export class Seen {
     const listener = this.#listener
     Promise.resolve().then(() => {
       if (listener) this.#call(() => listener(event))
-      channels.get(event.type)?.publish(event)
+      channelOf(event.type)?.publish(event)
     })
   }
 }

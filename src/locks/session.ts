@@ -31,7 +31,7 @@ import type { LockWarning } from './types.ts'
 import { Unsaid } from './unsaid.ts'
 import { within } from './within.ts'
 
-/** One context's presence in a store: its commands and hints, its lines and its heart. */
+/** One context's session: what its parts share, and what ends with it. */
 export class Session implements Home {
   readonly settings: Settings
   readonly clock: Clock
@@ -203,8 +203,9 @@ export class Session implements Home {
       }
     }
     for (const { session, number, token } of evicted) {
-      this.seen.tell({ type: 'evicted', key, session, token, reason: lossOf(record, token) })
-      if (session === this.id) line?.robbed(number, token, lossOf(record, token))
+      const reason = lossOf(record, token)
+      this.seen.tell({ type: 'evicted', key, session, token, reason })
+      if (session === this.id) line?.robbed(number, token, reason)
       else this.hints.send(session, { key })
     }
   }

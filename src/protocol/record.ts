@@ -129,6 +129,9 @@ export interface LockView extends LockRecord {
 export const isIdle = ({ holders, queue, pins, sessions }: LockView): boolean =>
   !pins.length && ![...holders, ...queue].some(({ session }) => sessions.has(session))
 
+/** How many requests wait in some runs of a queue. */
+export const requestsIn = (runs: readonly Pick<Run, 'from' | 'to'>[]): number => runs.reduce((sum, { from, to }) => sum + to - from + 1, 0)
+
 /** Whether a record names no holder, no waiter and no pin. */
 export const isEmpty = ({ holders, queue, pins }: LockRecord): boolean => !holders.length && !queue.length && !pins.length
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { requestsIn } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import { type Bell, makeBell } from './bell.ts'
@@ -192,5 +193,5 @@ function commandsOf(
 /** How many stand before a session. */
 function aheadOf(session: string, { holders, queue }: Extract<WireOutcome, { type: 'queued' }>['record']): number {
   const place = queue.findIndex((run) => run.session === session)
-  return holders.length + queue.slice(0, Math.max(0, place)).reduce((sum, { from, to }) => sum + to - from + 1, 0)
+  return holders.length + requestsIn(queue.slice(0, Math.max(0, place)))
 }

@@ -18,7 +18,7 @@ async function world() {
   const [hold] = (await victim.take('s-a')).lockTokens
   const [place] = (await waiter.take('s-b')).lockTokens
   // An altered copy may open a session of the attacker's own, and a later one wait by it: it may. What is the victims' must not change.
-  const isTheirs = ({ session }: { readonly session?: string | undefined }): boolean => session === 's-a' || session === 's-b'
+  const isTheirs = ({ session }: { readonly session?: string | undefined }): boolean => session === undefined || ['s-a', 's-b'].includes(session)
   const state = async () => {
     const { locks } = await victim.get<ListReply>('/v1/locks')
     const { entries } = await victim.get<LogReply>('/v1/log?limit=1000')
