@@ -79,7 +79,7 @@ export class Hold implements HeldLock, Holding {
 
   /** Why it is not held any more; `undefined` while it is. Made when first asked for: most holds end unremarked. */
   get error(): LockError | undefined {
-    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message, this.#end)
+    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message(this.name), { reason: this.#end.reason })
     return this.#error
   }
 
@@ -138,7 +138,7 @@ export class Hold implements HeldLock, Holding {
     const now = this.#lease.clock.monotonic()
     if (!this.#end) this.#lease.expireIfDue(now)
     if (!this.#end) {
-      this.end(released(this.name))
+      this.end(released)
       this.#released = this.#home.retire(this.#lease, now)
     }
     return this.#released ?? Promise.resolve()

@@ -94,7 +94,8 @@ export interface Home {
   /** What {@link Key} needs to know about it. */
   readonly surroundings: Surroundings
 
-  open(): Promise<void>
+  /** @returns `undefined` if it is open */
+  open(): Promise<void> | undefined
   send(command: Command): Promise<Reply>
   read<T>(from: (store: Store) => Promise<T>, waits?: boolean): Promise<T>
   beat(): Promise<Reply>

@@ -109,7 +109,6 @@ export class Line {
       const stopListening = onAbort(signal, () => this.#giveUp(waiter, signal?.reason))
       const callOff = timeout === undefined ? undefined : clock.after(timeout, () => this.#giveUp(waiter, this.refusal(timeout)))
       const callOffGrace = grace === undefined ? undefined : clock.after(grace, () => this.#carryOut(this.#key.grab(waiter)))
-      if (!this.#key.requests.size) this.looks.begin()
       this.#carryOut(this.#key.ask(waiter))
     })
   }
@@ -188,7 +187,8 @@ export class Line {
     const key = this.#key
     const again = (error: unknown): boolean => key.waits(waiter, number) && this.#asksAgain(waiter, error as LockError)
     try {
-      await session.open()
+      const opening = session.open()
+      if (opening) await opening
     } catch (error) {
       return this.#carryOut(key.unopened(waiter, number, error as LockError, again(error)))
     }
@@ -197,7 +197,7 @@ export class Line {
     const command = key.command(waiter, number, client, reserve)
     if (!command || (session.isClosed && !key.waits(waiter, number))) return
     const { seen } = session
-    seen.tell({ type: 'asked', key: this.key, session: id, number, before: waiter.sentAs, mode: waiter.wish.mode })
+    if (seen.wants('asked')) seen.tell({ type: 'asked', key: this.key, session: id, number, before: waiter.sentAs, mode: waiter.wish.mode })
     waiter.sentAs = number
     let answer: Answer
     try {

@@ -16,6 +16,7 @@ export class Presence {
   readonly #session: Home
   #id = newId()
   #opened: Promise<void> | undefined
+  #isOpen = false
   #beacon: RaisedBeacon | undefined
 
   constructor(session: Home) {
@@ -26,8 +27,13 @@ export class Presence {
     return this.#id
   }
 
-  /** Makes the session known to the store, once: its beacon first, then its row. @param awake resolves when the context does not sleep */
-  open(awake: Promise<void> | undefined): Promise<void> {
+  /**
+   * Makes the session known to the store, once: its beacon first, then its row.
+   * @param awake resolves when the context does not sleep
+   * @returns `undefined` if it is known there
+   */
+  open(awake: Promise<void> | undefined): Promise<void> | undefined {
+    if (this.#isOpen) return undefined
     this.#opened ??= this.#open(awake)
     return this.#opened
   }
@@ -48,7 +54,8 @@ export class Presence {
       throw storeError(error, 'the session could not be opened')
     }
     // It was ended meanwhile: its waiters go on under the next one.
-    if (id !== this.#id) await session.open()
+    if (id === this.#id) this.#isOpen = true
+    else await session.open()
   }
 
   /** Writes the session's row, and does what can be done with the others that this shows. */
@@ -138,6 +145,7 @@ export class Presence {
   end(): void {
     this.#beacon?.lower()
     this.#beacon = this.#opened = undefined
+    this.#isOpen = false
     realms.delete(this.#id)
     this.#id = newId()
   }

@@ -111,8 +111,8 @@ export class Session implements Home {
     assertNotGone()
   }
 
-  /** Makes the session known to the store, once: its beacon first, then its row. */
-  open(): Promise<void> {
+  /** Makes the session known to the store, once: its beacon first, then its row. @returns `undefined` if it is known there */
+  open(): Promise<void> | undefined {
     this.assertOpen()
     return this.#presence.open(this.#awake)
   }

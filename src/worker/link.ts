@@ -167,7 +167,7 @@ export class Link implements HoldHome {
   /** Releases everything. Never rejects. */
   async close(closed: LockError): Promise<void> {
     for (const { fail } of this.#calls.values()) fail(closed)
-    for (const { id, name } of this.#leases.all()) this.#leases.end(id, released(name))
+    for (const { id } of this.#leases.all()) this.#leases.end(id, released)
     // A worker that has not answered yet may have heard of this page, and would keep a client for it.
     if (!this.#isConnected) this.#remote.close().catch(() => {})
     else await this.#call(() => this.#remote.close().then((value) => ({ value }))).catch(() => {})
@@ -204,7 +204,7 @@ export class Link implements HoldHome {
           if (!callback) return resolve(hold as T)
           await callback(hold)
           const lost = hold?.error?.code === 'lost'
-          if (hold) this.#giveBack(id, hold)
+          if (hold) this.#leases.end(id, released)
           this.#remote.done(id)
           // The worker may be gone and unable to report it.
           if (lost || this.#over) resolve(null as T)
@@ -251,7 +251,7 @@ export class Link implements HoldHome {
       },
       lost: (id, error) => {
         const { code, message, reason } = decodeError(error) as LockError
-        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message, reason })
+        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message: () => message, reason })
       },
       asked: (id, ask, who) => quietly(() => this.#leases.get(id)?.hold?.onReleaseRequested?.(ask, who)),
       warned: ({ error, ...warning }) => this.#warn({ ...warning, error: decodeError(error) as LockError }),
@@ -269,11 +269,6 @@ export class Link implements HoldHome {
     this.#session = pulse.session
     this.#leases.hear(pulse)
     return this.#read()
-  }
-
-  /** The callback of this lock has settled. */
-  #giveBack(id: number, { name }: Hold): void {
-    this.#leases.end(id, released(name))
   }
 
   #degraded(why: string): void {
