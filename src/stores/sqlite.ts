@@ -38,12 +38,17 @@ const unclosable: SqliteDatabase[] = []
 const isOfHolder = (command: Command): boolean =>
   command.type === 'renew' || command.type === 'release' || (command.type === 'beat' && !command.opens)
 
+const isBeat = ({ type }: Command): boolean => type === 'beat'
+const isRequest = ({ type }: Command): boolean => type === 'request'
+
 interface Batch {
   readonly commands: readonly Command[]
   readonly alongside: Alongside | undefined
   resolve(outcomes: Outcome[]): void
   reject(error: unknown): void
 }
+
+const writes = ({ alongside }: Batch): boolean => alongside !== undefined
 
 /**
  * A store in a SQLite file, shared by all processes of one machine that open it. If you pass an open handle, the store uses a connection of its own
@@ -109,24 +114,26 @@ export function sqliteStore(
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
 
+  /** Writes what the waiting batches have beside their commands. */
+  const writeAlongside = (outcomes: readonly Outcome[]): void => {
+    let from = 0
+    for (const { commands, alongside } of waiting) {
+      alongside?.(db, outcomes.slice(from, from + commands.length))
+      from += commands.length
+    }
+  }
+
   /** Carries out all waiting batches, in order, as one. */
   const serve = (): Outcome[] => {
-    const batches = [...waiting]
-    const batch = batches.length === 1 ? (batches[0] as Batch).commands : batches.flatMap(({ commands }) => commands)
-    const write = (outcomes: readonly Outcome[]): void => {
-      let from = 0
-      for (const { commands, alongside } of batches) {
-        alongside?.(db, outcomes.slice(from, from + commands.length))
-        from += commands.length
-      }
-    }
+    const batch = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
     open()
-    const beats = batch.some(({ type }) => type === 'beat')
+    const beats = batch.some(isBeat)
     if (beats) guard.assertSound()
-    else if (batch.some(({ type }) => type === 'request')) guard.assertRecently()
+    else if (batch.some(isRequest)) guard.assertRecently()
+    const alongside = waiting.some(writes) ? writeAlongside : undefined
     const outcomes = withTables((tables) => {
       if (beats) tables.assertThere()
-      return tables.apply(batch, wall(), batches.some(({ alongside }) => alongside) ? write : undefined)
+      return tables.apply(batch, wall(), alongside)
     })
     // The journal mode may have changed since we opened the database.
     if (beats) guard.noteLog()
