@@ -247,6 +247,9 @@ export interface LocksSnapshot {
   readonly pending: LockInfo[]
 }
 
+/** What `storelock/core` makes: the methods that most need. The others are functions there. */
+export type CoreLocks = Pick<Locks, 'session' | 'request' | 'acquire' | 'tryAcquire' | 'close'>
+
 /** One context's view of the locks in a store. */
 export interface Locks {
   /** This context's present session. A page that was left, or a session that others ended, gets another. */
