@@ -1,5 +1,5 @@
 import { storedKey } from '../protocol/index.ts'
-import { heldLock } from './hold.ts'
+import { heldLock } from './held-handle.ts'
 import type { Line } from './line.ts'
 import { checkLockName, checkSettings, checkWish } from './options.ts'
 import { followPage, isGone } from './page.ts'

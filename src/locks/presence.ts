@@ -18,6 +18,9 @@ export class Presence {
   #opened: Promise<void> | undefined
   #isOpen = false
   #beacon: RaisedBeacon | undefined
+  /** Resolves when the sleeping context is awake again: a page that is being left must open nothing. */
+  #awake: Promise<void> | undefined
+  #wake = (): void => {}
 
   constructor(session: Home) {
     this.#session = session
@@ -27,24 +30,36 @@ export class Presence {
     return this.#id
   }
 
-  /**
-   * Makes the session known to the store, once: its beacon first, then its row.
-   * @param awake resolves when the context does not sleep
-   * @returns `undefined` if it is known there
-   */
-  open(awake: Promise<void> | undefined): Promise<void> | undefined {
+  get isAsleep(): boolean {
+    return this.#awake !== undefined
+  }
+
+  /** The context falls asleep, or wakes. */
+  sleep(asleep: boolean): void {
+    if (!asleep) {
+      this.#wake()
+      this.#awake = undefined
+      return
+    }
+    this.#awake ??= new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  /** Makes the session known to the store, once: its beacon first, then its row. @returns `undefined` if it is known there */
+  open(): Promise<void> | undefined {
     if (this.#isOpen) return undefined
-    this.#opened ??= this.#open(awake)
+    this.#opened ??= this.#open()
     return this.#opened
   }
 
-  async #open(awake: Promise<void> | undefined): Promise<void> {
+  async #open(): Promise<void> {
     const session = this.#session
     // After any wait the present session may be another one.
     const id = this.#id
     realms.set(id, session.realm)
     try {
-      await awake
+      await this.#awake
       const raised = id === this.#id ? await this.#raise(id) : undefined
       if (raised) this.#light(id, raised)
       if (id === this.#id) await this.#enter(id)

@@ -1,5 +1,6 @@
 import { checkName, LockError } from '../protocol/index.ts'
-import { type Hold, heldLock } from './hold.ts'
+import { heldLock } from './held-handle.ts'
+import type { Hold } from './hold.ts'
 import type { Home, Settings } from './home.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'

@@ -1,4 +1,4 @@
-import type { LockEvent } from './types.ts'
+import type { LockEvent } from './events.ts'
 
 /** What is used of Node's diagnostics channels. */
 interface Diagnostics {

@@ -1,4 +1,5 @@
-import { type Hold, heldLock } from '../locks/hold.ts'
+import { heldLock } from '../locks/held-handle.ts'
+import type { Hold } from '../locks/hold.ts'
 import type { HeldLock } from '../locks/types.ts'
 import type { CallOptions, Link } from './link.ts'
 
