@@ -2,7 +2,7 @@ import type { LockView, Mode, SessionRow } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 
 /** Whether a session is proved dead now. Never for one without a beacon, or if beacons cannot be asked. */
-export const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
+const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
   address !== undefined && (await beacon?.isOut?.(address).catch(() => false)) === true
 
 /** Which of these sessions, other than `own`, are proved dead now. */
