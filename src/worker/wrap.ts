@@ -10,8 +10,9 @@ import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, ReentrantLock } fr
 import { requestArguments, requestOptions } from '../locks/webidl.ts'
 import { checkDuration, LockError } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
+import type { CallOptions } from './calls.ts'
 import type { Endpoint } from './endpoint.ts'
-import { type CallOptions, Link } from './link.ts'
+import { Link } from './link.ts'
 import { Dirt, RemoteReentrant } from './remote-reentrant.ts'
 import { holdWhile } from './request.ts'
 
