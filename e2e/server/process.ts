@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { built } from '../../test/house/built.ts'
 
 /** A lock server in a process of its own. */
 export interface ServerProcess {
@@ -10,12 +10,12 @@ export interface ServerProcess {
   kill(): Promise<void>
 }
 
+const [program] = (await built(new URL('program.ts', import.meta.url))) as [string]
 const started = new Set<ChildProcess>()
 
 /** @param port default: one that is free */
 export async function startServer(file: string, port = 0): Promise<ServerProcess> {
-  const program = fileURLToPath(new URL('program.ts', import.meta.url))
-  const child = fork(program, [file, `${port}`], { execArgv: ['--import', 'tsx'] })
+  const child = fork(program, [file, `${port}`], { execArgv: [] })
   started.add(child)
   const [url] = (await once(child, 'message')) as [string]
   return {
