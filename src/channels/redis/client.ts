@@ -1,5 +1,5 @@
 /** An argument of a command. */
-export type Argument = string | Buffer
+export type Argument = string | Uint8Array
 
 /** The parts of a client of `redis` that are used: one from `createClient` or, with another `sendCommand`, from `createCluster`. */
 export interface NodeRedis {
