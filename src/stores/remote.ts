@@ -12,13 +12,15 @@ import {
   viewOf,
 } from '../protocol/index.ts'
 import type { Part, Store } from '../store.ts'
-import { type Job, jobsOf, pick } from './remote/jobs.ts'
+import { howMany, type Job, jobsOf, pick } from './remote/jobs.ts'
 import { isStorable, Known, Memory, type Row, recordId, sessionId, type Write, writesOf } from './remote/rows.ts'
 
 export { floorId, type Row, recordId, sessionId, type Write } from './remote/rows.ts'
 
 /** A database or service that answers asynchronously. Its methods reject with its own errors. */
 export interface Engine<Version> {
+  /** How many commands a batch may have, if the engine limits what it writes at once. One call of `apply` may have more; the engine's store splits it. */
+  readonly largest?: number
   /** What errors call it, such as `the Postgres database app on db:5432`; without passwords. */
   readonly title: string
   /** Wall time in ms since 1970, best the engine's own. */
@@ -63,6 +65,7 @@ const patience = 120_000
  */
 export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   type Rows = Map<string, Row<Version> | undefined>
+  const { largest = Infinity } = engine
   const memory = new Memory<Version>()
   const underWay = new Set<Job>()
   let waiting: Job[] = []
@@ -188,14 +191,16 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   const pump = (): void => {
     if (batches === most || !waiting.length) return
     const { picked, left } = pick(waiting, underWay)
-    waiting = left
-    if (!picked.length) return
-    for (const job of picked) underWay.add(job)
+    const some = picked.slice(0, howMany(picked, largest))
+    waiting = [...picked.slice(some.length), ...left]
+    if (!some.length) return
+    for (const job of some) underWay.add(job)
     batches++
-    carryOut(picked).finally(() => {
+    carryOut(some).finally(() => {
       batches--
       pump()
     })
+    if (some.length < picked.length) pump()
   }
 
   const staleRows = async (after: string | undefined): Promise<SessionRow[]> => {
