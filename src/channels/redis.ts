@@ -12,6 +12,8 @@ const longest = 16_384
 export interface RedisChannel extends Channel {
   /** The records may have changed unseen: everyone here who holds something looks. */
   stir(): void
+  /** Connects anew: the connection may be one that was cut unseen, or lead to the wrong server. */
+  renew(): void
   close(): void
 }
 
@@ -58,6 +60,14 @@ export function redisChannel(
     }
   }
 
+  const leave = (): void => {
+    opened?.then(
+      (link) => link.close(),
+      () => {},
+    )
+    opened = undefined
+  }
+
   const hear = (channel: string, text: string): void => {
     if (!channel.startsWith(nameOf(''))) return
     try {
@@ -101,12 +111,13 @@ export function redisChannel(
       }
     },
     stir: () => here.deliver(common, {} satisfies Message),
+    renew() {
+      leave()
+      if (topics.size && !closed) open()
+    },
     close() {
       closed = true
-      opened?.then(
-        (link) => link.close(),
-        () => {},
-      )
+      leave()
     },
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { makeLacks } from '../channels/lacks.ts'
-import { addressOf, type RedisClient } from '../channels/redis/client.ts'
+import { addressOf, type RedisClient, sendsAnywhere } from '../channels/redis/client.ts'
 import { redisChannel } from '../channels/redis.ts'
 import { bodyOf, type Fenced, type Outcome, storeError } from '../protocol/index.ts'
 import type { Channel, FencedStore } from '../store.ts'
@@ -16,7 +16,7 @@ export type { Durability } from './redis/server.ts'
 export type { RedisReply, RedisTransaction } from './redis/transaction.ts'
 
 export interface RedisStoreOptions {
-  /** With what the store's keys begin, as a hash tag: in a cluster they are all on one node, and so must be the data that its locks fence. Default `storelock`. */
+  /** A hash tag that begins the store's keys, so that a cluster has them on one node: put data that its locks fence there too. Default `storelock`. */
   prefix?: string
   /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
   timeout?: number
@@ -37,7 +37,7 @@ export interface RedisStore extends FencedStore<RedisTransaction> {
   fence(lock: Fenced): { readonly keys: [string]; readonly args: [session: string, token: string] }
 }
 
-/** How many session rows a beat returns, and how many keys are asked for at once. */
+/** How many session rows a beat returns, and how many keys come at once. */
 const [shown, portion] = [16, 5_000]
 
 /**
@@ -54,6 +54,7 @@ export function redisStore(
   if (!usable) throw new TypeError('redisStore needs a URL such as redis://127.0.0.1:6379, or a client of redis or ioredis')
   if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
   if (!name || /[{}]/.test(name)) throw new TypeError(`prefix must be a text without braces, not ${JSON.stringify(name)}`)
+  if (durability && sendsAnywhere(target)) throw new TypeError('durability needs a cluster of redis: one of ioredis sends WAIT to any node')
   const prefix = `{${name}}`
   const title = `the Redis at ${addressOf(target)}`
   const indexes = ['keys', 'busy', 'sessions', 'ends'].map((index) => `${prefix}:${index}`) as [string, string, string, string]
@@ -67,7 +68,7 @@ export function redisStore(
     doubts++
     channel.stir()
   }
-  const server = new RedisServer(target, { timeout, durability, home: indexes[0], reconnected })
+  const server = new RedisServer(target, { timeout, durability, home: indexes[0], reconnected, dropped: () => channel.renew() })
   const channel = redisChannel(target, prefix, (topic, text) => server.command(['PUBLISH', topic, text], 'never'), degraded, timeout)
   // No version may ever name two states, not even after a failover: each is random and numbered.
   const writer = randomBytes(6).toString('base64url')

@@ -55,6 +55,9 @@ export interface Events {
 const isIoRedis = (client: RedisClient): client is IoRedis => typeof (client as Partial<IoRedis>).call === 'function'
 const isCluster = (client: object): boolean => 'masters' in client || (client as { isCluster?: unknown }).isCluster === true
 
+/** Whether `WAIT` would not go where the command before it went. */
+export const sendsAnywhere = (target: string | RedisClient): boolean => typeof target !== 'string' && isIoRedis(target) && isCluster(target)
+
 /** The server's address, without its credentials. */
 export function addressOf(target: string | RedisClient): string {
   if (typeof target === 'string') return new URL(target).host || target.replace(/^.*@/, '')

@@ -19,6 +19,8 @@ interface ServerOptions {
   readonly home: string
   /** The connection was lost and is there again, perhaps to another server, or one that has forgotten something. */
   reconnected(): void
+  /** The connection was given up: others may be of no use either. */
+  dropped(): void
 }
 
 /** How a command may be repeated if the connection broke before its answer came: not at all, or `safely`, as it then does nothing or the same. */
@@ -82,10 +84,15 @@ export class RedisServer {
 
   close(): void {
     this.#closed = true
-    this.#drop()
+    this.#leave()
   }
 
   #drop(): void {
+    this.#leave()
+    this.#options.dropped()
+  }
+
+  #leave(): void {
     this.#link?.then(
       (link) => link.close(),
       () => {},
