@@ -1,23 +1,30 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './redis.ts'
+import { pathOf, programs } from './programs.ts'
+import { freePort, makeFolder, type Running, run } from './running.ts'
 
+/** A member of an etcd cluster of our own. */
 export interface EtcdServer {
   readonly url: string
-  signal(signal: NodeJS.Signals): void
-  end(signal?: NodeJS.Signals): Promise<void>
+  /** Starts it again after `stop` or `kill`, at the same port. */
   start(): Promise<void>
   stop(): Promise<void>
+  /** Ends it without a word, as a crash does. */
+  kill(): Promise<void>
+  signal(signal: NodeJS.Signals): void
+  /** Ends it and removes its files. */
+  remove(): Promise<void>
 }
 
-export async function startEtcd(...args: string[]): Promise<EtcdServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-etcd-'))
-  const [client, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`]
-  let child: ChildProcess | undefined
-  const start = async (): Promise<void> => {
+/** A cluster of so many members. */
+export async function startEtcds(count: number, ...settings: string[]): Promise<EtcdServer[]> {
+  const command = pathOf(programs.etcd, 'etcd')
+  const own = []
+  for (let index = 0; index < count; index++) {
+    const [client, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`]
+    own.push({ name: `m${index}`, client, peer, ...makeFolder() })
+  }
+  const cluster = own.map(({ name, peer }) => `${name}=${peer}`).join()
+  const members = own.map(({ name, client, peer, folder, remove }): EtcdServer => {
     const urls = [
       '--listen-client-urls',
       client,
@@ -28,36 +35,34 @@ export async function startEtcd(...args: string[]): Promise<EtcdServer> {
       '--initial-advertise-peer-urls',
       peer,
     ]
-    child = spawn('etcd', ['--data-dir', join(folder, 'data'), ...urls, '--initial-cluster', `default=${peer}`, ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    })
-    const own = child
-    let said = ''
-    await new Promise<void>((resolve, reject) => {
-      own.stderr?.on('data', (chunk) => {
-        said += chunk
-        if (/ready to serve client requests/.test(said)) resolve()
-      })
-      own.once('error', reject)
-      own.once('exit', () => reject(new Error(`etcd did not start:\n${said}`)))
-    })
-  }
-  const end = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
-  }
-  process.once('exit', () => child?.kill('SIGKILL'))
-  await start()
-  return {
-    url: client,
-    signal: (signal) => void child?.kill(signal),
-    end,
-    start,
-    async stop() {
-      await end()
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
+    const args = ['--name', name, '--data-dir', join(folder, 'data'), ...urls, '--initial-cluster', cluster, ...settings]
+    let running: Running | undefined
+    const server: EtcdServer = {
+      url: client,
+      async start() {
+        running = await run(command, args, /ready to serve client requests/)
+      },
+      stop: async () => running?.end('SIGTERM'),
+      kill: async () => running?.end('SIGKILL'),
+      signal: (signal) => void running?.child.kill(signal),
+      async remove() {
+        await server.kill()
+        remove()
+      },
+    }
+    return server
+  })
+  await Promise.all(members.map((member) => member.start()))
+  return members
+}
+
+export async function startEtcd(...settings: string[]): Promise<EtcdServer> {
+  const [server] = await startEtcds(1, ...settings)
+  return server as EtcdServer
+}
+
+/** An etcd for tests that only use keys of their own: the one that the environment names, else one of our own. */
+export async function lendEtcd(): Promise<Pick<EtcdServer, 'url' | 'remove'>> {
+  const url = process.env[programs.etcd.variable]
+  return url ? { url, remove: async () => {} } : startEtcd()
 }

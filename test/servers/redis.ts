@@ -1,64 +1,50 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { pathOf, programs } from './programs.ts'
+import { freePort, makeFolder, type Running, run } from './running.ts'
 
+/** A Redis of our own. */
 export interface RedisServer {
   readonly url: string
   readonly port: number
-  signal(signal: NodeJS.Signals): void
-  end(signal?: NodeJS.Signals): Promise<void>
+  /** Starts it again after `stop` or `kill`, at the same port. */
   start(): Promise<void>
+  /** Ends it; it saves what it is set to save. */
   stop(): Promise<void>
+  /** Ends it without a word, as a crash does. */
+  kill(): Promise<void>
+  signal(signal: NodeJS.Signals): void
+  /** Ends it and removes its files. */
+  remove(): Promise<void>
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-export async function startRedis(...args: string[]): Promise<RedisServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-redis-'))
+/** @param settings of the server, as in redis.conf */
+export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
+  const command = pathOf(programs.redis, 'redis-server')
+  const { folder, remove } = makeFolder()
   const port = await freePort()
-  let child: ChildProcess | undefined
+  const all = { port: `${port}`, bind: '127.0.0.1', dir: folder, save: '', ...settings }
+  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...(value === '' ? [''] : value.split(' '))])
+  let running: Running | undefined
   const start = async (): Promise<void> => {
-    child = spawn('redis-server', ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...args], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const own = child
-    let said = ''
-    await new Promise<void>((resolve, reject) => {
-      own.stdout?.on('data', (chunk) => {
-        said += chunk
-        if (/eady to accept connections/.test(said)) resolve()
-      })
-      own.once('error', reject)
-      own.once('exit', () => reject(new Error(`redis-server did not start:\n${said}`)))
-    })
+    running = await run(command, args, /eady to accept connections/)
   }
-  const end = async (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> => {
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
-  }
-  process.once('exit', () => child?.kill('SIGKILL'))
   await start()
-  return {
+  const server: RedisServer = {
     url: `redis://127.0.0.1:${port}`,
     port,
-    signal: (signal) => void child?.kill(signal),
-    end,
     start,
-    async stop() {
-      await end()
-      rmSync(folder, { recursive: true, force: true })
+    stop: async () => running?.end('SIGTERM'),
+    kill: async () => running?.end('SIGKILL'),
+    signal: (signal) => void running?.child.kill(signal),
+    async remove() {
+      await server.kill()
+      remove()
     },
   }
+  return server
+}
+
+/** A Redis for tests that only use keys of their own: the one that the environment names, else one of our own. */
+export async function lendRedis(): Promise<Pick<RedisServer, 'url' | 'remove'>> {
+  const url = process.env[programs.redis.variable]
+  return url ? { url, remove: async () => {} } : startRedis()
 }

@@ -2,19 +2,19 @@ import { afterAll, beforeAll, describe, test } from 'vitest'
 import { decode, EtcdClient, encode } from '../../src/channels/etcd/client.ts'
 import { type EtcdTransaction, etcdStore } from '../../src/stores/etcd.ts'
 import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
-import { type EtcdServer, startEtcd } from '../servers/etcd.ts'
+import { type EtcdServer, lendEtcd } from '../servers/etcd.ts'
 
-let server: EtcdServer
+let server: Pick<EtcdServer, 'url' | 'remove'>
 let admin: EtcdClient
 let places = 0
 
 beforeAll(async () => {
-  server = await startEtcd()
+  server = await lendEtcd()
   admin = new EtcdClient([server.url], {})
 })
 afterAll(async () => {
   admin.close()
-  await server.stop()
+  await server.remove()
 })
 
 const get = async (key: string): Promise<string | undefined> => {
@@ -24,7 +24,7 @@ const get = async (key: string): Promise<string | undefined> => {
 
 /** A new prefix in the server. */
 function place(): StorePlace {
-  const prefix = `place ${++places}`
+  const prefix = `test ${process.pid} ${++places}`
   return {
     open: () => etcdStore(server.url, { prefix }),
     corrupt: async (key) => void (await admin.call('kv/put', { key: encode(`${prefix}/r:${key}`), value: encode('nonsense') })),

@@ -3,24 +3,24 @@ import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { type RedisClient, type RedisTransaction, redisStore } from '../../src/stores/redis.ts'
 import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
-import { type RedisServer, startRedis } from '../servers/redis.ts'
+import { lendRedis, type RedisServer } from '../servers/redis.ts'
 
-let server: RedisServer
+let server: Pick<RedisServer, 'url' | 'remove'>
 let admin: Redis
 let places = 0
 
 beforeAll(async () => {
-  server = await startRedis()
+  server = await lendRedis()
   admin = new Redis(server.url)
 })
 afterAll(async () => {
   admin.disconnect()
-  await server.stop()
+  await server.remove()
 })
 
 /** A new prefix in the server. */
 function place(target: () => string | RedisClient): StorePlace {
-  const prefix = `place ${++places}`
+  const prefix = `test ${process.pid} ${++places}`
   return {
     open: () => redisStore(target(), { prefix }),
     corrupt: async (key) => void (await admin.set(`{${prefix}}:r:${key}`, 'x'.repeat(20))),
