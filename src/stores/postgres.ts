@@ -109,15 +109,12 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
   const check = async (client: PostgresClient, lock: Fenced): Promise<void> => {
     assertOpen()
     lock.assertHeld()
+    if (client.getTransactionStatus?.() === 'I') throw new LockError('invalid', 'a lock can only be checked in a transaction: BEGIN one first')
     const { text, values } = checkStatement(lock)
     try {
       await client.query(text, [...values])
     } catch (error) {
-      throw codeOf(error) === refused
-        ? fencedOut(lock)
-        : codeOf(error) === '25P01'
-          ? new LockError('invalid', (error as Error).message)
-          : explain(error)
+      throw codeOf(error) === refused ? fencedOut(lock) : explain(error)
     }
   }
 

@@ -4,6 +4,8 @@ import { LockError } from '../../protocol/index.ts'
 export interface PostgresClient {
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
   query(text: string, values?: any[]): Promise<{ rows: any[] }>
+  /** Newer versions have it: `I` outside a transaction. */
+  getTransactionStatus?(): string | null
 }
 
 /** The parts of a `Pool` of `pg` that are used. */

@@ -94,9 +94,6 @@ END $$;
 -- Makes a transaction fail unless the lock is held, and keeps others from being granted it until the transaction ends.
 CREATE OR REPLACE FUNCTION ${s}.check(record_id text, session_id text, session text, token bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  IF statement_timestamp() = transaction_timestamp() THEN
-    RAISE EXCEPTION 'a lock can only be checked in a transaction: BEGIN one first' USING ERRCODE = 'no_active_sql_transaction';
-  END IF;
   PERFORM FROM ${s}.rows r
     WHERE r.id = record_id
       AND EXISTS (SELECT FROM ${s}.rows WHERE id = session_id)
