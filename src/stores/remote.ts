@@ -97,7 +97,6 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
    * @returns the outcomes, or the rows that it used
    */
   const attempt = async (commands: readonly Command[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
-    const now = engine.now()
     const fetched: Rows = new Map()
     /** What the last fetch answered. */
     let fresh: Rows = new Map()
@@ -109,7 +108,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
     for (;;) {
       const rows = new Known(fetched, memory)
       const changes = runBatch(commands, {
-        now,
+        now: engine.now(),
         get floor() {
           return rows.floor
         },
