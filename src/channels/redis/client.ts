@@ -99,7 +99,7 @@ function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
   // What waits for a connection must not be sent after its caller has given up.
   const own = { disableOfflineQueue: events.message === undefined, commandOptions: {} }
   const client = model.duplicate(cluster ? { defaults: own } : own) as NodeRedis & Client
-  const link = watch(client, events, () => client.destroy())
+  const link = watch(client, events, cluster ? 'connect' : 'ready', () => client.destroy())
   const hear = (message: string, channel: string): void => events.message?.(channel, message)
   return {
     ...link,
@@ -114,7 +114,7 @@ function ioredisLink(model: IoRedis, events: Events): RedisLink {
   const offline = { lazyConnect: true, enableOfflineQueue: events.message !== undefined }
   const client = (isCluster(model) ? model.duplicate([], { ...offline, redisOptions: own }) : model.duplicate({ ...own, ...offline })) as IoRedis &
     Client
-  const link = watch(client, events, () => client.disconnect())
+  const link = watch(client, events, 'ready', () => client.disconnect())
   client.on('message', (channel: string, message: string) => events.message?.(channel, message))
   return {
     ...link,
@@ -128,8 +128,11 @@ function ioredisLink(model: IoRedis, events: Events): RedisLink {
   }
 }
 
-/** Connects, and follows the state of the connection. */
-function watch(client: Client, events: Events, disconnect: () => void): Pick<RedisLink, 'ready' | 'close'> {
+/**
+ * Connects, and follows the state of the connection.
+ * @param connected the event when it is
+ */
+function watch(client: Client, events: Events, connected: string, disconnect: () => void): Pick<RedisLink, 'ready' | 'close'> {
   let isUp = false
   let isClosed = false
   let over = false
@@ -157,7 +160,9 @@ function watch(client: Client, events: Events, disconnect: () => void): Pick<Red
     isUp = false
     if (!isClosed) events.down(error)
   }
-  client.on('ready', up)
+  client.on(connected, up)
+  // Of a node of a cluster's that is there again, or new.
+  for (const event of ['node-ready', '+node']) client.on(event, () => isUp && events.up())
   client.on('error', down)
   // It is connected again at once, if that is possible.
   for (const event of ['close', 'end']) client.on(event, () => cut())
