@@ -6,6 +6,8 @@ export interface PostgresClient {
   query(text: string, values?: any[]): Promise<{ rows: any[] }>
   /** Newer versions have it: `I` outside a transaction. */
   getTransactionStatus?(): string | null
+  on?(event: 'error', listener: (error: Error) => void): unknown
+  off?(event: 'error', listener: (error: Error) => void): unknown
 }
 
 /** The parts of a `Pool` of `pg` that are used. */
@@ -73,6 +75,9 @@ export async function connections<Client extends PostgresClient>(
 
   const lend = async <T>(use: (client: Client) => Promise<T>): Promise<T> => {
     const client = await pool.connect()
+    // What it was asked fails too. Without a listener, the end of the connection would end the process.
+    const ignore = (): void => {}
+    client.on?.('error', ignore)
     try {
       const result = await use(client)
       client.release()
@@ -81,6 +86,8 @@ export async function connections<Client extends PostgresClient>(
       // Whatever it was doing, nobody should get it next.
       client.release(!isOfServer(error))
       throw error
+    } finally {
+      client.off?.('error', ignore)
     }
   }
 

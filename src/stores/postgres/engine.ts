@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { isEmpty, LockError } from '../../protocol/index.ts'
+import { isEmpty, LockError, lastTokenOf } from '../../protocol/index.ts'
 import { type Engine, recordId, sessionId, type Write } from '../remote.ts'
 import { type Connections, codeOf, explainError, type PostgresClient } from './connect.ts'
 import { longestId, postgresSchema, postgresVersion } from './schema.ts'
@@ -10,7 +10,7 @@ export interface PostgresEngine extends Engine<string> {
 }
 
 /** What a statement fails with if our tables or functions are not there. */
-const isMissing = (error: unknown): boolean => ['42P01', '42883', '3F000'].includes(codeOf(error) ?? '')
+export const isMissing = (error: unknown): boolean => ['42P01', '42883', '3F000'].includes(codeOf(error) ?? '')
 
 /** The id under which a row is kept. */
 export const shortId = (id: string): string =>
@@ -77,16 +77,20 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
 
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
   const ask = async (text: string, ...values: unknown[]): Promise<any[]> => {
-    try {
-      await ready()
-      const { query } = await connect()
-      return await query(text, values)
-    } catch (error) {
-      if (isMissing(error) && preparing) {
-        preparing = undefined
-        dropped()
+    for (let isFirst = true; ; isFirst = false) {
+      let prepared: Promise<void> | undefined
+      try {
+        await ready()
+        prepared = preparing
+        const { query } = await connect()
+        return await query(text, values)
+      } catch (error) {
+        if (!isFirst || !isMissing(error)) throw explainError(error, title())
+        if (prepared && prepared === preparing) {
+          preparing = undefined
+          dropped()
+        }
       }
-      throw explainError(error, title())
     }
   }
 
@@ -111,7 +115,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       const each = <T>(of: (write: Write) => T | undefined): (T | undefined)[] => ids.map((id) => of(writes.get(id) ?? none))
       const sent = Date.now()
       const [{ ms }] = await ask(
-        `SELECT ${s}.commit($1, $2, $3, $4, $5, $6, $7, $8, $9)::text AS ms`,
+        `SELECT ${s}.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text AS ms`,
         ids.map(shortId),
         [...seen.values()],
         ids.map((id) => (writes.has(id) ? howOf(writes.get(id)) : 0)),
@@ -119,6 +123,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
         ids.map((id) => (shortId(id) === id ? undefined : id)),
         each(({ session }) => session?.expiresAt),
         each(({ record }) => record && !isEmpty(record)),
+        each(({ record }) => record && JSON.stringify(record.holders.map((holder) => [holder.session, holder.token, lastTokenOf(holder)]))),
         version,
         Date.now() + ahead + timeout,
       )
