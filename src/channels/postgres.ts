@@ -140,7 +140,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
           next.on('notification', ({ channel, payload }) => next === client && receive(channel, payload))
           heard.clear()
           names.clear()
-          await Promise.all(Array.from(topics.keys(), tune))
+          for (const topic of [...topics.keys()]) await tune(topic)
         },
       })
       return () => {

@@ -5,7 +5,7 @@ import { bodyOf, type Fenced, fencedOut, LockError, wallClock } from '../protoco
 import type { Beacon, Channel, FencedStore } from '../store.ts'
 import { type Connections, codeOf, connections, explainError, type PostgresClient, type PostgresPool } from './postgres/connect.ts'
 import { keepConnection } from './postgres/dedicated.ts'
-import { postgresEngine, shortId } from './postgres/engine.ts'
+import { isMissing, postgresEngine, shortId } from './postgres/engine.ts'
 import { recordId, remoteStore, sessionId } from './remote.ts'
 
 export type { PostgresClient, PostgresPool } from './postgres/connect.ts'
@@ -114,7 +114,7 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
     try {
       await client.query(text, [...values])
     } catch (error) {
-      throw codeOf(error) === refused ? fencedOut(lock) : explain(error)
+      throw codeOf(error) === refused || isMissing(error) ? fencedOut(lock) : explain(error)
     }
   }
 

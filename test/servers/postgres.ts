@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chownSync, writeFileSync } from 'node:fs'
+import { chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathOf, programs } from './programs.ts'
 import { freePort, makeFolder, notRoot, type Running, run } from './running.ts'
@@ -16,6 +16,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Ends it without a word, as a crash does. */
   kill(): Promise<void>
+  /** Puts a line of pg_hba.conf before the others. */
+  allow(line: string): Promise<void>
   /** Ends it and removes its files. */
   remove(): Promise<void>
 }
@@ -48,6 +50,12 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stop: async () => running?.end('SIGINT'),
     // Told so, it ends its processes with it, and at once, and recovers as after a crash.
     kill: async () => running?.end('SIGQUIT'),
+    async allow(line) {
+      const file = join(data, 'pg_hba.conf')
+      writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)
+      await server.stop()
+      await start()
+    },
     async remove() {
       await server.kill()
       remove()

@@ -6,6 +6,8 @@ export interface PostgresClient {
   query(text: string, values?: any[]): Promise<{ rows: any[] }>
   /** Newer versions have it: `I` outside a transaction. */
   getTransactionStatus?(): string | null
+  on?(event: 'error', listener: (error: Error) => void): unknown
+  off?(event: 'error', listener: (error: Error) => void): unknown
 }
 
 /** The parts of a `Pool` of `pg` that are used. */
@@ -30,9 +32,12 @@ export interface OwnClient extends PostgresClient {
 export interface Connections<Client extends PostgresClient> {
   /** How errors call the database. */
   readonly title: string
-  /** Runs one statement. */
+  /**
+   * Runs one statement.
+   * @param name prepares it under this name, where that is possible: behind a pooler the next one may reach another session
+   */
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
-  query(text: string, values?: unknown[]): Promise<any[]>
+  query(text: string, values?: unknown[], name?: string): Promise<any[]>
   /** Lends a connection. */
   lend<T>(use: (client: Client) => Promise<T>): Promise<T>
   /** A connection of its own, past a pooler if the user has said how. Rejects if it leads through one. */
@@ -71,8 +76,13 @@ export async function connections<Client extends PostgresClient>(
   const pool = (given ?? own) as PostgresPool<Client>
   const title = titleOf(new Client(given?.options ?? { ...settings(database) }))
 
+  let isPooled: boolean | undefined
+
   const lend = async <T>(use: (client: Client) => Promise<T>): Promise<T> => {
     const client = await pool.connect()
+    // What it was asked fails too. Without a listener, the end of the connection would end the process.
+    const ignore = (): void => {}
+    client.on?.('error', ignore)
     try {
       const result = await use(client)
       client.release()
@@ -81,28 +91,36 @@ export async function connections<Client extends PostgresClient>(
       // Whatever it was doing, nobody should get it next.
       client.release(!isOfServer(error))
       throw error
+    } finally {
+      client.off?.('error', ignore)
     }
   }
 
   return {
     title,
     lend,
-    query: (text, values) =>
+    query: (text, values, name) =>
       lend(async (client) => {
-        const statement = { text, values, query_timeout: timeout } as unknown as string
+        isPooled ??= await leadsThroughPooler(client)
+        const statement = { text, values, name: isPooled ? undefined : name, query_timeout: timeout } as unknown as string
         return (await client.query(statement)).rows
       }),
     async open() {
       const client = new Client(clientOptions)
       client.on('error', () => {})
       await client.connect()
-      const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
-      if (rows[0].pid === client.processID) return client
+      if (!(await leadsThroughPooler(client))) return client
       client.end().catch(() => {})
       throw new Pooled('a pooler stands before the database, so nothing can listen there: give the store an address past it (`direct`)')
     },
     close: async () => own?.end(),
   }
+}
+
+/** Whether another process serves this connection than the one that it began with. */
+async function leadsThroughPooler(client: PostgresClient & { readonly processID?: number | null }): Promise<boolean> {
+  const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
+  return rows[0].pid !== client.processID
 }
 
 /** A connection leads through a pooler, which lends a session for a transaction at a time. */

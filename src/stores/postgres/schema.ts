@@ -24,8 +24,9 @@ CREATE TABLE IF NOT EXISTS ${s}.rows (
   name text COLLATE "C",
   -- In ms since 1970, of sessions.
   expires_at double precision,
-  -- Whether anybody holds, waits for or pins a lock, of records.
-  busy boolean
+  -- Of records: whether anybody holds, waits for or pins the lock, and as JSON the session and the first and last token of each holder.
+  busy boolean,
+  holders text
 ) WITH (fillfactor = 50);
 CREATE INDEX IF NOT EXISTS rows_expires_at ON ${s}.rows (expires_at) WHERE expires_at IS NOT NULL;
 INSERT INTO ${s}.rows (id, version, body) VALUES
@@ -35,7 +36,7 @@ INSERT INTO ${s}.rows (id, version, body) VALUES
 -- Writes rows if none of those that were seen has changed. It waits for nobody: what it cannot lock now counts as changed.
 -- how: 0 read, 1 write, 2 write after those who have checked the lock, 3 delete. Returns the time in ms, or NULL if nothing was written.
 CREATE OR REPLACE FUNCTION ${s}.commit(
-  ids text[], seen text[], how int[], bodies text[], names text[], expiries double precision[], busies boolean[], new_version text, until double precision
+  ids text[], seen text[], how int[], bodies text[], names text[], expiries double precision[], busies boolean[], holders text[], new_version text, until double precision
 ) RETURNS double precision LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   it record;
@@ -78,14 +79,16 @@ BEGIN
     RETURN NULL;
   END IF;
   FOR it IN
-    SELECT * FROM unnest(ids, seen, how, bodies, names, expiries, busies) AS u (id, version, how, body, name, expires_at, busy) WHERE u.how > 0
+    SELECT * FROM unnest(ids, seen, how, bodies, names, expiries, busies, holders) AS u (id, version, how, body, name, expires_at, busy, holders) WHERE u.how > 0
   LOOP
     IF it.how = 3 THEN
       DELETE FROM ${s}.rows r WHERE r.id = it.id;
     ELSIF it.version IS NULL THEN
-      INSERT INTO ${s}.rows (id, version, body, name, expires_at, busy) VALUES (it.id, new_version, it.body, it.name, it.expires_at, it.busy);
+      INSERT INTO ${s}.rows (id, version, body, name, expires_at, busy, holders)
+        VALUES (it.id, new_version, it.body, it.name, it.expires_at, it.busy, it.holders);
     ELSE
-      UPDATE ${s}.rows r SET version = new_version, body = it.body, expires_at = it.expires_at, busy = it.busy WHERE r.id = it.id;
+      UPDATE ${s}.rows r SET version = new_version, body = it.body, expires_at = it.expires_at, busy = it.busy, holders = it.holders
+        WHERE r.id = it.id;
     END IF;
   END LOOP;
   RETURN extract(epoch FROM clock_timestamp()) * 1000;
@@ -98,8 +101,7 @@ BEGIN
     WHERE r.id = record_id
       AND EXISTS (SELECT FROM ${s}.rows WHERE id = session_id)
       AND EXISTS (
-        SELECT FROM json_array_elements(r.body::json -> 2) h
-        WHERE h ->> 0 = session AND token BETWEEN (h ->> 4)::bigint AND (h ->> 4)::bigint + coalesce((h ->> 5)::bigint, 0)
+        SELECT FROM json_array_elements(r.holders::json) h WHERE h ->> 0 = session AND token BETWEEN (h ->> 1)::bigint AND (h ->> 2)::bigint
       )
     FOR KEY SHARE;
   IF NOT FOUND THEN
