@@ -68,6 +68,8 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   const { largest = Infinity } = engine
   const memory = new Memory<Version>()
   const underWay = new Set<Job>()
+  /** Sessions with requests of which nobody knows whether they were carried out, or will be. */
+  const doubtful = new Set<string>()
   let waiting: Job[] = []
   let batches = 0
   /** How many jobs are tried again because others change their rows. */
@@ -92,6 +94,23 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   }
 
   /**
+   * Writes the rows of sessions once more of which a request had no answer. If it is still under way, it finds another version of its session's row and
+   * fails: it must not be carried out after its withdrawal.
+   */
+  const clearDoubts = async (): Promise<void> => {
+    for (const session of doubtful) {
+      const id = sessionId(session)
+      for (let isClear = false; !isClear; ) {
+        const row = (await fetch([id])).get(id)
+        memory.forget([id])
+        const write = row && { text: row.text, session: decodeSession(session, row.text) }
+        isClear = !row || (await engine.commit(new Map([[id, row.version]]), new Map([[id, write]]))) !== undefined
+      }
+      doubtful.delete(session)
+    }
+  }
+
+  /**
    * Carries out commands unless others change the rows meanwhile.
    * @param first the rows to fetch first
    * @returns the outcomes, or the rows that it used
@@ -104,6 +123,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       fresh = await fetch(ids)
       for (const [id, row] of fresh) fetched.set(id, row)
     }
+    if (doubtful.size) await clearDoubts()
     if (first.length) await get(first)
     for (;;) {
       const rows = new Known(fetched, memory)
@@ -126,7 +146,11 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       if (!writes.size) return { outcomes: changes.outcomes, used }
       // If it fails, nobody knows whether they were written.
       memory.forget(used)
-      const version = await engine.commit(new Map(Array.from(rows.used, ([id, row]) => [id, row?.version])), writes)
+      const seen = new Map(Array.from(rows.used, ([id, row]) => [id, row?.version]))
+      const version = await engine.commit(seen, writes).catch((error) => {
+        for (const command of commands) if (command.type === 'request') doubtful.add(command.session)
+        throw error
+      })
       if (version === undefined) return { used }
       for (const [id, row] of rows.used) memory.set(id, row)
       for (const [id, write] of writes) memory.set(id, write && { text: write.text, version })
