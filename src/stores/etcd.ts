@@ -1,8 +1,9 @@
+import { processBeacon } from '../beacons/process.ts'
 import { decode, EtcdClient, type EtcdOptions, encode, memberUrl, rangeEnd } from '../channels/etcd/client.ts'
 import { etcdChannel } from '../channels/etcd.ts'
 import { makeLacks } from '../channels/lacks.ts'
 import { bodyOf, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
-import type { Channel, FencedStore } from '../store.ts'
+import type { Beacon, Channel, FencedStore } from '../store.ts'
 import { fenceId, operationsFor, partsOf } from './etcd/operations.ts'
 import { type EtcdTransaction, Fences, type KeyValue, Queued, sameRevision, type TxnReply } from './etcd/transaction.ts'
 import { type Engine, type Row, remoteStore } from './remote.ts'
@@ -17,6 +18,7 @@ export interface EtcdStoreOptions extends EtcdOptions {
 
 export interface EtcdStore extends FencedStore<EtcdTransaction> {
   readonly channel: Channel
+  readonly beacon?: Beacon
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: EtcdTransaction, lock: Fenced): void
   /**
@@ -103,10 +105,12 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
     },
   }
   const remote = remoteStore(engine)
+  const beacon = processBeacon()
 
   return {
     ...remote,
     channel,
+    ...(beacon && { beacon }),
     onDegraded: lacks.onDegraded,
     // Each call ends by its own timeout.
     isBusy: () => true,

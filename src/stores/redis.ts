@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { processBeacon } from '../beacons/process.ts'
 import { makeLacks } from '../channels/lacks.ts'
-import { addressOf, type RedisClient, sendsAnywhere } from '../channels/redis/client.ts'
+import { addressOf, isTarget, type RedisClient, sendsAnywhere } from '../channels/redis/client.ts'
 import { redisChannel } from '../channels/redis.ts'
-import { bodyOf, type Fenced, type Outcome, storeError } from '../protocol/index.ts'
-import type { Channel, FencedStore } from '../store.ts'
-import { orderFor, rowOf } from './redis/rows.ts'
+import { bodyOf, type Fenced, storeError } from '../protocol/index.ts'
+import type { Beacon, Channel, FencedStore } from '../store.ts'
+import { doubted, orderFor, rowOf } from './redis/rows.ts'
 import { commitScript, fencedScript, keysScript, staleScript } from './redis/scripts.ts'
 import { type Durability, RedisServer } from './redis/server.ts'
 import { Queued, type RedisTransaction } from './redis/transaction.ts'
@@ -26,6 +27,7 @@ export interface RedisStoreOptions {
 
 export interface RedisStore extends FencedStore<RedisTransaction> {
   readonly channel: Channel
+  readonly beacon?: Beacon
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: RedisTransaction, lock: Fenced): void
   /**
@@ -50,8 +52,7 @@ export function redisStore(
   target: string | RedisClient,
   { prefix: name = 'storelock', timeout = 5_000, durability }: RedisStoreOptions = {},
 ): RedisStore {
-  const usable = typeof target === 'string' ? /^rediss?:\/\//.test(target) && URL.canParse(target) : typeof target?.duplicate === 'function'
-  if (!usable) throw new TypeError('redisStore needs a URL such as redis://127.0.0.1:6379, or a client of redis or ioredis')
+  if (!isTarget(target)) throw new TypeError('redisStore needs a URL such as redis://127.0.0.1:6379, or a client of redis or ioredis')
   if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
   if (!name || /[{}]/.test(name)) throw new TypeError(`prefix must be a text without braces, not ${JSON.stringify(name)}`)
   if (durability && sendsAnywhere(target)) throw new TypeError('durability needs a cluster of redis: one of ioredis sends WAIT to any node')
@@ -106,10 +107,12 @@ export function redisStore(
     },
   }
   const remote = remoteStore(engine)
+  const beacon = processBeacon()
 
   return {
     ...remote,
     channel,
+    ...(beacon && { beacon }),
     onDegraded: lacks.onDegraded,
     // Each call ends by its own timeout.
     isBusy: () => true,
@@ -140,10 +143,6 @@ export function redisStore(
     },
   }
 }
-
-/** A beat that tells of more evictions makes its session look at all that it holds, and renew it only if it is still there. */
-const doubted = (outcome: Outcome, doubts: number): Outcome =>
-  outcome.type === 'beaten' ? { ...outcome, session: { ...outcome.session, evictions: outcome.session.evictions + doubts } } : outcome
 
 const checked = (lock: Fenced): Fenced => {
   lock.assertHeld()

@@ -55,6 +55,12 @@ export interface Events {
 const isIoRedis = (client: RedisClient): client is IoRedis => typeof (client as Partial<IoRedis>).call === 'function'
 const isCluster = (client: object): boolean => 'masters' in client || (client as { isCluster?: unknown }).isCluster === true
 
+/** Whether it is the URL of a server, or a client. */
+export const isTarget = (target: unknown): target is string | RedisClient =>
+  typeof target === 'string'
+    ? /^rediss?:\/\//.test(target) && URL.canParse(target)
+    : typeof (target as Partial<RedisClient> | undefined)?.duplicate === 'function'
+
 /** Whether `WAIT` would not go where the command before it went. */
 export const sendsAnywhere = (target: string | RedisClient): boolean => typeof target !== 'string' && isIoRedis(target) && isCluster(target)
 

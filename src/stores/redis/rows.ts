@@ -1,4 +1,4 @@
-import { isEmpty, type LockRecord, lastTokenOf } from '../../protocol/index.ts'
+import { isEmpty, type LockRecord, lastTokenOf, type Outcome } from '../../protocol/index.ts'
 import type { Row, Write } from '../remote.ts'
 import { versionBytes } from './scripts.ts'
 
@@ -18,3 +18,7 @@ export function orderFor(id: string, isWritten: boolean, write: Write | undefine
 /** The holders of a record, as scripts read them. */
 const fenceText = ({ holders }: LockRecord): string =>
   holders.map((holder) => `${holder.token} ${lastTokenOf(holder)} ${JSON.stringify(holder.session)}\n`).join('')
+
+/** A beat that tells of more evictions makes its session look at all that it holds, and renew it only if it is still there. */
+export const doubted = (outcome: Outcome, doubts: number): Outcome =>
+  outcome.type === 'beaten' ? { ...outcome, session: { ...outcome.session, evictions: outcome.session.evictions + doubts } } : outcome
