@@ -84,6 +84,8 @@ export class EtcdClient {
     }, this.#timeout)
     try {
       return await this.#callMembers<T>(path, body, repeatable, over.signal)
+    } catch (error) {
+      throw reasonOf(error)
     } finally {
       clearTimeout(late)
       this.#underWay.delete(over)
@@ -190,7 +192,7 @@ export class EtcdClient {
         } catch (error) {
           if (over.aborted) return
           if (isElsewhere(error)) this.#turn(at)
-          watcher.state((error as Error).message)
+          watcher.state((reasonOf(error) as Error).message)
         }
         if (performance.now() - began > longestPause) pause = 50
         await new Promise((resolve) => setTimeout(resolve, pause).unref())
@@ -240,6 +242,12 @@ function isElsewhere(error: unknown): 'unsent' | 'unknown' | undefined {
   if (!(error instanceof TypeError)) return undefined
   const { code } = (error.cause ?? {}) as { code?: string }
   return code !== undefined && unsent.has(code) ? 'unsent' : 'unknown'
+}
+
+/** The system's own words, which `fetch` leaves to its error's cause. */
+function reasonOf(error: unknown): unknown {
+  const cause = error instanceof TypeError ? (error.cause as (Error & { code?: string }) | undefined) : undefined
+  return cause ? new Error(cause.message || cause.code, { cause }) : error
 }
 
 async function* linesOf(response: Response): AsyncGenerator<string> {
