@@ -164,8 +164,11 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
       closed = true
       await store.close()
       channel?.close()
+      // Idle connections keep no process alive, but whoever waits for their end should see it.
+      const alive = setTimeout(() => {}, timeout)
       await dedicated.close()
       await (await connecting?.catch(() => undefined))?.close()
+      clearTimeout(alive)
     },
   }
 }
