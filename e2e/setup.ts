@@ -1,4 +1,5 @@
 import { findNode } from '../test/node-sqlite/node.ts'
+import { installPrograms, programs } from '../test/servers/programs.ts'
 import { findBrowser } from './browser.ts'
 import { type EngineName, enginesHere } from './engines/engine.ts'
 
@@ -8,6 +9,8 @@ const all = process.argv[2] === 'more'
 const names: readonly EngineName[] = all ? enginesHere().filter((name) => name !== 'chromium') : ['chromium']
 try {
   for (const name of names) console.log(`${name}: ${await findBrowser(name, log)}`)
+  // Unit tests need them.
+  if (!all) installPrograms(Object.values(programs), log)
   if (all) console.log(`node:sqlite: ${await findNode(log)}`)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

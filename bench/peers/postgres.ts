@@ -13,7 +13,7 @@ export const postgres: Peer = {
   async open({ servers }) {
     // Only by who uses it: other processes of the bench are to be small.
     const { default: pg } = await import('pg')
-    const client = new pg.Client({ host: servers.postgres, user: 'bench', database: 'postgres' })
+    const client = new pg.Client({ connectionString: servers.postgres })
     await client.connect()
     return {
       async acquire() {

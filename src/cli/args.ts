@@ -40,6 +40,8 @@ export interface Common {
 
 /** A new one for each command. */
 export const storeOption = (): Option =>
-  new Option('-s, --store <place>', 'a SQLite file, or the URL of a lock server').env('STORELOCK_STORE').default('./storelock.db')
+  new Option('-s, --store <place>', 'a SQLite file, the URL of a lock server, or a postgres:// address')
+    .env('STORELOCK_STORE')
+    .default('./storelock.db')
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for programs')

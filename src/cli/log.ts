@@ -3,7 +3,7 @@ import { makeConnection } from '../stores/http/connection.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { colours, print, printJson } from './output.ts'
-import { credential, isUrl, keyOf } from './store.ts'
+import { credential, isUrl, keyOf, withoutSecret } from './store.ts'
 
 /** Times in ms. */
 export interface LogOptions extends Common {
@@ -15,7 +15,10 @@ export interface LogOptions extends Common {
 /** Prints a lock server's log, oldest entry first: in JSON one per line. */
 export async function log(key: string | undefined, { store: place, json, kind, since, limit }: LogOptions): Promise<void> {
   if (!isUrl(place)) {
-    throw new Exit(exitCodes.failed, `${place} keeps no log: only a lock server does. Name its URL with --store, or use \`storelock watch\``)
+    throw new Exit(
+      exitCodes.failed,
+      `${withoutSecret(place)} keeps no log: only a lock server does. Name its URL with --store, or use \`storelock watch\``,
+    )
   }
   const query = new URLSearchParams({
     ...(key !== undefined && { key: keyOf(key) }),

@@ -13,6 +13,12 @@ export function credential(): { token?: string } {
 
 export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
+export const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
+
+/** A place without its password, for others to see. */
+export const withoutSecret = (place: string): string =>
+  place.replace(/^([a-z]+:\/\/[^/?#]*?):[^/?#]*@/i, '$1:…@').replace(/([?&]password=)[^&]*/gi, '$1…')
+
 /** What to do about a failure, by the code of SQLite or of a lock server. */
 const remedies: Readonly<Record<string, string>> = {
   SQLITE_CANTOPEN: 'check that its folder exists and that you can write there, or name another file with --store',
@@ -45,8 +51,11 @@ export function remedyFor(error: unknown): string | undefined {
  */
 export async function openStore(place: string, create = false): Promise<Store> {
   if (isUrl(place)) return await openHttp(place)
-  if (/^[a-z][a-z\d+.-]+:/i.test(place))
-    throw new Exit(exitCodes.failed, `${place} is not a store: --store must be the path of a SQLite file, or an http or https URL`)
+  if (isPostgres(place)) return await openPostgres(place)
+  if (/^[a-z][a-z\d+.-]+:/i.test(place)) {
+    const known = 'the path of a SQLite file, the URL of a lock server, or the address of a Postgres database'
+    throw new Exit(exitCodes.failed, `${withoutSecret(place)} is not a store: --store must be ${known}`)
+  }
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
   }
@@ -59,9 +68,16 @@ async function openHttp(url: string): Promise<Store> {
   return httpStore(url, credential())
 }
 
+async function openPostgres(address: string): Promise<Store> {
+  const { postgresStore } = await import('../stores/postgres.ts')
+  return postgresStore(address)
+}
+
 /** Identifies a store, whatever path it was named by. */
 export function identityOf(place: string): string {
   if (isUrl(place)) return place.replace(/\/+$/, '')
+  // Commands that it runs see it.
+  if (isPostgres(place)) return withoutSecret(place)
   const path = resolve(place)
   return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
 }

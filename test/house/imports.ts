@@ -25,8 +25,8 @@ const rules: Readonly<Record<string, Rule>> = {
   'store.ts': { sees: ['protocol/'] },
   'channels/': { sees: ['channels/', 'store.ts'], packages: true },
   'beacons/': { sees: ['store.ts'], packages: true },
-  // The HTTP store and the server share the types of what goes between them, and nothing else.
-  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts'], packages: true },
+  // The HTTP store and the server share the types of what goes between them, and nothing else. Stores on engines that answer asynchronously share `remote.ts`.
+  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts', 'stores/remote.ts'], packages: true },
   'locks/core/': { sees: ['locks/core/', 'protocol/'] },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'server/': {

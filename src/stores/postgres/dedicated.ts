@@ -1,0 +1,103 @@
+import { type OwnClient, Pooled } from './connect.ts'
+
+/** A connection that is opened again whenever it was lost. */
+export interface Dedicated {
+  /**
+   * Opens it, if it is not open. From then on `up` is called with each new connection, at once if there is one, and `down` when that is lost.
+   * @returns how to stop listening
+   */
+  use(user: DedicatedUser): () => void
+  close(): Promise<void>
+}
+
+export interface DedicatedUser {
+  /** What it rejects with counts as the loss of the connection. */
+  up(client: OwnClient): void | Promise<void>
+  down?(why: Error): void
+}
+
+/** Pauses before it is opened again, from the first, doubled up to the last, in ms. */
+const firstPause = 50
+const lastPause = 5_000
+/** How often it is checked that the connection answers, and how long that may take, in ms. */
+const pulse = 5_000
+
+/** @param told hears why there is no connection, once, and `undefined` when there is one again */
+export function keepConnection(open: () => Promise<OwnClient>, told: (why: Error | undefined) => void): Dedicated {
+  const users = new Set<DedicatedUser>()
+  let present: OwnClient | undefined
+  let begun = false
+  let closed = false
+  let wake = (): void => {}
+
+  /** Resolves when the connection is lost, with the reason. */
+  const live = async (client: OwnClient): Promise<Error> => {
+    const lost = new Promise<Error>((resolve) => {
+      client.on('error', resolve)
+      client.on('end', () => resolve(new Error('the connection ended')))
+    })
+    client.unref?.()
+    // Half of a broken connection may live on for hours.
+    const check = setInterval(() => {
+      const statement = { text: 'SELECT 1', query_timeout: pulse } as unknown as string
+      client.query(statement).catch(() => end(client))
+    }, pulse)
+    check.unref()
+    try {
+      for (const user of users) await user.up(client)
+      present = client
+      told(undefined)
+      return await lost
+    } catch (error) {
+      return error as Error
+    } finally {
+      clearInterval(check)
+      present = undefined
+      end(client)
+    }
+  }
+
+  const keep = async (): Promise<void> => {
+    for (let pause = firstPause; !closed; pause = Math.min(2 * pause, lastPause)) {
+      let why: Error
+      try {
+        const client = await open()
+        pause = firstPause
+        why = closed ? new Error('closed') : await live(client)
+        if (closed) end(client)
+      } catch (error) {
+        why = error as Error
+      }
+      if (closed) return
+      for (const user of users) user.down?.(why)
+      told(why)
+      // Another attempt would lead there again.
+      if (why instanceof Pooled) return
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        setTimeout(resolve, pause * (0.5 + Math.random() / 2)).unref()
+      })
+    }
+  }
+
+  return {
+    use(user) {
+      users.add(user)
+      if (present) Promise.resolve(user.up(present)).catch(() => present && end(present))
+      if (!begun) {
+        begun = true
+        keep()
+      }
+      return () => users.delete(user)
+    },
+    async close() {
+      closed = true
+      wake()
+      if (present) await end(present)
+    },
+  }
+}
+
+/** Ends a connection; one that is broken does not confirm it. */
+const end = (client: OwnClient): Promise<unknown> =>
+  Promise.race([client.end().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 500).unref())])

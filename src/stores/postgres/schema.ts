@@ -1,0 +1,112 @@
+/** The version of our tables and functions. A newer one is not touched. */
+export const postgresVersion = 1
+
+/** How long an id may be, in bytes; longer ones are kept as their hash. An index refuses entries of more than 2,704 bytes. */
+export const longestId = 1_000
+
+const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
+
+/**
+ * The SQL that makes what the store needs, for a migration of yours: a schema of its own with one table and two functions. It may be run again. If
+ * the store's user may not create schemas, have it run by somebody who may, and grant the user `USAGE` on the schema, `SELECT`, `INSERT`, `UPDATE`
+ * and `DELETE` on its table and `EXECUTE` on its functions.
+ *
+ * @param schema as in the options of the store
+ */
+export function postgresSchema(schema = 'storelock'): string {
+  const s = identifier(schema)
+  return `CREATE SCHEMA IF NOT EXISTS ${s};
+CREATE TABLE IF NOT EXISTS ${s}.rows (
+  id text COLLATE "C" PRIMARY KEY,
+  version text NOT NULL,
+  body text NOT NULL,
+  -- The whole id, where that is kept as its hash.
+  name text COLLATE "C",
+  -- In ms since 1970, of sessions.
+  expires_at double precision,
+  -- Of records: whether anybody holds, waits for or pins the lock, and as JSON the session and the first and last token of each holder.
+  busy boolean,
+  holders text
+) WITH (fillfactor = 50);
+CREATE INDEX IF NOT EXISTS rows_expires_at ON ${s}.rows (expires_at) WHERE expires_at IS NOT NULL;
+INSERT INTO ${s}.rows (id, version, body) VALUES
+  ('floor', '', '0'), ('version', '', '${postgresVersion}'), ('secret', '', gen_random_uuid()::text)
+  ON CONFLICT DO NOTHING;
+
+-- Writes rows if none of those that were seen has changed. It waits for nobody: what it cannot lock now counts as changed.
+-- how: 0 read, 1 write, 2 write after those who have checked the lock, 3 delete. Returns the time in ms, or NULL if nothing was written.
+CREATE OR REPLACE FUNCTION ${s}.commit(
+  ids text[], seen text[], how int[], bodies text[], names text[], expiries double precision[], busies boolean[], holders text[], new_version text, until double precision
+) RETURNS double precision LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+  it record;
+  missing boolean := false;
+BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'storelock needs the isolation level READ COMMITTED, not %, for its own statements: set default_transaction_isolation for its user', current_setting('transaction_isolation');
+  END IF;
+  IF current_setting('synchronous_commit') = 'off' THEN
+    PERFORM set_config('synchronous_commit', 'local', true);
+  END IF;
+  IF until < extract(epoch FROM clock_timestamp()) * 1000 THEN
+    RETURN NULL;
+  END IF;
+  FOR it IN SELECT * FROM unnest(ids, seen, how) AS u (id, version, how) LOOP
+    IF it.version IS NULL THEN
+      -- Nobody else may insert it, or count on its absence if we do.
+      missing := true;
+      IF it.how = 0 THEN
+        IF NOT pg_try_advisory_xact_lock_shared(1937010795, hashtext('${schema.replaceAll("'", "''")}' || it.id) & 255) THEN
+          RETURN NULL;
+        END IF;
+      ELSIF NOT pg_try_advisory_xact_lock(1937010795, hashtext('${schema.replaceAll("'", "''")}' || it.id) & 255) THEN
+        RETURN NULL;
+      END IF;
+      CONTINUE;
+    ELSIF it.how = 0 THEN
+      PERFORM FROM ${s}.rows r WHERE r.id = it.id AND r.version = it.version FOR SHARE SKIP LOCKED;
+    ELSIF it.how = 1 THEN
+      PERFORM FROM ${s}.rows r WHERE r.id = it.id AND r.version = it.version FOR NO KEY UPDATE SKIP LOCKED;
+    ELSE
+      PERFORM FROM ${s}.rows r WHERE r.id = it.id AND r.version = it.version FOR UPDATE SKIP LOCKED;
+    END IF;
+    IF NOT FOUND THEN
+      RETURN NULL;
+    END IF;
+  END LOOP;
+  -- A statement of its own, which sees what was committed before we had the locks.
+  IF missing AND EXISTS (SELECT FROM unnest(ids, seen) AS u (id, version) JOIN ${s}.rows r ON r.id = u.id WHERE u.version IS NULL) THEN
+    RETURN NULL;
+  END IF;
+  FOR it IN
+    SELECT * FROM unnest(ids, seen, how, bodies, names, expiries, busies, holders) AS u (id, version, how, body, name, expires_at, busy, holders) WHERE u.how > 0
+  LOOP
+    IF it.how = 3 THEN
+      DELETE FROM ${s}.rows r WHERE r.id = it.id;
+    ELSIF it.version IS NULL THEN
+      INSERT INTO ${s}.rows (id, version, body, name, expires_at, busy, holders)
+        VALUES (it.id, new_version, it.body, it.name, it.expires_at, it.busy, it.holders);
+    ELSE
+      UPDATE ${s}.rows r SET version = new_version, body = it.body, expires_at = it.expires_at, busy = it.busy, holders = it.holders
+        WHERE r.id = it.id;
+    END IF;
+  END LOOP;
+  RETURN extract(epoch FROM clock_timestamp()) * 1000;
+END $$;
+
+-- Makes a transaction fail unless the lock is held, and keeps others from being granted it until the transaction ends.
+CREATE OR REPLACE FUNCTION ${s}.check(record_id text, session_id text, session text, token bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+  PERFORM FROM ${s}.rows r
+    WHERE r.id = record_id
+      AND EXISTS (SELECT FROM ${s}.rows WHERE id = session_id)
+      AND EXISTS (
+        SELECT FROM json_array_elements(r.holders::json) h WHERE h ->> 0 = session AND token BETWEEN (h ->> 1)::bigint AND (h ->> 2)::bigint
+      )
+    FOR KEY SHARE;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the lock is not held any more: token % of session %', token, session USING ERRCODE = 'STL01';
+  END IF;
+END $$;
+`
+}

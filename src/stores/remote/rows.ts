@@ -1,0 +1,127 @@
+import {
+  type Changes,
+  decodeRecord,
+  decodeSession,
+  encodeRecord,
+  encodeSession,
+  LockError,
+  type LockRecord,
+  type Outcome,
+  type SessionRow,
+} from '../../protocol/index.ts'
+
+/** A row as an engine keeps it: a text under an id, and something that differs after every change of the row, even if it was deleted in between. */
+export interface Row<Version> {
+  readonly text: string
+  readonly version: Version
+}
+
+/** A row to be written. */
+export interface Write {
+  readonly text: string
+  /** What the text of a record's row says. */
+  readonly record?: LockRecord
+  /** Whether this record has a new holder or lost one to others: a user's transaction that has checked the lock must end before this is committed. */
+  readonly takesOver?: boolean
+  /** What the text of a session's row says. */
+  readonly session?: SessionRow
+}
+
+/** The id of a record's row. */
+export const recordId = (key: string): string => `r:${key}`
+/** The id of a session's row. */
+export const sessionId = (id: string): string => `s:${id}`
+/** The id of the row with the highest token of any record that was dropped. */
+export const floorId = 'floor'
+
+/** Whether every engine can keep a row with this id: some refuse NULs, and lone surrogates would become one and the same character. */
+export const isStorable = (id: string): boolean => !/\0|\p{Surrogate}/u.test(id)
+
+/** How many rows are kept. */
+const capacity = 1_000
+
+/** Rows as they were last seen, with those that did not exist. */
+export class Memory<Version> {
+  readonly #rows = new Map<string, Row<Version> | undefined>()
+
+  has(id: string): boolean {
+    return this.#rows.has(id)
+  }
+
+  get(id: string): Row<Version> | undefined {
+    return this.#rows.get(id)
+  }
+
+  set(id: string, row: Row<Version> | undefined): void {
+    // The one that was written longest ago goes first.
+    this.#rows.delete(id)
+    this.#rows.set(id, row)
+    if (this.#rows.size > capacity) this.#rows.delete(this.#rows.keys().next().value as string)
+  }
+
+  forget(ids: Iterable<string>): void {
+    for (const id of ids) this.#rows.delete(id)
+  }
+}
+
+/** The rows that a batch reads: those that were fetched for it, and as a guess those in mind. */
+export class Known<Version> {
+  /** The rows that it has read. */
+  readonly used = new Map<string, Row<Version> | undefined>()
+  /** Those of them that have to be fetched; meanwhile they count as missing. */
+  readonly unknown = new Set<string>()
+  readonly #fetched: ReadonlyMap<string, Row<Version> | undefined>
+  readonly #memory: Memory<Version>
+  readonly #sessions = new Map<string, SessionRow | undefined>()
+
+  constructor(fetched: ReadonlyMap<string, Row<Version> | undefined>, memory: Memory<Version>) {
+    this.#fetched = fetched
+    this.#memory = memory
+  }
+
+  get floor(): number {
+    return Number(this.#get(floorId)?.text ?? 0)
+  }
+
+  record(key: string): LockRecord | undefined {
+    const row = this.#get(recordId(key))
+    return row && decodeRecord(key, row.text)
+  }
+
+  session(id: string): SessionRow | undefined {
+    if (!this.#sessions.has(id)) {
+      const row = this.#get(sessionId(id))
+      this.#sessions.set(id, row && decodeSession(id, row.text))
+    }
+    return this.#sessions.get(id)
+  }
+
+  #get(id: string): Row<Version> | undefined {
+    if (!isStorable(id))
+      throw new LockError('invalid', `${JSON.stringify(id.slice(2))} has a NUL character or a lone surrogate, which cannot be stored`)
+    const isFetched = this.#fetched.has(id)
+    if (!isFetched && !this.#memory.has(id)) this.unknown.add(id)
+    const row = isFetched ? this.#fetched.get(id) : this.#memory.get(id)
+    this.used.set(id, row)
+    return row
+  }
+}
+
+/** What has to be written for what a batch changed, by row; `undefined` means delete. */
+export function writesOf(
+  { outcomes, records, sessions, floor }: Changes,
+  used: ReadonlyMap<string, Row<unknown> | undefined>,
+): Map<string, Write | undefined> {
+  const writes = new Map<string, Write | undefined>()
+  const put = (id: string, write: Write | undefined): void => {
+    if (write?.text !== used.get(id)?.text) writes.set(id, write)
+  }
+  const taken = new Set(outcomes.filter(takesOver).map((outcome) => 'record' in outcome && outcome.record.key))
+  for (const [key, record] of records) put(recordId(key), record && { text: encodeRecord(record), record, takesOver: taken.has(key) })
+  for (const [id, session] of sessions) put(sessionId(id), session && { text: encodeSession(session), session })
+  if (floor !== undefined) put(floorId, { text: String(floor) })
+  return writes
+}
+
+const takesOver = (outcome: Outcome): boolean =>
+  'grants' in outcome && (outcome.grants.length > 0 || outcome.evicted.length > 0 || (outcome.type === 'granted' && !outcome.repeated))

@@ -1,0 +1,116 @@
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import type { Channel, Message } from '../../src/store.ts'
+import { type PostgresStore, postgresStore } from '../../src/stores/postgres.ts'
+import { lendPostgres } from '../servers/postgres.ts'
+
+let server: Awaited<ReturnType<typeof lendPostgres>>
+let admin: pg.Pool
+const opened: PostgresStore<pg.PoolClient>[] = []
+const schema = `storelock channel ${process.pid}`
+
+beforeAll(async () => {
+  server = await lendPostgres()
+  admin = new pg.Pool({ connectionString: server.url, max: 1 })
+})
+afterEach(async () => {
+  for (const store of opened.splice(0)) await store.close()
+})
+afterAll(async () => {
+  await admin.end()
+  await server.remove()
+})
+
+function open(): Channel {
+  const store = postgresStore<pg.PoolClient>(server.url, { schema })
+  opened.push(store)
+  return store.channel as Channel
+}
+
+/** Listens, and keeps what is heard; resolves once messages of another channel arrive. */
+async function listen(channel: Channel, from: Channel, topic = 't'): Promise<Message[]> {
+  const heard: Message[] = []
+  let isOpen = false
+  channel.subscribe(topic, (message) => {
+    if (message.knock) isOpen = true
+    else heard.push(message)
+  })
+  await vi.waitFor(
+    () => {
+      if (!isOpen) from.publish(topic, { knock: true })
+      expect(isOpen).toBe(true)
+    },
+    { timeout: 10_000, interval: 50 },
+  )
+  return heard
+}
+
+const hears = (heard: Message[], expected: readonly Message[]) => vi.waitFor(() => expect(heard).toEqual(expected), { timeout: 10_000, interval: 5 })
+
+test('carries messages of each publisher in order, each once, the publisher’s own too', async () => {
+  const [one, two, three] = [open(), open(), open()]
+  const heard = await listen(two, one)
+  const own = await listen(one, two)
+  const sent = Array.from({ length: 300 }, (_, n) => n)
+  for (const n of sent) {
+    one.publish('t', { by: 'one', n })
+    three.publish('t', { by: 'three', n })
+  }
+  for (const all of [heard, own]) {
+    await vi.waitFor(() => expect(all).toHaveLength(600), { timeout: 10_000 })
+    for (const by of ['one', 'three']) expect(all.filter((each) => each.by === by).map(({ n }) => n)).toEqual(sent)
+  }
+})
+
+test('carries 16,384 bytes, of any characters, and drops more', async () => {
+  const [one, two] = [open(), open()]
+  const heard = await listen(two, one)
+  const messageOf = (unit: string, more = 0): Message => {
+    const rest = JSON.stringify('t').length + JSON.stringify({ text: '' }).length
+    return { text: unit.repeat(Math.floor((16_384 - rest) / Buffer.byteLength(unit))) + 'x'.repeat(more) }
+  }
+  const sent = ['x', 'ü', '\u20ac', '\u{1f600}'].map((unit) => messageOf(unit))
+  one.publish('t', messageOf('x', 1))
+  for (const message of sent) one.publish('t', message)
+  await hears(heard, sent)
+})
+
+test('keeps topics apart, whatever their names', async () => {
+  const [one, two] = [open(), open()]
+  for (const topic of ['', '"; DROP', '\0', 'T', 'x'.repeat(1_000), '\ud800']) {
+    const [right, wrong] = [await listen(two, one, topic), await listen(two, one)]
+    one.publish(topic, { n: 1 })
+    one.publish('t', { n: 2 })
+    await hears(right, [{ n: 1 }])
+    await hears(wrong, [{ n: 2 }])
+  }
+})
+
+test('silently drops what is not a message, and carries the next', async () => {
+  const [one, two] = [open(), open()]
+  const heard = await listen(two, one)
+  for (const wrong of [null, undefined, 'text', [1], { deep: {} }, { n: 1n }]) one.publish('t', wrong as unknown as Message)
+  one.publish('t', { n: 1 })
+  await hears(heard, [{ n: 1 }])
+})
+
+test('hears nothing after the last listener of a topic has stopped, and again when there is another', async () => {
+  const [one, two] = [open(), open()]
+  const heard: Message[] = []
+  const stops = [1, 2].map(() => two.subscribe('t', (message) => heard.push(message)))
+  await listen(two, one)
+  for (const stop of [...stops, ...stops]) stop()
+  heard.length = 0
+  const again = await listen(two, one)
+  one.publish('t', { n: 1 })
+  await hears(again, [{ n: 1 }])
+  expect(heard).toEqual([])
+})
+
+test('cannot be spoken on by those who cannot read the locks: its name is not that of the topic', async () => {
+  const [one, two] = [open(), open()]
+  await listen(two, one)
+  const { rows } = await admin.query("SELECT query FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+  expect(rows.length).toBeGreaterThan(0)
+  for (const { query } of rows) expect(query).toMatch(/^LISTEN storelock_[0-9a-f]{40}$/)
+})

@@ -1,0 +1,103 @@
+import { execFileSync } from 'node:child_process'
+import { chownSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathOf, programs } from './programs.ts'
+import { freePort, makeFolder, notRoot, type Running, run } from './running.ts'
+
+/** A Postgres of our own, with the database `postgres` and its owner `storelock`, who needs no password. */
+export interface PostgresServer {
+  readonly url: string
+  readonly port: number
+  /** The connection string of its unix socket. */
+  readonly socket: string
+  /** Starts it again after `stop` or `kill`, at the same port. */
+  start(): Promise<void>
+  /** Ends all its connections, and it. */
+  stop(): Promise<void>
+  /** Ends it without a word, as a crash does. */
+  kill(): Promise<void>
+  /** Puts a line of pg_hba.conf before the others. */
+  allow(line: string): Promise<void>
+  /** Ends it and removes its files. */
+  remove(): Promise<void>
+}
+
+/** @param settings of the server, as in postgresql.conf; nothing outlives the machine, so the disk need not be waited for */
+export async function startPostgres(settings: Readonly<Record<string, string>> = { fsync: 'off' }): Promise<PostgresServer> {
+  const [initdb, postgres] = programs.postgres.commands.map((command) => pathOf(programs.postgres, command)) as [string, string]
+  const { folder, remove } = makeFolder()
+  const owner = notRoot()
+  if (owner.uid !== undefined) chownSync(folder, owner.uid, owner.gid as number)
+  const data = join(folder, 'data')
+  const options = { ...owner, cwd: folder }
+  execFileSync(initdb, ['-D', data, '-A', 'trust', '-U', 'storelock', '--no-sync', '--no-locale', '-E', 'UTF8'], {
+    ...options,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const port = await freePort()
+  const all = { listen_addresses: '127.0.0.1', port: `${port}`, unix_socket_directories: folder, max_connections: '200', ...settings }
+  const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+  let running: Running | undefined
+  const start = async (): Promise<void> => {
+    running = await run(postgres, args, /ready to accept connections/, options)
+  }
+  await start()
+  const server: PostgresServer = {
+    url: `postgres://storelock@127.0.0.1:${port}/postgres`,
+    port,
+    socket: `postgres://storelock@localhost:${port}/postgres?host=${encodeURIComponent(folder)}`,
+    start,
+    stop: async () => running?.end('SIGINT'),
+    // Told so, it ends its processes with it, and at once, and recovers as after a crash.
+    kill: async () => running?.end('SIGQUIT'),
+    async allow(line) {
+      const file = join(data, 'pg_hba.conf')
+      writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)
+      await server.stop()
+      await start()
+    },
+    async remove() {
+      await server.kill()
+      remove()
+    },
+  }
+  return server
+}
+
+/** A Postgres for tests that only connect to it: the one that the environment names, else one of our own. */
+export async function lendPostgres(): Promise<Pick<PostgresServer, 'url' | 'remove'>> {
+  const url = process.env[programs.postgres.variable]
+  return url ? { url, remove: async () => {} } : startPostgres()
+}
+
+/** PgBouncer in transaction mode before a Postgres. */
+export async function startPgBouncer(server: Pick<PostgresServer, 'port'>): Promise<{ readonly url: string; remove(): Promise<void> }> {
+  const command = pathOf(programs.pgbouncer, 'pgbouncer')
+  const { folder, remove } = makeFolder()
+  const owner = notRoot()
+  const port = await freePort()
+  const file = join(folder, 'pgbouncer.ini')
+  const lines = [
+    '[databases]',
+    `postgres = host=127.0.0.1 port=${server.port} dbname=postgres user=storelock`,
+    '[pgbouncer]',
+    'listen_addr = 127.0.0.1',
+    `listen_port = ${port}`,
+    'unix_socket_dir =',
+    'auth_type = any',
+    'pool_mode = transaction',
+    'default_pool_size = 4',
+    'max_client_conn = 200',
+    'ignore_startup_parameters = extra_float_digits',
+  ]
+  writeFileSync(file, lines.join('\n'))
+  if (owner.uid !== undefined) for (const path of [folder, file]) chownSync(path, owner.uid, owner.gid as number)
+  const running = await run(command, [file], /process up/, { ...owner, cwd: folder })
+  return {
+    url: `postgres://storelock@127.0.0.1:${port}/postgres`,
+    async remove() {
+      await running.end('SIGKILL')
+      remove()
+    },
+  }
+}

@@ -1,0 +1,87 @@
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** A server that tests start. */
+export interface Program {
+  readonly title: string
+  /** The commands that it consists of. */
+  readonly commands: readonly string[]
+  /** Debian's and Homebrew's packages. */
+  readonly debian: string
+  readonly brew: string
+  /** The environment's variable with the address of one that runs already. */
+  readonly variable: string
+}
+
+export const programs = {
+  postgres: {
+    title: 'Postgres',
+    commands: ['initdb', 'postgres'],
+    debian: 'postgresql',
+    brew: 'postgresql',
+    variable: 'STORELOCK_TEST_POSTGRES_URL',
+  },
+  pgbouncer: { title: 'PgBouncer', commands: ['pgbouncer'], debian: 'pgbouncer', brew: 'pgbouncer', variable: 'STORELOCK_TEST_PGBOUNCER_URL' },
+  redis: { title: 'Redis', commands: ['redis-server'], debian: 'redis-server', brew: 'redis', variable: 'STORELOCK_TEST_REDIS_URL' },
+  etcd: { title: 'etcd', commands: ['etcd'], debian: 'etcd-server', brew: 'etcd', variable: 'STORELOCK_TEST_ETCD_URL' },
+} as const satisfies Record<string, Program>
+
+/** Debian keeps Postgres' commands outside the path. */
+function folders(): string[] {
+  const debian = '/usr/lib/postgresql'
+  const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
+  const path = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+  return [...path, '/usr/sbin', ...versions.map((version) => join(debian, version, 'bin'))]
+}
+
+/** The path of a command, if it is on this machine. */
+export const findCommand = (command: string): string | undefined =>
+  folders()
+    .map((folder) => join(folder, command))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
+
+/** The path of a program's command. @throws Error that says what a person has to run */
+export function pathOf(program: Program, command: string): string {
+  const path = findCommand(command)
+  if (path) return path
+  throw new Error(missing(program))
+}
+
+export const missing = ({ title, debian, brew, variable }: Program): string =>
+  [
+    `There is no ${title} on this machine. Run one of these, then try again:`,
+    `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${debian}`,
+    `  brew install ${brew}`,
+    `or set ${variable} to the address of one that tests may use.`,
+  ].join('\n')
+
+const isHere = ({ commands, variable }: Program): boolean => Boolean(process.env[variable]) || commands.every(findCommand)
+
+/** Installs what is missing of these, if this is a Debian and we may. @throws Error that says what a person has to run */
+export function installPrograms(wanted: readonly Program[], log: (line: string) => void): void {
+  const absent = wanted.filter((program) => !isHere(program))
+  if (absent.length && process.getuid?.() === 0 && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(osRelease())) {
+    const packages = absent.map(({ debian }) => debian).join(' ')
+    log(`installing ${packages}`)
+    const script = `apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${packages}`
+    spawnSync('sh', ['-c', script], { stdio: ['ignore', 2, 2], timeout: 300_000 })
+  }
+  const left = absent.filter((program) => !isHere(program))
+  if (left.length) throw new Error(left.map(missing).join('\n'))
+}
+
+function osRelease(): string {
+  try {
+    return readFileSync('/etc/os-release', 'utf8')
+  } catch {
+    return ''
+  }
+}

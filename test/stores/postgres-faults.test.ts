@@ -1,0 +1,268 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { createLocks, type LockError } from '../../src/index.ts'
+import type { Command, Outcome } from '../../src/protocol/index.ts'
+import { postgresSchema, postgresStore } from '../../src/stores/postgres.ts'
+import { lease } from '../protocol/shelf.ts'
+import { type PostgresServer, startPgBouncer, startPostgres } from '../servers/postgres.ts'
+import { newSchema } from './postgres-place.ts'
+
+let server: PostgresServer
+let admin: pg.Pool
+
+beforeAll(async () => {
+  server = await startPostgres()
+  admin = new pg.Pool({ connectionString: server.url, max: 2 })
+  admin.on('error', () => {})
+})
+afterAll(async () => {
+  await admin.end()
+  await server.remove()
+})
+
+const beat = (session: string): Command => ({ type: 'beat', session, client: session, lease, opens: true })
+const request = (session: string, number = 1, more = {}): Command => ({
+  ...{ type: 'request', key: 'k', session, client: session, number, mode: 'exclusive', confirm: 500 },
+  ...more,
+})
+
+/** The error of a store's first call. */
+const failure = async (store: ReturnType<typeof postgresStore>): Promise<LockError> => {
+  const error = await store.apply([beat('a')]).then(
+    () => undefined,
+    (error) => error,
+  )
+  await store.close()
+  return error
+}
+
+const withUser = (user: string): string => server.url.replace('storelock@', `${user}@`)
+
+test('a refused address names it, without the password', async () => {
+  const error = await failure(postgresStore('postgres://me:hidden@127.0.0.1:1/app'))
+  expect(error).toMatchObject({ code: 'store', cause: { code: 'ECONNREFUSED' } })
+  expect(error.message).toContain('the Postgres database app on 127.0.0.1:1')
+  expect(error.message).not.toContain('hidden')
+})
+
+test('a wrong password is the server’s error', async () => {
+  await admin.query("CREATE ROLE secured LOGIN PASSWORD 'right'")
+  await server.allow('host all secured 127.0.0.1/32 scram-sha-256')
+  const error = await failure(postgresStore(withUser('secured:hidden')))
+  expect(error).toMatchObject({ code: 'store', cause: { code: '28P01' } })
+  expect(error.message).toContain('password authentication failed')
+  expect(error.message).not.toContain('hidden')
+})
+
+test('a missing database is the server’s error', async () => {
+  expect(await failure(postgresStore(server.url.replace(/postgres$/, 'nowhere')))).toMatchObject({ code: 'store', cause: { code: '3D000' } })
+})
+
+test('refused TLS is told', async () => {
+  expect((await failure(postgresStore(`${server.url}?sslmode=require`))).message).toContain('The server does not support SSL')
+})
+
+test('a read-only server is told, with what to do', async () => {
+  const schema = newSchema()
+  const store = postgresStore(server.url, { schema })
+  await store.apply([beat('a')])
+  await store.close()
+  const options = encodeURIComponent('-c default_transaction_read_only=on')
+  const error = await failure(postgresStore(`${server.url}?options=${options}`, { schema }))
+  expect(error).toMatchObject({ code: 'store', cause: { code: '25006' } })
+  expect(error.message).toContain('connect to the primary')
+})
+
+test('a user without rights is told, and can use what a migration made and granted', async () => {
+  await admin.query('CREATE ROLE guest LOGIN')
+  const schema = newSchema()
+  const error = await failure(postgresStore(withUser('guest'), { schema }))
+  expect(error).toMatchObject({ code: 'store', cause: { code: '42501' } })
+  expect(error.message).toContain('postgresSchema()')
+  await admin.query(postgresSchema(schema))
+  await admin.query(postgresSchema(schema))
+  const quoted = `"${schema.replaceAll('"', '""')}"`
+  await admin.query(`GRANT USAGE ON SCHEMA ${quoted} TO guest; GRANT SELECT, INSERT, UPDATE, DELETE ON ${quoted}.rows TO guest`)
+  expect(await failure(postgresStore(withUser('guest'), { schema }))).toBeUndefined()
+})
+
+test('tables of a newer version are not touched', async () => {
+  const schema = newSchema()
+  await admin.query(postgresSchema(schema))
+  await admin.query(`UPDATE "${schema.replaceAll('"', '""')}".rows SET body = '2' WHERE id = 'version'`)
+  const error = await failure(postgresStore(server.url, { schema }))
+  expect(error).toMatchObject({ code: 'store' })
+  expect(error.message).toContain('update storelock')
+})
+
+test('stores that open a new schema at the same moment all get it ready', async () => {
+  const schema = newSchema()
+  const stores = Array.from({ length: 6 }, () => postgresStore(server.url, { schema }))
+  await Promise.all(stores.map((store, index) => store.apply([beat(`s${index}`)])))
+  for (const store of stores) await store.close()
+})
+
+test('names of any length, and huge records, are kept', async () => {
+  const store = postgresStore(admin, { schema: newSchema() })
+  const noise = (length: number): string => Array.from({ length }, (_, at) => String.fromCharCode(33 + ((at * at * 7919) % 90))).join('')
+  const keys = [noise(5_000), `${noise(5_000)}x`, `'"; DROP SCHEMA public; --`, '\\', '{a,"b"}', 'NULL', `ü${noise(2_000)}`]
+  const metadata = { text: noise(1_000_000), odd: '\0 \ud800 \\u0000' }
+  const outcomes = await store.apply([beat('a'), ...keys.map((key) => request('a', 1, { key, metadata }))])
+  expect(outcomes.slice(1).map(({ type }) => type)).toEqual(keys.map(() => 'granted'))
+  expect((await store.list()).map(({ key }) => key)).toEqual([...keys].sort())
+  expect((await store.read(keys[0] as string))?.holders[0]?.metadata).toEqual(metadata)
+  expect((await store.page?.('', undefined, 100))?.length).toBe(keys.length)
+  const { token } = (outcomes[1] as Extract<Outcome, { type: 'granted' }>).holder
+  const lock = { name: 'k', key: keys[0] as string, session: 'a', token, assertHeld() {} }
+  expect(await store.transaction(lock, () => 7)).toBe(7)
+  await store.close()
+})
+
+test('64 writers on one lock all get their turn, one at a time', { timeout: 120_000 }, async () => {
+  const schema = newSchema()
+  const stores = Array.from({ length: 8 }, () => postgresStore({ connectionString: server.url, max: 8 }, { schema, notify: false }))
+  let holder: string | undefined
+  let last = 0
+  const start = performance.now()
+  const play = async (index: number): Promise<void> => {
+    const store = stores[index % 8] as (typeof stores)[number]
+    const session = `s${index}`
+    await store.apply([beat(session)])
+    for (let turn = 1; turn <= 5; turn++) {
+      let [outcome] = await store.apply([request(session, turn)])
+      while (outcome?.type === 'queued') {
+        await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 40))
+        const view = await store.read('k', session)
+        if (view?.holders.some((each) => each.session === session)) [outcome] = await store.apply([request(session, turn)])
+      }
+      if (outcome?.type !== 'granted') throw new Error(JSON.stringify(outcome))
+      const { token } = outcome.holder
+      expect(holder).toBeUndefined()
+      expect(token).toBeGreaterThan(last)
+      holder = session
+      last = token
+      await store.apply([{ type: 'renew', key: 'k', session, token }])
+      expect(holder).toBe(session)
+      holder = undefined
+      await store.apply([{ type: 'release', key: 'k', session, token }])
+    }
+  }
+  await Promise.all(Array.from({ length: 64 }, (_, index) => play(index)))
+  console.log(`64 writers: ${Math.round(320 / ((performance.now() - start) / 1_000))} turns a second`)
+  for (const store of stores) await store.close()
+})
+
+test('cut connections cost no lock, and hints come back', { timeout: 60_000 }, async () => {
+  const schema = newSchema()
+  const stores = [1, 2].map(() => postgresStore(server.url, { schema }))
+  const told: (string | undefined)[] = []
+  stores[0]?.onDegraded?.((why) => told.push(why))
+  const [one, two] = stores.map((store) => createLocks({ store, duration: 10_000, maxBackoff: 8_000 })) as [
+    ReturnType<typeof createLocks>,
+    ReturnType<typeof createLocks>,
+  ]
+  const lock = await one.acquire('job')
+  for (let cut = 0; cut < 5; cut++) {
+    await admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'storelock'")
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(lock.isHeld()).toBe(true)
+  }
+  await lock.renew()
+  const waiting = two.acquire('job')
+  await new Promise((resolve) => setTimeout(resolve, 1_000))
+  const start = performance.now()
+  await lock.release()
+  await (await waiting).release()
+  expect(performance.now() - start).toBeLessThan(1_000)
+  expect(told.filter((why) => why !== undefined).length).toBe(told.filter((why) => why === undefined).length)
+  expect(told[0]).toContain('no hints')
+  for (const locks of [one, two]) await locks.close()
+  for (const store of stores) await store.close()
+})
+
+test.each(['stop', 'kill'] as const)(
+  'a server that is gone for a while (%s) costs no lock that outlasts it, and tokens rise',
+  { timeout: 60_000 },
+  async (end) => {
+    const schema = newSchema()
+    const store = postgresStore(server.url, { schema })
+    const other = postgresStore(server.url, { schema })
+    const [one, two] = [createLocks({ store, duration: 8_000 }), createLocks({ store: other, duration: 8_000 })]
+    const lock = await one.acquire('job')
+    const waiting = two.acquire('job')
+    await expect.poll(async () => (await store.read('job'))?.queue.length).toBe(1)
+    const calls = Array.from({ length: 20 }, (_, index) => one.acquire(`other ${index}`).catch((error: LockError) => error.code))
+    await server[end]()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await server.start()
+    for (const call of await Promise.all(calls)) if (typeof call === 'string') expect(call).toBe('store')
+    await lock.renew()
+    expect(lock.isHeld()).toBe(true)
+    expect(await store.transaction(lock, () => 'written')).toBe('written')
+    await lock.release()
+    const next = await waiting
+    expect(next.token).toBeGreaterThan(lock.token)
+    for (const locks of [one, two]) await locks.close()
+    for (const each of [store, other]) await each.close()
+  },
+)
+
+test('behind PgBouncer in transaction mode all works but hints, which is told once, and with an address past it these too', {
+  timeout: 60_000,
+}, async () => {
+  const schema = newSchema()
+  const pooler = await startPgBouncer(server)
+  const told: (string | undefined)[] = []
+  const behind = [1, 2].map(() => postgresStore(pooler.url, { schema }))
+  behind[0]?.onDegraded?.((why) => told.push(why))
+  const past = postgresStore(pooler.url, { schema, direct: server.url })
+  const [one, two, three] = [...behind, past].map((store) => createLocks({ store, duration: 10_000, maxBackoff: 200 })) as [
+    ReturnType<typeof createLocks>,
+    ReturnType<typeof createLocks>,
+    ReturnType<typeof createLocks>,
+  ]
+  for (let turn = 0; turn < 10; turn++) {
+    const lock = await one.acquire('job')
+    // Either may be the first.
+    const turns = [two, three].map(async (locks) => (await locks.acquire('job')).release())
+    await behind[0]?.transaction(lock, (client) => client.query('SELECT 1'))
+    await lock.release()
+    await Promise.all(turns)
+  }
+  expect(told).toEqual([expect.stringContaining('a pooler stands before the database')])
+  // Somebody behind the pooler can wake somebody who listens past it.
+  const heard = new Promise((resolve) => past.channel?.subscribe('t', resolve))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  behind[0]?.channel?.publish('t', { n: 1 })
+  expect(await heard).toEqual({ n: 1 })
+  for (const locks of [one, two, three]) await locks.close()
+  for (const store of [...behind, past]) await store.close()
+  await pooler.remove()
+})
+
+test('a server that does not answer is given up after the timeout', async () => {
+  const deaf = createServer(() => {}).listen(0, '127.0.0.1')
+  await once(deaf, 'listening')
+  const { port } = deaf.address() as { port: number }
+  const start = performance.now()
+  const error = await failure(postgresStore(`postgres://me@127.0.0.1:${port}/app`, { timeout: 300 }))
+  expect(error).toMatchObject({ code: 'store' })
+  expect(performance.now() - start).toBeLessThan(3_000)
+  deaf.close()
+})
+
+test('sessions end when somebody drops the tables, and new ones go on', async () => {
+  const schema = newSchema()
+  const store = postgresStore(server.url, { schema })
+  const locks = createLocks({ store, duration: 5_000 })
+  const lock = await locks.acquire('job')
+  await admin.query(`DROP SCHEMA "${schema.replaceAll('"', '""')}" CASCADE`)
+  await expect(lock.renew()).rejects.toMatchObject({ code: 'lost' })
+  expect(lock.isHeld()).toBe(false)
+  const again = await locks.acquire('job')
+  expect(again.token).toBeGreaterThan(lock.token)
+  await locks.close()
+  await store.close()
+})

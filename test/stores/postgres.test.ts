@@ -1,0 +1,34 @@
+import pg from 'pg'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { postgresStore } from '../../src/stores/postgres.ts'
+import { storeSuite } from '../../src/testing/index.ts'
+import { lendPostgres } from '../servers/postgres.ts'
+import { postgresPlace } from './postgres-place.ts'
+import { answerAsOneMap } from './turns.ts'
+
+let server: Awaited<ReturnType<typeof lendPostgres>>
+let admin: pg.Pool
+
+beforeAll(async () => {
+  server = await lendPostgres()
+  admin = new pg.Pool({ connectionString: server.url, max: 2 })
+})
+afterAll(async () => {
+  await admin.end()
+  await server.remove()
+})
+
+describe('a Postgres store on a connection string', () => {
+  for (const { name, run } of storeSuite(() => postgresPlace(admin, (schema) => postgresStore(server.url, { schema })))) test(name, run)
+})
+
+describe('a Postgres store on a pool of the user’s', () => {
+  for (const { name, run } of storeSuite(() => postgresPlace(admin, (schema) => postgresStore(admin, { schema })))) test(name, run)
+})
+
+test('two Postgres stores that take turns answer as one map does, whatever they have in mind', { timeout: 120_000 }, () =>
+  answerAsOneMap(async (now) => {
+    const place = postgresPlace(admin, (schema) => postgresStore(admin, { schema, now, notify: false }))
+    return { stores: [await place.open(), await place.open()], remove: place.remove }
+  }),
+)
