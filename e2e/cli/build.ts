@@ -5,8 +5,10 @@ import { readSources } from '../../test/house/imports.ts'
 import { root } from '../../test/house/installed.ts'
 
 export interface Built {
-  /** The path of the program. */
+  /** The path of the program for Node. */
   readonly main: string
+  /** The path of the program that users call: a script of the shell, which starts node. */
+  readonly program: string
   remove(): void
 }
 
@@ -26,5 +28,7 @@ export function buildProgram(): Built {
       ts.transpileModule(text, { compilerOptions: { ...options, noEmit: false, module: ts.ModuleKind.ESNext }, fileName: path }).outputText,
     )
   }
-  return { main: join(folder, 'dist', 'cli', 'main.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+  const cli = join(folder, 'dist', 'cli')
+  cpSync(join(root, 'src', 'cli', 'storelock.js'), join(cli, 'storelock.js'))
+  return { main: join(cli, 'main.js'), program: join(cli, 'storelock.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
 }

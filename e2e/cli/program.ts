@@ -40,6 +40,12 @@ export class Program {
     return this.child.exitCode
   }
 
+  /** Its exit code or the signal that ended it, once all that it printed is here. */
+  async ending(): Promise<number | NodeJS.Signals> {
+    await this.#closed
+    return this.child.signalCode ?? (this.child.exitCode as number)
+  }
+
   /** What its output shows, once it does: the first group of `shape`. */
   async shows(shape: RegExp): Promise<string> {
     return await until(() => {

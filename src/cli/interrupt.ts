@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { codeOfSignal, Exit } from './exit.ts'
+import { Killed } from './exit.ts'
 
 /**
  * Runs something until it is done or one of `signals` arrives. Then it is cancelled, and has cleaned up when this rejects.
- * @throws Exit with the signal's code
+ * @throws Killed
  */
 export async function untilSignal<T>(
   use: (signal: AbortSignal) => Promise<T>,
   signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
 ): Promise<T> {
   const stop = new AbortController()
-  const interrupted = (signal: NodeJS.Signals): void => stop.abort(new Exit(codeOfSignal(signal)))
+  const interrupted = (signal: NodeJS.Signals): void => stop.abort(new Killed(signal))
   for (const signal of signals) process.once(signal, interrupted)
   try {
     return await use(stop.signal)

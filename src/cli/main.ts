@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
-import { codeOf, Exit } from './exit.ts'
+import { dieOf } from './die.ts'
+import { codeOf, Exit, Killed } from './exit.ts'
 import { say } from './output.ts'
 import { makeProgram } from './program.ts'
 import { remedyFor } from './store.ts'
@@ -23,4 +24,5 @@ try {
 } catch (error) {
   explain(error)
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : codeOf(error)
+  if (error instanceof Killed) dieOf(error.signal, error.quiet)
 }

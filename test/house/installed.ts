@@ -40,6 +40,7 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
   const modules = join(project, 'node_modules')
   for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'src']) cpSync(join(root, name), join(stage, name), { recursive: true })
   node([join(root, 'node_modules/typescript-7/bin/tsc'), '-p', 'src/tsconfig.json', '--outDir', join(stage, 'dist')], root)
+  cpSync(join(root, 'src/cli/storelock.js'), join(stage, 'dist/cli/storelock.js'))
   const pack = command('npm', ['pack', '--json', '--ignore-scripts'], { cwd: stage, shell: process.platform === 'win32' })
   const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
   command('tar', ['-xzf', filename], { cwd: stage })

@@ -5,11 +5,12 @@ import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json
 import { leaseFor } from '../../locks/core/grant.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
-import { Exit, exitCodes } from '../exit.ts'
+import { Exit, exitCodes, Killed } from '../exit.ts'
 import { atMost, unlessAborted } from '../interrupt.ts'
 import { inWords, say } from '../output.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
-import { Child } from './child.ts'
+import { Child, type Ending } from './child.ts'
+import { type Entry, takeEntry } from './entry.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
 import { reportHolders } from './report.ts'
 import { Signals } from './signals.ts'
@@ -35,7 +36,7 @@ export interface RunOptions extends Omit<Common, 'json'> {
 /** The share of the duration in which a command is ended: that is done before anyone else can have the lock. */
 const graceShare = 1 / 5
 
-/** Runs a command while holding a lock. @returns the command's exit code. Throws {@link Exit} otherwise */
+/** Runs a command while holding a lock. @returns the command's exit code. Throws {@link Killed} for its signal, and {@link Exit} otherwise */
 export async function run(key: string, command: readonly string[], options: RunOptions): Promise<number> {
   const { store: place, duration } = options
   const grace = options.grace ?? duration * graceShare
@@ -46,15 +47,30 @@ export async function run(key: string, command: readonly string[], options: RunO
   // Node's timers cannot measure longer times.
   if (maxHold < 1 || maxHold >= 2 ** 31)
     throw new Exit(exitCodes.failed, '--max-hold is longer than 0 and shorter than 24d: leave it out for no limit')
-  const signals = new Signals()
+  const entry = takeEntry()
+  // The shell that notes the limit down forbids core files.
+  const quiet = entry.limits.c !== undefined
+  const signals = new Signals(entry.ignored, quiet)
   try {
-    return await withStore(place, (store) => runIn(store, signals, grace, key, command, options), true)
+    const ending = await withStore(place, (store) => runIn({ store, signals, entry, grace, key, command }, options), true)
+    if (typeof ending === 'number') return ending
+    throw new Killed(ending, quiet)
   } finally {
     signals.close()
   }
 }
 
-async function runIn(store: Store, signals: Signals, grace: number, key: string, command: readonly string[], options: RunOptions): Promise<number> {
+interface Task {
+  readonly store: Store
+  readonly signals: Signals
+  readonly entry: Entry
+  /** In ms. */
+  readonly grace: number
+  readonly key: string
+  readonly command: readonly string[]
+}
+
+async function runIn({ store, signals, entry, grace, key, command }: Task, options: RunOptions): Promise<Ending> {
   const { store: place, duration, foreground = false, label = `${basename(command[0] ?? '')} (run ${process.pid} on ${hostname()})` } = options
   const identity = identityOf(place)
   await assertNotAbove(store, identity, key)
@@ -74,11 +90,11 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
     for (;;) {
       const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
       const lock = await take(locks, name, leftOf(options, begun), signals.waiting, verbose, asked)
-      const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), foreground, grace })
+      const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), entry, foreground, grace })
       child = started
       const takeBack = signals.passTo(started, foreground)
-      const code = await watchOver(lock, started, duration, options.maxHold)
-      if (code !== undefined) return code
+      const ending = await watchOver(lock, started, duration, options.maxHold)
+      if (ending !== undefined) return ending
       takeBack()
       if (verbose) say(`${name} was lost before the command started: waiting for it again`)
     }
@@ -154,8 +170,8 @@ const words = 4
 /** The pause before a lock that could not be confirmed is confirmed again, in ms. */
 const retryPause = 100
 
-/** Lets the command start, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command started */
-async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<number | undefined> {
+/** Lets the command start, and ends it if the lock is lost. @returns how it ended; undefined if the lock was lost before the command started */
+async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<Ending | undefined> {
   let begun = false
   const tellGuardian = async (): Promise<void> => {
     const sent = performance.now()
@@ -166,7 +182,8 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   const confirm = async (): Promise<void> => {
     for (;;) {
       try {
-        return await tellGuardian()
+        await tellGuardian()
+        return await child.guardian?.stands()
       } catch (error) {
         if ((error as LockError).code !== 'store') throw error
         await sleep(retryPause)
@@ -174,10 +191,10 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
       }
     }
   }
-  let ending: Promise<void> | undefined
+  let killing: Promise<void> | undefined
   const { signal } = lock
   const end = (): void => {
-    ending ??= child.end()
+    killing ??= child.end()
   }
   // The command is ended first, and then the lock is released: nobody else has it meanwhile.
   let tooLong = false
@@ -196,13 +213,13 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
       }
       longest = setTimeout(stop, maxHold)
     }
-    const code = await child.ended
+    const ending = await child.ended
     if (signal.aborted) throw signal.reason
     if (tooLong) {
       const why = `lost ${JSON.stringify(lock.name)}: the command ran for longer than --max-hold ${inWords(maxHold as number)}`
       throw new LockError('lost', why, { reason: 'expired' })
     }
-    return code
+    return ending
   } catch (error) {
     end()
     if (!begun && error instanceof LockError && error.code === 'lost') return undefined
@@ -211,7 +228,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     clearInterval(timer)
     clearTimeout(longest)
     signal.removeEventListener('abort', end)
-    await ending
+    await killing
     child.guardian?.dismiss()
     await letGo(lock, duration)
   }

@@ -1,0 +1,133 @@
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { guardianOf, Program, until } from './cli/program.ts'
+import { groupOf, works } from './cli/scripts.ts'
+import { withProgram } from './cli/setup.ts'
+
+// `run` in the places where scripts have flock(1): what goes for one goes for the other.
+const place = withProgram()
+
+const shell = (script: string, options: { readonly shell?: string; readonly env?: NodeJS.ProcessEnv } = {}): Program =>
+  new Program([options.shell ?? 'bash', '-c', script], { cwd: place.folder, env: { ...process.env, ...options.env } })
+
+/** A command with a lock around it: ours, and flock's. */
+const tools = [
+  ['storelock run', (command: string, options = '') => `${place.program} run job ${options} -- ${command}`],
+  ['flock', (command: string) => `flock -o ${join(place.folder, 'file')} ${command}`],
+] as const
+
+/** What a script prints. */
+async function output(script: string, options: Parameters<typeof shell>[1] = {}): Promise<string> {
+  const program = shell(script, options)
+  await program.ending()
+  return `${program.printed}${program.said}`
+}
+
+describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
+  test('Ctrl-C ends the script, not only the command', async () => {
+    writeFileSync(join(place.folder, 'script'), `${under(`sh -c '${works}'`)}\necho "the script goes on"\n`)
+    const terminal = new Program(['script', '-qec', 'bash script', '/dev/null'], { cwd: place.folder })
+    await groupOf(terminal)
+    terminal.child.stdin?.write('\u0003')
+    await terminal.ending()
+    expect(terminal.printed).not.toContain('the script goes on')
+  })
+
+  test('Ctrl-C ends the script while it only waits', async () => {
+    const holder = shell(under(`sh -c '${works}'`))
+    await groupOf(holder)
+    const script = `echo "shell $$ "; ${under('true', '--verbose')}; echo "the script goes on"`
+    const terminal = new Program(['script', '-qec', `bash -c '${script}'`, '/dev/null'], { cwd: place.folder })
+    const parent = Number(await terminal.shows(/shell (\d+) /))
+    if (tool === 'flock') await until(() => childrenOf(parent).length === 1)
+    else await terminal.shows(/(waiting for)/)
+    terminal.child.stdin?.write('\u0003')
+    await terminal.ending()
+    expect(terminal.printed).not.toContain('the script goes on')
+  })
+
+  test('the command gets the ignored signals as they were', async () => {
+    const ignored = 'grep SigIgn /proc/self/status'
+    expect(await output(`trap '' INT HUP USR2 PIPE; ${under(ignored)}`)).toBe(await output(`trap '' INT HUP USR2 PIPE; ${ignored}`))
+    expect(await output(under(ignored))).toBe(await output(ignored))
+  })
+
+  test('and its command survive a hang-up by nohup', async () => {
+    const program = shell(`exec nohup ${under(`sh -c 'echo "group $$ "; read -r line; echo "$line"'`)}`)
+    await groupOf(program)
+    for (const pid of [program.pid, ...childrenOf(program.pid)]) process.kill(pid, 'SIGHUP')
+    program.child.stdin?.end('still here\n')
+    expect(await program.ending()).toBe(0)
+    expect(program.printed).toContain('still here')
+  })
+
+  test('the command gets variables whose names are no identifiers, and functions that bash exports', async () => {
+    const env = { 'A.B': 'one\ntwo', 'c-d': '', '1st': 'ü', IFS: ',' }
+    const seen = `env -0 | tr "\\0" "|" | grep -azoE "(A.B|c-d|1st|IFS)=[^|]*" | sort -z | tr "\\0" ";"`
+    expect(await output(`env -S ${under(`bash -p -c '${seen}'`)}`, { shell: 'bash', env })).toBe(await output(`bash -p -c '${seen}'`, { env }))
+    expect(await output(`f() { echo "a function of $1"; }; export -f f; ${under(`bash -c 'f bash'`)}`)).toBe('a function of bash\n')
+  })
+
+  test('the command gets the descriptors that are open, and no others', async () => {
+    const seen = `bash -c 'echo {0..20} | tr " " "\\n" | while read n; do [ -e /proc/$$/fd/$n ] && printf "$n "; done'`
+    const open = 'exec 3>&1 5</dev/null 12<&0'
+    expect(await output(`${open}; ${under(seen)}`)).toBe(await output(`${open}; ${seen}`))
+    expect(await output(under(seen))).toBe(await output(seen))
+    expect(await output(`exec 3>&1; ${under(`sh -c 'echo by three >&3'`)}`)).toBe('by three\n')
+    expect(await output(`exec 3>&1 4>&1 5>&1 6>&1 7>&1 8>&1 9>&1; ${under(`sh -c 'echo by nine >&9'`)}`)).toBe('by nine\n')
+    expect(await output(`exec <&-; ${under('readlink /proc/self/fd/0')} || echo closed`)).toBe('closed\n')
+  })
+
+  test('make’s jobserver works through it', async () => {
+    writeFileSync(join(place.folder, 'Makefile'), `all:\n\t+@${under('$(MAKE) -s inner')}\ninner: one two\none two:\n\t@echo $@\n`)
+    const program = shell('make -j2 all')
+    expect(await program.ending()).toBe(0)
+    expect(program.said).not.toContain('jobserver')
+    expect(program.printed.split('\n').sort().join(' ').trim()).toBe('one two')
+  })
+
+  test('the command gets the soft limits as they were', async () => {
+    const limits = `sh -c 'ulimit -S -n; ulimit -H -n; ulimit -S -c'`
+    expect(await output(`ulimit -S -n 300; ${under(limits)}`)).toBe(await output(`ulimit -S -n 300; ${limits}`))
+  })
+})
+
+const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
+describe('storelock run', { timeout: 60_000 }, () => {
+  const run = (script: string, ...options: readonly string[]): Program =>
+    new Program([place.program, 'run', 'job', ...options, '--', 'sh', '-c', script], { cwd: place.folder })
+
+  test('with --foreground ends by the signal that ended its command', async () => {
+    const program = run(works, '--foreground')
+    process.kill(await groupOf(program), 'SIGINT')
+    expect(await program.ending()).toBe('SIGINT')
+  })
+
+  test.each(['TERM', 'HUP', 'INT'])('passes no %s on that the command got as well, as when systemd stops a unit', async (name) => {
+    const program = run(`trap 'echo heard' ${name}; trap 'echo "heard once"; exit' USR1; ${works.replace('1', '0.1')}`)
+    const group = await groupOf(program)
+    const guardian = await until(() => guardianOf(group))
+    for (const pid of [program.pid, group, guardian]) process.kill(pid, `SIG${name}`)
+    await program.shows(/(heard)\n/)
+    // Later than run would pass it on.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    program.child.kill('SIGUSR1')
+    expect(await program.ending()).toBe(0)
+    expect(program.printed.match(/heard\n/g)).toHaveLength(1)
+  })
+
+  test('tells the command that systemd’s sockets are for it', async () => {
+    const script = `LISTEN_PID=$$ LISTEN_FDS=1 exec ${place.program} run job -- sh -c '[ "$LISTEN_PID" = $$ ] && echo "$LISTEN_FDS by $(readlink /proc/self/fd/3)"'`
+    expect(await output(`exec 3</dev/null; ${script}`)).toBe('1 by /dev/null\n')
+  })
+
+  test('says that node is missing', async () => {
+    mkdirSync(join(place.folder, 'bin'))
+    for (const name of ['tr', 'sh']) symlinkSync(`/usr/bin/${name}`, join(place.folder, 'bin', name))
+    const program = new Program(['/bin/sh', '-c', `${place.program} run job true`], { cwd: place.folder, env: { PATH: join(place.folder, 'bin') } })
+    expect(await program.code()).toBe(125)
+    expect(program.said).toBe('storelock: there is no node in PATH\n')
+  })
+})
