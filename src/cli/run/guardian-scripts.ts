@@ -3,7 +3,7 @@
  * stopped, that time runs out; if `run` ends, the input ends. Either way the command has to be ended.
  *
  * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace, and the path of `sleep`. It says `ok` when it
- * counts the time, `blind` if `sleep` has failed: then the time has not run out, and is counted once more. It survives the signals that end a whole
+ * counts the time, `struck` when it ends the command, `blind` if `sleep` has failed: then the time has not run out, and is counted once more. It survives the signals that end a whole
  * machine or container, and reports them. A timer that has fired is not cancelled any more. One whose shell was killed leaves the command to the next
  * guardian, unless `run` is gone as well.
  */
@@ -13,6 +13,7 @@ for signal in HUP INT QUIT TERM; do trap "got=1; echo got $signal" $signal; done
 target=$1 tenth=$2 sleep=$3 timer=
 strike() {
   trap '' HUP INT QUIT TERM
+  echo struck
   kill -s TERM -- "$target"
   kill -s CONT -- "$target"
   for part in 1 2 3 4 5 6 7 8 9 10; do
@@ -66,6 +67,7 @@ function kill(signal) {
 function strike() {
   if (struck) return
   struck = true
+  say('struck')
   kill('SIGTERM')
   kill('SIGCONT')
   const last = performance.now() + grace

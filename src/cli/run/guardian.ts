@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Exit, exitCodes } from '../exit.ts'
 import { scriptForNode, scriptForShell } from './guardian-scripts.ts'
 
@@ -24,6 +24,7 @@ export class Guardian {
   #byNode: boolean
   /** Whether the present one has counted time. */
   #stood = false
+  #struck = false
   /** By `performance.now()`. */
   #until = 0
   /** When the guardian got a signal. */
@@ -65,6 +66,13 @@ export class Guardian {
     const at = this.#got.get(signal)
     this.#got.delete(signal)
     return at !== undefined && at > performance.now() - together
+  }
+
+  /** Whether the guardian has ended the command. */
+  async struck(): Promise<boolean> {
+    // If this process was stopped, it hears of everything at once, in any order.
+    await setImmediate()
+    return this.#struck
   }
 
   /** The command has ended. */
@@ -109,6 +117,7 @@ export class Guardian {
       this.#replace()
     } else for (const listener of [...this.#listeners]) listener(word)
     this.#stood ||= word === 'ok'
+    this.#struck ||= word === 'struck'
   }
 
   #replace(): void {

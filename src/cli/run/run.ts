@@ -214,10 +214,11 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
       longest = setTimeout(stop, maxHold)
     }
     const ending = await child.ended
+    const struck = await child.guardian?.struck()
     if (signal.aborted) throw signal.reason
-    if (tooLong) {
-      const why = `lost ${JSON.stringify(lock.name)}: the command ran for longer than --max-hold ${inWords(maxHold as number)}`
-      throw new LockError('lost', why, { reason: 'expired' })
+    if (tooLong || struck) {
+      const why = struck ? 'run was stopped for too long to renew it' : `the command ran for longer than --max-hold ${inWords(maxHold as number)}`
+      throw new LockError('lost', `lost ${JSON.stringify(lock.name)}: ${why}`, { reason: 'expired' })
     }
     return ending
   } catch (error) {
