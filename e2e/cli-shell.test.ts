@@ -70,7 +70,7 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
   })
 
   test('the command gets the descriptors that are open, and no others', async () => {
-    const seen = `bash -c 'echo {0..20} | tr " " "\\n" | while read n; do [ -e /proc/$$/fd/$n ] && printf "$n "; done'`
+    const seen = `bash -c 'for n in {0..20}; do [ -e /proc/$$/fd/$n ] && printf "$n "; done'`
     const open = 'exec 3>&1 5</dev/null 12<&0'
     expect(await output(`${open}; ${under(seen)}`)).toBe(await output(`${open}; ${seen}`))
     expect(await output(under(seen))).toBe(await output(seen))
