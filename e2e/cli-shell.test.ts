@@ -131,3 +131,48 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(program.said).toBe('storelock: there is no node in PATH\n')
   })
 })
+
+describe('output', { timeout: 60_000 }, () => {
+  test.each([
+    ['is full', '>/dev/full', 125],
+    ['is closed', '>&-', 125],
+    ['is a pipe that nobody reads', '| sleep 0; exit $PIPESTATUS', 141],
+  ])('that %s is an error', async (_, where, code) => {
+    expect(await shell(`${place.program} run job -- true`).ending()).toBe(0)
+    for (const command of ['ls --all', 'ls --json', '--help', 'show job']) {
+      const program = shell(`{ sleep 0.2; exec ${place.program} ${command}; } ${where}`)
+      expect([command, await program.ending()]).toEqual([command, code])
+      if (code === 125) expect(program.said).toContain('storelock: cannot write the output: ')
+      else expect(program.said).toBe('')
+    }
+  })
+})
+
+describe('a time of many days', { timeout: 60_000 }, () => {
+  const storelock = (...args: readonly string[]): Program => new Program([place.program, ...args], { cwd: place.folder })
+
+  test('is how long run, ask and watch wait', async () => {
+    const holder = storelock('run', 'job', '--', 'sh', '-c', works)
+    await groupOf(holder)
+    const watching = storelock('watch', '--interval', '30d', '--json')
+    expect(await watching.shows(/(held)/)).toBe('held')
+    const waiters = [storelock('run', 'job', '-w', '30d', '--', 'true'), storelock('ask', 'job', '-w', '30d')]
+    const queue = async (): Promise<number> => {
+      const show = storelock('show', 'job', '--json')
+      await show.ending()
+      return JSON.parse(show.printed).queue.length
+    }
+    while ((await queue()) < 2);
+    // Each of these looks takes as long as a hundred of watch's, if it did not wait.
+    for (let look = 0; look < 3; look++) expect(await queue()).toBe(2)
+    expect(watching.printed).not.toContain('waits')
+    holder.child.kill('SIGTERM')
+    expect(await Promise.all(waiters.map((waiter) => waiter.ending()))).toEqual([0, 0])
+  })
+
+  test('may be the --max-hold of a run', async () => {
+    const program = storelock('run', 'job', '--max-hold', '30d', '--', 'sleep', '0.5')
+    expect(await program.ending()).toBe(0)
+    expect(program.said).toBe('')
+  })
+})

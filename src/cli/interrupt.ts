@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Killed } from './exit.ts'
+import { sleep } from './sleep.ts'
 
 /**
  * Runs something until it is done or one of `signals` arrives. Then it is cancelled, and has cleaned up when this rejects.
@@ -35,7 +35,9 @@ export async function atMost(ms: number, work: Promise<unknown>): Promise<boolea
   // Nobody handles later errors.
   work.catch(() => {})
   try {
-    return await Promise.race([work.then(() => true), sleep(ms, false, { signal: late.signal })])
+    const timeUp = sleep(ms, late.signal).then(() => false)
+    timeUp.catch(() => {})
+    return await Promise.race([work.then(() => true), timeUp])
   } finally {
     late.abort()
   }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { dieOf } from './die.ts'
-import { codeOf, Exit, Killed } from './exit.ts'
+import { codeOf, Exit, exitCodes, Killed } from './exit.ts'
 import { say } from './output.ts'
 import { makeProgram } from './program.ts'
 import { remedyFor } from './store.ts'
@@ -14,8 +14,15 @@ function explain(error: unknown): void {
   say(remedy ? `${message}: ${remedy}` : message)
 }
 
-// The reader of the output may stop reading, as `head` does.
-process.stdout.on('error', () => process.exit())
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader may stop reading, as `head` does: that ends any program, without a word.
+  if (error.code === 'EPIPE') dieOf('SIGPIPE')
+  else {
+    process.exitCode = exitCodes.failed
+    say(`cannot write the output: ${error.message}`)
+  }
+  process.exit()
+})
 // Release the lock even if the terminal is gone.
 process.stderr.on('error', () => {})
 

@@ -34,6 +34,9 @@ case $1 in run)
   export STORELOCK_ENTRY
   # Node ends by the signal that ended the command, and has nothing to tell in a core file.
   ulimit -S -c 0
+;; *)
+  # Node would open something in its place that swallows what is written.
+  { true 9>&1; } 2>/dev/null || exec 1</dev/null
 esac
 command -v node >/dev/null || { echo 'storelock: there is no node in PATH' >&2; exit 125; }
 exec node "$0" "$@"

@@ -1,13 +1,14 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { systemClock } from '../../locks/clock.ts'
 import { leaseFor } from '../../locks/core/grant.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes, Killed } from '../exit.ts'
 import { atMost, unlessAborted } from '../interrupt.ts'
 import { inWords, say } from '../output.ts'
+import { sleep } from '../sleep.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child, type Ending } from './child.ts'
 import { type Entry, takeEntry } from './entry.ts'
@@ -43,10 +44,7 @@ export async function run(key: string, command: readonly string[], options: RunO
   if (grace > duration * graceShare) {
     throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
   }
-  const { maxHold = 1 } = options
-  // Node's timers cannot measure longer times.
-  if (maxHold < 1 || maxHold >= 2 ** 31)
-    throw new Exit(exitCodes.failed, '--max-hold is longer than 0 and shorter than 24d: leave it out for no limit')
+  if (options.maxHold !== undefined && options.maxHold < 1) throw new Exit(exitCodes.failed, '--max-hold is longer than 0: leave it out for no limit')
   const entry = takeEntry()
   // The shell that notes the limit down forbids core files.
   const quiet = entry.limits.c !== undefined
@@ -198,8 +196,15 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   }
   // The command is ended first, and then the lock is released: nobody else has it meanwhile.
   let tooLong = false
-  let longest: NodeJS.Timeout | undefined
-  const timer = setInterval(() => tellGuardian().catch(() => {}), duration / words)
+  let callOffLongest = (): void => {}
+  let callOffWord = (): void => {}
+  const tellLater = (): void => {
+    callOffWord = systemClock.after(duration / words, () => {
+      tellLater()
+      tellGuardian().catch(() => {})
+    })
+  }
+  tellLater()
   signal.addEventListener('abort', end)
   try {
     await Promise.race([confirm(), child.ended])
@@ -211,7 +216,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
         tooLong = true
         end()
       }
-      longest = setTimeout(stop, maxHold)
+      callOffLongest = systemClock.after(maxHold, stop)
     }
     const ending = await child.ended
     const struck = await child.guardian?.struck()
@@ -226,8 +231,8 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     if (!begun && error instanceof LockError && error.code === 'lost') return undefined
     throw error
   } finally {
-    clearInterval(timer)
-    clearTimeout(longest)
+    callOffWord()
+    callOffLongest()
     signal.removeEventListener('abort', end)
     await killing
     child.guardian?.dismiss()
