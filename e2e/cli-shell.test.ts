@@ -1,7 +1,7 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
-import { guardianOf, Program, until } from './cli/program.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { childrenOf, guardianOf, Program, until } from './cli/program.ts'
 import { groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
@@ -36,7 +36,9 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
 
   test('Ctrl-C ends the script while it only waits', async () => {
     const holder = shell(under(`sh -c '${works}'`))
-    await groupOf(holder)
+    const group = await groupOf(holder)
+    // flock leaves its command running if it is killed.
+    onTestFinished(() => void process.kill(group, 'SIGKILL'))
     const script = `echo "shell $$ "; ${under('true', '--verbose')}; echo "the script goes on"`
     const terminal = new Program(['script', '-qec', `bash -c '${script}'`, '/dev/null'], { cwd: place.folder })
     const parent = Number(await terminal.shows(/shell (\d+) /))
@@ -93,11 +95,22 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
   })
 })
 
-const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
-
 describe('storelock run', { timeout: 60_000 }, () => {
   const run = (script: string, ...options: readonly string[]): Program =>
     new Program([place.program, 'run', 'job', ...options, '--', 'sh', '-c', script], { cwd: place.folder })
+
+  test('needs no -- before a command, which keeps its own options', async () => {
+    const storelock = (...args: readonly string[]): Program => new Program([place.program, 'run', ...args], { cwd: place.folder })
+    for (const before of [['job'], ['-n', 'job'], ['job', '-w', '5s'], ['job', '-w5s', '-v', '--label=x'], ['-vw', '5s', '--', 'job']]) {
+      const program = storelock(...before, 'echo', '-n', '--help', '-w', '1', '--', 'x')
+      expect(await program.ending()).toBe(0)
+      expect(program.printed).toBe('--help -w 1 -- x')
+    }
+    const program = storelock('job', '--', 'echo', '--', 'x')
+    expect(await program.ending()).toBe(0)
+    expect(program.printed).toBe('-- x\n')
+    expect(await storelock('job', '--nosuch', 'true').ending()).toBe(125)
+  })
 
   test('with --foreground ends by the signal that ended its command', async () => {
     const program = run(works, '--foreground')

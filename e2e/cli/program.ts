@@ -94,6 +94,8 @@ export function openFilesOf(pid: number): string[] {
   }
 }
 
+export const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+
 /** The shell that guards a process group. */
 export function guardianOf(group: number): number | undefined {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {

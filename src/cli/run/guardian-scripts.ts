@@ -2,7 +2,8 @@
  * The guardian as a shell, since that starts in a millisecond. It is told again and again how long the command may live, in seconds. If `run` is
  * stopped, that time runs out; if `run` ends, the input ends. Either way the command has to be ended.
  *
- * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace, and the path of `sleep`. It says `ok` when it
+ * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace, the path of `sleep`, and the signals to
+ * kill it with before and after the grace. It says `ok` when it
  * counts the time, `struck` when it ends the command, `blind` if `sleep` has failed: then the time has not run out, and is counted once more. It survives the signals that end a whole
  * machine or container, and reports them. A timer that has fired is not cancelled any more. One whose shell was killed leaves the command to the next
  * guardian, unless `run` is gone as well.
@@ -10,17 +11,17 @@
 export const scriptForShell = `
 trap '' PIPE
 for signal in HUP INT QUIT TERM; do trap "got=1; echo got $signal" $signal; done
-target=$1 tenth=$2 sleep=$3 timer=
+target=$1 tenth=$2 sleep=$3 first=$4 last=$5 timer=
 strike() {
   trap '' HUP INT QUIT TERM
   echo struck
-  kill -s TERM -- "$target"
+  kill -s "$first" -- "$target"
   kill -s CONT -- "$target"
   for part in 1 2 3 4 5 6 7 8 9 10; do
     kill -s 0 -- "$target" || return
     "$sleep" "$tenth"
   done
-  kill -s KILL -- "$target"
+  kill -s "$last" -- "$target"
 }
 call_off() {
   [ "$timer" ] && kill -s USR1 "$timer" && wait "$timer"
@@ -56,7 +57,7 @@ strike
 
 /** The same in JavaScript, for systems without `sleep`. The grace is in ms. */
 export const scriptForNode = `
-const [target, grace] = process.argv.slice(-2).map(Number)
+const [target, grace, first, last] = process.argv.slice(-4).map((word) => (isNaN(word) ? 'SIG' + word : Number(word)))
 let timer, struck = false
 const say = (line) => process.stdout.write(line + '\\n')
 process.stdout.on('error', () => {})
@@ -68,13 +69,13 @@ function strike() {
   if (struck) return
   struck = true
   say('struck')
-  kill('SIGTERM')
+  kill(first)
   kill('SIGCONT')
-  const last = performance.now() + grace
+  const end = performance.now() + grace
   const look = () => {
     if (!kill(0)) process.exit()
-    if (performance.now() < last) return setTimeout(look, 20)
-    kill('SIGKILL')
+    if (performance.now() < end) return setTimeout(look, 20)
+    kill(last)
     process.exit()
   }
   look()

@@ -18,6 +18,7 @@ const together = 1_000
 export class Guardian {
   readonly #target: number
   readonly #grace: number
+  readonly #signals: readonly string[]
   #process: ChildProcess | undefined
   #dismissed = false
   /** Whether Node is the guardian: where there is no `sleep`, or where it has failed. */
@@ -34,9 +35,10 @@ export class Guardian {
 
   /**
    * @param target the command's process id, or its group's as a negative number
-   * @param grace time between TERM and KILL, in ms
+   * @param grace time between the two signals, in ms
    */
-  constructor(target: number, grace: number) {
+  constructor(target: number, grace: number, signals: readonly [NodeJS.Signals, NodeJS.Signals] = ['SIGTERM', 'SIGKILL']) {
+    this.#signals = signals.map((signal) => signal.slice(3))
     this.#target = target
     this.#grace = grace
     this.#byNode = sleepProgram() === undefined
@@ -88,8 +90,8 @@ export class Guardian {
   #start(): ChildProcess {
     const target = `${this.#target}`
     const [program, ...args] = this.#byNode
-      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', target, `${this.#grace}`]
-      : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', target, (this.#grace / 10_000).toFixed(3), sleepProgram() as string]
+      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', target, `${this.#grace}`, ...this.#signals]
+      : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', target, (this.#grace / 10_000).toFixed(3), sleepProgram() as string, ...this.#signals]
     // In a process session of its own, which no terminal ends or stops. Nothing in our environment changes what it does.
     const started = spawn(program as string, args, { detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] })
     started.on('error', () => this.#hear(started, 'gone'))

@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process'
+
+/** A shell, as far as its language differs. */
+export interface Shell {
+  readonly name: string
+  /** Comes before the script. */
+  readonly command: readonly string[]
+  /** The exit code of the last command. */
+  readonly status: string
+  /** Its own process. */
+  readonly self: string
+  /** Opens a descriptor with the output of a command, puts its first line into `line`, and closes it again. Undefined if it has no descriptors. */
+  readonly descriptor?: (command: string) => { readonly open: string; readonly close: string }
+}
+
+const substituted: Shell['descriptor'] = (command) => ({ open: `exec {fd}< <(${command}); read -r -u $fd line`, close: 'exec {fd}<&-' })
+const named: Shell['descriptor'] = (command) => ({
+  open: `mkfifo pipe; ${command} >pipe & exec 9<pipe; rm pipe; read -r line <&9`,
+  close: 'exec 9<&-',
+})
+
+const all: readonly Shell[] = [
+  { name: 'bash', command: ['bash', '-c'], status: '$?', self: '$$', descriptor: substituted },
+  { name: 'zsh', command: ['zsh', '-fc'], status: '$?', self: '$$', descriptor: substituted },
+  { name: 'dash', command: ['dash', '-c'], status: '$?', self: '$$', descriptor: named },
+  { name: 'busybox', command: ['busybox', 'sh', '-c'], status: '$?', self: '$$', descriptor: named },
+  { name: 'fish', command: ['fish', '-c'], status: '$status', self: '$fish_pid' },
+]
+
+/** Those that are installed here. Says which are not. */
+export const shells: readonly Shell[] = all.filter(({ name, command: [program = '', ...rest] }) => {
+  const found = spawnSync(program, [...rest, 'true']).status === 0
+  if (!found) console.log(`${name} is not installed, so nothing is tested with it: apt-get install ${name}`)
+  return found
+})
