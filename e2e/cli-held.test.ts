@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { childrenOf, isAlive, Program, until } from './cli/program.ts'
 import { groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
-import { type Shell, shells } from './cli/shells.ts'
+import { findShells, type Shell } from './cli/shells.ts'
 
 // A lock that a shell holds for the steps of a script.
 const place = withProgram()
@@ -22,6 +22,7 @@ const holders = async (): Promise<{ metadata: { holder: number } }[]> => {
   return JSON.parse(shown.printed).holders
 }
 
+const shells = findShells()
 const [bash] = shells as [Shell]
 
 describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {

@@ -1,5 +1,6 @@
 import { findNode } from '../test/node-sqlite/node.ts'
 import { findBrowser } from './browser.ts'
+import { installShells } from './cli/shells.ts'
 import { type EngineName, enginesHere } from './engines/engine.ts'
 
 // Finds or installs what tests need: `tsx e2e/setup.ts chromium`, or `more` for what `npm test` leaves out.
@@ -8,6 +9,7 @@ const all = process.argv[2] === 'more'
 const names: readonly EngineName[] = all ? enginesHere().filter((name) => name !== 'chromium') : ['chromium']
 try {
   for (const name of names) console.log(`${name}: ${await findBrowser(name, log)}`)
+  if (!all) console.log(`shells: ${installShells(log)}`)
   if (all) console.log(`node:sqlite: ${await findNode(log)}`)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

@@ -27,9 +27,24 @@ const all: readonly Shell[] = [
   { name: 'fish', command: ['fish', '-c'], status: '$status', self: '$fish_pid' },
 ]
 
-/** Those that are installed here. Says which are not. */
-export const shells: readonly Shell[] = all.filter(({ name, command: [program = '', ...rest] }) => {
-  const found = spawnSync(program, [...rest, 'true']).status === 0
-  if (!found) console.log(`${name} is not installed, so nothing is tested with it: apt-get install ${name}`)
-  return found
-})
+const isHere = ({ command: [program = '', ...rest] }: Shell): boolean => spawnSync(program, [...rest, 'true']).status === 0
+
+/** The shells that are installed here. Says which are not. */
+export function findShells(log: (line: string) => void = console.log): readonly Shell[] {
+  const missing = all.filter((shell) => !isHere(shell)).map(({ name }) => name)
+  if (missing.length) log(`nothing is tested with ${missing.join(', ')}: apt-get install ${missing.join(' ')}`)
+  return all.filter(({ name }) => !missing.includes(name))
+}
+
+/** Installs the missing ones where that is allowed. @returns the names of those that are here */
+export function installShells(log: (line: string) => void): string {
+  const missing = all.filter((shell) => !isHere(shell)).map(({ name }) => name)
+  if (missing.length && process.getuid?.() === 0) {
+    const command = `apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${missing.join(' ')}`
+    log(`installing ${missing.join(', ')}`)
+    spawnSync('sh', ['-c', command], { stdio: ['ignore', 2, 2] })
+  }
+  return findShells(log)
+    .map(({ name }) => name)
+    .join(', ')
+}
