@@ -4,7 +4,7 @@ import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
 import type { BenchOptions } from './bench.ts'
-import { exitCodes, exitHelp } from './exit.ts'
+import { exitHelp } from './exit.ts'
 import type { LogOptions } from './log.ts'
 import type { LsOptions } from './ls.ts'
 import type { RevokeOptions } from './revoke.ts'
@@ -57,11 +57,7 @@ export function makeProgram(): Command {
     .addOption(new Option('-w, --timeout <time>', 'wait at most this long, then exit with 124').argParser(parseTime))
     .addOption(new Option('-n, --nonblock', 'do not wait for a live holder; exit with 1').conflicts(['timeout', 'stealAfterAsk']))
     .addOption(new Option('--if-no-queue', 'wait only if nobody else waits, else exit with 1').conflicts(['nonblock', 'stealAfterAsk']))
-    .addOption(
-      new Option('-E, --conflict-exit-code <n>', 'the exit code of --nonblock and --if-no-queue instead of 1')
-        .argParser(parseCode)
-        .default(exitCodes.no),
-    )
+    .addOption(new Option('-E, --conflict-exit-code <n>', 'the exit code if the lock is not free, instead of 1 or 124').argParser(parseCode))
     .addOption(new Option('--shared', 'hold the lock together with other shared holders').conflicts('stealAfterAsk'))
     .addOption(
       new Option('--duration <time>', 'the lock’s duration: about how long it stays held if run is killed or hangs')
@@ -95,11 +91,7 @@ export function makeProgram(): Command {
       .addOption(new Option('-w, --timeout <time>', 'wait at most this long, then exit with 124').argParser(parseTime))
       .addOption(new Option('-n, --nonblock', 'do not wait for a live holder; exit with 1').conflicts('timeout'))
       .addOption(new Option('--if-no-queue', 'wait only if nobody else waits, else exit with 1').conflicts('nonblock'))
-      .addOption(
-        new Option('-E, --conflict-exit-code <n>', 'the exit code of --nonblock and --if-no-queue instead of 1')
-          .argParser(parseCode)
-          .default(exitCodes.no),
-      )
+      .addOption(new Option('-E, --conflict-exit-code <n>', 'the exit code if the lock is not free, instead of 1 or 124').argParser(parseCode))
       .addOption(new Option('--shared', 'hold the lock together with other shared holders'))
       .addOption(new Option('--duration <time>', 'the lock’s duration').argParser(parseTime).default(10_000, '10s'))
       .addOption(

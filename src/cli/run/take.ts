@@ -9,7 +9,8 @@ export interface TakeOptions {
   readonly timeout?: number
   readonly nonblock?: true
   readonly ifNoQueue?: true
-  readonly conflictExitCode: number
+  /** The exit code if the lock is not free. */
+  readonly conflictExitCode?: number
   readonly shared?: true
   readonly stealAfterAsk?: number
   /** Goes with `stealAfterAsk`. */
@@ -59,7 +60,7 @@ export async function take(locks: Locks, name: string, options: TakeOptions, { s
   if (nonblock) {
     const lock = await unlessAborted(signal, locks.tryAcquire(name, wish))
     if (lock) return lock
-    throw new Exit(conflictExitCode, verbose ? `${name} is held` : '')
+    throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? `${name} is held` : '')
   }
   const stopReport = verbose ? reportHolders(locks, name) : () => {}
   try {
@@ -72,8 +73,8 @@ export async function take(locks: Locks, name: string, options: TakeOptions, { s
     })
   } catch (error) {
     const { code } = error as LockError
-    if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode, verbose ? (error as LockError).message : '')
-    if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(exitCodes.timeout, error.message)
+    if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? (error as LockError).message : '')
+    if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(conflictExitCode ?? exitCodes.timeout, error.message)
     throw error
   } finally {
     stopReport()
