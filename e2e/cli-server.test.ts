@@ -270,10 +270,10 @@ describe('at a lock server', { timeout: 60_000 }, () => {
 
 test('the commands in docs/cli.md work', { timeout: 60_000 }, async () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
-  const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
-  const [alone = '', serving = '', clients = ''] = blocks
-  expect(blocks).toHaveLength(3)
-  for (const name of ['backup.sh', 'deploy.sh'])
+  const blocks = [...page.matchAll(/^```(?:ba)?sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
+  const [alone = '', steps = '', descriptor = '', serving = '', clients = ''] = blocks
+  expect(blocks).toHaveLength(5)
+  for (const name of ['backup.sh', 'deploy.sh', 'dump.sh', 'upload.sh'])
     writeFileSync(join(place.folder, name), `#!/bin/sh\necho "${name} has $STORELOCK_KEY"\n`, { mode: 0o755 })
   writeFileSync(join(place.folder, 'storelock'), `#!/bin/sh\nexec "${process.execPath}" "${place.main}" "$@"\n`, { mode: 0o755 })
   const shell = (script: string): Program => start(['sh', '-euc', script], { PATH: `${place.folder}:${process.env.PATH}` })
@@ -281,6 +281,9 @@ test('the commands in docs/cli.md work', { timeout: 60_000 }, async () => {
   const first = shell(alone)
   expect(await first.code()).toBe(0)
   expect(first.printed).toBe('backup.sh has backup\nbackup.sh has backup\n')
+  const held = start(['bash', '-euc', `${steps}${descriptor}`], { PATH: `${place.folder}:${process.env.PATH}` })
+  expect(await held.code()).toBe(0)
+  expect(held.printed).toBe('dump.sh has \nupload.sh has \ndump.sh has \n')
   // The port of the page may be taken here.
   const server = shell(serving.replace('storelock serve', 'exec storelock serve --listen 0'))
   const url = await server.shows(/^serving locks\.db at (\S+)$/m)

@@ -107,7 +107,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     const waiter = run('true', '--verbose')
     await waiter.shows(/(waiting for)/)
     waiter.child.kill('SIGINT')
-    expect(await waiter.code()).toBe(130)
+    expect(await waiter.ending()).toBe('SIGINT')
     const shown = storelock(['show', 'job', '--json'])
     await shown.code()
     expect(JSON.parse(shown.printed).queue).toEqual([])
@@ -123,13 +123,10 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
-  test.each([
-    ['KILL', 137],
-    ['TERM', 143],
-  ] as const)('%s that ends the command gives %d, and the lock is free', async (name, code) => {
+  test.each(['KILL', 'TERM', 'PIPE', 'USR1'] as const)('%s that ends the command ends run, and the lock is free', async (name) => {
     const program = run(works)
     process.kill(await groupOf(program), `SIG${name}`)
-    expect(await program.code()).toBe(code)
+    expect(await program.ending()).toBe(`SIG${name}`)
     expect(await isFree()).toBe(true)
   })
 
@@ -140,7 +137,7 @@ describe('signals', { timeout: 60_000 }, () => {
     await program.shows(/(heard)/)
     expect(await run('true', '--nonblock').code()).toBe(1)
     process.kill(-group, 'SIGKILL')
-    expect(await program.code()).toBe(137)
+    expect(await program.ending()).toBe('SIGKILL')
   })
 
   test('Ctrl-C on a terminal reaches the command once, whose exit code counts', async () => {
@@ -348,7 +345,7 @@ describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
     const program = run('echo never', '--nonblock')
     await until(() => openFilesOf(program.pid).some((file) => file.endsWith('storelock.db')))
     program.child.kill('SIGINT')
-    expect(await program.code()).toBe(130)
+    expect(await program.ending()).toBe('SIGINT')
     expect(program.printed).toBe('')
   })
 })

@@ -1,6 +1,7 @@
 import { findNode } from '../test/node-sqlite/node.ts'
 import { installPrograms, programs } from '../test/servers/programs.ts'
 import { findBrowser } from './browser.ts'
+import { installShells } from './cli/shells.ts'
 import { type EngineName, enginesHere } from './engines/engine.ts'
 
 // Finds or installs what tests need: `tsx e2e/setup.ts chromium`, or `more` for what `npm test` leaves out.
@@ -11,6 +12,7 @@ try {
   for (const name of names) console.log(`${name}: ${await findBrowser(name, log)}`)
   // Unit tests need them.
   if (!all) installPrograms(Object.values(programs), log)
+  if (!all) console.log(`shells: ${installShells(log)}`)
   if (all) console.log(`node:sqlite: ${await findNode(log)}`)
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)

@@ -40,6 +40,12 @@ export class Program {
     return this.child.exitCode
   }
 
+  /** Its exit code or the signal that ended it, once all that it printed is here. */
+  async ending(): Promise<number | NodeJS.Signals> {
+    await this.#closed
+    return this.child.signalCode ?? (this.child.exitCode as number)
+  }
+
   /** What its output shows, once it does: the first group of `shape`. */
   async shows(shape: RegExp): Promise<string> {
     return await until(() => {
@@ -87,6 +93,8 @@ export function openFilesOf(pid: number): string[] {
     return []
   }
 }
+
+export const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
 /** The shell that guards a process group. */
 export function guardianOf(group: number): number | undefined {

@@ -6,8 +6,10 @@ import { type Built, buildProgram } from './build.ts'
 import { killAll } from './program.ts'
 
 export interface Place {
-  /** The path of the program. */
+  /** The path of the program for Node. */
   readonly main: string
+  /** The path of the program that users call. */
+  readonly program: string
   /** A folder of this test's own. */
   readonly folder: string
 }
@@ -30,6 +32,9 @@ export function withProgram(): Place {
   return {
     get main() {
       return built.main
+    },
+    get program() {
+      return built.program
     },
     get folder() {
       return folder

@@ -21,8 +21,8 @@ Exit codes:
   124  the lock was not free in time (--timeout)
   125  storelock itself failed, was called with wrong options, or lost the lock
   126  the command cannot be run; 127: there is no such command
-  128+n  ended by signal n, such as 130 for Ctrl-C
-  run ends with the exit code of its command.`
+  128+n  ended by signal n, as a shell shows it: 130 for Ctrl-C
+  run ends as its command: with its exit code, or by its signal.`
 
 /** Ends the program with a code, after the cleanup. */
 export class Exit extends Error {
@@ -32,6 +32,19 @@ export class Exit extends Error {
   constructor(code: number, message = '') {
     super(message)
     this.code = code
+  }
+}
+
+/** Ends the program by a signal, after the cleanup. */
+export class Killed extends Exit {
+  readonly signal: NodeJS.Signals
+  /** Whether it is known that no core file is written. */
+  readonly quiet: boolean
+
+  constructor(signal: NodeJS.Signals, quiet = false) {
+    super(codeOfSignal(signal))
+    this.signal = signal
+    this.quiet = quiet
   }
 }
 

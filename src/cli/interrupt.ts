@@ -1,16 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { codeOfSignal, Exit } from './exit.ts'
+import { Killed } from './exit.ts'
+import { sleep } from './sleep.ts'
 
 /**
  * Runs something until it is done or one of `signals` arrives. Then it is cancelled, and has cleaned up when this rejects.
- * @throws Exit with the signal's code
+ * @throws Killed
  */
 export async function untilSignal<T>(
   use: (signal: AbortSignal) => Promise<T>,
   signals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'],
 ): Promise<T> {
   const stop = new AbortController()
-  const interrupted = (signal: NodeJS.Signals): void => stop.abort(new Exit(codeOfSignal(signal)))
+  const interrupted = (signal: NodeJS.Signals): void => stop.abort(new Killed(signal))
   for (const signal of signals) process.once(signal, interrupted)
   try {
     return await use(stop.signal)
@@ -35,7 +35,9 @@ export async function atMost(ms: number, work: Promise<unknown>): Promise<boolea
   // Nobody handles later errors.
   work.catch(() => {})
   try {
-    return await Promise.race([work.then(() => true), sleep(ms, false, { signal: late.signal })])
+    const timeUp = sleep(ms, late.signal).then(() => false)
+    timeUp.catch(() => {})
+    return await Promise.race([work.then(() => true), timeUp])
   } finally {
     late.abort()
   }

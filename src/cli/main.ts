@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { CommanderError } from 'commander'
-import { codeOf, Exit } from './exit.ts'
+import { dieOf } from './die.ts'
+import { codeOf, Exit, exitCodes, Killed } from './exit.ts'
 import { say } from './output.ts'
 import { makeProgram } from './program.ts'
 import { remedyFor } from './store.ts'
@@ -13,8 +14,15 @@ function explain(error: unknown): void {
   say(remedy ? `${message}: ${remedy}` : message)
 }
 
-// The reader of the output may stop reading, as `head` does.
-process.stdout.on('error', () => process.exit())
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // The reader may stop reading, as `head` does: that ends any program, without a word.
+  if (error.code === 'EPIPE') dieOf('SIGPIPE')
+  else {
+    process.exitCode = exitCodes.failed
+    say(`cannot write the output: ${error.message}`)
+  }
+  process.exit()
+})
 // Release the lock even if the terminal is gone.
 process.stderr.on('error', () => {})
 
@@ -23,4 +31,5 @@ try {
 } catch (error) {
   explain(error)
   process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : codeOf(error)
+  if (error instanceof Killed) dieOf(error.signal, error.quiet)
 }

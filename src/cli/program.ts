@@ -4,11 +4,13 @@ import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
 import type { BenchOptions } from './bench.ts'
-import { exitCodes, exitHelp } from './exit.ts'
+import { exitHelp } from './exit.ts'
 import type { LogOptions } from './log.ts'
 import type { LsOptions } from './ls.ts'
 import type { RevokeOptions } from './revoke.ts'
+import type { HoldOptions } from './run/hold.ts'
 import type { RunOptions } from './run/run.ts'
+import { beforeCommand } from './run/words.ts'
 import { flags, typedOf } from './serve/settings.ts'
 import type { ServeOptions } from './serve.ts'
 import type { SweepOptions } from './sweep.ts'
@@ -40,23 +42,22 @@ export function makeProgram(): Command {
       .addHelpText('after', examples(...lines))
       .exitOverride()
 
-  command(
+  const run = command(
     'run',
     'run a command while holding a lock',
-    'storelock run backup -- ./backup.sh --all',
-    'storelock run backup --nonblock -- ./backup.sh || echo "it is already running"',
-    'storelock run deploy --timeout 5m --store app.db -- make deploy',
+    'storelock run backup ./backup.sh --all',
+    'storelock run backup --nonblock ./backup.sh || echo "it is already running"',
+    'storelock run deploy --timeout 5m --store app.db make deploy',
   )
+  const parse = run.parseOptions.bind(run)
+  run.parseOptions = (args) => parse(beforeCommand(args, run.options))
+  run
     .addArgument(new Argument('<key>', 'the name of the lock'))
-    .addArgument(new Argument('<command...>', 'what to run, after --'))
+    .addArgument(new Argument('<command...>', 'what to run; options of run come before it'))
     .addOption(new Option('-w, --timeout <time>', 'wait at most this long, then exit with 124').argParser(parseTime))
     .addOption(new Option('-n, --nonblock', 'do not wait for a live holder; exit with 1').conflicts(['timeout', 'stealAfterAsk']))
     .addOption(new Option('--if-no-queue', 'wait only if nobody else waits, else exit with 1').conflicts(['nonblock', 'stealAfterAsk']))
-    .addOption(
-      new Option('-E, --conflict-exit-code <n>', 'the exit code of --nonblock and --if-no-queue instead of 1')
-        .argParser(parseCode)
-        .default(exitCodes.no),
-    )
+    .addOption(new Option('-E, --conflict-exit-code <n>', 'the exit code if the lock is not free, instead of 1 or 124').argParser(parseCode))
     .addOption(new Option('--shared', 'hold the lock together with other shared holders').conflicts('stealAfterAsk'))
     .addOption(
       new Option('--duration <time>', 'the lock’s duration: about how long it stays held if run is killed or hangs')
@@ -83,6 +84,39 @@ export function makeProgram(): Command {
       const { run } = await import('./run/run.ts')
       process.exitCode = await run(key, words, options)
     })
+
+  const holding = (name: string, description: string, ...lines: readonly string[]): Command =>
+    command(name, description, ...lines)
+      .addArgument(new Argument('<key>', 'the name of the lock'))
+      .addOption(new Option('-w, --timeout <time>', 'wait at most this long, then exit with 124').argParser(parseTime))
+      .addOption(new Option('-n, --nonblock', 'do not wait for a live holder; exit with 1').conflicts('timeout'))
+      .addOption(new Option('--if-no-queue', 'wait only if nobody else waits, else exit with 1').conflicts('nonblock'))
+      .addOption(new Option('-E, --conflict-exit-code <n>', 'the exit code if the lock is not free, instead of 1 or 124').argParser(parseCode))
+      .addOption(new Option('--shared', 'hold the lock together with other shared holders'))
+      .addOption(new Option('--duration <time>', 'the lock’s duration').argParser(parseTime).default(10_000, '10s'))
+      .addOption(
+        new Option('--on-lost <signal>', 'send this signal to the shell if the lock is lost').argParser(parseSignal).default('SIGTERM', 'TERM'),
+      )
+      .addOption(new Option('--label <text>', 'the holder’s label that others see'))
+      .addOption(new Option('-v, --verbose', 'say who holds the lock, even if stderr is not a terminal'))
+  const shell = (): Option => new Option('--pid <pid>', 'the process that holds the lock, instead of the one that calls this').argParser(parseCount)
+
+  holding('lock', 'take a lock for the shell that calls this, until it ends or calls unlock', 'storelock lock backup --timeout 5m || exit')
+    .addOption(shell())
+    .action(async (key: string, options: HoldOptions) => (await import('./run/lock.ts')).lock(key, program.args.slice(1), options))
+
+  command('unlock', 'release a lock that the shell has taken with lock', 'storelock unlock backup')
+    .addArgument(new Argument('<key>', 'the name of the lock'))
+    .addOption(shell())
+    .action(async (...args: [string, Common & { readonly pid?: number }]) => (await import('./run/lock.ts')).unlock(...args))
+
+  holding(
+    'hold',
+    'hold a lock for as long as somebody has the other end of the output open; it prints a line when it has the lock',
+    'exec {lock}< <(storelock hold backup); read -r -u $lock || exit',
+  )
+    .addOption(shell().hideHelp())
+    .action(async (...args: [string, HoldOptions]) => (await import('./run/hold.ts')).hold(...args))
 
   const looks = (name: string, description: string, ...lines: readonly string[]): Command =>
     command(name, description, ...lines).addOption(jsonOption())

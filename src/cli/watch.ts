@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../store.ts'
 import type { Common } from './args.ts'
 import { eventsBetween, type LockEvent } from './events.ts'
 import { untilSignal } from './interrupt.ts'
 import { colours, print, printJson, tableOf } from './output.ts'
 import { fitted } from './screen.ts'
+import { sleep } from './sleep.ts'
 import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
 import { withStore } from './store.ts'
 
@@ -32,7 +32,7 @@ export async function watch(prefix: string, { store: place, json, interval }: Wa
         last.splice(0, last.length - shown)
         if (live) await draw([...states.values()], last)
         else for (const event of events) tell(event)
-        await sleep(interval, undefined, { signal })
+        await sleep(interval, signal)
       }
     }),
   )

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
+import { buildPackage } from '../../build.ts'
 
 /** The repository's own folder. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -39,7 +40,7 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
   const project = join(folder, 'project')
   const modules = join(project, 'node_modules')
   for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'src']) cpSync(join(root, name), join(stage, name), { recursive: true })
-  node([join(root, 'node_modules/typescript-7/bin/tsc'), '-p', 'src/tsconfig.json', '--outDir', join(stage, 'dist')], root)
+  buildPackage(join(stage, 'dist'))
   const pack = command('npm', ['pack', '--json', '--ignore-scripts'], { cwd: stage, shell: process.platform === 'win32' })
   const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
   command('tar', ['-xzf', filename], { cwd: stage })

@@ -112,7 +112,7 @@ describe('the files in docs/operations/', () => {
     // In the form of an array there is no shell between the signals and the server.
     expect(text).toMatch(/^ENTRYPOINT \["node", "\/app\/node_modules\/storelock\/dist\/cli\/main\.js", "serve"\]$/m)
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    expect(bin.storelock).toBe('dist/cli/main.js')
+    expect(bin['storelock-node']).toBe('dist/cli/main.js')
     for (const [, name] of text.matchAll(/(STORELOCK_\w+)=/g)) expect(settings.map(envOf)).toContain(name)
   })
 

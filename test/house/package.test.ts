@@ -84,7 +84,9 @@ describe('the package as installed', () => {
 
   it('has a program', () => {
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    expect(project.read(`node_modules/storelock/${bin.storelock}`)).toMatch(/^#!\/usr\/bin\/env node\n/)
+    expect(project.read(`node_modules/storelock/${bin.storelock}`)).toMatch(/^#!\/usr\/bin\/env sh\n/)
+    // Where there is no shell, as on Windows.
+    expect(project.read(`node_modules/storelock/${bin['storelock-node']}`)).toMatch(/^#!\/usr\/bin\/env node\n/)
     project.write(
       'program.mjs',
       `process.argv.push('run', 'job', '--', 'echo', 'under a lock'); await import('./node_modules/storelock/${bin.storelock}')`,

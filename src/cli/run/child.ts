@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
-import { codeOfSignal, Exit, exitCodes } from '../exit.ts'
+import { Exit, exitCodes } from '../exit.ts'
+import type { Entry } from './entry.ts'
+import { gateFor } from './gate.ts'
 import { Guardian } from './guardian.ts'
 
 const windows = process.platform === 'win32'
@@ -11,42 +13,54 @@ const look = 20
 /** Signals that the command may handle, but that would kill the processes it has started. */
 const personal: readonly unknown[] = ['SIGUSR1', 'SIGUSR2']
 
-/** Waits for a line before it executes the command, so that the guardian knows it first; without the line it exits. */
-const gate = 'read -r word <&3 || exit 125; exec 3<&-; exec "$@"'
+/** Signals that may be sent to all processes at once, as systemd does when it stops a unit. */
+const toAll: readonly unknown[] = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM']
 
 export interface ChildOptions {
   readonly env: NodeJS.ProcessEnv
+  readonly entry: Entry
   /** Stays in our process group, for commands that need the terminal. Then the processes that it starts are not ended with it. */
   readonly foreground: boolean
   /** The time between TERM and KILL, in ms. */
   readonly grace: number
 }
 
+/** How a command has ended: its exit code, or the signal that ended it. */
+export type Ending = number | NodeJS.Signals
+
 /** The command of a `run`, with all processes that it starts, and with its guardian. */
 export class Child {
-  /** The exit code, once the command has ended: 128 plus the number of a signal that ended it. Rejects if it cannot be executed. */
-  readonly ended: Promise<number>
+  /** Rejects if it cannot be started. */
+  readonly ended: Promise<Ending>
   readonly guardian: Guardian | undefined
   readonly #child: ChildProcess
   readonly #target: number
   readonly #grace: number
+  readonly #word: number
+  /** Signals that are about to be passed on. */
+  readonly #passing = new Set<NodeJS.Signals>()
 
   /** Starts a process that waits to execute the command: see {@link go}. */
-  constructor(command: readonly string[], { env, foreground, grace }: ChildOptions) {
-    const [program = '', ...args] = windows ? command : ['/bin/sh', '-c', gate, 'storelock', ...command]
+  constructor(command: readonly string[], { env, entry, foreground, grace }: ChildOptions) {
+    const gate = windows ? { words: [], env, descriptor: 3 } : gateFor(env, entry)
+    const [program = '', ...args] = [...gate.words, ...command]
+    const { open = [] } = entry
+    this.#word = gate.descriptor
     this.#child = spawn(program, args, {
-      env,
+      env: gate.env,
       detached: !foreground && !windows,
-      stdio: ['inherit', 'inherit', 'inherit', windows ? 'ignore' : 'pipe'],
+      stdio: Array.from({ length: Math.max(3, gate.descriptor, ...open) + 1 }, (_, descriptor) => {
+        if (descriptor === gate.descriptor) return windows ? 'ignore' : 'pipe'
+        if (descriptor < 3) return 'inherit'
+        return open.includes(descriptor) ? descriptor : 'ignore'
+      }),
     })
     this.#grace = grace
     const { pid = 0 } = this.#child
     this.#target = foreground || windows ? pid : -pid
     this.ended = new Promise((resolve, reject) => {
-      this.#child.once('error', (error: NodeJS.ErrnoException) => {
-        reject(new Exit(error.code === 'ENOENT' ? exitCodes.notFound : exitCodes.cannotRun, `cannot run ${command[0]}: ${error.message}`))
-      })
-      this.#child.once('exit', (code, signal) => resolve(signal ? codeOfSignal(signal) : (code ?? exitCodes.failed)))
+      this.#child.once('error', (error: NodeJS.ErrnoException) => reject(whyNot(error, command, program)))
+      this.#child.once('exit', (code, signal) => resolve(signal ?? code ?? exitCodes.failed))
     })
     this.ended.catch(() => {})
     if (pid && !windows) this.guardian = new Guardian(this.#target, grace)
@@ -54,7 +68,7 @@ export class Child {
 
   /** Lets the command start. */
   go(): void {
-    const word = this.#child.stdio[3] as Writable | null
+    const word = this.#child.stdio[this.#word] as Writable | null
     word?.on('error', () => {})
     word?.end('go\n')
   }
@@ -70,6 +84,16 @@ export class Child {
     }
   }
 
+  /** Passes a signal on that we got, unless the command got it as well: whoever sent it to all processes has sent it to the guardian, too. */
+  async pass(signal: NodeJS.Signals): Promise<void> {
+    if (!this.guardian || !toAll.includes(signal)) return void this.signal(signal)
+    if (this.#passing.has(signal)) return
+    this.#passing.add(signal)
+    const got = await this.guardian.alsoGot(signal)
+    this.#passing.delete(signal)
+    if (!got && this.#child.exitCode === null && this.#child.signalCode === null) this.signal(signal)
+  }
+
   /** Ends the command and all processes that it has started: TERM first, and KILL for the rest after the grace. */
   async end(): Promise<void> {
     this.signal('SIGTERM')
@@ -82,4 +106,10 @@ export class Child {
     }
     this.signal('SIGKILL')
   }
+}
+
+/** On Windows the command itself is started, elsewhere the gate. */
+function whyNot({ code, message }: NodeJS.ErrnoException, command: readonly string[], program: string): Exit {
+  if (windows) return new Exit(code === 'ENOENT' ? exitCodes.notFound : exitCodes.cannotRun, `cannot run ${command[0]}: ${message}`)
+  return new Exit(exitCodes.failed, `cannot run ${command[0]}: ${code === 'ENOENT' ? `there is no ${program}` : message}`)
 }

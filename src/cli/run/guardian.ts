@@ -1,77 +1,157 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { Exit, exitCodes } from '../exit.ts'
+import { scriptForNode, scriptForShell } from './guardian-scripts.ts'
 
-/**
- * A shell, since that starts in a millisecond. It is told again and again how long the command may live, in seconds. If `run` is stopped, that time
- * runs out; if `run` ends, the input ends. Either way the command has to be ended.
- *
- * Arguments: the process to kill (for a process group, with a minus before it), and a tenth of the grace. It ignores the signals that end a whole
- * machine or container. A timer that has fired is not cancelled any more.
- */
-const script = `
-trap '' HUP INT QUIT TERM
-target=$1 tenth=$2 timer=
-strike() {
-  kill -s TERM -- "$target"
-  kill -s CONT -- "$target"
-  for part in 1 2 3 4 5 6 7 8 9 10; do
-    kill -s 0 -- "$target" || return
-    sleep "$tenth"
-  done
-  kill -s KILL -- "$target"
-}
-call_off() {
-  [ "$timer" ] && kill -s USR1 "$timer" && wait "$timer"
-}
-while read -r word; do
-  call_off
-  [ "$word" = done ] && exit
-  (
-    nap=
-    trap 'kill -s KILL $nap; exit' USR1
-    sleep "$word" & nap=$!
-    wait "$nap"
-    trap '' USR1
-    strike
-  ) & timer=$!
-done
-call_off
-strike
-`
+/** Where systems have `sleep`. Another one in PATH may be anything. */
+const folders = ['/bin', '/usr/bin', '/usr/local/bin', '/run/current-system/sw/bin']
+
+/** How long a signal that is sent to many processes may take to reach the last of them, in ms. */
+const spread = 20
+/** How long to wait for the guardian's answer, in ms: it may be stopped. */
+const patience = 100
+/** For how long a signal of the guardian counts as the one that we got, in ms. */
+const together = 1_000
 
 /** Ends the command when `run` itself cannot: if it was killed, or stopped until its lock has ended. */
 export class Guardian {
   readonly #target: number
   readonly #grace: number
-  #shell: ChildProcess | undefined
+  readonly #signals: readonly string[]
+  #process: ChildProcess | undefined
+  #dismissed = false
+  /** Whether Node is the guardian: where there is no `sleep`, or where it has failed. */
+  #byNode: boolean
+  /** Whether the present one has counted time. */
+  #stood = false
+  #struck = false
+  /** By `performance.now()`. */
+  #until = 0
+  /** When the guardian got a signal. */
+  readonly #got = new Map<string, number>()
+  /** Called when it has said something, or has ended. */
+  readonly #listeners = new Set<(word: string) => void>()
 
   /**
    * @param target the command's process id, or its group's as a negative number
-   * @param grace time between TERM and KILL, in ms
+   * @param grace time between the two signals, in ms
    */
-  constructor(target: number, grace: number) {
+  constructor(target: number, grace: number, signals: readonly [NodeJS.Signals, NodeJS.Signals] = ['SIGTERM', 'SIGKILL']) {
+    this.#signals = signals.map((signal) => signal.slice(3))
     this.#target = target
     this.#grace = grace
+    this.#byNode = sleepProgram() === undefined
   }
 
   /** Lets the command live for this many ms from now on, and no longer unless this is called again. */
   allow(ms: number): void {
+    this.#until = performance.now() + ms
     // Somebody may have killed it.
-    if (!this.#shell || this.#shell.exitCode !== null || this.#shell.signalCode !== null) this.#shell = this.#start()
-    this.#shell.stdin?.write(`${(Math.max(0, ms) / 1_000).toFixed(3)}\n`)
+    if (!this.#process || hasEnded(this.#process)) this.#process = this.#start()
+    this.#tell()
+  }
+
+  /** Resolves once the guardian counts the time that was allowed. @throws Exit if there can be none */
+  async stands(): Promise<void> {
+    if ((await this.#next(['ok', 'gone'])) === 'ok') return
+    throw new Exit(exitCodes.failed, 'cannot start the guardian, which ends the command if run is killed: is there a limit on processes?')
+  }
+
+  /** Whether the guardian got this signal, too, which this process has just got. */
+  async alsoGot(signal: NodeJS.Signals): Promise<boolean> {
+    await sleep(spread)
+    const late = new AbortController()
+    this.#process?.stdin?.write('ping\n')
+    await Promise.race([this.#next(['pong', 'gone']), sleep(patience, undefined, { signal: late.signal }).catch(() => {})])
+    late.abort()
+    const at = this.#got.get(signal)
+    this.#got.delete(signal)
+    return at !== undefined && at > performance.now() - together
+  }
+
+  /** Whether the guardian has ended the command. */
+  async struck(): Promise<boolean> {
+    // If this process was stopped, it hears of everything at once, in any order.
+    await setImmediate()
+    return this.#struck
   }
 
   /** The command has ended. */
   dismiss(): void {
-    this.#shell?.stdin?.end('done\n')
+    this.#dismissed = true
+    this.#process?.stdin?.end('done\n')
+  }
+
+  #tell(): void {
+    this.#process?.stdin?.write(`${(Math.max(0, this.#until - performance.now()) / 1_000).toFixed(3)}\n`)
   }
 
   #start(): ChildProcess {
-    const args = ['-c', script, 'storelock-guardian', `${this.#target}`, (this.#grace / 10_000).toFixed(3)]
-    // In a process session of its own, which no terminal ends or stops.
-    const shell = spawn('/bin/sh', args, { detached: true, cwd: '/', stdio: ['pipe', 'ignore', 'ignore'] })
-    shell.on('error', () => {})
-    shell.stdin?.on('error', () => {})
-    shell.unref()
-    return shell
+    const target = `${this.#target}`
+    const [program, ...args] = this.#byNode
+      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', target, `${this.#grace}`, ...this.#signals]
+      : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', target, (this.#grace / 10_000).toFixed(3), sleepProgram() as string, ...this.#signals]
+    // In a process session of its own, which no terminal ends or stops. Nothing in our environment changes what it does.
+    const started = spawn(program as string, args, { detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] })
+    started.on('error', () => this.#hear(started, 'gone'))
+    started.on('exit', () => this.#hear(started, 'gone'))
+    started.stdin?.on('error', () => {})
+    let rest = ''
+    started.stdout?.on('data', (text) => {
+      const lines = `${rest}${text}`.split('\n')
+      rest = lines.pop() as string
+      for (const line of lines) this.#hear(started, line)
+    })
+    started.unref()
+    for (const pipe of [started.stdin, started.stdout]) (pipe as unknown as { unref?(): void } | null)?.unref?.()
+    return started
   }
+
+  #hear(from: ChildProcess, line: string): void {
+    if (this.#dismissed || from !== this.#process) return
+    const [word = '', signal] = line.split(' ')
+    if (signal) this.#got.set(`SIG${signal}`, performance.now())
+    if (word === 'gone' && this.#stood && from.signalCode) this.#replace()
+    else if (!this.#byNode && (word === 'gone' || word === 'blind')) {
+      // The shell can start no process, or `sleep` does not work here.
+      this.#byNode = true
+      this.#replace()
+    } else for (const listener of [...this.#listeners]) listener(word)
+    this.#stood ||= word === 'ok'
+    this.#struck ||= word === 'struck'
+  }
+
+  #replace(): void {
+    this.#process?.stdin?.end('done\n')
+    this.#stood = false
+    this.#process = this.#start()
+    this.#tell()
+  }
+
+  #next(words: readonly string[]): Promise<string> {
+    return new Promise((resolve) => {
+      const listener = (word: string): void => {
+        if (!words.includes(word)) return
+        this.#listeners.delete(listener)
+        resolve(word)
+      }
+      this.#listeners.add(listener)
+    })
+  }
+}
+
+const hasEnded = ({ exitCode, signalCode, pid }: ChildProcess): boolean => pid === undefined || exitCode !== null || signalCode !== null
+
+function sleepProgram(): string | undefined {
+  return folders
+    .map((folder) => `${folder}/sleep`)
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK)
+        return true
+      } catch {
+        return false
+      }
+    })
 }

@@ -1,10 +1,12 @@
-import { codeOfSignal, Exit } from '../exit.ts'
+import { Killed } from '../exit.ts'
 import type { Child } from './child.ts'
 
 /** Signals that end a program by default. */
 const ending = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 /** Signals that a terminal sends to our whole process group: a command in it has already got them. */
 const ofTerminal: readonly string[] = ['SIGINT', 'SIGQUIT']
+/** Signals that Node handles, or that nobody can. */
+const ofNode: readonly string[] = ['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGPROF', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP']
 
 /** Handles the signals that `run` gets: they cancel its wait, or go to the command. */
 export class Signals {
@@ -12,13 +14,16 @@ export class Signals {
   readonly #forget: (() => void)[] = []
   #pass: ((signal: NodeJS.Signals) => void) | undefined
 
-  constructor() {
-    for (const signal of ending) {
-      this.#on(signal, () => (this.#pass ? this.#pass(signal) : this.#wait.abort(new Exit(codeOfSignal(signal)))))
-    }
+  readonly #ignored: readonly NodeJS.Signals[]
+
+  /** @param ignored the signals that were ignored when the program started, and stay so */
+  constructor(ignored: readonly NodeJS.Signals[], quiet: boolean) {
+    this.#ignored = ignored
+    for (const signal of ignored) if (!ofNode.includes(signal)) this.#listen(signal, () => {})
+    for (const signal of ending) this.#on(signal, () => (this.#pass ? this.#pass(signal) : this.#wait.abort(new Killed(signal, quiet))))
   }
 
-  /** Aborts with the {@link Exit} for a signal, as long as there is no command. */
+  /** Aborts with {@link Killed} for a signal, as long as there is no command. */
   get waiting(): AbortSignal {
     return this.#wait.signal
   }
@@ -31,7 +36,7 @@ export class Signals {
       for (const forget of this.#forget.splice(before)) forget()
     }
     this.#pass = (signal) => {
-      if (!foreground || !ofTerminal.includes(signal)) child.signal(signal)
+      if (!foreground || !ofTerminal.includes(signal)) void child.pass(signal)
     }
     // The terminal itself stops and continues our whole group.
     if (foreground || process.platform === 'win32') return takeBack
@@ -45,6 +50,10 @@ export class Signals {
   }
 
   #on(signal: NodeJS.Signals, listener: () => void): void {
+    if (!this.#ignored.includes(signal)) this.#listen(signal, listener)
+  }
+
+  #listen(signal: NodeJS.Signals, listener: () => void): void {
     process.on(signal, listener)
     this.#forget.push(() => process.off(signal, listener))
   }

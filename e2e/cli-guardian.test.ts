@@ -1,0 +1,155 @@
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { root } from '../test/house/installed.ts'
+import { guardianOf, isAlive, Program, until } from './cli/program.ts'
+import { groupOf } from './cli/scripts.ts'
+import { withProgram } from './cli/setup.ts'
+
+// The guardian in systems that lack something: it ends the command when that has to be, and only then.
+const place = withProgram()
+
+const canMount = spawnSync('unshare', ['--mount', '--pid', '--fork', 'true']).status === 0
+const isRoot = process.getuid?.() === 0
+const hasBusybox = spawnSync('busybox', ['true']).status === 0
+for (const [has, what] of [
+  [canMount, 'unshare(1) may not mount: the guardian is not tested in systems that lack something'],
+  [isRoot, 'not root: the guardian is not tested with a limit on processes'],
+  [hasBusybox, 'busybox is not installed: the guardian is not tested with its shell'],
+] as const)
+  if (!has) console.log(what)
+
+/** Lives for a while, in a system that may have no other programs. */
+const work = (ms: number): string[] => [process.execPath, '-e', `console.log('group ' + process.pid + ' '); setTimeout(console.log, ${ms}, 'done')`]
+
+const duration = 1_200
+
+const under = (command: readonly string[]): string[] => [place.program, 'run', 'job', '--duration', `${duration}ms`, '--', ...command]
+
+/** A command in a system that a script has changed. */
+const inWorld = (script: string, command: readonly string[], unshare: readonly string[] = []): Program =>
+  new Program(['unshare', '--mount', ...unshare, 'sh', '-c', `set -e; ${script}\nexec "$@"`, 'world', ...command], { cwd: place.folder })
+
+const noSleep = 'for folder in /bin /usr/bin /usr/local/bin; do [ ! -e $folder/sleep ] || mount --bind /dev/null $folder/sleep; done'
+
+/** Systems, by what to do to the present one. */
+const worlds: Readonly<Record<string, () => string>> = {
+  'without sleep': () => noSleep,
+  'whose sleep knows no fractions of a second': () => {
+    const program = join(place.folder, 'whole')
+    writeFileSync(program, `#!/bin/sh\ncase $1 in *.*) echo "invalid number '$1'" >&2; exit 1 ;; esac\nexec sleep "$1"\n`)
+    chmodSync(program, 0o755)
+    return noSleep.replaceAll('/dev/null', program)
+  },
+  'with a read-only root': () =>
+    `mount --bind ${place.folder} ${place.folder}; mount --bind ${join(root, 'out')} ${join(root, 'out')}; mount -o remount,bind,ro /; mount -t tmpfs -o ro tmpfs /dev/shm`,
+  'without /proc': () => 'mount -t tmpfs -o ro tmpfs /proc',
+  ...(hasBusybox && {
+    'of busybox': () => {
+      const programs = join(place.folder, 'programs')
+      mkdirSync(programs)
+      const applets = `for name in $(busybox --list); do ln -s busybox ${programs}/$name; done; cp $(command -v busybox) ${programs}`
+      // Node and what starts it stay where they are.
+      return `${applets}; cp ${process.execPath} ${programs}/node; mount --bind ${programs} /usr/bin; mount --bind ${programs} /bin; sh --help 2>&1 | grep -q BusyBox`
+    },
+  }),
+}
+
+describe.runIf(canMount).each(Object.keys(worlds))('in a system %s', { timeout: 60_000 }, (name) => {
+  const world = (): string => worlds[name]?.() as string
+
+  test('the command is left in peace for longer than the duration', async () => {
+    const program = inWorld(world(), under(work(2.5 * duration)))
+    expect(await program.ending()).toBe(0)
+    expect(program.printed).toContain('done')
+  })
+
+  test('the command ends if run is killed', async () => {
+    const program = inWorld(world(), under(work(600_000)))
+    const group = await groupOf(program)
+    program.child.kill('SIGKILL')
+    await until(() => !isAlive(group))
+  })
+
+  test('the command ends if run is stopped', async () => {
+    const program = inWorld(world(), under(work(600_000)))
+    const group = await groupOf(program)
+    program.child.kill('SIGSTOP')
+    await until(() => !isAlive(group))
+    program.child.kill('SIGCONT')
+    expect(await program.ending()).toBe(125)
+  })
+})
+
+describe('the guardian', { timeout: 60_000 }, () => {
+  const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
+    new Program(command, { cwd: place.folder, env: { ...process.env, ...env } })
+
+  test.each(['', '.', '/nonexistent', 'bin'])('takes no sleep from PATH=%j', async (path) => {
+    mkdirSync(join(place.folder, 'bin'))
+    writeFileSync(join(place.folder, 'bin', 'sleep'), '#!/bin/sh\n', { mode: 0o755 })
+    const [, ...rest] = under(work(2 * duration))
+    expect(await start([process.execPath, place.main, ...rest], { PATH: path && join(place.folder, path) }).ending()).toBe(0)
+  })
+
+  test('is replaced, and the command goes on, if it is killed, and its timer with it or not', async () => {
+    const program = start(under(work(3.5 * duration)))
+    const group = await groupOf(program)
+    const guardian = await until(() => guardianOf(group))
+    process.kill(guardian, 'SIGKILL')
+    const next = await until(() => guardianOf(group) !== guardian && guardianOf(group))
+    process.kill(-next, 'SIGKILL')
+    await until(() => guardianOf(group) !== next && guardianOf(group))
+    expect(await program.ending()).toBe(0)
+  })
+
+  test('leaves the command in peace if its sleep is killed, again and again', async () => {
+    const program = start(under(work(3 * duration)))
+    const group = await groupOf(program)
+    const guardian = await until(() => guardianOf(group))
+    while (!program.over) {
+      for (const pid of sleepsOf(guardian)) process.kill(pid, 'SIGKILL')
+      await sleep(50)
+    }
+    expect(await program.ending()).toBe(0)
+  })
+
+  test.runIf(canMount)('and run work as the first process of a container, which ends with 128 + n', async () => {
+    const container = ['--pid', '--fork', '--mount-proc']
+    expect(await inWorld('', under(work(2 * duration)), container).ending()).toBe(0)
+    const program = inWorld('', under(work(600_000)), container)
+    await groupOf(program)
+    const [first] = readFileSync(`/proc/${program.pid}/task/${program.pid}/children`, 'utf8').split(' ')
+    process.kill(Number(first), 'SIGTERM')
+    expect(await program.ending()).toBe(143)
+  })
+
+  test.runIf(isRoot)('is missed before the command starts, where a limit on processes forbids it', async () => {
+    for (const folder of [place.folder, dirname(place.main)]) chmodSync(folder, 0o777)
+    const ends = new Set<string>()
+    // The limit counts all processes and threads of the user. Node itself aborts or hangs with too few of them.
+    for (let limit = 8; limit < 24 && !ends.has('worked'); limit++) {
+      const as = ['setpriv', '--reuid=61234', '--regid=61234', '--clear-groups', 'prlimit', `--nproc=${limit}`, 'timeout', '5']
+      const program = start([...as, process.execPath, place.main, 'run', 'job', '--', 'echo', 'began'])
+      const ending = await program.ending()
+      if (ending === 0) ends.add('worked')
+      else if (program.printed.includes('began')) ends.add(`began and ended with ${ending}: ${program.said}`)
+      else if (program.said.includes('cannot start the guardian') && ending === 125) ends.add('refused')
+    }
+    expect([...ends].sort()).toEqual(['refused', 'worked'])
+  })
+})
+
+function sleepsOf(guardian: number): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    try {
+      const stat = readFileSync(`/proc/${Number(name)}/stat`, 'utf8')
+      const [, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      return stat.includes('(sleep)') && Number(session) === guardian ? [Number(name)] : []
+    } catch {
+      return []
+    }
+  })
+}

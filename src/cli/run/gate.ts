@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { Exit, exitCodes } from '../exit.ts'
+import type { Entry } from './entry.ts'
+
+/** A shell that waits for a line before it executes a command in its own place, and what it needs for that. */
+export interface Gate {
+  /** Comes before the command. */
+  readonly words: readonly string[]
+  readonly env: NodeJS.ProcessEnv
+  /** Where it waits for the line. */
+  readonly descriptor: number
+}
+
+/** Variables that shells set for themselves, and names that some of them drop since they cannot use them. */
+const notPassedOn = /^(?:IFS|OPTIND|PPID|LINENO)$|[^\w]|^\d/
+
+/** The gate lets the command have what Node has changed or would not pass on. */
+export function gateFor(env: NodeJS.ProcessEnv, { ignored, open = [0, 1, 2], limits }: Entry): Gate {
+  const descriptor = [3, 4, 5, 6, 7, 8, 9].find((free) => !open.includes(free)) ?? Math.max(...open) + 1
+  // Not all shells can name a descriptor of two digits.
+  const shell = descriptor < 10 ? '/bin/sh' : '/bin/bash'
+  if (descriptor > 9 && !existsSync(shell)) throw new Exit(exitCodes.failed, 'all descriptors from 3 to 9 are open: close one of them')
+  const passed: NodeJS.ProcessEnv = { ...env }
+  const steps = [
+    ignored.length && `trap '' ${ignored.map((signal) => constants.signals[signal]).join(' ')}`,
+    `read -r word <&${descriptor} || exit 125`,
+    `exec ${descriptor}<&-`,
+    ...Object.entries(limits).map(([letter, limit]) => `ulimit -S -${letter} ${limit}`),
+    ...[0, 1, 2].filter((standard) => !open.includes(standard)).map((standard) => `exec ${standard}<&-`),
+    ...['PWD', 'OLDPWD'].filter((name) => env[name] === undefined).map((name) => `unset ${name}`),
+  ]
+  // systemd names the process that its sockets are for.
+  if (env.LISTEN_PID === `${process.pid}`) {
+    // A newer name for the same process, which is wrong here.
+    delete passed.LISTEN_PIDFDID
+    steps.push('LISTEN_PID=$$')
+  }
+  const odd = Object.keys(env).filter((name) => notPassedOn.test(name))
+  if (odd.length) {
+    const aliases = odd.map((_, index) => `STORELOCK_VARIABLE_${index}`)
+    for (const [index, name] of odd.entries()) {
+      passed[`STORELOCK_VARIABLE_${index}`] = `${name}=${env[name]}`
+      delete passed[name]
+    }
+    const program = existsSync('/usr/bin/env') ? '/usr/bin/env' : '/bin/env'
+    steps.push(`set -- ${program} -- ${aliases.map((alias) => `"$${alias}"`).join(' ')} "$@"`, `unset ${aliases.join(' ')}`)
+  }
+  return { words: [shell, '-c', [...steps, 'exec "$@"'].filter(Boolean).join('; '), 'storelock'], env: passed, descriptor }
+}

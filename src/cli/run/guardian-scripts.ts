@@ -1,0 +1,96 @@
+/**
+ * The guardian as a shell, since that starts in a millisecond. It is told again and again how long the command may live, in seconds. If `run` is
+ * stopped, that time runs out; if `run` ends, the input ends. Either way the command has to be ended.
+ *
+ * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace, the path of `sleep`, and the signals to
+ * kill it with before and after the grace. It says `ok` when it
+ * counts the time, `struck` when it ends the command, `blind` if `sleep` has failed: then the time has not run out, and is counted once more. It survives the signals that end a whole
+ * machine or container, and reports them. A timer that has fired is not cancelled any more. One whose shell was killed leaves the command to the next
+ * guardian, unless `run` is gone as well.
+ */
+export const scriptForShell = `
+trap '' PIPE
+for signal in HUP INT QUIT TERM; do trap "got=1; echo got $signal" $signal; done
+target=$1 tenth=$2 sleep=$3 first=$4 last=$5 timer=
+strike() {
+  trap '' HUP INT QUIT TERM
+  echo struck
+  kill -s "$first" -- "$target"
+  kill -s CONT -- "$target"
+  for part in 1 2 3 4 5 6 7 8 9 10; do
+    kill -s 0 -- "$target" || return
+    "$sleep" "$tenth"
+  done
+  kill -s "$last" -- "$target"
+}
+call_off() {
+  [ "$timer" ] && kill -s USR1 "$timer" && wait "$timer"
+}
+while :; do
+  got=
+  # A signal interrupts it in some shells.
+  read -r word || { [ "$got" ] && continue; break; }
+  case $word in
+    ping) echo pong; continue ;;
+    done) call_off; exit ;;
+  esac
+  call_off
+  (
+    trap '' HUP INT QUIT TERM
+    nap=
+    trap 'kill -s KILL $nap; exit' USR1
+    "$sleep" "$word" & nap=$!
+    wait "$nap" || {
+      echo blind
+      "$sleep" "$word" & nap=$!
+      wait "$nap" || exit
+    }
+    trap '' USR1
+    kill -s 0 $$ || { kill -s 0 $PPID && exit; }
+    strike
+  ) & timer=$!
+  echo ok
+done
+call_off
+strike
+`
+
+/** The same in JavaScript, for systems without `sleep`. The grace is in ms. */
+export const scriptForNode = `
+const [target, grace, first, last] = process.argv.slice(-4).map((word) => (isNaN(word) ? 'SIG' + word : Number(word)))
+let timer, struck = false
+const say = (line) => process.stdout.write(line + '\\n')
+process.stdout.on('error', () => {})
+for (const signal of ['HUP', 'INT', 'QUIT', 'TERM']) process.on('SIG' + signal, () => say('got ' + signal))
+function kill(signal) {
+  try { return process.kill(target, signal) } catch (error) { return error.code === 'EPERM' }
+}
+function strike() {
+  if (struck) return
+  struck = true
+  say('struck')
+  kill(first)
+  kill('SIGCONT')
+  const end = performance.now() + grace
+  const look = () => {
+    if (!kill(0)) process.exit()
+    if (performance.now() < end) return setTimeout(look, 20)
+    kill(last)
+    process.exit()
+  }
+  look()
+}
+function count(until) {
+  clearTimeout(timer)
+  const left = until - performance.now()
+  if (left <= 0) strike()
+  else timer = setTimeout(count, Math.min(left, 2 ** 31 - 1), until)
+}
+require('node:readline').createInterface({ input: process.stdin }).on('line', (word) => {
+  if (word === 'ping') return say('pong')
+  if (word === 'done') { if (!struck) process.exit(); return }
+  if (struck) return
+  count(performance.now() + Number(word) * 1000)
+  say('ok')
+}).on('close', strike)
+`

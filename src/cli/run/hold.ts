@@ -1,0 +1,143 @@
+import { fstatSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { createLocks, type HeldLock, type Store } from '../../index.ts'
+import { storedName } from '../../protocol/index.ts'
+import type { Common } from '../args.ts'
+import { Killed } from '../exit.ts'
+import { say } from '../output.ts'
+import { closeLocks, identityOf, withStore } from '../store.ts'
+import { takeEntry } from './entry.ts'
+import { Guardian } from './guardian.ts'
+import { Keeper, letGo } from './keep.ts'
+import { assertNotAbove } from './nesting.ts'
+import { isThere, startOf } from './process.ts'
+import { type TakeOptions, take, withoutOwnBeacon } from './take.ts'
+
+/** Times in ms. */
+export interface HoldOptions extends Omit<Common, 'json'>, TakeOptions {
+  readonly duration: number
+  readonly onLost: NodeJS.Signals
+  readonly label?: string
+  readonly verbose?: true
+  /** Holds the lock for as long as this process lives, instead of as long as somebody can read the output. */
+  readonly pid?: number
+}
+
+/** What a hold for a shell says of itself in the store, so that `unlock` finds it. */
+export interface HeldFor {
+  readonly shell: number
+  /** The process that holds it. */
+  readonly holder: number
+  readonly host: string
+  /** By {@link startOf}. */
+  readonly start: string | null
+}
+
+/** How often to see whether a process is still there, in ms. */
+const look = 100
+
+/** Holds a lock for a shell: until nobody can read our output any more, or until the shell ends. Prints a line when it has the lock. */
+export async function hold(key: string, options: HoldOptions): Promise<void> {
+  takeEntry()
+  const shell = options.pid ?? process.ppid
+  const start = startOf(shell)
+  const stop = new AbortController()
+  // The shell gets these, too, and may go on. It ends the hold when it ends.
+  if (options.pid !== undefined || isPipe()) for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, () => {})
+  else process.once('SIGINT', () => stop.abort(new Killed('SIGINT')))
+  const term = (): void => stop.abort(new Killed('SIGTERM'))
+  process.once('SIGTERM', term)
+  const watching = setInterval(() => isThere(shell, start) || stop.abort(new Killed('SIGTERM')), look)
+  if (options.pid !== undefined) {
+    // `lock` waits for the line; if it is interrupted, so is the wait.
+    process.stdin.on('end', () => stop.abort(new Killed('SIGTERM'))).resume()
+  }
+  try {
+    await withStore(options.store, (store) => holdIn(store, key, options, shell, stop, () => clearInterval(watching)), true)
+  } finally {
+    clearInterval(watching)
+    process.off('SIGTERM', term)
+    process.stdin.destroy()
+  }
+}
+
+async function holdIn(store: Store, key: string, options: HoldOptions, shell: number, stop: AbortController, unwatch: () => void): Promise<void> {
+  const { store: place, duration, onLost, label = `hold for ${shell} (${process.pid} on ${hostname()})` } = options
+  const identity = identityOf(place)
+  await assertNotAbove(store, identity, key)
+  const { namespace, name } = storedName(key)
+  // That this process is dead does not prove that the shell is: it raises no beacon, and only its lease ends the lock.
+  const locks = createLocks({
+    store: withoutOwnBeacon(store),
+    namespace,
+    duration,
+    label,
+    onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
+  })
+  const verbose = options.verbose || process.stderr.isTTY
+  const metadata = { shell, holder: process.pid, host: hostname(), start: startOf(process.pid) ?? null } satisfies HeldFor
+  try {
+    const lock = await take(locks, name, options, { signal: stop.signal, verbose, metadata })
+    const guardian = process.platform === 'win32' ? undefined : new Guardian(shell, duration / 5, [onLost, onLost])
+    const keeper = new Keeper(lock, guardian, duration)
+    try {
+      await keeper.confirm()
+      stop.signal.throwIfAborted()
+      await untilLetGo(lock, options, stop.signal, unwatch)
+    } catch (error) {
+      if (lock.signal.aborted) tell(shell, onLost)
+      throw error
+    } finally {
+      keeper.stop()
+      guardian?.dismiss()
+      await letGo(lock, duration)
+    }
+  } finally {
+    await closeLocks(locks)
+  }
+}
+
+/** Resolves when the lock has to be released. Rejects if it is lost. */
+async function untilLetGo(lock: HeldLock, { pid }: HoldOptions, stopped: AbortSignal, unwatch: () => void): Promise<void> {
+  const over = new Promise<void>((resolve, reject) => {
+    lock.signal.addEventListener('abort', () => reject(lock.signal.reason))
+    stopped.addEventListener('abort', () => (stopped.reason instanceof Killed && pid === undefined && !isPipe() ? reject(stopped.reason) : resolve()))
+  })
+  const line = `held ${lock.name} ${lock.token}\n`
+  if (pid !== undefined || !isPipe()) {
+    process.stdin.removeAllListeners('end')
+    process.stdout.write(line)
+    return await over
+  }
+  // Children of the shell may have the other end, too, as they would have flock's descriptor.
+  unwatch()
+  await Promise.race([over, untilUnread(line)])
+}
+
+const isPipe = (): boolean => {
+  const kind = fstatSync(1)
+  return kind.isFIFO() || kind.isSocket()
+}
+
+/** Writes a line to the output, and resolves when nobody can read that any more. A system tells that to whoever waits to write into a full pipe. */
+function untilUnread(line: string): Promise<void> {
+  return new Promise((resolve) => {
+    const { stdout } = process
+    stdout.removeAllListeners('error')
+    stdout.on('error', () => resolve())
+    const fill = (): void => {
+      while (stdout.writable && stdout.write('\n'.repeat(4_096)));
+    }
+    stdout.on('drain', fill)
+    stdout.write(line)
+    fill()
+  })
+}
+
+function tell(shell: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(shell, signal)
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,69 @@
+import type { HeldLock, LockError } from '../../index.ts'
+import { systemClock } from '../../locks/clock.ts'
+import { leaseFor } from '../../locks/core/grant.ts'
+import { atMost } from '../interrupt.ts'
+import { say } from '../output.ts'
+import { sleep } from '../sleep.ts'
+import type { Guardian } from './guardian.ts'
+
+/** How many times per duration the guardian is told of renewals. */
+const words = 4
+
+/** The pause before a lock that could not be confirmed is confirmed again, in ms. */
+const retryPause = 100
+
+/** Renews a lock, and tells the guardian how long it is valid. */
+export class Keeper {
+  readonly #lock: HeldLock
+  readonly #guardian: Guardian | undefined
+  readonly #duration: number
+  #callOff = (): void => {}
+
+  constructor(lock: HeldLock, guardian: Guardian | undefined, duration: number) {
+    this.#lock = lock
+    this.#guardian = guardian
+    this.#duration = duration
+    this.#tellLater()
+  }
+
+  /** Confirms the lock. A store that fails is asked again for as long as the lock may stand: nothing is lost by it yet. */
+  async confirm(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#tell()
+        return await this.#guardian?.stands()
+      } catch (error) {
+        if ((error as LockError).code !== 'store') throw error
+        await sleep(retryPause)
+        this.#lock.assertHeld()
+      }
+    }
+  }
+
+  stop(): void {
+    this.#callOff()
+  }
+
+  async #tell(): Promise<void> {
+    const sent = performance.now()
+    await this.#lock.renew()
+    this.#guardian?.allow(sent + this.#duration - performance.now())
+  }
+
+  #tellLater(): void {
+    this.#callOff = systemClock.after(this.#duration / words, () => {
+      this.#tellLater()
+      this.#tell().catch(() => {})
+    })
+  }
+}
+
+/** Releases a lock. After its lease there is nothing left to release. */
+export async function letGo(lock: HeldLock, duration: number): Promise<void> {
+  try {
+    if (await atMost(leaseFor(duration), lock.release())) return
+    say(`the store was busy for so long that ${lock.name} ended with its lease`)
+  } catch (error) {
+    say(`the lock could not be released, and ends with its lease: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,84 @@
+import { type AcquireOptions, type Beacon, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { Exit, exitCodes } from '../exit.ts'
+import { unlessAborted } from '../interrupt.ts'
+import { say } from '../output.ts'
+import { reportHolders } from './report.ts'
+
+/** How to get a lock. Times in ms. */
+export interface TakeOptions {
+  readonly timeout?: number
+  readonly nonblock?: true
+  readonly ifNoQueue?: true
+  /** The exit code if the lock is not free. */
+  readonly conflictExitCode?: number
+  readonly shared?: true
+  readonly stealAfterAsk?: number
+  /** Goes with `stealAfterAsk`. */
+  readonly message?: string
+}
+
+/** A store whose beacons are watched but not raised. Written out, since a spread would lose what is on a prototype. */
+export const withoutOwnBeacon = (store: Store): Store => ({
+  apply: (commands) => store.apply(commands),
+  read: (key, reader) => store.read(key, reader),
+  ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
+  list: (prefix, part) => store.list(prefix, part),
+  ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
+  channel: store.channel,
+  beacon: store.beacon && {
+    raise: () => Promise.reject(new Error('a run has no beacon')),
+    watch: (address, signal) => (store.beacon as Beacon).watch(address, signal),
+    isOut: (address) => store.beacon?.isOut?.(address) ?? Promise.resolve(false),
+  },
+  spansMachines: store.spansMachines,
+  onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),
+  isBusy: () => store.isBusy?.() === true,
+  close: () => store.close(),
+})
+
+/** What else is known about a wait. */
+export interface Taking {
+  readonly signal: AbortSignal
+  /** Whether to report who holds the lock. */
+  readonly verbose: boolean
+  readonly metadata?: Json
+  /** Called when somebody asks for the lock. */
+  readonly asked?: () => unknown
+}
+
+/** Gets a lock. @throws Exit if it is not free */
+export async function take(locks: Locks, name: string, options: TakeOptions, { signal, verbose, metadata, asked }: Taking): Promise<HeldLock> {
+  const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message = '', conflictExitCode } = options
+  const wish: AcquireOptions = {
+    mode: shared ? 'shared' : 'exclusive',
+    ...(metadata !== undefined && { metadata }),
+    onReleaseRequested: (ask, { label }) => {
+      say(`${label ?? 'somebody'} asks for ${name}: ${text(ask)}`)
+      asked?.()
+    },
+  }
+  if (nonblock) {
+    const lock = await unlessAborted(signal, locks.tryAcquire(name, wish))
+    if (lock) return lock
+    throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? `${name} is held` : '')
+  }
+  const stopReport = verbose ? reportHolders(locks, name) : () => {}
+  try {
+    return await locks.acquire(name, {
+      ...wish,
+      ifNoQueue,
+      signal,
+      ...(timeout !== undefined && { timeout }),
+      ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
+    })
+  } catch (error) {
+    const { code } = error as LockError
+    if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? (error as LockError).message : '')
+    if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(conflictExitCode ?? exitCodes.timeout, error.message)
+    throw error
+  } finally {
+    stopReport()
+  }
+}
+
+const text = (ask: Json): string => (typeof ask === 'string' ? ask : JSON.stringify(ask))

@@ -1,0 +1,44 @@
+#!/usr/bin/env sh
+':' /* # The shell runs this comment, and then node with this file. JavaScript skips it.
+# Node does not tell which signals were ignored when it started, the limit of open files, or which descriptors it was given. The command of a run
+# should get all of that as it was, so the shell notes it down here. Some shells also drop variables whose names are no identifiers.
+case $1 in run)
+  self=/proc/$$
+  open=
+  for at in $self/fd/* /dev/fd/*; do
+    case $at in /dev/*) [ -e $self/fd ] && break ;; esac
+    # The shell has this file open as well, and had the folder.
+    [ -e "$at" ] && [ ! "$at" -ef "$0" ] && open="$open ${at#"${at%[!0-9]*}"?}"
+  done
+  # Some shells ignore QUIT themselves. What was ignored from the start stays so in spite of a trap.
+  trap : QUIT
+  STORELOCK_ENTRY=$(
+    echo "pid $$"
+    [ "$open" ] && echo "open$open"
+    echo "files $(ulimit -S -n)"
+    echo "core $(ulimit -S -c)"
+    if [ -r $self/status ]; then
+      while read -r name value; do case $name in SigIgn:) echo "ignored $value"; break ;; esac; done <$self/status
+    else
+      /bin/sh -c 'for name in HUP INT QUIT TERM USR1 USR2 PIPE TSTP; do got=; trap got=1 $name; kill -s $name $$; [ "$got" ] || echo "ignores $name"; done'
+    fi
+    [ -r $self/environ ] || exit
+    set -f
+    IFS='
+'
+    for variable in $(tr '\0\n' '\n\377' <$self/environ); do
+      case ${variable%%=*} in *[!A-Za-z0-9_]* | [0-9]* | IFS | OPTIND | PPID | LINENO) echo "variable $variable" ;; esac
+    done
+  )
+  trap - QUIT
+  export STORELOCK_ENTRY
+  # Node ends by the signal that ended the command, and has nothing to tell in a core file.
+  ulimit -S -c 0
+;; *)
+  # Node would open something in its place that swallows what is written.
+  { true 9>&1; } 2>/dev/null || exec 1</dev/null
+esac
+command -v node >/dev/null || { echo 'storelock: there is no node in PATH' >&2; exit 125; }
+exec node "$0" "$@"
+*/
+import './main.js'
