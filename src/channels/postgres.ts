@@ -50,6 +50,8 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
   let stop: (() => void) | undefined
   let key: Promise<string> | undefined
   let closed = false
+  /** The last statement of the connection. */
+  let said: Promise<unknown> = Promise.resolve()
 
   const nameOf = async (topic: string): Promise<string> => {
     key ??= secret()
@@ -69,7 +71,11 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
     if (wanted === names.has(name)) return
     if (wanted) names.set(name, topic)
     else names.delete(name)
-    await client?.query(`${wanted ? 'LISTEN' : 'UNLISTEN'} ${name}`)
+    // One after another, as a client wants it.
+    said = said.then(() => client?.query(`${wanted ? 'LISTEN' : 'UNLISTEN'} ${name}`))
+    const mine = said
+    said = said.catch(() => {})
+    await mine
   }
 
   const receive = (name: string, payload = ''): void => {
@@ -137,6 +143,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
       stop ??= use({
         async up(next) {
           client = next
+          said = Promise.resolve()
           next.on('notification', ({ channel, payload }) => next === client && receive(channel, payload))
           heard.clear()
           names.clear()
