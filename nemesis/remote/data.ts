@@ -26,7 +26,7 @@ const present = <T>(values: readonly (T | undefined)[]): T[] => values.filter((v
 
 function redisData(url: string): Data {
   const store = redisStore(url, { timeout: 2_000 })
-  const client = new Redis(url, { maxRetriesPerRequest: 1, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
+  const client = new Redis(url, { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
   client.on('error', () => {})
   const rowOf = (key: string): string => `{storelock} row ${key}`
   const log = '{storelock} log'

@@ -64,10 +64,10 @@ afterAll(async () => {
 
 describe('errors of an etcd store', () => {
   test('say where no server is', async () => {
-    const error = await errorOf(open({}, ['http://127.0.0.1:1', 'http://127.0.0.1:2']).apply([beat('a')]))
+    const error = await errorOf(open({}, ['http://127.0.0.1:4', 'http://127.0.0.1:5']).apply([beat('a')]))
     expect(error).toMatchObject({
       code: 'store',
-      message: expect.stringMatching(/the etcd at http:\/\/127\.0\.0\.1:1, http:\/\/127\.0\.0\.1:2: .*ECONNREFUSED/),
+      message: expect.stringMatching(/the etcd at http:\/\/127\.0\.0\.1:4, http:\/\/127\.0\.0\.1:5: .*ECONNREFUSED/),
     })
     expect((error.cause as Error).cause).toMatchObject({ code: 'ECONNREFUSED' })
   })
