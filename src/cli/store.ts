@@ -13,7 +13,7 @@ export function credential(): { token?: string } {
 
 export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
-export const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
+const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
 export const isRedis = (place: string): boolean => /^rediss?:\/\//.test(place)
 export const isEtcd = (place: string): boolean => /^etcds?:\/\//.test(place)
 
