@@ -142,11 +142,8 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
         await engine.ready()
         return await (await connect()).lend(async (client) => {
           await client.query(within('BEGIN'))
-          let over: (() => Promise<void> | undefined) | undefined
           try {
             await verify(client, lock, (text, values) => client.query(within(text, values)))
-            const checked = lock.checked?.(false)
-            over = checked && (() => checked.over())
             const result = await theirs.run(client)
             const { command } = (await client.query(within('COMMIT'))) as { command?: string }
             // A statement failed, and the body did not say so.
@@ -156,8 +153,6 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
             // A connection that is broken is closed, which does the same.
             if (theirs.threw(error) || isOfServer(error)) await client.query(within('ROLLBACK')).catch(() => {})
             throw error
-          } finally {
-            await over?.()
           }
         })
       } catch (error) {

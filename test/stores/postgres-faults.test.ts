@@ -255,3 +255,41 @@ test('sessions end when somebody drops the tables, and new ones go on', async ()
   await locks.close()
   await store.close()
 })
+
+test('an app that uses up its pool, or all connections for transactions, holds up no heartbeat', async () => {
+  const pool = new pg.Pool({ connectionString: server.url, max: 1 })
+  const store = postgresStore<pg.PoolClient>(pool, { schema: newSchema() })
+  await store.apply([beat('a')])
+  const client = await pool.connect()
+  expect((await store.apply([beat('a')]))[0]?.type).toBe('beaten')
+  client.release()
+  const [granted] = await store.apply([request('a')])
+  const { token } = (granted as Extract<Outcome, { type: 'granted' }>).holder
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const lock = { name: 'k', key: 'k', session: 'a', token, assertHeld() {} }
+  const transactions = Array.from({ length: 5 }, () => store.transaction(lock, () => ended))
+  expect((await store.apply([beat('a')]))[0]?.type).toBe('beaten')
+  end()
+  await Promise.all(transactions)
+  await store.close()
+  await pool.end()
+})
+
+test('a pool’s password is used, though it cannot be enumerated', async () => {
+  const pool = new pg.Pool({ host: '127.0.0.1', port: server.port, database: 'postgres', user: 'secured', password: 'right' })
+  const store = postgresStore(pool, { schema: newSchema() })
+  // The password was right, so it is only refused to make a schema.
+  await expect(store.apply([beat('a')])).rejects.toMatchObject({ code: 'store', cause: { code: '42501' } })
+  await store.close()
+  await pool.end()
+})
+
+test('a user whose transactions have another isolation level by default is told', async () => {
+  const options = encodeURIComponent('-c default_transaction_isolation=serializable')
+  const error = await failure(postgresStore(`${server.url}?options=${options}`, { schema: newSchema() }))
+  expect(error).toMatchObject({ code: 'store' })
+  expect(error.message).toContain('READ COMMITTED')
+})
