@@ -19,6 +19,8 @@ export interface PostgresChannelOptions {
 }
 
 export interface PostgresChannel extends Channel {
+  /** The secret is another one now. */
+  renew(): void
   close(): void
 }
 
@@ -159,6 +161,11 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
         else topics.delete(topic)
         if (!left) tune(topic).catch(() => {})
       }
+    },
+    renew() {
+      key = undefined
+      names.clear()
+      for (const topic of topics.keys()) tune(topic).catch(() => {})
     },
     close() {
       closed = true

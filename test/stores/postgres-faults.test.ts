@@ -252,8 +252,15 @@ test('sessions end when somebody drops the tables, and new ones go on', async ()
   expect(lock.isHeld()).toBe(false)
   const again = await locks.acquire('job')
   expect(again.token).toBeGreaterThan(lock.token)
+  // The names of channels are others now.
+  const other = postgresStore(server.url, { schema })
+  const heard = new Promise((resolve) => store.channel?.subscribe('t', resolve))
+  const knocking = setInterval(() => other.channel?.publish('t', { n: 1 }), 50)
+  expect(await heard).toEqual({ n: 1 })
+  clearInterval(knocking)
   await locks.close()
   await store.close()
+  await other.close()
 })
 
 test('an app that uses up its pool, or all connections for transactions, holds up no heartbeat', async () => {
