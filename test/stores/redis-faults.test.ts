@@ -290,6 +290,21 @@ describe('a Redis store', () => {
     expect(early.isHeld()).toBe(true)
   })
 
+  test('loses a lock that the server has forgotten by itself, at the next beat, and keeps the others', async () => {
+    const store = open()
+    const locks = locksOn(store, 10_000)
+    const early = await locks.acquire('early')
+    const keys = await admin.keys('*')
+    const dumped = await Promise.all(keys.map((key) => admin.dumpBuffer(key)))
+    const late = await locks.acquire('late')
+    await admin.flushall()
+    // As a failover inside a cluster does, which no client notices.
+    await Promise.all(keys.map((key, index) => admin.restore(key, 0, dumped[index] as Buffer)))
+    await vi.waitFor(() => expect(late.isHeld()).toBe(false), 3_000)
+    expect(late.signal.reason).toMatchObject({ code: 'lost' })
+    expect(early.isHeld()).toBe(true)
+  })
+
   test('does not carry out later what it has given up', async () => {
     const own = await start({})
     const store = open({ timeout: 300 }, own.url)
