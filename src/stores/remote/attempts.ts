@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts'
 import { isStorable, Known, Memory, type Row, sessionId, writesOf } from './rows.ts'
 
 /** The present rows with some ids; `undefined` for those that do not exist. */
-export type Rows<Version> = Map<string, Row<Version> | undefined>
+type Rows<Version> = Map<string, Row<Version> | undefined>
 
 /** Carries out batches on the rows as they were last seen. */
 export interface Attempts<Version> {
