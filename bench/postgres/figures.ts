@@ -26,6 +26,43 @@ const ways = {
 }
 
 export const measures: Record<string, Measure> = {
+  // A heartbeat writes one row, however many locks it renews.
+  'postgres.heartbeat1000': async (progress) => {
+    const server = await startPostgres({})
+    const store = postgresStore(server.url, { schema: 'locks' })
+    const client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+    await client.query("CREATE TABLE bare (id int PRIMARY KEY, body text); INSERT INTO bare VALUES (1, '')")
+    const beat = { type: 'beat', session: 'a', client: 'a', lease: 60_000 } as const
+    const requests = Array.from({ length: 1_000 }, (_, index) => ({
+      ...({ type: 'request', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 } as const),
+      key: `job ${index}`,
+    }))
+    try {
+      await store.apply([{ ...beat, opens: true }, ...requests])
+      const sides = {
+        ours: {
+          iterations,
+          async run(count: number) {
+            for (let turn = 0; turn < count; turn++) await store.apply([beat])
+          },
+        },
+        bare: {
+          iterations,
+          async run(count: number) {
+            for (let turn = 0; turn < count; turn++) await client.query({ ...update, values: [`${turn}`.padEnd(150)] })
+          },
+        },
+      }
+      const measured = await alternate(sides, rounds, progress)
+      return [compared('postgres.heartbeat1000', measured, 'ours', 'bare', 'one bare update of a row')]
+    } finally {
+      await client.end()
+      await store.close()
+      await server.remove()
+    }
+  },
+
   // Postgres commits transactions that notify one after another, each with its wait for the disk.
   'postgres.notify64': async (progress) => {
     const server = await startPostgres({})
