@@ -54,8 +54,8 @@ export type RemoteStore = Required<Pick<Store, 'apply' | 'read' | 'rows' | 'list
 const most = 4
 /** How many records a list fetches at once. */
 const portion = 500
-/** The longest pause before another attempt, in ms. */
-const longestPause = 64
+/** The longest pause before another attempt, in ms: those who want a lock give way to those who let go of it, or everybody would wait longer. */
+const longestPause = { ofHolder: 4, ofOthers: 64 }
 /** How long a command is tried while others change its rows all the time, in ms: as long as anyone waits for a busy store. */
 const patience = 120_000
 
@@ -179,7 +179,8 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
     contended++
     try {
       let used = job.commands.flatMap(idsOf)
-      for (let pause = 1; ; pause = Math.min(2 * pause, longestPause)) {
+      const longest = job.commands.some(isOfHolder) ? longestPause.ofHolder : longestPause.ofOthers
+      for (let pause = 1; ; pause = Math.min(2 * pause, longest)) {
         await new Promise((resolve) => setTimeout(resolve, Math.random() * pause))
         assertOpen()
         const tried = await attempt(job.commands, used)
@@ -329,6 +330,9 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
 }
 
 const decoded = <T>(row: Row<unknown> | undefined, read: (text: string) => T): T | undefined => row && read(row.text)
+
+/** Whether a command is from a session that holds something. */
+const isOfHolder = ({ type }: Command): boolean => type === 'release' || type === 'renew' || type === 'withdraw' || type === 'beat'
 
 /** The rows that a command names. */
 const idsOf = (command: Command): string[] => [
