@@ -86,7 +86,7 @@ interface Options {
 export const isReply = (error: unknown): boolean => /^-?[A-Z][A-Z\d]+\b/.test((error as Error | undefined)?.message ?? '')
 
 /**
- * @param target a URL, for which the package `redis` is used, or a client, whose options are used
+ * @param target a URL, or a client, whose options are used
  * @param patience how long connecting may take, in ms
  */
 export async function openLink(target: string | RedisClient, events: Events, patience: number): Promise<RedisLink> {
@@ -94,11 +94,25 @@ export async function openLink(target: string | RedisClient, events: Events, pat
   return isIoRedis(model) ? ioredisLink(model, events) : nodeRedisLink(model, events)
 }
 
-async function clientOf(url: string, patience: number): Promise<NodeRedis> {
-  // Only who uses a URL needs the package.
-  const { createClient } = await import('redis')
-  return createClient({ url, socket: { connectTimeout: patience } })
+/** A client for a URL, of the package that is installed. */
+async function clientOf(url: string, patience: number): Promise<RedisClient> {
+  // In a `try`, where bundlers do not insist on what is not installed.
+  try {
+    const { createClient } = await import('redis')
+    return createClient({ url, socket: { connectTimeout: patience } })
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  try {
+    const { Redis } = await import('ioredis')
+    return new Redis(url, { lazyConnect: true, connectTimeout: patience })
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    throw new Error('the URL of a Redis needs a package that connects to it: npm install redis', { cause: error })
+  }
 }
+
+const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
 
 function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
   const cluster = isCluster(model)
