@@ -141,11 +141,17 @@ function ioredisLink(model: IoRedis, events: Events): RedisLink {
     send: ([command, ...args]) =>
       client.call(command as string, ...args).catch((error: Error) => {
         // Its words are about an option that its user has not set.
-        throw error.name === 'MaxRetriesPerRequestError' ? new Error('the connection was lost', { cause: error }) : error
+        throw error.name === 'MaxRetriesPerRequestError' ? new Error('the connection was lost', { cause: error }) : withoutCommand(error)
       }),
     subscribe: (channel) => client.subscribe(channel),
     unsubscribe: (channel) => client.unsubscribe(channel),
   }
+}
+
+/** An error of ioredis without the command that it carries, which has the password if that was wrong. */
+function withoutCommand(error: Error): Error {
+  Reflect.deleteProperty(error, 'command')
+  return error
 }
 
 /**
@@ -172,7 +178,7 @@ function watch(client: Client, events: Events, connected: string, disconnect: ()
     events.up()
   }
   const down = (error: Error): void => {
-    for (const { reject } of waiting) reject(error)
+    for (const { reject } of waiting) reject(withoutCommand(error))
     waiting.clear()
     cut(error)
   }
