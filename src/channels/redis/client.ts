@@ -130,7 +130,13 @@ function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
 }
 
 function ioredisLink(model: IoRedis, events: Events): RedisLink {
-  const own = { maxRetriesPerRequest: events.message ? null : 0, autoResendUnfulfilledCommands: false, keyPrefix: '', autoResubscribe: true }
+  const own = {
+    maxRetriesPerRequest: events.message ? null : 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: true,
+    keyPrefix: '',
+    stringNumbers: false,
+  }
   const offline = { lazyConnect: true, enableOfflineQueue: events.message !== undefined }
   const client = (isCluster(model) ? model.duplicate([], { ...offline, redisOptions: own }) : model.duplicate({ ...own, ...offline })) as IoRedis &
     Client
