@@ -42,7 +42,7 @@ export interface RedisStore extends FencedStore<RedisTransaction> {
 /**
  * A store in Redis or Valkey, shared by all who use the same prefix there. It has two connections of its own, which keep a process alive until `close()`.
  *
- * @param target a URL, for which the package `redis` is needed; or a client of `redis` or `ioredis`, or a cluster of theirs, whose options it takes
+ * @param target a URL; or a client of `redis` or `ioredis`, or a cluster of theirs, whose options it takes. One of these packages is needed
  * @throws TypeError if it is neither
  */
 export function redisStore(
