@@ -9,6 +9,7 @@ export const stores: Readonly<Record<string, OpenArena>> = {
   sqlite: openProcesses,
   indexeddb: openTabs,
   http: openServed,
+  postgres: openRemote('postgres'),
   redis: openRemote('redis'),
   etcd: openRemote('etcd'),
 }

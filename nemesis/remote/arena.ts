@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startEtcd } from '../../test/servers/etcd.ts'
+import { startPostgres } from '../../test/servers/postgres.ts'
 import { type ServerProxy, startProxy } from '../../test/servers/proxy.ts'
 import { startRedis } from '../../test/servers/redis.ts'
 import type { Arena, Fault, OpenArena } from '../arena.ts'
@@ -9,6 +10,7 @@ import type { RemoteStart } from './worker.ts'
 
 /** A server that is durable: what it has confirmed is still there after it was killed. */
 const servers = {
+  postgres: () => startPostgres({}),
   redis: () => startRedis({ appendonly: 'yes', appendfsync: 'always' }),
   etcd: () => startEtcd(),
 } satisfies Record<Kind, () => unknown>
@@ -18,10 +20,11 @@ export const openRemote =
   (kind: Kind): OpenArena =>
   async (setting): Promise<Arena> => {
     const server = await servers[kind]()
-    const { protocol, port } = new URL(server.url)
+    const { port } = new URL(server.url)
     const proxy: ServerProxy = await startProxy(Number(port))
     const data = openData(kind, server.url)
-    const more: Omit<RemoteStart, keyof Start> = { kind, url: `${protocol}//127.0.0.1:${proxy.port}` }
+    await data.prepare?.()
+    const more: Omit<RemoteStart, keyof Start> = { kind, url: server.url.replace(`:${port}`, `:${proxy.port}`) }
     const { obey: _, ...processes } = await runProcesses(setting, 'nemesis/remote/worker.ts', more)
     let troubled = false
     let closed = false
@@ -33,8 +36,11 @@ export const openRemote =
       async (_, ms) => {
         if (troubled || closed) return false
         troubled = true
-        await harm(ms)
-        troubled = false
+        try {
+          await harm(ms)
+        } finally {
+          troubled = false
+        }
         return true
       }
     const faults: Fault[] = [

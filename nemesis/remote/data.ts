@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis'
+import pg from 'pg'
 import { createLocks, type Locks, type Store } from 'storelock'
 import type { Fenced } from 'storelock/protocol'
 import { etcdStore } from 'storelock/stores/etcd'
+import { postgresStore } from 'storelock/stores/postgres'
 import { redisStore } from 'storelock/stores/redis'
 import { decode, EtcdClient, encode } from '../../src/channels/etcd/client.ts'
 import type { Final, Write } from '../history.ts'
@@ -10,6 +12,8 @@ import { keys } from '../worker.ts'
 /** Locks of a server, and the data that they protect there. */
 export interface Data {
   readonly store: Store
+  /** Makes what it needs, once, before anyone uses it. */
+  prepare?(): Promise<void>
   read(key: string): Promise<Write | undefined>
   /** @param lock without one, it is written in any case @param before is called when everything is ready to be sent */
   write(write: Write, lock: Fenced | undefined, before: () => void): Promise<void>
@@ -19,14 +23,66 @@ export interface Data {
   close(): Promise<void>
 }
 
-export type Kind = 'redis' | 'etcd'
+export type Kind = 'postgres' | 'redis' | 'etcd'
 
 const parse = (text: string | null | undefined): Write | undefined => (text ? (JSON.parse(text) as Write) : undefined)
 const present = <T>(values: readonly (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
+const tables = `
+  CREATE TABLE rows (key text PRIMARY KEY, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL);
+  CREATE TABLE log (place bigserial PRIMARY KEY, key text NOT NULL, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL)`
+
+function postgresData(url: string): Data {
+  const store = postgresStore<pg.PoolClient>(url, { timeout: 2_000 })
+  const pool = new pg.Pool({ connectionString: url, max: 2, query_timeout: 2_000, connectionTimeoutMillis: 2_000 })
+  pool.on('error', () => {})
+  const columns = '(key, id, token, saw, value) VALUES ($1, $2, $3, $4, $5)'
+  const writeBy = async (client: pg.PoolClient, { key, id, token, saw, value }: Write): Promise<void> => {
+    const values = [key, id, token, saw, value]
+    // First, since it makes others wait: the log is then in the order of the commits.
+    await client.query(`INSERT INTO rows ${columns} ON CONFLICT (key) DO UPDATE SET id = $2, token = $3, saw = $4, value = $5`, values)
+    await client.query(`INSERT INTO log ${columns}`, values)
+  }
+  return {
+    store,
+    prepare: async () => void (await pool.query(tables)),
+    read: async (key) => (await pool.query('SELECT * FROM rows WHERE key = $1', [key])).rows[0],
+    async write(write, lock, before) {
+      if (lock) {
+        await store.transaction(lock, async (client) => {
+          await writeBy(client, write)
+          before()
+        })
+        return
+      }
+      const client = await pool.connect()
+      client.on('error', () => {})
+      try {
+        await client.query('BEGIN')
+        await writeBy(client, write)
+        before()
+        await client.query('COMMIT')
+        client.release()
+      } catch (error) {
+        client.release(true)
+        throw error
+      }
+    },
+    written: async () => Number((await pool.query('SELECT count(*) FROM log')).rows[0].count),
+    async final() {
+      const { rows } = await pool.query('SELECT * FROM rows')
+      return { rows, log: (await pool.query('SELECT key, id, token, saw, value FROM log ORDER BY place')).rows }
+    },
+    async close() {
+      await pool.end()
+      await store.close()
+    },
+  }
+}
+
 function redisData(url: string): Data {
   const store = redisStore(url, { timeout: 2_000 })
-  const client = new Redis(url, { maxRetriesPerRequest: 1, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
+  const client = new Redis(url, { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
   client.on('error', () => {})
   const rowOf = (key: string): string => `{storelock} row ${key}`
   const log = '{storelock} log'
@@ -95,6 +151,8 @@ function etcdData(url: string): Data {
   }
 }
 
-export const openData = (kind: Kind, url: string): Data => (kind === 'redis' ? redisData(url) : etcdData(url))
+const opened = { postgres: postgresData, redis: redisData, etcd: etcdData } satisfies Record<Kind, (url: string) => Data>
+
+export const openData = (kind: Kind, url: string): Data => opened[kind](url)
 
 export const locksOf = ({ store }: Data, options: Parameters<typeof createLocks>[0] | object = {}): Locks => createLocks({ ...options, store })

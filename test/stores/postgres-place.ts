@@ -1,12 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import type { Store } from '../../src/store.ts'
 import type { PostgresClient } from '../../src/stores/postgres.ts'
 import type { StorePlace } from '../../src/testing/index.ts'
 
-let places = 0
-
 /** A name for a schema that nobody else uses. */
-export const newSchema = (): string => `storelock test "${process.pid}" ${places++}`
+export const newSchema = (): string => `storelock "test" ${randomUUID()}`
 
 /** A schema of its own. `open` gets a store to it; `admin` is for what a test does there behind the store's back. */
 export function postgresPlace(admin: pg.Pool, open: (schema: string) => Store): StorePlace {
@@ -15,9 +14,9 @@ export function postgresPlace(admin: pg.Pool, open: (schema: string) => Store): 
   return {
     open: () => open(schema),
     async corrupt(key) {
-      await admin.query(`UPDATE ${quoted}.rows SET body = 'rubbish', version = 'rubbish' WHERE id = $1`, [`r:${key}`])
+      await admin.query(`UPDATE ${quoted}.lock_rows SET body = 'rubbish', version = 'rubbish' WHERE id = $1`, [`r:${key}`])
     },
-    raw: async (key) => (await admin.query(`SELECT body FROM ${quoted}.rows WHERE id = $1`, [`r:${key}`])).rows[0]?.body,
+    raw: async (key) => (await admin.query(`SELECT body FROM ${quoted}.lock_rows WHERE id = $1`, [`r:${key}`])).rows[0]?.body,
     fence: {
       async write(client: PostgresClient, text: string) {
         await client.query(`CREATE TABLE IF NOT EXISTS ${quoted}.theirs (text text)`)

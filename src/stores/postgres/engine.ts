@@ -46,14 +46,14 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
     ahead = ms - (sent + Date.now()) / 2
   }
 
-  const prepare = async ({ query, lend }: Connections<PostgresClient>): Promise<void> => {
-    const found = await query(`SELECT body FROM ${s}.rows WHERE id = 'version'`).catch((error) => {
+  const prepare = async ({ query, lendOwn }: Connections<PostgresClient>): Promise<void> => {
+    const found = await query(`SELECT body FROM ${s}.lock_rows WHERE id = 'version'`).catch((error) => {
       if (isMissing(error)) return []
       throw error
     })
     if (!found.length) {
       // One at a time: even IF NOT EXISTS fails if two do it at once.
-      await lend(async (client) => {
+      await lendOwn(async (client) => {
         try {
           await client.query(`BEGIN; SELECT pg_advisory_xact_lock(1937010795); ${postgresSchema(schema)}; COMMIT`)
         } catch (error) {
@@ -111,7 +111,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       const sent = Date.now()
       const rows = await ask(
         'fetch',
-        `SELECT t.ms::text AS ms, r.id, r.version, r.body, r.name FROM (SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms) t LEFT JOIN ${s}.rows r ON r.id = ANY ($1::text[])`,
+        `SELECT t.ms::text AS ms, r.id, r.version, r.body, r.name FROM (SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms) t LEFT JOIN ${s}.lock_rows r ON r.id = ANY ($1::text[])`,
         ids.map(shortId),
       )
       noteTime(sent, Number(rows[0].ms))
@@ -124,7 +124,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       const sent = Date.now()
       const [{ ms }] = await ask(
         'commit',
-        `SELECT ${s}.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text AS ms`,
+        `SELECT ${s}.lock_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text AS ms`,
         ids.map(shortId),
         [...seen.values()],
         ids.map((id) => (writes.has(id) ? howOf(writes.get(id)) : 0)),
@@ -144,7 +144,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       const isWanted = `starts_with(k, $1) AND ($2::text IS NULL OR k > $2 COLLATE "C") AND (busy OR NOT $3)`
       const rows = await ask(
         'keys',
-        `SELECT k FROM (SELECT id AS k, busy FROM ${s}.rows WHERE id >= $1 AND starts_with(id, $1) UNION ALL SELECT name, busy FROM ${s}.rows WHERE starts_with(id, 'h:')) x WHERE ${isWanted} ORDER BY k COLLATE "C" LIMIT $4`,
+        `SELECT k FROM (SELECT id AS k, busy FROM ${s}.lock_rows WHERE id >= $1 AND starts_with(id, $1) UNION ALL SELECT name, busy FROM ${s}.lock_rows WHERE starts_with(id, 'h:')) x WHERE ${isWanted} ORDER BY k COLLATE "C" LIMIT $4`,
         recordId(prefix),
         after === undefined ? undefined : recordId(after),
         busy === true,
@@ -155,10 +155,10 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
     async stale(at, after) {
       const rows =
         after === undefined
-          ? await ask('stale', `SELECT coalesce(name, id) AS id, body FROM ${s}.rows WHERE expires_at < $1 ORDER BY expires_at LIMIT 16`, at)
+          ? await ask('stale', `SELECT coalesce(name, id) AS id, body FROM ${s}.lock_rows WHERE expires_at < $1 ORDER BY expires_at LIMIT 16`, at)
           : await ask(
               'others',
-              `(SELECT 0 AS part, id, body FROM ${s}.rows WHERE id > $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) UNION ALL (SELECT 1, id, body FROM ${s}.rows WHERE id <= $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) ORDER BY 1, 2 LIMIT 16`,
+              `(SELECT 0 AS part, id, body FROM ${s}.lock_rows WHERE id > $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) UNION ALL (SELECT 1, id, body FROM ${s}.lock_rows WHERE id <= $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) ORDER BY 1, 2 LIMIT 16`,
               sessionId(after),
             )
       return rows.map(({ id, body }) => [id.slice(sessionId('').length), body])
