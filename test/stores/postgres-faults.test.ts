@@ -143,6 +143,25 @@ test('64 writers on one lock all get their turn, one at a time', { timeout: 120_
   for (const store of stores) await store.close()
 })
 
+test('batches that name the same keys in opposite orders end without a deadlock', async () => {
+  const schema = newSchema()
+  const stores = ['a', 'b', 'c', 'd'].map((session) => ({ session, store: postgresStore(server.url, { schema, notify: false }) }))
+  const keys = Array.from({ length: 6 }, (_, index) => `k${index}`)
+  await Promise.all(
+    stores.map(async ({ session, store }, index) => {
+      await store.apply([beat(session)])
+      const order = index % 2 ? keys : [...keys].reverse()
+      for (let number = 1; number <= 10; number++) {
+        await store.apply(order.map((key) => request(session, number, { key })))
+        await store.apply(order.map((key): Command => ({ type: 'withdraw', key, session, number })))
+      }
+    }),
+  )
+  for (const { store } of stores) await store.close()
+  const { rows } = await admin.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()')
+  expect(Number(rows[0].deadlocks)).toBe(0)
+})
+
 test('cut connections cost no lock, and hints come back', { timeout: 60_000 }, async () => {
   const schema = newSchema()
   const stores = [1, 2].map(() => postgresStore(server.url, { schema }))
