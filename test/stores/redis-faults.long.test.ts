@@ -263,6 +263,24 @@ describe('a Redis store', () => {
     await store.transaction(lock, (tx) => tx.call('SET', '{storelock} x', 1))
   })
 
+  test('waits for a server that loads its data', async () => {
+    const own = await start({ appendonly: 'yes', 'key-load-delay': '400', 'loading-process-events-interval-bytes': '1024' })
+    const [store, other] = [open({}, own.url), connect(own.url)]
+    await store.apply([beat('a')])
+    const fill = other.pipeline()
+    for (let key = 0; key < 5_000; key++) fill.set(`key ${key}`, 'x'.repeat(100))
+    await fill.exec()
+    await own.stop()
+    const started = own.start()
+    // While nobody listens yet, it is not there.
+    const probe = new Redis(own.url, { enableReadyCheck: false, retryStrategy: () => 10 })
+    probe.on('error', () => {})
+    opened.push({ close: () => probe.disconnect() })
+    await vi.waitFor(async () => expect((await probe.get('x').catch((error: Error) => error.message)) ?? '').toContain('LOADING'), 5_000)
+    outcome((await store.apply([beat('a')]))[0], 'beaten')
+    await started
+  })
+
   test('loses a lock at the next beat after a restart of a server that has forgotten it', async () => {
     const own = await start({})
     const store = open({}, own.url)

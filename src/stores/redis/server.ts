@@ -23,6 +23,11 @@ interface ServerOptions {
   dropped(): void
 }
 
+/** Answers of a server that has done nothing, and soon will: it has just been started, or its cluster is changing. */
+const isPassing = (error: unknown): boolean => /^(LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN)\b/.test((error as Error).message)
+/** After how long such a server is asked again, in ms. */
+const pause = 50
+
 /** For how long replicas are waited for, unless it is said, in ms. */
 const longestWait = 1_000
 
@@ -191,14 +196,22 @@ export class RedisServer {
       const again = (error: unknown): void => {
         // Demoted: its name may lead to another server by now.
         if (/^READONLY\b/.test((error as Error).message)) this.#drop()
-        if (isReply(error) || error instanceof LockError || repeat === 'never' || this.#closed) failed(error)
+        if (isPassing(error) && this.#calls.has(call)) setTimeout(attempt, pause)
+        else if (isReply(error) || error instanceof LockError || repeat === 'never' || this.#closed) failed(error)
         else {
           lost(error)
           this.#connected().then(ask).then(done, failed)
         }
       }
-      if (this.#ready) ask(this.#ready).then(done, again)
-      else this.#connected().then((link) => void ask(link).then(done, again), failed)
+      const attempt = (): void => {
+        if (this.#ready) ask(this.#ready).then(done, again)
+        else
+          this.#connected().then(
+            (link) => void ask(link).then(done, again),
+            (error) => (isPassing(error) ? again(error) : failed(error)),
+          )
+      }
+      attempt()
     })
   }
 
