@@ -1,5 +1,5 @@
 import type { Common } from './args.ts'
-import { print, printJson, tableOf } from './output.ts'
+import { printJson, printTable } from './output.ts'
 import { head, isIdle, rowsOf, stateOf } from './state.ts'
 import { withStore } from './store.ts'
 
@@ -13,10 +13,8 @@ export async function ls(prefix: string, { store: place, json, all }: LsOptions)
   const states = views.map((view) => stateOf(view)).filter((state) => all || !isIdle(state))
   if (json) printJson(states)
   else if (states.length)
-    print(
-      await tableOf(
-        head,
-        states.flatMap((state) => rowsOf(state)),
-      ),
+    await printTable(
+      head,
+      states.flatMap((state) => rowsOf(state)),
     )
 }

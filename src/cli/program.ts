@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from 'commander'
 import { version } from '../server/version.ts'
+import { visible } from '../server/visible.ts'
 import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
@@ -25,6 +26,7 @@ export function makeProgram(): Command {
     .version(version)
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`${visible(text.trimEnd()).replace(/\\n(?=\(Did you mean [^()]*\?\)$)/, '\n')}\n`) })
     .showHelpAfterError('(see --help)')
     .addHelpText(
       'after',

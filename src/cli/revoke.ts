@@ -1,6 +1,6 @@
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
-import { print, printJson } from './output.ts'
+import { lineOf, print, printJson } from './output.ts'
 import { nameOf, stateOf } from './state.ts'
 import { keyOf, withLock, withStore } from './store.ts'
 
@@ -29,7 +29,7 @@ async function confirm(question: string): Promise<boolean> {
   return await new Promise((resolve) => {
     // Ctrl-C and the end of the input mean no as well.
     terminal.once('close', () => resolve(false))
-    terminal.question(`${question} [y/N] `, (answer) => {
+    terminal.question(`${lineOf(question)} [y/N] `, (answer) => {
       resolve(/^y(es)?$/i.test(answer.trim()))
       terminal.close()
     })

@@ -1,6 +1,6 @@
 import { emptyView } from '../protocol/index.ts'
 import type { Common } from './args.ts'
-import { colours, inWords, print, printJson } from './output.ts'
+import { colours, inWords, type Parts, print, printJson } from './output.ts'
 import { type HolderState, heldFor, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
 import { keyOf, withStore } from './store.ts'
 
@@ -9,24 +9,24 @@ export async function show(name: string, { store: place, json }: Common): Promis
   const view = (await withStore(place, (store) => store.read(key))) ?? emptyView(key)
   const state = stateOf(view)
   if (json) printJson(state)
-  else print(linesOf(state).join('\n'))
+  else for (const line of linesOf(state)) print(...line)
 }
 
-function linesOf({ key, token, holders, queue, pins }: LockState): string[] {
+function linesOf({ key, token, holders, queue, pins }: LockState): Parts[] {
   return [
-    `${colours.bold(key)}  ${holders.length ? 'held' : 'free'}${token ? `, last token ${token}` : ', never held'}`,
+    [colours.bold(key), `  ${holders.length ? 'held' : 'free'}${token ? `, last token ${token}` : ', never held'}`],
     ...holders.map(holderLine),
-    ...queue.map(waiterLine),
-    ...pins.map((entity) => `  pinned by ${entity}`),
+    ...queue.map((waiter) => [waiterLine(waiter)]),
+    ...pins.map((entity) => [`  pinned by ${entity}`]),
   ]
 }
 
-function holderLine(holder: HolderState): string {
+function holderLine(holder: HolderState): Parts {
   const { mode, session, token, since, expires, overdue, metadata } = holder
   const now = Date.now()
   const end = overdue ? colours.yellow(`overdue since ${inWords(now - expires)}`) : `expires in ${inWords(expires - now)} unless renewed`
-  const parts = [`held by ${nameOf(holder)}`, mode, `for ${heldFor(since, now)}`, end, `token ${token}`, `session ${session}`]
-  return `  ${parts.join(', ')}${metadata === null ? '' : `, metadata ${JSON.stringify(metadata)}`}`
+  const more = metadata === null ? '' : `, metadata ${JSON.stringify(metadata)}`
+  return [`  held by ${nameOf(holder)}, ${mode}, for ${heldFor(since, now)}, `, end, `, token ${token}, session ${session}${more}`]
 }
 
 function waiterLine(waiter: WaiterState): string {

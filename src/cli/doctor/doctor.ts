@@ -2,7 +2,7 @@ import { existsSync, realpathSync } from 'node:fs'
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
-import { colours, print, printJson } from '../output.ts'
+import { colours, type Parts, print, printJson } from '../output.ts'
 import { isUrl, openStore } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
 import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
@@ -13,7 +13,7 @@ import { checkPath, checkProcesses } from './processes.ts'
 export async function doctor({ store: place, json }: Common): Promise<void> {
   const findings = isUrl(place) ? await checkServer(place) : await checkFile(place)
   if (json) printJson(findings)
-  else for (const finding of findings) print(lineOf(finding))
+  else for (const line of findings.flatMap(linesOf)) print(...line)
   if (findings.some(({ state }) => state === 'fault')) throw new Exit(exitCodes.no)
 }
 
@@ -69,5 +69,7 @@ async function checkServer(url: string): Promise<Finding[]> {
 
 const shades = { ok: colours.green, note: colours.yellow, fault: colours.red }
 
-const lineOf = ({ check, state, found, mend }: Finding): string =>
-  `${shades[state](state.padEnd(5))}  ${check.padEnd(16)}  ${found}${mend ? `\n${' '.repeat(25)}→ ${mend}` : ''}`
+const linesOf = ({ check, state, found, mend }: Finding): Parts[] => [
+  [shades[state](state.padEnd(5)), `  ${check.padEnd(16)}  ${found}`],
+  ...(mend ? [[`${' '.repeat(25)}→ ${mend}`]] : []),
+]
