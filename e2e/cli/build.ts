@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import ts from 'typescript'
 import { readSources } from '../../test/house/imports.ts'
@@ -15,6 +15,8 @@ export function buildProgram(): Built {
   mkdirSync(join(root, 'out'), { recursive: true })
   // In the repository, where packages are found.
   const folder = mkdtempSync(join(root, 'out', 'cli-'))
+  // Other users run it too.
+  chmodSync(folder, 0o755)
   const { compilerOptions } = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8'))
   const options = ts.convertCompilerOptionsFromJson(compilerOptions, root).options
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))

@@ -1,7 +1,7 @@
 import type { Common } from './args.ts'
+import { withLook } from './look.ts'
 import { printJson, printTable } from './output.ts'
 import { head, isIdle, rowsOf, stateOf } from './state.ts'
-import { withStore } from './store.ts'
 
 export interface LsOptions extends Common {
   /** Also locks that nobody holds, waits for or pins. */
@@ -9,7 +9,7 @@ export interface LsOptions extends Common {
 }
 
 export async function ls(prefix: string, { store: place, json, all }: LsOptions): Promise<void> {
-  const views = await withStore(place, (store) => store.list(prefix, { busy: !all }))
+  const views = await withLook(place, (look) => look.list(prefix, { busy: !all }))
   const states = views.map((view) => stateOf(view)).filter((state) => all || !isIdle(state))
   if (json) printJson(states)
   else if (states.length)

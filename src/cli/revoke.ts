@@ -1,8 +1,9 @@
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
+import { withLook } from './look.ts'
 import { lineOf, print, printJson } from './output.ts'
 import { nameOf, stateOf } from './state.ts'
-import { keyOf, withLock, withStore } from './store.ts'
+import { keyOf, withLock } from './store.ts'
 
 export interface RevokeOptions extends Common {
   /** Only from this session. */
@@ -13,7 +14,7 @@ export interface RevokeOptions extends Common {
 
 /** Takes a lock from its holders, or from one of them, alive or not. */
 export async function revoke(key: string, { store: place, holder, yes, json }: RevokeOptions): Promise<void> {
-  const view = await withStore(place, (store) => store.read(keyOf(key)))
+  const view = await withLook(place, (look) => look.read(keyOf(key)))
   const holders = view ? stateOf(view).holders.filter(({ session }) => !holder || session === holder) : []
   if (!yes && holders.length && process.stdin.isTTY && !(await confirm(`take ${key} from ${holders.map(nameOf).join(' and ')}?`))) {
     throw new Exit(exitCodes.no, 'nothing was done')

@@ -1,12 +1,13 @@
 import { emptyView } from '../protocol/index.ts'
 import type { Common } from './args.ts'
+import { withLook } from './look.ts'
 import { colours, inWords, type Parts, print, printJson } from './output.ts'
 import { type HolderState, heldFor, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
-import { keyOf, withStore } from './store.ts'
+import { keyOf } from './store.ts'
 
 export async function show(name: string, { store: place, json }: Common): Promise<void> {
   const key = keyOf(name)
-  const view = (await withStore(place, (store) => store.read(key))) ?? emptyView(key)
+  const view = (await withLook(place, (look) => look.read(key))) ?? emptyView(key)
   const state = stateOf(view)
   if (json) printJson(state)
   else for (const line of linesOf(state)) print(...line)

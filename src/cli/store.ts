@@ -45,16 +45,21 @@ export function remedyFor(error: unknown): string | undefined {
  */
 export async function openStore(place: string, create = false): Promise<Store> {
   if (isUrl(place)) return await openHttp(place)
+  assertPlace(place, create)
+  const { sqliteStore } = await import('../stores/sqlite.ts')
+  return sqliteStore(place)
+}
+
+/** @throws Exit if this is not the path of a SQLite file, or there is none. @param create whether it may be missing */
+export function assertPlace(place: string, create = false): void {
   if (/^[a-z][a-z\d+.-]+:/i.test(place))
     throw new Exit(exitCodes.failed, `${place} is not a store: --store must be the path of a SQLite file, or an http or https URL`)
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
   }
-  const { sqliteStore } = await import('../stores/sqlite.ts')
-  return sqliteStore(place)
 }
 
-async function openHttp(url: string): Promise<Store> {
+export async function openHttp(url: string): Promise<Store> {
   const { httpStore } = await import('../stores/http.ts')
   return httpStore(url, credential())
 }

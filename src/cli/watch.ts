@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Store } from '../store.ts'
 import type { Common } from './args.ts'
 import { eventsBetween, type LockEvent } from './events.ts'
 import { untilSignal } from './interrupt.ts'
+import { type Look, withLook } from './look.ts'
 import { colours, lineOf, type Parts, print, printJson, tableOf } from './output.ts'
 import { fitted } from './screen.ts'
 import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
-import { withStore } from './store.ts'
 
 /** Times in ms. */
 export interface WatchOptions extends Common {
@@ -23,9 +22,9 @@ export async function watch(prefix: string, { store: place, json, interval }: Wa
   const last: LockEvent[] = []
   let before: ReadonlyMap<string, LockState> = new Map()
   await untilSignal((signal) =>
-    withStore(place, async (store) => {
+    withLook(place, async (store) => {
       for (;;) {
-        const states = await look(store, prefix)
+        const states = await lookAt(store, prefix)
         const events = eventsBetween(before, states)
         before = states
         last.push(...events)
@@ -38,7 +37,7 @@ export async function watch(prefix: string, { store: place, json, interval }: Wa
   )
 }
 
-const look = async (store: Store, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
+const lookAt = async (store: Look, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
   new Map((await store.list(prefix, { busy: true })).map((view) => [view.key, stateOf(view)]))
 
 async function draw(states: readonly LockState[], events: readonly LockEvent[]): Promise<void> {
