@@ -1,7 +1,10 @@
 import { hostname, userInfo } from 'node:os'
+import type { LockError } from '../index.ts'
 import type { Common } from './args.ts'
+import { Exit, exitCodes } from './exit.ts'
 import { untilSignal } from './interrupt.ts'
 import { print, printJson } from './output.ts'
+import { refusalOf } from './refusal.ts'
 import { withLock } from './store.ts'
 
 /** Times in ms. */
@@ -17,8 +20,14 @@ export async function ask(key: string, { store: place, message, timeout, json }:
       place,
       key,
       async (locks, name) => {
-        const lock = await locks.acquire(name, { ask: message, timeout, signal })
-        await lock.release()
+        try {
+          const lock = await locks.acquire(name, { ask: message, timeout, signal })
+          await lock.release()
+        } catch (error) {
+          if ((error as LockError).code !== 'timeout') throw error
+          const why = await refusalOf(locks, name)
+          throw why ? new Exit(exitCodes.timeout, `${(error as LockError).message}: ${why}`) : error
+        }
       },
       { label: `ask (${userInfo().username} on ${hostname()})` },
     )

@@ -8,6 +8,7 @@ import { isBusy, openToRead, type SqliteDatabase } from '../stores/sqlite/driver
 import { isSetUp } from '../stores/sqlite/schema.ts'
 import { openTables, type Tables } from '../stores/sqlite/tables.ts'
 import { transactions } from '../stores/sqlite/transaction.ts'
+import { attendance } from './attendance.ts'
 import { assertPlace, isUrl, openHttp } from './store.ts'
 import { writerOf } from './writer.ts'
 
@@ -38,7 +39,7 @@ export async function openLook(place: string): Promise<Look> {
 export async function withLook<T>(place: string, use: (look: Look) => Promise<T>): Promise<T> {
   const look = await openLook(place)
   try {
-    return await use(look)
+    return await use(attendance.attend(look, place))
   } finally {
     await look.close()
   }

@@ -11,7 +11,7 @@ import { fileSettings, readFiles } from './serve/files.ts'
 import { printConfig } from './serve/print.ts'
 import { closeToOthers } from './serve/private.ts'
 import { settings, type Typed } from './serve/settings.ts'
-import { isUrl, withStore } from './store.ts'
+import { isUrl, withUnwatchedStore } from './store.ts'
 
 export interface ServeOptions extends Common {
   readonly printConfig?: true
@@ -53,7 +53,7 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
     for (const what of await server.close()) report.tell('warn', 'stop', { message: `gave up after ${options.grace} ms: ${what}` })
   }
   try {
-    await untilSignal((signal) => withStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
+    await untilSignal((signal) => withUnwatchedStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
   } finally {
     process.off('SIGHUP', reload)
     // Something that was given up may go on for ever, such as attempts at a busy database.

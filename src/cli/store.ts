@@ -2,8 +2,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { createLocks, type Locks, type LocksOptions, type Store } from '../index.ts'
 import { storedKey, storedName } from '../protocol/index.ts'
+import { attendance } from './attendance.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { atMost } from './interrupt.ts'
+import { inWords } from './output.ts'
 
 /** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
 export function credential(): { token?: string } {
@@ -71,8 +73,13 @@ export function identityOf(place: string): string {
   return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
 }
 
-/** Runs something with a store, and closes it in any case. */
+/** Runs something with a store, and closes it in any case. A wait for the store is reported. */
 export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
+  return await withUnwatchedStore(place, (store) => use(attendance.attend(store, place)), create)
+}
+
+/** The same without reports, for those who make their own. */
+export async function withUnwatchedStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
   const store = await openStore(place, create)
   try {
     return await use(store)
@@ -81,11 +88,21 @@ export async function withStore<T>(place: string, use: (store: Store) => Promise
   }
 }
 
-/** How long a busy or silent store may delay the exit, in ms: whatever it is not told ends with its lease. */
-const farewell = 1_000
+/** How long a store may leave a command that gives an order without an answer, in ms. */
+const longest = 30_000
+
+/** The result of some work, unless the store is busy or silent for half a minute. @throws Exit */
+export const answered = <T>(place: string, work: Promise<T>): Promise<T> =>
+  attendance.within(longest, work, (why) => new Exit(exitCodes.failed, `${place} did not answer within ${inWords(longest)}: ${why}`))
+
+/**
+ * How long a store may delay the exit, in ms: whatever it is not told ends with its lease. One that has been silent for a while is not expected to
+ * answer just then.
+ */
+const farewell = { most: 1_000, silent: 90, least: 50 }
 
 export async function closeLocks(locks: Locks): Promise<void> {
-  await atMost(farewell, locks.close())
+  await atMost(attendance.isSilent(farewell.silent) ? farewell.least : farewell.most, locks.close())
 }
 
 /** Runs something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind in any case. */
@@ -99,7 +116,7 @@ export async function withLock<T>(
     const { namespace, name } = storedName(key)
     const locks = createLocks({ ...options, store, namespace })
     try {
-      return await use(locks, name)
+      return await answered(place, use(locks, name))
     } finally {
       await closeLocks(locks)
     }

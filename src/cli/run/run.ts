@@ -5,9 +5,11 @@ import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json
 import { leaseFor } from '../../locks/core/grant.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
+import { attendance } from '../attendance.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { atMost, unlessAborted } from '../interrupt.ts'
 import { inWords, say } from '../output.ts'
+import { refusalOf } from '../refusal.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child } from './child.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
@@ -89,7 +91,7 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
 
 /** The rest of the timeout of a wait that began at `begun`. */
 const leftOf = (options: RunOptions, begun: number): RunOptions =>
-  options.timeout === undefined ? options : { ...options, timeout: Math.max(0, options.timeout - (performance.now() - begun)) }
+  options.timeout === undefined ? options : { ...options, timeout: Math.ceil(Math.max(0, options.timeout - (performance.now() - begun))) }
 
 /** A store whose beacons are watched but not raised. Written out, since a spread would lose what is on a prototype. */
 const withoutOwnBeacon = (store: Store): Store => ({
@@ -113,7 +115,11 @@ const withoutOwnBeacon = (store: Store): Store => ({
 /** A lock server's lockToken for a hold; other stores have none. */
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
+/** How long `--nonblock` waits for a busy or silent store, in ms: until this process is half a second old, so that a slow start counts. */
+const soon = (): number => Math.max(100, 500 - performance.now())
+
 async function take(locks: Locks, name: string, options: RunOptions, signal: AbortSignal, verbose: boolean, asked: () => unknown): Promise<HeldLock> {
+  attendance.hush(false)
   const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message, conflictExitCode } = options
   const wish: AcquireOptions = {
     mode: shared ? 'shared' : 'exclusive',
@@ -123,7 +129,8 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
     },
   }
   if (nonblock) {
-    const lock = await unlessAborted(signal, locks.tryAcquire(name, wish))
+    const busy = (why: string): Exit => new Exit(conflictExitCode, verbose ? `${name} may be held: the store is busy, ${why}` : '')
+    const lock = await attendance.within(soon(), unlessAborted(signal, locks.tryAcquire(name, wish)), busy)
     if (lock) return lock
     throw new Exit(conflictExitCode, verbose ? `${name} is held` : '')
   }
@@ -139,7 +146,10 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
   } catch (error) {
     const { code } = error as LockError
     if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode, verbose ? (error as LockError).message : '')
-    if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(exitCodes.timeout, error.message)
+    if (error instanceof LockError && (code === 'timeout' || code === 'held')) {
+      const why = await refusalOf(locks, name)
+      throw new Exit(exitCodes.timeout, why ? `${error.message}: ${why}` : error.message)
+    }
     throw error
   } finally {
     stopReport()
@@ -156,6 +166,7 @@ const retryPause = 100
 
 /** Lets the command start, and ends it if the lock is lost. @returns its exit code; undefined if the lock was lost before the command started */
 async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<number | undefined> {
+  attendance.hush(true)
   let begun = false
   const tellGuardian = async (): Promise<void> => {
     const sent = performance.now()
@@ -219,6 +230,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
 
 /** After the lease there is nothing left to release. */
 async function letGo(lock: HeldLock, duration: number): Promise<void> {
+  attendance.hush(false)
   try {
     if (await atMost(leaseFor(duration), lock.release())) return
     say(`the store was busy for so long that ${lock.name} ended with its lease`)
