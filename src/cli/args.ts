@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
+import { userStore } from './user-store.ts'
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -40,6 +41,9 @@ export interface Common {
 
 /** A new one for each command. */
 export const storeOption = (): Option =>
-  new Option('-s, --store <place>', 'a SQLite file, or the URL of a lock server').env('STORELOCK_STORE').default('./storelock.db')
+  new Option('-s, --store <place>', 'a SQLite file, the URL of a lock server, or user: for a file of yours that is the same from everywhere')
+    .env('STORELOCK_STORE')
+    .default('./storelock.db')
+    .argParser((place) => userStore(place) ?? place)
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for programs')

@@ -32,7 +32,10 @@ export function makeProgram(): Command {
       'after',
       `${exitHelp}\n${examples('storelock run backup -- ./backup.sh', 'storelock ls', 'storelock watch --store http://127.0.0.1:7420')}`,
     )
-    .addHelpText('after', '\nThe store is --store, else STORELOCK_STORE, else ./storelock.db. STORELOCK_SERVER_TOKEN is the token for a lock server.')
+    .addHelpText(
+      'after',
+      '\nThe store is --store, else STORELOCK_STORE, else ./storelock.db. `user:` is a store of yours that is the same from everywhere. STORELOCK_SERVER_TOKEN is the token for a lock server.',
+    )
 
   const command = (name: string, description: string, ...lines: readonly string[]): Command =>
     program

@@ -12,6 +12,7 @@ import { printConfig } from './serve/print.ts'
 import { closeToOthers } from './serve/private.ts'
 import { settings, type Typed } from './serve/settings.ts'
 import { isUrl, withUnwatchedStore } from './store.ts'
+import { makeUserFolder, userStore } from './user-store.ts'
 
 export interface ServeOptions extends Common {
   readonly printConfig?: true
@@ -24,12 +25,14 @@ const atEnd = 200
 export async function serve({ json, printConfig: only }: ServeOptions, typed: Typed): Promise<void> {
   const config = readConfig(typed, process.env)
   if (only) return await printConfig(config, json === true, process.env)
-  const place = config.get('store')?.value as string
+  const named = config.get('store')?.value as string
+  const place = userStore(named) ?? named
   if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file with --store`)
   const options: ServerOptions = { ...optionsOf(config), ...readFiles(config) }
   const report = makeReport(options.report)
   const { serve: start, checkStart } = await import('../server/index.ts')
   await checkStart(options, place)
+  makeUserFolder(place)
   closeToOthers(place, (message) => report.tell('warn', 'start', { message }))
   let server: LockServer | undefined
   const reload = (): void => {

@@ -1,11 +1,12 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { closeSync, existsSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { createLocks, type Locks, type LocksOptions, type Store } from '../index.ts'
 import { storedKey, storedName } from '../protocol/index.ts'
 import { attendance } from './attendance.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { atMost } from './interrupt.ts'
-import { inWords } from './output.ts'
+import { inWords, say } from './output.ts'
+import { makeUserFolder } from './user-store.ts'
 
 /** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
 export function credential(): { token?: string } {
@@ -55,7 +56,7 @@ export async function openStore(place: string, create = false): Promise<Store> {
 /** @throws Exit if this is not the path of a SQLite file, or there is none. @param create whether it may be missing */
 export function assertPlace(place: string, create = false): void {
   if (/^[a-z][a-z\d+.-]+:/i.test(place))
-    throw new Exit(exitCodes.failed, `${place} is not a store: --store must be the path of a SQLite file, or an http or https URL`)
+    throw new Exit(exitCodes.failed, `${place} is not a store: --store must be the path of a SQLite file, an http or https URL, or user:`)
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
   }
@@ -75,7 +76,25 @@ export function identityOf(place: string): string {
 
 /** Runs something with a store, and closes it in any case. A wait for the store is reported. */
 export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
+  if (create && !isUrl(place)) sayIfNew(place)
   return await withUnwatchedStore(place, (store) => use(attendance.attend(store, place)), create)
+}
+
+/**
+ * Makes a store's file if it is missing, and says so: in another directory, the default is another store, and its locks exclude nobody who uses the
+ * first.
+ */
+function sayIfNew(place: string): void {
+  assertPlace(place, true)
+  makeUserFolder(resolve(place))
+  try {
+    // Of several that start at the same moment, one makes it.
+    closeSync(openSync(place, 'wx', 0o644))
+  } catch {
+    // It is there; or SQLite will say what is wrong.
+    return
+  }
+  say(`made a new store, ${resolve(place)}`)
 }
 
 /** The same without reports, for those who make their own. */
