@@ -3,6 +3,7 @@ import type { LockError } from '../index.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { untilSignal } from './interrupt.ts'
+import { assertSomeoneHolds } from './near.ts'
 import { print, printJson } from './output.ts'
 import { refusalOf } from './refusal.ts'
 import { withLock } from './store.ts'
@@ -15,6 +16,7 @@ export interface AskOptions extends Common {
 
 /** Asks the holders of a lock to release, and waits until it has had its turn. Rejects with `timeout` if nobody releases in time. */
 export async function ask(key: string, { store: place, message, timeout, json }: AskOptions): Promise<void> {
+  await assertSomeoneHolds(place, key)
   const use = (signal: AbortSignal) =>
     withLock(
       place,

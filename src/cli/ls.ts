@@ -1,6 +1,6 @@
 import type { Common } from './args.ts'
 import { withLook } from './look.ts'
-import { printJson, printTable } from './output.ts'
+import { printJson, printTable, say } from './output.ts'
 import { head, isIdle, rowsOf, stateOf } from './state.ts'
 
 export interface LsOptions extends Common {
@@ -12,7 +12,11 @@ export async function ls(prefix: string, { store: place, json, all }: LsOptions)
   const views = await withLook(place, (look) => look.list(prefix, { busy: !all }))
   const states = views.map((view) => stateOf(view)).filter((state) => all || !isIdle(state))
   if (json) printJson(states)
-  else if (states.length)
+  else if (!states.length) {
+    const where = `in ${place}${prefix && ` whose name starts with ${prefix}`}`
+    // Not on stdout, where programs count lines.
+    say(all ? `there are no locks ${where}` : `nobody holds, waits for or pins anything ${where}`)
+  } else
     await printTable(
       head,
       states.flatMap((state) => rowsOf(state)),

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './quiet.ts'
 import { CommanderError } from 'commander'
 import { codeOf, Exit } from './exit.ts'
 import { say } from './output.ts'

@@ -79,7 +79,8 @@ export function makeProgram(): Command {
     .addOption(new Option('--on-ask <signal>', 'send this signal to the command when somebody asks for the lock').argParser(parseSignal))
     .addOption(new Option('--foreground', 'leave the command in the terminal’s foreground, for editors and password prompts'))
     .addOption(new Option('--label <text>', 'the holder’s label that others see'))
-    .addOption(new Option('-v, --verbose', 'say who holds the lock, even if stderr is not a terminal'))
+    .addOption(new Option('-v, --verbose', 'say who holds the lock, even if stderr is not a terminal, and tell each step with its time'))
+    .addOption(new Option('--progress', 'while waiting, show the place in the queue, the holder and since when'))
     .addHelpText(
       'after',
       `\nThe command finds STORELOCK_KEY and STORELOCK_TOKEN, the fencing token, in its environment, and at a lock server STORELOCK_LOCK_TOKEN.\n${times}\n${exitHelp}`,
@@ -173,6 +174,17 @@ export function makeProgram(): Command {
   looks('doctor', 'check a store, and say what to fix; exits with 1 if something is wrong', 'storelock doctor --store app.db').action(
     async (options: Common) => (await import('./doctor/doctor.ts')).doctor(options),
   )
+
+  program
+    .helpCommand(false)
+    .command('help')
+    .description('show what a command does')
+    .argument('[command]')
+    .action((name: string | undefined) => {
+      const found = name === undefined ? program : program.commands.find((each) => each.name() === name)
+      if (!found) program.error(`error: unknown command '${name}'`)
+      else found.help()
+    })
 
   return program
 }

@@ -1,6 +1,7 @@
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { withLook } from './look.ts'
+import { assertSomeoneHolds } from './near.ts'
 import { lineOf, print, printJson } from './output.ts'
 import { nameOf, stateOf } from './state.ts'
 import { keyOf, withLock } from './store.ts'
@@ -14,6 +15,7 @@ export interface RevokeOptions extends Common {
 
 /** Takes a lock from its holders, or from one of them, alive or not. */
 export async function revoke(key: string, { store: place, holder, yes, json }: RevokeOptions): Promise<void> {
+  await assertSomeoneHolds(place, key)
   const view = await withLook(place, (look) => look.read(keyOf(key)))
   const holders = view ? stateOf(view).holders.filter(({ session }) => !holder || session === holder) : []
   if (!yes && holders.length && process.stdin.isTTY && !(await confirm(`take ${key} from ${holders.map(nameOf).join(' and ')}?`))) {
@@ -21,7 +23,7 @@ export async function revoke(key: string, { store: place, holder, yes, json }: R
   }
   await withLock(place, key, (locks, name) => locks.revoke(name, holder))
   if (json) printJson({ key, revoked: holders.map(({ session, token }) => ({ session, token })) })
-  else print(holders.length ? `${key} was taken from ${holders.map(nameOf).join(' and ')}` : `${key} was not held`)
+  else print(`${key} was taken from ${holders.map(nameOf).join(' and ')}`)
 }
 
 async function confirm(question: string): Promise<boolean> {

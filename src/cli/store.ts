@@ -16,6 +16,8 @@ export function credential(): { token?: string } {
 
 export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
+const driverRemedy = 'with npx, it is `npx -p storelock -p better-sqlite3 storelock run …`'
+
 /** What to do about a failure, by the code of SQLite or of a lock server. */
 const remedies: Readonly<Record<string, string>> = {
   SQLITE_CANTOPEN: 'check that its folder exists and that you can write there, or name another file with --store',
@@ -23,6 +25,8 @@ const remedies: Readonly<Record<string, string>> = {
   SQLITE_FULL: 'the disk is full: free some space',
   SQLITE_IOERR: 'the disk cannot be written: check its free space, and whether there is a limit on file sizes',
   SQLITE_NOTADB: 'name a SQLite database, or a file that does not exist yet, with --store',
+  MODULE_NOT_FOUND: driverRemedy,
+  ERR_DLOPEN_FAILED: driverRemedy,
   unauthorized: 'put the token of one of the server’s clients into STORELOCK_SERVER_TOKEN',
 }
 

@@ -109,6 +109,7 @@ const walks: readonly Walk[] = [
   { args: ['unpin', key, hostile('pin')], shown: [key, hostile('pin')] },
   { args: ['unpin', key, hostile('nobody')], shown: [] },
   { args: ['sweep', hostile('prefix'), '--older-than', '0s'], shown: [] },
+  { args: ['help', hostile('nosuch')], shown: [hostile('nosuch')] },
   { args: ['serve', '--listen', hostile('nowhere')], shown: [hostile('nowhere')] },
   { args: ['serve', '--print-config', '--listen', hostile('nowhere')], shown: [hostile('nowhere')] },
   { args: ['serve', '--store', hostile('file'), '--listen', '0'], shown: [hostile('file')], until: /(serving) / },

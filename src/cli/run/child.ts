@@ -29,6 +29,8 @@ export class Child {
   readonly guardian: Guardian | undefined
   readonly #child: ChildProcess
   readonly #target: number
+  /** The command, without its arguments. */
+  readonly name: string
   readonly #grace: number
 
   /** Starts a process that waits to execute the command: see {@link go}. */
@@ -40,6 +42,7 @@ export class Child {
       stdio: ['inherit', 'inherit', 'inherit', windows ? 'ignore' : 'pipe'],
     })
     this.#grace = grace
+    this.name = command[0] ?? ''
     const { pid = 0 } = this.#child
     this.#target = foreground || windows ? pid : -pid
     this.ended = new Promise((resolve, reject) => {
@@ -50,6 +53,10 @@ export class Child {
     })
     this.ended.catch(() => {})
     if (pid && !windows) this.guardian = new Guardian(this.#target, grace)
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   /** Lets the command start. */

@@ -9,7 +9,9 @@ import { attendance } from '../attendance.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { atMost, unlessAborted } from '../interrupt.ts'
 import { inWords, say } from '../output.ts'
+import { showProgress } from '../progress.ts'
 import { refusalOf } from '../refusal.ts'
+import { step, tellSteps } from '../steps.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child } from './child.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
@@ -32,6 +34,7 @@ export interface RunOptions extends Omit<Common, 'json'> {
   readonly foreground?: true
   readonly label?: string
   readonly verbose?: true
+  readonly progress?: true
 }
 
 /** The share of the duration in which a command is ended: that is done before anyone else can have the lock. */
@@ -44,6 +47,7 @@ export async function run(key: string, command: readonly string[], options: RunO
   if (grace > duration * graceShare) {
     throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
   }
+  tellSteps(options.verbose === true)
   const { maxHold = 1 } = options
   // Node's timers cannot measure longer times.
   if (maxHold < 1 || maxHold >= 2 ** 31)
@@ -70,12 +74,14 @@ async function runIn(store: Store, signals: Signals, grace: number, key: string,
     label,
     onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
   })
+  step(`opened ${place}`)
   const begun = performance.now()
   let child: Child | undefined
   try {
     for (;;) {
       const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
       const lock = await take(locks, name, leftOf(options, begun), signals.waiting, verbose, asked)
+      step(`has ${name}, with token ${lock.token}`)
       const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), foreground, grace })
       child = started
       const takeBack = signals.passTo(started, foreground)
@@ -120,6 +126,7 @@ const soon = (): number => Math.max(100, 500 - performance.now())
 
 async function take(locks: Locks, name: string, options: RunOptions, signal: AbortSignal, verbose: boolean, asked: () => unknown): Promise<HeldLock> {
   attendance.hush(false)
+  step(`asked for ${name}`)
   const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message, conflictExitCode } = options
   const wish: AcquireOptions = {
     mode: shared ? 'shared' : 'exclusive',
@@ -134,7 +141,7 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
     if (lock) return lock
     throw new Exit(conflictExitCode, verbose ? `${name} is held` : '')
   }
-  const stopReport = verbose ? reportHolders(locks, name) : () => {}
+  const stopReport = options.progress ? showProgress(locks, name) : verbose ? reportHolders(locks, name) : () => {}
   try {
     return await locks.acquire(name, {
       ...wish,
@@ -200,6 +207,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     lock.assertHeld()
     begun = true
     child.go()
+    step(`started ${child.name} as process ${child.pid}`)
     if (maxHold !== undefined) {
       const stop = (): void => {
         tooLong = true
@@ -208,6 +216,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
       longest = setTimeout(stop, maxHold)
     }
     const code = await child.ended
+    step(`the command ended with exit code ${code}`)
     if (signal.aborted) throw signal.reason
     if (tooLong) {
       const why = `lost ${JSON.stringify(lock.name)}: the command ran for longer than --max-hold ${inWords(maxHold as number)}`
@@ -232,7 +241,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
 async function letGo(lock: HeldLock, duration: number): Promise<void> {
   attendance.hush(false)
   try {
-    if (await atMost(leaseFor(duration), lock.release())) return
+    if (await atMost(leaseFor(duration), lock.release())) return step(`released ${lock.name}`)
     say(`the store was busy for so long that ${lock.name} ended with its lease`)
   } catch (error) {
     say(`the lock could not be released, and ends with its lease: ${(error as Error).message}`)
