@@ -11,6 +11,7 @@ import { atMost, unlessAborted } from '../interrupt.ts'
 import { inWords, say } from '../output.ts'
 import { showProgress } from '../progress.ts'
 import { refusalOf } from '../refusal.ts'
+import { throughRestarts } from '../restarts.ts'
 import { step, tellSteps } from '../steps.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child } from './child.ts'
@@ -143,13 +144,15 @@ async function take(locks: Locks, name: string, options: RunOptions, signal: Abo
   }
   const stopReport = options.progress ? showProgress(locks, name) : verbose ? reportHolders(locks, name) : () => {}
   try {
-    return await locks.acquire(name, {
-      ...wish,
-      ifNoQueue,
-      signal,
-      ...(timeout !== undefined && { timeout }),
-      ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
-    })
+    return await throughRestarts(timeout, signal, (timeout) =>
+      locks.acquire(name, {
+        ...wish,
+        ifNoQueue,
+        signal,
+        ...(timeout !== undefined && { timeout }),
+        ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
+      }),
+    )
   } catch (error) {
     const { code } = error as LockError
     if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode, verbose ? (error as LockError).message : '')
