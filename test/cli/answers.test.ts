@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -130,6 +130,25 @@ function likeNpx(): string {
   for (const name of ['commander', 'picocolors', 'zod']) symlinkSync(join(root, 'node_modules', name), join(place, 'node_modules', name))
   return join(place, 'dist', 'cli', 'main.js')
 }
+
+describe.skipIf(process.platform === 'win32')('a single file', { timeout: 60_000 }, () => {
+  it('is what docs/cli.md has a bundler make of the program: it needs nothing beside it but Node with SQLite', async () => {
+    const [, command = ''] = /```sh\n(npx esbuild [^`]*?)\n\S/.exec(readFileSync(join(root, 'docs/cli.md'), 'utf8').replaceAll('\\\n', '')) ?? []
+    const entry = join(root, 'node_modules/.bin/esbuild')
+    const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.js', `"${built.main}" --log-level=error`)
+    const bundling = new Program(['sh', '-c', line], { cwd: folder })
+    expect([await bundling.code(), bundling.said]).toEqual([0, ''])
+    mkdirSync(join(folder, 'node_modules'))
+    // For a Node that has none.
+    symlinkSync(join(root, 'node_modules', 'better-sqlite3'), join(folder, 'node_modules', 'better-sqlite3'))
+    const env = { ...process.env, NODE_OPTIONS: '' }
+    const program = new Program([process.execPath, 'storelock.cjs', 'run', 'job', '--store', 'new.db', '--', 'echo', 'ran'], { cwd: folder, env })
+    expect([await program.code(), program.printed]).toEqual([0, 'ran\n'])
+    const look = new Program([process.execPath, 'storelock.cjs', 'ls', '--store', 'new.db', '--all', '--json'], { cwd: folder, env })
+    await look.code()
+    expect(JSON.parse(look.printed)).toMatchObject([{ key: 'job' }])
+  })
+})
 
 describe.skipIf(process.platform === 'win32')('npx', { timeout: 60_000 }, () => {
   const run = async (main: string) => {
