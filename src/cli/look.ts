@@ -22,7 +22,7 @@ const patience = { most: 5_000, pause: 20 }
  * Opens a store to look at it. Of a SQLite file nothing is written, neither in it nor beside it, and nobody who writes is waited for, except in a
  * journal mode other than WAL.
  */
-export async function openLook(place: string): Promise<Look> {
+async function openLook(place: string): Promise<Look> {
   if (isUrl(place)) return await openHttp(place)
   assertPlace(place)
   const file = new FileLook(place)

@@ -24,7 +24,7 @@ async function unknown(look: Pick<Store, 'list'>, title: string): Promise<string
 }
 
 /** How many letters have to be added, removed, changed or swapped with their neighbour to make one text of the other. */
-export function distance(a: string, b: string): number {
+function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > most) return Infinity
   let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, index) => index)]
   for (let i = 1; i <= a.length; i++) {

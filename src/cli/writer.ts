@@ -16,7 +16,7 @@ export interface FileLock {
 }
 
 /** The locks for writing in a list such as `/proc/locks`. */
-export function parseLocks(text: string): FileLock[] {
+function parseLocks(text: string): FileLock[] {
   return [...text.matchAll(/^\d+: (?:POSIX|OFDLCK) +\S+ +WRITE +(-?\d+) +[\da-f]+:[\da-f]+:(\d+) +(\d+) +(\d+|EOF)$/gm)].map(
     ([, pid, inode = '', first, last]) => ({ pid: Number(pid), inode, first: Number(first), last: last === 'EOF' ? Infinity : Number(last) }),
   )

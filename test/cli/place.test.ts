@@ -73,15 +73,15 @@ describe('the store `user:`', { timeout: 60_000 }, () => {
   })
 
   it.each([
-    ['linux', {}, '/home/me/.local/state'],
+    ['linux', {}, '/users/me/.local/state'],
     ['linux', { XDG_STATE_HOME: '/var/me' }, '/var/me'],
     // As the specification has it, a relative one is ignored.
-    ['linux', { XDG_STATE_HOME: 'me' }, '/home/me/.local/state'],
-    ['darwin', {}, '/home/me/Library/Application Support'],
+    ['linux', { XDG_STATE_HOME: 'me' }, '/users/me/.local/state'],
+    ['darwin', {}, '/users/me/Library/Application Support'],
     ['darwin', { XDG_STATE_HOME: '/var/me' }, '/var/me'],
     ['win32', { LOCALAPPDATA: 'C:\\Users\\me\\AppData\\Local' }, 'C:\\Users\\me\\AppData\\Local'],
   ] as const)('is on %s with %j in %s', (platform, env, state) => {
-    expect(stateFolder(platform, env, '/home/me')).toBe(state)
+    expect(stateFolder(platform, env, '/users/me')).toBe(state)
   })
 
   it('is no path of a file with that name', () => {
