@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { bundleProgram } from '../../build.ts'
 import { root } from '../../test/house/installed.ts'
@@ -16,6 +16,8 @@ export function buildProgram(): Built {
   mkdirSync(join(root, 'out'), { recursive: true })
   // In the repository, where packages are found.
   const folder = mkdtempSync(join(root, 'out', 'cli-'))
+  // Other users run it too.
+  chmodSync(folder, 0o755)
   bundleProgram(folder)
   return { main: join(folder, 'main.js'), program: join(folder, 'storelock.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
 }

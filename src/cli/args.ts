@@ -1,5 +1,6 @@
 import { constants } from 'node:os'
 import { InvalidArgumentError, Option } from 'commander'
+import { userStore } from './user-store.ts'
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -40,8 +41,12 @@ export interface Common {
 
 /** A new one for each command. */
 export const storeOption = (): Option =>
-  new Option('-s, --store <place>', 'a SQLite file, the URL of a lock server, or a postgres://, redis:// or etcd:// address')
+  new Option(
+    '-s, --store <place>',
+    'a SQLite file, user: for a file of yours that is the same from everywhere, the URL of a lock server, or a postgres://, redis:// or etcd:// address',
+  )
     .env('STORELOCK_STORE')
     .default('./storelock.db')
+    .argParser((place) => userStore(place) ?? place)
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for programs')

@@ -1,7 +1,11 @@
 import { hostname, userInfo } from 'node:os'
+import type { LockError } from '../index.ts'
 import type { Common } from './args.ts'
+import { Exit, exitCodes } from './exit.ts'
 import { untilSignal } from './interrupt.ts'
+import { assertSomeoneHolds } from './near.ts'
 import { print, printJson } from './output.ts'
+import { refusalOf } from './refusal.ts'
 import { withLock } from './store.ts'
 
 /** Times in ms. */
@@ -12,13 +16,20 @@ export interface AskOptions extends Common {
 
 /** Asks the holders of a lock to release, and waits until it has had its turn. Rejects with `timeout` if nobody releases in time. */
 export async function ask(key: string, { store: place, message, timeout, json }: AskOptions): Promise<void> {
+  await assertSomeoneHolds(place, key)
   const use = (signal: AbortSignal) =>
     withLock(
       place,
       key,
       async (locks, name) => {
-        const lock = await locks.acquire(name, { ask: message, timeout, signal })
-        await lock.release()
+        try {
+          const lock = await locks.acquire(name, { ask: message, timeout, signal })
+          await lock.release()
+        } catch (error) {
+          if ((error as LockError).code !== 'timeout') throw error
+          const why = await refusalOf(locks, name)
+          throw why ? new Exit(exitCodes.timeout, `${(error as LockError).message}: ${why}`) : error
+        }
       },
       { label: `ask (${userInfo().username} on ${hostname()})` },
     )

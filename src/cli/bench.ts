@@ -4,7 +4,7 @@ import { createLocks, type Locks } from '../index.ts'
 import type { Common } from './args.ts'
 import { untilSignal } from './interrupt.ts'
 import { print, printJson } from './output.ts'
-import { closeLocks, withStore } from './store.ts'
+import { closeLocks, withUnwatchedStore } from './store.ts'
 
 export interface BenchOptions extends Common {
   /** How long to acquire and release a lock, in ms. */
@@ -22,7 +22,7 @@ const now = (): number => Number(process.hrtime.bigint()) / 1e6
 export async function bench(options: BenchOptions): Promise<void> {
   const { store: place, partner } = options
   await untilSignal((signal) =>
-    withStore(
+    withUnwatchedStore(
       place,
       async (store) => {
         const locks = createLocks({ store, label: 'bench' })

@@ -2,8 +2,9 @@ import type { LogEntry, LogKind, LogReply } from '../server/wire.ts'
 import { makeConnection } from '../stores/http/connection.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
-import { colours, print, printJson } from './output.ts'
-import { credential, isUrl, keyOf, withoutSecret } from './store.ts'
+import { colours, type Parts, print, printJson } from './output.ts'
+import { isUrl, withoutSecret } from './place.ts'
+import { credential, keyOf } from './store.ts'
 
 /** Times in ms. */
 export interface LogOptions extends Common {
@@ -30,12 +31,13 @@ export async function log(key: string | undefined, { store: place, json, kind, s
   const { entries } = await server.get<LogReply>(`/v1/log?${query}`, ['entries'])
   for (const entry of [...entries].reverse()) {
     if (json) printJson(entry)
-    else print(lineOf(entry))
+    else print(...partsOf(entry))
   }
 }
 
-function lineOf({ at, kind, key, session, token, who, address, why }: LogEntry): string {
+function partsOf({ at, kind, key, session, token, who, address, why }: LogEntry): Parts {
   const about = Object.entries({ token, session, by: who, from: address, why }).filter(([, value]) => value !== undefined)
   const shade = kind === 'refusal' ? colours.red : colours.bold
-  return [colours.dim(new Date(at).toISOString()), shade(kind), key, ...about.map(([name, value]) => `${name} ${value}`)].filter(Boolean).join('  ')
+  const rest = [key, ...about.map(([name, value]) => `${name} ${value}`)].filter(Boolean).map((part) => `  ${part}`)
+  return [colours.dim(new Date(at).toISOString()), '  ', shade(kind), ...rest]
 }

@@ -1,7 +1,8 @@
 import type { Common } from './args.ts'
-import { print, printJson, tableOf } from './output.ts'
+import { withLook } from './look.ts'
+import { printJson, printTable, say } from './output.ts'
+import { withoutSecret } from './place.ts'
 import { head, isIdle, rowsOf, stateOf } from './state.ts'
-import { withStore } from './store.ts'
 
 export interface LsOptions extends Common {
   /** Also locks that nobody holds, waits for or pins. */
@@ -9,14 +10,16 @@ export interface LsOptions extends Common {
 }
 
 export async function ls(prefix: string, { store: place, json, all }: LsOptions): Promise<void> {
-  const views = await withStore(place, (store) => store.list(prefix, { busy: !all }))
+  const views = await withLook(place, (look) => look.list(prefix, { busy: !all }))
   const states = views.map((view) => stateOf(view)).filter((state) => all || !isIdle(state))
   if (json) printJson(states)
-  else if (states.length)
-    print(
-      await tableOf(
-        head,
-        states.flatMap((state) => rowsOf(state)),
-      ),
+  else if (!states.length) {
+    const where = `in ${withoutSecret(place)}${prefix && ` whose name starts with ${prefix}`}`
+    // Not on stdout, where programs count lines.
+    say(all ? `there are no locks ${where}` : `nobody holds, waits for or pins anything ${where}`)
+  } else
+    await printTable(
+      head,
+      states.flatMap((state) => rowsOf(state)),
     )
 }

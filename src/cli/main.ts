@@ -4,7 +4,10 @@ import { dieOf } from './die.ts'
 import { codeOf, Exit, exitCodes, Killed } from './exit.ts'
 import { say } from './output.ts'
 import { makeProgram } from './program.ts'
+import { quietNode } from './quiet.ts'
 import { remedyFor } from './store.ts'
+
+quietNode()
 
 function explain(error: unknown): void {
   // Commander has already printed its own errors.
@@ -26,10 +29,11 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Release the lock even if the terminal is gone.
 process.stderr.on('error', () => {})
 
-try {
-  await makeProgram().parseAsync()
-} catch (error) {
-  explain(error)
-  process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : codeOf(error)
-  if (error instanceof Killed) dieOf(error.signal, error.quiet)
-}
+// Without `await`, so that a bundle can be CommonJS: a Node with a program in it takes nothing else.
+makeProgram()
+  .parseAsync()
+  .catch((error) => {
+    explain(error)
+    process.exitCode = error instanceof CommanderError && error.exitCode === 0 ? 0 : codeOf(error)
+    if (error instanceof Killed) dieOf(error.signal, error.quiet)
+  })

@@ -1,18 +1,59 @@
 import pc from 'picocolors'
+import { visible } from '../server/visible.ts'
+
+// Everything that is printed goes through `visible` here, and gets its colours afterwards: so nothing that others wrote reaches a terminal as it is.
+
+const painters = pc.createColors(process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
+
+/** Text that gets a colour when it is printed. */
+export class Painted {
+  readonly text: string
+  readonly paint: (text: string) => string
+
+  constructor(text: string, paint: (text: string) => string) {
+    this.text = text
+    this.paint = paint
+  }
+}
+
+type Colour = 'bold' | 'dim' | 'red' | 'green' | 'yellow'
+
+const inColour =
+  (colour: Colour) =>
+  (text: string): Painted =>
+    new Painted(text, painters[colour])
 
 /** Colours for the output: none unless it is a terminal, or if `NO_COLOR` is set. */
-export const colours = pc.createColors(process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
+export const colours: Readonly<Record<Colour, (text: string) => Painted>> = {
+  bold: inColour('bold'),
+  dim: inColour('dim'),
+  red: inColour('red'),
+  green: inColour('green'),
+  yellow: inColour('yellow'),
+}
 
-export const print = (line: string): void => void process.stdout.write(`${line}\n`)
+/** Parts of a line: what they say may come from anywhere. */
+export type Parts = readonly (string | Painted)[]
+
+/** A line as a terminal gets it. */
+export const lineOf = (...parts: Parts): string =>
+  parts.map((part) => (part instanceof Painted ? part.paint(visible(part.text)) : visible(part))).join('')
+
+/** Prints one line. */
+export const print = (...parts: Parts): void => void process.stdout.write(`${lineOf(...parts)}\n`)
 
 /** For people, besides what the command itself prints. */
-export const say = (line: string): void => void process.stderr.write(`storelock: ${line}\n`)
+export const say = (line: string): void => void process.stderr.write(`storelock: ${visible(line)}\n`)
 
 /** One JSON document on one line. */
 export const printJson = (value: unknown): void => print(JSON.stringify(value))
 
-/** A table without borders. */
-export async function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
+export async function printTable(head: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+  for (const line of await tableOf(head, rows)) process.stdout.write(`${line}\n`)
+}
+
+/** A table without borders, as the lines that a terminal gets. */
+export async function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string[]> {
   const { default: Table } = await import('cli-table3')
   const none = [
     'top',
@@ -31,12 +72,12 @@ export async function tableOf(head: readonly string[], rows: readonly (readonly 
     'right-mid',
   ]
   const table = new Table({
-    head: head.map((title) => colours.bold(title)),
+    head: head.map((title) => lineOf(colours.bold(title))),
     chars: { ...Object.fromEntries(none.map((name) => [name, ''])), middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   })
-  table.push(...rows.map((row) => [...row]))
-  return table.toString().replace(/ +$/gm, '')
+  table.push(...rows.map((row) => row.map(visible)))
+  return table.toString().replace(/ +$/gm, '').split('\n')
 }
 
 const steps = [

@@ -1,5 +1,6 @@
 import { Argument, Command, Option } from 'commander'
 import { version } from '../server/version.ts'
+import { visible } from '../server/visible.ts'
 import { logKinds } from '../server/wire.ts'
 import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
@@ -27,12 +28,16 @@ export function makeProgram(): Command {
     .version(version)
     .enablePositionalOptions()
     .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`${visible(text.trimEnd()).replace(/\\n(?=\(Did you mean [^()]*\?\)$)/, '\n')}\n`) })
     .showHelpAfterError('(see --help)')
     .addHelpText(
       'after',
       `${exitHelp}\n${examples('storelock run backup -- ./backup.sh', 'storelock ls', 'storelock watch --store http://127.0.0.1:7420')}`,
     )
-    .addHelpText('after', '\nThe store is --store, else STORELOCK_STORE, else ./storelock.db. STORELOCK_SERVER_TOKEN is the token for a lock server.')
+    .addHelpText(
+      'after',
+      '\nThe store is --store, else STORELOCK_STORE, else ./storelock.db. `user:` is a store of yours that is the same from everywhere. STORELOCK_SERVER_TOKEN is the token for a lock server.',
+    )
 
   const command = (name: string, description: string, ...lines: readonly string[]): Command =>
     program
@@ -75,7 +80,8 @@ export function makeProgram(): Command {
     .addOption(new Option('--on-ask <signal>', 'send this signal to the command when somebody asks for the lock').argParser(parseSignal))
     .addOption(new Option('--foreground', 'leave the command in the terminal’s foreground, for editors and password prompts'))
     .addOption(new Option('--label <text>', 'the holder’s label that others see'))
-    .addOption(new Option('-v, --verbose', 'say who holds the lock, even if stderr is not a terminal'))
+    .addOption(new Option('-v, --verbose', 'say who holds the lock, even if stderr is not a terminal, and tell each step with its time'))
+    .addOption(new Option('--progress', 'while waiting, show the place in the queue, the holder and since when'))
     .addHelpText(
       'after',
       `\nThe command finds STORELOCK_KEY and STORELOCK_TOKEN, the fencing token, in its environment, and at a lock server STORELOCK_LOCK_TOKEN.\n${times}\n${exitHelp}`,
@@ -202,6 +208,32 @@ export function makeProgram(): Command {
   looks('doctor', 'check a store, and say what to fix; exits with 1 if something is wrong', 'storelock doctor --store app.db').action(
     async (options: Common) => (await import('./doctor/doctor.ts')).doctor(options),
   )
+
+  program
+    .command('completion')
+    .description('print the script that completes commands, options and keys in your shell')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish', 'words']).argRequired())
+    .addArgument(new Argument('[words...]', 'with `words`: print what may follow these'))
+    .addHelpText('after', examples('eval "$(storelock completion bash)"', 'storelock completion fish | source'))
+    .exitOverride()
+    .action(async (shell: string, words: string[]) => (await import('./completion.ts')).completion(program, shell, words))
+  program
+    .command('man')
+    .description('print the manual page')
+    .addHelpText('after', examples('storelock man | man -l -'))
+    .exitOverride()
+    .action(async () => (await import('./manual.ts')).printManual(program, version))
+
+  program
+    .helpCommand(false)
+    .command('help')
+    .description('show what a command does')
+    .argument('[command]')
+    .action((name: string | undefined) => {
+      const found = name === undefined ? program : program.commands.find((each) => each.name() === name)
+      if (!found) program.error(`error: unknown command '${name}'`)
+      else found.help()
+    })
 
   return program
 }

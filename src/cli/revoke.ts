@@ -1,8 +1,10 @@
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
-import { print, printJson } from './output.ts'
+import { withLook } from './look.ts'
+import { assertSomeoneHolds } from './near.ts'
+import { lineOf, print, printJson } from './output.ts'
 import { nameOf, stateOf } from './state.ts'
-import { keyOf, withLock, withStore } from './store.ts'
+import { keyOf, withLock } from './store.ts'
 
 export interface RevokeOptions extends Common {
   /** Only from this session. */
@@ -13,14 +15,15 @@ export interface RevokeOptions extends Common {
 
 /** Takes a lock from its holders, or from one of them, alive or not. */
 export async function revoke(key: string, { store: place, holder, yes, json }: RevokeOptions): Promise<void> {
-  const view = await withStore(place, (store) => store.read(keyOf(key)))
+  await assertSomeoneHolds(place, key)
+  const view = await withLook(place, (look) => look.read(keyOf(key)))
   const holders = view ? stateOf(view).holders.filter(({ session }) => !holder || session === holder) : []
   if (!yes && holders.length && process.stdin.isTTY && !(await confirm(`take ${key} from ${holders.map(nameOf).join(' and ')}?`))) {
     throw new Exit(exitCodes.no, 'nothing was done')
   }
   await withLock(place, key, (locks, name) => locks.revoke(name, holder))
   if (json) printJson({ key, revoked: holders.map(({ session, token }) => ({ session, token })) })
-  else print(holders.length ? `${key} was taken from ${holders.map(nameOf).join(' and ')}` : `${key} was not held`)
+  else print(`${key} was taken from ${holders.map(nameOf).join(' and ')}`)
 }
 
 async function confirm(question: string): Promise<boolean> {
@@ -29,7 +32,7 @@ async function confirm(question: string): Promise<boolean> {
   return await new Promise((resolve) => {
     // Ctrl-C and the end of the input mean no as well.
     terminal.once('close', () => resolve(false))
-    terminal.question(`${question} [y/N] `, (answer) => {
+    terminal.question(`${lineOf(question)} [y/N] `, (answer) => {
       resolve(/^y(es)?$/i.test(answer.trim()))
       terminal.close()
     })

@@ -6,12 +6,14 @@ import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { unlessAborted, untilSignal } from './interrupt.ts'
 import { print, printJson } from './output.ts'
+import { isShared, isUrl } from './place.ts'
 import { type Config, readConfig } from './serve/config.ts'
 import { fileSettings, readFiles } from './serve/files.ts'
 import { printConfig } from './serve/print.ts'
 import { closeToOthers } from './serve/private.ts'
 import { settings, type Typed } from './serve/settings.ts'
-import { isShared, isUrl, withStore } from './store.ts'
+import { withUnwatchedStore } from './store.ts'
+import { makeUserFolder, userStore } from './user-store.ts'
 
 export interface ServeOptions extends Common {
   readonly printConfig?: true
@@ -24,13 +26,15 @@ const atEnd = 200
 export async function serve({ json, printConfig: only }: ServeOptions, typed: Typed): Promise<void> {
   const config = readConfig(typed, process.env)
   if (only) return await printConfig(config, json === true, process.env)
-  const place = config.get('store')?.value as string
+  const named = config.get('store')?.value as string
+  const place = userStore(named) ?? named
   if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file with --store`)
   if (isShared(place)) throw new Exit(exitCodes.failed, 'a lock server needs a SQLite file: its clients can use Postgres, Redis and etcd without it')
   const options: ServerOptions = { ...optionsOf(config), ...readFiles(config) }
   const report = makeReport(options.report)
   const { serve: start, checkStart } = await import('../server/index.ts')
   await checkStart(options, place)
+  makeUserFolder(place)
   closeToOthers(place, (message) => report.tell('warn', 'start', { message }))
   let server: LockServer | undefined
   const reload = (): void => {
@@ -54,7 +58,7 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
     for (const what of await server.close()) report.tell('warn', 'stop', { message: `gave up after ${options.grace} ms: ${what}` })
   }
   try {
-    await untilSignal((signal) => withStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
+    await untilSignal((signal) => withUnwatchedStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
   } finally {
     process.off('SIGHUP', reload)
     // Something that was given up may go on for ever, such as attempts at a busy database.

@@ -1,32 +1,33 @@
 import { emptyView } from '../protocol/index.ts'
 import type { Common } from './args.ts'
-import { colours, inWords, print, printJson } from './output.ts'
+import { withLook } from './look.ts'
+import { colours, inWords, type Parts, print, printJson } from './output.ts'
 import { type HolderState, heldFor, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
-import { keyOf, withStore } from './store.ts'
+import { keyOf } from './store.ts'
 
 export async function show(name: string, { store: place, json }: Common): Promise<void> {
   const key = keyOf(name)
-  const view = (await withStore(place, (store) => store.read(key))) ?? emptyView(key)
+  const view = (await withLook(place, (look) => look.read(key))) ?? emptyView(key)
   const state = stateOf(view)
   if (json) printJson(state)
-  else print(linesOf(state).join('\n'))
+  else for (const line of linesOf(state)) print(...line)
 }
 
-function linesOf({ key, token, holders, queue, pins }: LockState): string[] {
+function linesOf({ key, token, holders, queue, pins }: LockState): Parts[] {
   return [
-    `${colours.bold(key)}  ${holders.length ? 'held' : 'free'}${token ? `, last token ${token}` : ', never held'}`,
+    [colours.bold(key), `  ${holders.length ? 'held' : 'free'}${token ? `, last token ${token}` : ', never held'}`],
     ...holders.map(holderLine),
-    ...queue.map(waiterLine),
-    ...pins.map((entity) => `  pinned by ${entity}`),
+    ...queue.map((waiter) => [waiterLine(waiter)]),
+    ...pins.map((entity) => [`  pinned by ${entity}`]),
   ]
 }
 
-function holderLine(holder: HolderState): string {
+function holderLine(holder: HolderState): Parts {
   const { mode, session, token, since, expires, overdue, metadata } = holder
   const now = Date.now()
   const end = overdue ? colours.yellow(`overdue since ${inWords(now - expires)}`) : `expires in ${inWords(expires - now)} unless renewed`
-  const parts = [`held by ${nameOf(holder)}`, mode, `for ${heldFor(since, now)}`, end, `token ${token}`, `session ${session}`]
-  return `  ${parts.join(', ')}${metadata === null ? '' : `, metadata ${JSON.stringify(metadata)}`}`
+  const more = metadata === null ? '' : `, metadata ${JSON.stringify(metadata)}`
+  return [`  held by ${nameOf(holder)}, ${mode}, for ${heldFor(since, now)}, `, end, `, token ${token}, session ${session}${more}`]
 }
 
 function waiterLine(waiter: WaiterState): string {

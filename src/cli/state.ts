@@ -1,3 +1,4 @@
+import type { Locks } from '../index.ts'
 import { expiryOf, type Json, type LockView, type Mode, storedName } from '../protocol/index.ts'
 import { inWords } from './output.ts'
 
@@ -65,6 +66,10 @@ export const waiting = ({ queue }: LockState): number => queue.reduce((sum, { co
 
 /** A session's name for people. */
 export const nameOf = ({ session, label }: Pick<Party, 'session' | 'label'>): string => label ?? `session ${session}`
+
+/** Who holds a lock and for how long, for people. */
+export const holdersOf = (held: Awaited<ReturnType<Locks['query']>>['held']): string =>
+  held.map(({ session, label, since }) => `${label ?? `session ${session}`}, for ${heldFor(since, Date.now())}`).join('; ')
 
 /** How long it has been held, for people. */
 export const heldFor = (since: number | null | undefined, now: number): string => (since == null ? '?' : inWords(Math.max(0, now - since)))

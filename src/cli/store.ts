@@ -1,9 +1,13 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { closeSync, existsSync, openSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { createLocks, type Locks, type LocksOptions, type Store } from '../index.ts'
 import { storedKey, storedName } from '../protocol/index.ts'
+import { attendance } from './attendance.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { atMost } from './interrupt.ts'
+import { inWords, say } from './output.ts'
+import { isEtcd, isPostgres, isRedis, isShared, isUrl, withoutSecret } from './place.ts'
+import { makeUserFolder } from './user-store.ts'
 
 /** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
 export function credential(): { token?: string } {
@@ -11,18 +15,7 @@ export function credential(): { token?: string } {
   return token ? { token } : {}
 }
 
-export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
-
-const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
-export const isRedis = (place: string): boolean => /^rediss?:\/\//.test(place)
-export const isEtcd = (place: string): boolean => /^etcds?:\/\//.test(place)
-
-/** Whether it is the address of a database or service that clients of other machines reach by themselves. */
-export const isShared = (place: string): boolean => isPostgres(place) || isRedis(place) || isEtcd(place)
-
-/** A place without its password, for others to see. */
-export const withoutSecret = (place: string): string =>
-  place.replace(/^([a-z]+:\/\/[^/?#]*?):[^/?#]*@/i, '$1:…@').replace(/([?&]password=)[^&]*/gi, '$1…')
+const driverRemedy = 'with npx, it is `npx -p storelock -p better-sqlite3 storelock run …`'
 
 /** What to do about a failure, by the code of SQLite or of a lock server. */
 const remedies: Readonly<Record<string, string>> = {
@@ -31,6 +24,8 @@ const remedies: Readonly<Record<string, string>> = {
   SQLITE_FULL: 'the disk is full: free some space',
   SQLITE_IOERR: 'the disk cannot be written: check its free space, and whether there is a limit on file sizes',
   SQLITE_NOTADB: 'name a SQLite database, or a file that does not exist yet, with --store',
+  MODULE_NOT_FOUND: driverRemedy,
+  ERR_DLOPEN_FAILED: driverRemedy,
   unauthorized: 'put the token of one of the server’s clients into STORELOCK_SERVER_TOKEN',
 }
 
@@ -59,18 +54,23 @@ export async function openStore(place: string, create = false): Promise<Store> {
   if (isPostgres(place)) return await openPostgres(place)
   if (isRedis(place)) return await openRedis(place)
   if (isEtcd(place)) return await openEtcd(place)
+  assertPlace(place, create)
+  const { sqliteStore } = await import('../stores/sqlite.ts')
+  return sqliteStore(place)
+}
+
+/** @throws Exit if this is not the path of a SQLite file, or there is none. @param create whether it may be missing */
+export function assertPlace(place: string, create = false): void {
   if (/^[a-z][a-z\d+.-]+:/i.test(place)) {
-    const known = 'the path of a SQLite file, the URL of a lock server, or the address of a Postgres, Redis or etcd'
+    const known = 'the path of a SQLite file, user:, the URL of a lock server, or the address of a Postgres, Redis or etcd'
     throw new Exit(exitCodes.failed, `${withoutSecret(place)} is not a store: --store must be ${known}`)
   }
   if (!create && !existsSync(place)) {
     throw new Exit(exitCodes.failed, `there is no ${place}: name the store with --store or STORELOCK_STORE`)
   }
-  const { sqliteStore } = await import('../stores/sqlite.ts')
-  return sqliteStore(place)
 }
 
-async function openHttp(url: string): Promise<Store> {
+export async function openHttp(url: string): Promise<Store> {
   const { httpStore } = await import('../stores/http.ts')
   return httpStore(url, credential())
 }
@@ -107,8 +107,31 @@ export function identityOf(place: string): string {
   return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
 }
 
-/** Runs something with a store, and closes it in any case. */
+/** Runs something with a store, and closes it in any case. A wait for the store is reported. */
 export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
+  if (create && !isUrl(place) && !isShared(place)) sayIfNew(place)
+  return await withUnwatchedStore(place, (store) => use(attendance.attend(store, place)), create)
+}
+
+/**
+ * Makes a store's file if it is missing, and says so: in another directory, the default is another store, and its locks exclude nobody who uses the
+ * first.
+ */
+function sayIfNew(place: string): void {
+  assertPlace(place, true)
+  makeUserFolder(resolve(place))
+  try {
+    // Of several that start at the same moment, one makes it.
+    closeSync(openSync(place, 'wx', 0o644))
+  } catch {
+    // It is there; or SQLite will say what is wrong.
+    return
+  }
+  say(`made a new store, ${resolve(place)}`)
+}
+
+/** The same without reports, for those who make their own. */
+export async function withUnwatchedStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
   const store = await openStore(place, create)
   try {
     return await use(store)
@@ -117,11 +140,21 @@ export async function withStore<T>(place: string, use: (store: Store) => Promise
   }
 }
 
-/** How long a busy or silent store may delay the exit, in ms: whatever it is not told ends with its lease. */
-const farewell = 1_000
+/** How long a store may leave a command that gives an order without an answer, in ms. */
+const longest = 30_000
+
+/** The result of some work, unless the store is busy or silent for half a minute. @throws Exit */
+export const answered = <T>(place: string, work: Promise<T>): Promise<T> =>
+  attendance.within(longest, work, (why) => new Exit(exitCodes.failed, `${withoutSecret(place)} did not answer within ${inWords(longest)}: ${why}`))
+
+/**
+ * How long a store may delay the exit, in ms: whatever it is not told ends with its lease. One that has been silent for a while is not expected to
+ * answer just then.
+ */
+const farewell = { most: 1_000, silent: 90, least: 50 }
 
 export async function closeLocks(locks: Locks): Promise<void> {
-  await atMost(farewell, locks.close())
+  await atMost(attendance.isSilent(farewell.silent) ? farewell.least : farewell.most, locks.close())
 }
 
 /** Runs something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind in any case. */
@@ -135,7 +168,7 @@ export async function withLock<T>(
     const { namespace, name } = storedName(key)
     const locks = createLocks({ ...options, store, namespace })
     try {
-      return await use(locks, name)
+      return await answered(place, use(locks, name))
     } finally {
       await closeLocks(locks)
     }

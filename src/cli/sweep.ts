@@ -1,7 +1,7 @@
 import { sweepRecords } from '../locks/sweep.ts'
 import type { Common } from './args.ts'
 import { print, printJson } from './output.ts'
-import { withStore } from './store.ts'
+import { answered, withStore } from './store.ts'
 
 /** Times in ms. */
 export interface SweepOptions extends Common {
@@ -12,7 +12,10 @@ export interface SweepOptions extends Common {
 export async function sweep(prefix: string, { store: place, olderThan, json }: SweepOptions): Promise<void> {
   const keys = await withStore(place, async (store) => {
     const swept: string[] = []
-    for await (const dropped of sweepRecords(store, prefix, Date.now() - olderThan)) swept.push(...dropped)
+    const drop = async (): Promise<void> => {
+      for await (const dropped of sweepRecords(store, prefix, Date.now() - olderThan)) swept.push(...dropped)
+    }
+    await answered(place, drop())
     return swept.sort()
   })
   if (json) printJson({ swept: keys })

@@ -1,12 +1,11 @@
-import type { Store } from '../store.ts'
 import type { Common } from './args.ts'
 import { eventsBetween, type LockEvent } from './events.ts'
 import { untilSignal } from './interrupt.ts'
-import { colours, print, printJson, tableOf } from './output.ts'
+import { type Look, withLook } from './look.ts'
+import { colours, lineOf, type Parts, print, printJson, tableOf } from './output.ts'
 import { fitted } from './screen.ts'
 import { sleep } from './sleep.ts'
 import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
-import { withStore } from './store.ts'
 
 /** Times in ms. */
 export interface WatchOptions extends Common {
@@ -19,13 +18,13 @@ const shown = 10
 /** Shows the locks until it is interrupted: on a terminal as a live table, else as a line for each change. */
 export async function watch(prefix: string, { store: place, json, interval }: WatchOptions): Promise<void> {
   const live = process.stdout.isTTY && !json
-  const tell = json ? printJson : (event: LockEvent) => print(lineOf(event))
+  const tell = json ? printJson : (event: LockEvent) => print(...partsOf(event))
   const last: LockEvent[] = []
   let before: ReadonlyMap<string, LockState> = new Map()
   await untilSignal((signal) =>
-    withStore(place, async (store) => {
+    withLook(place, async (store) => {
       for (;;) {
-        const states = await look(store, prefix)
+        const states = await lookAt(store, prefix)
         const events = eventsBetween(before, states)
         before = states
         last.push(...events)
@@ -38,7 +37,7 @@ export async function watch(prefix: string, { store: place, json, interval }: Wa
   )
 }
 
-const look = async (store: Store, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
+const lookAt = async (store: Look, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
   new Map((await store.list(prefix, { busy: true })).map((view) => [view.key, stateOf(view)]))
 
 async function draw(states: readonly LockState[], events: readonly LockEvent[]): Promise<void> {
@@ -48,10 +47,10 @@ async function draw(states: readonly LockState[], events: readonly LockEvent[]):
         head,
         busy.flatMap((state) => rowsOf(state)),
       )
-    : 'no locks are held or waited for'
+    : ['no locks are held or waited for']
   const lines = fitted(
-    table.split('\n'),
-    events.map((event) => lineOf(event, clockTime(event.at))),
+    table,
+    events.map((event) => lineOf(...partsOf(event, clockTime(event.at)))),
     process.stdout,
   )
   // From the top, and clears the rest of the screen.
@@ -61,6 +60,6 @@ async function draw(states: readonly LockState[], events: readonly LockEvent[]):
 /** The local wall time. */
 const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8)
 
-function lineOf({ at, event, key, who, token }: LockEvent, time = new Date(at).toISOString()): string {
-  return `${colours.dim(time)}  ${colours.bold(key)}  ${event}  ${who}${token === undefined ? '' : `  token ${token}`}`
+function partsOf({ at, event, key, who, token }: LockEvent, time = new Date(at).toISOString()): Parts {
+  return [colours.dim(time), '  ', colours.bold(key), `  ${event}  ${who}${token === undefined ? '' : `  token ${token}`}`]
 }

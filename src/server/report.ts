@@ -1,4 +1,5 @@
 import { makeAllowance } from './allowance.ts'
+import { visible } from './visible.ts'
 
 /** Most urgent first. */
 export const reportLevels = ['error', 'warn', 'info', 'debug'] as const
@@ -28,11 +29,6 @@ const longest = 512
 /** How many warnings a second are written per client or address. */
 const rate = 20
 
-/** Characters that terminals or log readers might interpret, beyond those that JSON escapes itself. */
-const controls = /[\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff]/g
-
-const escaped = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
-
 const short = (value: string | number | undefined) => (typeof value === 'string' && value.length > longest ? `${value.slice(0, longest)}…` : value)
 
 export function makeReport(options: ReportOptions | undefined): Report {
@@ -47,7 +43,7 @@ export function makeReport(options: ReportOptions | undefined): Report {
   const tell: Report['tell'] = (level, event, fields = {}) => {
     if (!hears(level)) return
     const cut = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, short(value)]))
-    write(JSON.stringify({ at: new Date().toISOString(), level, event, ...cut }).replace(controls, escaped))
+    write(visible(JSON.stringify({ at: new Date().toISOString(), level, event, ...cut })))
   }
 
   return {

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkPostgres } from '../../src/cli/doctor/postgres.ts'
-import { identityOf, withoutSecret } from '../../src/cli/store.ts'
+import { withoutSecret } from '../../src/cli/place.ts'
+import { identityOf } from '../../src/cli/store.ts'
 import { type PostgresServer, startPgBouncer, startPostgres } from '../servers/postgres.ts'
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))

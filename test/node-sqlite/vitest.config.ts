@@ -18,7 +18,7 @@ export default defineConfig({
             // Tests that need two copies of a driver cannot run with one that is part of Node.
             'test/stores/sqlite{,-!(copies)}.test.ts',
             'test/beacons/*.test.ts',
-            'test/cli/store.test.ts',
+            'test/cli/{looking,store}.test.ts',
             'test/locks/long-transactions.test.ts',
             'test/server/journal.test.ts',
             'test/worker/threads.test.ts',

@@ -1,6 +1,9 @@
+import { accessSync, constants } from 'node:fs'
+import { dirname } from 'node:path'
 import { decodeRecord, decodeSession, type LockRecord, type SessionRow, schemaVersion } from '../../protocol/index.ts'
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import { inWords } from '../output.ts'
+import { writerOf } from '../writer.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
 
 const one = <T>(db: SqliteDatabase, sql: string): T => Object.values(db.prepare(sql).get() as object)[0] as T
@@ -28,16 +31,15 @@ export function checkIntegrity(db: SqliteDatabase): Finding {
     : fault('integrity', found, 'stop all processes that use the file, and restore a backup or `.recover` it with the sqlite3 shell')
 }
 
-export function checkWritable(db: SqliteDatabase): Finding {
+/** Without writing anything, and without keeping anyone from it. */
+export function checkWritable(file: string): Finding {
+  const writer = writerOf(file)
+  if (writer) return note('writing', `${writer} writes at the moment`, 'look again; a transaction that stays open blocks all locks')
   try {
-    db.exec('BEGIN IMMEDIATE')
-    db.exec('ROLLBACK')
-    return ok('writing', 'possible')
-  } catch (error) {
-    const { message } = error as Error
-    if (/locked|busy/i.test(message))
-      return note('writing', 'somebody else writes at the moment', 'look again; a transaction that stays open blocks all locks')
-    return fault('writing', message, 'make the file and its folder writable for this user')
+    for (const path of [file, dirname(file)]) accessSync(path, constants.W_OK)
+    return ok('writing', 'allowed')
+  } catch {
+    return note('writing', 'this user can only look', 'to take locks, make the file and its folder writable for this user')
   }
 }
 

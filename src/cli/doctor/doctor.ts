@@ -2,8 +2,10 @@ import { existsSync, realpathSync } from 'node:fs'
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
-import { colours, print, printJson } from '../output.ts'
-import { etcdAt, isEtcd, isRedis, isShared, isUrl, openStore } from '../store.ts'
+import { FileLook } from '../look.ts'
+import { colours, type Parts, print, printJson } from '../output.ts'
+import { isEtcd, isRedis, isShared, isUrl } from '../place.ts'
+import { etcdAt, openHttp } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
 import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
@@ -13,7 +15,7 @@ import { checkPath, checkProcesses } from './processes.ts'
 export async function doctor({ store: place, json }: Common): Promise<void> {
   const findings = isUrl(place) ? await checkServer(place) : isShared(place) ? await checkShared(place) : await checkFile(place)
   if (json) printJson(findings)
-  else for (const finding of findings) print(lineOf(finding))
+  else for (const line of findings.flatMap(linesOf)) print(...line)
   if (findings.some(({ state }) => state === 'fault')) throw new Exit(exitCodes.no)
 }
 
@@ -25,21 +27,19 @@ async function checkShared(address: string): Promise<Finding[]> {
 
 async function checkFile(file: string): Promise<Finding[]> {
   if (!existsSync(file)) return [fault('file', `there is no ${file}`, 'name the store with --store or STORELOCK_STORE')]
-  const { openConnection } = await import('../../stores/sqlite/driver.ts')
   const surroundings = [checkPath(realpathSync(file)), checkFileSystem(file), checkSpace(file), checkSockets()]
-  let db: SqliteDatabase | undefined
+  const look = new FileLook(file)
   try {
-    db = openConnection(file).db
-    return [...checkDatabase(db, file), ...surroundings]
+    return [...(await look.look((db) => checkDatabase(db, file))), ...surroundings]
   } catch (error) {
-    return [fault('file', (error as Error).message, 'check that it is a SQLite database that you can read and write'), ...surroundings]
+    return [fault('file', (error as Error).message, 'check that it is a SQLite database that you can read'), ...surroundings]
   } finally {
-    db?.close()
+    look.close()
   }
 }
 
 function checkDatabase(db: SqliteDatabase, file: string): Finding[] {
-  const found = [checkEngine(db), checkJournal(db), checkIntegrity(db), checkWritable(db)]
+  const found = [checkEngine(db), checkJournal(db), checkIntegrity(db), checkWritable(file)]
   const tables = db.prepare(`SELECT name FROM sqlite_master WHERE name IN ('storelock_meta', 'storelock_records', 'storelock_sessions')`).all()
   if (tables.length < 3) return [...found, note('tables', 'there are no tables of storelock', 'nothing: they are made when a lock is first taken')]
   const rows = readRows(db)
@@ -55,7 +55,7 @@ function checkDatabase(db: SqliteDatabase, file: string): Finding[] {
 }
 
 async function checkServer(url: string): Promise<Finding[]> {
-  const store = await openStore(url)
+  const store = await openHttp(url)
   try {
     const start = performance.now()
     const locks = await store.list()
@@ -75,5 +75,7 @@ async function checkServer(url: string): Promise<Finding[]> {
 
 const shades = { ok: colours.green, note: colours.yellow, fault: colours.red }
 
-const lineOf = ({ check, state, found, mend }: Finding): string =>
-  `${shades[state](state.padEnd(5))}  ${check.padEnd(16)}  ${found}${mend ? `\n${' '.repeat(25)}→ ${mend}` : ''}`
+const linesOf = ({ check, state, found, mend }: Finding): Parts[] => [
+  [shades[state](state.padEnd(5)), `  ${check.padEnd(16)}  ${found}`],
+  ...(mend ? [[`${' '.repeat(25)}→ ${mend}`]] : []),
+]

@@ -75,8 +75,18 @@ export function checkSockets(): Finding {
 /** @param isKnown whether a session still has a row */
 export function checkSidecars(file: string, isKnown: (session: string) => boolean): Finding {
   const folder = `${realpathSync(file)}-storelock`
-  const names = existsSync(folder) ? readdirSync(folder) : []
+  const names = namesIn(folder)
+  if (!names) return note('beacons', `${folder} is not visible for this user`, 'look as its owner')
   const left = names.filter((name) => !isKnown(sessionOf(name)))
   if (!left.length) return ok('beacons', `${names.length} in use`)
   return note('beacons', `${left.length} of ${names.length} files in ${folder} were left behind`, 'nothing: later sessions remove them')
+}
+
+/** Undefined if this user may not see them. */
+function namesIn(folder: string): string[] | undefined {
+  try {
+    return existsSync(folder) ? readdirSync(folder) : []
+  } catch {
+    return undefined
+  }
 }

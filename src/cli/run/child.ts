@@ -35,6 +35,8 @@ export class Child {
   readonly guardian: Guardian | undefined
   readonly #child: ChildProcess
   readonly #target: number
+  /** The command, without its arguments. */
+  readonly name: string
   readonly #grace: number
   readonly #word: number
   /** Signals that are about to be passed on. */
@@ -56,6 +58,7 @@ export class Child {
       }),
     })
     this.#grace = grace
+    this.name = command[0] ?? ''
     const { pid = 0 } = this.#child
     this.#target = foreground || windows ? pid : -pid
     this.ended = new Promise((resolve, reject) => {
@@ -64,6 +67,10 @@ export class Child {
     })
     this.ended.catch(() => {})
     if (pid && !windows) this.guardian = new Guardian(this.#target, grace)
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   /** Lets the command start. */

@@ -1,9 +1,11 @@
 import type { HeldLock, LockError } from '../../index.ts'
 import { systemClock } from '../../locks/clock.ts'
 import { leaseFor } from '../../locks/core/grant.ts'
+import { attendance } from '../attendance.ts'
 import { atMost } from '../interrupt.ts'
 import { say } from '../output.ts'
 import { sleep } from '../sleep.ts'
+import { step } from '../steps.ts'
 import type { Guardian } from './guardian.ts'
 
 /** How many times per duration the guardian is told of renewals. */
@@ -60,8 +62,9 @@ export class Keeper {
 
 /** Releases a lock. After its lease there is nothing left to release. */
 export async function letGo(lock: HeldLock, duration: number): Promise<void> {
+  attendance.hush(false)
   try {
-    if (await atMost(leaseFor(duration), lock.release())) return
+    if (await atMost(leaseFor(duration), lock.release())) return step(`released ${lock.name}`)
     say(`the store was busy for so long that ${lock.name} ended with its lease`)
   } catch (error) {
     say(`the lock could not be released, and ends with its lease: ${(error as Error).message}`)

@@ -1,6 +1,6 @@
 import type { Locks } from '../../index.ts'
 import { say } from '../output.ts'
-import { heldFor } from '../state.ts'
+import { holdersOf } from '../state.ts'
 
 /** How long to wait before the wait is reported, in ms: most waits are shorter. */
 const patience = 300
@@ -16,9 +16,8 @@ export function reportHolders(locks: Locks, name: string): () => void {
   async function look(): Promise<void> {
     const { held, pending } = await locks.query(name).catch(() => ({ held: [], pending: [] }))
     if (stopped) return
-    const holders = held.map(({ session, label, since }) => `${label ?? `session ${session}`}, for ${heldFor(since, Date.now())}`)
     const who = held.map(({ token }) => token).join()
-    if (who !== said && holders.length) say(`waiting for ${name}, held by ${holders.join('; ')} (${pending.length} waiting)`)
+    if (who !== said && held.length) say(`waiting for ${name}, held by ${holdersOf(held)} (${pending.length} waiting)`)
     said = who
     timer = setTimeout(look, pause)
   }

@@ -4,8 +4,11 @@ import { createLocks, type HeldLock, LockError, type Store } from '../../index.t
 import { systemClock } from '../../locks/clock.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
+import { attendance } from '../attendance.ts'
 import { Exit, exitCodes, Killed } from '../exit.ts'
 import { inWords, say } from '../output.ts'
+import { withoutSecret } from '../place.ts'
+import { step, tellSteps } from '../steps.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child, type Ending } from './child.ts'
 import { type Entry, takeEntry } from './entry.ts'
@@ -23,6 +26,7 @@ export interface RunOptions extends Omit<Common, 'json'>, TakeOptions {
   readonly foreground?: true
   readonly label?: string
   readonly verbose?: true
+  readonly progress?: true
 }
 
 /** The share of the duration in which a command is ended: that is done before anyone else can have the lock. */
@@ -35,6 +39,7 @@ export async function run(key: string, command: readonly string[], options: RunO
   if (grace > duration * graceShare) {
     throw new Exit(exitCodes.failed, `--grace is at most a fifth of --duration, here ${duration * graceShare} ms: shorten it, or lengthen --duration`)
   }
+  tellSteps(options.verbose === true)
   if (options.maxHold !== undefined && options.maxHold < 1) throw new Exit(exitCodes.failed, '--max-hold is longer than 0: leave it out for no limit')
   const entry = takeEntry()
   // The shell that notes the limit down forbids core files.
@@ -73,12 +78,14 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
     label,
     onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
   })
+  step(`opened ${withoutSecret(place)}`)
   const begun = performance.now()
   let child: Child | undefined
   try {
     for (;;) {
       const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
       const lock = await take(locks, name, leftOf(options, begun), { signal: signals.waiting, verbose, asked })
+      step(`has ${name}, with token ${lock.token}`)
       const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), entry, foreground, grace })
       child = started
       const takeBack = signals.passTo(started, foreground)
@@ -94,13 +101,14 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
 
 /** The rest of the timeout of a wait that began at `begun`. */
 const leftOf = (options: RunOptions, begun: number): RunOptions =>
-  options.timeout === undefined ? options : { ...options, timeout: Math.max(0, options.timeout - (performance.now() - begun)) }
+  options.timeout === undefined ? options : { ...options, timeout: Math.ceil(Math.max(0, options.timeout - (performance.now() - begun))) }
 
 /** A lock server's lockToken for a hold; other stores have none. */
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
 /** Lets the command start, and ends it if the lock is lost. @returns how it ended; undefined if the lock was lost before the command started */
 async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<Ending | undefined> {
+  attendance.hush(true)
   let begun = false
   let killing: Promise<void> | undefined
   const { signal } = lock
@@ -117,6 +125,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     lock.assertHeld()
     begun = true
     child.go()
+    step(`started ${child.name} as process ${child.pid}`)
     if (maxHold !== undefined) {
       const stop = (): void => {
         tooLong = true
@@ -125,6 +134,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
       callOffLongest = systemClock.after(maxHold, stop)
     }
     const ending = await child.ended
+    step(`the command ended ${typeof ending === 'number' ? `with exit code ${ending}` : `by ${ending}`}`)
     const struck = await child.guardian?.struck()
     if (signal.aborted) throw signal.reason
     if (tooLong || struck) {

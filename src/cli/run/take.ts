@@ -1,7 +1,12 @@
 import { type AcquireOptions, type Beacon, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { attendance } from '../attendance.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { unlessAborted } from '../interrupt.ts'
 import { say } from '../output.ts'
+import { showProgress } from '../progress.ts'
+import { refusalOf } from '../refusal.ts'
+import { throughRestarts } from '../restarts.ts'
+import { step } from '../steps.ts'
 import { reportHolders } from './report.ts'
 
 /** How to get a lock. Times in ms. */
@@ -12,6 +17,8 @@ export interface TakeOptions {
   /** The exit code if the lock is not free. */
   readonly conflictExitCode?: number
   readonly shared?: true
+  /** Whether to show a line while it waits. */
+  readonly progress?: true
   readonly stealAfterAsk?: number
   /** Goes with `stealAfterAsk`. */
   readonly message?: string
@@ -46,8 +53,13 @@ export interface Taking {
   readonly asked?: () => unknown
 }
 
+/** How long `--nonblock` waits for a busy or silent store, in ms: until this process is half a second old, so that a slow start counts. */
+const soon = (): number => Math.max(100, 500 - performance.now())
+
 /** Gets a lock. @throws Exit if it is not free */
 export async function take(locks: Locks, name: string, options: TakeOptions, { signal, verbose, metadata, asked }: Taking): Promise<HeldLock> {
+  attendance.hush(false)
+  step(`asked for ${name}`)
   const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message = '', conflictExitCode } = options
   const wish: AcquireOptions = {
     mode: shared ? 'shared' : 'exclusive',
@@ -58,23 +70,29 @@ export async function take(locks: Locks, name: string, options: TakeOptions, { s
     },
   }
   if (nonblock) {
-    const lock = await unlessAborted(signal, locks.tryAcquire(name, wish))
+    const busy = (why: string): Exit => new Exit(conflictExitCode ?? exitCodes.no, verbose ? `${name} may be held: the store is busy, ${why}` : '')
+    const lock = await attendance.within(soon(), unlessAborted(signal, locks.tryAcquire(name, wish)), busy)
     if (lock) return lock
     throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? `${name} is held` : '')
   }
-  const stopReport = verbose ? reportHolders(locks, name) : () => {}
+  const stopReport = options.progress ? showProgress(locks, name) : verbose ? reportHolders(locks, name) : () => {}
   try {
-    return await locks.acquire(name, {
-      ...wish,
-      ifNoQueue,
-      signal,
-      ...(timeout !== undefined && { timeout }),
-      ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
-    })
+    return await throughRestarts(timeout, signal, (timeout) =>
+      locks.acquire(name, {
+        ...wish,
+        ifNoQueue,
+        signal,
+        ...(timeout !== undefined && { timeout }),
+        ...(stealAfterAsk !== undefined && { ask: message, steal: true, grace: stealAfterAsk }),
+      }),
+    )
   } catch (error) {
     const { code } = error as LockError
     if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? (error as LockError).message : '')
-    if (error instanceof LockError && (code === 'timeout' || code === 'held')) throw new Exit(conflictExitCode ?? exitCodes.timeout, error.message)
+    if (error instanceof LockError && (code === 'timeout' || code === 'held')) {
+      const why = await refusalOf(locks, name)
+      throw new Exit(conflictExitCode ?? exitCodes.timeout, why ? `${error.message}: ${why}` : error.message)
+    }
     throw error
   } finally {
     stopReport()

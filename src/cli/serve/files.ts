@@ -52,7 +52,7 @@ function readClients(path: string): ClientCredential[] {
   if (found.success) return found.data
   throw new Exit(
     exitCodes.failed,
-    `${path} is not a JSON list of clients such as [{ "name": "ci", "token": "…", "prefixes": ["ci/"], "admin": false }]:\n${z.prettifyError(found.error)}`,
+    `${path} is not a JSON list of clients such as [{ "name": "ci", "token": "…", "prefixes": ["ci/"], "admin": false }]: ${z.prettifyError(found.error).replace(/\s*\n\s*/g, ' ')}`,
   )
 }
 

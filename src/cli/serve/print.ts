@@ -1,4 +1,4 @@
-import { print, printJson, tableOf } from '../output.ts'
+import { printJson, printTable } from '../output.ts'
 import type { Config } from './config.ts'
 import { settings } from './settings.ts'
 
@@ -32,7 +32,7 @@ export async function printConfig(config: Config, json: boolean, env: NodeJS.Pro
     config.get(name)?.from ?? '',
   ])
   if (env.STORELOCK_SECRET) rows.push(['secret', '(hidden)', 'STORELOCK_SECRET'])
-  print(await tableOf(['setting', 'value', 'from'], rows))
+  await printTable(['setting', 'value', 'from'], rows)
 }
 
 const policiesOf = (policies: unknown): object =>

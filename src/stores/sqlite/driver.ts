@@ -47,7 +47,7 @@ export interface Connection {
 /** Opens the file at a path, with the options of your handle. */
 export type OpenDatabase = (path: string) => SqliteDatabase
 
-type Driver = new (path: string, options?: { readonly: true }) => SqliteDatabase
+type Driver = new (path: string, options?: { readonly: true } | { readOnly: true }) => SqliteDatabase
 
 /**
  * A connection of our own to a file; or the user's handle, if its database has no file.
@@ -175,11 +175,22 @@ function openPath(path: string, open: OpenDatabase | undefined): SqliteDatabase 
   const folder = dirname(path)
   if (!existsSync(folder)) throw new LockError('store', `cannot open the SQLite database ${path}: create the directory ${folder} first`)
   if (open) return openBy(open, path)
+  return openByDriver((Database) => new Database(path))
+}
+
+/** Opens a file for reading alone, by a driver of our own. SQLite does not wait for others: the caller does. */
+export function openToRead(path: string): SqliteDatabase {
+  // Each driver spells the option in its own way, and better-sqlite3 refuses the other spelling.
+  return patient(openByDriver((Database, isBuiltIn) => new Database(path, isBuiltIn ? { readOnly: true } : { readonly: true })))
+}
+
+/** @param open uses a driver's constructor. `isBuiltIn`: that of `node:sqlite` */
+function openByDriver(open: (Database: Driver, isBuiltIn: boolean) => SqliteDatabase): SqliteDatabase {
   let missing: unknown
-  for (const load of drivers) {
+  for (const [index, load] of drivers.entries()) {
     try {
       const Database = load()
-      if (Database) return new Database(path)
+      if (Database) return open(Database, index > 0)
     } catch (error) {
       if (!isMissing(error)) throw error
       missing = error

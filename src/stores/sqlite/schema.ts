@@ -32,21 +32,28 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
   }
   // As durable as a lock needs to be: no crash of a process loses anything. A handle that we share has no file, so it is never in this mode.
   if (journal() === 'wal') db.exec('PRAGMA synchronous = NORMAL')
-  const assertKnown = (): void => {
-    const version = versionOf(db) ?? 0
-    if (version <= schemaVersion) return
-    throw new Error(`its tables were made by a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
-  }
   const make = (): void => {
     const left = tablesIn(db)
     db.exec(tables)
     // Somebody has dropped some tables, and the rest is void: no session must go on believing that it holds a lock that no record names.
     if (left && left < tableCount) db.exec('DELETE FROM storelock_sessions')
     // If a newer version made the tables, this is rolled back.
-    assertKnown()
+    assertKnown(db)
   }
-  if (made) assertKnown()
+  if (made) assertKnown(db)
   else within('write', make)
+}
+
+/** Whether our tables are there. @throws Error if a newer version made them */
+export function isSetUp(db: SqliteDatabase): boolean {
+  assertKnown(db)
+  return versionOf(db) !== undefined
+}
+
+function assertKnown(db: SqliteDatabase): void {
+  const version = versionOf(db) ?? 0
+  if (version <= schemaVersion) return
+  throw new Error(`its tables were made by a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
 }
 
 /** Whether an error says that a table of ours is gone, as when a migration tool drops unknown tables. */

@@ -1,0 +1,56 @@
+import type { Command, Option } from 'commander'
+import { visible } from '../server/visible.ts'
+import { visibleCommands } from './completion.ts'
+import { print } from './output.ts'
+
+/** Text in which roff sees no command. */
+const roff = (text: string): string =>
+  visible(text)
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replace(/[^ -~]/gu, (char) => `\\[u${char.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`)
+    .replace(/^([.'])/, '\\&$1')
+
+function manual(program: Command, version: string): string[] {
+  const help = program.createHelp()
+  const list = (options: readonly Option[]): string[] =>
+    options.flatMap((option) => ['.TP', `.B ${roff(option.flags)}`, roff(help.optionDescription(option))])
+  return [
+    `.TH STORELOCK 1 "" "storelock ${version}" "User Commands"`,
+    // No hyphens, which would be taken for parts of options.
+    '.nh',
+    '.ad l',
+    '.SH NAME',
+    `storelock \\- ${roff(program.description().replace(/\.$/, ''))}`,
+    '.SH SYNOPSIS',
+    ...visibleCommands(program).flatMap((command) => [`.B storelock ${roff(command.name())}`, roff(command.usage()), '.br']),
+    '.SH COMMANDS',
+    ...visibleCommands(program).flatMap((command) => [
+      `.SS ${roff(`${command.name()} ${command.usage()}`)}`,
+      roff(command.description()),
+      ...list(help.visibleOptions(command)),
+      ...textAfter(command),
+    ]),
+    '.SH NOTES',
+    ...textAfter(program),
+  ]
+}
+
+/** What `--help` adds at its end, as it is. */
+function textAfter(command: Command): string[] {
+  let text = ''
+  // The only way to get it is to have it printed.
+  const output = command.configureOutput()
+  const keep = (part: string): void => {
+    text += part
+  }
+  command.configureOutput({ writeOut: keep })
+  command.outputHelp()
+  command.configureOutput(output)
+  const after = text.slice(text.indexOf(command.helpInformation()) + command.helpInformation().length).trim()
+  return after ? ['.PP', '.nf', ...after.split('\n').map(roff), '.fi'] : []
+}
+
+export const printManual = (program: Command, version: string): void => {
+  for (const line of manual(program, version)) print(line)
+}

@@ -1,0 +1,14 @@
+// What `--store` names.
+
+export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
+
+export const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
+export const isRedis = (place: string): boolean => /^rediss?:\/\//.test(place)
+export const isEtcd = (place: string): boolean => /^etcds?:\/\//.test(place)
+
+/** Whether it is the address of a database or service that clients of other machines reach by themselves. */
+export const isShared = (place: string): boolean => isPostgres(place) || isRedis(place) || isEtcd(place)
+
+/** A place without its password, for others to see. */
+export const withoutSecret = (place: string): string =>
+  place.replace(/^([a-z]+:\/\/[^/?#]*?):[^/?#]*@/i, '$1:…@').replace(/([?&]password=)[^&]*/gi, '$1…')

@@ -1,0 +1,34 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { LockError } from '../index.ts'
+import { say } from './output.ts'
+
+/** Between two attempts to reach a server, in ms. */
+const pause = 250
+
+/** How the connection to a server fails that has just ended, or has not started yet. */
+const passing: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET']
+
+/** Attempts something until a lock server that cannot be reached is back, within a timeout in ms. @param attempt gets what is left of it */
+export async function throughRestarts<T>(
+  timeout: number | undefined,
+  signal: AbortSignal,
+  attempt: (left: number | undefined) => Promise<T>,
+): Promise<T> {
+  if (timeout === undefined) return await attempt(timeout)
+  const end = performance.now() + timeout
+  for (let said = false; ; said = true) {
+    try {
+      return await attempt(Math.max(0, Math.ceil(end - performance.now())))
+    } catch (error) {
+      if (!(error instanceof LockError) || error.code !== 'store' || !mayComeBack(error)) throw error
+      if (performance.now() + pause > end) throw new LockError('timeout', error.message, { cause: error })
+      if (!said) say(`${error.message} Trying again`)
+    }
+    await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+  }
+}
+
+function mayComeBack({ cause }: LockError): boolean {
+  const { code, name, cause: deeper } = (cause ?? {}) as { code?: unknown; name?: unknown; cause?: { code?: unknown } }
+  return name === 'TimeoutError' || passing.includes(code) || passing.includes(deeper?.code)
+}

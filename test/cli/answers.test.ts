@@ -1,0 +1,172 @@
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { killAll, Program, until } from '../../e2e/cli/program.ts'
+import { createLocks, type Locks, type Store } from '../../src/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { root } from '../house/installed.ts'
+
+let built: Built
+let folder: string
+let store: Store
+let locks: Locks
+
+beforeAll(() => {
+  built = buildProgram()
+}, 120_000)
+afterAll(() => built?.remove())
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  store = sqliteStore(join(folder, 'storelock.db'))
+  locks = createLocks({ store, label: 'the holder' })
+})
+afterEach(async () => {
+  killAll()
+  await locks.close()
+  await store.close()
+  rmSync(folder, { recursive: true })
+})
+
+const start = (...args: readonly string[]): Program => new Program([process.execPath, built.main, ...args], { cwd: folder })
+
+async function storelock(...args: readonly string[]) {
+  const program = start(...args)
+  return { code: await program.code(), printed: program.printed, said: program.said }
+}
+
+describe('ls', { timeout: 60_000 }, () => {
+  it('says that nothing is held, and prints nothing', async () => {
+    expect(await storelock('ls')).toEqual({ code: 0, printed: '', said: 'storelock: nobody holds, waits for or pins anything in ./storelock.db\n' })
+    expect((await storelock('ls', 'jobs/')).said).toContain('whose name starts with jobs/')
+    expect((await storelock('ls', '--all')).said).toContain('there are no locks in ./storelock.db')
+    expect(await storelock('ls', '--json')).toEqual({ code: 0, printed: '[]\n', said: '' })
+  })
+})
+
+describe.each(['revoke', 'expire', 'ask'])('%s', { timeout: 60_000 }, (command) => {
+  it('says that a lock is free, and ends with 1', async () => {
+    await (await locks.acquire('deploy')).release()
+    expect(await storelock(command, 'deploy')).toEqual({ code: 1, printed: '', said: 'storelock: nobody holds deploy\n' })
+  })
+
+  it('says that a lock was never used, names those that are spelt alike, and ends with 1', async () => {
+    await locks.acquire('deploy')
+    expect(await storelock(command, 'delpoy')).toMatchObject({
+      code: 1,
+      printed: '',
+      said: 'storelock: nobody holds delpoy, and there was no such lock yet: is it deploy?\n',
+    })
+    expect((await storelock(command, 'something')).said).toBe('storelock: nobody holds something, and there was no such lock yet\n')
+  })
+})
+
+describe('help', { timeout: 60_000 }, () => {
+  it('of a command is what its --help says', async () => {
+    expect(await storelock('help', 'run')).toEqual(await storelock('run', '--help'))
+    expect(await storelock('help')).toEqual(await storelock('--help'))
+  })
+
+  it('of no command is an error', async () => {
+    expect(await storelock('help', 'nosuch')).toMatchObject({ code: 125, printed: '', said: expect.stringContaining("unknown command 'nosuch'") })
+  })
+})
+
+describe('run', { timeout: 60_000 }, () => {
+  it('says with 124 what it waited for, and who has it', async () => {
+    await locks.acquire('job')
+    expect(await storelock('run', 'job', '--timeout', '300ms', '--', 'true')).toMatchObject({
+      code: 124,
+      said: expect.stringMatching(/^storelock: "job" was not free within 300 ms: .*held by the holder, for .*s \(\d waiting\)\n$/),
+    })
+    expect((await storelock('ask', 'job', '--timeout', '100ms')).said).toMatch(/held by the holder, for /)
+  })
+
+  it('tells each step with --verbose, with times', async () => {
+    const lock = await locks.acquire('job')
+    const program = start('run', 'job', '--verbose', '--', 'sh', '-c', 'exit 3')
+    await program.shows(/(held by the holder)/)
+    await lock.release()
+    expect(await program.code()).toBe(3)
+    const steps = program.said.split('\n').filter((line) => /^storelock: \d+\.\d{3}s /.test(line))
+    expect(steps.map((line) => line.replace(/^storelock: \d+\.\d{3}s +/, '').replace(/\d+/g, '7'))).toEqual([
+      'opened ./storelock.db',
+      'asked for job',
+      'has job, with token 7',
+      'started sh as process 7',
+      'the command ended with exit code 7',
+      'released job',
+    ])
+    const times = steps.map((line) => Number(/\d+\.\d+/.exec(line)?.[0]))
+    expect(times).toEqual([...times].sort((a, b) => a - b))
+  })
+
+  it('shows with --progress who holds the lock since when, and its place in the queue', async () => {
+    const lock = await locks.acquire('job')
+    const [first, second] = [start('run', 'job', '--progress', '--', 'true'), start('run', 'job', '--progress', '--', 'true')]
+    const lines = await Promise.all([first, second].map((program) => program.shows(/waiting for (job, .*)/)))
+    for (const line of lines) expect(line).toMatch(/^job, place [12] of [12], held by the holder since \d\d:\d\d:\d\d, for .*s$/)
+    await lock.release()
+    expect(await Promise.all([first.code(), second.code()])).toEqual([0, 0])
+  })
+
+  it('keeps the line of --progress in one place on a terminal', async () => {
+    const lock = await locks.acquire('job')
+    const program = new Program(['script', '-qec', `"${process.execPath}" "${built.main}" run job --progress -- true`, '/dev/null'], { cwd: folder })
+    await until(() => program.printed.split('\r\u001b[Kstorelock: waiting for job').length > 2)
+    await lock.release()
+    expect(await program.code()).toBe(0)
+    expect(program.printed.endsWith('\r\u001b[K')).toBe(true)
+  })
+})
+
+/** The program where `npx` puts it: without better-sqlite3 beside it. */
+function likeNpx(): string {
+  const place = join(folder, 'npx')
+  cpSync(dirname(dirname(dirname(built.main))), place, { recursive: true })
+  mkdirSync(join(place, 'node_modules'))
+  for (const name of ['commander', 'picocolors', 'zod']) symlinkSync(join(root, 'node_modules', name), join(place, 'node_modules', name))
+  return join(place, 'dist', 'cli', 'main.js')
+}
+
+describe.skipIf(process.platform === 'win32')('a single file', { timeout: 60_000 }, () => {
+  it('is what docs/cli.md has a bundler make of the program: it needs nothing beside it but Node with SQLite', async () => {
+    const [, command = ''] = /```sh\n(npx esbuild [^`]*?)\n\S/.exec(readFileSync(join(root, 'docs/cli.md'), 'utf8').replaceAll('\\\n', '')) ?? []
+    const entry = join(root, 'node_modules/.bin/esbuild')
+    const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.js', `"${built.main}" --log-level=error`)
+    const bundling = new Program(['sh', '-c', line], { cwd: folder })
+    expect([await bundling.code(), bundling.said]).toEqual([0, ''])
+    mkdirSync(join(folder, 'node_modules'))
+    // For a Node that has none.
+    symlinkSync(join(root, 'node_modules', 'better-sqlite3'), join(folder, 'node_modules', 'better-sqlite3'))
+    const env = { ...process.env, NODE_OPTIONS: '' }
+    const program = new Program([process.execPath, 'storelock.cjs', 'run', 'job', '--store', 'new.db', '--', 'echo', 'ran'], { cwd: folder, env })
+    expect([await program.code(), program.printed]).toEqual([0, 'ran\n'])
+    const look = new Program([process.execPath, 'storelock.cjs', 'ls', '--store', 'new.db', '--all', '--json'], { cwd: folder, env })
+    await look.code()
+    expect(JSON.parse(look.printed)).toMatchObject([{ key: 'job' }])
+  })
+})
+
+describe.skipIf(process.platform === 'win32')('npx', { timeout: 60_000 }, () => {
+  const run = async (main: string) => {
+    const env = { ...process.env, NODE_OPTIONS: '' }
+    const program = new Program([process.execPath, main, 'run', 'job', '--store', 'new.db', '--', 'echo', 'ran'], { cwd: folder, env })
+    return { code: await program.code(), printed: program.printed, said: program.said }
+  }
+
+  it('finds the better-sqlite3 of the directory', async () => {
+    mkdirSync(join(folder, 'node_modules'))
+    symlinkSync(join(root, 'node_modules', 'better-sqlite3'), join(folder, 'node_modules', 'better-sqlite3'))
+    expect(await run(likeNpx())).toMatchObject({ code: 0, printed: 'ran\n' })
+  })
+
+  it.skipIf(process.getBuiltinModule?.('node:sqlite'))('says without one, where Node has no SQLite, the line that works', async () => {
+    expect(await run(likeNpx())).toMatchObject({
+      code: 125,
+      said: expect.stringContaining('npx -p storelock -p better-sqlite3 storelock run'),
+    })
+  })
+})

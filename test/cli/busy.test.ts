@@ -1,0 +1,107 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import Database from 'better-sqlite3'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { killAll, Program } from '../../e2e/cli/program.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+
+let built: Built
+let folder: string
+let writer: Database.Database
+
+beforeAll(() => {
+  built = buildProgram()
+}, 120_000)
+afterAll(() => built?.remove())
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  const store = sqliteStore(join(folder, 'storelock.db'))
+  await store.apply([
+    { type: 'beat', session: 'silent', client: 'nobody', lease: 300, opens: true },
+    { type: 'pin', key: 'idle', entity: 'me' },
+    { type: 'unpin', key: 'idle', entity: 'me' },
+    { type: 'request', key: 'held', session: 'silent', client: 'nobody', number: 1, mode: 'exclusive', confirm: 500 },
+  ])
+  await store.close()
+  writer = new Database(join(folder, 'storelock.db'))
+})
+afterEach(() => {
+  killAll()
+  writer.close()
+  rmSync(folder, { recursive: true })
+})
+
+const start = (...args: readonly string[]): Program => new Program([process.execPath, built.main, ...args], { cwd: folder })
+
+const busy: Readonly<Record<string, string>> = {
+  'has a write transaction open': 'BEGIN IMMEDIATE',
+  'keeps everybody out, in another journal mode': 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE',
+}
+
+/** What waits, with its words. */
+const waits: readonly (readonly string[])[] = [
+  ['run', 'job', '--', 'true'],
+  ['revoke', 'held'],
+  ['expire', 'held'],
+  ['sweep', '--older-than', '0s'],
+  ['pin', 'job', 'me'],
+  ['ask', 'job'],
+]
+
+const blocker = process.platform === 'linux' ? `process ${process.pid} (` : 'has not answered'
+
+describe.each(Object.entries(busy))('while another process %s', { timeout: 90_000 }, (_, begin) => {
+  beforeEach(() => void writer.exec(begin))
+
+  it('`run -n` ends within a second, says who writes, and leaves no request', async () => {
+    for (const options of [[], ['--conflict-exit-code', '75']]) {
+      // How long a start takes depends on the machine.
+      const before = performance.now()
+      await start('--version').code()
+      const begun = performance.now()
+      const program = start('run', 'job', '--nonblock', '--verbose', ...options, '--', 'true')
+      expect(await program.code()).toBe(Number(options[1] ?? 1))
+      expect(performance.now() - begun).toBeLessThan(850 + begun - before)
+      expect(program.said).toContain(blocker)
+    }
+    writer.exec('COMMIT')
+    expect(await start('run', 'job', '--nonblock', '--', 'true').code()).toBe(0)
+  })
+
+  it('`run -w` ends in time with 124, and says who writes', async () => {
+    const program = start('run', 'job', '--timeout', '1.5s', '--', 'true')
+    expect(await program.code()).toBe(124)
+    expect(program.said).toContain(blocker)
+  })
+
+  it.each(waits)('`%s` says after a second whom it waits for, and goes on when that is over', async (...args) => {
+    const program = start(...args)
+    await program.shows(/(waiting for \.\/storelock\.db)/)
+    expect(program.said).toContain(blocker)
+    writer.exec('COMMIT')
+    expect(await program.code()).toBe(0)
+    expect(program.said.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('the other commands give up after half a minute', async () => {
+    const programs = waits.slice(1, 5).map((args) => start(...args))
+    expect(await Promise.all(programs.map((program) => program.code()))).toEqual([125, 125, 125, 125])
+    for (const { said } of programs) expect(said).toMatch(/did not answer within 30s|cannot be read/)
+  })
+})
+
+describe('a command', { timeout: 60_000 }, () => {
+  it('under a lock is not told that the file is busy for a while: it waits for nothing', async () => {
+    const program = start('run', 'job', '--', 'sh', '-c', 'echo begun; read -r line')
+    await program.shows(/(begun)/)
+    writer.exec('BEGIN IMMEDIATE')
+    await new Promise((resolve) => setTimeout(resolve, 5_000))
+    writer.exec('COMMIT')
+    program.child.stdin?.end('\n')
+    expect(await program.code()).toBe(0)
+    expect(program.said).not.toContain('waiting')
+  })
+})
