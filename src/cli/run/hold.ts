@@ -2,6 +2,7 @@ import { fstatSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { createLocks, type HeldLock, type Store } from '../../index.ts'
 import { storedName } from '../../protocol/index.ts'
+import { visible } from '../../server/visible.ts'
 import type { Common } from '../args.ts'
 import { Killed } from '../exit.ts'
 import { say } from '../output.ts'
@@ -103,7 +104,7 @@ async function untilLetGo(lock: HeldLock, { pid }: HoldOptions, stopped: AbortSi
     lock.signal.addEventListener('abort', () => reject(lock.signal.reason))
     stopped.addEventListener('abort', () => (stopped.reason instanceof Killed && pid === undefined && !isPipe() ? reject(stopped.reason) : resolve()))
   })
-  const line = `held ${lock.name} ${lock.token}\n`
+  const line = `held ${visible(lock.name)} ${lock.token}\n`
   if (pid !== undefined || !isPipe()) {
     process.stdin.removeAllListeners('end')
     process.stdout.write(line)
