@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { sqliteStore } from '../src/stores/sqlite.ts'
 import { childrenOf, isAlive, Program, until } from './cli/program.ts'
 import { groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
@@ -8,6 +9,9 @@ import { findShells, type Shell } from './cli/shells.ts'
 
 // A lock that a shell holds for the steps of a script.
 const place = withProgram()
+
+// A new one would be told of on stderr.
+beforeEach(() => sqliteStore(join(place.folder, 'storelock.db')).close())
 
 const start = (command: readonly string[]): Program => new Program(command, { cwd: place.folder })
 const storelock = (...args: readonly string[]): Program => start([place.program, ...args])

@@ -1,12 +1,16 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { sqliteStore } from '../src/stores/sqlite.ts'
 import { childrenOf, guardianOf, Program, until } from './cli/program.ts'
 import { groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
 // `run` in the places where scripts have flock(1): what goes for one goes for the other.
 const place = withProgram()
+
+// A new one would be told of on stderr.
+beforeEach(() => sqliteStore(join(place.folder, 'storelock.db')).close())
 
 const shell = (script: string, options: { readonly shell?: string; readonly env?: NodeJS.ProcessEnv } = {}): Program =>
   new Program([options.shell ?? 'bash', '-c', script], { cwd: place.folder, env: { ...process.env, ...options.env } })

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -125,9 +125,8 @@ describe('run', { timeout: 60_000 }, () => {
 /** The program where `npx` puts it: without better-sqlite3 beside it. */
 function likeNpx(): string {
   const place = join(folder, 'npx')
-  cpSync(dirname(dirname(dirname(built.main))), place, { recursive: true })
-  mkdirSync(join(place, 'node_modules'))
-  for (const name of ['commander', 'picocolors', 'zod']) symlinkSync(join(root, 'node_modules', name), join(place, 'node_modules', name))
+  cpSync(dirname(built.main), join(place, 'dist', 'cli'), { recursive: true })
+  writeFileSync(join(place, 'package.json'), '{ "type": "module" }')
   return join(place, 'dist', 'cli', 'main.js')
 }
 

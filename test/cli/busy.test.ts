@@ -48,7 +48,7 @@ const waits: readonly (readonly string[])[] = [
   ['expire', 'held'],
   ['sweep', '--older-than', '0s'],
   ['pin', 'job', 'me'],
-  ['ask', 'job'],
+  ['ask', 'held'],
 ]
 
 const blocker = process.platform === 'linux' ? `process ${process.pid} (` : 'has not answered'

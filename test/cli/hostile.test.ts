@@ -161,14 +161,14 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     const program = start(...args.map((word) => (word === 'URL' ? url : word)))
     if (until) await program.shows(until)
     program.child.kill(until ? 'SIGTERM' : 0)
-    await program.code()
+    await program.ending()
     assertHarmless(program, ...shown)
   })
 
   it('by `show` with metadata and what others ask', async () => {
     const waiter = await someoneWaits()
     const program = start('show', key)
-    await program.code()
+    await program.ending()
     await waiter.close()
     assertHarmless(program, hostile('waiter'))
     expect(program.printed).toContain('metadata {"port":"metadata\\u001b[31m')
@@ -192,7 +192,7 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     await locks.acquire('mine', { ask: hostile('ask'), timeout: 100 }).catch(() => {})
     await program.shows(/(asks for) mine/)
     program.child.kill()
-    await program.code()
+    await program.ending()
     assertHarmless(program, hostile('holder'), hostile('ask'))
   })
 
@@ -201,13 +201,13 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     db.prepare(`INSERT INTO storelock_records VALUES (?, '{}')`).run(hostile('broken'))
     db.close()
     const program = start('doctor')
-    await program.code()
+    await program.ending()
     assertHarmless(program, hostile('broken'))
   })
 
   it('and in JSON it is what it was', async () => {
     const program = start('ls', '--json')
-    await program.code()
+    await program.ending()
     const [state] = JSON.parse(program.printed)
     expect(state).toMatchObject({
       key,

@@ -67,7 +67,7 @@ const shown: Readonly<Record<string, RegExp>> = {
 async function assertShows(program: Program, [name = '']: readonly string[]): Promise<void> {
   await program.shows(shown[name] as RegExp)
   if (name === 'watch') program.child.kill('SIGINT')
-  expect(await program.code()).toBe(name === 'watch' ? 130 : 0)
+  expect(await program.ending()).toBe(name === 'watch' ? 'SIGINT' : 0)
   expect(program.said).toBe('')
 }
 
@@ -135,7 +135,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     const before = [readdirSync(folder).filter((each) => !each.endsWith('-storelock')), statSync(file).mtimeMs, readFileSync(file).toString('base64')]
     const program = start(...args)
     if (name === 'watch') await hasLooked(program)
-    await program.code()
+    await program.ending()
     expect([
       readdirSync(folder).filter((each) => !each.endsWith('-storelock')),
       statSync(file).mtimeMs,
@@ -158,7 +158,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     const before = readFileSync(join(folder, 'empty.db'))
     const program = start(...args, '--store', 'empty.db')
     if (name === 'watch') await hasLooked(program)
-    expect(await program.code()).toBe(name === 'watch' ? 130 : 0)
+    expect(await program.ending()).toBe(name === 'watch' ? 'SIGINT' : 0)
     expect(readFileSync(join(folder, 'empty.db')).equals(before)).toBe(true)
   })
 
@@ -191,7 +191,7 @@ describe('watch', { timeout: 60_000 }, () => {
     await store.close()
     await program.shows(/"key":"(other)".*"released"/)
     program.child.kill('SIGINT')
-    expect(await program.code()).toBe(130)
+    expect(await program.ending()).toBe('SIGINT')
   })
 })
 

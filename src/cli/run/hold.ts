@@ -112,7 +112,8 @@ async function untilLetGo(lock: HeldLock, { pid }: HoldOptions, stopped: AbortSi
   }
   // Children of the shell may have the other end, too, as they would have flock's descriptor.
   unwatch()
-  await Promise.race([over, untilUnread(line)])
+  const stdout = new AbortController()
+  await Promise.race([over, untilUnread(line, stdout.signal)]).finally(() => stdout.abort())
 }
 
 const isPipe = (): boolean => {
@@ -120,18 +121,21 @@ const isPipe = (): boolean => {
   return kind.isFIFO() || kind.isSocket()
 }
 
-/** Writes a line to the output, and resolves when nobody can read that any more. A system tells that to whoever waits to write into a full pipe. */
-function untilUnread(line: string): Promise<void> {
+/** How often to see whether somebody can still read the output, in ms. */
+const knock = 20
+
+/**
+ * Writes a line to the output, and resolves when nobody can read that any more, which is told only to those who write: so empty lines follow, a few at
+ * a time in case somebody reads them.
+ */
+function untilUnread(line: string, over: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const { stdout } = process
+    const timer = setInterval(() => stdout.writableNeedDrain || stdout.write('\n'), knock)
+    over.addEventListener('abort', () => clearInterval(timer))
     stdout.removeAllListeners('error')
     stdout.on('error', () => resolve())
-    const fill = (): void => {
-      while (stdout.writable && stdout.write('\n'.repeat(4_096)));
-    }
-    stdout.on('drain', fill)
     stdout.write(line)
-    fill()
   })
 }
 
