@@ -9,7 +9,7 @@ import {
   type LockRecord,
   type LockView,
   lastTokenOf,
-  type Mode,
+  limitOf,
   type Run,
   type SessionRow,
 } from './record.ts'
@@ -101,15 +101,21 @@ export class Draft {
     return !holder ? 'not-held' : holder.session === session ? holder : 'not-owner'
   }
 
-  allows(mode: Mode): boolean {
-    return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length === 0
+  /** Whether one more may hold the lock now. All who hold it have the same limit. */
+  allows({ mode, limit = 1 }: Pick<Claim, 'mode' | 'limit'>): boolean {
+    return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length < limit
+  }
+
+  /** Whether those who hold the lock, or wait for it, have another limit. */
+  contradicts({ limit }: Pick<Claim, 'limit'>): boolean {
+    return (this.holders.length > 0 || this.queue.length > 0) && limitOf(this) !== limit
   }
 
   /** Puts a request at the end of the queue, into the last run if it continues that. */
   enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation, ask?: Json): void {
-    const { session, client, mode, lease, metadata, reserve } = claim
+    const { session, client, mode, limit, lease, metadata, reserve } = claim
     const last = this.queue.at(-1)
-    const run: Run = { session, client, mode, lease, metadata, reserve, from: number, to: number, confirm, lapses, ask }
+    const run: Run = { session, client, mode, limit, lease, metadata, reserve, from: number, to: number, confirm, lapses, ask }
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
   }
 
@@ -126,12 +132,13 @@ export class Draft {
   grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
     const previous = this.#token
     const lease = unconfirmed?.confirm ?? claim.lease
-    const { session, client, mode, metadata, reserve } = claim
+    const { session, client, mode, limit, metadata, reserve } = claim
     // Written out, because a spread here would take longer than the rest of a command.
     const holder: Holder = {
       session,
       client,
       mode,
+      limit,
       lease: claim.lease,
       metadata,
       reserve,
@@ -177,7 +184,7 @@ export class Draft {
 
   /** Grants everything that the head of the queue now allows. Only `own` need not confirm. */
   grantNext(own: string | undefined): void {
-    for (let head = this.#head(); head && this.allows(head.mode); head = this.#head()) {
+    for (let head = this.#head(); head && this.allows(head); head = this.#head()) {
       const { session, from, to, confirm, lapses } = head
       this.queue = from === to ? this.queue.slice(1) : [{ ...head, from: from + 1 }, ...this.queue.slice(1)]
       this.#grants.push(this.grant(head, from, session === own ? undefined : { confirm, lapses }))
@@ -234,7 +241,9 @@ function outcomeOf(result: Result, { record, grants, evicted }: Omit<Extract<Out
   }
 }
 
-const claimOf = ({ session, client, mode, lease, metadata, reserve }: Claim): Claim => ({ session, client, mode, lease, metadata, reserve })
+const claimOf = ({ session, client, mode, limit, lease, metadata, reserve }: Claim): Claim => ({
+  ...{ session, client, mode, limit, lease, metadata, reserve },
+})
 
 /** Whether a run of one request continues another run: everything but the numbers is the same. */
 const continues = (run: Run, next: Run): boolean =>
