@@ -21,6 +21,7 @@ export interface RunOptions extends Omit<Common, 'json'> {
   readonly ifNoQueue?: true
   readonly conflictExitCode: number
   readonly shared?: true
+  readonly limit?: number
   readonly duration: number
   readonly maxHold?: number
   readonly grace?: number
@@ -114,9 +115,10 @@ const withoutOwnBeacon = (store: Store): Store => ({
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
 async function take(locks: Locks, name: string, options: RunOptions, signal: AbortSignal, verbose: boolean, asked: () => unknown): Promise<HeldLock> {
-  const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message, conflictExitCode } = options
+  const { nonblock, ifNoQueue = false, timeout, shared, limit, stealAfterAsk, message, conflictExitCode } = options
   const wish: AcquireOptions = {
     mode: shared ? 'shared' : 'exclusive',
+    ...(limit !== undefined && { limit }),
     onReleaseRequested: (ask, { label }) => {
       say(`${label ?? 'somebody'} asks for ${name}: ${text(ask)}`)
       asked()
