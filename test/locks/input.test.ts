@@ -139,7 +139,7 @@ describe('J12: a corrupt record', () => {
     return { store: { apply: async (commands) => shelf.run(commands), read, list: async () => [], close: async () => {} }, texts: shelf.records }
   }
 
-  const newer = '[2,"something else"]'
+  const newer = '[3,"something else"]'
 
   test.each([
     ['acquire', (locks: Locks) => locks.acquire('k')],
