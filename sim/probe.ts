@@ -70,27 +70,31 @@ export async function probe(world: World): Promise<void> {
   world.crash(holder)
   await expectWithin(world, heir, crashBound(world, waiter, provable), `${waiter.name} to take over from ${holder.name}, which died`)
   heir.lock?.release()
-  for (const place of places ?? []) {
+  for (const place of places ?? [])
     await expectWithin(world, place, crashBound(world, waiter, provable), `${waiter.name} to have a place of ${holder.name}, which died`)
-    place.lock?.release()
-  }
+  for (const place of places ?? []) place.lock?.release()
   await world.pass(100)
 }
 
-/** One takes all places of a key and gives one back, and the waiter gets it. @returns its place, and its wait for another */
+/** One takes all places of a key and gives one back, and the waiter gets it. @returns that place, and the waiter's wait for another */
 async function takeAll(world: World, holder: Process, waiter: Process, key: string, limit: number): Promise<Wait[] | undefined> {
   const held: HeldLock[] = []
-  for (let place = 0; place < limit; place++) {
-    const lock = await take(world, holder, key, freeBound(world, holder, waiter), { limit })
-    if (!lock) return undefined
-    held.push(lock)
+  const fill = async (places: number): Promise<void> => {
+    for (let left = places; left > 0 && world.failure === undefined; left--) {
+      const lock = await take(world, holder, key, freeBound(world, holder, waiter), { limit })
+      if (lock) held.push(lock)
+    }
   }
+  await fill(limit)
   const next = watch(world, waiter, key, { limit })
   await world.pass(world.chance.next() * 2 * world.shape.duration)
   if (next.lock) world.fail(`${waiter.name} holds ${key} beside ${limit} others`)
   held[0]?.release()
   await expectWithin(world, next, wakeBound(world, holder, waiter), `${waiter.name} to be woken by the release of one place of ${holder.name}`)
   if (!held[1]?.isHeld()) world.fail(`${holder.name} lost a place as it gave back another`)
+  // The waiter's place comes first in the record from now on.
+  for (const lock of held.splice(0).slice(1)) lock.release()
+  await fill(limit - 1)
   const heir = watch(world, waiter, key, { limit })
   await world.pass(100)
   return [next, heir]
