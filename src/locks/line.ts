@@ -1,6 +1,6 @@
 import { type LockError, type LockView, requestsIn } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
-import { contradictionOf, refusalOf } from './contention.ts'
+import { contradictionOf, contradicts, refusalOf } from './contention.ts'
 import type { Effect } from './core/effects.ts'
 import { type Answer, Key } from './core/key.ts'
 import type { Hold } from './hold.ts'
@@ -172,9 +172,8 @@ export class Line {
     let answer: Answer
     try {
       answer = await session.send(command)
-      const { outcome } = answer
       // The dead must not keep it out by their limit.
-      if (outcome.type === 'refused' && outcome.reason === 'limit' && (await this.looks.endDead(outcome.record))) answer = await session.send(command)
+      if (contradicts(answer.outcome) && (await this.looks.endDead(answer.outcome.record))) answer = await this.#session.send(command)
     } catch (error) {
       return this.carryOut(state.unanswered(waiter, number, error as LockError, again(error)))
     }

@@ -58,8 +58,7 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   if (limit !== undefined) {
     if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit)
       throw new RangeError(`limit is a whole number from 1 to ${maxLimit}, not ${String(limit)}`)
-    if (mode === 'shared') throw new TypeError('limit is for exclusive locks, a shared lock has no limit: leave out one of them')
-    if (steal) throw new TypeError('steal takes the lock from all its holders: leave out `limit`')
+    if (steal || mode === 'shared') throw new TypeError('`limit` contradicts `steal` and `mode: "shared"`: leave out one of them')
   }
   if (steal && mode === 'shared') throw new TypeError('steal takes an exclusive lock: leave out `mode: "shared"`')
   if (steal && ifNoQueue) throw new TypeError('steal goes ahead of the queue: leave out `ifNoQueue`')

@@ -19,8 +19,7 @@ export function checkRequest(settings: Settings, name: string, options: RequestO
   if (name.startsWith('-')) throw notSupported('a name that starts with "-" is reserved')
   if (steal && ifAvailable) throw contradiction('steal and ifAvailable')
   if (steal && mode === 'shared') throw contradiction("steal and mode 'shared'")
-  if (limit !== undefined && steal) throw contradiction('limit and steal')
-  if (limit !== undefined && mode === 'shared') throw contradiction("limit and mode 'shared'")
+  if (limit !== undefined && (steal || mode === 'shared')) throw contradiction(`limit and ${steal ? 'steal' : "mode 'shared'"}`)
   // With `ask`, a request that steals waits for its grace to end, and may be cancelled until then.
   if (signal && steal && ask === undefined) throw contradiction('signal and steal')
   if (ifNoQueue && ifAvailable) throw contradiction('ifNoQueue and ifAvailable')
