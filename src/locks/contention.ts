@@ -1,4 +1,4 @@
-import { type HeldBy, type Holder, LockError, type LockErrorCode, type LockView, limitOf, type Outcome } from '../protocol/index.ts'
+import { type HeldBy, type Holder, LockError, type LockErrorCode } from '../protocol/index.ts'
 
 /** The realm of each open session that was made here: '' is this context, any other a page for which this worker has the session. */
 export const realms = new Map<string, string>()
@@ -19,15 +19,4 @@ export function refusalOf(
   const near = holders.map(({ session }) => (session === asking.id ? 0 : realms.get(session) === asking.realm ? 1 : 2))
   const heldBy = (['session', 'process', 'other'] as const)[Math.min(...near)]
   return new LockError(code, heldBy ? `${why}: ${words[heldBy]}` : why, { holders, heldBy })
-}
-
-/** Whether a request was refused because others hold the lock, or wait for it, with another limit. */
-export const contradicts = (outcome: Outcome): outcome is Extract<Outcome, { type: 'refused' }> =>
-  outcome.type === 'refused' && outcome.reason === 'limit'
-
-/** The error of a request whose limit is not that of those who hold the lock or wait for it. */
-export function contradictionOf(name: string, limit: number | undefined, view: Pick<LockView, 'holders' | 'queue'>): LockError {
-  const words = (limit: number | undefined): string => (limit === undefined ? 'no limit' : `a limit of ${limit}`)
-  const why = `${JSON.stringify(name)} is held or waited for with ${words(limitOf(view))}, so it cannot be requested with ${words(limit)} meanwhile`
-  return new LockError('invalid', why, { holders: view.holders })
 }

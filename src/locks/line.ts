@@ -1,6 +1,6 @@
-import { type LockError, type LockView, requestsIn } from '../protocol/index.ts'
+import { contradictionOf, isContradicted, type LockError, type LockView, requestsIn } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
-import { contradictionOf, contradicts, refusalOf } from './contention.ts'
+import { refusalOf } from './contention.ts'
 import type { Effect } from './core/effects.ts'
 import { type Answer, Key } from './core/key.ts'
 import type { Hold } from './hold.ts'
@@ -173,7 +173,7 @@ export class Line {
     try {
       answer = await session.send(command)
       // The dead must not keep it out by their limit.
-      if (contradicts(answer.outcome) && (await this.looks.endDead(answer.outcome.record))) answer = await this.#session.send(command)
+      if (isContradicted(answer.outcome) && (await this.looks.endDead(answer.outcome.record))) answer = await this.#session.send(command)
     } catch (error) {
       return this.carryOut(state.unanswered(waiter, number, error as LockError, again(error)))
     }

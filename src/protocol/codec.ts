@@ -1,5 +1,6 @@
 import { LockError } from './errors.ts'
-import { type Asked, type Claim, type Holder, type LockRecord, limitOf, type Mode, maxLimit, type Run, type SessionRow } from './record.ts'
+import { limitOf, maxLimit } from './limit.ts'
+import type { Asked, Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is not touched. */
 export const schemaVersion = 1

@@ -9,7 +9,6 @@ import {
   type LockRecord,
   type LockView,
   lastTokenOf,
-  limitOf,
   type Run,
   type SessionRow,
 } from './record.ts'
@@ -104,11 +103,6 @@ export class Draft {
   /** Whether one more may hold the lock now. All who hold it have the same limit. */
   allows({ mode, limit = 1 }: Pick<Claim, 'mode' | 'limit'>): boolean {
     return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length < limit
-  }
-
-  /** Whether those who hold the lock, or wait for it, have another limit. */
-  contradicts({ limit }: Pick<Claim, 'limit'>): boolean {
-    return (this.holders.length > 0 || this.queue.length > 0) && limitOf(this) !== limit
   }
 
   /** Puts a request at the end of the queue, into the last run if it continues that. */

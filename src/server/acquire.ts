@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { contradictionOf } from '../locks/contention.ts'
-import { requestsIn } from '../protocol/index.ts'
+import { contradictionOf, requestsIn } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import { type Bell, makeBell } from './bell.ts'

@@ -2,6 +2,7 @@ import {
   type Command,
   emptyView,
   type Holder,
+  isContradicted,
   LockError,
   type LockView,
   type LossReason,
@@ -125,7 +126,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       this.refusedAt = sent
       return this.#refuse(request)
     }
-    if (outcome.type === 'refused' && outcome.reason === 'limit') {
+    if (isContradicted(outcome)) {
       this.#forget(request)
       return [{ do: 'contradict', request }]
     }
