@@ -160,14 +160,22 @@ export class Draft {
   /** Takes holds away, and counts the evictions in their sessions' rows. */
   evict(holders: readonly Holder[], how: Eviction['how']): void {
     if (!holders.length) return
-    for (const holder of holders) {
-      this.remove(holder)
-      this.#evicted.push(holder)
-      this.bump(holder.session, 'evictions')
+    const ranges: Eviction[] = []
+    let last: Eviction | undefined
+    // Holders are in the order of their tokens. One who stays parts those before it from those after it.
+    for (const holder of this.holders) {
+      const { token, session } = holder
+      if (!holders.includes(holder)) last = undefined
+      else {
+        if (last) ranges.shift()
+        last = { from: last?.from ?? token, to: token, how }
+        ranges.unshift(last)
+        this.#evicted.push(holder)
+        this.bump(session, 'evictions')
+      }
     }
-    // Holders are in the order of their tokens.
-    const [from, to] = [holders[0] as Holder, holders.at(-1) as Holder]
-    this.#evictions = [{ from: from.token, to: to.token, how }, ...(this.#evictions ?? [])].slice(0, maxEvictions)
+    this.holders = this.holders.filter((holder) => !holders.includes(holder))
+    this.#evictions = [...ranges, ...(this.#evictions ?? [])].slice(0, maxEvictions)
   }
 
   /** Counts news in a session's row, which its next beat returns. */

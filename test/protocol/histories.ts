@@ -8,7 +8,7 @@ const verbs = {
 }
 
 /** The key for which three may hold the lock, if they ask with the same limit: a few do not. */
-export const limitedKey = 'n'
+const limitedKey = 'n'
 
 /** A step of a history before its state is known: `who` and `pick` are resolved against the state at its moment. */
 interface Action {

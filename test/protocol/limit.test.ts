@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { lossOf } from '../../src/protocol/index.ts'
 import { reasonOf, Table, woken } from './shelf.ts'
 
 const two = { limit: 2 } as const
@@ -93,6 +94,15 @@ describe('a lock with a limit of n', () => {
     t.hold('a', { limit: 3 })
     t.do({ type: 'revoke', key: 'k', session: 'a' })
     expect(t.holders).toEqual(['b'])
+  })
+
+  test('a holder between two places that were revoked is not said to have lost its own so', () => {
+    const t = new Table()
+    const [first, between, last] = ['a', 'b', 'a'].map((session) => t.hold(session, { limit: 3 }).token) as [number, number, number]
+    t.do({ type: 'revoke', key: 'k', session: 'a' })
+    t.end('b')
+    t.hold('c', { limit: 3 })
+    expect([first, between, last].map((token) => lossOf(t.lock, token))).toEqual(['revoked', 'ended', 'revoked'])
   })
 
   test('consecutive requests of one session are one run, and the run keeps the limit', () => {
