@@ -389,7 +389,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a request joins those who hold with another limit',
-    patches: [['protocol/reduce.ts', 'contradicts(draft, command) || ', '']],
+    patches: [['protocol/reduce.ts', 'others && limitOf(draft) !== limit', 'others < 0 && limitOf(draft)']],
   },
   {
     name: 'a request that waits forgets its limit',

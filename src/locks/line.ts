@@ -1,4 +1,4 @@
-import { contradictionOf, isContradicted, type LockError, type LockView, requestsIn } from '../protocol/index.ts'
+import { contradictionOf, type LockError, type LockView, requestsIn } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
 import { refusalOf } from './contention.ts'
 import type { Effect } from './core/effects.ts'
@@ -172,8 +172,10 @@ export class Line {
     let answer: Answer
     try {
       answer = await session.send(command)
+      const { outcome } = answer
       // The dead must not keep it out by their limit.
-      if (isContradicted(answer.outcome) && (await this.looks.endDead(answer.outcome.record))) answer = await this.#session.send(command)
+      const isKeptOut = outcome.type === 'refused' && outcome.reason === 'limit'
+      if (isKeptOut && (await this.looks.endDead(outcome.record))) answer = await this.#session.send(command)
     } catch (error) {
       return this.carryOut(state.unanswered(waiter, number, error as LockError, again(error)))
     }

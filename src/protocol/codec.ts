@@ -1,6 +1,5 @@
 import { LockError } from './errors.ts'
-import { limitOf, maxLimit } from './limit.ts'
-import type { Asked, Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
+import { type Asked, type Claim, type Holder, type LockRecord, type Mode, maxLimit, type Run, type SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is not touched. */
 export const schemaVersion = 1
@@ -11,14 +10,18 @@ const limitVersion = 2
  * A record as the text that stores keep: JSON of short arrays, because encoding long queues is what costs time.
  * @see {@link decodeRecord}, its inverse
  */
-export const encodeRecord = (record: LockRecord): string =>
-  `[${limitOf(record) ? limitVersion : schemaVersion},${record.token},[${record.holders.map(encodeHolder)}],[${record.queue.map(encodeRun)}],${record.pins.length ? JSON.stringify(record.pins) : '[]'}${encodePast(record)}]`
+export function encodeRecord(record: LockRecord): string {
+  const { token, holders, queue, pins } = record
+  // Those who hold or wait have the same limit.
+  const version = (holders[0] ?? queue[0])?.limit ? limitVersion : schemaVersion
+  return `[${version},${token},[${holders.map(encodeHolder)}],[${queue.map(encodeRun)}],${pins.length ? JSON.stringify(pins) : '[]'}${encodePast(record)}]`
+}
 
 /** Most holders are plain, and nothing else of a record is written as often: put together by hand, their text takes half the time. */
 function encodeHolder(holder: Holder): string {
-  const { session, client, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const { session, client, mode, limit, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
   if (lease !== undefined || seq !== undefined || unconfirmed || metadata !== undefined) return JSON.stringify(packHolder(holder))
-  return `[${JSON.stringify(session)},${JSON.stringify(client)},${kindOf(holder)},${number},${token},${reserve ?? null},${previous},${expiresAt}]`
+  return `[${JSON.stringify(session)},${JSON.stringify(client)},${mode === 'shared' ? 1 : (limit ?? 0)},${number},${token},${reserve ?? null},${previous},${expiresAt}]`
 }
 
 /**
@@ -128,7 +131,7 @@ function unpackHolder(fields: Packed, since: number | undefined): Holder {
     session,
     client,
     mode: modeOf(kind),
-    limit: limitIn(kind),
+    limit: kind > 1 ? kind : undefined,
     lease: lease ?? undefined,
     metadata,
     reserve: reserve ?? undefined,
@@ -153,7 +156,7 @@ function unpackRun([session, client, kind, from, to, confirm, lapses, lease, res
     session,
     client,
     mode: modeOf(kind),
-    limit: limitIn(kind),
+    limit: kind > 1 ? kind : undefined,
     lease: lease ?? undefined,
     metadata: more?.metadata,
     reserve: reserve ?? undefined,
@@ -175,8 +178,6 @@ const unpackAsked = ([token, label, run]: Packed): Asked => ({ ...unpackRun(run)
 const kindOf = ({ mode, limit = 0 }: Claim): number => (mode === 'shared' ? 1 : limit)
 
 const modeOf = (kind: number): Mode => (kind === 1 ? 'shared' : 'exclusive')
-
-const limitIn = (kind: number): number | undefined => (kind > 1 ? kind : undefined)
 
 /** Last in its array, so that metadata `null` differs from none. Without metadata, missing fields at the end are left out. */
 function withMetadata(fields: Packed, metadata: unknown): Packed {

@@ -119,6 +119,12 @@ export interface LockRecord {
   readonly asked?: readonly Asked[] | undefined
 }
 
+/** The highest limit: every holder is in the record, which each command reads and writes. */
+export const maxLimit = 1_000
+
+/** The limit of all who hold or wait for a lock; `undefined` if it has none, or nobody holds or waits. They have the same: others are refused. */
+export const limitOf = ({ holders, queue }: Pick<LockRecord, 'holders' | 'queue'>): number | undefined => (holders[0] ?? queue[0])?.limit
+
 /** By id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
 export type Sessions = ReadonlyMap<string, SessionRow>
 

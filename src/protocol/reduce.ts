@@ -1,7 +1,6 @@
 import type { Expire, KeyCommand, Outcome, Renew, Request, SessionCommand, WaiterEvidence } from './commands.ts'
 import { type Context, Draft, type Result, type Step } from './draft.ts'
-import { contradicts } from './limit.ts'
-import type { Holder, LockRecord, Run, SessionRow } from './record.ts'
+import { type Holder, type LockRecord, limitOf, type Run, type SessionRow } from './record.ts'
 
 export type { Context, Step } from './draft.ts'
 
@@ -61,7 +60,8 @@ function request(draft: Draft, command: Request): Result {
   const granted = draft.holders.find((holder) => holder.session === session && holder.number === number)
   if (granted) return { type: 'granted', holder: granted, repeated: true }
   if (draft.queue.some((run) => contains(run, session, number))) return { type: 'queued' }
-  if (contradicts(draft, command) || (limit !== undefined && (mode === 'shared' || command.steal))) return 'limit'
+  const others = draft.holders.length || draft.queue.length
+  if ((others && limitOf(draft) !== limit) || (limit && (mode === 'shared' || command.steal))) return 'limit'
   if (command.steal) {
     draft.evict(draft.holders, 'stolen')
   } else if (draft.queue.length || !draft.allows(command)) {

@@ -2,7 +2,6 @@ import {
   type Command,
   emptyView,
   type Holder,
-  isContradicted,
   LockError,
   type LockView,
   type LossReason,
@@ -126,7 +125,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       this.refusedAt = sent
       return this.#refuse(request)
     }
-    if (isContradicted(outcome)) {
+    if (outcome.type === 'refused' && outcome.reason === 'limit') {
       this.#forget(request)
       return [{ do: 'contradict', request }]
     }
