@@ -101,6 +101,19 @@ describe('storelock run', { timeout: 60_000 }, () => {
     await Promise.all([groupOf(first), groupOf(second)])
   })
 
+  test('lets as many run together as --limit says, and refuses another limit', async () => {
+    const [first, second] = [run(works, '--limit', '2'), run(works, '--limit', '2')]
+    await Promise.all([groupOf(first), groupOf(second)])
+    expect(await run('true', '--limit', '2', '--nonblock').code()).toBe(1)
+    const other = run('true', '--limit', '3', '--nonblock')
+    expect(await other.code()).toBe(125)
+    expect(other.said).toContain('"job" is held or waited for with a limit of 2, so it cannot be requested with a limit of 3 meanwhile')
+    first.child.kill('SIGTERM')
+    const third = run('echo mine', '--limit', '2')
+    expect(await third.code()).toBe(0)
+    expect(third.printed).toBe('mine\n')
+  })
+
   test('calls its wait off and leaves the queue when it is interrupted', async () => {
     const holder = run(works)
     await groupOf(holder)

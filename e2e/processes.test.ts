@@ -120,6 +120,20 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(await waiter.does.state()).toEqual(healthy)
   })
 
+  test('hold a lock two at a time with a limit of two, and a third takes over at once from one of them that was killed', async () => {
+    const [first, second, third] = (await several(3, patient)) as [Context, Context, Context]
+    const limit = { limit: 2 }
+    const tokens = [(await first.does.acquire('l', limit)).token, (await second.does.acquire('l', limit)).token]
+    const wait = third.does.acquire('l', limit)
+    await queued(1, first)
+    second.kill()
+    const killedAt = now()
+    const next = await wait
+    expect(next.token).toBeGreaterThan(Math.max(...tokens))
+    expect(next.at - killedAt).toBeLessThan(soon)
+    expect([await first.does.state(), await third.does.state()]).toEqual([healthy, healthy])
+  })
+
   test('take over from a holder that had been killed before anyone waited, at once', async () => {
     const [holder, waiter] = await pair(patient)
     await holder.does.acquire('l')

@@ -72,6 +72,23 @@ describeEachEngine((engine) => {
       expect(await stateOf(waiter)).toEqual(healthy)
     })
 
+    test('hold a lock two at a time with a limit of two, and a third takes over at once from one of them that crashed', async ({ skip }) => {
+      needs('crash', engine(), skip)
+      const long = 20_000
+      const [first, second, third] = (await several(3, { duration: long })) as [Tab, Tab, Tab]
+      const take = (page: Tab) => page.evaluate(() => tab.acquire('l', { limit: 2 }))
+      const tokens = [(await take(first)).token, (await take(second)).token]
+      const wait = take(third)
+      await queued(1, first)
+      expect((await query(first)).held.map(({ token, limit }) => [token, limit])).toEqual(tokens.map((token) => [token, 2]))
+      await second.crash()
+      const crashedAt = now()
+      const next = await wait
+      expect(next.token).toBeGreaterThan(Math.max(...tokens))
+      expect(next.at - crashedAt).toBeLessThan(long / 4)
+      expect([await stateOf(first), await stateOf(third)]).toEqual([healthy, healthy])
+    })
+
     test('take over from a holder that hangs, which knows it in the first line that it runs', async () => {
       const [holder, waiter] = await pair()
       const { token } = await acquire(holder)

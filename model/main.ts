@@ -6,19 +6,19 @@ import { scenes } from './client/scenes.ts'
 import { clientSpace } from './client/space.ts'
 import { type Parts, realParts } from './client/world.ts'
 import { type Exploration, explore, type Space } from './explore.ts'
-import { mutants as brokenRules } from './protocol/mutants.ts'
+import { mutants as brokenRules, limitMutants } from './protocol/mutants.ts'
 import { protocolSpace } from './protocol/space.ts'
 
 const help = `npm run model [-- options]
 
 Tries everything that can happen, in every order, and checks after each move that the promises hold:
-- three sessions and two keys, on the rules themselves (src/protocol);
+- three sessions and two keys, on the rules themselves (src/protocol), with shared locks and with such as two may hold;
 - two clients, and three, and one key: what each does with its requests and grants (src/locks/core) against these rules, with
   messages that are late, lost or doubled, stores that fail before or after they commit, crashes and deadlines that pass.
 States that differ by names and numbers alone count once.
 
   --only PART     rules or clients
-  --depth N       of the rules, how many moves from the start (default 5: about a minute; each further one takes some 13 times as long)
+  --depth N       of the rules, how many moves from the start (default 5: some two minutes; each further one takes some 13 times as long)
   --sessions N    of the rules, 1 to 6 (default 3)
   --deeper N      so many moves more of the clients (default 0; each takes about twice as long)
   --mutants       break the rules, and the clients, in one way after the other instead, and see that each is found out
@@ -113,7 +113,10 @@ const { only, depth, deeper, sessions, ...options } = readOptions()
 const has = (part: 'rules' | 'clients'): boolean => only === undefined || only === part
 
 function runModel(): boolean {
-  const rules = !has('rules') || check(`${sessions} sessions, 2 keys`, protocolSpace(runBatch, sessions), depth)
+  const rules =
+    !has('rules') ||
+    (check(`${sessions} sessions, 2 keys`, protocolSpace(runBatch, sessions), depth) &&
+      check(`${sessions} sessions, 2 keys that two may hold`, protocolSpace(runBatch, sessions, 'limited'), depth))
   if (!has('clients')) return rules
   return scenes.every((scene) => check(scene.name, clientSpace(realParts, scene), scene.depth + deeper)) && rules
 }
@@ -121,6 +124,7 @@ function runModel(): boolean {
 function runMutants(): boolean {
   const caught = [
     ...(has('rules') ? Object.entries(brokenRules).map(([name, rules]) => seek(name, protocolSpace(rules, sessions), depth)) : []),
+    ...(has('rules') ? Object.entries(limitMutants).map(([name, rules]) => seek(name, protocolSpace(rules, sessions, 'limited'), depth)) : []),
     ...(has('clients') ? Object.entries(brokenClients).map(([name, parts]) => seekClient(name, parts)) : []),
   ]
   console.log(`\n${caught.filter(Boolean).length} of ${caught.length} caught`)

@@ -38,6 +38,8 @@ export class Ledger {
   readonly #owners = new Map<string, Process>()
   /** For each key, the highest tokens that wrote: of all, and of the exclusive ones. */
   readonly #written = new Map<string, { any: number; exclusive: number }>()
+  /** How each request wants to hold: the limit it was sent with, 1 without one, and Infinity if it is shared. */
+  readonly #limits = new Map<string, number>()
 
   constructor(world: World) {
     this.#world = world
@@ -134,6 +136,7 @@ export class Ledger {
     const queue = before?.queue ?? []
     if (process) this.#checkRight(process, command)
     if (!after) return
+    if (command.type === 'request') this.#checkLimit(command, outcome, [...holders, ...placesOf(queue)])
     if (after.holders !== holders) {
       for (const holder of holders) {
         const now = after.holders.find(({ token }) => token === holder.token)
@@ -142,14 +145,41 @@ export class Ledger {
       }
       for (const holder of after.holders)
         if (!holders.some(({ token }) => token === holder.token)) this.#grantedBy(command, holder, [...placesOf(queue), ...holders])
-      if (after.holders.length > 1 && after.holders.some(({ mode }) => mode === 'exclusive')) this.violated(`${after.key} has two holders`)
     }
+    if (after.holders !== holders || after.queue !== queue) this.#checkCount(command, after)
     if (after.queue !== queue) this.#checkQueue(process, command, queue, after, row)
     if (outcome.type === 'granted' && !outcome.repeated && !isSteal(command)) {
       const { session, number } = outcome.holder
       if (placesOf(queue).some((place) => row(place.session) && !(place.session === session && place.number === number)))
         this.violated(`${session} was granted ${after.key} ahead of those who waited`)
     }
+  }
+
+  /** A request is refused for its limit exactly if somebody holds or waits with another one. */
+  #checkLimit(command: Extract<KeyCommand, { type: 'request' }>, { type, ...outcome }: Outcome, others: readonly Place[]): void {
+    const { key, mode, limit = 1 } = command
+    const name = `${key} ${nameOf(command)}`
+    const known = this.#limits.get(name)
+    if (known === undefined) this.#limits.set(name, mode === 'shared' ? Infinity : limit)
+    if (type !== 'refused' || !('reason' in outcome) || outcome.reason !== 'limit') return
+    this.#world.count('told', 'other limit')
+    if (others.every((place) => this.#groupOf(key, place) === limit))
+      this.violated(`${command.session} was refused ${key} for its limit, which all have`)
+  }
+
+  /** How many may be in the group with which a request holds: exclusive and shared ones without a limit are of one, as they wait for each other. */
+  #groupOf(key: string, place: Place): number {
+    const limit = this.#limits.get(`${key} ${nameOf(place)}`) ?? 1
+    return limit === Infinity ? 1 : limit
+  }
+
+  /** So many hold as each of them allows, and all who hold or wait have the same limit. */
+  #checkCount({ key }: KeyCommand, { holders, queue }: LockRecord): void {
+    const most = Math.min(...holders.map((holder) => this.#limits.get(`${key} ${nameOf(holder)}`) ?? 1))
+    if (holders.length > most) this.violated(`${key} has ${holders.length} holders, where ${most} may hold it`)
+    if (holders.length > 1 && most < Infinity) this.#world.count('told', 'one of several')
+    const groups = new Set([...holders, ...placesOf(queue)].map((place) => this.#groupOf(key, place)))
+    if (groups.size > 1) this.violated(`${key} is held or waited for with limits of ${[...groups].join(' and ')}`)
   }
 
   /** Some things a process does only if its users want them. */
@@ -270,10 +300,14 @@ export class Ledger {
   wrote(process: Process, key: string, token: number, mode: 'exclusive' | 'shared'): void {
     const written = this.#written.get(key) ?? { any: 0, exclusive: 0 }
     this.#world.count('told', 'fenced write')
-    if (token < (mode === 'exclusive' ? written.any : written.exclusive))
-      this.violated(`${process.name} wrote ${key} with token ${token} after ${written.any} had`)
+    // One of several writes in any order with the others, as long as the store names it.
+    const holder = this.#grants.get(key)?.find((each) => each.token === token)
+    const alone = mode === 'exclusive' && !(holder && this.#groupOf(key, holder) > 1)
+    if (token < (alone ? written.any : written.exclusive)) this.violated(`${process.name} wrote ${key} with token ${token} after ${written.any} had`)
+    if (!alone && !this.#world.store.record(key)?.holders.some((each) => each.token === token))
+      this.violated(`${process.name} wrote ${key} with token ${token}, which holds it no more`)
     written.any = Math.max(written.any, token)
-    if (mode === 'exclusive') written.exclusive = Math.max(written.exclusive, token)
+    if (alone) written.exclusive = Math.max(written.exclusive, token)
     this.#written.set(key, written)
   }
 

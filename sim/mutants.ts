@@ -31,7 +31,7 @@ export const mutants: readonly Mutant[] = [
       [
         'protocol/reduce.ts',
         "      if (typeof holder === 'string') return holder\n",
-        `      if (holder === 'not-held' && command.type === 'renew' && draft.allows('exclusive'))
+        `      if (holder === 'not-held' && command.type === 'renew' && draft.allows({ mode: 'exclusive' }))
         return { type: 'renewed', holder: draft.grant({ session: command.session, client: command.session, mode: 'exclusive' }, 0) }
       if (typeof holder === 'string') return holder\n`,
       ],
@@ -109,7 +109,7 @@ export const mutants: readonly Mutant[] = [
       ['locks/session.ts', '    this.heart.stop()\n', ''],
     ],
   },
-  { name: 'a request skips the queue', patches: [['protocol/reduce.ts', 'draft.queue.length || !draft.allows(mode)', '!draft.allows(mode)']] },
+  { name: 'a request skips the queue', patches: [['protocol/reduce.ts', 'draft.queue.length || !draft.allows(command)', '!draft.allows(command)']] },
   {
     name: 'a confirmation that comes after its waiter gave up is kept',
     patches: [
@@ -382,6 +382,26 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the tokens of a linger are not kept for it',
     patches: [['protocol/draft.ts', 'this.#token = lastTokenOf(holder)', 'this.#token = holder.token']],
+  },
+  {
+    name: 'one more than a limit allows holds the lock',
+    patches: [['protocol/draft.ts', 'this.holders.length < limit', 'this.holders.length < limit + Number(limit > 1)']],
+  },
+  {
+    name: 'a request joins those who hold with another limit',
+    patches: [['protocol/reduce.ts', 'others && limitOf(draft) !== limit', 'others < 0 && limitOf(draft)']],
+  },
+  {
+    name: 'a request that waits forgets its limit',
+    patches: [['protocol/draft.ts', 'mode, limit, lease, metadata, reserve, from: number,', 'mode, lease, metadata, reserve, from: number,']],
+  },
+  {
+    name: 'of several holders only the first is observed',
+    patches: [['locks/core/silence.ts', 'for (const holder of view.holders) {', 'for (const holder of view.holders.slice(0, 1)) {']],
+  },
+  {
+    name: 'a limit is not sent to the store',
+    patches: [['locks/core/key.ts', 'number, mode, limit, confirm, lease }', 'number, mode, limit: limit && undefined, confirm, lease }']],
   },
 ]
 

@@ -24,12 +24,16 @@ export interface Shape {
   readonly wallSteps: boolean
   /** Whether machines are suspended one by one, and not all at once. */
   readonly sleepsAlone: boolean
+  /** How many may hold {@link limitedKey} together; without it, it is a key like the others. */
+  readonly limit: number | undefined
 }
 
 export type Tally = Record<'operations' | 'faults' | 'told', Record<string, number>>
 
 /** The keys that everyone competes for. */
 export const keys = ['k', 'l', 'm'] as const
+/** The one that several may hold together, in some worlds. */
+export const limitedKey = 'k'
 /** The key that no process's policy allows. */
 export const forbidden = 'forbidden'
 

@@ -1,6 +1,6 @@
 import type { AcquireOptions, HeldLock } from '../src/locks/types.ts'
 import type { Json } from '../src/protocol/index.ts'
-import { keys, type Traits } from './parts.ts'
+import { keys, limitedKey, type Traits } from './parts.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
@@ -10,12 +10,16 @@ import type { World } from './world.ts'
  */
 export async function probe(world: World): Promise<void> {
   const { chance, shape } = world
+  const { limit } = shape
   // A process with manual expiry replaces nobody.
   const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
   const holder = world.processes.find((each) => each !== waiter && each.keyOf('k') === waiter?.keyOf('k'))
   if (!holder || !waiter || !shape.timely) return
   // Processes that died earlier have left requests; a new request has to wait until they lapse.
-  for (const key of keys) (await take(world, waiter, key, leftBound(world, waiter.keyOf(key))))?.release()
+  for (const key of keys) {
+    const wish = key === limitedKey && limit ? { limit } : {}
+    ;(await take(world, waiter, key, leftBound(world, waiter.keyOf(key)), wish))?.release()
+  }
   const key = `after ${Math.round(world.timeline.now)} ms`
 
   const first = await take(world, holder, key, freeBound(world, holder, waiter))
@@ -58,6 +62,7 @@ export async function probe(world: World): Promise<void> {
   thief.lock?.release()
   await world.pass(100)
 
+  const places = limit ? await takeAll(world, holder, waiter, `${key}, one of ${limit}`, limit) : undefined
   if (!(await take(world, holder, key, freeBound(world, holder, waiter)))) return
   const heir = watch(world, waiter, key)
   await world.pass(chance.next() * 2 * shape.duration)
@@ -65,7 +70,34 @@ export async function probe(world: World): Promise<void> {
   world.crash(holder)
   await expectWithin(world, heir, crashBound(world, waiter, provable), `${waiter.name} to take over from ${holder.name}, which died`)
   heir.lock?.release()
+  for (const place of places ?? [])
+    await expectWithin(world, place, crashBound(world, waiter, provable), `${waiter.name} to have a place of ${holder.name}, which died`)
+  for (const place of places ?? []) place.lock?.release()
   await world.pass(100)
+}
+
+/** One takes all places of a key and gives one back, and the waiter gets it. @returns that place, and the waiter's wait for another */
+async function takeAll(world: World, holder: Process, waiter: Process, key: string, limit: number): Promise<Wait[] | undefined> {
+  const held: HeldLock[] = []
+  const fill = async (places: number): Promise<void> => {
+    for (let left = places; left > 0 && world.failure === undefined; left--) {
+      const lock = await take(world, holder, key, freeBound(world, holder, waiter), { limit })
+      if (lock) held.push(lock)
+    }
+  }
+  await fill(limit)
+  const next = watch(world, waiter, key, { limit })
+  await world.pass(world.chance.next() * 2 * world.shape.duration)
+  if (next.lock) world.fail(`${waiter.name} holds ${key} beside ${limit} others`)
+  held[0]?.release()
+  await expectWithin(world, next, wakeBound(world, holder, waiter), `${waiter.name} to be woken by the release of one place of ${holder.name}`)
+  if (!held[1]?.isHeld()) world.fail(`${holder.name} lost a place as it gave back another`)
+  // The waiter's place comes first in the record from now on.
+  for (const lock of held.splice(0).slice(1)) lock.release()
+  await fill(limit - 1)
+  const heir = watch(world, waiter, key, { limit })
+  await world.pass(100)
+  return [next, heir]
 }
 
 /**
@@ -157,16 +189,21 @@ function freeBound(world: World, process: Process, last: Process): number {
 
 interface Wait {
   lock: HeldLock | undefined
+  /** Somebody who is gone holds it with another limit. */
+  refused: boolean
 }
 
 function watch(world: World, process: Process, key: string, wish: AcquireOptions = {}): Wait {
-  const wait: Wait = { lock: undefined }
+  const wait: Wait = { lock: undefined, refused: false }
   process.locks.acquire(key, wish).then(
     (lock) => {
       wait.lock = lock
       world.beliefs.got(process, lock, false)
     },
-    (error) => world.fail(`${process.name} cannot acquire ${key}: ${error}`),
+    (error) => {
+      wait.refused = key === limitedKey && error.code === 'invalid'
+      if (!wait.refused) world.fail(`${process.name} cannot acquire ${key}: ${error}`)
+    },
   )
   return wait
 }
@@ -178,7 +215,8 @@ async function take(world: World, process: Process, key: string, ms: number, wis
   return wait.lock
 }
 
-const expectWithin = (world: World, wait: Wait, ms: number, what: string): Promise<void> => expectSoon(world, () => wait.lock !== undefined, ms, what)
+const expectWithin = (world: World, wait: Wait, ms: number, what: string): Promise<void> =>
+  expectSoon(world, () => wait.lock !== undefined || wait.refused, ms, what)
 
 async function expectSoon(world: World, isSo: () => boolean, ms: number, what: string): Promise<void> {
   const end = world.timeline.now + ms

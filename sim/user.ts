@@ -1,7 +1,7 @@
 import type { AcquireOptions, HeldLock, RequestOptions } from '../src/locks/types.ts'
 import { LockError, type LockErrorCode } from '../src/protocol/index.ts'
 import type { Tx } from './link.ts'
-import { forbidden, type Held, keys } from './parts.ts'
+import { forbidden, type Held, keys, limitedKey } from './parts.ts'
 import type { Process } from './process.ts'
 import type { World } from './world.ts'
 
@@ -66,21 +66,24 @@ export class User {
     for (const lock of this.#kept.splice(0)) this.#tolerate(lock.release(), 'store')
   }
 
-  async #do(habit: keyof typeof habits, key: string): Promise<void> {
+  async #do(habit: keyof typeof habits, wanted: string): Promise<void> {
     const { chance } = this.#world
+    // Where several may hold it, few ask in ways that contradict that: they are refused, or keep out all others.
+    const contradicts = this.#isLimited(wanted) && (habit === 'steal' || habit === 'reentrant') && chance.maybe(0.9)
+    const key = contradicts ? 'l' : wanted
     const { locks } = this.#process
     switch (habit) {
       case 'acquire':
-        return this.#take(key, this.#wish(key))
+        return this.#take(key, { ...this.#wish(key), ...this.#claim(key) })
       case 'steal':
         return this.#take(key, this.#mean('steal', key, { steal: true }))
       case 'burst': {
-        const each = (): Promise<void> => this.#take(key, { renew: 'manual' }, 900)
+        const each = (): Promise<void> => this.#take(key, { renew: 'manual', ...this.#claim(key) }, 900)
         await Promise.all(Array.from({ length: 5 + chance.below(20) }, each))
         return
       }
       case 'again': {
-        for (let left = 2 + chance.below(8); left; left--) await this.#take(key, { timeout: 1_000 }, 100)
+        for (let left = 2 + chance.below(8); left; left--) await this.#take(key, { timeout: 1_000, ...this.#claim(key) }, 100)
         return
       }
       case 'request': {
@@ -91,13 +94,18 @@ export class User {
           await this.#work(lock)
         }
         const how = draw < 0.3 ? { ifAvailable: true } : draw > 0.9 ? { ifNoQueue: true } : { mode: this.#mode() }
-        const done = locks.request(key, how as RequestOptions, work)
-        await this.#tolerate(done, 'lost', 'store', 'closed', 'stolen')
+        const done = locks.request(key, { ...how, ...this.#claim(key) } as RequestOptions, work)
+        await this.#tolerate(done, 'lost', 'store', 'closed', 'stolen', ...this.#refusals(key))
         return
       }
       case 'tryAcquire': {
         const timeout = chance.one([0, 1_000, 20_000])
-        const lock = await this.#tolerate(locks.tryAcquire(key, { timeout, mode: this.#mode() }), 'store', 'closed')
+        const lock = await this.#tolerate(
+          locks.tryAcquire(key, { timeout, mode: this.#mode(), ...this.#claim(key) }),
+          'store',
+          'closed',
+          ...this.#refusals(key),
+        )
         if (lock) await this.#use(lock)
         return
       }
@@ -173,13 +181,31 @@ export class User {
     if (!refused) this.#world.fail(`${this.#process.name} was not refused what its policy forbids`)
   }
 
+  #isLimited(key: string): boolean {
+    return key === limitedKey && this.#world.shape.limit !== undefined
+  }
+
+  /** A limit, where several may hold the key: nearly always the one of that world. */
+  #claim(key: string): AcquireOptions {
+    const { chance, shape } = this.#world
+    if (!shape.limit || !this.#isLimited(key)) return {}
+    const right = { mode: 'exclusive', limit: shape.limit } as const
+    if (chance.maybe(0.97)) return right
+    return chance.one<AcquireOptions>([{ ...right, limit: shape.limit + 1 }, { mode: 'shared' }, {}])
+  }
+
+  /** How a request may fail that asks with a limit, or contradicts those who have one. */
+  #refusals(key: string): LockErrorCode[] {
+    return this.#isLimited(key) ? ['invalid'] : []
+  }
+
   #mode(): 'exclusive' | 'shared' {
     return this.#world.chance.maybe(0.25) ? 'shared' : 'exclusive'
   }
 
   #wish(key: string): AcquireOptions {
     const { chance } = this.#world
-    const robs = chance.maybe(0.03)
+    const robs = chance.maybe(0.03) && !this.#isLimited(key)
     return {
       mode: this.#mode(),
       renew: chance.maybe(0.35) ? 'manual' : 'auto',
@@ -206,7 +232,7 @@ export class User {
     })
     this.#bound(asked, wish.timeout, `acquire ${key}`)
     if (stop) this.#process.sleep(chance.next() * 5_000).then(() => stop.abort(enough))
-    const lock = await this.#tolerate(asked, 'store', 'closed', 'timeout')
+    const lock = await this.#tolerate(asked, 'store', 'closed', 'timeout', ...this.#refusals(key))
     if (!lock) return
     if (wish.renew !== 'manual') await this.#use(lock, most, (wish.duration ?? Infinity) < 20 * this.#process.traits.latency)
     else {
@@ -231,7 +257,7 @@ export class User {
         .catch(() => {})
     const asked = patient ? lock.acquire(timeout === undefined ? {} : { timeout }) : lock.tryAcquire()
     if (patient) this.#bound(asked, timeout || undefined, `re-entrant acquire ${key}`)
-    const guard = await this.#tolerate(asked, 'store', 'closed', 'timeout', 'held')
+    const guard = await this.#tolerate(asked, 'store', 'closed', 'timeout', 'held', ...this.#refusals(key))
     if (!guard) return
     this.#world.beliefs.got(this.#process, guard, false)
     if (chance.maybe(0.3)) return void this.#letGo(guard)

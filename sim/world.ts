@@ -41,7 +41,8 @@ export class World implements Scene {
   constructor(seed: number, withHistory: boolean) {
     this.chance = new Chance(seed)
     this.history = withHistory ? [] : undefined
-    this.shape = shapeOf(this.chance)
+    // Not drawn, so that the histories of all other worlds are what they were before there were limits.
+    this.shape = shapeOf(this.chance, [undefined, undefined, 2, 3, undefined][seed % 5])
     const { chance, shape } = this
     // A computer whose clock has lost the time is in 1970: tokens then rise one by one.
     const wall = chance.maybe(0.3) ? 0 : 1_700_000_000_000
@@ -162,7 +163,7 @@ export class World implements Scene {
   }
 }
 
-function shapeOf(chance: Chance): Shape {
+function shapeOf(chance: Chance, limit: number | undefined): Shape {
   const drift = chance.weighted({ none: 4, some: 4, much: 1 })
   const machines = chance.maybe(0.7) ? 1 : 2 + chance.below(2)
   // A clock set back by exactly the time of a sleep would hide that sleep from a process whose clock does not run meanwhile.
@@ -177,5 +178,6 @@ function shapeOf(chance: Chance): Shape {
     timely: drift !== 'much',
     wallSteps: !sleepsAlone,
     sleepsAlone,
+    limit,
   }
 }

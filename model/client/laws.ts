@@ -13,7 +13,7 @@ const believers = ({ seats, now }: World): string[] =>
 function excludes(world: World): string | undefined {
   if (world.stolen) return undefined
   const all = believers(world)
-  return all.length > 1 ? `${all.join(' and ')} believe that they hold ${key}` : undefined
+  return all.length > (world.limit ?? 1) ? `${all.join(' and ')} believe that they hold ${key}` : undefined
 }
 
 /** So many rounds are far more than a few requests need. */

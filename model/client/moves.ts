@@ -48,7 +48,8 @@ export function* moves(parts: Parts, world: World, bounds: Bounds): Generator<Mo
       world.items.some((item) => (item.is === 'command' || item.is === 'answer') && item.seat === index && purposes.includes(item.purpose.for))
     if (!requests.size && !grants.size && seat.asked < bounds.asks) {
       yield by('asks', (shell) => shell.ask({ mode: 'exclusive' }))
-      if (world.faults && world.record?.holders.length) yield by('steals', (shell) => shell.ask({ mode: 'exclusive', steal: true }), true)
+      if (world.faults && world.record?.holders.length && !world.limit)
+        yield by('steals', (shell) => shell.ask({ mode: 'exclusive', steal: true }), true)
     }
     if (requests.size) {
       yield by('gives up', (shell) => shell.giveUp())

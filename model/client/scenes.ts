@@ -7,6 +7,8 @@ import { type Item, type Parts, start, type World } from './world.ts'
 export interface Scene {
   readonly name: string
   readonly clients: number
+  /** How many may hold the lock together, if not one. */
+  readonly limit?: number
   /** What happens before it begins. */
   readonly acts: readonly ((shells: readonly [Shell, Shell, Shell]) => void)[]
   /** What is held up meanwhile. */
@@ -21,6 +23,7 @@ const isAnswer = ({ is, seat }: Item): boolean => is === 'answer' && seat === 0
 
 const exclusive = { mode: 'exclusive' } as const
 const aAsks: Scene['acts'][number] = ([a]) => a.ask(exclusive)
+const cAsks: Scene['acts'][number] = ([, , c]) => c.ask(exclusive)
 const bAsks: Scene['acts'][number] = ([, b]) => b.ask(exclusive)
 
 export const scenes: readonly Scene[] = [
@@ -60,7 +63,25 @@ export const scenes: readonly Scene[] = [
   {
     name: 'three clients, one has the lock, two have asked, the last has looked',
     clients: 3,
-    acts: [aAsks, bAsks, ([, , c]) => c.ask(exclusive), ([, , c]) => c.look()],
+    acts: [aAsks, bAsks, cAsks, ([, , c]) => c.look()],
+    isHeld: isHint,
+    asks: 0,
+    depth: 4,
+  },
+  {
+    name: 'three clients, two of two places are taken, the third has asked and looked',
+    clients: 3,
+    limit: 2,
+    acts: [aAsks, bAsks, cAsks, ([, , c]) => c.look()],
+    isHeld: isHint,
+    asks: 0,
+    depth: 4,
+  },
+  {
+    name: 'three clients, one of two has let go and has asked again, the third is granted its place and does not know it yet',
+    clients: 3,
+    limit: 2,
+    acts: [aAsks, bAsks, cAsks, ([, , c]) => c.look(), ([a]) => a.release(), aAsks, ([a]) => a.look()],
     isHeld: isHint,
     asks: 0,
     depth: 4,
@@ -70,8 +91,8 @@ export const scenes: readonly Scene[] = [
 /** How much each does at most, what may go wrong, and for how long. */
 const bounds = { beats: 1, faults: 1, time: 9 }
 
-export function open(parts: Parts, { clients, acts, isHeld, asks }: Scene): { world: World; bounds: Bounds } {
-  const world = start(parts, clients, bounds.faults)
+export function open(parts: Parts, { clients, limit, acts, isHeld, asks }: Scene): { world: World; bounds: Bounds } {
+  const world = start(parts, clients, bounds.faults, limit)
   const shells = shellsOf(parts, world)
   for (const act of acts) {
     act(shells as [Shell, Shell, Shell])

@@ -28,8 +28,9 @@ export class Shell {
     return this.#world.seats[this.#index] as Seat
   }
 
-  ask(wish: Asked['wish']): void {
+  ask(how: Asked['wish']): void {
     const { seat } = this
+    const wish = { ...how, limit: this.#world.limit }
     seat.asked++
     const request: Asked = { id: seat.asked, wish, number: 0, life: unsent, impatient: false, robbed: undefined, since: Infinity }
     this.#do(seat.key.ask(request))
@@ -219,7 +220,8 @@ export class Shell {
 
   #use({ token }: Grant): void {
     const world = this.#world
-    if (token <= world.used && !world.stolen) world.flaw ??= `token ${token} came into use after ${world.used}`
+    // Where several hold, they learn of it in any order.
+    if (token <= world.used && !world.stolen && !world.limit) world.flaw ??= `token ${token} came into use after ${world.used}`
     world.used = Math.max(world.used, token)
   }
 

@@ -88,6 +88,8 @@ export interface World {
   rows: Map<string, SessionRow>
   floor: number
   readonly seats: Seat[]
+  /** How many may hold the lock together, if not one. */
+  readonly limit: number | undefined
   /** In the order in which it was sent. */
   items: Item[]
   /** How much may still go wrong: messages that are late, lost or doubled, a store that fails, a crash, a theft. */
@@ -115,12 +117,25 @@ const newSeat = (parts: Parts, id: string): Seat => ({
 })
 
 /** Clients whose sessions are open, and a lock that is free. */
-export function start(parts: Parts, clients: number, faults: number): World {
+export function start(parts: Parts, clients: number, faults: number, limit?: number): World {
   const ids = Array.from({ length: clients }, (_, index) => 'abc'[index] ?? '')
   const rows = ids.map((id): [string, SessionRow] => [id, { id, client: id, seq: 1, lease: times.lease, expiresAt: 0, evictions: 0, asks: 0 }])
   const seats = ids.map((id) => newSeat(parts, id))
   for (const [index, [, row]] of rows.entries()) seats[index]?.beats.count(row, 0, 0)
-  return { now: 0, record: undefined, rows: new Map(rows), floor: 0, seats, items: [], faults, highest: 0, used: 0, stolen: false, flaw: undefined }
+  return {
+    now: 0,
+    record: undefined,
+    rows: new Map(rows),
+    floor: 0,
+    seats,
+    limit,
+    items: [],
+    faults,
+    highest: 0,
+    used: 0,
+    stolen: false,
+    flaw: undefined,
+  }
 }
 
 export const copy = (parts: Parts, world: World): World => ({

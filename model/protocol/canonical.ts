@@ -25,10 +25,10 @@ function looksOf(state: State, key: Key): string {
   return record ? `${record.pins.length}${record.holders.map(holderOf)}/${record.queue.map(runOf)}` : '-'
 }
 
-const holderOf = ({ mode, lease, seq, unconfirmed }: Holder): string =>
-  `${mode[0]}${lease === undefined ? '' : 'L'}${seq === undefined ? '' : 'O'}${unconfirmed ? unconfirmed.lapses : ''}`
+const holderOf = ({ mode, limit, lease, seq, unconfirmed }: Holder): string =>
+  `${mode[0]}${limit ?? ''}${lease === undefined ? '' : 'L'}${seq === undefined ? '' : 'O'}${unconfirmed ? unconfirmed.lapses : ''}`
 
-const runOf = ({ mode, lapses, from, to }: Run): string => `${mode[0]}${lapses}.${to - from}`
+const runOf = ({ mode, limit, lapses, from, to }: Run): string => `${mode[0]}${limit ?? ''}/${lapses}.${to - from}`
 
 /** Places that no session owns belong to earlier sessions of a seat. */
 function inOrder(state: State, order: readonly Key[]): string {
@@ -59,7 +59,7 @@ function asksOf(state: State, key: Key, { id, numbers, asks }: Seat): string {
   for (const ask of asks.filter((ask) => ask.key === key).reverse()) {
     const token = holdersOf(state, key).find(({ session, number }) => session === id && number === ask.number)?.token
     const known = ask.token === undefined ? '?' : ask.token === token ? '=' : 'x'
-    text += `a${placeOf(state, key, id, ask.number) || ask.mode}${known}${next === ask.number + 1 ? '' : '.'}`
+    text += `a${placeOf(state, key, id, ask.number) || ask.mode + (ask.limit ?? '')}${known}${next === ask.number + 1 ? '' : '.'}`
     next = ask.number
   }
   return text

@@ -15,6 +15,7 @@ import {
   type Seat,
   type State,
   times,
+  type Wishes,
   withSeat,
 } from './state.ts'
 
@@ -53,9 +54,9 @@ export function make(rules: Rules, before: State, move: Move): Step {
 }
 
 /** Everything that may happen in a state. Moves that the rules could not tell apart appear once. */
-export function* moves(state: State): Generator<Move> {
+export function* moves(state: State, wishes: Wishes): Generator<Move> {
   for (const [index, seat] of state.seats.entries()) {
-    if (seat.alive) yield* ofSession(state, seat, index)
+    if (seat.alive) yield* ofSession(state, seat, index, wishes)
     yield* aboutSession(state, seat)
   }
   for (const key of keys) {
@@ -68,14 +69,14 @@ export function* moves(state: State): Generator<Move> {
 const someone = 'someone'
 
 /** What a session does, as `locks/` would. It may always be too slow for any of it. */
-function* ofSession(state: State, seat: Seat, index: number): Generator<Move> {
+function* ofSession(state: State, seat: Seat, index: number, wishes: Wishes): Generator<Move> {
   const { id: session, asks } = seat
   const who = session
   const set = (change: Partial<Seat>) => (next: State) => withSeat(next, index, change)
 
   yield { who, command: beatOf(session), learn: (next, outcome) => hear(next, index, outcome) }
   for (const ask of asks) yield* ofAsk(state, seat, index, ask)
-  for (const key of keys) yield* requests(state, seat, index, key)
+  for (const key of keys) yield* requests(state, seat, index, key, wishes)
   if (!state.rows[session]) {
     const id = `${session[0]}${Number(session.slice(1)) + 1}`
     if (!asks.length) yield { who, command: { ...beatOf(id), opens: true }, learn: set(newSeat(id)) }
@@ -104,40 +105,44 @@ function hear(state: State, index: number, outcome: Outcome | undefined): State 
 /** How many pending requests a session has for one key, at most. */
 const maxAsks = 2
 
-function* requests(state: State, { id: session, numbers, asks }: Seat, index: number, key: Key): Generator<Move> {
+function* requests(state: State, { id: session, numbers, asks }: Seat, index: number, key: Key, wishes: Wishes): Generator<Move> {
   if (asks.filter((ask) => ask.key === key).length >= maxAsks) return
   const number = numbers[key] + 1
-  const ask = (how: { mode: Mode; ifAvailable?: boolean; ifNoQueue?: boolean; steal?: boolean }, lost = false): Move => ({
+  const ask = (how: { mode: Mode; limit?: number; ifAvailable?: boolean; ifNoQueue?: boolean; steal?: boolean }, lost = false): Move => ({
     who: session,
     command: { type: 'request', key, session, client: session, number, confirm: times.confirm, ...how },
     ...(lost && { text: 'and the reply is lost' }),
     learn(next, outcome) {
       if (outcome?.type !== 'granted' && outcome?.type !== 'queued') return next
       const token = outcome.type === 'granted' && !lost ? outcome.holder.token : undefined
-      return withSeat(next, index, { numbers: { ...numbers, [key]: number }, asks: [...asks, { key, number, mode: how.mode, token }] })
+      return withSeat(next, index, {
+        numbers: { ...numbers, [key]: number },
+        asks: [...asks, { key, number, mode: how.mode, limit: how.limit, token }],
+      })
     },
   })
   yield ask({ mode: 'exclusive' })
   if (!state.rows[session]) return
-  yield ask({ mode: 'shared' })
-  yield ask({ mode: 'shared' }, true)
+  const together = wishes === 'shared' ? ({ mode: 'shared' } as const) : ({ mode: 'exclusive', limit: 2 } as const)
+  yield ask(together)
+  yield ask(together, true)
   if (!holdersOf(state, key).length && !queueOf(state, key).length) yield ask({ mode: 'exclusive' }, true)
   else {
     // A grant would be the same without these options; a queued request is known by its place, so a lost reply makes no difference.
-    yield ask({ mode: 'exclusive', ifAvailable: true })
+    yield ask({ ...(wishes === 'shared' ? ({ mode: 'exclusive' } as const) : together), ifAvailable: true })
     if (queueOf(state, key).length) yield ask({ mode: 'exclusive', ifNoQueue: true })
     yield ask({ mode: 'exclusive', steal: true })
   }
 }
 
 function* ofAsk(state: State, { id: session, asks }: Seat, index: number, ask: Ask): Generator<Move> {
-  const { key, number, mode } = ask
+  const { key, number, mode, limit } = ask
   const who = session
   const put = (next: State, changed?: Ask): State =>
     withSeat(next, index, { asks: asks.flatMap((other) => (other === ask ? (changed ?? []) : other)) })
   const drop = (next: State): State => put(next)
   if (ask.token === undefined) {
-    yield { who, text: 'again', command: { type: 'request', key, session, client: session, number, mode, confirm: times.confirm } }
+    yield { who, text: 'again', command: { type: 'request', key, session, client: session, number, mode, limit, confirm: times.confirm } }
     yield { who, command: { type: 'withdraw', key, session, number }, learn: drop }
   }
   // A waiter looks at the record before it confirms.

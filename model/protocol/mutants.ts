@@ -73,6 +73,35 @@ export const mutants: Readonly<Record<string, Rules>> = {
   'a beat opens what has ended': instead(({ command }) => (command.type === 'beat' ? { ...command, opens: true } : command)),
 }
 
+/** Those that only show where two may hold a lock. */
+export const limitMutants: Readonly<Record<string, Rules>> = {
+  'one more than a limit allows holds the lock': seeing(
+    'request',
+    (record, command) => ({ ...record, holders: isLimited(command) ? record.holders.slice(1) : record.holders }),
+    ({ holders: [first] }, after, command) => ({ ...after, holders: first && isLimited(command) ? [first, ...after.holders] : after.holders }),
+  ),
+  'a request with a limit joins an exclusive holder': seeing(
+    'request',
+    (record, command) => ({
+      ...record,
+      holders: record.holders.map((holder) => (isLimited(command) ? { ...holder, limit: command.limit } : holder)),
+    }),
+    ({ holders }, after) => ({ ...after, holders: after.holders.map((holder) => holders.find(({ token }) => token === holder.token) ?? holder) }),
+  ),
+  'a place that one of two gives back is given to nobody': seeing(
+    'release',
+    (record) => ({ ...record, queue: record.holders[0]?.limit ? [] : record.queue }),
+    ({ queue, holders }, after) => ({ ...after, queue: holders[0]?.limit ? queue : after.queue }),
+  ),
+  'a steal takes the lock from those who hold it with a limit': seeing('request', (record, command) => ({
+    ...record,
+    holders: record.holders.map((holder) => (command.type === 'request' && command.steal ? { ...holder, limit: undefined } : holder)),
+    queue: record.queue,
+  })),
+}
+
+const isLimited = (command: Command): command is Request & { readonly limit: number } => command.type === 'request' && command.limit !== undefined
+
 interface Case {
   readonly command: Command
   readonly ground: Ground

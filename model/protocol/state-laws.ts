@@ -1,4 +1,4 @@
-import type { Command } from '../../src/protocol/index.ts'
+import type { Command, Holder } from '../../src/protocol/index.ts'
 import { entriesOf, isOpen, nameOf } from './entries.ts'
 import { carryOut, holdersOf, type Key, keys, pinsOf, queueOf, type Rules, type State } from './state.ts'
 
@@ -14,7 +14,18 @@ export function brokenBy(state: State, rules: Rules): string | undefined {
 
 function excludes(state: State, key: Key): string | undefined {
   const holders = holdersOf(state, key)
-  return holders.length > 1 && holders.some(({ mode }) => mode === 'exclusive') ? `${key} has an exclusive holder beside another` : undefined
+  const most = Math.min(...holders.map((holder) => (holder.mode === 'shared' ? Infinity : (limitOf(state, key, holder) ?? 1))))
+  if (holders.length > most) return `${key} has an exclusive holder beside ${holders.length - 1} others, where ${most} may hold it`
+  const limits = new Set(
+    [...holders, ...queueOf(state, key).map(({ from, ...run }) => ({ ...run, number: from }))].map((each) => limitOf(state, key, each)),
+  )
+  return limits.size > 1 ? `${key} is held or waited for with limits of ${[...limits].join(' and ')}` : undefined
+}
+
+/** The limit that a request was made with, as its session remembers, if that has not ended. */
+const limitOf = ({ seats }: State, key: Key, { session, number, limit }: Pick<Holder, 'session' | 'number' | 'limit'>): number | undefined => {
+  const ask = seats.find(({ id }) => id === session)?.asks.find((each) => each.key === key && each.number === number)
+  return ask ? ask.limit : limit
 }
 
 function tokensRise(state: State, key: Key): string | undefined {
@@ -42,7 +53,8 @@ function knowsItsOwn(state: State, key: Key): string | undefined {
 function grantsWhatItCan(state: State, key: Key): string | undefined {
   const head = queueOf(state, key)[0]
   if (!head || !isOpen(state, head)) return undefined
-  const free = holdersOf(state, key).every(({ mode }) => head.mode === 'shared' && mode === 'shared')
+  const holders = holdersOf(state, key)
+  const free = head.mode === 'shared' ? holders.every(({ mode }) => mode === 'shared') : holders.length < (head.limit ?? 1)
   return free ? `${head.session} waits for ${key}, though it could have it` : undefined
 }
 

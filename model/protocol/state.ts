@@ -48,6 +48,7 @@ export interface Ask {
   readonly key: Key
   readonly number: number
   readonly mode: Mode
+  readonly limit?: number | undefined
   /** The token of the grant that it knows. The grant may have been taken meanwhile. */
   readonly token: number | undefined
 }
@@ -68,6 +69,9 @@ export interface Note {
 const now = 0
 /** In ms; only compared, never waited for. */
 export const times = { lease: 12_000, confirm: 3_000, longer: 60_000 }
+
+/** What sessions ask for: exclusive and shared locks, or exclusive ones and those that two may hold. */
+export type Wishes = 'shared' | 'limited'
 
 /** Some sessions, all of them open. */
 export const start = (sessions: number): State => {

@@ -12,7 +12,7 @@ function commandIn(command: Command): string {
   const { type } = command
   switch (type) {
     case 'request':
-      return `request ${command.number} for ${command.key}, ${command.mode}${command.ifAvailable ? ', ifAvailable' : ''}${command.steal ? ', steal' : ''}`
+      return `request ${command.number} for ${command.key}, ${command.mode}${command.limit ? `, limit ${command.limit}` : ''}${command.ifAvailable ? ', ifAvailable' : ''}${command.steal ? ', steal' : ''}`
     case 'renew':
     case 'release':
       return `${type} ${command.key}, token ${command.token}${'lease' in command && command.lease ? `, a lease of ${command.lease}` : ''}`

@@ -65,6 +65,11 @@ export function makeProgram(): Command {
     .addOption(new Option('-E, --conflict-exit-code <n>', 'the exit code if the lock is not free, instead of 1 or 124').argParser(parseCode))
     .addOption(new Option('--shared', 'hold the lock together with other shared holders').conflicts('stealAfterAsk'))
     .addOption(
+      new Option('--limit <n>', 'hold the lock together with up to n - 1 others that have the same limit')
+        .argParser(parseCount)
+        .conflicts(['shared', 'stealAfterAsk']),
+    )
+    .addOption(
       new Option('--duration <time>', 'the lock’s duration: about how long it stays held if run is killed or hangs')
         .argParser(parseTime)
         .default(10_000, '10s'),

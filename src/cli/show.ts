@@ -2,7 +2,7 @@ import { emptyView } from '../protocol/index.ts'
 import type { Common } from './args.ts'
 import { withLook } from './look.ts'
 import { colours, inWords, type Parts, print, printJson } from './output.ts'
-import { type HolderState, heldFor, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
+import { type HolderState, heldFor, kindOf, type LockState, nameOf, stateOf, type WaiterState } from './state.ts'
 import { keyOf } from './store.ts'
 
 export async function show(name: string, { store: place, json }: Common): Promise<void> {
@@ -23,15 +23,15 @@ function linesOf({ key, token, holders, queue, pins }: LockState): Parts[] {
 }
 
 function holderLine(holder: HolderState): Parts {
-  const { mode, session, token, since, expires, overdue, metadata } = holder
+  const { session, token, since, expires, overdue, metadata } = holder
   const now = Date.now()
   const end = overdue ? colours.yellow(`overdue since ${inWords(now - expires)}`) : `expires in ${inWords(expires - now)} unless renewed`
   const more = metadata === null ? '' : `, metadata ${JSON.stringify(metadata)}`
-  return [`  held by ${nameOf(holder)}, ${mode}, for ${heldFor(since, now)}, `, end, `, token ${token}, session ${session}${more}`]
+  return [`  held by ${nameOf(holder)}, ${kindOf(holder)}, for ${heldFor(since, now)}, `, end, `, token ${token}, session ${session}${more}`]
 }
 
 function waiterLine(waiter: WaiterState): string {
-  const { mode, session, ask, count } = waiter
-  const parts = [`waiting: ${nameOf(waiter)}`, mode, ...(count > 1 ? [`${count} requests`] : []), `session ${session}`]
+  const { session, ask, count } = waiter
+  const parts = [`waiting: ${nameOf(waiter)}`, kindOf(waiter), ...(count > 1 ? [`${count} requests`] : []), `session ${session}`]
   return `  ${parts.join(', ')}${ask === null ? '' : `, asks ${JSON.stringify(ask)}`}`
 }

@@ -19,6 +19,8 @@ interface Party {
   readonly session: string
   readonly label: string | null
   readonly mode: Mode
+  /** How many may hold the lock together; `null` if it has no limit. */
+  readonly limit: number | null
   readonly metadata: Json
 }
 
@@ -49,12 +51,12 @@ export function stateOf(view: LockView, now = Date.now()): LockState {
     ...storedName(key),
     token,
     holders: view.holders.filter(present).map((holder) => {
-      const { session, mode, token, since = null, metadata = null } = holder
+      const { session, mode, limit = null, token, since = null, metadata = null } = holder
       const expires = expiryOf(holder, sessions)
-      return { session, label: label(session), mode, metadata, token, since, expires, overdue: expires < now }
+      return { session, label: label(session), mode, limit, metadata, token, since, expires, overdue: expires < now }
     }),
-    queue: view.queue.filter(present).map(({ session, mode, metadata = null, ask = null, from, to }) => {
-      return { session, label: label(session), mode, metadata, ask, count: to - from + 1 }
+    queue: view.queue.filter(present).map(({ session, mode, limit = null, metadata = null, ask = null, from, to }) => {
+      return { session, label: label(session), mode, limit, metadata, ask, count: to - from + 1 }
     }),
     pins,
   }
@@ -71,6 +73,9 @@ export const nameOf = ({ session, label }: Pick<Party, 'session' | 'label'>): st
 export const holdersOf = (held: Awaited<ReturnType<Locks['query']>>['held']): string =>
   held.map(({ session, label, since }) => `${label ?? `session ${session}`}, for ${heldFor(since, Date.now())}`).join('; ')
 
+/** How it is held or requested, for people. */
+export const kindOf = ({ mode, limit }: Pick<Party, 'mode' | 'limit'>): string => (limit === null ? mode : `one of ${limit}`)
+
 /** How long it has been held, for people. */
 export const heldFor = (since: number | null | undefined, now: number): string => (since == null ? '?' : inWords(Math.max(0, now - since)))
 
@@ -82,8 +87,8 @@ export function rowsOf(state: LockState, now = Date.now()): string[][] {
   const rest = [`${waiting(state)}`, pins.join(', ')]
   if (!holders.length) return [[key, '', '', '', '', ...rest]]
   return holders.map((holder, index) => {
-    const { mode, since, expires, overdue } = holder
+    const { since, expires, overdue } = holder
     const left = overdue ? 'overdue' : inWords(expires - now)
-    return [index ? '' : key, nameOf(holder), mode, heldFor(since, now), left, ...(index ? ['', ''] : rest)]
+    return [index ? '' : key, nameOf(holder), kindOf(holder), heldFor(since, now), left, ...(index ? ['', ''] : rest)]
   })
 }

@@ -53,12 +53,12 @@ export async function snapshot(session: Session, key?: string): Promise<LocksSna
     const present = ({ session }: { readonly session: string }): boolean => view.sessions.has(session) && !dead.has(session)
     for (const holder of view.holders.filter(present)) {
       if (isIdle(view.key, holder)) continue
-      const { mode, client: clientId, session, metadata, token, since } = holder
+      const { mode, limit, client: clientId, session, metadata, token, since } = holder
       const expiresAt = expiryOf(holder, view.sessions)
-      shown.held.push({ name, mode, clientId, session, label: label(session), metadata, token, since, expiresAt })
+      shown.held.push({ name, mode, limit, clientId, session, label: label(session), metadata, token, since, expiresAt })
     }
-    for (const { mode, client: clientId, session, metadata, from, to } of view.queue.filter(present)) {
-      for (let number = from; number <= to; number++) shown.pending.push({ name, mode, clientId, session, label: label(session), metadata })
+    for (const { mode, limit, client: clientId, session, metadata, from, to } of view.queue.filter(present)) {
+      for (let number = from; number <= to; number++) shown.pending.push({ name, mode, limit, clientId, session, label: label(session), metadata })
     }
   }
   return shown

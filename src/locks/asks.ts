@@ -6,11 +6,11 @@ export function tellAsked(hold: Holding, { queue, asked = [], sessions }: LockVi
   const { onReleaseRequested, heard, name, token } = hold
   if (!onReleaseRequested) return
   const asking = new Set<string>()
-  const tell = ({ mode, client: clientId, session, metadata, ask, from, to }: Run, label: string | undefined): void => {
+  const tell = ({ mode, limit, client: clientId, session, metadata, ask, from, to }: Run, label: string | undefined): void => {
     if (ask === undefined) return
     for (let number = from; number <= to; number++) {
       const id = `${session} ${number}`
-      if (!heard?.has(id) && !asking.has(id)) call(() => onReleaseRequested(ask, { name, mode, clientId, session, label, metadata }))
+      if (!heard?.has(id) && !asking.has(id)) call(() => onReleaseRequested(ask, { name, mode, limit, clientId, session, label, metadata }))
       asking.add(id)
     }
   }

@@ -92,8 +92,8 @@ export function createCore(options: LocksOptions): CoreLocks {
 
     async tryAcquire(name: string, { timeout, ...options }: TryOptions = {}): Promise<HeldLock | null> {
       const key = base.keyOf(name)
-      const { timeout: limit = Infinity, ...wish } = checkWish(settings, { ...options, ...(timeout !== undefined && { timeout }) })
-      const hold = await base.using(key, name, (line) => (wish.steal ? line.ask(wish) : tryOnce(session, line, wish, limit)))
+      const { timeout: patience = Infinity, ...wish } = checkWish(settings, { ...options, ...(timeout !== undefined && { timeout }) })
+      const hold = await base.using(key, name, (line) => (wish.steal ? line.ask(wish) : tryOnce(session, line, wish, patience)))
       return hold && heldLock(hold)
     },
 

@@ -1,4 +1,4 @@
-import type { LockView, Mode, SessionRow } from '../protocol/index.ts'
+import type { Claim, LockView, SessionRow } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 
 /** Whether a session is proved dead now. Never for one without a beacon, or if beacons cannot be asked. */
@@ -16,10 +16,14 @@ export async function deadAmong(rows: Iterable<SessionRow>, beacon: Beacon | und
 }
 
 /**
- * The sessions that block a refused request and are proved dead: its holders', and if no other holder is left, those of the waiters in front, up to
- * the first that may live. That one keeps the request out, so nobody behind it needs to be checked.
+ * The sessions that block a refused request and are proved dead: its holders', and if not too many other holders are left, those of the waiters in
+ * front, up to the first that may live. That one keeps the request out, so nobody behind it needs to be checked.
  */
-export async function deadInTheWay({ holders, queue, pins, sessions }: LockView, mode: Mode, beacon: Beacon | undefined): Promise<Set<string>> {
+export async function deadInTheWay(
+  { holders, queue, pins, sessions }: LockView,
+  { mode, limit = 1 }: Pick<Claim, 'mode' | 'limit'>,
+  beacon: Beacon | undefined,
+): Promise<Set<string>> {
   const dead = new Set<string>()
   if (pins.length || !beacon?.isOut) return dead
   const isOver = async (session: string): Promise<boolean> => {
@@ -27,8 +31,9 @@ export async function deadInTheWay({ holders, queue, pins, sessions }: LockView,
     if (row && !dead.has(session) && (await isDead(beacon, row))) dead.add(session)
     return !row || dead.has(session)
   }
+  let left = limit
   for (const holder of holders) {
-    if (!(await isOver(holder.session)) && (mode === 'exclusive' || holder.mode === 'exclusive')) return dead
+    if (!(await isOver(holder.session)) && (mode === 'exclusive' || holder.mode === 'exclusive') && !--left) return dead
   }
   for (const { session } of queue) if (!(await isOver(session))) return dead
   return dead

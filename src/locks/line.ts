@@ -1,4 +1,4 @@
-import { type LockError, type LockView, requestsIn } from '../protocol/index.ts'
+import { contradictionOf, type LockError, type LockView, requestsIn } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
 import { refusalOf } from './contention.ts'
 import type { Effect } from './core/effects.ts'
@@ -126,6 +126,9 @@ export class Line {
         if (effect.error) effect.request.fail(effect.error)
         else effect.request.give(null)
         break
+      case 'contradict':
+        effect.request.fail(contradictionOf(this.name, effect.request.wish.limit, this.view))
+        break
       case 'letGo':
         this.#letGo(effect.number, effect.token)
         break
@@ -169,6 +172,10 @@ export class Line {
     let answer: Answer
     try {
       answer = await session.send(command)
+      const { outcome } = answer
+      // The dead must not keep it out by their limit.
+      const isKeptOut = outcome.type === 'refused' && outcome.reason === 'limit'
+      if (isKeptOut && (await this.looks.endDead(outcome.record))) answer = await this.#session.send(command)
     } catch (error) {
       return this.carryOut(state.unanswered(waiter, number, error as LockError, again(error)))
     }

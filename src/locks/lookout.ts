@@ -1,4 +1,4 @@
-import type { LockView, Mode } from '../protocol/index.ts'
+import type { Claim, LockView } from '../protocol/index.ts'
 import type { Observer } from './core/observer.ts'
 import { type Ahead, aheadOf, looksEvery, onSilence } from './core/silence.ts'
 import { deadInTheWay } from './dead.ts'
@@ -53,20 +53,20 @@ export class Lookout {
    * @param sent when the request went out, in ms
    * @returns whether there was anything to be done, once the store has done it
    */
-  async clearWay(view: LockView, mode: Mode, sent: number): Promise<boolean> {
+  async clearWay(view: LockView, claim: Pick<Claim, 'mode' | 'limit'>, sent: number): Promise<boolean> {
     const { clock, settings } = this.#session
     if (settings.expiry !== 'auto') return false
     // However far apart such looks are, each counts as one of those that a waiter makes.
     const evicting = this.evictSilent(view, sent, clock.monotonic(), looksEvery(view))
-    const dead = await this.endDead(view, mode)
+    const dead = await this.endDead(view, claim)
     // What the store failed to do, the next refusal shows.
     await evicting?.catch(() => {})
     return dead || evicting !== undefined
   }
 
-  /** Ends the sessions that keep a request of this mode out and are proved dead. @returns whether there were any */
-  async endDead(view: LockView, mode: Mode): Promise<boolean> {
-    const dead = await deadInTheWay(view, mode, this.#session.settings.store.beacon)
+  /** Ends the sessions that keep such a request out and are proved dead. @returns whether there were any */
+  async endDead(view: LockView, claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
+    const dead = await deadInTheWay(view, claim, this.#session.settings.store.beacon)
     await Promise.allSettled([...dead].map((session) => this.#session.send({ type: 'end', session })))
     return dead.size > 0
   }

@@ -1,4 +1,4 @@
-import { emptyView, type LockError, type LockView, type Mode } from '../protocol/index.ts'
+import { type Claim, emptyView, type LockError, type LockView } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
 import type { Key } from './core/key.ts'
 import type { Observer } from './core/observer.ts'
@@ -88,9 +88,9 @@ export class Looks {
     if (asleep) this.rest()
   }
 
-  /** Removes sessions that blocked a refused request of this mode, if they are gone. @returns whether there were any */
-  clearWay(mode: Mode): Promise<boolean> {
-    return this.#lookout.clearWay(this.#key.view, mode, this.#key.refusedAt)
+  /** Removes sessions that blocked such a request, which was refused, if they are gone. @returns whether there were any */
+  clearWay(claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
+    return this.#lookout.clearWay(this.#key.view, claim, this.#key.refusedAt)
   }
 
   /** Looks at the record now: a hint came, or something here changed. */
@@ -124,7 +124,7 @@ export class Looks {
 
   /** Ends the holders, and the waiters in front of the last one, that are proved dead. @returns whether there were any */
   endDead(view: LockView): Promise<boolean> {
-    return this.#lookout.endDead(view, 'exclusive')
+    return this.#lookout.endDead(view, { mode: 'exclusive' })
   }
 
   /**

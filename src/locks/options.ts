@@ -1,4 +1,4 @@
-import { checkDuration, checkName, type Json, LockError, nameFault } from '../protocol/index.ts'
+import { checkDuration, checkName, type Json, LockError, maxLimit, nameFault } from '../protocol/index.ts'
 import { abortSignal } from './abort.ts'
 import { longestTimer, systemClock } from './clock.ts'
 import { leaseFor } from './core/grant.ts'
@@ -47,7 +47,7 @@ export function checkLockName({ policy, label }: Pick<Settings, 'policy' | 'labe
 
 /** The options of a request, checked. */
 export function checkWish(settings: Settings, options: AcquireOptions): Wish {
-  const { mode = 'exclusive', timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
+  const { mode = 'exclusive', limit, timeout, signal, duration = settings.duration, renew = 'auto', steal = false, metadata } = options
   const { ask, grace, maxHold = settings.maxHold, ifNoQueue, onReleaseRequested } = options
   oneOf('mode', mode, ['exclusive', 'shared'])
   oneOf('renew', renew, ['auto', 'manual'])
@@ -55,6 +55,11 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   if (timeout !== undefined) checkMs('timeout', timeout, 0)
   if (maxHold !== undefined) checkMs('maxHold', maxHold, 1)
   if (signal !== undefined) abortSignal(signal)
+  if (limit !== undefined) {
+    if (!Number.isInteger(limit) || limit < 1 || limit > maxLimit)
+      throw new RangeError(`limit is a whole number from 1 to ${maxLimit}, not ${String(limit)}`)
+    if (steal || mode === 'shared') throw new TypeError('`limit` contradicts `steal` and `mode: "shared"`: leave out one of them')
+  }
   if (steal && mode === 'shared') throw new TypeError('steal takes an exclusive lock: leave out `mode: "shared"`')
   if (steal && ifNoQueue) throw new TypeError('steal goes ahead of the queue: leave out `ifNoQueue`')
   if (metadata !== undefined) checkJson('metadata', metadata)
@@ -66,7 +71,9 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   if (onReleaseRequested !== undefined && typeof onReleaseRequested !== 'function') throw new TypeError('onReleaseRequested must be a function')
   const manual = renew === 'manual'
   const lease = manual || duration !== settings.duration ? leaseFor(duration) : undefined
-  return { mode, timeout, signal, duration, lease, manual, maxHold, ifNoQueue, steal, metadata, ask, grace, onReleaseRequested }
+  // A limit of one is a plain exclusive lock.
+  const wish = { mode, limit: limit === 1 ? undefined : limit, timeout, signal, duration, lease, manual }
+  return { ...wish, maxHold, ifNoQueue, steal, metadata, ask, grace, onReleaseRequested }
 }
 
 function checkMs(option: string, ms: number, least: number, most = Number.MAX_SAFE_INTEGER): void {

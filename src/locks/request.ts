@@ -15,10 +15,11 @@ const { DOMException } = globalThis
 /** Checks the options of a Web-Locks-shaped call, in the order and with the errors of the specification. */
 export function checkRequest(settings: Settings, name: string, options: RequestOptions): Wish {
   assertFullyActive()
-  const { mode, ifAvailable, ifNoQueue, steal, signal, ask } = options
+  const { mode, limit, ifAvailable, ifNoQueue, steal, signal, ask } = options
   if (name.startsWith('-')) throw notSupported('a name that starts with "-" is reserved')
   if (steal && ifAvailable) throw contradiction('steal and ifAvailable')
   if (steal && mode === 'shared') throw contradiction("steal and mode 'shared'")
+  if (limit !== undefined && (steal || mode === 'shared')) throw contradiction(`limit and ${steal ? 'steal' : "mode 'shared'"}`)
   // With `ask`, a request that steals waits for its grace to end, and may be cancelled until then.
   if (signal && steal && ask === undefined) throw contradiction('signal and steal')
   if (ifNoQueue && ifAvailable) throw contradiction('ifNoQueue and ifAvailable')

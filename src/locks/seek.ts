@@ -41,7 +41,7 @@ async function pounce(session: Home, line: Line, wish: Wish): Promise<Hold | nul
 export async function askNow(line: Line, wish: Wish): Promise<Hold | null> {
   const now: Wish = { ...wish, timeout: undefined, ifAvailable: true }
   let hold = await line.ask(now)
-  if (!hold && (await line.looks.clearWay(wish.mode))) hold = await line.ask(now)
+  if (!hold && (await line.looks.clearWay(wish))) hold = await line.ask(now)
   if (hold || !line.onlyLingers) return hold
   try {
     return await line.ask({ ...wish, timeout: moment, ifAvailable: false })
@@ -57,18 +57,19 @@ export async function tryOnce(session: Home, line: Line, wish: Wish, timeout: nu
   const end = clock.monotonic() + timeout
   let hold = await askNow(line, wish)
   const signs = signsOfLife(line.view)
+  const { limit = 1 } = wish
   while (!hold && settings.expiry === 'auto' && looksDead(line.view, clock.now()) && clock.monotonic() < end) {
     const { view, evicting } = await line.looks.look(true)
     if (evicting) await evicting
-    if (evicting || !view.holders.length) hold = await askNow(line, wish)
-    else if (signsOfLife(view) !== signs) return null
+    if (evicting || view.holders.length < limit) hold = await askNow(line, wish)
+    else if ([...signsOfLife(view)].filter((sign) => !signs.has(sign)).length >= limit) return null
     else await line.looks.pause(view, end - clock.monotonic(), wish.signal)
   }
   return hold
 }
 
-/** A value that changes whenever a holder renews or another takes its place. */
-const signsOfLife = ({ holders, sessions }: LockView): string => holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`).join()
+/** A text for each holder, which changes when it renews, and which no other has. */
+const signsOfLife = ({ holders, sessions }: LockView): Set<string> => new Set(holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`))
 
 /** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: a reason to look, no more. */
 const looksDead = ({ holders, sessions, pins }: LockView, now: number): boolean =>

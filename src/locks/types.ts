@@ -45,6 +45,11 @@ export interface LocksOptions {
 
 export interface AcquireOptions {
   mode?: Mode
+  /**
+   * How many may hold the lock together, of those that ask with the same limit; 1 to 1,000. Default 1: an exclusive lock. While somebody holds it or
+   * waits for it with another limit, or in shared mode, the call rejects with `invalid`. Contradicts `steal`.
+   */
+  limit?: number
   /** How long to wait, in ms; 0 does not wait and fails with `held`. Default: for ever. */
   timeout?: number
   /** Cancels the wait; the call then rejects with the signal's reason. */
@@ -149,6 +154,8 @@ export interface ReentrantLock {
 
 export interface RequestOptions {
   mode?: Mode
+  /** How many may hold the lock together: see {@link AcquireOptions}. */
+  limit?: number
   ifAvailable?: boolean
   steal?: boolean
   signal?: AbortSignal
@@ -171,6 +178,8 @@ export interface SweepOptions {
 export interface LockInfo {
   readonly name: string
   readonly mode: Mode
+  /** How many may hold it together, if that is more than one. */
+  readonly limit?: number | undefined
   readonly clientId: string
   readonly session: string
   readonly label?: string | undefined

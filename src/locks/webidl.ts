@@ -39,6 +39,7 @@ export const requestOptions: Members<RequestOptions> = {
   ask: asItIs,
   grace: asItIs,
   ifNoQueue: Boolean,
+  limit: asItIs,
   maxHold: asItIs,
   onReleaseRequested: asItIs,
   timeout: asItIs,

@@ -4,6 +4,8 @@ import type { ReleaseListener } from './types.ts'
 /** The checked options of a request. */
 export interface Wish {
   readonly mode: Mode
+  /** 2 or more. */
+  readonly limit?: number | undefined
   /** In ms. */
   readonly duration: number
   /** A lease of the hold's own, in ms: its duration is not the session's, or only its owner's code renews it. */
@@ -25,4 +27,5 @@ export interface Wish {
 }
 
 /** Whether its lease may serve another wish like it later: nothing in the record is specific to this one. */
-export const isPlain = ({ mode, lease, metadata }: Wish): boolean => mode === 'exclusive' && lease === undefined && metadata === undefined
+export const isPlain = ({ mode, limit, lease, metadata }: Wish): boolean =>
+  mode === 'exclusive' && limit === undefined && lease === undefined && metadata === undefined

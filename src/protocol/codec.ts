@@ -1,21 +1,27 @@
 import { LockError } from './errors.ts'
-import type { Asked, Claim, Holder, LockRecord, Mode, Run, SessionRow } from './record.ts'
+import { type Asked, type Claim, type Holder, type LockRecord, type Mode, maxLimit, type Run, type SessionRow } from './record.ts'
 
 /** The version of the stored form. A newer one is not touched. */
 export const schemaVersion = 1
+/** That of records with a limit. Versions that do not know limits would let in one holder at a time, or forget the limit: they must not touch it. */
+const limitVersion = 2
 
 /**
  * A record as the text that stores keep: JSON of short arrays, because encoding long queues is what costs time.
  * @see {@link decodeRecord}, its inverse
  */
-export const encodeRecord = (record: LockRecord): string =>
-  `[${schemaVersion},${record.token},[${record.holders.map(encodeHolder)}],[${record.queue.map(encodeRun)}],${record.pins.length ? JSON.stringify(record.pins) : '[]'}${encodePast(record)}]`
+export function encodeRecord(record: LockRecord): string {
+  const { token, holders, queue, pins } = record
+  // Those who hold or wait have the same limit.
+  const version = (holders[0] ?? queue[0])?.limit ? limitVersion : schemaVersion
+  return `[${version},${token},[${holders.map(encodeHolder)}],[${queue.map(encodeRun)}],${pins.length ? JSON.stringify(pins) : '[]'}${encodePast(record)}]`
+}
 
 /** Most holders are plain, and nothing else of a record is written as often: put together by hand, their text takes half the time. */
 function encodeHolder(holder: Holder): string {
-  const { session, client, mode, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const { session, client, mode, limit, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
   if (lease !== undefined || seq !== undefined || unconfirmed || metadata !== undefined) return JSON.stringify(packHolder(holder))
-  return `[${JSON.stringify(session)},${JSON.stringify(client)},${mode === 'shared' ? 1 : 0},${number},${token},${reserve ?? null},${previous},${expiresAt}]`
+  return `[${JSON.stringify(session)},${JSON.stringify(client)},${mode === 'shared' ? 1 : (limit ?? 0)},${number},${token},${reserve ?? null},${previous},${expiresAt}]`
 }
 
 /**
@@ -52,7 +58,8 @@ export function decodeRecord(key: string, text: unknown): LockRecord {
     () => `the record of ${JSON.stringify(key)}`,
     text,
     (fields) => {
-      const [, token, holders, queue, pins, changedAt, times, evictions, asked] = fields
+      const [version, token, holders, queue, pins, changedAt, times, evictions, asked] = fields
+      const [holderShape, runShape] = version === limitVersion ? limitShapes : shapes
       return (
         isInteger(token) &&
         areRows(holders, holderShape) &&
@@ -91,6 +98,7 @@ export function decodeSession(id: string, text: unknown): SessionRow {
     () => `the row of session ${id}`,
     text,
     (row) => fits(row, 'snttnSSNn', 1),
+    schemaVersion,
   )
   const [, client, seq, lease, expiresAt, evictions, label, beacon, challenged, asks, news] = fields
   return {
@@ -103,37 +111,27 @@ export function decodeSession(id: string, text: unknown): SessionRow {
   }
 }
 
+/** Of holders and runs; those with a limit are only among their like. */
+const shapes = ['ssmnnNntTNTN', 'ssmnntnTN'] as const
+const limitShapes = ['sslnnNntTNTN', 'sslnntnTN'] as const
+
 // biome-ignore lint/suspicious/noExplicitAny: the shape is checked before the fields are used
 type Packed = any[]
 
 function packHolder(holder: Holder): Packed {
-  const { session, client, mode, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
-  const fields = [
-    session,
-    client,
-    mode === 'shared' ? 1 : 0,
-    number,
-    token,
-    reserve,
-    previous,
-    expiresAt,
-    lease,
-    seq,
-    unconfirmed?.confirm,
-    unconfirmed?.lapses,
-  ]
+  const { session, client, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
+  const fields = [session, client, kindOf(holder), number, token, reserve, previous, expiresAt, lease, seq, unconfirmed?.confirm, unconfirmed?.lapses]
   return withMetadata(fields, metadata)
 }
 
-const holderShape = 'ssmnnNntTNTN'
-
 function unpackHolder(fields: Packed, since: number | undefined): Holder {
-  const [session, client, shared, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
+  const [session, client, kind, number, token, reserve, previous, expiresAt, lease, seq, confirm, lapses, metadata] = fields
   const unconfirmed = confirm == null ? undefined : { confirm, lapses: lapses ?? 0 }
   return {
     session,
     client,
-    mode: modeOf(shared),
+    mode: modeOf(kind),
+    limit: kind > 1 ? kind : undefined,
     lease: lease ?? undefined,
     metadata,
     reserve: reserve ?? undefined,
@@ -147,18 +145,18 @@ function unpackHolder(fields: Packed, since: number | undefined): Holder {
   }
 }
 
-function packRun({ session, client, mode, from, to, confirm, lapses, lease, metadata, reserve, ask }: Run): Packed {
-  const fields = [session, client, mode === 'shared' ? 1 : 0, from, to, confirm, lapses, lease, reserve]
+function packRun(run: Run): Packed {
+  const { session, client, from, to, confirm, lapses, lease, metadata, reserve, ask } = run
+  const fields = [session, client, kindOf(run), from, to, confirm, lapses, lease, reserve]
   return withMetadata(fields, ask === undefined && metadata === undefined ? undefined : { metadata, ask })
 }
 
-const runShape = 'ssmnntnTN'
-
-function unpackRun([session, client, shared, from, to, confirm, lapses, lease, reserve, more]: Packed): Run {
+function unpackRun([session, client, kind, from, to, confirm, lapses, lease, reserve, more]: Packed): Run {
   return {
     session,
     client,
-    mode: modeOf(shared),
+    mode: modeOf(kind),
+    limit: kind > 1 ? kind : undefined,
     lease: lease ?? undefined,
     metadata: more?.metadata,
     reserve: reserve ?? undefined,
@@ -176,7 +174,10 @@ const askedRun = ([, , run]: Packed): Packed => run
 
 const unpackAsked = ([token, label, run]: Packed): Asked => ({ ...unpackRun(run), token, label: label ?? undefined })
 
-const modeOf = (shared: 0 | 1): Mode => (shared ? 'shared' : 'exclusive')
+/** How a claim holds, as a number: 0 exclusive, 1 shared, and n as one of n. */
+const kindOf = ({ mode, limit = 0 }: Claim): number => (mode === 'shared' ? 1 : limit)
+
+const modeOf = (kind: number): Mode => (kind === 1 ? 'shared' : 'exclusive')
 
 /** Last in its array, so that metadata `null` differs from none. Without metadata, missing fields at the end are left out. */
 function withMetadata(fields: Packed, metadata: unknown): Packed {
@@ -185,20 +186,17 @@ function withMetadata(fields: Packed, metadata: unknown): Packed {
   return fields
 }
 
-function parse(what: () => string, text: unknown, check: (fields: Packed) => boolean): Packed {
+function parse(what: () => string, text: unknown, check: (fields: Packed) => boolean, newest = limitVersion): Packed {
   let fields: unknown
   try {
     fields = JSON.parse(text as string)
   } catch {
     fields = undefined
   }
-  if (Array.isArray(fields) && isInteger(fields[0]) && fields[0] > schemaVersion) {
-    throw new LockError(
-      'store',
-      `${what()} was written by a newer storelock (format ${fields[0]}, this one knows ${schemaVersion}): update storelock`,
-    )
+  if (Array.isArray(fields) && isInteger(fields[0]) && fields[0] > newest) {
+    throw new LockError('store', `${what()} was written by a newer storelock (format ${fields[0]}, this one knows ${newest}): update storelock`)
   }
-  if (!Array.isArray(fields) || fields[0] !== schemaVersion || !check(fields)) {
+  if (!Array.isArray(fields) || !isInteger(fields[0]) || fields[0] < schemaVersion || !check(fields)) {
     throw new LockError('corrupt', `${what()} cannot be read; it was left as it is`)
   }
   return fields
@@ -208,7 +206,7 @@ const isInteger = Number.isSafeInteger as (value: unknown) => value is number
 
 const areRows = (rows: unknown, shape: string): rows is Packed[] => Array.isArray(rows) && rows.every((row) => Array.isArray(row) && fits(row, shape))
 
-/** Whether fields have the types of a shape: `s` string, `n` integer, `t` time in ms, `m` mode; a capital letter means optional. */
+/** Whether fields have the types of a shape: `s` string, `n` integer, `t` time in ms, `m` mode, `l` limit; a capital letter means optional. */
 function fits(fields: readonly unknown[], shape: string, from = 0): boolean {
   for (let index = 0; index < shape.length; index++) {
     const type = shape.charAt(index)
@@ -218,11 +216,13 @@ function fits(fields: readonly unknown[], shape: string, from = 0): boolean {
         ? type < 'a'
         : type === 'm'
           ? field === 0 || field === 1
-          : type === 's' || type === 'S'
-            ? typeof field === 'string'
-            : type === 'n' || type === 'N'
-              ? isInteger(field)
-              : Number.isFinite(field)
+          : type === 'l'
+            ? isInteger(field) && field > 1 && field <= maxLimit
+            : type === 's' || type === 'S'
+              ? typeof field === 'string'
+              : type === 'n' || type === 'N'
+                ? isInteger(field)
+                : Number.isFinite(field)
     if (!right) return false
   }
   return true

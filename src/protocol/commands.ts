@@ -1,5 +1,5 @@
 import type { LockErrorCode } from './errors.ts'
-import type { Holder, Json, LockView, Mode, SessionRow } from './record.ts'
+import type { Claim, Holder, Json, LockView, Mode, SessionRow } from './record.ts'
 
 /** Asks for a lock. The session numbers its requests, so that repeating one never makes a second. */
 export interface Request {
@@ -9,6 +9,8 @@ export interface Request {
   readonly client: string
   readonly number: number
   readonly mode: Mode
+  /** As in a {@link Claim}: refused unless those who hold or wait have the same. */
+  readonly limit?: number | undefined
   /** The short lease, in ms, of a grant that someone else's command makes: three of the waiter's poll intervals. */
   readonly confirm: number
   /** A lease of the hold's own, in ms; without it the hold leans on the session's row. */
@@ -135,9 +137,10 @@ export type Command = KeyCommand | SessionCommand
 
 /**
  * Why a command changed nothing. `busy`: held or queued for. `not-held`: no such hold, request or pin. `not-owner`: another session's. `live`: the
- * evidence is no longer valid. `pinned`: protected by a pin. `ended`: the command's session has no row.
+ * evidence is no longer valid. `pinned`: protected by a pin. `ended`: the command's session has no row. `limit`: its limit contradicts its
+ * other options, or the limit of those who hold the lock or wait for it.
  */
-export type Refusal = 'busy' | 'not-held' | 'not-owner' | 'live' | 'pinned' | 'ended'
+export type Refusal = 'busy' | 'not-held' | 'not-owner' | 'live' | 'pinned' | 'ended' | 'limit'
 
 interface Changed {
   /** The record after this command, with the session rows that matter to it. */

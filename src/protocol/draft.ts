@@ -9,7 +9,6 @@ import {
   type LockRecord,
   type LockView,
   lastTokenOf,
-  type Mode,
   type Run,
   type SessionRow,
 } from './record.ts'
@@ -101,15 +100,16 @@ export class Draft {
     return !holder ? 'not-held' : holder.session === session ? holder : 'not-owner'
   }
 
-  allows(mode: Mode): boolean {
-    return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length === 0
+  /** Whether one more may hold the lock now. All who hold it have the same limit. */
+  allows({ mode, limit = 1 }: Pick<Claim, 'mode' | 'limit'>): boolean {
+    return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length < limit
   }
 
   /** Puts a request at the end of the queue, into the last run if it continues that. */
   enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation, ask?: Json): void {
-    const { session, client, mode, lease, metadata, reserve } = claim
+    const { session, client, mode, limit, lease, metadata, reserve } = claim
     const last = this.queue.at(-1)
-    const run: Run = { session, client, mode, lease, metadata, reserve, from: number, to: number, confirm, lapses, ask }
+    const run: Run = { session, client, mode, limit, lease, metadata, reserve, from: number, to: number, confirm, lapses, ask }
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
   }
 
@@ -126,12 +126,13 @@ export class Draft {
   grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
     const previous = this.#token
     const lease = unconfirmed?.confirm ?? claim.lease
-    const { session, client, mode, metadata, reserve } = claim
+    const { session, client, mode, limit, metadata, reserve } = claim
     // Written out, because a spread here would take longer than the rest of a command.
     const holder: Holder = {
       session,
       client,
       mode,
+      limit,
       lease: claim.lease,
       metadata,
       reserve,
@@ -159,14 +160,22 @@ export class Draft {
   /** Takes holds away, and counts the evictions in their sessions' rows. */
   evict(holders: readonly Holder[], how: Eviction['how']): void {
     if (!holders.length) return
-    for (const holder of holders) {
-      this.remove(holder)
-      this.#evicted.push(holder)
-      this.bump(holder.session, 'evictions')
+    const ranges: Eviction[] = []
+    let last: Eviction | undefined
+    // Holders are in the order of their tokens. One who stays parts those before it from those after it.
+    for (const holder of this.holders) {
+      const { token, session } = holder
+      if (!holders.includes(holder)) last = undefined
+      else {
+        if (last) ranges.shift()
+        last = { from: last?.from ?? token, to: token, how }
+        ranges.unshift(last)
+        this.#evicted.push(holder)
+        this.bump(session, 'evictions')
+      }
     }
-    // Holders are in the order of their tokens.
-    const [from, to] = [holders[0] as Holder, holders.at(-1) as Holder]
-    this.#evictions = [{ from: from.token, to: to.token, how }, ...(this.#evictions ?? [])].slice(0, maxEvictions)
+    this.holders = this.holders.filter((holder) => !holders.includes(holder))
+    this.#evictions = [...ranges, ...(this.#evictions ?? [])].slice(0, maxEvictions)
   }
 
   /** Counts news in a session's row, which its next beat returns. */
@@ -177,7 +186,7 @@ export class Draft {
 
   /** Grants everything that the head of the queue now allows. Only `own` need not confirm. */
   grantNext(own: string | undefined): void {
-    for (let head = this.#head(); head && this.allows(head.mode); head = this.#head()) {
+    for (let head = this.#head(); head && this.allows(head); head = this.#head()) {
       const { session, from, to, confirm, lapses } = head
       this.queue = from === to ? this.queue.slice(1) : [{ ...head, from: from + 1 }, ...this.queue.slice(1)]
       this.#grants.push(this.grant(head, from, session === own ? undefined : { confirm, lapses }))
@@ -234,7 +243,9 @@ function outcomeOf(result: Result, { record, grants, evicted }: Omit<Extract<Out
   }
 }
 
-const claimOf = ({ session, client, mode, lease, metadata, reserve }: Claim): Claim => ({ session, client, mode, lease, metadata, reserve })
+const claimOf = ({ session, client, mode, limit, lease, metadata, reserve }: Claim): Claim => ({
+  ...{ session, client, mode, limit, lease, metadata, reserve },
+})
 
 /** Whether a run of one request continues another run: everything but the numbers is the same. */
 const continues = (run: Run, next: Run): boolean =>

@@ -1,7 +1,7 @@
 /** Plain JSON data. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
-/** `exclusive`: one holder at a time. `shared`: any number of shared holders together. */
+/** `exclusive`: one holder at a time, or as many as its limit. `shared`: any number of shared holders together. */
 export type Mode = 'exclusive' | 'shared'
 
 /** What a request asks for. It is kept with the waiter in the queue, and then with the holder. */
@@ -10,6 +10,8 @@ export interface Claim {
   /** The context behind the session. It stays the same when a page's session ends and a new one starts. */
   readonly client: string
   readonly mode: Mode
+  /** How many may hold the lock together, of those that ask with the same limit: 2 or more. Without it an exclusive holder is alone. */
+  readonly limit?: number | undefined
   /** A lease of the hold's own in ms; without it the hold leans on its session's row. */
   readonly lease?: number | undefined
   readonly metadata?: Json | undefined
@@ -116,6 +118,12 @@ export interface LockRecord {
   /** The last few, newest first, as long as a holder that was asked still holds the lock. */
   readonly asked?: readonly Asked[] | undefined
 }
+
+/** The highest limit: every holder is in the record, which each command reads and writes. */
+export const maxLimit = 1_000
+
+/** The limit of all who hold or wait for a lock; `undefined` if it has none, or nobody holds or waits. They have the same: others are refused. */
+export const limitOf = ({ holders, queue }: Pick<LockRecord, 'holders' | 'queue'>): number | undefined => (holders[0] ?? queue[0])?.limit
 
 /** By id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
 export type Sessions = ReadonlyMap<string, SessionRow>

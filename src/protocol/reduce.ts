@@ -1,6 +1,6 @@
 import type { Expire, KeyCommand, Outcome, Renew, Request, SessionCommand, WaiterEvidence } from './commands.ts'
 import { type Context, Draft, type Result, type Step } from './draft.ts'
-import type { Holder, LockRecord, Run, SessionRow } from './record.ts'
+import { type Holder, type LockRecord, limitOf, type Run, type SessionRow } from './record.ts'
 
 export type { Context, Step } from './draft.ts'
 
@@ -55,14 +55,16 @@ function carryOut(draft: Draft, command: KeyCommand): Result {
 }
 
 function request(draft: Draft, command: Request): Result {
-  const { session, number, mode, confirm } = command
+  const { session, number, mode, limit, confirm } = command
   if (!draft.session(session)) return 'ended'
   const granted = draft.holders.find((holder) => holder.session === session && holder.number === number)
   if (granted) return { type: 'granted', holder: granted, repeated: true }
   if (draft.queue.some((run) => contains(run, session, number))) return { type: 'queued' }
+  const others = draft.holders.length || draft.queue.length
+  if ((others && limitOf(draft) !== limit) || (limit && (mode === 'shared' || command.steal))) return 'limit'
   if (command.steal) {
     draft.evict(draft.holders, 'stolen')
-  } else if (draft.queue.length || !draft.allows(mode)) {
+  } else if (draft.queue.length || !draft.allows(command)) {
     if (command.ifAvailable || (command.ifNoQueue && draft.queue.length)) return 'busy'
     const first = !draft.queue.length
     draft.enqueue(command, number, { confirm, lapses: 0 }, command.ask)

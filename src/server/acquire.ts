@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { requestsIn } from '../protocol/index.ts'
+import { contradictionOf, requestsIn } from '../protocol/index.ts'
 import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import { type Bell, makeBell } from './bell.ts'
@@ -141,6 +141,8 @@ export class Acquires {
     // Nobody reads it.
     if (wait.over) return faultOf(409, 'over', 'the client has disconnected')
     if (outcome.type === 'failed') return faultOfFailed(outcome)
+    if (outcome.type === 'refused' && outcome.reason === 'limit')
+      return faultOf(409, 'invalid', contradictionOf(key, wait.request.limit, outcome.record).message)
     return ifAvailable
       ? faultOf(409, 'held', `${JSON.stringify(key)} is held, or others wait for it`)
       : faultOf(409, 'not-owner', 'the request was refused')
@@ -181,12 +183,15 @@ const sessionOf = ({ owner }: Caller, key: string, name: string): string =>
 
 function commandsOf(
   session: string,
-  { key, mode = 'exclusive', duration = 30_000, wait, label, metadata }: AcquireBody,
+  { key, mode = 'exclusive', limit = 1, duration = 30_000, wait, label, metadata }: AcquireBody,
   opens: boolean,
 ): Pick<Wait, 'beat' | 'request'> {
   return {
     beat: { type: 'beat', session, client: session, lease: (duration * 4) / 3, label, opens },
-    request: { type: 'request', key, session, client: session, number, mode, confirm, metadata, ifAvailable: wait === 0 || undefined },
+    request: {
+      ...{ type: 'request', key, session, client: session, number, mode, limit: limit > 1 ? limit : undefined },
+      ...{ confirm, metadata, ifAvailable: wait === 0 || undefined },
+    },
   }
 }
 

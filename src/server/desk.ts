@@ -132,8 +132,11 @@ export class Desk {
 
   /** Dead sessions must not block a request that does not wait. */
   async #tryAgain(command: Command, outcome: Outcome, caller: Caller): Promise<Outcome> {
-    if (command.type !== 'request' || outcome.type !== 'refused' || outcome.reason !== 'busy') return outcome
-    if (!(await this.overseer.clearWay(outcome.record, command.mode))) return outcome
+    if (command.type !== 'request' || outcome.type !== 'refused') return outcome
+    const { reason, record } = outcome
+    if (reason !== 'busy' && reason !== 'limit') return outcome
+    // With another limit, a single one that lives is in the way.
+    if (!(await this.overseer.clearWay(record, reason === 'busy' ? command : { mode: 'exclusive' }))) return outcome
     const [again] = await this.#apply([command], caller)
     return again as Outcome
   }

@@ -3,7 +3,7 @@ import { Observer } from '../locks/core/observer.ts'
 import { looksEvery } from '../locks/core/silence.ts'
 import { deadInTheWay } from '../locks/dead.ts'
 import { Watch } from '../locks/watch.ts'
-import { type Command, type Expire, emptyView, type LockView, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
+import { type Claim, type Command, type Expire, emptyView, type LockView, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { evidenceIn } from './evidence.ts'
 import type { Suspect } from './wire.ts'
@@ -136,10 +136,10 @@ export class Overseer {
    * Removes sessions that blocked a client's refused request: those proved dead, and those found to be silent.
    * @returns whether there were any
    */
-  async clearWay(view: LockView, mode: Mode): Promise<boolean> {
+  async clearWay(view: LockView, claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
     if (!this.#auto) return false
     const { key, holders, queue, pins, sessions } = view
-    const dead = await deadInTheWay(view, mode, this.#store.beacon)
+    const dead = await deadInTheWay(view, claim, this.#store.beacon)
     const { evidence = [] } = this.#watched.get(key) ?? this.#findings.get(key) ?? {}
     const standing = evidence.filter((each) =>
       'number' in each

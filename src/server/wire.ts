@@ -128,6 +128,8 @@ export interface AcquireBody {
   readonly request?: string | undefined
   /** Default `exclusive`. */
   readonly mode?: Mode | undefined
+  /** How many may hold the lock together, of those that ask with the same limit. Default 1. */
+  readonly limit?: number | undefined
   /** How long the lock is kept without a renewal, in ms. Default 30,000. */
   readonly duration?: number | undefined
   /** How long to wait for it, in ms; 0 takes no place in the queue. Default 30,000. */

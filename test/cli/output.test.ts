@@ -52,6 +52,20 @@ describe('the output for a lock', () => {
     await locks.close()
   })
 
+  it('shows that holders with a limit are some of several', async () => {
+    const store = memoryStore()
+    const locks = createLocks({ store })
+    for (const name of ['job', 'job']) await locks.acquire(name, { limit: 3 })
+    const [view] = await store.list()
+    const state = stateOf(view as NonNullable<typeof view>)
+    expect(state.holders.map(({ limit }) => limit)).toEqual([3, 3])
+    expect(rowsOf(state).map(([key, , mode]) => [key, mode])).toEqual([
+      ['job', 'one of 3'],
+      ['', 'one of 3'],
+    ])
+    await locks.close()
+  })
+
   it('does not show ended sessions that its record still names', async () => {
     const store = memoryStore()
     const locks = createLocks({ store })
@@ -66,7 +80,7 @@ describe('the output for a lock', () => {
 
 describe('the events between two looks', () => {
   const at = 7
-  const party = (session: string) => ({ session, label: null, mode: 'exclusive', metadata: null }) as const
+  const party = (session: string) => ({ session, label: null, mode: 'exclusive', limit: null, metadata: null }) as const
   const holder = (session: string, token: number) => ({ ...party(session), token, since: token, expires: 0, overdue: false })
   const lock = (parts: Partial<LockState>): ReadonlyMap<string, LockState> =>
     new Map([['job', { key: 'job', name: 'job', namespace: '', token: 1, holders: [], queue: [], pins: [], ...parts }]])

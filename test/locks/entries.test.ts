@@ -91,6 +91,9 @@ const cases: Case[] = [
   { title: "renew: 'manual'", options: () => ({ renew: 'manual' }), by: handles, free: 'granted', held: waits },
   { title: 'maxHold', options: () => ({ maxHold: 60_000 }), by: ['request', ...handles], free: 'granted', held: waits },
   { title: 'ifNoQueue', options: () => ({ ifNoQueue: true }), by: ['request', 'acquire', 'useLock'], free: 'granted', held: 'waits' },
+  { title: 'limit: 1', options: () => ({ limit: 1 }), by: ['request', ...handles], free: 'granted', held: waits },
+  { title: 'limit: 2', options: () => ({ limit: 2 }), by: ['request', ...handles], free: 'granted', held: 'invalid' },
+  { title: 'limit: 2 and ifAvailable', options: () => ({ limit: 2, ifAvailable: true }), by: ['request'], free: 'granted', held: 'invalid' },
   { title: 'metadata', options: () => ({ metadata: { at: 1 } }), by: handles, free: 'granted', held: waits },
   { title: 'onReleaseRequested', options: () => ({ onReleaseRequested() {} }), by: ['request', ...handles], free: 'granted', held: waits },
 ]
@@ -103,6 +106,7 @@ const rows = cases.flatMap(({ title, options, by, free, held }) =>
 )
 
 const queued: WayName[] = ['request', 'acquire', 'useLock']
+const limited: WayName[] = ['request', ...handles]
 
 for (const [store, open] of Object.entries(stores)) {
   describe.each(Object.keys(places))(`on ${store}, from %s,`, (place) => {
@@ -125,6 +129,27 @@ for (const [store, open] of Object.entries(stores)) {
       expect(is).toEqual({ outcome: outcome === 'waits' ? 'granted' : outcome })
       await held?.release()
       await before?.release()
+    })
+
+    test.each(limited)('%s with a limit of 2 has the lock beside one other with that limit, and not beside two', async (way) => {
+      const shared = await open()
+      endings.push(() => shared.close())
+      const [own, other] = [createLocks({ store: shared, maxBackoff: 20 }), createLocks({ store: shared })]
+      endings.push(() => Promise.all([own.close(), other.close()]))
+      const locks = places[place]?.(own) as Locks
+      const first = await other.acquire('k', { limit: 2 })
+      const held = await ways[way](locks, { limit: 2 })
+      expect([held?.isHeld(), first.isHeld(), (held?.token ?? 0) > first.token]).toEqual([true, true, true])
+      const next = ways[way](locks, { limit: 2 })
+      if (way === 'tryAcquire') expect(await next).toBeNull()
+      else {
+        while (!(await other.query('k')).pending.length) await settle()
+        expect((await other.query('k')).held.map(({ limit }) => limit)).toEqual([2, 2])
+        await first.release()
+        await (await next)?.release()
+      }
+      await held?.release()
+      await first.release()
     })
 
     test.each(queued)('%s with ifNoQueue, of a lock that another waits for, is refused', async (way) => {

@@ -95,6 +95,14 @@ describe('options', () => {
     ['an unknown renew', { renew: 'never' }, TypeError],
     ['a signal that is none', { signal: {} }, TypeError],
     ['steal with shared mode', { steal: true, mode: 'shared' }, TypeError],
+    ['steal with a limit', { steal: true, limit: 2 }, TypeError],
+    ['shared mode with a limit', { mode: 'shared', limit: 1 }, TypeError],
+    ['a limit of none', { limit: 0 }, RangeError],
+    ['a limit that is no whole number', { limit: 1.5 }, RangeError],
+    ['a limit without end', { limit: Number.POSITIVE_INFINITY }, RangeError],
+    ['a limit of more than a thousand', { limit: 1_001 }, RangeError],
+    ['a limit that is text', { limit: '2' }, RangeError],
+    ['a limit of null', { limit: null }, RangeError],
     ['a timeout that is NaN', { timeout: Number.NaN }, RangeError],
     ['a negative timeout', { timeout: -1 }, RangeError],
     ['a timeout beyond what a number counts', { timeout: 2 ** 53 }, RangeError],
@@ -131,7 +139,7 @@ describe('J12: a corrupt record', () => {
     return { store: { apply: async (commands) => shelf.run(commands), read, list: async () => [], close: async () => {} }, texts: shelf.records }
   }
 
-  const newer = '[2,"something else"]'
+  const newer = '[3,"something else"]'
 
   test.each([
     ['acquire', (locks: Locks) => locks.acquire('k')],

@@ -115,6 +115,43 @@ describe('the stored form', () => {
   })
 })
 
+describe('the stored form of a record with a limit', () => {
+  const { holders, queue, asked, ...rest } = record
+  const limited = <T>(claim: T): T => ({ ...claim, mode: 'exclusive', limit: 3 })
+  const shown: LockRecord = { ...rest, holders: holders.map(limited), queue: queue.map(limited), asked: asked?.map(limited) }
+
+  test('it comes back whole, also with waiters alone', () => {
+    for (const each of [shown, { ...shown, holders: [], asked: undefined }]) expect(decodeRecord('k', encodeRecord(each))).toEqual(each)
+  })
+
+  test('it is of a version that older ones do not touch; without a limit it is of theirs', () => {
+    expect(JSON.parse(encodeRecord(shown))[0]).toBe(schemaVersion + 1)
+    expect(JSON.parse(encodeRecord({ ...shown, holders: [], queue: [], asked: undefined }))[0]).toBe(schemaVersion)
+  })
+
+  test('without a limit it is the same text as ever', () => {
+    const claim = { session: 's', client: 'c', mode: 'exclusive', limit: undefined } as const
+    const holder = { ...claim, number: 3, token: 9, previous: 8, since: 900, expiresAt: 1_000 }
+    const run = { ...claim, mode: 'shared', from: 4, to: 5, confirm: 3_000, lapses: 0 } as const
+    expect(encodeRecord({ key: 'k', token: 9, holders: [holder], queue: [run], pins: [], changedAt: 900 })).toBe(
+      '[1,9,[["s","c",0,3,9,null,8,1000]],[["s","c",1,4,5,3000,0]],[],900]',
+    )
+  })
+
+  test.each([
+    ['one who has none, among those who have', [2, 0, 2], 0],
+    ['a shared one', [2, 0, 2], 1],
+    ['a limit that is no number', [3, 0, 2], '3'],
+    ['a limit that nobody may ask for', [3, 0, 2], 1_001],
+    ['one of the older version', [0], 1],
+  ])('J12: %s is corrupt', (_, path, value) => {
+    const fields = JSON.parse(encodeRecord(shown))
+    const list = path.slice(0, -1).reduce((inner, index) => inner[index], fields)
+    list[path.at(-1) as number] = value
+    expect(codeOf(() => decodeRecord('k', JSON.stringify(fields)))).toBe('corrupt')
+  })
+})
+
 describe('unreadable records', () => {
   test.each([
     ['no text', undefined],
@@ -153,7 +190,7 @@ describe('unreadable records', () => {
   })
 
   test('a record of a newer version is named as such, and not called corrupt', () => {
-    const text = JSON.stringify([schemaVersion + 1, { quite: 'different' }])
+    const text = JSON.stringify([schemaVersion + 2, { quite: 'different' }])
     expect(codeOf(() => decodeRecord('k', text))).toBe('store')
     expect(() => decodeRecord('k', text)).toThrow(/"k".*newer storelock/)
     expect(codeOf(() => decodeSession('s', text))).toBe('store')

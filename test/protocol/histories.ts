@@ -7,6 +7,9 @@ const verbs = {
   ...{ revoke: 1, pin: 1, unpin: 3, sweep: 2, beat: 4, end: 1, challenge: 1 },
 }
 
+/** The key for which three may hold the lock, if they ask with the same limit: a few do not. */
+const limitedKey = 'n'
+
 /** A step of a history before its state is known: `who` and `pick` are resolved against the state at its moment. */
 interface Action {
   readonly verb: keyof typeof verbs
@@ -25,7 +28,7 @@ interface Action {
 const action: fc.Arbitrary<Action> = fc.record({
   verb: fc.oneof(...Object.entries(verbs).map(([verb, weight]) => ({ weight, arbitrary: fc.constant(verb as Action['verb']) }))),
   who: fc.nat(3),
-  key: fc.constantFrom('k', 'k', 'k', 'l'),
+  key: fc.constantFrom('k', 'k', 'k', 'l', limitedKey, limitedKey),
   pick: fc.nat(5),
   honest: fc.oneof({ weight: 4, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
   shared: fc.boolean(),
@@ -118,19 +121,23 @@ function settle({ verb, who, key, pick, honest, shared, ...rest }: Action, shelf
   const holder = at(record.holders, pick)
   const run = at(record.queue, pick)
   const request = { type: 'request', key, session, client: 'c', confirm, lease: rest.lease, reserve: rest.reserve } as const
-  const mode = shared ? 'shared' : 'exclusive'
+  const isLimited = key === limitedKey && (honest || pick > 1)
+  const mode = shared && !isLimited ? 'shared' : 'exclusive'
+  const limit = isLimited ? (honest || pick > 3 ? 3 : 2) : undefined
   const owner = (session: string): string => (honest ? session : cast.session((who + 1) % 4))
 
   switch (verb) {
     case 'request':
-      return { ...request, number: cast.number(), mode }
+      return { ...request, number: cast.number(), mode, limit }
     case 'ifAvailable':
-      return { ...request, number: cast.number(), mode, ifAvailable: true }
+      return { ...request, number: cast.number(), mode, limit, ifAvailable: true }
     case 'steal':
       return { ...request, number: cast.number(), mode: 'exclusive', steal: true }
     case 'repeat': {
       const claim = at([...record.holders, ...record.queue.map((queued) => ({ ...queued, number: queued.to }))], pick)
-      return claim && { ...request, session: claim.session, number: claim.number, mode: claim.mode, lease: claim.lease, reserve: claim.reserve }
+      if (!claim) return undefined
+      const { session, number, mode, limit, lease, reserve } = claim
+      return { ...request, session, number, mode, limit, lease, reserve }
     }
     case 'renew':
       return holder && { type: 'renew', key, session: owner(holder.session), token: holder.token, lease: rest.lease }

@@ -62,7 +62,9 @@ describe('in every history', () => {
       count('kept by a pin', outcome.type === 'refused' && outcome.reason === 'pinned')
       count('sweeps', command.type === 'sweep' && outcome.type === 'done')
       count('holders that have ended', !before.holders.every(({ session }) => rowsBefore[session]))
-      count('shared groups', after.holders.length > 1)
+      count('shared groups', after.holders.length > 1 && after.holders[0]?.mode === 'shared')
+      count('three of three', after.holders.length === 3 && after.holders[0]?.limit === 3)
+      count('other limits', outcome.type === 'refused' && outcome.reason === 'limit')
       count('queues of three', after.queue.length > 2)
       count('steps back', now < last)
       last = now
@@ -70,15 +72,40 @@ describe('in every history', () => {
     // A third of what they usually meet, so that no luck of the draw fails it.
     const least = {
       ...{ grants: 600, 'grants by others': 150, evictions: 200, lapses: 20, refusals: 500, 'kept by a pin': 30, sweeps: 25 },
-      ...{ 'holders that have ended': 15, 'shared groups': 200, 'queues of three': 200, 'steps back': 200 },
+      ...{ 'holders that have ended': 15, 'shared groups': 130, 'three of three': 50, 'other limits': 50, 'queues of three': 200, 'steps back': 200 },
     }
     for (const [what, times] of Object.entries(least)) expect(met[what], what).toBeGreaterThan(times)
   })
 
-  test('at most one exclusive holder, and never one beside shared ones', () => {
+  test('at most one exclusive holder, or as many as its limit, and never one beside others', () => {
     alwaysOnKeys(({ after: { holders } }) => {
-      if (holders.some(({ mode }) => mode === 'exclusive')) expect(holders).toHaveLength(1)
+      const [first] = holders
+      if (holders.some(({ mode }) => mode === 'exclusive')) expect(holders.length).toBeLessThanOrEqual(first?.limit ?? 1)
+      for (const { mode, limit } of holders) expect([mode, limit]).toEqual([first?.mode, first?.limit])
     })
+  })
+
+  test('all who hold or wait have the limit that they asked for, the same', () => {
+    fc.assert(
+      fc.property(history, (actions) => {
+        const asked = new Map<string, number | undefined>()
+        play(actions, (step) => {
+          const keyStep = onKey(step)
+          if (!keyStep) return
+          const { command, before, after, outcome } = keyStep
+          const limits = ({ holders, queue }: LockRecord): (number | undefined)[] => [...holders, ...queue].map(({ limit }) => limit)
+          if (command.type === 'request') {
+            asked.set(`${command.session} ${command.number}`, command.limit)
+            const isOther = limits(before).some((limit) => limit !== command.limit)
+            if (outcome.type === 'refused' && outcome.reason === 'limit') expect(isOther || command.steal).toBe(true)
+          }
+          expect(new Set(limits(after)).size).toBeLessThanOrEqual(1)
+          for (const { session, number, limit } of after.holders) expect(limit).toBe(asked.get(`${session} ${number}`))
+          for (const { session, to, limit } of after.queue) expect(limit).toBe(asked.get(`${session} ${to}`))
+        })
+      }),
+      runs,
+    )
   })
 
   test('tokens of a key rise with every grant, over sweeps and when wall time steps back', () => {
@@ -142,8 +169,9 @@ describe('in every history', () => {
   test('no command leaves the lock free while the head of the queue could have it', () => {
     alwaysOnKeys(({ after, rowsAfter }) => {
       const head = after.queue.find(({ session }) => rowsAfter[session])
-      const fits = (mode: Mode): boolean => after.holders.every((holder) => mode === 'shared' && holder.mode === 'shared')
-      if (head) expect(fits(head.mode)).toBe(false)
+      const fits = ({ mode, limit }: Pick<Holder, 'mode' | 'limit'>): boolean =>
+        after.holders.length < (limit ?? 0) || after.holders.every((holder) => mode === 'shared' && holder.mode === 'shared')
+      if (head) expect(fits(head)).toBe(false)
     })
   })
 

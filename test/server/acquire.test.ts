@@ -70,6 +70,69 @@ test('acquire answers when the holder before releases, with a higher fencing tok
   expect((await store.read('k'))?.holders).toMatchObject([{ token: second.token, unconfirmed: undefined }])
 })
 
+test('acquire with a limit of two is granted to two, each with a lockToken of its own, and then in the order of asking', async () => {
+  const { store, a, b } = await world()
+  const two = { limit: 2 }
+  const [first, second] = [await acquired(a, two), await acquired(b, two)]
+  expect(await asked(a, '/v1/acquire', { ...two, wait: 0 })).toMatchObject({ status: 409, error: { code: 'held' } })
+  const waiting = acquired(a, two)
+  await waiters(store, 1)
+  for (const { lockToken, token } of [first, second]) expect(await asked(a, '/v1/verify', { lockToken })).toMatchObject({ valid: true, token })
+  expect(await asked(a, '/v1/renew', { lockToken: first.lockToken })).toMatchObject({ renewed: true })
+  expect(await asked(b, '/v1/release', { lockToken: second.lockToken })).toMatchObject({ released: true })
+  const third = await waiting
+  expect(third.token).toBeGreaterThan(second.token)
+  expect(await asked(b, '/v1/verify', { lockToken: second.lockToken })).toMatchObject({ valid: false, why: 'not-held' })
+  expect((await store.read('k'))?.holders.map(({ token, limit }) => [token, limit])).toEqual([
+    [first.token, 2],
+    [third.token, 2],
+  ])
+})
+
+test('acquire with another limit than those who hold the lock is refused with both, and leaves nothing behind', async () => {
+  const { store, a, b } = await world()
+  const { token } = await acquired(a, { limit: 2 })
+  const message = '"k" is held or waited for with a limit of 2, so it cannot be requested with a limit of 3 meanwhile'
+  expect(await asked(b, '/v1/acquire', { limit: 3 })).toEqual({ status: 409, error: { code: 'invalid', message } })
+  expect(await asked(b, '/v1/acquire', {})).toMatchObject({ status: 409, error: { code: 'invalid' } })
+  expect(await store.read('k')).toMatchObject({ holders: [{ token }], queue: [] })
+  expect((await figures(a)).storelock_sessions).toBe(1)
+})
+
+test.each([0, 1.5, 1_001, '2', -1])('acquire refuses a limit of %s as malformed', async (limit) => {
+  const { a } = await world()
+  expect(await asked(a, '/v1/acquire', { limit })).toMatchObject({ status: 400 })
+  expect(await asked(a, '/v1/acquire', { limit: 2, mode: 'shared' })).toMatchObject({ status: 400 })
+})
+
+test('a limit of 1 is none', async () => {
+  const { store, a } = await world()
+  await acquired(a, { limit: 1 })
+  expect((await store.read('k'))?.holders[0]?.limit).toBeUndefined()
+})
+
+test('a client may not send a limit that steals, is shared, or is out of range', async () => {
+  const { store, a } = await world()
+  const session = { type: 'request', key: 'k', session: 's', client: 'c', number: 1, mode: 'exclusive', confirm: 500, limit: 2 } as const
+  const { outcomes } = await a.apply(beat('s'), { ...session, steal: true }, { ...session, mode: 'shared' })
+  expect(outcomes.slice(1)).toMatchObject([
+    { type: 'refused', reason: 'limit' },
+    { type: 'refused', reason: 'limit' },
+  ])
+  for (const limit of [1, 1_001]) expect((await a.post('/v1/apply', { commands: [{ ...session, limit }] })).status).toBe(400)
+  expect((await store.read('k'))?.holders ?? []).toEqual([])
+})
+
+test('acquire is granted where all who had another limit are proved dead', async () => {
+  const { store, a } = await world()
+  const beacon = await store.beacon.raise('local')
+  const local = { type: 'beat', session: 'local', client: 'c', lease: 30_000, beacon: beacon.address, opens: true } as const
+  await store.apply([local, { type: 'request', key: 'k', session: 'local', client: 'c', number: 1, mode: 'exclusive', confirm: 500, limit: 2 }])
+  expect(await asked(a, '/v1/acquire', {})).toMatchObject({ status: 409 })
+  beacon.lower()
+  await acquired(a)
+})
+
 test('acquire is served in the order of asking, among sessions at the store itself', async () => {
   const { store, a, b } = await world()
   const local = createLocks({ store })

@@ -18,7 +18,7 @@ async function silent(auto = true) {
   const overseer = new Overseer(store, { act: (commands) => store.apply(commands), hint() {}, isClient: () => false, saw() {} }, auto)
   /** A client asks, is refused, and does not wait. @returns whether the holder was removed for it */
   const ask = async (): Promise<boolean> => {
-    const cleared = await overseer.clearWay((await store.read('k')) as LockView, 'exclusive')
+    const cleared = await overseer.clearWay((await store.read('k')) as LockView, { mode: 'exclusive' })
     if (!cleared) overseer.attend('k')
     return cleared
   }

@@ -65,6 +65,7 @@ describe('request', () => {
     locks.request('a', (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
     locks.request('a', {}, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
     locks.request('a', { mode: 'shared', timeout: 5 }, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
+    locks.request('a', { limit: 3 }, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
     locks.request('a', { ifAvailable: false }, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
   })
 
@@ -129,6 +130,7 @@ describe('handles', () => {
   })
 
   it('take options that say how to wait and how to hold', () => {
+    expectTypeOf<AcquireOptions['limit']>().toEqualTypeOf<number | undefined>()
     expectTypeOf<AcquireOptions['metadata']>().toEqualTypeOf<Json | undefined>()
     expectTypeOf<AcquireOptions['renew']>().toEqualTypeOf<'auto' | 'manual' | undefined>()
     expectTypeOf<'signal'>().not.toExtend<keyof TryOptions>()

@@ -17,6 +17,8 @@ export interface TakeOptions {
   /** The exit code if the lock is not free. */
   readonly conflictExitCode?: number
   readonly shared?: true
+  /** How many may hold it together. */
+  readonly limit?: number
   /** Whether to show a line while it waits. */
   readonly progress?: true
   readonly stealAfterAsk?: number
@@ -60,9 +62,10 @@ const soon = (): number => Math.max(100, 500 - performance.now())
 export async function take(locks: Locks, name: string, options: TakeOptions, { signal, verbose, metadata, asked }: Taking): Promise<HeldLock> {
   attendance.hush(false)
   step(`asked for ${name}`)
-  const { nonblock, ifNoQueue = false, timeout, shared, stealAfterAsk, message = '', conflictExitCode } = options
+  const { nonblock, ifNoQueue = false, timeout, shared, limit, stealAfterAsk, message = '', conflictExitCode } = options
   const wish: AcquireOptions = {
     mode: shared ? 'shared' : 'exclusive',
+    ...(limit !== undefined && { limit }),
     ...(metadata !== undefined && { metadata }),
     onReleaseRequested: (ask, { label }) => {
       say(`${label ?? 'somebody'} asks for ${name}: ${text(ask)}`)

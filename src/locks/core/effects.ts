@@ -11,6 +11,8 @@ export type Effect<R, G> =
   | { readonly do: 'start'; readonly request: R; readonly grant: Granted; readonly since: number; readonly drift: number; readonly until?: number }
   /** The request is refused: with an error, or because the lock is not available now. */
   | { readonly do: 'refuse'; readonly request: R; readonly error?: LockError }
+  /** The request is refused: the lock is held or waited for with another limit. */
+  | { readonly do: 'contradict'; readonly request: R }
   /** Nobody here wants what the store may have under this number: release the token, or withdraw the request if there is none. */
   | { readonly do: 'letGo'; readonly number: number; readonly token?: number | undefined }
   /** The record no longer names the grant. */

@@ -1,4 +1,14 @@
-import { type Command, emptyView, type Holder, LockError, type LockView, type LossReason, lossOf, type Outcome } from '../../protocol/index.ts'
+import {
+  type Command,
+  emptyView,
+  type Holder,
+  LockError,
+  type LockView,
+  type LossReason,
+  limitOf,
+  lossOf,
+  type Outcome,
+} from '../../protocol/index.ts'
 import type { Effect, Effects } from './effects.ts'
 import type { Grant, Granted } from './grant.ts'
 import { asking, over, type Request, steals, unsent } from './request.ts'
@@ -90,12 +100,12 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
 
   /** The command of a request, now that its session is open; `undefined` if it need not be sent. */
   command(request: R, number: number, client: string, reserve: number | undefined): Command | undefined {
-    const { mode, lease, metadata, ifAvailable, ifNoQueue, ask } = request.wish
+    const { mode, limit, lease, metadata, ifAvailable, ifNoQueue, ask } = request.wish
     const steal = steals(request)
     // A request with an ask is sent even if it was given up by now, so that the holders get the ask.
     if (!this.waits(request, number) && (ask === undefined || steal || this.asleep)) return undefined
     const { id: session, confirm } = this.#home
-    const claim = { key: this.key, session, client, number, mode, confirm, lease }
+    const claim = { key: this.key, session, client, number, mode, limit, confirm, lease }
     return { type: 'request', ...claim, metadata, reserve, ifAvailable, ifNoQueue, steal, ask }
   }
 
@@ -114,6 +124,10 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     if (outcome.type === 'refused' && outcome.reason === 'busy') {
       this.refusedAt = sent
       return this.#refuse(request)
+    }
+    if (outcome.type === 'refused' && outcome.reason === 'limit') {
+      this.#forget(request)
+      return [{ do: 'contradict', request }]
     }
     // Others ended the session while it slept. It held nothing, or its beat would have shown that; its requests are sent again under the next one.
     if (outcome.type === 'refused') return [{ do: 'end' }]
@@ -194,10 +208,10 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       if (after < index && !isNamed) out.push({ do: 'lose', grant, how: lossOf(view, grant.token) })
     }
     const found = new Set<number>()
-    let holds = false
+    let holds = 0
     for (const holder of view.holders) {
       if (holder.session !== id) continue
-      holds = true
+      holds++
       found.add(holder.number)
       const request = this.requests.get(holder.number)
       out.push(...(request ? this.#found(request, holder, now) : this.#letGo(holder.number, holder.token)))
@@ -216,7 +230,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
         }
       }
     }
-    const stuck = holds && this.stuckSince(sent - duration)
+    const stuck = holds && holds >= (limitOf(view) ?? 1) && this.stuckSince(sent - duration)
     if (stuck) out.push({ do: 'stuck', request: stuck })
     // A request that is not in the record was dropped while it was silent, or its session has ended: it is sent again.
     for (const request of [...this.requests.values()]) {
@@ -251,10 +265,11 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return [...this.requests.values()].flatMap((request) => (request.life.is === 'queued' ? this.#takeBack(request) : []))
   }
 
-  /** A request that has waited since before a time, if this session has held the lock for as long. */
+  /** A request that has waited since before a time, if this session has held the lock, or as many places as there are, for as long. */
   stuckSince(time: number): R | undefined {
+    let left = limitOf(this.view) ?? 1
     for (const { life, startedAt } of this.grants.keys()) {
-      if (startedAt > time || life.is === 'lingering' || life.is === 'over') continue
+      if (startedAt > time || life.is === 'lingering' || life.is === 'over' || --left) continue
       return [...this.requests.values()].find(({ since }) => since <= time)
     }
     return undefined

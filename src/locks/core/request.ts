@@ -1,7 +1,7 @@
 import type { LossReason, Request as RequestCommand } from '../../protocol/index.ts'
 
 /** What a request asks for, as its command says. */
-type Wanted = Pick<RequestCommand, 'mode' | 'lease' | 'metadata' | 'ifAvailable' | 'ifNoQueue' | 'steal' | 'ask'>
+type Wanted = Pick<RequestCommand, 'mode' | 'limit' | 'lease' | 'metadata' | 'ifAvailable' | 'ifNoQueue' | 'steal' | 'ask'>
 
 /** The last look, or answer, that still showed a request waiting. */
 export interface Seen {

@@ -7,11 +7,14 @@ const session = z
   .object({ id, client: id, seq: count, lease, expiresAt: z.number(), label, evictions: count, asks: count, news: z.array(key).optional() })
   .openapi('Session')
 
+const limit = count.openapi({ description: 'How many may hold the lock together, if that is more than one.' })
+
 const holder = z
   .object({
     session: id,
     client: id,
     mode: z.enum(['exclusive', 'shared']),
+    limit: limit.optional(),
     number: count,
     token: count.openapi({ description: 'The fencing token.' }),
     previous: count,
@@ -24,7 +27,10 @@ const holder = z
   .openapi('Holder')
 
 const run = z
-  .object({ session: id, client: id, mode: z.enum(['exclusive', 'shared']), from: count, to: count, confirm: z.number(), lapses: count, ask: json })
+  .object({
+    ...{ session: id, client: id, mode: z.enum(['exclusive', 'shared']), limit: limit.optional() },
+    ...{ from: count, to: count, confirm: z.number(), lapses: count, ask: json },
+  })
   .openapi('Run')
 
 const view = z
@@ -55,7 +61,7 @@ const ticket = z.object({ key: z.string(), session: id, token: count.optional(),
 const outcome = z
   .object({
     type: z.enum(['granted', 'queued', 'renewed', 'done', 'refused', 'beaten', 'challenged', 'ended', 'alive', 'failed']),
-    reason: z.enum(['busy', 'not-held', 'not-owner', 'live', 'pinned', 'ended']).optional(),
+    reason: z.enum(['busy', 'not-held', 'not-owner', 'live', 'pinned', 'ended', 'limit']).optional(),
     holder: holder.optional(),
     record: view.optional(),
     grants: z.array(holder).optional(),

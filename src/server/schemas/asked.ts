@@ -1,6 +1,6 @@
 // Schemas of requests, which are validated.
 import { z } from '@hono/zod-openapi'
-import { maxDuration, minDuration } from '../../protocol/index.ts'
+import { maxDuration, maxLimit, minDuration } from '../../protocol/index.ts'
 import {
   type AcquireBody,
   type ApplyBody,
@@ -21,6 +21,8 @@ const maxWait = 55_000
 /** Most topics of one event stream. */
 const maxTopics = 1_000
 
+const limit = z.number().int().min(1).max(maxLimit)
+
 const grip = { key, session: id, token: count, lockToken: lockToken.optional() }
 
 const command = z.discriminatedUnion('type', [
@@ -31,6 +33,7 @@ const command = z.discriminatedUnion('type', [
     client: id,
     number: count,
     mode: z.enum(['exclusive', 'shared']),
+    limit: limit.min(2).optional(),
     confirm: lease,
     lease: lease.optional(),
     metadata: json,
@@ -97,11 +100,13 @@ export const acquireBody = z
       .regex(/^[\w-]{8,128}$/, 'the id of a request is 8 to 128 letters, digits, _ or -')
       .optional(),
     mode: z.enum(['exclusive', 'shared']).optional(),
+    limit: limit.optional().openapi({ description: 'How many may hold the lock together. Default 1.' }),
     duration: duration.openapi({ description: 'In ms. Default 30,000.' }),
     wait: z.number().min(0).max(maxWait).optional().openapi({ description: 'In ms. Default 30,000; 0 takes no place in the queue.' }),
     label,
     metadata: json,
   })
+  .refine(({ limit, mode }) => limit === undefined || mode !== 'shared', 'a shared lock has no limit')
   .openapi('Acquire') satisfies z.ZodType<AcquireBody>
 
 export const renewBody = z.strictObject({ key, lockToken, duration }).openapi('Renew') satisfies z.ZodType<RenewBody>

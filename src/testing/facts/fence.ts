@@ -109,6 +109,25 @@ export const fence: Record<string, Fact> = {
     equal(await written(), 'b', 'what was written')
   }),
 
+  'J6: each of several holders with a limit can write until it loses the lock itself, also once another has its place': fenced(
+    async ({ store, write, written }) => {
+      const two = { limit: 2 }
+      await store.apply([beat('a'), beat('b'), beat('c')])
+      const [first, second] = await store.apply([request('a', 1, two), request('b', 1, two), request('c', 1, two)])
+      const [a, b] = [outcome(first, 'granted').holder.token, outcome(second, 'granted').holder.token]
+      await store.transaction(believing('b', b), write('b'))
+      await store.transaction(believing('a', a), write('a'))
+      await store.apply([{ type: 'revoke', key: 'k', session: 'a' }])
+      await rejects(store.transaction(believing('a', a), write('not held')), 'lost')
+      const c = (await store.read('k'))?.holders.find(({ session }) => session === 'c')?.token ?? 0
+      await store.transaction(believing('c', c), write('c'))
+      await store.apply([release('c', c)])
+      await store.transaction(believing('b', b), write('b again'))
+      await rejects(store.transaction(believing('b', a), write('not held')), 'lost')
+      equal(await written(), 'b again', 'what was written')
+    },
+  ),
+
   'J6: the body’s error is rethrown, and nothing is written': fenced(async ({ store, write, written }) => {
     const lock = believing('a', await line(store, 'a'))
     const mistake = new Error('a mistake')

@@ -132,6 +132,52 @@ export const rules: Record<string, Fact> = {
     )
   },
 
+  'with a limit of two, two hold together, each with a token of its own, and the others wait in order': async (store) => {
+    await store.apply(['a', 'b', 'c', 'd'].map(beat))
+    const outcomes = await store.apply(['a', 'b', 'c', 'd'].map((session) => request(session, 1, { limit: 2 })))
+    equal(
+      outcomes.map(({ type }) => type),
+      ['granted', 'granted', 'queued', 'queued'],
+      'outcomes',
+    )
+    const [a, b] = outcomes.slice(0, 2).map((each) => outcome(each, 'granted').holder)
+    truthy(a && b && b.token > a.token, 'tokens that rise')
+    const { grants } = outcome(await one(store, release('b', b.token)), 'done')
+    equal(
+      grants.map(({ session, token }) => [session, token > b.token]),
+      [['c', true]],
+      'grants',
+    )
+    const view = await store.read('k')
+    equal([held(view), queued(view)], [['a', 'c'], ['d 1-1']], 'record')
+    equal(
+      [...(view?.holders ?? []), ...(view?.queue ?? [])].map(({ limit }) => limit),
+      [2, 2, 2],
+      'limits in the record',
+    )
+  },
+
+  'a request with another limit than those who hold or wait is refused, and changes nothing': async (store) => {
+    await store.apply(['a', 'b', 'c'].map(beat))
+    await store.apply([request('a', 1, { limit: 2 })])
+    for (const more of [{}, { limit: 3 }, { steal: true }, { mode: 'shared' }] as const)
+      equal(outcome(await one(store, request('b', 1, more)), 'refused').reason, 'limit', JSON.stringify(more))
+    outcome(await one(store, request('b', 1, { limit: 2 })), 'granted')
+    await store.apply([{ type: 'revoke', key: 'k' }])
+    const token = await line(store, 'a')
+    equal(outcome(await one(store, request('c', 1, { limit: 2 })), 'refused').reason, 'limit', 'a limit beside an exclusive holder')
+    await store.apply([release('a', token)])
+    outcome(await one(store, request('c', 1, { limit: 2 })), 'granted')
+  },
+
+  'a holder that ends leaves its place, of several, to the next': async (store) => {
+    await store.apply(['a', 'b', 'c'].map(beat))
+    await store.apply(['a', 'b', 'c'].map((session) => request(session, 1, { limit: 2 })))
+    await store.apply([{ type: 'end', session: 'a' }])
+    await store.apply([{ type: 'withdraw', key: 'k', session: 'c', number: 9 }])
+    equal(held(await store.read('k')), ['b', 'c'], 'holders')
+  },
+
   'a repeated request never makes a second': async (store) => {
     await line(store, 'a', 'b')
     equal(outcome(await one(store, request('a')), 'granted').repeated, true, 'repeated')
