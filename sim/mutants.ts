@@ -266,8 +266,8 @@ export const mutants: readonly Mutant[] = [
       ['locks/hints.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
       [
         'locks/line.ts',
-        '  /** A hint says that a request of this line was granted. */\n',
-        '  grab(): boolean {\n    for (const waiter of [...this.#key.requests.values()]) this.#carryOut(this.#key.grab(waiter))\n    return false\n  }\n',
+        '  /** The record as it was last seen. */\n',
+        '  grab(): boolean {\n    for (const waiter of [...this.state.requests.values()]) this.carryOut(this.state.grab(waiter))\n    return false\n  }\n',
       ],
       ['locks/core/request.ts', 'wish.steal && (wish.ask === undefined || impatient)', 'impatient || (wish.steal && wish.ask === undefined)'],
     ],
@@ -278,12 +278,7 @@ export const mutants: readonly Mutant[] = [
       [
         'locks/hints.ts',
         '    else line.looks.poke()\n',
-        '    else line.hear({ number: line.next, token: line.view.token + 1, previous: line.view.token, reserve: undefined })\n',
-      ],
-      [
-        'locks/line.ts',
-        '  /** The record as it was last seen. */\n',
-        '  get next(): number {\n    return [...this.#key.requests.keys()][0] ?? 0\n  }\n',
+        '    else {\n      const [next = 0] = line.state.requests.keys()\n      const { token } = line.view\n      line.carryOut(line.state.hinted({ number: next, token: token + 1, previous: token, reserve: undefined }, this.#session.clock.monotonic()))\n    }\n',
       ],
     ],
   },
@@ -315,11 +310,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a grant is told to nobody',
-    patches: [['locks/session.ts', 'this.hints.send(session, { key, number, token', 'void (session, { key, number, token']],
+    patches: [['locks/arrivals.ts', 'hints.send(id, { key, number, token', 'void (id, { key, number, token']],
   },
   {
     name: 'a theft is told to nobody',
-    patches: [['locks/session.ts', 'robbed(number, token, reason)\n      else this.hints.send(session, { key })', 'robbed(number, token, reason)\n']],
+    patches: [['locks/arrivals.ts', 'robbed(number, token, reason))\n      else hints.send(id, { key })', 'robbed(number, token, reason))\n']],
   },
   {
     name: 'who is far back never looks at the record itself',
@@ -336,7 +331,7 @@ export const mutants: readonly Mutant[] = [
   { name: 'an ask is told at every look', patches: [['locks/asks.ts', '!heard?.has(id)', 'heard !== null']] },
   {
     name: 'a session that opens takes all whom it meets for dead',
-    patches: [['locks/session.ts', 'row.id !== this.id && (await isDead(store.beacon, row))', 'row.id !== this.id']],
+    patches: [['locks/dead.ts', 'row.id !== own && (await isDead(beacon, row))', 'row.id !== own']],
   },
   { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {
@@ -356,11 +351,11 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a lock lingers on in a page that is frozen',
-    patches: [['locks/line.ts', '      this.leases.dropIdle()\n      this.#carryOut', '      this.#carryOut']],
+    patches: [['locks/line.ts', '      this.leases.dropIdle()\n      this.carryOut', '      this.carryOut']],
   },
   {
     name: 'a lock begins to linger in a page that is being frozen',
-    patches: [['locks/line.ts', ' || this.#key.asleep || session.hints.isWatched(key)', ' || session.hints.isWatched(key)']],
+    patches: [['locks/line.ts', ' || this.state.asleep || session.hints.isWatched(key)', ' || session.hints.isWatched(key)']],
   },
   {
     name: 'a lock lingers on when its locks are closed',

@@ -1,5 +1,6 @@
 export type { Clock } from './locks/clock.ts'
 export { createLocks } from './locks/create.ts'
+export type * from './locks/events.ts'
 export { noopLocks } from './locks/noop.ts'
 export type * from './locks/types.ts'
 export { type HeldBy, LockError, type LockErrorCode } from './protocol/errors.ts'

@@ -41,7 +41,7 @@ export class Shell {
   }
 
   release(): void {
-    for (const grant of [...this.seat.key.grants.keys()]) this.#end(grant, released(key))
+    for (const grant of [...this.seat.key.grants.keys()]) this.#end(grant, released)
   }
 
   /** The timer that ends what is past its deadline. */
@@ -159,7 +159,7 @@ export class Shell {
     const grant = [...this.seat.key.grants.keys()].find((each) => each.token === token)
     if (!grant || !outcome) return
     if (outcome.type === 'renewed') grant.renewed(sent, 0, outcome.holder.seq)
-    else this.#end(grant, lost(key, 'ended'))
+    else this.#end(grant, lost('ended'))
   }
 
   #beaten({ session }: Extract<Outcome, { type: 'beaten' }>, sent: number): void {
@@ -196,7 +196,7 @@ export class Shell {
         }
         case 'lose':
           this.expireDue()
-          this.#end(effect.grant, lost(key, effect.how))
+          this.#end(effect.grant, lost(effect.how))
           break
         case 'look':
           this.look()
@@ -210,7 +210,7 @@ export class Shell {
     const { duration } = times
     const grant = newGrant(this.#parts, seat, granted, { name: key, key, duration, since, drift, until }, now)
     seat.key.grants.set(grant, seat.key.looks)
-    const late = grant.lapse(now) ?? (until === undefined && now >= since + duration ? lost(key, 'expired') : undefined)
+    const late = grant.lapse(now) ?? (until === undefined && now >= since + duration ? lost('expired') : undefined)
     if (late) this.#end(grant, late)
     else this.#use(grant)
     if (request.robbed?.token === grant.token) this.#do(seat.key.robbed(request.number, grant.token, request.robbed.how))

@@ -37,3 +37,15 @@ function listenTo(signal: AbortSignal): Waiting {
   signal.addEventListener('abort', aborted)
   return made
 }
+
+const readAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
+
+/** Asks the engine, since a signal of another frame is not an instance of this frame's class. */
+export const abortSignal = (value: unknown): AbortSignal => {
+  try {
+    readAborted?.call(value)
+    return value as AbortSignal
+  } catch (cause) {
+    throw new TypeError('signal must be an AbortSignal', { cause })
+  }
+}

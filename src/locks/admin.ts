@@ -5,7 +5,7 @@ import type { Session } from './session.ts'
 import type { LocksSnapshot } from './types.ts'
 
 /** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
-export async function expire(session: Session, line: Line): Promise<void> {
+export async function expireHolders(session: Session, line: Line): Promise<void> {
   const name = JSON.stringify(line.name)
   let signs: Map<number, number | undefined> | undefined
   for (;;) {
@@ -36,7 +36,7 @@ export async function command(session: Session, name: string, order: KeyCommand)
 }
 
 /** The holders and waiters of one key, or of the whole namespace. */
-export async function query(session: Session, key?: string): Promise<LocksSnapshot> {
+export async function snapshot(session: Session, key?: string): Promise<LocksSnapshot> {
   const { namespace } = session.settings
   // Requests made before this call must be in the result.
   await session.answered()
@@ -44,7 +44,7 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
   // A lease of this session's own that only lingers is not shown as held.
   const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
   const dead = await session.dead(new Map(views.flatMap((view) => [...(view?.sessions ?? [])])).values())
-  const snapshot: LocksSnapshot = { held: [], pending: [] }
+  const shown: LocksSnapshot = { held: [], pending: [] }
   for (const view of views) {
     const { name, namespace: home } = storedName(view?.key ?? '')
     if (!view || home !== namespace) continue
@@ -55,11 +55,11 @@ export async function query(session: Session, key?: string): Promise<LocksSnapsh
       if (isIdle(view.key, holder)) continue
       const { mode, client: clientId, session, metadata, token, since } = holder
       const expiresAt = expiryOf(holder, view.sessions)
-      snapshot.held.push({ name, mode, clientId, session, label: label(session), metadata, token, since, expiresAt })
+      shown.held.push({ name, mode, clientId, session, label: label(session), metadata, token, since, expiresAt })
     }
     for (const { mode, client: clientId, session, metadata, from, to } of view.queue.filter(present)) {
-      for (let number = from; number <= to; number++) snapshot.pending.push({ name, mode, clientId, session, label: label(session), metadata })
+      for (let number = from; number <= to; number++) shown.pending.push({ name, mode, clientId, session, label: label(session), metadata })
     }
   }
-  return snapshot
+  return shown
 }

@@ -2,8 +2,18 @@ import type { LockView, Mode, SessionRow } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 
 /** Whether a session is proved dead now. Never for one without a beacon, or if beacons cannot be asked. */
-export const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
+const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
   address !== undefined && (await beacon?.isOut?.(address).catch(() => false)) === true
+
+/** Which of these sessions, other than `own`, are proved dead now. */
+export async function deadAmong(rows: Iterable<SessionRow>, beacon: Beacon | undefined, own: string): Promise<Set<string>> {
+  const dead = new Set<string>()
+  const probe = async (row: SessionRow): Promise<void> => {
+    if (row.id !== own && (await isDead(beacon, row))) dead.add(row.id)
+  }
+  await Promise.all(Array.from(rows, probe))
+  return dead
+}
 
 /**
  * The sessions that block a refused request and are proved dead: its holders', and if no other holder is left, those of the waiters in front, up to

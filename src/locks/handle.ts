@@ -1,3 +1,6 @@
+/** On engines without `await using` the symbol is missing, and nobody asks for it. */
+export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
+
 /** Where a handle keeps its contents: in a function, since libraries for reactive state wrap objects but not functions. */
 export const behind: unique symbol = Symbol('behind')
 

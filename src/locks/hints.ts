@@ -87,7 +87,7 @@ export class Hints implements HintSender {
     if (typeof watch === 'string') this.#watched(key, watch)
     else if (!line) return
     else if (isWhole(number) && isWhole(token) && isWhole(previous))
-      line.hear({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined })
+      line.carryOut(line.state.hinted({ number, token, previous, reserve: isWhole(reserve) ? reserve : undefined }, this.#session.clock.monotonic()))
     else line.looks.poke()
   }
 

@@ -1,12 +1,9 @@
 import { type Checked, checkDuration, LockError, type Mode, type Policy } from '../protocol/index.ts'
 import { Checks } from './checks.ts'
 import { type End, released } from './core/ends.ts'
-import { behind, Handle } from './handle.ts'
+import { asyncDispose } from './handle.ts'
 import type { Holding, HoldLease } from './lease.ts'
 import type { HeldLock, ReleaseListener } from './types.ts'
-
-/** On engines without `await using` the symbol is missing, and nobody asks for it. */
-export const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose')
 
 export interface HoldTerms {
   readonly token: number
@@ -79,7 +76,7 @@ export class Hold implements HeldLock, Holding {
 
   /** Why it is not held any more; `undefined` while it is. Made when first asked for: most holds end unremarked. */
   get error(): LockError | undefined {
-    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message, this.#end)
+    if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message(this.name), { reason: this.#end.reason })
     return this.#error
   }
 
@@ -138,7 +135,7 @@ export class Hold implements HeldLock, Holding {
     const now = this.#lease.clock.monotonic()
     if (!this.#end) this.#lease.expireIfDue(now)
     if (!this.#end) {
-      this.end(released(this.name))
+      this.end(released)
       this.#released = this.#home.retire(this.#lease, now)
     }
     return this.#released ?? Promise.resolve()
@@ -168,76 +165,6 @@ export class Hold implements HeldLock, Holding {
     this.#abort?.abort(this.error)
   }
 }
-
-/** A lock as its holder has it in hand. */
-export class HeldHandle<Lock extends HeldLock> extends Handle<Lock> implements HeldLock {
-  get assertHeld(): HeldLock['assertHeld'] {
-    const lock = this[behind]()
-    return () => lock.assertHeld()
-  }
-
-  get isHeld(): HeldLock['isHeld'] {
-    const lock = this[behind]()
-    return () => lock.isHeld()
-  }
-
-  get release(): HeldLock['release'] {
-    const lock = this[behind]()
-    return () => lock.release()
-  }
-
-  get renew(): HeldLock['renew'] {
-    const lock = this[behind]()
-    return (duration) => lock.renew(duration)
-  }
-
-  get [asyncDispose](): HeldLock[typeof asyncDispose] {
-    const lock = this[behind]()
-    return () => lock[asyncDispose]()
-  }
-
-  get dirty(): HeldLock['dirty'] {
-    return this[behind]().dirty
-  }
-
-  get key(): HeldLock['key'] {
-    return this[behind]().key
-  }
-
-  get mode(): HeldLock['mode'] {
-    return this[behind]().mode
-  }
-
-  get name(): HeldLock['name'] {
-    return this[behind]().name
-  }
-
-  get previous(): HeldLock['previous'] {
-    return this[behind]().previous
-  }
-
-  get session(): HeldLock['session'] {
-    return this[behind]().session
-  }
-
-  get signal(): HeldLock['signal'] {
-    return this[behind]().signal
-  }
-
-  get token(): HeldLock['token'] {
-    return this[behind]().token
-  }
-}
-
-/** The same of a hold, which transactions check. */
-export class HoldHandle extends HeldHandle<Hold> {
-  get checked(): NonNullable<HeldLock['checked']> {
-    const hold = this[behind]()
-    return (alone) => hold.checked(alone)
-  }
-}
-
-export const heldLock = (hold: Hold): HeldLock => new HoldHandle(hold)
 
 /** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
 function makeExact(signal: AbortSignal, look: () => void): void {

@@ -4,9 +4,9 @@ import type { Clock } from './clock.ts'
 import type { Beats } from './core/grant.ts'
 import type { Surroundings } from './core/key.ts'
 import type { Observer } from './core/observer.ts'
+import type { LockEvent, LockWarning } from './events.ts'
 import type { Reply } from './outbox.ts'
 import type { Seen } from './seen.ts'
-import type { LockEvent, LockWarning } from './types.ts'
 
 /** The options of `createLocks`, checked and complete. */
 export interface Settings {
@@ -63,6 +63,7 @@ export interface HintSender {
   begin(): void
   hear(topic: string, listener: () => void): () => void
   send(session: string, message: Message): void
+  saw(record: LockRecord): void
   isWatched(key: string): boolean
   sendAll(record: LockRecord): void
 }
@@ -94,7 +95,8 @@ export interface Home {
   /** What {@link Key} needs to know about it. */
   readonly surroundings: Surroundings
 
-  open(): Promise<void>
+  /** @returns `undefined` if it is open */
+  open(): Promise<void> | undefined
   send(command: Command): Promise<Reply>
   read<T>(from: (store: Store) => Promise<T>, waits?: boolean): Promise<T>
   beat(): Promise<Reply>

@@ -162,18 +162,19 @@ export class Lease extends Grant implements Kept {
 
   /** Final: the hold's signal aborts, and the record is told in case it still names this lease. */
   lose(reason: LossReason, why?: string): void {
-    this.#over(lost(this.name, reason, why))
+    this.#over(lost(reason, why))
   }
 
   /** Gives the lock back, once. Resolves when the store has carried that out, by whichever try; rejects if it cannot any more. */
   release(): Promise<void> {
-    const gone = this.#over(released(this.name))
+    const gone = this.#over(released)
     return gone ?? Promise.resolve()
   }
 
   #sawEnd({ reason }: End): void {
     const { key, session, usedToken: token } = this
     const { seen } = this.#home
+    if (!seen.wants(reason === undefined ? 'released' : 'lost')) return
     if (reason === undefined) seen.tell({ type: 'released', key, session, token, lingers: false })
     else seen.tell({ type: 'lost', key, session, token, reason })
   }

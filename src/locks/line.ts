@@ -1,9 +1,8 @@
-import { type Holder, type LockError, type LockView, type LossReason, requestsIn } from '../protocol/index.ts'
+import { type LockError, type LockView, requestsIn } from '../protocol/index.ts'
 import { onAbort } from './abort.ts'
 import { refusalOf } from './contention.ts'
 import type { Effect } from './core/effects.ts'
-import { type Answer, type Hinted, Key } from './core/key.ts'
-import { type Request, unsent } from './core/request.ts'
+import { type Answer, Key } from './core/key.ts'
 import type { Hold } from './hold.ts'
 import type { Home } from './home.ts'
 import type { Lease } from './lease.ts'
@@ -11,24 +10,16 @@ import { Leases } from './leases.ts'
 import { Looks } from './looks.ts'
 import type { Past } from './past.ts'
 import { isSlow } from './patience.ts'
+import { Waiter } from './waiter.ts'
 import { isPlain, type Wish } from './wish.ts'
-
-/** A request that somebody here waits for. */
-interface Waiter extends Request {
-  readonly wish: Wish
-  /** The number under which it was sent last. */
-  sentAs: number | undefined
-  /** Each ends the wait, once. */
-  give(hold: Hold | null): void
-  fail(error: unknown): void
-}
 
 /** This session's line for one key: does what {@link Key} says, looks at the record, and keeps the leases. */
 export class Line {
   readonly name: string
   readonly leases: Leases
   readonly #session: Home
-  readonly #key: Key<Waiter, Lease>
+  /** Its requests, its grants and the record as it was last seen. Its methods are events: {@link Line.carryOut} does what they return. */
+  readonly state: Key<Waiter, Lease>
   readonly looks: Looks
   /** Calls that have it in hand. */
   users = 0
@@ -41,33 +32,29 @@ export class Line {
    */
   constructor(session: Home, key: string, name: string, past: Past | undefined, number: number) {
     this.#session = session
-    this.#key = new Key(session.surroundings, key, number)
+    this.state = new Key(session.surroundings, key, number)
     this.name = name
-    this.looks = new Looks(session, this.#key, this)
+    this.looks = new Looks(session, this.state, this)
     this.leases = new Leases(
       session,
-      this.#key.grants,
+      this.state.grants,
       past,
-      () => this.#key.requests.size > 0 || this.view.queue.length > 0 || this.#key.asleep || session.hints.isWatched(key),
+      () => this.state.requests.size > 0 || this.view.queue.length > 0 || this.state.asleep || session.hints.isWatched(key),
     )
   }
 
   get key(): string {
-    return this.#key.key
+    return this.state.key
   }
 
   /** Whether nobody holds or waits here, nor looks on. */
   get idle(): boolean {
-    return !this.users && !this.#key.requests.size && !this.looks.watching && !this.leases.any()
-  }
-
-  get lastNumber(): number {
-    return this.#key.number
+    return !this.users && !this.state.requests.size && !this.looks.watching && !this.leases.any()
   }
 
   /** The record as it was last seen. */
   get view(): LockView {
-    return this.#key.view
+    return this.state.view
   }
 
   /** Asks for the lock. `null` if the wish does not wait, and the lock is not available. */
@@ -81,40 +68,18 @@ export class Line {
       if (again) return clock.turn?.(now)?.then(() => again) ?? Promise.resolve(again)
     }
     return new Promise((resolve, reject) => {
-      const settle = (): void => {
-        if (!this.#key.requests.size) this.looks.restSoon()
-        callOff?.()
-        callOffGrace?.()
-        stopListening()
-      }
-      const waiter: Waiter = {
-        wish,
-        number: 0,
-        sentAs: undefined,
-        life: unsent,
-        impatient: false,
-        robbed: undefined,
-        since: Infinity,
-        give: (hold) => {
-          settle()
-          if (!hold) this.#sawWithdrawal(waiter)
-          resolve(hold)
-        },
-        fail: (error) => {
-          settle()
-          this.#sawWithdrawal(waiter)
-          reject(error)
-        },
-      }
-      const stopListening = onAbort(signal, () => this.#giveUp(waiter, signal?.reason))
-      const callOff = timeout === undefined ? undefined : clock.after(timeout, () => this.#giveUp(waiter, this.refusal(timeout)))
-      const callOffGrace = grace === undefined ? undefined : clock.after(grace, () => this.#carryOut(this.#key.grab(waiter)))
-      if (!this.#key.requests.size) this.looks.begin()
-      this.#carryOut(this.#key.ask(waiter))
+      const waiter = new Waiter(wish, resolve, reject, this.#over)
+      if (signal) waiter.while(onAbort(signal, () => this.#giveUp(waiter, signal.reason)))
+      if (timeout !== undefined) waiter.while(clock.after(timeout, () => this.#giveUp(waiter, this.refusal(timeout))))
+      if (grace !== undefined) waiter.while(clock.after(grace, () => this.carryOut(this.state.grab(waiter))))
+      this.carryOut(this.state.ask(waiter))
     })
   }
 
-  #sawWithdrawal({ number }: Waiter): void {
+  /** A wait is over. */
+  readonly #over = ({ number }: Waiter, granted: boolean): void => {
+    if (!this.state.requests.size) this.looks.restSoon()
+    if (granted) return
     const { id, seen } = this.#session
     seen.tell({ type: 'withdrawn', key: this.key, session: id, number })
   }
@@ -122,14 +87,14 @@ export class Line {
   /** Ends a wait, if it has not ended. */
   #giveUp(waiter: Waiter, error: unknown): void {
     if (waiter.life.is === 'over') return
-    this.#carryOut(this.#key.leave(waiter))
+    this.carryOut(this.state.leave(waiter))
     waiter.fail(error)
   }
 
   /** Whether someone else's session may keep a lease that nobody uses, and nobody waits. */
   get onlyLingers(): boolean {
     const { queue, holders } = this.view
-    return !queue.length && holders.some((holder) => this.#key.mayLinger(holder))
+    return !queue.length && holders.some((holder) => this.state.mayLinger(holder))
   }
 
   /** Why a wait of so many ms, or none, was in vain. */
@@ -141,7 +106,8 @@ export class Line {
       : refusalOf(this.#session, 'held', `${name} is held or waited for`, holders)
   }
 
-  #carryOut(effects: readonly Effect<Waiter, Lease>[]): void {
+  /** Does what an event of {@link Line.state} asks for. */
+  carryOut(effects: readonly Effect<Waiter, Lease>[]): void {
     for (const effect of effects) this.#do(effect)
   }
 
@@ -185,27 +151,28 @@ export class Line {
 
   async #send(waiter: Waiter, number: number): Promise<void> {
     const session = this.#session
-    const key = this.#key
-    const again = (error: unknown): boolean => key.waits(waiter, number) && this.#asksAgain(waiter, error as LockError)
+    const { state } = this
+    const again = (error: unknown): boolean => state.waits(waiter, number) && this.#asksAgain(waiter, error as LockError)
     try {
-      await session.open()
+      const opening = session.open()
+      if (opening) await opening
     } catch (error) {
-      return this.#carryOut(key.unopened(waiter, number, error as LockError, again(error)))
+      return this.carryOut(state.unopened(waiter, number, error as LockError, again(error)))
     }
     const { id, client } = session
     const reserve = session.lingers && isPlain(waiter.wish) ? this.leases.reserve : undefined
-    const command = key.command(waiter, number, client, reserve)
-    if (!command || (session.isClosed && !key.waits(waiter, number))) return
+    const command = state.command(waiter, number, client, reserve)
+    if (!command || (session.isClosed && !state.waits(waiter, number))) return
     const { seen } = session
-    seen.tell({ type: 'asked', key: this.key, session: id, number, before: waiter.sentAs, mode: waiter.wish.mode })
+    if (seen.wants('asked')) seen.tell({ type: 'asked', key: this.key, session: id, number, before: waiter.sentAs, mode: waiter.wish.mode })
     waiter.sentAs = number
     let answer: Answer
     try {
       answer = await session.send(command)
     } catch (error) {
-      return this.#carryOut(key.unanswered(waiter, number, error as LockError, again(error)))
+      return this.carryOut(state.unanswered(waiter, number, error as LockError, again(error)))
     }
-    this.#carryOut(key.answered(waiter, number, id, answer))
+    this.carryOut(state.answered(waiter, number, id, answer))
   }
 
   /** Whether a request that failed is made again, as a look is: if the store was only too slow. A wish that does not wait fails. */
@@ -215,18 +182,18 @@ export class Line {
 
   #confirm({ request, number, session, token }: Extract<Effect<Waiter, Lease>, { do: 'confirm' }>): void {
     this.#session.send({ type: 'renew', key: this.key, session, token }).then(
-      (answer) => this.#carryOut(this.#key.confirmed(request, number, session, answer)),
-      () => this.#carryOut(this.#key.unconfirmed(request, number)),
+      (answer) => this.carryOut(this.state.confirmed(request, number, session, answer)),
+      () => this.carryOut(this.state.unconfirmed(request, number)),
     )
   }
 
   #start({ request, grant, since, drift, until }: Extract<Effect<Waiter, Lease>, { do: 'start' }>): void {
     const { duration, manual, maxHold } = request.wish
     const terms = { name: this.name, key: this.key, duration, manual, since, drift, until, maxHold }
-    const hold = this.leases.start(grant, request.wish, terms, this.#key.looks)
-    if (request.robbed?.token === grant.token) this.#carryOut(this.#key.robbed(request.number, grant.token, request.robbed.how))
+    const hold = this.leases.start(grant, request.wish, terms, this.state.looks)
+    if (request.robbed?.token === grant.token) this.carryOut(this.state.robbed(request.number, grant.token, request.robbed.how))
     if (hold) request.give(hold)
-    else this.#carryOut(this.#key.ask(request))
+    else this.carryOut(this.state.ask(request))
   }
 
   #unstick(waiter: Waiter): void {
@@ -241,56 +208,31 @@ export class Line {
     this.#session.letGo(command, name).catch(() => {})
   }
 
-  /** A command of this session's own granted the lock to one of its requests. */
-  granted(holder: Holder, record: LockView, answer: Answer): void {
-    this.#carryOut(this.#key.granted(holder, record, answer, this.#session.clock.monotonic()))
-  }
-
-  /** A command of this session's own took the grant of one of its requests. */
-  robbed(number: number, token: number, how: LossReason): void {
-    this.#carryOut(this.#key.robbed(number, token, how))
-  }
-
-  /** A hint says that a request of this line was granted. */
-  hear(hinted: Hinted): void {
-    this.#carryOut(this.#key.hinted(hinted, this.#session.clock.monotonic()))
-  }
-
-  /** Whether a request was granted, and still is. */
-  answers(number: number): boolean {
-    return this.#key.answers(number)
-  }
-
   /** A look showed the record: see {@link Key.looked}. */
   looked(view: LockView, index: number, sent: number, drift: number, got: number): void {
     if (this.retired) return
     const { id, seen } = this.#session
     if (seen.wants('looked')) seen.tell({ type: 'looked', key: this.key, session: id, holders: view.holders.length, waiting: requestsIn(view.queue) })
-    this.#carryOut(this.#key.looked(view, index, sent, drift, got))
+    this.carryOut(this.state.looked(view, index, sent, drift, got))
     this.leases.tell(view)
-  }
-
-  /** Whether this session has held the lock, and waited for it, since before a time. */
-  waitsForItself(time: number): boolean {
-    return this.#key.stuckSince(time) !== undefined
   }
 
   /** Withdraws every request while the context sleeps, and sends them again when it wakes. */
   sleep(asleep: boolean): void {
-    if (asleep === this.#key.asleep) return
+    if (asleep === this.state.asleep) return
     this.looks.sleep(asleep)
     if (asleep) {
       this.leases.dropIdle()
-      this.#carryOut(this.#key.sleep())
+      this.carryOut(this.state.sleep())
     } else {
-      this.#key.asleep = false
+      this.state.asleep = false
       if (!this.idle) this.looks.poke()
     }
   }
 
   /** Ends all waits. */
   giveUp(error: LockError): void {
-    for (const waiter of [...this.#key.requests.values()]) this.#giveUp(waiter, error)
+    for (const waiter of [...this.state.requests.values()]) this.#giveUp(waiter, error)
   }
 
   /** Ends all waits, and looks no more. */

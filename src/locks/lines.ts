@@ -61,7 +61,7 @@ export class Lines implements LineKeeper {
     this.#idle.delete(oldest)
     this.#lines.delete(oldest.key)
     oldest.retired = true
-    this.#number = Math.max(this.#number, oldest.lastNumber)
+    this.#number = Math.max(this.#number, oldest.state.number)
     const { past } = oldest.leases
     if (past) this.#pasts.keep(oldest.key, past)
     if (oldest.looks.observer.size) this.#observers.set(oldest.key, oldest.looks.observer)

@@ -34,6 +34,8 @@ export class Looks {
   pokes = 0
   /** Ends the pauses of callers that look without a place in the queue. */
   readonly #pauses = new Set<() => void>()
+  /** Whether requests wait, or have to be made again. */
+  #waits = false
   /** Cancels the end of the watch. */
   #resting: (() => void) | undefined
 
@@ -62,19 +64,22 @@ export class Looks {
     return this.#lookout.observer
   }
 
-  /** The first of several requests begins to wait. */
-  begin(): void {
-    this.#pace.begin()
+  /** Requests wait now: what earlier ones met does not count, if none did. */
+  #begin(): void {
+    if (!this.#waits) this.#pace.begin()
+    this.#waits = true
   }
 
   /** A request waits in the queue: watches the sessions in front, and looks again after a pause. */
   wait(): void {
+    this.#begin()
     this.#lookout.watch(this.#key.view)
     this.#pace.pause()
   }
 
   /** Whether waits go on although the store failed. */
   bears(error: LockError): boolean {
+    this.#begin()
     return this.#pace.bears(error)
   }
 
@@ -90,6 +95,7 @@ export class Looks {
 
   /** Looks at the record now: a hint came, or something here changed. */
   poke(): void {
+    if (this.#key.requests.size) this.#begin()
     this.pokes += 1
     for (const end of this.#pauses) end()
     this.#glimpse.forget()
@@ -98,6 +104,8 @@ export class Looks {
 
   /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would delay the waiter that was just served. */
   restSoon(): void {
+    if (!this.#waits) return
+    this.#waits = false
     this.#pace.stop()
     const rest = (): void => {
       this.#resting = undefined

@@ -1,6 +1,6 @@
 import { LockError, type Mode } from '../protocol/index.ts'
-import { behind } from './handle.ts'
-import { asyncDispose, HeldHandle } from './hold.ts'
+import { asyncDispose, behind } from './handle.ts'
+import { HeldHandle } from './held-handle.ts'
 import type { Guard, HeldLock, Locks, ReentrantLock, RequestOptions } from './types.ts'
 
 /**

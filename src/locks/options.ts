@@ -1,10 +1,9 @@
 import { checkDuration, checkName, type Json, LockError, nameFault } from '../protocol/index.ts'
-import { longestTimer } from './clock.ts'
+import { abortSignal } from './abort.ts'
+import { longestTimer, systemClock } from './clock.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Settings } from './home.ts'
-import { clockHere } from './page-clock.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
-import { abortSignal } from './webidl.ts'
 import type { Wish } from './wish.ts'
 
 /** @throws TypeError, RangeError or LockError `invalid`, saying what is wrong and what would be right */
@@ -20,7 +19,7 @@ export function checkSettings(options: LocksOptions): Settings {
     namespace = '',
     policy = {},
     expiry = 'auto',
-    clock = clockHere(),
+    clock = systemClock,
   } = options
   if (typeof store?.apply !== 'function') throw new TypeError('createLocks needs a store, such as { store: memoryStore() }')
   checkDuration(policy, duration)

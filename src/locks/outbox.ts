@@ -78,7 +78,7 @@ export class Outbox {
     this.#patience.watch(batch)
     this.#apply(letters.map(({ command }) => command)).then(
       (outcomes) =>
-        this.#afterTurn(() => {
+        this.#afterTurn(sent, () => {
           for (let index = 0; index < letters.length; index++) {
             const letter = letters[index] as Letter
             const reply = { outcome: outcomes[index] as Outcome, sent, drift }
@@ -88,7 +88,7 @@ export class Outbox {
           this.#end(batch)
         }),
       (error) =>
-        this.#afterTurn(() => {
+        this.#afterTurn(sent, () => {
           for (const letter of letters) fail(letter, error)
           this.#end(batch)
         }),
@@ -119,9 +119,13 @@ export class Outbox {
     await Promise.all(Array.from(this.#underWay, ({ ends }) => new Promise<void>((end) => ends.push(end))))
   }
 
-  /** Delays an immediate answer until a due turn of the event loop. The command itself must not be delayed, or a later one from elsewhere would come first. */
-  #afterTurn(act: () => void): void {
-    const turn = this.#clock.turn?.(this.#clock.monotonic())
+  /**
+   * Delays an immediate answer until a due turn of the event loop. The command itself must not be delayed, or a later one from elsewhere would come
+   * first.
+   * @param sent when the question went out: while an answer that is not immediate is awaited, the event loop turns
+   */
+  #afterTurn(sent: number, act: () => void): void {
+    const turn = this.#clock.turn?.(sent)
     if (turn) turn.then(act)
     else act()
   }

@@ -52,13 +52,13 @@ export class Patience {
   watch(watched: Watched): void {
     watched.due = watched.sent + this.#lease
     this.#watched.add(watched)
-    this.#wake(watched.due)
+    if (watched.due < this.#wakeAt) this.#wake(watched.due)
   }
 
   /** The answer has come. */
   forget(watched: Watched): void {
     this.#watched.delete(watched)
-    this.#rest()
+    if (this.#ended) this.#rest()
   }
 
   /** From now on no timer is left once nobody waits. */
@@ -68,7 +68,7 @@ export class Patience {
   }
 
   #rest(): void {
-    if (!this.#ended || this.#watched.size) return
+    if (this.#watched.size) return
     this.#callOff?.()
     this.#wakeAt = Infinity
   }
@@ -91,7 +91,6 @@ export class Patience {
   }
 
   #wake(at: number): void {
-    if (at >= this.#wakeAt) return
     this.#callOff?.()
     this.#wakeAt = at
     this.#callOff = this.#clock.after(at - this.#clock.monotonic(), () => this.#look(), true)
@@ -106,7 +105,7 @@ export class Patience {
       if (slept || due <= now) watched.due = now + this.#lease
       if (!slept && due <= now && !look(this.#over(now - sent))) this.#watched.delete(watched)
     }
-    for (const { due } of this.#watched) this.#wake(due)
+    for (const { due } of this.#watched) if (due < this.#wakeAt) this.#wake(due)
   }
 
   #over(age: number): Over {

@@ -16,7 +16,11 @@ export class Presence {
   readonly #session: Home
   #id = newId()
   #opened: Promise<void> | undefined
+  #isOpen = false
   #beacon: RaisedBeacon | undefined
+  /** Resolves when the sleeping context is awake again: a page that is being left must open nothing. */
+  #awake: Promise<void> | undefined
+  #wake = (): void => {}
 
   constructor(session: Home) {
     this.#session = session
@@ -26,19 +30,36 @@ export class Presence {
     return this.#id
   }
 
-  /** Makes the session known to the store, once: its beacon first, then its row. @param awake resolves when the context does not sleep */
-  open(awake: Promise<void> | undefined): Promise<void> {
-    this.#opened ??= this.#open(awake)
+  get isAsleep(): boolean {
+    return this.#awake !== undefined
+  }
+
+  /** The context falls asleep, or wakes. */
+  sleep(asleep: boolean): void {
+    if (!asleep) {
+      this.#wake()
+      this.#awake = undefined
+      return
+    }
+    this.#awake ??= new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  /** Makes the session known to the store, once: its beacon first, then its row. @returns `undefined` if it is known there */
+  open(): Promise<void> | undefined {
+    if (this.#isOpen) return undefined
+    this.#opened ??= this.#open()
     return this.#opened
   }
 
-  async #open(awake: Promise<void> | undefined): Promise<void> {
+  async #open(): Promise<void> {
     const session = this.#session
     // After any wait the present session may be another one.
     const id = this.#id
     realms.set(id, session.realm)
     try {
-      await awake
+      await this.#awake
       const raised = id === this.#id ? await this.#raise(id) : undefined
       if (raised) this.#light(id, raised)
       if (id === this.#id) await this.#enter(id)
@@ -48,7 +69,8 @@ export class Presence {
       throw storeError(error, 'the session could not be opened')
     }
     // It was ended meanwhile: its waiters go on under the next one.
-    if (id !== this.#id) await session.open()
+    if (id === this.#id) this.#isOpen = true
+    else await session.open()
   }
 
   /** Writes the session's row, and does what can be done with the others that this shows. */
@@ -138,6 +160,7 @@ export class Presence {
   end(): void {
     this.#beacon?.lower()
     this.#beacon = this.#opened = undefined
+    this.#isOpen = false
     realms.delete(this.#id)
     this.#id = newId()
   }

@@ -1,29 +1,16 @@
 import { checkName, LockError } from '../protocol/index.ts'
-import { type Hold, heldLock } from './hold.ts'
+import { heldLock } from './held-handle.ts'
+import type { Hold } from './hold.ts'
 import type { Home, Settings } from './home.ts'
 import type { Line } from './line.ts'
 import { checkWish } from './options.ts'
 import { isGone } from './page.ts'
 import { acquire, askNow, seek } from './seek.ts'
 import type { HeldLock, RequestOptions } from './types.ts'
-import { lockOptions, type Members } from './webidl.ts'
 import type { Wish } from './wish.ts'
 
 // Chromium makes it on first use, and can no longer make it once the frame is gone that has to throw it.
 const { DOMException } = globalThis
-
-const asItIs = <T>(value: unknown): T => value as T
-
-/** The options of a Web-Locks-shaped call: those of the specification, and ours. */
-export const requestOptions: Members<RequestOptions> = {
-  ...lockOptions,
-  ask: asItIs,
-  grace: asItIs,
-  ifNoQueue: Boolean,
-  maxHold: asItIs,
-  onReleaseRequested: asItIs,
-  timeout: asItIs,
-}
 
 /** Checks the options of a Web-Locks-shaped call, in the order and with the errors of the specification. */
 export function checkRequest(settings: Settings, name: string, options: RequestOptions): Wish {

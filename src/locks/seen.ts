@@ -1,4 +1,4 @@
-import type { LockEvent } from './types.ts'
+import type { LockEvent } from './events.ts'
 
 /** What is used of Node's diagnostics channels. */
 interface Diagnostics {
@@ -16,13 +16,10 @@ const diagnostics = builtin?.('diagnostics_channel')
 /** The diagnostics channels by type of event: kept, since asking Node for one by its name takes longer than using it. */
 const channels = new Map<LockEvent['type'], Channel>()
 
-function channelOf(type: LockEvent['type']): Channel | undefined {
-  let channel = channels.get(type)
-  if (!channel && diagnostics) {
-    channel = diagnostics.channel(`storelock:${type}`)
-    channels.set(type, channel)
-  }
-  return channel
+function channelOf({ channel }: Diagnostics, type: LockEvent['type']): Channel {
+  const made = channels.get(type) ?? channel(`storelock:${type}`)
+  channels.set(type, made)
+  return made
 }
 
 /** Passes on what a session does and notices: to its listener, and to Node's diagnostics channels `storelock:*`. */
@@ -37,7 +34,7 @@ export class Seen {
 
   /** Whether anyone wants events of this type: for where an event takes long to make, compared with the step itself. */
   wants(type: LockEvent['type']): boolean {
-    return this.#listener !== undefined || channelOf(type)?.hasSubscribers === true
+    return this.#listener !== undefined || (diagnostics !== undefined && (channels.get(type) ?? channelOf(diagnostics, type)).hasSubscribers)
   }
 
   /** Tells whoever wants it of an event, soon and in order: a listener may use the locks, which must not be in the middle of a step then. */
@@ -46,7 +43,7 @@ export class Seen {
     const listener = this.#listener
     Promise.resolve().then(() => {
       if (listener) this.#call(() => listener(event))
-      channelOf(event.type)?.publish(event)
+      if (diagnostics) channelOf(diagnostics, event.type).publish(event)
     })
   }
 }

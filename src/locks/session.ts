@@ -1,20 +1,13 @@
-import {
-  type Command,
-  type Holder,
-  LockError,
-  lossOf,
-  type Policy,
-  type Release,
-  type SessionRow,
-  storeError,
-  type Withdraw,
-} from '../protocol/index.ts'
+import { type Command, type Holder, LockError, type Policy, type Release, type SessionRow, storeError, type Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
+import { Arrivals } from './arrivals.ts'
 import type { Clock } from './clock.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Surroundings } from './core/key.ts'
-import { isDead } from './dead.ts'
+import { deadAmong } from './dead.ts'
 import { Deadlocks } from './deadlock.ts'
+import { Ending } from './ending.ts'
+import type { LockWarning } from './events.ts'
 import { Heart } from './heart.ts'
 import { Hints } from './hints.ts'
 import type { Home, Settings } from './home.ts'
@@ -27,7 +20,6 @@ import { assertNotGone } from './page.ts'
 import { Patience } from './patience.ts'
 import { Presence } from './presence.ts'
 import { Seen } from './seen.ts'
-import type { LockWarning } from './types.ts'
 import { Unsaid } from './unsaid.ts'
 import { within } from './within.ts'
 
@@ -47,13 +39,8 @@ export class Session implements Home {
   readonly lines: Lines = new Lines(this)
   readonly hints: Hints = new Hints(this, this.lines)
   readonly #presence = new Presence(this)
-  /** Stops something that goes on until the session ends. */
-  readonly #atEnd = new Set<() => void>()
-  /** How to end each pause early. */
-  readonly #pauses = new Set<() => void>()
-  /** Resolves when the sleeping context is awake again: a page that is being left must open nothing. */
-  #awake: Promise<void> | undefined
-  #wake = (): void => {}
+  readonly #arrivals = new Arrivals(this, this.lines)
+  readonly #ending = new Ending(this)
   readonly #deadlocks = new Deadlocks(this)
   #closed: LockError | undefined
   #closing: Promise<void> | undefined
@@ -78,7 +65,7 @@ export class Session implements Home {
     this.seen = new Seen(settings.observe, (listener) => this.call(listener))
     this.heart = new Heart(this, (now) => this.#unsaid.sayAgain(now))
     this.#patience = new Patience(clock, store, leaseFor(settings.duration))
-    this.#outbox = new Outbox(store, clock, this.#patience, (reply, late) => this.#arrived(reply, late))
+    this.#outbox = new Outbox(store, clock, this.#patience, (reply, late) => this.#arrivals.passOn(reply, late))
     this.#stopHearing = [store.onDegraded?.((why) => this.hints.noteDegraded(why)), store.onLost?.((why) => this.end(why))]
   }
 
@@ -111,21 +98,16 @@ export class Session implements Home {
     assertNotGone()
   }
 
-  /** Makes the session known to the store, once: its beacon first, then its row. */
-  open(): Promise<void> {
+  /** Makes the session known to the store, once: its beacon first, then its row. @returns `undefined` if it is known there */
+  open(): Promise<void> | undefined {
     this.assertOpen()
-    return this.#presence.open(this.#awake)
+    return this.#presence.open()
   }
 
   /** Which of these sessions are proved dead now. */
   async dead(rows: Iterable<SessionRow>): Promise<Set<string>> {
     const { store, expiry } = this.settings
-    const dead = new Set<string>()
-    const probe = async (row: SessionRow): Promise<void> => {
-      if (row.id !== this.id && (await isDead(store.beacon, row))) dead.add(row.id)
-    }
-    if (expiry === 'auto') await Promise.all(Array.from(rows, probe))
-    return dead
+    return expiry === 'auto' ? deadAmong(rows, store.beacon, this.id) : new Set()
   }
 
   /** Sends a command; rejects with `store` if it is not known to have been carried out. */
@@ -153,16 +135,7 @@ export class Session implements Home {
 
   /** Resolves with true after `ms`, or with false as soon as the present session ends. */
   pause(ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const settle = (stands: boolean): void => {
-        this.#pauses.delete(end)
-        callOff()
-        resolve(stands)
-      }
-      const end = (): void => settle(false)
-      const callOff = this.clock.after(ms, () => settle(true), true)
-      this.#pauses.add(end)
-    })
+    return this.#ending.pause(ms)
   }
 
   /** Sends a sign of life. */
@@ -172,47 +145,17 @@ export class Session implements Home {
 
   /** Stops something when the session ends. @returns how to stop it earlier */
   atEnd(stop: () => void): () => void {
-    this.#atEnd.add(stop)
-    return () => {
-      if (this.#atEnd.delete(stop)) stop()
-    }
+    return this.#ending.also(stop)
   }
 
   /** Whether the context sleeps, as a page that was left. */
   get isAsleep(): boolean {
-    return this.#awake !== undefined
-  }
-
-  /** Every reply comes here before its caller gets it, so that all others it concerns are notified, in this session and in others. */
-  #arrived(reply: Reply, late?: Command): void {
-    const { outcome } = reply
-    // The caller was told that there is no answer, so the request is withdrawn, unless its grant became known in another way.
-    if (late?.type === 'request' && !this.lines.get(late.key)?.answers(late.number))
-      this.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
-    if (!('grants' in outcome)) return
-    const { record, grants, evicted } = outcome
-    const { key } = record
-    this.hints.saw(record)
-    const line = this.lines.get(key)
-    for (const holder of grants) {
-      const { session, number, token, previous, reserve } = holder
-      if (session === this.id) line?.granted(holder, record, reply)
-      else {
-        this.hints.send(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) })
-        this.seen.tell({ type: 'granted', key, session, number, token, own: false, confirmed: holder.unconfirmed === undefined, lingered: false })
-      }
-    }
-    for (const { session, number, token } of evicted) {
-      const reason = lossOf(record, token)
-      this.seen.tell({ type: 'evicted', key, session, token, reason })
-      if (session === this.id) line?.robbed(number, token, reason)
-      else this.hints.send(session, { key })
-    }
+    return this.#presence.isAsleep
   }
 
   /** A user's transaction has carried out a command of this session. */
   wrote(reply: Reply): void {
-    this.#arrived(reply)
+    this.#arrivals.passOn(reply)
     const { outcome, sent, drift } = reply
     const row = outcome.type === 'renewed' && outcome.holder.seq === undefined ? outcome.record.sessions.get(this.id) : undefined
     if (row) this.heart.beats.renewedWithin(row, sent, drift)
@@ -225,7 +168,7 @@ export class Session implements Home {
 
   /** A line waits for a lock that this session holds. @returns the error for one of its requests, if it is to be rejected */
   waitsForItself(line: Line): LockError | undefined {
-    const others = [...this.lines.all()].filter((each) => each !== line && each.waitsForItself(this.clock.monotonic()))
+    const others = [...this.lines.all()].filter((each) => each !== line && each.state.stuckSince(this.clock.monotonic()))
     return this.#deadlocks.found([line, ...others])
   }
 
@@ -270,14 +213,7 @@ export class Session implements Home {
 
   /** Requests are withdrawn while a page is frozen, since it cannot answer. They are sent again when it resumes, together with later ones. */
   sleep(asleep: boolean): void {
-    if (asleep) {
-      this.#awake ??= new Promise((resolve) => {
-        this.#wake = resolve
-      })
-    } else {
-      this.#wake()
-      this.#awake = undefined
-    }
+    this.#presence.sleep(asleep)
     for (const line of this.lines.all()) line.sleep(asleep)
   }
 
@@ -334,10 +270,7 @@ export class Session implements Home {
     this.#outbox.flush()
     goodbye.then(() => this.hints.dismissWatchers())
     this.hints.end()
-    for (const stop of this.#atEnd) stop()
-    this.#atEnd.clear()
-    this.#presence.end()
-    for (const end of this.#pauses) end()
+    this.#ending.run(() => this.#presence.end())
     return goodbye
   }
 }

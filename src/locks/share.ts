@@ -1,6 +1,7 @@
 import { LockError } from '../protocol/index.ts'
-import { behind } from './handle.ts'
-import { asyncDispose, type Hold, type HoldHandle } from './hold.ts'
+import { asyncDispose, behind } from './handle.ts'
+import type { HoldHandle } from './held-handle.ts'
+import type { Hold } from './hold.ts'
 import type { Guard, HeldLock, ReentrantLock } from './types.ts'
 
 /** One hold and the number of its users. */

@@ -36,7 +36,7 @@ function isDone(key: string, outcome: Outcome | undefined): boolean {
 }
 
 /** Drops the idle records of a session's namespace. @returns how many */
-export async function sweep(session: Session, { olderThan = 0 }: SweepOptions = {}): Promise<number> {
+export async function dropIdle(session: Session, { olderThan = 0 }: SweepOptions = {}): Promise<number> {
   if (typeof olderThan !== 'number' || !(olderThan >= 0))
     throw new RangeError(`olderThan is a number of milliseconds from 0, not ${String(olderThan)}`)
   session.assertOpen()

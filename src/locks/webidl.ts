@@ -1,4 +1,6 @@
 import type { Mode } from '../protocol/index.ts'
+import { abortSignal } from './abort.ts'
+import type { RequestOptions } from './types.ts'
 
 /** How the members of a dictionary are converted. @throws TypeError if a value cannot be converted */
 export type Members<Options> = { readonly [Name in keyof Options]-?: (value: unknown) => NonNullable<Options[Name]> }
@@ -27,19 +29,20 @@ const lockMode = (value: unknown): Mode => {
   return mode
 }
 
-const readAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
-
-/** Asks the engine, since a signal of another frame is not an instance of this frame's class. */
-export const abortSignal = (value: unknown): AbortSignal => {
-  try {
-    readAborted?.call(value)
-    return value as AbortSignal
-  } catch (cause) {
-    throw new TypeError('signal must be an AbortSignal', { cause })
-  }
-}
-
 export const lockOptions: Members<LockOptions> = { ifAvailable: Boolean, mode: lockMode, signal: abortSignal, steal: Boolean }
+
+const asItIs = <T>(value: unknown): T => value as T
+
+/** The options of a Web-Locks-shaped call: those of the specification, and ours. */
+export const requestOptions: Members<RequestOptions> = {
+  ...lockOptions,
+  ask: asItIs,
+  grace: asItIs,
+  ifNoQueue: Boolean,
+  maxHold: asItIs,
+  onReleaseRequested: asItIs,
+  timeout: asItIs,
+}
 
 /**
  * Converts the arguments of `request` as WebIDL does: a name and a callback, or a name, options and a callback. Each member is read once, in the

@@ -6,7 +6,7 @@ import { Watch } from './watch.ts'
  * Resolves when a look at the store shows that nobody holds the lock. The holders are asked to send a hint when it is free, and a holder's death is
  * noticed as by waiters. It takes no place in the queue, and writes only to evict silent holders.
  */
-export async function whenFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
+export async function untilFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
   const { store, expiry, maxBackoff } = session.settings
   const dead = new Set<string>()
   const watch = new Watch(store.beacon, (died) => {

@@ -1,4 +1,4 @@
-import type { Command, Holder, LockError, Outcome } from '../protocol/index.ts'
+import type { Command, LockError, Outcome } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import { whoOf } from './budgets.ts'
@@ -11,9 +11,10 @@ import type { Metrics } from './metrics.ts'
 import type { Openings } from './openings.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { Overseer } from './overseer.ts'
-import { type Owners, sameOwner } from './owners.ts'
+import type { Owners } from './owners.ts'
 import type { Sender } from './senders.ts'
-import { type KeyRing, makeLockToken } from './tokens.ts'
+import { Tickets } from './tickets.ts'
+import type { KeyRing } from './tokens.ts'
 import type { Turns } from './turns.ts'
 import { veiled, veiledOutcome, veiledRow } from './veil.ts'
 import { verify } from './verify.ts'
@@ -42,9 +43,11 @@ export class Desk {
   readonly #parts: Parts
   readonly #apply: (commands: readonly Command[], caller?: Caller) => Promise<Outcome[]>
   readonly #judge: Judge
+  readonly #tickets: Tickets
 
   constructor(parts: Parts) {
     this.#parts = parts
+    this.#tickets = new Tickets(parts.ring, parts.owners)
     this.#apply = gather(parts.store, parts.log)
     this.overseer = new Overseer(
       parts.store,
@@ -99,7 +102,7 @@ export class Desk {
         // Finding abandoned sessions is the server's task.
         outcomes[index] = { ...outcome, stale: [] }
       }
-      lockTokens.push(...this.#ticketsOf(command, outcome, caller))
+      lockTokens.push(...this.#tickets.of(command, outcome, caller))
     }
     try {
       await this.#parts.log.written()
@@ -144,9 +147,11 @@ export class Desk {
     // Clients' sessions have no beacons. After a restart, this is how the server finds those that only wait.
     for (const { id, beacon } of view.sessions.values()) if (beacon === undefined) await this.#parts.owners.of(id)
     if (view.holders.length) this.overseer.attend(key)
-    const lockTokens = view.holders.filter(({ session }) => this.#owns(caller, session)).map((holder) => this.#ticket(key, holder.session, holder))
-    const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#owns(caller, session)))
-    for (const session of waiting) lockTokens.push(this.#ticket(key, session))
+    const lockTokens = view.holders
+      .filter(({ session }) => this.#tickets.owns(caller, session))
+      .map((holder) => this.#tickets.make(key, holder.session, holder))
+    const waiting = new Set(view.queue.map(({ session }) => session).filter((session) => this.#tickets.owns(caller, session)))
+    for (const session of waiting) lockTokens.push(this.#tickets.make(key, session))
     return { lock: veiled(view), lockTokens }
   }
 
@@ -186,7 +191,7 @@ export class Desk {
     try {
       await this.#parts.openings.open(opened, caller.owner)
     } finally {
-      for (const session of fresh) if (!this.#owns(caller, session)) claims.end(session)
+      for (const session of fresh) if (!this.#tickets.owns(caller, session)) claims.end(session)
     }
   }
 
@@ -194,11 +199,6 @@ export class Desk {
   forget(session: string): void {
     this.#judge.forget(session)
     this.#parts.claims.end(session)
-  }
-
-  #owns(caller: Caller, session: string): boolean {
-    const owner = this.#parts.owners.known(session)
-    return owner !== undefined && sameOwner(owner, caller.owner)
   }
 
   /** Keeps track of what a command did. */
@@ -236,20 +236,5 @@ export class Desk {
     if (command.type !== 'request' || outcome.type !== 'queued') return
     const wanted = command.ask !== undefined || record.holders.some(({ reserve }) => reserve !== undefined)
     if (wanted) for (const { session } of record.holders) hub.tell(session, { key }, sender)
-  }
-
-  #ticketsOf(command: WireCommand, outcome: Outcome, caller: Caller): Ticket[] {
-    if (!('grants' in outcome)) return []
-    const { key } = outcome.record
-    const ticket = (holder: Holder): Ticket => this.#ticket(key, holder.session, holder)
-    const tickets = outcome.grants.filter(({ session }) => this.#owns(caller, session)).map(ticket)
-    if (outcome.type === 'granted') tickets.push(ticket(outcome.holder))
-    if (outcome.type === 'queued' && command.type === 'request') tickets.push(this.#ticket(key, command.session))
-    return tickets
-  }
-
-  #ticket(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
-    // In this order: shell scripts look for a token and its lockToken side by side.
-    return { key, session, token, lockToken: makeLockToken(this.#parts.ring, { key, session, token }), number }
   }
 }

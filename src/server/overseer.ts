@@ -1,10 +1,11 @@
 import { systemClock } from '../locks/clock.ts'
 import { Observer } from '../locks/core/observer.ts'
-import { looksEvery, patienceFor, patienceWith } from '../locks/core/silence.ts'
+import { looksEvery } from '../locks/core/silence.ts'
 import { deadInTheWay } from '../locks/dead.ts'
 import { Watch } from '../locks/watch.ts'
 import { type Command, type Expire, emptyView, type LockView, type Mode, type Refusal, type SessionRow, seqOf } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
+import { evidenceIn } from './evidence.ts'
 import type { Suspect } from './wire.ts'
 
 /** The longest pause between two looks, in ms. */
@@ -219,7 +220,9 @@ export class Overseer {
     const view = (await this.#store.read(key)) ?? emptyView(key)
     watched.view = view
     this.#hands.saw(view)
-    const challenges = this.#observe(watched, view, sent)
+    // The first look since somebody asked counts as one of a waiter's looks, however long ago the last one was.
+    const { evidence, challenges } = evidenceIn(watched.observer, view, sent, lateness * (watched.paused || looksEvery(view)))
+    watched.evidence = evidence
     const waits = view.queue.some(({ session }) => this.#hands.isClient(session))
     watched.watch.keep(new Map(waits && this.#auto ? view.holders.map(({ session }) => [session, view.sessions.get(session)?.beacon]) : []))
     if (!waits) return
@@ -228,42 +231,6 @@ export class Overseer {
     for (const session of challenges) commands.push({ type: 'challenge', session })
     if (commands.length) await this.#hands.act(commands)
     for (const session of challenges) this.#hands.hint(session, key)
-  }
-
-  /** Gathers evidence from a look. @returns the waiters that have to be challenged */
-  #observe(watched: Watched, view: LockView, sent: number): string[] {
-    const got = systemClock.monotonic()
-    // The first look since somebody asked counts as one of a waiter's looks, however long ago the last one was.
-    const cap = lateness * (watched.paused || looksEvery(view))
-    const seen = new Set<string>()
-    const silence = (who: string, mark: string): number => {
-      seen.add(who)
-      return watched.observer.look(who, mark, sent, got, cap)
-    }
-    const evidence: Expire['evidence'][] = []
-    const challenges: string[] = []
-    for (const holder of view.holders) {
-      const { token } = holder
-      const seq = seqOf(holder, view.sessions)
-      const silent = silence(`${token}`, `${seq}`)
-      if (!view.sessions.has(holder.session) || silent >= patienceWith(holder, view)) evidence.push({ token, seq })
-    }
-    for (const { session, from, confirm } of view.queue) {
-      const row = view.sessions.get(session)
-      if (!row) {
-        evidence.push({ session, number: from, seq: undefined })
-        continue
-      }
-      // One with a beacon never writes while it waits, and others watch its beacon.
-      if (row.beacon !== undefined || seen.has(session)) continue
-      const challenged = row.challenged === row.seq
-      const silent = silence(session, `${row.seq} ${challenged}`)
-      if (challenged && silent >= patienceFor(confirm, session, view)) evidence.push({ session, number: from, seq: row.seq })
-      if (!challenged && silent >= row.lease) challenges.push(session)
-    }
-    watched.observer.keep(seen)
-    watched.evidence = evidence
-    return challenges
   }
 
   /** A holder is proved dead: ends its session, so that the lock is granted to the next. */

@@ -1,7 +1,9 @@
-import { assertStep, bodyOf, type Checked, type Command, type Fenced, LockError, type Outcome, storeError, wallClock } from '../protocol/index.ts'
+import { type Command, type Fenced, LockError, type Outcome, storeError, wallClock } from '../protocol/index.ts'
 import type { FencedStore } from '../store.ts'
+import { makeBatches } from './sqlite/batches.ts'
 import { type Alongside, isBusy, type OpenDatabase, openConnection, type SqliteDatabase } from './sqlite/driver.ts'
 import { inTransaction, makeFence, protect } from './sqlite/fence.ts'
+import { runFenced } from './sqlite/fenced.ts'
 import { guardFile, inodeOf, pathFault } from './sqlite/file.ts'
 import { whenIdle } from './sqlite/idle.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
@@ -34,16 +36,8 @@ export interface SqliteStore<Db> extends FencedStore<Db> {
 /** Connections that must not be closed before the process ends, because another copy of SQLite in it has the same file open. */
 const unclosable: SqliteDatabase[] = []
 
-/** Whether a command is from a session that holds something. */
-const isOfHolder = (command: Command): boolean =>
-  command.type === 'renew' || command.type === 'release' || (command.type === 'beat' && !command.opens)
-
-interface Batch {
-  readonly commands: readonly Command[]
-  readonly alongside: Alongside | undefined
-  resolve(outcomes: Outcome[]): void
-  reject(error: unknown): void
-}
+const isBeat = ({ type }: Command): boolean => type === 'beat'
+const isRequest = ({ type }: Command): boolean => type === 'request'
 
 /**
  * A store in a SQLite file, shared by all processes of one machine that open it. If you pass an open handle, the store uses a connection of its own
@@ -62,8 +56,6 @@ export function sqliteStore(
   const connection = openConnection(database, openDatabase)
   const { db, own, file, connect } = connection
   const guard = guardFile(file)
-  const waiting: Batch[] = []
-  let hurry = (): void => {}
   let tables: Tables | undefined
   let closed = false
   let closing: Promise<void> | undefined
@@ -109,43 +101,23 @@ export function sqliteStore(
 
   const explain = (error: unknown): LockError => storeError(error, `the SQLite database ${file || 'in memory'}`)
 
-  /** Carries out all waiting batches, in order, as one. */
-  const serve = (): Outcome[] => {
-    const batches = [...waiting]
-    const batch = batches.length === 1 ? (batches[0] as Batch).commands : batches.flatMap(({ commands }) => commands)
-    const write = (outcomes: readonly Outcome[]): void => {
-      let from = 0
-      for (const { commands, alongside } of batches) {
-        alongside?.(db, outcomes.slice(from, from + commands.length))
-        from += commands.length
-      }
-    }
-    open()
-    const beats = batch.some(({ type }) => type === 'beat')
-    if (beats) guard.assertSound()
-    else if (batch.some(({ type }) => type === 'request')) guard.assertRecently()
-    const outcomes = withTables((tables) => {
-      if (beats) tables.assertThere()
-      return tables.apply(batch, wall(), batches.some(({ alongside }) => alongside) ? write : undefined)
-    })
-    // The journal mode may have changed since we opened the database.
-    if (beats) guard.noteLog()
-    return outcomes
-  }
-
-  const answer = (outcomes: Outcome[]): void => {
-    if (waiting.length === 1) waiting.pop()?.resolve(outcomes)
-    else for (const { commands, resolve } of waiting.splice(0)) resolve(outcomes.splice(0, commands.length))
-  }
-
-  /** Commands that keep or free a lock go before requests. */
-  const isUrgent = (): boolean => waiting.some(({ commands }) => commands.some(isOfHolder))
-
-  const patience = { isUrgent }
-
-  const fail = (error: unknown): void => {
-    for (const { reject } of waiting.splice(0)) reject(explain(error))
-  }
+  const apply = makeBatches(
+    db,
+    (commands, alongside) => {
+      open()
+      const beats = commands.some(isBeat)
+      if (beats) guard.assertSound()
+      else if (commands.some(isRequest)) guard.assertRecently()
+      const outcomes = withTables((tables) => {
+        if (beats) tables.assertThere()
+        return tables.apply(commands, wall(), alongside)
+      })
+      // The journal mode may have changed since we opened the database.
+      if (beats) guard.noteLog()
+      return outcomes
+    },
+    explain,
+  )
 
   /** The user's handle; for a path, a second connection, since the settings of the first are only as durable as a lock needs. */
   const handle = (): NonNullable<typeof fencing> => {
@@ -229,11 +201,7 @@ export function sqliteStore(
     file,
     connect,
     ...(neighbours && { channel: neighbours.channel, beacon: neighbours.beacon, onDegraded: neighbours.onDegraded }),
-    apply: (commands, alongside) =>
-      new Promise((resolve, reject) => {
-        if (waiting.push({ commands, alongside, resolve, reject }) === 1) hurry = whenIdle(serve, answer, fail, patience)
-        else hurry()
-      }),
+    apply,
     read: (key, reader) => look((tables) => tables.read(key, reader)),
     rows: (sessions) => look((tables) => tables.rows(sessions)),
     async list(prefix = '', part = {}) {
@@ -257,47 +225,12 @@ export function sqliteStore(
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {
       open()
       const { tx, within } = handle()
-      if (inTransaction(tx)) throw new LockError('invalid', 'this connection is in a transaction already: use check() inside it instead')
-      let begun = false
-      const theirs = bodyOf((handle: SqliteDatabase) => {
-        const result = body(handle)
-        assertStep(result)
-        return result
-      })
-      let checked: Checked | undefined
-      let renewed: Outcome | undefined
-      const step = (): T => {
+      const assertMay = (): void => {
         open()
         lock.assertHeld()
         guard.assertRecently()
-        return within('write', () => {
-          begun = true
-          fence.assertNamed(tx, lock)
-          checked = lock.checked?.(true)
-          const result = theirs.run(tx)
-          const renewal = checked?.renewal()
-          if (renewal) renewed = applyWithin(renewal)
-          return result
-        })
       }
-      // Only the beginning is retried: the body may have done more than write.
-      return await new Promise<Awaited<T>>((resolve, reject) => {
-        whenIdle(
-          step,
-          (result) => {
-            // Before any timer, which would find the lock expired.
-            const wait = checked?.over(renewed)
-            const done = (): void => resolve(result as Awaited<T>)
-            if (wait) wait.then(done)
-            else done()
-          },
-          (error) => {
-            checked?.over()
-            reject(theirs.threw(error) ? error : explain(error))
-          },
-          { mayPass: (error) => !begun && isBusy(error), isUrgent: () => true },
-        )
-      })
+      return await runFenced({ tx, within, assertMay, assertNamed: () => fence.assertNamed(tx, lock), applyWithin, explain }, lock, body)
     },
     close() {
       closing ??= close()

@@ -1,6 +1,7 @@
 import type { Remote } from 'comlink'
 import { onAbort } from '../locks/abort.ts'
-import { createLocks, sessionOf } from '../locks/create.ts'
+import { sessionOf } from '../locks/base.ts'
+import { createLocks } from '../locks/create.ts'
 import type { Hold } from '../locks/hold.ts'
 import type { Settings } from '../locks/home.ts'
 import type { Session } from '../locks/session.ts'

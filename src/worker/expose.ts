@@ -1,5 +1,5 @@
 import * as Comlink from 'comlink'
-import { sessionOf } from '../locks/create.ts'
+import { sessionOf } from '../locks/base.ts'
 import type { Locks } from '../locks/types.ts'
 import { Client } from './client.ts'
 import { acceptLanes, type Endpoint, type Hello, type Lane, sayReady } from './endpoint.ts'

@@ -1,15 +1,15 @@
 import * as Comlink from 'comlink'
-import { onAbort } from '../locks/abort.ts'
 import { type Clock, driftOf } from '../locks/clock.ts'
 import { released } from '../locks/core/ends.ts'
+import type { LockWarning } from '../locks/events.ts'
 import { Hold, type HoldHome } from '../locks/hold.ts'
 import { newId } from '../locks/id.ts'
-import type { LockWarning, ReleaseListener } from '../locks/types.ts'
 import { LockError, type Policy } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
+import { type CallOptions, Calls } from './calls.ts'
 import { type Endpoint, Lane, onGone } from './endpoint.ts'
 import { decodeError } from './errors.ts'
-import type { Answer, ClientApi, Marks, Order, PageApi, Pulse, Reading, Way } from './protocol.ts'
+import type { ClientApi, Order, PageApi, Pulse, Reading, Way } from './protocol.ts'
 import { Raised } from './raised.ts'
 import { RemoteLease, RemoteLeases } from './remote-leases.ts'
 import { Watchdog } from './watchdog.ts'
@@ -27,25 +27,8 @@ export interface LinkOptions {
   granted(hold: Hold): void
 }
 
-/** The parts of a call that stay in the page. */
-export interface CallOptions {
-  readonly signal?: AbortSignal | undefined
-  readonly onReleaseRequested?: ReleaseListener | undefined
-  /** Runs while the lock is held. It never rejects. */
-  readonly callback?: ((hold: Hold | null) => Promise<void>) | undefined
-  /** It has an ask for the holders, so the worker gets it even if it was cancelled at once. */
-  readonly speaks?: boolean
-}
-
 /** Names this page, once it has a link: in the worker, its sessions recognize each other by it. */
 let realm = ''
-
-/** A call that waits for the worker. */
-interface Call {
-  readonly onReleaseRequested?: ReleaseListener | undefined
-  granted(hold: Hold | null): void
-  fail(error: unknown): void
-}
 
 /** A page's connection to its client in the worker. A failed one never works again. */
 export class Link implements HoldHome {
@@ -59,8 +42,7 @@ export class Link implements HoldHome {
   readonly #watchdog: Watchdog
   readonly #connected: Promise<void>
   readonly #stopListening: () => void
-  readonly #calls = new Map<number, Call>()
-  #lastCall = 0
+  readonly #calls: Calls
   #isConnected = false
   #asleep: boolean
   #session = ''
@@ -74,10 +56,19 @@ export class Link implements HoldHome {
     this.#lane = new Lane(endpoint, newId())
     const remote = Comlink.wrap<ClientApi>(this.#lane)
     this.#remote = remote
+    this.#calls = new Calls({
+      connected: () => this.#connected,
+      over: () => this.#over,
+      begun: () => this.#watchdog.watch(),
+      callOff: (id) => void remote.callOff(id),
+      done: (id) => void remote.done(id),
+      settle: (hold) => this.settle(hold),
+      giveBack: (id) => this.#leases.end(id, released),
+    })
     this.#leases = new RemoteLeases({
       clock,
       check: () => remote.check(this.#read()),
-      renew: (id, duration) => this.#call(() => remote.renew(id, this.#read(), duration)),
+      renew: (id, duration) => this.#calls.make(() => remote.renew(id, this.#read(), duration)),
       gaveUp: (id) => void remote.release(id),
     })
     this.#raised = new Raised({
@@ -91,7 +82,7 @@ export class Link implements HoldHome {
     this.#watchdog = new Watchdog({
       clock,
       maxSilence,
-      isOwed: () => this.#calls.size > 0 || !this.#isConnected,
+      isOwed: () => this.#calls.any() || !this.#isConnected,
       ask: () => this.#isConnected && remote.check(this.#read()),
       silent: () =>
         this.#fail(
@@ -128,7 +119,7 @@ export class Link implements HoldHome {
 
   /** Requests a lock. Resolves with it, with `null` if it is not available, or, with a callback, once that has settled and the lock is released. */
   ask(way: Way, name: string, options: object, own: CallOptions): Promise<Hold | null> {
-    return this.#call<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), {
+    return this.#calls.make<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), {
       ...own,
       speaks: (options as { ask?: unknown }).ask !== undefined,
     })
@@ -140,12 +131,12 @@ export class Link implements HoldHome {
   }
 
   order(order: Order, args: readonly unknown[], signal?: AbortSignal): Promise<unknown> {
-    return this.#call((id, marks) => this.#remote.order(id, order, args, marks), { signal })
+    return this.#calls.make((id, marks) => this.#remote.order(id, order, args, marks), { signal })
   }
 
   retire(lease: RemoteLease): Promise<void> {
     this.#leases.remove(lease)
-    const gone = this.#call<void>(() => this.#remote.release(lease.id))
+    const gone = this.#calls.make<void>(() => this.#remote.release(lease.id))
     // A caller that does not await it gets a warning, as everywhere.
     gone.catch(() => {})
     return gone
@@ -166,71 +157,12 @@ export class Link implements HoldHome {
 
   /** Releases everything. Never rejects. */
   async close(closed: LockError): Promise<void> {
-    for (const { fail } of this.#calls.values()) fail(closed)
-    for (const { id, name } of this.#leases.all()) this.#leases.end(id, released(name))
+    this.#calls.failAll(closed)
+    for (const { id } of this.#leases.all()) this.#leases.end(id, released)
     // A worker that has not answered yet may have heard of this page, and would keep a client for it.
     if (!this.#isConnected) this.#remote.close().catch(() => {})
-    else await this.#call(() => this.#remote.close().then((value) => ({ value }))).catch(() => {})
+    else await this.#calls.make(() => this.#remote.close().then((value) => ({ value }))).catch(() => {})
     this.#finish(closed)
-  }
-
-  /** Sends a call to the worker, and waits for its result. */
-  #call<T>(send: (id: number, marks: Marks) => Promise<Answer<T>>, own: CallOptions = {}): Promise<T> {
-    const { signal, onReleaseRequested, callback, speaks } = own
-    return new Promise((resolve, reject) => {
-      if (this.#over) return reject(this.#over)
-      const id = ++this.#lastCall
-      let wasGranted = false
-      const end = (): void => {
-        this.#calls.delete(id)
-        stopListening()
-      }
-      const stopListening = onAbort(signal, () => {
-        call.fail(signal?.reason)
-        this.#remote.callOff(id)
-      })
-      const call: Call = {
-        onReleaseRequested,
-        fail(error) {
-          end()
-          reject(error)
-        },
-        granted: async (hold) => {
-          wasGranted = true
-          // A grant that took this long to arrive may be followed by the news of a renewal.
-          if (hold && !hold.isHeld()) await this.settle(hold)
-          if (!this.#calls.has(id)) return
-          end()
-          if (!callback) return resolve(hold as T)
-          await callback(hold)
-          const lost = hold?.error?.code === 'lost'
-          if (hold) this.#giveBack(id, hold)
-          this.#remote.done(id)
-          // The worker may be gone and unable to report it.
-          if (lost || this.#over) resolve(null as T)
-          else this.#calls.set(id, call)
-        },
-      }
-      this.#calls.set(id, call)
-      this.#watchdog.watch()
-      const marks: Marks = {
-        signal: signal && (signal.aborted ? 'aborted' : 'live'),
-        listens: onReleaseRequested !== undefined,
-      }
-      const answered = (answer: Answer<T>): void => {
-        // A granted lock is already the answer, except for a request with a callback, which is answered at the end.
-        if (wasGranted && !callback) return
-        end()
-        if ('value' in answer) resolve(answer.value)
-        else reject('error' in answer ? decodeError(answer.error) : signal?.reason)
-      }
-      this.#connected.then(() => {
-        const isWanted = this.#calls.has(id)
-        if (!isWanted && !speaks) return
-        send(id, marks).then(answered, (error) => call.fail(unsendable(error)))
-        if (!isWanted) this.#remote.callOff(id)
-      })
-    })
   }
 
   #api(): PageApi {
@@ -251,7 +183,7 @@ export class Link implements HoldHome {
       },
       lost: (id, error) => {
         const { code, message, reason } = decodeError(error) as LockError
-        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message, reason })
+        this.#leases.end(id, { code: code === 'lost' ? code : 'not-held', message: () => message, reason })
       },
       asked: (id, ask, who) => quietly(() => this.#leases.get(id)?.hold?.onReleaseRequested?.(ask, who)),
       warned: ({ error, ...warning }) => this.#warn({ ...warning, error: decodeError(error) as LockError }),
@@ -271,11 +203,6 @@ export class Link implements HoldHome {
     return this.#read()
   }
 
-  /** The callback of this lock has settled. */
-  #giveBack(id: number, { name }: Hold): void {
-    this.#leases.end(id, released(name))
-  }
-
   #degraded(why: string): void {
     this.#warn({ type: 'degraded', names: [], error: new LockError('store', why) })
   }
@@ -289,7 +216,7 @@ export class Link implements HoldHome {
     const error = new LockError('store', why)
     this.#over = error
     this.#leases.loseAll(why)
-    for (const { fail } of this.#calls.values()) fail(error)
+    this.#calls.failAll(error)
     this.#remote.close()
     this.#finish(error)
   }
@@ -312,8 +239,3 @@ async function quietly(listener: () => unknown): Promise<void> {
     console.error(error)
   }
 }
-
-const unsendable = (error: unknown): unknown =>
-  (error as Error).name === 'DataCloneError'
-    ? new TypeError(`only plain data can be sent to the worker: ${(error as Error).message}`, { cause: error })
-    : error

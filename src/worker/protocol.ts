@@ -1,4 +1,5 @@
-import type { LockInfo, LockWarning } from '../locks/types.ts'
+import type { LockWarning } from '../locks/events.ts'
+import type { LockInfo } from '../locks/types.ts'
 import type { Json, Mode } from '../protocol/index.ts'
 import type { WireError } from './errors.ts'
 

@@ -104,7 +104,7 @@ export class RemoteLeases {
   /** It was given back. */
   remove(lease: RemoteLease): void {
     this.#leases.delete(lease.id)
-    lease.end(released(lease.name))
+    lease.end(released)
   }
 
   get clock(): Clock {
@@ -141,7 +141,7 @@ export class RemoteLeases {
 
   /** Final. @param session those of this session alone */
   loseAll(why: string, session?: string): void {
-    for (const { id, name, session: its } of this.all()) if (session === undefined || its === session) this.end(id, lost(name, 'ended', why))
+    for (const { id, session: its } of this.all()) if (session === undefined || its === session) this.end(id, lost('ended', why))
   }
 
   /** Final, and by the worker's word. */

@@ -1,6 +1,8 @@
-import { type Hold, heldLock } from '../locks/hold.ts'
+import { heldLock } from '../locks/held-handle.ts'
+import type { Hold } from '../locks/hold.ts'
 import type { HeldLock } from '../locks/types.ts'
-import type { CallOptions, Link } from './link.ts'
+import type { CallOptions } from './calls.ts'
+import type { Link } from './link.ts'
 
 /** Holds the lock while the callback runs here. The call's result or error is the callback's, which never leaves the page. */
 export async function holdWhile<T>(

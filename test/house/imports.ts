@@ -48,6 +48,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
   'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
+  'core.ts': { sees: ['locks/', 'protocol/'] },
   'worker/': { sees: ['worker/', 'locks/', 'protocol/', 'store.ts', 'beacons/'], packages: true },
   'cli/': {
     sees: ['cli/', 'index.ts', 'locks/core/grant.ts', 'locks/sweep.ts', 'server/', 'stores/', 'channels/', 'beacons/', 'protocol/', 'store.ts'],

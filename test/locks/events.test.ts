@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import { expect, onTestFinished, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
-import type { LockEvent } from '../../src/locks/types.ts'
+import type { LockEvent } from '../../src/locks/events.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { expose, wrap } from '../../src/worker/index.ts'
 import { beat, lease, type Process, type ProcessOptions, settle, World } from './world.ts'

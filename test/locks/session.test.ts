@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/locks/create.ts'
-import type { LockWarning } from '../../src/locks/types.ts'
+import type { LockWarning } from '../../src/locks/events.ts'
 import type { Beacon, RaisedBeacon, Store } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, brokenStore, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'

@@ -1,4 +1,5 @@
 import 'fake-indexeddb/auto'
+import { createRequire } from 'node:module'
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Fenced } from '../../src/protocol/index.ts'
@@ -63,6 +64,19 @@ describe('J6: check() in a transaction of the user’s', () => {
     const tx = connection.transaction(['notes', fenceStore], 'readwrite')
     await expect(own.check(tx, lock)).rejects.toEqual(lost)
     connection.close()
+    expect(await notes()).toEqual(['held'])
+  })
+
+  test('takes those of whichever copy of idb', async () => {
+    const copy: typeof import('idb') = createRequire(import.meta.url)('idb')
+    const theirs = await copy.openDB<App>(db.name)
+    const own = indexedDBStore(theirs)
+    await own.transaction(lock, ['notes'], (tx) => tx.objectStore('notes').put('held', '1'))
+    await rob()
+    const tx = theirs.transaction(['notes', fenceStore], 'readwrite')
+    tx.done.catch(() => {})
+    await expect(own.check(tx, lock)).rejects.toEqual(lost)
+    theirs.close()
     expect(await notes()).toEqual(['held'])
   })
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../../src/locks/clock.ts'
-import type { Locks, LockWarning } from '../../src/locks/types.ts'
+import type { LockWarning } from '../../src/locks/events.ts'
+import type { Locks } from '../../src/locks/types.ts'
 import { expose, type WrapOptions, wrap } from '../../src/worker/index.ts'
 import { Gate, type Process, throughGate, type World } from '../locks/world.ts'
 

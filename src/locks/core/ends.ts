@@ -3,8 +3,9 @@ import type { LossReason } from '../../protocol/index.ts'
 /** Why a grant or a hold has ended: `lost` against its owner's will, `not-held` when its owner released it. */
 export interface End {
   readonly code: 'lost' | 'not-held'
-  readonly message: string
   readonly reason?: LossReason | undefined
+  /** What to say of a lock of this name that has ended so. Most ends go unremarked. */
+  message(name: string): string
 }
 
 const words: Readonly<Record<LossReason, string>> = {
@@ -14,10 +15,10 @@ const words: Readonly<Record<LossReason, string>> = {
   ended: 'its session or its record is gone',
 }
 
-export const lost = (name: string, reason: LossReason, why = words[reason]): End => ({
+export const lost = (reason: LossReason, why = words[reason]): End => ({
   code: 'lost',
-  message: `lost ${JSON.stringify(name)}: ${why}`,
   reason,
+  message: (name) => `lost ${JSON.stringify(name)}: ${why}`,
 })
 
-export const released = (name: string): End => ({ code: 'not-held', message: `${JSON.stringify(name)} was released` })
+export const released: End = { code: 'not-held', message: (name) => `${JSON.stringify(name)} was released` }

@@ -214,7 +214,7 @@ export class Grant {
   /** Why it is over by now, if its deadline has passed, however late that is noticed (DESIGN §5.2). */
   lapse(now: number): End | undefined {
     if (this.ended || now < this.deadline) return undefined
-    return lost(this.name, 'expired', now >= this.capAt ? 'it was held for its maxHold' : undefined)
+    return lost('expired', now >= this.capAt ? 'it was held for its maxHold' : undefined)
   }
 
   /** It is over, for good: a late reply does not bring it back. @returns whether it was not before */

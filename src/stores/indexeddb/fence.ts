@@ -1,8 +1,8 @@
-import { type IDBPTransaction, unwrap } from 'idb'
 import type { Outcome } from '../../protocol/commands.ts'
 import { bodyOf, type Fenced, fencedOut } from '../../protocol/fence.ts'
 import { emptyRecord, type Holder, type LockRecord, lastTokenOf } from '../../protocol/record.ts'
 import { onTorn, tornError } from './ends.ts'
+import { nativeOf } from './native.ts'
 import { watchTurn } from './turn.ts'
 
 /** The object store that a transaction must include to be checked. Only grants and evictions write it. */
@@ -22,8 +22,7 @@ export interface OpenTransaction {
 }
 
 /** The browser's transaction inside one that idb may have wrapped. */
-const bareTransaction = (tx: OpenTransaction): IDBTransaction =>
-  (unwrap(tx as unknown as IDBPTransaction) as IDBTransaction | undefined) ?? (tx as unknown as IDBTransaction)
+const bareTransaction = (tx: OpenTransaction): IDBTransaction => ('done' in tx ? nativeOf(tx) : tx) as IDBTransaction
 
 /** A key's holders after its last grant: session, first and last token of each. */
 type FenceRow = readonly (readonly [session: string, token: number, last: number])[]

@@ -1,8 +1,8 @@
-import { type IDBPDatabase, unwrap } from 'idb'
 import type { Changes } from '../../protocol/batch.ts'
 import { schemaVersion } from '../../protocol/codec.ts'
 import type { LockRecord, SessionRow } from '../../protocol/record.ts'
 import { fenceStore } from './fence.ts'
+import { nativeOf } from './native.ts'
 
 /** The parts of an open database that are used: the browser's own, or idb's. */
 export type OpenDatabase = Pick<IDBDatabase, 'name' | 'objectStoreNames'> & { readonly transaction: unknown; readonly createObjectStore: unknown }
@@ -54,8 +54,7 @@ export const tooNarrow = new Error('the fence is not in this scope')
  * @throws TypeError if it is not a database, such as a Dexie object
  */
 export function bare(database: OpenDatabase): IDBDatabase {
-  const db = unwrap(database as unknown as IDBPDatabase) ?? (database as IDBDatabase)
-  if (db?.objectStoreNames) return db
+  if (database?.objectStoreNames) return nativeOf(database) as IDBDatabase
   throw new TypeError('not an open IndexedDB database: with Dexie, pass db.backendDB() after db.open()')
 }
 
