@@ -11,7 +11,7 @@ import { fileSettings, readFiles } from './serve/files.ts'
 import { printConfig } from './serve/print.ts'
 import { closeToOthers } from './serve/private.ts'
 import { settings, type Typed } from './serve/settings.ts'
-import { isPostgres, isUrl, withStore } from './store.ts'
+import { isPostgres, isUrl, withoutSecret, withStore } from './store.ts'
 
 export interface ServeOptions extends Common {
   readonly printConfig?: true
@@ -20,18 +20,18 @@ export interface ServeOptions extends Common {
 /** How long the process may take to end by itself once everything is closed, in ms. */
 const atEnd = 200
 
-/** Serves a SQLite store over HTTP until it is told to end. On SIGHUP it reads its files again. */
+/** Serves a SQLite file or a Postgres database over HTTP until it is told to end. On SIGHUP it reads its files again. */
 export async function serve({ json, printConfig: only }: ServeOptions, typed: Typed): Promise<void> {
   const config = readConfig(typed, process.env)
   if (only) return await printConfig(config, json === true, process.env)
   const place = config.get('store')?.value as string
-  if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file with --store`)
-  if (isPostgres(place)) throw new Exit(exitCodes.failed, 'a lock server needs a SQLite file: its clients can use a Postgres database without it')
+  if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file or a Postgres database with --store`)
   const options: ServerOptions = { ...optionsOf(config), ...readFiles(config) }
   const report = makeReport(options.report)
   const { serve: start, checkStart } = await import('../server/index.ts')
-  await checkStart(options, place)
-  closeToOthers(place, (message) => report.tell('warn', 'start', { message }))
+  const isFile = !isPostgres(place)
+  await checkStart(options, isFile ? place : undefined)
+  if (isFile) closeToOthers(place, (message) => report.tell('warn', 'start', { message }))
   let server: LockServer | undefined
   const reload = (): void => {
     const files = fileSettings.flatMap((name) => (config.get(name)?.value as string | undefined) ?? [])
@@ -47,7 +47,7 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
   const use = async (store: Store, signal: AbortSignal): Promise<void> => {
     server = await unlessAborted(signal, start(store, options))
     if (json) printJson({ url: server.url })
-    else print(`serving ${place} at ${server.url}`)
+    else print(`serving ${withoutSecret(place)} at ${server.url}`)
     report.tell('info', 'start', { url: server.url, pid: process.pid })
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
     report.tell('info', 'stop', { message: 'pending requests may finish' })

@@ -3,6 +3,7 @@ import { makeLacks } from '../channels/lacks.ts'
 import { postgresChannel } from '../channels/postgres.ts'
 import { bodyOf, type Fenced, fencedOut, LockError, wallClock } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
+import type { Beside } from './postgres/beside.ts'
 import { type Connections, codeOf, connections, explainError, type PostgresClient, type PostgresPool } from './postgres/connect.ts'
 import { keepConnection } from './postgres/dedicated.ts'
 import { isMissing, postgresEngine, shortId } from './postgres/engine.ts'
@@ -118,8 +119,24 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
     }
   }
 
+  /** For a lock server's own tables. */
+  const beside: Beside = {
+    schema: quoted,
+    title,
+    async query(text, values = []) {
+      assertOpen()
+      try {
+        await engine.ready()
+        return await query(text, values)
+      } catch (error) {
+        throw explain(error)
+      }
+    },
+  }
+
   return {
     ...store,
+    ...{ beside },
     ...(channel && { channel }),
     ...(beacon && { beacon }),
     onDegraded: lacks.onDegraded,

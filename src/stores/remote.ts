@@ -13,8 +13,10 @@ import {
 } from '../protocol/index.ts'
 import type { Part, Store } from '../store.ts'
 import { type Job, jobsOf, pick } from './remote/jobs.ts'
+import type { Noted, Notes } from './remote/notes.ts'
 import { isStorable, Known, Memory, type Row, recordId, sessionId, type Write, writesOf } from './remote/rows.ts'
 
+export type { Noted } from './remote/notes.ts'
 export { floorId, type Row, recordId, sessionId, type Write } from './remote/rows.ts'
 
 /** A database or service that answers asynchronously. Its methods reject with its own errors. */
@@ -28,9 +30,10 @@ export interface Engine<Version> {
   /**
    * Makes all these changes at one moment, durably, if at that moment each of the rows `seen` has the given version or, if that is `undefined`, is
    * missing. Every row to be written is among them; `undefined` means delete. It does not wait for others' transactions.
+   * @param noted what to write with the changes, if the engine can, telling it so by `kept`
    * @returns the new version of the rows written; `undefined` if some row has changed or cannot be had now, and nothing was written
    */
-  commit(seen: ReadonlyMap<string, Version | undefined>, writes: ReadonlyMap<string, Write | undefined>): Promise<Version | undefined>
+  commit(seen: ReadonlyMap<string, Version | undefined>, writes: ReadonlyMap<string, Write | undefined>, noted?: Noted): Promise<Version | undefined>
   /** The keys of records that start with a prefix; with `limit`, some that come after the key `after`, in an order that never changes. */
   keys(prefix: string, range: Range): Promise<readonly string[]>
   /**
@@ -46,7 +49,10 @@ export interface Range extends Part {
 }
 
 /** What {@link remoteStore} makes of an engine; a store adds a channel, a beacon and a fence if the engine has something to build them on. */
-export type RemoteStore = Required<Pick<Store, 'apply' | 'read' | 'rows' | 'list' | 'page' | 'isBusy' | 'spansMachines' | 'close'>>
+export type RemoteStore = Required<Pick<Store, 'read' | 'rows' | 'list' | 'page' | 'isBusy' | 'spansMachines' | 'close'>> & {
+  /** @param notes what a lock server notes of the commands */
+  apply(commands: readonly Command[], notes?: Notes): Promise<Outcome[]>
+}
 
 /** How many batches are under way at once. What is asked meanwhile goes together with the next. */
 const most = 4
@@ -89,11 +95,12 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   }
 
   /**
-   * Carries out commands unless others change the rows meanwhile.
+   * Carries out jobs unless others change the rows meanwhile.
    * @param first the rows to fetch first
    * @returns the outcomes, or the rows that it used
    */
-  const attempt = async (commands: readonly Command[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
+  const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
+    const commands = jobs.flatMap((job) => job.commands)
     const fetched: Rows = new Map()
     /** What the last fetch answered. */
     let fresh: Rows = new Map()
@@ -123,7 +130,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       if (!writes.size) return { outcomes: changes.outcomes, used }
       // If it fails, nobody knows whether they were written.
       memory.forget(used)
-      const version = await engine.commit(new Map(Array.from(rows.used, ([id, row]) => [id, row?.version])), writes)
+      const version = await engine.commit(new Map(Array.from(rows.used, ([id, row]) => [id, row?.version])), writes, notedOf(jobs, changes.outcomes))
       if (version === undefined) return { used }
       for (const [id, row] of rows.used) memory.set(id, row)
       for (const [id, write] of writes) memory.set(id, write && { text: write.text, version })
@@ -133,10 +140,9 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
 
   /** Carries out jobs as one batch; if others change their rows again and again, each on its own. */
   const carryOut = async (jobs: readonly Job[]): Promise<void> => {
-    const commands = jobs.flatMap((job) => job.commands)
     try {
-      let { outcomes, used } = await attempt(commands)
-      if (!outcomes) ({ outcomes, used } = await attempt(commands, used))
+      let { outcomes, used } = await attempt(jobs)
+      if (!outcomes) ({ outcomes, used } = await attempt(jobs, used))
       if (outcomes) return settle(jobs, outcomes)
       const { picked, left } = pick(jobs, [], true)
       for (const job of left) underWay.delete(job)
@@ -155,7 +161,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       for (let pause = 1; ; pause = Math.min(2 * pause, longestPause)) {
         await new Promise((resolve) => setTimeout(resolve, Math.random() * pause))
         assertOpen()
-        const tried = await attempt(job.commands, used)
+        const tried = await attempt([job], used)
         if (tried.outcomes) return settle([job], tried.outcomes)
         used = tried.used
         if (performance.now() > since + patience) throw new Error(`others have changed or locked what a command needs for ${patience / 1_000} s`)
@@ -259,9 +265,9 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   }
 
   return {
-    async apply(commands) {
+    async apply(commands, notes) {
       assertOpen()
-      const { jobs, applied } = jobsOf(commands)
+      const { jobs, applied } = jobsOf(commands, notes)
       waiting.push(...jobs)
       // Everything asked in one turn of the event loop goes together.
       if (!isCalled) {
@@ -297,6 +303,23 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       fail(left, undefined)
     },
   }
+}
+
+/** What is noted of jobs. */
+function notedOf(jobs: readonly Job[], outcomes: readonly Outcome[]): Noted | undefined {
+  const rows: object[] = []
+  const kept: (() => void)[] = []
+  let at = 0
+  for (const { commands, notes } of jobs)
+    for (const index of commands.keys()) {
+      const outcome = outcomes[at++] as Outcome
+      const own = notes?.rowsOf(outcome, index) ?? []
+      if (!own.length) continue
+      rows.push(...own)
+      kept.push(() => notes?.kept(index))
+    }
+  const insertion = jobs.find(({ notes }) => notes)?.notes?.insertion
+  return insertion && rows.length ? { insertion, rows, kept: () => void kept.map((keep) => keep()) } : undefined
 }
 
 const decoded = <T>(row: Row<unknown> | undefined, read: (text: string) => T): T | undefined => row && read(row.text)

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { parseTime } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
+import { isPostgres } from '../store.ts'
 import { envOf, flagOf, type Setting, settings, type Typed } from './settings.ts'
 
 /** The effective value of a setting. */
@@ -75,7 +76,7 @@ export function readConfig(typed: Typed, env: NodeJS.ProcessEnv): Config {
     else if (inFile.has(name)) {
       found = check(setting, inFile.get(name), `${name} in ${path}`)
       // Which server is started, and from where, does not concern the file.
-      if (kind === 'file') found = { ...found, value: resolve(dirname(path as string), found.value as string) }
+      if (kind === 'file' && !isPostgres(String(found.value))) found = { ...found, value: resolve(dirname(path as string), found.value as string) }
     } else if (standard !== undefined) found = check(setting, standard, 'default')
     if (found) config.set(name, found)
   }
