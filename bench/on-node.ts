@@ -1,5 +1,6 @@
 import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
+import { measures as postgres } from './postgres/figures.ts'
 import type { Role } from './processes.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
 import { measures as beat } from './sqlite/beat.ts'
@@ -15,6 +16,7 @@ export const measures: Record<string, Measure> = {
   ...{ ...acquire, ...keys, ...beat, ...fence },
   ...{ ...handoff, ...waiters, ...fairness, ...takeover },
   ...inMemory,
+  ...postgres,
 }
 
 /** What else this program can be started as, by those measures. */

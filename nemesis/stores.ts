@@ -1,7 +1,15 @@
 import type { OpenArena } from './arena.ts'
 import { openServed } from './http/arena.ts'
 import { openTabs } from './indexeddb/arena.ts'
+import { openRemote } from './remote/arena.ts'
 import { openProcesses } from './sqlite/arena.ts'
 
 /** Where workers can work, by the name on the command line. */
-export const stores: Readonly<Record<string, OpenArena>> = { sqlite: openProcesses, indexeddb: openTabs, http: openServed }
+export const stores: Readonly<Record<string, OpenArena>> = {
+  sqlite: openProcesses,
+  indexeddb: openTabs,
+  http: openServed,
+  postgres: openRemote('postgres'),
+  redis: openRemote('redis'),
+  etcd: openRemote('etcd'),
+}

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { distribution, figure, type Measure } from '../figure.ts'
 import { inFolder } from '../folder.ts'
-import { betweenProcesses, type PeerName, present } from '../peers/between-processes.ts'
+import { betweenProcesses, ofOtherMachines, type PeerName, present } from '../peers/between-processes.ts'
 import type { Locker, Peer, Place } from '../peers/peer.ts'
 import { type Line, now, type Role, start } from '../processes.ts'
-import { median, percentile } from '../rounds.ts'
+import { median, type Progress, percentile } from '../rounds.ts'
 import { withServers } from '../servers.ts'
 
 /** The first is thrown away: what is measured is compiled code. */
@@ -23,28 +23,36 @@ const targets: readonly (readonly [PeerName, number?])[] = [
   ['redlockDefault'],
 ]
 
+/** The times of hand-offs between two processes, in µs, of each of these in turn. */
+export async function measureHandoffs(
+  place: Omit<PasserPlace, 'names'>,
+  names: readonly PeerName[],
+  progress: Progress,
+): Promise<Map<PeerName, number[]>> {
+  const other = await start('passer', { ...place, names })
+  const lockers = await openAll({ ...place, first: true }, names)
+  const times = new Map(names.map((name): [PeerName, number[]] => [name, []]))
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, name] of names.entries()) {
+      const turns = turnsOf(betweenProcesses[name])
+      other.say('pass', name)
+      const mine = await pass(lockers.get(name) as Locker, betweenProcesses[name], turns, true, other)
+      const theirs = await other.hear<Turn[]>('turns')
+      if (round) times.get(name)?.push(...handoffs(mine, theirs))
+      progress((round + (index + 1) / names.length) / rounds)
+    }
+  }
+  for (const locker of lockers.values()) await locker.close()
+  await other.end()
+  return times
+}
+
 export const measures: Record<string, Measure> = {
   'sqlite.handoff': (progress, draw) =>
     inFolder((folder) =>
       withServers(async (servers) => {
-        const names = present(Object.keys(betweenProcesses) as PeerName[], servers)
-        const place = { folder, servers, names }
-        const other = await start('passer', place)
-        const lockers = await openAll({ ...place, first: true }, names)
-        const times = new Map(names.map((name): [PeerName, number[]] => [name, []]))
-        for (let round = 0; round < rounds; round++) {
-          for (const [index, name] of names.entries()) {
-            const turns = turnsOf(betweenProcesses[name])
-            other.say('pass', name)
-            const mine = await pass(lockers.get(name) as Locker, betweenProcesses[name], turns, true, other)
-            const theirs = await other.hear<Turn[]>('turns')
-            if (round) times.get(name)?.push(...handoffs(mine, theirs))
-            progress((round + (index + 1) / names.length) / rounds)
-          }
-        }
-        for (const locker of lockers.values()) await locker.close()
-        await other.end()
-
+        const names = present(Object.keys(betweenProcesses) as PeerName[], servers).filter((name) => !ofOtherMachines.includes(name))
+        const times = await measureHandoffs({ folder, servers }, names, progress)
         const of = (name: PeerName): number[] => times.get(name) ?? []
         for (const name of names) if (name !== 'byteAndWrites') draw(distribution('handoff', betweenProcesses[name].title, of(name)))
         const [ours, byte, publish] = [of('ours'), of('byte'), of('publish')]

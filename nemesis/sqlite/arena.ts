@@ -1,22 +1,12 @@
-import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import Database from 'better-sqlite3'
 import { createLocks } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
-import { bundle } from '../../bench/bundle.ts'
-import { type Arena, duration, type Fault, maxBackoff, patience, type Setting, steps } from '../arena.ts'
-import { parseLines } from '../history.ts'
+import type { Arena, Fault, Setting } from '../arena.ts'
 import { tokenTable } from '../http/fence.ts'
-import { pick } from '../random.ts'
-import type { Order, Point } from '../worker.ts'
-import { canSetClocks, clockFrom, sweepAfter } from './clock.ts'
+import { runProcesses, type Start } from '../processes.ts'
 import { rowsIn, tables } from './rows.ts'
-import type { News, Start } from './worker.ts'
-
-const names = Array.from({ length: 8 }, (_, index) => `process ${index + 1}`)
+import type { FileStart } from './worker.ts'
 
 /** Processes on one SQLite file. */
 export const openProcesses = (setting: Setting): Promise<Arena> => openWorkers(setting)
@@ -28,10 +18,8 @@ interface Served {
 }
 
 /** Processes that write into one SQLite file. @param served where their locks come from, if not from that file */
-export async function openWorkers({ folder, fenced, seed, log }: Setting, served?: Served): Promise<Arena> {
-  const file = join(folder, 'nemesis.db')
-  const program = join(folder, 'worker.js')
-  await writeFile(program, await bundle('nemesis/sqlite/worker.ts', 'node'))
+export async function openWorkers(setting: Setting, served?: Served): Promise<Arena> {
+  const file = join(setting.folder, 'nemesis.db')
   const db = new Database(file)
   db.pragma('journal_mode = WAL')
   db.exec(tables)
@@ -39,149 +27,19 @@ export async function openWorkers({ folder, fenced, seed, log }: Setting, served
   const store = served ? sqliteStore(served.file) : sqliteStore(db)
   const rows = rowsIn(db)
   const onlooker = createLocks({ store })
-
-  const children = new Map<string, ChildProcess>()
-  /** The processes that were ordered to die. */
-  const doomed = new Set<ChildProcess>()
-  let started = 0
-  let finishing = false
-  let fail: (error: Error) => void = () => {}
-  const failed = new Promise<never>((_, reject) => {
-    fail = reject
-  })
-  failed.catch(() => {})
-
-  async function start(worker: string): Promise<void> {
-    const number = ++started
-    const clock = join(folder, `${worker}.clock`)
-    await writeFile(clock, '+0')
-    const name = `${worker}.${number}`
-    const order: Start = {
-      name,
-      file,
-      url: served?.url,
-      notes: join(folder, `${name}.notes`),
-      clock,
-      fenced,
-      duration,
-      maxBackoff,
-      seed: seed + number,
-    }
-    // The run may be over by now.
-    if (finishing) return
-    // Without the flags of this process, which load TypeScript.
-    const options = { execArgv: [], env: { ...process.env, ...clockFrom(clock) }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] } satisfies ForkOptions
-    const child = fork(program, [JSON.stringify(order)], options)
-    let complaint = ''
-    child.stderr?.on('data', (text) => {
-      complaint = `${complaint}${text}`.slice(-2_000)
-    })
-    child.once('exit', (code, signal) => {
-      sweepAfter(child.pid)
-      if (finishing) return
-      if (doomed.has(child)) start(worker).catch(fail)
-      else fail(new Error(`${name} ended by itself (${signal ?? code}): ${complaint.trim()}`))
-    })
-    children.set(worker, child)
-  }
-
-  const childOf = (worker: string): ChildProcess => children.get(worker) as ChildProcess
-  const isAlive = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
-
-  /** Resolves with true when it met the order, or with false if it ended before. */
-  const obeyed = (child: ChildProcess, order: Order): Promise<boolean> =>
-    new Promise((resolve) => {
-      const settle = (met: boolean) => {
-        child.off('message', hear).off('exit', gone)
-        resolve(met)
-      }
-      const hear = ({ met }: News) => met === order.type && settle(true)
-      const gone = () => settle(order.type === 'die')
-      child.on('message', hear).once('exit', gone)
-      child.send(order, () => {})
-    })
-
-  const hung = (kind: string, point: Point): Fault => ({
-    kind,
-    inflict: (worker, ms) => obeyed(childOf(worker), { type: 'hang', point, ms }),
-  })
-  const killed = (kind: string, point: Point): Fault => ({
-    kind,
-    inflict(worker) {
-      const child = childOf(worker)
-      doomed.add(child)
-      return obeyed(child, { type: 'die', point })
-    },
-  })
-  const faults: Fault[] = [
-    {
-      kind: 'stopped by SIGSTOP',
-      async inflict(worker, ms) {
-        const child = childOf(worker)
-        child.kill('SIGSTOP')
-        await sleep(ms)
-        return child.kill('SIGCONT')
-      },
-    },
-    hung('hung before the write', 'before the write'),
-    hung('hung before COMMIT', 'before the commit'),
-    {
-      kind: 'killed from outside',
-      async inflict(worker) {
-        const child = childOf(worker)
-        if (!isAlive(child)) return false
-        doomed.add(child)
-        child.kill('SIGKILL')
-        await once(child, 'exit')
-        return true
-      },
-    },
-    killed('killed before COMMIT', 'before the commit'),
-    killed('killed after COMMIT', 'after the commit'),
-    { kind: 'disk held up', inflict: (worker, ms) => obeyed(childOf(worker), { type: 'occupy', ms: ms / 2 }) },
-  ]
-  if (canSetClocks) {
-    faults.push({ kind: 'clock set', inflict: (worker, _, random) => obeyed(childOf(worker), { type: 'shift', ms: pick(random, steps) }) })
-  } else log('no clock is set: libfaketime is not installed (Debian: apt-get install faketime)')
-
-  await Promise.all(names.map(start))
-  const living = () => [...children.values()].filter(isAlive)
-  const ended = (child: ChildProcess): Promise<unknown> => (isAlive(child) ? once(child, 'exit') : Promise.resolve())
-
+  const more: Omit<FileStart, keyof Start> = { file, url: served?.url }
+  const { obey, ...processes } = await runProcesses(setting, 'nemesis/sqlite/worker.ts', more)
+  const disk: Fault = { kind: 'disk held up', inflict: (worker, ms) => obey(worker, { type: 'occupy', ms: ms / 2 }) }
   return {
-    workers: names,
-    faults,
-    failed,
+    ...processes,
+    faults: [...processes.faults, disk],
     holder: async (key) => (await onlooker.query(key)).held[0]?.label?.replace(/\.\d+$/, ''),
     written: async () => rows.written(),
     final: async () => rows.final(),
-    async finish() {
-      finishing = true
-      for (const child of living()) {
-        child.kill('SIGCONT')
-        child.send({ type: 'finish' } satisfies Order, () => {})
-      }
-      let unfinished: string[] = []
-      const late = AbortSignal.timeout(patience)
-      late.addEventListener('abort', () => {
-        const last = living()
-        unfinished = names.filter((worker) => last.includes(childOf(worker)))
-        for (const child of last) child.kill('SIGKILL')
-      })
-      await Promise.all(living().map(ended))
-      return unfinished
-    },
     // They share one clock.
     allowed: { skew: 0, afterWipe: 0 },
-    async notes() {
-      const files = (await readdir(folder)).filter((name) => name.endsWith('.notes'))
-      return Promise.all(files.map(async (name) => parseLines(await readFile(join(folder, name), 'utf8'))))
-    },
     async close() {
-      finishing = true
-      const last = living()
-      for (const child of last) child.kill('SIGKILL')
-      await Promise.all(last.map(ended))
+      await processes.close()
       await onlooker.close()
       await store.close()
       db.close()

@@ -4,7 +4,7 @@ import { postgresChannel } from '../channels/postgres.ts'
 import { bodyOf, type Fenced, fencedOut, LockError, wallClock } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
 import type { Beside } from './postgres/beside.ts'
-import { type Connections, codeOf, connections, explainError, type PostgresClient, type PostgresPool } from './postgres/connect.ts'
+import { type Connections, codeOf, connections, explainError, isOfServer, type PostgresClient, type PostgresPool } from './postgres/connect.ts'
 import { keepConnection } from './postgres/dedicated.ts'
 import { isMissing, postgresEngine, shortId } from './postgres/engine.ts'
 import { recordId, remoteStore, sessionId } from './remote.ts'
@@ -96,24 +96,28 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
   )
   const secret = async (): Promise<string> => {
     await engine.ready()
-    const [row] = await query(`SELECT body FROM ${quoted}.rows WHERE id = 'secret'`, [])
+    const [row] = await query(`SELECT body FROM ${quoted}.lock_rows WHERE id = 'secret'`, [])
     return row.body
   }
   const channel = notify ? postgresChannel({ use: dedicated.use, query, secret }) : undefined
   const beacon = processBeacon()
 
+  /** A statement that must not take too long. The user's own may. */
+  const within = (text: string, values: string[] = []): string => ({ text, values, query_timeout: timeout }) as unknown as string
+
   const checkStatement = ({ key, session, token }: Fenced): CheckStatement => ({
-    text: `SELECT ${quoted}.check($1, $2, $3, $4)`,
+    text: `SELECT ${quoted}.lock_check($1, $2, $3, $4)`,
     values: [shortId(recordId(key)), shortId(sessionId(session)), session, String(token)],
   })
 
-  const check = async (client: PostgresClient, lock: Fenced): Promise<void> => {
+  /** @param send runs the statement of the check */
+  const verify = async (client: PostgresClient, lock: Fenced, send: (text: string, values: string[]) => Promise<unknown>): Promise<void> => {
     assertOpen()
     lock.assertHeld()
     if (client.getTransactionStatus?.() === 'I') throw new LockError('invalid', 'a lock can only be checked in a transaction: BEGIN one first')
     const { text, values } = checkStatement(lock)
     try {
-      await client.query(text, [...values])
+      await send(text, [...values])
     } catch (error) {
       throw codeOf(error) === refused || isMissing(error) ? fencedOut(lock) : explain(error)
     }
@@ -145,7 +149,7 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
       losers.add(own)
       return () => void losers.delete(own)
     },
-    check,
+    check: (client, lock) => verify(client, lock, (text, values) => client.query(text, values)),
     checkStatement,
     async transaction<T>(lock: Fenced, body: (client: Client) => T): Promise<Awaited<T>> {
       assertOpen()
@@ -154,19 +158,20 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
       try {
         await engine.ready()
         return await (await connect()).lend(async (client) => {
-          await client.query('BEGIN')
+          await client.query(within('BEGIN'))
           let over: (() => Promise<void> | undefined) | undefined
           try {
-            await check(client, lock)
+            await verify(client, lock, (text, values) => client.query(within(text, values)))
             const checked = lock.checked?.(false)
             over = checked && (() => checked.over())
             const result = await theirs.run(client)
-            const { command } = (await client.query('COMMIT')) as { command?: string }
+            const { command } = (await client.query(within('COMMIT'))) as { command?: string }
             // A statement failed, and the body did not say so.
             if (command === 'ROLLBACK') throw new Error('the transaction was rolled back, because a statement in it had failed')
             return result
           } catch (error) {
-            await client.query('ROLLBACK').catch(() => {})
+            // A connection that is broken is closed, which does the same.
+            if (theirs.threw(error) || isOfServer(error)) await client.query(within('ROLLBACK')).catch(() => {})
             throw error
           } finally {
             await over?.()

@@ -12,7 +12,7 @@ import {
   viewOf,
 } from '../protocol/index.ts'
 import type { Part, Store } from '../store.ts'
-import { type Job, jobsOf, pick } from './remote/jobs.ts'
+import { howMany, type Job, jobsOf, pick } from './remote/jobs.ts'
 import type { Noted, Notes } from './remote/notes.ts'
 import { isStorable, Known, Memory, type Row, recordId, sessionId, type Write, writesOf } from './remote/rows.ts'
 
@@ -21,6 +21,8 @@ export { floorId, type Row, recordId, sessionId, type Write } from './remote/row
 
 /** A database or service that answers asynchronously. Its methods reject with its own errors. */
 export interface Engine<Version> {
+  /** How many commands a batch may have, if the engine limits what it writes at once. One call of `apply` may have more; the engine's store splits it. */
+  readonly largest?: number
   /** What errors call it, such as `the Postgres database app on db:5432`; without passwords. */
   readonly title: string
   /** Wall time in ms since 1970, best the engine's own. */
@@ -69,8 +71,11 @@ const patience = 120_000
  */
 export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   type Rows = Map<string, Row<Version> | undefined>
+  const { largest = Infinity } = engine
   const memory = new Memory<Version>()
   const underWay = new Set<Job>()
+  /** Sessions with requests of which nobody knows whether they were carried out, or will be. */
+  const doubtful = new Set<string>()
   let waiting: Job[] = []
   let batches = 0
   /** How many jobs are tried again because others change their rows. */
@@ -95,6 +100,23 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   }
 
   /**
+   * Writes the rows of sessions once more of which a request had no answer. If it is still under way, it finds another version of its session's row and
+   * fails: it must not be carried out after its withdrawal.
+   */
+  const clearDoubts = async (): Promise<void> => {
+    for (const session of doubtful) {
+      const id = sessionId(session)
+      for (let isClear = false; !isClear; ) {
+        const row = (await fetch([id])).get(id)
+        memory.forget([id])
+        const write = row && { text: row.text, session: decodeSession(session, row.text) }
+        isClear = !row || (await engine.commit(new Map([[id, row.version]]), new Map([[id, write]]))) !== undefined
+      }
+      doubtful.delete(session)
+    }
+  }
+
+  /**
    * Carries out jobs unless others change the rows meanwhile.
    * @param first the rows to fetch first
    * @returns the outcomes, or the rows that it used
@@ -108,6 +130,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       fresh = await fetch(ids)
       for (const [id, row] of fresh) fetched.set(id, row)
     }
+    if (doubtful.size) await clearDoubts()
     if (first.length) await get(first)
     for (;;) {
       const rows = new Known(fetched, memory)
@@ -130,7 +153,11 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       if (!writes.size) return { outcomes: changes.outcomes, used }
       // If it fails, nobody knows whether they were written.
       memory.forget(used)
-      const version = await engine.commit(new Map(Array.from(rows.used, ([id, row]) => [id, row?.version])), writes, notedOf(jobs, changes.outcomes))
+      const seen = new Map(Array.from(rows.used, ([id, row]) => [id, row?.version]))
+      const version = await engine.commit(seen, writes, notedOf(jobs, changes.outcomes)).catch((error) => {
+        for (const command of commands) if (command.type === 'request') doubtful.add(command.session)
+        throw error
+      })
       if (version === undefined) return { used }
       for (const [id, row] of rows.used) memory.set(id, row)
       for (const [id, write] of writes) memory.set(id, write && { text: write.text, version })
@@ -193,14 +220,16 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   const pump = (): void => {
     if (batches === most || !waiting.length) return
     const { picked, left } = pick(waiting, underWay)
-    waiting = left
-    if (!picked.length) return
-    for (const job of picked) underWay.add(job)
+    const some = picked.slice(0, howMany(picked, largest))
+    waiting = [...picked.slice(some.length), ...left]
+    if (!some.length) return
+    for (const job of some) underWay.add(job)
     batches++
-    carryOut(picked).finally(() => {
+    carryOut(some).finally(() => {
       batches--
       pump()
     })
+    if (some.length < picked.length) pump()
   }
 
   const staleRows = async (after: string | undefined): Promise<SessionRow[]> => {

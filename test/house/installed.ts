@@ -45,7 +45,7 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
   command('tar', ['-xzf', filename], { cwd: stage })
   cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
-  const examples = ['dexie', '@types/better-sqlite3', '@types/node', '@types/react']
+  const examples = ['dexie', '@types/better-sqlite3', '@types/node', '@types/pg', '@types/react']
   const installed = Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !without.includes(name))
   for (const name of [...installed, ...examples]) {
     mkdirSync(dirname(join(modules, name)), { recursive: true })

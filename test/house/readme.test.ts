@@ -13,6 +13,27 @@ const components = codeOf(readme, 'tsx')
 
 const mapStore = examples.find((code) => code.includes('export function mapStore')) ?? ''
 
+const serviceStore = examples.find((code) => code.includes('export function serviceStore')) ?? ''
+
+const serviceSuite = `
+import { storeSuite } from 'storelock/testing'
+import { serviceStore } from './service-store.mjs'
+const facts = storeSuite(() => {
+  const rows = new Map()
+  const service = {
+    get: async (ids) => new Map([...rows].filter(([id]) => ids.includes(id))),
+    list: async (prefix) => [...rows.keys()].filter((id) => id.startsWith(prefix)).sort(),
+    async swap(checks, puts) {
+      if (checks.some(([id, version]) => rows.get(id)?.version !== version)) return false
+      for (const [id, row] of puts) row ? rows.set(id, row) : rows.delete(id)
+      return true
+    },
+  }
+  return { open: () => serviceStore(service) }
+})
+for (const { name, run } of facts) await run().catch((cause) => Promise.reject(new Error(name, { cause })))
+console.log(facts.length + ' facts')`
+
 /** What the README's later examples take as known from earlier ones or from the reader's own program. */
 const known = `
 import type { HeldLock, Locks, Store } from 'storelock'
@@ -76,6 +97,13 @@ describe('the README', () => {
     project.write('map-store.mjs', javaScript(mapStore))
     project.write('suite.mjs', suite)
     expect(project.run('suite.mjs')).toMatch(/^[1-9]\d* facts\n$/)
+  })
+
+  it('shows a whole remote store in at most 60 lines, which passes the suite too', () => {
+    expect(serviceStore.split('\n').length).toBeLessThanOrEqual(60)
+    project.write('service-store.mjs', javaScript(serviceStore))
+    project.write('service-suite.mjs', serviceSuite)
+    expect(project.run('service-suite.mjs')).toMatch(/^[1-9]\d* facts\n$/)
   })
 
   it('mentions every export, option, method and error code', () => {

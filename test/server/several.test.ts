@@ -115,7 +115,7 @@ describe('two lock servers on one Postgres', () => {
     const watch = async () => {
       for (let looks = 0; ; looks++) {
         const rows = await besideOf(stores[0]).query(
-          `SELECT h ->> 1 AS token, EXISTS (SELECT FROM ${s}.log WHERE key = substr(r.id, 3) AND kind = 'grant' AND token = (h ->> 1)::bigint) AS noted FROM ${s}.rows r, json_array_elements(r.holders::json) h`,
+          `SELECT h ->> 1 AS token, EXISTS (SELECT FROM ${s}.lock_log WHERE key = substr(r.id, 3) AND kind = 'grant' AND token = (h ->> 1)::bigint) AS noted FROM ${s}.lock_rows r, json_array_elements(r.holders::json) h`,
         )
         for (const { noted } of rows) expect(noted).toBe(true)
         if (over) return looks
@@ -144,11 +144,11 @@ describe('two lock servers on one Postgres', () => {
     const client = new Client(handler, 'c')
     const { lockTokens } = await client.take('s')
     const s = `"${schema.replaceAll('"', '""')}"`
-    await besideOf(store).query(`ALTER TABLE ${s}.log RENAME TO away`)
+    await besideOf(store).query(`ALTER TABLE ${s}.lock_log RENAME TO away`)
     const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
     expect((await client.apply({ type: 'release', key: 'k', session: 's', token, lockToken })).outcomes).toMatchObject([{ type: 'done' }])
     expect((await client.apply(request('s', 'k', 2))).outcomes).toMatchObject([{ type: 'failed', code: 'store' }])
-    await besideOf(store).query(`ALTER TABLE ${s}.away RENAME TO log`)
+    await besideOf(store).query(`ALTER TABLE ${s}.away RENAME TO lock_log`)
     await expect.poll(async () => (await client.apply(request('s', 'k', 3))).outcomes[0]?.type, { timeout: 10_000 }).toBe('granted')
     const kinds = await logOf(client)
     expect([kinds[0], kinds.at(-1)]).toEqual(['grant', 'grant'])
@@ -193,7 +193,7 @@ describe('the keys of several servers', () => {
       for (const [index, server] of [first, second].entries()) {
         server.reload({ secret })
         const prints = new KeyRing(keysOf(secret)).prints()
-        const shown = async () => (await admin.query(`SELECT FROM ${s}.servers WHERE signs = $1 AND knows = $2`, [prints[0], prints])).length
+        const shown = async () => (await admin.query(`SELECT FROM ${s}.lock_servers WHERE signs = $1 AND knows = $2`, [prints[0], prints])).length
         await expect.poll(shown).toBe(index + 1)
       }
     await (await createHandler(open(schema), { secret: fresh })).close()

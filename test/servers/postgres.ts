@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathOf, programs } from './programs.ts'
@@ -16,6 +16,8 @@ export interface PostgresServer {
   stop(): Promise<void>
   /** Ends it without a word, as a crash does. */
   kill(): Promise<void>
+  /** Sends a signal to all of its processes. */
+  signal(signal: NodeJS.Signals): void
   /** Puts a line of pg_hba.conf before the others. */
   allow(line: string): Promise<void>
   /** Ends it and removes its files. */
@@ -50,6 +52,18 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stop: async () => running?.end('SIGINT'),
     // Told so, it ends its processes with it, and at once, and recovers as after a crash.
     kill: async () => running?.end('SIGQUIT'),
+    signal(signal) {
+      const main = running?.child.pid
+      if (main === undefined) return
+      // Each session has a process of its own.
+      for (const pid of [main, ...childrenOf(main)]) {
+        try {
+          process.kill(pid, signal)
+        } catch {
+          // It has ended.
+        }
+      }
+    },
     async allow(line) {
       const file = join(data, 'pg_hba.conf')
       writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)
@@ -63,6 +77,12 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
   }
   return server
 }
+
+const childrenOf = (pid: number): number[] =>
+  spawnSync('ps', ['-o', 'pid=', '--ppid', `${pid}`], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .map(Number)
+    .filter(Boolean)
 
 /** A Postgres for tests that only connect to it: the one that the environment names, else one of our own. */
 export async function lendPostgres(): Promise<Pick<PostgresServer, 'url' | 'remove'>> {

@@ -23,6 +23,8 @@ export const programs = {
     variable: 'STORELOCK_TEST_POSTGRES_URL',
   },
   pgbouncer: { title: 'PgBouncer', commands: ['pgbouncer'], debian: 'pgbouncer', brew: 'pgbouncer', variable: 'STORELOCK_TEST_PGBOUNCER_URL' },
+  redis: { title: 'Redis', commands: ['redis-server'], debian: 'redis-server', brew: 'redis', variable: 'STORELOCK_TEST_REDIS_URL' },
+  etcd: { title: 'etcd', commands: ['etcd'], debian: 'etcd-server', brew: 'etcd', variable: 'STORELOCK_TEST_ETCD_URL' },
 } as const satisfies Record<string, Program>
 
 /** Debian keeps Postgres' commands outside the path. */

@@ -84,14 +84,14 @@ test('a user without rights is told, and can use what a migration made and grant
   await admin.query(postgresSchema(schema))
   await admin.query(postgresSchema(schema))
   const quoted = `"${schema.replaceAll('"', '""')}"`
-  await admin.query(`GRANT USAGE ON SCHEMA ${quoted} TO guest; GRANT SELECT, INSERT, UPDATE, DELETE ON ${quoted}.rows TO guest`)
+  await admin.query(`GRANT USAGE ON SCHEMA ${quoted} TO guest; GRANT SELECT, INSERT, UPDATE, DELETE ON ${quoted}.lock_rows TO guest`)
   expect(await failure(postgresStore(withUser('guest'), { schema }))).toBeUndefined()
 })
 
 test('tables of a newer version are not touched', async () => {
   const schema = newSchema()
   await admin.query(postgresSchema(schema))
-  await admin.query(`UPDATE "${schema.replaceAll('"', '""')}".rows SET body = '2' WHERE id = 'version'`)
+  await admin.query(`UPDATE "${schema.replaceAll('"', '""')}".lock_rows SET body = '2' WHERE id = 'version'`)
   const error = await failure(postgresStore(server.url, { schema }))
   expect(error).toMatchObject({ code: 'store' })
   expect(error.message).toContain('update storelock')

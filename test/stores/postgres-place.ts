@@ -15,9 +15,9 @@ export function postgresPlace(admin: pg.Pool, open: (schema: string) => Store): 
   return {
     open: () => open(schema),
     async corrupt(key) {
-      await admin.query(`UPDATE ${quoted}.rows SET body = 'rubbish', version = 'rubbish' WHERE id = $1`, [`r:${key}`])
+      await admin.query(`UPDATE ${quoted}.lock_rows SET body = 'rubbish', version = 'rubbish' WHERE id = $1`, [`r:${key}`])
     },
-    raw: async (key) => (await admin.query(`SELECT body FROM ${quoted}.rows WHERE id = $1`, [`r:${key}`])).rows[0]?.body,
+    raw: async (key) => (await admin.query(`SELECT body FROM ${quoted}.lock_rows WHERE id = $1`, [`r:${key}`])).rows[0]?.body,
     fence: {
       async write(client: PostgresClient, text: string) {
         await client.query(`CREATE TABLE IF NOT EXISTS ${quoted}.theirs (text text)`)

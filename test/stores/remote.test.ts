@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import type { Command, Outcome } from '../../src/protocol/index.ts'
 import type { Store } from '../../src/store.ts'
+import { remoteStore } from '../../src/stores/remote.ts'
 import { storeSuite } from '../../src/testing/index.ts'
 import { lease } from '../protocol/shelf.ts'
-import { makeServer, mapStore, type Server } from './remote-map.ts'
+import { makeServer, mapEngine, mapStore, type Server } from './remote-map.ts'
 import { answerAsOneMap } from './turns.ts'
 
 const beat = (session: string, opens = false): Command => ({ type: 'beat', session, client: session, lease, ...(opens && { opens }) })
@@ -127,6 +128,25 @@ test('a batch whose commit failed forgets the rows, since nobody knows whether t
   const [outcome] = await store.apply([request('s0', 2)])
   expect(outcome?.type).toBe('queued')
   expect(server.asked.missed).toBe(0)
+})
+
+test('a request whose answer was lost is not carried out any more once another command has been', async () => {
+  const { server, stores } = await withStores(1)
+  const engine = mapEngine(server)
+  let late: (() => Promise<unknown>) | undefined
+  const store = remoteStore<number>({
+    ...engine,
+    async commit(seen, writes) {
+      if (late || !writes.has('r:k')) return engine.commit(seen, writes)
+      late = () => engine.commit(seen, writes)
+      throw new Error('the connection broke')
+    },
+  })
+  await expect(store.apply([request('s0')])).rejects.toMatchObject({ code: 'store' })
+  const [withdrawn] = await store.apply([{ type: 'withdraw', key: 'k', session: 's0', number: 1 }])
+  expect(withdrawn?.type).toBe('refused')
+  expect(await late?.()).toBeUndefined()
+  expect(await stores[0]?.read('k')).toBeUndefined()
 })
 
 test('what cannot be stored under its own name is refused, and affects no other command', async () => {

@@ -50,19 +50,20 @@ const checkVersion = (number: number): Finding => {
 }
 
 async function checkTable(query: Query, mayCreate: boolean): Promise<Finding> {
-  const [found] = await query(`SELECT to_regclass('storelock.rows') IS NOT NULL AS made`)
+  const [found] = await query(`SELECT to_regclass('storelock.lock_rows') IS NOT NULL AS made`)
   if (!found.made) {
     return mayCreate
       ? note('table', 'there is no table of storelock', 'nothing: it is made when a lock is first taken')
       : fault('table', 'there is no table of storelock, and this user may not make it', 'have somebody run the SQL of postgresSchema()')
   }
   const [{ may }] = await query(`SELECT has_schema_privilege('storelock', 'USAGE')
-    AND has_table_privilege('storelock.rows', 'SELECT') AND has_table_privilege('storelock.rows', 'INSERT')
-    AND has_table_privilege('storelock.rows', 'UPDATE') AND has_table_privilege('storelock.rows', 'DELETE') AS may`)
-  if (!may) return fault('table', 'this user may not use it', 'GRANT SELECT, INSERT, UPDATE, DELETE ON storelock.rows, and USAGE ON SCHEMA storelock')
-  const [{ body }] = await query(`SELECT body FROM storelock.rows WHERE id = 'version'`)
+    AND has_table_privilege('storelock.lock_rows', 'SELECT') AND has_table_privilege('storelock.lock_rows', 'INSERT')
+    AND has_table_privilege('storelock.lock_rows', 'UPDATE') AND has_table_privilege('storelock.lock_rows', 'DELETE') AS may`)
+  if (!may)
+    return fault('table', 'this user may not use it', 'GRANT SELECT, INSERT, UPDATE, DELETE ON storelock.lock_rows, and USAGE ON SCHEMA storelock')
+  const [{ body }] = await query(`SELECT body FROM storelock.lock_rows WHERE id = 'version'`)
   const [{ records, sessions }] = await query(`SELECT count(*) FILTER (WHERE id LIKE 'r:%') AS records,
-    count(*) FILTER (WHERE expires_at IS NOT NULL) AS sessions FROM storelock.rows`)
+    count(*) FILTER (WHERE expires_at IS NOT NULL) AS sessions FROM storelock.lock_rows`)
   return Number(body) > postgresVersion
     ? fault('table', `a newer storelock made it (version ${body})`, 'update storelock')
     : ok('table', `${records} records, ${sessions} sessions`)

@@ -17,9 +17,9 @@ const alive = 45
 /** A journal in tables beside the store's, shared by all lock servers of the database. */
 export async function postgresJournal({ schema: s, query, title }: Beside): Promise<Journal> {
   const version = async (): Promise<number | undefined> => {
-    const [{ table }] = await query('SELECT to_regclass($1)::text AS table', [`${s}.log`])
+    const [{ table }] = await query('SELECT to_regclass($1)::text AS table', [`${s}.lock_log`])
     if (table === null) return undefined
-    const [row] = await query(`SELECT value FROM ${s}.journal WHERE name = 'version'`)
+    const [row] = await query(`SELECT value FROM ${s}.lock_journal WHERE name = 'version'`)
     return Number(row?.value)
   }
   // One at a time: even IF NOT EXISTS fails if two servers do it at once. Several statements in one text are one transaction.
@@ -32,16 +32,16 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
     )
 
   const insertion = (parameter: string): string =>
-    `INSERT INTO ${s}.log (${columns}) SELECT ${columns} FROM json_to_recordset(${parameter}::json) AS entry (at bigint, kind text, key text, session text, token bigint, who text, address text, why text, omitted integer)`
+    `INSERT INTO ${s}.lock_log (${columns}) SELECT ${columns} FROM json_to_recordset(${parameter}::json) AS entry (at bigint, kind text, key text, session text, token bigint, who text, address text, why text, omitted integer)`
 
   const ownersOf = async (sessions: readonly string[]): Promise<Map<string, string>> => {
-    const rows = await query(`SELECT session, owner FROM ${s}.owners WHERE session = ANY ($1)`, [sessions.filter(isStorable)])
+    const rows = await query(`SELECT session, owner FROM ${s}.lock_owners WHERE session = ANY ($1)`, [sessions.filter(isStorable)])
     return new Map(rows.map(({ session, owner }) => [session, owner]))
   }
 
   /** How many entries those clients may keep that have to lose some. */
   const levels = async (entries: number): Promise<[whose: string, level: number][]> => {
-    const rows = await query(`SELECT ${share} AS share, count(*) AS count FROM ${s}.log WHERE NOT (${isAttempt}) GROUP BY 1`)
+    const rows = await query(`SELECT ${share} AS share, count(*) AS count FROM ${s}.lock_log WHERE NOT (${isAttempt}) GROUP BY 1`)
     const shares = new Map<string, number>(rows.map(({ share, count }) => [share, Number(count)]))
     const excess = [...shares.values()].reduce((sum, one) => sum + one, 0) - entries
     return excess > 0 ? [...dropsFrom(shares, excess)].map(([whose, much]) => [whose, (shares.get(whose) ?? 0) - much]) : []
@@ -50,7 +50,7 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
   const drop = async (which: string, values: readonly unknown[]): Promise<void> => {
     for (;;) {
       const [{ count }] = await query(
-        `WITH dropped AS (DELETE FROM ${s}.log WHERE id IN (SELECT id FROM ${s}.log WHERE ${which} ORDER BY id LIMIT ${few}) RETURNING 1) SELECT count(*) AS count FROM dropped`,
+        `WITH dropped AS (DELETE FROM ${s}.lock_log WHERE id IN (SELECT id FROM ${s}.lock_log WHERE ${which} ORDER BY id LIMIT ${few}) RETURNING 1) SELECT count(*) AS count FROM dropped`,
         values,
       )
       if (Number(count) < few) return
@@ -65,7 +65,7 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
       if (bad !== undefined) throw new LockError('invalid', `${JSON.stringify(bad)} has a NUL character or a lone surrogate, which cannot be stored`)
       for (;;) {
         // Waits for a server that is binding one of them.
-        await query(`INSERT INTO ${s}.owners SELECT unnest($1::text[]), $2, $3 ON CONFLICT DO NOTHING`, [sessions, owner, at])
+        await query(`INSERT INTO ${s}.lock_owners SELECT unnest($1::text[]), $2, $3 ON CONFLICT DO NOTHING`, [sessions, owner, at])
         const owners = await ownersOf(sessions)
         // Unless one has been forgotten meanwhile.
         if (sessions.every((session) => owners.has(session))) return sessions.map((session) => owners.get(session) as string)
@@ -73,14 +73,14 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
     },
     ownerOf: async (session) => (await ownersOf([session])).get(session),
     async boundBefore(at, after, limit) {
-      const rows = await query(`SELECT session FROM ${s}.owners WHERE session > $1 AND at < $2 ORDER BY session LIMIT $3`, [after, at, limit])
+      const rows = await query(`SELECT session FROM ${s}.lock_owners WHERE session > $1 AND at < $2 ORDER BY session LIMIT $3`, [after, at, limit])
       return rows.map(({ session }) => session)
     },
-    unbind: async (sessions) => void (await query(`DELETE FROM ${s}.owners WHERE session = ANY ($1)`, [sessions])),
+    unbind: async (sessions) => void (await query(`DELETE FROM ${s}.lock_owners WHERE session = ANY ($1)`, [sessions])),
     append: async (entries) => void (await query(`${insertion('$1')} WHERE TRUE`, [JSON.stringify(entries.map(storable))])),
     along: { insertion, rowsOf: (entries) => entries.map(storable) },
     async hasGrant(key, token) {
-      const [row] = await query(`SELECT 1 FROM ${s}.log WHERE key = $1 AND token = $2 AND kind = 'grant' LIMIT 1`, [text(key), token])
+      const [row] = await query(`SELECT 1 FROM ${s}.lock_log WHERE key = $1 AND token = $2 AND kind = 'grant' LIMIT 1`, [text(key), token])
       return row !== undefined
     },
     async query(asked, prefixes) {
@@ -88,7 +88,7 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
       const bind = (value: unknown): string => `$${values.push(value)}`
       const tests = testsOf(asked, prefixes, bind)
       const rows = await query(
-        `SELECT id, ${columns} FROM ${s}.log WHERE ${tests.join(' AND ') || 'TRUE'} ORDER BY id DESC LIMIT ${bind(asked.limit)}`,
+        `SELECT id, ${columns} FROM ${s}.lock_log WHERE ${tests.join(' AND ') || 'TRUE'} ORDER BY id DESC LIMIT ${bind(asked.limit)}`,
         values,
       )
       return rows.map(entryOf)
@@ -96,18 +96,18 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
     async size() {
       const now = performance.now()
       if (!size || now - size.at > fresh) {
-        const [{ count }] = await query(`SELECT count(*) AS count FROM ${s}.log WHERE NOT (${isAttempt})`)
+        const [{ count }] = await query(`SELECT count(*) AS count FROM ${s}.lock_log WHERE NOT (${isAttempt})`)
         size = { count: Number(count), at: now }
       }
       return size.count
     },
     async trim(now, { age, entries, refusals }) {
       // Entries are in the order of time, so the oldest ones are found without an index; a server whose clock is behind only delays it.
-      const [oldest] = await query(`SELECT at FROM ${s}.log ORDER BY id LIMIT 1`)
+      const [oldest] = await query(`SELECT at FROM ${s}.lock_log ORDER BY id LIMIT 1`)
       if (oldest && Number(oldest.at) < now - age) await drop('at < $1', [now - age])
       // Up to an id, and not so and so many: another server may be doing the same.
       const cut = async (which: string, keep: number, ...values: readonly unknown[]): Promise<void> => {
-        const [bound] = await query(`SELECT id FROM ${s}.log WHERE ${which} ORDER BY id DESC LIMIT 1 OFFSET ${keep}`, values)
+        const [bound] = await query(`SELECT id FROM ${s}.lock_log WHERE ${which} ORDER BY id DESC LIMIT 1 OFFSET ${keep}`, values)
         if (bound) await drop(`${which} AND id <= $${values.length + 1}`, [...values, bound.id])
       }
       await cut(`${isAttempt} AND ${isRare}`, refusals)
@@ -115,16 +115,16 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
       size = undefined
     },
     touch: async () =>
-      void (await query(`INSERT INTO ${s}.journal VALUES ('touched', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, [Date.now()])),
+      void (await query(`INSERT INTO ${s}.lock_journal VALUES ('touched', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, [Date.now()])),
     async meet({ id, name, signs, knows }) {
-      await query(`DELETE FROM ${s}.servers WHERE seen < clock_timestamp() - make_interval(secs => ${alive})`)
+      await query(`DELETE FROM ${s}.lock_servers WHERE seen < clock_timestamp() - make_interval(secs => ${alive})`)
       await query(
-        `INSERT INTO ${s}.servers VALUES ($1, $2, $3, $4, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET signs = $3, knows = $4, seen = clock_timestamp()`,
+        `INSERT INTO ${s}.lock_servers VALUES ($1, $2, $3, $4, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET signs = $3, knows = $4, seen = clock_timestamp()`,
         [id, name, signs, knows],
       )
-      return await query(`SELECT id, name, signs, knows FROM ${s}.servers WHERE id <> $1`, [id])
+      return await query(`SELECT id, name, signs, knows FROM ${s}.lock_servers WHERE id <> $1`, [id])
     },
-    leave: async (id) => void (await query(`DELETE FROM ${s}.servers WHERE id = $1`, [id])),
+    leave: async (id) => void (await query(`DELETE FROM ${s}.lock_servers WHERE id = $1`, [id])),
     async close() {},
   }
 }

@@ -144,7 +144,7 @@ export const codeOf = (error: unknown): string | undefined => {
 }
 
 /** Whether the server has answered with an error, and the connection goes on. */
-const isOfServer = (error: unknown): boolean => {
+export const isOfServer = (error: unknown): boolean => {
   const code = codeOf(error)
   return code !== undefined && !/^(08|57P0)/.test(code)
 }

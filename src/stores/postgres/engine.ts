@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { isEmpty, LockError, lastTokenOf } from '../../protocol/index.ts'
 import { type Engine, type Noted, recordId, sessionId, type Write } from '../remote.ts'
-import { type Connections, codeOf, explainError, type PostgresClient } from './connect.ts'
+import { type Connections, codeOf, explainError, isOfServer, type PostgresClient } from './connect.ts'
 import { longestId, postgresSchema, postgresVersion } from './schema.ts'
 
 export interface PostgresEngine extends Engine<string> {
@@ -47,7 +47,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
   }
 
   const prepare = async ({ query, lend }: Connections<PostgresClient>): Promise<void> => {
-    const found = await query(`SELECT body FROM ${s}.rows WHERE id = 'version'`).catch((error) => {
+    const found = await query(`SELECT body FROM ${s}.lock_rows WHERE id = 'version'`).catch((error) => {
       if (isMissing(error)) return []
       throw error
     })
@@ -101,7 +101,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
     }
   }
 
-  const commit = `${s}.commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text`
+  const commit = `${s}.lock_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text`
 
   /** One statement, so one transaction and one round trip. @returns nothing if the server has refused it: whatever is wrong with the log must not keep locks from being released */
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
@@ -114,7 +114,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       if (answer[0].ms !== null) kept()
       return answer
     } catch (error) {
-      if (codeOf(error)) return undefined
+      if (isOfServer(error)) return undefined
       throw explainError(error, title())
     }
   }
@@ -129,7 +129,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       const sent = Date.now()
       const rows = await ask(
         'fetch',
-        `SELECT t.ms::text AS ms, r.id, r.version, r.body, r.name FROM (SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms) t LEFT JOIN ${s}.rows r ON r.id = ANY ($1::text[])`,
+        `SELECT t.ms::text AS ms, r.id, r.version, r.body, r.name FROM (SELECT extract(epoch FROM clock_timestamp()) * 1000 AS ms) t LEFT JOIN ${s}.lock_rows r ON r.id = ANY ($1::text[])`,
         ids.map(shortId),
       )
       noteTime(sent, Number(rows[0].ms))
@@ -161,7 +161,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       const isWanted = `starts_with(k, $1) AND ($2::text IS NULL OR k > $2 COLLATE "C") AND (busy OR NOT $3)`
       const rows = await ask(
         'keys',
-        `SELECT k FROM (SELECT id AS k, busy FROM ${s}.rows WHERE id >= $1 AND starts_with(id, $1) UNION ALL SELECT name, busy FROM ${s}.rows WHERE starts_with(id, 'h:')) x WHERE ${isWanted} ORDER BY k COLLATE "C" LIMIT $4`,
+        `SELECT k FROM (SELECT id AS k, busy FROM ${s}.lock_rows WHERE id >= $1 AND starts_with(id, $1) UNION ALL SELECT name, busy FROM ${s}.lock_rows WHERE starts_with(id, 'h:')) x WHERE ${isWanted} ORDER BY k COLLATE "C" LIMIT $4`,
         recordId(prefix),
         after === undefined ? undefined : recordId(after),
         busy === true,
@@ -172,10 +172,10 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
     async stale(at, after) {
       const rows =
         after === undefined
-          ? await ask('stale', `SELECT coalesce(name, id) AS id, body FROM ${s}.rows WHERE expires_at < $1 ORDER BY expires_at LIMIT 16`, at)
+          ? await ask('stale', `SELECT coalesce(name, id) AS id, body FROM ${s}.lock_rows WHERE expires_at < $1 ORDER BY expires_at LIMIT 16`, at)
           : await ask(
               'others',
-              `(SELECT 0 AS part, id, body FROM ${s}.rows WHERE id > $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) UNION ALL (SELECT 1, id, body FROM ${s}.rows WHERE id <= $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) ORDER BY 1, 2 LIMIT 16`,
+              `(SELECT 0 AS part, id, body FROM ${s}.lock_rows WHERE id > $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) UNION ALL (SELECT 1, id, body FROM ${s}.lock_rows WHERE id <= $1 AND starts_with(id, 's:') ORDER BY id LIMIT 16) ORDER BY 1, 2 LIMIT 16`,
               sessionId(after),
             )
       return rows.map(({ id, body }) => [id.slice(sessionId('').length), body])

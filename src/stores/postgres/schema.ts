@@ -16,7 +16,7 @@ const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 export function postgresSchema(schema = 'storelock'): string {
   const s = identifier(schema)
   return `CREATE SCHEMA IF NOT EXISTS ${s};
-CREATE TABLE IF NOT EXISTS ${s}.rows (
+CREATE TABLE IF NOT EXISTS ${s}.lock_rows (
   id text COLLATE "C" PRIMARY KEY,
   version text NOT NULL,
   body text NOT NULL,
@@ -28,14 +28,14 @@ CREATE TABLE IF NOT EXISTS ${s}.rows (
   busy boolean,
   holders text
 ) WITH (fillfactor = 50);
-CREATE INDEX IF NOT EXISTS rows_expires_at ON ${s}.rows (expires_at) WHERE expires_at IS NOT NULL;
-INSERT INTO ${s}.rows (id, version, body) VALUES
+CREATE INDEX IF NOT EXISTS lock_rows_expires_at ON ${s}.lock_rows (expires_at) WHERE expires_at IS NOT NULL;
+INSERT INTO ${s}.lock_rows (id, version, body) VALUES
   ('floor', '', '0'), ('version', '', '${postgresVersion}'), ('secret', '', gen_random_uuid()::text)
   ON CONFLICT DO NOTHING;
 
 -- Writes rows if none of those that were seen has changed. It waits for nobody: what it cannot lock now counts as changed.
 -- how: 0 read, 1 write, 2 write after those who have checked the lock, 3 delete. Returns the time in ms, or NULL if nothing was written.
-CREATE OR REPLACE FUNCTION ${s}.commit(
+CREATE OR REPLACE FUNCTION ${s}.lock_commit(
   ids text[], seen text[], how int[], bodies text[], names text[], expiries double precision[], busies boolean[], holders text[], new_version text, until double precision
 ) RETURNS double precision LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
@@ -64,30 +64,30 @@ BEGIN
       END IF;
       CONTINUE;
     ELSIF it.how = 0 THEN
-      PERFORM FROM ${s}.rows r WHERE r.id = it.id AND r.version = it.version FOR SHARE SKIP LOCKED;
+      PERFORM FROM ${s}.lock_rows r WHERE r.id = it.id AND r.version = it.version FOR SHARE SKIP LOCKED;
     ELSIF it.how = 1 THEN
-      PERFORM FROM ${s}.rows r WHERE r.id = it.id AND r.version = it.version FOR NO KEY UPDATE SKIP LOCKED;
+      PERFORM FROM ${s}.lock_rows r WHERE r.id = it.id AND r.version = it.version FOR NO KEY UPDATE SKIP LOCKED;
     ELSE
-      PERFORM FROM ${s}.rows r WHERE r.id = it.id AND r.version = it.version FOR UPDATE SKIP LOCKED;
+      PERFORM FROM ${s}.lock_rows r WHERE r.id = it.id AND r.version = it.version FOR UPDATE SKIP LOCKED;
     END IF;
     IF NOT FOUND THEN
       RETURN NULL;
     END IF;
   END LOOP;
   -- A statement of its own, which sees what was committed before we had the locks.
-  IF missing AND EXISTS (SELECT FROM unnest(ids, seen) AS u (id, version) JOIN ${s}.rows r ON r.id = u.id WHERE u.version IS NULL) THEN
+  IF missing AND EXISTS (SELECT FROM unnest(ids, seen) AS u (id, version) JOIN ${s}.lock_rows r ON r.id = u.id WHERE u.version IS NULL) THEN
     RETURN NULL;
   END IF;
   FOR it IN
     SELECT * FROM unnest(ids, seen, how, bodies, names, expiries, busies, holders) AS u (id, version, how, body, name, expires_at, busy, holders) WHERE u.how > 0
   LOOP
     IF it.how = 3 THEN
-      DELETE FROM ${s}.rows r WHERE r.id = it.id;
+      DELETE FROM ${s}.lock_rows r WHERE r.id = it.id;
     ELSIF it.version IS NULL THEN
-      INSERT INTO ${s}.rows (id, version, body, name, expires_at, busy, holders)
+      INSERT INTO ${s}.lock_rows (id, version, body, name, expires_at, busy, holders)
         VALUES (it.id, new_version, it.body, it.name, it.expires_at, it.busy, it.holders);
     ELSE
-      UPDATE ${s}.rows r SET version = new_version, body = it.body, expires_at = it.expires_at, busy = it.busy, holders = it.holders
+      UPDATE ${s}.lock_rows r SET version = new_version, body = it.body, expires_at = it.expires_at, busy = it.busy, holders = it.holders
         WHERE r.id = it.id;
     END IF;
   END LOOP;
@@ -95,11 +95,11 @@ BEGIN
 END $$;
 
 -- Makes a transaction fail unless the lock is held, and keeps others from being granted it until the transaction ends.
-CREATE OR REPLACE FUNCTION ${s}.check(record_id text, session_id text, session text, token bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION ${s}.lock_check(record_id text, session_id text, session text, token bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-  PERFORM FROM ${s}.rows r
+  PERFORM FROM ${s}.lock_rows r
     WHERE r.id = record_id
-      AND EXISTS (SELECT FROM ${s}.rows WHERE id = session_id)
+      AND EXISTS (SELECT FROM ${s}.lock_rows WHERE id = session_id)
       AND EXISTS (
         SELECT FROM json_array_elements(r.holders::json) h WHERE h ->> 0 = session AND token BETWEEN (h ->> 1)::bigint AND (h ->> 2)::bigint
       )

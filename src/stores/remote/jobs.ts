@@ -78,6 +78,16 @@ export function pick(jobs: readonly Job[], underWay: Iterable<Job>, apart = fals
   return { picked, left }
 }
 
+/** How many of these jobs go in one batch: at least one, and no more than have so many commands. */
+export function howMany(jobs: readonly Job[], largest: number): number {
+  let commands = 0
+  const over = jobs.findIndex((job) => {
+    commands += job.commands.length
+    return commands > largest
+  })
+  return over < 0 ? jobs.length : Math.max(over, 1)
+}
+
 /** Notes of some of the commands. */
 const within = ({ insertion, rowsOf, kept }: Notes, indices: readonly number[]): Notes => ({
   insertion,

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto'
+import type { Channel, Message } from '../store.ts'
+import { type EtcdClient, encode } from './etcd/client.ts'
+import { inProcessChannel } from './in-process.ts'
+import { isMessage } from './message.ts'
+
+/** How many bytes a message may have. */
+const longest = 16_384
+
+export interface EtcdChannel extends Channel {
+  /** The key that is watched for a topic. */
+  keyOf(topic: string): string
+  /** What to put there for messages that are published in a transaction of the store's, and so arrive with it. */
+  textOf(messages: readonly Message[]): string
+  close(): void
+}
+
+/**
+ * A channel between all that have the same etcd: each topic has a key, which its subscribers watch.
+ *
+ * Best effort: a message is a write, as durable as others, but one that is overwritten while its watch is interrupted, or compacted, is lost. The hint of
+ * a grant goes with the transaction that grants, so `publish` leaves it out. The key of a topic is removed with its last subscription here.
+ *
+ * @param degraded is called with the reason in words when nothing is received, and with `undefined` once it is again
+ */
+export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: string | undefined) => void): EtcdChannel {
+  const sender = randomBytes(9).toString('base64url')
+  const here = inProcessChannel()
+  const topics = new Map<string, { listeners: number; stop(): void }>()
+  let closed = false
+
+  const keyOf = (topic: string): string => `${prefix}/h/${topic}`
+  const textOf = (messages: readonly Message[]): string => JSON.stringify([sender, ...messages])
+
+  const hear = (topic: string, value: string | undefined): void => {
+    if (value === undefined) return
+    try {
+      const [from, ...messages] = JSON.parse(value) as unknown[]
+      // Own messages were delivered when they were sent.
+      if (from !== sender) for (const message of messages) if (isMessage(message)) here.deliver(topic, message)
+    } catch {
+      // Others may write there too.
+    }
+  }
+
+  return {
+    trusted: true,
+    keyOf,
+    textOf,
+    publish(topic, message) {
+      if (closed || !isMessage(message)) return
+      here.publish(topic, message)
+      const value = textOf([message])
+      const isGrant = typeof message.token === 'number'
+      if (isGrant || Buffer.byteLength(value) + Buffer.byteLength(topic) > longest) return
+      client.call('kv/put', { key: encode(keyOf(topic)), value: encode(value) }).catch(() => {})
+    },
+    subscribe(topic, listener) {
+      const stop = here.subscribe(topic, listener)
+      const known = topics.get(topic)
+      if (known) known.listeners += 1
+      else if (!closed)
+        topics.set(topic, { listeners: 1, stop: client.watch(keyOf(topic), { heard: (value) => hear(topic, value), state: degraded }) })
+      let listening = true
+      return () => {
+        const own = topics.get(topic)
+        if (!listening || !own) return
+        listening = false
+        stop()
+        own.listeners -= 1
+        if (own.listeners || closed) return
+        topics.delete(topic)
+        own.stop()
+        client.call('kv/deleterange', { key: encode(keyOf(topic)) }).catch(() => {})
+      }
+    },
+    close() {
+      closed = true
+      for (const { stop } of topics.values()) stop()
+    },
+  }
+}

@@ -1,0 +1,262 @@
+/** How an etcd is reached. */
+export interface EtcdOptions {
+  /** A user of etcd's own, if it asks for one. */
+  username?: string
+  password?: string
+  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
+  timeout?: number
+  /** Sends requests, such as one with a client's certificate. Default `fetch`. */
+  fetch?: typeof fetch
+}
+
+/** An error that etcd has answered. `code` is gRPC's. */
+export class EtcdError extends Error {
+  override readonly name = 'EtcdError'
+  readonly code: number
+
+  constructor(message: string, code: number) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** What a watch is told. */
+export interface Watcher {
+  /** A value was put, or `undefined` if events were lost. */
+  heard(value: string | undefined): void
+  /** The watch is up, or why it is not. */
+  state(why: string | undefined): void
+}
+
+/** gRPC's codes for a member that cannot answer now, and for a token that is not valid any more. */
+const [unavailable, unauthenticated] = [14, 16]
+/** Failures of a connection before anything was sent. */
+const unsent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+/** The longest pause before a watch is tried again, in ms. */
+const longestPause = 2_000
+
+export const encode = (text: string | Uint8Array): string => Buffer.from(text as string).toString('base64')
+export const decode = (text: string | undefined): string => Buffer.from(text ?? '', 'base64').toString()
+
+/** The end of the range of all keys that start with a text, which must not be empty. */
+export function rangeEnd(prefix: string): string {
+  const bytes = Buffer.from(prefix)
+  // No byte of UTF-8 is 255.
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) + 1
+  return bytes.toString('base64')
+}
+
+/** @throws TypeError unless it is the URL of a member */
+export function memberUrl(url: string): string {
+  if (!/^https?:\/\//.test(url) || !URL.canParse(url))
+    throw new TypeError(`etcdStore needs the URLs of members, such as http://127.0.0.1:2379, not ${String(url).replace(/\/\/[^/]*@/, '//…@')}`)
+  const { username, password, origin } = new URL(url)
+  if (username || password) throw new TypeError('a URL with a password in it would be shown in errors: give `username` and `password` as options')
+  return origin
+}
+
+/** The members of one etcd, by the JSON that each answers over HTTP. */
+export class EtcdClient {
+  readonly #members: readonly string[]
+  readonly #options: EtcdOptions
+  readonly #timeout: number
+  readonly #underWay = new Set<AbortController>()
+  #closed = false
+  /** Which member is asked. */
+  #at = 0
+  #token: Promise<string> | undefined
+
+  constructor(members: readonly string[], options: EtcdOptions) {
+    this.#members = members
+    this.#options = options
+    this.#timeout = options.timeout ?? 5_000
+  }
+
+  /**
+   * Asks the members in turn until one has a leader.
+   * @param repeatable whether it may be carried out twice; otherwise it is only sent again if it has certainly not been carried out
+   */
+  async call<T>(path: string, body: object, repeatable = false): Promise<T> {
+    const over = this.#begin()
+    const late = setTimeout(() => {
+      this.#turn(this.#at)
+      over.abort(new DOMException(`no answer within ${this.#timeout} ms`, 'TimeoutError'))
+    }, this.#timeout)
+    try {
+      return await this.#callMembers<T>(path, body, repeatable, over.signal)
+    } catch (error) {
+      throw reasonOf(error)
+    } finally {
+      clearTimeout(late)
+      this.#underWay.delete(over)
+    }
+  }
+
+  async #callMembers<T>(path: string, body: object, repeatable: boolean, over: AbortSignal): Promise<T> {
+    for (let tried = 1; ; tried++) {
+      const at = this.#at
+      try {
+        return await this.#ask<T>(path, body, over)
+      } catch (error) {
+        if (error instanceof EtcdError && error.code === unauthenticated && this.#token && tried === 1) {
+          this.#token = undefined
+          continue
+        }
+        const again = isElsewhere(error)
+        if (again) this.#turn(at)
+        if (!again || over.aborted || tried >= this.#members.length || !(repeatable || again === 'unsent')) throw error
+      }
+    }
+  }
+
+  #begin(): AbortController {
+    const over = new AbortController()
+    if (this.#closed) over.abort()
+    this.#underWay.add(over)
+    return over
+  }
+
+  /** Asks another member from now on, unless that has happened since. */
+  #turn(from: number): void {
+    if (from === this.#at) this.#at = (from + 1) % this.#members.length
+  }
+
+  async #ask<T>(path: string, body: object, signal: AbortSignal): Promise<T> {
+    const response = await this.#post(path, body, signal)
+    const text = await response.text()
+    let reply: T & Failure
+    try {
+      reply = JSON.parse(text) as T & Failure
+    } catch {
+      throw new EtcdError(`HTTP ${response.status}: ${text.slice(0, 200)}`, response.status >= 500 ? unavailable : 0)
+    }
+    if (!response.ok || reply.error !== undefined) throw errorOf(reply)
+    return reply
+  }
+
+  async #post(path: string, body: object, signal: AbortSignal): Promise<Response> {
+    const { fetch: own = fetch, username } = this.#options
+    // A member that has lost the others answers at once that there is no leader.
+    const headers: Record<string, string> = { 'content-type': 'application/json', 'grpc-metadata-hasleader': 'true' }
+    if (username !== undefined && path !== 'auth/authenticate') {
+      this.#token ??= this.#authenticate(signal)
+      headers.authorization = await this.#token
+    }
+    return own(`${this.#members[this.#at]}/v3/${path}`, { method: 'POST', headers, body: JSON.stringify(body), signal })
+  }
+
+  async #authenticate(signal: AbortSignal): Promise<string> {
+    try {
+      const { username: name, password } = this.#options
+      const { token } = await this.#ask<{ token: string }>('auth/authenticate', { name, password }, signal)
+      return token
+    } catch (error) {
+      this.#token = undefined
+      throw error
+    }
+  }
+
+  /** Tells of each value that is put at a key. @returns how to stop */
+  watch(key: string, watcher: Watcher): () => void {
+    const stopping = this.#begin()
+    const over = stopping.signal
+    /** After an interruption it goes on where it was. */
+    let from: string | undefined
+    const once = async (): Promise<void> => {
+      const created = { key: encode(key), ...(from !== undefined && { start_revision: from }) }
+      const response = await this.#post('watch', { create_request: created }, over)
+      for await (const line of linesOf(response)) {
+        const { result, error } = JSON.parse(line) as { result?: Watched; error?: Failure }
+        if (!result) throw errorOf(error ?? {})
+        const { header, events = [], canceled, compact_revision } = result
+        if (canceled) {
+          if (compact_revision === undefined) throw new EtcdError(result.cancel_reason ?? 'the watch was canceled', 0)
+          // What was put meanwhile is not known any more.
+          from = compact_revision
+          watcher.heard(undefined)
+          return
+        }
+        if (result.created) watcher.state(undefined)
+        for (const { type = 'PUT', kv } of events) if (type === 'PUT') watcher.heard(decode(kv.value))
+        if (header?.revision !== undefined) from = String(BigInt(header.revision) + 1n)
+      }
+      throw new Error('the watch ended')
+    }
+    const go = async (): Promise<void> => {
+      for (let pause = 50; !over.aborted; pause = Math.min(pause * 2, longestPause)) {
+        const began = performance.now()
+        const at = this.#at
+        try {
+          await once()
+          continue
+        } catch (error) {
+          if (over.aborted) return
+          if (isElsewhere(error)) this.#turn(at)
+          watcher.state((reasonOf(error) as Error).message)
+        }
+        if (performance.now() - began > longestPause) pause = 50
+        await new Promise((resolve) => setTimeout(resolve, pause).unref())
+      }
+    }
+    go()
+    return () => {
+      stopping.abort()
+      this.#underWay.delete(stopping)
+    }
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const over of this.#underWay) over.abort()
+  }
+}
+
+interface Failure {
+  readonly error?: string | Failure
+  readonly message?: string
+  readonly code?: number
+  readonly grpc_code?: number
+}
+
+interface Watched {
+  readonly header?: { readonly revision?: string }
+  readonly created?: boolean
+  readonly canceled?: boolean
+  readonly cancel_reason?: string
+  readonly compact_revision?: string
+  readonly events?: readonly { readonly type?: string; readonly kv: { readonly value?: string } }[]
+}
+
+function errorOf({ message, error, code, grpc_code }: Failure): EtcdError {
+  const text = message ?? (typeof error === 'string' ? error : undefined) ?? 'an error without words'
+  return new EtcdError(text, code ?? grpc_code ?? 0)
+}
+
+/** Whether another member may answer, and whether this one has certainly done nothing. */
+function isElsewhere(error: unknown): 'unsent' | 'unknown' | undefined {
+  if (error instanceof EtcdError) return error.code !== unavailable ? undefined : /no leader/.test(error.message) ? 'unsent' : 'unknown'
+  if (!(error instanceof TypeError)) return undefined
+  const { code } = (error.cause ?? {}) as { code?: string }
+  return code !== undefined && unsent.has(code) ? 'unsent' : 'unknown'
+}
+
+/** The system's own words, which `fetch` leaves to its error's cause. */
+function reasonOf(error: unknown): unknown {
+  const cause = error instanceof TypeError ? (error.cause as (Error & { code?: string }) | undefined) : undefined
+  return cause ? new Error(cause.message || cause.code, { cause }) : error
+}
+
+async function* linesOf(response: Response): AsyncGenerator<string> {
+  if (!response.ok || !response.body) throw new EtcdError(`HTTP ${response.status}`, unavailable)
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() as string
+    for (const line of lines) if (line) yield line
+  }
+}

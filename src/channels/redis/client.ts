@@ -1,0 +1,187 @@
+/** An argument of a command. */
+export type Argument = string | Uint8Array
+
+/** The parts of a client of `redis` that are used: one from `createClient` or, with another `sendCommand`, from `createCluster`. */
+export interface NodeRedis {
+  // biome-ignore lint/suspicious/noExplicitAny: a client and a cluster differ in their options, and in the arguments of this
+  sendCommand(...args: any[]): Promise<unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  duplicate(...options: any[]): unknown
+  connect(): Promise<unknown>
+  destroy(): unknown
+}
+
+/** The parts of a client of `ioredis` that are used: a `Redis` or a `Cluster`. */
+export interface IoRedis {
+  // biome-ignore lint/suspicious/noExplicitAny: it has several forms
+  call(command: string, ...args: any[]): Promise<unknown>
+  // biome-ignore lint/suspicious/noExplicitAny: a client and a cluster differ in their options
+  duplicate(...options: any[]): unknown
+  connect(): Promise<unknown>
+  disconnect(): unknown
+}
+
+/** Your client of Redis or Valkey. It is only the model for connections of the store's own. */
+export type RedisClient = NodeRedis | IoRedis
+
+/** What both libraries' clients and clusters have, beside the ways to send. */
+interface Client {
+  on(event: string, listener: (...args: never[]) => void): unknown
+  connect(): Promise<unknown>
+  subscribe(channel: string, listener?: (message: string) => void): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+}
+
+/** One connection, or one to each node of a cluster, that is made again when it is lost. */
+export interface RedisLink {
+  /** Resolves when it is connected. Rejects with the error if connecting fails; later calls try again. */
+  ready(): Promise<void>
+  /** Sends a command to where `key` is. A command that was sent is never sent again by itself. */
+  send(args: readonly Argument[], key: string): Promise<unknown>
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+  close(): void
+}
+
+export interface Events {
+  /** It is connected, for the first time or again. */
+  up(): void
+  /** It is not, or not any more. */
+  down(error: Error): void
+  message?(channel: string, message: string): void
+}
+
+/** Which library and kind a client is of. */
+const isIoRedis = (client: RedisClient): client is IoRedis => typeof (client as Partial<IoRedis>).call === 'function'
+const isCluster = (client: object): boolean => 'masters' in client || (client as { isCluster?: unknown }).isCluster === true
+
+/** Whether it is the URL of a server, or a client. */
+export const isTarget = (target: unknown): target is string | RedisClient =>
+  typeof target === 'string'
+    ? /^rediss?:\/\//.test(target) && URL.canParse(target)
+    : typeof (target as Partial<RedisClient> | undefined)?.duplicate === 'function'
+
+/** Whether `WAIT` would not go where the command before it went. */
+export const sendsAnywhere = (target: string | RedisClient): boolean => typeof target !== 'string' && isIoRedis(target) && isCluster(target)
+
+/** The server's address, without its credentials. */
+export function addressOf(target: string | RedisClient): string {
+  if (typeof target === 'string') return new URL(target).host || target.replace(/^.*@/, '')
+  const { options = {}, startupNodes } = target as { options?: Options; startupNodes?: unknown }
+  if (startupNodes || isCluster(target)) return 'a cluster'
+  const { url, socket = {}, path, host, port } = options
+  const file = socket.path ?? path
+  return url ? addressOf(url) : (file ?? `${socket.host ?? host ?? '127.0.0.1'}:${socket.port ?? port ?? 6379}`)
+}
+
+interface Options {
+  readonly url?: string
+  readonly socket?: { readonly path?: string; readonly host?: string; readonly port?: number }
+  readonly path?: string
+  readonly host?: string
+  readonly port?: number
+}
+
+/** Whether an error is the server's answer, such as `READONLY …`, and no failure to get one. */
+export const isReply = (error: unknown): boolean => /^-?[A-Z][A-Z\d]+\b/.test((error as Error | undefined)?.message ?? '')
+
+/**
+ * @param target a URL, for which the package `redis` is used, or a client, whose options are used
+ * @param patience how long connecting may take, in ms
+ */
+export async function openLink(target: string | RedisClient, events: Events, patience: number): Promise<RedisLink> {
+  const model = typeof target === 'string' ? await clientOf(target, patience) : target
+  return isIoRedis(model) ? ioredisLink(model, events) : nodeRedisLink(model, events)
+}
+
+async function clientOf(url: string, patience: number): Promise<NodeRedis> {
+  // Only who uses a URL needs the package.
+  const { createClient } = await import('redis')
+  return createClient({ url, socket: { connectTimeout: patience } })
+}
+
+function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
+  const cluster = isCluster(model)
+  // What waits for a connection must not be sent after its caller has given up.
+  const own = { disableOfflineQueue: events.message === undefined, commandOptions: {} }
+  const client = model.duplicate(cluster ? { defaults: own } : own) as NodeRedis & Client
+  const link = watch(client, events, cluster ? 'connect' : 'ready', () => client.destroy())
+  const hear = (message: string, channel: string): void => events.message?.(channel, message)
+  return {
+    ...link,
+    send: (args, key) => (cluster ? client.sendCommand(key, false, args) : client.sendCommand(args)),
+    subscribe: (channel) => client.subscribe(channel, hear as (message: string) => void),
+    unsubscribe: (channel) => client.unsubscribe(channel),
+  }
+}
+
+function ioredisLink(model: IoRedis, events: Events): RedisLink {
+  const own = { maxRetriesPerRequest: events.message ? null : 0, autoResendUnfulfilledCommands: false, keyPrefix: '', autoResubscribe: true }
+  const offline = { lazyConnect: true, enableOfflineQueue: events.message !== undefined }
+  const client = (isCluster(model) ? model.duplicate([], { ...offline, redisOptions: own }) : model.duplicate({ ...own, ...offline })) as IoRedis &
+    Client
+  const link = watch(client, events, 'ready', () => client.disconnect())
+  client.on('message', (channel: string, message: string) => events.message?.(channel, message))
+  return {
+    ...link,
+    send: ([command, ...args]) =>
+      client.call(command as string, ...args).catch((error: Error) => {
+        // Its words are about an option that its user has not set.
+        throw error.name === 'MaxRetriesPerRequestError' ? new Error('the connection was lost', { cause: error }) : error
+      }),
+    subscribe: (channel) => client.subscribe(channel),
+    unsubscribe: (channel) => client.unsubscribe(channel),
+  }
+}
+
+/**
+ * Connects, and follows the state of the connection.
+ * @param connected the event when it is
+ */
+function watch(client: Client, events: Events, connected: string, disconnect: () => void): Pick<RedisLink, 'ready' | 'close'> {
+  let isUp = false
+  let isClosed = false
+  let over = false
+  const waiting = new Set<{ resolve(): void; reject(error: Error): void }>()
+  const connect = (): void => {
+    over = false
+    client.connect().catch((error: Error) => {
+      // It does not try again by itself.
+      over = true
+      down(error)
+    })
+  }
+  const up = (): void => {
+    isUp = true
+    for (const { resolve } of waiting) resolve()
+    waiting.clear()
+    events.up()
+  }
+  const down = (error: Error): void => {
+    for (const { reject } of waiting) reject(error)
+    waiting.clear()
+    cut(error)
+  }
+  const cut = (error = new Error('the connection was closed')): void => {
+    isUp = false
+    if (!isClosed) events.down(error)
+  }
+  client.on(connected, up)
+  // Of a node of a cluster's that is there again, or new.
+  for (const event of ['node-ready', '+node']) client.on(event, () => isUp && events.up())
+  client.on('error', down)
+  // It is connected again at once, if that is possible.
+  for (const event of ['close', 'end']) client.on(event, () => cut())
+  connect()
+  return {
+    ready() {
+      if (isUp) return Promise.resolve()
+      if (over && !isClosed) connect()
+      return new Promise((resolve, reject) => waiting.add({ resolve, reject }))
+    },
+    close() {
+      isClosed = true
+      disconnect()
+    },
+  }
+}

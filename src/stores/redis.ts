@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto'
+import { processBeacon } from '../beacons/process.ts'
+import { makeLacks } from '../channels/lacks.ts'
+import { addressOf, isTarget, type RedisClient, sendsAnywhere } from '../channels/redis/client.ts'
+import { redisChannel } from '../channels/redis.ts'
+import { bodyOf, type Fenced, storeError } from '../protocol/index.ts'
+import type { Beacon, Channel, FencedStore } from '../store.ts'
+import { doubted, orderFor, rowOf } from './redis/rows.ts'
+import { commitScript, fencedScript, keysScript, staleScript } from './redis/scripts.ts'
+import { type Durability, RedisServer } from './redis/server.ts'
+import { Queued, type RedisTransaction } from './redis/transaction.ts'
+import { type Engine, remoteStore } from './remote.ts'
+
+export type { IoRedis, NodeRedis, RedisClient } from '../channels/redis/client.ts'
+export { redisFence } from './redis/scripts.ts'
+export type { Durability } from './redis/server.ts'
+export type { RedisReply, RedisTransaction } from './redis/transaction.ts'
+
+export interface RedisStoreOptions {
+  /** A hash tag that begins the store's keys, so that a cluster has them on one node: put data that its locks fence there too. Default `storelock`. */
+  prefix?: string
+  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
+  timeout?: number
+  /** What must be safe before a change counts: without it, a failover to a replica that lags loses the last changes, and locks with them. */
+  durability?: Durability
+}
+
+export interface RedisStore extends FencedStore<RedisTransaction> {
+  readonly channel: Channel
+  readonly beacon?: Beacon
+  /** Makes a transaction that `transaction` has begun depend on one more lock. */
+  check(tx: RedisTransaction, lock: Fenced): void
+  /**
+   * The body adds commands; they are run by a script that first checks the lock, in one round trip. Redis undoes nothing: if it refuses a command,
+   * those before it were carried out, and the error says so. If the connection is lost before the answer comes, they may have been.
+   */
+  transaction<T>(lock: Fenced, body: (tx: RedisTransaction) => T): Promise<Awaited<T>>
+  /** The key and the arguments by which a script of your own checks a lock, with `redisFence`. The key changes only when a holder does, so it can be watched too. */
+  fence(lock: Fenced): { readonly keys: [string]; readonly args: [session: string, token: string] }
+}
+
+/** How many session rows a beat returns, and how many keys come at once. */
+const [shown, portion] = [16, 5_000]
+
+/**
+ * A store in Redis or Valkey, shared by all who use the same prefix there. It has two connections of its own, which keep a process alive until `close()`.
+ *
+ * @param target a URL, for which the package `redis` is needed; or a client of `redis` or `ioredis`, or a cluster of theirs, whose options it takes
+ * @throws TypeError if it is neither
+ */
+export function redisStore(
+  target: string | RedisClient,
+  { prefix: name = 'storelock', timeout = 5_000, durability }: RedisStoreOptions = {},
+): RedisStore {
+  if (!isTarget(target)) throw new TypeError('redisStore needs a URL such as redis://127.0.0.1:6379, or a client of redis or ioredis')
+  if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
+  if (!name || /[{}]/.test(name)) throw new TypeError(`prefix must be a text without braces, not ${JSON.stringify(name)}`)
+  if (durability && sendsAnywhere(target)) throw new TypeError('durability needs a cluster of redis: one of ioredis sends WAIT to any node')
+  const prefix = `{${name}}`
+  const title = `the Redis at ${addressOf(target)}`
+  const indexes = ['keys', 'busy', 'sessions', 'ends'].map((index) => `${prefix}:${index}`) as [string, string, string, string]
+  const keyOf = (id: string): string => `${prefix}:${id}`
+  const fenceOf = (key: string): string => `${prefix}:f:${key}`
+  const lacks = makeLacks()
+  const degraded = (why: string | undefined): void => (why === undefined ? lacks.regain('hints') : lacks.say('hints', `: ${why}`))
+  /** How often the server may have gone back to an older state. */
+  let doubts = 0
+  const reconnected = (): void => {
+    doubts++
+    channel.stir()
+  }
+  const server = new RedisServer(target, { timeout, durability, home: indexes[0], reconnected, dropped: () => channel.renew() })
+  const channel = redisChannel(target, prefix, (topic, text) => server.command(['PUBLISH', topic, text], 'never'), degraded, timeout)
+  // No version may ever name two states, not even after a failover: each is random and numbered.
+  const writer = randomBytes(6).toString('base64url')
+  let commits = 0
+
+  const engine: Engine<string> = {
+    title,
+    now: () => Math.floor(server.now()),
+    async fetch(ids) {
+      const values = ids.length ? ((await server.command(['MGET', ...ids.map(keyOf)], 'safely')) as (string | null)[]) : []
+      const rows = ids.map((id, index) => [id, values[index]] as const)
+      return new Map(rows.flatMap(([id, value]) => (value ? [[id, rowOf(value)]] : [])))
+    },
+    async commit(seen, writes) {
+      const version = `${writer}${(commits++).toString(36).padStart(8, '0')}`
+      const rows = Array.from(seen, ([id, known = '']) => [known, ...orderFor(id, writes.has(id), writes.get(id))])
+      const keys = Array.from(seen.keys(), (id) => [keyOf(id), fenceOf(id.slice(2))])
+      const [how] = await server.write(commitScript, [...indexes, ...keys.flat()], [version, ...rows.flat()], 'safely')
+      return how === 'done' ? version : undefined
+    },
+    async keys(start, { after, limit = Infinity, busy }) {
+      const found: string[] = []
+      for (let from = after !== undefined && after >= start ? `(${after}` : `[${start}`; found.length < limit; from = `(${found.at(-1)}`) {
+        const most = Math.min(limit - found.length, portion)
+        const page = (await server.read(keysScript, [indexes[busy ? 1 : 0]], [from, start, String(most)])) as string[]
+        found.push(...page)
+        if (page.length < most) break
+      }
+      return found
+    },
+    async stale(now, after) {
+      const which = after === undefined ? ['past', String(now)] : ['after', after]
+      const found = (await server.read(staleScript, indexes.slice(2), [`${prefix}:s:`, String(shown), ...which])) as string[]
+      return Array.from({ length: found.length / 2 }, (_, row) => [found[2 * row] as string, rowOf(found[2 * row + 1] as string).text])
+    },
+  }
+  const remote = remoteStore(engine)
+  const beacon = processBeacon()
+
+  return {
+    ...remote,
+    channel,
+    ...(beacon && { beacon }),
+    onDegraded: lacks.onDegraded,
+    // Each call ends by its own timeout.
+    isBusy: () => true,
+    async apply(commands) {
+      const outcomes = await remote.apply(commands)
+      // After a failover or a restart, a session looks at its records before it relies on them again.
+      return doubts ? outcomes.map((outcome) => doubted(outcome, doubts)) : outcomes
+    },
+    fence: (lock) => ({ keys: [fenceOf(checked(lock).key)], args: [JSON.stringify(lock.session), String(lock.token)] }),
+    check: (tx, lock) => void (tx as Queued).locks.add(checked(lock)),
+    async transaction<T>(lock: Fenced, body: (tx: RedisTransaction) => T): Promise<Awaited<T>> {
+      server.assertOpen()
+      const tx = new Queued()
+      const theirs = bodyOf(body)
+      tx.locks.add(checked(lock))
+      try {
+        const result = await theirs.run(tx)
+        await tx.run(title, (keys, args) => server.write(fencedScript, keys.map(fenceOf), args, 'never'))
+        return result
+      } catch (error) {
+        throw theirs.threw(error) ? error : storeError(error, title)
+      }
+    },
+    async close() {
+      await remote.close()
+      channel.close()
+      server.close()
+    },
+  }
+}
+
+const checked = (lock: Fenced): Fenced => {
+  lock.assertHeld()
+  return lock
+}

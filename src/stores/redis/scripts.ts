@@ -1,0 +1,129 @@
+import { createHash } from 'node:crypto'
+
+/** A script and the name by which a server that has seen it knows it. */
+export interface Script {
+  readonly text: string
+  readonly sha: string
+}
+
+const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
+
+/** How many bytes the version has with which the value of each row begins. */
+export const versionBytes = 16
+
+/** The time in ms, if it is not past `ARGV[1]`: commands must not be carried out after their caller has given up. */
+const onTime = `
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if now > tonumber(ARGV[1]) then return { 'late', now } end`
+
+/** The time in ms, and how much memory the server may use and what it drops then, as far as we may know. KEYS: any of the store's. */
+export const openScript = script(`
+local time = redis.call('TIME')
+local info = redis.pcall('INFO', 'memory')
+if type(info) ~= 'string' then info = '' end
+return { time[1] * 1000 + math.floor(time[2] / 1000), string.match(info, 'maxmemory:(%d+)') or '0', string.match(info, 'maxmemory_policy:([%a-]+)') or '' }`)
+
+/**
+ * Writes rows if all that were seen have their versions still.
+ *
+ * KEYS: the indexes of keys, of keys in use, of sessions and of their ends; then each row's and its fence's.
+ * ARGV: the latest time; the new version; for each row the version seen, what to do, its name, its text, and for a record its fence, for a session
+ * its end.
+ */
+export const commitScript = script(`${onTime}
+local version = ARGV[2]
+local rows = (#ARGV - 2) / 5
+for row = 0, rows - 1 do
+  local found = redis.call('GETRANGE', KEYS[5 + 2 * row], 0, ${versionBytes - 1})
+  if found ~= ARGV[3 + 5 * row] then
+    -- The same commit again, because its answer was lost.
+    if found == version then return { 'done', now } end
+    return { 'changed', now }
+  end
+end
+for row = 0, rows - 1 do
+  local key, fence = KEYS[5 + 2 * row], KEYS[6 + 2 * row]
+  local at = 3 + 5 * row
+  local seen, what, name, text, more = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  if what == 'keep' then
+  elseif what == 'drop' then
+    redis.call('DEL', key, fence)
+    redis.call('ZREM', KEYS[1], name)
+    redis.call('ZREM', KEYS[2], name)
+  elseif what == 'end' then
+    redis.call('DEL', key)
+    redis.call('ZREM', KEYS[3], name)
+    redis.call('ZREM', KEYS[4], name)
+  else
+    redis.call('SET', key, version .. text)
+    if what == 'busy' or what == 'idle' then
+      if seen == '' then redis.call('ZADD', KEYS[1], 0, name) end
+      if what == 'busy' then redis.call('ZADD', KEYS[2], 0, name) else redis.call('ZREM', KEYS[2], name) end
+      -- Others may watch it, so it is touched only if the holders change.
+      if more == '' then redis.call('DEL', fence)
+      elseif redis.call('GET', fence) ~= more then redis.call('SET', fence, more) end
+    elseif what == 'session' then
+      if seen == '' then redis.call('ZADD', KEYS[3], 0, name) end
+      redis.call('ZADD', KEYS[4], more, name)
+    end
+  end
+end
+return { 'done', now }`)
+
+/** Members of an index that start with a prefix. KEYS: the index. ARGV: where to begin, the prefix, how many. */
+export const keysScript = script(`return redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '(' .. ARGV[2] .. '\\255', 'LIMIT', 0, ARGV[3])`)
+
+/** Sessions' rows. KEYS: the indexes of sessions and of their ends. ARGV: what the names of their rows begin with, how many, `past` or `after`, a time or an id. */
+export const staleScript = script(`
+local ids
+if ARGV[3] == 'past' then
+  ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[4], 'LIMIT', 0, ARGV[2])
+else
+  ids = redis.call('ZRANGEBYLEX', KEYS[1], '(' .. ARGV[4], '+', 'LIMIT', 0, ARGV[2])
+  if #ids < tonumber(ARGV[2]) then
+    for _, id in ipairs(redis.call('ZRANGEBYLEX', KEYS[1], '-', '[' .. ARGV[4], 'LIMIT', 0, ARGV[2] - #ids)) do table.insert(ids, id) end
+  end
+end
+local rows = {}
+for _, id in ipairs(ids) do
+  local row = redis.call('GET', ARGV[1] .. id)
+  if row then
+    table.insert(rows, id)
+    table.insert(rows, row)
+  end
+end
+return rows`)
+
+/**
+ * The Lua function that a script of your own calls first: `local lost = storelock_lost(KEYS[1], ARGV[1], ARGV[2])`, then `if lost then return lost end`.
+ * `RedisStore.fence` has the key and the two arguments.
+ */
+export const redisFence = `
+local function storelock_lost(fence, session, token)
+  for from, to, holder in string.gmatch(redis.call('GET', fence) or '', '(%d+) (%d+) ([^\\n]*)\\n') do
+    if holder == session and tonumber(from) <= tonumber(token) and tonumber(token) <= tonumber(to) then return false end
+  end
+  return redis.error_reply('LOST the lock is not held by this session with this token')
+end`
+
+/**
+ * Runs the user's commands if the locks are held.
+ *
+ * KEYS: the locks' fences. ARGV: the latest time; each lock's session and token; then for each command how many arguments it has, and these.
+ */
+export const fencedScript = script(`${redisFence}
+${onTime}
+for lock, fence in ipairs(KEYS) do
+  if storelock_lost(fence, ARGV[2 * lock], ARGV[2 * lock + 1]) then return { 'lost', now, lock } end
+end
+local replies = {}
+local at = 2 * #KEYS + 2
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  local reply = redis.pcall(unpack(ARGV, at + 1, at + count))
+  if type(reply) == 'table' and reply.err then return { 'refused', now, reply.err, #replies } end
+  table.insert(replies, reply)
+  at = at + count + 1
+end
+return { 'done', now, replies }`)

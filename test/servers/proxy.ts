@@ -1,0 +1,57 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Stands between clients and a server of this machine. */
+export interface ServerProxy {
+  readonly port: number
+  /** The port that new connections lead to. */
+  target: number
+  /** Nothing is carried any more, as if a cable had been pulled; connections stay. */
+  silent: boolean
+  /** By how much everything is late, in ms. */
+  delay: number
+  /** Resets all connections. */
+  cut(): void
+  close(): void
+}
+
+export async function startProxy(target: number): Promise<ServerProxy> {
+  const sockets = new Set<Socket>()
+  const pass = (from: Socket, to: Socket): void => {
+    sockets.add(from)
+    let last = Promise.resolve()
+    from.on('data', (chunk) => {
+      if (proxy.silent) return
+      const { delay } = proxy
+      // In order, also once nothing is late any more.
+      last = last.then(() => (delay ? sleep(delay) : undefined)).then(() => void to.write(chunk))
+    })
+    from.on('error', () => {})
+    from.on('close', () => {
+      sockets.delete(from)
+      to.destroy()
+    })
+  }
+  const server = createServer((near) => {
+    const far = connect(proxy.target, '127.0.0.1')
+    pass(near, far)
+    pass(far, near)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const proxy: ServerProxy = {
+    port: (server.address() as AddressInfo).port,
+    target,
+    silent: false,
+    delay: 0,
+    cut() {
+      for (const socket of sockets) socket.resetAndDestroy()
+    },
+    close() {
+      server.close()
+      proxy.cut()
+    },
+  }
+  return proxy
+}

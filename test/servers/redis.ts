@@ -1,0 +1,68 @@
+import { setTimeout } from 'node:timers/promises'
+import { Redis } from 'ioredis'
+import { pathOf, programs } from './programs.ts'
+import { freePort, makeFolder, type Running, run } from './running.ts'
+
+/** A Redis of our own. */
+export interface RedisServer {
+  readonly url: string
+  readonly port: number
+  /** Starts it again after `stop` or `kill`, at the same port. */
+  start(): Promise<void>
+  /** Ends it; it saves what it is set to save. */
+  stop(): Promise<void>
+  /** Ends it without a word, as a crash does. */
+  kill(): Promise<void>
+  signal(signal: NodeJS.Signals): void
+  /** Ends it and removes its files. */
+  remove(): Promise<void>
+}
+
+/** @param settings of the server, as in redis.conf */
+export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
+  const command = pathOf(programs.redis, 'redis-server')
+  const { folder, remove } = makeFolder()
+  const port = await freePort()
+  const all = { port: `${port}`, bind: '127.0.0.1', dir: folder, save: '', ...settings }
+  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...(value === '' ? [''] : value.split(' '))])
+  let running: Running | undefined
+  const start = async (): Promise<void> => {
+    running = await run(command, args, /eady to accept connections/)
+  }
+  await start()
+  const server: RedisServer = {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    start,
+    stop: async () => running?.end('SIGTERM'),
+    kill: async () => running?.end('SIGKILL'),
+    signal: (signal) => void running?.child.kill(signal),
+    async remove() {
+      await server.kill()
+      remove()
+    },
+  }
+  return server
+}
+
+/** A Redis for tests that only use keys of their own: the one that the environment names, else one of our own. */
+export async function lendRedis(): Promise<Pick<RedisServer, 'url' | 'remove'>> {
+  const url = process.env[programs.redis.variable]
+  return url ? { url, remove: async () => {} } : startRedis()
+}
+
+/** A cluster of three masters without replicas. */
+export async function startRedisCluster(): Promise<{ readonly nodes: readonly RedisServer[]; remove(): Promise<void> }> {
+  const settings = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '1000' }
+  const nodes = await Promise.all([0, 1, 2].map(() => startRedis(settings)))
+  const clients = nodes.map(({ url }) => new Redis(url))
+  const slots = [0, 5_461, 10_923, 16_384]
+  for (const [index, client] of clients.entries()) {
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', String(slots[index]), String((slots[index + 1] as number) - 1))
+    await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+  }
+  for (const { port } of nodes.slice(1)) await clients[0]?.call('CLUSTER', 'MEET', '127.0.0.1', String(port))
+  for (const client of clients) while (!String(await client.call('CLUSTER', 'INFO')).includes('cluster_state:ok')) await setTimeout(20)
+  for (const client of clients) client.disconnect()
+  return { nodes, remove: async () => void (await Promise.all(nodes.map((node) => node.remove()))) }
+}

@@ -1,0 +1,472 @@
+import { Redis } from 'ioredis'
+import { createClient } from 'redis'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { createLocks, type HeldLock, LockError, type Locks } from '../../src/index.ts'
+import { type RedisStore, type RedisStoreOptions, redisFence, redisStore } from '../../src/stores/redis.ts'
+import { outcome } from '../../src/testing/expect.ts'
+import { beat, line, release, request } from '../../src/testing/facts/play.ts'
+import { startProxy } from '../servers/proxy.ts'
+import { type RedisServer, startRedis } from '../servers/redis.ts'
+
+let server: RedisServer
+let admin: Redis
+
+/** What a test has opened. */
+const opened: { close?(): unknown; remove?(): Promise<void> }[] = []
+
+const open = (options?: RedisStoreOptions, target: Parameters<typeof redisStore>[0] = server.url): RedisStore => {
+  const store = redisStore(target, options)
+  opened.push(store)
+  return store
+}
+
+const start = async (settings: Record<string, string>): Promise<RedisServer> => {
+  const own = await startRedis(settings)
+  opened.unshift(own)
+  return own
+}
+
+const locksOn = (store: RedisStore, duration = 2_000): Locks => {
+  const locks = createLocks({ store, duration })
+  opened.push(locks)
+  return locks
+}
+
+const connect = (url: string): Redis => {
+  const client = new Redis(url)
+  client.on('error', () => {})
+  opened.push({ close: () => client.disconnect() })
+  return client
+}
+
+const errorOf = (promise: Promise<unknown>): Promise<LockError> =>
+  promise.then(
+    () => expect.fail('it resolved'),
+    (error) => error as LockError,
+  )
+
+beforeAll(async () => {
+  server = await startRedis({ 'repl-diskless-sync-delay': '0' })
+  admin = new Redis(server.url)
+})
+afterEach(async () => {
+  for (const each of opened.splice(0).reverse()) {
+    await each.close?.()
+    await each.remove?.()
+  }
+  await admin.flushall()
+})
+afterAll(async () => {
+  admin.disconnect()
+  await server.remove()
+})
+
+describe('errors of a Redis store', () => {
+  test('say where no server is', async () => {
+    const store = open({}, 'redis://user:secret@127.0.0.1:1')
+    const error = await errorOf(store.apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('the Redis at 127.0.0.1:1') })
+    expect(error.message).not.toContain('secret')
+    expect(error.cause).toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  test.each([
+    ['a URL', (url: string) => url.replace('redis://', 'redis://:wrong-secret@')],
+    ['a client of redis', (url: string) => createClient({ url, password: 'wrong-secret' })],
+    ['a client of ioredis', (url: string) => new Redis(url, { password: 'wrong-secret', lazyConnect: true })],
+  ])('name a wrong password, and do not show it, by %s', async (_, targetOf) => {
+    const own = await start({ requirepass: 'right' })
+    const store = open({}, targetOf(own.url))
+    const error = await errorOf(store.apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringMatching(/127\.0\.0\.1:\d+.*WRONGPASS/) })
+    expect(error.message).not.toContain('secret')
+    expect(error.cause).toBeInstanceOf(Error)
+  })
+
+  test('name a replica that may not be written', async () => {
+    const replica = await start({ replicaof: `127.0.0.1 ${server.port}` })
+    const error = await errorOf(open({}, replica.url).apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('READONLY'), cause: expect.any(Error) })
+  })
+
+  test('name a script of somebody else’s that keeps the server busy, and stop when it is killed', async () => {
+    const own = await start({ 'busy-reply-threshold': '10' })
+    const [other, killer] = [connect(own.url), connect(own.url)]
+    const store = open({}, own.url)
+    await store.apply([beat('a')])
+    const endless = other.eval('while true do end', 0).catch((error: Error) => error.message)
+    const error = await vi.waitFor(async () => {
+      const error = await errorOf(store.apply([beat('a')]))
+      expect(error.message).toContain('BUSY')
+      return error
+    })
+    expect(error).toMatchObject({ code: 'store', cause: expect.any(Error) })
+    await killer.script('KILL')
+    expect(await endless).toContain('killed')
+    outcome((await store.apply([beat('a')]))[0], 'beaten')
+  })
+
+  test('refuse a server that may drop keys by itself', async () => {
+    const own = await start({ maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' })
+    const error = await errorOf(open({}, own.url).apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('maxmemory-policy allkeys-lru') })
+    await connect(own.url).config('SET', 'maxmemory-policy', 'noeviction')
+    outcome((await open({}, own.url).apply([beat('a')]))[0], 'beaten')
+  })
+
+  test('name a full memory, and change nothing', async () => {
+    const own = await start({ maxmemory: '1mb', 'maxmemory-policy': 'noeviction' })
+    const error = await errorOf(open({}, own.url).apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('OOM') })
+    expect(await connect(own.url).dbsize()).toBe(0)
+  })
+
+  test('refuse what is not a URL or a client', () => {
+    for (const target of ['127.0.0.1:6379', 'http://127.0.0.1', '', undefined, {}]) expect(() => redisStore(target as string)).toThrow(TypeError)
+    expect(() => redisStore(server.url, { timeout: 0 })).toThrow(RangeError)
+    expect(() => redisStore(server.url, { prefix: '{a}' })).toThrow(TypeError)
+  })
+})
+
+describe('a Redis store', () => {
+  test('takes two round trips of scripts for an acquire and a release', async () => {
+    const store = open()
+    await line(store, 'a')
+    await store.apply([release('a', (await store.read('k'))?.token ?? 0)])
+    const calls = async (): Promise<number> => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await admin.info('commandstats'))?.[1] ?? 0)
+    const before = await calls()
+    const { holder } = outcome((await store.apply([request('a', 2)]))[0], 'granted')
+    await store.apply([release('a', holder.token)])
+    expect((await calls()) - before).toBe(2)
+    await store.apply([beat('a')])
+    // The second one asks for the rows of others, at the same time.
+    expect((await calls()) - before).toBe(4)
+  })
+
+  test('keeps all its keys in one slot', async () => {
+    await line(open({ prefix: 'app' }), 'a', 'b')
+    const keys = await admin.keys('*')
+    expect(keys.length).toBeGreaterThan(5)
+    expect(keys.filter((key) => !key.startsWith('{app}:'))).toEqual([])
+  })
+
+  test('goes on when the server forgets its scripts meanwhile', async () => {
+    const locks = locksOn(open())
+    let over = false
+    const flushing = (async () => {
+      while (!over) await admin.script('FLUSH')
+    })()
+    let last = 0
+    for (let turn = 0; turn < 200; turn++) {
+      const lock = await locks.acquire('job')
+      expect(lock.token).toBeGreaterThan(last)
+      last = lock.token
+      await lock.release()
+    }
+    over = true
+    await flushing
+  })
+
+  test.each([
+    ['redis', () => server.url],
+    ['ioredis', () => new Redis(server.url, { lazyConnect: true, retryStrategy: () => 5 })],
+  ])('loses no lock and no write when its connections of %s are cut in mid-flight, again and again', async (_, targetOf) => {
+    const store = open({}, targetOf())
+    const locks = locksOn(store)
+    let over = false
+    const cutting = (async () => {
+      while (!over) {
+        await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    })()
+    let written = 0
+    let unknown = 0
+    for (const until = Date.now() + 3_000; Date.now() < until; ) {
+      const lock = await locks.acquire('job').catch(() => undefined)
+      if (!lock) continue
+      await store
+        .transaction(lock, (tx) => tx.call('INCR', '{storelock} count'))
+        .then(
+          () => written++,
+          () => unknown++,
+        )
+      await lock.release()
+    }
+    over = true
+    await cutting
+    const count = Number(await admin.get('{storelock} count'))
+    expect(count).toBeGreaterThanOrEqual(written)
+    expect(count).toBeLessThanOrEqual(written + unknown)
+    expect(written).toBeGreaterThan(10)
+    await vi.waitFor(async () => expect((await store.read('job'))?.holders).toEqual([]))
+  })
+
+  test('keeps a lock while its connection is cut, and renews it', async () => {
+    const lock = await locksOn(open(), 1_000).acquire('job')
+    const lost = vi.fn()
+    lock.signal.addEventListener('abort', lost)
+    for (const until = Date.now() + 2_500; Date.now() < until; await new Promise((resolve) => setTimeout(resolve, 50))) {
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      expect(lock.isHeld()).toBe(true)
+    }
+    expect(lost).not.toHaveBeenCalled()
+  })
+
+  test('keeps a lock over a time without answers that is shorter than the lease', async () => {
+    const proxy = await startProxy(server.port)
+    opened.push(proxy)
+    const store = open({ timeout: 500 }, `redis://127.0.0.1:${proxy.port}`)
+    const lock = await locksOn(store, 3_000).acquire('job')
+    proxy.silent = true
+    await expect(store.read('job')).rejects.toMatchObject({ code: 'store', cause: { name: 'TimeoutError' } })
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(lock.isHeld()).toBe(true)
+    // The connections that were silent are of no use any more.
+    proxy.silent = false
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    expect(lock.isHeld()).toBe(true)
+    await lock.release()
+  })
+
+  test('keeps a lock over a restart of a server that has kept its records', async () => {
+    const own = await start({ appendonly: 'yes', appendfsync: 'always' })
+    const store = open({}, own.url)
+    const lock = await locksOn(store, 3_000).acquire('job')
+    await own.kill()
+    await expect(store.read('job')).rejects.toMatchObject({ code: 'store' })
+    expect(lock.isHeld()).toBe(true)
+    await own.start()
+    await vi.waitFor(async () => expect((await store.read('job'))?.token).toBe(lock.token), 2_000)
+    // Longer than it would be held without a renewal.
+    await new Promise((resolve) => setTimeout(resolve, 3_500))
+    expect(lock.isHeld()).toBe(true)
+    await store.transaction(lock, (tx) => tx.call('SET', '{storelock} x', 1))
+  })
+
+  test('loses a lock at the next beat after a restart of a server that has forgotten it', async () => {
+    const own = await start({})
+    const store = open({}, own.url)
+    const lock = await locksOn(store, 10_000).acquire('job')
+    await own.kill()
+    await own.start()
+    await vi.waitFor(() => expect(lock.isHeld()).toBe(false), 3_000)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+    await expect(store.transaction(lock, () => {})).rejects.toMatchObject({ code: 'lost' })
+  })
+
+  test('loses a lock on time when its server stays away, and not before', async () => {
+    const own = await start({})
+    const lock = await locksOn(open({}, own.url), 1_000).acquire('job')
+    const from = Date.now()
+    await own.kill()
+    const at = await new Promise<number>((resolve) => lock.signal.addEventListener('abort', () => resolve(Date.now())))
+    expect(at - from).toBeGreaterThan(800)
+    expect(at - from).toBeLessThan(1_200)
+    expect(lock.signal.reason).toMatchObject({ code: 'lost' })
+  })
+
+  test('loses a lock that a failover has lost, as soon as it is connected to the new server', async () => {
+    const [first, second] = [await start({ 'repl-diskless-sync-delay': '0' }), await start({})]
+    const replica = connect(second.url)
+    await replica.replicaof('127.0.0.1', first.port)
+    await vi.waitFor(async () => expect(await replica.info('replication')).toContain('master_link_status:up'), 5_000)
+    // As a name that leads to the present master.
+    const proxy = await startProxy(first.port)
+    opened.push(proxy)
+    const store = open({}, `redis://127.0.0.1:${proxy.port}`)
+    const locks = locksOn(store, 10_000)
+    const early = await locks.acquire('early')
+    expect(await connect(first.url).call('WAIT', '1', '1000')).toBe(1)
+    // From now on the replica gets nothing.
+    await replica.replicaof('127.0.0.1', 1)
+    const late = await locks.acquire('late')
+    await first.kill()
+    await replica.replicaof('NO', 'ONE')
+    proxy.target = second.port
+    const other = await locksOn(open({}, second.url), 10_000).acquire('late', { timeout: 2_000 })
+    expect(other.token).toBeGreaterThan(late.token)
+    await vi.waitFor(() => expect(late.isHeld()).toBe(false), 3_000)
+    expect(early.isHeld()).toBe(true)
+  })
+
+  test('does not carry out later what it has given up', async () => {
+    const own = await start({})
+    const store = open({ timeout: 300 }, own.url)
+    await store.apply([beat('a')])
+    own.signal('SIGSTOP')
+    const error = await errorOf(store.apply([request('a')]))
+    expect(error).toMatchObject({ code: 'store', cause: { name: 'TimeoutError' } })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    own.signal('SIGCONT')
+    // What it had received before comes first.
+    await vi.waitFor(async () => expect(await store.read('k')).toBeUndefined())
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(await store.read('k')).toBeUndefined()
+  })
+
+  test('goes on when the server’s clock is set', async () => {
+    const store = open()
+    await store.apply([beat('a')])
+    const { now } = performance
+    // Ours seems to be an hour behind what it was.
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) - 3_600_000)
+    await store.apply([beat('a')]).catch(() => {})
+    outcome((await store.apply([beat('a')]))[0], 'beaten')
+    vi.restoreAllMocks()
+  })
+
+  test('waits for replicas if it should, and says so if they do not have a change in time', async () => {
+    const store = open({ durability: { replicas: 1, within: 100 } })
+    const error = await errorOf(store.apply([beat('a')]))
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('only 0 of 1 replicas') })
+    await start({ replicaof: `127.0.0.1 ${server.port}` })
+    await vi.waitFor(async () => outcome((await store.apply([beat('a')]))[0], 'beaten'), 5_000)
+    expect(() => open({ durability: { replicas: 1 } }, new Redis.Cluster([server.url], { lazyConnect: true }))).toThrow(TypeError)
+  })
+
+  test('keeps records of a megabyte', async () => {
+    const store = open()
+    const metadata = { text: 'ü"\n'.repeat(250_000) }
+    const lock = await locksOn(store).acquire('big', { metadata })
+    expect((await store.read('big'))?.holders[0]?.metadata).toEqual(metadata)
+    await store.transaction(lock, (tx) => tx.call('SET', '{storelock} x', 'y'.repeat(1_000_000)))
+    await lock.release()
+  })
+
+  test('says that hints are missing while its subscriptions are, and that they are back', async () => {
+    const own = await start({})
+    const store = open({}, own.url)
+    const said: (string | undefined)[] = []
+    store.onDegraded?.((why) => said.push(why))
+    const heard = vi.fn()
+    store.channel.subscribe('topic', heard)
+    const other = open({}, own.url)
+    await vi.waitFor(() => {
+      other.channel.publish('topic', { key: 'k' })
+      expect(heard).toHaveBeenCalled()
+    })
+    await own.kill()
+    await vi.waitFor(() => expect(said.at(-1)).toContain('no hints'))
+    await own.start()
+    await vi.waitFor(() => expect(said.at(-1)).toBeUndefined(), 5_000)
+    heard.mockClear()
+    await vi.waitFor(() => {
+      other.channel.publish('topic', { key: 'k' })
+      expect(heard).toHaveBeenCalled()
+    }, 5_000)
+  })
+
+  test('ignores what is no message on its channels', async () => {
+    const store = open()
+    const heard = vi.fn()
+    store.channel.subscribe('topic', heard)
+    await vi.waitFor(async () => expect(await admin.publish('{storelock}:hint:topic', 'nonsense')).toBe(1))
+    for (const text of ['[]', '["x"]', '["x",[]]', '{"a":1}', 'null', '["x",{"a":{}}]']) await admin.publish('{storelock}:hint:topic', text)
+    await admin.publish('{storelock}:hint:topic', '["x",{"key":"k"}]')
+    await vi.waitFor(() => expect(heard.mock.calls).toEqual([[{ key: 'k' }]]))
+  })
+})
+
+describe('a fenced transaction in Redis', () => {
+  const held = async (): Promise<{ store: RedisStore; lock: HeldLock; locks: Locks }> => {
+    const store = open()
+    const locks = locksOn(store, 10_000)
+    return { store, locks, lock: await locks.acquire('job') }
+  }
+
+  test('has its replies when it is over', async () => {
+    const { store, lock } = await held()
+    const [count, text, list, nothing] = await store.transaction(lock, (tx) => {
+      const count = tx.call<number>('INCRBY', '{storelock} n', 7)
+      expect(() => count.value).toThrow(LockError)
+      tx.call('SET', '{storelock} t', Buffer.from([0xc3, 0xbc]))
+      tx.call('RPUSH', '{storelock} l', 'a', 'b')
+      return [count, tx.call('GET', '{storelock} t'), tx.call('LRANGE', '{storelock} l', 0, -1), tx.call('GET', '{storelock} none')] as const
+    })
+    expect([count.value, text.value, list.value, nothing.value]).toEqual([7, 'ü', ['a', 'b'], null])
+  })
+
+  test('takes nothing more once it was sent', async () => {
+    const { store, lock } = await held()
+    const tx = await store.transaction(lock, (tx) => tx)
+    expect(() => tx.call('SET', 'x', 1)).toThrow(expect.objectContaining({ code: 'invalid' }))
+  })
+
+  test('says which command Redis has refused, and what was carried out', async () => {
+    const { store, lock } = await held()
+    const error = await errorOf(
+      store.transaction(lock, (tx) => {
+        tx.call('SET', '{storelock} t', 'text')
+        tx.call('INCR', '{storelock} t')
+        tx.call('SET', '{storelock} u', 'more')
+      }),
+    )
+    expect(error).toMatchObject({ code: 'store', message: expect.stringMatching(/refused INCR: .*not an integer.*\(1\) was carried out/) })
+    expect(await admin.mget('{storelock} t', '{storelock} u')).toEqual(['text', null])
+  })
+
+  test('may depend on several locks', async () => {
+    const { store, lock, locks } = await held()
+    const other = await locks.acquire('other')
+    const write = (value: number) =>
+      store.transaction(lock, (tx) => {
+        store.check(tx, other)
+        tx.call('SET', '{storelock} x', value)
+      })
+    await write(1)
+    await store.apply([{ type: 'revoke', key: 'other' }])
+    await expect(write(2)).rejects.toMatchObject({ code: 'lost' })
+    expect(await admin.get('{storelock} x')).toBe('1')
+  })
+
+  test('may be a script of one’s own', async () => {
+    const { store, lock } = await held()
+    const script = `${redisFence}
+      local lost = storelock_lost(KEYS[1], ARGV[1], ARGV[2])
+      if lost then return lost end
+      return redis.call('INCR', KEYS[2])`
+    const { keys, args } = store.fence(lock)
+    expect(await admin.eval(script, 2, ...keys, '{storelock} n', ...args)).toBe(1)
+    await store.apply([{ type: 'revoke', key: 'job' }])
+    await expect(admin.eval(script, 2, ...keys, '{storelock} n', ...args)).rejects.toThrow('LOST')
+    expect(await admin.get('{storelock} n')).toBe('1')
+    await lock.release()
+    expect(() => store.fence(lock)).toThrow(expect.objectContaining({ code: 'not-held' }))
+  })
+
+  test('may be a MULTI that watches the fence, which waiters and beats do not touch', async () => {
+    const { store, lock, locks } = await held()
+    const [key] = store.fence(lock).keys
+    await admin.watch(key)
+    const stop = new AbortController()
+    const waiting = locksOn(open()).acquire('job', { signal: stop.signal })
+    await vi.waitFor(async () => expect((await store.read('job'))?.queue.length).toBe(1))
+    await store.apply([{ type: 'beat', session: lock.session, client: 'c', lease: 1_000 }])
+    expect(await admin.multi().set('x', 1).exec()).toEqual([[null, 'OK']])
+    await admin.watch(key)
+    await lock.release()
+    await (await waiting).release()
+    expect(await admin.multi().set('x', 2).exec()).toBeNull()
+    expect(locks).toBeDefined()
+  })
+
+  test('64 writers at the same time lose no update', { timeout: 60_000 }, async () => {
+    const stores = Array.from({ length: 8 }, () => open())
+    const turns = 4
+    const writers = Array.from({ length: 64 }, async (_, index) => {
+      const store = stores[index % stores.length] as RedisStore
+      const locks = locksOn(store, 10_000)
+      const reader = store
+      for (let turn = 0; turn < turns; turn++) {
+        await locks.request('counter', async (lock) => {
+          const held = lock as unknown as HeldLock
+          const seen = await reader.transaction(held, (tx) => tx.call<string | null>('GET', '{storelock} counter'))
+          await store.transaction(held, (tx) => tx.call('SET', '{storelock} counter', Number(seen.value ?? 0) + 1))
+        })
+      }
+    })
+    await Promise.all(writers)
+    expect(await admin.get('{storelock} counter')).toBe(String(64 * turns))
+  })
+})
