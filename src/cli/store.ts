@@ -13,6 +13,9 @@ export function credential(): { token?: string } {
 
 export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 
+/** Several lock servers on one store are named with commas between them. */
+export const urlsOf = (place: string): string[] => place.split(/,(?=https?:\/\/)/)
+
 export const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
 
 /** A place without its password, for others to see. */
@@ -65,7 +68,7 @@ export async function openStore(place: string, create = false): Promise<Store> {
 
 async function openHttp(url: string): Promise<Store> {
   const { httpStore } = await import('../stores/http.ts')
-  return httpStore(url, credential())
+  return httpStore(urlsOf(url), credential())
 }
 
 async function openPostgres(address: string): Promise<Store> {

@@ -70,7 +70,7 @@ export class Hub {
     if (!here) this.#channel?.publish(session, message)
     else if (!teller || !here.senders.has(teller)) {
       // A client whose stream has ended may be at another server by now.
-      if (this.#spansMachines && [...here.senders].every(({ stream }) => !stream)) this.#channel?.publish(session, message)
+      if ([...here.senders].every(({ stream }) => !stream)) this.#channel?.publish(session, message)
       this.#deliver(session, message)
     }
   }

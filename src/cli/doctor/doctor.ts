@@ -3,7 +3,7 @@ import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { colours, print, printJson } from '../output.ts'
-import { isPostgres, isUrl, openStore } from '../store.ts'
+import { isPostgres, isUrl, openStore, urlsOf } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
 import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
@@ -11,7 +11,11 @@ import { checkPath, checkProcesses } from './processes.ts'
 
 /** Checks a store, and says what to fix. Exits with 1 if something is wrong. */
 export async function doctor({ store: place, json }: Common): Promise<void> {
-  const findings = isUrl(place) ? await checkServer(place) : isPostgres(place) ? await checkPostgresHere(place) : await checkFile(place)
+  const findings = isUrl(place)
+    ? (await Promise.all(urlsOf(place).map((url) => checkServer(url)))).flat()
+    : isPostgres(place)
+      ? await checkPostgresHere(place)
+      : await checkFile(place)
   if (json) printJson(findings)
   else for (const finding of findings) print(lineOf(finding))
   if (findings.some(({ state }) => state === 'fault')) throw new Exit(exitCodes.no)
