@@ -12,10 +12,14 @@ export interface ServerProcess {
 
 const started = new Set<ChildProcess>()
 
-/** @param port default: one that is free */
-export async function startServer(file: string, port = 0): Promise<ServerProcess> {
+/**
+ * @param place a SQLite file, or the address of a Postgres database
+ * @param port default: one that is free
+ * @param schema of the Postgres store
+ */
+export async function startServer(place: string, port = 0, schema = ''): Promise<ServerProcess> {
   const program = fileURLToPath(new URL('program.ts', import.meta.url))
-  const child = fork(program, [file, `${port}`], { execArgv: ['--import', 'tsx'] })
+  const child = fork(program, [place, `${port}`, schema], { execArgv: ['--import', 'tsx'] })
   started.add(child)
   const [url] = (await once(child, 'message')) as [string]
   return {

@@ -14,7 +14,7 @@ import type { ClientCertificate } from './certificates.ts'
 import { Claims } from './claims.ts'
 import { Desk } from './desk.ts'
 import { expressLine } from './express.ts'
-import { makeForgetting } from './forgetting.ts'
+import { makeComparing, makeForgetting } from './forgetting.ts'
 import { type Asked, makeGuard, preflight } from './guard.ts'
 import type { LockHandler } from './handler.ts'
 import { Hub } from './hub.ts'
@@ -127,7 +127,7 @@ export async function openEngine(
     limited,
   )
   const batches = makeBatches(desk, switchboard, turns, limits)
-  const acquires = new Acquires(desk, owners, switchboard, onError)
+  const acquires = new Acquires(desk, owners, switchboard, journal, onError)
   const app = makeApp({ store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }, onError)
   const visits = makeVisits(budgets, limits)
   const requests = makeRequests(metrics, report)
@@ -138,8 +138,16 @@ export async function openEngine(
     owners.forget(session)
     desk.forget(session)
   })
+  const comparing = makeComparing({ store, claims }, (session) => {
+    owners.forget(session)
+    desk.forget(session)
+  })
+  const forgetSome = async (): Promise<void> => {
+    await forgetting()
+    if (given.spansMachines) await comparing()
+  }
   const trimming = setInterval(() => log.trim().catch(onError), trimEvery)
-  const forgettingSome = setInterval(() => forgetting().catch(onError), forgetEvery)
+  const forgettingSome = setInterval(() => forgetSome().catch(onError), forgetEvery)
   trimming.unref()
   forgettingSome.unref()
 

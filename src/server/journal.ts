@@ -51,6 +51,10 @@ export interface Journal {
   trim(now: number, limits: LogLimits): Promise<void>
   /** Writes something of no meaning. Rejects if nothing can be written. */
   touch(): Promise<void>
+  /** A client of plain requests has come back, and is answered by this wait now: another server may not have noticed yet that it had gone. */
+  attend?(session: string, wait: string): Promise<void>
+  /** The wait by which the client that came back last is answered. */
+  attendedBy?(session: string): Promise<string | undefined>
   /** Tells other servers on the same store that this one runs, and with which keys. @returns those that run now; missing where there can be none */
   meet?(server: RunningServer): Promise<readonly RunningServer[]>
   /** This server ends. */

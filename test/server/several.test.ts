@@ -1,12 +1,20 @@
 import pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { createLocks } from '../../src/index.ts'
+import type { Command } from '../../src/protocol/index.ts'
+import { Access } from '../../src/server/access.ts'
+import { Budgets } from '../../src/server/budgets.ts'
+import { Claims } from '../../src/server/claims.ts'
+import { makeComparing } from '../../src/server/forgetting.ts'
 import { createHandler, serve } from '../../src/server/index.ts'
 import { postgresJournal } from '../../src/server/journal/postgres.ts'
+import { limitsOf } from '../../src/server/options.ts'
 import { keysOf } from '../../src/server/secret.ts'
 import { KeyRing } from '../../src/server/tokens.ts'
-import type { ApplyReply, LogReply, ReadReply, VerifyReply } from '../../src/server/wire.ts'
+import type { AcquireReply, ApplyReply, LogReply, ReadReply, VerifyReply } from '../../src/server/wire.ts'
 import { httpStore } from '../../src/stores/http.ts'
+import { memoryStore } from '../../src/stores/memory.ts'
+import { gateTo } from '../stores/gate.ts'
 import { newSchema } from '../stores/postgres-place.ts'
 import { besideOf, usePostgres } from './journals.ts'
 import { atEnd, beat, Client, handlerOf, request } from './world.ts'
@@ -106,6 +114,84 @@ describe('two lock servers on one Postgres', () => {
       expect(performance.now() - released).toBeLessThan(250)
       await next.release()
     }
+  })
+
+  test('a client of plain requests comes back to another server, and the one that notices late that it had gone takes nothing back', async () => {
+    const schema = newSchema()
+    const urls: string[] = []
+    for (let n = 0; n < 2; n++) urls.push(atEnd(await serve(open(schema), { secret })).url)
+    const gate = await gateTo(urls[0] as string)
+    const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-of-requests' }
+    const acquire = async (url: string, request: string, more: object = {}) => {
+      const { signal, wait = 0 } = more as { signal?: AbortSignal; wait?: number }
+      const body = JSON.stringify({ key: 'k', request, wait })
+      return (await (await fetch(`${url}/v1/acquire`, { method: 'POST', headers, body, ...(signal && { signal }) })).json()) as AcquireReply
+    }
+    const held = await acquire(urls[1] as string, 'the-holder')
+    const leave = new AbortController()
+    const first = acquire(gate.url, 'the-waiter', { wait: 50_000, signal: leave.signal }).catch(() => 'gone')
+    const looks = new Client(await handlerOf(open(schema), { secret }), 'onlooker')
+    const view = async () => (await looks.get<ReadReply>('/v1/locks/k')).lock
+    await expect.poll(async () => (await view())?.queue.length).toBe(1)
+    gate.hold()
+    leave.abort()
+    expect(await first).toBe('gone')
+    const second = acquire(urls[1] as string, 'the-waiter', { wait: 50_000 })
+    const { lockToken } = held as { lockToken: string }
+    await fetch(`${urls[1]}/v1/release`, { method: 'POST', headers, body: JSON.stringify({ key: 'k', lockToken }) })
+    const granted = await second
+    expect(granted).toMatchObject({ granted: true })
+    gate.open()
+    // The first server has heard of it by now.
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const verified = await fetch(`${urls[1]}/v1/verify`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ key: 'k', lockToken: (granted as { lockToken: string }).lockToken }),
+    })
+    expect(await verified.json()).toMatchObject({ valid: true })
+  })
+
+  test('a client of plain requests that is gone leaves nothing', async () => {
+    const schema = newSchema()
+    const { url } = atEnd(await serve(open(schema), { secret }))
+    const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-of-requests' }
+    const client = new Client(await handlerOf(open(schema), { secret }), 'c')
+    const { lockTokens } = await client.take('s')
+    const leave = new AbortController()
+    const waiting = fetch(`${url}/v1/acquire`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ key: 'k', wait: 50_000 }),
+      signal: leave.signal,
+    }).catch(() => 'gone')
+    const queue = async () => (await client.get<ReadReply>('/v1/locks/k')).lock?.queue.length
+    await expect.poll(queue).toBe(1)
+    leave.abort()
+    expect(await waiting).toBe('gone')
+    await expect.poll(queue, { timeout: 5_000 }).toBe(0)
+    const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
+    await client.apply({ type: 'release', key: 'k', session: 's', token, lockToken })
+    expect((await client.get<ReadReply>('/v1/locks/k')).lock?.holders).toEqual([])
+  })
+
+  test('what clients have ended and released at one no longer counts at the other', async () => {
+    const store = memoryStore()
+    const limits = limitsOf()
+    const claims = new Claims(new Budgets(limits, () => {}))
+    const caller = new Access(undefined).nobody('a')
+    await store.apply([beat('s'), beat('t')] as Command[])
+    for (const session of ['s', 't']) {
+      claims.open(session, caller)
+      claims.ask(request(session, session), caller)
+      claims.granted(session, session, 1, 1)
+    }
+    const compare = makeComparing({ store, claims }, (session) => claims.end(session))
+    await store.apply([{ type: 'end', session: 's' }])
+    await compare()
+    expect([claims.sessions, claims.held]).toEqual([2, 0])
+    await compare()
+    expect([...claims.ids()]).toEqual(['t'])
   })
 
   test('what commands did is committed with them: no look ever shows a holder whose grant is not in the log', async () => {

@@ -11,7 +11,7 @@ export const share = `coalesce(who, address, '')`
 /** @param s the schema, as an identifier in SQL */
 export const journalTables = (s: string): string => `CREATE TABLE IF NOT EXISTS ${s}.lock_journal (name text PRIMARY KEY, value bigint NOT NULL);
 INSERT INTO ${s}.lock_journal VALUES ('version', ${journalVersion}) ON CONFLICT DO NOTHING;
-CREATE TABLE IF NOT EXISTS ${s}.lock_owners (session text COLLATE "C" PRIMARY KEY, owner text NOT NULL, at bigint NOT NULL);
+CREATE TABLE IF NOT EXISTS ${s}.lock_owners (session text COLLATE "C" PRIMARY KEY, owner text NOT NULL, at bigint NOT NULL, wait text);
 -- Which keys the running servers sign lockTokens with, and which they know, by a hash.
 CREATE TABLE IF NOT EXISTS ${s}.lock_servers (id text PRIMARY KEY, name text NOT NULL, signs text NOT NULL, knows text[] NOT NULL, seen timestamptz NOT NULL);
 CREATE TABLE IF NOT EXISTS ${s}.lock_log (

@@ -65,7 +65,11 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
       if (bad !== undefined) throw new LockError('invalid', `${JSON.stringify(bad)} has a NUL character or a lone surrogate, which cannot be stored`)
       for (;;) {
         // Waits for a server that is binding one of them.
-        await query(`INSERT INTO ${s}.lock_owners SELECT unnest($1::text[]), $2, $3 ON CONFLICT DO NOTHING`, [sessions, owner, at])
+        await query(`INSERT INTO ${s}.lock_owners (session, owner, at) SELECT unnest($1::text[]), $2, $3 ON CONFLICT DO NOTHING`, [
+          sessions,
+          owner,
+          at,
+        ])
         const owners = await ownersOf(sessions)
         // Unless one has been forgotten meanwhile.
         if (sessions.every((session) => owners.has(session))) return sessions.map((session) => owners.get(session) as string)
@@ -116,6 +120,11 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
     },
     touch: async () =>
       void (await query(`INSERT INTO ${s}.lock_journal VALUES ('touched', $1) ON CONFLICT (name) DO UPDATE SET value = $1`, [Date.now()])),
+    attend: async (session, wait) => void (await query(`UPDATE ${s}.lock_owners SET wait = $2 WHERE session = $1`, [session, wait])),
+    async attendedBy(session) {
+      const [row] = await query(`SELECT wait FROM ${s}.lock_owners WHERE session = $1`, [session])
+      return row?.wait ?? undefined
+    },
     async meet({ id, name, signs, knows }) {
       await query(`DELETE FROM ${s}.lock_servers WHERE seen < clock_timestamp() - make_interval(secs => ${alive})`)
       await query(
