@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest'
-import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describeEachEngine, eachQuiet } from './engines/each.ts'
 
 // What Safari is known to do to IndexedDB after a sleep, in the background and by mistake, done to real pages of each engine.
 
@@ -113,24 +113,41 @@ async function suffer(fault: Fault): Promise<Fates> {
   return { during, after }
 }
 
+const faults: readonly Fault[] = [
+  'answers nothing',
+  'loses its server',
+  'loses its server, and opens no more',
+  'undoes a transaction',
+  'undoes every transaction',
+  'does not open',
+]
+
 describeEachEngine((engine) => {
-  eachAfresh(engine)
+  eachQuiet(engine)
 
   describe('where IndexedDB', () => {
-    test.each<Fault>([
-      'answers nothing',
-      'loses its server',
-      'loses its server, and opens no more',
-      'undoes a transaction',
-      'undoes every transaction',
-      'does not open',
-    ])('%s, each call settles, and the first or second call after its end works, without a reload', { timeout: 60_000 }, async (fault) => {
-      const page = await engine().open(engine().page)
-      const { during, after } = await page.evaluate(suffer, fault)
-      expect(Object.entries(during).filter(([, fate]) => !['done', 'store'].includes(fate))).toEqual([])
-      // What an app did in a transaction is for the app to do again.
-      if (fault === 'undoes a transaction') expect(Object.entries(during).filter(([, fate]) => fate !== 'done')).toEqual([['transaction', 'store']])
-      expect(new Set(Object.values(after))).toEqual(new Set(['done']))
+    const fates = new Map<Fault, Promise<Fates>>()
+    beforeAll(async () => {
+      // All at once, each in a page and in databases of its own, since most of the time they wait.
+      for (const fault of faults) {
+        const page = await engine().open(engine().page)
+        const suffered = page.evaluate(suffer, fault)
+        suffered.catch(() => {})
+        fates.set(fault, suffered)
+      }
     })
+    afterAll(() => engine().reset())
+
+    test.each(faults)(
+      '%s, each call settles, and the first or second call after its end works, without a reload',
+      { timeout: 60_000 },
+      async (fault) => {
+        const { during, after } = (await fates.get(fault)) as Fates
+        expect(Object.entries(during).filter(([, fate]) => !['done', 'store'].includes(fate))).toEqual([])
+        // What an app did in a transaction is for the app to do again.
+        if (fault === 'undoes a transaction') expect(Object.entries(during).filter(([, fate]) => fate !== 'done')).toEqual([['transaction', 'store']])
+        expect(new Set(Object.values(after))).toEqual(new Set(['done']))
+      },
+    )
   })
 })

@@ -31,6 +31,8 @@ export default class EnginesReporter implements Reporter {
       process.exitCode = 1
     }
     if (ranAll('unit') && ranAll('e2e') && !modules.some(({ project }) => project.name === 'long'))
-      console.log('Left out: Firefox, WebKit, node:sqlite, crowds, the nemeses, long simulations and their mutants. npm run test:more runs these.\n')
+      console.log(
+        'Left out: Firefox, WebKit, node:sqlite, crowds, faults of database servers, the nemeses, long simulations and their mutants. npm run test:more runs these.\n',
+      )
   }
 }

@@ -1,12 +1,11 @@
 import { type ChildProcess, type ForkOptions, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { built } from '../../test/house/built.ts'
 import type { News, Order, Orders, Start } from './orders.ts'
 
 const started = new Set<ChildProcess>()
 
-const tsx = ['--import', 'tsx']
-const pathOf = (program: string): string => fileURLToPath(new URL(program, import.meta.url))
+const [context, leaver] = (await built(new URL('context.ts', import.meta.url), new URL('leaves.ts', import.meta.url))) as [string, string]
 
 function noted(child: ChildProcess): ChildProcess {
   started.add(child)
@@ -39,8 +38,8 @@ export class Context {
   readonly does: { readonly [Name in keyof Orders]: Promised<Orders[Name]> }
 
   constructor(start: Start, env?: NodeJS.ProcessEnv) {
-    const options = { execArgv: tsx, env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] } satisfies ForkOptions
-    this.#child = noted(fork(pathOf('context.ts'), [JSON.stringify(start)], options))
+    const options = { execArgv: [], env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] } satisfies ForkOptions
+    this.#child = noted(fork(context, [JSON.stringify(start)], options))
     this.#exit = once(this.#child, 'exit')
     this.#child.stderr?.on('data', (text) => {
       this.#complaint = `${this.#complaint}${text}`.slice(-2_000)
@@ -122,9 +121,7 @@ export async function startContext(start: Start, env?: NodeJS.ProcessEnv): Promi
 /** Starts a process that takes a lock and then has nothing more to do. Resolves with what it printed and how it ended. */
 export async function startLeaver(start: Start, name: string, ...close: 'close'[]): Promise<{ code: number | null; printed: string }> {
   // Without Node's IPC, for nothing but the lock may keep it alive.
-  const child = noted(
-    spawn(process.execPath, [...tsx, pathOf('leaves.ts'), JSON.stringify(start), name, ...close], { stdio: ['ignore', 'pipe', 'pipe'] }),
-  )
+  const child = noted(spawn(process.execPath, [leaver, JSON.stringify(start), name, ...close], { stdio: ['ignore', 'pipe', 'pipe'] }))
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (text) => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { built } from '../../test/house/built.ts'
 
 /** A lock server in a process of its own. */
 export interface ServerProcess {
@@ -10,6 +10,7 @@ export interface ServerProcess {
   kill(): Promise<void>
 }
 
+const [program] = (await built(new URL('program.ts', import.meta.url))) as [string]
 const started = new Set<ChildProcess>()
 
 /**
@@ -18,8 +19,7 @@ const started = new Set<ChildProcess>()
  * @param schema of the Postgres store
  */
 export async function startServer(place: string, port = 0, schema = ''): Promise<ServerProcess> {
-  const program = fileURLToPath(new URL('program.ts', import.meta.url))
-  const child = fork(program, [place, `${port}`, schema], { execArgv: ['--import', 'tsx'] })
+  const child = fork(program, [place, `${port}`, schema], { execArgv: [] })
   started.add(child)
   const [url] = (await once(child, 'message')) as [string]
   return {

@@ -4,7 +4,7 @@ import { inProcessChannel } from './in-process.ts'
 import { isMessage } from './message.ts'
 
 /** A connection on which others' notices arrive. */
-export interface Listening {
+interface Listening {
   query(text: string): Promise<unknown>
   on(event: 'notification', listener: (notice: { readonly channel: string; readonly payload?: string | undefined }) => void): unknown
 }

@@ -207,7 +207,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     },
     async close() {
       channel?.close()
-      connection.close()
+      await connection.close()
     },
   }
 }

@@ -18,12 +18,12 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import Database from 'better-sqlite3'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { SidecarConnection } from '../../src/beacons/sidecar/files.ts'
 import { type SidecarBeacon, type SidecarOptions, sidecarBeacon } from '../../src/beacons/sidecar.ts'
+import { built } from '../house/built.ts'
 
 let folder: string
 let database: string
@@ -62,8 +62,10 @@ interface Owner {
   readonly address: string
 }
 
+const [owner] = (await built(new URL('owner.ts', import.meta.url))) as [string]
+
 async function startOwner(session = 's'): Promise<Owner> {
-  const child = fork(fileURLToPath(new URL('owner.ts', import.meta.url)), [database, session], { execArgv: ['--import', 'tsx'] })
+  const child = fork(owner, [database, session], { execArgv: [] })
   children.push(child)
   const [address] = (await once(child, 'message')) as [string]
   return { child, address }

@@ -55,7 +55,7 @@ export function pathOf(program: Program, command: string): string {
   throw new Error(missing(program))
 }
 
-export const missing = ({ title, debian, brew, variable }: Program): string =>
+const missing = ({ title, debian, brew, variable }: Program): string =>
   [
     `There is no ${title} on this machine. Run one of these, then try again:`,
     `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${debian}`,

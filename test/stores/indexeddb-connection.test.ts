@@ -142,6 +142,17 @@ describe('a database that is deleted or upgraded by another', () => {
     await store.close()
   })
 
+  test('does not have to wait for a store that has closed it, even in the middle of a call', async () => {
+    const store = indexedDBStore(name)
+    await store.apply([beat])
+    const call = codeOf(store.apply([beat]))
+    await store.close()
+    const blocked = vi.fn()
+    await deleteDB(name, { blocked })
+    expect(blocked).not.toHaveBeenCalled()
+    expect(await call).toBe('done')
+  })
+
   test('is not created again by a session that only ends', async () => {
     const store = indexedDBStore(name)
     const locks = createLocks({ store })

@@ -3,13 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { built } from '../house/built.ts'
 
-const script = fileURLToPath(new URL('hammer.ts', import.meta.url))
+const [script] = (await built(new URL('hammer.ts', import.meta.url))) as [string]
 const run = promisify(execFile)
 
 test('several processes on one file lose no step and see no error, although a foreign writer keeps it busy', { timeout: 60_000 }, async () => {
@@ -21,7 +21,7 @@ test('several processes on one file lose no step and see no error, although a fo
   const turns = 40
   try {
     let running = true
-    const children = ['a', 'b', 'c', 'd'].map((session) => run(process.execPath, ['--import', 'tsx', script, path, session, String(turns)]))
+    const children = ['a', 'b', 'c', 'd'].map((session) => run(process.execPath, [script, path, session, String(turns)]))
     const all = Promise.all(children).finally(() => {
       running = false
     })

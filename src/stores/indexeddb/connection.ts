@@ -1,10 +1,13 @@
 import { LockError } from '../../protocol/errors.ts'
 import { onClosing, onTorn } from './ends.ts'
 import { faultOf, type Handle, type Source } from './source.ts'
-import { restTurns } from './turn.ts'
+import { restTurns, untilQuiet } from './turn.ts'
 
 /** How long a database may take to open, in ms. */
 const patience = 5_000
+
+/** How long `close` waits for transactions that are under way, in ms. */
+const parting = 1_000
 
 /** Events of a connection for its store. */
 interface News {
@@ -64,13 +67,17 @@ export class Connection {
     this.#letGo(handle)
   }
 
-  /** Calls that wait for the database reject with `closed`. */
-  close(): void {
+  /** Calls that wait for the database reject with `closed`. Resolves when it is closed, so that it blocks no deletion, and soon in any case. */
+  async close(): Promise<void> {
     this.#closed = true
     this.#fail?.(new LockError('closed', 'the store was closed'))
     const handle = this.#handle
     this.#handle = undefined
-    if (handle) this.#letGo(handle)
+    if (!handle) return
+    this.#letGo(handle)
+    if (!this.#source.owned) return
+    await untilQuiet(handle.db, parting)
+    restTurns(handle.db)
   }
 
   #open(): Promise<Handle> {

@@ -29,6 +29,7 @@ interface Watched {
 class Watch {
   readonly #watched = new Set<Watched>()
   #timer: ReturnType<typeof setInterval> | undefined
+  #quiet: (() => void) | undefined
 
   begin(own: Watched): void {
     this.#watched.add(own)
@@ -40,6 +41,18 @@ class Watch {
 
   end(own: Watched): void {
     this.#watched.delete(own)
+    if (!this.#watched.size) this.#quiet?.()
+  }
+
+  /** Resolves when none is under way, or after so many ms. */
+  async quiet(ms: number): Promise<void> {
+    if (!this.#watched.size) return
+    let timer: ReturnType<typeof setTimeout> | undefined
+    await new Promise<void>((resolve) => {
+      this.#quiet = resolve
+      timer = setTimeout(resolve, ms)
+    })
+    clearTimeout(timer)
   }
 
   rest(): void {
@@ -74,6 +87,9 @@ export function watchTurn(tx: IDBTransaction, giveUp: (error: DOMException) => v
 
 /** Stops the timer of a connection that is not used any more, unless transactions are under way. Without it, the timer would stop some seconds later. */
 export const restTurns = (db: IDBDatabase): void => watches.get(db)?.rest()
+
+/** Resolves when no transaction of a connection is under way: until then it stays open, though it was closed. At most after `ms`. */
+export const untilQuiet = async (db: IDBDatabase, ms: number): Promise<void> => watches.get(db)?.quiet(ms)
 
 function check(own: Watched): void {
   own.looks += 1

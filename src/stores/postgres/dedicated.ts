@@ -10,7 +10,7 @@ export interface Dedicated {
   close(): Promise<void>
 }
 
-export interface DedicatedUser {
+interface DedicatedUser {
   /** What it rejects with counts as the loss of the connection. */
   up(client: OwnClient): void | Promise<void>
   down?(why: Error): void

@@ -292,7 +292,7 @@ describe('a Redis store', () => {
 
   test('does not carry out later what it has given up', async () => {
     const own = await start({})
-    const store = open({ timeout: 300 }, own.url)
+    const store = open({ timeout: 2_000 }, own.url)
     await store.apply([beat('a')])
     own.signal('SIGSTOP')
     const error = await errorOf(store.apply([request('a')]))
