@@ -2,6 +2,7 @@ import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
 import { measures as postgres } from './postgres/figures.ts'
 import type { Role } from './processes.ts'
+import { measures as redisAndEtcd } from './remote/figures.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
 import { measures as beat } from './sqlite/beat.ts'
 import { competitor, measures as fairness } from './sqlite/fairness.ts'
@@ -17,6 +18,7 @@ export const measures: Record<string, Measure> = {
   ...{ ...handoff, ...waiters, ...fairness, ...takeover },
   ...inMemory,
   ...postgres,
+  ...redisAndEtcd,
 }
 
 /** What else this program can be started as, by those measures. */

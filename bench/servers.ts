@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { startEtcd } from '../test/servers/etcd.ts'
 import { startPostgres } from '../test/servers/postgres.ts'
 import { findCommand, programs } from '../test/servers/programs.ts'
 import { run } from '../test/servers/running.ts'
@@ -10,16 +11,22 @@ export interface Addresses {
   readonly redis?: string | undefined
   /** A connection string, over a unix socket. */
   readonly postgres?: string | undefined
+  /** A URL. */
+  readonly etcd?: string | undefined
 }
 
-/** Lends a Redis and a Postgres, in folders of their own; says so where this machine has none. */
+/** Lends a Redis, a Postgres and an etcd, in folders of their own; says so where this machine has none. */
 export const withServers = <T>(use: (addresses: Addresses) => Promise<T>): Promise<T> =>
   inFolder(async (folder) => {
-    const started = [await orWithout('Redis', startRedis(folder)), await orWithout('Postgres', startPostgresHere())] as const
+    const [redis, postgres, etcd] = [
+      await orWithout('Redis', startRedis(folder)),
+      await orWithout('Postgres', startPostgresHere()),
+      await orWithout('etcd', startEtcdHere()),
+    ]
     try {
-      return await use({ redis: started[0]?.address, postgres: started[1]?.address })
+      return await use({ redis: redis?.address, postgres: postgres?.address, etcd: etcd?.address })
     } finally {
-      await Promise.all(started.map((server) => server?.stop()))
+      await Promise.all([redis, postgres, etcd].map((server) => server?.stop()))
     }
   })
 
@@ -46,6 +53,13 @@ async function startPostgresHere(): Promise<Server | undefined> {
   if (!commands.every(findCommand)) return leaveOut(title, debian)
   const { socket, remove } = await startPostgres()
   return { address: socket, stop: remove }
+}
+
+async function startEtcdHere(): Promise<Server | undefined> {
+  const { title, commands, debian } = programs.etcd
+  if (!commands.every(findCommand)) return leaveOut(title, debian)
+  const { url, remove } = await startEtcd()
+  return { address: url, stop: remove }
 }
 
 function leaveOut(name: string, debianPackage: string): undefined {

@@ -2,6 +2,7 @@ import type { Addresses } from '../servers.ts'
 import { byte, byteAndWrites, publish } from './floors.ts'
 import { ours } from './ours.ts'
 import { oursOnPostgres } from './ours-on-postgres.ts'
+import { oursOnEtcd, oursOnRedis } from './ours-on-redis-and-etcd.ts'
 import type { Peer } from './peer.ts'
 import { postgres } from './postgres.ts'
 import { lockfileDefault, lockfileTight } from './proper-lockfile.ts'
@@ -10,14 +11,14 @@ import { redlockDefault, redlockTight } from './redlock.ts'
 /** All that hands something from one process to another. */
 export const betweenProcesses = {
   ...{ ours, byte, byteAndWrites, publish },
-  ...{ oursOnPostgres },
+  ...{ oursOnPostgres, oursOnRedis, oursOnEtcd },
   ...{ postgres, lockfileTight, lockfileDefault, redlockTight, redlockDefault },
 }
 
 export type PeerName = keyof typeof betweenProcesses
 
 /** Our stores that other machines can share, too: they have figures of their own. */
-export const ofOtherMachines: readonly PeerName[] = ['oursOnPostgres']
+export const ofOtherMachines: readonly PeerName[] = ['oursOnPostgres', 'oursOnRedis', 'oursOnEtcd']
 
 /** Those of them that can be had with these servers. */
 export const present = (names: readonly PeerName[], addresses: Addresses): PeerName[] =>

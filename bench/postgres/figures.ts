@@ -15,7 +15,90 @@ const iterations = 20
 const update = { name: 'update', text: 'UPDATE bare SET body = $1 WHERE id = 1' }
 const limitHandoff = 3_000
 
+/** How many write at once, and for how long each way of notifying is measured, in ms. */
+const writers = 64
+const span = 2_000
+/** The ways to tell others of a write: in its transaction, or in one of its own, as our channel does. */
+const ways = {
+  alone: (id: number) => [`UPDATE bare SET body = body WHERE id = ${id}`],
+  within: (id: number) => [`UPDATE bare SET body = body WHERE id = ${id}; SELECT pg_notify('told', '${id}')`],
+  after: (id: number) => [`UPDATE bare SET body = body WHERE id = ${id}`, `SELECT pg_notify('told', '${id}')`],
+}
+
 export const measures: Record<string, Measure> = {
+  // A heartbeat writes one row, however many locks it renews.
+  'postgres.heartbeat1000': async (progress) => {
+    const server = await startPostgres({})
+    const store = postgresStore(server.url, { schema: 'locks' })
+    const client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+    await client.query("CREATE TABLE bare (id int PRIMARY KEY, body text); INSERT INTO bare VALUES (1, '')")
+    const beat = { type: 'beat', session: 'a', client: 'a', lease: 60_000 } as const
+    const requests = Array.from({ length: 1_000 }, (_, index) => ({
+      ...({ type: 'request', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 } as const),
+      key: `job ${index}`,
+    }))
+    try {
+      await store.apply([{ ...beat, opens: true }, ...requests])
+      const sides = {
+        ours: {
+          iterations,
+          async run(count: number) {
+            for (let turn = 0; turn < count; turn++) await store.apply([beat])
+          },
+        },
+        bare: {
+          iterations,
+          async run(count: number) {
+            for (let turn = 0; turn < count; turn++) await client.query({ ...update, values: [`${turn}`.padEnd(150)] })
+          },
+        },
+      }
+      const measured = await alternate(sides, rounds, progress)
+      return [compared('postgres.heartbeat1000', measured, 'ours', 'bare', 'one bare update of a row')]
+    } finally {
+      await client.end()
+      await store.close()
+      await server.remove()
+    }
+  },
+
+  // Postgres commits transactions that notify one after another, each with its wait for the disk.
+  'postgres.notify64': async (progress) => {
+    const server = await startPostgres({})
+    const clients = Array.from({ length: writers }, () => new pg.Client({ connectionString: server.url }))
+    try {
+      for (const client of clients) await client.connect()
+      await clients[0]?.query(
+        `CREATE TABLE bare (id int PRIMARY KEY, body text); INSERT INTO bare SELECT i, 'x' FROM generate_series(0, ${writers}) i`,
+      )
+      const rates: Record<keyof typeof ways, number[]> = { alone: [], within: [], after: [] }
+      const names = Object.keys(ways) as (keyof typeof ways)[]
+      const turns = 3
+      for (let turn = 0; turn < turns; turn++) {
+        for (const [index, way] of names.entries()) {
+          const end = performance.now() + span
+          let done = 0
+          const write = async (client: pg.Client, id: number): Promise<void> => {
+            for (; performance.now() < end; done++) for (const text of ways[way](id)) await client.query(text)
+          }
+          await Promise.all(clients.map(write))
+          rates[way].push((done / span) * 1_000)
+          progress((turn + (index + 1) / names.length) / turns)
+        }
+      }
+      const [after, within, alone] = [median(rates.after), median(rates.within), median(rates.alone)]
+      const name = 'postgres.notify64'
+      return [
+        figure(name, 'writes/s', after, 'a NOTIFY in the transaction of each write', within, turns),
+        figure(name, 'writes/s', after, 'the same writes, with nobody told', alone, turns),
+      ]
+    } finally {
+      await Promise.all(clients.map((client) => client.end()))
+      await server.remove()
+    }
+  },
+
   // With a server that waits for its disk, as it does unless told otherwise.
   'postgres.acquireRelease': async (progress) => {
     const server = await startPostgres({})

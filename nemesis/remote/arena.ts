@@ -36,8 +36,11 @@ export const openRemote =
       async (_, ms) => {
         if (troubled || closed) return false
         troubled = true
-        await harm(ms)
-        troubled = false
+        try {
+          await harm(ms)
+        } finally {
+          troubled = false
+        }
         return true
       }
     const faults: Fault[] = [

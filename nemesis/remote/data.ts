@@ -82,7 +82,7 @@ function postgresData(url: string): Data {
 
 function redisData(url: string): Data {
   const store = redisStore(url, { timeout: 2_000 })
-  const client = new Redis(url, { maxRetriesPerRequest: 1, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
+  const client = new Redis(url, { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
   client.on('error', () => {})
   const rowOf = (key: string): string => `{storelock} row ${key}`
   const log = '{storelock} log'

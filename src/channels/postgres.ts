@@ -19,6 +19,8 @@ export interface PostgresChannelOptions {
 }
 
 export interface PostgresChannel extends Channel {
+  /** The secret is another one now. */
+  renew(): void
   close(): void
 }
 
@@ -50,6 +52,8 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
   let stop: (() => void) | undefined
   let key: Promise<string> | undefined
   let closed = false
+  /** The last statement of the connection. */
+  let said: Promise<unknown> = Promise.resolve()
 
   const nameOf = async (topic: string): Promise<string> => {
     key ??= secret()
@@ -69,7 +73,11 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
     if (wanted === names.has(name)) return
     if (wanted) names.set(name, topic)
     else names.delete(name)
-    await client?.query(`${wanted ? 'LISTEN' : 'UNLISTEN'} ${name}`)
+    // One after another, as a client wants it.
+    said = said.then(() => client?.query(`${wanted ? 'LISTEN' : 'UNLISTEN'} ${name}`))
+    const mine = said
+    said = said.catch(() => {})
+    await mine
   }
 
   const receive = (name: string, payload = ''): void => {
@@ -137,6 +145,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
       stop ??= use({
         async up(next) {
           client = next
+          said = Promise.resolve()
           next.on('notification', ({ channel, payload }) => next === client && receive(channel, payload))
           heard.clear()
           names.clear()
@@ -152,6 +161,11 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
         else topics.delete(topic)
         if (!left) tune(topic).catch(() => {})
       }
+    },
+    renew() {
+      key = undefined
+      names.clear()
+      for (const topic of topics.keys()) tune(topic).catch(() => {})
     },
     close() {
       closed = true

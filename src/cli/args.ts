@@ -40,7 +40,7 @@ export interface Common {
 
 /** A new one for each command. */
 export const storeOption = (): Option =>
-  new Option('-s, --store <place>', 'a SQLite file, the URL of a lock server, or a postgres:// address')
+  new Option('-s, --store <place>', 'a SQLite file, the URL of a lock server, or a postgres://, redis:// or etcd:// address')
     .env('STORELOCK_STORE')
     .default('./storelock.db')
 

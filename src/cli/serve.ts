@@ -11,7 +11,7 @@ import { fileSettings, readFiles } from './serve/files.ts'
 import { printConfig } from './serve/print.ts'
 import { closeToOthers } from './serve/private.ts'
 import { settings, type Typed } from './serve/settings.ts'
-import { isPostgres, isUrl, withoutSecret, withStore } from './store.ts'
+import { isPostgres, isShared, isUrl, withoutSecret, withStore } from './store.ts'
 
 export interface ServeOptions extends Common {
   readonly printConfig?: true
@@ -26,6 +26,8 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
   if (only) return await printConfig(config, json === true, process.env)
   const place = config.get('store')?.value as string
   if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file or a Postgres database with --store`)
+  if (isShared(place) && !isPostgres(place))
+    throw new Exit(exitCodes.failed, 'a lock server needs a SQLite file or a Postgres database: its clients can use Redis and etcd without it')
   const options: ServerOptions = { ...optionsOf(config), ...readFiles(config) }
   const report = makeReport(options.report)
   const { serve: start, checkStart } = await import('../server/index.ts')

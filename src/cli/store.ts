@@ -17,6 +17,11 @@ export const isUrl = (place: string): boolean => /^https?:\/\//.test(place)
 export const urlsOf = (place: string): string[] => place.split(/,(?=https?:\/\/)/)
 
 export const isPostgres = (place: string): boolean => /^postgres(ql)?:\/\//.test(place)
+export const isRedis = (place: string): boolean => /^rediss?:\/\//.test(place)
+export const isEtcd = (place: string): boolean => /^etcds?:\/\//.test(place)
+
+/** Whether it is the address of a database or service that clients of other machines reach by themselves. */
+export const isShared = (place: string): boolean => isPostgres(place) || isRedis(place) || isEtcd(place)
 
 /** A place without its password, for others to see. */
 export const withoutSecret = (place: string): string =>
@@ -55,8 +60,10 @@ export function remedyFor(error: unknown): string | undefined {
 export async function openStore(place: string, create = false): Promise<Store> {
   if (isUrl(place)) return await openHttp(place)
   if (isPostgres(place)) return await openPostgres(place)
+  if (isRedis(place)) return await openRedis(place)
+  if (isEtcd(place)) return await openEtcd(place)
   if (/^[a-z][a-z\d+.-]+:/i.test(place)) {
-    const known = 'the path of a SQLite file, the URL of a lock server, or the address of a Postgres database'
+    const known = 'the path of a SQLite file, the URL of a lock server, or the address of a Postgres, Redis or etcd'
     throw new Exit(exitCodes.failed, `${withoutSecret(place)} is not a store: --store must be ${known}`)
   }
   if (!create && !existsSync(place)) {
@@ -76,11 +83,29 @@ async function openPostgres(address: string): Promise<Store> {
   return postgresStore(address)
 }
 
+async function openRedis(address: string): Promise<Store> {
+  const { redisStore } = await import('../stores/redis.ts')
+  return redisStore(address)
+}
+
+async function openEtcd(address: string): Promise<Store> {
+  const { etcdStore } = await import('../stores/etcd.ts')
+  const { members, ...options } = etcdAt(address)
+  return etcdStore(members, options)
+}
+
+/** What an address such as `etcd://user:password@one:2379,two:2379` names; `etcds` for TLS. */
+export function etcdAt(address: string): { readonly members: string[]; readonly username?: string; readonly password?: string } {
+  const [, tls, user, hosts = ''] = /^etcd(s?):\/\/(?:([^@]*)@)?([^/?#]*)/.exec(address) ?? []
+  const [username, password = ''] = (user ?? '').split(':').map(decodeURIComponent)
+  return { members: hosts.split(',').map((host) => `http${tls}://${host}`), ...(username && { username, password }) }
+}
+
 /** Identifies a store, whatever path it was named by. */
 export function identityOf(place: string): string {
   if (isUrl(place)) return place.replace(/\/+$/, '')
   // Commands that it runs see it.
-  if (isPostgres(place)) return withoutSecret(place)
+  if (isShared(place)) return withoutSecret(place)
   const path = resolve(place)
   return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
 }

@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { processBeacon } from '../beacons/process.ts'
 import { makeLacks } from '../channels/lacks.ts'
 import { addressOf, isTarget, type RedisClient, sendsAnywhere } from '../channels/redis/client.ts'
 import { redisChannel } from '../channels/redis.ts'
 import { bodyOf, type Fenced, storeError } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
-import { doubted, orderFor, rowOf } from './redis/rows.ts'
-import { commitScript, fencedScript, keysScript, staleScript } from './redis/scripts.ts'
+import { redisEngine } from './redis/engine.ts'
+import { doubted } from './redis/rows.ts'
+import { fencedScript } from './redis/scripts.ts'
 import { type Durability, RedisServer } from './redis/server.ts'
 import { Queued, type RedisTransaction } from './redis/transaction.ts'
-import { type Engine, remoteStore } from './remote.ts'
+import { remoteStore } from './remote.ts'
 
 export type { IoRedis, NodeRedis, RedisClient } from '../channels/redis/client.ts'
 export { redisFence } from './redis/scripts.ts'
@@ -39,13 +39,10 @@ export interface RedisStore extends FencedStore<RedisTransaction> {
   fence(lock: Fenced): { readonly keys: [string]; readonly args: [session: string, token: string] }
 }
 
-/** How many session rows a beat returns, and how many keys come at once. */
-const [shown, portion] = [16, 5_000]
-
 /**
  * A store in Redis or Valkey, shared by all who use the same prefix there. It has two connections of its own, which keep a process alive until `close()`.
  *
- * @param target a URL, for which the package `redis` is needed; or a client of `redis` or `ioredis`, or a cluster of theirs, whose options it takes
+ * @param target a URL; or a client of `redis` or `ioredis`, or a cluster of theirs, whose options it takes. One of these packages is needed
  * @throws TypeError if it is neither
  */
 export function redisStore(
@@ -58,55 +55,18 @@ export function redisStore(
   if (durability && sendsAnywhere(target)) throw new TypeError('durability needs a cluster of redis: one of ioredis sends WAIT to any node')
   const prefix = `{${name}}`
   const title = `the Redis at ${addressOf(target)}`
-  const indexes = ['keys', 'busy', 'sessions', 'ends'].map((index) => `${prefix}:${index}`) as [string, string, string, string]
-  const keyOf = (id: string): string => `${prefix}:${id}`
   const fenceOf = (key: string): string => `${prefix}:f:${key}`
   const lacks = makeLacks()
   const degraded = (why: string | undefined): void => (why === undefined ? lacks.regain('hints') : lacks.say('hints', `: ${why}`))
   /** How often the server may have gone back to an older state. */
   let doubts = 0
-  const reconnected = (): void => {
+  const gone = (): void => {
     doubts++
     channel.stir()
   }
-  const server = new RedisServer(target, { timeout, durability, home: indexes[0], reconnected, dropped: () => channel.renew() })
+  const server = new RedisServer(target, { timeout, durability, home: `${prefix}:keys`, reconnected: gone, dropped: () => channel.renew() })
   const channel = redisChannel(target, prefix, (topic, text) => server.command(['PUBLISH', topic, text], 'never'), degraded, timeout)
-  // No version may ever name two states, not even after a failover: each is random and numbered.
-  const writer = randomBytes(6).toString('base64url')
-  let commits = 0
-
-  const engine: Engine<string> = {
-    title,
-    now: () => Math.floor(server.now()),
-    async fetch(ids) {
-      const values = ids.length ? ((await server.command(['MGET', ...ids.map(keyOf)], 'safely')) as (string | null)[]) : []
-      const rows = ids.map((id, index) => [id, values[index]] as const)
-      return new Map(rows.flatMap(([id, value]) => (value ? [[id, rowOf(value)]] : [])))
-    },
-    async commit(seen, writes) {
-      const version = `${writer}${(commits++).toString(36).padStart(8, '0')}`
-      const rows = Array.from(seen, ([id, known = '']) => [known, ...orderFor(id, writes.has(id), writes.get(id))])
-      const keys = Array.from(seen.keys(), (id) => [keyOf(id), fenceOf(id.slice(2))])
-      const [how] = await server.write(commitScript, [...indexes, ...keys.flat()], [version, ...rows.flat()], 'safely')
-      return how === 'done' ? version : undefined
-    },
-    async keys(start, { after, limit = Infinity, busy }) {
-      const found: string[] = []
-      for (let from = after !== undefined && after >= start ? `(${after}` : `[${start}`; found.length < limit; from = `(${found.at(-1)}`) {
-        const most = Math.min(limit - found.length, portion)
-        const page = (await server.read(keysScript, [indexes[busy ? 1 : 0]], [from, start, String(most)])) as string[]
-        found.push(...page)
-        if (page.length < most) break
-      }
-      return found
-    },
-    async stale(now, after) {
-      const which = after === undefined ? ['past', String(now)] : ['after', after]
-      const found = (await server.read(staleScript, indexes.slice(2), [`${prefix}:s:`, String(shown), ...which])) as string[]
-      return Array.from({ length: found.length / 2 }, (_, row) => [found[2 * row] as string, rowOf(found[2 * row + 1] as string).text])
-    },
-  }
-  const remote = remoteStore(engine)
+  const remote = remoteStore(redisEngine(server, prefix, title, gone))
   const beacon = processBeacon()
 
   return {

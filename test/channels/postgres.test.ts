@@ -3,11 +3,12 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import type { Channel, Message } from '../../src/store.ts'
 import { type PostgresStore, postgresStore } from '../../src/stores/postgres.ts'
 import { lendPostgres } from '../servers/postgres.ts'
+import { newSchema } from '../stores/postgres-place.ts'
 
 let server: Awaited<ReturnType<typeof lendPostgres>>
 let admin: pg.Pool
 const opened: PostgresStore<pg.PoolClient>[] = []
-const schema = `storelock channel ${process.pid}`
+const schema = newSchema()
 
 beforeAll(async () => {
   server = await lendPostgres()

@@ -23,9 +23,9 @@ export async function startProxy(target: number): Promise<ServerProxy> {
     let last = Promise.resolve()
     from.on('data', (chunk) => {
       if (proxy.silent) return
-      const { delay } = proxy
+      const due = performance.now() + proxy.delay
       // In order, also once nothing is late any more.
-      last = last.then(() => (delay ? sleep(delay) : undefined)).then(() => void to.write(chunk))
+      last = last.then(() => (performance.now() < due ? sleep(due - performance.now()) : undefined)).then(() => void to.write(chunk))
     })
     from.on('error', () => {})
     from.on('close', () => {

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { decode, EtcdClient, encode } from '../../src/channels/etcd/client.ts'
 import { createLocks, type HeldLock, type LockError, type Locks } from '../../src/index.ts'
@@ -64,10 +63,10 @@ afterAll(async () => {
 
 describe('errors of an etcd store', () => {
   test('say where no server is', async () => {
-    const error = await errorOf(open({}, ['http://127.0.0.1:1', 'http://127.0.0.1:2']).apply([beat('a')]))
+    const error = await errorOf(open({}, ['http://127.0.0.1:4', 'http://127.0.0.1:5']).apply([beat('a')]))
     expect(error).toMatchObject({
       code: 'store',
-      message: expect.stringMatching(/the etcd at http:\/\/127\.0\.0\.1:1, http:\/\/127\.0\.0\.1:2: .*ECONNREFUSED/),
+      message: expect.stringMatching(/the etcd at http:\/\/127\.0\.0\.1:4, http:\/\/127\.0\.0\.1:5: .*ECONNREFUSED/),
     })
     expect((error.cause as Error).cause).toMatchObject({ code: 'ECONNREFUSED' })
   })
@@ -75,9 +74,12 @@ describe('errors of an etcd store', () => {
   test('name a wrong password, or a missing one, and do not show it', async () => {
     const own = await startEtcd()
     opened.push(own)
-    const etcdctl = (...args: string[]) => execFileSync('etcdctl', ['--endpoints', own.url, ...args], { env: { ...process.env, ETCDCTL_API: '3' } })
-    etcdctl('user', 'add', 'root:right')
-    etcdctl('auth', 'enable')
+    const client = new EtcdClient([own.url], {})
+    opened.push(client)
+    await client.call('auth/user/add', { name: 'root', password: 'right' })
+    await client.call('auth/role/add', { name: 'root' })
+    await client.call('auth/user/grant', { user: 'root', role: 'root' })
+    await client.call('auth/enable', {})
     const wrong = await errorOf(open({ username: 'root', password: 'wrong-secret' }, own.url).apply([beat('a')]))
     expect(wrong).toMatchObject({ code: 'store', message: expect.stringContaining('authentication failed') })
     expect(wrong.message).not.toContain('secret')

@@ -122,36 +122,44 @@ test('names of any length, and huge records, are kept', async () => {
 
 test('64 writers on one lock all get their turn, one at a time', { timeout: 120_000 }, async () => {
   const schema = newSchema()
-  const stores = Array.from({ length: 8 }, () => postgresStore({ connectionString: server.url, max: 8 }, { schema, notify: false }))
-  let holder: string | undefined
+  const stores = Array.from({ length: 8 }, () => postgresStore(server.url, { schema }))
+  const all = Array.from({ length: 64 }, (_, index) => createLocks({ store: stores[index % 8] as (typeof stores)[number], duration: 60_000 }))
+  let holders = 0
   let last = 0
-  const start = performance.now()
-  const play = async (index: number): Promise<void> => {
-    const store = stores[index % 8] as (typeof stores)[number]
-    const session = `s${index}`
-    await store.apply([beat(session)])
-    for (let turn = 1; turn <= 5; turn++) {
-      let [outcome] = await store.apply([request(session, turn)])
-      while (outcome?.type === 'queued') {
-        await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 40))
-        const view = await store.read('k', session)
-        if (view?.holders.some((each) => each.session === session)) [outcome] = await store.apply([request(session, turn)])
+  await Promise.all(
+    all.map(async (locks) => {
+      for (let turn = 0; turn < 5; turn++) {
+        const lock = await locks.acquire('job')
+        expect(++holders).toBe(1)
+        expect(lock.token).toBeGreaterThan(last)
+        last = lock.token
+        await new Promise((resolve) => setImmediate(resolve))
+        holders--
+        await lock.release()
       }
-      if (outcome?.type !== 'granted') throw new Error(JSON.stringify(outcome))
-      const { token } = outcome.holder
-      expect(holder).toBeUndefined()
-      expect(token).toBeGreaterThan(last)
-      holder = session
-      last = token
-      await store.apply([{ type: 'renew', key: 'k', session, token }])
-      expect(holder).toBe(session)
-      holder = undefined
-      await store.apply([{ type: 'release', key: 'k', session, token }])
-    }
-  }
-  await Promise.all(Array.from({ length: 64 }, (_, index) => play(index)))
-  console.log(`64 writers: ${Math.round(320 / ((performance.now() - start) / 1_000))} turns a second`)
+    }),
+  )
+  for (const locks of all) await locks.close()
   for (const store of stores) await store.close()
+})
+
+test('batches that name the same keys in opposite orders end without a deadlock', async () => {
+  const schema = newSchema()
+  const stores = ['a', 'b', 'c', 'd'].map((session) => ({ session, store: postgresStore(server.url, { schema, notify: false }) }))
+  const keys = Array.from({ length: 6 }, (_, index) => `k${index}`)
+  await Promise.all(
+    stores.map(async ({ session, store }, index) => {
+      await store.apply([beat(session)])
+      const order = index % 2 ? keys : [...keys].reverse()
+      for (let number = 1; number <= 10; number++) {
+        await store.apply(order.map((key) => request(session, number, { key })))
+        await store.apply(order.map((key): Command => ({ type: 'withdraw', key, session, number })))
+      }
+    }),
+  )
+  for (const { store } of stores) await store.close()
+  const { rows } = await admin.query('SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()')
+  expect(Number(rows[0].deadlocks)).toBe(0)
 })
 
 test('cut connections cost no lock, and hints come back', { timeout: 60_000 }, async () => {
@@ -263,6 +271,51 @@ test('sessions end when somebody drops the tables, and new ones go on', async ()
   expect(lock.isHeld()).toBe(false)
   const again = await locks.acquire('job')
   expect(again.token).toBeGreaterThan(lock.token)
+  // The names of channels are others now.
+  const other = postgresStore(server.url, { schema })
+  const heard = new Promise((resolve) => store.channel?.subscribe('t', resolve))
+  const knocking = setInterval(() => other.channel?.publish('t', { n: 1 }), 50)
+  expect(await heard).toEqual({ n: 1 })
+  clearInterval(knocking)
   await locks.close()
   await store.close()
+  await other.close()
+})
+
+test('an app that uses up its pool, or all connections for transactions, holds up no heartbeat', async () => {
+  const pool = new pg.Pool({ connectionString: server.url, max: 1 })
+  const store = postgresStore<pg.PoolClient>(pool, { schema: newSchema() })
+  await store.apply([beat('a')])
+  const client = await pool.connect()
+  expect((await store.apply([beat('a')]))[0]?.type).toBe('beaten')
+  client.release()
+  const [granted] = await store.apply([request('a')])
+  const { token } = (granted as Extract<Outcome, { type: 'granted' }>).holder
+  let end = (): void => {}
+  const ended = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  const lock = { name: 'k', key: 'k', session: 'a', token, assertHeld() {} }
+  const transactions = Array.from({ length: 5 }, () => store.transaction(lock, () => ended))
+  expect((await store.apply([beat('a')]))[0]?.type).toBe('beaten')
+  end()
+  await Promise.all(transactions)
+  await store.close()
+  await pool.end()
+})
+
+test('a pool’s password is used, though it cannot be enumerated', async () => {
+  const pool = new pg.Pool({ host: '127.0.0.1', port: server.port, database: 'postgres', user: 'secured', password: 'right' })
+  const store = postgresStore(pool, { schema: newSchema() })
+  // The password was right, so it is only refused to make a schema.
+  await expect(store.apply([beat('a')])).rejects.toMatchObject({ code: 'store', cause: { code: '42501' } })
+  await store.close()
+  await pool.end()
+})
+
+test('a user whose transactions have another isolation level by default is told', async () => {
+  const options = encodeURIComponent('-c default_transaction_isolation=serializable')
+  const error = await failure(postgresStore(`${server.url}?options=${options}`, { schema: newSchema() }))
+  expect(error).toMatchObject({ code: 'store' })
+  expect(error.message).toContain('READ COMMITTED')
 })

@@ -1,12 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import type { Store } from '../../src/store.ts'
 import type { PostgresClient } from '../../src/stores/postgres.ts'
 import type { StorePlace } from '../../src/testing/index.ts'
 
-let places = 0
-
 /** A name for a schema that nobody else uses. */
-export const newSchema = (): string => `storelock test "${process.pid}" ${places++}`
+export const newSchema = (): string => `storelock "test" ${randomUUID()}`
 
 /** A schema of its own. `open` gets a store to it; `admin` is for what a test does there behind the store's back. */
 export function postgresPlace(admin: pg.Pool, open: (schema: string) => Store): StorePlace {

@@ -18,7 +18,7 @@ let admin: pg.Pool
 beforeAll(async () => {
   server = await lendPostgres()
   admin = new pg.Pool({ connectionString: server.url, max: 2 })
-  await admin.query('CREATE TABLE hammered (value int); INSERT INTO hammered VALUES (0)')
+  await admin.query('DROP TABLE IF EXISTS hammered; CREATE TABLE hammered (value int); INSERT INTO hammered VALUES (0)')
 })
 afterEach(() => {
   for (const child of started) child.kill('SIGKILL')

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { postgresStore } from '../../src/stores/postgres.ts'
 import { storeSuite } from '../../src/testing/index.ts'
-import { lendPostgres } from '../servers/postgres.ts'
+import { lendPostgres, startPgBouncer, startPostgres } from '../servers/postgres.ts'
 import { postgresPlace } from './postgres-place.ts'
 import { answerAsOneMap } from './turns.ts'
 
@@ -24,6 +24,24 @@ describe('a Postgres store on a connection string', () => {
 
 describe('a Postgres store on a pool of the user’s', () => {
   for (const { name, run } of storeSuite(() => postgresPlace(admin, (schema) => postgresStore(admin, { schema })))) test(name, run)
+})
+
+describe('a Postgres store behind PgBouncer in transaction mode', () => {
+  let own: Awaited<ReturnType<typeof startPostgres>>
+  let pooler: Awaited<ReturnType<typeof startPgBouncer>>
+  let past: pg.Pool
+
+  beforeAll(async () => {
+    own = await startPostgres()
+    pooler = await startPgBouncer(own)
+    past = new pg.Pool({ connectionString: own.url, max: 2 })
+  })
+  afterAll(async () => {
+    await past.end()
+    await pooler.remove()
+    await own.remove()
+  })
+  for (const { name, run } of storeSuite(() => postgresPlace(past, (schema) => postgresStore(pooler.url, { schema })))) test(name, run)
 })
 
 test('two Postgres stores that take turns answer as one map does, whatever they have in mind', { timeout: 120_000 }, () =>

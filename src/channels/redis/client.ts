@@ -86,7 +86,7 @@ interface Options {
 export const isReply = (error: unknown): boolean => /^-?[A-Z][A-Z\d]+\b/.test((error as Error | undefined)?.message ?? '')
 
 /**
- * @param target a URL, for which the package `redis` is used, or a client, whose options are used
+ * @param target a URL, or a client, whose options are used
  * @param patience how long connecting may take, in ms
  */
 export async function openLink(target: string | RedisClient, events: Events, patience: number): Promise<RedisLink> {
@@ -94,11 +94,25 @@ export async function openLink(target: string | RedisClient, events: Events, pat
   return isIoRedis(model) ? ioredisLink(model, events) : nodeRedisLink(model, events)
 }
 
-async function clientOf(url: string, patience: number): Promise<NodeRedis> {
-  // Only who uses a URL needs the package.
-  const { createClient } = await import('redis')
-  return createClient({ url, socket: { connectTimeout: patience } })
+/** A client for a URL, of the package that is installed. */
+async function clientOf(url: string, patience: number): Promise<RedisClient> {
+  // In a `try`, where bundlers do not insist on what is not installed.
+  try {
+    const { createClient } = await import('redis')
+    return createClient({ url, socket: { connectTimeout: patience } })
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+  try {
+    const { Redis } = await import('ioredis')
+    return new Redis(url, { lazyConnect: true, connectTimeout: patience })
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    throw new Error('the URL of a Redis needs a package that connects to it: npm install redis', { cause: error })
+  }
 }
+
+const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ERR_MODULE_NOT_FOUND'
 
 function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
   const cluster = isCluster(model)
@@ -116,7 +130,13 @@ function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
 }
 
 function ioredisLink(model: IoRedis, events: Events): RedisLink {
-  const own = { maxRetriesPerRequest: events.message ? null : 0, autoResendUnfulfilledCommands: false, keyPrefix: '', autoResubscribe: true }
+  const own = {
+    maxRetriesPerRequest: events.message ? null : 0,
+    autoResendUnfulfilledCommands: false,
+    autoResubscribe: true,
+    keyPrefix: '',
+    stringNumbers: false,
+  }
   const offline = { lazyConnect: true, enableOfflineQueue: events.message !== undefined }
   const client = (isCluster(model) ? model.duplicate([], { ...offline, redisOptions: own }) : model.duplicate({ ...own, ...offline })) as IoRedis &
     Client
@@ -127,11 +147,17 @@ function ioredisLink(model: IoRedis, events: Events): RedisLink {
     send: ([command, ...args]) =>
       client.call(command as string, ...args).catch((error: Error) => {
         // Its words are about an option that its user has not set.
-        throw error.name === 'MaxRetriesPerRequestError' ? new Error('the connection was lost', { cause: error }) : error
+        throw error.name === 'MaxRetriesPerRequestError' ? new Error('the connection was lost', { cause: error }) : withoutCommand(error)
       }),
     subscribe: (channel) => client.subscribe(channel),
     unsubscribe: (channel) => client.unsubscribe(channel),
   }
+}
+
+/** An error of ioredis without the command that it carries, which has the password if that was wrong. */
+function withoutCommand(error: Error): Error {
+  Reflect.deleteProperty(error, 'command')
+  return error
 }
 
 /**
@@ -158,7 +184,7 @@ function watch(client: Client, events: Events, connected: string, disconnect: ()
     events.up()
   }
   const down = (error: Error): void => {
-    for (const { reject } of waiting) reject(error)
+    for (const { reject } of waiting) reject(withoutCommand(error))
     waiting.clear()
     cut(error)
   }

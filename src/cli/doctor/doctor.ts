@@ -3,7 +3,7 @@ import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { colours, print, printJson } from '../output.ts'
-import { isPostgres, isUrl, openStore, urlsOf } from '../store.ts'
+import { etcdAt, isEtcd, isRedis, isShared, isUrl, openStore, urlsOf } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
 import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
@@ -13,17 +13,18 @@ import { checkPath, checkProcesses } from './processes.ts'
 export async function doctor({ store: place, json }: Common): Promise<void> {
   const findings = isUrl(place)
     ? (await Promise.all(urlsOf(place).map((url) => checkServer(url)))).flat()
-    : isPostgres(place)
-      ? await checkPostgresHere(place)
+    : isShared(place)
+      ? await checkShared(place)
       : await checkFile(place)
   if (json) printJson(findings)
   else for (const finding of findings) print(lineOf(finding))
   if (findings.some(({ state }) => state === 'fault')) throw new Exit(exitCodes.no)
 }
 
-async function checkPostgresHere(address: string): Promise<Finding[]> {
-  const { checkPostgres } = await import('./postgres.ts')
-  return checkPostgres(address)
+async function checkShared(address: string): Promise<Finding[]> {
+  if (isRedis(address)) return (await import('./redis.ts')).checkRedis(address)
+  if (isEtcd(address)) return (await import('./etcd.ts')).checkEtcd(etcdAt(address))
+  return (await import('./postgres.ts')).checkPostgres(address)
 }
 
 async function checkFile(file: string): Promise<Finding[]> {

@@ -3,7 +3,7 @@ import { postgresVersion } from '../../stores/postgres/schema.ts'
 import { type Finding, fault, note, ok } from './finding.ts'
 
 /** The oldest version of Postgres with everything that the store uses. */
-const oldest = 12
+const oldest = 13
 /** By how many ms the clocks may differ before that is worth knowing: times in lists are then odd, and tokens after a lost table. */
 const odd = 1_000
 /** How long an answer may take, in ms. */

@@ -38,7 +38,9 @@ export interface Connections<Client extends PostgresClient> {
    */
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
   query(text: string, values?: unknown[], name?: string): Promise<any[]>
-  /** Lends a connection. */
+  /** Lends one of our own connections. */
+  lendOwn<T>(use: (client: PostgresClient) => Promise<T>): Promise<T>
+  /** Lends a connection of the user's pool, or one that is kept for the user's transactions. */
   lend<T>(use: (client: Client) => Promise<T>): Promise<T>
   /** A connection of its own, past a pooler if the user has said how. Rejects if it leads through one. */
   open(): Promise<OwnClient>
@@ -52,68 +54,89 @@ export interface ConnectOptions {
   readonly timeout: number
 }
 
-type Pg = {
-  Pool: new (options: object) => PostgresPool & { end(): Promise<void>; on(event: 'error', listener: () => void): void }
-  Client: new (options: object) => OwnClient
+interface OwnPool<Client extends PostgresClient> extends PostgresPool<Client> {
+  on(event: 'error', listener: () => void): unknown
+  end(): Promise<void>
 }
 
-/** The pool of a user, or one of our own, and connections beside it. */
+type Pg = { Pool: new (options: object) => OwnPool<never>; Client: new (options: object) => OwnClient }
+
+/** How many connections locks use at once, and transactions of the user if the store opens those, too. */
+const most = { ofLocks: 4, ofTransactions: 10 }
+
+/**
+ * Connections of our own beside the pool of a user: if the app has lent out all of that, or has long transactions, no heartbeat may wait for it.
+ */
 export async function connections<Client extends PostgresClient>(
   database: string | object | PostgresPool<Client>,
   { direct, timeout }: ConnectOptions,
 ): Promise<Connections<Client>> {
   const isPool = typeof database === 'object' && 'connect' in database
-  const given = isPool ? (database as PostgresPool<Client> & { options?: object; Client?: Pg['Client'] }) : undefined
-  const settings = (from: string | object): object => (typeof from === 'string' ? { connectionString: from } : from)
-  const ours = { application_name: 'storelock', keepAlive: true, connectionTimeoutMillis: timeout }
-  const pg = given?.Client && given.options ? undefined : await load()
-  // A pool's options are passed on as they are: a copy would lack the password, which cannot be enumerated.
-  const clientOptions = direct ? { ...ours, ...settings(direct) } : given ? (given.options ?? {}) : { ...ours, ...settings(database) }
-  const Client = given?.Client ?? (pg as Pg).Client
-  const own = given ? undefined : new (pg as Pg).Pool({ max: 8, allowExitOnIdle: true, ...ours, ...settings(database) })
-  // Without a listener, the end of an idle connection would end the process.
-  own?.on('error', () => {})
-  const pool = (given ?? own) as PostgresPool<Client>
-  const title = titleOf(new Client(given?.options ?? { ...settings(database) }))
-
+  const given = isPool ? (database as PostgresPool<Client> & { readonly options?: Settings; readonly Client?: Pg['Client'] }) : undefined
+  if (given && !given.options) throw new TypeError('not a Pool of pg: pass one, its options, or a connection string')
+  const ours = { application_name: 'storelock', keepAlive: true, connectionTimeoutMillis: timeout, allowExitOnIdle: true }
+  // In the options of a pool the password is not enumerable.
+  const settings = (from: string | Settings): Settings =>
+    typeof from === 'string' ? { ...ours, connectionString: from } : { ...ours, ...from, ...('password' in from && { password: from.password }) }
+  const base = settings(given?.options ?? (database as string | Settings))
+  const { Pool, Client } = await load()
+  const opened: OwnPool<never>[] = []
+  const openPool = (max: number): PostgresPool<Client> => {
+    const pool = new Pool({ ...base, max })
+    // Without a listener, the end of an idle connection would end the process.
+    pool.on('error', () => {})
+    opened.push(pool)
+    return pool
+  }
+  const pool = openPool(most.ofLocks)
+  let theirs: PostgresPool<Client> | undefined = given
   let isPooled: boolean | undefined
 
-  const lend = async <T>(use: (client: Client) => Promise<T>): Promise<T> => {
-    const client = await pool.connect()
-    // What it was asked fails too. Without a listener, the end of the connection would end the process.
-    const ignore = (): void => {}
-    client.on?.('error', ignore)
-    try {
-      const result = await use(client)
-      client.release()
-      return result
-    } catch (error) {
-      // Whatever it was doing, nobody should get it next.
-      client.release(!isOfServer(error))
-      throw error
-    } finally {
-      client.off?.('error', ignore)
-    }
-  }
-
   return {
-    title,
-    lend,
+    title: titleOf(new Client(base)),
+    lendOwn: (use) => lendFrom(pool, use),
+    async lend(use) {
+      theirs ??= openPool(most.ofTransactions)
+      return lendFrom(theirs, use)
+    },
     query: (text, values, name) =>
-      lend(async (client) => {
+      lendFrom(pool, async (client) => {
         isPooled ??= await leadsThroughPooler(client)
         const statement = { text, values, name: isPooled ? undefined : name, query_timeout: timeout } as unknown as string
         return (await client.query(statement)).rows
       }),
     async open() {
-      const client = new Client(clientOptions)
+      const client = new Client(direct ? settings(direct) : base)
       client.on('error', () => {})
       await client.connect()
       if (!(await leadsThroughPooler(client))) return client
       client.end().catch(() => {})
       throw new Pooled('a pooler stands before the database, so nothing can listen there: give the store an address past it (`direct`)')
     },
-    close: async () => own?.end(),
+    close: async () => void (await Promise.all(opened.map((pool) => pool.end()))),
+  }
+}
+
+interface Settings {
+  readonly connectionString?: string
+  readonly password?: unknown
+}
+
+async function lendFrom<Client extends PostgresClient, T>(pool: PostgresPool<Client>, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = await pool.connect()
+  // What it was asked fails too. Without a listener, the end of the connection would end the process.
+  const ignore = (): void => {}
+  client.on?.('error', ignore)
+  try {
+    const result = await use(client)
+    client.release()
+    return result
+  } catch (error) {
+    // Whatever it was doing, nobody should get it next.
+    client.release(!isOfServer(error))
+    throw error
+  } finally {
+    client.off?.('error', ignore)
   }
 }
 

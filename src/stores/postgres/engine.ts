@@ -46,14 +46,14 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
     ahead = ms - (sent + Date.now()) / 2
   }
 
-  const prepare = async ({ query, lend }: Connections<PostgresClient>): Promise<void> => {
+  const prepare = async ({ query, lendOwn }: Connections<PostgresClient>): Promise<void> => {
     const found = await query(`SELECT body FROM ${s}.lock_rows WHERE id = 'version'`).catch((error) => {
       if (isMissing(error)) return []
       throw error
     })
     if (!found.length) {
       // One at a time: even IF NOT EXISTS fails if two do it at once.
-      await lend(async (client) => {
+      await lendOwn(async (client) => {
         try {
           await client.query(`BEGIN; SELECT pg_advisory_xact_lock(1937010795); ${postgresSchema(schema)}; COMMIT`)
         } catch (error) {

@@ -11,6 +11,9 @@ const script = (text: string): Script => ({ text, sha: createHash('sha1').update
 /** How many bytes the version has with which the value of each row begins. */
 export const versionBytes = 16
 
+/** For how long the number of a writer's last commit is kept, in ms: whoever holds something writes far more often. */
+const remembered = 86_400_000
+
 /** The time in ms, if it is not past `ARGV[1]`: commands must not be carried out after their caller has given up. */
 const onTime = `
 local time = redis.call('TIME')
@@ -27,24 +30,27 @@ return { time[1] * 1000 + math.floor(time[2] / 1000), string.match(info, 'maxmem
 /**
  * Writes rows if all that were seen have their versions still.
  *
- * KEYS: the indexes of keys, of keys in use, of sessions and of their ends; then each row's and its fence's.
- * ARGV: the latest time; the new version; for each row the version seen, what to do, its name, its text, and for a record its fence, for a session
- * its end.
+ * KEYS: the indexes of keys, of keys in use, of sessions and of their ends; the number of the writer's last commit; then each row's and its fence's.
+ * ARGV: the latest time; the new version; its number, and the highest that was confirmed; for each row the version seen, what to do, its name, its
+ * text, and for a record its fence, for a session its end.
  */
 export const commitScript = script(`${onTime}
-local version = ARGV[2]
-local rows = (#ARGV - 2) / 5
+local version, number = ARGV[2], tonumber(ARGV[3])
+-- A confirmed commit is missing: the server has gone back to an older state.
+local last = tonumber(redis.call('GET', KEYS[5]) or '0')
+if last < tonumber(ARGV[4]) then return { 'back', now } end
+local rows = (#ARGV - 4) / 5
 for row = 0, rows - 1 do
-  local found = redis.call('GETRANGE', KEYS[5 + 2 * row], 0, ${versionBytes - 1})
-  if found ~= ARGV[3 + 5 * row] then
+  local found = redis.call('GETRANGE', KEYS[6 + 2 * row], 0, ${versionBytes - 1})
+  if found ~= ARGV[5 + 5 * row] then
     -- The same commit again, because its answer was lost.
     if found == version then return { 'done', now } end
     return { 'changed', now }
   end
 end
 for row = 0, rows - 1 do
-  local key, fence = KEYS[5 + 2 * row], KEYS[6 + 2 * row]
-  local at = 3 + 5 * row
+  local key, fence = KEYS[6 + 2 * row], KEYS[7 + 2 * row]
+  local at = 5 + 5 * row
   local seen, what, name, text, more = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   if what == 'keep' then
   elseif what == 'drop' then
@@ -69,6 +75,7 @@ for row = 0, rows - 1 do
     end
   end
 end
+redis.call('SET', KEYS[5], math.max(last, number), 'PX', ${remembered})
 return { 'done', now }`)
 
 /** Members of an index that start with a prefix. KEYS: the index. ARGV: where to begin, the prefix, how many. */

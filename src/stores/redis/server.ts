@@ -23,6 +23,9 @@ interface ServerOptions {
   dropped(): void
 }
 
+/** For how long replicas are waited for, unless it is said, in ms. */
+const longestWait = 1_000
+
 /** How a command may be repeated if the connection broke before its answer came: not at all, or `safely`, as it then does nothing or the same. */
 type Repeat = 'never' | 'safely'
 
@@ -30,8 +33,14 @@ type Repeat = 'never' | 'safely'
 export class RedisServer {
   readonly #target: string | RedisClient
   readonly #options: ServerOptions
+  readonly #patience: number
+  /** What has no answer yet, in the order in which it is due. */
+  readonly #calls = new Set<{ readonly due: number; reject(error: unknown): void }>()
+  #timer: NodeJS.Timeout | undefined
   #link: Promise<RedisLink> | undefined
   #prepared: Promise<void> | undefined
+  /** The link, while it is connected and prepared. */
+  #ready: RedisLink | undefined
   #wasUp = false
   #closed = false
   /** By how much the server's clock is ahead of our monotonic one, in ms, at least. */
@@ -40,6 +49,7 @@ export class RedisServer {
   constructor(target: string | RedisClient, options: ServerOptions) {
     this.#target = target
     this.#options = options
+    this.#patience = options.timeout + (options.durability ? (options.durability.within ?? longestWait) : 0)
   }
 
   /** The server's wall time in ms, as far as is known. */
@@ -48,11 +58,11 @@ export class RedisServer {
   }
 
   /** Runs a script that only reads. */
-  async read(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  read(script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     return this.#patiently((link) => this.#eval(link, script, keys, args), 'safely')
   }
 
-  async command(args: readonly Argument[], repeat: Repeat): Promise<unknown> {
+  command(args: readonly Argument[], repeat: Repeat): Promise<unknown> {
     return this.#patiently((link) => link.send(args, this.#options.home), repeat)
   }
 
@@ -66,7 +76,11 @@ export class RedisServer {
     const noted = (error: unknown): void => {
       lost = error
     }
-    const reply = (await this.#patiently((link) => this.#durably(link, script, keys, [latest, ...args]), repeat, noted)) as [string, number]
+    const reply = (await this.#patiently(
+      (link) => (this.#options.durability ? this.#durably : this.#eval).call(this, link, script, keys, [latest, ...args]),
+      repeat,
+      noted,
+    )) as [string, number]
     const [how, time] = reply
     if (how === 'late') {
       // Nobody waits for it any more, or its clock was set.
@@ -97,23 +111,32 @@ export class RedisServer {
       (link) => link.close(),
       () => {},
     )
-    this.#link = this.#prepared = undefined
+    this.#link = this.#prepared = this.#ready = undefined
   }
 
   async #connected(): Promise<RedisLink> {
-    this.#link ??= openLink(this.#target, { up: () => this.#up(), down: () => {} }, this.#options.timeout)
-    const link = await this.#link
+    this.assertOpen()
+    this.#link ??= openLink(this.#target, { up: () => this.#up(), down: () => this.#down() }, this.#options.timeout)
+    const opened = this.#link
+    const link = await opened
     await link.ready()
     this.#prepared ??= this.#prepare(link)
-    await this.#prepared.catch((error) => {
-      this.#prepared = undefined
+    const prepared = this.#prepared
+    await prepared.catch((error) => {
+      if (this.#prepared === prepared) this.#prepared = undefined
       throw error
     })
+    // Unless the connection was lost meanwhile.
+    if (this.#link === opened && this.#prepared === prepared) this.#ready = link
     return link
   }
 
+  #down(): void {
+    this.#prepared = this.#ready = undefined
+  }
+
   #up(): void {
-    this.#prepared = undefined
+    this.#down()
     if (this.#wasUp) this.#options.reconnected()
     this.#wasUp = true
   }
@@ -127,15 +150,13 @@ export class RedisServer {
       throw new LockError('store', `locks are not safe in a Redis with the maxmemory-policy ${policy}, which may drop them: set another one`)
   }
 
-  async #eval(link: RedisLink, { text, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
+  #eval(link: RedisLink, { text, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args]
     const { home } = this.#options
-    try {
-      return await link.send(['EVALSHA', sha, ...rest], home)
-    } catch (error) {
-      if (!/^NOSCRIPT\b/.test((error as Error).message)) throw error
+    return link.send(['EVALSHA', sha, ...rest], home).catch((error: Error) => {
+      if (!/^NOSCRIPT\b/.test(error.message)) throw error
       return link.send(['EVAL', text, ...rest], home)
-    }
+    })
   }
 
   /** Runs a script, and sees to it that replicas have what it wrote. */
@@ -143,7 +164,7 @@ export class RedisServer {
     const { durability, home } = this.#options
     const reply = await this.#eval(link, script, keys, args)
     if (!durability || (reply as [string])[0] !== 'done') return reply
-    const { replicas = 0, disk, within = 1_000 } = durability
+    const { replicas = 0, disk, within = longestWait } = durability
     const wait = disk ? ['WAITAOF', '1', String(replicas), String(within)] : ['WAIT', String(replicas), String(within)]
     const confirmed = (await link.send(wait, home)) as number | [here: number, replicas: number]
     const [here, there] = typeof confirmed === 'number' ? [1, confirmed] : confirmed
@@ -152,35 +173,49 @@ export class RedisServer {
     return reply
   }
 
-  /** Calls for an answer that comes in time. */
-  async #patiently<T>(ask: (link: RedisLink) => Promise<T>, repeat: Repeat, lost: (error: unknown) => void = () => {}): Promise<T> {
-    this.assertOpen()
-    const { timeout, durability } = this.#options
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      const give = (): void => {
-        // A connection that was cut unseen never answers.
-        this.#drop()
-        reject(new DOMException(`no answer within ${timeout} ms`, 'TimeoutError'))
+  /** Calls for an answer that comes in time. Plain callbacks, since the awaits of several functions take longer than the server. */
+  #patiently<T>(ask: (link: RedisLink) => Promise<T>, repeat: Repeat, lost: (error: unknown) => void = () => {}): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.assertOpen()
+      const call = { due: performance.now() + this.#patience, reject }
+      this.#calls.add(call)
+      this.#timer ??= this.#watch(this.#patience)
+      const done = (answer: T): void => {
+        this.#calls.delete(call)
+        resolve(answer)
       }
-      timer = setTimeout(give, timeout + (durability?.within ?? 0))
-    })
-    const attempt = async (): Promise<T> => {
-      const link = await this.#connected()
-      try {
-        return await ask(link)
-      } catch (error) {
+      const failed = (error: unknown): void => {
+        this.#calls.delete(call)
+        reject(error)
+      }
+      const again = (error: unknown): void => {
         // Demoted: its name may lead to another server by now.
         if (/^READONLY\b/.test((error as Error).message)) this.#drop()
-        if (isReply(error) || error instanceof LockError || repeat === 'never') throw error
-        lost(error)
-        return ask(await this.#connected())
+        if (isReply(error) || error instanceof LockError || repeat === 'never' || this.#closed) failed(error)
+        else {
+          lost(error)
+          this.#connected().then(ask).then(done, failed)
+        }
       }
-    }
-    try {
-      return await Promise.race([attempt(), late])
-    } finally {
-      clearTimeout(timer)
-    }
+      if (this.#ready) ask(this.#ready).then(done, again)
+      else this.#connected().then((link) => void ask(link).then(done, again), failed)
+    })
+  }
+
+  /** Gives up what is overdue. One timer for all, since all have the same patience. */
+  #watch(ms: number): NodeJS.Timeout {
+    return setTimeout(() => {
+      this.#timer = undefined
+      const now = performance.now()
+      const late = [...this.#calls].filter(({ due }) => due <= now)
+      // A connection that was cut unseen never answers.
+      if (late.length) this.#drop()
+      for (const call of late) {
+        this.#calls.delete(call)
+        call.reject(new DOMException(`no answer within ${this.#options.timeout} ms`, 'TimeoutError'))
+      }
+      const [next] = this.#calls
+      if (next) this.#timer = this.#watch(Math.max(1, next.due - now))
+    }, ms).unref()
   }
 }

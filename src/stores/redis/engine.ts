@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto'
+import type { Engine } from '../remote.ts'
+import { orderFor, rowOf } from './rows.ts'
+import { commitScript, keysScript, staleScript } from './scripts.ts'
+import type { RedisServer } from './server.ts'
+
+/** How many session rows a beat returns, and how many keys come at once. */
+const [shown, portion] = [16, 5_000]
+
+/**
+ * What a store in Redis is made of.
+ * @param prefix the hash tag of its keys
+ * @param gone is called when changes that the server had confirmed are missing
+ */
+export function redisEngine(server: RedisServer, prefix: string, title: string, gone: () => void): Engine<string> {
+  const indexes = ['keys', 'busy', 'sessions', 'ends'].map((index) => `${prefix}:${index}`) as [string, string, string, string]
+  const keyOf = (id: string): string => `${prefix}:${id}`
+  const fenceOf = (key: string): string => keyOf(`f:${key}`)
+  // No version may ever name two states, not even after a failover: each is random and numbered.
+  const writer = randomBytes(6).toString('base64url')
+  let [commits, confirmed] = [0, 0]
+
+  return {
+    title,
+    now: () => Math.floor(server.now()),
+    async fetch(ids) {
+      const values = ids.length ? ((await server.command(['MGET', ...ids.map(keyOf)], 'safely')) as (string | null)[]) : []
+      const rows = ids.map((id, index) => [id, values[index]] as const)
+      return new Map(rows.flatMap(([id, value]) => (value ? [[id, rowOf(value)]] : [])))
+    },
+    async commit(seen, writes) {
+      const number = ++commits
+      const version = `${writer}${number.toString(36).padStart(8, '0')}`
+      const rows = Array.from(seen, ([id, known = '']) => [known, ...orderFor(id, writes.has(id), writes.get(id))])
+      const keys = Array.from(seen.keys(), (id) => [keyOf(id), fenceOf(id.slice(2))])
+      const args = [version, String(number), String(confirmed), ...rows.flat()]
+      const [how] = await server.write(commitScript, [...indexes, keyOf(`w:${writer}`), ...keys.flat()], args, 'safely')
+      if (how === 'back') {
+        confirmed = 0
+        gone()
+      }
+      if (how !== 'done') return undefined
+      confirmed = Math.max(confirmed, number)
+      return version
+    },
+    async keys(start, { after, limit = Infinity, busy }) {
+      const found: string[] = []
+      for (let from = after !== undefined && after >= start ? `(${after}` : `[${start}`; found.length < limit; from = `(${found.at(-1)}`) {
+        const most = Math.min(limit - found.length, portion)
+        const page = (await server.read(keysScript, [indexes[busy ? 1 : 0]], [from, start, String(most)])) as string[]
+        found.push(...page)
+        if (page.length < most) break
+      }
+      return found
+    },
+    async stale(now, after) {
+      const which = after === undefined ? ['past', String(now)] : ['after', after]
+      const found = (await server.read(staleScript, indexes.slice(2), [`${prefix}:s:`, String(shown), ...which])) as string[]
+      return Array.from({ length: found.length / 2 }, (_, row) => [found[2 * row] as string, rowOf(found[2 * row + 1] as string).text])
+    },
+  }
+}

@@ -1,0 +1,115 @@
+import { decodeSession, type Outcome, runBatch } from '../../protocol/index.ts'
+import type { Engine } from './engine.ts'
+import type { Job } from './jobs.ts'
+import type { Noted } from './notes.ts'
+import { isStorable, Known, Memory, type Row, sessionId, writesOf } from './rows.ts'
+
+/** The present rows with some ids; `undefined` for those that do not exist. */
+type Rows<Version> = Map<string, Row<Version> | undefined>
+
+/** Carries out batches on the rows as they were last seen. */
+export interface Attempts<Version> {
+  /** Rows as they were last seen. */
+  readonly memory: Memory<Version>
+  fetch(ids: Iterable<string>): Promise<Rows<Version>>
+  /**
+   * Carries out jobs unless others change the rows meanwhile.
+   * @param first the rows to fetch first
+   * @returns the outcomes, or the rows that it used
+   */
+  attempt(jobs: readonly Job[], first?: readonly string[]): Promise<{ outcomes?: Outcome[]; used: string[] }>
+}
+
+export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version> {
+  const memory = new Memory<Version>()
+  /** Sessions with requests of which nobody knows whether they were carried out, or will be. */
+  const doubtful = new Set<string>()
+
+  const fetch = async (ids: Iterable<string>): Promise<Rows<Version>> => {
+    const wanted = [...new Set(ids)]
+    const found = await engine.fetch(wanted.filter(isStorable))
+    const rows: Rows<Version> = new Map(wanted.map((id) => [id, found.get(id)]))
+    for (const [id, row] of rows) memory.set(id, row)
+    return rows
+  }
+
+  /**
+   * Writes the rows of sessions once more of which a request had no answer. If it is still under way, it finds another version of its session's row and
+   * fails: it must not be carried out after its withdrawal.
+   */
+  const clearDoubts = async (): Promise<void> => {
+    for (const session of doubtful) {
+      const id = sessionId(session)
+      for (let isClear = false; !isClear; ) {
+        const row = (await fetch([id])).get(id)
+        memory.forget([id])
+        const write = row && { text: row.text, session: decodeSession(session, row.text) }
+        isClear = !row || (await engine.commit(new Map([[id, row.version]]), new Map([[id, write]]))) !== undefined
+      }
+      doubtful.delete(session)
+    }
+  }
+
+  const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
+    const commands = jobs.flatMap((job) => job.commands)
+    const fetched: Rows<Version> = new Map()
+    /** What the last fetch answered. */
+    let fresh: Rows<Version> = new Map()
+    const get = async (ids: Iterable<string>): Promise<void> => {
+      fresh = await fetch(ids)
+      for (const [id, row] of fresh) fetched.set(id, row)
+    }
+    if (doubtful.size) await clearDoubts()
+    if (first.length) await get(first)
+    for (;;) {
+      const rows = new Known(fetched, memory)
+      const changes = runBatch(commands, {
+        now: engine.now(),
+        get floor() {
+          return rows.floor
+        },
+        record: (key) => rows.record(key),
+        session: (id) => rows.session(id),
+        stale: () => [],
+      })
+      const used = [...rows.used.keys()]
+      const writes = writesOf(changes, rows.used)
+      // What is answered without a commit must have been true at one moment.
+      if (rows.unknown.size || !(writes.size || used.every((id) => fresh.has(id)))) {
+        await get(used)
+        continue
+      }
+      if (!writes.size) return { outcomes: changes.outcomes, used }
+      // If it fails, nobody knows whether they were written.
+      memory.forget(used)
+      const seen = new Map(Array.from(rows.used, ([id, row]) => [id, row?.version]))
+      const version = await engine.commit(seen, writes, notedOf(jobs, changes.outcomes)).catch((error) => {
+        for (const command of commands) if (command.type === 'request') doubtful.add(command.session)
+        throw error
+      })
+      if (version === undefined) return { used }
+      for (const [id, row] of rows.used) memory.set(id, row)
+      for (const [id, write] of writes) memory.set(id, write && { text: write.text, version })
+      return { outcomes: changes.outcomes, used }
+    }
+  }
+
+  return { memory, fetch, attempt }
+}
+
+/** What is noted of jobs. */
+function notedOf(jobs: readonly Job[], outcomes: readonly Outcome[]): Noted | undefined {
+  const rows: object[] = []
+  const kept: (() => void)[] = []
+  let at = 0
+  for (const { commands, notes } of jobs)
+    for (const index of commands.keys()) {
+      const outcome = outcomes[at++] as Outcome
+      const own = notes?.rowsOf(outcome, index) ?? []
+      if (!own.length) continue
+      rows.push(...own)
+      kept.push(() => notes?.kept(index))
+    }
+  const insertion = jobs.find(({ notes }) => notes)?.notes?.insertion
+  return insertion && rows.length ? { insertion, rows, kept: () => void kept.map((keep) => keep()) } : undefined
+}
