@@ -116,6 +116,22 @@ describe('two lock servers on one Postgres', () => {
     }
   })
 
+  test('one who only waits until a lock is free hears of the release at the other server', async () => {
+    const schema = newSchema()
+    const clients = []
+    for (let n = 0; n < 2; n++) {
+      const { url } = atEnd(await serve(open(schema), { secret }))
+      clients.push(atEnd(createLocks({ store: atEnd(httpStore(url)), duration: 60_000, maxBackoff: 60_000 })))
+    }
+    const [here, there] = clients as [(typeof clients)[0], (typeof clients)[0]]
+    const held = await here.acquire('k')
+    const free = there.whenFree('k').then(() => performance.now())
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    const released = performance.now()
+    await held.release()
+    expect((await free) - released).toBeLessThan(1_000)
+  })
+
   test('a client of plain requests comes back to another server, and the one that notices late that it had gone takes nothing back', async () => {
     const schema = newSchema()
     const urls: string[] = []
