@@ -4,17 +4,17 @@ import { table, troubles } from './report.ts'
 import { faultsOf, runBoth } from './run.ts'
 import { stores } from './stores.ts'
 
-const help = `npm run nemesis -- --store sqlite|indexeddb|http|postgres|redis|etcd [options]
+const help = `npm run nemesis -- --store sqlite|indexeddb|http|servers|postgres|redis|etcd [options]
 
 Eight Node processes on one SQLite file, one Postgres, one Redis or one etcd, six Chromium tabs on one IndexedDB database, or
-eight processes whose locks a lock server keeps, do read-modify-write under a lock while they are stopped, hung, killed before and after they commit,
+eight processes whose locks a lock server keeps, or three on one Postgres, do read-modify-write under a lock while they are stopped, hung, killed before and after they commit,
 have their clocks set and their disk held up, the server killed and stopped, and the tabs' connections to the database
 torn or slow, the database upgraded and deleted, and the site's storage cleared by a response and by the browser.
 First without a fence, until that has lost an update; then fenced, which must lose none. What every worker noted is
 then checked against what is written. The exit code is 1 if anything was lost, if two were told that they hold a lock,
 if a call was never settled, or if the control lost nothing.
 
-  --store NAME   sqlite, indexeddb, http, postgres, redis or etcd
+  --store NAME   sqlite, indexeddb, http, servers, postgres, redis or etcd
   --seconds N    how long the fenced run takes; default 60
   --seed S       a whole number that chooses the faults and who suffers them; default: another each time
   --json FILE    also write the results there

@@ -1,5 +1,5 @@
 import type { OpenArena } from './arena.ts'
-import { openServed } from './http/arena.ts'
+import { openServed, openServers } from './http/arena.ts'
 import { openTabs } from './indexeddb/arena.ts'
 import { openRemote } from './remote/arena.ts'
 import { openProcesses } from './sqlite/arena.ts'
@@ -9,6 +9,7 @@ export const stores: Readonly<Record<string, OpenArena>> = {
   sqlite: openProcesses,
   indexeddb: openTabs,
   http: openServed,
+  servers: openServers,
   postgres: openRemote('postgres'),
   redis: openRemote('redis'),
   etcd: openRemote('etcd'),

@@ -13,9 +13,13 @@ export interface ServerProcess {
 const [program] = (await built(new URL('program.ts', import.meta.url))) as [string]
 const started = new Set<ChildProcess>()
 
-/** @param port default: one that is free */
-export async function startServer(file: string, port = 0): Promise<ServerProcess> {
-  const child = fork(program, [file, `${port}`], { execArgv: [] })
+/**
+ * @param place a SQLite file, or the address of a Postgres database
+ * @param port default: one that is free
+ * @param schema of the Postgres store
+ */
+export async function startServer(place: string, port = 0, schema = ''): Promise<ServerProcess> {
+  const child = fork(program, [place, `${port}`, schema], { execArgv: [] })
   started.add(child)
   const [url] = (await once(child, 'message')) as [string]
   return {

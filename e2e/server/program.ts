@@ -1,7 +1,10 @@
-// What `process.ts` starts: a lock server over a SQLite file, at a port.
+// What `process.ts` starts: a lock server over a SQLite file or a Postgres database, at a port.
 import { serve } from '../../src/server/index.ts'
+import { postgresStore } from '../../src/stores/postgres.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-const [file = '', port = ''] = process.argv.slice(2)
-const { url } = await serve(sqliteStore(file), { port: Number(port) })
+const [place = '', port = '', schema = ''] = process.argv.slice(2)
+const isPostgres = /^postgres:/.test(place)
+const store = isPostgres ? postgresStore(place, { schema }) : sqliteStore(place)
+const { url } = await serve(store, { port: Number(port), ...(isPostgres && { secret: 'the secret of all servers of a test' }) })
 process.send?.(url)

@@ -3,67 +3,94 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Store } from 'storelock'
+import { postgresStore } from 'storelock/stores/postgres'
+import { sqliteStore } from 'storelock/stores/sqlite'
 import { bundle } from '../../bench/bundle.ts'
+import { startPostgres } from '../../test/servers/postgres.ts'
 import type { Arena, Fault, Setting } from '../arena.ts'
+import { pick } from '../random.ts'
 import { openWorkers } from '../sqlite/arena.ts'
 
+/** What lock servers keep their locks in. */
+interface Behind {
+  /** What a server is started with. */
+  readonly place: string
+  open(): Store
+  remove(): Promise<void>
+}
+
 /** Processes that use a lock server, which has a file of its own. The server gets faults, too. */
-export async function openServed(setting: Setting): Promise<Arena> {
+export const openServed = (setting: Setting): Promise<Arena> => {
   const file = join(setting.folder, 'locks.db')
+  return openBehind(setting, 1, { place: file, open: () => sqliteStore(file), async remove() {} })
+}
+
+/** Processes that know three lock servers on one Postgres. One server at a time gets faults. */
+export const openServers = async (setting: Setting): Promise<Arena> => {
+  const postgres = await startPostgres()
+  return openBehind(setting, 3, { place: postgres.url, open: () => postgresStore(postgres.url), remove: () => postgres.remove() })
+}
+
+async function openBehind(setting: Setting, count: number, { place, open, remove }: Behind): Promise<Arena> {
   const program = join(setting.folder, 'server.js')
   await writeFile(program, await bundle('nemesis/http/server.ts', 'node'))
-  let server: ChildProcess
+  const servers: ChildProcess[] = []
   let troubled = false
   let closed = false
 
   /** @param port that of the server before */
-  async function start(port: string): Promise<string> {
+  async function start(index: number, port: string): Promise<string> {
     // Without the flags of this process, which load TypeScript.
-    server = fork(program, [file, port], { execArgv: [] })
+    const server = fork(program, [place, port], { execArgv: [] })
+    servers[index] = server
     const [url] = (await once(server, 'message')) as [string]
     return url
   }
-  const url = await start('0')
+  const urls: string[] = []
+  for (let index = 0; index < count; index++) urls.push(await start(index, '0'))
 
-  /** One fault of the server at a time. */
+  /** One fault of one server at a time. */
   const suffer =
-    (harm: (ms: number) => Promise<unknown>): Fault['inflict'] =>
-    async (_, ms) => {
+    (harm: (index: number, ms: number) => Promise<unknown>): Fault['inflict'] =>
+    async (_, ms, random) => {
       if (troubled || closed) return false
       troubled = true
-      await harm(ms)
+      await harm(pick(random, [...urls.keys()]), ms)
       troubled = false
       return true
     }
-  const end = async (): Promise<void> => {
+  const end = async (index: number): Promise<void> => {
+    const server = servers[index] as ChildProcess
     server.kill('SIGKILL')
     if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
   }
   const faults: Fault[] = [
     {
       kind: 'server killed',
-      inflict: suffer(async () => {
-        await end()
-        if (!closed) await start(new URL(url).port)
+      inflict: suffer(async (index) => {
+        await end(index)
+        if (!closed) await start(index, new URL(urls[index] as string).port)
       }),
     },
     {
       kind: 'server stopped',
-      inflict: suffer(async (ms) => {
-        server.kill('SIGSTOP')
+      inflict: suffer(async (index, ms) => {
+        servers[index]?.kill('SIGSTOP')
         await sleep(ms)
-        server.kill('SIGCONT')
+        servers[index]?.kill('SIGCONT')
       }),
     },
   ]
-  const arena = await openWorkers(setting, { file, url })
+  const arena = await openWorkers(setting, { open, urls })
   return {
     ...arena,
     faults: [...arena.faults, ...faults],
     async close() {
       closed = true
       await arena.close()
-      await end()
+      for (const index of urls.keys()) await end(index)
+      await remove()
     },
   }
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { createLocks } from 'storelock'
+import { createLocks, type Store } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import type { Arena, Fault, Setting } from '../arena.ts'
 import { tokenTable } from '../http/fence.ts'
@@ -11,10 +11,10 @@ import type { FileStart } from './worker.ts'
 /** Processes on one SQLite file. */
 export const openProcesses = (setting: Setting): Promise<Arena> => openWorkers(setting)
 
-/** A lock server, and the file that it keeps its locks in. */
+/** Lock servers, and the store that they keep their locks in. */
 interface Served {
-  readonly file: string
-  readonly url: string
+  open(): Store
+  readonly urls: readonly string[]
 }
 
 /** Processes that write into one SQLite file. @param served where their locks come from, if not from that file */
@@ -24,10 +24,10 @@ export async function openWorkers(setting: Setting, served?: Served): Promise<Ar
   db.pragma('journal_mode = WAL')
   db.exec(tables)
   db.exec(tokenTable)
-  const store = served ? sqliteStore(served.file) : sqliteStore(db)
+  const store = served ? served.open() : sqliteStore(db)
   const rows = rowsIn(db)
   const onlooker = createLocks({ store })
-  const more: Omit<FileStart, keyof Start> = { file, url: served?.url }
+  const more: Omit<FileStart, keyof Start> = { file, urls: served?.urls }
   const { obey, ...processes } = await runProcesses(setting, 'nemesis/sqlite/worker.ts', more)
   const disk: Fault = { kind: 'disk held up', inflict: (worker, ms) => obey(worker, { type: 'occupy', ms: ms / 2 }) }
   return {

@@ -1,6 +1,6 @@
-// A process that works on a SQLite file, under locks of that file or of a lock server: `worker.js <start, as JSON>`.
+// A process that works on a SQLite file, under locks of that file or of lock servers: `worker.js <start, as JSON>`.
 import Database from 'better-sqlite3'
-import { createLocks } from 'storelock'
+import { createLocks, type Store } from 'storelock'
 import { httpStore } from 'storelock/stores/http'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import { now } from '../../e2e/processes/orders.ts'
@@ -13,17 +13,23 @@ import { rowsIn } from './rows.ts'
 
 export interface FileStart extends Start {
   readonly file: string
-  /** The lock server's; without it the locks are in the file. */
-  readonly url?: string | undefined
+  /** The lock servers'; without them the locks are in the file. */
+  readonly urls?: readonly string[] | undefined
 }
 
 const { start, signal, note, strike } = beChild<FileStart>((order) => order.type === 'occupy' && occupy(order.ms))
-const { name, file, url, fenced, duration, maxBackoff, seed } = start
+const { name, file, urls, fenced, duration, maxBackoff, seed } = start
 
 // SQLite's own waiting blocks the whole process, heartbeats too: it is kept short, and the store waits instead.
 const db = new Database(file, { timeout: 100 })
-const own = url === undefined ? sqliteStore(db) : undefined
-const store = own ?? httpStore(url as string)
+const own = urls === undefined ? sqliteStore(db) : undefined
+
+/** A store that begins with one of the servers, and soon goes on to the next when that does not answer. */
+function served(all: readonly string[]): Store {
+  const first = seed % all.length
+  return httpStore([...all.slice(first), ...all.slice(0, first)], all.length > 1 ? { timeout: 1_000 } : {})
+}
+const store = own ?? served(urls ?? [])
 const tokens = tokensIn(db)
 const locks = createLocks({ store, label: name, duration, maxBackoff })
 const rows = rowsIn(db)

@@ -1,9 +1,9 @@
 import type { LogEntry, LogKind, LogReply } from '../server/wire.ts'
-import { makeConnection } from '../stores/http/connection.ts'
+import { makeServers } from '../stores/http/servers.ts'
 import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { colours, type Parts, print, printJson } from './output.ts'
-import { isUrl, withoutSecret } from './place.ts'
+import { isUrl, urlsOf, withoutSecret } from './place.ts'
 import { credential, keyOf } from './store.ts'
 
 /** Times in ms. */
@@ -27,7 +27,7 @@ export async function log(key: string | undefined, { store: place, json, kind, s
     ...(since !== undefined && { since: `${Date.now() - since}` }),
     limit: `${limit}`,
   })
-  const server = makeConnection(place, credential())
+  const server = makeServers(urlsOf(place), credential())
   const { entries } = await server.get<LogReply>(`/v1/log?${query}`, ['entries'])
   for (const entry of [...entries].reverse()) {
     if (json) printJson(entry)

@@ -12,3 +12,6 @@ export const isShared = (place: string): boolean => isPostgres(place) || isRedis
 /** A place without its password, for others to see. */
 export const withoutSecret = (place: string): string =>
   place.replace(/^([a-z]+:\/\/[^/?#]*?):[^/?#]*@/i, '$1:…@').replace(/([?&]password=)[^&]*/gi, '$1…')
+
+/** Several lock servers on one store are named with commas between them. */
+export const urlsOf = (place: string): string[] => place.split(/,(?=https?:\/\/)/)

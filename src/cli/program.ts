@@ -193,7 +193,7 @@ export function makeProgram(): Command {
 
   const serving = looks(
     'serve',
-    'serve a SQLite store over HTTP, until Ctrl-C',
+    'serve a SQLite file or a Postgres database over HTTP, until Ctrl-C',
     'storelock serve --store app.db --listen 127.0.0.1:7420',
     'storelock serve --config /etc/storelock.json --print-config',
   )

@@ -6,7 +6,7 @@ import type { Common } from './args.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { unlessAborted, untilSignal } from './interrupt.ts'
 import { print, printJson } from './output.ts'
-import { isShared, isUrl } from './place.ts'
+import { isPostgres, isShared, isUrl, withoutSecret } from './place.ts'
 import { type Config, readConfig } from './serve/config.ts'
 import { fileSettings, readFiles } from './serve/files.ts'
 import { printConfig } from './serve/print.ts'
@@ -22,20 +22,24 @@ export interface ServeOptions extends Common {
 /** How long the process may take to end by itself once everything is closed, in ms. */
 const atEnd = 200
 
-/** Serves a SQLite store over HTTP until it is told to end. On SIGHUP it reads its files again. */
+/** Serves a SQLite file or a Postgres database over HTTP until it is told to end. On SIGHUP it reads its files again. */
 export async function serve({ json, printConfig: only }: ServeOptions, typed: Typed): Promise<void> {
   const config = readConfig(typed, process.env)
   if (only) return await printConfig(config, json === true, process.env)
   const named = config.get('store')?.value as string
   const place = userStore(named) ?? named
-  if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file with --store`)
-  if (isShared(place)) throw new Exit(exitCodes.failed, 'a lock server needs a SQLite file: its clients can use Postgres, Redis and etcd without it')
+  if (isUrl(place)) throw new Exit(exitCodes.failed, `${place} is a lock server itself: name a SQLite file or a Postgres database with --store`)
+  if (isShared(place) && !isPostgres(place))
+    throw new Exit(exitCodes.failed, 'a lock server needs a SQLite file or a Postgres database: its clients can use Redis and etcd without it')
   const options: ServerOptions = { ...optionsOf(config), ...readFiles(config) }
   const report = makeReport(options.report)
   const { serve: start, checkStart } = await import('../server/index.ts')
-  await checkStart(options, place)
-  makeUserFolder(place)
-  closeToOthers(place, (message) => report.tell('warn', 'start', { message }))
+  const isFile = !isPostgres(place)
+  await checkStart(options, isFile ? place : undefined)
+  if (isFile) {
+    makeUserFolder(place)
+    closeToOthers(place, (message) => report.tell('warn', 'start', { message }))
+  }
   let server: LockServer | undefined
   const reload = (): void => {
     const files = fileSettings.flatMap((name) => (config.get(name)?.value as string | undefined) ?? [])
@@ -51,7 +55,7 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
   const use = async (store: Store, signal: AbortSignal): Promise<void> => {
     server = await unlessAborted(signal, start(store, options))
     if (json) printJson({ url: server.url })
-    else print(`serving ${place} at ${server.url}`)
+    else print(`serving ${withoutSecret(place)} at ${server.url}`)
     report.tell('info', 'start', { url: server.url, pid: process.pid })
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
     report.tell('info', 'stop', { message: 'pending requests may finish' })

@@ -6,7 +6,7 @@ import { attendance } from './attendance.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { atMost } from './interrupt.ts'
 import { inWords, say } from './output.ts'
-import { isEtcd, isPostgres, isRedis, isShared, isUrl, withoutSecret } from './place.ts'
+import { isEtcd, isPostgres, isRedis, isShared, isUrl, urlsOf, withoutSecret } from './place.ts'
 import { makeUserFolder } from './user-store.ts'
 
 /** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
@@ -72,7 +72,7 @@ export function assertPlace(place: string, create = false): void {
 
 export async function openHttp(url: string): Promise<Store> {
   const { httpStore } = await import('../stores/http.ts')
-  return httpStore(url, credential())
+  return httpStore(urlsOf(url), credential())
 }
 
 async function openPostgres(address: string): Promise<Store> {

@@ -4,7 +4,7 @@ import type { Caller } from './access.ts'
 import { type Fault, faultOf, faultOfFailed } from './answers.ts'
 import { type Bell, makeBell } from './bell.ts'
 import type { Desk } from './desk.ts'
-import { nextTurn } from './journal.ts'
+import { type Journal, nextTurn } from './journal.ts'
 import type { Owners } from './owners.ts'
 import type { Sender } from './senders.ts'
 import type { Switchboard } from './switchboard.ts'
@@ -24,6 +24,7 @@ export const singlePrefix = 'acquire-'
 
 /** One request that waits at one connection. */
 interface Wait {
+  readonly id: string
   readonly caller: Caller
   readonly beat: Extract<WireCommand, { type: 'beat' }>
   readonly request: Extract<WireCommand, { type: 'request' }>
@@ -31,6 +32,8 @@ interface Wait {
   readonly bell: Bell
   /** Set when its client has disconnected, has come back by another connection, or has lost its rights. */
   over: 'gone' | 'replaced' | 'fallen' | undefined
+  /** The counter of its session after the last sign of life that was sent for it. */
+  seq: number | undefined
 }
 
 /** The outcome of a request, with the lockToken of a grant. */
@@ -47,12 +50,20 @@ export class Acquires {
   readonly #desk: Desk
   readonly #owners: Owners
   readonly #switchboard: Switchboard
+  readonly #journal: Pick<Journal, 'attend' | 'attendedBy'>
   readonly #failed: (error: unknown) => void
   readonly #waits = new Map<string, Wait>()
   #closed = false
 
   /** @param failed called with faults that no answer reports */
-  constructor(desk: Desk, owners: Owners, switchboard: Switchboard, failed: (error: unknown) => void) {
+  constructor(
+    desk: Desk,
+    owners: Owners,
+    switchboard: Switchboard,
+    journal: Pick<Journal, 'attend' | 'attendedBy'>,
+    failed: (error: unknown) => void,
+  ) {
+    this.#journal = journal
     this.#desk = desk
     this.#owners = owners
     this.#switchboard = switchboard
@@ -72,10 +83,12 @@ export class Acquires {
     const bell = makeBell()
     const ear = this.#switchboard.listen(caller, session, bell.ring)
     if ('status' in ear) return ear
-    const wait: Wait = { caller, ...commandsOf(session, body, opens), sender: ear.sender, bell, over: undefined }
+    const id = randomBytes(9).toString('base64url')
+    const wait: Wait = { id, caller, ...commandsOf(session, body, opens), sender: ear.sender, bell, over: undefined, seq: undefined }
     this.#replace(session, wait)
     onCut(() => this.#hangUp(session, wait))
     try {
+      if (!opens) await this.#journal.attend?.(session, id)
       return await this.#answer(wait, name, await this.#outwait(wait, body.wait))
     } catch (error) {
       // A client that has named the request may send it again.
@@ -112,12 +125,15 @@ export class Acquires {
     const { outcomes, lockTokens } = await this.#desk.apply(caller, [beat, request], sender)
     const [beaten, outcome] = outcomes as [WireOutcome, WireOutcome]
     if (beaten.type !== 'beaten') return { outcome: beaten }
+    wait.seq = beaten.session.seq
     if (outcome.type !== 'granted') return { outcome }
     const { key, session } = request
     const { token } = outcome.holder
     const lockToken = lockTokens.find((ticket) => ticket.token === token)?.lockToken
     if (!outcome.repeated) return { outcome, lockToken }
-    const [renewed] = (await this.#desk.apply(caller, [{ type: 'renew', key, session, token, lockToken }], sender)).outcomes as [WireOutcome]
+    const renewal: WireCommand = { type: 'renew', key, session, token, lockToken }
+    const [renewed, again] = (await this.#desk.apply(caller, [renewal, beat], sender)).outcomes as [WireOutcome, WireOutcome]
+    if (again.type === 'beaten') wait.seq = again.session.seq
     if (renewed.type === 'renewed') return { outcome, lockToken }
     // It has just lapsed, and its request is at the back of the queue.
     return renewed.type === 'refused' && renewed.reason === 'not-held' ? await this.#ask(wait) : { outcome: renewed }
@@ -167,8 +183,15 @@ export class Acquires {
   }
 
   /** Gives up a place, or what was granted meanwhile. */
-  async #takeBack({ caller, request, sender }: Wait): Promise<void> {
+  async #takeBack(wait: Wait): Promise<void> {
+    const { caller, request, sender, seq } = wait
     const { key, session } = request
+    if (this.#journal.attendedBy && seq !== undefined) {
+      const last = await this.#journal.attendedBy(session)
+      if (last !== undefined && last !== wait.id) return
+      // It may come back to another server at this moment.
+      return await this.#desk.endUnseen(session, seq, key)
+    }
     // The request is repeated so that it can be withdrawn in the same batch, whatever has become of it.
     await this.#desk.apply(caller, [request, { type: 'withdraw', key, session, number }, { type: 'end', session }], sender)
   }

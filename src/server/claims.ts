@@ -58,6 +58,16 @@ export class Claims {
     return true
   }
 
+  /** The open sessions. */
+  ids(): Iterable<string> {
+    return this.#sessions.keys()
+  }
+
+  /** The keys that sessions hold or wait for. */
+  keys(): Iterable<string> {
+    return this.#keys.keys()
+  }
+
   knows(session: string): boolean {
     return this.#sessions.has(session)
   }

@@ -198,6 +198,15 @@ export class Desk {
     }
   }
 
+  /** Ends a session unless it has had a sign of life since its counter was at `seq`, and grants the next one what it held of a key. */
+  async endUnseen(session: string, seq: number, key: string): Promise<void> {
+    const end: Command = { type: 'end', session, seq }
+    const [outcome] = (await this.#apply([end])) as [Outcome]
+    if (outcome.type !== 'ended') return
+    this.#note(end, outcome)
+    await this.#act([{ type: 'expire', key, evidence: { token: 0, seq: undefined } }])
+  }
+
   /** A session has ended. */
   forget(session: string): void {
     this.#judge.forget(session)

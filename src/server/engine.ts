@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { LockError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
+import type { Beside } from '../stores/postgres/beside.ts'
 import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import { Access, type Caller } from './access.ts'
 import { Acquires } from './acquire.ts'
@@ -13,11 +14,12 @@ import type { ClientCertificate } from './certificates.ts'
 import { Claims } from './claims.ts'
 import { Desk } from './desk.ts'
 import { expressLine } from './express.ts'
-import { makeForgetting } from './forgetting.ts'
+import { makeComparing, makeForgetting } from './forgetting.ts'
 import { type Asked, makeGuard, preflight } from './guard.ts'
 import type { LockHandler } from './handler.ts'
 import { Hub } from './hub.ts'
 import { memoryJournal } from './journal/memory.ts'
+import { postgresJournal } from './journal/postgres.ts'
 import { sqliteJournal } from './journal/sqlite.ts'
 import { Log } from './log.ts'
 import { makeMetrics } from './metrics.ts'
@@ -27,6 +29,7 @@ import { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
 import { makeReport } from './report.ts'
 import { makeRequests } from './requests.ts'
+import { watchRings } from './rings.ts'
 import { findKeys, keysOf } from './secret.ts'
 import { Switchboard } from './switchboard.ts'
 import { KeyRing } from './tokens.ts'
@@ -90,9 +93,10 @@ export async function openEngine(
     databaseBytes: (part) => sizeOf(file && (part === 'main' ? file : `${file}-${part}`)),
   })
   const store = watchStore(given, { failed: (code) => metrics.storeErrors.inc({ code }), saw: (view) => openings.saw(view) })
-  const { file, connect } = given as Store & { readonly file?: string; connect?(): SqliteDatabase }
-  const ring = new KeyRing(findKeys(options.secret, file ?? ''))
-  const journal = file && connect ? await sqliteJournal(connect()) : memoryJournal()
+  const { file, connect, beside } = given as Store & { readonly file?: string; connect?(): SqliteDatabase; readonly beside?: Beside }
+  const ring = new KeyRing(findKeys(options.secret, file ?? '', beside?.title()))
+  const journal = beside ? await postgresJournal(beside) : file && connect ? await sqliteJournal(connect()) : memoryJournal()
+  const rings = await watchRings(journal, ring, onError)
   const owners = new Owners(journal)
   const openings = new Openings(store, owners)
   const { age = 30 * day, entries = 1_000_000, refusals = 10_000, required = true } = options.log ?? {}
@@ -108,7 +112,7 @@ export async function openEngine(
   const budgets = new Budgets(limits, limited)
   const claims = new Claims(budgets)
   const turns = new Turns()
-  const hub = new Hub(store.channel, owners, ring, budgets)
+  const hub = new Hub(store.channel, given.spansMachines === true, owners, ring, budgets)
   const records = { sessionsAmong: (topics: readonly string[]) => openings.sessionsAmong(topics), read: (key: string) => store.read(key) }
   const switchboard = new Switchboard(hub, limits, budgets, records, limited, (session) => desk.overseer.lookAfter(session))
   const desk: Desk = new Desk({ store, ring, owners, openings, hub, log, metrics, claims, turns, limits, options })
@@ -123,7 +127,7 @@ export async function openEngine(
     limited,
   )
   const batches = makeBatches(desk, switchboard, turns, limits)
-  const acquires = new Acquires(desk, owners, switchboard, onError)
+  const acquires = new Acquires(desk, owners, switchboard, journal, onError)
   const app = makeApp({ store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }, onError)
   const visits = makeVisits(budgets, limits)
   const requests = makeRequests(metrics, report)
@@ -134,8 +138,16 @@ export async function openEngine(
     owners.forget(session)
     desk.forget(session)
   })
+  const comparing = makeComparing({ store, claims }, (session) => {
+    owners.forget(session)
+    desk.forget(session)
+  })
+  const forgetSome = async (): Promise<void> => {
+    await forgetting()
+    if (given.spansMachines) await comparing()
+  }
   const trimming = setInterval(() => log.trim().catch(onError), trimEvery)
-  const forgettingSome = setInterval(() => forgetting().catch(onError), forgetEvery)
+  const forgettingSome = setInterval(() => forgetSome().catch(onError), forgetEvery)
   trimming.unref()
   forgettingSome.unref()
 
@@ -217,6 +229,7 @@ export async function openEngine(
       const keys = secret === undefined ? undefined : keysOf(secret)
       if (clients) access.replace(clients)
       if (keys) ring.replace(keys)
+      if (keys) rings.look().catch(onError)
       switchboard.dropFallen()
     },
     close() {
@@ -232,6 +245,7 @@ export async function openEngine(
         await atMost(end - performance.now(), log.written())
         if (log.unwritten) gaveUp.push(`${counted(log.unwritten, 'entry', 'entries')} of the log not written`)
         log.close()
+        await rings.close()
         await journal.close()
         return gaveUp
       })()

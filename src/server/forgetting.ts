@@ -1,4 +1,6 @@
+import { emptyView } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
+import type { Claims } from './claims.ts'
 import type { Journal } from './journal.ts'
 import type { Openings } from './openings.ts'
 
@@ -49,5 +51,34 @@ export function makeForgetting({ store, journal, openings }: Parts, forgotten: (
       await journal.unbind(some)
       some.forEach(forgotten)
     }
+  }
+}
+
+/** How many keys are compared at a time. */
+const keysAtOnce = 1_000
+
+/**
+ * Finds what clients have ended or released at other servers on the same store, so that it no longer counts here. Each time it goes on where it
+ * stopped.
+ * @param ended called with each session that has had no row twice in a row: one that is being opened has none yet
+ */
+export function makeComparing({ store, claims }: { readonly store: Store; readonly claims: Claims }, ended: (session: string) => void) {
+  let suspects = new Set<string>()
+  let next: string[] = []
+
+  return async (): Promise<void> => {
+    const gone = new Set<string>()
+    const ids = [...claims.ids()]
+    for (let from = 0; from < ids.length; from += each) {
+      const some = ids.slice(from, from + each)
+      const probes = await store.apply(some.map((session) => ({ type: 'end', session, seq: -1 })))
+      some.forEach((session, index) => {
+        if (probes[index]?.type === 'ended') gone.add(session)
+      })
+    }
+    for (const session of gone) if (suspects.has(session)) ended(session)
+    suspects = gone
+    if (!next.length) next = [...claims.keys()]
+    for (const key of next.splice(0, keysAtOnce)) claims.compare((await store.read(key)) ?? emptyView(key))
   }
 }

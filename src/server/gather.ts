@@ -1,4 +1,5 @@
 import type { Command, Outcome } from '../protocol/index.ts'
+import type { Notes } from '../stores/remote/notes.ts'
 import type { Alongside } from '../stores/sqlite/driver.ts'
 import type { Caller } from './access.ts'
 import { whoOf } from './budgets.ts'
@@ -23,7 +24,7 @@ const share = { alone: 128, together: 32 }
  * @returns carries out the commands of a caller, or without one the server's own
  */
 export function gather(
-  store: { apply(commands: readonly Command[], alongside?: Alongside): Promise<Outcome[]> },
+  store: { apply(commands: readonly Command[], alongside?: Alongside | Notes): Promise<Outcome[]> },
   log: Pick<Log, 'within'>,
 ): (commands: readonly Command[], caller?: Caller) => Promise<Outcome[]> {
   const lines = new Map<string, Batch[]>()
@@ -31,7 +32,7 @@ export function gather(
   const apply = async (together: readonly Batch[]): Promise<void> => {
     const sent = together.flatMap(({ commands, caller }) => commands.map((command) => ({ command, caller })))
     const commands = sent.map(({ command }) => command)
-    const noted = log.within((outcomes) => outcomes.flatMap((outcome, index) => entriesOf(commands[index] as Command, outcome, sent[index]?.caller)))
+    const noted = log.within((outcome, index) => entriesOf(commands[index] as Command, outcome, sent[index]?.caller))
     try {
       const outcomes = await store.apply(commands, noted.alongside)
       noted.done(outcomes)

@@ -15,13 +15,16 @@ interface Topic {
 /** Sends hints to the event streams of clients, and passes them between those and the subscribers of the store's own channel. */
 export class Hub {
   readonly #channel: Channel | undefined
+  readonly #spansMachines: boolean
   readonly #owners: Owners
   readonly #ring: KeyRing
   readonly #budgets: Budgets
   readonly #topics = new Map<string, Topic>()
 
-  constructor(channel: Channel | undefined, owners: Owners, ring: KeyRing, budgets: Budgets) {
+  /** @param spansMachines whether clients of other servers use the same channel, on which one more topic costs no socket */
+  constructor(channel: Channel | undefined, spansMachines: boolean, owners: Owners, ring: KeyRing, budgets: Budgets) {
     this.#channel = channel
+    this.#spansMachines = spansMachines
     this.#owners = owners
     this.#ring = ring
     this.#budgets = budgets
@@ -43,8 +46,11 @@ export class Hub {
 
   /** Subscribes to the store's own channel, if that may cost another socket. Otherwise only messages that go through this server arrive. */
   #listen(who: string, name: string): (() => void) | undefined {
-    if (!this.#channel || !this.#budgets.take(who, 'sockets')) return undefined
-    const stop = this.#channel.subscribe(name, (message) => this.#deliver(name, message))
+    if (!this.#channel) return undefined
+    const hear = (message: Message): void => this.#deliver(name, message)
+    if (this.#spansMachines) return this.#channel.subscribe(name, hear)
+    if (!this.#budgets.take(who, 'sockets')) return undefined
+    const stop = this.#channel.subscribe(name, hear)
     return () => {
       this.#budgets.give(who, 'sockets')
       stop()
@@ -62,7 +68,11 @@ export class Hub {
   tell(session: string, message: Message, teller?: Sender): void {
     const here = this.#topics.get(session)
     if (!here) this.#channel?.publish(session, message)
-    else if (!teller || !here.senders.has(teller)) this.#deliver(session, message)
+    else if (!teller || !here.senders.has(teller)) {
+      // A client whose stream has ended may be at another server by now.
+      if ([...here.senders].every(({ stream }) => !stream)) this.#channel?.publish(session, message)
+      this.#deliver(session, message)
+    }
   }
 
   /** Passes a client's message on to all subscribers. */

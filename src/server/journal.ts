@@ -1,3 +1,4 @@
+import type { Notes } from '../stores/remote/notes.ts'
 import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import type { LogEntry, LogKind, LogQuery } from './wire.ts'
 
@@ -32,6 +33,8 @@ export interface Journal {
    * They count once `stand` is called. Throws the engine's error.
    */
   readonly alongside?: { add(db: SqliteDatabase, entries: readonly NewEntry[]): void; stand(entries: readonly NewEntry[]): void } | undefined
+  /** The same for a database that answers asynchronously: the store itself inserts rows for entries of what happened. */
+  readonly along?: (Pick<Notes, 'insertion'> & { rowsOf(entries: readonly NewEntry[]): readonly object[] }) | undefined
   /** Whether the grant of a key with this fencing token is among the entries. */
   hasGrant(key: string, token: number): Promise<boolean>
   /**
@@ -48,7 +51,26 @@ export interface Journal {
   trim(now: number, limits: LogLimits): Promise<void>
   /** Writes something of no meaning. Rejects if nothing can be written. */
   touch(): Promise<void>
+  /** A client of plain requests has come back, and is answered by this wait now: another server may not have noticed yet that it had gone. */
+  attend?(session: string, wait: string): Promise<void>
+  /** The wait by which the client that came back last is answered. */
+  attendedBy?(session: string): Promise<string | undefined>
+  /** Tells other servers on the same store that this one runs, and with which keys. @returns those that run now; missing where there can be none */
+  meet?(server: RunningServer): Promise<readonly RunningServer[]>
+  /** This server ends. */
+  leave?(id: string): Promise<void>
   close(): Promise<void>
+}
+
+/** A lock server as others on the same store see it. */
+export interface RunningServer {
+  readonly id: string
+  /** Where it runs, in words. */
+  readonly name: string
+  /** The print of the key that it signs lockTokens with. */
+  readonly signs: string
+  /** The prints of all its keys. */
+  readonly knows: readonly string[]
 }
 
 /** How many entries are read in one turn of the event loop. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { LockError, type LockView, type Outcome } from '../protocol/index.ts'
+import type { Notes } from '../stores/remote/notes.ts'
 import type { Alongside } from '../stores/sqlite/driver.ts'
 import type { Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
@@ -51,14 +52,28 @@ export class Log {
 
   /**
    * Logs what commands did, in their own transaction if the store can do that: then neither is kept without the other.
-   * @param entriesOf gives the entries for the commands' outcomes
+   * @param entriesOf gives the entries for the outcome of a command
    * @returns what the store writes in the transaction, and what to call once it has committed
    */
-  within(entriesOf: (outcomes: readonly Outcome[]) => readonly NewEntry[]): {
-    alongside: Alongside | undefined
+  within(entriesOf: (outcome: Outcome, index: number) => readonly NewEntry[]): {
+    alongside: Alongside | Notes | undefined
     done(outcomes: readonly Outcome[]): void
   } {
-    const { alongside } = this.#journal
+    const { alongside, along } = this.#journal
+    if (along) {
+      const kept = new Set<number>()
+      return {
+        alongside: {
+          insertion: along.insertion,
+          // Older entries that could not be written come first.
+          rowsOf: (outcome, index) => (this.#fault ? [] : along.rowsOf(entriesOf(outcome, index))),
+          kept: (index) => void kept.add(index),
+        },
+        done: (outcomes) => {
+          for (const [index, outcome] of outcomes.entries()) if (!kept.has(index)) for (const entry of entriesOf(outcome, index)) this.#push(entry)
+        },
+      }
+    }
     let written: readonly NewEntry[] | undefined
     return {
       alongside:
@@ -67,7 +82,7 @@ export class Log {
           written = undefined
           // Older entries that could not be written come first.
           if (this.#fault) return
-          const entries = entriesOf(outcomes)
+          const entries = outcomes.flatMap(entriesOf)
           if (!entries.length) return
           try {
             alongside.add(db, entries)
@@ -78,7 +93,7 @@ export class Log {
         }),
       done: (outcomes) => {
         if (written) alongside?.stand(written)
-        else for (const entry of entriesOf(outcomes)) this.#push(entry)
+        else for (const entry of outcomes.flatMap(entriesOf)) this.#push(entry)
       },
     }
   }

@@ -11,11 +11,17 @@ const minSecret = 16
  * lockTokens end with this process.
  *
  * @param file the database's; '' if there is none
- * @throws LockError `invalid` if a key is too short, or if others may read its file
+ * @param shared the store's title, if other servers may share it
+ * @throws LockError `invalid` if a key is too short, if others may read its file, or if servers that share a store have none
  */
-export function findKeys(given: Secret | undefined, file: string): readonly Buffer[] {
+export function findKeys(given: Secret | undefined, file: string, shared?: string): readonly Buffer[] {
   const secret = given ?? process.env.STORELOCK_SECRET
   if (secret !== undefined) return keysOf(secret)
+  if (shared !== undefined)
+    throw new LockError(
+      'invalid',
+      `lock servers on ${shared} need a secret, the same for all of them: put 32 random characters into a file for --secret-file, or into STORELOCK_SECRET`,
+    )
   return [file ? ofFile(`${file}-secret`) : randomBytes(32)]
 }
 

@@ -38,16 +38,16 @@ const isLoopback = (host: string): boolean => host === 'localhost' || host === '
 
 /**
  * Checks everything that can be wrong with a start before there is a database: a start that fails leaves nothing behind.
- * @param file the database's path
+ * @param file the database's path; `undefined` if it is not a file
  * @throws LockError as `serve` does
  */
-export async function checkStart(options: ServeOptions, file: string): Promise<void> {
+export async function checkStart(options: ServeOptions, file: string | undefined): Promise<void> {
   const { port = 0, host = '127.0.0.1', tls, clients, secret } = options
   limitsOf(options.limits)
   new Access(clients)
   assertClosed(options)
-  if (secret === undefined && process.env.STORELOCK_SECRET === undefined) checkSecretOf(file)
-  else findKeys(secret, '')
+  if (file !== undefined && secret === undefined && process.env.STORELOCK_SECRET === undefined) checkSecretOf(file)
+  else findKeys(secret, '', file === undefined ? 'one database' : undefined)
   checkCertificates(clients, tls)
   if (tls) contextOf(tls)
   const probe = createServer()

@@ -33,6 +33,11 @@ export class KeyRing {
     this.#before = new Map()
   }
 
+  /** By which others can tell whether they have the same keys, and from which nobody can make them; that of the one that signs is first. */
+  prints(): readonly string[] {
+    return this.#keys.map((key) => macOf(key, 'which key of storelock this is').slice(0, 16))
+  }
+
   sign(text: string): string {
     const mac = macOf(this.#keys[0] as KeyObject, text)
     if (this.#lately.size >= remembered) {

@@ -1,16 +1,20 @@
 import { inProcessChannel } from '../channels/in-process.ts'
 import { type Command, emptyRecord, type Fenced, LockError, type LockView, viewOfPlain } from '../protocol/index.ts'
-import type { ApplyReply, ListReply, ReadReply, RowsReply } from '../server/wire.ts'
+import type { ListReply, ReadReply, RowsReply } from '../server/wire.ts'
 import type { Channel, Part, Store } from '../store.ts'
-import { makeConnection } from './http/connection.ts'
+import { makeDoubts } from './http/doubts.ts'
 import { makeHints } from './http/hints.ts'
 import { makeLedger } from './http/ledger.ts'
 import { makePost } from './http/post.ts'
+import { makeServers, rest } from './http/servers.ts'
 
 export interface HttpStoreOptions {
   /** The credential that the server asks for. */
   token?: string
-  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
+  /**
+   * How long an answer may take, in ms. If one is late, the next server is asked; if there is no other, waiters repeat the request, for up to two
+   * minutes. Default 5,000, or 2,000 with several servers: a lock is kept if the next one answers before its duration is over.
+   */
   timeout?: number
   /** Sends requests. Default: in Node its `http` client, since its `fetch` takes twice as long; elsewhere `fetch`. */
   fetch?: typeof fetch
@@ -40,12 +44,33 @@ const longestPage = 1_000
  * A store at a lock server. The server observes who is gone; clients' own evidence does not count there. Its event stream keeps a process alive until
  * `close()`.
  *
- * @param url the server's, such as `http://127.0.0.1:7420`
+ * @param urls the server's, such as `http://127.0.0.1:7420`; or those of several lock servers on one store, of which the next one is used when one does
+ * not answer, with the same sessions and locks
  * @throws TypeError if it is not an HTTP URL
  */
-export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStore {
-  const connection = makeConnection(url, options)
+export function httpStore(urls: string | readonly string[], options: HttpStoreOptions = {}): HttpStore {
+  const doubts = makeDoubts()
+  const connection = makeServers(urls, options, {
+    moved: () => hints.moved(),
+    doubted: doubts.add,
+    cleared(server, batch) {
+      const withdrawals = doubts.clear(server, batch)
+      if (withdrawals.length) insist(withdrawals)
+    },
+  })
   const ledger = makeLedger()
+
+  const insist = async (commands: readonly Command[]): Promise<void> => {
+    for (let pause = 100; ; pause = Math.min(2 * pause, 5_000)) {
+      try {
+        await post.apply(commands)
+        return
+      } catch (error) {
+        if ((error as LockError).code === 'closed') return
+      }
+      await rest(pause)
+    }
+  }
   const local = inProcessChannel()
 
   const read = async (key: string): Promise<ReadReply> => {
@@ -91,7 +116,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
   const post = makePost({
     send: (body, keepalive) => {
       const repeatable = body.commands.every(({ type }) => type === 'beat' || type === 'renew')
-      return connection.post<ApplyReply>('/v1/apply', body, ['outcomes', 'lockTokens'], { keepalive, repeatable })
+      return connection.apply(body, { keepalive, repeatable })
     },
     topics: () => hints.topics(),
     untold: () => hints.untold(),
@@ -116,6 +141,7 @@ export function httpStore(url: string, options: HttpStoreOptions = {}): HttpStor
     isBusy: () => true,
     async apply(commands: readonly Command[]) {
       connection.assertOpen()
+      doubts.saw(commands, ledger.holdsOf)
       try {
         return await post.apply(commands)
       } finally {

@@ -3,6 +3,7 @@ import { makeLacks } from '../channels/lacks.ts'
 import { postgresChannel } from '../channels/postgres.ts'
 import { type Fenced, LockError, wallClock } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
+import type { Beside } from './postgres/beside.ts'
 import { type Connections, connections, explainError, type PostgresClient, type PostgresPool } from './postgres/connect.ts'
 import { keepConnection } from './postgres/dedicated.ts'
 import { postgresEngine } from './postgres/engine.ts'
@@ -88,8 +89,24 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
   const channel = notify ? postgresChannel({ use: dedicated.use, query, secret }) : undefined
   const beacon = processBeacon()
 
+  /** For a lock server's own tables. */
+  const beside: Beside = {
+    schema: quoted,
+    title,
+    async query(text, values = []) {
+      assertOpen()
+      try {
+        await engine.ready()
+        return await query(text, values)
+      } catch (error) {
+        throw explain(error)
+      }
+    },
+  }
+
   return {
     ...store,
+    ...{ beside },
     ...makeFence({ schema: quoted, timeout, connect, ready: engine.ready, assertOpen, explain }),
     ...(channel && { channel }),
     ...(beacon && { beacon }),

@@ -4,13 +4,18 @@ import { makeAttempts } from './remote/attempts.ts'
 import type { Engine } from './remote/engine.ts'
 import { howMany, type Job, jobsOf, pick } from './remote/jobs.ts'
 import { makeLooks, sessionOf } from './remote/looks.ts'
+import type { Notes } from './remote/notes.ts'
 import { isStorable, recordId, sessionId } from './remote/rows.ts'
 
 export type { Engine, Range } from './remote/engine.ts'
+export type { Noted } from './remote/notes.ts'
 export { floorId, type Row, recordId, sessionId, type Write } from './remote/rows.ts'
 
 /** What {@link remoteStore} makes of an engine; a store adds a channel, a beacon and a fence if the engine has something to build them on. */
-export type RemoteStore = Required<Pick<Store, 'apply' | 'read' | 'rows' | 'list' | 'page' | 'isBusy' | 'spansMachines' | 'close'>>
+export type RemoteStore = Required<Pick<Store, 'read' | 'rows' | 'list' | 'page' | 'isBusy' | 'spansMachines' | 'close'>> & {
+  /** @param notes what a lock server notes of the commands */
+  apply(commands: readonly Command[], notes?: Notes): Promise<Outcome[]>
+}
 
 /** How many batches are under way at once. What is asked meanwhile goes together with the next. */
 const most = 4
@@ -48,10 +53,9 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
 
   /** Carries out jobs as one batch; if others change their rows again and again, each on its own. */
   const carryOut = async (jobs: readonly Job[]): Promise<void> => {
-    const commands = jobs.flatMap((job) => job.commands)
     try {
-      let { outcomes, used } = await attempt(commands)
-      if (!outcomes) ({ outcomes, used } = await attempt(commands, used))
+      let { outcomes, used } = await attempt(jobs)
+      if (!outcomes) ({ outcomes, used } = await attempt(jobs, used))
       if (outcomes) return settle(jobs, outcomes)
       const { picked, left } = pick(jobs, [], true)
       for (const job of left) underWay.delete(job)
@@ -71,7 +75,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       for (let pause = 1; ; pause = Math.min(2 * pause, longest)) {
         await new Promise((resolve) => setTimeout(resolve, Math.random() * pause))
         assertOpen()
-        const tried = await attempt(job.commands, used)
+        const tried = await attempt([job], used)
         if (tried.outcomes) return settle([job], tried.outcomes)
         used = tried.used
         if (performance.now() > since + patience) throw new Error(`others have changed or locked what a command needs for ${patience / 1_000} s`)
@@ -123,9 +127,9 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   }
 
   return {
-    async apply(commands) {
+    async apply(commands, notes) {
       assertOpen()
-      const { jobs, applied } = jobsOf(commands)
+      const { jobs, applied } = jobsOf(commands, notes)
       waiting.push(...jobs)
       // Everything asked in one turn of the event loop goes together.
       if (!isCalled) {

@@ -42,6 +42,8 @@ const rules: Readonly<Record<string, Rule>> = {
       'stores/sqlite/driver.ts',
       'stores/sqlite/transaction.ts',
       'stores/sqlite/text.ts',
+      'stores/remote/notes.ts',
+      'stores/postgres/beside.ts',
     ],
     packages: true,
   },

@@ -1,24 +1,16 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { chmodSync, statSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
 import type { Command } from '../../src/protocol/index.ts'
 import { createHandler } from '../../src/server/index.ts'
-import { memoryJournal } from '../../src/server/journal/memory.ts'
 import { sqliteJournal } from '../../src/server/journal/sqlite.ts'
 import type { Journal } from '../../src/server/journal.ts'
 import type { LogReply, ReadReply } from '../../src/server/wire.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { journals, newFile } from './journals.ts'
 import { atEnd, beat, Client, handlerOf, request } from './world.ts'
 
-function newFile(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-  atEnd({ close: () => rmSync(folder, { recursive: true }) })
-  return join(folder, 'locks.db')
-}
-
-const makers: Record<string, () => Promise<Journal>> = { memory: async () => memoryJournal(), SQLite: () => sqliteJournal(new Database(newFile())) }
+const makers = journals()
 
 describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
   test('binds a session once, to the first owner', async () => {

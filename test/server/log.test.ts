@@ -1,26 +1,17 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, test } from 'vitest'
-import { memoryJournal } from '../../src/server/journal/memory.ts'
 import { dropsFrom } from '../../src/server/journal/shares.ts'
 import { sqliteJournal } from '../../src/server/journal/sqlite.ts'
-import type { Journal, NewEntry } from '../../src/server/journal.ts'
+import type { NewEntry } from '../../src/server/journal.ts'
 import type { LogEntry, LogReply } from '../../src/server/wire.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { journals, newFile } from './journals.ts'
 import { atEnd, beat, Client, handlerOf, request } from './world.ts'
-
-function newFile(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-  atEnd({ close: () => rmSync(folder, { recursive: true }) })
-  return join(folder, 'locks.db')
-}
 
 const entriesOf = async (client: Client, query = ''): Promise<readonly LogEntry[]> =>
   (await client.get<LogReply>(`/v1/log?limit=1000${query}`)).entries
 
-const makers: Record<string, () => Promise<Journal>> = { memory: async () => memoryJournal(), SQLite: () => sqliteJournal(new Database(newFile())) }
+const makers = journals()
 
 describe.each(Object.entries(makers))('the log in %s', (_, make) => {
   const of = (who: string, count: number, kind: NewEntry['kind'] = 'grant'): NewEntry[] =>

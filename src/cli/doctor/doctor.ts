@@ -4,7 +4,7 @@ import type { Common } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { FileLook } from '../look.ts'
 import { colours, type Parts, print, printJson } from '../output.ts'
-import { isEtcd, isRedis, isShared, isUrl } from '../place.ts'
+import { isEtcd, isRedis, isShared, isUrl, urlsOf } from '../place.ts'
 import { etcdAt, openHttp } from '../store.ts'
 import { checkClock, checkEngine, checkIntegrity, checkJournal, checkRows, checkSchema, checkStale, checkWritable, readRows } from './database.ts'
 import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './files.ts'
@@ -13,7 +13,11 @@ import { checkPath, checkProcesses } from './processes.ts'
 
 /** Checks a store, and says what to fix. Exits with 1 if something is wrong. */
 export async function doctor({ store: place, json }: Common): Promise<void> {
-  const findings = isUrl(place) ? await checkServer(place) : isShared(place) ? await checkShared(place) : await checkFile(place)
+  const findings = isUrl(place)
+    ? (await Promise.all(urlsOf(place).map((url) => checkServer(url)))).flat()
+    : isShared(place)
+      ? await checkShared(place)
+      : await checkFile(place)
   if (json) printJson(findings)
   else for (const line of findings.flatMap(linesOf)) print(...line)
   if (findings.some(({ state }) => state === 'fault')) throw new Exit(exitCodes.no)

@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
 import { parseTime } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
+import { isPostgres } from '../place.ts'
 import { userStore } from '../user-store.ts'
 import { envOf, flagOf, type Setting, settings, type Typed } from './settings.ts'
 
@@ -76,7 +77,7 @@ export function readConfig(typed: Typed, env: NodeJS.ProcessEnv): Config {
     else if (inFile.has(name)) {
       found = check(setting, inFile.get(name), `${name} in ${path}`)
       // Which server is started, and from where, does not concern the file.
-      if (kind === 'file' && userStore(String(found.value)) === undefined)
+      if (kind === 'file' && userStore(String(found.value)) === undefined && !isPostgres(String(found.value)))
         found = { ...found, value: resolve(dirname(path as string), found.value as string) }
     } else if (standard !== undefined) found = check(setting, standard, 'default')
     if (found) config.set(name, found)

@@ -1,4 +1,5 @@
 import { printJson, printTable } from '../output.ts'
+import { withoutSecret } from '../place.ts'
 import type { Config } from './config.ts'
 import { settings } from './settings.ts'
 
@@ -21,7 +22,8 @@ export async function printConfig(config: Config, json: boolean, env: NodeJS.Pro
   const written = new Map<string, unknown>()
   for (const { name, kind } of settings) {
     const value = config.get(name)?.value
-    if (value !== undefined) written.set(name, kind === 'time' ? timeOf(value as number) : kind === 'policies' ? policiesOf(value) : value)
+    if (name === 'store') written.set(name, withoutSecret(value as string))
+    else if (value !== undefined) written.set(name, kind === 'time' ? timeOf(value as number) : kind === 'policies' ? policiesOf(value) : value)
   }
   if (json) {
     printJson(nested(written))

@@ -49,7 +49,7 @@ const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
 
 /** All settings, in the order in which they are listed. */
 export const settings: readonly Setting[] = [
-  { name: 'store', kind: 'file', default: './storelock.db', help: 'the SQLite file' },
+  { name: 'store', kind: 'file', default: './storelock.db', help: 'the SQLite file, or the address of a Postgres database' },
   { name: 'listen', kind: 'text', default: '127.0.0.1:7420', help: 'a port, or an address and a port' },
   { name: 'clients', kind: 'file', help: 'JSON with the clients and their credentials; needed beyond loopback' },
   { name: 'secretFile', kind: 'file', help: 'the keys of lockTokens, one per line: the first one signs, all verify' },

@@ -2,7 +2,7 @@ import { LockError, type LockErrorCode } from '../../protocol/index.ts'
 import type { ErrorReply } from '../../server/wire.ts'
 import { type Answer, type Ask, type Asking, fetchSend, nodeSend } from './send.ts'
 
-interface Sending {
+export interface Sending {
   /** The request should arrive even if the page goes away. */
   readonly keepalive?: boolean
   /** The request may be carried out twice, so it is sent again if its connection broke, such as one that the server closed while it was idle. */
@@ -14,14 +14,14 @@ export interface Connection {
   /** @param parts fields that a lock server's answer has */
   get<T>(path: string, parts: readonly string[]): Promise<T>
   post<T>(path: string, body: object, parts: readonly string[], how?: Sending): Promise<T>
-  /** A streamed answer, until `over` aborts. */
-  stream(path: string, over: AbortController): Promise<Response>
+  /** A streamed answer, until `over` aborts. @param within how long its beginning may take, in ms */
+  stream(path: string, over: AbortController, within?: number): Promise<Response>
   /** @throws LockError `closed` */
   assertOpen(): void
   close(): void
 }
 
-interface ConnectionOptions {
+export interface ConnectionOptions {
   token?: string
   timeout?: number
   fetch?: typeof fetch
@@ -32,6 +32,16 @@ interface ConnectionOptions {
 const lockCodes: ReadonlySet<string> = new Set<LockErrorCode>(['invalid', 'corrupt', 'store'])
 /** How many bytes a browser still sends for a page that goes away. */
 const maxKeepalive = 60_000
+
+/** Errors of servers that did not answer, or not as a lock server does, or could not do anything: another one may. */
+const unreached = new WeakSet<LockError>()
+
+export const isUnreached = (error: unknown): boolean => unreached.has(error as LockError)
+
+function asUnreached(error: LockError): LockError {
+  unreached.add(error)
+  return error
+}
 
 export function makeConnection(url: string, { token, timeout = 5_000, fetch: own, client = newKey() }: ConnectionOptions): Connection {
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
@@ -64,7 +74,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
       assertOpen()
       const why = stopped()
       if (again && !why) return await reach(attempt, stopped)
-      throw new LockError('store', `${base} ${why ? `did not answer within ${timeout} ms` : failureOf(error)}`, { cause: why ?? error })
+      throw asUnreached(new LockError('store', `${base} ${why ? `did not answer within ${timeout} ms` : failureOf(error)}`, { cause: why ?? error }))
     }
   }
 
@@ -100,15 +110,19 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
       const ask = { method: 'POST', headers: postHeaders, body } as const
       return answer(path, keepalive && body.length < maxKeepalive ? { ...ask, keepalive } : ask, repeatable, parts)
     },
-    async stream(path, over) {
+    async stream(path, over, within) {
       const { signal } = over
       const stop = (): void => over.abort()
       underWay.add(stop)
       signal.addEventListener('abort', () => underWay.delete(stop))
+      const beginning = new AbortController()
+      const end = (): void => beginning.abort(signal.reason)
+      signal.addEventListener('abort', end)
+      const late = within === undefined ? undefined : setTimeout(() => beginning.abort(new DOMException('no answer in time', 'TimeoutError')), within)
       const response = await reach(
-        () => (own ?? fetch)(base + path, { headers, signal, redirect: 'error' }),
-        () => (signal.aborted ? signal.reason : undefined),
-      )
+        () => (own ?? fetch)(base + path, { headers, signal: beginning.signal, redirect: 'error' }),
+        () => (beginning.signal.aborted ? beginning.signal.reason : undefined),
+      ).finally(() => clearTimeout(late))
       if (response.ok) return response
       throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)
     },
@@ -127,12 +141,12 @@ function parsed<T>(text: string, parts: readonly string[], base: string): T {
     const value = JSON.parse(text)
     if (parts.every((part) => part in value)) return value
   } catch (error) {
-    throw new LockError('store', `${base} did not answer with JSON: is it a lock server?`, { cause: error })
+    throw asUnreached(new LockError('store', `${base} did not answer with JSON: is it a lock server?`, { cause: error }))
   }
-  throw new LockError('store', `${base} did not answer as a lock server does: is it one?`)
+  throw asUnreached(new LockError('store', `${base} did not answer as a lock server does: is it one?`))
 }
 
-const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, '0')).join('')
+export const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(24)), (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** Explains in words why a request failed. */
 function failureOf(error: unknown): string {
@@ -146,7 +160,12 @@ function failureOf(error: unknown): string {
 }
 
 /** A refusal as an error that names the server. */
-function errorOf({ status, text }: Answer, base: string): LockError {
+function errorOf(answer: Answer, base: string): LockError {
+  const error = refusalOf(answer, base)
+  return answer.status >= 500 && error.code === 'store' ? asUnreached(error) : error
+}
+
+function refusalOf({ status, text }: Answer, base: string): LockError {
   const { error } = bodyOf(text)
   const { code = '', message = `answered ${status}, but not as a lock server does: is it one?` } = error ?? {}
   if (lockCodes.has(code) && error) return new LockError(code as LockErrorCode, message)

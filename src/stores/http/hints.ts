@@ -36,6 +36,8 @@ export interface Hints {
   untold(): void
   /** Notes which sessions the server itself has sent hints to. */
   saw(reply: ApplyReply): void
+  /** Another server is in use: the stream has to come from it. */
+  moved(): void
   close(): void
 }
 
@@ -49,6 +51,8 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   let closed = false
   /** Ends the stream. There is one while there are subscribers: a browser has six connections to a server, and each stream takes one. */
   let streaming: AbortController | undefined
+  /** Ends the present attempt, once there is a stream. */
+  let reading: AbortController | undefined
   let outgoing: { topic: string; message: Message }[] = []
 
   /** Without a stream there is no hurry: the topics go with the next batch. */
@@ -89,6 +93,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           lacks.say('hints', ': the `fetch` here cannot read a stream')
           return
         }
+        reading = over
         await readEvents(response.body, over.signal, silence, (event, data) => {
           failures = 0
           if (!stop.aborted) hear(event, data)
@@ -96,6 +101,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       } catch (error) {
         why = (error as Error).message
       }
+      reading = undefined
       // The next try shows whether it passes; meanwhile waiters poll. A short restart of the server is not reported.
       if (failures && !stop.aborted) lacks.say('hints', ` for now: ${why}`)
       // By now there may be another stream.
@@ -174,6 +180,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           told.add(`${session} ${key}`)
       }
     },
+    moved: () => reading?.abort(),
     close() {
       closed = true
       endStream()

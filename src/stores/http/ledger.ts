@@ -18,6 +18,8 @@ export interface Ledger {
   /** The keys of commands whose lockTokens are not known. */
   missing(commands: readonly Command[]): Set<string>
   ofHold(lock: Fenced): string | undefined
+  /** The lockTokens of what a session holds of a key. */
+  holdsOf(key: string, session: string): readonly Ticket[]
   /** How many lockTokens of holds there are. */
   readonly held: number
   /** The keys that are waited for, by session. */
@@ -113,6 +115,7 @@ export function makeLedger(): Ledger {
       const grants = holdsOf({ key, session }).filter((ticket) => (ticket.token ?? 0) <= token)
       return grants.reduce<Ticket | undefined>((best, each) => ((best?.token ?? 0) < (each.token ?? 0) ? each : best), undefined)?.lockToken
     },
+    holdsOf: (key, session) => holdsOf({ key, session }),
     waits: () => places.values(),
   }
 }

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { isEmpty, LockError, lastTokenOf } from '../../protocol/index.ts'
-import { type Engine, recordId, sessionId, type Write } from '../remote.ts'
-import { type Connections, codeOf, explainError, type PostgresClient } from './connect.ts'
+import { type Engine, type Noted, recordId, sessionId, type Write } from '../remote.ts'
+import { type Connections, codeOf, explainError, isOfServer, type PostgresClient } from './connect.ts'
 import { longestId, postgresSchema, postgresVersion } from './schema.ts'
 
 export interface PostgresEngine extends Engine<string> {
@@ -101,6 +101,24 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
     }
   }
 
+  const commit = `${s}.lock_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text`
+
+  /** One statement, so one transaction and one round trip. @returns nothing if the server has refused it: whatever is wrong with the log must not keep locks from being released */
+  // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
+  const commitNoted = async (values: unknown[], { insertion, rows, kept }: Noted): Promise<any[] | undefined> => {
+    const text = `WITH done AS MATERIALIZED (SELECT ${commit} AS ms), noted AS (${insertion('$11')} WHERE EXISTS (SELECT FROM done WHERE ms IS NOT NULL)) SELECT ms FROM done`
+    try {
+      await ready()
+      const { query } = await connect()
+      const answer = await query(text, [...values, JSON.stringify(rows)], `${names}_noted`)
+      if (answer[0].ms !== null) kept()
+      return answer
+    } catch (error) {
+      if (isOfServer(error)) return undefined
+      throw explainError(error, title())
+    }
+  }
+
   return {
     get title() {
       return title()
@@ -117,14 +135,12 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       noteTime(sent, Number(rows[0].ms))
       return new Map(rows.flatMap(({ id, name, body, version }) => (id === null ? [] : [[name ?? id, { text: body, version }]])))
     },
-    async commit(seen, writes) {
+    async commit(seen, writes, noted) {
       const version = `${nonce}${(commits++).toString(36)}`
       const ids = [...seen.keys()]
       const each = <T>(of: (write: Write) => T | undefined): (T | undefined)[] => ids.map((id) => of(writes.get(id) ?? none))
       const sent = Date.now()
-      const [{ ms }] = await ask(
-        'commit',
-        `SELECT ${s}.lock_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text AS ms`,
+      const values = [
         ids.map(shortId),
         [...seen.values()],
         ids.map((id) => (writes.has(id) ? howOf(writes.get(id)) : 0)),
@@ -135,7 +151,8 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
         each(({ record }) => record && JSON.stringify(record.holders.map((holder) => [holder.session, holder.token, lastTokenOf(holder)]))),
         version,
         Date.now() + ahead + timeout,
-      )
+      ]
+      const [{ ms }] = (noted && (await commitNoted(values, noted))) ?? (await ask('commit', `SELECT ${commit} AS ms`, ...values))
       if (ms === null) return undefined
       noteTime(sent, Number(ms))
       return version

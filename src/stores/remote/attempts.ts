@@ -1,5 +1,7 @@
-import { type Command, decodeSession, type Outcome, runBatch } from '../../protocol/index.ts'
+import { decodeSession, type Outcome, runBatch } from '../../protocol/index.ts'
 import type { Engine } from './engine.ts'
+import type { Job } from './jobs.ts'
+import type { Noted } from './notes.ts'
 import { isStorable, Known, Memory, type Row, sessionId, writesOf } from './rows.ts'
 
 /** The present rows with some ids; `undefined` for those that do not exist. */
@@ -11,11 +13,11 @@ export interface Attempts<Version> {
   readonly memory: Memory<Version>
   fetch(ids: Iterable<string>): Promise<Rows<Version>>
   /**
-   * Carries out commands unless others change the rows meanwhile.
+   * Carries out jobs unless others change the rows meanwhile.
    * @param first the rows to fetch first
    * @returns the outcomes, or the rows that it used
    */
-  attempt(commands: readonly Command[], first?: readonly string[]): Promise<{ outcomes?: Outcome[]; used: string[] }>
+  attempt(jobs: readonly Job[], first?: readonly string[]): Promise<{ outcomes?: Outcome[]; used: string[] }>
 }
 
 export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version> {
@@ -48,7 +50,8 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
     }
   }
 
-  const attempt = async (commands: readonly Command[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
+  const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
+    const commands = jobs.flatMap((job) => job.commands)
     const fetched: Rows<Version> = new Map()
     /** What the last fetch answered. */
     let fresh: Rows<Version> = new Map()
@@ -80,7 +83,7 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
       // If it fails, nobody knows whether they were written.
       memory.forget(used)
       const seen = new Map(Array.from(rows.used, ([id, row]) => [id, row?.version]))
-      const version = await engine.commit(seen, writes).catch((error) => {
+      const version = await engine.commit(seen, writes, notedOf(jobs, changes.outcomes)).catch((error) => {
         for (const command of commands) if (command.type === 'request') doubtful.add(command.session)
         throw error
       })
@@ -92,4 +95,21 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
   }
 
   return { memory, fetch, attempt }
+}
+
+/** What is noted of jobs. */
+function notedOf(jobs: readonly Job[], outcomes: readonly Outcome[]): Noted | undefined {
+  const rows: object[] = []
+  const kept: (() => void)[] = []
+  let at = 0
+  for (const { commands, notes } of jobs)
+    for (const index of commands.keys()) {
+      const outcome = outcomes[at++] as Outcome
+      const own = notes?.rowsOf(outcome, index) ?? []
+      if (!own.length) continue
+      rows.push(...own)
+      kept.push(() => notes?.kept(index))
+    }
+  const insertion = jobs.find(({ notes }) => notes)?.notes?.insertion
+  return insertion && rows.length ? { insertion, rows, kept: () => void kept.map((keep) => keep()) } : undefined
 }

@@ -1,4 +1,5 @@
 import type { Part } from '../../store.ts'
+import type { Noted } from './notes.ts'
 import type { Row, Write } from './rows.ts'
 
 /** A database or service that answers asynchronously. Its methods reject with its own errors. */
@@ -14,9 +15,10 @@ export interface Engine<Version> {
   /**
    * Makes all these changes at one moment, durably, if at that moment each of the rows `seen` has the given version or, if that is `undefined`, is
    * missing. Every row to be written is among them; `undefined` means delete. It does not wait for others' transactions.
+   * @param noted what to write with the changes, if the engine can, telling it so by `kept`
    * @returns the new version of the rows written; `undefined` if some row has changed or cannot be had now, and nothing was written
    */
-  commit(seen: ReadonlyMap<string, Version | undefined>, writes: ReadonlyMap<string, Write | undefined>): Promise<Version | undefined>
+  commit(seen: ReadonlyMap<string, Version | undefined>, writes: ReadonlyMap<string, Write | undefined>, noted?: Noted): Promise<Version | undefined>
   /** The keys of records that start with a prefix; with `limit`, some that come after the key `after`, in an order that never changes. */
   keys(prefix: string, range: Range): Promise<readonly string[]>
   /**

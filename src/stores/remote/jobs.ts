@@ -1,4 +1,5 @@
 import type { Command, Outcome } from '../../protocol/index.ts'
+import type { Notes } from './notes.ts'
 
 /** Commands that are carried out together, in order. */
 export interface Job {
@@ -7,6 +8,8 @@ export interface Job {
   readonly alone: readonly string[]
   /** What other jobs may name at the same time, but not among their `alone`. */
   readonly shared: readonly string[]
+  /** What is noted of them, by their places among `commands`. */
+  readonly notes?: Notes | undefined
   resolve(outcomes: readonly Outcome[]): void
   reject(error: unknown): void
 }
@@ -15,7 +18,7 @@ export interface Job {
  * Splits a batch into jobs for each key and each session's heartbeat, so that what others do to one of them holds up no other. `applied` resolves when
  * all of them are done.
  */
-export function jobsOf(commands: readonly Command[]): { readonly jobs: readonly Job[]; readonly applied: Promise<Outcome[]> } {
+export function jobsOf(commands: readonly Command[], notes?: Notes): { readonly jobs: readonly Job[]; readonly applied: Promise<Outcome[]> } {
   const groups = new Map<string, number[]>()
   // What a session does must neither begin before it is open nor end after it.
   const together = commands.some(opensOrEnds)
@@ -43,6 +46,7 @@ export function jobsOf(commands: readonly Command[]): { readonly jobs: readonly 
           commands: own,
           alone: names.flatMap(({ alone }) => alone),
           shared: names.flatMap(({ shared }) => shared),
+          notes: notes && within(notes, indices),
           resolve: filled,
           reject,
         })
@@ -83,6 +87,13 @@ export function howMany(jobs: readonly Job[], largest: number): number {
   })
   return over < 0 ? jobs.length : Math.max(over, 1)
 }
+
+/** Notes of some of the commands. */
+const within = ({ insertion, rowsOf, kept }: Notes, indices: readonly number[]): Notes => ({
+  insertion,
+  rowsOf: (outcome, at) => rowsOf(outcome, indices[at] as number),
+  kept: (at) => kept(indices[at] as number),
+})
 
 const opensOrEnds = (command: Command): boolean => command.type === 'end' || (command.type === 'beat' && command.opens === true)
 

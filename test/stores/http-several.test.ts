@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createLocks, type LocksOptions } from '../../src/index.ts'
+import { serve } from '../../src/server/index.ts'
+import type { LogReply, VerifyReply } from '../../src/server/wire.ts'
+import { type HttpStoreOptions, httpStore } from '../../src/stores/http.ts'
+import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { atEnd } from '../server/world.ts'
+import { type Gate, gateTo } from './gate.ts'
+
+/** Lock servers on one file, each behind a gate. */
+async function servers(count = 2): Promise<{ gates: Gate[]; urls: string[] }> {
+  const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  atEnd({ close: () => rmSync(folder, { recursive: true }) })
+  const gates: Gate[] = []
+  for (let n = 0; n < count; n++) {
+    const store = atEnd(sqliteStore(join(folder, 'locks.db')))
+    const server = atEnd(await serve(store))
+    gates.push(await gateTo(server.url))
+  }
+  return { gates, urls: gates.map(({ url }) => url) }
+}
+
+/** Locks of a client of several servers. */
+function client(urls: readonly string[], options: Partial<LocksOptions> = {}, http: HttpStoreOptions = {}) {
+  const store = atEnd(httpStore(urls, { timeout: 300, ...http }))
+  return { store, locks: atEnd(createLocks({ store, duration: 10_000, ...options })) }
+}
+
+const verify = async (url: string, key: string, lockToken: string): Promise<VerifyReply> => {
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ key, lockToken }) }
+  return (await (await fetch(`${url}/v1/verify`, init)).json()) as VerifyReply
+}
+
+const kindsOf = async (url: string): Promise<string[]> =>
+  ((await (await fetch(`${url}/v1/log?limit=100`)).json()) as LogReply).entries.map(({ kind }) => kind).reverse()
+
+describe('a store at several lock servers', () => {
+  test.each<[string, (gate: Gate) => void]>([
+    ['is gone', (gate) => gate.close()],
+    ['answers nothing', (gate) => gate.hold()],
+  ])('keeps its locks when one %s, and its lockTokens and sessions are those of the next', async (_, harm) => {
+    const { gates, urls } = await servers()
+    const { store, locks } = client(urls, { duration: 2_000 })
+    const lock = await locks.acquire('k')
+    const lockToken = store.lockToken(lock)
+    harm(gates[0] as Gate)
+    // Twice its duration.
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    expect(lock.isHeld()).toBe(true)
+    expect(await verify(urls[1] as string, 'k', lockToken)).toMatchObject({ valid: true, token: lock.token })
+    await lock.release()
+    expect(await verify(urls[1] as string, 'k', lockToken)).toMatchObject({ valid: false, why: 'not-held' })
+    await (await locks.acquire('k')).release()
+  })
+
+  test('takes a lock at the next one if the first has never answered', async () => {
+    const { gates, urls } = await servers(3)
+    gates[0]?.close()
+    gates[1]?.hold()
+    const { locks } = client(urls)
+    expect((await locks.tryAcquire('k'))?.isHeld()).toBe(true)
+  })
+
+  test('waits on at the next one, in its place, and gets its hints from there', async () => {
+    const { gates, urls } = await servers()
+    const holder = client([urls[1] as string])
+    const held = await holder.locks.acquire('k')
+    // Looks alone would take longer than the test.
+    const { locks } = client(urls, { duration: 60_000, maxBackoff: 60_000 })
+    const waiting = locks.acquire('k')
+    await expect.poll(async () => (await holder.locks.query()).pending?.length).toBe(1)
+    gates[0]?.close()
+    // Its stream breaks, and it opens another one.
+    await expect
+      .poll(async () => (await (await fetch(`${urls[1]}/metrics`)).text()).match(/storelock_streams (\d+)/)?.[1], { timeout: 5_000 })
+      .toBe('2')
+    const released = performance.now()
+    await held.release()
+    await (await waiting).release()
+    expect(performance.now() - released).toBeLessThan(1_000)
+  })
+
+  test('a request that the first one carries out later, when its grant has been released, leaves nothing behind', async () => {
+    const { gates, urls } = await servers()
+    const [first, second] = gates as [Gate, Gate]
+    const { locks } = client(urls)
+    await (await locks.acquire('other')).release()
+    first.hold()
+    await (await locks.acquire('k')).release()
+    expect(await kindsOf(second.url)).toEqual(['grant', 'release', 'grant', 'release'])
+    first.open()
+    await expect.poll(() => kindsOf(second.url), { timeout: 5_000 }).toEqual(['grant', 'release', 'grant', 'release', 'grant', 'withdrawal'])
+    const others = client([second.url])
+    expect(await others.locks.tryAcquire('k')).not.toBeNull()
+  })
+
+  test('a request that the first one carries out later, while its grant is held, is the same request', async () => {
+    const { gates, urls } = await servers()
+    const [first, second] = gates as [Gate, Gate]
+    const { locks, store } = client(urls)
+    await (await locks.acquire('other')).release()
+    first.hold()
+    const lock = await locks.acquire('k')
+    first.open()
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    expect(lock.isHeld()).toBe(true)
+    expect(await verify(second.url, 'k', store.lockToken(lock))).toMatchObject({ valid: true, token: lock.token })
+    expect((await kindsOf(second.url)).slice(2)).toEqual(['grant'])
+    await lock.release()
+  })
+
+  test('loses its locks on time if none of them answers, and says that none does', async () => {
+    const { gates, urls } = await servers()
+    const { store, locks } = client(urls, { duration: 1_000 })
+    const lock = await locks.acquire('k')
+    for (const gate of gates) gate.hold()
+    const harmed = performance.now()
+    await new Promise((resolve) => lock.signal.addEventListener('abort', resolve))
+    const after = performance.now() - harmed
+    expect(after).toBeGreaterThan(500)
+    expect(after).toBeLessThan(1_100)
+    expect(lock.isHeld()).toBe(false)
+    await expect(store.read('k')).rejects.toMatchObject({
+      code: 'store',
+      message: expect.stringContaining('none of the 2 lock servers has answered'),
+    })
+    for (const gate of gates) gate.open()
+  })
+
+  test('a refusal is an answer: it does not ask the next one', async () => {
+    const { gates, urls } = await servers()
+    const { store } = client(urls)
+    gates[1]?.hold()
+    const asked = performance.now()
+    await expect(store.read('k'.repeat(5_000))).rejects.toMatchObject({ code: 'invalid' })
+    await expect(store.list()).resolves.toEqual([])
+    expect(performance.now() - asked).toBeLessThan(250)
+  })
+
+  test.each([[[]], [['http://127.0.0.1:7420', 'localhost']]])('%j are no URLs of servers', (urls) => {
+    expect(() => httpStore(urls)).toThrow(TypeError)
+  })
+})
