@@ -77,9 +77,9 @@ describe('the package as installed', () => {
     const { functions, files } = JSON.parse(project.run('walk.mjs'))
     console.log(`acquire and release of a free lock: ${functions} functions in ${files} files`)
     // The store and the rules alone take 50 of them, in 9 files. Lower these bounds when the path gets shorter.
-    expect(functions).toBeLessThanOrEqual(163)
+    expect(functions).toBeLessThanOrEqual(165)
     expect(functions).toBeGreaterThan(50)
-    expect(files).toBeLessThanOrEqual(36)
+    expect(files).toBeLessThanOrEqual(39)
   })
 
   it('has a program', () => {
