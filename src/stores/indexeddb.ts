@@ -87,6 +87,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   }
   const connection = new Connection(source, { lost, stalled, torn: () => beacon?.doubt() })
 
+  let closing: Promise<void> | undefined
+
   /** The waiting transactions, oldest first, with the time of their start. */
   const underWay = new Set<{ readonly since: number }>()
 
@@ -205,9 +207,10 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
       })
       return (await runFenced(tx, lock, body, failed)) as never
     },
-    async close() {
+    close() {
       channel?.close()
-      await connection.close()
+      closing ??= connection.close()
+      return closing
     },
   }
 }
