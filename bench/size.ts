@@ -13,7 +13,7 @@ export const measures: Record<string, Measure> = {
         name: 'size.core+indexeddb',
         unit: 'kB',
         ours,
-        against: 'the limit (min + gzip, idb included)',
+        against: 'the limit (min + gzip)',
         theirs: limit,
         ratio: ours / limit,
         n: 1,

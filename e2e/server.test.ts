@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createLocks, type LockError, type Locks } from '../src/index.ts'
-import type { LogReply, VerifyReply } from '../src/server/wire.ts'
+import type { VerifyReply } from '../src/server/wire.ts'
 import { type HttpStore, httpStore } from '../src/stores/http.ts'
 import { killAll, startContext } from './processes/start.ts'
+import { logOf } from './server/log.ts'
 import { killServers, startServer } from './server/process.ts'
 
 // A lock server in a process of its own, over a SQLite file. Times in ms.
@@ -44,16 +45,6 @@ const portOf = (url: string): number => Number(new URL(url).port)
 
 async function queued(count: number, { locks }: { locks: Locks }): Promise<void> {
   while ((await locks.query('l')).pending.length !== count);
-}
-
-async function logOf(url: string): Promise<LogReply['entries']> {
-  const entries: LogReply['entries'][number][] = []
-  for (;;) {
-    const before = entries.at(-1)?.id
-    const page = (await (await fetch(`${url}/v1/log?limit=1000${before === undefined ? '' : `&before=${before}`}`)).json()) as LogReply
-    entries.push(...page.entries)
-    if (page.entries.length < 1_000) return entries
-  }
 }
 
 test('killed under load and started again, it loses no lock, grants no lock twice, and its log has every grant that it answered', {

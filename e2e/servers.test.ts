@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createLocks, type HeldLock, LockError, type Locks } from '../src/index.ts'
-import type { LogReply, VerifyReply } from '../src/server/wire.ts'
+import type { VerifyReply } from '../src/server/wire.ts'
 import { type HttpStore, httpStore } from '../src/stores/http.ts'
 import { lendPostgres } from '../test/servers/postgres.ts'
 import { newSchema } from '../test/stores/postgres-place.ts'
+import { logOf } from './server/log.ts'
 import { killServers, type ServerProcess, startServer } from './server/process.ts'
 
 // Three lock servers in processes of their own on one Postgres, and clients that know all three. Times in ms.
@@ -55,16 +56,6 @@ function clientOf(urls: readonly string[], first: number, duration = 10_000): { 
 const verify = async (url: string, key: string, lockToken: string): Promise<VerifyReply> => {
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ key, lockToken }) }
   return (await (await fetch(`${url}/v1/verify`, init)).json()) as VerifyReply
-}
-
-async function logOf(url: string): Promise<LogReply['entries']> {
-  const entries: LogReply['entries'][number][] = []
-  for (;;) {
-    const before = entries.at(-1)?.id
-    const page = (await (await fetch(`${url}/v1/log?limit=1000${before === undefined ? '' : `&before=${before}`}`)).json()) as LogReply
-    entries.push(...page.entries)
-    if (page.entries.length < 1_000) return entries
-  }
 }
 
 /** Adds one to a count, unless a newer token than the lock's has been seen there. */

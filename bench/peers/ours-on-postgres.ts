@@ -1,5 +1,5 @@
-import { createLocks } from 'storelock'
 import { postgresStore } from 'storelock/stores/postgres'
+import { warmLockerOf } from './ours.ts'
 import type { Peer } from './peer.ts'
 
 export const oursOnPostgres: Peer = {
@@ -7,20 +7,5 @@ export const oursOnPostgres: Peer = {
   server: 'postgres',
   held: [1, 3],
   handoffs: 100,
-  async open({ servers }) {
-    const store = postgresStore(servers.postgres ?? '')
-    const locks = createLocks({ store })
-    // Its connections are open from here on.
-    await (await locks.acquire('warm')).release()
-    return {
-      async acquire() {
-        const lock = await locks.acquire('job')
-        return () => lock.release()
-      },
-      async close() {
-        await locks.close()
-        await store.close()
-      },
-    }
-  },
+  open: ({ servers }) => warmLockerOf(postgresStore(servers.postgres ?? '')),
 }

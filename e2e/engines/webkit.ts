@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import type { Readable } from 'node:stream'
 import { Builder, type WebDriver } from 'selenium-webdriver'
+import { freePort } from '../../test/servers/running.ts'
 import { findBrowser, findProgram } from '../browser.ts'
 import type { Engine } from './engine.ts'
 import { leashed } from './leash.ts'
@@ -108,13 +108,4 @@ async function answers(child: ChildProcess, url: string): Promise<void> {
     while (child.exitCode === null && !(await fetch(url).catch(() => undefined))?.ok);
   }
   await Promise.race([asking(), ends(child)])
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

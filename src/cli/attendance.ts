@@ -1,6 +1,6 @@
 import type { Store } from '../store.ts'
 import { inWords, say } from './output.ts'
-import { isShared, isUrl, withoutSecret } from './place.ts'
+import { isFile, withoutSecret } from './place.ts'
 import { writerOf } from './writer.ts'
 
 /** How long a store may take to answer before somebody is told, in ms: most answers take less than one. */
@@ -45,8 +45,7 @@ class Attendance {
 
   /** What the store is busy with, as far as that can be known. */
   why(): string {
-    const isFile = !isUrl(this.#place) && !isShared(this.#place)
-    const writer = isFile ? writerOf(this.#place) : undefined
+    const writer = isFile(this.#place) ? writerOf(this.#place) : undefined
     return writer ? `${writer} is writing` : `it has not answered for ${inWords(Math.floor(this.#age() / 1_000) * 1_000)}`
   }
 

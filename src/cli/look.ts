@@ -1,7 +1,6 @@
 import { chmodSync, closeSync, constants, copyFileSync, existsSync, mkdtempSync, openSync, readSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { isBusy, openToRead, type SqliteDatabase } from '../stores/sqlite/driver.ts'
@@ -9,7 +8,8 @@ import { isSetUp } from '../stores/sqlite/schema.ts'
 import { openTables, type Tables } from '../stores/sqlite/tables.ts'
 import { transactions } from '../stores/sqlite/transaction.ts'
 import { attendance } from './attendance.ts'
-import { isShared, isUrl } from './place.ts'
+import { isFile } from './place.ts'
+import { sleep } from './sleep.ts'
 import { assertPlace, openStore } from './store.ts'
 import { writerOf } from './writer.ts'
 
@@ -24,7 +24,7 @@ const patience = { most: 5_000, pause: 20 }
  * journal mode other than WAL.
  */
 async function openLook(place: string): Promise<Look> {
-  if (isUrl(place) || isShared(place)) return await openStore(place)
+  if (!isFile(place)) return await openStore(place)
   assertPlace(place)
   const file = new FileLook(place)
   const inTables = <T>(look: (tables: Tables) => T, otherwise: T): Promise<T> =>

@@ -9,9 +9,12 @@ export const isEtcd = (place: string): boolean => /^etcds?:\/\//.test(place)
 /** Whether it is the address of a database or service that clients of other machines reach by themselves. */
 export const isShared = (place: string): boolean => isPostgres(place) || isRedis(place) || isEtcd(place)
 
-/** A place without its password, for others to see. */
+/** Whether it is the path of a SQLite file, as far as its form shows. */
+export const isFile = (place: string): boolean => !isUrl(place) && !isShared(place)
+
+/** A place without its passwords, for others to see. */
 export const withoutSecret = (place: string): string =>
-  place.replace(/^([a-z]+:\/\/[^/?#]*?):[^/?#]*@/i, '$1:…@').replace(/([?&]password=)[^&]*/gi, '$1…')
+  place.replace(/([a-z]+:\/\/[^/?#]*?):[^/?#]*@/gi, '$1:…@').replace(/([?&]password=)[^&]*/gi, '$1…')
 
 /** Several lock servers on one store are named with commas between them. */
 export const urlsOf = (place: string): string[] => place.split(/,(?=https?:\/\/)/)

@@ -1,6 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { LockError } from '../index.ts'
 import { say } from './output.ts'
+import { sleep } from './sleep.ts'
 
 /** Between two attempts to reach a server, in ms. */
 const pause = 250
@@ -24,7 +24,7 @@ export async function throughRestarts<T>(
       if (performance.now() + pause > end) throw new LockError('timeout', error.message, { cause: error })
       if (!said) say(`${error.message} Trying again`)
     }
-    await sleep(pause, undefined, { signal }).catch(() => signal.throwIfAborted())
+    await sleep(pause, signal)
   }
 }
 

@@ -6,7 +6,7 @@ import { attendance } from './attendance.ts'
 import { Exit, exitCodes } from './exit.ts'
 import { atMost } from './interrupt.ts'
 import { inWords, say } from './output.ts'
-import { isEtcd, isPostgres, isRedis, isShared, isUrl, urlsOf, withoutSecret } from './place.ts'
+import { isEtcd, isFile, isPostgres, isRedis, isShared, isUrl, urlsOf, withoutSecret } from './place.ts'
 import { makeUserFolder } from './user-store.ts'
 
 /** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
@@ -109,7 +109,7 @@ export function identityOf(place: string): string {
 
 /** Runs something with a store, and closes it in any case. A wait for the store is reported. */
 export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
-  if (create && !isUrl(place) && !isShared(place)) sayIfNew(place)
+  if (create && isFile(place)) sayIfNew(place)
   return await withUnwatchedStore(place, (store) => use(attendance.attend(store, place)), create)
 }
 

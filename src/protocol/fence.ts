@@ -1,5 +1,5 @@
 import type { Outcome, Renew } from './commands.ts'
-import { LockError } from './errors.ts'
+import { LockError, storeError } from './errors.ts'
 import { type LockRecord, lastTokenOf } from './record.ts'
 
 /** A lock as the fence sees it: a `HeldLock`, or a `Guard` of a re-entrant lock. */
@@ -73,3 +73,36 @@ export function assertStep(result: unknown): void {
 }
 
 const isPromise = (result: unknown): result is PromiseLike<unknown> => typeof (result as PromiseLike<unknown> | undefined)?.then === 'function'
+
+/** A transaction whose commands are put together first, and sent at the end with the checks of its locks. */
+export interface Queued {
+  readonly locks: Set<Fenced>
+}
+
+/** Makes a transaction depend on a lock. @throws LockError `lost` or `not-held` unless it is held, as far as its holder knows */
+export function depend(tx: Queued, lock: Fenced): void {
+  lock.assertHeld()
+  tx.locks.add(lock)
+}
+
+/**
+ * Has a body put a transaction together, and sends it. Rejects with the body's error, or one that begins with `title`.
+ * @returns the body's result
+ */
+export async function sendFenced<Tx extends Queued, T>(
+  tx: Tx,
+  lock: Fenced,
+  body: (tx: Tx) => T,
+  send: (tx: Tx) => Promise<void>,
+  title: string,
+): Promise<Awaited<T>> {
+  depend(tx, lock)
+  const theirs = bodyOf(body)
+  try {
+    const result = await theirs.run(tx)
+    await send(tx)
+    return result
+  } catch (error) {
+    throw theirs.threw(error) ? error : storeError(error, title)
+  }
+}

@@ -2,7 +2,8 @@ import { processBeacon } from '../beacons/process.ts'
 import { decode, EtcdClient, type EtcdOptions, encode, memberUrl, rangeEnd } from '../channels/etcd/client.ts'
 import { etcdChannel } from '../channels/etcd.ts'
 import { makeLacks } from '../channels/lacks.ts'
-import { bodyOf, type Fenced, LockError, type Outcome, storeError } from '../protocol/index.ts'
+import { checkTimeout } from '../channels/timeout.ts'
+import { depend, type Fenced, LockError, type Outcome, sendFenced } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
 import { fenceId, operationsFor, partsOf } from './etcd/operations.ts'
 import { type EtcdTransaction, Fences, type KeyValue, Queued, sameRevision, type TxnReply } from './etcd/transaction.ts'
@@ -48,7 +49,7 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
   const urls = (typeof members === 'string' ? [members] : members).map(memberUrl)
   const { timeout = 5_000 } = options
   if (!urls.length) throw new TypeError('etcdStore needs the URL of at least one member')
-  if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
+  checkTimeout(timeout)
   const title = `the etcd at ${urls.join(', ')}`
   const client = new EtcdClient(urls, options)
   const lacks = makeLacks()
@@ -120,23 +121,10 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
       return outcomes
     },
     compare: (lock) => fences.find(lock),
-    check(tx, lock) {
-      lock.assertHeld()
-      ;(tx as Queued).locks.add(lock)
-    },
+    check: (tx, lock) => depend(tx as Queued, lock),
     async transaction<T>(lock: Fenced, body: (tx: EtcdTransaction) => T): Promise<Awaited<T>> {
       if (client.isClosed) throw new LockError('closed', 'the store was closed')
-      lock.assertHeld()
-      const tx = new Queued()
-      const theirs = bodyOf(body)
-      tx.locks.add(lock)
-      try {
-        const result = await theirs.run(tx)
-        await fences.run(tx)
-        return result
-      } catch (error) {
-        throw theirs.threw(error) ? error : storeError(error, title)
-      }
+      return await sendFenced(new Queued(), lock, body, (tx) => fences.run(tx), title)
     },
     async close() {
       await remote.close()

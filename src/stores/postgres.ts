@@ -1,6 +1,7 @@
 import { processBeacon } from '../beacons/process.ts'
 import { makeLacks } from '../channels/lacks.ts'
 import { postgresChannel } from '../channels/postgres.ts'
+import { checkTimeout } from '../channels/timeout.ts'
 import { type Fenced, LockError, wallClock } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
 import type { Beside } from './postgres/beside.ts'
@@ -47,6 +48,7 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
   database: string | object | PostgresPool<Client>,
   { schema = 'storelock', direct, notify = true, timeout = 5_000, now }: PostgresStoreOptions = {},
 ): PostgresStore<Client> {
+  checkTimeout(timeout)
   const lacks = makeLacks()
   const losers = new Set<(why: string) => void>()
   let connected: Connections<Client> | undefined

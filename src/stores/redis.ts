@@ -2,7 +2,8 @@ import { processBeacon } from '../beacons/process.ts'
 import { makeLacks } from '../channels/lacks.ts'
 import { addressOf, isTarget, type RedisClient, sendsAnywhere } from '../channels/redis/client.ts'
 import { redisChannel } from '../channels/redis.ts'
-import { bodyOf, type Fenced, storeError } from '../protocol/index.ts'
+import { checkTimeout } from '../channels/timeout.ts'
+import { depend, type Fenced, sendFenced } from '../protocol/index.ts'
 import type { Beacon, Channel, FencedStore } from '../store.ts'
 import { redisEngine } from './redis/engine.ts'
 import { doubted } from './redis/rows.ts'
@@ -50,7 +51,7 @@ export function redisStore(
   { prefix: name = 'storelock', timeout = 5_000, durability }: RedisStoreOptions = {},
 ): RedisStore {
   if (!isTarget(target)) throw new TypeError('redisStore needs a URL such as redis://127.0.0.1:6379, or a client of redis or ioredis')
-  if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
+  checkTimeout(timeout)
   if (!name || /[{}]/.test(name)) throw new TypeError(`prefix must be a text without braces, not ${JSON.stringify(name)}`)
   if (durability && sendsAnywhere(target)) throw new TypeError('durability needs a cluster of redis: one of ioredis sends WAIT to any node')
   const prefix = `{${name}}`
@@ -81,20 +82,15 @@ export function redisStore(
       // After a failover or a restart, a session looks at its records before it relies on them again.
       return doubts ? outcomes.map((outcome) => doubted(outcome, doubts)) : outcomes
     },
-    fence: (lock) => ({ keys: [fenceOf(checked(lock).key)], args: [JSON.stringify(lock.session), String(lock.token)] }),
-    check: (tx, lock) => void (tx as Queued).locks.add(checked(lock)),
+    fence(lock) {
+      lock.assertHeld()
+      return { keys: [fenceOf(lock.key)], args: [JSON.stringify(lock.session), String(lock.token)] }
+    },
+    check: (tx, lock) => depend(tx as Queued, lock),
     async transaction<T>(lock: Fenced, body: (tx: RedisTransaction) => T): Promise<Awaited<T>> {
       server.assertOpen()
-      const tx = new Queued()
-      const theirs = bodyOf(body)
-      tx.locks.add(checked(lock))
-      try {
-        const result = await theirs.run(tx)
-        await tx.run(title, (keys, args) => server.write(fencedScript, keys.map(fenceOf), args, 'never'))
-        return result
-      } catch (error) {
-        throw theirs.threw(error) ? error : storeError(error, title)
-      }
+      const send = (tx: Queued) => tx.run(title, (keys, args) => server.write(fencedScript, keys.map(fenceOf), args, 'never'))
+      return await sendFenced(new Queued(), lock, body, send, title)
     },
     async close() {
       await remote.close()
@@ -102,9 +98,4 @@ export function redisStore(
       server.close()
     },
   }
-}
-
-const checked = (lock: Fenced): Fenced => {
-  lock.assertHeld()
-  return lock
 }

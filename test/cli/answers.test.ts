@@ -1,25 +1,19 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { killAll, Program, until } from '../../e2e/cli/program.ts'
+import { withProgram } from '../../e2e/cli/setup.ts'
 import { createLocks, type Locks, type Store } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { root } from '../house/installed.ts'
 
-let built: Built
+const place = withProgram()
 let folder: string
 let store: Store
 let locks: Locks
 
-beforeAll(() => {
-  built = buildProgram()
-}, 120_000)
-afterAll(() => built?.remove())
-
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  folder = place.folder
   store = sqliteStore(join(folder, 'storelock.db'))
   locks = createLocks({ store, label: 'the holder' })
 })
@@ -27,10 +21,9 @@ afterEach(async () => {
   killAll()
   await locks.close()
   await store.close()
-  rmSync(folder, { recursive: true })
 })
 
-const start = (...args: readonly string[]): Program => new Program([process.execPath, built.main, ...args], { cwd: folder })
+const start = (...args: readonly string[]): Program => new Program([process.execPath, place.main, ...args], { cwd: folder })
 
 async function storelock(...args: readonly string[]) {
   const program = start(...args)
@@ -114,7 +107,7 @@ describe('run', { timeout: 60_000 }, () => {
 
   it('keeps the line of --progress in one place on a terminal', async () => {
     const lock = await locks.acquire('job')
-    const program = new Program(['script', '-qec', `"${process.execPath}" "${built.main}" run job --progress -- true`, '/dev/null'], { cwd: folder })
+    const program = new Program(['script', '-qec', `"${process.execPath}" "${place.main}" run job --progress -- true`, '/dev/null'], { cwd: folder })
     await until(() => program.printed.split('\r\u001b[Kstorelock: waiting for job').length > 2)
     await lock.release()
     expect(await program.code()).toBe(0)
@@ -124,17 +117,17 @@ describe('run', { timeout: 60_000 }, () => {
 
 /** The program where `npx` puts it: without better-sqlite3 beside it. */
 function likeNpx(): string {
-  const place = join(folder, 'npx')
-  cpSync(dirname(built.main), join(place, 'dist', 'cli'), { recursive: true })
-  writeFileSync(join(place, 'package.json'), '{ "type": "module" }')
-  return join(place, 'dist', 'cli', 'main.js')
+  const npx = join(folder, 'npx')
+  cpSync(dirname(place.main), join(npx, 'dist', 'cli'), { recursive: true })
+  writeFileSync(join(npx, 'package.json'), '{ "type": "module" }')
+  return join(npx, 'dist', 'cli', 'main.js')
 }
 
 describe.skipIf(process.platform === 'win32')('a single file', { timeout: 60_000 }, () => {
   it('is what docs/cli.md has a bundler make of the program: it needs nothing beside it but Node with SQLite', async () => {
     const [, command = ''] = /```sh\n(npx esbuild [^`]*?)\n\S/.exec(readFileSync(join(root, 'docs/cli.md'), 'utf8').replaceAll('\\\n', '')) ?? []
     const entry = join(root, 'node_modules/.bin/esbuild')
-    const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.js', `"${built.main}" --log-level=error`)
+    const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.js', `"${place.main}" --log-level=error`)
     const bundling = new Program(['sh', '-c', line], { cwd: folder })
     expect([await bundling.code(), bundling.said]).toEqual([0, ''])
     mkdirSync(join(folder, 'node_modules'))

@@ -1,23 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { killAll, Program } from '../../e2e/cli/program.ts'
+import { withProgram } from '../../e2e/cli/setup.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-let built: Built
+const place = withProgram()
 let folder: string
 let writer: Database.Database
 
-beforeAll(() => {
-  built = buildProgram()
-}, 120_000)
-afterAll(() => built?.remove())
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  folder = place.folder
   const store = sqliteStore(join(folder, 'storelock.db'))
   await store.apply([
     { type: 'beat', session: 'silent', client: 'nobody', lease: 300, opens: true },
@@ -31,10 +24,9 @@ beforeEach(async () => {
 afterEach(() => {
   killAll()
   writer.close()
-  rmSync(folder, { recursive: true })
 })
 
-const start = (...args: readonly string[]): Program => new Program([process.execPath, built.main, ...args], { cwd: folder })
+const start = (...args: readonly string[]): Program => new Program([process.execPath, place.main, ...args], { cwd: folder })
 
 const busy: Readonly<Record<string, string>> = {
   'has a write transaction open': 'BEGIN IMMEDIATE',

@@ -1,26 +1,20 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { killAll, Program } from '../../e2e/cli/program.ts'
+import { withProgram } from '../../e2e/cli/setup.ts'
 import { createLocks, type Locks, type Store } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { root } from '../house/installed.ts'
 
-let built: Built
+const place = withProgram()
 let folder: string
 let store: Store
 let locks: Locks
 
-beforeAll(() => {
-  built = buildProgram()
-}, 120_000)
-afterAll(() => built?.remove())
-
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  folder = place.folder
   store = sqliteStore(join(folder, 'storelock.db'))
   locks = createLocks({ store, label: 'the holder' })
 })
@@ -28,10 +22,9 @@ afterEach(async () => {
   killAll()
   await locks.close()
   await store.close()
-  rmSync(folder, { recursive: true })
 })
 
-const start = (...args: readonly string[]): Program => new Program([process.execPath, built.main, ...args], { cwd: folder })
+const start = (...args: readonly string[]): Program => new Program([process.execPath, place.main, ...args], { cwd: folder })
 
 async function storelock(...args: readonly string[]): Promise<{ code: number; printed: string; said: string }> {
   const program = start(...args)
@@ -40,7 +33,7 @@ async function storelock(...args: readonly string[]): Promise<{ code: number; pr
 }
 
 const onTerminal = (env: NodeJS.ProcessEnv, ...args: readonly string[]): Program =>
-  new Program(['script', '-qec', `"${process.execPath}" "${built.main}" ${args.join(' ')}`, '/dev/null'], { cwd: folder, env })
+  new Program(['script', '-qec', `"${process.execPath}" "${place.main}" ${args.join(' ')}`, '/dev/null'], { cwd: folder, env })
 
 const json = async (...args: readonly string[]) => JSON.parse((await storelock(...args, '--json')).printed)
 
@@ -87,7 +80,7 @@ describe('the program', { timeout: 60_000 }, () => {
   })
 
   it('uses STORELOCK_STORE if there is no --store', async () => {
-    const program = new Program([process.execPath, built.main, 'ls'], { cwd: folder, env: { ...process.env, STORELOCK_STORE: 'elsewhere.db' } })
+    const program = new Program([process.execPath, place.main, 'ls'], { cwd: folder, env: { ...process.env, STORELOCK_STORE: 'elsewhere.db' } })
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('there is no elsewhere.db')
   })

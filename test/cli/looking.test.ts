@@ -2,13 +2,13 @@ import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { killAll, Program, until } from '../../e2e/cli/program.ts'
+import { withProgram } from '../../e2e/cli/setup.ts'
 import { createLocks, type Locks, type Store } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-let built: Built
+const place = withProgram()
 let folder: string
 let file: string
 /** For temporary files of the program. */
@@ -16,13 +16,8 @@ let scratch: string
 let store: Store
 let locks: Locks
 
-beforeAll(() => {
-  built = buildProgram()
-}, 120_000)
-afterAll(() => built?.remove())
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  folder = place.folder
   file = join(folder, 'storelock.db')
   scratch = mkdtempSync(join(tmpdir(), 'storelock-'))
   store = sqliteStore(file)
@@ -35,12 +30,11 @@ afterEach(async () => {
   await locks.close()
   await store.close()
   expect(readdirSync(scratch).filter((name) => name.startsWith('storelock-look-'))).toEqual([])
-  rmSync(folder, { recursive: true })
   rmSync(scratch, { recursive: true })
 })
 
 const start = (...args: readonly string[]): Program =>
-  new Program([process.execPath, built.main, ...args], { cwd: folder, env: { ...process.env, TMPDIR: scratch, TEMP: scratch } })
+  new Program([process.execPath, place.main, ...args], { cwd: folder, env: { ...process.env, TMPDIR: scratch, TEMP: scratch } })
 
 /** Whether somebody looks at a copy of the file. */
 const copies = (): boolean => readdirSync(scratch).some((name) => name.startsWith('storelock-look-'))
@@ -53,7 +47,7 @@ async function hasLooked(watching: Program): Promise<void> {
 /** Root may write anywhere, so it becomes another user; everybody else may not write where the modes forbid it. */
 const stranger = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 const asStranger = (...args: readonly string[]): Program =>
-  new Program([process.execPath, built.main, ...args], { cwd: folder, ...stranger, env: { ...process.env, HOME: '/nonexistent' } })
+  new Program([process.execPath, place.main, ...args], { cwd: folder, ...stranger, env: { ...process.env, HOME: '/nonexistent' } })
 
 const looks: readonly (readonly string[])[] = [['ls'], ['show', 'job'], ['watch', '--interval', '20ms'], ['doctor']]
 /** What each shows of the lock that is held. */

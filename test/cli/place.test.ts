@@ -1,28 +1,22 @@
-import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Built, buildProgram } from '../../e2e/cli/build.ts'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { killAll, Program } from '../../e2e/cli/program.ts'
+import { withProgram } from '../../e2e/cli/setup.ts'
 import { stateFolder, userStore } from '../../src/cli/user-store.ts'
 
-let built: Built
+const place = withProgram()
 let folder: string
 
-beforeAll(() => {
-  built = buildProgram()
-}, 120_000)
-afterAll(() => built?.remove())
 beforeEach(() => {
-  folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-')))
+  folder = realpathSync(place.folder)
 })
 afterEach(() => {
   killAll()
-  rmSync(folder, { recursive: true })
 })
 
 async function storelock(cwd: string, env: NodeJS.ProcessEnv, ...args: readonly string[]) {
-  const program = new Program([process.execPath, built.main, ...args], { cwd, env: { ...process.env, ...env } })
+  const program = new Program([process.execPath, place.main, ...args], { cwd, env: { ...process.env, ...env } })
   return { code: await program.code(), printed: program.printed, said: program.said }
 }
 

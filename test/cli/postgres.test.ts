@@ -79,4 +79,5 @@ test('no password is shown to others', () => {
   expect(identityOf('postgres://me:hidden@db:5432/app')).toBe('postgres://me:…@db:5432/app')
   expect(withoutSecret('mysql://me:hid:den@db/app?password=hidden&x=1')).toBe('mysql://me:…@db/app?password=…&x=1')
   expect(withoutSecret('postgres://me@db/app')).toBe('postgres://me@db/app')
+  expect(withoutSecret('https://one:7420,https://me:hidden@two:7420')).toBe('https://one:7420,https://me:…@two:7420')
 })

@@ -1,19 +1,9 @@
 import { join } from 'node:path'
 import { pathOf, programs } from './programs.ts'
-import { freePort, makeFolder, type Running, run } from './running.ts'
+import { freePort, makeFolder, type OwnServer, ownServer, run } from './running.ts'
 
 /** A member of an etcd cluster of our own. */
-export interface EtcdServer {
-  readonly url: string
-  /** Starts it again after `stop` or `kill`, at the same port. */
-  start(): Promise<void>
-  stop(): Promise<void>
-  /** Ends it without a word, as a crash does. */
-  kill(): Promise<void>
-  signal(signal: NodeJS.Signals): void
-  /** Ends it and removes its files. */
-  remove(): Promise<void>
-}
+export type EtcdServer = OwnServer
 
 /** A cluster of so many members. */
 export async function startEtcds(count: number, ...settings: string[]): Promise<EtcdServer[]> {
@@ -36,21 +26,7 @@ export async function startEtcds(count: number, ...settings: string[]): Promise<
       peer,
     ]
     const args = ['--name', name, '--data-dir', join(folder, 'data'), ...urls, '--initial-cluster', cluster, ...settings]
-    let running: Running | undefined
-    const server: EtcdServer = {
-      url: client,
-      async start() {
-        running = await run(command, args, /ready to serve client requests/)
-      },
-      stop: async () => running?.end('SIGTERM'),
-      kill: async () => running?.end('SIGKILL'),
-      signal: (signal) => void running?.child.kill(signal),
-      async remove() {
-        await server.kill()
-        remove()
-      },
-    }
-    return server
+    return ownServer(client, () => run(command, args, /ready to serve client requests/), remove)
   })
   await Promise.all(members.map((member) => member.start()))
   return members

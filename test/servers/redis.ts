@@ -1,21 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { pathOf, programs } from './programs.ts'
-import { freePort, makeFolder, type Running, run } from './running.ts'
+import { freePort, makeFolder, type OwnServer, ownServer, run } from './running.ts'
 
 /** A Redis of our own. */
-export interface RedisServer {
-  readonly url: string
+export interface RedisServer extends OwnServer {
   readonly port: number
-  /** Starts it again after `stop` or `kill`, at the same port. */
-  start(): Promise<void>
-  /** Ends it; it saves what it is set to save. */
-  stop(): Promise<void>
-  /** Ends it without a word, as a crash does. */
-  kill(): Promise<void>
-  signal(signal: NodeJS.Signals): void
-  /** Ends it and removes its files. */
-  remove(): Promise<void>
 }
 
 /** @param settings of the server, as in redis.conf */
@@ -25,24 +15,9 @@ export async function startRedis(settings: Readonly<Record<string, string>> = {}
   const port = await freePort()
   const all = { port: `${port}`, bind: '127.0.0.1', dir: folder, save: '', ...settings }
   const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...(value === '' ? [''] : value.split(' '))])
-  let running: Running | undefined
-  const start = async (): Promise<void> => {
-    running = await run(command, args, /eady to accept connections/)
-  }
-  await start()
-  const server: RedisServer = {
-    url: `redis://127.0.0.1:${port}`,
-    port,
-    start,
-    stop: async () => running?.end('SIGTERM'),
-    kill: async () => running?.end('SIGKILL'),
-    signal: (signal) => void running?.child.kill(signal),
-    async remove() {
-      await server.kill()
-      remove()
-    },
-  }
-  return server
+  const server = ownServer(`redis://127.0.0.1:${port}`, () => run(command, args, /eady to accept connections/), remove)
+  await server.start()
+  return { ...server, port }
 }
 
 /** A Redis for tests that only use keys of their own: the one that the environment names, else one of our own. */

@@ -59,6 +59,39 @@ export function makeFolder(): { readonly folder: string; remove(): void } {
   }
 }
 
+/** A server of our own, as tests use it. */
+export interface OwnServer {
+  readonly url: string
+  /** Starts it, also again after `stop` or `kill`, at the same port. */
+  start(): Promise<void>
+  /** Ends it; it saves what it is set to save. */
+  stop(): Promise<void>
+  /** Ends it without a word, as a crash does. */
+  kill(): Promise<void>
+  signal(signal: NodeJS.Signals): void
+  /** Ends it and removes its files. */
+  remove(): Promise<void>
+}
+
+/** @param begin starts its program */
+export function ownServer(url: string, begin: () => Promise<Running>, removeFiles: () => void): OwnServer {
+  let running: Running | undefined
+  const kill = async (): Promise<void> => running?.end('SIGKILL')
+  return {
+    url,
+    async start() {
+      running = await begin()
+    },
+    stop: async () => running?.end('SIGTERM'),
+    kill,
+    signal: (signal) => void running?.child.kill(signal),
+    async remove() {
+      await kill()
+      removeFiles()
+    },
+  }
+}
+
 /** A port of the loopback interface that nobody listens at. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { postgresStore } from '../../src/stores/postgres.ts'
 import { storeSuite } from '../../src/testing/index.ts'
 import { lendPostgres, startPgBouncer, startPostgres } from '../servers/postgres.ts'
@@ -50,3 +50,7 @@ test('two Postgres stores that take turns answer as one map does, whatever they 
     return { stores: [await place.open(), await place.open()], remove: place.remove }
   }),
 )
+
+test('a Postgres store refuses a timeout that no timer can measure', () => {
+  for (const timeout of [0, -1, Number.NaN, Infinity, 2 ** 31]) expect(() => postgresStore('postgres://localhost', { timeout })).toThrow(RangeError)
+})

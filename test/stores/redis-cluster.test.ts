@@ -1,13 +1,13 @@
 import { Redis } from 'ioredis'
 import { createCluster } from 'redis'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type RedisClient, type RedisTransaction, redisStore } from '../../src/stores/redis.ts'
-import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
+import { redisStore } from '../../src/stores/redis.ts'
+import { storeSuite } from '../../src/testing/index.ts'
 import { startRedisCluster } from '../servers/redis.ts'
+import { redisPlace } from './redis-place.ts'
 
 let cluster: Awaited<ReturnType<typeof startRedisCluster>>
 let admin: InstanceType<typeof Redis.Cluster>
-let places = 0
 
 beforeAll(async () => {
   cluster = await startRedisCluster()
@@ -18,27 +18,13 @@ afterAll(async () => {
   await cluster.remove()
 })
 
-/** A new prefix, so that the nodes take turns. */
-function place(target: () => RedisClient): StorePlace {
-  const prefix = `place ${++places}`
-  return {
-    open: () => redisStore(target(), { prefix }),
-    corrupt: async (key) => void (await admin.set(`{${prefix}}:r:${key}`, 'x'.repeat(20))),
-    raw: (key) => admin.get(`{${prefix}}:r:${key}`),
-    fence: {
-      write: (tx: RedisTransaction, text: string) => tx.call('SET', `{${prefix}} written`, text),
-      written: async () => (await admin.get(`{${prefix}} written`)) ?? undefined,
-    },
-  }
-}
-
 const kinds = [
   ['redis', () => createCluster({ rootNodes: cluster.nodes.map(({ url }) => ({ url })) })],
   ['ioredis', () => new Redis.Cluster([cluster.nodes[0]?.url ?? ''], { lazyConnect: true })],
 ] as const
 
 describe.each(kinds)('a store in a Redis cluster, given a cluster of %s', (_, target) => {
-  for (const { name, run } of storeSuite(() => place(target))) test(name, run)
+  for (const { name, run } of storeSuite(() => redisPlace(target, admin))) test(name, run)
 
   test('hears hints', async () => {
     const [one, other] = [redisStore(target()), redisStore(target())]

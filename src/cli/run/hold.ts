@@ -1,18 +1,17 @@
 import { fstatSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { createLocks, type HeldLock, type Store } from '../../index.ts'
+import type { HeldLock, Store } from '../../index.ts'
 import { storedName } from '../../protocol/index.ts'
 import { visible } from '../../server/visible.ts'
 import type { Common } from '../args.ts'
 import { Killed } from '../exit.ts'
-import { say } from '../output.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { takeEntry } from './entry.ts'
 import { Guardian } from './guardian.ts'
 import { Keeper, letGo } from './keep.ts'
 import { assertNotAbove } from './nesting.ts'
 import { isThere, startOf } from './process.ts'
-import { type TakeOptions, take, withoutOwnBeacon } from './take.ts'
+import { locksFor, type TakeOptions, take } from './take.ts'
 
 /** Times in ms. */
 export interface HoldOptions extends Omit<Common, 'json'>, TakeOptions {
@@ -67,14 +66,7 @@ async function holdIn(store: Store, key: string, options: HoldOptions, shell: nu
   const identity = identityOf(place)
   await assertNotAbove(store, identity, key)
   const { namespace, name } = storedName(key)
-  // That this process is dead does not prove that the shell is: it raises no beacon, and only its lease ends the lock.
-  const locks = createLocks({
-    store: withoutOwnBeacon(store),
-    namespace,
-    duration,
-    label,
-    onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
-  })
+  const locks = locksFor(store, namespace, duration, label)
   const verbose = options.verbose || process.stderr.isTTY
   const metadata = { shell, holder: process.pid, host: hostname(), start: startOf(process.pid) ?? null } satisfies HeldFor
   try {

@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../../index.ts'
 import type { Common } from '../args.ts'
 import { Exit, exitCodes, Killed } from '../exit.ts'
-import { isShared, isUrl } from '../place.ts'
+import { isFile } from '../place.ts'
+import { sleep } from '../sleep.ts'
 import { keyOf, openStore, withStore } from '../store.ts'
 import type { HeldFor, HoldOptions } from './hold.ts'
 import { isThere, startOf } from './process.ts'
@@ -51,7 +51,7 @@ export async function unlock(key: string, { store: place, pid = process.ppid }: 
 }
 
 async function assertNotHeld(key: string, shell: number, place: string): Promise<void> {
-  if (!isUrl(place) && !isShared(place) && !existsSync(place)) return
+  if (isFile(place) && !existsSync(place)) return
   const store = await openStore(place)
   try {
     if (!(await holdersFor(store, key, shell)).length) return

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { basename } from 'node:path'
-import { createLocks, type HeldLock, LockError, type Store } from '../../index.ts'
+import { type HeldLock, LockError, type Store } from '../../index.ts'
 import { systemClock } from '../../locks/clock.ts'
 import { storedName } from '../../protocol/index.ts'
 import type { Common } from '../args.ts'
@@ -15,7 +15,7 @@ import { type Entry, takeEntry } from './entry.ts'
 import { Keeper, letGo } from './keep.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
 import { Signals } from './signals.ts'
-import { type TakeOptions, take, withoutOwnBeacon } from './take.ts'
+import { locksFor, type TakeOptions, take } from './take.ts'
 
 /** Times in ms. */
 export interface RunOptions extends Omit<Common, 'json'>, TakeOptions {
@@ -70,14 +70,7 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   await assertNotAbove(store, identity, key)
   const { namespace, name } = storedName(key)
   const verbose = options.verbose || process.stderr.isTTY
-  // That this process is dead does not prove that its command is: it raises no beacon, and only its lease ends the lock.
-  const locks = createLocks({
-    store: withoutOwnBeacon(store),
-    namespace,
-    duration,
-    label,
-    onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
-  })
+  const locks = locksFor(store, namespace, duration, label)
   step(`opened ${withoutSecret(place)}`)
   const begun = performance.now()
   let child: Child | undefined

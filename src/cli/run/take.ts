@@ -1,4 +1,4 @@
-import { type AcquireOptions, type Beacon, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
 import { attendance } from '../attendance.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { unlessAborted } from '../interrupt.ts'
@@ -27,7 +27,7 @@ export interface TakeOptions {
 }
 
 /** A store whose beacons are watched but not raised. Written out, since a spread would lose what is on a prototype. */
-export const withoutOwnBeacon = (store: Store): Store => ({
+const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
   read: (key, reader) => store.read(key, reader),
   ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
@@ -44,6 +44,19 @@ export const withoutOwnBeacon = (store: Store): Store => ({
   isBusy: () => store.isBusy?.() === true,
   close: () => store.close(),
 })
+
+/**
+ * The locks of a process that holds one for another: a command, or a shell. That it is dead does not prove that the other is, so it raises no beacon,
+ * and only its lease ends the lock.
+ */
+export const locksFor = (store: Store, namespace: string, duration: number, label: string): Locks =>
+  createLocks({
+    store: withoutOwnBeacon(store),
+    namespace,
+    duration,
+    label,
+    onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
+  })
 
 /** What else is known about a wait. */
 export interface Taking {

@@ -1,3 +1,4 @@
+import { checkTimeout } from '../../channels/timeout.ts'
 import { LockError, type LockErrorCode } from '../../protocol/index.ts'
 import type { ErrorReply } from '../../server/wire.ts'
 import { type Answer, type Ask, type Asking, fetchSend, nodeSend } from './send.ts'
@@ -47,7 +48,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   if (!/^https?:\/\//.test(url) || !URL.canParse(url))
     throw new TypeError(`httpStore needs the URL of a lock server, such as http://127.0.0.1:7420, not ${String(url).replace(/\/\/[^/]*@/, '//…@')}`)
   if (!/^[\w-]{16,128}$/.test(client)) throw new TypeError('client must be 16 to 128 random letters, digits, _ or -')
-  if (!(timeout > 0 && timeout < 2 ** 31)) throw new RangeError(`timeout is a number of milliseconds above 0, not ${String(timeout)}`)
+  checkTimeout(timeout)
   const { username, password } = new URL(url)
   if (username || password) throw new TypeError('a URL with a password in it would be shown in errors: give the credential as `token` instead')
   const base = url.replace(/\/+$/, '')
