@@ -42,7 +42,7 @@ export async function snapshot(session: Session, key?: string): Promise<LocksSna
   await session.answered()
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace), { busy: true }) : [await store.read(key)]))
   // A lease of this session's own that only lingers is not shown as held.
-  const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
+  const isIdle = (key: string, { session: id, token }: Holder): boolean => id === session.id && session.lines.get(key)?.leases.isIdle(token) === true
   const dead = await session.dead(new Map(views.flatMap((view) => [...(view?.sessions ?? [])])).values())
   const shown: LocksSnapshot = { held: [], pending: [] }
   for (const view of views) {
