@@ -80,8 +80,8 @@ function postgresData(url: string): Data {
   }
 }
 
-function redisData(url: string): Data {
-  const store = redisStore(url, { timeout: 2_000 })
+function redisData(url: string, replicas?: number): Data {
+  const store = redisStore(url, { timeout: 2_000, ...(replicas && { durability: { replicas, within: 500 } }) })
   const client = new Redis(url, { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
   client.on('error', () => {})
   const rowOf = (key: string): string => `{storelock} row ${key}`
@@ -113,8 +113,9 @@ function redisData(url: string): Data {
 }
 
 function etcdData(url: string): Data {
-  const store = etcdStore(url, { timeout: 2_000 })
-  const client = new EtcdClient([url], { timeout: 2_000 })
+  const members = url.split(',')
+  const store = etcdStore(members, { timeout: 2_000 })
+  const client = new EtcdClient(members, { timeout: 2_000 })
   type Found = { count?: string; kvs?: { value: string }[] }
   const read = async (key: string): Promise<Write | undefined> =>
     parse(decode((await client.call<Found>('kv/range', { key: encode(`row ${key}`) }, true)).kvs?.[0]?.value))
@@ -151,8 +152,9 @@ function etcdData(url: string): Data {
   }
 }
 
-const opened = { postgres: postgresData, redis: redisData, etcd: etcdData } satisfies Record<Kind, (url: string) => Data>
+const opened = { postgres: postgresData, redis: redisData, etcd: etcdData } satisfies Record<Kind, (url: string, replicas?: number) => Data>
 
-export const openData = (kind: Kind, url: string): Data => opened[kind](url)
+/** @param replicas how many replicas of a Redis must have a change before it counts */
+export const openData = (kind: Kind, url: string, replicas?: number): Data => opened[kind](url, replicas)
 
 export const locksOf = ({ store }: Data, options: Parameters<typeof createLocks>[0] | object = {}): Locks => createLocks({ ...options, store })

@@ -18,6 +18,8 @@ export interface PostgresServer {
   kill(): Promise<void>
   /** Sends a signal to all of its processes. */
   signal(signal: NodeJS.Signals): void
+  /** Its main process, and that of each session. */
+  pids(): readonly number[]
   /** Puts a line of pg_hba.conf before the others. */
   allow(line: string): Promise<void>
   /** Ends it and removes its files. */
@@ -52,11 +54,12 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stop: async () => running?.end('SIGINT'),
     // Told so, it ends its processes with it, and at once, and recovers as after a crash.
     kill: async () => running?.end('SIGQUIT'),
-    signal(signal) {
+    pids() {
       const main = running?.child.pid
-      if (main === undefined) return
-      // Each session has a process of its own.
-      for (const pid of [main, ...childrenOf(main)]) {
+      return main === undefined ? [] : [main, ...childrenOf(main)]
+    },
+    signal(signal) {
+      for (const pid of server.pids()) {
         try {
           process.kill(pid, signal)
         } catch {

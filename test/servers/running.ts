@@ -69,6 +69,8 @@ export interface OwnServer {
   /** Ends it without a word, as a crash does. */
   kill(): Promise<void>
   signal(signal: NodeJS.Signals): void
+  /** Its processes. */
+  pids(): readonly number[]
   /** Ends it and removes its files. */
   remove(): Promise<void>
 }
@@ -85,6 +87,7 @@ export function ownServer(url: string, begin: () => Promise<Running>, removeFile
     stop: async () => running?.end('SIGTERM'),
     kill,
     signal: (signal) => void running?.child.kill(signal),
+    pids: () => (running?.child.pid === undefined ? [] : [running.child.pid]),
     async remove() {
       await kill()
       removeFiles()
