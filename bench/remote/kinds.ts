@@ -16,8 +16,8 @@ export interface Server {
 export const kinds = {
   postgres: {
     title: 'Postgres',
-    start: (): Promise<Server> => startPostgres({}),
-    open: (url: string): Store => postgresStore(url, { schema: 'locks' }),
+    start: (): Promise<Server> => startPostgres({ max_connections: '500' }),
+    open: (url: string): Store => postgresStore(url),
   },
   redis: { title: 'Redis', start: (): Promise<Server> => startRedis(), open: (url: string): Store => redisStore(url) },
   etcd: { title: 'etcd', start: (): Promise<Server> => startEtcd(), open: (url: string): Store => etcdStore(url) },

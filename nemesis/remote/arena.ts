@@ -3,6 +3,7 @@ import { startEtcd } from '../../test/servers/etcd.ts'
 import { startPostgres } from '../../test/servers/postgres.ts'
 import { type ServerProxy, startProxy } from '../../test/servers/proxy.ts'
 import { startRedis } from '../../test/servers/redis.ts'
+import { keepInMemory } from '../../test/servers/running.ts'
 import type { Arena, OpenArena } from '../arena.ts'
 import type { Kind } from './data.ts'
 import { type Harm, openOn } from './open.ts'
@@ -18,6 +19,7 @@ const servers = {
 export const openRemote =
   (kind: Kind): OpenArena =>
   async (setting): Promise<Arena> => {
+    keepInMemory()
     const server = await servers[kind]()
     const { port } = new URL(server.url)
     const proxy = await startProxy(Number(port))

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EtcdClient } from '../../src/channels/etcd/client.ts'
 import { type EtcdServer, startEtcdsOn } from '../../test/servers/etcd.ts'
 import { type Host, makeNetwork } from '../../test/servers/network.ts'
+import { keepInMemory } from '../../test/servers/running.ts'
 import type { Arena, Setting } from '../arena.ts'
 import { type Harm, openOn } from './open.ts'
 
@@ -40,6 +41,7 @@ interface Status {
 
 /** Processes on an etcd of three members, each on a host of its own: what disturbs them are killed members and pulled cables. */
 export async function openCluster(setting: Setting): Promise<Arena> {
+  keepInMemory()
   const network = makeNetwork(3)
   const servers = await startEtcdsOn(network.hosts, ...settings).catch((error) => {
     network.remove()

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { startProxy } from '../../test/servers/proxy.ts'
 import { type RedisServer, startRedis } from '../../test/servers/redis.ts'
+import { keepInMemory } from '../../test/servers/running.ts'
 import type { Arena, Setting } from '../arena.ts'
 import { harmsOf } from './arena.ts'
 import { type Harm, openOn } from './open.ts'
@@ -27,6 +28,7 @@ const isLinked = async (replica: RedisServer): Promise<boolean> => String(await 
  * store, and loses what the replica had not got; otherwise each change waits for the replica, and nothing that was acknowledged may be lost.
  */
 export async function openFailover(setting: Setting): Promise<Arena> {
+  keepInMemory()
   let [primary, replica] = [await startRedis(settings), await startRedis(settings)]
   /** How workers, the runner and the replica reach the present primary. */
   const [theirs, ours, link] = [await startProxy(primary.port), await startProxy(primary.port), await startProxy(primary.port)]

@@ -4,6 +4,11 @@ import { runProcesses, type Start } from '../processes.ts'
 import { type Data, type Kind, openData } from './data.ts'
 import type { RemoteStart } from './worker.ts'
 
+/** Waiters of these stores are woken by hints. Looks beside those cost a server's time, in ms. */
+const maxBackoff = 200
+/** Faults of a server hold up everybody, so they are shorter than those of a worker: some end before the locks are lost, and some do not. */
+const share = 1 / 2
+
 /** What harms a server, or the way to it. @returns false if nothing happened; `isOver` says whether the run is over meanwhile */
 export type Harm = (ms: number, isOver: () => boolean) => unknown
 
@@ -25,7 +30,7 @@ export async function openOn(setting: Setting, servers: Servers): Promise<Arena 
   const { kind, url, workersUrl, replicas, harms, remove } = servers
   const data = openData(kind, url)
   await data.prepare?.()
-  const more: Omit<RemoteStart, keyof Start> = { kind, url: workersUrl, replicas }
+  const more: Omit<RemoteStart, keyof Start> & Partial<Start> = { kind, url: workersUrl, replicas, maxBackoff }
   const { obey: _, ...processes } = await runProcesses(setting, 'nemesis/remote/worker.ts', more)
   let troubled = false
   let closed = false
@@ -38,7 +43,7 @@ export async function openOn(setting: Setting, servers: Servers): Promise<Arena 
         if (troubled || closed) return false
         troubled = true
         try {
-          return (await harm(ms, () => closed)) !== false
+          return (await harm(ms * share, () => closed)) !== false
         } finally {
           troubled = false
         }

@@ -39,7 +39,14 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const port = await freePort()
-  const all = { listen_addresses: '127.0.0.1', port: `${port}`, unix_socket_directories: folder, max_connections: '200', ...settings }
+  const all = {
+    listen_addresses: '127.0.0.1',
+    port: `${port}`,
+    unix_socket_directories: folder,
+    max_connections: '200',
+    dynamic_shared_memory_type: 'mmap',
+    ...settings,
+  }
   const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
   let running: Running | undefined
   const start = async (): Promise<void> => {
