@@ -11,9 +11,20 @@ const root = import.meta.dirname
 export function buildPackage(folder: string): void {
   rmSync(folder, { recursive: true, force: true })
   execFileSync(process.execPath, [join(root, 'node_modules/typescript-7/bin/tsc'), '-p', join(root, 'src'), '--outDir', folder], { stdio: 'inherit' })
+  for (const suffix of ['js', 'js.map', 'd.ts', 'd.ts.map']) rmSync(join(folder, `inspector/page.${suffix}`))
+  writeFileSync(join(folder, 'server/inspector-page.js'), bundleInspector())
   // Nobody imports the command line's modules.
   rmSync(join(folder, 'cli'), { recursive: true })
   bundleProgram(join(folder, 'cli'))
+}
+
+/** The script of the lock server's page. The server makes it itself where there is no build. */
+export function bundleInspector(): string {
+  const { outputFiles } = buildSync({
+    ...{ absWorkingDir: root, entryPoints: ['src/inspector/page.ts'], write: false, logLevel: 'warning' },
+    ...{ bundle: true, minify: true, format: 'esm', platform: 'browser', target: 'es2022', legalComments: 'none' },
+  })
+  return outputFiles[0]?.text ?? ''
 }
 
 /** Writes the command line with its dependencies, in a few files: `run` has to start fast, and most of that is the time it takes to find files. */

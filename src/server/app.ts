@@ -9,6 +9,7 @@ import type { Batches } from './batches.ts'
 import { whoOf } from './budgets.ts'
 import { isTooDeep, tooDeep } from './depth.ts'
 import type { Desk } from './desk.ts'
+import { answerInspector, inspectorPaths } from './inspector.ts'
 import type { Journal } from './journal.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -37,6 +38,7 @@ interface Parts {
   readonly metrics: Metrics
   readonly turns: Turns
   readonly limits: Limits
+  readonly inspector: boolean
 }
 
 /** Answers have the types of `wire.ts`; the framework knows those of the schemas, which only describe them. */
@@ -49,7 +51,7 @@ const refuse = (...answered: Parameters<typeof answer>): never => answer(...answ
 
 /** The server's routes, behind the guard. */
 export function makeApp(
-  { store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }: Parts,
+  { store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits, inspector }: Parts,
   onError: (error: unknown) => void,
 ): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
@@ -173,6 +175,7 @@ export function makeApp(
     if (!context.env.caller.admin) return refuse(403, 'forbidden', 'the metrics need a client that is admin')
     return new Response(await metrics.text(), { headers: { 'content-type': metrics.registry.contentType } }) as never
   })
+  if (inspector) for (const path of inspectorPaths) app.get(path, (context) => answerInspector(path, context.env.caller))
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version, description: 'Leased locks over HTTP.' } })
   return app
