@@ -60,8 +60,16 @@ const exposed = {
   drawn: (): (string | null)[] => [...(inspector.shadowRoot?.querySelectorAll('svg') ?? [])].map((drawing) => drawing.getAttribute('aria-label')),
   /** Elements in the panel that have this tag. */
   count: (tag: string): number => inspector.shadowRoot?.querySelectorAll(tag).length ?? 0,
-  remove: (): void => inspector.remove(),
-  close: (): Promise<void> => locks.close(),
+  /** Removes the panel, after the look that may be under way. @returns whether it looks again within ten intervals */
+  async looksOnceRemoved(): Promise<boolean> {
+    let looks = 0
+    inspector.locks = { query: async () => ({ held: [], pending: [], looks: ++looks }) }
+    while (!looks) await new Promise(requestAnimationFrame)
+    inspector.remove()
+    const before = looks
+    await new Promise((resolve) => setTimeout(resolve, 10 * inspector.interval))
+    return looks > before
+  },
 }
 
 declare global {

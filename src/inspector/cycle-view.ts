@@ -57,7 +57,7 @@ function drawing(cycle: Cycle, nameOf: (session: string) => string, words: strin
 }
 
 /** The longest text in a node, in characters. */
-const longest = 15
+const longest = 14
 
 const shortened = (text: string): string => {
   const characters = [...visible(text)]
@@ -74,7 +74,7 @@ function arrow(from: Point, to: Point, kind: string): SVGElement[] {
   const at = (back: number, aside: number): string => `${end.x - back * ux - aside * uy} ${end.y - back * uy + aside * ux}`
   return [
     svg('path', { class: kind, d: `M${start.x} ${start.y} Q${bend.x} ${bend.y} ${at(6, 0)}` }),
-    svg('path', { class: 'tip', d: `M${end.x} ${end.y} L${at(8, 4)} L${at(8, -4)} Z` }),
+    svg('path', { class: `${kind} tip`, d: `M${end.x} ${end.y} L${at(8, 4)} L${at(8, -4)} Z` }),
   ]
 }
 

@@ -17,7 +17,7 @@ interface Question {
  */
 export async function confirm(root: ShadowRoot, { title, why, yes, field }: Question, gone: AbortSignal): Promise<string | undefined> {
   const input = el('input', { type: 'text', autocomplete: 'off' })
-  const dialog = el('dialog', { 'aria-labelledby': 'question' }, el('h3', { id: 'question' }, title), el('p', {}, why))
+  const dialog = el('dialog', { 'aria-labelledby': 'question' }, el('h2', { id: 'question' }, title), el('p', {}, why))
   const answer = (value: string) => (): void => dialog.close(value)
   if (field) {
     const [label, text] = field
@@ -33,6 +33,7 @@ export async function confirm(root: ShadowRoot, { title, why, yes, field }: Ques
   const closed = new Promise((resolve) => dialog.addEventListener('close', resolve, { once: true }))
   gone.addEventListener('abort', answer(''), { once: true })
   dialog.showModal()
+  if (field) input.select()
   await closed
   dialog.remove()
   return dialog.returnValue === 'yes' ? input.value : undefined

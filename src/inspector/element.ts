@@ -101,6 +101,7 @@ export class StorelockInspector extends Base {
         ...(locks?.acquire && { ask: (row: Row) => this.#ask(row) }),
         ...(locks?.revoke && { revoke: (holder: HeldInfo) => this.#revoke(holder) }),
         ...(locks?.sweep && { sweep: () => this.#sweep() }),
+        isOwn: (session) => session === locks?.session,
         pause: (paused) => {
           this.#paused = paused
           this.#follow()

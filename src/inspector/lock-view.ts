@@ -1,4 +1,4 @@
-import type { HeldInfo } from '../locks/types.ts'
+import type { HeldInfo, PendingInfo } from '../locks/types.ts'
 import type { Json } from '../protocol/index.ts'
 import { nameOf } from './changes.ts'
 import { button, el, say, type View, Views } from './dom.ts'
@@ -9,18 +9,22 @@ import { inWords } from './words.ts'
 export interface Actions {
   ask?(row: Row): void
   revoke?(holder: HeldInfo): void
+  /** Whether a session is that of the locks that are shown. */
+  isOwn(session: string): boolean
 }
 
 /** Most waiters of a lock that are shown. */
 const most = 20
 
 /** The session as people see it, and its id, which tells two of one label apart. */
-const who = (party: { readonly session: string; readonly label?: string | undefined }): Node[] =>
-  party.label === undefined
-    ? [el('bdi', { class: 'who' }, nameOf(party))]
-    : [el('bdi', { class: 'who' }, party.label), ' ', el('bdi', { class: 'dim', title: 'session' }, party.session)].map(asNode)
-
-const asNode = (part: Node | string): Node => (typeof part === 'string' ? document.createTextNode(part) : part)
+function who({ session, label }: PendingInfo, isOwn: Actions['isOwn']): (Node | string)[] {
+  const id = el('bdi', { class: 'dim' }, session)
+  return [
+    el('bdi', { class: 'who' }, nameOf({ session, label })),
+    ...(label === undefined ? [] : [' ', id]),
+    ...(isOwn(session) ? [' ', el('span', { class: 'dim' }, '(this page)')] : []),
+  ]
+}
 
 const json = (name: string, value: Json | undefined): Node[] =>
   value == null ? [] : [el('div', { class: 'json' }, `${name} ${JSON.stringify(value)}`)]
@@ -44,7 +48,7 @@ export function lockView(row: Row, actions: Actions): View<Row> {
   const waiting = new Views<readonly [at: number, waiter: Waiter]>(
     queue,
     ([at, { session, mode, ask }]) => JSON.stringify([at, session, mode, ask]),
-    ([, waiter]) => waiterView(waiter),
+    ([, waiter]) => waiterView(waiter, actions),
   )
   return {
     node,
@@ -57,16 +61,17 @@ export function lockView(row: Row, actions: Actions): View<Row> {
       queue.hidden = !row.queue.length
       more.hidden = row.queue.length <= most
       say(more, `and ${row.queue.length - most} more`)
-      asking.hidden = !row.holders.length
+      // To ask oneself would be to wait for oneself.
+      asking.hidden = row.holders.every(({ session }) => actions.isOwn(session))
     },
   }
 }
 
-function holderView(holder: HeldInfo, { revoke }: Actions): View<HeldInfo> {
+function holderView(holder: HeldInfo, { revoke, isOwn }: Actions): View<HeldInfo> {
   const { name, session, token, metadata } = holder
   const beat = el('div', { class: 'dim' })
   const left = el('progress', { 'aria-label': 'Left of its lease' })
-  const shown = el('div', { class: 'facts' }, ...who(holder), el('div', {}, `${kindOf(holder)}, token ${token}`), beat, left)
+  const shown = el('div', { class: 'facts' }, ...who(holder, isOwn), el('div', {}, `${kindOf(holder)}, token ${token}`), beat, left)
   shown.append(...json('metadata', metadata))
   const label = `Revoke ${name}, which ${nameOf(holder)} holds`
   const node = el('li', { 'data-session': session }, shown, ...(revoke ? [button('Revoke…', () => revoke(holder), { 'aria-label': label })] : []))
@@ -85,9 +90,9 @@ function holderView(holder: HeldInfo, { revoke }: Actions): View<HeldInfo> {
   }
 }
 
-function waiterView(waiter: Waiter): View<readonly [number, Waiter]> {
+function waiterView(waiter: Waiter, { isOwn }: Actions): View<readonly [number, Waiter]> {
   const kind = el('div')
-  const shown = el('div', { class: 'facts' }, ...who(waiter), kind, ...json('asks', waiter.ask), ...json('metadata', waiter.metadata))
+  const shown = el('div', { class: 'facts' }, ...who(waiter, isOwn), kind, ...json('asks', waiter.ask), ...json('metadata', waiter.metadata))
   return {
     node: el('li', { 'data-session': waiter.session }, shown),
     update: ([, waiter]) => say(kind, `${kindOf(waiter)}${waiter.count > 1 ? `, ${waiter.count} requests` : ''}`),

@@ -28,7 +28,7 @@ export function makePanel({ sweep, pause, ...actions }: Handlers): Panel {
   const status = el('p', { class: 'status', role: 'status' })
   const [list, more] = [el('ul', { 'aria-label': 'Locks' }), el('p', { class: 'dim' })]
   const cycleList = el('ul')
-  const legend = 'Each waits for a lock that the next one holds. If one job both holds and waits in each of them, none can go on.'
+  const legend = 'Each waits for (dashed) a lock that the next one holds (solid). If one job both holds and waits in each of them, none can go on.'
   const cycles = el('div', { class: 'cycles' }, el('h2', {}, 'Cycle of waits'), el('p', {}, legend), cycleList)
   const events = el('ol', { class: 'events' })
   const filter = el('input', { type: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter by name', autocomplete: 'off' })

@@ -24,6 +24,7 @@ button[aria-pressed=true] { background: var(--line) }
 .state, .dim { color: var(--dim) }
 .status { min-height: 1.5em; color: var(--dim); overflow-wrap: anywhere }
 .status.bad, .overdue .dim, .cycles h2 { color: var(--bad) }
+.cycles p { margin-bottom: .3rem }
 .lock, .cycle { border-top: 1px solid var(--line); padding: .5rem 0 }
 .lock li { display: flex; gap: .5rem; align-items: start; padding: .25rem 0 .25rem .7rem; border-inline-start: 3px solid var(--good) }
 .lock li.overdue { border-color: var(--bad) }
@@ -41,6 +42,7 @@ rect { fill: var(--soft); stroke: var(--dim) }
 path { fill: none; stroke: var(--dim); stroke-width: 1.5 }
 .waits { stroke: var(--bad); stroke-dasharray: 4 3 }
 .tip { fill: var(--dim); stroke: none }
+.waits.tip { fill: var(--bad) }
 summary { cursor: pointer; padding: .3rem 0 }
 .events { font-family: ui-monospace, monospace; font-size: .92em; overflow-wrap: anywhere }
 dialog { color: inherit; background: Canvas; border: 1px solid var(--line); border-radius: 6px; max-width: min(26rem, 100vw - 2rem); padding: 1rem }
