@@ -73,7 +73,8 @@ async function draw(states: States, cycles: readonly Cycle[], events: readonly T
       )
     : ['no locks are held or waited for']
   const lines = fitted(
-    [...table, ...cycles.map((cycle) => lineOf(colours.yellow('cycle'), `  ${cycleOf(cycle, states)}`))],
+    // First, so that a long table does not push them from the screen.
+    [...cycles.map((cycle) => lineOf(colours.yellow('cycle'), `  ${cycleOf(cycle, states)}`)), ...table],
     events.map((event) => lineOf(...partsOf(event, clockTime(event.at)))),
     process.stdout,
   )
