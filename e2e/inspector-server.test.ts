@@ -152,6 +152,11 @@ describe('the page of a lock server, in Chromium', () => {
     await revoke.click()
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
     await shows('“app/job” was taken from worker 1.')
+    await shows('No locks are held or waited for.')
+    // The button that had the focus is gone, and its list has it.
+    expect(await page.locator('storelock-inspector').evaluate(({ shadowRoot }) => shadowRoot?.activeElement?.getAttribute('aria-label'))).toBe(
+      'Locks',
+    )
     await expect(lock.renew()).rejects.toMatchObject({ code: 'lost', reason: 'revoked' })
   })
 

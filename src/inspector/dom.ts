@@ -45,13 +45,15 @@ export interface View<T> {
 
 /** Elements for a list of things: each thing keeps its element, so that the focus stays where it is. */
 export class Views<T> {
-  readonly #parent: Element
+  readonly #parent: HTMLElement
   readonly #idOf: (item: T) => string
   readonly #make: (item: T) => View<T>
   #views = new Map<string, View<T>>()
 
-  constructor(parent: Element, idOf: (item: T) => string, make: (item: T) => View<T>) {
+  constructor(parent: HTMLElement, idOf: (item: T) => string, make: (item: T) => View<T>) {
     this.#parent = parent
+    // The focus goes there when an element that had it goes.
+    parent.setAttribute('tabindex', '-1')
     this.#idOf = idOf
     this.#make = make
   }
@@ -64,7 +66,12 @@ export class Views<T> {
       view.update(item)
       views.set(id, view)
     }
-    for (const [id, { node }] of this.#views) if (!views.has(id)) node.remove()
+    for (const [id, { node }] of this.#views) {
+      if (views.has(id)) continue
+      const isFocused = node.contains((node.getRootNode() as Document | ShadowRoot).activeElement)
+      node.remove()
+      if (isFocused) this.#parent.focus()
+    }
     this.#views = views
     let index = 0
     for (const { node } of views.values()) {

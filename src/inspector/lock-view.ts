@@ -26,8 +26,14 @@ function who({ session, label }: PendingInfo, isOwn: Actions['isOwn']): (Node | 
   ]
 }
 
-const json = (name: string, value: Json | undefined): Node[] =>
-  value == null ? [] : [el('div', { class: 'json' }, `${name} ${JSON.stringify(value)}`)]
+/** How much of a value in JSON is shown, in characters. */
+const longest = 500
+
+function json(name: string, value: Json | undefined): Node[] {
+  if (value == null) return []
+  const text = JSON.stringify(value)
+  return [el('div', { class: 'json' }, `${name} ${text.length > longest ? `${text.slice(0, longest)}…` : text}`)]
+}
 
 /** A lock with its holders, its queue and what can be done about it. */
 export function lockView(row: Row, actions: Actions): View<Row> {

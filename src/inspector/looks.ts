@@ -15,7 +15,7 @@ export interface Sight {
 
 /** Looks at locks again and again. */
 export class Looks {
-  /** How long after a look the next one follows, in ms. */
+  /** How long after a look the next one follows, in ms; later if looks take long, so that the inspector is no burden. */
   interval = 500
   readonly #locks: Pick<Locks, 'query'>
   readonly #saw: (sight: Sight) => void
@@ -50,6 +50,7 @@ export class Looks {
     // The look under way is followed by another one.
     if (this.#looking) return
     this.#looking = true
+    const begun = performance.now()
     try {
       const snapshot = await this.#locks.query()
       if (this.#running) this.#saw(this.#compare(snapshot))
@@ -57,7 +58,7 @@ export class Looks {
       if (this.#running) this.#failed(error)
     } finally {
       this.#looking = false
-      this.soon(this.interval)
+      this.soon(Math.max(this.interval, 5 * (performance.now() - begun)))
     }
   }
 

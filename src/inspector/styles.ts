@@ -1,6 +1,6 @@
-/** Of the panel. The colours follow the page's `color-scheme`, or the system's. */
+/** Of the panel. The colours follow the system's, or a `color-scheme` that the page sets on the element. */
 export const styles = `
-:host { display: block; color-scheme: light dark; color: CanvasText; background: Canvas; font: 13px/1.45 system-ui, sans-serif; text-align: start }
+:host { all: initial; display: block; color-scheme: light dark; color: CanvasText; background: Canvas; font: 13px/1.45 system-ui, sans-serif; text-align: start }
 :host([hidden]) { display: none }
 :host([floating]) { position: fixed; z-index: 2147483647; inset: auto .5rem .5rem auto; width: min(28rem, 100vw - 1rem); max-height: min(70vh, 40rem);
   overflow: auto; border: 1px solid var(--line); border-radius: 6px; box-shadow: 0 4px 20px #0004 }

@@ -1,7 +1,7 @@
 import type { LocksSnapshot } from '../locks/types.ts'
 
 /** A session waits for a lock that another session holds, or that it holds itself. */
-export interface Wait {
+interface Wait {
   /** Who waits. */
   readonly session: string
   /** For which lock. */
