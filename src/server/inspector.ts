@@ -54,7 +54,7 @@ async function readScript(): Promise<string> {
   if (built !== undefined) return await readFile(built, 'utf8')
   // A name that no bundler follows: only the repository has this file.
   const build = pathToFileURL(join(here, '../../build.ts')).href
-  return (await import(/* @vite-ignore */ build)).bundleInspector()
+  return (await import(/* webpackIgnore: true */ /* @vite-ignore */ build)).bundleInspector()
 }
 
 const textOf = (text: string, type: string): Response =>
