@@ -34,7 +34,7 @@ describeEachEngine((engine) => {
       needs('crash', engine(), skip)
       const [first, second] = (await three()) as [Tab, Tab, Tab]
       await first.evaluate((refresh) => tokens.expired(refresh), server.present)
-      server.gather(2)
+      server.gather(Number.POSITIVE_INFINITY)
       const lost = first.evaluate((url) => tokens.token(url), server.url).catch(() => 'lost')
       await until(() => server.waiting === 1)
       const found = second.evaluate((url) => tokens.token(url), server.url)

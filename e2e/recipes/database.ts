@@ -37,13 +37,16 @@ export async function openDatabase(path: string): Promise<OpenDatabase> {
   }
 }
 
+// Its types do not know the second one, its documentation does.
+const options = { preserveOnInitFailure: true, forceReinitIfPreviouslyFailed: true }
+
 /** Opens the files that SQLite keeps its databases in. */
 async function openFiles(): Promise<SAHPoolUtil> {
   const sqlite3 = await loading
   for (let pause = 5; ; pause *= 2) {
     try {
       if (pool) return await pool.unpauseVfs()
-      pool = await sqlite3.installOpfsSAHPoolVfs({ preserveOnInitFailure: true, forceReinitIfPreviouslyFailed: true })
+      pool = await sqlite3.installOpfsSAHPoolVfs(options)
       return pool
     } catch (error) {
       // The lock of a tab that crashed can be free a moment before the browser has closed its files.
