@@ -22,7 +22,7 @@ export async function migrate(
     handle.exec('COMMIT')
     return results.map(({ migrationName }) => migrationName)
   } catch (error) {
-    handle.exec('ROLLBACK')
+    if (handle.inTransaction) handle.exec('ROLLBACK')
     throw error
   }
 }
