@@ -1,13 +1,20 @@
 import type { LockFunc } from '@supabase/auth-js'
 import { LockError, type Locks } from 'storelock'
+import { caughtUp, markInLocalStorage } from './caught-up.ts'
 
 /** The `auth.lock` of supabase-js. */
 export function supabaseLock(locks: Locks): LockFunc {
   return async (name, acquireTimeout, fn) => {
+    const mark = markInLocalStorage(`${name} mark`)
     // Negative means as long as it takes, and 0 not to wait.
     const timeout = acquireTimeout < 0 ? {} : { timeout: acquireTimeout }
-    await using _lock = await locks.acquire(name, timeout).catch(asTheirs)
-    return await fn()
+    await using lock = await locks.acquire(name, timeout).catch(asTheirs)
+    await caughtUp(lock, mark)
+    try {
+      return await fn()
+    } finally {
+      mark.write(lock.token)
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import type { HeldLock, Locks } from 'storelock'
 import type { LockFactory } from 'supertokens-website/utils/lockFactory/types.js'
+import { caughtUp, markInCookie } from './caught-up.ts'
 
 /** The `lockFactory` of supertokens-website, which makes a lock for each refresh. */
 export function superTokensLock(locks: Locks): LockFactory {
@@ -11,12 +12,17 @@ export function superTokensLock(locks: Locks): LockFactory {
         const lock = await locks.acquire(name, { timeout }).catch((error) => {
           if (error.code !== 'timeout') throw error
         })
-        if (lock) held.set(name, lock)
-        return lock !== undefined
+        if (!lock) return false
+        held.set(name, lock)
+        await caughtUp(lock, markInCookie(`${name}-mark`))
+        return true
       },
       async releaseLock(name) {
-        await held.get(name)?.release()
+        const lock = held.get(name)
+        if (!lock) return
+        markInCookie(`${name}-mark`).write(lock.token)
         held.delete(name)
+        await lock.release()
       },
     }
   }

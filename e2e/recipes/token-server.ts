@@ -14,6 +14,8 @@ export interface TokenServer {
   /** How many requests wait for an answer, and how many were broken off while they did. */
   readonly waiting: number
   readonly brokenOff: number
+  /** @returns how to break off the requests that wait now */
+  breaker(): () => void
   /** Requests wait until there are so many, and are then answered. Default 1. */
   gather(count: number): void
   close(): Promise<void>
@@ -25,18 +27,18 @@ export async function startTokenServer(): Promise<TokenServer> {
   let refused = 0
   let brokenOff = 0
   let group = 1
-  const waiting = new Set<() => void>()
+  const waiting = new Map<() => void, ServerResponse>()
 
   const answerGroup = (): void => {
     if (waiting.size < group) return
-    for (const answer of waiting) answer()
+    for (const answer of waiting.keys()) answer()
     waiting.clear()
   }
 
   /** Resolves when it is this request's turn; never, if it is broken off before. */
   const turn = (response: ServerResponse): Promise<void> =>
     new Promise((resolve) => {
-      waiting.add(resolve)
+      waiting.set(resolve, response)
       response.once('close', () => {
         if (waiting.delete(resolve)) brokenOff++
       })
@@ -102,6 +104,12 @@ export async function startTokenServer(): Promise<TokenServer> {
     },
     get brokenOff() {
       return brokenOff
+    },
+    breaker() {
+      const present = [...waiting.values()]
+      return () => {
+        for (const response of present) response.destroy()
+      }
     },
     gather(count) {
       group = count

@@ -2,6 +2,7 @@ import { AuthClient } from '@supabase/auth-js'
 import { createLocks } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 import Session from 'supertokens-website'
+import { markInCookie } from './caught-up.ts'
 import { supabaseLock } from './supabase-lock.ts'
 import { superTokensLock } from './supertokens-lock.ts'
 import { accessToken, keepTokens, type Tokens } from './token.ts'
@@ -33,6 +34,24 @@ const exposed = {
     const { data, error } = await client.getSession()
     return data.session?.access_token ?? error?.code
   },
+  /** Adds one to a number in `localStorage` so many times, under the lock for supabase-js. */
+  async countInStorage(times: number): Promise<void> {
+    const lock = supabaseLock(locks)
+    for (let time = 0; time < times; time++) {
+      await lock('count', -1, async () => localStorage.setItem('count', `${Number(localStorage.getItem('count')) + 1}`))
+    }
+  },
+  /** The same in a cookie, under the lock for SuperTokens. */
+  async countInCookie(times: number): Promise<void> {
+    const lock = await superTokensLock(locks)()
+    for (let time = 0; time < times; time++) {
+      if (!(await lock.acquireLock('count', 20_000))) throw new Error('the lock was not free in time')
+      const cookie = markInCookie('number')
+      cookie.write(cookie.read() + 1)
+      await lock.releaseLock('count')
+    }
+  },
+  counted: () => [Number(localStorage.getItem('count')), markInCookie('number').read()],
   /** Has SuperTokens take care of all that the page fetches from the server. */
   superTokens(apiDomain: string): void {
     Session.init({ apiDomain, tokenTransferMethod: 'header', lockFactory: superTokensLock(locks) })
