@@ -1,7 +1,8 @@
 /// <reference types="vite/client" />
-import { exposeReact } from './mount.ts'
+import { exposePanel } from '../frameworks/expose.ts'
 import { Panel } from './panel.ts'
+import { start } from './start.ts'
 
-const replace = exposeReact(Panel)
+const replace = exposePanel(Panel, start)
 
 import.meta.hot?.accept('./panel.ts', (next) => replace(next?.Panel))

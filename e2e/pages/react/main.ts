@@ -1,4 +1,5 @@
-import { exposeReact } from './mount.ts'
+import { exposePanel } from '../frameworks/expose.ts'
 import { Panel } from './panel.ts'
+import { start } from './start.ts'
 
-exposeReact(Panel)
+exposePanel(Panel, start)

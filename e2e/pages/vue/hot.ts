@@ -1,0 +1,10 @@
+/// <reference types="vite/client" />
+import './flags.ts'
+
+import { exposePanel } from '../frameworks/expose.ts'
+import { Panel } from './panel.ts'
+import { start } from './start.ts'
+
+const replace = exposePanel(Panel, start)
+
+import.meta.hot?.accept('./panel.ts', (next) => replace(next?.Panel))

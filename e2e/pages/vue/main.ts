@@ -1,0 +1,7 @@
+import './flags.ts'
+
+import { exposePanel } from '../frameworks/expose.ts'
+import { Panel } from './panel.ts'
+import { start } from './start.ts'
+
+exposePanel(Panel, start)
