@@ -51,6 +51,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
     test('makes one request, and releases when its component unmounts', async () => {
       const page = await open({})
       await shows(page, 'held')
+      expect((await page.evaluate(() => panel.version)).slice(0, framework.version.length)).toBe(framework.version)
       expect(await counts(page)).toEqual({ held: 1, pending: 0 })
       await unmount(page)
       await standing(page, 0, 0)

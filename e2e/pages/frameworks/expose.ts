@@ -4,6 +4,8 @@ import { indexedDBStore } from 'storelock/stores/indexeddb'
 
 /** What tests do with the page's only component, as the global `panel`. */
 interface Exposed {
+  /** The framework's. */
+  readonly version: string
   /** Mounts it; or if it is mounted already, gives it other properties. */
   mount(options: UseLockOptions, name?: string): void
   unmount(): void
@@ -18,6 +20,8 @@ interface Exposed {
 
 declare global {
   var panel: Exposed
+  /** The versions of Svelte that the page has. */
+  var __svelte: { readonly v: ReadonlySet<string> }
 }
 
 export interface PanelProps {
@@ -30,6 +34,7 @@ export type Draw<Component> = (component: Component, props: PanelProps | undefin
 
 /** Lets tests mount a component. @returns how to put another version in its place */
 export function exposePanel<Component>(
+  version: string,
   component: Component,
   start: (target: HTMLElement, locks: Locks) => Draw<Component>,
 ): (next: Component) => void {
@@ -43,6 +48,7 @@ export function exposePanel<Component>(
     draw(component, props)
   }
   globalThis.panel = {
+    version,
     mount: (options, name = 'l') => show({ name, options }),
     unmount: () => show(undefined),
     shows: async (what, value) => Number((await appears(`button[data-${what}="${value}"]`)).dataset.token ?? 0),

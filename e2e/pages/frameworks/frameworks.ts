@@ -4,6 +4,8 @@ import type { InlineConfig, Plugin } from 'vite'
 
 /** A framework, with a page whose only component has a lock. */
 export interface Framework {
+  /** How its version begins. */
+  readonly version: string
   /** The page's first module, which shows the component in a way that keeps it. */
   readonly main: string
   /** The same in a page whose modules may be replaced, and the module to replace there. */
@@ -46,10 +48,11 @@ function svelte(name: 'svelte' | 'svelte-4', options: object, parts: readonly st
   return { plugins: [components], resolve: { alias }, optimizeDeps: { noDiscovery: true, include } }
 }
 
-export const react19: Framework = { ...reactPages, config: () => react({}) }
-export const react18: Framework = { ...reactPages, config: () => react({ react: 'react-18', 'react-dom': 'react-dom-18' }) }
+export const react19: Framework = { ...reactPages, version: '19.', config: () => react({}) }
+export const react18: Framework = { ...reactPages, version: '18.', config: () => react({ react: 'react-18', 'react-dom': 'react-dom-18' }) }
 
 export const vue3: Framework = {
+  version: '3.',
   comparesByValue: true,
   main: `${pages}/vue/main.ts`,
   hot: { main: `${pages}/vue/hot.ts`, panel: `${pages}/vue/panel.ts` },
@@ -57,6 +60,7 @@ export const vue3: Framework = {
 }
 
 export const svelte5: Framework = {
+  version: '5',
   comparesByValue: true,
   main: `${pages}/svelte/main.ts`,
   hot: { main: `${pages}/svelte/main.ts`, panel: `${pages}/svelte/Panel.svelte` },
@@ -64,6 +68,7 @@ export const svelte5: Framework = {
 }
 
 export const svelte4: Framework = {
+  version: '4',
   comparesByValue: false,
   main: `${pages}/svelte-4/main.ts`,
   config: () => svelte('svelte-4', {}, ['internal']),

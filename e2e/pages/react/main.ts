@@ -1,5 +1,6 @@
+import { version } from 'react'
 import { exposePanel } from '../frameworks/expose.ts'
 import { Panel } from './panel.ts'
 import { start } from './start.ts'
 
-exposePanel(Panel, start)
+exposePanel(version, Panel, start)

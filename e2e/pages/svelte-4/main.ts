@@ -13,4 +13,4 @@ function start(target: HTMLElement, locks: Locks): Draw<Component> {
   return (panel, props) => shown.set(props && { panel, props })
 }
 
-exposePanel(Panel as unknown as Component, start)
+exposePanel([...__svelte.v].join(), Panel as unknown as Component, start)

@@ -2,4 +2,4 @@ import { exposePanel } from '../frameworks/expose.ts'
 import Panel from './Panel.svelte'
 import { start } from './start.ts'
 
-exposePanel(Panel, start)
+exposePanel([...__svelte.v].join(), Panel, start)
