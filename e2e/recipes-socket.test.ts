@@ -79,12 +79,13 @@ describe('the recipe for one socket', () => {
     await until(() => server.clients.size === 1)
   })
 
-  test('what tabs send while no worker is connected is sent when one is', async () => {
+  test('what a tab sends after the end of the connected worker is sent by the next one', async () => {
     const [first, second] = [await join('1'), await join('2')]
     await first.close()
+    await until(() => server.clients.size === 0 || connected === 2)
     await second.evaluate(() => socket.send('later'))
     await until(() => heard.includes('later'))
-    expect(connected).toBe(2)
+    await until(() => connected === 2)
   })
 
   test('a socket that the server closes is opened again', async () => {
