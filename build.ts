@@ -7,22 +7,35 @@ import { type BuildOptions, buildSync } from 'esbuild'
 
 const root = import.meta.dirname
 
+const inspectorPage = 'src/inspector/page.ts'
 /** Files for browsers that `dist` has as one file each, with all that they import: where each is written, without `.js`, and its source. */
-const pages: Readonly<Record<string, string>> = {}
+const pages: Readonly<Record<string, string>> = { 'server/inspector-page': inspectorPage }
+
+const shared: BuildOptions = { absWorkingDir: root, bundle: true, minify: true, format: 'esm', legalComments: 'none', logLevel: 'warning' }
+const forBrowsers: BuildOptions = { platform: 'browser', target: 'es2022' }
 
 /** Writes all that `dist` has. */
 export function buildPackage(folder: string): void {
   rmSync(folder, { recursive: true, force: true })
   execFileSync(process.execPath, [join(root, 'node_modules/typescript-7/bin/tsc'), '-p', join(root, 'src'), '--outDir', folder], { stdio: 'inherit' })
-  // Nobody imports the command line's modules, and the types of the libraries would need the libraries.
-  for (const path of ['cli', 'server/libraries.d.ts', 'server/libraries.d.ts.map', 'server/libraries.js.map'])
+  // Nobody imports the command line's modules, those of pages are in one file, and the types of the libraries would need the libraries.
+  for (const path of ['cli', ...filesOf('inspector/page'), ...filesOf('server/libraries').filter((path) => !path.endsWith('.js'))])
     rmSync(join(folder, path), { recursive: true })
   const bundled = [
     bundleForNode(folder, { 'cli/main': 'src/cli/main.ts', 'server/libraries': 'src/server/libraries.ts' }),
-    ...(Object.keys(pages).length ? [bundle(folder, pages, { platform: 'browser', target: 'es2022' })] : []),
+    bundle(folder, pages, forBrowsers),
   ]
   cpSync(join(root, 'src/cli/storelock.js'), join(folder, 'cli/storelock.js'))
   writeLicenses(folder, bundled.flat())
+}
+
+/** What the compiler writes for a module. */
+const filesOf = (path: string): string[] => ['js', 'js.map', 'd.ts', 'd.ts.map'].map((suffix) => `${path}.${suffix}`)
+
+/** The script of the lock server's page. The server makes it itself where there is no build. */
+export function bundleInspector(): string {
+  const { outputFiles } = buildSync({ ...shared, ...forBrowsers, entryPoints: [inspectorPage], write: false })
+  return outputFiles?.[0]?.text ?? ''
 }
 
 /** Writes the command line alone, as `dist/cli` has it. */
@@ -49,12 +62,8 @@ const bundleForNode = (folder: string, entryPoints: Record<string, string>): str
   })
 
 /** @returns the folders of the packages whose code went into the bundle */
-function bundle(outdir: string, entryPoints: Record<string, string>, options: BuildOptions): string[] {
-  const { metafile } = buildSync({
-    ...{ absWorkingDir: root, entryPoints, outdir, bundle: true, minify: true, format: 'esm' },
-    ...{ legalComments: 'none', logLevel: 'warning', allowOverwrite: true, metafile: true },
-    ...options,
-  })
+function bundle(outdir: string, entryPoints: Readonly<Record<string, string>>, options: BuildOptions): string[] {
+  const { metafile } = buildSync({ ...shared, entryPoints, outdir, allowOverwrite: true, metafile: true, ...options })
   return Object.keys(metafile?.inputs ?? {}).flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
 }
 

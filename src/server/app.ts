@@ -5,6 +5,7 @@ import { answer, bodyTooLong, brokenOff, type Fault, faultOfError, malformed, ma
 import { whoOf } from './budgets.ts'
 import { isTooDeep, tooDeep } from './depth.ts'
 import type { Desk } from './desk.ts'
+import { answerInspector, inspectorPaths } from './inspector.ts'
 import type { Journal } from './journal.ts'
 import { bodyLimit, HTTPException, OpenAPIHono } from './libraries.ts'
 import type { Log } from './log.ts'
@@ -33,6 +34,7 @@ interface Parts {
   readonly metrics: Metrics
   readonly turns: Turns
   readonly limits: Limits
+  readonly inspector: boolean
 }
 
 /** Answers have the types of `wire.ts`; the framework knows those of the schemas, which only describe them. */
@@ -45,7 +47,7 @@ const refuse = (...answered: Parameters<typeof answer>): never => answer(...answ
 
 /** The server's routes but that for batches, behind the guard. */
 export function makeApp(
-  { store, desk, acquires, switchboard, log, journal, metrics, turns, limits }: Parts,
+  { store, desk, acquires, switchboard, log, journal, metrics, turns, limits, inspector }: Parts,
   onError: (error: unknown) => void,
 ): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
@@ -166,6 +168,7 @@ export function makeApp(
     if (!context.env.caller.admin) return refuse(403, 'forbidden', 'the metrics need a client that is admin')
     return new Response(await metrics.text(), { headers: { 'content-type': metrics.registry.contentType } }) as never
   })
+  if (inspector) for (const path of inspectorPaths) app.get(path, (context) => answerInspector(path, context.env.caller))
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version, description: 'Leased locks over HTTP.' } })
   return app

@@ -113,7 +113,8 @@ export async function openEngine(
   )
   const batches = makeBatches(desk, switchboard, turns, limits)
   const acquires = new Acquires(desk, owners, switchboard, journal, onError)
-  const app = makeApp({ store, desk, acquires, switchboard, log, journal, metrics, turns, limits }, onError)
+  const { inspector = true } = options
+  const app = makeApp({ store, desk, acquires, switchboard, log, journal, metrics, turns, limits, inspector }, onError)
   const visits = makeVisits(budgets, limits)
   const requests = makeRequests(metrics, report)
   const busy = new Set<Promise<unknown>>()
