@@ -30,7 +30,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {})
 
 // Without `await`, so that a bundle can be CommonJS: a Node with a program in it takes nothing else.
-makeProgram()
+makeProgram(process.argv[2])
   .parseAsync()
   .catch((error) => {
     explain(error)

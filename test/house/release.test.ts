@@ -31,6 +31,14 @@ describe('llms.txt', () => {
     expect(read('llms.txt')).toBe(makeLlms())
   })
 
+  it('says of each entry what it is for: add it in test/house/llms.ts', () => {
+    const lines = read('llms.txt').split('\n')
+    for (const name of Object.keys(jsr.exports)) {
+      const shown = `- \`${name.replace(/^\./, 'storelock')}\``
+      expect(lines.find((line) => line.startsWith(shown))).toMatch(/`: ./)
+    }
+  })
+
   it('has the first sentence of a page, without links, and nothing where the page begins otherwise', () => {
     expect(lineOf('a.md', '# A page\n\n`x` is [a thing](b.md). It is more.\n')).toBe('- [A page](a.md): `x` is a thing.')
     expect(lineOf('a.md', '---\nlayout: doc\n---\n# A page\n\n## A section\n\nText.')).toBe('- [A page](a.md)')

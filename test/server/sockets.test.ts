@@ -189,3 +189,27 @@ test.each(['/v1/apply', '/v1/verify'])('a body of brackets alone is refused by %
   expect([answer?.status, (await answer?.json()) as unknown]).toMatchObject([400, { error: { message: 'the body is nested more than 100 deep' } }])
   expect(took).toBeLessThan(await timed(() => JSON.parse(deep)))
 })
+
+test('a batch is answered the same whether Node’s own request brings it or a `Request`', async () => {
+  const server = await serveHere({ limits: { body: 10_000 } })
+  const json = { 'content-type': 'application/json', 'storelock-client': 'a-client-of-this-test' }
+  const send = async (path: string, body: string, headers: Record<string, string>): Promise<unknown[]> => {
+    const response = await fetch(server.url + path, { method: 'POST', headers, body })
+    return [response.status, response.headers.get('content-type'), await response.json()]
+  }
+  const valid = bodyOf({ type: 'sweep', key: 'k' })
+  const rows: [string, number, string, Record<string, string>][] = [
+    ['a valid one', 200, valid, json],
+    ['no JSON', 400, '{', json],
+    ['an unknown command', 400, bodyOf({ type: 'unheard' }), json],
+    ['too deep', 400, `${'['.repeat(4_500)}${']'.repeat(4_500)}`, json],
+    ['too long', 413, 'x'.repeat(20_000), json],
+    ['another type', 400, valid, { ...json, 'content-type': 'text/plain' }],
+  ]
+  for (const [what, status, body, headers] of rows) {
+    // The first is the path that nearly all requests take; with a query it is a request like any other.
+    const [direct, asRequest] = [await send('/v1/apply', body, headers), await send('/v1/apply?x=1', body, headers)]
+    expect([what, direct[0]]).toEqual([what, status])
+    expect([what, ...asRequest]).toEqual([what, ...direct])
+  }
+})
