@@ -3,9 +3,6 @@ import { join } from 'node:path'
 import { root } from './bundle.ts'
 import type { Figure } from './figure.ts'
 
-const path = join(root, 'docs', 'choosing-a-store.md')
-const [start, end] = ['<!-- costs -->', '<!-- /costs -->']
-
 /** The columns: stores, by what their figures' names begin with. */
 const stores = { sqlite: 'SQLite', indexeddb: 'IndexedDB', postgres: 'Postgres', redis: 'Redis', etcd: 'etcd', server: 'lock server' } as const
 
@@ -23,7 +20,7 @@ const rows: readonly (readonly [title: string, figure: string])[] = [
 ]
 
 /** What the stores cost on one machine, as a table of Markdown. */
-export function toCosts(figures: readonly Figure[], machine: string): string {
+function toCosts(figures: readonly Figure[], machine: string): string {
   const names = Object.keys(stores) as (keyof typeof stores)[]
   const cell = (store: string, row: string): string => {
     const found = figures.find(({ name }) => name === `${store}.${row}`)
@@ -44,13 +41,60 @@ export function toCosts(figures: readonly Figure[], machine: string): string {
   ].join('\n')
 }
 
-/** Puts what the stores cost into docs/choosing-a-store.md. */
+/** The engines whose servers' computing is measured. */
+const engines = { postgres: 'Postgres', redis: 'Redis', etcd: 'etcd' } as const
+/** Many clients, and how often each that holds something beats, in Hz: every tenth of the duration. */
+const [clients, beats] = [100_000, { 10: 1, 60: 1 / 6 }] as const
+
+/** How far one core of a server goes, as a table of Markdown: each cell is computed from what one such thing costs it. */
+function toScale(figures: readonly Figure[], machine: string): string {
+  const names = Object.keys(engines) as (keyof typeof engines)[]
+  const cost = (engine: string, what: string): number => figures.find(({ name }) => name === `${engine}.server ${what}`)?.ours ?? Number.NaN
+  const row = (title: string, of: (cost: (what: string) => number) => number): string => {
+    const cells = names.map((engine) => of((what) => cost(engine, what)))
+    return `| ${[title, ...cells.map((cell) => (Number.isFinite(cell) ? short(cell) : '–'))].join(' | ')} |`
+  }
+  const perSecond = (cost: number): number => 1_000_000 / cost
+  const cores = (often: number) => (cost: (what: string) => number) => (clients * often * cost('beat')) / 1_000_000
+  return [
+    `| | ${names.map((engine) => engines[engine]).join(' | ')} |`,
+    `| --- | ${names.map(() => '--:').join(' | ')} |`,
+    row('computing for a beat, in µs (`b`)', (cost) => cost('beat')),
+    row('computing for an acquire and a release, in µs (`a`)', (cost) => cost('acquireRelease')),
+    row('computing for a look, in µs (`l`)', (cost) => cost('look')),
+    row('beats a second of one core: 1,000,000 / `b`', (cost) => perSecond(cost('beat'))),
+    row('acquires and releases a second of one core: 1,000,000 / `a`', (cost) => perSecond(cost('acquireRelease'))),
+    row('looks a second of one core: 1,000,000 / `l`', (cost) => perSecond(cost('look'))),
+    row('cores for the beats of 100,000 clients, with a `duration` of 10 s: 100,000 × `b` / 1,000,000', cores(beats[10])),
+    row('cores for the beats of 100,000 clients, with a `duration` of 60 s: a sixth of that', cores(beats[60])),
+    '',
+    `Of one run of \`npm run bench -- --readme\` on ${machine}.`,
+  ].join('\n')
+}
+
+/** Puts what the stores cost into docs/choosing-a-store.md, and how far they go into docs/scale.md. */
 export function updateChoosing(figures: readonly Figure[], machine: string): void {
+  put('choosing-a-store.md', 'costs', toCosts(figures, machine))
+  put('scale.md', 'scale', toScale(figures, machine))
+}
+
+function put(page: string, name: string, markdown: string): void {
+  const path = join(root, 'docs', page)
   const text = readFileSync(path, 'utf8')
+  const [start, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)]
   if (from < start.length || to < from) throw new Error(`${path} has no ${start} … ${end} to put a table into`)
-  writeFileSync(path, `${text.slice(0, from)}\n${toCosts(figures, machine)}\n${text.slice(to)}`)
+  writeFileSync(path, `${text.slice(0, from)}\n${markdown}\n${text.slice(to)}`)
 }
 
 /** As many digits as say something. */
 const short = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2))))
+
+// By itself, it does that with what `npm run bench -- --json FILE` has written: `npx tsx bench/choosing.ts FILE…`.
+if (process.argv[1] === import.meta.filename) {
+  const read = process.argv.slice(2).map((file) => JSON.parse(readFileSync(file, 'utf8')) as { machine: string; figures: Figure[] })
+  updateChoosing(
+    read.flatMap(({ figures }) => figures),
+    read[0]?.machine ?? '',
+  )
+}

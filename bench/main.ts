@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { root } from './bundle.ts'
+import { updateChoosing } from './choosing.ts'
 import { endWhenTold } from './cleanup.ts'
 import { measures as cli } from './cli.ts'
 import type { Curve, Figure, Measure } from './figure.ts'
@@ -39,7 +40,7 @@ npm run bench -- [options]
   --only NAME   only the figures whose names start so; may be repeated
   --hidden S    hide tabs for so many seconds; ${choices.hiddenFor} unless told otherwise
   --plots DIR   also draw plots there, as SVG
-  --readme      put the table into the README, and the plots into docs/plots
+  --readme      put the table into the README, the plots into docs/plots, and what stores cost into docs/choosing-a-store.md and docs/scale.md
   --help
 
 Some peers need a server: redis-server, postgresql. It is started for the time of the run where this machine has it.
@@ -88,6 +89,7 @@ async function main(): Promise<void> {
   if (readme) {
     const images = drawn.map(({ path, title }) => ({ title, path: relative(root, path) }))
     updateReadme('bench', toMarkdown(figures, images, place))
+    updateChoosing(figures, place)
   }
 }
 

@@ -4,6 +4,7 @@ import { measures as inMemory } from './in-memory.ts'
 import { measures as postgres } from './postgres/figures.ts'
 import type { Role } from './processes.ts'
 import { measures as serverCosts } from './remote/costs.ts'
+import { measures as durability } from './remote/durability.ts'
 import { measures as redisAndEtcd } from './remote/figures.ts'
 import { measures as growth } from './remote/waiters.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
@@ -23,6 +24,7 @@ export const measures: Record<string, Measure> = {
   ...postgres,
   ...redisAndEtcd,
   ...growth,
+  ...durability,
   ...serverCosts,
 }
 

@@ -12,7 +12,7 @@ const together = 500
 /** How many sessions wait for one lock, in how many stores, and for how long they are watched, in ms. */
 const [waiters, stores, watched] = [1_000, 10, 10_000]
 /** For how long each cost is measured, in ms. */
-const span = 4_000
+const span = 3_000
 
 /** What each thing costs the server. */
 const serverCosts =
@@ -101,6 +101,14 @@ function counting(store: Store): { readonly store: Store; readonly asked: { writ
   }
 }
 
+/** Waits until those who have just come have written all that they write when they come. */
+async function settled(writes: () => number): Promise<void> {
+  for (let seconds = 0, last = writes(); seconds < 60; seconds++, last = writes()) {
+    await sleep(1_000)
+    if (writes() - last <= 2 * beatsPerSecond) return
+  }
+}
+
 /** How often those write and look who wait for one lock that somebody keeps. */
 const crowdCosts =
   (kind: Kind): Measure =>
@@ -121,6 +129,7 @@ const crowdCosts =
         while ((await holding.query('job')).pending.length < (index + 1) * own.length) await sleep(20)
         progress((index + 1) / stores / 2)
       }
+      await settled(() => counted.reduce((sum, { asked }) => sum + asked.writes, 0))
       const sum = () =>
         counted.reduce((sum, { asked }) => ({ writes: sum.writes + asked.writes, looks: sum.looks + asked.looks }), { writes: 0, looks: 0 })
       const [before, begun] = [sum(), performance.now()]

@@ -3,6 +3,11 @@ import type { Home } from './home.ts'
 
 /** How many rows a store returns at a time; if there are fewer, there are no more. */
 const page = 16
+/**
+ * After how many pages without a dead session it stops. Each page costs a write: among thousands of living sessions, every new one would make hundreds.
+ * Others begin elsewhere, so that all together see everybody.
+ */
+const vain = 4
 /** When to go on after the first page, in ms: processes that are starting, perhaps many at once, have other things to do. */
 const later = { least: 1_000, spread: 1_000 }
 /** The pause between two pages, in ms. */
@@ -11,7 +16,7 @@ const rest = 10
 /**
  * Ends the sessions that died without saying so, when a new session opens: in the background, a page at a time, each in one batch, so that nobody is
  * held up. The first page at once, so that a short-lived process leaves no more rows than it found. Each session begins at its own id, which is
- * random, so that different ones find different rows.
+ * random, so that different ones find different rows. It goes on as long as it finds dead ones.
  *
  * @param first the rows that follow its own
  * @param next returns those that follow another
@@ -24,12 +29,14 @@ export async function endLeftovers(
   const { clock, id, settings } = session
   if (settings.expiry !== 'auto' || !settings.store.beacon?.isOut) return
   if (!first.length || !(await session.ending.pause(0))) return
+  let without = 0
   for (let rows = first; ; ) {
-    const dead = await session.dead(rows)
-    await Promise.all(Array.from(dead, (each) => session.send({ type: 'end', session: each })))
+    const dead = [...(await session.dead(rows))]
+    without = dead.length ? 0 : without + 1
+    await Promise.all(dead.map((each) => session.send({ type: 'end', session: each })))
     const last = rows.at(-1)
     // When it finds its own row, it has seen them all.
-    if (!last || rows.length < page || rows.some((row) => row.id === id)) return
+    if (!last || rows.length < page || without === vain || rows.some((row) => row.id === id)) return
     if (!(await session.ending.pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
     rows = await next(last.id)
   }

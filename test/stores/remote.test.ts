@@ -8,7 +8,7 @@ import { makeServer, mapEngine, mapStore, type Server } from './remote-map.ts'
 import { answerAsOneMap } from './turns.ts'
 
 const beat = (session: string, opens = false): Command => ({ type: 'beat', session, client: session, lease, ...(opens && { opens }) })
-const request = (session: string, number = 1, key = 'k'): Command => ({
+const request = (session: string, number = 1, key = 'k'): Command & { readonly type: 'request' } => ({
   ...{ type: 'request', key, session, client: session, number, mode: 'exclusive', confirm: 500 },
 })
 const release = (session: string, token: number, key = 'k'): Command => ({ type: 'release', key, session, token })
@@ -45,7 +45,7 @@ test('what users change in their metadata after a request is not written', async
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   const metadata = { text: 'before' }
-  await store.apply([{ ...(request('s0') as object), metadata } as Command])
+  await store.apply([{ ...request('s0'), metadata }])
   metadata.text = 'after'
   await store.apply([request('s0', 2)])
   expect(server.rows.get('r:k')?.text).toContain('before')
