@@ -10,6 +10,8 @@ export interface Seen {
   nameOf(session: string): string
 }
 
+/** The longest cycle that is drawn. */
+const longestDrawn = 6
 /** Half the size of a node. */
 const half = { width: 56, height: 15 }
 const width = 340
@@ -23,7 +25,7 @@ interface Point {
 export function cycleView({ cycle, nameOf }: Seen): View<Seen> {
   const age = el('p', { class: 'dim' })
   const words = cycleInWords(cycle, nameOf)
-  const node = el('li', { class: 'cycle' }, drawing(cycle, nameOf, words), el('p', {}, `${words}.`), age)
+  const node = el('li', { class: 'cycle' }, ...(cycle.length > longestDrawn ? [] : [drawing(cycle, nameOf, words)]), el('p', {}, `${words}.`), age)
   return {
     node,
     update: ({ since }) => say(age, `Seen for ${inWords(performance.now() - since)}.`),
