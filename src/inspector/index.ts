@@ -37,9 +37,3 @@ export function mountInspector(locks?: InspectedLocks, { into, interval }: Mount
   ;(into ?? document.body).append(inspector)
   return inspector
 }
-
-declare global {
-  interface HTMLElementTagNameMap {
-    'storelock-inspector': StorelockInspector
-  }
-}

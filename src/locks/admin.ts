@@ -52,7 +52,7 @@ export async function snapshot(session: Session, key?: string): Promise<LocksSna
       },
       isDead: (session) => dead.has(session),
       // A lease of this session's own that only lingers is not shown as held.
-      isIdle: (key, holder) => session.isIdle(key, holder),
+      isIdle: (key, { session: id, token }) => id === session.id && session.lines.get(key)?.leases.isIdle(token) === true,
     },
   )
 }

@@ -27,7 +27,10 @@ export interface Guard {
   shared(asked: Asked): Record<string, string>
 }
 
-/** The answer to a page's preflight request. */
+/**
+ * The answer to a page's preflight request. The framework has a part for this (`hono/cors`), which would see only what the framework answers: not
+ * refusals and not batches. An origin that is not allowed is refused here, too, which that part leaves to browsers.
+ */
 export const preflight = {
   'access-control-allow-methods': 'GET, POST',
   'access-control-allow-headers': `authorization, content-type, ${clientHeader}`,
