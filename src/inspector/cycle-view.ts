@@ -10,6 +10,8 @@ export interface Seen {
   nameOf(session: string): string
 }
 
+/** The longest cycle that is drawn. */
+const longestDrawn = 6
 /** Half the size of a node. */
 const half = { width: 56, height: 15 }
 const width = 340
@@ -23,7 +25,7 @@ interface Point {
 export function cycleView({ cycle, nameOf }: Seen): View<Seen> {
   const age = el('p', { class: 'dim' })
   const words = cycleInWords(cycle, nameOf)
-  const node = el('li', { class: 'cycle' }, drawing(cycle, nameOf, words), el('p', {}, `${words}.`), age)
+  const node = el('li', { class: 'cycle' }, ...(cycle.length > longestDrawn ? [] : [drawing(cycle, nameOf, words)]), el('p', {}, `${words}.`), age)
   return {
     node,
     update: ({ since }) => say(age, `Seen for ${inWords(performance.now() - since)}.`),
@@ -37,11 +39,7 @@ function drawing(cycle: Cycle, nameOf: (session: string) => string, words: strin
     { text: nameOf(session), kind: 'session' },
     { text: name, kind: 'pill' },
   ])
-  const [cx, cy] = [width / 2, height / 2]
-  const place = (index: number): Point => {
-    const angle = Math.PI + (2 * Math.PI * index) / nodes.length
-    return { x: cx + (cx - half.width - 2) * Math.cos(angle), y: cy + (cy - half.height - 2) * Math.sin(angle) }
-  }
+  const place = (index: number): Point => placeOf(index % nodes.length, cycle.length, height)
   const picture = svg('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': words })
   nodes.forEach(({ kind }, index) => {
     picture.append(...arrow(place(index), place(index + 1), kind === 'session' ? 'waits' : 'held'))
@@ -54,6 +52,15 @@ function drawing(cycle: Cycle, nameOf: (session: string) => string, words: strin
     picture.append(svg('g', { class: kind }, svg('title', {}, text), box, label))
   })
   return picture
+}
+
+/** Two are side by side. Of more, the first is at the top, the one halfway at the bottom, and the others are in a column on each side. */
+function placeOf(index: number, rows: number, height: number): Point {
+  const [left, right, top] = [half.width + 2, width - half.width - 2, half.height + 2]
+  if (rows === 1) return { x: index ? right : left, y: height / 2 }
+  const down = rows - Math.abs(rows - index)
+  const x = index % rows ? (index < rows ? right : left) : width / 2
+  return { x, y: top + (down * (height - 2 * top)) / rows }
 }
 
 /** The longest text in a node, in characters. */

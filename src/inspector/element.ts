@@ -9,7 +9,12 @@ import { styles } from './styles.ts'
 import { ofChange, ofEvent } from './told.ts'
 
 /** What the inspector needs of locks. Without `acquire`, `revoke` or `sweep` it has no button to ask, revoke or sweep. */
-export type InspectedLocks = Pick<Locks, 'query'> & Partial<Pick<Locks, 'session' | 'acquire' | 'revoke' | 'sweep'>>
+export interface InspectedLocks extends Pick<Locks, 'query'> {
+  readonly session?: string | undefined
+  acquire?: Locks['acquire'] | undefined
+  revoke?: Locks['revoke'] | undefined
+  sweep?: Locks['sweep'] | undefined
+}
 
 /** How long the inspector waits for a lock that it asks for, in ms. */
 const patience = 30_000

@@ -4,9 +4,9 @@ export type { InspectedLocks, StorelockInspector } from './element.ts'
 
 export interface MountOptions {
   /** The element that gets the panel as its last child. Default: the page's body, where the panel floats in a corner. */
-  into?: Element
+  into?: Element | undefined
   /** How long after a look at the locks the next one follows, in ms. Default 500. */
-  interval?: number
+  interval?: number | undefined
 }
 
 const tag = 'storelock-inspector'
@@ -36,10 +36,4 @@ export function mountInspector(locks?: InspectedLocks, { into, interval }: Mount
   inspector.toggleAttribute('floating', !into)
   ;(into ?? document.body).append(inspector)
   return inspector
-}
-
-declare global {
-  interface HTMLElementTagNameMap {
-    'storelock-inspector': StorelockInspector
-  }
 }

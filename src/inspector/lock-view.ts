@@ -38,8 +38,8 @@ function json(name: string, value: Json | undefined): Node[] {
 /** A lock with its holders, its queue and what can be done about it. */
 export function lockView(row: Row, actions: Actions): View<Row> {
   let last = row
-  const holders = el('ul')
-  const queue = el('ol')
+  const holders = el('ul', { 'aria-label': 'Holders' })
+  const queue = el('ol', { 'aria-label': 'Queue' })
   const state = el('span', { class: 'state' })
   const more = el('p', { class: 'dim' })
   const asks = actions.ask

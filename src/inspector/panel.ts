@@ -19,8 +19,8 @@ export interface Panel {
   say(text: string, isBad?: boolean): void
 }
 
-/** Most locks, and most events, that are shown. */
-const most = { locks: 200, events: 100 }
+/** Most locks, events and cycles that are shown. */
+const most = { locks: 200, events: 100, cycles: 5 }
 
 /** The panel's elements, and how they follow what is seen. */
 export function makePanel({ sweep, pause, ...actions }: Handlers): Panel {
@@ -29,7 +29,8 @@ export function makePanel({ sweep, pause, ...actions }: Handlers): Panel {
   const [list, more] = [el('ul', { 'aria-label': 'Locks' }), el('p', { class: 'dim' })]
   const cycleList = el('ul')
   const legend = 'Each waits for (dashed) a lock that the next one holds (solid). If one job both holds and waits in each of them, none can go on.'
-  const cycles = el('div', { class: 'cycles' }, el('h2', {}, 'Cycle of waits'), el('p', {}, legend), cycleList)
+  const moreCycles = el('p', { class: 'dim' })
+  const cycles = el('div', { class: 'cycles' }, el('h2', {}, 'Cycle of waits'), el('p', {}, legend), cycleList, moreCycles)
   const events = el('ol', { class: 'events' })
   const filter = el('input', { type: 'search', placeholder: 'Filter by name', 'aria-label': 'Filter by name', autocomplete: 'off' })
   const pausing = button('Pause', () => {
@@ -67,7 +68,9 @@ export function makePanel({ sweep, pause, ...actions }: Handlers): Panel {
     const nothing = rows.size ? 'No lock with such a name is held or waited for.' : 'No locks are held or waited for.'
     say(more, left > 0 ? `and ${left} more: filter by name` : found.length ? '' : nothing)
     say(counts, `${snapshot.held.length} held, ${snapshot.pending.length} waiting`)
-    cycleViews.show(last.cycles)
+    cycleViews.show(last.cycles.slice(0, most.cycles))
+    const leftCycles = last.cycles.length - most.cycles
+    say(moreCycles, leftCycles > 0 ? `and ${leftCycles} more` : '')
     cycles.hidden = !last.cycles.length
   }
   filter.addEventListener('input', draw)

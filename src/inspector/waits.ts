@@ -51,7 +51,11 @@ export function cyclesIn({ held, pending }: { readonly held: readonly Party[]; r
 }
 
 /** Names a cycle, wherever it begins. */
-export const idOf = (cycle: Cycle): string => JSON.stringify(cycle.map(({ session, name }) => [session, name]).sort())
+export const idOf = (cycle: Cycle): string =>
+  cycle
+    .map(({ session, name }) => JSON.stringify([session, name]))
+    .sort()
+    .join()
 
 /** A cycle for people: `tab 1 waits for "b", which tab 2 holds; …`. */
 export const cycleInWords = (cycle: Cycle, nameOf: (session: string) => string): string =>
@@ -74,20 +78,32 @@ function stuckIn(waits: ReadonlyMap<string, ReadonlyMap<string, Waiting>>): Read
   return stuck
 }
 
+/** A way from one session to another: its last wait, and the way to that. */
+interface Way {
+  readonly wait: Wait
+  readonly before: Way | undefined
+}
+
 /** The shortest way from a session back to itself. */
 function shortest(start: string, waits: ReadonlyMap<string, ReadonlyMap<string, Waiting>>, stuck: ReadonlySet<string>): Cycle | undefined {
   const seen = new Set<string>()
-  const ways: Cycle[] = [[]]
-  for (const way of ways) {
-    const at = way.at(-1)?.on ?? start
-    for (const { session, name, holders } of waits.get(at)?.values() ?? []) {
+  const ways: (Way | undefined)[] = [undefined]
+  for (const before of ways) {
+    for (const { session, name, holders } of waits.get(before?.wait.on ?? start)?.values() ?? []) {
       for (const on of holders) {
-        if (on === start) return [...way, { session, name, on }]
         if (!stuck.has(on) || seen.has(on)) continue
+        const way = { wait: { session, name, on }, before }
+        if (on === start) return waitsOf(way)
         seen.add(on)
-        ways.push([...way, { session, name, on }])
+        ways.push(way)
       }
     }
   }
   return undefined
+}
+
+function waitsOf(way: Way): Cycle {
+  const waits: Wait[] = []
+  for (let at: Way | undefined = way; at; at = at.before) waits.push(at.wait)
+  return waits.reverse()
 }

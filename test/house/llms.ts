@@ -22,6 +22,7 @@ const entries: Readonly<Record<string, string>> = {
   './server': '`serve(store)` and `createHandler(store)`, the lock server; `verifyOffline`',
   './worker': '`expose` and `wrap`, for locks that a worker keeps for a page',
   './protocol': 'the rules of a lock, hierarchical keys, and the types of a store',
+  './inspector': '`mountInspector(locks)`, a panel for development that shows locks at work',
   './react': '`LocksProvider`, `useLock`, `useLeader`',
   './web-locks': '`installWebLocks`, to take the place of `navigator.locks`',
   './testing': '`storeSuite` for stores of your own, and a clock that tests move',

@@ -65,6 +65,15 @@ describe('the waits-for graph has', () => {
     expect(cycles('a:x b:x', 'a:x b:x', { limit: 2 })).toEqual(['a -x-> a', 'b -x-> b'])
   })
 
+  test('a cycle of five hundred, once', () => {
+    const ring = Array.from({ length: 500 }, (_, index) => index)
+    const found = cyclesIn({
+      held: parties(ring.map((index) => `s${index}:l${index}`).join(' ')),
+      pending: parties(ring.map((index) => `s${index}:l${(index + 1) % 500}`).join(' ')),
+    })
+    expect(found.map((cycle) => cycle.length)).toEqual([500])
+  })
+
   test('a thousand waiters without being slow because of them', () => {
     const many = Array.from({ length: 1_000 }, (_, index) => `w${index}:x`).join(' ')
     expect(cycles('a:x b:y', `a:y b:x ${many}`)).toEqual(['a -y-> b -x-> a'])
