@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { root } from './bundle.ts'
 import { endWhenTold } from './cleanup.ts'
 import { measures as cli } from './cli.ts'
+import { excerptOf } from './excerpt.ts'
 import type { Curve, Figure, Measure } from './figure.ts'
 import { inPlainNode } from './in-plain-node.ts'
 import { measures as pages } from './indexeddb/acquire.ts'
@@ -11,9 +12,9 @@ import { measures as hidden } from './indexeddb/hidden.ts'
 import { measures as tabs } from './indexeddb/tabs.ts'
 import { measures as workers } from './indexeddb/worker.ts'
 import { measures as onNode } from './on-node.ts'
+import { updatePage } from './pages.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
-import { updateReadme } from './readme.ts'
 import { machine, missed, toJson, toMarkdown, toTable } from './report.ts'
 import { measures as onServer } from './server/on-node.ts'
 import { measures as size } from './size.ts'
@@ -39,7 +40,7 @@ npm run bench -- [options]
   --only NAME   only the figures whose names start so; may be repeated
   --hidden S    hide tabs for so many seconds; ${choices.hiddenFor} unless told otherwise
   --plots DIR   also draw plots there, as SVG
-  --readme      put the table into the README, and the plots into docs/plots
+  --readme      put the table into docs/benchmarks.md, the plots into docs/plots, and a few figures into the README
   --help
 
 Some peers need a server: redis-server, postgresql. It is started for the time of the run where this machine has it.
@@ -83,11 +84,13 @@ async function main(): Promise<void> {
   }
   console.log(`${toTable(figures)}\n\n${missed(figures)}`)
   if (json) writeFileSync(json, toJson(figures, curves, place))
-  if (readme && process.exitCode) return console.error('The README is left as it is, since not all could be measured.')
+  if (readme && process.exitCode) return console.error('The pages are left as they are, since not all could be measured.')
   const drawn = plots ? await drawPlots(curves, plots, place) : []
   if (readme) {
-    const images = drawn.map(({ path, title }) => ({ title, path: relative(root, path) }))
-    updateReadme('bench', toMarkdown(figures, images, place))
+    const images = drawn.map(({ path, title }) => ({ title, path: relative(join(root, 'docs'), path) }))
+    const markdown = toMarkdown(figures, images, place)
+    updatePage('docs/benchmarks.md', 'bench', markdown)
+    updatePage('README.md', 'bench', excerptOf(markdown))
   }
 }
 
