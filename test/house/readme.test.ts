@@ -68,7 +68,7 @@ describe('the README’s samples', () => {
     const samples = { 'tabs.ts': tabs, 'processes.ts': processes, 'fenced.ts': fenced, 'calls.ts': calls }
     for (const [name, code] of Object.entries(samples)) project.write(name, code)
     expect(project.check(Object.keys(samples), { module: ts.ModuleKind.NodeNext, types: ['node'] })).toEqual([])
-  })
+  }, 60_000)
 
   it('have two processes take one lock in turn, each with a higher token', async () => {
     project.write('report.mjs', processes)
