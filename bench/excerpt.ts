@@ -28,7 +28,7 @@ const shown: readonly Shown[] = [
     peer: '`navigator.locks`',
   },
   {
-    title: 'The same with `linger`',
+    title: 'The same, while it is kept (`linger`)',
     figure: 'linger.acquire',
     against: 'navigator.locks.request, both in Chromium',
     peer: '`navigator.locks`',

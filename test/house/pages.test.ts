@@ -88,7 +88,7 @@ describe('the reference in docs/', () => {
     for (const { name, code } of components) project.write(`${name}.tsx`, code)
     const files = [...examples.map(({ name }) => `${name}.ts`), ...components.map(({ name }) => `${name}.tsx`)]
     expect(project.check(['known.d.ts', ...files], { module: ts.ModuleKind.NodeNext, jsx: ts.JsxEmit.ReactJSX })).toEqual([])
-  }, 60_000)
+  }, 120_000)
 
   it('shows a whole store, which passes the suite for stores', () => {
     project.write('map-store.mjs', javaScript(mapStore))

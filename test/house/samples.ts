@@ -17,10 +17,6 @@ export const docsPages = (): string[] =>
 export const codeOf = (page: string, language: string): string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, code = '']) => code)
 
-/** Where a page's links lead that do not leave the repository. */
-export const linksOf = (page: string): string[] =>
-  [...page.replaceAll(/^```.*?^```$/gms, '').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
-
 /** A sample without its types. */
 export const javaScript = (code: string): string =>
   ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText
