@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,10 +8,9 @@ import { codeOf, docsPages, javaScript, readPage } from './samples.ts'
 /** The reference: what users look up about the calls, the stores and the entries of the package. */
 const reference = [
   'docs/calls.md',
-  ...docsPages().filter((page) => /^docs\/(calls|stores)\//.test(page)),
+  ...docsPages().filter((page) => /^docs\/((calls|stores)\/|(react|frameworks)\.md$)/.test(page)),
   'docs/errors.md',
   'docs/lock-server.md',
-  'docs/react.md',
   'docs/testing.md',
   'docs/web-locks.md',
   'docs/worker.md',
@@ -82,6 +81,7 @@ describe('the reference in docs/', () => {
   it('has examples that are right as they stand', () => {
     project.write('known.d.ts', known)
     project.write('map-store.ts', mapStore)
+    project.write('locks.d.ts', "import type { Locks } from 'storelock'\nexport declare const locks: Locks")
     expect(examples.length).toBeGreaterThan(20)
     expect(components.length).toBeGreaterThan(0)
     for (const { name, code } of examples) project.write(`${name}.ts`, `${code}\nexport {}`)
@@ -105,10 +105,10 @@ describe('the reference in docs/', () => {
 
   it('mentions every export, option, method and error code', () => {
     const text = reference.map(readPage).join('\n')
-    const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts', 'react/index.ts', 'react/want.ts'].flatMap((file) =>
-      publicNames(join(root, 'src', file)),
-    )
-    expect(names).toEqual(expect.arrayContaining(['createLocks', 'maxBackoff', 'whenFree', 'not-owner']))
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'))
+    const files = ['index.ts', 'locks/types.ts', 'protocol/errors.ts', ...sources.filter((path) => /^react\/index\.ts$|\/want\.ts$/.test(path))]
+    const names = files.flatMap((file) => publicNames(join(root, 'src', file)))
+    expect(names).toEqual(expect.arrayContaining(['createLocks', 'maxBackoff', 'whenFree', 'not-owner', 'retry']))
     expect(names.filter((name) => !text.includes(name))).toEqual([])
   })
 })
