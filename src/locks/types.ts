@@ -192,11 +192,18 @@ export interface HeldInfo extends LockInfo {
   readonly since?: number | undefined
   /** Wall time in ms when it ends unless it is renewed. */
   readonly expiresAt: number
+  /** How long it lasts from a renewal on, in ms: it was last renewed at `expiresAt - lease`. */
+  readonly lease: number
+}
+
+export interface PendingInfo extends LockInfo {
+  /** What it asks the holders. */
+  readonly ask?: Json | undefined
 }
 
 export interface LocksSnapshot {
   readonly held: HeldInfo[]
-  readonly pending: LockInfo[]
+  readonly pending: PendingInfo[]
 }
 
 /** What `storelock/core` makes: the methods that most need. The others are functions there. */

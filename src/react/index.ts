@@ -1,12 +1,12 @@
 'use client'
 
-import { createContext, useContext, useEffect, useMemo, useSyncExternalStore } from 'react'
+import { type Context, createContext, useContext, useEffect, useMemo, useSyncExternalStore } from 'react'
 import type { Locks } from '../locks/types.ts'
 import { type LockState, type UseLockOptions, want } from './want.ts'
 
 export type { LockState, UseLockOptions } from './want.ts'
 
-const LocksContext = createContext<Locks | undefined>(undefined)
+const LocksContext: Context<Locks | undefined> = createContext<Locks | undefined>(undefined)
 
 /** Provides locks to the components below it: `<LocksProvider value={locks}>`. */
 export const LocksProvider = LocksContext.Provider

@@ -91,6 +91,8 @@ export interface HandlerOptions {
   readonly expiry?: 'auto' | 'manual'
   readonly log?: LogOptions
   readonly limits?: ServerLimits
+  /** Whether the inspector is served at `/`: a page that shows what its visitor's credential may see. Default true. */
+  readonly inspector?: boolean
   /** How long pending requests and unwritten log entries may take at the end, in ms. Default 10,000. */
   readonly grace?: number
   /** Gets each request, and faults that no answer reports, in lines of JSON. Default: none. */

@@ -96,7 +96,8 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
     async stale(now, after) {
       const [all, from] = [keyOf('s:'), after ?? next]
       const rows = [...(await range(`${all}${from}\0`, all, { limit: String(looked) }))]
-      if (rows.length < looked)
+      // Those before it, unless it began with the first.
+      if (from && rows.length < looked)
         rows.push(...(await range(all, all, { limit: String(looked - rows.length) })).filter(({ key }) => !rows.some((row) => row.key === key)))
       const found = rows.map(({ key, value }) => [decode(key).slice(all.length), decode(value)] as const)
       if (after !== undefined) return found.slice(0, shown)

@@ -47,6 +47,8 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
     packages: true,
   },
+  // The server's page is a client of its server.
+  'inspector/': { sees: ['inspector/', 'locks/', 'core.ts', 'protocol/', 'stores/http.ts', 'server/wire.ts', 'server/visible.ts'] },
   'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
   'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
@@ -56,6 +58,9 @@ const rules: Readonly<Record<string, Rule>> = {
     sees: [
       'cli/',
       'index.ts',
+      'inspector/changes.ts',
+      'inspector/waits.ts',
+      'inspector/words.ts',
       'locks/clock.ts',
       'locks/core/grant.ts',
       'locks/sweep.ts',

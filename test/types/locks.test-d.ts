@@ -10,12 +10,12 @@ import {
   type Json,
   LockError,
   type LockErrorCode,
-  type LockInfo,
   type Locks,
   type LocksOptions,
   type LossReason,
   moduleKey,
   noopLocks,
+  type PendingInfo,
   type Policy,
   parseKey,
   type ReentrantLock,
@@ -158,7 +158,7 @@ describe('query', () => {
   it('shows what Web Locks show and more', async () => {
     const { held, pending } = await locks.query()
     expectTypeOf(held).toEqualTypeOf<HeldInfo[]>()
-    expectTypeOf(pending).toEqualTypeOf<LockInfo[]>()
+    expectTypeOf(pending).toEqualTypeOf<PendingInfo[]>()
     const snapshot: LockManagerSnapshot = { held, pending }
     expectTypeOf(snapshot.held).toExtend<unknown[] | undefined>()
   })
