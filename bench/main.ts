@@ -5,6 +5,7 @@ import { root } from './bundle.ts'
 import { updateChoosing } from './choosing.ts'
 import { endWhenTold } from './cleanup.ts'
 import { measures as cli } from './cli.ts'
+import { excerptOf } from './excerpt.ts'
 import type { Curve, Figure, Measure } from './figure.ts'
 import { inPlainNode } from './in-plain-node.ts'
 import { measures as pages } from './indexeddb/acquire.ts'
@@ -12,9 +13,9 @@ import { measures as hidden } from './indexeddb/hidden.ts'
 import { measures as tabs } from './indexeddb/tabs.ts'
 import { measures as workers } from './indexeddb/worker.ts'
 import { measures as onNode } from './on-node.ts'
+import { updatePage } from './pages.ts'
 import { drawPlots } from './plots.ts'
 import { progressOf } from './progress.ts'
-import { updateReadme } from './readme.ts'
 import { machine, missed, toJson, toMarkdown, toTable } from './report.ts'
 import { measures as onServer } from './server/on-node.ts'
 import { measures as size } from './size.ts'
@@ -40,7 +41,8 @@ npm run bench -- [options]
   --only NAME   only the figures whose names start so; may be repeated
   --hidden S    hide tabs for so many seconds; ${choices.hiddenFor} unless told otherwise
   --plots DIR   also draw plots there, as SVG
-  --readme      put the table into the README, the plots into docs/plots, and what stores cost into docs/choosing-a-store.md and docs/scale.md
+  --readme      put the table into docs/benchmarks.md, the plots into docs/plots, a few figures into the README, and what stores cost into
+                docs/choosing-a-store.md and docs/scale.md
   --help
 
 Some peers need a server: redis-server, postgresql. It is started for the time of the run where this machine has it.
@@ -84,11 +86,13 @@ async function main(): Promise<void> {
   }
   console.log(`${toTable(figures)}\n\n${missed(figures)}`)
   if (json) writeFileSync(json, toJson(figures, curves, place))
-  if (readme && process.exitCode) return console.error('The README is left as it is, since not all could be measured.')
+  if (readme && process.exitCode) return console.error('The pages are left as they are, since not all could be measured.')
   const drawn = plots ? await drawPlots(curves, plots, place) : []
   if (readme) {
-    const images = drawn.map(({ path, title }) => ({ title, path: relative(root, path) }))
-    updateReadme('bench', toMarkdown(figures, images, place))
+    const images = drawn.map(({ path, title }) => ({ title, path: relative(join(root, 'docs'), path) }))
+    const markdown = toMarkdown(figures, images, place)
+    updatePage('docs/benchmarks.md', 'bench', markdown)
+    updatePage('README.md', 'bench', excerptOf(markdown))
     updateChoosing(figures, place)
   }
 }

@@ -49,7 +49,7 @@ export function missed(figures: readonly Figure[]): string {
 
 export interface Image {
   readonly title: string
-  /** From the README. */
+  /** From the page of the figures. */
   readonly path: string
 }
 

@@ -1,7 +1,7 @@
-import { fromReadme, updateReadme } from '../../bench/readme.ts'
+import { fromPage, updatePage } from '../../bench/pages.ts'
 import { savedFindings } from './findings.ts'
-import { tableOf } from './table.ts'
+import { enginesPage, tableOf } from './table.ts'
 
 // What `npm run engines` runs.
-updateReadme('engines', tableOf(savedFindings()))
-console.log(fromReadme('engines'))
+updatePage(enginesPage, 'engines', tableOf(savedFindings()))
+console.log(fromPage(enginesPage, 'engines'))

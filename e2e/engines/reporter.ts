@@ -1,10 +1,10 @@
 import type { Reporter, TestModule, TestRunEndReason, Vitest } from 'vitest/node'
-import { fromReadme } from '../../bench/readme.ts'
+import { fromPage } from '../../bench/pages.ts'
 import { engineNames } from './engine.ts'
 import { findingsOf, saveFindings } from './findings.ts'
-import { outdated } from './table.ts'
+import { enginesPage, outdated } from './table.ts'
 
-/** After a run of all tests in an engine, keeps what it found out about it, and fails where the README says something else. Says what a run left out. */
+/** After a run of all tests in an engine, keeps what it found out about it, and fails where the page on engines says something else. Says what a run left out. */
 export default class EnginesReporter implements Reporter {
   #vitest: Vitest | undefined
 
@@ -25,9 +25,9 @@ export default class EnginesReporter implements Reporter {
     const whole = engineNames.filter((engine) => ranAll(engine === 'chromium' ? 'e2e' : engine))
     const findings = findingsOf(modules).filter(({ engine }) => whole.includes(engine))
     saveFindings(findings)
-    const wrong = outdated(fromReadme('engines'), findings)
+    const wrong = outdated(fromPage(enginesPage, 'engines'), findings)
     if (wrong.length) {
-      console.error(`The README does not say what this run found out about ${wrong.join(', ')}: npm run engines writes it there.`)
+      console.error(`${enginesPage} does not say what this run found out about ${wrong.join(', ')}: npm run engines writes it there.`)
       process.exitCode = 1
     }
     if (ranAll('unit') && ranAll('e2e') && !modules.some(({ project }) => project.name === 'long'))

@@ -1,6 +1,9 @@
 import type { EngineName } from './engine.ts'
 import type { Finding } from './findings.ts'
 
+/** The page that has the table, between `<!-- engines -->` and `<!-- /engines -->`. */
+export const enginesPage = 'docs/where-it-runs.md'
+
 const titles: Record<EngineName, string> = { chromium: 'Chromium', firefox: 'Firefox', webkit: 'WebKitGTK' }
 
 /** What a run found out about each engine, for people to read. */

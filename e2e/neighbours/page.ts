@@ -8,7 +8,7 @@ interface Note {
   readonly text: string
 }
 
-/** What the README has a Dexie declare. */
+/** What `docs/stores/indexeddb.md` has a Dexie declare. */
 const lockStores = { 'storelock-records': '', 'storelock-sessions': ',expiresAt', 'storelock-fence': '', 'storelock-meta': '' }
 
 const app = new Dexie('app') as Dexie & { notes: EntityTable<Note, 'id'> }
