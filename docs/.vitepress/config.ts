@@ -19,6 +19,8 @@ export default defineConfig({
     anchor: { slugify: slug },
     config: (md) => md.use(filesOfRepository),
   },
+  // Its title is the site's.
+  transformPageData: ({ relativePath }) => (relativePath === 'index.md' ? { titleTemplate: false } : undefined),
   buildEnd: ({ outDir }) => copyLinkedFiles(outDir),
   themeConfig: {
     nav: [
@@ -30,7 +32,11 @@ export default defineConfig({
     ],
     sidebar: sidebar(),
     // Its index is part of the site, so it needs no network.
-    search: { provider: 'local' },
+    search: {
+      provider: 'local',
+      // What explains comes before the reference, which has every word.
+      options: { miniSearch: { searchOptions: { boostDocument: (id: string) => (id.includes('/api/') ? 0.2 : 1) } } },
+    },
     outline: { level: [2, 3], label: 'On this page' },
     externalLinkIcon: true,
   },

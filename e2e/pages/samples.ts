@@ -1,7 +1,6 @@
-type Guarded = (work: () => Promise<void>) => Promise<unknown>
+import { openDB } from 'idb'
 
-/** From when to when something had the lock, in ms since 1970. */
-export type Span = readonly [from: number, to: number]
+type Guarded = (work: () => Promise<void>) => Promise<unknown>
 
 /** Each is loaded when it is first wanted: some of them never rest. */
 const known: Record<string, () => Promise<{ readonly guarded: Guarded; readonly after?: () => Promise<void> }>> = {
@@ -21,22 +20,30 @@ const known: Record<string, () => Promise<{ readonly guarded: Guarded; readonly 
   },
 }
 
-const now = (): number => performance.timeOrigin + performance.now()
+const db = openDB('inside', 1, { upgrade: (db) => void db.createObjectStore('count') })
+
+/** Counts who is inside, of all tabs: the browser carries out one such transaction after the other. */
+async function count(change: number): Promise<number> {
+  const { store } = (await db).transaction('count', 'readwrite')
+  const next = ((await store.get('inside')) ?? 0) + change
+  await store.put(next, 'inside')
+  return next
+}
 
 /** What tests do in a page, as the global `samples`. */
 const exposed = {
-  /** Takes a sample's lock, keeps it for a moment, and lets it go. */
-  async run(name: string): Promise<Span> {
+  /** Takes a sample's lock, keeps it for a moment, and lets it go. @returns how many were inside when it came in, itself included */
+  async run(name: string): Promise<number> {
     const sample = await known[name]?.()
     if (!sample) throw new Error(`there is no sample ${name}`)
-    let span: Span = [0, 0]
+    let inside = 0
     await sample.guarded(async () => {
-      const from = now()
+      inside = await count(1)
       await new Promise((resolve) => setTimeout(resolve, 100))
-      span = [from, now()]
+      await count(-1)
     })
     await sample.after?.()
-    return span
+    return inside
   },
   /** What both samples for a lock that is asked for without waiting say, while it is held and when it is free. */
   async tries(): Promise<boolean[]> {
