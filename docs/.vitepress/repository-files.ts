@@ -1,9 +1,9 @@
-import { copyFileSync, existsSync, mkdirSync, statSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import type { MarkdownRenderer } from 'vitepress'
 import { docs, root } from './pages.ts'
 
-/** Files of the repository that pages link to, as paths in it. */
+/** Files and folders of the repository that pages link to, as paths in it. */
 const linked = new Set<string>()
 
 /**
@@ -18,28 +18,29 @@ export function filesOfRepository(md: MarkdownRenderer): void {
         const file = fileOf(href, env.relativePath)
         if (file === undefined) continue
         linked.add(file)
-        // What has no target is taken for a page by the site's router.
         token.attrSet('href', `/files/${file}.txt`)
+        // Otherwise the site's router takes it for a page.
         token.attrSet('target', '_self')
       }
     }
   })
 }
 
-/** The file of the repository that a link means, unless it is one of the pages. */
+/** The file or folder of the repository that a link means, unless it is one of the pages. */
 function fileOf(href: string, page: string): string | undefined {
   const [path = ''] = href.split('#')
   if (!path || /^(\w+:|\/)/.test(path)) return undefined
   const file = join(docs, dirname(page), decodeURI(path))
   const inDocs = !relative(docs, file).startsWith('..')
-  return (inDocs && /\.(md|html)$/.test(path)) || !existsSync(file) || statSync(file).isDirectory() ? undefined : relative(root, file)
+  return (inDocs && /\.(md|html)$/.test(path)) || !existsSync(file) ? undefined : relative(root, file).replaceAll('\\', '/')
 }
 
-/** Puts the files that were linked into the site. */
+/** Puts what was linked into the site: files as they are, and lists of what is in folders. */
 export function copyLinkedFiles(site: string): void {
-  for (const file of linked) {
-    const copy = join(site, 'files', `${file}.txt`)
-    mkdirSync(dirname(copy), { recursive: true })
-    copyFileSync(join(root, file), copy)
+  for (const path of linked) {
+    const [from, to] = [join(root, path), join(site, 'files', `${path}.txt`)]
+    mkdirSync(dirname(to), { recursive: true })
+    if (statSync(from).isDirectory()) writeFileSync(to, readdirSync(from, { recursive: true, encoding: 'utf8' }).sort().join('\n'))
+    else copyFileSync(from, to)
   }
 }

@@ -23,7 +23,7 @@ export function sidebar(): DefaultTheme.SidebarItem[] {
     for (const page of found) left.delete(page)
     return found
   }
-  const item = (page: string): DefaultTheme.SidebarItem => ({ text: titleOf(page), link: `/${page.replace(/\.md$/, '')}` })
+  const item = (page: string): DefaultTheme.SidebarItem => ({ text: titleOf(page), link: `/${page.replace(/(^|\/)index\.md$|\.md$/, '$1')}` })
   const filled = groups.map(([text, names]) => ({ text, collapsed: names[0]?.endsWith('/') ?? false, items: names.flatMap(take).map(item) }))
   const others = { text: 'More', collapsed: false, items: [...left].map(item) }
   return [...filled, others].filter(({ items }) => items.length > 0)
