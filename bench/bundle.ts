@@ -1,4 +1,5 @@
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { build, type Plugin, type Rolldown } from 'vite'
 
 /** The repository. */
@@ -31,4 +32,19 @@ export async function bundle(entry: string, platform: 'node' | 'browser', plugin
   const codes = chunks.filter((chunk): chunk is Rolldown.OutputChunk => chunk.type === 'chunk').map(({ code }) => code)
   if (codes.length !== 1) throw new Error(`${entry} was bundled into ${codes.length} files instead of one`)
   return codes[0] ?? ''
+}
+
+/** Has `storelock` mean the sources of a checkout. */
+export const sourcesOf = (checkout: string): Plugin => ({
+  name: 'sources-of-a-checkout',
+  enforce: 'pre',
+  resolveId: (id) => (/^storelock(\/|$)/.test(id) ? join(checkout, 'src', `${id.slice('storelock/'.length) || 'index'}.ts`) : undefined),
+})
+
+/** The absolute path of another checkout. @throws Error if its sources cannot be bundled */
+export function checkoutAt(dir: string): string {
+  const other = resolve(dir)
+  if (!existsSync(join(other, 'src/index.ts'))) throw new Error(`${other} is no checkout of storelock: it has no src/index.ts`)
+  if (!existsSync(join(other, 'node_modules'))) throw new Error(`${other} has no node_modules: run npm ci there`)
+  return other
 }

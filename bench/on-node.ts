@@ -1,8 +1,11 @@
+import { crowd } from './crowds.ts'
 import type { Measure } from './figure.ts'
 import { measures as inMemory } from './in-memory.ts'
 import { measures as postgres } from './postgres/figures.ts'
 import type { Role } from './processes.ts'
+import { measures as serverCosts } from './remote/costs.ts'
 import { measures as redisAndEtcd } from './remote/figures.ts'
+import { measures as growth } from './remote/waiters.ts'
 import { measures as acquire } from './sqlite/acquire.ts'
 import { measures as beat } from './sqlite/beat.ts'
 import { competitor, measures as fairness } from './sqlite/fairness.ts'
@@ -10,7 +13,7 @@ import { measures as fence } from './sqlite/fence.ts'
 import { measures as handoff, passer } from './sqlite/handoff.ts'
 import { measures as keys } from './sqlite/keys.ts'
 import { holder, measures as takeover } from './sqlite/takeover.ts'
-import { crowd, measures as waiters } from './sqlite/waiters.ts'
+import { measures as waiters } from './sqlite/waiters.ts'
 
 /** What is measured on Node itself, in the order of the table. Those of the lock server are a program of their own, for it loads much more. */
 export const measures: Record<string, Measure> = {
@@ -19,6 +22,8 @@ export const measures: Record<string, Measure> = {
   ...inMemory,
   ...postgres,
   ...redisAndEtcd,
+  ...growth,
+  ...serverCosts,
 }
 
 /** What else this program can be started as, by those measures. */

@@ -1,4 +1,5 @@
 import { leaseFor } from '../src/locks/core/grant.ts'
+import type { Kind } from './check.ts'
 import type { Final, Line } from './history.ts'
 import type { Allowed } from './overlap.ts'
 import type { Random } from './random.ts'
@@ -37,7 +38,17 @@ export interface Arena {
   notes(): Promise<Line[][]>
   /** For how long two may hold one lock. */
   readonly allowed: Allowed
+  /** What the control is, unless it is the same without a fence. */
+  readonly control?: Control
   close(): Promise<void>
+}
+
+export interface Control {
+  /** What the control and the other run are called. */
+  readonly names: readonly [control: string, other: string]
+  /** What goes wrong in the control, and in the other run must not. */
+  readonly kinds: readonly Kind[]
+  hasLost(): boolean
 }
 
 export type OpenArena = (setting: Setting) => Promise<Arena>

@@ -2,7 +2,7 @@ import { byKey, type Final, type Grant, type History, type Operation, type Write
 import { type Allowed, type Overlap, overlaps } from './overlap.ts'
 
 /** How a store may have broken its promises. */
-type Kind =
+export type Kind =
   /** A write did not see the one before it, and so overwrote it. */
   | 'lost update'
   | 'token went down'

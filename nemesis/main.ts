@@ -4,7 +4,7 @@ import { table, troubles } from './report.ts'
 import { faultsOf, runBoth } from './run.ts'
 import { stores } from './stores.ts'
 
-const help = `npm run nemesis -- --store sqlite|indexeddb|http|servers|postgres|redis|etcd [options]
+const help = `npm run nemesis -- --store NAME [options]
 
 Eight Node processes on one SQLite file, one Postgres, one Redis or one etcd, six Chromium tabs on one IndexedDB database, or
 eight processes whose locks a lock server keeps, or three on one Postgres, do read-modify-write under a lock while they are stopped, hung, killed before and after they commit,
@@ -14,7 +14,12 @@ First without a fence, until that has lost an update; then fenced, which must lo
 then checked against what is written. The exit code is 1 if anything was lost, if two were told that they hold a lock,
 if a call was never settled, or if the control lost nothing.
 
-  --store NAME   sqlite, indexeddb, http, servers, postgres, redis or etcd
+redis-failover: a Redis is killed again and again, and its replica takes its place, which lags by then. All writes are
+fenced. The control has no \`durability\`, and has to lose what the replica had not got; with \`replicas: 1\` nothing may be lost.
+etcd-cluster: three members on hosts of their own, as network namespaces (Linux, as root): the leader and others are killed,
+stopped, and cut off from each other while clients still reach them.
+
+  --store NAME   ${Object.keys(stores).join(', ')}
   --seconds N    how long the fenced run takes; default 60
   --seed S       a whole number that chooses the faults and who suffers them; default: another each time
   --json FILE    also write the results there

@@ -4,10 +4,10 @@ const number = (value: number): string => value.toLocaleString('en')
 
 /** The control and the fenced run side by side, as lines of text. */
 export function table(control: Result, fenced: Result): string {
-  const row = (name: string, cell: (result: Result) => string) => name.padEnd(34) + [control, fenced].map((each) => cell(each).padStart(12)).join('')
+  const row = (name: string, cell: (result: Result) => string) => name.padEnd(34) + [control, fenced].map((each) => cell(each).padStart(14)).join('')
   const kinds = [...new Set([control, fenced].flatMap(({ faults }) => Object.keys(faults)))]
   return [
-    row('', ({ fenced }) => (fenced ? 'fenced' : 'unfenced')),
+    row('', ({ name }) => name),
     row('time', ({ took }) => `${(took / 1_000).toFixed(1)} s`),
     row('grants', ({ grants }) => number(grants)),
     row('writes acknowledged', ({ acknowledged }) => number(acknowledged)),

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { root } from '../bench/bundle.ts'
 import type { Arena, OpenArena } from './arena.ts'
 import { attack, type Tally } from './attack.ts'
-import { check, checkChain, unfencedKinds, type Violation } from './check.ts'
+import { check, checkChain, type Kind, unfencedKinds, type Violation } from './check.ts'
 import { byKey, type Final, type History, historyOf, lifeOf } from './history.ts'
 import type { Overlap } from './overlap.ts'
 import { seeded } from './random.ts'
@@ -13,9 +13,14 @@ import { completed } from './wiped.ts'
 /** How long the unfenced control may try to lose an update, in ms. */
 const longestControl = 60_000
 
+const plainControl = { names: ['unfenced', 'fenced'], kinds: unfencedKinds } as const
+
 /** The result of a run, with its writes counted. */
 export interface Result {
   readonly fenced: boolean
+  readonly name: string
+  /** What may go wrong, in a control. */
+  readonly excused: readonly Kind[]
   /** In ms. */
   readonly took: number
   readonly acknowledged: number
@@ -69,7 +74,9 @@ async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Res
       await writeFile(join(folder, 'history.json'), JSON.stringify({ seed, violations, stored, notes }))
       log(`what the workers noted and wrote is kept in ${folder}`)
     }
-    return { fenced, took, ...counts(history, final), faults, lost, overlap, violations }
+    const { names, kinds } = arena.control ?? plainControl
+    const [name, excused] = fenced ? [names[1], []] : [names[0], kinds]
+    return { fenced, name, excused, took, ...counts(history, final), faults, lost, overlap, violations }
   } finally {
     await arena?.close()
     if (!keep) await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
@@ -85,7 +92,7 @@ export async function runBoth(plan: Omit<Plan, 'fenced'>): Promise<{ control: Re
 /** What is wrong with the two runs together, in words; empty if the fence held. */
 export function faultsOf(control: Result, fenced: Result): string[] {
   const found = fenced.violations.map(({ kind, text }) => `fenced: ${kind}: ${text}`)
-  for (const { kind, text } of control.violations) if (!unfencedKinds.includes(kind)) found.push(`control: ${kind}: ${text}`)
+  for (const { kind, text } of control.violations) if (!control.excused.includes(kind)) found.push(`control: ${kind}: ${text}`)
   if (!control.lost) found.push('the control lost no update, so the fenced run proves nothing')
   if (!fenced.acknowledged) found.push('no fenced write was acknowledged')
   return found
@@ -106,7 +113,7 @@ async function fight(
       signal?.throwIfAborted()
       await Promise.race([sleep(500), arena.failed, attacking])
       const passed = performance.now() - began
-      if (!fenced && hasLost(await arena.final())) break
+      if (!fenced && (arena.control?.hasLost() ?? hasLost(await arena.final()))) break
       if (passed - told < 5_000) continue
       told = passed
       const happened = Object.values(faults).reduce((sum, count) => sum + count, 0)

@@ -2,6 +2,8 @@ import type { OpenArena } from './arena.ts'
 import { openServed, openServers } from './http/arena.ts'
 import { openTabs } from './indexeddb/arena.ts'
 import { openRemote } from './remote/arena.ts'
+import { openCluster } from './remote/cluster.ts'
+import { openFailover } from './remote/failover.ts'
 import { openProcesses } from './sqlite/arena.ts'
 
 /** Where workers can work, by the name on the command line. */
@@ -12,5 +14,7 @@ export const stores: Readonly<Record<string, OpenArena>> = {
   servers: openServers,
   postgres: openRemote('postgres'),
   redis: openRemote('redis'),
+  'redis-failover': openFailover,
   etcd: openRemote('etcd'),
+  'etcd-cluster': openCluster,
 }

@@ -66,21 +66,21 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
   const { locks } = ground
   let made = 0
 
-  /** @returns whether the worker knows that it is written, and may go on from there */
-  async function update(lock: HeldLock, write: Write, blind: boolean): Promise<boolean> {
+  /** @param blind what to write with instead of the lock, if only the store is to be asked @returns whether the worker knows that it is written, and may go on from there */
+  async function update(lock: HeldLock, write: Write, blind: Fenced | undefined): Promise<boolean> {
     const { id } = write
     await ground.note({ type: 'invoke', write })
     // Without a fence this is all that a holder can do; a fault after it comes too late for the check.
     if (!fenced && !lock.isHeld()) {
-      await ground.note({ type: 'fail', id, blind })
+      await ground.note({ type: 'fail', id, blind: blind !== undefined })
       return false
     }
     await ground.strike('before the write')
     try {
-      await ground.write(write, fenced ? (blind ? unasked(lock) : lock) : undefined)
+      await ground.write(write, fenced ? (blind ?? lock) : undefined)
     } catch (error) {
       const refused = ['lost', 'not-held'].includes(codeOf(error))
-      await ground.note(refused ? { type: 'fail', id, blind } : { type: 'info', id, error: say(error) })
+      await ground.note(refused ? { type: 'fail', id, blind: blind !== undefined } : { type: 'info', id, error: say(error) })
       return false
     }
     await ground.strike('after the commit')
@@ -102,7 +102,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       const at = ground.now()
       if (lock.isHeld()) until = at
     }
-    const blind = fenced && random() < 0.5
+    const blind = fenced && random() < 0.5 ? unasked(lock) : undefined
     // Read once: from here on only the lock guarantees that the remembered value is current.
     let last = await ground.read(lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {

@@ -1,11 +1,10 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
-import type { Plugin } from 'vite'
-import { bundle, root } from '../bundle.ts'
+import { bundle, checkoutAt, root, sourcesOf } from '../bundle.ts'
 import { endWhenTold } from '../cleanup.ts'
 import { inChromium, origin } from '../indexeddb/chromium.ts'
 import { progressOf } from '../progress.ts'
@@ -22,13 +21,6 @@ npm run bench:against -- [options] DIR
   --rounds N    of each figure in each run; 40 unless told otherwise
   --only WHERE  node or chromium
   --help`
-
-/** Has `storelock` mean the sources of that checkout. */
-const sourcesOf = (tree: string): Plugin => ({
-  name: 'sources-of-a-tree',
-  enforce: 'pre',
-  resolveId: (id) => (/^storelock(\/|$)/.test(id) ? join(tree, 'src', `${id.slice('storelock/'.length) || 'index'}.ts`) : undefined),
-})
 
 const bundles = (entry: string, platform: 'node' | 'browser', other: string): Promise<string[]> =>
   Promise.all([root, other, root].map((tree) => bundle(entry, platform, [sourcesOf(tree)])))
@@ -104,9 +96,7 @@ async function main(): Promise<void> {
   const [runs, rounds] = [count('runs'), count('rounds')]
   if (values.only !== undefined && values.only !== 'node' && values.only !== 'chromium')
     throw new Error(`--only is node or chromium, not ${values.only}`)
-  const other = resolve(dir)
-  if (!existsSync(join(other, 'src/index.ts'))) throw new Error(`${other} is no checkout of storelock: it has no src/index.ts`)
-  if (!existsSync(join(other, 'node_modules'))) throw new Error(`${other} has no node_modules: run npm ci there`)
+  const other = checkoutAt(dir)
 
   const table = new Table({ head: ['figure', 'here', 'there', 'ratio', 'noise: here ÷ here again'], style: { head: [], border: [] } })
   const places = [...(values.only === 'chromium' ? [] : [onNode]), ...(values.only === 'node' ? [] : [inPages])]

@@ -10,7 +10,7 @@ const groups: readonly (readonly [title: string, names: readonly string[]])[] = 
   ['Shell', ['cli', 'scheduled-jobs', 'flock']],
   ['Recipes', ['recipes/']],
   ['Moving to storelock', ['migrating/']],
-  ['Inside', ['model', 'scale', 'benchmarks']],
+  ['Inside', ['model', 'scale', 'benchmarks', 'releases']],
   ['API reference', ['api/']],
 ]
 

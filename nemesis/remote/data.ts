@@ -28,20 +28,21 @@ export type Kind = 'postgres' | 'redis' | 'etcd'
 const parse = (text: string | null | undefined): Write | undefined => (text ? (JSON.parse(text) as Write) : undefined)
 const present = <T>(values: readonly (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
+/** The row first, since it makes others wait: the log is then in the order of the commits. */
 const tables = `
   CREATE TABLE rows (key text PRIMARY KEY, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL);
-  CREATE TABLE log (place bigserial PRIMARY KEY, key text NOT NULL, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL)`
+  CREATE TABLE log (place bigserial PRIMARY KEY, key text NOT NULL, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL);
+  CREATE FUNCTION put(a text, b text, c float8, d text, e int) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO rows VALUES (a, b, c, d, e) ON CONFLICT (key) DO UPDATE SET id = b, token = c, saw = d, value = e;
+    INSERT INTO log (key, id, token, saw, value) VALUES (a, b, c, d, e);
+  END $$`
 
 function postgresData(url: string): Data {
   const store = postgresStore<pg.PoolClient>(url, { timeout: 2_000 })
   const pool = new pg.Pool({ connectionString: url, max: 2, query_timeout: 2_000, connectionTimeoutMillis: 2_000 })
   pool.on('error', () => {})
-  const columns = '(key, id, token, saw, value) VALUES ($1, $2, $3, $4, $5)'
   const writeBy = async (client: pg.PoolClient, { key, id, token, saw, value }: Write): Promise<void> => {
-    const values = [key, id, token, saw, value]
-    // First, since it makes others wait: the log is then in the order of the commits.
-    await client.query(`INSERT INTO rows ${columns} ON CONFLICT (key) DO UPDATE SET id = $2, token = $3, saw = $4, value = $5`, values)
-    await client.query(`INSERT INTO log ${columns}`, values)
+    await client.query({ name: 'put', text: 'SELECT put($1, $2, $3, $4, $5)', values: [key, id, token, saw, value] })
   }
   return {
     store,
@@ -80,8 +81,8 @@ function postgresData(url: string): Data {
   }
 }
 
-function redisData(url: string): Data {
-  const store = redisStore(url, { timeout: 2_000 })
+function redisData(url: string, replicas?: number): Data {
+  const store = redisStore(url, { timeout: 2_000, ...(replicas && { durability: { replicas, within: 500 } }) })
   const client = new Redis(url, { maxRetriesPerRequest: 0, autoResendUnfulfilledCommands: false, retryStrategy: () => 50 })
   client.on('error', () => {})
   const rowOf = (key: string): string => `{storelock} row ${key}`
@@ -113,8 +114,9 @@ function redisData(url: string): Data {
 }
 
 function etcdData(url: string): Data {
-  const store = etcdStore(url, { timeout: 2_000 })
-  const client = new EtcdClient([url], { timeout: 2_000 })
+  const members = url.split(',')
+  const store = etcdStore(members, { timeout: 2_000 })
+  const client = new EtcdClient(members, { timeout: 2_000 })
   type Found = { count?: string; kvs?: { value: string }[] }
   const read = async (key: string): Promise<Write | undefined> =>
     parse(decode((await client.call<Found>('kv/range', { key: encode(`row ${key}`) }, true)).kvs?.[0]?.value))
@@ -151,8 +153,9 @@ function etcdData(url: string): Data {
   }
 }
 
-const opened = { postgres: postgresData, redis: redisData, etcd: etcdData } satisfies Record<Kind, (url: string) => Data>
+const opened = { postgres: postgresData, redis: redisData, etcd: etcdData } satisfies Record<Kind, (url: string, replicas?: number) => Data>
 
-export const openData = (kind: Kind, url: string): Data => opened[kind](url)
+/** @param replicas how many replicas of a Redis must have a change before it counts */
+export const openData = (kind: Kind, url: string, replicas?: number): Data => opened[kind](url, replicas)
 
 export const locksOf = ({ store }: Data, options: Parameters<typeof createLocks>[0] | object = {}): Locks => createLocks({ ...options, store })

@@ -8,12 +8,15 @@ import { type Kind, locksOf, openData } from './data.ts'
 
 export interface RemoteStart extends Start {
   readonly kind: Kind
+  /** Of etcd, of each of its members. */
   readonly url: string
+  /** How many replicas must have a change before it counts. */
+  readonly replicas?: number | undefined
 }
 
 const { start, signal, note, strike } = beChild<RemoteStart>()
-const { name, kind, url, fenced, duration, maxBackoff, seed } = start
-const data = openData(kind, url)
+const { name, kind, url, replicas, fenced, duration, maxBackoff, seed } = start
+const data = openData(kind, url, replicas)
 const locks = locksOf(data, { label: name, duration, maxBackoff })
 await work(
   { name, fenced, random: seeded(seed) },

@@ -1,6 +1,8 @@
 import pc from 'picocolors'
 import { visible } from '../server/visible.ts'
 
+export { inWords } from '../inspector/words.ts'
+
 // Everything that is printed goes through `visible` here, and gets its colours afterwards: so nothing that others wrote reaches a terminal as it is.
 
 const painters = pc.createColors(process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
@@ -78,22 +80,4 @@ export async function tableOf(head: readonly string[], rows: readonly (readonly 
   })
   table.push(...rows.map((row) => row.map(visible)))
   return table.toString().replace(/ +$/gm, '').split('\n')
-}
-
-const steps = [
-  [86_400_000, 'd'],
-  [3_600_000, 'h'],
-  [60_000, 'm'],
-  [1_000, 's'],
-] as const
-
-/** A time in ms, for people: `2m 5s`. */
-export function inWords(ms: number): string {
-  const at = steps.findIndex(([length]) => ms >= length)
-  if (at < 0) return ms > 0 ? `${(ms / 1_000).toFixed(1)}s` : '0s'
-  const [length, unit] = steps[at] as (typeof steps)[number]
-  const whole = Math.floor(ms / length)
-  const [lower, lowerUnit] = steps[at + 1] ?? [0, '']
-  const rest = lower ? Math.floor((ms - whole * length) / lower) : 0
-  return rest ? `${whole}${unit} ${rest}${lowerUnit}` : `${whole}${unit}`
 }

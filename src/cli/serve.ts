@@ -83,6 +83,7 @@ function optionsOf(config: Config): ServerOptions & { readonly grace: number } {
     ...(config.has('policies') && { policies: value('policies') as Record<string, Policy> }),
     ...(level === 'off' ? { onError: () => {} } : { report: { level, write: (line) => void process.stderr.write(`${line}\n`) } }),
     expiry: value('expiry') as 'auto' | 'manual',
+    inspector: value('inspector') as boolean,
     grace: value('grace') as number,
     log: {
       age: value('log.age') as number,

@@ -1,6 +1,9 @@
 import type { Locks } from '../index.ts'
-import { expiryOf, type Json, type LockView, type Mode, storedName } from '../protocol/index.ts'
+import { nameOf } from '../inspector/changes.ts'
+import { expiryOf, type Json, type LockView, leaseOf, type Mode, storedName } from '../protocol/index.ts'
 import { inWords } from './output.ts'
+
+export { nameOf } from '../inspector/changes.ts'
 
 /** A lock as the commands show it, in a table or as JSON. Times are wall times in ms since 1970. */
 export interface LockState {
@@ -28,6 +31,8 @@ export interface HolderState extends Party {
   readonly token: number
   /** When it was granted; `null` if storelock 0.1 granted it, which did not store that. */
   readonly since: number | null
+  /** When it was last renewed, by a beat or otherwise, or granted. */
+  readonly renewed: number
   /** When it ends unless it is renewed. */
   readonly expires: number
   /** Whether it has not been renewed for its whole lease, by the wall clock: only a hint. */
@@ -53,7 +58,8 @@ export function stateOf(view: LockView, now = Date.now()): LockState {
     holders: view.holders.filter(present).map((holder) => {
       const { session, mode, limit = null, token, since = null, metadata = null } = holder
       const expires = expiryOf(holder, sessions)
-      return { session, label: label(session), mode, limit, metadata, token, since, expires, overdue: expires < now }
+      const renewed = expires - leaseOf(holder, sessions)
+      return { session, label: label(session), mode, limit, metadata, token, since, renewed, expires, overdue: expires < now }
     }),
     queue: view.queue.filter(present).map(({ session, mode, limit = null, metadata = null, ask = null, from, to }) => {
       return { session, label: label(session), mode, limit, metadata, ask, count: to - from + 1 }
@@ -66,12 +72,9 @@ export const isIdle = ({ holders, queue, pins }: LockState): boolean => !holders
 
 export const waiting = ({ queue }: LockState): number => queue.reduce((sum, { count }) => sum + count, 0)
 
-/** A session's name for people. */
-export const nameOf = ({ session, label }: Pick<Party, 'session' | 'label'>): string => label ?? `session ${session}`
-
 /** Who holds a lock and for how long, for people. */
 export const holdersOf = (held: Awaited<ReturnType<Locks['query']>>['held']): string =>
-  held.map(({ session, label, since }) => `${label ?? `session ${session}`}, for ${heldFor(since, Date.now())}`).join('; ')
+  held.map((holder) => `${nameOf(holder)}, for ${heldFor(holder.since, Date.now())}`).join('; ')
 
 /** How it is held or requested, for people. */
 export const kindOf = ({ mode, limit }: Pick<Party, 'mode' | 'limit'>): string => (limit === null ? mode : `one of ${limit}`)

@@ -1,16 +1,21 @@
+import { type Change, changesBetween } from '../inspector/changes.ts'
+import { type Cycle, cyclesIn, idOf } from '../inspector/waits.ts'
 import type { Common } from './args.ts'
-import { eventsBetween, type LockEvent } from './events.ts'
 import { untilSignal } from './interrupt.ts'
 import { type Look, withLook } from './look.ts'
 import { colours, lineOf, type Parts, print, printJson, tableOf } from './output.ts'
 import { fitted } from './screen.ts'
 import { sleep } from './sleep.ts'
-import { head, isIdle, type LockState, rowsOf, stateOf } from './state.ts'
+import { isIdle, type LockState, stateOf } from './state.ts'
+import { cycleOf, watchHead, watchRows } from './watched.ts'
 
 /** Times in ms. */
 export interface WatchOptions extends Common {
   readonly interval: number
 }
+
+/** What is told of a change, or of a cycle that has come about. */
+type Told = Change | { readonly at: number; readonly event: 'cycle'; readonly who: string; readonly cycle: Cycle }
 
 /** How many of the last events are below the table. */
 const shown = 10
@@ -18,18 +23,23 @@ const shown = 10
 /** Shows the locks until it is interrupted: on a terminal as a live table, else as a line for each change. */
 export async function watch(prefix: string, { store: place, json, interval }: WatchOptions): Promise<void> {
   const live = process.stdout.isTTY && !json
-  const tell = json ? printJson : (event: LockEvent) => print(...partsOf(event))
-  const last: LockEvent[] = []
+  const tell = json ? printJson : (event: Told) => print(...partsOf(event))
+  const last: Told[] = []
   let before: ReadonlyMap<string, LockState> = new Map()
+  let known: ReadonlySet<string> = new Set()
   await untilSignal((signal) =>
     withLook(place, async (store) => {
       for (;;) {
         const states = await lookAt(store, prefix)
-        const events = eventsBetween(before, states)
+        const at = Date.now()
+        const cycles = cyclesOf(states)
+        const events: Told[] = changesBetween(before, states, at)
+        for (const cycle of cycles) if (!known.has(idOf(cycle))) events.push({ at, event: 'cycle', who: cycleOf(cycle, states), cycle })
         before = states
+        known = new Set(cycles.map(idOf))
         last.push(...events)
         last.splice(0, last.length - shown)
-        if (live) await draw([...states.values()], last)
+        if (live) await draw(states, cycles, last)
         else for (const event of events) tell(event)
         await sleep(interval, signal)
       }
@@ -37,19 +47,34 @@ export async function watch(prefix: string, { store: place, json, interval }: Wa
   )
 }
 
-const lookAt = async (store: Look, prefix: string): Promise<ReadonlyMap<string, LockState>> =>
+type States = ReadonlyMap<string, LockState>
+
+const lookAt = async (store: Look, prefix: string): Promise<States> =>
   new Map((await store.list(prefix, { busy: true })).map((view) => [view.key, stateOf(view)]))
 
-async function draw(states: readonly LockState[], events: readonly LockEvent[]): Promise<void> {
-  const busy = states.filter((state) => !isIdle(state))
+/** A lock is named by its key here: two namespaces may have the same names. */
+function cyclesOf(states: States): Cycle[] {
+  const named = (key: string) => (party: LockState['queue'][number] | LockState['holders'][number]) => ({
+    ...{ name: key, session: party.session, mode: party.mode, limit: party.limit ?? undefined },
+  })
+  const all = [...states.values()]
+  return cyclesIn({
+    held: all.flatMap(({ key, holders }) => holders.map(named(key))),
+    pending: all.flatMap(({ key, queue }) => queue.map(named(key))),
+  })
+}
+
+async function draw(states: States, cycles: readonly Cycle[], events: readonly Told[]): Promise<void> {
+  const busy = [...states.values()].filter((state) => !isIdle(state))
   const table = busy.length
     ? await tableOf(
-        head,
-        busy.flatMap((state) => rowsOf(state)),
+        watchHead,
+        busy.flatMap((state) => watchRows(state)),
       )
     : ['no locks are held or waited for']
   const lines = fitted(
-    table,
+    // First, so that a long table does not push them from the screen.
+    [...cycles.map((cycle) => lineOf(colours.yellow('cycle'), `  ${cycleOf(cycle, states)}`)), ...table],
     events.map((event) => lineOf(...partsOf(event, clockTime(event.at)))),
     process.stdout,
   )
@@ -60,6 +85,8 @@ async function draw(states: readonly LockState[], events: readonly LockEvent[]):
 /** The local wall time. */
 const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8)
 
-function partsOf({ at, event, key, who, token }: LockEvent, time = new Date(at).toISOString()): Parts {
+function partsOf(told: Told, time = new Date(told.at).toISOString()): Parts {
+  if (told.event === 'cycle') return [colours.dim(time), '  ', colours.yellow('cycle'), `  ${told.who}`]
+  const { event, key, who, token } = told
   return [colours.dim(time), '  ', colours.bold(key), `  ${event}  ${who}${token === undefined ? '' : `  token ${token}`}`]
 }

@@ -1,7 +1,8 @@
-import { expiryOf, type Holder, type KeyCommand, keyPrefix, LockError, seqOf, storedName } from '../protocol/index.ts'
+import { type KeyCommand, keyPrefix, LockError, seqOf, storedName } from '../protocol/index.ts'
 import { refusalOf } from './contention.ts'
 import type { Line } from './line.ts'
 import type { Session } from './session.ts'
+import { snapshotOf } from './snapshot.ts'
 import type { LocksSnapshot } from './types.ts'
 
 /** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
@@ -41,25 +42,17 @@ export async function snapshot(session: Session, key?: string): Promise<LocksSna
   // Requests made before this call must be in the result.
   await session.answered()
   const views = await session.read(async (store) => (key === undefined ? store.list(keyPrefix(namespace), { busy: true }) : [await store.read(key)]))
-  // A lease of this session's own that only lingers is not shown as held.
-  const isIdle = (key: string, holder: Holder): boolean => session.isIdle(key, holder)
   const dead = await session.dead(new Map(views.flatMap((view) => [...(view?.sessions ?? [])])).values())
-  const shown: LocksSnapshot = { held: [], pending: [] }
-  for (const view of views) {
-    const { name, namespace: home } = storedName(view?.key ?? '')
-    if (!view || home !== namespace) continue
-    const label = (session: string): string | undefined => view.sessions.get(session)?.label
-    // The record may still name a session that has ended, or is proved dead; its holds and requests are void.
-    const present = ({ session }: { readonly session: string }): boolean => view.sessions.has(session) && !dead.has(session)
-    for (const holder of view.holders.filter(present)) {
-      if (isIdle(view.key, holder)) continue
-      const { mode, limit, client: clientId, session, metadata, token, since } = holder
-      const expiresAt = expiryOf(holder, view.sessions)
-      shown.held.push({ name, mode, limit, clientId, session, label: label(session), metadata, token, since, expiresAt })
-    }
-    for (const { mode, limit, client: clientId, session, metadata, from, to } of view.queue.filter(present)) {
-      for (let number = from; number <= to; number++) shown.pending.push({ name, mode, limit, clientId, session, label: label(session), metadata })
-    }
-  }
-  return shown
+  return snapshotOf(
+    views.flatMap((view) => view ?? []),
+    {
+      nameOf(key) {
+        const { name, namespace: home } = storedName(key)
+        return home === namespace ? name : undefined
+      },
+      isDead: (session) => dead.has(session),
+      // A lease of this session's own that only lingers is not shown as held.
+      isIdle: (key, { session: id, token }) => id === session.id && session.lines.get(key)?.leases.isIdle(token) === true,
+    },
+  )
 }

@@ -95,7 +95,7 @@ export class Hints implements HintSender {
   hear(topic: string, listener: () => void): () => void {
     // A sleeping page may have to leave its channel closed.
     const stop = this.#session.isAsleep ? undefined : this.#subscribe(topic, listener)
-    return stop ? this.#session.atEnd(stop) : () => {}
+    return stop ? this.#session.ending.also(stop) : () => {}
   }
 
   /** Asks the holders of a lock to publish on a topic when it is free. */

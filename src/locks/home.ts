@@ -2,7 +2,7 @@ import type { Command, LockError, LockRecord, Policy, Release, SessionRow, Withd
 import type { Message, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import type { Beats } from './core/grant.ts'
-import type { Surroundings } from './core/key.ts'
+import type { Surroundings } from './core/known.ts'
 import type { Observer } from './core/observer.ts'
 import type { LockEvent, LockWarning } from './events.ts'
 import type { Reply } from './outbox.ts'
@@ -74,6 +74,12 @@ export interface LineKeeper {
   takeObserver(key: string): Observer
 }
 
+/** What goes on until a session ends, as seen by its other parts. */
+export interface Stops {
+  also(stop: () => void): () => void
+  pause(ms: number): Promise<boolean>
+}
+
 /** A session as seen by its parts. */
 export interface Home {
   readonly settings: Settings
@@ -83,7 +89,6 @@ export interface Home {
   readonly client: string
   /** The page for which this worker has the session; '' if it is this context's own. */
   readonly realm: string
-  readonly policy: Policy
   readonly heart: Pulse
   readonly seen: Seen
   readonly hints: HintSender
@@ -94,6 +99,8 @@ export interface Home {
   readonly lingers: boolean
   /** What {@link Key} needs to know about it. */
   readonly surroundings: Surroundings
+  /** What stops when the session ends. */
+  readonly ending: Stops
 
   /** @returns `undefined` if it is open */
   open(): Promise<void> | undefined
@@ -102,9 +109,7 @@ export interface Home {
   beat(): Promise<Reply>
   letGo(command: Release | Withdraw, name: string): Promise<void>
   dead(rows: Iterable<SessionRow>): Promise<Set<string>>
-  pause(ms: number): Promise<boolean>
   answered(): Promise<void>
-  atEnd(stop: () => void): () => void
   warn(warning: LockWarning): void
   call(listener: () => unknown): Promise<void>
 
@@ -117,4 +122,20 @@ export interface Home {
   givenUp(): void
   end(why: string): void
   leaveStore(silently?: boolean): Promise<void>
+}
+
+/** What a session's keys need to know about it. */
+export function surroundingsOf(home: Pick<Home, 'id' | 'settings'>): Surroundings {
+  const { duration, maxBackoff, store } = home.settings
+  return {
+    get id() {
+      return home.id
+    },
+    get trusted() {
+      return store.channel?.trusted === true
+    },
+    // Three pauses between looks.
+    confirm: Math.max(3 * maxBackoff, 500),
+    duration,
+  }
 }

@@ -44,7 +44,7 @@ export class Leases {
   }
 
   get policy(): Policy {
-    return this.#session.policy
+    return this.#session.settings.policy
   }
 
   /**

@@ -23,14 +23,14 @@ export async function endLeftovers(
 ): Promise<void> {
   const { clock, id, settings } = session
   if (settings.expiry !== 'auto' || !settings.store.beacon?.isOut) return
-  if (!first.length || !(await session.pause(0))) return
+  if (!first.length || !(await session.ending.pause(0))) return
   for (let rows = first; ; ) {
     const dead = await session.dead(rows)
     await Promise.all(Array.from(dead, (each) => session.send({ type: 'end', session: each })))
     const last = rows.at(-1)
     // When it finds its own row, it has seen them all.
     if (!last || rows.length < page || rows.some((row) => row.id === id)) return
-    if (!(await session.pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
+    if (!(await session.ending.pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
     rows = await next(last.id)
   }
 }

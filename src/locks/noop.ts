@@ -115,7 +115,8 @@ class NoopLock implements HeldLock, Guard {
 
   info() {
     const { name, mode, token } = this
-    return { name, mode, token, clientId: 'noop', session: 'noop', since: this.#since, expiresAt: Number.MAX_SAFE_INTEGER }
+    const [since, expiresAt] = [this.#since, Number.MAX_SAFE_INTEGER]
+    return { name, mode, token, clientId: 'noop', session: 'noop', since, expiresAt, lease: expiresAt - since }
   }
 }
 

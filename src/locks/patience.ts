@@ -1,4 +1,4 @@
-import type { LockError } from '../protocol/index.ts'
+import { type LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 
@@ -74,7 +74,7 @@ export class Patience {
   }
 
   /** The answer to what is asked now, also as a rejected promise if that throws. Rejects if it does not come. */
-  answer<T>(ask: () => Promise<T>, waits: boolean): Promise<T> {
+  #answer<T>(ask: () => Promise<T>, waits: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = (over: Over): boolean => {
         const error = over(waits)
@@ -88,6 +88,17 @@ export class Patience {
         .then(resolve, reject)
         .finally(() => this.forget(watched))
     })
+  }
+
+  /** Reads from the store; rejects with `store` if it fails. @param waits whether for a waiter */
+  async read<T>(from: (store: Store) => Promise<T>, waits: boolean): Promise<T> {
+    const turn = this.#clock.turn?.(this.#clock.monotonic())
+    if (turn) await turn
+    try {
+      return await this.#answer(() => from(this.#store), waits)
+    } catch (error) {
+      throw storeError(error, 'the store failed to read')
+    }
   }
 
   #wake(at: number): void {

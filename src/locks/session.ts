@@ -1,16 +1,16 @@
-import { type Command, type Holder, LockError, type Policy, type Release, type SessionRow, storeError, type Withdraw } from '../protocol/index.ts'
+import { type Command, LockError, type Release, type SessionRow, type Withdraw } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { Arrivals } from './arrivals.ts'
 import type { Clock } from './clock.ts'
 import { leaseFor } from './core/grant.ts'
-import type { Surroundings } from './core/key.ts'
+import type { Surroundings } from './core/known.ts'
 import { deadAmong } from './dead.ts'
 import { Deadlocks } from './deadlock.ts'
 import { Ending } from './ending.ts'
 import type { LockWarning } from './events.ts'
 import { Heart } from './heart.ts'
 import { Hints } from './hints.ts'
-import type { Home, Settings } from './home.ts'
+import { type Home, type Settings, surroundingsOf } from './home.ts'
 import { newId } from './id.ts'
 import type { Lease } from './lease.ts'
 import type { Line } from './line.ts'
@@ -40,7 +40,7 @@ export class Session implements Home {
   readonly hints: Hints = new Hints(this, this.lines)
   readonly #presence = new Presence(this)
   readonly #arrivals = new Arrivals(this, this.lines)
-  readonly #ending = new Ending(this)
+  readonly ending: Ending = new Ending(this)
   readonly #deadlocks = new Deadlocks(this)
   #closed: LockError | undefined
   #closing: Promise<void> | undefined
@@ -49,22 +49,11 @@ export class Session implements Home {
   constructor(settings: Settings) {
     this.settings = settings
     this.clock = settings.clock
-    const { clock, duration, maxBackoff, store } = settings
-    const session = this
-    this.surroundings = {
-      get id() {
-        return session.id
-      },
-      get trusted() {
-        return store.channel?.trusted === true
-      },
-      // Three pauses between looks.
-      confirm: Math.max(3 * maxBackoff, 500),
-      duration,
-    }
+    const { clock, duration, store } = settings
+    this.surroundings = surroundingsOf(this)
     this.seen = new Seen(settings.observe, (listener) => this.call(listener))
     this.heart = new Heart(this, (now) => this.#unsaid.sayAgain(now))
-    this.#patience = new Patience(clock, store, leaseFor(settings.duration))
+    this.#patience = new Patience(clock, store, leaseFor(duration))
     this.#outbox = new Outbox(store, clock, this.#patience, (reply, late) => this.#arrivals.passOn(reply, late))
     this.#stopHearing = [store.onDegraded?.((why) => this.hints.noteDegraded(why)), store.onLost?.((why) => this.end(why))]
   }
@@ -77,10 +66,6 @@ export class Session implements Home {
   /** Whether leases may linger: others must be able to ask for the lock at once. */
   get lingers(): boolean {
     return this.settings.linger > 0 && this.hints.come
-  }
-
-  get policy(): Policy {
-    return this.settings.policy
   }
 
   /** The line for a key, for a call that uses it until it gives it back. */
@@ -116,14 +101,8 @@ export class Session implements Home {
   }
 
   /** Reads from the store; rejects with `store` if it fails. @param waits whether for a waiter */
-  async read<T>(from: (store: Store) => Promise<T>, waits = false): Promise<T> {
-    const turn = this.clock.turn?.(this.clock.monotonic())
-    if (turn) await turn
-    try {
-      return await this.#patience.answer(() => from(this.settings.store), waits)
-    } catch (error) {
-      throw storeError(error, 'the store failed to read')
-    }
+  read<T>(from: (store: Store) => Promise<T>, waits = false): Promise<T> {
+    return this.#patience.read(from, waits)
   }
 
   /** Resolves when the store has answered everything sent before, or those answers are no longer awaited. */
@@ -133,19 +112,9 @@ export class Session implements Home {
     await this.#outbox.answered()
   }
 
-  /** Resolves with true after `ms`, or with false as soon as the present session ends. */
-  pause(ms: number): Promise<boolean> {
-    return this.#ending.pause(ms)
-  }
-
   /** Sends a sign of life. */
   beat(): Promise<Reply> {
     return this.#presence.beat()
-  }
-
-  /** Stops something when the session ends. @returns how to stop it earlier */
-  atEnd(stop: () => void): () => void {
-    return this.#ending.also(stop)
   }
 
   /** Whether the context sleeps, as a page that was left. */
@@ -159,11 +128,6 @@ export class Session implements Home {
     const { outcome, sent, drift } = reply
     const row = outcome.type === 'renewed' && outcome.holder.seq === undefined ? outcome.record.sessions.get(this.id) : undefined
     if (row) this.heart.beats.renewedWithin(row, sent, drift)
-  }
-
-  /** Whether a holder is a lease of this session's that only lingers. */
-  isIdle(key: string, { session, token }: Holder): boolean {
-    return session === this.id && this.lines.get(key)?.leases.isIdle(token) === true
   }
 
   /** A line waits for a lock that this session holds. @returns the error for one of its requests, if it is to be rejected */
@@ -270,7 +234,7 @@ export class Session implements Home {
     this.#outbox.flush()
     goodbye.then(() => this.hints.dismissWatchers())
     this.hints.end()
-    this.#ending.run(() => this.#presence.end())
+    this.ending.run(() => this.#presence.end())
     return goodbye
   }
 }

@@ -1,6 +1,6 @@
 import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
-import { namesStill } from './core/key.ts'
+import { namesStill } from './core/known.ts'
 import type { Home } from './home.ts'
 import type { Reply } from './outbox.ts'
 

@@ -35,7 +35,7 @@ export async function untilFree(session: Session, line: Line, signal: AbortSigna
         const present = `${line.key.slice(0, 256)} ${session.id}`
         if (present !== topic) {
           stop()
-          const stops = [session.hints.hear(present, () => line.looks.poke()), session.atEnd(() => watch.keep(new Map()))]
+          const stops = [session.hints.hear(present, () => line.looks.poke()), session.ending.also(() => watch.keep(new Map()))]
           stop = () => {
             for (const each of stops) each()
           }

@@ -12,6 +12,7 @@ import {
   type Run,
   type SessionRow,
 } from './record.ts'
+import { continues } from './runs.ts'
 
 /** What a command may use besides the record: the wall time, for tokens and for display, and session rows by id. */
 export interface Context {
@@ -242,15 +243,3 @@ function outcomeOf(result: Result, { record, grants, evicted }: Omit<Extract<Out
       return { type: result.type, record, grants, evicted }
   }
 }
-
-const claimOf = ({ session, client, mode, limit, lease, metadata, reserve }: Claim): Claim => ({
-  ...{ session, client, mode, limit, lease, metadata, reserve },
-})
-
-/** Whether a run of one request continues another run: everything but the numbers is the same. */
-const continues = (run: Run, next: Run): boolean =>
-  run.session === next.session &&
-  run.to === next.from - 1 &&
-  run.confirm === next.confirm &&
-  run.lapses === next.lapses &&
-  JSON.stringify([claimOf(run), run.ask]) === JSON.stringify([claimOf(next), next.ask])

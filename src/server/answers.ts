@@ -1,5 +1,5 @@
-import { z } from 'zod'
 import { LockError } from '../protocol/index.ts'
+import { z } from './libraries.ts'
 import type { Limits } from './options.ts'
 import type { ErrorReply, OverLimit } from './wire.ts'
 
@@ -35,6 +35,29 @@ export const bodyTooLong = ({ body }: Limits, headers?: Record<string, string>):
 
 /** A credential that may only read tried something else. */
 export const mayOnlyRead = ({ name }: { readonly name: string }): Fault => faultOf(403, 'forbidden', `the client ${name} may only read`)
+
+/** The body did not arrive whole. Nobody reads this answer, and the server has not failed. */
+export const brokenOff = faultOf(400, 'invalid', 'the connection broke off before the body had arrived')
+
+/** An answer in JSON that is sent in one piece. */
+export interface Said {
+  readonly status: number
+  readonly headers: Record<string, string>
+  readonly text: string
+}
+
+export const saidOf = ({ status, reply, headers }: Fault): Said => ({ status, headers: { ...headers }, text: JSON.stringify(reply) })
+
+/** The same as a response; what is one stays as it is. */
+export const responseOfSaid = (answer: Said | Response): Response =>
+  answer instanceof Response ? answer : new Response(answer.text, { status: answer.status, headers: headersOf(answer) })
+
+/** With a known length it is sent in one piece. */
+export const headersOf = ({ headers, text }: Said): Record<string, string> => ({
+  'content-type': 'application/json',
+  'content-length': `${Buffer.byteLength(text)}`,
+  ...headers,
+})
 
 /** The same as a response. */
 export const responseOf = ({ status, reply, headers }: Fault): Response => Response.json(reply, { status, headers })

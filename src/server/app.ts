@@ -1,15 +1,13 @@
-import { OpenAPIHono } from '@hono/zod-openapi'
-import { bodyLimit } from 'hono/body-limit'
-import { HTTPException } from 'hono/http-exception'
 import type { Store } from '../store.ts'
 import type { Caller } from './access.ts'
 import type { Acquires } from './acquire.ts'
-import { answer, bodyTooLong, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
-import type { Batches } from './batches.ts'
+import { answer, bodyTooLong, brokenOff, type Fault, faultOfError, malformed, mayOnlyRead, responseOf } from './answers.ts'
 import { whoOf } from './budgets.ts'
 import { isTooDeep, tooDeep } from './depth.ts'
 import type { Desk } from './desk.ts'
+import { answerInspector, inspectorPaths } from './inspector.ts'
 import type { Journal } from './journal.ts'
+import { bodyLimit, HTTPException, OpenAPIHono } from './libraries.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Limits } from './options.ts'
@@ -29,7 +27,6 @@ interface Env {
 interface Parts {
   readonly store: Store
   readonly desk: Desk
-  readonly batches: Batches
   readonly acquires: Acquires
   readonly switchboard: Switchboard
   readonly log: Log
@@ -37,6 +34,7 @@ interface Parts {
   readonly metrics: Metrics
   readonly turns: Turns
   readonly limits: Limits
+  readonly inspector: boolean
 }
 
 /** Answers have the types of `wire.ts`; the framework knows those of the schemas, which only describe them. */
@@ -47,9 +45,9 @@ const sendText = (text: string, status = 200): never =>
 
 const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
 
-/** The server's routes, behind the guard. */
+/** The server's routes but that for batches, behind the guard. */
 export function makeApp(
-  { store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }: Parts,
+  { store, desk, acquires, switchboard, log, journal, metrics, turns, limits, inspector }: Parts,
   onError: (error: unknown) => void,
 ): OpenAPIHono<Env> {
   const app = new OpenAPIHono<Env>({
@@ -58,8 +56,7 @@ export function makeApp(
 
   app.onError((error) => {
     if (error instanceof HTTPException) return answer(error.status, 'invalid', error.message)
-    // Nobody reads this answer, and the server has not failed.
-    if ((error as { code?: unknown }).code === 'ECONNRESET') return answer(400, 'invalid', 'the connection broke off before the body had arrived')
+    if ((error as { code?: unknown }).code === 'ECONNRESET') return responseOf(brokenOff)
     return responseOf(faultOfError(error, onError))
   })
   app.notFound(() => answer(404, 'not-found', 'there is nothing here: see /openapi.json'))
@@ -70,10 +67,8 @@ export function makeApp(
   app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: bodyIsTooLong }))
   app.use('/v1/*', async ({ req }, next) => (req.method === 'POST' && isTooDeep(await req.text()) ? answer(400, 'invalid', tooDeep) : await next()))
 
-  app.openapi(routes.applyRoute(limits.batch), async (context) => {
-    const done = await batches(context.env.caller, context.req.valid('json'))
-    return 'fault' in done ? (responseOf(done.fault) as never) : sendText(done.text)
-  })
+  // Only described here: batches do without the framework.
+  app.openAPIRegistry.registerPath(routes.applyRoute(limits.batch))
 
   const last = new Map<string, Promise<unknown>>()
   /** A credential's lists and histories are made one after another, since each uses all the time and memory that it may. */
@@ -173,6 +168,7 @@ export function makeApp(
     if (!context.env.caller.admin) return refuse(403, 'forbidden', 'the metrics need a client that is admin')
     return new Response(await metrics.text(), { headers: { 'content-type': metrics.registry.contentType } }) as never
   })
+  if (inspector) for (const path of inspectorPaths) app.get(path, (context) => answerInspector(path, context.env.caller))
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' })
   app.doc31('/openapi.json', { openapi: '3.1.0', info: { title: 'storelock', version, description: 'Leased locks over HTTP.' } })
   return app

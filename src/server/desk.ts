@@ -110,7 +110,7 @@ export class Desk {
       return await this.#takeBack(commands, outcomes, error as LockError)
     }
     for (const [index, outcome] of outcomes.entries())
-      if ('command' in (rulings[index] as Ruling)) this.#tell(commands[index] as WireCommand, outcome, sender)
+      if ('command' in (rulings[index] as Ruling)) this.#parts.hub.announce(commands[index] as WireCommand, outcome, sender)
     return { outcomes: outcomes.map(veiledOutcome), lockTokens }
   }
 
@@ -176,7 +176,7 @@ export class Desk {
     const outcomes = await this.#apply(commands)
     for (const [index, outcome] of outcomes.entries()) this.#note(commands[index] as Command, outcome)
     await this.#parts.log.written()
-    for (const [index, outcome] of outcomes.entries()) this.#tell(commands[index] as Command, outcome)
+    for (const [index, outcome] of outcomes.entries()) this.#parts.hub.announce(commands[index] as Command, outcome)
   }
 
   /** Makes the caller the owner of sessions that a batch opens, if they are new. */
@@ -234,19 +234,5 @@ export class Desk {
     if (outcome.type === 'granted') claims.granted(key, command.session, command.number, outcome.holder.token)
     if (outcome.type === 'granted' && caller && !outcome.repeated && !outcome.holder.previous) claims.made(key, caller)
     if (outcome.type === 'queued' || outcome.type === 'refused') this.overseer.attend(key, outcome.type === 'queued')
-  }
-
-  /** Notifies everyone concerned of what a command did, once that is in the log. */
-  #tell(command: WireCommand, outcome: Outcome, sender?: Sender): void {
-    if (!('grants' in outcome)) return
-    const { hub } = this.#parts
-    const { record, grants, evicted } = outcome
-    const { key } = record
-    for (const { session, number, token, previous, reserve } of grants)
-      hub.tell(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) }, sender)
-    for (const { session } of evicted) hub.tell(session, { key }, sender)
-    if (command.type !== 'request' || outcome.type !== 'queued') return
-    const wanted = command.ask !== undefined || record.holders.some(({ reserve }) => reserve !== undefined)
-    if (wanted) for (const { session } of record.holders) hub.tell(session, { key }, sender)
   }
 }

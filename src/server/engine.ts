@@ -5,16 +5,17 @@ import type { Beside } from '../stores/postgres/beside.ts'
 import type { SqliteDatabase } from '../stores/sqlite/driver.ts'
 import { Access, type Caller } from './access.ts'
 import { Acquires } from './acquire.ts'
-import { type Fault, faultOf, responseOf } from './answers.ts'
+import { type Fault, faultOf, responseOfSaid, type Said } from './answers.ts'
 import { makeApp } from './app.ts'
 import { atMost } from './at-most.ts'
+import { applyPath, makeBatchRoute } from './batch-route.ts'
 import { makeBatches } from './batches.ts'
 import { Budgets, whoOf } from './budgets.ts'
-import type { ClientCertificate } from './certificates.ts'
 import { Claims } from './claims.ts'
 import { Desk } from './desk.ts'
-import { expressLine } from './express.ts'
+import { directly, type Listener } from './direct.ts'
 import { makeComparing, makeForgetting } from './forgetting.ts'
+import { type From, incomingOf } from './from-request.ts'
 import { type Asked, makeGuard, preflight } from './guard.ts'
 import type { LockHandler } from './handler.ts'
 import { Hub } from './hub.ts'
@@ -27,6 +28,7 @@ import { Openings } from './openings.ts'
 import { type HandlerOptions, type Limits, limitsOf } from './options.ts'
 import { Owners } from './owners.ts'
 import { pagesOf } from './pages.ts'
+import { type Incoming, makePipeline } from './pipeline.ts'
 import { makeReport } from './report.ts'
 import { makeRequests } from './requests.ts'
 import { watchRings } from './rings.ts'
@@ -34,7 +36,7 @@ import { findKeys, keysOf } from './secret.ts'
 import { Switchboard } from './switchboard.ts'
 import { KeyRing } from './tokens.ts'
 import { Turns } from './turns.ts'
-import { lengthOf, makeVisits } from './visits.ts'
+import { makeVisits } from './visits.ts'
 import { watchStore } from './watched.ts'
 
 /** How often the log is trimmed, in ms. */
@@ -42,24 +44,6 @@ const trimEvery = 60_000
 /** How often the server looks for sessions to forget, in ms. */
 const forgetEvery = 300_000
 const day = 86_400_000
-
-interface From {
-  readonly address?: string | undefined
-  readonly certificate?: ClientCertificate | undefined
-  /** Registers a function that is called when the answer has been sent, or its connection is gone. */
-  readonly ended?: (listener: () => void) => void
-  /** Registers a function that is called if the connection is gone before the answer has been sent. Default: when the request's signal aborts. */
-  readonly cut?: (listener: () => void) => void
-}
-
-/** What is known about a request besides its contents. */
-interface Way {
-  readonly path: string
-  readonly ended: From['ended']
-  readonly onCut: (listener: () => void) => void
-}
-
-type Listener = Parameters<typeof expressLine>[1]
 
 /**
  * Puts a server's parts together: a handler, and a faster path for a socket of our own.
@@ -71,7 +55,8 @@ export async function openEngine(
 ): Promise<
   Omit<LockHandler, 'fetch'> & {
     fetch(request: Request, from?: From): Promise<Response>
-    express(otherwise: Listener): Listener
+    /** Listens at a server of Node's, and leaves to another listener what is not a batch. */
+    listener(otherwise: Listener): Listener
     dropped(): void
     crowded(): Fault
     limited(limit: keyof Limits): void
@@ -128,7 +113,8 @@ export async function openEngine(
   )
   const batches = makeBatches(desk, switchboard, turns, limits)
   const acquires = new Acquires(desk, owners, switchboard, journal, onError)
-  const app = makeApp({ store, desk, batches, acquires, switchboard, log, journal, metrics, turns, limits }, onError)
+  const { inspector = true } = options
+  const app = makeApp({ store, desk, acquires, switchboard, log, journal, metrics, turns, limits, inspector }, onError)
   const visits = makeVisits(budgets, limits)
   const requests = makeRequests(metrics, report)
   const busy = new Set<Promise<unknown>>()
@@ -151,10 +137,11 @@ export async function openEngine(
   trimming.unref()
   forgettingSome.unref()
 
-  const admit = (asked: Asked) => ({
-    admitted: closed ? faultOf(503, 'closed', 'the server is shutting down', { connection: 'close' }) : guard.admit(asked),
-    shared: guard.shared(asked),
-  })
+  const admit = (asked: Asked): Caller | Fault =>
+    closed ? faultOf(503, 'closed', 'the server is shutting down', { connection: 'close' }) : guard.admit(asked)
+
+  const pipeline = makePipeline({ admit, shared: guard.shared, requests, visits, limits })
+  const batch = makeBatchRoute({ batches, limits, turns, onError, limited })
 
   const during = async <T>(work: Promise<T>): Promise<T> => {
     busy.add(work)
@@ -165,54 +152,24 @@ export async function openEngine(
     }
   }
 
-  const serve = async (request: Request, { address, certificate, ended, cut }: From): Promise<Response> => {
-    const { headers, method } = request
-    const url = new URL(request.url)
-    const { pathname: path } = url
-    const asked = { method, path, host: headers.get('host') ?? url.host, address, certificate, header: (name: string) => headers.get(name) }
-    const { admitted, shared } = admit(asked)
-    const end = requests(asked, admitted)
-    const onCut = cut ?? ((listener) => request.signal.addEventListener('abort', listener))
-    const response = await visited(request, admitted, { path, ended, onCut })
-    end(response.status)
-    for (const [name, value] of Object.entries(shared)) response.headers.append(name, value)
-    return response
-  }
+  const answerBatch = (incoming: Incoming): Promise<Said> => during(pipeline(incoming, (caller) => batch(caller, incoming)))
 
-  /** Answers a request within its caller's budget, which it uses until the answer has been sent. */
-  const visited = async (request: Request, admitted: Caller | Fault, { path, ended, onCut }: Way): Promise<Response> => {
-    const visit = 'status' in admitted ? admitted : visits(admitted)
-    if ('status' in visit) return responseOf(visit)
-    try {
-      const body = request.method === 'POST' ? lengthOf(request.headers.get('content-length'), limits) : 0
-      // Until a list is made, it counts as the longest possible.
-      const ahead = request.method === 'GET' && isList(path, new URL(request.url)) ? limits.answer : 0
-      const fault = visit.carry(body + ahead)
-      if (fault) {
-        visit.end()
-        return responseOf(fault)
-      }
-      const response = await respond(request, admitted, onCut)
-      const tooMuch = visit.carry(Math.max(0, Number(response.headers.get('content-length') ?? 0) - ahead))
-      const isWhole = response.headers.has('content-length')
-      if (ended && isWhole && !tooMuch) ended(visit.end)
-      else visit.end()
-      return tooMuch ? responseOf(tooMuch) : response
-    } catch (error) {
-      visit.end()
-      throw error
-    }
-  }
-
-  const respond = async (request: Request, admitted: Caller | Fault, onCut: Way['onCut']): Promise<Response> => {
-    if ('status' in admitted) return responseOf(admitted)
-    if (request.method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
-    return await turns.run(whoOf(admitted), async () => await app.fetch(request, { caller: admitted, onCut }))
+  const answer = (request: Request, from: From): Promise<Said | Response> => {
+    const incoming = incomingOf(request, from)
+    const { method, path } = incoming.asked
+    if (method === 'POST' && path === applyPath) return answerBatch(incoming)
+    const onCut = from.cut ?? ((listener) => request.signal.addEventListener('abort', listener))
+    return during(
+      pipeline(incoming, async (caller) => {
+        if (method === 'OPTIONS') return new Response(null, { status: 204, headers: preflight })
+        return await turns.run(whoOf(caller), async () => await app.fetch(request, { caller, onCut }))
+      }),
+    )
   }
 
   return {
-    fetch: (request, from = {}) => during(serve(request, from)),
-    express: (otherwise) => expressLine({ admit, batches, limits, visits, onError, during, requests, turns, limited }, otherwise),
+    fetch: async (request, from = {}) => responseOfSaid(await answer(request, from)),
+    listener: (otherwise) => directly(answerBatch, otherwise),
     limited,
     dropped: () => metrics.dropped.inc(),
     crowded() {
@@ -255,8 +212,5 @@ export async function openEngine(
 }
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`
-
-/** Whether the answer may be as long as answers get. */
-const isList = (path: string, { searchParams }: URL): boolean => path === '/v1/log' || (path === '/v1/locks' && !searchParams.has('key'))
 
 const sizeOf = (path: string | undefined): number => (path && statSync(path, { throwIfNoEntry: false })?.size) || 0

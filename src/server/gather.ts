@@ -3,7 +3,8 @@ import type { Notes } from '../stores/remote/notes.ts'
 import type { Alongside } from '../stores/sqlite/driver.ts'
 import type { Caller } from './access.ts'
 import { whoOf } from './budgets.ts'
-import { entriesOf, type Log } from './log.ts'
+import { entriesOf } from './entries.ts'
+import type { Log } from './log.ts'
 
 /** How many commands of a batch go together; a longer batch goes in pieces. */
 const each = 32

@@ -2,6 +2,7 @@ import type { Access, Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
 import { type Fault, faultOf } from './answers.ts'
 import type { ClientCertificate } from './certificates.ts'
+import { inspectorPaths } from './inspector.ts'
 import type { RefusalKind } from './metrics.ts'
 import type { HandlerOptions, Limits } from './options.ts'
 import { isAddress, probePaths } from './probes.ts'
@@ -26,7 +27,10 @@ export interface Guard {
   shared(asked: Asked): Record<string, string>
 }
 
-/** The answer to a page's preflight request. */
+/**
+ * The answer to a page's preflight request. The framework has a part for this (`hono/cors`), which would see only what the framework answers: not
+ * refusals and not batches. An origin that is not allowed is refused here, too, which that part leaves to browsers.
+ */
 export const preflight = {
   'access-control-allow-methods': 'GET, POST',
   'access-control-allow-headers': `authorization, content-type, ${clientHeader}`,
@@ -37,7 +41,7 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i
 
 export function makeGuard(
   access: Access,
-  { hosts, origins = [] }: HandlerOptions,
+  { hosts, origins = [], inspector = true }: HandlerOptions,
   { rate }: Limits,
   refused: (kind: RefusalKind, why: string, address?: string) => void,
   limited: (limit: keyof Limits) => void,
@@ -76,6 +80,8 @@ export function makeGuard(
       if (typeof caller !== 'string') return caller
       // A preflight has no credentials.
       if (method === 'OPTIONS' || probePaths.has(path) || path === '/openapi.json') return access.nobody(address)
+      // Nor has a page that is being loaded. A wrong credential is refused there too.
+      if (inspector && inspectorPaths.has(path) && header('authorization') === null) return access.nobody(address)
       refused('credential', caller, address)
       return faultOf(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })
     },

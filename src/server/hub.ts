@@ -1,11 +1,11 @@
-import type { LockView } from '../protocol/index.ts'
+import type { LockView, Outcome } from '../protocol/index.ts'
 import type { Channel, Message } from '../store.ts'
 import type { Caller } from './access.ts'
 import type { Budgets } from './budgets.ts'
 import { type Owners, sameOwner } from './owners.ts'
 import type { Sender } from './senders.ts'
 import { type KeyRing, makeLockToken } from './tokens.ts'
-import type { HintEvent, Ticket } from './wire.ts'
+import type { HintEvent, Ticket, WireCommand } from './wire.ts'
 
 interface Topic {
   readonly senders: Set<Sender>
@@ -73,6 +73,19 @@ export class Hub {
       if ([...here.senders].every(({ stream }) => !stream)) this.#channel?.publish(session, message)
       this.#deliver(session, message)
     }
+  }
+
+  /** Notifies everyone concerned of what a command did. @param sender whose reply tells it already */
+  announce(command: WireCommand, outcome: Outcome, sender?: Sender): void {
+    if (!('grants' in outcome)) return
+    const { record, grants, evicted } = outcome
+    const { key } = record
+    for (const { session, number, token, previous, reserve } of grants)
+      this.tell(session, { key, number, token, previous, ...(reserve !== undefined && { reserve }) }, sender)
+    for (const { session } of evicted) this.tell(session, { key }, sender)
+    if (command.type !== 'request' || outcome.type !== 'queued') return
+    const wanted = command.ask !== undefined || record.holders.some(({ reserve }) => reserve !== undefined)
+    if (wanted) for (const { session } of record.holders) this.tell(session, { key }, sender)
   }
 
   /** Passes a client's message on to all subscribers. */

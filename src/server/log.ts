@@ -1,16 +1,11 @@
-import { createHash } from 'node:crypto'
 import { LockError, type LockView, type Outcome } from '../protocol/index.ts'
 import type { Notes } from '../stores/remote/notes.ts'
 import type { Alongside } from '../stores/sqlite/driver.ts'
 import type { Caller } from './access.ts'
 import { makeAllowance } from './allowance.ts'
+import { type About, entryOf, shortKey } from './entries.ts'
 import { isAttempt, type Journal, type LogLimits, type NewEntry } from './journal.ts'
 import type { LogEntry, LogKind, LogQuery, WireCommand } from './wire.ts'
-
-interface About {
-  readonly session?: string | undefined
-  readonly token?: number | undefined
-}
 
 /** How the log is kept. */
 interface LogOptions extends LogLimits {
@@ -20,8 +15,6 @@ interface LogOptions extends LogLimits {
 
 /** How many attempts a second are kept of one client, and of one address, so that those of others stay in the ring for a while. */
 const attemptRate = 5
-/** The longest key and the longest reason of an entry, in characters. */
-const longest = { key: 400, why: 200 }
 /** How many entries wait, at most, for a log that cannot be written. */
 const backlog = 10_000
 /** How long after a failed attempt the next write is made, in ms, unless there is something new. */
@@ -225,33 +218,3 @@ export class Log {
     clearTimeout(this.#retry)
   }
 }
-
-/** The log entries for what a command did. @param caller its sender; none if the server's own */
-export function entriesOf(command: WireCommand, outcome: Outcome, caller?: Caller): NewEntry[] {
-  const entries: NewEntry[] = []
-  const note = (kind: LogKind, key: string, about: About): void => void entries.push(entryOf(kind, key, about, caller))
-  const { type } = command
-  if ('grants' in outcome) {
-    const lost: LogKind = type === 'request' ? 'steal' : type === 'revoke' ? 'revoke' : 'eviction'
-    for (const holder of outcome.evicted) note(lost, outcome.record.key, holder)
-    if (outcome.type === 'granted' && !outcome.repeated) note('grant', outcome.record.key, outcome.holder)
-  }
-  if (outcome.type === 'done' && type === 'release') note('release', command.key, command)
-  if (outcome.type === 'done' && type === 'withdraw') note('withdrawal', command.key, { session: command.session })
-  if (outcome.type === 'ended' && type === 'end') note('end', '', command)
-  if ('grants' in outcome) for (const holder of outcome.grants) note('grant', outcome.record.key, holder)
-  return entries
-}
-
-function entryOf(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string, omitted?: number): NewEntry {
-  const short = { key: shortKey(key), why: why === undefined ? undefined : shortened(why, longest.why) }
-  return { at: Date.now(), kind, ...short, session, token, who: caller?.name || undefined, address: caller?.address, omitted }
-}
-
-const shortened = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
-
-/** A key in the form of entries: a very long one ends in a hash, by which it is still found. */
-const shortKey = (key: string): string =>
-  key.length <= longest.key
-    ? key
-    : `${key.slice(0, longest.key).replace(/[\uD800-\uDBFF]$/, '')}…${createHash('sha256').update(key).digest('hex').slice(0, 16)}`

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry } from './libraries.ts'
 import { processFigures } from './process-figures.ts'
 
 /**

@@ -1,4 +1,4 @@
-import { createRoute, z } from '@hono/zod-openapi'
+import { createRoute, z } from './libraries.ts'
 import * as answered from './schemas/answered.ts'
 import * as asked from './schemas/asked.ts'
 import { key } from './schemas/fields.ts'

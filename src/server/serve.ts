@@ -1,13 +1,13 @@
 import { createServer, type Server } from 'node:http'
 import { createServer as createTlsServer, Server as TlsServer } from 'node:https'
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net'
-import type { Writable } from 'node:stream'
-import { getRequestListener } from '@hono/node-server'
 import { LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { Access } from './access.ts'
 import { certificateOf } from './certificates.ts'
+import { whenClosed } from './direct.ts'
 import { openEngine } from './engine.ts'
+import { getRequestListener } from './libraries.ts'
 import { type HandlerOptions, limitsOf, type ReloadOptions, type ServerTls } from './options.ts'
 import { checkSecretOf, findKeys } from './secret.ts'
 import { checkCertificates, checkRenewal, contextOf } from './tls.ts'
@@ -16,10 +16,10 @@ import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
   /** Default: a free one. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
-  readonly host?: string
-  readonly tls?: ServerTls
+  readonly host?: string | undefined
+  readonly tls?: ServerTls | undefined
 }
 
 export interface LockServer {
@@ -98,7 +98,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
       overrideGlobalObjects: false,
     },
   )
-  const answer = handler.express(framework)
+  const answer = handler.listener(framework)
   const listener: typeof answer = (incoming, outgoing) => {
     // HTTP/1.0 need not name the server, and the probes of some proxies do not.
     incoming.headers.host ??= addressOf(incoming.socket)
@@ -152,12 +152,6 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
       return gaveUp.length ? gaveUp : unread
     },
   }
-}
-
-/** Calls a listener when an answer has been sent or its connection is gone; at once if it is gone already, before the request had its turn. */
-const whenClosed = (outgoing: Writable, listener: () => unknown): void => {
-  if (outgoing.closed) listener()
-  else outgoing.on('close', listener)
 }
 
 /** Tracks which connections have a pending request: Node counts a connection that was never used as busy. */

@@ -29,9 +29,12 @@ export class Turns {
   #before = new Map<string, Party>()
   #watched = 0
   #coming = false
-  /** Whose steps ran in the last turn, and when that turn began. */
-  #taken: readonly Party[] = []
+  /** How long the steps of each credential themselves took in the last turn, in ms. */
+  readonly #taken = new Map<Party, number>()
+  /** When the last turn began. */
   #began = 0
+  /** How many times as long as the steps themselves the last turn took: their transactions and answers come after them. */
+  #stretch = 1
   /** Whether a busy credential could have run in the last turn and did not. */
   #passed = false
   #alarm: NodeJS.Timeout | undefined
@@ -84,14 +87,16 @@ export class Turns {
     else this.#takeTogether(now)
   }
 
-  /** Charges the last turn, with all that followed from its steps, to those whose steps ran in it. */
+  /** Charges the last turn, with all that followed from its steps, to those whose steps ran in it: to each as much as its own steps took of them. */
   #pay(now: number): void {
     const took = now - this.#began
-    for (const party of this.#taken) {
-      party.used += took / this.#taken.length
+    const steps = [...this.#taken.values()].reduce((sum, time) => sum + time, 0)
+    for (const [party, time] of this.#taken) {
+      party.used += steps && (took * time) / steps
       party.rests = now + took
     }
-    this.#taken = []
+    if (steps) this.#stretch = took / steps
+    this.#taken.clear()
   }
 
   #takeAlone(began: number): void {
@@ -112,10 +117,10 @@ export class Turns {
     // Many quiet credentials must not starve a busy one.
     this.#passed = first === quiet && busy !== undefined
     this.#began = now
-    this.#taken = first.map(([, party]) => party)
-    for (const [who, party] of first) this.#take(who, party)
+    for (const [who, party] of first) this.#takeTimed(who, party)
     // Short steps run together.
-    if (first !== quiet) for (const [who, party] of first) while (party.steps.length && performance.now() - now < short) this.#take(who, party)
+    if (first !== quiet)
+      for (const [who, party] of first) while (party.steps.length && (performance.now() - now) * this.#stretch < short) this.#takeTimed(who, party)
     this.#soon()
   }
 
@@ -125,6 +130,12 @@ export class Turns {
       this.#alarm = undefined
       if (this.#waiting.size) this.#soon()
     }, time - now)
+  }
+
+  #takeTimed(who: string, party: Party): void {
+    const began = performance.now()
+    this.#take(who, party)
+    this.#taken.set(party, (this.#taken.get(party) ?? 0) + performance.now() - began)
   }
 
   #take(who: string, party: Party): void {

@@ -223,6 +223,18 @@ export interface LogReply {
   readonly entries: readonly LogEntry[]
 }
 
+/** `GET /inspector/me`: who asks, for the server's page. */
+export interface InspectorReply {
+  /** False without a credential, where one is needed. */
+  readonly signedIn: boolean
+  /** Of the credential; '' if none are configured. */
+  readonly name: string
+  readonly admin: boolean
+  readonly readOnly: boolean
+  /** Whether it may ask holders to release. */
+  readonly ask: boolean
+}
+
 /** The body of every answer that reports a failure. */
 export interface ErrorReply {
   readonly error: {

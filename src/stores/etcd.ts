@@ -14,12 +14,12 @@ export type { EtcdReply, EtcdTransaction } from './etcd/transaction.ts'
 
 export interface EtcdStoreOptions extends EtcdOptions {
   /** With what the store's keys begin. Default `storelock`. */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 export interface EtcdStore extends FencedStore<EtcdTransaction> {
   readonly channel: Channel
-  readonly beacon?: Beacon
+  readonly beacon?: Beacon | undefined
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: EtcdTransaction, lock: Fenced): void
   /**
@@ -96,7 +96,8 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
     async stale(now, after) {
       const [all, from] = [keyOf('s:'), after ?? next]
       const rows = [...(await range(`${all}${from}\0`, all, { limit: String(looked) }))]
-      if (rows.length < looked)
+      // Those before it, unless it began with the first.
+      if (from && rows.length < looked)
         rows.push(...(await range(all, all, { limit: String(looked - rows.length) })).filter(({ key }) => !rows.some((row) => row.key === key)))
       const found = rows.map(({ key, value }) => [decode(key).slice(all.length), decode(value)] as const)
       if (after !== undefined) return found.slice(0, shown)

@@ -106,7 +106,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   /** Begins what need not wait. */
   const pump = (): void => {
     if (batches === most || !waiting.length) return
-    const { picked, left } = pick(waiting, underWay)
+    const { picked, left } = waiting.length > 1 || underWay.size ? pick(waiting, underWay) : { picked: waiting, left: [] }
     const some = picked.slice(0, howMany(picked, largest))
     waiting = [...picked.slice(some.length), ...left]
     if (!some.length) return

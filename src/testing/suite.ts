@@ -1,7 +1,9 @@
 import type { Store } from '../store.ts'
+import { evidence } from './facts/evidence.ts'
 import { fence } from './facts/fence.ts'
 import { keeping } from './facts/keeping.ts'
 import { rules } from './facts/rules.ts'
+import { sharing } from './facts/sharing.ts'
 import type { StorePlace } from './place.ts'
 
 /** One thing that every store must do. `run` rejects if this one does not. */
@@ -17,7 +19,7 @@ export interface StoreFact {
  * @example for (const { name, run } of storeSuite(() => ({ open: () => myStore() }))) test(name, run)
  */
 export function storeSuite(makePlace: () => StorePlace | Promise<StorePlace>): StoreFact[] {
-  return Object.entries({ ...rules, ...keeping, ...fence }).map(([name, check]) => ({
+  return Object.entries({ ...rules, ...evidence, ...keeping, ...sharing, ...fence }).map(([name, check]) => ({
     name,
     async run() {
       const place = await makePlace()

@@ -22,6 +22,26 @@ import { sqliteStore } from 'storelock/stores/sqlite'`
 export const program = `${imports}${take}
 take(process.argv[2]).then(console.log)`
 
+/** For Node: a lock server, and a client that takes a lock there. */
+export const servedProgram = `
+import { createLocks } from 'storelock'
+import { serve } from 'storelock/server'
+import { httpStore } from 'storelock/stores/http'
+import { memoryStore } from 'storelock/stores/memory'
+async function main() {
+  const server = await serve(memoryStore())
+  const store = httpStore(server.url)
+  const locks = createLocks({ store })
+  const said = await locks.request('job', (lock) => (store.lockToken(lock) ? 'served' : 'not served'))
+  const described = await (await fetch(server.url + '/openapi.json')).json()
+  const figures = await (await fetch(server.url + '/metrics')).text()
+  await locks.close()
+  await store.close()
+  await server.close()
+  return described.paths['/v1/apply'] && figures.includes('storelock_holders') ? said : 'not described'
+}
+main().then(console.log)`
+
 /** For Next: what its server answers. */
 export const route = `${imports}${take}
 export const dynamic = 'force-dynamic'

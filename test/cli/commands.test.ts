@@ -119,7 +119,7 @@ describe('ls and show', { timeout: 60_000 }, () => {
 })
 
 describe('watch', { timeout: 60_000 }, () => {
-  it('prints a line for each change, and ends by the signal that interrupts it', async () => {
+  it('L5: prints a line for each change, and ends by the signal that interrupts it', async () => {
     const watching = start('watch', '--json', '--interval', '20ms')
     const lock = await locks.acquire('job')
     await watching.shows(/"event":"(held)"/)

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { eventsBetween } from '../../src/cli/events.ts'
 import { inWords } from '../../src/cli/output.ts'
 import { fitted } from '../../src/cli/screen.ts'
 import { type LockState, rowsOf, stateOf, waiting } from '../../src/cli/state.ts'
 import { createLocks } from '../../src/index.ts'
+import { changesBetween } from '../../src/inspector/changes.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 
 it.each([
@@ -81,11 +81,11 @@ describe('the output for a lock', () => {
 describe('the events between two looks', () => {
   const at = 7
   const party = (session: string) => ({ session, label: null, mode: 'exclusive', limit: null, metadata: null }) as const
-  const holder = (session: string, token: number) => ({ ...party(session), token, since: token, expires: 0, overdue: false })
+  const holder = (session: string, token: number) => ({ ...party(session), token, since: token, renewed: 0, expires: 0, overdue: false })
   const lock = (parts: Partial<LockState>): ReadonlyMap<string, LockState> =>
     new Map([['job', { key: 'job', name: 'job', namespace: '', token: 1, holders: [], queue: [], pins: [], ...parts }]])
   const told = (before: ReadonlyMap<string, LockState>, after: ReadonlyMap<string, LockState>) =>
-    eventsBetween(before, after, at).map(({ event, who }) => `${event}: ${who}`)
+    changesBetween(before, after, at).map(({ event, who }) => `${event}: ${who}`)
 
   it('show that the lock went from one to the other', () => {
     const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })

@@ -6,7 +6,7 @@ import * as esbuild from 'esbuild'
 import { build } from 'vite'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import webpack from 'webpack'
-import { page, program } from '../bundlers/apps.ts'
+import { page, program, servedProgram } from '../bundlers/apps.ts'
 import { installPackage, type Project, root } from './installed.ts'
 
 let project: Project
@@ -17,6 +17,7 @@ beforeAll(() => {
   data = mkdtempSync(join(tmpdir(), 'storelock-bundles-'))
   project.write('program.js', program)
   project.write('page.js', page)
+  project.write('served.js', servedProgram)
 }, 120_000)
 afterAll(() => {
   project?.remove()
@@ -73,6 +74,23 @@ describe('a program with sqliteStore runs as a bundle that is made where no driv
       await bundle(project.path('program.js'), bundled)
       // It finds the driver from where the program runs.
       expect(execFileSync(process.execPath, [bundled, join(data, `${name}.db`)], { cwd: root, encoding: 'utf8' })).toBe('written\n')
+    },
+    60_000,
+  )
+})
+
+describe('a lock server runs as a bundle, with none of its libraries installed', () => {
+  it.each<[string, string, Bundler]>([
+    ['esbuild in CommonJS', 'served.cjs', byEsbuild('cjs', 'node')],
+    ['esbuild in ESM', 'served.mjs', byEsbuild('esm', 'node')],
+    ['Vite', 'served-vite.mjs', byVite(true)],
+    ['webpack', 'served-webpack.cjs', byWebpack('node')],
+  ])(
+    'by %s',
+    async (_, name, bundle) => {
+      const bundled = join(data, name)
+      await bundle(project.path('served.js'), bundled)
+      expect(execFileSync(process.execPath, [bundled], { cwd: data, encoding: 'utf8' })).toBe('served\n')
     },
     60_000,
   )

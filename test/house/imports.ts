@@ -47,7 +47,12 @@ const rules: Readonly<Record<string, Rule>> = {
     ],
     packages: true,
   },
-  'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
+  // The server's page is a client of its server.
+  'inspector/': { sees: ['inspector/', 'locks/', 'core.ts', 'protocol/', 'stores/http.ts', 'server/wire.ts', 'server/visible.ts'] },
+  'frameworks/': { sees: ['locks/types.ts', 'protocol/'] },
+  'react/': { sees: ['frameworks/', 'locks/types.ts'], packages: true },
+  'vue/': { sees: ['frameworks/', 'locks/types.ts'], packages: true },
+  'svelte/': { sees: ['frameworks/', 'locks/types.ts'], packages: true },
   'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'core.ts': { sees: ['locks/', 'protocol/'] },
@@ -56,6 +61,9 @@ const rules: Readonly<Record<string, Rule>> = {
     sees: [
       'cli/',
       'index.ts',
+      'inspector/changes.ts',
+      'inspector/waits.ts',
+      'inspector/words.ts',
       'locks/clock.ts',
       'locks/core/grant.ts',
       'locks/sweep.ts',

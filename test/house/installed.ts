@@ -36,15 +36,11 @@ export function installPackage({ without = [] }: { without?: readonly string[] }
 }
 
 function install(folder: string, without: readonly string[]): Omit<Project, 'remove'> {
-  const stage = join(folder, 'stage')
   const project = join(folder, 'project')
   const modules = join(project, 'node_modules')
-  for (const name of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'src']) cpSync(join(root, name), join(stage, name), { recursive: true })
-  buildPackage(join(stage, 'dist'))
-  const pack = command('npm', ['pack', '--json', '--ignore-scripts'], { cwd: stage, shell: process.platform === 'win32' })
-  const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
-  command('tar', ['-xzf', filename], { cwd: stage })
-  cpSync(join(stage, 'package'), join(modules, 'storelock'), { recursive: true })
+  const { tarball, files } = packPackage(folder)
+  command('tar', ['-xzf', tarball], { cwd: folder })
+  cpSync(join(folder, 'package'), join(modules, 'storelock'), { recursive: true })
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
   const examples = ['dexie', '@types/better-sqlite3', '@types/node', '@types/pg', '@types/react']
   const installed = Object.keys({ ...dependencies, ...peerDependencies }).filter((name) => !without.includes(name))
@@ -54,7 +50,7 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
   }
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'somebody-elses', private: true, type: 'module' }))
   return {
-    packed: files.map(({ path }) => path),
+    packed: files,
     path: (name) => join(project, name),
     write: (name, text) => writeFileSync(join(project, name), text),
     read: (name) => readFileSync(join(project, name), 'utf8'),
@@ -63,10 +59,21 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
   }
 }
 
+/** Builds and packs the present package into a folder. @returns the path of the file that npm would publish, and the paths in it */
+export function packPackage(folder: string): { readonly tarball: string; readonly files: readonly string[] } {
+  const stage = join(folder, 'stage')
+  const besides = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'llms.txt', 'src', 'docs']
+  for (const name of besides) cpSync(join(root, name), join(stage, name), { recursive: true })
+  buildPackage(join(stage, 'dist'))
+  const pack = command('npm', ['pack', '--json', '--ignore-scripts'], { cwd: stage, shell: process.platform === 'win32' })
+  const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
+  return { tarball: join(stage, filename), files: files.map(({ path }) => path) }
+}
+
 const node = (args: readonly string[], cwd: string): string => command(process.execPath, args, { cwd })
 
 /** Runs a command to its end. @throws Error with what it printed, if it fails */
-function command(name: string, args: readonly string[], options: SpawnSyncOptions): string {
+export function command(name: string, args: readonly string[], options: SpawnSyncOptions): string {
   const { status, stdout, stderr, error } = spawnSync(name, args, { ...options, encoding: 'utf8' })
   if (status !== 0) throw new Error(`${name} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })
   return stdout

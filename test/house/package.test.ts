@@ -1,12 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { lstatSync, readFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { version } from '../../src/server/version.ts'
 import { installPackage, type Project, root } from './installed.ts'
 
-const exported = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).exports)
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+const exported = Object.keys(manifest.exports)
   .filter((path) => path !== './package.json')
   .map((path) => path.replace(/^\./, 'storelock'))
 
@@ -54,11 +58,35 @@ describe('the package as installed', () => {
 
   it('contains what it exports, and no tests', () => {
     expect(project.packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']))
-    expect(project.packed.filter((path) => !/^(src|dist)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path))).toEqual([])
+    const others = project.packed.filter((path) => !/^(src|dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|llms\.txt|package\.json)$/.test(path))
+    expect(others.concat(project.packed.filter((path) => path.includes('.test.')))).toEqual([])
+  })
+
+  it('brings idb and comlink, and has the licenses of all other packages whose code it contains', () => {
+    expect(Object.keys(manifest.dependencies)).toEqual(['comlink', 'idb'])
+    const licenses = project.read('node_modules/storelock/dist/LICENSES.txt')
+    for (const name of ['hono', 'zod', 'prom-client', 'commander']) expect(licenses).toMatch(new RegExp(`^${name} \\d.*\\n\\n.`, 'm'))
+    // What is imported by name somewhere in it is Node's, one of these, or an optional peer.
+    const bare = project.packed
+      .filter((path) => /^dist\/.*\.(js|d\.ts)$/.test(path))
+      .flatMap((path) => ts.preProcessFile(project.read(`node_modules/storelock/${path}`), true, true).importedFiles.map(({ fileName }) => fileName))
+      .filter((name) => /^(?!node:)[@a-z]/.test(name) && !isBuiltin(name))
+    const known = Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies })
+    expect([...new Set(bare)].filter((name) => !known.includes(name))).toEqual([])
+  })
+
+  it('runs the example of llms.txt', () => {
+    const [, example = ''] = /```ts\n([\s\S]*?)```/.exec(project.read('node_modules/storelock/llms.txt')) ?? []
+    const tables = new Database(project.path('app.db'))
+    tables.exec('CREATE TABLE reports (at)')
+    project.write('example.mjs', example)
+    project.run('example.mjs')
+    expect(tables.prepare('SELECT count(*) AS n FROM reports').get()).toEqual({ n: 1 })
+    tables.close()
   })
 
   it('reports the version of its manifest', () => {
-    expect(version).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version)
+    expect(version).toBe(manifest.version)
   })
 
   it('exports each store by its name', () => {
@@ -83,7 +111,7 @@ describe('the package as installed', () => {
   })
 
   it('has a program', () => {
-    const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const { bin } = manifest
     expect(project.read(`node_modules/storelock/${bin.storelock}`)).toMatch(/^#!\/usr\/bin\/env sh\n/)
     // Where there is no shell, as on Windows.
     expect(project.read(`node_modules/storelock/${bin['storelock-node']}`)).toMatch(/^#!\/usr\/bin\/env node\n/)

@@ -107,7 +107,7 @@ describe('the README', () => {
   })
 
   it('mentions every export, option, method and error code', () => {
-    const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts', 'react/index.ts', 'react/want.ts'].flatMap((file) =>
+    const names = ['index.ts', 'locks/types.ts', 'protocol/errors.ts', 'react/index.ts', 'frameworks/want.ts'].flatMap((file) =>
       publicNames(join(root, 'src', file)),
     )
     expect(names).toEqual(expect.arrayContaining(['createLocks', 'maxBackoff', 'whenFree', 'not-owner']))

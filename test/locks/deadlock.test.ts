@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Page } from '../worker/page.ts'
 import { duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from './world.ts'
 
 /** A process that asks for a lock in the callback of a request for the same. */
@@ -34,6 +35,37 @@ describe('a request within its own callback', () => {
     const { world, outer } = await nested({}, { timeout: 500 })
     await world.pass(501)
     expect(await outer).toMatchObject({ code: 'timeout', heldBy: 'session', message: expect.stringContaining('you hold it yourself') })
+  })
+})
+
+describe('a nested request of one name', () => {
+  test('is rejected, with the cycle in words, also without a callback', async () => {
+    const world = new World()
+    const { locks } = world.process({ deadlock: 'reject' })
+    const outer = await locks.acquire('k')
+    const inner = errorOf(locks.acquire('k'))
+    await world.pass(duration + 200)
+    expect(await inner).toMatchObject({ code: 'deadlock', message: expect.stringContaining('"k" → "k"') })
+    expect(outer.isHeld()).toBe(true)
+  })
+
+  test('is rejected while a guard of its re-entrant lock holds', async () => {
+    const world = new World()
+    const { locks } = world.process({ deadlock: 'reject' })
+    const guard = await locks.reentrant('k').acquire()
+    const inner = errorOf(locks.request('k', () => {}))
+    await world.pass(duration + 200)
+    expect(await inner).toMatchObject({ code: 'deadlock' })
+    expect(guard.isHeld()).toBe(true)
+  })
+
+  test('is rejected and warned of in a page whose locks a worker keeps', async () => {
+    const world = new World()
+    const page = new Page(world, world.process({ deadlock: 'reject', maxBackoff: 50 }), { label: 'page' })
+    const outer = errorOf(page.locks.request('k', () => page.locks.request('k', () => {})))
+    await world.pass(duration + 200)
+    expect(await outer).toMatchObject({ name: 'LockError', code: 'deadlock', message: expect.stringContaining('"k" → "k"') })
+    expect(page.warnings).toMatchObject([{ type: 'deadlock', names: ['k'] }])
   })
 })
 

@@ -42,7 +42,7 @@ describe('the deadline', () => {
     expect(a.link.count('request')).toBe(2)
   })
 
-  test('a renewal counts from when it was sent', async () => {
+  test('J3: a renewal counts from when it was sent', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -94,7 +94,7 @@ describe('the deadline', () => {
     expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ code: 'lost' }))
   })
 
-  test('T2: the signal aborts at it with a typed reason', async () => {
+  test('F2, T2: the signal aborts at it with a typed reason', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -107,7 +107,7 @@ describe('the deadline', () => {
     expect(lock.signal.reason).toMatchObject({ code: 'lost', name: 'LockError' })
   })
 
-  test('the signal aborts at it when the store hangs', async () => {
+  test('T2: the signal aborts at it when the store hangs', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -291,7 +291,7 @@ describe("renew: 'manual'", () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('other locks of the session do not keep it alive', async () => {
+  test('T1: other locks of the session do not keep it alive', async () => {
     const world = new World()
     const a = world.process()
     const kept = await a.locks.acquire('other')
@@ -300,7 +300,7 @@ describe("renew: 'manual'", () => {
     expect([lock.isHeld(), kept.isHeld()]).toEqual([false, true])
   })
 
-  test('a lock that was lost this way can be taken by others', async () => {
+  test('T1: a lock that was lost this way can be taken by others', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k', { renew: 'manual' })

@@ -3,7 +3,7 @@ import { errorOf, settle, stateOf, World } from './world.ts'
 
 const ifNoQueue = { ifNoQueue: true }
 
-test('a request that queues only if nobody does waits for a holder, and is refused where another waits', async () => {
+test('L5: a request that queues only if nobody does waits for a holder, and is refused where another waits', async () => {
   const world = new World()
   const [a, b, c] = [world.process(), world.process(), world.process()]
   const lock = await a.locks.acquire('k', ifNoQueue)

@@ -3,7 +3,7 @@ import type { Guard } from '../../src/locks/types.ts'
 import { duration, errorOf, lease, settle, stateOf, World } from './world.ts'
 
 describe('a re-entrant lock', () => {
-  test('M1: is taken many times by the same process', async () => {
+  test('J2, M1: is taken many times by the same process', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
     const guards = [await crypto.acquire(), await crypto.acquire(), await crypto.tryAcquire()]

@@ -198,7 +198,7 @@ test('the limit of places in queues holds within one batch, and for batches that
   expect([...first.outcomes, ...second.outcomes].map(({ type }) => type).sort()).toEqual(['failed', 'failed', 'queued', 'queued'])
 })
 
-test('locks are listed page by page', async () => {
+test('L3: locks are listed page by page', async () => {
   const { boss } = await world()
   await boss.apply(beat('s'), ...['c', 'a', 'b'].map((key, number) => request('s', key, number)))
   const page = async (query: string) => {

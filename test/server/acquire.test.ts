@@ -41,7 +41,7 @@ async function waiters(store: Store, count: number): Promise<void> {
   }
 }
 
-test('the whole life of a lock is four requests: acquire, renew, verify, release', async () => {
+test('L1: the whole life of a lock is four requests: acquire, renew, verify, release', async () => {
   const { store, a } = await world()
   const { lockToken, token, duration } = await acquired(a)
   expect(duration).toBe(30_000)

@@ -23,7 +23,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await journal.ownerOf('s')).toBeUndefined()
   })
 
-  test('finds entries by key, prefix, kind and time, the newest first, page by page', async () => {
+  test('L3: finds entries by key, prefix, kind and time, the newest first, page by page', async () => {
     const journal = atEnd(await make())
     await journal.append([
       { at: 10, kind: 'grant', key: 'a/1', token: 7 },
@@ -85,7 +85,7 @@ test('sessions, lockTokens and the log outlive the server', async () => {
   expect((await a.get<LogReply>('/v1/log?key=k')).entries.map(({ kind }) => kind)).toEqual(['release', 'grant'])
 })
 
-test('every answered command is in the log, although the server was never closed', async () => {
+test('L3: every answered command is in the log, although the server was never closed', async () => {
   const path = newFile()
   const handler = await handlerOf(atEnd(sqliteStore(path)))
   await new Client(handler, 'a').take('s')
@@ -93,7 +93,7 @@ test('every answered command is in the log, although the server was never closed
   expect(await journal.query({ limit: 10 })).toMatchObject([{ kind: 'grant', key: 'k', session: 's' }])
 })
 
-test('a grant that is held and not in the log is noted when a server starts, and only then', async () => {
+test('L3: a grant that is held and not in the log is noted when a server starts, and only then', async () => {
   const store = atEnd(sqliteStore(newFile()))
   await store.apply([beat('s'), request('s')] as Command[])
   for (let start = 0; start < 2; start++) {

@@ -28,7 +28,7 @@ async function waiters(store: Store, count: number): Promise<void> {
   }
 }
 
-test('a release hands the lock to the next client in the queue', async () => {
+test('L5: a release hands the lock to the next client in the queue', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const [a, b] = [locksAt(server), locksAt(server)]
@@ -42,7 +42,7 @@ test('a release hands the lock to the next client in the queue', async () => {
   expect(second.isHeld()).toBe(true)
 })
 
-test('`whenFree` gets a hint of the release, without polling', async () => {
+test('L5: `whenFree` gets a hint of the release, without polling', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const rarely = { duration: 600_000, maxBackoff: 600_000 }
@@ -64,7 +64,7 @@ test('`whenFree` gets a hint of the release, without polling', async () => {
   await free
 })
 
-test('a client and a session at the store itself wait for each other', async () => {
+test('L1: a client and a session at the store itself wait for each other', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const local = atEnd(createLocks({ store, maxBackoff: 30_000 }))
@@ -80,7 +80,7 @@ test('a client and a session at the store itself wait for each other', async () 
   expect((await third).isHeld()).toBe(true)
 })
 
-test('the lockToken of a held lock shows who holds it, until it is released', async () => {
+test('L5: the lockToken of a held lock shows who holds it, until it is released', async () => {
   const server = atEnd(await serve(memoryStore()))
   const { locks, store } = locksAt(server)
   const lock = await locks.acquire('k')
@@ -119,7 +119,7 @@ test('a lock is lost at its deadline when its server is gone', async () => {
   expect(lock.isHeld()).toBe(false)
 })
 
-test('a holder that falls silent is evicted by the server, on evidence of its own', async () => {
+test('F4: a holder that falls silent is evicted by the server, on evidence of its own', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   await store.apply([
@@ -130,7 +130,7 @@ test('a holder that falls silent is evicted by the server, on evidence of its ow
   expect((await locks.acquire('k')).isHeld()).toBe(true)
 })
 
-test('a page that says goodbye hands its locks on', async () => {
+test('F4: a page that says goodbye hands its locks on', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const [a, b] = [locksAt(server), locksAt(server)]

@@ -61,7 +61,7 @@ describe('two lock servers on one Postgres', () => {
     expect((await new Client(a, 'c').get<ReadReply>('/v1/locks/k')).lock?.holders).toMatchObject([{ session: 's' }])
   })
 
-  test('one client at a time holds a lock, whichever server each one asks, and the next one is granted it in order', async () => {
+  test('L1: one client at a time holds a lock, whichever server each one asks, and the next one is granted it in order', async () => {
     const { a, b } = await two()
     const clients = [new Client(a, 'one'), new Client(b, 'two'), new Client(a, 'three')] as const
     const taken = await clients[0].take('s1')

@@ -18,14 +18,14 @@ async function world() {
 
 const release = (token: number, lockToken?: string, session = 's-a') => ({ type: 'release' as const, key: 'k', session, token, lockToken })
 
-test('a release needs the lockToken of its grant', async () => {
+test('L2: a release needs the lockToken of its grant', async () => {
   const { store, a, token, lockToken } = await world()
   expect((await a.apply(release(token))).outcomes).toMatchObject([{ type: 'refused', reason: 'not-owner' }])
   expect((await store.read('k'))?.holders).toHaveLength(1)
   expect((await a.apply(release(token, lockToken))).outcomes).toMatchObject([{ type: 'done' }])
 })
 
-test('a forged, cut or altered lockToken, or that of an earlier grant, is refused', async () => {
+test('L2: a forged, cut or altered lockToken, or that of an earlier grant, is refused', async () => {
   const { store, handler, a, token, lockToken } = await world()
   await a.apply(release(token, lockToken))
   const second = (await a.apply(request('s-a', 'k', 2))).lockTokens[0]
@@ -47,7 +47,7 @@ test('a forged, cut or altered lockToken, or that of an earlier grant, is refuse
   expect((await store.read('k'))?.holders).toHaveLength(1)
 })
 
-test('a lockToken is of no use to another client', async () => {
+test('L2: a lockToken is of no use to another client', async () => {
   const { store, b, token, lockToken } = await world()
   await b.take('s-b', 'other')
   expect((await b.apply(release(token, lockToken))).outcomes).toMatchObject([{ type: 'refused', reason: 'not-owner' }])
@@ -55,7 +55,7 @@ test('a lockToken is of no use to another client', async () => {
   expect((await store.read('k'))?.holders).toHaveLength(1)
 })
 
-test('a place in the queue is given up with its own lockToken', async () => {
+test('L5: a place in the queue is given up with its own lockToken', async () => {
   const { store, b } = await world()
   const { lockTokens } = await b.take('s-b')
   const withdraw = { type: 'withdraw' as const, key: 'k', session: 's-b', number: 1 }
@@ -71,7 +71,7 @@ test('a lockToken is verified offline by the secret alone', async () => {
   expect(verifyOffline('another secret of a test', 'k', lockToken)).toBeUndefined()
 })
 
-test('releasing a lock that is not held is logged as a refusal with the client’s address, and no token is in the log', async () => {
+test('L2: releasing a lock that is not held is logged as a refusal with the client’s address, and no token is in the log', async () => {
   const { a, token, lockToken } = await world()
   await a.apply(release(token + 1))
   await a.apply(release(token, `${lockToken}x`))

@@ -1,20 +1,39 @@
 import { join } from 'node:path'
+import type { Host } from './network.ts'
 import { pathOf, programs } from './programs.ts'
 import { freePort, makeFolder, type OwnServer, ownServer, run } from './running.ts'
 
 /** A member of an etcd cluster of our own. */
 export type EtcdServer = OwnServer
 
+/** Where a member runs. */
+interface Place {
+  readonly client: string
+  readonly peer: string
+  /** What its command begins with. */
+  readonly within: readonly string[]
+}
+
 /** A cluster of so many members. */
 export async function startEtcds(count: number, ...settings: string[]): Promise<EtcdServer[]> {
+  const places: Place[] = []
+  for (let index = 0; index < count; index++)
+    places.push({ client: `http://127.0.0.1:${await freePort()}`, peer: `http://127.0.0.1:${await freePort()}`, within: [] })
+  return startAt(places, settings)
+}
+
+/** A cluster with a member on each of these hosts. */
+export const startEtcdsOn = (hosts: readonly Host[], ...settings: string[]): Promise<EtcdServer[]> =>
+  startAt(
+    hosts.map(({ near, far, within }) => ({ client: `http://${near}:2379`, peer: `http://${far}:2380`, within })),
+    settings,
+  )
+
+async function startAt(places: readonly Place[], settings: readonly string[]): Promise<EtcdServer[]> {
   const command = pathOf(programs.etcd, 'etcd')
-  const own = []
-  for (let index = 0; index < count; index++) {
-    const [client, peer] = [`http://127.0.0.1:${await freePort()}`, `http://127.0.0.1:${await freePort()}`]
-    own.push({ name: `m${index}`, client, peer, ...makeFolder() })
-  }
+  const own = places.map((place, index) => ({ name: `m${index}`, ...place, ...makeFolder() }))
   const cluster = own.map(({ name, peer }) => `${name}=${peer}`).join()
-  const members = own.map(({ name, client, peer, folder, remove }): EtcdServer => {
+  const members = own.map(({ name, client, peer, within, folder, remove }): EtcdServer => {
     const urls = [
       '--listen-client-urls',
       client,
@@ -26,7 +45,8 @@ export async function startEtcds(count: number, ...settings: string[]): Promise<
       peer,
     ]
     const args = ['--name', name, '--data-dir', join(folder, 'data'), ...urls, '--initial-cluster', cluster, ...settings]
-    return ownServer(client, () => run(command, args, /ready to serve client requests/), remove)
+    const [first, ...rest] = [...within, command, ...args] as [string, ...string[]]
+    return ownServer(client, () => run(first, rest, /ready to serve client requests/), remove)
   })
   await Promise.all(members.map((member) => member.start()))
   return members

@@ -18,6 +18,8 @@ export interface PostgresServer {
   kill(): Promise<void>
   /** Sends a signal to all of its processes. */
   signal(signal: NodeJS.Signals): void
+  /** Its main process, and that of each session. */
+  pids(): readonly number[]
   /** Puts a line of pg_hba.conf before the others. */
   allow(line: string): Promise<void>
   /** Ends it and removes its files. */
@@ -37,7 +39,14 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stdio: ['ignore', 'ignore', 'inherit'],
   })
   const port = await freePort()
-  const all = { listen_addresses: '127.0.0.1', port: `${port}`, unix_socket_directories: folder, max_connections: '200', ...settings }
+  const all = {
+    listen_addresses: '127.0.0.1',
+    port: `${port}`,
+    unix_socket_directories: folder,
+    max_connections: '200',
+    dynamic_shared_memory_type: 'mmap',
+    ...settings,
+  }
   const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
   let running: Running | undefined
   const start = async (): Promise<void> => {
@@ -52,11 +61,12 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     stop: async () => running?.end('SIGINT'),
     // Told so, it ends its processes with it, and at once, and recovers as after a crash.
     kill: async () => running?.end('SIGQUIT'),
-    signal(signal) {
+    pids() {
       const main = running?.child.pid
-      if (main === undefined) return
-      // Each session has a process of its own.
-      for (const pid of [main, ...childrenOf(main)]) {
+      return main === undefined ? [] : [main, ...childrenOf(main)]
+    },
+    signal(signal) {
+      for (const pid of server.pids()) {
         try {
           process.kill(pid, signal)
         } catch {

@@ -11,6 +11,8 @@ export interface ServerProxy {
   silent: boolean
   /** By how much everything is late, in ms. */
   delay: number
+  /** How often something was asked while nothing was unanswered: round trips, of which those at the same time count once. */
+  trips: number
   /** Resets all connections. */
   cut(): void
   close(): void
@@ -18,11 +20,18 @@ export interface ServerProxy {
 
 export async function startProxy(target: number): Promise<ServerProxy> {
   const sockets = new Set<Socket>()
-  const pass = (from: Socket, to: Socket): void => {
+  /** The clients' ends of connections on which something is unanswered. */
+  const unanswered = new Set<Socket>()
+  const pass = (from: Socket, to: Socket, isClient: boolean): void => {
     sockets.add(from)
     let last = Promise.resolve()
     from.on('data', (chunk) => {
       if (proxy.silent) return
+      if (!isClient) unanswered.delete(to)
+      else {
+        if (!unanswered.size) proxy.trips++
+        unanswered.add(from)
+      }
       const due = performance.now() + proxy.delay
       // In order, also once nothing is late any more.
       last = last.then(() => (performance.now() < due ? sleep(due - performance.now()) : undefined)).then(() => void to.write(chunk))
@@ -30,13 +39,14 @@ export async function startProxy(target: number): Promise<ServerProxy> {
     from.on('error', () => {})
     from.on('close', () => {
       sockets.delete(from)
+      unanswered.delete(from)
       to.destroy()
     })
   }
   const server = createServer((near) => {
     const far = connect(proxy.target, '127.0.0.1')
-    pass(near, far)
-    pass(far, near)
+    pass(near, far, true)
+    pass(far, near, false)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -45,6 +55,7 @@ export async function startProxy(target: number): Promise<ServerProxy> {
     target,
     silent: false,
     delay: 0,
+    trips: 0,
     cut() {
       for (const socket of sockets) socket.resetAndDestroy()
     },

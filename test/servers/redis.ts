@@ -8,9 +8,15 @@ export interface RedisServer extends OwnServer {
   readonly port: number
 }
 
-/** @param settings of the server, as in redis.conf */
-export async function startRedis(settings: Readonly<Record<string, string>> = {}): Promise<RedisServer> {
-  const command = pathOf(programs.redis, 'redis-server')
+/**
+ * @param settings of the server, as in redis.conf
+ * @param program which of the programs that are one
+ */
+export async function startRedis(
+  settings: Readonly<Record<string, string>> = {},
+  program: typeof programs.redis | typeof programs.valkey = programs.redis,
+): Promise<RedisServer> {
+  const command = pathOf(program, program.commands[0])
   const { folder, remove } = makeFolder()
   const port = await freePort()
   const all = { port: `${port}`, bind: '127.0.0.1', dir: folder, save: '', ...settings }

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -45,9 +45,21 @@ export async function run(command: string, args: readonly string[], ready: RegEx
   }
 }
 
+/** Where Linux has files that are only in memory. */
+const memory = '/dev/shm'
+let parent = tmpdir()
+
+/**
+ * From now on servers have their files in memory, if this machine has a place for that: none waits for a disk. What a server has written is still there
+ * after it was killed, as with a disk; only a power cut would lose more.
+ */
+export function keepInMemory(): void {
+  if (existsSync(memory)) parent = memory
+}
+
 /** A new folder, and how to remove it. A server that was just stopped may still be writing. */
 export function makeFolder(): { readonly folder: string; remove(): void } {
-  const folder = mkdtempSync(join(tmpdir(), 'storelock-server-'))
+  const folder = mkdtempSync(join(parent, 'storelock-server-'))
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   process.once('exit', remove)
   return {
@@ -69,6 +81,8 @@ export interface OwnServer {
   /** Ends it without a word, as a crash does. */
   kill(): Promise<void>
   signal(signal: NodeJS.Signals): void
+  /** Its processes. */
+  pids(): readonly number[]
   /** Ends it and removes its files. */
   remove(): Promise<void>
 }
@@ -85,6 +99,7 @@ export function ownServer(url: string, begin: () => Promise<Running>, removeFile
     stop: async () => running?.end('SIGTERM'),
     kill,
     signal: (signal) => void running?.child.kill(signal),
+    pids: () => (running?.child.pid === undefined ? [] : [running.child.pid]),
     async remove() {
       await kill()
       removeFiles()

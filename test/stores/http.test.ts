@@ -35,11 +35,11 @@ function servedPlace(served: () => Store, behind: Partial<StorePlace>): StorePla
   }
 }
 
-describe('an HTTP store at a server of a memory store', () => {
+describe('F4: an HTTP store at a server of a memory store', () => {
   for (const { name, run } of storeSuite(() => servedPlace(memoryStore, {}))) test(name, run)
 })
 
-describe('an HTTP store at a server of a SQLite store', () => {
+describe('F4: an HTTP store at a server of a SQLite store', () => {
   const place = () => {
     const behind = filePlace(Database, (path) => sqliteStore(path))
     return servedPlace(() => behind.open() as Store, behind)

@@ -377,6 +377,14 @@ describe('a Redis store', () => {
     expect(() => open({ durability: { replicas: 1 } }, new Redis.Cluster([server.url], { lazyConnect: true }))).toThrow(TypeError)
   })
 
+  test('says so if its server is too old to wait for the disk, and changes nothing', async () => {
+    const error = await errorOf(open({ durability: { disk: true } }).apply([beat('a')]))
+    const [known] = (await admin.call('COMMAND', 'INFO', 'WAITAOF')) as unknown[]
+    const reason = known ? 'set appendonly to yes' : 'WAITAOF, which Redis 7.2 and Valkey have'
+    expect(error).toMatchObject({ code: 'store', message: expect.stringContaining(reason) })
+    expect(await admin.dbsize()).toBe(0)
+  })
+
   test('keeps records of a megabyte', async () => {
     const store = open()
     const metadata = { text: 'ü"\n'.repeat(250_000) }

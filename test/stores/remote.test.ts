@@ -41,6 +41,17 @@ async function withStores(count: number): Promise<{ server: Server; stores: Stor
   return { server, stores }
 }
 
+test('what users change in their metadata after a request is not written', async () => {
+  const { server, stores } = await withStores(1)
+  const [store] = stores as [Store]
+  const metadata = { text: 'before' }
+  await store.apply([{ ...(request('s0') as object), metadata } as Command])
+  metadata.text = 'after'
+  await store.apply([request('s0', 2)])
+  expect(server.rows.get('r:k')?.text).toContain('before')
+  expect(server.rows.get('r:k')?.text).not.toContain('after')
+})
+
 const roundTrips = ({ asked }: Server): number => asked.fetch + asked.commit
 
 test('an acquire and a release that nobody contends take two round trips, and a heartbeat one', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { z } from 'zod'
+import { z } from '../../server/libraries.ts'
 import { parseTime } from '../args.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { isPostgres } from '../place.ts'

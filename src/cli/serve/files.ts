@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
-import { z } from 'zod'
 import type { ClientCredential, ServerTls } from '../../server/index.ts'
+import { z } from '../../server/libraries.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import type { Config } from './config.ts'
 

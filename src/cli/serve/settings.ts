@@ -60,6 +60,7 @@ export const settings: readonly Setting[] = [
   { name: 'origins', kind: 'list', flag: '--origin', help: 'origins of web pages that may use it' },
   { name: 'expiry', kind: 'choice', choices: ['auto', 'manual'], default: 'auto', help: 'whether it evicts silent holders by itself' },
   { name: 'grace', kind: 'time', default: '10s', help: 'how long pending requests may take when it is told to end' },
+  { name: 'inspector', kind: 'yes', flag: '--no-inspector', default: true, help: 'whether the inspector is served at /' },
   { name: 'policies', kind: 'policies', help: 'JSON: the shortest and longest duration of each namespace' },
   { name: 'log.age', kind: 'time', default: '30d', help: 'how long the history is kept' },
   { name: 'log.entries', kind: 'count', default: 1_000_000, help: 'how many entries of the history' },
@@ -103,7 +104,8 @@ export const flags = (): Option[] =>
     .map((setting) => {
       const { kind, help, choices, default: standard } = setting
       const told = [help, choices && `: ${choices.join(', ')}`, standard !== undefined && ` (default: ${standard})`].filter(Boolean).join('')
-      const option = new Option(`${flagOf(setting)} ${placeholders[kind]}`, told)
+      const flag = flagOf(setting)
+      const option = new Option(flag.startsWith('--no-') ? flag : `${flag} ${placeholders[kind]}`, told)
       if (setting.name === 'listen') return new Option(`-l, ${option.flags}`, told)
       return setting.name.startsWith('limits.') ? option.helpGroup('Limits:') : option
     })

@@ -1,98 +1,19 @@
-import {
-  type Command,
-  emptyView,
-  type Holder,
-  LockError,
-  type LockView,
-  type LossReason,
-  limitOf,
-  lossOf,
-  type Outcome,
-} from '../../protocol/index.ts'
+import { type Command, type Holder, LockError, type LockView, type LossReason, limitOf, lossOf } from '../../protocol/index.ts'
 import type { Effect, Effects } from './effects.ts'
 import type { Grant, Granted } from './grant.ts'
-import { asking, over, type Request, steals, unsent } from './request.ts'
+import { type Answer, type Hinted, Known } from './known.ts'
+import { asking, type Request, steals, unsent } from './request.ts'
 
 /** The share of an unconfirmed lease that a waiter may use before it has confirmed (DESIGN §5.1). */
 const usable = 3 / 4
 /** The share after which it confirms first: its looks are late, and so may be its confirmation. */
 const fresh = 1 / 2
 
-/** A command's outcome, when it was sent, and by how much the wall clock was ahead of the monotonic one then, in ms. */
-export interface Answer {
-  readonly outcome: Outcome
-  readonly sent: number
-  readonly drift: number
-}
-
-/** A hint that a request was granted. */
-export type Hinted = Pick<Granted, 'number' | 'token' | 'previous' | 'reserve'>
-
-/**
- * Whether a refused release or withdrawal shows that the record still names the session. A grant that is not confirmed in time lapses: its request
- * is at the end of the queue then, or has been granted again, perhaps for nobody. A look shows for whom.
- */
-export const namesStill = (outcome: Outcome, session: string): boolean =>
-  outcome.type === 'refused' && [...outcome.record.queue, ...outcome.record.holders].some((entry) => entry.session === session)
-
-/** What a key needs to know about its session. */
-export interface Surroundings {
-  /** The present session's id. */
-  readonly id: string
-  /** Whether only sessions can send hints. */
-  readonly trusted: boolean
-  /** The short lease of a grant that someone else's command makes, in ms. */
-  readonly confirm: number
-  /** In ms. */
-  readonly duration: number
-}
-
-/**
- * One key as one session knows it: its requests, its grants and the record as it was last seen. Each method is an event; it changes the states and
- * returns the effects to carry out.
- */
-export class Key<R extends Request = Request, G extends Grant = Grant> {
-  readonly key: string
-  /** Those that wait, by number. */
-  readonly requests = new Map<number, R>()
-  /** Each with the number of looks that had begun before it was known. */
-  readonly grants = new Map<G, number>()
-  /** The record as it was last seen. */
-  view: LockView
-  /** How many looks have begun. */
-  looks = 0
-  /** When the last look was sent, in ms. */
-  lookedAt = -Infinity
-  /** When the last request was sent that was refused because the lock was not free, in ms. */
-  refusedAt = 0
-  /** Whether the context sleeps, as a page that was left: then it has nothing in the queue. */
-  asleep = false
-  /** The last number that a request had. */
-  number: number
-  readonly #home: Surroundings
-
-  /** @param number is below the numbers of all its requests */
-  constructor(home: Surroundings, key: string, number: number) {
-    this.#home = home
-    this.key = key
-    this.number = number
-    this.view = emptyView(key)
-  }
-
-  /** A look is sent. @returns its number */
-  begin(sent: number): number {
-    this.lookedAt = sent
-    return ++this.looks
-  }
-
-  /** Whether a request still waits under this number: not once it was granted or given up, or sent again. */
-  waits(request: R, number: number): boolean {
-    return this.requests.get(number) === request
-  }
-
+/** The algorithm of waiting. Each method is an event of one key; it changes what is known of it and returns the effects to carry out. */
+export class Key<R extends Request = Request, G extends Grant = Grant> extends Known<R, G> {
   /** A request is made, or sent again. */
   ask(request: R): Effects<R, G> {
-    this.#renumber(request)
+    this.renumber(request)
     // The look after the context wakes does not find it in the record, and sends it.
     request.life = this.asleep ? unsent : asking
     return this.asleep ? [] : [{ do: 'send', request, number: request.number }]
@@ -104,7 +25,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     const steal = steals(request)
     // A request with an ask is sent even if it was given up by now, so that the holders get the ask.
     if (!this.waits(request, number) && (ask === undefined || steal || this.asleep)) return undefined
-    const { id: session, confirm } = this.#home
+    const { id: session, confirm } = this.home
     const claim = { key: this.key, session, client, number, mode, limit, confirm, lease }
     return { type: 'request', ...claim, metadata, reserve, ifAvailable, ifNoQueue, steal, ask }
   }
@@ -118,7 +39,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     }
     request.life = unsent
     // If that session has ended since, its grant or place ended with it. The next look sends the request again.
-    if (session !== this.#home.id) return look
+    if (session !== this.home.id) return look
     if (outcome.type === 'granted' && !outcome.repeated) return this.#start(request, outcome.holder, sent, drift)
     if (outcome.type === 'failed') return this.#refuse(request, new LockError(outcome.code, outcome.message))
     if (outcome.type === 'refused' && outcome.reason === 'busy') {
@@ -126,7 +47,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
       return this.#refuse(request)
     }
     if (outcome.type === 'refused' && outcome.reason === 'limit') {
-      this.#forget(request)
+      this.forget(request)
       return [{ do: 'contradict', request }]
     }
     // Others ended the session while it slept. It held nothing, or its beat would have shown that; its requests are sent again under the next one.
@@ -154,7 +75,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   /** Nobody waits for a request any more. If it is being sent, it is withdrawn when its answer arrives. */
   leave(request: R): Effects<R, G> {
     const { life, number } = request
-    this.#forget(request)
+    this.forget(request)
     return life.is === 'queued' ? [{ do: 'letGo', number }] : []
   }
 
@@ -189,7 +110,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
    */
   hinted({ number, token, previous, reserve }: Hinted, now: number): Effects<R, G> {
     const request = this.requests.get(number)
-    const { confirm, id: session, trusted } = this.#home
+    const { confirm, id: session, trusted } = this.home
     if (request?.life.is !== 'queued') return look
     const { seen } = request.life
     if (token <= seen.token || now >= seen.at + confirm * fresh) return look
@@ -201,7 +122,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   /** A look shows the record. @param index the look's number @param now when it came back, in ms */
   looked(view: LockView, index: number, sent: number, drift: number, now: number): Effects<R, G> {
     this.view = view
-    const { id, duration } = this.#home
+    const { id, duration } = this.home
     const out: Effect<R, G>[] = []
     for (const [grant, after] of this.grants) {
       const isNamed = view.holders.some(({ session, token }) => session === grant.session && token === grant.token)
@@ -244,7 +165,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   confirmed(request: R, number: number, session: string, { outcome, sent, drift }: Answer): Effects<R, G> {
     if (!this.#unconfirmed(request, number)) return this.#letGo(number)
     // A forged hint may name a grant that answers another request of this session.
-    const stands = outcome.type === 'renewed' && outcome.holder.number === number && session === this.#home.id
+    const stands = outcome.type === 'renewed' && outcome.holder.number === number && session === this.home.id
     return stands ? this.#start(request, outcome.holder, sent, drift) : look
   }
 
@@ -265,21 +186,6 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
     return [...this.requests.values()].flatMap((request) => (request.life.is === 'queued' ? this.#takeBack(request) : []))
   }
 
-  /** A request that has waited since before a time, if this session has held the lock, or as many places as there are, for as long. */
-  stuckSince(time: number): R | undefined {
-    let left = limitOf(this.view) ?? 1
-    for (const { life, startedAt } of this.grants.keys()) {
-      if (startedAt > time || life.is === 'lingering' || life.is === 'over' || --left) continue
-      return [...this.requests.values()].find(({ since }) => since <= time)
-    }
-    return undefined
-  }
-
-  /** Whether another session may be keeping a lease that nobody uses. */
-  mayLinger({ session, reserve }: Holder): boolean {
-    return reserve !== undefined && session !== this.#home.id
-  }
-
   /** The record names a request as the holder. */
   #found(request: R, holder: Holder, now: number): Effects<R, G> {
     const { life } = request
@@ -296,14 +202,14 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   }
 
   #start(request: R, grant: Granted, since: number, drift: number, until?: number): Effects<R, G> {
-    this.#forget(request)
+    this.forget(request)
     const start = { do: 'start', request, grant, since, drift, ...(until !== undefined && { until }) } as const
     // A look that was sent later may have shown who asks, so this answer may be outdated.
     return grant.reserve !== undefined && until === undefined && this.lookedAt >= since ? [start, ...look] : [start]
   }
 
   #refuse(request: R, error?: LockError): Effects<R, G> {
-    this.#forget(request)
+    this.forget(request)
     return [{ do: 'refuse', request, ...(error && { error }) }]
   }
 
@@ -314,30 +220,13 @@ export class Key<R extends Request = Request, G extends Grant = Grant> {
   /** A grant that crosses the withdrawal does not belong to the request any more. */
   #takeBack(request: R): Effects<R, G> {
     const { number } = request
-    this.#renumber(request)
+    this.renumber(request)
     request.life = unsent
     return [{ do: 'letGo', number }]
   }
 
-  /** Whether this request's grant is still there. */
-  answers(number: number): boolean {
-    for (const grant of this.grants.keys()) if (grant.number === number) return true
-    return false
-  }
-
   #letGo(number: number, token?: number): Effects<R, G> {
     return this.answers(number) ? [] : [{ do: 'letGo', number, token }]
-  }
-
-  #renumber(request: R): void {
-    this.requests.delete(request.number)
-    request.number = ++this.number
-    this.requests.set(request.number, request)
-  }
-
-  #forget(request: R): void {
-    this.requests.delete(request.number)
-    request.life = over
   }
 }
 

@@ -1,5 +1,5 @@
 // Schemas of answers: for the description only, answers are not validated.
-import { z } from '@hono/zod-openapi'
+import { z } from '../libraries.ts'
 import { logKinds } from '../wire.ts'
 import { count, id, json, key, label, lease, lockToken } from './fields.ts'
 

@@ -1,6 +1,7 @@
 // Schemas of requests, which are validated.
-import { z } from '@hono/zod-openapi'
+
 import { maxDuration, maxLimit, minDuration } from '../../protocol/index.ts'
+import { z } from '../libraries.ts'
 import {
   type AcquireBody,
   type ApplyBody,

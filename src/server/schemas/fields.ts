@@ -1,6 +1,7 @@
 // Schemas for the fields of requests and answers.
-import { z } from '@hono/zod-openapi'
+
 import { maxDuration } from '../../protocol/index.ts'
+import { z } from '../libraries.ts'
 
 /** Longest key, in bytes of UTF-8: a name and a namespace, escaped, fit into it. */
 const maxKeyBytes = 4_200

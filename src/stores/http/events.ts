@@ -1,3 +1,6 @@
+// Written out, since the stream is our own server's, which writes every event in one way, as a line `event:` and a line `data:`. eventsource-parser
+// takes all that the standard allows; with it the whole store would be a fifth larger in a page's bundle (1.4 kB, compressed).
+
 /**
  * Reads a stream of server-sent events until it ends, or `signal` aborts; rejects if it breaks.
  * @param silence how long the stream may be silent before it counts as broken, in ms

@@ -31,10 +31,13 @@ export function redisEngine(server: RedisServer, prefix: string, title: string, 
     async commit(seen, writes) {
       const number = ++commits
       const version = `${writer}${number.toString(36).padStart(8, '0')}`
-      const rows = Array.from(seen, ([id, known = '']) => [known, ...orderFor(id, writes.has(id), writes.get(id))])
-      const keys = Array.from(seen.keys(), (id) => [keyOf(id), fenceOf(id.slice(2))])
-      const args = [version, String(number), String(confirmed), ...rows.flat()]
-      const [how] = await server.write(commitScript, [...indexes, keyOf(`w:${writer}`), ...keys.flat()], args, 'safely')
+      const keys = [...indexes, keyOf(`w:${writer}`)]
+      const args = [version, String(number), String(confirmed)]
+      for (const [id, known = ''] of seen) {
+        keys.push(keyOf(id), fenceOf(id.slice(2)))
+        args.push(known, ...orderFor(id, writes.has(id), writes.get(id)))
+      }
+      const [how] = await server.write(commitScript, keys, args, 'safely')
       if (how === 'back') {
         confirmed = 0
         gone()

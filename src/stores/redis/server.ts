@@ -4,11 +4,11 @@ import { openScript, type Script } from './scripts.ts'
 
 export interface Durability {
   /** How many replicas must have a change before it counts. */
-  readonly replicas?: number
+  readonly replicas?: number | undefined
   /** Whether it must be on the disk there too, and on the server's own. Needs Redis 7.2 or Valkey, with an append-only file. */
-  readonly disk?: boolean
+  readonly disk?: boolean | undefined
   /** For how long to wait for that, in ms. The store's other commands wait meanwhile. Default 1,000. */
-  readonly within?: number
+  readonly within?: number | undefined
 }
 
 interface ServerOptions {
@@ -146,13 +146,23 @@ export class RedisServer {
     this.#wasUp = true
   }
 
-  /** Learns the server's time, and that it does not drop records by itself. */
+  /** Learns the server's time, and that it does not drop records by itself and can wait for a disk, if it should. */
   async #prepare(link: RedisLink): Promise<void> {
+    if (this.#options.durability?.disk) await this.#prepareDisk(link)
     const sent = performance.now()
     const [time, most, policy] = (await this.#eval(link, openScript, [this.#options.home], [])) as [number, string, string]
     this.#ahead = time - sent
     if (most !== '0' && policy.startsWith('allkeys'))
       throw new LockError('store', `locks are not safe in a Redis with the maxmemory-policy ${policy}, which may drop them: set another one`)
+  }
+
+  /** Asked first: a server that cannot wait would make each change before it says so. */
+  async #prepareDisk(link: RedisLink): Promise<void> {
+    const { home } = this.#options
+    const [known] = (await link.send(['COMMAND', 'INFO', 'WAITAOF'], home)) as unknown[]
+    if (!known) throw new LockError('store', 'durability.disk needs the command WAITAOF, which Redis 7.2 and Valkey have, and this server does not')
+    if (!/\baof_enabled:1\b/.test(String(await link.send(['INFO', 'persistence'], home))))
+      throw new LockError('store', 'durability.disk needs a server with an append-only file: set appendonly to yes')
   }
 
   #eval(link: RedisLink, { text, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {

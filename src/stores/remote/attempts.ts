@@ -2,7 +2,7 @@ import { decodeSession, type Outcome, runBatch } from '../../protocol/index.ts'
 import type { Engine } from './engine.ts'
 import type { Job } from './jobs.ts'
 import type { Noted } from './notes.ts'
-import { isStorable, Known, Memory, type Row, sessionId, writesOf } from './rows.ts'
+import { isStorable, Known, Memory, type Row, rowOf, sessionId, writesOf } from './rows.ts'
 
 /** The present rows with some ids; `undefined` for those that do not exist. */
 type Rows<Version> = Map<string, Row<Version> | undefined>
@@ -51,7 +51,7 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
   }
 
   const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
-    const commands = jobs.flatMap((job) => job.commands)
+    const commands = jobs.length === 1 ? (jobs[0] as Job).commands : jobs.flatMap((job) => job.commands)
     const fetched: Rows<Version> = new Map()
     /** What the last fetch answered. */
     let fresh: Rows<Version> = new Map()
@@ -89,7 +89,7 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
       })
       if (version === undefined) return { used }
       for (const [id, row] of rows.used) memory.set(id, row)
-      for (const [id, write] of writes) memory.set(id, write && { text: write.text, version })
+      for (const [id, write] of writes) memory.set(id, write && rowOf(write, version))
       return { outcomes: changes.outcomes, used }
     }
   }

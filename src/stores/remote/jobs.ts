@@ -19,6 +19,7 @@ export interface Job {
  * all of them are done.
  */
 export function jobsOf(commands: readonly Command[], notes?: Notes): { readonly jobs: readonly Job[]; readonly applied: Promise<Outcome[]> } {
+  if (commands.length === 1) return jobOf(commands, notes)
   const groups = new Map<string, number[]>()
   // What a session does must neither begin before it is open nor end after it.
   const together = commands.some(opensOrEnds)
@@ -53,6 +54,16 @@ export function jobsOf(commands: readonly Command[], notes?: Notes): { readonly 
       }),
   )
   return { jobs, applied: Promise.all(done).then(() => outcomes) }
+}
+
+/** The same for a single command, as most are, with less to do. */
+function jobOf(commands: readonly Command[], notes: Notes | undefined): ReturnType<typeof jobsOf> {
+  const jobs: Job[] = []
+  const applied = new Promise<Outcome[]>((resolve, reject) => {
+    const { alone, shared } = namesOf(commands[0] as Command)
+    jobs.push({ commands, alone, shared, notes, resolve: (outcomes) => resolve([...outcomes]), reject })
+  })
+  return { jobs, applied }
 }
 
 /**

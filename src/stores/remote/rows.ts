@@ -20,11 +20,11 @@ export interface Row<Version> {
 export interface Write {
   readonly text: string
   /** What the text of a record's row says. */
-  readonly record?: LockRecord
+  readonly record?: LockRecord | undefined
   /** Whether this record has a new holder or lost one to others: a user's transaction that has checked the lock must end before this is committed. */
-  readonly takesOver?: boolean
+  readonly takesOver?: boolean | undefined
   /** What the text of a session's row says. */
-  readonly session?: SessionRow
+  readonly session?: SessionRow | undefined
 }
 
 /** The id of a record's row. */
@@ -36,6 +36,22 @@ export const floorId = 'floor'
 
 /** Whether every engine can keep a row with this id: some refuse NULs, and lone surrogates would become one and the same character. */
 export const isStorable = (id: string): boolean => !/\0|\p{Surrogate}/u.test(id)
+
+/** What texts say that were written here: rows are read again right after they were written, and reading takes longer than the rest of a batch. */
+const meanings = new WeakMap<Row<unknown>, Write>()
+
+/** The row that a write has made. */
+export function rowOf<Version>(write: Write, version: Version): Row<Version> {
+  const row = { text: write.text, version }
+  // What users have put there they may change afterwards.
+  if (!write.record || !hasUsersObjects(write.record)) meanings.set(row, write)
+  return row
+}
+
+const hasUsersObjects = ({ holders, queue, asked }: LockRecord): boolean =>
+  asked !== undefined ||
+  holders.some(({ metadata }) => metadata !== undefined) ||
+  queue.some(({ metadata, ask }) => metadata !== undefined || ask !== undefined)
 
 /** How many rows are kept. */
 const capacity = 1_000
@@ -85,13 +101,13 @@ export class Known<Version> {
 
   record(key: string): LockRecord | undefined {
     const row = this.#get(recordId(key))
-    return row && decodeRecord(key, row.text)
+    return row && (meanings.get(row)?.record ?? decodeRecord(key, row.text))
   }
 
   session(id: string): SessionRow | undefined {
     if (!this.#sessions.has(id)) {
       const row = this.#get(sessionId(id))
-      this.#sessions.set(id, row && decodeSession(id, row.text))
+      this.#sessions.set(id, row && (meanings.get(row)?.session ?? decodeSession(id, row.text)))
     }
     return this.#sessions.get(id)
   }

@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Arena, Fault, Setting } from '../arena.ts'
+import { runProcesses, type Start } from '../processes.ts'
+import { type Data, type Kind, openData } from './data.ts'
+import type { RemoteStart } from './worker.ts'
+
+/** Waiters of these stores are woken by hints. Looks beside those cost a server's time, in ms. */
+const maxBackoff = 200
+/** Faults of a server hold up everybody, so they are shorter than those of a worker: some end before the locks are lost, and some do not. */
+const share = 1 / 2
+
+/** What harms a server, or the way to it. @returns false if nothing happened; `isOver` says whether the run is over meanwhile */
+export type Harm = (ms: number, isOver: () => boolean) => unknown
+
+/** One server or several, and what can be done to them. Only one of these faults happens at a time. */
+export interface Servers {
+  readonly kind: Kind
+  /** Where the runner looks, past what disturbs the workers. */
+  readonly url: string
+  /** Where the workers connect to. */
+  readonly workersUrl: string
+  /** How many replicas must have a change before it counts. */
+  readonly replicas?: number | undefined
+  readonly harms: Readonly<Record<string, Harm>>
+  remove(): Promise<unknown>
+}
+
+/** Processes that use locks and data of the same servers. */
+export async function openOn(setting: Setting, servers: Servers): Promise<Arena & { readonly data: Data }> {
+  const { kind, url, workersUrl, replicas, harms, remove } = servers
+  const data = openData(kind, url)
+  await data.prepare?.()
+  const more: Omit<RemoteStart, keyof Start> & Partial<Start> = { kind, url: workersUrl, replicas, maxBackoff }
+  const { obey: _, ...processes } = await runProcesses(setting, 'nemesis/remote/worker.ts', more)
+  let troubled = false
+  let closed = false
+  let seen = 0
+
+  const faults = Object.entries(harms).map(
+    ([kind, harm]): Fault => ({
+      kind,
+      async inflict(_, ms) {
+        if (troubled || closed) return false
+        troubled = true
+        try {
+          return (await harm(ms * share, () => closed)) !== false
+        } finally {
+          troubled = false
+        }
+      },
+    }),
+  )
+  /** Asks until the server answers. */
+  const insist = async <T>(ask: () => Promise<T>): Promise<T> => {
+    for (;;) {
+      try {
+        return await ask()
+      } catch (error) {
+        if (closed) throw error
+        await sleep(100)
+      }
+    }
+  }
+  return {
+    ...processes,
+    data,
+    faults: [...processes.faults, ...faults],
+    async holder(key) {
+      const view = await data.store.read(key).catch(() => undefined)
+      return view?.sessions.get(view.holders[0]?.session ?? '')?.label?.replace(/\.\d+$/, '')
+    },
+    async written() {
+      seen = await data.written().catch(() => seen)
+      return seen
+    },
+    final: () => insist(() => data.final()),
+    // They share one clock.
+    allowed: { skew: 0, afterWipe: 0 },
+    async close() {
+      closed = true
+      await processes.close()
+      await data.close()
+      await remove()
+    },
+  }
+}

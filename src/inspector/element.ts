@@ -1,0 +1,184 @@
+import type { LockEvent } from '../locks/events.ts'
+import type { HeldInfo, Locks } from '../locks/types.ts'
+import { nameOf } from './changes.ts'
+import { confirm } from './dialog.ts'
+import { Looks } from './looks.ts'
+import { makePanel, type Panel } from './panel.ts'
+import type { Row } from './rows.ts'
+import { styles } from './styles.ts'
+import { ofChange, ofEvent } from './told.ts'
+
+/** What the inspector needs of locks. Without `acquire`, `revoke` or `sweep` it has no button to ask, revoke or sweep. */
+export type InspectedLocks = Pick<Locks, 'query'> & Partial<Pick<Locks, 'session' | 'acquire' | 'revoke' | 'sweep'>>
+
+/** How long the inspector waits for a lock that it asks for, in ms. */
+const patience = 30_000
+/** How long after an event it looks, in ms: other events may follow at once. */
+const afterEvent = 20
+
+/** There is none where there are no pages. */
+const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement
+
+/** A panel that shows locks at work, `<storelock-inspector>`: for development, since it shows and does what its locks may see and do. */
+export class StorelockInspector extends Base {
+  #locks: InspectedLocks | undefined
+  #looks: Looks | undefined
+  #panel: Panel | undefined
+  #interval = 500
+  #paused = false
+  #failing = false
+  /** Sessions whose events {@link observe} tells exactly. */
+  readonly #observed = new Set<string>()
+  /** Aborts what waits, and asks nothing more, once the element is gone. */
+  #gone = new AbortController()
+
+  /** The locks that are shown. */
+  get locks(): InspectedLocks | undefined {
+    return this.#locks
+  }
+
+  set locks(locks: InspectedLocks | undefined) {
+    this.#looks?.run(false)
+    this.#locks = locks
+    this.#looks = undefined
+    this.#panel = undefined
+    this.#start()
+  }
+
+  /** How long after a look at the locks the next one follows, in ms. Default 500. A page that is hidden does not look. */
+  get interval(): number {
+    return this.#interval
+  }
+
+  set interval(ms: number) {
+    if (!(ms >= 50)) throw new RangeError(`interval is a number of milliseconds from 50, not ${String(ms)}`)
+    this.#interval = ms
+    if (this.#looks) this.#looks.interval = ms
+  }
+
+  /** Pass it to `createLocks` as `observe`: then the list of events has all that these locks do, and not only what two looks differ in. */
+  readonly observe = (event: LockEvent): void => {
+    if (event.type !== 'evicted' && (event.type !== 'granted' || event.own)) this.#observed.add(event.session)
+    const told = ofEvent(event)
+    if (!told) return
+    this.#panel?.tell([told])
+    this.#looks?.soon(afterEvent)
+  }
+
+  connectedCallback(): void {
+    // A property that was set before the element was defined hides that of the class.
+    for (const name of ['interval', 'locks'] as const) {
+      const own = Object.getOwnPropertyDescriptor(this, name)
+      if (!own) continue
+      Reflect.deleteProperty(this, name)
+      this[name] = own.value
+    }
+    document.addEventListener('visibilitychange', this.#follow)
+    this.#start()
+  }
+
+  disconnectedCallback(): void {
+    document.removeEventListener('visibilitychange', this.#follow)
+    this.#gone.abort()
+    this.#gone = new AbortController()
+    this.#follow()
+  }
+
+  readonly #follow = (): void => this.#looks?.run(this.isConnected && !this.#paused && !document.hidden)
+
+  #start(): void {
+    const locks = this.#locks
+    if (!this.isConnected) return
+    const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' })
+    if (!root.adoptedStyleSheets.length) {
+      const sheet = new CSSStyleSheet()
+      sheet.replaceSync(styles)
+      root.adoptedStyleSheets = [sheet]
+    }
+    const panel =
+      this.#panel ??
+      makePanel({
+        ...(locks?.acquire && { ask: (row: Row) => this.#ask(row) }),
+        ...(locks?.revoke && { revoke: (holder: HeldInfo) => this.#revoke(holder) }),
+        ...(locks?.sweep && { sweep: () => this.#sweep() }),
+        isOwn: (session) => session === locks?.session,
+        pause: (paused) => {
+          this.#paused = paused
+          this.#follow()
+        },
+      })
+    if (!this.#panel) root.replaceChildren(panel.node)
+    this.#panel = panel
+    if (locks) this.#looks ??= this.#look(locks, panel)
+    this.#follow()
+  }
+
+  #look(locks: InspectedLocks, panel: Panel): Looks {
+    const looks = new Looks(
+      locks,
+      (sight) => {
+        panel.tell(sight.changes.filter(({ session = '' }) => !this.#observed.has(session)).map(ofChange))
+        panel.show(sight)
+        if (this.#failing) panel.say('')
+        this.#failing = false
+      },
+      (error) => {
+        this.#failing = true
+        panel.say((error as Error).message, true)
+      },
+    )
+    looks.interval = this.#interval
+    return looks
+  }
+
+  /** Does something, and says how it went. */
+  async #act(doing: string, act: (signal: AbortSignal) => Promise<string>): Promise<void> {
+    const [panel, { signal }] = [this.#panel, this.#gone]
+    panel?.say(doing)
+    try {
+      panel?.say(await act(signal))
+    } catch (error) {
+      panel?.say((error as Error).message, true)
+    }
+    this.#failing = false
+    this.#looks?.soon(0)
+  }
+
+  async #ask({ name, holders }: Row): Promise<void> {
+    const title = `Ask the holders of “${name}” to release it?`
+    const why = 'They decide. The inspector waits in the queue for up to 30 seconds, and releases the lock at once.'
+    const ask = await this.#confirm({ title, why, yes: 'Ask', field: ['What to tell them', 'please'] })
+    if (ask === undefined) return
+    const limit = holders[0]?.limit
+    await this.#act(`Asked for “${name}”…`, async (signal) => {
+      const lock = await this.#locks?.acquire?.(name, { ask, signal, timeout: patience, ...(limit !== undefined && { limit }) })
+      await lock?.release()
+      return `“${name}” was released.`
+    })
+  }
+
+  async #revoke(holder: HeldInfo): Promise<void> {
+    const { name, session } = holder
+    const title = `Take “${name}” from ${nameOf(holder)}?`
+    const why = 'It loses the lock at once. What it is doing goes on until it notices, or until a fenced write is refused.'
+    if ((await this.#confirm({ title, why, yes: 'Revoke' })) === undefined) return
+    await this.#act(`Revoking “${name}”…`, async () => {
+      await this.#locks?.revoke?.(name, session)
+      return `“${name}” was taken from ${nameOf(holder)}.`
+    })
+  }
+
+  async #sweep(): Promise<void> {
+    const title = 'Drop the records of all locks that nobody uses?'
+    const why = 'Their tokens are still never repeated, but each of these locks counts as dirty at its next grant.'
+    if ((await this.#confirm({ title, why, yes: 'Sweep' })) === undefined) return
+    await this.#act('Sweeping…', async () => {
+      const count = (await this.#locks?.sweep?.()) ?? 0
+      return `${count} ${count === 1 ? 'record was' : 'records were'} dropped.`
+    })
+  }
+
+  #confirm(question: Parameters<typeof confirm>[1]): Promise<string | undefined> {
+    return confirm(this.shadowRoot as ShadowRoot, question, this.#gone.signal)
+  }
+}

@@ -1,0 +1,107 @@
+import { emptyView, type Holder, type LockView, limitOf, type Outcome } from '../../protocol/index.ts'
+import type { Grant, Granted } from './grant.ts'
+import { over, type Request } from './request.ts'
+
+/** A command's outcome, when it was sent, and by how much the wall clock was ahead of the monotonic one then, in ms. */
+export interface Answer {
+  readonly outcome: Outcome
+  readonly sent: number
+  readonly drift: number
+}
+
+/** A hint that a request was granted. */
+export type Hinted = Pick<Granted, 'number' | 'token' | 'previous' | 'reserve'>
+
+/**
+ * Whether a refused release or withdrawal shows that the record still names the session. A grant that is not confirmed in time lapses: its request
+ * is at the end of the queue then, or has been granted again, perhaps for nobody. A look shows for whom.
+ */
+export const namesStill = (outcome: Outcome, session: string): boolean =>
+  outcome.type === 'refused' && [...outcome.record.queue, ...outcome.record.holders].some((entry) => entry.session === session)
+
+/** What a key needs to know about its session. */
+export interface Surroundings {
+  /** The present session's id. */
+  readonly id: string
+  /** Whether only sessions can send hints. */
+  readonly trusted: boolean
+  /** The short lease of a grant that someone else's command makes, in ms. */
+  readonly confirm: number
+  /** In ms. */
+  readonly duration: number
+}
+
+/** What one session knows of one key: its requests, its grants and the record as it was last seen. */
+export class Known<R extends Request, G extends Grant> {
+  readonly key: string
+  /** Those that wait, by number. */
+  readonly requests = new Map<number, R>()
+  /** Each with the number of looks that had begun before it was known. */
+  readonly grants = new Map<G, number>()
+  /** The record as it was last seen. */
+  view: LockView
+  /** How many looks have begun. */
+  looks = 0
+  /** When the last look was sent, in ms. */
+  lookedAt = -Infinity
+  /** When the last request was sent that was refused because the lock was not free, in ms. */
+  refusedAt = 0
+  /** Whether the context sleeps, as a page that was left: then it has nothing in the queue. */
+  asleep = false
+  /** The last number that a request had. */
+  number: number
+  protected readonly home: Surroundings
+
+  /** @param number is below the numbers of all its requests */
+  constructor(home: Surroundings, key: string, number: number) {
+    this.home = home
+    this.key = key
+    this.number = number
+    this.view = emptyView(key)
+  }
+
+  /** A look is sent. @returns its number */
+  begin(sent: number): number {
+    this.lookedAt = sent
+    return ++this.looks
+  }
+
+  /** Whether a request still waits under this number: not once it was granted or given up, or sent again. */
+  waits(request: R, number: number): boolean {
+    return this.requests.get(number) === request
+  }
+
+  /** A request that has waited since before a time, if this session has held the lock, or as many places as there are, for as long. */
+  stuckSince(time: number): R | undefined {
+    let left = limitOf(this.view) ?? 1
+    for (const { life, startedAt } of this.grants.keys()) {
+      if (startedAt > time || life.is === 'lingering' || life.is === 'over' || --left) continue
+      return [...this.requests.values()].find(({ since }) => since <= time)
+    }
+    return undefined
+  }
+
+  /** Whether another session may be keeping a lease that nobody uses. */
+  mayLinger({ session, reserve }: Holder): boolean {
+    return reserve !== undefined && session !== this.home.id
+  }
+
+  /** Whether this request's grant is still there. */
+  answers(number: number): boolean {
+    for (const grant of this.grants.keys()) if (grant.number === number) return true
+    return false
+  }
+
+  /** Gives a request the next number. */
+  protected renumber(request: R): void {
+    this.requests.delete(request.number)
+    request.number = ++this.number
+    this.requests.set(request.number, request)
+  }
+
+  /** A request waits no more. */
+  protected forget(request: R): void {
+    this.requests.delete(request.number)
+    request.life = over
+  }
+}

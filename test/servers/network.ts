@@ -1,0 +1,103 @@
+import { spawnSync } from 'node:child_process'
+
+/** A host of its own on this machine: a network namespace, with one way to this machine and another to the other hosts. */
+export interface Host {
+  /** Its address for this machine. */
+  readonly near: string
+  /** Its address for the other hosts. */
+  readonly far: string
+  /** What a command begins with that runs there. */
+  readonly within: readonly string[]
+  /** Separates it from the other hosts, as if a cable had been pulled; this machine still reaches it. */
+  cutOff(): void
+  rejoin(): void
+}
+
+export interface Network {
+  readonly hosts: readonly Host[]
+  remove(): void
+}
+
+/** Networks that there may be at once. */
+const most = 250
+
+/** Why no network can be made here, in words; nothing if it can. */
+export function whyNoNetwork(): string | undefined {
+  if (process.platform !== 'linux') return 'network namespaces need Linux'
+  if (process.getuid?.() !== 0) return 'network namespaces need root'
+  try {
+    makeNetwork(1).remove()
+    return undefined
+  } catch (error) {
+    return `network namespaces cannot be made here: ${(error as Error).message}`
+  }
+}
+
+/** Makes hosts that reach each other, and this machine each of them. */
+export function makeNetwork(count: number): Network {
+  const id = reserve()
+  const bridge = `slb${id}`
+  const names = Array.from({ length: count }, (_, index) => ({
+    space: `storelock-${id}-${index}`,
+    near: `sln${id}-${index}`,
+    far: `slf${id}-${index}`,
+    // Addresses that are reserved for tests of networks.
+    here: `198.19.${id}.${4 * index + 1}`,
+    there: `198.19.${id}.${4 * index + 2}`,
+    among: `198.18.${id}.${index + 1}`,
+  }))
+  const remove = (): void => {
+    process.off('exit', remove)
+    // The ends of cables go with the namespaces that have the others.
+    for (const { space } of names) spawnSync('ip', ['netns', 'delete', space])
+    spawnSync('ip', ['link', 'delete', bridge])
+  }
+  process.once('exit', remove)
+  try {
+    ip(`link set ${bridge} up`)
+    for (const { space, near, far, here, there, among } of names) {
+      ip(`netns add ${space}`)
+      ip(`link add ${near} type veth peer name near netns ${space}`)
+      ip(`link add ${far} type veth peer name far netns ${space}`)
+      ip(`address add ${here}/30 dev ${near}`)
+      ip(`link set ${near} up`)
+      ip(`link set ${far} master ${bridge} up`)
+      ip(`-netns ${space} link set lo up`)
+      ip(`-netns ${space} address add ${there}/30 dev near`)
+      ip(`-netns ${space} address add ${among}/24 dev far`)
+      ip(`-netns ${space} link set near up`)
+      ip(`-netns ${space} link set far up`)
+    }
+  } catch (error) {
+    remove()
+    throw error
+  }
+  const hosts = names.map(({ space, far, there, among }) => ({
+    near: there,
+    far: among,
+    within: ['ip', 'netns', 'exec', space],
+    cutOff: () => ip(`link set ${far} down`),
+    rejoin: () => ip(`link set ${far} up`),
+  }))
+  return { hosts, remove }
+}
+
+/** The number of a network that nobody else has: whoever makes its bridge has it. */
+function reserve(): number {
+  let last: unknown
+  for (let id = 0; id < most; id++) {
+    try {
+      ip(`link add slb${id} type bridge`)
+      return id
+    } catch (error) {
+      last = error
+      if (!/exists/i.test((error as Error).message)) break
+    }
+  }
+  throw last
+}
+
+function ip(words: string): void {
+  const { status, stderr, error } = spawnSync('ip', words.split(' '), { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`ip ${words}: ${(stderr || error?.message || `ended with ${status}`).trim()}`)
+}
