@@ -47,7 +47,7 @@ const isRequest = ({ type }: Command): boolean => type === 'request'
  * `storelock_…`. Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
-export function sqliteStore(path: string, options?: SqliteStoreOptions): SqliteStore<SqliteDatabase>
+export function sqliteStore(database: string, options?: SqliteStoreOptions): SqliteStore<SqliteDatabase>
 export function sqliteStore<Db extends SqliteDatabase>(database: Db, options?: SqliteStoreOptions): SqliteStore<Db>
 export function sqliteStore(
   database: string | SqliteDatabase,

@@ -15,7 +15,7 @@ export interface PostgresFence<Client> {
    * go on meanwhile. Works at each isolation level; above READ COMMITTED call it first.
    */
   check(client: Client, lock: Fenced): Promise<void>
-  /** What {@link PostgresFence.check} sends, for clients that the store does not know. It fails with the code `STL01` unless the lock is held. */
+  /** What `check` sends, for clients that the store does not know. It fails with the code `STL01` unless the lock is held. */
   checkStatement(lock: Fenced): CheckStatement
   /** Runs `body` in a transaction of its own, on a client of the pool. */
   transaction<T>(lock: Fenced, body: (client: Client) => T): Promise<Awaited<T>>
