@@ -1,4 +1,4 @@
-import type { LockFunc } from '@supabase/auth-js'
+import { type LockFunc, NavigatorLockAcquireTimeoutError } from '@supabase/auth-js'
 import { LockError, type Locks } from 'storelock'
 import { caughtUp, markInLocalStorage } from './caught-up.ts'
 
@@ -18,8 +18,8 @@ export function supabaseLock(locks: Locks): LockFunc {
   }
 }
 
-/** They ask for `isAcquireTimeout`, and skip a refresh that another tab does already. */
+/** By this class they know that another tab does it already, and skip a refresh. */
 function asTheirs(error: unknown): never {
   const isTimeout = error instanceof LockError && ['held', 'timeout'].includes(error.code)
-  throw isTimeout ? Object.assign(error, { isAcquireTimeout: true }) : error
+  throw isTimeout ? new NavigatorLockAcquireTimeoutError(error.message) : error
 }
