@@ -20,6 +20,6 @@ describeEachEngine((engine) => {
       await nest('heard')
       return shown.filter((text) => text.includes('deadlock'))
     })
-    expect(shown).toEqual([expect.stringMatching(/^storelock: deadlock warning \("heard"\): .*onWarning\(\) \{\} for none\.$/)])
+    expect(shown).toEqual([expect.stringMatching(/^storelock: deadlock warning \(heard\): .*onWarning\(\) \{\} silences them\.$/)])
   })
 })

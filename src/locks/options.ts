@@ -34,8 +34,8 @@ export function checkSettings(options: LocksOptions): Settings {
   if (namespace && nameFault(namespace)) throw new LockError('invalid', `the namespace ${nameFault(namespace)}`)
   oneOf('expiry', expiry, ['auto', 'manual'])
   const { onWarning = toConsole(), observe } = options
-  if (typeof onWarning !== 'function') throw new TypeError(`onWarning must be a function, not ${typeof onWarning}`)
-  if (observe !== undefined && typeof observe !== 'function') throw new TypeError(`observe must be a function, not ${typeof observe}`)
+  for (const [option, listener] of Object.entries({ onWarning, observe }))
+    if (listener !== undefined && typeof listener !== 'function') throw new TypeError(`${option} must be a function, not ${typeof listener}`)
   return { store, clock, duration, maxBackoff, linger, maxHold, deadlock, label, namespace, policy, expiry, onWarning, observe }
 }
 

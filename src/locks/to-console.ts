@@ -9,7 +9,7 @@ export function toConsole(): (warning: LockWarning) => void {
   return ({ type, names, error }) => {
     if (shown.has(type)) return
     shown.add(type)
-    const about = names.length ? ` (${names.map((name) => JSON.stringify(name)).join(', ')})` : ''
-    console.warn(`storelock: ${type} warning${about}: ${error.message}. Shown once: pass onWarning to get every warning, or onWarning() {} for none.`)
+    const about = names.length ? ` (${names})` : ''
+    console.warn(`storelock: ${type} warning${about}: ${error.message}. Shown once: onWarning gets all, and onWarning() {} silences them.`)
   }
 }

@@ -1,4 +1,5 @@
 import { getContext, setContext } from 'svelte'
+import type { Readable } from 'svelte/store'
 import * as stores from 'svelte/store'
 import { type LockState, type UseLockOptions, want } from '../frameworks/want.ts'
 import type { Locks } from '../locks/types.ts'
@@ -10,6 +11,12 @@ const context = Symbol('the locks of storelock')
 // Svelte 4 has no `toStore`.
 const { derived, readable, toStore }: Pick<typeof stores, 'derived' | 'readable'> & Partial<typeof stores> = stores
 
+/** A value, or a function whose values are followed. */
+type Given<T> = T | (() => T)
+
+const isFunction = (given: unknown): given is () => never => typeof given === 'function'
+const now = <T>(given: Given<T>): T => (isFunction(given) ? given() : (given as T))
+
 /** Provides locks to the components below. To be called while a component initializes. */
 export function setLocks(locks: Locks): void {
   setContext(context, locks)
@@ -20,41 +27,34 @@ export function setLocks(locks: Locks): void {
  *
  * The lock is requested when the first one subscribes, never on a server, and released when the last one leaves. In Svelte 5 the name and the options
  * may be functions: if what they return changes, the lock is requested again. Options are compared by value; the latest `onReleaseRequested` counts.
- * To be called while a component initializes, unless `locks` are given.
  *
- * @param locks default: those that a component above has provided
+ * @param locks default: those that a component above has set, for a call while a component initializes
  * @example const lock = useLock(() => `draft ${id}`)
  * @throws Error if there are no locks
  */
-export function useLock(
-  name: string | (() => string),
-  options: UseLockOptions | (() => UseLockOptions) = {},
-  locks: Locks | undefined = getContext(context),
-): stores.Readable<LockState> {
-  if (!locks) throw new Error('useLock needs locks: call setLocks(locks) in a component above')
-  const optionsNow = (): UseLockOptions => (typeof options === 'function' ? options() : options)
+export function useLock(name: Given<string>, options: Given<UseLockOptions> = {}, locks?: Locks): Readable<LockState> {
+  const provided = locks ?? getContext<Locks | undefined>(context)
+  if (!provided) throw new Error('useLock needs locks: call setLocks(locks) in a component above')
   let latest: [name: string, options: UseLockOptions]
   // JSON leaves functions out.
   const ask = (): string => {
-    latest = [typeof name === 'function' ? name() : name, optionsNow()]
+    latest = [now(name), now(options)]
     return JSON.stringify(latest)
   }
-  const follows = typeof name === 'function' || typeof options === 'function'
-  if (follows && !toStore) throw new Error('useLock takes functions only in Svelte 5: in Svelte 4 write $: lock = useLock(name)')
-  return derived<stores.Readable<string>, LockState>(follows && toStore ? toStore(ask) : readable(ask()), (_, set) => {
-    const wanted = want(locks, ...latest)
-    wanted.onReleaseRequested = (...who) => optionsNow().onReleaseRequested?.(...who)
-    set(wanted.state())
+  const follows = [name, options].some(isFunction)
+  if (follows && !toStore) throw new Error('functions need Svelte 5: write $: lock = useLock(name)')
+  return derived<Readable<string>, LockState>(follows && toStore ? toStore(ask) : readable(ask()), (_, set) => {
+    const wanted = want(provided, ...latest)
+    wanted.onReleaseRequested = (...who) => now(options).onReleaseRequested?.(...who)
+    const show = (): void => set(wanted.state())
+    show()
     // A server subscribes too, while it renders.
-    return 'document' in globalThis ? wanted.subscribe(() => set(wanted.state())) : undefined
+    return 'document' in globalThis ? wanted.subscribe(show) : undefined
   })
 }
 
 /** A store of whether this component is the leader, that is, holds the lock of this name. It stays a candidate while the store has subscribers. */
-export function useLeader(...[name, options, locks]: Parameters<typeof useLock>): stores.Readable<boolean> {
-  const asked = (): UseLockOptions => {
-    const given = typeof options === 'function' ? options() : options
-    return { ...given, again: given?.again ?? true }
-  }
-  return derived(useLock(name, typeof options === 'function' ? asked : asked(), locks), ({ state }) => state === 'held')
+export function useLeader(name: Given<string>, options?: Given<UseLockOptions>, locks?: Locks): Readable<boolean> {
+  const asked = (): UseLockOptions => ({ ...now(options), again: now(options)?.again ?? true })
+  return derived(useLock(name, isFunction(options) ? asked : asked(), locks), ({ state }) => state === 'held')
 }

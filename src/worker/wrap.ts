@@ -47,7 +47,6 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   if (label !== undefined && typeof label !== 'string') throw new TypeError(`label must be a string, not ${typeof label}`)
   if (typeof maxSilence !== 'number' || !(maxSilence > 0))
     throw new RangeError(`maxSilence is a number of milliseconds above 0, not ${String(maxSilence)}`)
-  if (typeof onWarning !== 'function') throw new TypeError(`onWarning must be a function, not ${typeof onWarning}`)
   const dirt = new Dirt()
   const reentrants = new ByName<ReentrantLock>()
   let asleep = false

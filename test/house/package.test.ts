@@ -142,7 +142,7 @@ describe('the package as installed', () => {
       project.write('wrong.ts', `import { createLocks } from 'storelock'\ncreateLocks({ duration: 'long' })`)
       expect(project.check(['wrong.ts'], options)).not.toEqual([])
     },
-    60_000,
+    180_000,
   )
 })
 
