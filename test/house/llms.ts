@@ -22,7 +22,10 @@ const entries: Readonly<Record<string, string>> = {
   './server': '`serve(store)` and `createHandler(store)`, the lock server; `verifyOffline`',
   './worker': '`expose` and `wrap`, for locks that a worker keeps for a page',
   './protocol': 'the rules of a lock, hierarchical keys, and the types of a store',
+  './inspector': '`<storelock-inspector>`, a panel that shows locks, holders, queues and events while you develop',
   './react': '`LocksProvider`, `useLock`, `useLeader`',
+  './vue': '`useLock` and `useLeader` for Vue',
+  './svelte': '`useLock` and `useLeader` for Svelte',
   './web-locks': '`installWebLocks`, to take the place of `navigator.locks`',
   './testing': '`storeSuite` for stores of your own, and a clock that tests move',
 }

@@ -45,7 +45,7 @@ test('what users change in their metadata after a request is not written', async
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   const metadata = { text: 'before' }
-  await store.apply([{ ...(request('s0') as object), metadata } as Command])
+  await store.apply([{ ...(request('s0') as object), metadata } as unknown as Command])
   metadata.text = 'after'
   await store.apply([request('s0', 2)])
   expect(server.rows.get('r:k')?.text).toContain('before')
