@@ -24,6 +24,8 @@ const entries: Readonly<Record<string, string>> = {
   './protocol': 'the rules of a lock, hierarchical keys, and the types of a store',
   './inspector': '`mountInspector(locks)`, a panel for development that shows locks at work',
   './react': '`LocksProvider`, `useLock`, `useLeader`',
+  './vue': '`useLock` and `useLeader` for Vue',
+  './svelte': '`useLock` and `useLeader` for Svelte',
   './web-locks': '`installWebLocks`, to take the place of `navigator.locks`',
   './testing': '`storeSuite` for stores of your own, and a clock that tests move',
 }
