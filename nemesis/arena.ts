@@ -43,7 +43,7 @@ export interface Arena {
   close(): Promise<void>
 }
 
-export interface Control {
+interface Control {
   /** What the control and the other run are called. */
   readonly names: readonly [control: string, other: string]
   /** What goes wrong in the control, and in the other run must not. */
