@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { type EngineName, enginesHere } from './e2e/engines/engine.ts'
+import { react18 } from './test/react/react-18.ts'
 
 const long = '**/*.long.test.ts'
 
@@ -40,6 +41,11 @@ export default defineConfig({
         extends: true,
         // Unless told so, a machine of two cores would be given one.
         test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], exclude: [long], maxWorkers: '100%' },
+      },
+      {
+        extends: true,
+        plugins: [react18()],
+        test: { name: 'react-18', include: ['test/react/**/*.test.ts'], maxWorkers: '100%' },
       },
       inRealTime('e2e', 'chromium', 1, ['e2e/**/*.test.ts'], [long]),
       // What `npm test` leaves out, and `npm run test:more` has.

@@ -5,7 +5,8 @@ import { storeSuite } from '../src/testing/index.ts'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import { insecureHost, type Tab } from './engines/engine.ts'
 import type { Entry } from './pages/entries.ts'
-import { type ReactSite, serveReact } from './pages/react/serve.ts'
+import { react19 } from './pages/frameworks/frameworks.ts'
+import { type FrameworkSite, serveFramework } from './pages/frameworks/serve.ts'
 
 /** The same page on a site that has no https and is not this machine for the browser. */
 function insecure(url: string): string {
@@ -61,21 +62,21 @@ describeEachEngine((engine) => {
   })
 
   describe('a page that came by plain http, with React', () => {
-    let site: ReactSite
+    let site: FrameworkSite
     beforeAll(async () => {
-      site = await serveReact(false)
+      site = await serveFramework(react19)
     })
     afterAll(() => site.close())
 
     test('holds a lock while its component is mounted, and the next waits for it', async () => {
       const [one, two] = [await engine().open(insecure(site.url)), await engine().open(insecure(site.url))]
       expect(await one.evaluate(() => isSecureContext)).toBe(false)
-      await one.evaluate(() => react.mount({}))
-      await one.evaluate(() => react.shows('state', 'held'))
-      await two.evaluate(() => react.mount({}))
-      await two.evaluate(() => react.shows('state', 'waiting'))
-      await one.evaluate(() => react.unmount())
-      await two.evaluate(() => react.shows('state', 'held'))
+      await one.evaluate(() => panel.mount({}))
+      await one.evaluate(() => panel.shows('state', 'held'))
+      await two.evaluate(() => panel.mount({}))
+      await two.evaluate(() => panel.shows('state', 'waiting'))
+      await one.evaluate(() => panel.unmount())
+      await two.evaluate(() => panel.shows('state', 'held'))
     })
   })
 })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -12,6 +13,7 @@ export interface Site {
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
+const wasm = createRequire(import.meta.url).resolve('@sqlite.org/sqlite-wasm/sqlite3.wasm')
 /** What was bundled by its path: a page is opened hundreds of times, and the sources stay as they are meanwhile. */
 const scripts = new Map<string, Promise<string>>()
 
@@ -37,10 +39,12 @@ async function bundle(entry: string): Promise<string> {
 }
 
 /** What is at a path: a page as its file has it, or a script of ours. `undefined` if nothing is. */
-async function contentAt(path: string): Promise<{ type: string; text: string } | undefined> {
+async function contentAt(path: string): Promise<{ type: string; text: string | Buffer } | undefined> {
   try {
     if (/^\/e2e\/.*\.html$/.test(path)) return { type: 'text/html', text: await readFile(`${root}${path.slice(1)}`, 'utf8') }
     if (/^\/e2e\/.*\.ts$/.test(path)) return { type: 'text/javascript', text: await scriptAt(path) }
+    // Bundled scripts look for it beside them.
+    if (path.endsWith('/sqlite3.wasm')) return { type: 'application/wasm', text: await readFile(wasm) }
   } catch (error) {
     // A page that is missing is a fact of some test; what cannot be bundled is a fault of ours.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error

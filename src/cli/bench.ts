@@ -25,7 +25,7 @@ export async function bench(options: BenchOptions): Promise<void> {
     withUnwatchedStore(
       place,
       async (store) => {
-        const locks = createLocks({ store, label: 'bench' })
+        const locks = createLocks({ store, label: 'bench', onWarning() {} })
         const name = partner ?? `storelock bench ${process.pid}`
         try {
           if (partner) await takeTurns(locks, name)

@@ -166,7 +166,7 @@ export async function withLock<T>(
 ): Promise<T> {
   return await withStore(place, async (store) => {
     const { namespace, name } = storedName(key)
-    const locks = createLocks({ ...options, store, namespace })
+    const locks = createLocks({ onWarning() {}, ...options, store, namespace })
     try {
       return await answered(place, use(locks, name))
     } finally {

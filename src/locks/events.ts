@@ -55,5 +55,5 @@ export interface LockWarning {
   readonly names: readonly string[]
   readonly error: LockError
   /** When the first of them is lost, on the clock's monotonic time, in ms. */
-  readonly deadline?: number
+  readonly deadline?: number | undefined
 }

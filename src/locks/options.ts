@@ -3,6 +3,7 @@ import { abortSignal } from './abort.ts'
 import { longestTimer, systemClock } from './clock.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Settings } from './home.ts'
+import { toConsole } from './to-console.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
 import type { Wish } from './wish.ts'
 
@@ -32,7 +33,8 @@ export function checkSettings(options: LocksOptions): Settings {
   }
   if (namespace && nameFault(namespace)) throw new LockError('invalid', `the namespace ${nameFault(namespace)}`)
   oneOf('expiry', expiry, ['auto', 'manual'])
-  const { onWarning = () => {}, observe } = options
+  const { onWarning = toConsole(), observe } = options
+  if (typeof onWarning !== 'function') throw new TypeError(`onWarning must be a function, not ${typeof onWarning}`)
   if (observe !== undefined && typeof observe !== 'function') throw new TypeError(`observe must be a function, not ${typeof observe}`)
   return { store, clock, duration, maxBackoff, linger, maxHold, deadlock, label, namespace, policy, expiry, onWarning, observe }
 }

@@ -32,7 +32,7 @@ export function reentrant(locks: CoreLocks, name: string, options: Pick<AcquireO
 }
 
 /** As `Locks.whenFree`: resolves when nobody holds the lock, at once if nobody does. */
-export async function whenFree(locks: CoreLocks, name: string, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+export async function whenFree(locks: CoreLocks, name: string, { signal }: { signal?: AbortSignal | undefined } = {}): Promise<void> {
   const base = baseOf(locks)
   await base.using(base.keyOf(name), name, (line) => untilFree(base.session, line, signal))
 }

@@ -69,7 +69,7 @@ export class Reentrant implements ReentrantLock {
     return this.#current() !== undefined
   }
 
-  acquire(options: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
+  acquire(options: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Guard> {
     const { clock } = this.#session
     const now = clock.monotonic()
     const current = this.#current(now)
@@ -79,11 +79,11 @@ export class Reentrant implements ReentrantLock {
   }
 
   /** Apart, since a function within `acquire` would make each call of that allocate what the function sees. */
-  #acquireAfter(turn: Promise<void>, options: { timeout?: number; signal?: AbortSignal }): Promise<Guard> {
+  #acquireAfter(turn: Promise<void>, options: { timeout?: number | undefined; signal?: AbortSignal | undefined }): Promise<Guard> {
     return turn.then(() => this.acquire(options))
   }
 
-  async tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
+  async tryAcquire(options: { timeout?: number | undefined } = {}): Promise<Guard | null> {
     const { clock, settings } = this.#session
     const { timeout } = checkWish(settings, options)
     this.#session.assertOpen()
@@ -117,7 +117,7 @@ export class Reentrant implements ReentrantLock {
   }
 
   /** Waits with all other callers for one hold, each until its own timeout or signal. */
-  async #wait(options: { timeout?: number; signal?: AbortSignal }): Promise<Guard> {
+  async #wait(options: { timeout?: number | undefined; signal?: AbortSignal | undefined }): Promise<Guard> {
     const { clock, settings } = this.#session
     const { timeout, signal } = checkWish(settings, options)
     signal?.throwIfAborted()

@@ -6,75 +6,78 @@ import type { LockEvent, LockWarning } from './events.ts'
 export interface LocksOptions {
   store: Store
   /** How long a holder that cannot renew keeps the lock, in ms. It is renewed every tenth of that. Default 10,000. */
-  duration?: number
+  duration?: number | undefined
   /** The longest pause between two looks of a waiter, in ms. Default 1,000. */
-  maxBackoff?: number
+  maxBackoff?: number | undefined
   /**
    * How long a lock stays with this session after its last release while nobody else wants it, in ms. Taking it again then does not touch the store,
    * and it is handed over at once when anyone asks. Only for plain exclusive locks, and only if the store has a channel. Default 0.
    */
-  linger?: number
+  linger?: number | undefined
   /**
    * How long a lock may be held in total, in ms, however often it is renewed: then it is lost (`expired`) and released. For jobs that hang while
    * their heartbeats go on. Default: no limit.
    */
-  maxHold?: number
+  maxHold?: number | undefined
   /**
    * What to do when a lock that this session holds has kept a request of its own waiting for a whole `duration`, such as a request inside its own
    * callback. `warn` calls `onWarning` once for each name, `reject` also rejects the request with `deadlock`. Default `warn`.
    */
-  deadlock?: 'warn' | 'reject'
+  deadlock?: 'warn' | 'reject' | undefined
   /** Shown to people who ask who holds a lock. It need not be unique, and identifies nobody. */
-  label?: string
+  label?: string | undefined
   /** Separates these locks from those of every other namespace in the store. */
-  namespace?: string
+  namespace?: string | undefined
   /** What is allowed in this namespace. */
-  policy?: Policy
+  policy?: Policy | undefined
   /** Whether waiters may evict a holder that has been silent for its lease. With `manual` only `expire()` does. Default `auto`. */
-  expiry?: 'auto' | 'manual'
-  /** Called when something goes wrong that no promise can report, such as renewals that start to fail. */
-  onWarning?: (warning: LockWarning) => void
+  expiry?: 'auto' | 'manual' | undefined
+  /**
+   * Called when something goes wrong that no promise can report, such as renewals that start to fail. Default: `console.warn`, once for each type of
+   * warning. Pass `onWarning() {}` to silence them.
+   */
+  onWarning?: ((warning: LockWarning) => void) | undefined
   /**
    * Called with everything that this session does and notices, for logs, traces and metrics: after each step, in order. Without it, and without
    * subscribers to Node's diagnostics channels `storelock:*`, which get the same, this costs nothing that can be measured. Where a worker keeps the
    * locks of pages, it gets the events of their sessions too.
    */
-  observe?: (event: LockEvent) => void
-  clock?: Clock
+  observe?: ((event: LockEvent) => void) | undefined
+  clock?: Clock | undefined
 }
 
 export interface AcquireOptions {
-  mode?: Mode
+  mode?: Mode | undefined
   /**
    * How many may hold the lock together, of those that ask with the same limit; 1 to 1,000. Default 1: an exclusive lock. While somebody holds it or
    * waits for it with another limit, or in shared mode, the call rejects with `invalid`. Contradicts `steal`.
    */
-  limit?: number
+  limit?: number | undefined
   /** How long to wait, in ms; 0 does not wait and fails with `held`. Default: for ever. */
-  timeout?: number
+  timeout?: number | undefined
   /** Cancels the wait; the call then rejects with the signal's reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** In ms. Default: that of `createLocks`. */
-  duration?: number
+  duration?: number | undefined
   /** How long the lock may be held in total, in ms. Default: that of `createLocks`. */
-  maxHold?: number
+  maxHold?: number | undefined
   /** Waits only if nobody waits yet, in this session or another; otherwise the call fails with `held`. */
-  ifNoQueue?: boolean
+  ifNoQueue?: boolean | undefined
   /** `manual`: the lease lasts `duration` unless your code calls `renew()`, or somebody pins the lock. Default `auto`. */
-  renew?: 'auto' | 'manual'
+  renew?: 'auto' | 'manual' | undefined
   /** Takes the lock from its holders, ahead of the queue. */
-  steal?: boolean
+  steal?: boolean | undefined
   /** Stored beside the lock, for others to read. */
-  metadata?: Json
+  metadata?: Json | undefined
   /** Asks the present holders to release; they can read this value, and decide. They get it even if this request gives up at once. */
-  ask?: Json
+  ask?: Json | undefined
   /** With `ask` and `steal`: how long the holders may take to release before the lock is stolen, in ms. */
-  grace?: number
+  grace?: number | undefined
   /**
    * Called when somebody asks for this lock while it is held, which does not end the lock. At once if the store has a channel, else with the next
    * renewal: a tenth of the duration later at most, unless only your code renews.
    */
-  onReleaseRequested?: ReleaseListener
+  onReleaseRequested?: ReleaseListener | undefined
 }
 
 /** Gets the value that another session asks with, and who asks. */
@@ -85,7 +88,7 @@ export interface TryOptions extends Omit<AcquireOptions, 'signal' | 'ask' | 'gra
    * How long a call may observe a holder that looks dead, in ms. Default: as long as its lease takes; 0: never. It never waits for a holder that
    * looks alive.
    */
-  timeout?: number
+  timeout?: number | undefined
 }
 
 /** A lock that is, or was, held. */
@@ -147,31 +150,31 @@ export interface ReentrantLock {
   clearDirty(): void
   /** Whether it has a user and is held. */
   isHeld(): boolean
-  acquire(options?: { timeout?: number; signal?: AbortSignal }): Promise<Guard>
+  acquire(options?: { timeout?: number | undefined; signal?: AbortSignal | undefined }): Promise<Guard>
   /** A guard, or `null` if another session has the lock. */
-  tryAcquire(options?: { timeout?: number }): Promise<Guard | null>
+  tryAcquire(options?: { timeout?: number | undefined }): Promise<Guard | null>
 }
 
 export interface RequestOptions {
-  mode?: Mode
+  mode?: Mode | undefined
   /** How many may hold the lock together: see {@link AcquireOptions}. */
-  limit?: number
-  ifAvailable?: boolean
-  steal?: boolean
-  signal?: AbortSignal
-  timeout?: number
-  ask?: Json
-  grace?: number
+  limit?: number | undefined
+  ifAvailable?: boolean | undefined
+  steal?: boolean | undefined
+  signal?: AbortSignal | undefined
+  timeout?: number | undefined
+  ask?: Json | undefined
+  grace?: number | undefined
   /** How long the lock may be held in total, in ms. Default: that of `createLocks`. */
-  maxHold?: number
+  maxHold?: number | undefined
   /** Waits only if nobody waits yet, in this session or another; otherwise the callback gets `null`. */
-  ifNoQueue?: boolean
-  onReleaseRequested?: ReleaseListener
+  ifNoQueue?: boolean | undefined
+  onReleaseRequested?: ReleaseListener | undefined
 }
 
 export interface SweepOptions {
   /** Only records of locks that were not granted or released for this long, in ms. Default 0. */
-  olderThan?: number
+  olderThan?: number | undefined
 }
 
 /** A held or requested lock as `query()` shows it: what Web Locks show, and more from the record. */
@@ -215,7 +218,11 @@ export interface Locks {
   readonly session: string
   /** Web Locks shape: holds the lock while `callback` runs. */
   request<T>(name: string, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
-  request<T>(name: string, options: RequestOptions & { ifAvailable?: false; ifNoQueue?: false }, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
+  request<T>(
+    name: string,
+    options: RequestOptions & { ifAvailable?: false | undefined; ifNoQueue?: false | undefined },
+    callback: (lock: HeldLock) => T,
+  ): Promise<Awaited<T>>
   request<T>(name: string, options: RequestOptions, callback: (lock: HeldLock | null) => T): Promise<Awaited<T>>
   /** The holders and waiters of one name or of all, in the order of their grants and of the queue. */
   query(name?: string): Promise<LocksSnapshot>
@@ -226,7 +233,7 @@ export interface Locks {
   /** matrix shape: one lease for all users in this process. The same name gives the same lock. */
   reentrant(name: string, options?: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'>): ReentrantLock
   /** Resolves when nobody holds the lock, at once if nobody does. */
-  whenFree(name: string, options?: { signal?: AbortSignal }): Promise<void>
+  whenFree(name: string, options?: { signal?: AbortSignal | undefined }): Promise<void>
   /** Evicts holders that have been silent for their lease. Rejects with `held` if one is alive or pinned, `not-held` if there is none. */
   expire(name: string): Promise<void>
   /** Takes the lock from `session`, or from all holders. Nothing to take is fine; another session's lock is refused with `not-owner`. */

@@ -11,9 +11,9 @@ export interface Policy {
   /** Returns why a holder with this label is not allowed, or nothing. */
   checkHolder?(label: string | undefined): string | undefined
   /** In ms. */
-  readonly minDuration?: number
+  readonly minDuration?: number | undefined
   /** In ms. */
-  readonly maxDuration?: number
+  readonly maxDuration?: number | undefined
 }
 
 /** @throws LockError `invalid` with the policy's own reason */

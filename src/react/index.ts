@@ -1,10 +1,10 @@
 'use client'
 
 import { type Context, createContext, useContext, useEffect, useMemo, useSyncExternalStore } from 'react'
+import { type LockState, type UseLockOptions, want } from '../frameworks/want.ts'
 import type { Locks } from '../locks/types.ts'
-import { type LockState, type UseLockOptions, want } from './want.ts'
 
-export type { LockState, UseLockOptions } from './want.ts'
+export type { LockState, UseLockOptions } from '../frameworks/want.ts'
 
 const LocksContext: Context<Locks | undefined> = createContext<Locks | undefined>(undefined)
 
@@ -36,5 +36,5 @@ export function useLock(name: string, options: UseLockOptions = {}): LockState {
 
 /** Whether this component is the leader, that is, holds the lock of this name. It stays a candidate until it unmounts. */
 export function useLeader(name: string, options?: UseLockOptions): boolean {
-  return useLock(name, { again: true, ...options }).state === 'held'
+  return useLock(name, { ...options, again: options?.again ?? true }).state === 'held'
 }

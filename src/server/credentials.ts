@@ -10,24 +10,24 @@ export interface ClientCredential {
    * The bearer token, unless it has a `certificate`: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:`
    * and 64 hex digits.
    */
-  readonly token?: string
+  readonly token?: string | undefined
   /**
    * The certificate by which it may authenticate instead, if `tls.clientCa` has signed it: by its SHA-256 fingerprint, by fields of its subject, such
    * as `{ "CN": "worker-7" }`, or by both.
    */
-  readonly certificate?: { readonly fingerprint?: string; readonly subject?: Readonly<Record<string, string>> }
+  readonly certificate?: { readonly fingerprint?: string | undefined; readonly subject?: Readonly<Record<string, string>> | undefined } | undefined
   /** The prefixes of the keys that it may use, read and get hints of. Default: all keys. */
-  readonly prefixes?: readonly string[]
+  readonly prefixes?: readonly string[] | undefined
   /** Whether it may revoke, pin, unpin and sweep, and read the metrics and log entries that concern no key. Default: false. */
-  readonly admin?: boolean
+  readonly admin?: boolean | undefined
   /** Whether it may only read locks, listen, read the log and verify. Default: false. */
-  readonly readOnly?: boolean
+  readonly readOnly?: boolean | undefined
   /** Whether it may steal locks. Default: whether it is `admin`. */
-  readonly steal?: boolean
+  readonly steal?: boolean | undefined
   /** Whether it may ask holders to release. Default: true. */
-  readonly ask?: boolean
+  readonly ask?: boolean | undefined
   /** When it expires, as ISO 8601: `2027-01-31`, which is midnight UTC, or `2027-01-31T18:00:00Z`. Default: never. */
-  readonly expires?: string
+  readonly expires?: string | undefined
 }
 
 /** A credential that was checked. */

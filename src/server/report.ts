@@ -8,7 +8,7 @@ export type ReportLevel = (typeof reportLevels)[number]
 /** The server's own log for operators. */
 export interface ReportOptions {
   /** Less urgent lines are left out. Default `info`. */
-  readonly level?: ReportLevel
+  readonly level?: ReportLevel | undefined
   /** Gets a line of JSON without a line break. */
   readonly write: (line: string) => void
 }

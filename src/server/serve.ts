@@ -16,10 +16,10 @@ import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
   /** Default: a free one. */
-  readonly port?: number
+  readonly port?: number | undefined
   /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
-  readonly host?: string
-  readonly tls?: ServerTls
+  readonly host?: string | undefined
+  readonly tls?: ServerTls | undefined
 }
 
 export interface LockServer {

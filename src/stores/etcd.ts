@@ -14,12 +14,12 @@ export type { EtcdReply, EtcdTransaction } from './etcd/transaction.ts'
 
 export interface EtcdStoreOptions extends EtcdOptions {
   /** With what the store's keys begin. Default `storelock`. */
-  prefix?: string
+  prefix?: string | undefined
 }
 
 export interface EtcdStore extends FencedStore<EtcdTransaction> {
   readonly channel: Channel
-  readonly beacon?: Beacon
+  readonly beacon?: Beacon | undefined
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: EtcdTransaction, lock: Fenced): void
   /**

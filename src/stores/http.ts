@@ -10,19 +10,19 @@ import { makeServers, rest } from './http/servers.ts'
 
 export interface HttpStoreOptions {
   /** The credential that the server asks for. */
-  token?: string
+  token?: string | undefined
   /**
    * How long an answer may take, in ms. If one is late, the next server is asked; if there is no other, waiters repeat the request, for up to two
    * minutes. Default 5,000, or 2,000 with several servers: a lock is kept if the next one answers before its duration is over.
    */
-  timeout?: number
+  timeout?: number | undefined
   /** Sends requests. Default: in Node its `http` client, since its `fetch` takes twice as long; elsewhere `fetch`. */
-  fetch?: typeof fetch
+  fetch?: typeof fetch | undefined
   /**
    * Identifies this client to the server: 16 to 128 random letters, digits, `_` or `-`. A secret: whoever has it, and the same credential, controls
    * its sessions. Default: a new one.
    */
-  client?: string
+  client?: string | undefined
 }
 
 export interface HttpStore extends Store {

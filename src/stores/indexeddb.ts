@@ -20,11 +20,11 @@ export { type OpenDatabase, upgradeIndexedDB } from './indexeddb/rows.ts'
 
 export interface IndexedDBStoreOptions {
   /** When a change counts as done: `relaxed` when the operating system has it, `strict` when the disk has it. Default `relaxed`. */
-  durability?: IDBTransactionDurability
+  durability?: IDBTransactionDurability | undefined
   /** Wall time in ms since 1970. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
   /** The database's name, if `database` is a function that cannot return it yet. */
-  name?: string
+  name?: string | undefined
 }
 
 /** How many keys of empty records a list may find before the fence drops them, and how many it drops in one transaction. */

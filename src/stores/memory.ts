@@ -31,7 +31,7 @@ const capacity = 100
 
 export interface MemoryStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 /** Its locks protect the process's own memory: a fenced step cannot be undone, so its body must not throw half-way. */

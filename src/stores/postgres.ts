@@ -17,23 +17,23 @@ export { postgresSchema } from './postgres/schema.ts'
 
 export interface PostgresStoreOptions {
   /** The database's schema that the store makes and keeps its table in. Default `storelock`. */
-  schema?: string
+  schema?: string | undefined
   /**
    * An address of the same database past a pooler such as PgBouncer in transaction mode, through which nobody can listen: a connection string, or
    * options of `pg`. Without one, waiters behind a pooler poll.
    */
-  direct?: string | object
+  direct?: string | object | undefined
   /** Whether sessions wake each other by LISTEN and NOTIFY, over a connection of their own. Default `true`. */
-  notify?: boolean
+  notify?: boolean | undefined
   /** How long a connection or a statement may take, in ms. Default 5,000. */
-  timeout?: number
+  timeout?: number | undefined
   /** Wall time in ms since 1970. Default: the server's. */
-  now?: () => number
+  now?: (() => number) | undefined
 }
 
 export interface PostgresStore<Client extends PostgresClient> extends FencedStore<Client>, PostgresFence<Client> {
-  readonly channel?: Channel
-  readonly beacon?: Beacon
+  readonly channel?: Channel | undefined
+  readonly beacon?: Beacon | undefined
   check(client: Client, lock: Fenced): Promise<void>
   transaction<T>(lock: Fenced, body: (client: Client) => T): Promise<Awaited<T>>
 }

@@ -19,16 +19,16 @@ export type { RedisReply, RedisTransaction } from './redis/transaction.ts'
 
 export interface RedisStoreOptions {
   /** A hash tag that begins the store's keys, so that a cluster has them on one node: put data that its locks fence there too. Default `storelock`. */
-  prefix?: string
+  prefix?: string | undefined
   /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
-  timeout?: number
+  timeout?: number | undefined
   /** What must be safe before a change counts: without it, a failover to a replica that lags loses the last changes, and locks with them. */
-  durability?: Durability
+  durability?: Durability | undefined
 }
 
 export interface RedisStore extends FencedStore<RedisTransaction> {
   readonly channel: Channel
-  readonly beacon?: Beacon
+  readonly beacon?: Beacon | undefined
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: RedisTransaction, lock: Fenced): void
   /**

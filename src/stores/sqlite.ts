@@ -15,13 +15,13 @@ export type { Alongside, SqliteDatabase, SqliteStatement } from './sqlite/driver
 
 export interface SqliteStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
-  now?: () => number
+  now?: (() => number) | undefined
   /**
    * Opens the database at a path with the options of your handle, if its driver's constructor alone does not: with a `nativeBinding`, a key, an
    * extension, or read-only in the case of `node:sqlite`, where that cannot be detected. It is called for the store's own connections, which are
    * separate from your handle; it must not set anything that stays in the file.
    */
-  open?: OpenDatabase
+  open?: OpenDatabase | undefined
 }
 
 export interface SqliteStore<Db> extends FencedStore<Db> {

@@ -10,9 +10,9 @@ export interface ManualClock extends Clock {
 
 export interface ManualClockOptions {
   /** The initial wall time, in ms since 1970. Default: a day in 2023. */
-  start?: number
+  start?: number | undefined
   /** What `random()` returns, from 0 to below 1. Default 0.5. */
-  random?: () => number
+  random?: (() => number) | undefined
 }
 
 /**

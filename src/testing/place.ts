@@ -9,11 +9,11 @@ export interface StorePlace {
   /** Reads the bytes stored for `key`, to check that nothing was overwritten. Needed with `corrupt`. */
   raw?(key: string): unknown
   /** For a store with a fence: how a body writes a text, and which text is there in the end. Without it, those facts are left out. */
-  fence?: { write(tx: never, text: string): unknown; written(): unknown }
+  fence?: { write(tx: never, text: string): unknown; written(): unknown } | undefined
   /** Set if a second `open()` does not see what the first one wrote. */
-  alone?: boolean
+  alone?: boolean | undefined
   /** Set if the store itself decides who is gone, and ignores clients' evidence and challenges: facts about these are left out. */
-  observes?: boolean
+  observes?: boolean | undefined
   /** Removes the place. */
   remove?(): void | Promise<void>
 }

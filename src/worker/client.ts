@@ -66,9 +66,9 @@ export class Client implements ClientApi {
     this.#beacon = beacon
     this.#locks = createLocks({
       ...settings,
-      ...(label !== undefined && { label }),
-      ...(maxHold !== undefined && { maxHold }),
-      ...(observe !== undefined && { observe }),
+      label,
+      maxHold,
+      observe,
       store: storeFor(store, { silence: () => contact.silence, renewed: () => contact.tellSoon(), beacon }),
       onWarning: ({ error, deadline, ...warning }) =>
         page.warned({ ...warning, ...(deadline !== undefined && { deadline: contact.onPage(deadline) }), error: encodeError(error) }),

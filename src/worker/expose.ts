@@ -10,7 +10,7 @@ export interface ExposeOptions {
    * How long a page may take to show that it runs, in ms. The worker stops renewing for a page that takes longer, so that a hung page does not keep
    * its locks for ever. Default: the `duration` of the locks.
    */
-  maxSilence?: number
+  maxSilence?: number | undefined
 }
 
 type Stop = () => Promise<void>

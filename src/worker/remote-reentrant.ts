@@ -70,12 +70,12 @@ export class RemoteReentrant implements ReentrantLock {
     return this.#current() !== undefined
   }
 
-  async acquire({ signal, ...options }: { timeout?: number; signal?: AbortSignal } = {}): Promise<Guard> {
+  async acquire({ signal, ...options }: { timeout?: number | undefined; signal?: AbortSignal | undefined } = {}): Promise<Guard> {
     assertNotGone()
     return (await this.#share('share', options, signal)) as Guard
   }
 
-  tryAcquire(options: { timeout?: number } = {}): Promise<Guard | null> {
+  tryAcquire(options: { timeout?: number | undefined } = {}): Promise<Guard | null> {
     return this.#share('tryShare', options)
   }
 

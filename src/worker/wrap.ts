@@ -6,6 +6,7 @@ import type { Hold } from '../locks/hold.ts'
 import { checkLockName } from '../locks/options.ts'
 import { assertNotGone, followPage, isGone } from '../locks/page.ts'
 import { assertFullyActive } from '../locks/request.ts'
+import { toConsole } from '../locks/to-console.ts'
 import type { AcquireOptions, HeldLock, Locks, LocksSnapshot, ReentrantLock } from '../locks/types.ts'
 import { requestArguments, requestOptions } from '../locks/webidl.ts'
 import { checkDuration, LockError } from '../protocol/index.ts'
@@ -18,17 +19,20 @@ import { holdWhile } from './request.ts'
 
 export interface WrapOptions {
   /** Shown to people who ask who holds a lock. Default: the label of the worker's locks. */
-  label?: string
+  label?: string | undefined
   /**
    * How long the worker may be silent while it owes an answer, in ms, in practice up to half as long again; all calls then fail with `store`, also if
    * there never was a worker. Default 10,000.
    */
-  maxSilence?: number
-  /** Called when something goes wrong that no promise can report, such as renewals that start to fail. */
-  onWarning?: (warning: LockWarning) => void
+  maxSilence?: number | undefined
+  /**
+   * Called when something goes wrong that no promise can report, such as renewals that start to fail. Default: `console.warn`, once for each type of
+   * warning. Pass `onWarning() {}` to silence them.
+   */
+  onWarning?: ((warning: LockWarning) => void) | undefined
   /** What proves this context's death, if not the browser's Web Locks: `sqliteStore(path).beacon`, with the path of the worker's store. */
   beacon?: Beacon | undefined
-  clock?: Clock
+  clock?: Clock | undefined
 }
 
 /**
@@ -38,11 +42,12 @@ export interface WrapOptions {
  * @throws TypeError or RangeError if an option is wrong
  */
 export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
-  const { label, maxSilence = 10_000, onWarning = () => {}, beacon, clock = systemClock } = options
+  const { label, maxSilence = 10_000, onWarning = toConsole(), beacon, clock = systemClock } = options
   if (typeof endpoint?.postMessage !== 'function') throw new TypeError('wrap needs a Worker, a MessagePort or the port of a SharedWorker')
   if (label !== undefined && typeof label !== 'string') throw new TypeError(`label must be a string, not ${typeof label}`)
   if (typeof maxSilence !== 'number' || !(maxSilence > 0))
     throw new RangeError(`maxSilence is a number of milliseconds above 0, not ${String(maxSilence)}`)
+  if (typeof onWarning !== 'function') throw new TypeError(`onWarning must be a function, not ${typeof onWarning}`)
   const dirt = new Dirt()
   const reentrants = new ByName<ReentrantLock>()
   let asleep = false

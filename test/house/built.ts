@@ -17,7 +17,7 @@ export async function built(...programs: readonly URL[]): Promise<string[]> {
   const entryPoints = programs.map((program) => fileURLToPath(program))
   await build({
     ...{ entryPoints, outdir: folder, outExtension: { '.js': '.mjs' } },
-    ...{ bundle: true, splitting: true, platform: 'node', format: 'esm', packages: 'external' },
+    ...{ bundle: true, splitting: true, platform: 'node', target: 'node20', format: 'esm', packages: 'external' },
   })
   return entryPoints.map((path) => join(folder, basename(path).replace(/\.ts$/, '.mjs')))
 }

@@ -6,7 +6,10 @@ import { mutants as brokenRules, limitMutants } from '../../model/protocol/mutan
 import { root } from './installed.ts'
 
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
-const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const pages = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  .map((name) => name.replaceAll('\\', '/'))
+  .filter((name) => name.endsWith('.md'))
+const recipes = pages.filter((name) => name.startsWith('recipes/'))
 
 describe('the pages in docs/', () => {
   it.each([
@@ -21,6 +24,12 @@ describe('the pages in docs/', () => {
     ['test/examples/lock-spans.ts', 'docs/observing.md'],
   ])('show %s as it is tested, in %s', (path, page) => {
     expect(read(page)).toContain(`\`\`\`${path.split('.').pop()}\n${read(path)}\`\`\``)
+  })
+
+  it.each(recipes)('show in %s what is in the files that its blocks name, and no other code but of three lines', (page) => {
+    const blocks = [...read(join('docs', page)).matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, info = '', code = '']) => ({ info, code }))
+    const named = blocks.map(({ info, code }) => ({ path: /title="(.*)"/.exec(info)?.[1], code }))
+    expect(named.filter(({ path, code }) => (path ? read(path) !== code : code.split('\n').length > 4))).toEqual([])
   })
 
   it('show no untested code of ours', () => {

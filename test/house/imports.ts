@@ -49,7 +49,10 @@ const rules: Readonly<Record<string, Rule>> = {
   },
   // The server's page is a client of its server.
   'inspector/': { sees: ['inspector/', 'locks/', 'core.ts', 'protocol/', 'stores/http.ts', 'server/wire.ts', 'server/visible.ts'] },
-  'react/': { sees: ['react/', 'locks/types.ts', 'protocol/'], packages: true },
+  'frameworks/': { sees: ['locks/types.ts', 'protocol/'] },
+  'react/': { sees: ['frameworks/', 'locks/types.ts'], packages: true },
+  'vue/': { sees: ['frameworks/', 'locks/types.ts'], packages: true },
+  'svelte/': { sees: ['frameworks/', 'locks/types.ts'], packages: true },
   'web-locks/': { sees: ['web-locks/', 'locks/', 'beacons/web-locks.ts'] },
   'index.ts': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'core.ts': { sees: ['locks/', 'protocol/'] },

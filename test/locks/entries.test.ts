@@ -1,6 +1,6 @@
 import { type AcquireOptions, createLocks, type Guard, type HeldLock, type Locks } from 'storelock'
 import { describe, expect, test } from 'vitest'
-import { want } from '../../src/react/want.ts'
+import { want } from '../../src/frameworks/want.ts'
 import { endings, places, stores } from './places.ts'
 import { settle } from './world.ts'
 
@@ -113,7 +113,7 @@ for (const [store, open] of Object.entries(stores)) {
     test.each(rows)('$way with $title, of a lock that is $lock: $outcome', async ({ way, options, lock, outcome }) => {
       const shared = await open()
       endings.push(() => shared.close())
-      const [own, other] = [createLocks({ store: shared, maxBackoff: 20 }), createLocks({ store: shared })]
+      const [own, other] = [createLocks({ store: shared, maxBackoff: 20, onWarning() {} }), createLocks({ store: shared, onWarning() {} })]
       endings.push(() => Promise.all([own.close(), other.close()]))
       const locks = places[place]?.(own) as Locks
       const before = lock === 'free' ? undefined : await other.acquire('k')
@@ -134,7 +134,7 @@ for (const [store, open] of Object.entries(stores)) {
     test.each(limited)('%s with a limit of 2 has the lock beside one other with that limit, and not beside two', async (way) => {
       const shared = await open()
       endings.push(() => shared.close())
-      const [own, other] = [createLocks({ store: shared, maxBackoff: 20 }), createLocks({ store: shared })]
+      const [own, other] = [createLocks({ store: shared, maxBackoff: 20, onWarning() {} }), createLocks({ store: shared, onWarning() {} })]
       endings.push(() => Promise.all([own.close(), other.close()]))
       const locks = places[place]?.(own) as Locks
       const first = await other.acquire('k', { limit: 2 })
@@ -155,7 +155,11 @@ for (const [store, open] of Object.entries(stores)) {
     test.each(queued)('%s with ifNoQueue, of a lock that another waits for, is refused', async (way) => {
       const shared = await open()
       endings.push(() => shared.close())
-      const [own, holder, waiter] = [createLocks({ store: shared }), createLocks({ store: shared }), createLocks({ store: shared })]
+      const [own, holder, waiter] = [
+        createLocks({ store: shared, onWarning() {} }),
+        createLocks({ store: shared, onWarning() {} }),
+        createLocks({ store: shared, onWarning() {} }),
+      ]
       endings.push(() => Promise.all([own.close(), holder.close(), waiter.close()]))
       const held = await holder.acquire('k')
       const next = waiter.acquire('k')

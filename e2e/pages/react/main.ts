@@ -1,4 +1,6 @@
-import { exposeReact } from './mount.ts'
+import { version } from 'react'
+import { exposePanel } from '../frameworks/expose.ts'
 import { Panel } from './panel.ts'
+import { start } from './start.ts'
 
-exposeReact(Panel)
+exposePanel(version, Panel, start)

@@ -1,12 +1,12 @@
 /** How an etcd is reached. */
 export interface EtcdOptions {
   /** A user of etcd's own, if it asks for one. */
-  username?: string
-  password?: string
+  username?: string | undefined
+  password?: string | undefined
   /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
-  timeout?: number
+  timeout?: number | undefined
   /** Sends requests, such as one with a client's certificate. Default `fetch`. */
-  fetch?: typeof fetch
+  fetch?: typeof fetch | undefined
 }
 
 /** An error that etcd has answered. `code` is gRPC's. */

@@ -5,9 +5,9 @@ import { type Answer, type Ask, type Asking, fetchSend, nodeSend } from './send.
 
 export interface Sending {
   /** The request should arrive even if the page goes away. */
-  readonly keepalive?: boolean
+  readonly keepalive?: boolean | undefined
   /** The request may be carried out twice, so it is sent again if its connection broke, such as one that the server closed while it was idle. */
-  readonly repeatable?: boolean
+  readonly repeatable?: boolean | undefined
 }
 
 /** How requests reach one server. */
@@ -23,10 +23,10 @@ export interface Connection {
 }
 
 export interface ConnectionOptions {
-  token?: string
-  timeout?: number
-  fetch?: typeof fetch
-  client?: string
+  token?: string | undefined
+  timeout?: number | undefined
+  fetch?: typeof fetch | undefined
+  client?: string | undefined
 }
 
 /** The codes of a server's errors that are codes of a `LockError`. */

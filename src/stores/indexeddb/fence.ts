@@ -17,7 +17,7 @@ export interface FenceSchema {
 export interface OpenTransaction {
   readonly mode: IDBTransactionMode
   /** Only idb's has it. */
-  readonly done?: Promise<void>
+  readonly done?: Promise<void> | undefined
   abort(): void
 }
 

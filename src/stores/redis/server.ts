@@ -4,11 +4,11 @@ import { openScript, type Script } from './scripts.ts'
 
 export interface Durability {
   /** How many replicas must have a change before it counts. */
-  readonly replicas?: number
+  readonly replicas?: number | undefined
   /** Whether it must be on the disk there too, and on the server's own. Needs Redis 7.2 or Valkey, with an append-only file. */
-  readonly disk?: boolean
+  readonly disk?: boolean | undefined
   /** For how long to wait for that, in ms. The store's other commands wait meanwhile. Default 1,000. */
-  readonly within?: number
+  readonly within?: number | undefined
 }
 
 interface ServerOptions {

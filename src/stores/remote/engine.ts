@@ -5,7 +5,7 @@ import type { Row, Write } from './rows.ts'
 /** A database or service that answers asynchronously. Its methods reject with its own errors. */
 export interface Engine<Version> {
   /** How many commands a batch may have, if the engine limits what it writes at once. One call of `apply` may have more; the engine's store splits it. */
-  readonly largest?: number
+  readonly largest?: number | undefined
   /** What errors call it, such as `the Postgres database app on db:5432`; without passwords. */
   readonly title: string
   /** Wall time in ms since 1970, best the engine's own. */

@@ -20,11 +20,11 @@ export interface Row<Version> {
 export interface Write {
   readonly text: string
   /** What the text of a record's row says. */
-  readonly record?: LockRecord
+  readonly record?: LockRecord | undefined
   /** Whether this record has a new holder or lost one to others: a user's transaction that has checked the lock must end before this is committed. */
-  readonly takesOver?: boolean
+  readonly takesOver?: boolean | undefined
   /** What the text of a session's row says. */
-  readonly session?: SessionRow
+  readonly session?: SessionRow | undefined
 }
 
 /** The id of a record's row. */

@@ -10,11 +10,11 @@ export interface SqliteDatabase {
   prepare(sql: string): SqliteStatement
   close(): unknown
   /** better-sqlite3: whether it is in a transaction. */
-  readonly inTransaction?: boolean
+  readonly inTransaction?: boolean | undefined
   /** node:sqlite: the same, in newer versions. */
-  readonly isTransaction?: boolean
+  readonly isTransaction?: boolean | undefined
   /** better-sqlite3: whether nothing can be written through it. */
-  readonly readonly?: boolean
+  readonly readonly?: boolean | undefined
 }
 
 export interface SqliteStatement {

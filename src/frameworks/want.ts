@@ -3,9 +3,9 @@ import type { LockError } from '../protocol/index.ts'
 
 export interface UseLockOptions extends Omit<AcquireOptions, 'signal'> {
   /** Whether the lock is wanted. Default true. */
-  enabled?: boolean
+  enabled?: boolean | undefined
   /** Whether to request the lock again after a loss, for example when a page that was left comes back. Default false. */
-  again?: boolean
+  again?: boolean | undefined
 }
 
 /** The state of a component's lock. `lock`, its `token` and its `signal` exist only while it is held. */
@@ -19,24 +19,25 @@ export type LockState = (
   readonly retry: () => void
 }
 
-/** A lock that is requested while there is a subscriber, in the form that `useSyncExternalStore` reads. */
+/** A component's lock, which is requested while there is a subscriber: what the hooks of all frameworks are made of. */
 export interface Want {
   /** May be replaced while the lock is held. */
   onReleaseRequested: ReleaseListener | undefined
   state(): LockState
-  /** Requests the lock. @returns how to release it, or to cancel the wait */
+  /** Requests the lock, for one subscriber at a time. @returns how to release it, or to cancel the wait; the state is `idle` then */
   subscribe(changed: () => void): () => void
 }
 
 /** Nothing is requested before somebody subscribes. */
-export function want(locks: Locks, name: string, { enabled = true, again = false, ...options }: UseLockOptions): Want {
+export function want(locks: Locks, name: string, { enabled = true, again = false, onReleaseRequested, ...options }: UseLockOptions): Want {
   const retry = (): void => {
     if (!attempt) return
     attempt.abort()
     ask()
   }
   const none = { lock: undefined, token: undefined, signal: undefined, error: undefined, retry }
-  const first: LockState = { ...none, state: enabled ? 'waiting' : 'idle' }
+  const idle: LockState = { ...none, state: 'idle' }
+  const first: LockState = enabled ? { ...none, state: 'waiting' } : idle
   let state: LockState = first
   let listener: () => void
   /** The present attempt, while there is a subscriber. */
@@ -65,7 +66,7 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
         // A script may dispatch an `abort` event of its own.
         if (signal.aborted || !lock.signal.aborted) return
         const error: LockError = lock.signal.reason
-        if (error.code !== 'lost') show({ ...none, state: 'idle' })
+        if (error.code !== 'lost') show(idle)
         else if (again) ask()
         else show({ ...none, state: 'lost', error })
       }
@@ -78,7 +79,7 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
   }
 
   const self: Want = {
-    onReleaseRequested: undefined,
+    onReleaseRequested,
     state: () => state,
     subscribe(changed) {
       if (!enabled) return () => {}
@@ -87,7 +88,7 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
       return () => {
         attempt?.abort()
         attempt = undefined
-        state = first
+        state = idle
       }
     },
   }

@@ -1,0 +1,75 @@
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+import type { InlineConfig, Plugin } from 'vite'
+
+/** A framework, with a page whose only component has a lock. */
+export interface Framework {
+  /** How its version begins. */
+  readonly version: string
+  /** The page's first module, which shows the component in a way that keeps it. */
+  readonly main: string
+  /** The same in a page whose modules may be replaced, and the module to replace there. */
+  readonly hot?: { readonly main: string; readonly panel: string }
+  /** Whether options that are equal by value are the same, although they are another object. */
+  readonly comparesByValue: boolean
+  config(hot: boolean): InlineConfig
+}
+
+const pages = '/e2e/pages'
+
+/** React is not ESM, so it is bundled first. */
+const react = (names: Readonly<Record<string, string>>): InlineConfig => ({
+  resolve: { alias: Object.entries(names).map(([name, replacement]) => ({ find: new RegExp(`^${name}(?=/|$)`), replacement })) },
+  optimizeDeps: { noDiscovery: true, include: ['react', 'react-dom/client'] },
+})
+
+const reactPages = {
+  comparesByValue: true,
+  main: `${pages}/react/main.ts`,
+  hot: { main: `${pages}/react/hot.ts`, panel: `${pages}/react/panel.ts` },
+}
+
+/**
+ * Compiles components as the Svelte in this package does.
+ * @param parts what the compiled code imports, too
+ */
+function svelte(name: 'svelte' | 'svelte-4', options: object, parts: readonly string[]): InlineConfig {
+  const { compile, VERSION } = createRequire(import.meta.url)(`${name}/compiler`)
+  const components: Plugin = {
+    name: `Svelte ${VERSION}`,
+    transform: (code, id) => (id.endsWith('.svelte') ? { code: compile(code, { filename: id, dev: true, ...options }).js.code } : undefined),
+  }
+  const alias = [
+    // Paths of `tsconfig.json` are for TypeScript.
+    { find: 'storelock/svelte', replacement: fileURLToPath(new URL('../../../src/svelte/index.ts', import.meta.url)) },
+    { find: /^svelte(?=\/|$)/, replacement: name },
+  ]
+  const include = ['svelte', ...['store', 'internal/disclose-version', ...parts].map((part) => `svelte/${part}`)]
+  return { plugins: [components], resolve: { alias }, optimizeDeps: { noDiscovery: true, include } }
+}
+
+export const react19: Framework = { ...reactPages, version: '19.', config: () => react({}) }
+export const react18: Framework = { ...reactPages, version: '18.', config: () => react({ react: 'react-18', 'react-dom': 'react-dom-18' }) }
+
+export const vue3: Framework = {
+  version: '3.',
+  comparesByValue: true,
+  main: `${pages}/vue/main.ts`,
+  hot: { main: `${pages}/vue/hot.ts`, panel: `${pages}/vue/panel.ts` },
+  config: () => ({ optimizeDeps: { noDiscovery: true, include: ['vue'] } }),
+}
+
+export const svelte5: Framework = {
+  version: '5',
+  comparesByValue: true,
+  main: `${pages}/svelte/main.ts`,
+  hot: { main: `${pages}/svelte/main.ts`, panel: `${pages}/svelte/Panel.svelte` },
+  config: (hmr) => svelte('svelte', { hmr }, ['internal/client', 'internal/flags/legacy']),
+}
+
+export const svelte4: Framework = {
+  version: '4',
+  comparesByValue: false,
+  main: `${pages}/svelte-4/main.ts`,
+  config: () => svelte('svelte-4', {}, ['internal']),
+}

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh } from './engines/each.ts'
+import type { Tab } from './engines/engine.ts'
+import type {} from './recipes/database-page.ts'
+import type { DatabaseOrder } from './recipes/database-worker.ts'
+
+describeEachEngine((engine, name) => {
+  eachAfresh(engine)
+
+  const open = (): Promise<Tab> => engine().open(new URL('../recipes/database.html', engine().page).href)
+  const order = (tab: Tab, order: DatabaseOrder): Promise<unknown> => tab.evaluate((order) => database.order(order), order)
+
+  // WebKitGTK has no files of an origin's own.
+  describe.runIf(name === 'chromium')('the recipe for a WASM database', () => {
+    test('opens it in a second tab as soon as the first has closed it, which it does when it is asked', async () => {
+      const [first, second] = [await open(), await open()]
+      expect(await order(first, 'open')).toBe('open')
+      await order(first, { sql: "CREATE TABLE notes (text); INSERT INTO notes VALUES ('first')" })
+      expect(await order(second, 'open')).toBe('open')
+      expect(await order(second, { sql: 'SELECT text FROM notes' })).toEqual([['first']])
+      expect(await order(first, { sql: 'SELECT text FROM notes' })).toBe('closed')
+      // And back again.
+      expect(await order(first, 'open')).toBe('open')
+      expect(await order(first, { sql: 'SELECT text FROM notes' })).toEqual([['first']])
+    })
+
+    test('opens it in another tab after a crash', async () => {
+      const [first, second] = [await open(), await open()]
+      await order(first, 'open')
+      await order(first, { sql: "CREATE TABLE notes (text); INSERT INTO notes VALUES ('first')" })
+      await first.crash()
+      expect(await order(second, 'open')).toBe('open')
+      expect(await order(second, { sql: 'SELECT text FROM notes' })).toEqual([['first']])
+    })
+
+    test('is needed: a second tab that just opens it is refused', async () => {
+      const [first, second] = [await open(), await open()]
+      await order(first, 'open')
+      expect(await order(second, 'open without the lock')).toBe('NoModificationAllowedError')
+    })
+  })
+})

@@ -1,0 +1,43 @@
+import type { Page } from 'puppeteer-core'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { type Background, startBackground } from './background.ts'
+import type {} from './recipes/leader-page.ts'
+
+let browser: Background
+beforeAll(async () => {
+  browser = await startBackground(300)
+})
+afterAll(() => browser.close())
+afterEach(() => expect(browser.errors.splice(0)).toEqual([]))
+
+/** A visible tab; the ones that were open before are hidden by it. */
+const open = (): Promise<Page> => browser.open('../recipes/leader.html')
+const leads = (page: Page) => page.waitForFunction(() => leader.leads, { polling: 20 })
+const terms = (page: Page): Promise<number> => page.evaluate(() => leader.terms)
+
+describe('the recipe for one tab that syncs', () => {
+  test('a hidden leader hands over to a visible tab, and leads again when it is shown and that one is closed', async () => {
+    const first = await open()
+    await leads(first)
+    const second = await open()
+    await leads(second)
+    expect(await first.evaluate(() => leader.leads)).toBe(false)
+    await browser.show(first)
+    await leads(first)
+    await second.close()
+    expect([await first.evaluate(() => leader.leads), await terms(first)]).toEqual([true, 2])
+    await first.close()
+  })
+
+  test('a leader that is hidden while no tab is visible goes on', async () => {
+    const only = await open()
+    await leads(only)
+    await browser.hide(only)
+    await browser.show(only)
+    await browser.hide(only)
+    // It has looked at the queue by the time that it has done so again.
+    await only.evaluate(() => leader.waiting())
+    expect([await only.evaluate(() => leader.leads), await terms(only)]).toEqual([true, 1])
+    await only.close()
+  })
+})

@@ -1,0 +1,20 @@
+let port: MessagePort | undefined
+
+/** What tests do in a page, as the global `socket`. */
+const exposed = {
+  heard: [] as string[],
+  /** Joins the worker of a version of the app. */
+  join(url: string, version: string): void {
+    const script = new URL('./socket-worker.ts', import.meta.url)
+    script.search = version
+    port = new SharedWorker(script, { type: 'module', name: url }).port
+    port.onmessage = ({ data }) => exposed.heard.push(data)
+  },
+  send: (message: string): void => port?.postMessage(message),
+}
+
+declare global {
+  var socket: typeof exposed
+}
+
+globalThis.socket = exposed

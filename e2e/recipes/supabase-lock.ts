@@ -1,0 +1,25 @@
+import type { LockFunc } from '@supabase/auth-js'
+import { LockError, type Locks } from 'storelock'
+import { caughtUp, markInLocalStorage } from './caught-up.ts'
+
+/** The `auth.lock` of supabase-js. */
+export function supabaseLock(locks: Locks): LockFunc {
+  return async (name, acquireTimeout, fn) => {
+    const mark = markInLocalStorage(`${name} mark`)
+    // Negative means as long as it takes, and 0 not to wait.
+    const timeout = acquireTimeout < 0 ? {} : { timeout: acquireTimeout }
+    await using lock = await locks.acquire(name, timeout).catch(asTheirs)
+    await caughtUp(lock, mark)
+    try {
+      return await fn()
+    } finally {
+      mark.write(lock.token)
+    }
+  }
+}
+
+/** They ask for `isAcquireTimeout`, and skip a refresh that another tab does already. */
+function asTheirs(error: unknown): never {
+  const isTimeout = error instanceof LockError && ['held', 'timeout'].includes(error.code)
+  throw isTimeout ? Object.assign(error, { isAcquireTimeout: true }) : error
+}

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { describeEachEngine, eachAfresh } from './engines/each.ts'
+
+describeEachEngine((engine) => {
+  eachAfresh(engine)
+
+  test('a warning that nobody listens to is on the console, once, and one that is silenced is not', async () => {
+    const page = await engine().open(engine().page)
+    const shown = await page.evaluate(async () => {
+      const store = storelock.indexedDBStore('locks')
+      const shown: string[] = []
+      console.warn = (text) => shown.push(text)
+      /** Twice, waits for a lock in the lock's own callback, until that is warned of and rejected. */
+      const nest = async (name: string, onWarning?: () => void): Promise<void> => {
+        const locks = storelock.createLocks({ store, duration: 300, maxBackoff: 50, deadlock: 'reject', onWarning })
+        for (const each of [name, `${name} again`]) await locks.request(each, () => locks.request(each, () => {})).catch(() => {})
+        await locks.close()
+      }
+      await nest('silenced', () => {})
+      await nest('heard')
+      return shown.filter((text) => text.includes('deadlock'))
+    })
+    expect(shown).toEqual([expect.stringMatching(/^storelock: deadlock warning \("heard"\): .*onWarning\(\) \{\} for none\.$/)])
+  })
+})
