@@ -37,7 +37,7 @@ function toCosts(figures: readonly Figure[], machine: string): string {
     line(['---', ...shown.map(() => '--:')]),
     ...rows.map(([title, row]) => line([title, ...shown.map((store) => cell(store, row))])),
     '',
-    `Medians of one run of \`npm run bench -- --readme\` on ${machine}, with the server on the same machine.`,
+    `Medians of \`npm run bench\` on ${machine}, with the server on the same machine.`,
   ].join('\n')
 }
 
@@ -68,7 +68,7 @@ function toScale(figures: readonly Figure[], machine: string): string {
     row('cores for the beats of 100,000 clients, with a `duration` of 10 s: 100,000 × `b` / 1,000,000', cores(beats[10])),
     row('cores for the beats of 100,000 clients, with a `duration` of 60 s: a sixth of that', cores(beats[60])),
     '',
-    `Of one run of \`npm run bench -- --readme\` on ${machine}.`,
+    `From \`npm run bench\` on ${machine}.`,
   ].join('\n')
 }
 
