@@ -14,6 +14,24 @@ export function buildPackage(folder: string): void {
   // Nobody imports the command line's modules.
   rmSync(join(folder, 'cli'), { recursive: true })
   bundleProgram(join(folder, 'cli'))
+  buildDemo(join(folder, 'cli', 'page'))
+}
+
+/** Writes the demo's page, as `storelock demo` serves it. */
+export function buildDemo(folder: string): void {
+  const vite = join(root, 'node_modules/vite/bin/vite.js')
+  const args = [
+    'build',
+    join(root, 'demo/page'),
+    '--config',
+    join(root, 'demo/vite.config.ts'),
+    '--outDir',
+    folder,
+    '--emptyOutDir',
+    '--logLevel',
+    'error',
+  ]
+  execFileSync(process.execPath, [vite, ...args], { stdio: 'inherit' })
 }
 
 /** Writes the command line with its dependencies, in a few files: `run` has to start fast, and most of that is the time it takes to find files. */

@@ -1,0 +1,90 @@
+import type { Cast } from './cast.ts'
+import type { Log } from './log.ts'
+
+/** How many fenced writes each worker makes between two scenes. */
+const writesEach = 2
+
+/** Who plays which part: the worker that crashes does not come back. */
+export interface Parts {
+  readonly keeper: string
+  readonly rival: string
+  readonly hanger: string
+  readonly victim: string
+}
+
+export interface Scenes {
+  /** Takes a picture, at the end of a scene. */
+  readonly picture?: (name: string) => Promise<void>
+  /** What only this cast can suffer, once all else has happened. */
+  readonly extra?: (survivors: readonly string[]) => Promise<void>
+}
+
+/** Directs one cast through all that can happen to a lock. Waits for what the workers tell, never for a while. */
+export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victim }: Parts, { picture, extra }: Scenes = {}): Promise<void> {
+  const survivors = cast.names.filter((name) => name !== victim)
+  const keep = async (name: string) => {
+    const keeps = log.of(name, 'keeps')
+    cast.order(name, 'hold')
+    await keeps
+  }
+
+  log.say({ text: `${cast.names.length} ${cast.title}: each counts by itself without a lock, and under the lock with a lease only and fenced.` })
+  const began = writes(log, cast.names)
+  for (const name of cast.names) cast.order(name, 'start')
+  await began
+  await picture?.('counting')
+
+  await keep(keeper)
+  const asked = log.of(keeper, 'asked')
+  cast.order(rival, 'ask')
+  await asked
+  await writes(log, cast.names)
+
+  await keep(keeper)
+  const robbed = log.of(keeper, 'lost')
+  cast.order(rival, 'steal')
+  await robbed
+  await writes(log, cast.names)
+
+  await keep(victim)
+  const replaced = takeOver(log, victim)
+  await cast.crash(victim)
+  await replaced
+  await writes(log, survivors)
+  await picture?.('crashed')
+
+  await hang(cast, log, hanger)
+  await picture?.('refused')
+
+  cast.order(keeper, 'clock')
+  await writes(log, survivors)
+  await extra?.(survivors)
+
+  const rests = survivors.map((name) => log.of(name, 'rests'))
+  for (const name of survivors) cast.order(name, 'finish')
+  await Promise.all(rests)
+}
+
+/** Lets a worker stand still with the lock until others have it, and come back too late. */
+export async function hang(cast: Cast, log: Log, name: string): Promise<void> {
+  const replaced = takeOver(log, name)
+  const refused = log.of(name, 'refused')
+  refused.catch(() => {})
+  cast.order(name, 'hang')
+  await replaced
+  const others = cast.names.filter((other) => other !== name && !log.history.lanes.get(other)?.gone)
+  await writes(log, others)
+  await cast.wake(name)
+  await refused
+}
+
+const takeOver = (log: Log, from: string) => log.next(`someone to take over from ${from}`, (step) => step.takeOver?.from === from)
+
+/** Resolves when each of these has made some fenced writes from now on. */
+export async function writes(log: Log, names: readonly string[]): Promise<void> {
+  const made = new Map<string, number>()
+  await log.next(`writes of ${names.join(', ')}`, ({ report }) => {
+    if (report.type === 'wrote' && report.mode === 'fenced') made.set(report.worker, (made.get(report.worker) ?? 0) + 1)
+    return names.every((name) => (made.get(name) ?? 0) >= writesEach)
+  })
+}
