@@ -47,7 +47,11 @@ export function captionOf({ report, holder, takeOver }: Step): Caption | undefin
         tone: 'good',
       }
     case 'lost':
-      return { text: `${name} was told that its lock was ${report.how}, and did not write.`, shows: 'told', tone: 'good' }
+      return {
+        text: `${name} was told that its lock ${report.how === 'stolen' ? 'was stolen' : 'had ended'}, and did not write.`,
+        shows: 'told',
+        tone: 'good',
+      }
     case 'keeps':
       return { text: `${name} has the lock and keeps it. The others wait in a queue.`, shows: 'fair' }
     case 'asks':
@@ -55,8 +59,15 @@ export function captionOf({ report, holder, takeOver }: Step): Caption | undefin
     case 'asked':
       return { text: `${name} was asked to release: it still holds the lock, finishes its write and lets go.` }
     case 'clock':
-      return { text: `The clock of ${worker} was set one hour ahead. Nothing else happens.`, shows: 'clocks', tone: 'good' }
+      return { text: `The clock of ${worker} was set one hour ahead. Nobody takes a lock from it for that.`, shows: 'clocks', tone: 'good' }
     case 'crashed':
+      // The next one was faster than the news.
+      if (takeOver)
+        return {
+          text: `${name} ${report.how} while it held the lock. ${capital(takeOver.to)} got it ${after(takeOver)}: ${worker} was proved dead.`,
+          shows: 'dead',
+          tone: 'good',
+        }
       return { text: `${name} ${report.how}${holder === worker ? ' while it held the lock' : ''}.` }
     case 'left':
       return { text: `${name} was closed, and left nothing behind.` }

@@ -1,5 +1,4 @@
 import type { Mode, Tally } from './counters.ts'
-import { modes } from './counters.ts'
 import type { Place, Report } from './reports.ts'
 
 /** What a worker did for a while: it waited for the lock, held it, had it without a sign of life, or hung on when it no longer had it. */
@@ -53,6 +52,10 @@ export class History {
   /** When the holder fell silent, and how. */
   #silent: { readonly since: number; readonly why: 'death' | 'silence' } | undefined
   #thief: string | undefined
+  /** From whom the lock was stolen, if that was told before the thief told that it has it. */
+  #robbed: string | undefined
+  /** The last grant while another one was still thought to have the lock: its word of the release, or of its death, may come later. */
+  #passed: { readonly from: string; readonly to: string; readonly at: number } | undefined
 
   /** Those who wait, the longest first. */
   get waiting(): string[] {
@@ -89,6 +92,9 @@ export class History {
         this.#ended(lane, at)
         break
       case 'lost':
+        if (report.how === 'stolen' && holder === worker) this.#robbed = worker
+        this.#ended(lane, at)
+        break
       case 'released':
         this.#ended(lane, at)
         break
@@ -108,12 +114,7 @@ export class History {
         lane.marks.push({ kind: 'clock', at })
         break
       case 'crashed':
-        lane.gone = true
-        lane.marks.push({ kind: 'death', at })
-        if (holder === worker) this.#silent = { since: at, why: 'death' }
-        if (holder === worker) open(lane, 'silent', at)
-        else shut(lane, at)
-        break
+        return this.#died(lane, report)
       case 'left':
         lane.gone = true
         this.#ended(lane, at)
@@ -141,16 +142,21 @@ export class History {
   }
 
   #granted(lane: Lane, at: number, report: Report): Step {
-    const { holder } = this
+    const stolen = this.#thief === lane.name
+    const holder = this.holder ?? (stolen ? this.#robbed : undefined)
     const before = holder === undefined ? undefined : this.lanes.get(holder)
     open(lane, 'holds', at)
     this.holder = lane.name
-    const stolen = this.#thief === lane.name
-    this.#thief = undefined
+    this.#robbed = undefined
+    if (stolen) this.#thief = undefined
     const silent = this.#silent
     this.#silent = undefined
     // One who has released says so before the next one is told.
-    if (before === undefined || before === lane || (!stolen && !silent)) return { report, holder }
+    if (before === undefined || before === lane) return { report, holder }
+    if (!stolen && !silent) {
+      this.#passed = { from: before.name, to: lane.name, at }
+      return { report, holder }
+    }
     if (stolen) before.marks.push({ kind: 'stolen', at })
     if (silent?.why === 'silence') open(before, 'away', at)
     else shut(before, at)
@@ -165,6 +171,25 @@ export class History {
     return { report, holder, takeOver }
   }
 
+  #died(lane: Lane, report: Report): Step {
+    const { holder } = this
+    const { at } = report
+    lane.gone = true
+    lane.marks.push({ kind: 'death', at })
+    const passed = this.#passed?.from === lane.name ? this.#passed : undefined
+    this.#passed = undefined
+    if (passed) {
+      shut(lane, at)
+      const takeOver: TakeOver = { from: lane.name, to: passed.to, since: at, at: Math.max(at, passed.at), why: 'death' }
+      this.takeOvers.push(takeOver)
+      return { report, holder: lane.name, takeOver }
+    }
+    if (holder === lane.name) this.#silent = { since: at, why: 'death' }
+    if (holder === lane.name) open(lane, 'silent', at)
+    else shut(lane, at)
+    return { report, holder }
+  }
+
   #wrote(lane: Lane, report: Report & { type: 'wrote' }): Step {
     const { mode, tally, late, at } = report
     const known = this.tallies.get(mode)
@@ -176,15 +201,12 @@ export class History {
 
   #ended(lane: Lane, at: number): void {
     shut(lane, at)
+    if (this.#passed?.from === lane.name) this.#passed = undefined
     if (this.holder !== lane.name) return
     this.holder = undefined
     this.#silent = undefined
   }
 }
-
-/** What all histories have counted, or those of one. */
-export const talliesOf = ({ tallies }: History): Record<Mode, Tally> =>
-  Object.fromEntries(modes.map((mode) => [mode, tallies.get(mode) ?? { value: 0, made: 0 }])) as Record<Mode, Tally>
 
 const isOpen = (span: Span | undefined, kind: Span['kind']): boolean => span?.to === undefined && span?.kind === kind
 

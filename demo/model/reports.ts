@@ -13,7 +13,7 @@ export type Event =
   /** A write was made; `late` if the lock had been lost by then. */
   | { readonly type: 'wrote'; readonly mode: Mode; readonly tally: Tally; readonly late: boolean }
   /** A fenced write was not made. */
-  | { readonly type: 'refused'; readonly token: number; readonly message: string }
+  | { readonly type: 'refused'; readonly token: number }
   | { readonly type: 'released'; readonly token: number }
   /** The lock was lost, and the worker knows it before it has written. */
   | { readonly type: 'lost'; readonly token: number; readonly how: string }

@@ -1,4 +1,5 @@
 import { colourOf } from './colours.ts'
+import { lostOf, type Mode, noTally } from './counters.ts'
 import type { History, Lane, Mark, Span, TakeOver } from './history.ts'
 
 export interface Group {
@@ -33,7 +34,7 @@ export function timeline(groups: readonly Group[], frame: Frame): { readonly bod
   const parts = [defs]
   for (const { title, history } of groups) {
     const lanes = [...history.lanes.values()].sort((a, b) => numberOf(a.name) - numberOf(b.name))
-    if (groups.length > 1) parts.push(text(0, y + 15, title, 'tl-group'))
+    if (groups.length > 1) parts.push(text(0, y + 15, `${title} · ${summary(history)}`, 'tl-group'))
     y += groups.length > 1 ? heading : 0
     const middleOf = new Map(lanes.map(({ name }, index) => [name, y + row * index + row / 2]))
     for (const lane of lanes) parts.push(drawLane(lane, middleOf.get(lane.name) ?? y, frame, x))
@@ -43,6 +44,12 @@ export function timeline(groups: readonly Group[], frame: Frame): { readonly bod
   }
   parts.push(axis(frame, x, y + 12))
   return { body: parts.join(''), height: y + 20 }
+}
+
+/** How many writes are lost, as the tiles of the page show it for one group. */
+function summary(history: History): string {
+  const lost = (mode: Mode) => lostOf(history.tallies.get(mode) ?? noTally)
+  return `writes lost: ${lost('none')} without a lock, ${lost('lease')} with a lease, ${lost('fenced')} fenced`
 }
 
 const defs =
@@ -92,8 +99,9 @@ function drawTakeOver({ from, to, at, since, why }: TakeOver, middles: ReadonlyM
   const down = end > start ? 1 : -1
   const words = why === 'steal' ? 'stolen' : lasting(at - since)
   const line = `<path class="tl-over" d="M${fix(here)} ${start + 8 * down}V${end - 8 * down}m-4 ${-5 * down}l4 ${5 * down}l4 ${-5 * down}"/>`
-  // Where the lane that lost the lock has nothing to show.
-  return line + text(here + 6, start + 12 * down + (down > 0 ? 4 : 0), words, 'tl-note')
+  // Signs of what came later are on the right.
+  const before = here > left + 60
+  return line + text(here + (before ? -6 : 6), start + 12 * down + (down > 0 ? 4 : 0), words, 'tl-note', before ? 'end' : 'start')
 }
 
 function axis({ from, to, live }: Frame, x: (at: number) => number, y: number): string {

@@ -78,12 +78,13 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
     }
     hang(lock)
     const tally = await counters.write('lease', leased + 1)
-    news({ type: 'wrote', mode: 'lease', tally, late: !lock.isHeld() })
+    news({ type: 'wrote', mode: 'lease', tally, late: isLost(lock) })
     try {
       news({ type: 'wrote', mode: 'fenced', tally: await counters.writeFenced(lock, fenced + 1), late: false })
     } catch (error) {
       if (!(error instanceof LockError && error.code === 'lost')) throw error
-      return news({ type: 'refused', token: lock.token, message: error.message })
+      // If it is only being checked whether the lock is still held, this turn goes without its write.
+      if (isLost(lock)) return news({ type: 'refused', token: lock.token })
     }
     // Before the release, which may be known to the next holder before it is known here.
     news({ type: 'released', token: lock.token })
@@ -189,6 +190,9 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
   const finished = Promise.all([turns(), counting()]).then(() => {})
   return { obey: (order) => orders[order](), hello, finished }
 }
+
+/** Whether it is lost for good: `isHeld()` alone is false, too, while that is being checked, as after a jump of the clock. */
+const isLost = (lock: HeldLock): boolean => !lock.isHeld() && lock.signal.aborted
 
 /** How the lock was lost, in a word. */
 function whyOf(lock: HeldLock): string {

@@ -62,7 +62,7 @@ export function createBoard(own: string): Board {
     svg.setAttribute('viewBox', `0 0 ${inner} ${height}`)
     svg.setAttribute('height', String(height))
     element('lanes').innerHTML = body
-    element('holder').textContent = ours.holder ?? 'nobody'
+    element('holder').textContent = [...groups.values()].map(({ holder = 'nobody' }) => holder).join(', ')
   }
   setInterval(draw, matchMedia('(prefers-reduced-motion: reduce)').matches ? 1_000 : 100)
 

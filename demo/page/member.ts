@@ -1,7 +1,7 @@
 import { createLocks } from 'storelock'
 import type { Place } from '../model/reports.ts'
 import { createWriter } from '../model/writer.ts'
-import { brisk, duration, hangTime, leisurely, maxBackoff } from '../settings.ts'
+import { brisk, leisurely, maxBackoff } from '../settings.ts'
 import { countersIn, openDatabase, storeIn } from './counters.ts'
 import { everyone, openRadio } from './radio.ts'
 
@@ -18,19 +18,20 @@ export interface Start {
 
 /** Has this tab or thread take part, under a name. */
 export async function takePart(name: string, place: Place, start: Start): Promise<void> {
+  const pace = start.brisk ? brisk : leisurely
   const db = await openDatabase()
   const store = storeIn(db)
-  const locks = createLocks({ store, label: name, duration, maxBackoff, onWarning: () => {} })
+  const locks = createLocks({ store, label: name, duration: pace.duration, maxBackoff, onWarning: () => {} })
   const radio = openRadio((message) => {
     if (message.type === 'who') writer.hello()
     if (message.type === 'order' && (message.to === name || message.to === everyone)) writer.obey(message.order)
   })
   const writer = createWriter({
-    ...{ name, place, locks, counters: countersIn(db, store), pace: start.brisk ? brisk : leisurely },
+    ...{ name, place, locks, counters: countersIn(db, store), pace },
     standStill(say) {
       say(globalThis.demoStandsStill ? 'breakpoint' : 'busy')
       if (globalThis.demoStandsStill) return globalThis.demoStandsStill()
-      const end = performance.now() + hangTime
+      const end = performance.now() + pace.hang
       while (performance.now() < end);
     },
     tell: (report) => radio.send({ type: 'report', report }),

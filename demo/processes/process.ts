@@ -4,7 +4,7 @@ import { createLocks } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import type { Order, Report } from '../model/reports.ts'
 import { createWriter } from '../model/writer.ts'
-import { brisk, duration, maxBackoff } from '../settings.ts'
+import { brisk, maxBackoff } from '../settings.ts'
 import { countersIn } from './counters.ts'
 
 const [name = '', file = ''] = process.argv.slice(2)
@@ -13,7 +13,7 @@ const [name = '', file = ''] = process.argv.slice(2)
 const db = new Database(file)
 // Asked anew each time, since the demo sets this clock.
 const store = sqliteStore(db, { now: () => Date.now() })
-const locks = createLocks({ store, label: name, duration, maxBackoff })
+const locks = createLocks({ store, label: name, duration: brisk.duration, maxBackoff })
 
 const tell = (report: Report) => process.send?.(report)
 const writer = createWriter({

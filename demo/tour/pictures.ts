@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { launchChromium, presentBrowser } from '../../e2e/browser.ts'
 import { openSite } from '../site.ts'
 import { Log } from './log.ts'
+import { shrink } from './png.ts'
 import { standalone } from './save.ts'
 import { writes } from './story.ts'
 import type { Defer } from './tour.ts'
@@ -12,7 +13,7 @@ import type { Defer } from './tour.ts'
 const folder = fileURLToPath(new URL('../../docs/demo', import.meta.url))
 const styles = new URL('../model/timeline.css', import.meta.url)
 
-const sizes = { wide: { width: 1280, height: 860 }, narrow: { width: 390, height: 844 } }
+const sizes = { wide: { width: 1280, height: 755 }, narrow: { width: 390, height: 844 } }
 
 /** Takes the pictures of the docs: a page in which one worker has crashed and another one has come back too late, and its timeline. */
 export async function takePictures(defer: Defer): Promise<void> {
@@ -29,11 +30,11 @@ export async function takePictures(defer: Defer): Promise<void> {
   const from = performance.timeOrigin + performance.now()
   await page.goto(`${site.url}?workers=4`)
   const press = async (name: string, to: string) => {
-    await page.getByLabel('Who').selectOption(to)
+    await page.locator('#who').selectOption(to)
     await page.getByRole('button', { name }).click()
   }
   await writes(log, ['worker 1', 'worker 2', 'worker 3', 'worker 4'])
-  await page.getByLabel('Who').selectOption('whoever fits')
+  await page.locator('#who').selectOption('whoever fits')
   const replaced = log.next('a take-over', ({ takeOver }) => takeOver?.why === 'death')
   await press('Hold', 'worker 4')
   await log.of('worker 4', 'keeps')
@@ -42,7 +43,7 @@ export async function takePictures(defer: Defer): Promise<void> {
   const refused = log.of('worker 2', 'refused')
   await press('Hang', 'worker 2')
   await refused
-  await page.getByLabel('Who').selectOption('whoever fits')
+  await page.locator('#who').selectOption('whoever fits')
 
   await mkdir(folder, { recursive: true })
   const to = performance.timeOrigin + performance.now()
@@ -54,7 +55,7 @@ export async function takePictures(defer: Defer): Promise<void> {
       await page.evaluate(
         () => new Promise((drawn) => new MutationObserver(drawn).observe(document.querySelector('#lanes') as Element, { childList: true })),
       )
-      await page.screenshot({ path: join(folder, `page-${size}-${colorScheme}.png`) })
+      await writeFile(join(folder, `page-${size}-${colorScheme}.png`), shrink(await page.screenshot()))
     }
   }
   const svg = standalone({ title: 'workers', history: log.history }, Math.max(from, to - 22_000), to, await readFile(styles, 'utf8'))
