@@ -18,7 +18,7 @@ export interface Frame {
 }
 
 const left = 82
-const right = 10
+const right = 20
 const row = 30
 const bar = 14
 const heading = 26

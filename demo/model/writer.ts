@@ -36,9 +36,13 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
   let hangs = false
   let keeps = false
   let held = false
+  /** It has the lock, and has not yet begun to write. */
+  let thinks = false
   /** Calls off a wait for another way to get the lock. */
   let wait = new AbortController()
   let ways: Way[] = []
+  /** The present work on the counter that nobody protects. */
+  let work: Promise<unknown> = Promise.resolve()
   let wakeUp = () => {}
   let letGo = () => {}
 
@@ -70,7 +74,11 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
     news({ type: 'holds', token: lock.token })
     if (keeps) news({ type: 'keeps' })
     const [leased, fenced] = await Promise.all([counters.read('lease'), counters.read('fenced')])
+    thinks = true
     await thinking(lock)
+    thinks = false
+    // While it hangs within a transaction, others would have to wait for the end of that, whatever becomes of the lock.
+    if (hangs) await Promise.all([work, lock.renew()]).catch(() => {})
     // The last check, and it is right. What follows may still come too late.
     if (!lock.isHeld()) {
       keeps = false
@@ -126,7 +134,10 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
   }
 
   async function counting(): Promise<void> {
-    while (!stop.signal.aborted) await (running ? unprotected().catch(failed) : sleep(100))
+    while (!stop.signal.aborted) {
+      work = running && !hangs ? unprotected().catch(failed) : sleep(100)
+      await work
+    }
   }
 
   const nap = (ms: number) =>
@@ -156,7 +167,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
     take: () => next('turn'),
     hold() {
       keeps = true
-      if (held) news({ type: 'keeps' })
+      if (thinks) news({ type: 'keeps' })
       else next('turn')
     },
     release() {
@@ -167,7 +178,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
       hangs = true
       keeps = false
       // It hangs while it holds the lock: now if it has it, else in its next turn.
-      if (held) letGo()
+      if (thinks) letGo()
       else next('turn')
     },
     steal: () => held || next('steal'),

@@ -13,14 +13,21 @@ export interface Parts {
 }
 
 export interface Scenes {
+  /** When to begin no more scenes, in ms of `performance.now()`: a machine that is too busy sees fewer of them. */
+  readonly until: number
   /** Takes a picture, at the end of a scene. */
   readonly picture?: (name: string) => Promise<void>
-  /** What only this cast can suffer, once all else has happened. */
-  readonly extra?: (survivors: readonly string[]) => Promise<void>
+  /** What only this cast can suffer, each with its name. */
+  readonly extras?: readonly Scene[]
+}
+
+export interface Scene {
+  readonly name: string
+  play(survivors: readonly string[]): Promise<void>
 }
 
 /** Directs one cast through all that can happen to a lock. Waits for what the workers tell, never for a while. */
-export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victim }: Parts, { picture, extra }: Scenes = {}): Promise<void> {
+export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victim }: Parts, { until, picture, extras = [] }: Scenes): Promise<void> {
   const survivors = cast.names.filter((name) => name !== victim)
   const keep = async (name: string) => {
     const keeps = log.of(name, 'keeps')
@@ -33,37 +40,58 @@ export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victi
   for (const name of cast.names) cast.order(name, 'start')
   await began
   await picture?.('counting')
-
-  await keep(keeper)
-  const asked = log.of(keeper, 'asked')
-  cast.order(rival, 'ask')
-  await asked
-  await writes(log, cast.names)
-
-  await keep(keeper)
-  const robbed = log.of(keeper, 'lost')
-  cast.order(rival, 'steal')
-  await robbed
-  await writes(log, cast.names)
-
-  await keep(victim)
-  const replaced = takeOver(log, victim)
-  replaced.catch(() => {})
-  await cast.crash(victim)
-  // A machine that is too busy may have let it lose the lock just before.
-  if (log.history.holder === victim) await replaced
-  await writes(log, survivors)
-  await picture?.('crashed')
-
   await hang(cast, log, hanger)
   await picture?.('refused')
 
-  cast.order(keeper, 'clock')
-  await writes(log, survivors)
-  await extra?.(survivors)
+  const scenes: Scene[] = [
+    {
+      name: 'a worker that crashes',
+      async play() {
+        await keep(victim)
+        const replaced = takeOver(log, victim)
+        replaced.catch(() => {})
+        await cast.crash(victim)
+        // A machine that is too busy may have let it lose the lock just before.
+        if (log.history.holder === victim) await replaced
+        await picture?.('crashed')
+      },
+    },
+    {
+      name: 'one that steals the lock',
+      async play() {
+        await keep(keeper)
+        const robbed = log.of(keeper, 'lost')
+        cast.order(rival, 'steal')
+        await robbed
+      },
+    },
+    {
+      name: 'one that asks for it',
+      async play() {
+        await keep(keeper)
+        const asked = log.of(keeper, 'asked')
+        cast.order(rival, 'ask')
+        await asked
+      },
+    },
+    { name: 'a clock that is set', play: async () => cast.order(keeper, 'clock') },
+    ...extras,
+  ]
+  for (const { name, play } of scenes) {
+    if (performance.now() > until) {
+      log.say({ text: `Left out, for this machine is too busy: ${name}.` })
+      continue
+    }
+    const here = cast.names.filter((each) => !log.history.lanes.get(each)?.gone)
+    await play(here)
+    await writes(
+      log,
+      here.filter((each) => !log.history.lanes.get(each)?.gone),
+    )
+  }
 
-  const rests = survivors.map((name) => log.of(name, 'rests'))
-  for (const name of survivors) cast.order(name, 'finish')
+  const rests = survivors.filter((name) => !log.history.lanes.get(name)?.gone).map((name) => log.of(name, 'rests'))
+  for (const name of cast.names) cast.order(name, 'finish')
   await Promise.all(rests)
 }
 

@@ -20,10 +20,9 @@ export type Defer = (undo: () => unknown) => void
 
 /** The whole tour. @returns whether all went as it should */
 export async function tour(headed: boolean, defer: Defer): Promise<boolean> {
-  const started = performance.now()
   const directory = await mkdtemp(join(tmpdir(), 'storelock-demo-'))
   defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
-  const line = (words: string) => console.log(`${pc.dim(`${((performance.now() - started) / 1_000).toFixed(1).padStart(5)} s`)}  ${words}`)
+  const line = (words: string) => console.log(`${pc.dim(`${(performance.now() / 1_000).toFixed(1).padStart(5)} s`)}  ${words}`)
   const say = ({ text, tone, shows }: Said) => {
     line(tone === 'bad' ? pc.red(text) : tone === 'good' ? pc.green(text) : text)
     if (shows) console.log(pc.dim(`         promise: ${promises[shows]}`))
@@ -50,7 +49,7 @@ export async function tour(headed: boolean, defer: Defer): Promise<boolean> {
   }
   const [keeper = '', rival = '', victim = ''] = processes.names
   const picture = tabs && album.of(tabs.board, 'processes')
-  chapters.push(await play(processes, ofProcesses, { keeper, rival, hanger: keeper, victim }, picture ? { picture } : {}))
+  chapters.push(await play(processes, ofProcesses, { keeper, rival, hanger: keeper, victim }, { until: 46_000, ...(picture && { picture }) }))
 
   await album.close()
   const paths = await save(chapters, album)
@@ -74,22 +73,25 @@ async function openBrowser(headed: boolean, defer: Defer, line: (words: string) 
 
 function playTabs(tabs: Tabs, log: Log, album: Album): Promise<Chapter> {
   const [keeper = '', hanger = '', rival = '', victim = ''] = tabs.names
-  return play(
-    tabs,
-    log,
-    { keeper, rival, hanger, victim },
+  const extras = [
     {
-      picture: album.of(tabs.board, 'tabs'),
-      async extra(survivors) {
+      name: 'a tab that stands at a breakpoint',
+      async play() {
         await tabs.breakpoint(rival)
         await hang(tabs, log, rival)
+      },
+    },
+    {
+      name: 'a browser that is offline',
+      async play(survivors: readonly string[]) {
         await tabs.context.setOffline(true)
         log.say({ text: 'The browser is offline. Nothing changes: the lock is in the browser’s own database, and needs no network.' })
         await writes(log, survivors)
         await tabs.context.setOffline(false)
       },
     },
-  )
+  ]
+  return play(tabs, log, { keeper, rival, hanger, victim }, { until: 28_000, picture: album.of(tabs.board, 'tabs'), extras })
 }
 
 async function play(cast: Cast, log: Log, parts: Parameters<typeof story>[2], scenes: Scenes): Promise<Chapter> {
