@@ -21,7 +21,7 @@ export interface Scenes {
   readonly extras?: readonly Scene[]
 }
 
-export interface Scene {
+interface Scene {
   readonly name: string
   play(survivors: readonly string[]): Promise<void>
 }
