@@ -79,6 +79,8 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
     thinks = false
     // While it hangs within a transaction, others would have to wait for the end of that, whatever becomes of the lock.
     if (hangs) await Promise.all([work, lock.renew()]).catch(() => {})
+    // After a jump of the clock the store is asked first whether the lock is still held.
+    if (!lock.isHeld()) await lock.renew().catch(() => {})
     // The last check, and it is right. What follows may still come too late.
     if (!lock.isHeld()) {
       keeps = false

@@ -23,7 +23,10 @@ export async function tour(headed: boolean, defer: Defer): Promise<boolean> {
   const directory = await mkdtemp(join(tmpdir(), 'storelock-demo-'))
   defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
   const line = (words: string) => console.log(`${pc.dim(`${(performance.now() / 1_000).toFixed(1).padStart(5)} s`)}  ${words}`)
+  let over = false
   const say = ({ text, tone, shows }: Said) => {
+    // Tabs that are closed at the end belong to no scene.
+    if (over) return
     line(tone === 'bad' ? pc.red(text) : tone === 'good' ? pc.green(text) : text)
     if (shows) console.log(pc.dim(`         promise: ${promises[shows]}`))
   }
@@ -51,6 +54,7 @@ export async function tour(headed: boolean, defer: Defer): Promise<boolean> {
   const picture = tabs && album.of(tabs.board, 'processes')
   chapters.push(await play(processes, ofProcesses, { keeper, rival, hanger: keeper, victim }, { until: 46_000, ...(picture && { picture }) }))
 
+  over = true
   await album.close()
   const paths = await save(chapters, album)
   console.log(['', ...lines(chapters), '', ...paths.map((path) => `saved: ${path}`)].join('\n'))
