@@ -11,7 +11,7 @@ const out = fileURLToPath(new URL('../../out/demo', import.meta.url))
 const styles = new URL('../model/timeline.css', import.meta.url)
 
 /** In ms: often enough to follow, and too rare to slow down the tabs. */
-const frameEvery = 300
+const frameEvery = 500
 
 /** What a tour leaves in `out/demo`. */
 export interface Album {
@@ -41,7 +41,7 @@ export async function openAlbum(): Promise<Album> {
         // The next one comes only then.
         setTimeout(() => session?.send('Page.screencastFrameAck', { sessionId }).catch(() => {}), frameEvery)
       })
-      await session.send('Page.startScreencast', { format: 'jpeg', quality: 60, maxWidth: 960, maxHeight: 720 })
+      await session.send('Page.startScreencast', { format: 'jpeg', quality: 50, maxWidth: 960, maxHeight: 720 })
     },
     of: (page, prefix) => async (name) => {
       const file = `${pictures.length + 1}-${prefix}-${name}.png`
