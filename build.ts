@@ -27,6 +27,24 @@ export function buildPackage(folder: string): void {
   ]
   cpSync(join(root, 'src/cli/storelock.js'), join(folder, 'cli/storelock.js'))
   writeLicenses(folder, bundled.flat())
+  buildDemo(join(folder, 'demo'))
+}
+
+/** Writes the demo's page, as `storelock demo` serves it. */
+export function buildDemo(folder: string): void {
+  const vite = join(root, 'node_modules/vite/bin/vite.js')
+  const args = [
+    'build',
+    join(root, 'demo/page'),
+    '--config',
+    join(root, 'demo/vite.config.ts'),
+    '--outDir',
+    folder,
+    '--emptyOutDir',
+    '--logLevel',
+    'error',
+  ]
+  execFileSync(process.execPath, [vite, ...args], { stdio: 'inherit' })
 }
 
 /** What the compiler writes for a module. */

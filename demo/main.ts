@@ -2,24 +2,29 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Defer, show } from './show.ts'
 import { openSite } from './site.ts'
+import { takePictures } from './tour/pictures.ts'
+import { type Defer, tour } from './tour/tour.ts'
 
 const help = `npm run demo [-- options]
 
-Four tabs of a real browser take one lock in turn on an IndexedDB database, and four Node processes on a SQLite file.
-One of each dies while it holds the lock, and one stands still. At the end every write is counted, and a timeline is
-saved in out/. With a display you see the windows and can play with them until Ctrl-C.
+A tour of a minute at most: tabs and workers of a real browser count under one lock in IndexedDB, and then processes in a SQLite file.
+They are asked, robbed, killed, stopped and set to a wrong time. It says what happens and which promise that shows, and leaves a report
+with pictures in out/demo/. Exit code 1 if a fenced write was lost, or nothing was lost without a lock.
 
   --serve      only serve the page, for tabs that you open yourself, until Ctrl-C
   --port N     serve it on this port instead of a free one
-  --headless   no windows, even where there is a display
+  --headed     show the browser's windows
+  --pictures   take the pictures of docs/demo/ again
   --help       show this`
 
 function readOptions() {
   try {
     const { values } = parseArgs({
-      options: { serve: { type: 'boolean' }, port: { type: 'string' }, headless: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: {
+        ...{ serve: { type: 'boolean' }, port: { type: 'string' }, headed: { type: 'boolean' } },
+        ...{ pictures: { type: 'boolean' }, help: { type: 'boolean' } },
+      },
     })
     const port = Number(values.port ?? 0)
     if (!(Number.isInteger(port) && port >= 0 && port < 65_536)) throw new RangeError(`--port is a number below 65536, not ${values.port}`)
@@ -30,16 +35,12 @@ function readOptions() {
   }
 }
 
-/** Whether windows can be seen: and not in continuous integration, where nobody would press Ctrl-C. */
-const hasDisplay = (): boolean =>
-  !process.env.CI && (['darwin', 'win32'].includes(process.platform) || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY))
-
 async function serve(port: number, defer: Defer): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'storelock-demo-'))
   defer(() => rm(directory, { recursive: true, force: true }))
   const site = await openSite(directory, port)
   defer(() => site.close())
-  console.log(`Open this in several tabs of one browser: ${site.url}\nCtrl-C ends.`)
+  console.log(`Open this in a browser on this machine: ${site.url}\nCtrl-C ends.`)
 }
 
 async function run(defer: Defer, interrupted: Promise<unknown>): Promise<number> {
@@ -48,13 +49,11 @@ async function run(defer: Defer, interrupted: Promise<unknown>): Promise<number>
     await interrupted
     return 0
   }
-  const windows = hasDisplay() && !options.headless
-  const well = await show(windows, defer)
-  if (windows) {
-    console.log('\nThe windows stay open for you to play with. Ctrl-C ends.')
-    await interrupted
+  if (options.pictures) {
+    await takePictures(defer)
+    return 0
   }
-  return well ? 0 : 1
+  return (await tour(options.headed ?? false, defer)) ? 0 : 1
 }
 
 const options = readOptions()
@@ -62,7 +61,7 @@ if (options.help) {
   console.log(help)
   process.exit()
 }
-const undo: (() => Promise<unknown>)[] = []
+const undo: (() => unknown)[] = []
 // npm and tsx may hand on the same Ctrl-C once more, so only a later one means that cleaning up takes too long.
 const interrupted = new Promise<void>((resolve) => {
   let first = Number.POSITIVE_INFINITY
@@ -84,5 +83,11 @@ try {
   console.error(error)
 }
 // Each step whatever became of the others: a browser that is dying already must not keep the children alive.
-for (const step of undo.reverse()) await step().catch(() => {})
+for (const step of undo.reverse()) {
+  try {
+    await step()
+  } catch {
+    // The next step is not to be left out.
+  }
+}
 process.exit(code)

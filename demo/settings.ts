@@ -1,31 +1,27 @@
 /** The lock that everyone takes. */
-export const lockName = 'sync'
-
-/** Short, so that a holder that falls silent is replaced while you watch: two seconds, the lease being four thirds of it. */
-export const duration = 1_500
-export const lease = (duration * 4) / 3
+export const lockName = 'counter'
 
 /** The longest pause between two looks of a waiter, in ms. */
 export const maxBackoff = 200
 
-/** How often a writer looks at who holds the lock, in ms: for the eye only, waiting does not depend on it. */
-export const lookEvery = 100
+/** How far a worker's clock is set ahead, in ms. */
+export const clockStep = 3_600_000
 
-/** How long a writer holds the lock when told to, in ms. */
-export const holdTime = 3_000
-
-/** How long a writer stands still when told to, in ms: long enough to lose its lock. */
-export const standstill = 4_000
-
-/** How long a turn keeps the lock and how long a writer rests between two, in ms: from, to. */
+/** How fast all goes, in ms. */
 export interface Pace {
-  readonly hold: readonly [number, number]
+  /** How long a worker thinks between reading and writing, and rests between two turns: from, to. */
+  readonly think: readonly [number, number]
   readonly rest: readonly [number, number]
+  /** Of the lock: short, so that a holder that falls silent is replaced while you watch. Its lease is four thirds of it. */
+  readonly duration: number
+  /** How long a worker hangs when told to: long enough to lose its lock, and for others to write meanwhile. */
+  readonly hang: number
 }
 
-export const brisk: Pace = { hold: [40, 120], rest: [20, 120] }
-/** Slow enough to follow, for tabs that people play with. */
-export const leisurely: Pace = { hold: [400, 900], rest: [100, 900] }
+/** For the tour: many turns, and a duration with which a busy machine can keep up. */
+export const brisk: Pace = { think: [60, 160], rest: [40, 160], duration: 3_000, hang: 6_000 }
+/** For people: slow enough to follow with the eye. */
+export const leisurely: Pace = { think: [250, 450], rest: [150, 600], duration: 1_800, hang: 5_000 }
 
 export const between = ([from, to]: readonly [number, number]): number => from + Math.random() * (to - from)
 

@@ -83,6 +83,16 @@ export function findBrowser(name: EngineName, log: (line: string) => void = () =
   return finding
 }
 
+/**
+ * {@link findBrowser}, but installs nothing.
+ * @throws Error that says what a person has to run
+ */
+export async function presentBrowser(name: EngineName): Promise<string> {
+  const there = await present(kinds[name])
+  if (there) return there
+  throw new Error(`There is no ${kinds[name].title} here. ${adviceOf(kinds[name])}`)
+}
+
 /** {@link findBrowser} for Chromium. */
 export const findChromium = (log?: (line: string) => void): Promise<string> => findBrowser('chromium', log)
 
@@ -105,31 +115,33 @@ export async function launchChromium(options?: LaunchOptions): Promise<Browser> 
 }
 
 async function find(kind: Kind, log: (line: string) => void): Promise<string> {
-  const { title, variable, needs, packages, otherwise } = kind
-  const chosen = process.env[variable]
-  if (chosen && !(await runs(chosen, kind.probe)))
-    throw new Error(`${variable} is ${chosen}, and that does not run. Set it to one that does, or unset it.`)
-  const present = async (): Promise<string | undefined> => {
-    if (needs.some((name) => !onPath([name]).some(isExecutable))) return undefined
-    return chosen || firstThatRuns([...kind.paths(), ...onPath(kind.names)], kind.probe)
-  }
-  const there = await present()
+  const there = await present(kind)
   if (there) return there
   for (const [command, ...args] of installers(kind)) {
-    log(`no ${title} found: ${[command, ...args].join(' ')}`)
+    log(`no ${kind.title} found: ${[command, ...args].join(' ')}`)
     if (!(await succeeds(command, args))) continue
-    const installed = await present()
+    const installed = await present(kind)
     if (installed) return installed
   }
-  throw new Error(
-    [
-      `There is no ${title} here, and it could not be installed. Run one of these, then try again:`,
-      ...otherwise.map((line) => `  ${line}`),
-      `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages}`,
-      `or set ${variable} to one that you have.`,
-    ].join('\n'),
-  )
+  throw new Error(`There is no ${kind.title} here, and it could not be installed. ${adviceOf(kind)}`)
 }
+
+async function present(kind: Kind): Promise<string | undefined> {
+  const { variable, needs, probe } = kind
+  const chosen = process.env[variable]
+  if (chosen && !(await runs(chosen, probe)))
+    throw new Error(`${variable} is ${chosen}, and that does not run. Set it to one that does, or unset it.`)
+  if (needs.some((name) => !onPath([name]).some(isExecutable))) return undefined
+  return chosen || firstThatRuns([...kind.paths(), ...onPath(kind.names)], probe)
+}
+
+const adviceOf = ({ variable, packages, otherwise }: Kind): string =>
+  [
+    'Run one of these, then try again:',
+    ...otherwise.map((line) => `  ${line}`),
+    `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${packages}`,
+    `or set ${variable} to one that you have.`,
+  ].join('\n')
 
 type CommandLine = readonly [command: string, ...args: string[]]
 

@@ -33,6 +33,12 @@ export function parseCount(text: string): number {
   return count
 }
 
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d+$/.test(text) || port > 65_535) throw new InvalidArgumentError('A port is a whole number from 0 to 65535; 0 is a free one.')
+  return port
+}
+
 /** Options that every command has. */
 export interface Common {
   readonly store: string

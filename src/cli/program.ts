@@ -2,9 +2,10 @@ import { Argument, Command, Option } from 'commander'
 import { version } from '../server/version.ts'
 import { visible } from '../server/visible.ts'
 import { logKinds } from '../server/wire.ts'
-import { type Common, jsonOption, parseCode, parseCount, parseSignal, parseTime, storeOption } from './args.ts'
+import { type Common, jsonOption, parseCode, parseCount, parsePort, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
 import type { BenchOptions } from './bench.ts'
+import type { DemoOptions } from './demo.ts'
 import { exitHelp } from './exit.ts'
 import type { LogOptions } from './log.ts'
 import type { LsOptions } from './ls.ts'
@@ -217,6 +218,14 @@ export function makeProgram(first?: string): Command {
     async (options: Common) => (await import('./doctor/doctor.ts')).doctor(options),
   )
 
+  program
+    .command('demo')
+    .description('serve a page in which tabs take a lock and you try to break it, until Ctrl-C')
+    .addOption(new Option('--port <n>', 'serve it on this port instead of a free one').argParser(parsePort).default(0, 'a free one'))
+    .addOption(jsonOption())
+    .addHelpText('after', examples('storelock demo'))
+    .exitOverride()
+    .action(async (options: DemoOptions) => (await import('./demo.ts')).demo(options))
   program
     .command('completion')
     .description('print the script that completes commands, options and keys in your shell')

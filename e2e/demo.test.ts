@@ -1,0 +1,145 @@
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildDemo } from '../build.ts'
+import { type Site, serveFolder } from '../src/cli/demo/site.ts'
+import { launchChromium } from './browser.ts'
+import { Program } from './cli/program.ts'
+import { withProgram } from './cli/setup.ts'
+
+let folder: string
+let site: Site
+let browser: Browser
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'storelock-'))
+  buildDemo(join(folder, 'page'))
+  site = await serveFolder(join(folder, 'page'))
+  browser = await launchChromium()
+}, 120_000)
+afterAll(async () => {
+  await browser?.close()
+  site?.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** The page in a profile of its own, with workers that count. */
+async function open(url = site.url): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 } })
+  const page = await context.newPage()
+  await page.goto(`${url}?brisk`)
+  await page.locator('#who option', { hasText: 'worker 3' }).waitFor({ state: 'attached' })
+  return page
+}
+
+const close = (page: Page) => page.context().close()
+
+const lost = async (page: Page, mode: string): Promise<number> => Number(await page.locator(`#lost-${mode}`).textContent())
+
+/** Does something, and waits for a caption about it, now or then. */
+async function press(page: Page, name: string, caption: string): Promise<void> {
+  await page.getByRole('button', { name }).click()
+  await page.locator('#caption, #captions li', { hasText: caption }).first().waitFor({ state: 'attached' })
+}
+
+describe('the page of the demo, when a worker that has the lock hangs past its lease', { timeout: 60_000 }, () => {
+  let page: Page
+  beforeAll(async () => {
+    page = await open()
+    await press(page, 'Hang', 'The fence refused the late write')
+  }, 60_000)
+  afterAll(() => close(page))
+
+  test('has lost writes where there is no lock', async () => {
+    expect(await lost(page, 'none')).toBeGreaterThan(0)
+  })
+
+  test('has lost writes of others to a late one where there is only a lease', async () => {
+    // The present holder may have read before the late write, and write only now.
+    await page.locator('#tile-lease[data-lost=true]').waitFor()
+    expect(await page.locator('#captions').textContent()).toContain('With a lease only, that went through')
+  })
+
+  test('has lost no fenced write, and shows that the late one was refused', async () => {
+    const tallies = await page.evaluate(() => demo.tallies())
+    expect(tallies.fenced.made).toBeGreaterThan(0)
+    expect(tallies.fenced.value).toBe(tallies.fenced.made)
+    expect(await lost(page, 'fenced')).toBe(0)
+    expect(await page.locator('#refused').textContent()).toBe('1 late write refused')
+  })
+})
+
+describe('the page of the demo', { timeout: 60_000 }, () => {
+  let page: Page
+  beforeAll(async () => {
+    page = await open()
+  }, 60_000)
+  afterAll(() => close(page))
+
+  test('has all its controls above the fold of a phone', async () => {
+    const ends = await page.locator('button, select, #open').evaluateAll((all) => all.map((each) => each.getBoundingClientRect().bottom))
+    expect(ends).toHaveLength(11)
+    expect(Math.max(...ends)).toBeLessThanOrEqual(844)
+  })
+
+  test('shows how the lock is stolen from a worker that keeps it, and that the worker is told', async () => {
+    await press(page, 'Hold', 'keeps it')
+    await press(page, 'Steal', 'stole the lock')
+    await page.locator('#captions li, #caption', { hasText: 'was told that its lock was stolen' }).waitFor({ state: 'attached' })
+  })
+
+  test('shows how a worker that is asked politely releases the lock', async () => {
+    await press(page, 'Hold', 'keeps it')
+    await press(page, 'Ask politely', 'was asked to release')
+  })
+
+  test('shows that a worker that crashed with the lock is replaced because it is proved dead', async () => {
+    await press(page, 'Hold', 'keeps it')
+    await press(page, 'Crash', 'was proved dead')
+  })
+
+  test('has another tab take part, with a number of its own', async () => {
+    const opened = page.context().waitForEvent('page')
+    await page.getByRole('link', { name: 'Open another tab' }).click()
+    const tab = await opened
+    await page.locator('#who option', { hasText: 'tab 4' }).waitFor({ state: 'attached' })
+    expect(await tab.locator('h1').textContent()).toContain('this is tab 4')
+  })
+})
+
+describe('storelock demo', { timeout: 60_000 }, () => {
+  const place = withProgram()
+
+  test('says where the page should be, if it is not there', async () => {
+    const program = new Program([process.execPath, place.main, 'demo'])
+    expect(await program.code()).toBe(125)
+    expect(program.said).toContain('the demo’s page is not here')
+  })
+
+  test('serves the page, which asks for nothing elsewhere, until Ctrl-C', async () => {
+    buildDemo(join(dirname(place.main), 'page'))
+    const program = new Program([process.execPath, place.main, 'demo'])
+    const url = await program.shows(/(http:\S+)/)
+    const context = await browser.newContext()
+    const asked: string[] = []
+    const refused: string[] = []
+    context.on('request', (request) => asked.push(request.url()))
+    context.on('console', (message) => message.type() === 'error' && refused.push(message.text()))
+    const page = await context.newPage()
+    await page.goto(url)
+    await page.locator('#shown-fenced', { hasText: /after [1-9]/ }).waitFor()
+    expect(asked.filter((each) => !each.startsWith(url) && !/^(data|blob):/.test(each))).toEqual([])
+    expect(refused).toEqual([])
+    await context.close()
+    program.child.kill('SIGINT')
+    expect(await program.ending()).toBe('SIGINT')
+  })
+
+  test('has a page of at most 150 kB', () => {
+    const page = join(folder, 'page')
+    const sizes = readdirSync(page).map((name) => statSync(join(page, name)).size)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(150_000)
+  })
+})
