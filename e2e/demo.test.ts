@@ -119,7 +119,7 @@ describe('storelock demo', { timeout: 60_000 }, () => {
   })
 
   test('serves the page, which asks for nothing elsewhere, until Ctrl-C', async () => {
-    buildDemo(join(dirname(place.main), 'page'))
+    buildDemo(join(dirname(place.main), 'demo'))
     const program = new Program([process.execPath, place.main, 'demo'])
     const url = await program.shows(/(http:\S+)/)
     const context = await browser.newContext()

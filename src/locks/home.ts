@@ -75,7 +75,7 @@ export interface LineKeeper {
 }
 
 /** What goes on until a session ends, as seen by its other parts. */
-export interface Stops {
+interface Stops {
   also(stop: () => void): () => void
   pause(ms: number): Promise<boolean>
 }
