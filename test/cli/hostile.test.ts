@@ -121,6 +121,7 @@ const walks: readonly Walk[] = [
   { args: ['serve', '--print-config', '--listen', hostile('nowhere')], shown: [hostile('nowhere')] },
   { args: ['serve', '--store', hostile('file'), '--listen', '0'], shown: [hostile('file')], until: /(serving) / },
   { args: ['bench', '--store', hostile('no/such/folder/')], shown: [hostile('no/such/folder/')] },
+  { args: ['demo', '--port', hostile('nowhere')], shown: [hostile('nowhere')] },
   { args: ['doctor'], shown: [] },
   { args: ['doctor', '--store', hostile('file')], shown: [hostile('file')] },
   { args: ['log', '--store', 'URL'], shown: [key, ...['kind', 'session', 'who', 'address', 'why'].map(hostile)] },
