@@ -255,7 +255,10 @@ export const mutants: readonly Mutant[] = [
     name: 'with manual expiry a proof of death evicts all the same',
     patches: [['locks/lookout.ts', "this.#session.settings.expiry !== 'auto' || ", '']],
   },
-  { name: 'a query shows what is of another namespace', patches: [['locks/admin.ts', '!view || home !== namespace', '!view']] },
+  {
+    name: 'a query shows what is of another namespace',
+    patches: [['locks/admin.ts', 'home === namespace ? name : undefined', 'home !== undefined ? name : undefined']],
+  },
   {
     name: 'a policy is asked about no name',
     patches: [['locks/options.ts', '  checkName(policy, name, label)\n', '  void [checkName, policy, label]\n']],

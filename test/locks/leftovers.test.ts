@@ -16,7 +16,7 @@ async function open(count: number, isDead: (n: number) => boolean): Promise<{ pa
     id: 'another',
     clock: { random: () => 0 },
     settings: { expiry: 'auto', store: { beacon: { isOut: () => {} } } },
-    pause: async () => true,
+    ending: { pause: async () => true },
     dead: async (some: SessionRow[]) => new Set(some.filter(({ id }) => isDead(Number(id.slice(1)))).map(({ id }) => id)),
     send: async ({ session }: { session: string }) => void ended.push(session),
   } as unknown as Home

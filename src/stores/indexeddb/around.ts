@@ -13,12 +13,14 @@ export interface Around {
 
 /** What the engine offers for a database of this name. */
 export function lookAround(database: string): Around {
-  const { BroadcastChannel, isSecureContext } = globalThis as Partial<typeof globalThis>
+  const { BroadcastChannel, indexedDB, isSecureContext } = globalThis as Partial<typeof globalThis>
   const name = `storelock ${database}`
   const locks = browserLocks()
   const lacks = makeLacks()
-  if (!BroadcastChannel) lacks.say('hints', ' between tabs and workers, since there is no BroadcastChannel here')
-  if (!locks)
+  // A server that renders pages has none of these, and needs none: its store is never opened.
+  const isUsable = indexedDB !== undefined
+  if (isUsable && !BroadcastChannel) lacks.say('hints', ' between tabs and workers, since there is no BroadcastChannel here')
+  if (isUsable && !locks)
     lacks.say(
       'proofs of death',
       isSecureContext === false ? ', since navigator.locks needs a secure context (https)' : ', since there is no navigator.locks here',
