@@ -9,6 +9,8 @@ import { applyBody } from './schemas/asked.ts'
 import type { Turns } from './turns.ts'
 
 export const applyPath = '/v1/apply'
+/** The length of a body, in characters, from which it is parsed, checked and carried out in a turn each. */
+const long = 16_384
 
 interface Parts {
   readonly batches: Batches
@@ -36,11 +38,15 @@ export function makeBatchRoute({ batches, limits, turns, onError, limited }: Par
       return saidOf(bodyTooLong(limits, { connection: 'close' }))
     }
     const whole = text
-    return await turns.run(whoOf(caller), async () => {
+    const isLong = whole.length > long
+    const who = whoOf(caller)
+    return await turns.run(who, async () => {
       if (isTooDeep(whole)) return saidOf(faultOf(400, 'invalid', tooDeep))
       const parsed = jsonOf(whole)
       if (!parsed) return saidOf(faultOf(400, 'invalid', 'the body is not JSON'))
+      if (isLong) await turns.rest(who)
       const body = schema.safeParse(parsed.value)
+      if (isLong) await turns.rest(who)
       if (!body.success) return saidOf(malformed(body.error))
       const done = await batches(caller, body.data).catch((error) => ({ fault: faultOfError(error, onError) }))
       return 'fault' in done ? saidOf(done.fault) : { status: 200, headers: {}, text: done.text }

@@ -35,7 +35,7 @@ interface Parts {
 }
 
 /** How long the commands of a batch are judged before others get their turn, in ms. */
-const longest = 4
+const longest = 1
 
 /** Carries out clients' commands, sends hints about them and logs them. */
 export class Desk {

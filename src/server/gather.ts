@@ -7,7 +7,7 @@ import { entriesOf } from './entries.ts'
 import type { Log } from './log.ts'
 
 /** How many commands of a batch go together; a longer batch goes in pieces. */
-const each = 32
+const each = 16
 
 interface Batch {
   readonly commands: readonly Command[]
@@ -17,7 +17,7 @@ interface Batch {
 }
 
 /** How many commands of one credential are in one transaction, at most: alone, or together with those of others. */
-const share = { alone: 128, together: 32 }
+const share = { alone: 128, together: 16 }
 
 /**
  * Combines the batches that come in one turn of the event loop: many clients' commands make one transaction. Each credential has a share of it, and
