@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Channel, Message } from '../store.ts'
-import { type EtcdClient, encode } from './etcd/client.ts'
+import type { EtcdClient } from './etcd/client.ts'
+import { encode } from './etcd/form.ts'
 import { inProcessChannel } from './in-process.ts'
 import { isMessage } from './message.ts'
 

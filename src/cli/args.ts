@@ -56,3 +56,6 @@ export const storeOption = (): Option =>
     .argParser((place) => userStore(place) ?? place)
 
 export const jsonOption = (): Option => new Option('--json', 'print JSON, for programs')
+
+/** A part of a command's help. */
+export const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`

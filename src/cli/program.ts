@@ -2,11 +2,12 @@ import { Argument, Command, Option } from 'commander'
 import { version } from '../server/version.ts'
 import { visible } from '../server/visible.ts'
 import { logKinds } from '../server/wire.ts'
-import { type Common, jsonOption, parseCode, parseCount, parsePort, parseSignal, parseTime, storeOption } from './args.ts'
+import { type Common, examples, jsonOption, parseCode, parseCount, parsePort, parseSignal, parseTime, storeOption } from './args.ts'
 import type { AskOptions } from './ask.ts'
 import type { BenchOptions } from './bench.ts'
 import type { DemoOptions } from './demo.ts'
 import { exitHelp } from './exit.ts'
+import { addGuides } from './guides.ts'
 import type { LogOptions } from './log.ts'
 import type { LsOptions } from './ls.ts'
 import type { RevokeOptions } from './revoke.ts'
@@ -17,8 +18,6 @@ import { flags, typedOf } from './serve/settings.ts'
 import type { ServeOptions } from './serve.ts'
 import type { SweepOptions } from './sweep.ts'
 import type { WatchOptions } from './watch.ts'
-
-const examples = (...lines: readonly string[]): string => `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
 
 const times = '\nA <time> is a number with ms, s, m, h or d; without a unit it is in seconds.'
 
@@ -226,31 +225,6 @@ export function makeProgram(first?: string): Command {
     .addHelpText('after', examples('storelock demo'))
     .exitOverride()
     .action(async (options: DemoOptions) => (await import('./demo.ts')).demo(options))
-  program
-    .command('completion')
-    .description('print the script that completes commands, options and keys in your shell')
-    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish', 'words']).argRequired())
-    .addArgument(new Argument('[words...]', 'with `words`: print what may follow these'))
-    .addHelpText('after', examples('eval "$(storelock completion bash)"', 'storelock completion fish | source'))
-    .exitOverride()
-    .action(async (shell: string, words: string[]) => (await import('./completion.ts')).completion(program, shell, words))
-  program
-    .command('man')
-    .description('print the manual page')
-    .addHelpText('after', examples('storelock man | man -l -'))
-    .exitOverride()
-    .action(async () => (await import('./manual.ts')).printManual(program, version))
-
-  program
-    .helpCommand(false)
-    .command('help')
-    .description('show what a command does')
-    .argument('[command]')
-    .action((name: string | undefined) => {
-      const found = name === undefined ? program : program.commands.find((each) => each.name() === name)
-      if (!found) program.error(`error: unknown command '${name}'`)
-      else found.help()
-    })
-
+  addGuides(program)
   return program
 }

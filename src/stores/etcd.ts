@@ -1,5 +1,6 @@
 import { processBeacon } from '../beacons/process.ts'
-import { decode, EtcdClient, type EtcdOptions, encode, memberUrl, rangeEnd } from '../channels/etcd/client.ts'
+import { EtcdClient, type EtcdOptions } from '../channels/etcd/client.ts'
+import { decode, encode, memberUrl, rangeEnd } from '../channels/etcd/form.ts'
 import { etcdChannel } from '../channels/etcd.ts'
 import { makeLacks } from '../channels/lacks.ts'
 import { checkTimeout } from '../channels/timeout.ts'

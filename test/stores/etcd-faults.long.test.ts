@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { decode, EtcdClient, encode } from '../../src/channels/etcd/client.ts'
+import { EtcdClient } from '../../src/channels/etcd/client.ts'
+import { decode, encode } from '../../src/channels/etcd/form.ts'
 import { createLocks, type HeldLock, type LockError, type Locks } from '../../src/index.ts'
 import { type EtcdStore, type EtcdStoreOptions, etcdStore } from '../../src/stores/etcd.ts'
 import { outcome } from '../../src/testing/expect.ts'

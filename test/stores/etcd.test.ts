@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { decode, EtcdClient, encode } from '../../src/channels/etcd/client.ts'
+import { EtcdClient } from '../../src/channels/etcd/client.ts'
+import { decode, encode } from '../../src/channels/etcd/form.ts'
 import { type EtcdTransaction, etcdStore } from '../../src/stores/etcd.ts'
 import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
 import { type EtcdServer, lendEtcd } from '../servers/etcd.ts'

@@ -1,4 +1,4 @@
-import { encode } from '../../channels/etcd/client.ts'
+import { encode } from '../../channels/etcd/form.ts'
 import type { EtcdChannel } from '../../channels/etcd.ts'
 import type { Command } from '../../protocol/index.ts'
 import type { Message } from '../../store.ts'

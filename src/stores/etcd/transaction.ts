@@ -1,4 +1,5 @@
-import { decode, type EtcdClient, encode } from '../../channels/etcd/client.ts'
+import type { EtcdClient } from '../../channels/etcd/client.ts'
+import { decode, encode } from '../../channels/etcd/form.ts'
 import { type Fenced, fencedOut, LockError, type LockRecord, lastTokenOf } from '../../protocol/index.ts'
 
 /** What a read in a fenced transaction has found. */
