@@ -1,7 +1,6 @@
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { root } from './bundle.ts'
+import { readFileSync } from 'node:fs'
 import type { Figure } from './figure.ts'
+import { updatePage } from './pages.ts'
 
 /** The columns: stores, by what their figures' names begin with. */
 const stores = { sqlite: 'SQLite', indexeddb: 'IndexedDB', postgres: 'Postgres', redis: 'Redis', etcd: 'etcd', server: 'lock server' } as const
@@ -74,17 +73,8 @@ function toScale(figures: readonly Figure[], machine: string): string {
 
 /** Puts what the stores cost into docs/choosing-a-store.md, and how far they go into docs/scale.md. */
 export function updateChoosing(figures: readonly Figure[], machine: string): void {
-  put('choosing-a-store.md', 'costs', toCosts(figures, machine))
-  put('scale.md', 'scale', toScale(figures, machine))
-}
-
-function put(page: string, name: string, markdown: string): void {
-  const path = join(root, 'docs', page)
-  const text = readFileSync(path, 'utf8')
-  const [start, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
-  const [from, to] = [text.indexOf(start) + start.length, text.indexOf(end)]
-  if (from < start.length || to < from) throw new Error(`${path} has no ${start} … ${end} to put a table into`)
-  writeFileSync(path, `${text.slice(0, from)}\n${markdown}\n${text.slice(to)}`)
+  updatePage('docs/choosing-a-store.md', 'costs', toCosts(figures, machine))
+  updatePage('docs/scale.md', 'scale', toScale(figures, machine))
 }
 
 /** As many digits as say something. */
