@@ -12,7 +12,10 @@ import { launchOptions } from './browser.ts'
 import { until } from './cli/program.ts'
 import type {} from './recipes/extension/popup.ts'
 
-declare const chrome: { readonly alarms: { create(name: string, alarm: { readonly when: number }): Promise<void> } }
+declare const chrome: {
+  readonly alarms: { create(name: string, alarm: { readonly when: number }): Promise<void>; readonly onAlarm: { hasListeners(): boolean } }
+}
+declare const registration: { readonly active: { readonly state: string } | null }
 
 const source = fileURLToPath(new URL('recipes/extension', import.meta.url))
 let folder: string
@@ -40,6 +43,8 @@ beforeAll(async () => {
   const options = await launchOptions({ args, ignoreDefaultArgs: ['--disable-extensions'] })
   context = await chromium.launchPersistentContext(join(folder, 'profile'), options)
   const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'))
+  // The browser drops an alarm for which the extension has no listener yet.
+  await until(() => worker.evaluate(() => registration.active?.state === 'activated' && chrome.alarms.onAlarm.hasListeners()))
   popup = await context.newPage()
   await popup.goto(new URL('popup.html', worker.url()).href)
 })
