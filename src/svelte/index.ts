@@ -12,7 +12,7 @@ const context = Symbol('the locks of storelock')
 const { derived, readable, toStore }: Pick<typeof stores, 'derived' | 'readable'> & Partial<typeof stores> = stores
 
 /** A value, or a function whose values are followed. */
-type Given<T> = T | (() => T)
+export type Given<T> = T | (() => T)
 
 const isFunction = (given: unknown): given is () => never => typeof given === 'function'
 const now = <T>(given: Given<T>): T => (isFunction(given) ? given() : (given as T))

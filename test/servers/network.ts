@@ -48,8 +48,11 @@ export function makeNetwork(count: number): Network {
   }))
   const remove = (): void => {
     process.off('exit', remove)
-    // The ends of cables go with the namespaces that have the others.
-    for (const { space } of names) spawnSync('ip', ['netns', 'delete', space])
+    for (const { space, near, far } of names) {
+      // The kernel would take cables away some time after their namespace, and the next network may have their names.
+      for (const cable of [near, far]) spawnSync('ip', ['link', 'delete', cable])
+      spawnSync('ip', ['netns', 'delete', space])
+    }
     spawnSync('ip', ['link', 'delete', bridge])
   }
   process.once('exit', remove)
