@@ -66,6 +66,7 @@ function toScale(figures: readonly Figure[], machine: string): string {
     row('looks a second of one core: 1,000,000 / `l`', (cost) => perSecond(cost('look'))),
     row('cores for the beats of 100,000 clients, with a `duration` of 10 s: 100,000 × `b` / 1,000,000', cores(beats[10])),
     row('cores for the beats of 100,000 clients, with a `duration` of 60 s: a sixth of that', cores(beats[60])),
+    row('cores for the example below', (cost) => (16_700 * cost('beat') + 1_700 * cost('acquireRelease') + 10_000 * cost('look')) / 1_000_000),
     '',
     `From \`npm run bench\` on ${machine}.`,
   ].join('\n')
