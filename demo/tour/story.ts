@@ -34,6 +34,13 @@ export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victi
     cast.order(name, 'hold')
     await keeps
   }
+  /** The rival wants the lock of the keeper, which hears of it. */
+  const wants = async (order: 'steal' | 'ask', heard: 'lost' | 'asked') => {
+    await keep(keeper)
+    const told = log.of(keeper, heard)
+    cast.order(rival, order)
+    await told
+  }
 
   log.say({ text: `${cast.names.length} ${cast.title}: each counts by itself without a lock, and under the lock with a lease only and fenced.` })
   const began = writes(log, cast.names)
@@ -56,24 +63,8 @@ export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victi
         await picture?.('crashed')
       },
     },
-    {
-      name: 'one that steals the lock',
-      async play() {
-        await keep(keeper)
-        const robbed = log.of(keeper, 'lost')
-        cast.order(rival, 'steal')
-        await robbed
-      },
-    },
-    {
-      name: 'one that asks for it',
-      async play() {
-        await keep(keeper)
-        const asked = log.of(keeper, 'asked')
-        cast.order(rival, 'ask')
-        await asked
-      },
-    },
+    { name: 'one that steals the lock', play: () => wants('steal', 'lost') },
+    { name: 'one that asks for it', play: () => wants('ask', 'asked') },
     { name: 'a clock that is set', play: async () => cast.order(keeper, 'clock') },
     ...extras,
   ]

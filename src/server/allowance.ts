@@ -2,10 +2,11 @@
 const capacity = 10_000
 
 /**
+ * Limits each sender to `rate` times a second, with bursts of twice as many.
+ *
  * Written out: of the packages for this, rate-limiter-flexible answers by a promise and sets a timer for each sender, and limiter is one bucket for
  * one sender, without the map of them. This is asked before anything else is done for a request.
  *
- * Limits each sender to `rate` times a second, with bursts of twice as many.
  * @param rate how many times a second each one may
  */
 export function makeAllowance(rate: number): (who: string) => boolean {
