@@ -13,6 +13,6 @@ const possible = Object.entries(stores).filter(([name]) => !why || name !== 'etc
 test.for(possible)('%s: under faults, fenced writes lose no update, and unfenced ones do', { timeout: 180_000 }, async ([_, open], { signal }) => {
   const seed = Math.floor(Math.random() * 1_000_000)
   const told = [`seed ${seed}`]
-  const { control, fenced } = await runBoth({ open, time, seed, log: (line) => told.push(line), signal })
+  const { control, fenced } = await runBoth({ open, time, every: 1_000, seed, log: (line) => told.push(line), signal })
   expect(faultsOf(control, fenced), told.join('\n')).toEqual([])
 })

@@ -21,6 +21,7 @@ stopped, and cut off from each other while clients still reach them.
 
   --store NAME   ${Object.keys(stores).join(', ')}
   --seconds N    how long the fenced run takes; default 60
+  --every N      the mean time from one of its faults to the next, in seconds; default 1
   --seed S       a whole number that chooses the faults and who suffers them; default: another each time
   --json FILE    also write the results there
   --help         show this`
@@ -30,6 +31,7 @@ function readOptions() {
     options: {
       store: { type: 'string' },
       seconds: { type: 'string', default: '60' },
+      every: { type: 'string', default: '1' },
       seed: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
       json: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -41,22 +43,23 @@ function readOptions() {
   }
   const open = stores[values.store ?? '']
   if (!open) throw new RangeError(`--store is ${Object.keys(stores).join(' or ')}, not ${values.store ?? 'left out'}`)
-  const [seconds, seed] = [Number(values.seconds), Number(values.seed)]
+  const [seconds, every, seed] = [Number(values.seconds), Number(values.every), Number(values.seed)]
   if (!(seconds > 0 && seconds <= 86_400)) throw new RangeError(`--seconds is a number up to 86400, not ${values.seconds}`)
+  if (!(every > 0 && every <= 3_600)) throw new RangeError(`--every is a number up to 3600, not ${values.every}`)
   if (!Number.isSafeInteger(seed)) throw new RangeError(`--seed is a whole number, not ${values.seed}`)
-  return { open, seconds, seed, store: values.store, json: values.json }
+  return { open, seconds, every, seed, store: values.store, json: values.json }
 }
 
-async function main({ open, seconds, seed, store, json }: ReturnType<typeof readOptions>, signal: AbortSignal): Promise<void> {
+async function main({ open, seconds, every, seed, store, json }: ReturnType<typeof readOptions>, signal: AbortSignal): Promise<void> {
   const log = (line: string) => console.error(line)
   log(`${store}, seed ${seed}`)
-  const { control, fenced } = await runBoth({ open, time: seconds * 1_000, seed, log, signal })
+  const { control, fenced } = await runBoth({ open, time: seconds * 1_000, every: every * 1_000, seed, log, signal })
   const wrong = faultsOf(control, fenced)
   console.log(table(control, fenced))
   if (troubles(fenced).length) console.log(`\nwhat failed besides, in the fenced run, and was gone on from:\n${troubles(fenced).join('\n')}`)
   // One broken rule may show a thousand times.
   console.log(wrong.length ? `\nFAILED (seed ${seed})\n${wrong.slice(0, 20).join('\n')}` : '\nThe fence lost nothing.')
-  if (json) writeFileSync(json, `${JSON.stringify({ store, seed, seconds, wrong, control, fenced }, null, 2)}\n`)
+  if (json) writeFileSync(json, `${JSON.stringify({ store, seed, seconds, every, wrong, control, fenced }, null, 2)}\n`)
   if (wrong.length) process.exitCode = 1
 }
 

@@ -46,6 +46,8 @@ export interface Plan {
   readonly fenced: boolean
   /** In ms. The control ends as soon as an update is lost. */
   readonly time: number
+  /** The mean time from one fault to the next in the fenced run, in ms. */
+  readonly every: number
   readonly seed: number
   readonly log: (line: string) => void
   /** Ends it early, with nothing left behind. */
@@ -53,7 +55,7 @@ export interface Plan {
 }
 
 /** Lets workers write while faults happen, then checks their records against the store. */
-async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Result> {
+async function run({ open, fenced, time, every, seed, log, signal }: Plan): Promise<Result> {
   const parent = join(root, 'out', 'nemesis')
   await mkdir(parent, { recursive: true })
   const folder = await mkdtemp(join(parent, 'run-'))
@@ -61,7 +63,7 @@ async function run({ open, fenced, time, seed, log, signal }: Plan): Promise<Res
   let keep = false
   try {
     arena = await open({ folder, fenced, seed, log })
-    const { faults, took, unsettled } = await fight(arena, { fenced, time, seed, log, signal })
+    const { faults, took, unsettled } = await fight(arena, { fenced, time, every, seed, log, signal })
     const [stored, notes] = [await arena.final(), await arena.notes()]
     // A history that cannot be checked is also kept.
     keep = fenced
@@ -100,14 +102,14 @@ export function faultsOf(control: Result, fenced: Result): string[] {
 
 async function fight(
   arena: Arena,
-  { fenced, time, seed, log, signal }: Omit<Plan, 'open'>,
+  { fenced, time, every, seed, log, signal }: Omit<Plan, 'open'>,
 ): Promise<{ faults: Tally; took: number; unsettled: string[] }> {
   const faults: Tally = {}
   const over = new AbortController()
   const began = performance.now()
   // Without a fence, something is lost once a holder hangs for so long that another writes meanwhile, however slow the machine is.
-  const [every, leases] = fenced ? [1_000, [1, 3] as const] : [500, [2, 5] as const]
-  const attacking = attack(arena, { every, leases, random: seeded(seed), tally: faults }, over.signal)
+  const [pause, leases] = fenced ? [every, [1, 3] as const] : [500, [2, 5] as const]
+  const attacking = attack(arena, { every: pause, leases, random: seeded(seed), tally: faults }, over.signal)
   try {
     for (let told = 0; performance.now() - began < time; ) {
       signal?.throwIfAborted()
