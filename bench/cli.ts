@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildProgram } from '../e2e/cli/build.ts'
 import { compared, figure, type Measure } from './figure.ts'
@@ -7,6 +8,7 @@ import { inFolder } from './folder.ts'
 import { alternate, median } from './rounds.ts'
 
 const rounds = 30
+const memoryRounds = 5
 /** What does the same with a lock of the kernel's, where there is one. */
 const peer = 'flock'
 
@@ -16,6 +18,21 @@ const now = (): number => performance.timeOrigin + performance.now()
 async function command(name: string, ...args: readonly string[]): Promise<void> {
   const [code] = (await once(spawn(name, args, { stdio: 'ignore' }), 'exit')) as [number | null]
   if (code !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${code}`)
+}
+
+/**
+ * What a process that waits uses of memory, in MB: all of it, and what no other process shares. Nearly all that Node shares is its program's code.
+ * @param program what to run; it prints something once it waits
+ */
+async function memoryOf(...args: readonly string[]): Promise<{ all: number; own: number }> {
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const ended = once(child, 'exit')
+  await once(child.stdout, 'data')
+  const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, 'utf8')
+  const sum = (pattern: RegExp): number => Array.from(rollup.matchAll(pattern), ([, kB]) => Number(kB)).reduce((a, b) => a + b, 0) / 1_000
+  child.kill()
+  await ended
+  return { all: sum(/^Rss: +(\d+)/gm), own: sum(/^Private_\w+: +(\d+)/gm) }
 }
 
 /** What it takes to run a command under a lock, whole processes each. */
@@ -54,6 +71,35 @@ export const measures: Record<string, Measure> = {
           compared('cli.run', measured, 'run', 'node', '`node -e 0`'),
         ]
         return hasPeer ? [...figures, compared('cli.run', measured, 'run', 'flock', '`flock(1)`')] : figures
+      } finally {
+        remove()
+      }
+    }),
+
+  'cli.memory': (progress) =>
+    inFolder(async (folder) => {
+      if (process.platform !== 'linux') return []
+      const { main, remove } = buildProgram()
+      const waiting = 'console.log(0); setInterval(() => {}, 1_000)'
+      const sides = {
+        ours: [main, 'run', 'job', '--store', join(folder, 'locks.db'), '--', process.execPath, '-e', waiting],
+        node: ['-e', waiting],
+      }
+      try {
+        const all = { ours: [] as number[], node: [] as number[] }
+        const own = { ours: [] as number[], node: [] as number[] }
+        for (let round = 0; round < memoryRounds; round++) {
+          for (const side of ['ours', 'node'] as const) {
+            const memory = await memoryOf(...sides[side])
+            all[side].push(memory.all)
+            own[side].push(memory.own)
+          }
+          progress((round + 1) / memoryRounds)
+        }
+        return [
+          figure('cli.memory', 'MB', median(all.ours), '`node` that only waits', median(all.node), memoryRounds),
+          figure('cli.memory of its own', 'MB', median(own.ours), '`node` that only waits', median(own.node), memoryRounds),
+        ]
       } finally {
         remove()
       }
