@@ -12,7 +12,7 @@ const minSecret = 16
  *
  * @param file the database's; '' if there is none
  * @param shared the store's title, if other servers may share it
- * @throws LockError `invalid` if a key is too short, if others may read its file, or if servers that share a store have none
+ * @throws LockError `invalid` if a key is too short, if other users may read its file, or if servers that share a store have no secret
  */
 export function findKeys(given: Secret | undefined, file: string, shared?: string): readonly Buffer[] {
   const secret = given ?? process.env.STORELOCK_SECRET
@@ -25,7 +25,7 @@ export function findKeys(given: Secret | undefined, file: string, shared?: strin
   return [file ? ofFile(`${file}-secret`) : randomBytes(32)]
 }
 
-/** @throws LockError `invalid` if there is none, or one that is too short */
+/** @throws LockError `invalid` if there is no secret, or one is too short */
 export function keysOf(secret: Secret): readonly Buffer[] {
   const keys = (Array.isArray(secret) ? secret : [secret]).map((each) => Buffer.from(each))
   if (!keys.length) throw new LockError('invalid', 'the list of secrets is empty: give at least one, the first of which signs')
@@ -34,7 +34,7 @@ export function keysOf(secret: Secret): readonly Buffer[] {
   return keys
 }
 
-/** @throws LockError `invalid` if the file beside a database exists and others may read it */
+/** @throws LockError `invalid` if the file beside a database exists and other users may read it */
 export function checkSecretOf(file: string): void {
   const path = `${file}-secret`
   if (statSync(path, { throwIfNoEntry: false })) readSafely(path)
@@ -61,7 +61,7 @@ function readSafely(path: string): Buffer {
 /** Creates the file completely or not at all: another server may start at the same time. */
 function makeOnce(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })) return
-  // A name that nobody can guess, and a new file: an existing one might be readable for others.
+  // An unguessable name and a new file: other users might be able to read an existing one.
   const draft = `${path}.${randomBytes(9).toString('base64url')}`
   writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' })
   try {
