@@ -34,7 +34,7 @@ export interface ServerLimits {
   readonly senders?: number | undefined
   /** Most topics on the event streams of one credential. Default 10,000. */
   readonly topics?: number | undefined
-  /** Most of those topics that also get messages from processes using the store directly. Each takes a socket; first come, first served. Default 256. */
+  /** Most of those topics that also get messages of processes using the store directly, by a socket each; first come, first served. Default 256. */
   readonly sockets?: number | undefined
   /** Most unanswered requests of one credential. Default 2,000. */
   readonly pending?: number | undefined
