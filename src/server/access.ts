@@ -6,7 +6,7 @@ import { ownerOf } from './owners.ts'
 
 /** The sender of a request, and what its credential allows. */
 export interface Caller {
-  /** The credential's name; '' if none are configured. */
+  /** The credential's name; '' if no credentials are configured. */
   readonly name: string
   readonly address: string | undefined
   /** A hash of the credential and the client key. Empty without a client key: then the caller owns no sessions. */

@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls'
 export interface ClientCertificate {
   /** SHA-256, in lowercase hex. */
   readonly fingerprint: string
-  /** By attribute, such as CN and O. */
+  /** The subject's values by attribute, such as CN and O. */
   readonly subject: Readonly<Record<string, unknown>>
   /** When it expires: wall time in ms since 1970. */
   readonly until: number

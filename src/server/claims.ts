@@ -7,14 +7,14 @@ type Request = Extract<WireCommand, { type: 'request' }>
 
 interface Claim {
   readonly who: string
-  /** Of metadata and ask. */
+  /** The bytes of its metadata and ask. */
   readonly bytes: number
-  /** `asked` while its request is pending: it may become either of the others. */
+  /** `asked` while its request is pending: then it becomes `waiting` or `held`. */
   state: 'asked' | 'waiting' | 'held'
   token: number | undefined
 }
 
-/** What is known about one key. */
+/** What the server knows about one key. */
 interface Known {
   readonly places: Map<string, Claim>
   readonly tokens: Map<number, string>

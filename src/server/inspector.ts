@@ -49,7 +49,7 @@ let script: Promise<string> | undefined
 /** The page's script: built with the package, or bundled now from the sources in the repository. */
 async function readScript(): Promise<string> {
   const here = dirname(fileURLToPath(import.meta.url))
-  // The script is beside the server's modules, or this code is among those of the command line.
+  // This code may be one of the server's modules, or be bundled with the command line.
   const built = ['.', '../server'].map((folder) => join(here, folder, 'inspector-page.js')).find((path) => existsSync(path))
   if (built !== undefined) return await readFile(built, 'utf8')
   // A name that no bundler follows: only the repository has this file.

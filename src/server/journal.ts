@@ -55,7 +55,7 @@ export interface Journal {
   attend?(session: string, wait: string): Promise<void>
   /** The wait that answers the session's client since it last came back. */
   attendedBy?(session: string): Promise<string | undefined>
-  /** Tells other servers on the same store that this one runs, and with which keys. Missing if no other can. @returns the others that run now */
+  /** Tells other servers on the same store that this one runs, and with which keys. Missing if there cannot be any. @returns those that run now */
   meet?(server: RunningServer): Promise<readonly RunningServer[]>
   /** This server ends. */
   leave?(id: string): Promise<void>

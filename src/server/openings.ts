@@ -52,7 +52,7 @@ export class Openings {
 
   /**
    * Searches the records, a few at a time, for traces of sessions that have ended.
-   * @returns those of these ids that no record names
+   * @returns the ids among these that no record names
    */
   async unnamedAmong(ended: readonly string[]): Promise<string[]> {
     const named = new Set<string>()

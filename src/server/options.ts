@@ -83,7 +83,7 @@ export interface HandlerOptions {
   readonly secret?: Secret | undefined
   /** The policy of each namespace, by its name; '' is the default one. */
   readonly policies?: Readonly<Record<string, Policy>> | undefined
-  /** The server's own host names, with their ports if not the default one. Default: those of loopback, or any if `clients` are given. */
+  /** The server's own host names, with their ports if these are not the default. Default: those of loopback, or any if `clients` are given. */
   readonly hosts?: readonly string[] | undefined
   /** Origins of pages that may use the server, such as `https://app.example`. Default: only its own. */
   readonly origins?: readonly string[] | undefined

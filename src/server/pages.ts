@@ -50,7 +50,7 @@ interface Wanted {
   readonly after: string | undefined
   /** The most records. */
   readonly limit: number
-  /** Whether records that nobody holds, waits for or pins may be left out. */
+  /** Whether records of locks that are not held, waited for or pinned may be left out. */
   readonly busy: boolean
   /** The most bytes. */
   readonly most: number

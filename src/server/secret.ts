@@ -10,7 +10,7 @@ const minSecret = 16
  * The keys that sign lockTokens: from the option, the environment, or a file beside the database that the first start creates. Without any of them
  * lockTokens end with this process.
  *
- * @param file the database's; '' if there is none
+ * @param file the path of the database; '' if it has no file
  * @param shared the store's title, if other servers may share it
  * @throws LockError `invalid` if a key is too short, if other users may read its file, or if servers that share a store have no secret
  */
@@ -46,7 +46,7 @@ function ofFile(path: string): Buffer {
 }
 
 function readSafely(path: string): Buffer {
-  // Windows has no such modes.
+  // Windows has no file modes that keep other users out.
   if (process.platform !== 'win32') {
     const { mode, uid } = statSync(path)
     if (mode & 0o077) throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)

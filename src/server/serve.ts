@@ -17,7 +17,7 @@ import type { VerifyReply } from './wire.ts'
 export interface ServeOptions extends HandlerOptions {
   /** The port to listen at. Default: a free one. */
   readonly port?: number | undefined
-  /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
+  /** The address to listen at. Default 127.0.0.1. An address that other machines can reach needs `clients`. */
   readonly host?: string | undefined
   readonly tls?: ServerTls | undefined
 }

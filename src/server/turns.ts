@@ -5,7 +5,7 @@
 const alone = { steps: 64, ms: 5 }
 /** How long a credential counts as active at least, in ms. */
 const lately = 50
-/** A credential is busy if it used more than this, in ms, and more than twice as much as the least active one: the others must not wait for it. */
+/** A credential is busy if it used more than this, in ms, and more than twice as much as the least active one. The others must not wait for it. */
 const much = 5
 /** How long the steps of a busy credential are started in one turn, in ms. */
 const short = 1
@@ -42,7 +42,7 @@ export class Turns {
   #passed = false
   #alarm: NodeJS.Timeout | undefined
 
-  /** Runs one step of a credential's work when its turn comes: together with others that came in the same turn of the event loop. */
+  /** Runs one step of a credential's work when its turn comes, together with other steps that came in the same turn of the event loop. */
   run<T>(who: string, step: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#wait(who, () => {

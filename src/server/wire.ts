@@ -46,7 +46,7 @@ export interface ApplyBody {
   readonly topics?: readonly string[] | undefined
 }
 
-/** What the outcome of a command that exceeds a limit has in addition. */
+/** The additional field in the outcome of a command that exceeds a limit. */
 export interface OverLimit {
   /** The name of the credential's limit that was exceeded. */
   readonly limit: string
@@ -134,7 +134,7 @@ export interface AcquireBody {
   readonly duration?: number | undefined
   /** How long to wait for the lock, in ms; 0 takes no place in the queue. Default 30,000. */
   readonly wait?: number | undefined
-  /** The holder's label that others see. */
+  /** The label under which other clients see the holder. */
   readonly label?: string | undefined
   readonly metadata?: Json | undefined
 }
@@ -201,7 +201,7 @@ export interface LogEntry {
   readonly who?: string | undefined
   readonly address?: string | undefined
   readonly why?: string | undefined
-  /** For a refusal or a failed renewal: how many more there were of the same client since the last one, which the log left out. */
+  /** For a refusal or a failed renewal: how many more of the same client the log has left out since the last entry. */
   readonly omitted?: number | undefined
 }
 

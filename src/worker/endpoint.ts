@@ -112,7 +112,7 @@ export class Lane implements Comlink.Endpoint {
 
 function listen(endpoint: Endpoint, hear: (parcel: Parcel) => void): () => void {
   const stop = on(endpoint, 'message', (event) => {
-    // Node's emitters pass the message itself, all others an event.
+    // Node's emitters pass the message itself; all other endpoints pass an event.
     const parcel = ('storelock' in event ? event : event.data) as Partial<Parcel> | undefined
     if (typeof parcel?.storelock === 'string') hear(parcel as Parcel)
   })

@@ -7,7 +7,7 @@ import type { WireError } from './errors.ts'
 export interface Reading {
   /** Monotonic time in ms. */
   readonly now: number
-  /** By how much its wall clock was ahead of its monotonic one, in ms. */
+  /** By how much the page's wall clock was ahead of its monotonic one, in ms. */
   readonly drift: number
 }
 
@@ -60,7 +60,7 @@ export type Way = 'request' | 'acquire' | 'tryAcquire' | 'share' | 'tryShare'
 /** Calls that need no lock. */
 export type Order = 'query' | 'whenFree' | 'expire' | 'revoke' | 'pin' | 'unpin' | 'sweep'
 
-/** What a page asks of its client, the part of the worker that has a session for it. Calls and locks have numbers that the page gives. */
+/** The calls that a page makes to its client, the part of the worker that has a session for it. The page numbers calls and locks. */
 export interface ClientApi {
   connect(reading: Reading): Welcome
   /** Requests a lock, with the options that are data. A grant is reported before this is answered. */
@@ -82,7 +82,7 @@ export interface ClientApi {
   close(): Promise<void>
 }
 
-/** What a worker asks of a page. */
+/** The calls that a worker makes to a page. */
 export interface PageApi {
   /** The worker's heartbeat for the page, and the page's for the worker. */
   pulse(pulse: Pulse): Reading
