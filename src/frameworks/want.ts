@@ -4,7 +4,7 @@ import type { LockError } from '../protocol/index.ts'
 export interface UseLockOptions extends Omit<AcquireOptions, 'signal'> {
   /** Whether the lock is wanted. Default true. */
   enabled?: boolean | undefined
-  /** Whether to request the lock again after a loss, for example when a page that was left comes back. Default false. */
+  /** Whether to request the lock again after a loss, for example when the user navigates back to the page. Default false. */
   again?: boolean | undefined
 }
 
@@ -19,16 +19,16 @@ export type LockState = (
   readonly retry: () => void
 }
 
-/** A component's lock, which is requested while there is a subscriber: what the hooks of all frameworks are made of. */
+/** A component's lock, requested while there is a subscriber. The hooks of all frameworks are built on it. */
 export interface Want {
   /** May be replaced while the lock is held. */
   onReleaseRequested: ReleaseListener | undefined
   state(): LockState
-  /** Requests the lock, for one subscriber at a time. @returns how to release it, or to cancel the wait; the state is `idle` then */
+  /** Requests the lock, for one subscriber at a time. @returns a function that releases it or cancels the wait; the state is then `idle` */
   subscribe(changed: () => void): () => void
 }
 
-/** Nothing is requested before somebody subscribes. */
+/** Describes a component's lock. It requests nothing until there is a subscriber. */
 export function want(locks: Locks, name: string, { enabled = true, again = false, onReleaseRequested, ...options }: UseLockOptions): Want {
   const retry = (): void => {
     if (!attempt) return
@@ -40,7 +40,7 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
   const first: LockState = enabled ? { ...none, state: 'waiting' } : idle
   let state: LockState = first
   let listener: () => void
-  /** The present attempt, while there is a subscriber. */
+  /** The current attempt, while there is a subscriber. */
   let attempt: AbortController | undefined
 
   const show = (next: LockState): void => {
@@ -59,7 +59,7 @@ export function want(locks: Locks, name: string, { enabled = true, again = false
       const lock = await locks.acquire(name, { ...options, signal, onReleaseRequested: (...asked) => self.onReleaseRequested?.(...asked) })
       // A release that fails is retried, and reported to `onWarning`.
       const letGo = (): void => void lock.release().catch(() => {})
-      // A cancelled wait may have been granted in the same moment.
+      // The lock may have been granted at the moment the wait was cancelled.
       if (signal.aborted) return letGo()
       signal.addEventListener('abort', letGo)
       const ended = (): void => {

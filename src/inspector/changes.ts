@@ -3,7 +3,7 @@ interface Party {
   readonly label?: string | null | undefined
 }
 
-/** A lock at one look: who holds it, who waits for it and who pins it. */
+/** A lock as one look showed it: its holders, its waiters and its pins. */
 interface Standing {
   readonly holders: readonly (Party & { readonly token: number })[]
   readonly queue: readonly Party[]
@@ -22,7 +22,7 @@ export interface Change {
   readonly token?: number
 }
 
-/** A session's name for people. */
+/** How the panel names a session. */
 export const nameOf = ({ session, label }: Party): string => label ?? `session ${session}`
 
 type Keyed<T> = ReadonlyMap<string, T>
@@ -35,7 +35,7 @@ export function changesBetween(before: Keyed<Standing>, after: Keyed<Standing>, 
     return [
       ...gone(was.holders, is.holders).map((holder): Change => ({ ...held(holder), event: 'released' })),
       ...gone(is.holders, was.holders).map((holder): Change => ({ ...held(holder), event: 'held' })),
-      // A waiter that holds it now has not stopped waiting.
+      // A waiter that now holds the lock appears under 'held', not under 'stopped waiting'.
       ...gone(was.waiters, is.waiters)
         .filter(({ session }) => !holds(is, session))
         .map(({ session, who }): Change => ({ at, key, who, session, event: 'stopped waiting' })),
@@ -46,7 +46,7 @@ export function changesBetween(before: Keyed<Standing>, after: Keyed<Standing>, 
   })
 }
 
-/** The parts that can come and go, each by its identity. */
+/** The holders, waiters and pins, each by its identity. */
 function partsOf(standing: Standing | undefined) {
   const { holders = [], queue = [], pins = [] } = standing ?? {}
   return {

@@ -3,7 +3,7 @@ import { el, say, svg, type View } from './dom.ts'
 import { type Cycle, cycleInWords } from './waits.ts'
 import { inWords } from './words.ts'
 
-/** A cycle, how its sessions are called, and since when it is seen, in ms of the monotonic clock. */
+/** A cycle, the names of its sessions, and when it was first seen, in ms of the monotonic clock. */
 export interface Seen {
   readonly cycle: Cycle
   readonly since: number
@@ -21,7 +21,7 @@ interface Point {
   readonly y: number
 }
 
-/** A cycle as a drawing, and in words below it, which everybody can read. */
+/** A cycle as a drawing, unless it is too long, and in words below it. */
 export function cycleView({ cycle, nameOf }: Seen): View<Seen> {
   const age = el('p', { class: 'dim' })
   const words = cycleInWords(cycle, nameOf)
@@ -54,7 +54,7 @@ function drawing(cycle: Cycle, nameOf: (session: string) => string, words: strin
   return picture
 }
 
-/** Two are side by side. Of more, the first is at the top, the one halfway at the bottom, and the others are in a column on each side. */
+/** Two nodes are side by side. Of more, the first is at the top, the one halfway round at the bottom, and the rest in a column on each side. */
 function placeOf(index: number, rows: number, height: number): Point {
   const [left, right, top] = [half.width + 2, width - half.width - 2, half.height + 2]
   if (rows === 1) return { x: index ? right : left, y: height / 2 }
@@ -71,7 +71,7 @@ const shortened = (text: string): string => {
   return characters.length > longest ? `${characters.slice(0, longest - 1).join('')}…` : characters.join('')
 }
 
-/** From the edge of one node to the edge of the next, bent outwards, so that there and back are two. */
+/** An arrow from the edge of one node to the edge of the next, bent outwards so that the arrows there and back do not overlap. */
 function arrow(from: Point, to: Point, kind: string): SVGElement[] {
   const [dx, dy] = [to.x - from.x, to.y - from.y]
   const bend = { x: (from.x + to.x) / 2 + dy * 0.2, y: (from.y + to.y) / 2 - dx * 0.2 }

@@ -1,19 +1,19 @@
 import { button, el } from './dom.ts'
 
 interface Question {
-  /** What is about to be done. */
+  /** The action to confirm. */
   readonly title: string
-  /** What follows from it. */
+  /** The consequences of the action. */
   readonly why: string
-  /** The word on the button that does it. */
+  /** The word on the button that confirms. */
   readonly yes: string
-  /** The label of a text that is asked for, and what is in it at first. */
+  /** A text to ask for: its label and its initial value. */
   readonly field?: readonly [label: string, text: string]
 }
 
 /**
- * Asks before something is done. Escape and the end of the panel mean no.
- * @returns the text that was entered, '' if none was asked for; `undefined` for no
+ * Asks the user to confirm an action. Escape, and removing the panel, mean no.
+ * @returns the text that the user entered, '' if the question has no field; `undefined` for no
  */
 export async function confirm(root: ShadowRoot, { title, why, yes, field }: Question, gone: AbortSignal): Promise<string | undefined> {
   const input = el('input', { type: 'text', autocomplete: 'off' })

@@ -3,8 +3,8 @@ import { visible } from '../server/visible.ts'
 type Attributes = Readonly<Record<string, string>>
 
 /**
- * Makes an element. Texts go in as text, never as markup, with control and bidi characters escaped, and so do the values of attributes: they may come
- * from anybody who can write in the store.
+ * Makes an element. Texts and the values of attributes may come from any client that can write to the store, so they are set as text, never as
+ * markup, with control and bidi characters escaped.
  */
 export function el<K extends keyof HTMLElementTagNameMap>(
   tag: K,
@@ -14,7 +14,7 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return filled(document.createElement(tag), attributes, children)
 }
 
-/** The same for a drawing. */
+/** Makes an SVG element in the same way. */
 export const svg = (tag: string, attributes: Attributes = {}, ...children: readonly (Node | string)[]): SVGElement =>
   filled(document.createElementNS('http://www.w3.org/2000/svg', tag) as SVGElement, attributes, children)
 
@@ -24,26 +24,26 @@ function filled<E extends Element>(element: E, attributes: Attributes, children:
   return element
 }
 
-/** Sets a text, if it is another one: a reader's selection in it stays. */
+/** Sets the text only if it has changed, so that the user's selection in it survives. */
 export function say(element: Element, text: string): void {
   const shown = visible(text)
   if (element.textContent !== shown) element.textContent = shown
 }
 
-/** @param action is called by the pointer and by the keyboard */
+/** @param action called on a click, and from the keyboard */
 export function button(text: string, action: () => void, attributes: Attributes = {}): HTMLButtonElement {
   const made = el('button', { type: 'button', ...attributes }, text)
   made.addEventListener('click', action)
   return made
 }
 
-/** An element for something, and how it follows what is known of that. */
+/** An element that shows an item, and a function that updates it. */
 export interface View<T> {
   readonly node: Element
   update(item: T): void
 }
 
-/** Elements for a list of things: each thing keeps its element, so that the focus stays where it is. */
+/** The elements of a list. Each item keeps its element, so that the focus stays where it is. */
 export class Views<T> {
   readonly #parent: HTMLElement
   readonly #idOf: (item: T) => string
@@ -52,7 +52,7 @@ export class Views<T> {
 
   constructor(parent: HTMLElement, idOf: (item: T) => string, make: (item: T) => View<T>) {
     this.#parent = parent
-    // The focus goes there when an element that had it goes.
+    // The parent takes the focus when the focused element is removed.
     parent.setAttribute('tabindex', '-1')
     this.#idOf = idOf
     this.#make = make

@@ -8,7 +8,7 @@ import type { Row } from './rows.ts'
 import { styles } from './styles.ts'
 import { ofChange, ofEvent } from './told.ts'
 
-/** What the inspector needs of locks. Without `acquire`, `revoke` or `sweep` it has no button to ask, revoke or sweep. */
+/** The methods of locks that the inspector uses. Without `acquire`, `revoke` or `sweep` it has no button to ask, revoke or sweep. */
 export interface InspectedLocks extends Pick<Locks, 'query'> {
   readonly session?: string | undefined
   acquire?: Locks['acquire'] | undefined
@@ -18,13 +18,13 @@ export interface InspectedLocks extends Pick<Locks, 'query'> {
 
 /** How long the inspector waits for a lock that it asks for, in ms. */
 const patience = 30_000
-/** How long after an event it looks, in ms: other events may follow at once. */
+/** How long after an event the inspector looks, in ms: more events may follow at once. */
 const afterEvent = 20
 
-/** There is none where there are no pages. */
+/** Outside a page there is no HTMLElement. */
 const Base = (globalThis.HTMLElement ?? class {}) as typeof HTMLElement
 
-/** A panel that shows locks at work, `<storelock-inspector>`: for development, since it shows and does what its locks may see and do. */
+/** A panel that shows locks at work, `<storelock-inspector>`. For development: it shows and does everything that its locks may see and do. */
 export class StorelockInspector extends Base {
   #locks: InspectedLocks | undefined
   #looks: Looks | undefined
@@ -32,12 +32,12 @@ export class StorelockInspector extends Base {
   #interval = 500
   #paused = false
   #failing = false
-  /** Sessions whose events {@link observe} tells exactly. */
+  /** Sessions whose events {@link observe} reports, so that changes between looks need not be listed for them. */
   readonly #observed = new Set<string>()
-  /** Aborts what waits, and asks nothing more, once the element is gone. */
+  /** Aborted when the element is removed: cancels its request for a lock and answers an open question with no. */
   #gone = new AbortController()
 
-  /** The locks that are shown. */
+  /** The locks that the panel shows. */
   get locks(): InspectedLocks | undefined {
     return this.#locks
   }
@@ -50,7 +50,7 @@ export class StorelockInspector extends Base {
     this.#start()
   }
 
-  /** How long after a look at the locks the next one follows, in ms. Default 500. A page that is hidden does not look. */
+  /** How long after a look at the locks the next one follows, in ms. Default 500. A hidden page does not look. */
   get interval(): number {
     return this.#interval
   }
@@ -61,7 +61,7 @@ export class StorelockInspector extends Base {
     if (this.#looks) this.#looks.interval = ms
   }
 
-  /** Pass it to `createLocks` as `observe`: then the list of events has all that these locks do, and not only what two looks differ in. */
+  /** Pass it to `createLocks` as `observe`: then the list of events has everything these locks do, not only the differences between two looks. */
   readonly observe = (event: LockEvent): void => {
     if (event.type !== 'evicted' && (event.type !== 'granted' || event.own)) this.#observed.add(event.session)
     const told = ofEvent(event)
@@ -71,7 +71,7 @@ export class StorelockInspector extends Base {
   }
 
   connectedCallback(): void {
-    // A property that was set before the element was defined hides that of the class.
+    // A property that was set before the element was defined hides the accessor of the class.
     for (const name of ['interval', 'locks'] as const) {
       const own = Object.getOwnPropertyDescriptor(this, name)
       if (!own) continue
@@ -136,7 +136,7 @@ export class StorelockInspector extends Base {
     return looks
   }
 
-  /** Does something, and says how it went. */
+  /** Carries out an action and shows how it went. */
   async #act(doing: string, act: (signal: AbortSignal) => Promise<string>): Promise<void> {
     const [panel, { signal }] = [this.#panel, this.#gone]
     panel?.say(doing)

@@ -11,18 +11,18 @@ export interface MountOptions {
 
 const tag = 'storelock-inspector'
 
-/** Makes the browser know `<storelock-inspector>`. Does nothing if it does already, or where there are no pages. */
+/** Defines the element `<storelock-inspector>`. Does nothing if it is already defined, or outside a page. */
 export function defineInspector(): void {
   if (globalThis.customElements && !customElements.get(tag)) customElements.define(tag, StorelockInspector)
 }
 
 /**
- * Shows a panel with the locks of a store: holders, queues, tokens, beats, events and cycles of waits, and buttons to ask, revoke and sweep. It sees
- * and does what the locks that it gets may see and do: of one namespace, and at a lock server with the rights of its credential. `remove()` takes it
- * away. For development.
+ * Shows a panel with the locks of a store: holders, queues, tokens, beats, events and cycles of waits, and buttons to ask, revoke and sweep. The
+ * panel can see and do what the locks that you pass can: those of one namespace, and on a lock server with the rights of their credential. `remove()`
+ * removes it. For development.
  *
- * @param locks those of `createLocks`, or of which only `query` is passed on for a panel that can only look; may be set later, as `inspector.locks`
- * @throws TypeError where there are no pages, RangeError if the interval is wrong
+ * @param locks the result of `createLocks`, or only its `query` for a panel that can only look; may be set later, as `inspector.locks`
+ * @throws TypeError outside a page, RangeError if the interval is wrong
  * @example
  * const inspector = mountInspector()
  * inspector.locks = createLocks({ store, observe: inspector.observe })

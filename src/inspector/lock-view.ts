@@ -5,18 +5,18 @@ import { button, el, say, type View, Views } from './dom.ts'
 import { kindOf, type Row, type Waiter } from './rows.ts'
 import { inWords } from './words.ts'
 
-/** What can be done to a lock here; what may not be done is missing. */
+/** The actions that the panel offers for a lock. One that is not allowed is missing. */
 export interface Actions {
   ask?(row: Row): void
   revoke?(holder: HeldInfo): void
-  /** Whether a session is that of the locks that are shown. */
+  /** Whether a session is the one of the locks that the panel was given. */
   isOwn(session: string): boolean
 }
 
-/** Most waiters of a lock that are shown. */
+/** The most waiters shown for one lock. */
 const most = 20
 
-/** The session as people see it, and its id, which tells two of one label apart. */
+/** A session's label, and its id, which distinguishes sessions with the same label. */
 function who({ session, label }: PendingInfo, isOwn: Actions['isOwn']): (Node | string)[] {
   const id = el('bdi', { class: 'dim' }, session)
   return [
@@ -35,7 +35,7 @@ function json(name: string, value: Json | undefined): Node[] {
   return [el('div', { class: 'json' }, `${name} ${text.length > longest ? `${text.slice(0, longest)}…` : text}`)]
 }
 
-/** A lock with its holders, its queue and what can be done about it. */
+/** A lock with its holders, its queue and its buttons. */
 export function lockView(row: Row, actions: Actions): View<Row> {
   let last = row
   const holders = el('ul', { 'aria-label': 'Holders' })
@@ -67,7 +67,7 @@ export function lockView(row: Row, actions: Actions): View<Row> {
       queue.hidden = !row.queue.length
       more.hidden = row.queue.length <= most
       say(more, `and ${row.queue.length - most} more`)
-      // To ask oneself would be to wait for oneself.
+      // To ask is to wait for the holder, and this page's session cannot wait for itself.
       asking.hidden = row.holders.every(({ session }) => actions.isOwn(session))
     },
   }

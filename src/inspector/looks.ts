@@ -4,18 +4,18 @@ import type { Seen } from './cycle-view.ts'
 import { type Row, rowsOf } from './rows.ts'
 import { cyclesIn, idOf } from './waits.ts'
 
-/** What one look showed. */
+/** The result of one look. */
 export interface Sight {
   readonly snapshot: LocksSnapshot
   readonly rows: ReadonlyMap<string, Row>
   readonly cycles: readonly Seen[]
-  /** Since the look before. */
+  /** Since the previous look. */
   readonly changes: readonly Change[]
 }
 
-/** Looks at locks again and again. */
+/** Looks at the locks periodically. */
 export class Looks {
-  /** How long after a look the next one follows, in ms; later if looks take long, so that the inspector is no burden. */
+  /** How long after a look the next one follows, in ms. At least five times as long as a look takes, to keep the load on the store low. */
   interval = 500
   readonly #locks: Pick<Locks, 'query'>
   readonly #saw: (sight: Sight) => void
@@ -24,7 +24,7 @@ export class Looks {
   #running = false
   #looking = false
   #rows: ReadonlyMap<string, Row> | undefined
-  /** Since when each cycle is there, in ms of the monotonic clock. */
+  /** When each cycle was first seen, in ms of the monotonic clock. */
   #since: ReadonlyMap<string, number> = new Map()
 
   constructor(locks: Pick<Locks, 'query'>, saw: (sight: Sight) => void, failed: (error: unknown) => void) {
@@ -33,21 +33,21 @@ export class Looks {
     this.#failed = failed
   }
 
-  /** Goes on, or stops. */
+  /** Starts or stops looking. */
   run(running: boolean): void {
     if (this.#running === running) return
     this.#running = running
     this.soon(0)
   }
 
-  /** The next look follows after so many ms. */
+  /** Makes the next look after this many ms. */
   soon(ms: number): void {
     clearTimeout(this.#timer)
     if (this.#running) this.#timer = setTimeout(() => this.#look(), ms)
   }
 
   async #look(): Promise<void> {
-    // The look under way is followed by another one.
+    // The look in progress schedules the next one when it ends.
     if (this.#looking) return
     this.#looking = true
     const begun = performance.now()
@@ -64,7 +64,7 @@ export class Looks {
 
   #compare(snapshot: LocksSnapshot): Sight {
     const rows = rowsOf(snapshot)
-    // At the first look nothing has changed.
+    // The first look has nothing to compare with.
     const changes = this.#rows ? changesBetween(this.#rows, rows) : []
     this.#rows = rows
     const labels = new Map([...snapshot.held, ...snapshot.pending].map((party) => [party.session, nameOf(party)]))

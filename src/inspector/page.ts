@@ -1,4 +1,4 @@
-// The script of the page that a lock server has at `/`.
+// The script of the page that a lock server serves at `/`.
 import { createLocks, revoke } from '../core.ts'
 import { snapshotOf } from '../locks/snapshot.ts'
 import { sweepRecords } from '../locks/sweep.ts'
@@ -20,10 +20,10 @@ input, button { font: inherit; padding: .4rem .6rem; min-height: 2.4rem }
 [role=alert] { min-height: 1.5em; margin: 0; color: light-dark(#a80c26, #ff8f99) }
 `
 
-/** The server's address, also behind a proxy that gives it a path. */
+/** The server's address, including the path that a proxy may give it. */
 const server = new URL('.', location.href).href.replace(/\/$/, '')
 
-/** Asks the server who we are. @param token nothing of it is kept anywhere but in this page's memory */
+/** Asks the server for the client's name and rights. @param token kept only in this page's memory */
 async function whoAmI(token: string | undefined): Promise<InspectorReply> {
   const response = await fetch(`${server}/inspector/me`, { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } })
   const reply = await response.json()
@@ -72,7 +72,7 @@ const main = el('main')
 function enter(token: string | undefined, me: InspectorReply): void {
   const rights = me.readOnly ? 'may only look' : me.admin ? 'admin' : 'no admin'
   const who = el('span', {}, me.name ? `${me.name} (${rights})` : '')
-  // What is in memory goes with the page.
+  // Reloading the page drops the token from memory.
   const leave = button('Sign out', () => location.reload())
   main.replaceChildren(el('header', {}, el('h1', {}, 'Lock server'), who, ...(token === undefined ? [] : [leave])))
   mountInspector(locksOf(token, me), { into: main })
@@ -80,7 +80,7 @@ function enter(token: string | undefined, me: InspectorReply): void {
 
 /** Asks for the token of a client. */
 function askForToken(): void {
-  // Without a name it is in no address, and without autocomplete in no browser's memory.
+  // Without a `name` the token never gets into an address, and without autocomplete the browser does not save it.
   const input = el('input', { type: 'password', id: 'token', autocomplete: 'off', required: '' })
   const why = el('p', { role: 'alert' })
   const form = el(

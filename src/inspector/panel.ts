@@ -15,14 +15,14 @@ export interface Panel {
   readonly node: HTMLElement
   show(sight: Sight): void
   tell(told: readonly Told[]): void
-  /** Says what was done, or went wrong. */
+  /** Shows what was done, or what went wrong. */
   say(text: string, isBad?: boolean): void
 }
 
-/** Most locks, events and cycles that are shown. */
+/** The most locks, events and cycles shown. */
 const most = { locks: 200, events: 100, cycles: 5 }
 
-/** The panel's elements, and how they follow what is seen. */
+/** The panel's elements, and the functions that update them. */
 export function makePanel({ sweep, pause, ...actions }: Handlers): Panel {
   const counts = el('span', { class: 'dim' })
   const status = el('p', { class: 'status', role: 'status' })

@@ -1,11 +1,11 @@
 import type { HeldInfo, LocksSnapshot, PendingInfo } from '../locks/types.ts'
 
-/** Consecutive requests of a session that are alike. */
+/** Consecutive requests of one session that are alike. */
 export interface Waiter extends PendingInfo {
   readonly count: number
 }
 
-/** A lock that somebody holds or waits for. */
+/** A lock that is held or waited for. */
 export interface Row {
   readonly name: string
   readonly holders: readonly HeldInfo[]
@@ -13,7 +13,7 @@ export interface Row {
   readonly queue: readonly Waiter[]
 }
 
-/** A snapshot by locks, in the order of their names. */
+/** A snapshot grouped by lock, in the order of the locks' names. */
 export function rowsOf({ held, pending }: LocksSnapshot): Map<string, Row> {
   const rows = new Map<string, { name: string; holders: HeldInfo[]; queue: Waiter[] }>()
   const row = (name: string) => {

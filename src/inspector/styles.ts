@@ -1,4 +1,4 @@
-/** Of the panel. The colours follow the system's, or a `color-scheme` that the page sets on the element. */
+/** The panel's styles. The colours follow the system's, or a `color-scheme` that the page sets on the element. */
 export const styles = `
 :host { all: initial; display: block; color-scheme: light dark; color: CanvasText; background: Canvas; font: 13px/1.45 system-ui, sans-serif; text-align: start }
 :host([hidden]) { display: none }

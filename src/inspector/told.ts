@@ -12,11 +12,11 @@ export interface Told {
 let count = 0
 const told = (at: number, text: string): Told => ({ id: ++count, at, text })
 
-/** What happened between two looks. */
+/** The line for a change between two looks. */
 export const ofChange = ({ at, key, event, who, token }: Change): Told =>
   told(at, `${key}: ${event}, ${who}${token === undefined ? '' : `, token ${token}`}`)
 
-/** What `observe` told; `undefined` for what happens all the time, and which the panel shows otherwise. */
+/** The line for an event that `observe` received; `undefined` for frequent events, whose results the panel shows elsewhere. */
 export function ofEvent(event: LockEvent): Told | undefined {
   const { type } = event
   if (type === 'renewed' || type === 'looked' || type === 'hinted') return undefined

@@ -2,32 +2,32 @@ import type { LocksSnapshot } from '../locks/types.ts'
 
 /** A session waits for a lock that another session holds, or that it holds itself. */
 interface Wait {
-  /** Who waits. */
+  /** The session that waits. */
   readonly session: string
-  /** For which lock. */
+  /** The lock that it waits for. */
   readonly name: string
-  /** Who holds it. */
+  /** The session that holds the lock. */
   readonly on: string
 }
 
-/** Sessions of which each waits for a lock that the next one holds, and the last one for a lock of the first. */
+/** A ring of sessions: each waits for a lock that the next one holds, and the last one for a lock that the first one holds. */
 export type Cycle = readonly Wait[]
 
-/** What is needed of a snapshot: an element of `held` and of `pending`, the latter in the order of the queue. */
+/** The fields used of an element of a snapshot's `held` or `pending`; `pending` is in the order of the queue. */
 type Party = Pick<LocksSnapshot['pending'][number], 'name' | 'session' | 'mode' | 'limit'>
 
 interface Waiting {
   readonly session: string
   readonly name: string
   readonly holders: ReadonlySet<string>
-  /** Whether it is enough that one of them releases: there is one place for each. */
+  /** Whether the wait ends as soon as any one holder releases: the lock has a limit, and each holder takes one place. */
   readonly any: boolean
 }
 
 /**
- * The cycles in the waits-for graph, each once and as short as it can be: the edges go from sessions that wait to the holders of what they wait for.
- * If one job both holds and waits in each of these sessions, none of them can go on. Jobs of one session that have nothing to do with each other, such
- * as the leaders of two things, look the same: a session does not say which job holds and which one waits.
+ * The cycles in the waits-for graph, each once and as short as possible. Its edges go from a waiting session to the holders of the lock it waits for.
+ * If in each of these sessions the job that holds is also the job that waits, not one of them can continue. Unrelated jobs of one session, such as
+ * leaders for two tasks, look the same: a session does not record which job holds and which one waits.
  */
 export function cyclesIn({ held, pending }: { readonly held: readonly Party[]; readonly pending: readonly Party[] }): Cycle[] {
   const holders = new Map<string, Set<string>>()
@@ -36,7 +36,7 @@ export function cyclesIn({ held, pending }: { readonly held: readonly Party[]; r
   const waits = new Map<string, Map<string, Waiting>>()
   for (const { name, session, limit = 1 } of pending) {
     const on = holders.get(name)
-    // Who holds nothing is in nobody's way, except in a queue, where those behind it wait for the same holders.
+    // A session that holds nothing blocks only the waiters behind it in a queue, and they wait for the same holders anyway.
     if (!on || !holding.has(session)) continue
     const own = waits.get(session) ?? new Map<string, Waiting>()
     waits.set(session, own.set(name, { session, name, holders: on, any: limit > 1 }))
@@ -50,14 +50,14 @@ export function cyclesIn({ held, pending }: { readonly held: readonly Party[]; r
   return [...found.values()]
 }
 
-/** Names a cycle, wherever it begins. */
+/** Identifies a cycle, whichever session it starts with. */
 export const idOf = (cycle: Cycle): string =>
   cycle
     .map(({ session, name }) => JSON.stringify([session, name]))
     .sort()
     .join()
 
-/** A cycle for people: `tab 1 waits for "b", which tab 2 holds; …`. */
+/** A cycle in words: `tab 1 waits for "b", which tab 2 holds; …`. */
 export const cycleInWords = (cycle: Cycle, nameOf: (session: string) => string): string =>
   cycle
     .map(
@@ -66,7 +66,7 @@ export const cycleInWords = (cycle: Cycle, nameOf: (session: string) => string):
     )
     .join('; ')
 
-/** The sessions that can go on only if others among them do. */
+/** The sessions that can continue only if other sessions of this set do. */
 function stuckIn(waits: ReadonlyMap<string, ReadonlyMap<string, Waiting>>): ReadonlySet<string> {
   const stuck = new Set(waits.keys())
   const isBlocked = ({ holders, any }: Waiting): boolean =>
@@ -78,13 +78,13 @@ function stuckIn(waits: ReadonlyMap<string, ReadonlyMap<string, Waiting>>): Read
   return stuck
 }
 
-/** A way from one session to another: its last wait, and the way to that. */
+/** A path from one session to another: its last wait, and the path up to that wait. */
 interface Way {
   readonly wait: Wait
   readonly before: Way | undefined
 }
 
-/** The shortest way from a session back to itself. */
+/** The shortest path from a session back to itself. */
 function shortest(start: string, waits: ReadonlyMap<string, ReadonlyMap<string, Waiting>>, stuck: ReadonlySet<string>): Cycle | undefined {
   const seen = new Set<string>()
   const ways: (Way | undefined)[] = [undefined]

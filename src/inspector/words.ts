@@ -5,7 +5,7 @@ const steps = [
   [1_000, 's'],
 ] as const
 
-/** A time in ms, for people: `2m 5s`. */
+/** A duration in ms as text: `2m 5s`. */
 export function inWords(ms: number): string {
   const at = steps.findIndex(([length]) => ms >= length)
   if (at < 0) return ms > 0 ? `${(ms / 1_000).toFixed(1)}s` : '0s'

@@ -6,10 +6,10 @@ import { ownerOf } from './owners.ts'
 
 /** The sender of a request, and what its credential allows. */
 export interface Caller {
-  /** The credential's name; '' if none are configured. */
+  /** The credential's name; '' if no credentials are configured. */
   readonly name: string
   readonly address: string | undefined
-  /** A hash of the credential and the client key; without a client key it owns nothing. */
+  /** A hash of the credential and the client key. Empty without a client key: then the caller owns no sessions. */
   readonly owner: string
   readonly admin: boolean
   readonly readOnly: boolean
@@ -18,20 +18,20 @@ export interface Caller {
   /** An empty prefix allows everything. */
   readonly prefixes: readonly string[]
   mayUse(key: string): boolean
-  /** Whether it may listen to a topic that is not a session's. */
+  /** Whether the caller may listen to a topic that is not a session's. */
   mayHear(topic: string): boolean
   /** Whether its credential is still valid, with the same rights. */
   stands(): boolean
 }
 
 const clientKeys = /^[\w-]{16,128}$/
-/** So many callers are kept in mind: to know one anew takes two hashes. */
+/** The most callers that are cached: identifying one takes two hashes. */
 const capacity = 1_000
 
 /** Identifies the sender of a request. */
 export class Access {
   #credentials: readonly Credential[]
-  /** Those of late, by all that they showed. They are found by a hash that is another in each process: how long that takes tells nothing. */
+  /** Recent callers, by everything that they sent. A `Map` hashes with a seed of this process, so the time of a lookup reveals nothing. */
   readonly #callers = new Map<string, Caller>()
 
   /** @throws LockError `invalid` as {@link checkedCredentials} */
@@ -39,7 +39,7 @@ export class Access {
     this.#credentials = clients ? checkedCredentials(clients) : []
   }
 
-  /** Whether everyone who can reach the server may use it. */
+  /** Whether every client that can reach the server may use it. */
   get open(): boolean {
     return !this.#credentials.length
   }
@@ -52,12 +52,12 @@ export class Access {
     this.#callers.clear()
   }
 
-  /** A caller that sees only what everybody may see. */
+  /** A caller without a credential, which sees only what is public. */
   nobody(address: string | undefined): Caller {
     return { ...everything, name: '', address, owner: '', admin: false, prefixes: [], mayUse: () => false, mayHear: () => false }
   }
 
-  /** @returns the caller, or in words why the request is refused */
+  /** @returns the caller, or the reason in words if the request is refused */
   callerOf(
     authorization: string | null,
     clientKey: string | null,
@@ -65,7 +65,7 @@ export class Access {
     certificate?: ClientCertificate | undefined,
   ): Caller | string {
     if (authorization === null && certificate) return this.#find(authorization, clientKey, address, certificate)
-    // No header has a line feed.
+    // A header cannot contain a line feed, so '\n' stands for a missing one.
     const shown = `${authorization ?? '\n'}\n${clientKey ?? '\n'}\n${address}`
     const known = this.#callers.get(shown)
     if (known?.stands()) return known
@@ -105,7 +105,7 @@ export class Access {
   }
 }
 
-/** What is allowed if there are no credentials. */
+/** The rights of every caller if there are no credentials. */
 const everything = {
   ...{ name: '', admin: true, readOnly: false, maySteal: true, mayAsk: true, prefixes: [''] },
   ...{ mayUse: () => true, mayHear: () => true, stands: () => true },

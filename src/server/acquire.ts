@@ -10,19 +10,19 @@ import type { Sender } from './senders.ts'
 import type { Switchboard } from './switchboard.ts'
 import { type AcquireBody, type AcquireReply, clientHeader, type WireCommand, type WireOutcome } from './wire.ts'
 
-/** How long a grant waits for its client to come back, if it is between two requests, in ms. */
+/** How long a grant waits for a client that is between two requests, in ms. */
 const confirm = 5_000
-/** The longest pause between two signs of life that the server sends for a client that waits at its connection, in ms. */
+/** The longest pause between two beats that the server sends for a client that waits on an open connection, in ms. */
 const longestPause = 10_000
 /** How many turns of the event loop it takes to notice that a connection is gone. */
 const turnsOfClose = 2
-/** The only request of its session. */
+/** The request's number: it is the only one of its session. */
 const number = 1
 
-/** The prefix of sessions that end with the one hold for which they were opened. */
+/** The prefix of the ids of sessions that are opened for one lock and end with it. */
 export const singlePrefix = 'acquire-'
 
-/** One request that waits at one connection. */
+/** One request that waits on one connection. */
 interface Wait {
   readonly id: string
   readonly caller: Caller
@@ -30,9 +30,9 @@ interface Wait {
   readonly request: Extract<WireCommand, { type: 'request' }>
   readonly sender: Sender
   readonly bell: Bell
-  /** Set when its client has disconnected, has come back by another connection, or has lost its rights. */
+  /** Set when its client has disconnected, has come back on another connection, or has lost its rights. */
   over: 'gone' | 'replaced' | 'fallen' | undefined
-  /** The counter of its session after the last sign of life that was sent for it. */
+  /** The `seq` of its session after the last beat that the server sent for it. */
   seq: number | undefined
 }
 
@@ -43,8 +43,8 @@ interface Asked {
 }
 
 /**
- * Waits for locks on behalf of clients that use plain HTTP requests: each gets a session of its own, and the same commands are used that other
- * clients send.
+ * Waits for locks on behalf of clients that use plain HTTP requests. Each request gets a session of its own, for which the server sends the same
+ * commands that other clients send.
  */
 export class Acquires {
   readonly #desk: Desk
@@ -55,7 +55,7 @@ export class Acquires {
   readonly #waits = new Map<string, Wait>()
   #closed = false
 
-  /** @param failed called with faults that no answer reports */
+  /** @param failed called with errors that no answer reports */
   constructor(
     desk: Desk,
     owners: Owners,
@@ -91,7 +91,7 @@ export class Acquires {
       if (!opens) await this.#journal.attend?.(session, id)
       return await this.#answer(wait, name, await this.#outwait(wait, body.wait))
     } catch (error) {
-      // A client that has named the request may send it again.
+      // A client that named its request may send it again, so that one stays.
       if (body.request === undefined) this.#takeBack(wait).catch(this.#failed)
       throw error
     } finally {
@@ -100,13 +100,13 @@ export class Acquires {
     }
   }
 
-  /** Answers all that wait: they come back. */
+  /** Answers all waiting requests; their clients can send them again. */
   close(): void {
     this.#closed = true
     for (const { bell } of this.#waits.values()) bell.ring()
   }
 
-  /** Repeats the request until it is no longer just queued, or until `patience` ms have passed. */
+  /** Repeats the request while it is queued, for at most `patience` ms. */
   async #outwait(wait: Wait, patience = 30_000): Promise<Asked> {
     const until = performance.now() + patience
     let asked = await this.#ask(wait)
@@ -119,7 +119,7 @@ export class Acquires {
     }
   }
 
-  /** Sends the request, again if need be, and a sign of life for the client. A grant that was made meanwhile is confirmed. */
+  /** Sends the request, for the first time or again, and a beat for the client. Confirms a grant that was made in the meantime. */
   async #ask(wait: Wait): Promise<Asked> {
     const { caller, beat, request, sender } = wait
     const { outcomes, lockTokens } = await this.#desk.apply(caller, [beat, request], sender)
@@ -135,13 +135,13 @@ export class Acquires {
     const [renewed, again] = (await this.#desk.apply(caller, [renewal, beat], sender)).outcomes as [WireOutcome, WireOutcome]
     if (again.type === 'beaten') wait.seq = again.session.seq
     if (renewed.type === 'renewed') return { outcome, lockToken }
-    // It has just lapsed, and its request is at the back of the queue.
+    // The grant has just lapsed, and the request is at the back of the queue.
     return renewed.type === 'refused' && renewed.reason === 'not-held' ? await this.#ask(wait) : { outcome: renewed }
   }
 
   async #answer(wait: Wait, name: string, { outcome, lockToken }: Asked): Promise<AcquireReply | Fault> {
     const { key, session, ifAvailable } = wait.request
-    // Check the connection first: a client that is gone must not keep what it cannot be told of.
+    // Check the connection first: a client that is gone cannot be told of its lock, so it must not keep it.
     for (let turn = 0; turn < turnsOfClose; turn++) await nextTurn()
     if (wait.over === 'replaced') return faultOf(409, 'over', 'the client has come back by another connection')
     if (outcome.type === 'ended') {
@@ -154,7 +154,7 @@ export class Acquires {
     if (!wait.over && outcome.type === 'queued') return { granted: false, key, request: name, ahead: aheadOf(session, outcome.record) }
     await this.#takeBack(wait)
     if (wait.over === 'fallen') return faultOf(401, 'unauthorized', 'the credential is no longer valid')
-    // Nobody reads it.
+    // The client is gone and cannot read this answer.
     if (wait.over) return faultOf(409, 'over', 'the client has disconnected')
     if (outcome.type === 'failed') return faultOfFailed(outcome)
     if (outcome.type === 'refused' && outcome.reason === 'limit')
@@ -164,7 +164,7 @@ export class Acquires {
       : faultOf(409, 'not-owner', 'the request was refused')
   }
 
-  /** A client that comes back by another connection is answered there. */
+  /** A client that comes back on another connection is answered there. */
   #replace(session: string, wait: Wait): void {
     const before = this.#waits.get(session)
     this.#waits.set(session, wait)
@@ -178,18 +178,18 @@ export class Acquires {
     if (wait.over || (now && now !== wait)) return
     wait.over = 'gone'
     if (now) wait.bell.ring()
-    // The answer that was just sent has not arrived.
+    // The answer was just sent, but did not arrive.
     else this.#takeBack(wait).catch(this.#failed)
   }
 
-  /** Gives up a place, or what was granted meanwhile. */
+  /** Gives up the place in the queue, or the lock if it was granted in the meantime. */
   async #takeBack(wait: Wait): Promise<void> {
     const { caller, request, sender, seq } = wait
     const { key, session } = request
     if (this.#journal.attendedBy && seq !== undefined) {
       const last = await this.#journal.attendedBy(session)
       if (last !== undefined && last !== wait.id) return
-      // It may come back to another server at this moment.
+      // The client may be coming back to another server right now: end the session only if nothing has beaten since.
       return await this.#desk.endUnseen(session, seq, key)
     }
     // The request is repeated so that it can be withdrawn in the same batch, whatever has become of it.
@@ -197,7 +197,7 @@ export class Acquires {
   }
 }
 
-/** Nobody else can have, or guess, the session of a client's request. */
+/** The session of a client's request. No other client can have it or guess it. */
 const sessionOf = ({ owner }: Caller, key: string, name: string): string =>
   singlePrefix +
   createHash('sha256')
@@ -218,7 +218,7 @@ function commandsOf(
   }
 }
 
-/** How many stand before a session. */
+/** How many holders and waiters are ahead of a session. */
 function aheadOf(session: string, { holders, queue }: Extract<WireOutcome, { type: 'queued' }>['record']): number {
   const place = queue.findIndex((run) => run.session === session)
   return holders.length + requestsIn(queue.slice(0, Math.max(0, place)))

@@ -2,12 +2,12 @@
 const capacity = 10_000
 
 /**
- * Limits each sender to `rate` times a second, with bursts of twice as many.
+ * Allows each sender `rate` calls a second, with bursts of twice as many.
  *
- * Written out: of the packages for this, rate-limiter-flexible answers by a promise and sets a timer for each sender, and limiter is one bucket for
- * one sender, without the map of them. This is asked before anything else is done for a request.
+ * The packages for this do not fit: rate-limiter-flexible returns a promise and sets a timer for each sender, and limiter is one bucket for one
+ * sender, without a map of senders. The server checks this before it does anything else for a request.
  *
- * @param rate how many times a second each one may
+ * @param rate how many calls a second each sender may make
  */
 export function makeAllowance(rate: number): (who: string) => boolean {
   const purses = new Map<string, { left: number; at: number }>()
@@ -16,7 +16,7 @@ export function makeAllowance(rate: number): (who: string) => boolean {
     const purse = purses.get(who) ?? { left: 2 * rate, at: now }
     if (!purses.has(who) && purses.size >= capacity) purses.clear()
     purses.set(who, purse)
-    // A sender that asks too often still gets its rate.
+    // A sender that exceeds its rate still gets that rate.
     purse.left = Math.min(2 * rate, purse.left + ((now - purse.at) / 1_000) * rate)
     purse.at = now
     if (purse.left < 1) return false

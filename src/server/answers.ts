@@ -23,7 +23,7 @@ export function malformed(error: z.ZodError): Fault {
   return faultOf(400, 'invalid', why.length > longest ? `${why.slice(0, longest)}…` : why)
 }
 
-/** A credential has, or asks for, more than it may. */
+/** A credential has, or asks for, more than its limit. */
 export const tooMany = (limits: Limits, limit: keyof Limits): Fault =>
   faultOf(429, 'too-many', `more than ${limits[limit]} ${limit} of this credential: wait, or have the limit \`${limit}\` raised`, {
     'retry-after': '1',
@@ -36,7 +36,7 @@ export const bodyTooLong = ({ body }: Limits, headers?: Record<string, string>):
 /** A credential that may only read tried something else. */
 export const mayOnlyRead = ({ name }: { readonly name: string }): Fault => faultOf(403, 'forbidden', `the client ${name} may only read`)
 
-/** The body did not arrive whole. Nobody reads this answer, and the server has not failed. */
+/** The body did not arrive whole. The client cannot read this answer; it is not a 500 because the server has not failed. */
 export const brokenOff = faultOf(400, 'invalid', 'the connection broke off before the body had arrived')
 
 /** An answer in JSON that is sent in one piece. */
@@ -48,18 +48,18 @@ export interface Said {
 
 export const saidOf = ({ status, reply, headers }: Fault): Said => ({ status, headers: { ...headers }, text: JSON.stringify(reply) })
 
-/** The same as a response; what is one stays as it is. */
+/** The answer as a `Response`; a `Response` is returned unchanged. */
 export const responseOfSaid = (answer: Said | Response): Response =>
   answer instanceof Response ? answer : new Response(answer.text, { status: answer.status, headers: headersOf(answer) })
 
-/** With a known length it is sent in one piece. */
+/** With a `content-length` the answer is sent in one piece. */
 export const headersOf = ({ headers, text }: Said): Record<string, string> => ({
   'content-type': 'application/json',
   'content-length': `${Buffer.byteLength(text)}`,
   ...headers,
 })
 
-/** The same as a response. */
+/** A fault as a `Response`. */
 export const responseOf = ({ status, reply, headers }: Fault): Response => Response.json(reply, { status, headers })
 
 export const answer = (...fault: Parameters<typeof faultOf>): Response => responseOf(faultOf(...fault))
@@ -73,7 +73,7 @@ export function faultOfError(error: unknown, unforeseen: (error: unknown) => voi
   return faultOf(500, 'store', 'the server failed')
 }
 
-/** The same for a command that failed, for clients that sent no command. */
+/** The answer to a failed command, for the plain routes, whose clients send no commands. */
 export function faultOfFailed({ code, message, limit }: Partial<OverLimit> & Pick<LockError, 'code' | 'message'>): Fault {
   if (limit !== undefined) return faultOf(429, 'too-many', message, { 'retry-after': '1' })
   return faultOf(statuses[code] ?? 409, code, message)

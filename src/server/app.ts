@@ -37,7 +37,7 @@ interface Parts {
   readonly inspector: boolean
 }
 
-/** Answers have the types of `wire.ts`; the framework knows those of the schemas, which only describe them. */
+/** Answers have the types of `wire.ts`. The framework expects the types of the schemas, which only describe the answers. */
 const send = <T extends object>(reply: T, status = 200): never => sendText(JSON.stringify(reply), status)
 
 const sendText = (text: string, status = 200): never =>
@@ -45,7 +45,7 @@ const sendText = (text: string, status = 200): never =>
 
 const refuse = (...answered: Parameters<typeof answer>): never => answer(...answered) as never
 
-/** The server's routes but that for batches, behind the guard. */
+/** The server's routes, except the one for batches. The guard has admitted their requests. */
 export function makeApp(
   { store, desk, acquires, switchboard, log, journal, metrics, turns, limits, inspector }: Parts,
   onError: (error: unknown) => void,
@@ -67,11 +67,11 @@ export function makeApp(
   app.use('/v1/*', bodyLimit({ maxSize: limits.body, onError: bodyIsTooLong }))
   app.use('/v1/*', async ({ req }, next) => (req.method === 'POST' && isTooDeep(await req.text()) ? answer(400, 'invalid', tooDeep) : await next()))
 
-  // Only described here: batches do without the framework.
+  // Only described here: batches bypass the framework.
   app.openAPIRegistry.registerPath(routes.applyRoute(limits.batch))
 
   const last = new Map<string, Promise<unknown>>()
-  /** A credential's lists and histories are made one after another, since each uses all the time and memory that it may. */
+  /** Makes a credential's lists and log queries one after another, since each may use all the time and memory that the credential is allowed. */
   const oneByOne = async <T>(caller: Caller, make: () => Promise<T>): Promise<T> => {
     const who = whoOf(caller)
     const made = (last.get(who) ?? Promise.resolve()).then(make)
@@ -128,7 +128,7 @@ export function makeApp(
 
   app.openapi(routes.logRoute, async (context) => {
     const { caller } = context.env
-    // Entries that concern no key may concern anybody.
+    // Entries without a key may concern any client, so only an admin gets them.
     const entries = await oneByOne(caller, () => log.query(context.req.valid('query'), caller.admin ? undefined : caller.prefixes))
     return send<LogReply>({ entries })
   })

@@ -1,4 +1,4 @@
-/** Waits for work no longer than this many ms; its errors are handled elsewhere. @returns whether it was done in that time */
+/** Waits for work, at most this many ms. Ignores its errors, which are handled elsewhere. @returns whether it ended in that time */
 export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => {

@@ -9,7 +9,7 @@ import { applyBody } from './schemas/asked.ts'
 import type { Turns } from './turns.ts'
 
 export const applyPath = '/v1/apply'
-/** The length of a body, in characters, from which it is parsed, checked and carried out in a turn each. */
+/** A body longer than this, in characters, is parsed, checked and carried out in separate turns. */
 const long = 16_384
 
 interface Parts {
@@ -20,7 +20,7 @@ interface Parts {
   readonly limited: (limit: keyof Limits) => void
 }
 
-/** Answers `POST /v1/apply` from the text of its body. Nearly all requests are such, so they do without the framework. */
+/** Answers `POST /v1/apply` from the text of its body. Nearly all requests are batches, so they bypass the framework. */
 export function makeBatchRoute({ batches, limits, turns, onError, limited }: Parts): (caller: Caller, incoming: Incoming) => Promise<Said> {
   const schema = applyBody(limits.batch)
   return async (caller, incoming) => {

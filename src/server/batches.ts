@@ -8,16 +8,16 @@ import type { Switchboard } from './switchboard.ts'
 import type { Turns } from './turns.ts'
 import type { ApplyBody, ApplyReply, WireOutcome } from './wire.ts'
 
-/** A reply with fewer outcomes is made without a turn of its own. */
+/** A reply with fewer outcomes than this is made without a turn of its own. */
 const few = 16
 
-/** Answers `POST /v1/apply`, once it is known to be well-formed. */
+/** Answers a well-formed `POST /v1/apply`. */
 export type Batches = (caller: Caller, body: ApplyBody) => Promise<{ readonly text: string } | { readonly fault: Fault }>
 
 export function makeBatches(desk: Desk, switchboard: Switchboard, turns: Turns, limits: Limits): Batches {
   const done = async (caller: Caller, commands: ApplyBody['commands'], sender: Sender | undefined): Promise<{ readonly text: string }> => {
     const reply = await desk.apply(caller, commands, sender)
-    // A short one takes no time.
+    // A short reply takes no time.
     return { text: commands.length < few ? textOf(reply, limits.answer) : await turns.run(whoOf(caller), () => textOf(reply, limits.answer)) }
   }
 
@@ -29,14 +29,14 @@ export function makeBatches(desk: Desk, switchboard: Switchboard, turns: Turns, 
     if (voided !== undefined) from.giveUp(voided)
     return await from.inTurn(async () => {
       if (batch !== undefined && from.isVoid(batch)) return { fault: faultOf(409, 'void', 'the sender has given this batch up') }
-      // Before anything is done: what was carried out must be answered.
+      // Set the topics first: once the commands are carried out, the reply must report their outcomes and not a fault.
       const fault = topics && switchboard.setTopics(from, topics)
       return fault ? { fault } : await done(caller, commands, from)
     })
   }
 }
 
-/** A reply as text, with the record of each key once, and without those that would make it longer than `most` characters. */
+/** A reply as text, with each key's record once, and without the records that would make it longer than `most` characters. */
 function textOf({ outcomes, lockTokens }: ApplyReply, most: number): string {
   if (outcomes.length === 1) {
     const text = JSON.stringify({ outcomes, lockTokens })

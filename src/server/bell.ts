@@ -1,7 +1,7 @@
-/** Wakes one waiter; if nobody waits when it is rung, it wakes the next one at once. */
+/** Wakes one waiter. If it rings while there is no waiter, the next `wait` resolves at once. */
 export interface Bell {
   ring(): void
-  /** Resolves when it is rung, or after so many ms. */
+  /** Resolves when the bell rings, or after this many ms. */
   wait(ms: number): Promise<void>
 }
 

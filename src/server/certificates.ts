@@ -1,12 +1,12 @@
 import { TLSSocket } from 'node:tls'
 
-/** A client's certificate that an authority of the server's has signed. */
+/** A client's certificate, signed by an authority that the server trusts. */
 export interface ClientCertificate {
-  /** SHA-256, in lower hex. */
+  /** SHA-256, in lowercase hex. */
   readonly fingerprint: string
-  /** By attribute, such as CN and O. */
+  /** The subject's values by attribute, such as CN and O. */
   readonly subject: Readonly<Record<string, unknown>>
-  /** When it ends: wall time in ms since 1970. */
+  /** When it expires: wall time in ms since 1970. */
   readonly until: number
 }
 
@@ -14,7 +14,7 @@ const known = new WeakMap<object, ClientCertificate>()
 
 /** The certificate that a connection's client has shown, if it is valid. */
 export function certificateOf(socket: object): ClientCertificate | undefined {
-  // It has proved that it has the key, and the handshake has verified the signature.
+  // If `authorized`, the handshake has verified the signature and that the client has the private key.
   if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
   const seen = known.get(socket)
   if (seen) return seen
@@ -25,5 +25,5 @@ export function certificateOf(socket: object): ClientCertificate | undefined {
   return certificate
 }
 
-/** Hex in the form that is compared: fingerprints are commonly written with colons. */
+/** Normalizes hex for comparison: fingerprints are commonly written with colons. */
 export const plainHex = (text: string): string => text.replaceAll(':', '').toLowerCase()

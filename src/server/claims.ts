@@ -7,14 +7,14 @@ type Request = Extract<WireCommand, { type: 'request' }>
 
 interface Claim {
   readonly who: string
-  /** Of metadata and ask. */
+  /** The bytes of its metadata and ask. */
   readonly bytes: number
-  /** `asked` while its request is pending: it may become either of the others. */
+  /** `asked` while its request is pending: then it becomes `waiting` or `held`. */
   state: 'asked' | 'waiting' | 'held'
   token: number | undefined
 }
 
-/** What is known about one key. */
+/** What the server knows about one key. */
 interface Known {
   readonly places: Map<string, Claim>
   readonly tokens: Map<number, string>
@@ -22,13 +22,13 @@ interface Known {
   readonly bytes: Map<string, number>
 }
 
-/** What the sessions of this server's clients hold and wait for, so that no credential has too much. */
+/** Counts what the sessions of this server's clients hold and wait for, so that no credential exceeds its limits. */
 export class Claims {
   readonly #budgets: Budgets
   readonly #keys = new Map<string, Known>()
   /** The owner of each open session, and how many claims it has on which keys. */
   readonly #sessions = new Map<string, { readonly who: string; readonly keys: Map<string, number> }>()
-  /** Whose request created the record of a key. */
+  /** The owner whose request created a key's record. */
   readonly #made = new Map<string, string>()
   #waiting = 0
   #held = 0
@@ -49,7 +49,7 @@ export class Claims {
     return this.#sessions.size
   }
 
-  /** A session was opened, or noticed. @returns false if that is one too many */
+  /** A session was opened, or noticed. @returns false if it is one too many */
   open(session: string, caller: Caller): boolean {
     if (this.#sessions.has(session)) return true
     const who = whoOf(caller)
@@ -93,7 +93,7 @@ export class Claims {
     if (this.#claim(key, place)) return undefined
     const who = whoOf(caller)
     const bytes = sizeOf(metadata) + sizeOf(ask)
-    // Everyone who uses a lock has its whole record read and written.
+    // Every client that uses a lock makes the server read and write its whole record.
     if (bytes && !this.#budgets.within('record', (this.#keys.get(key)?.bytes.get(who) ?? 0) + bytes)) return 'record'
     const wanted: [Budget, number][] = [['held', 1], ...(ifAvailable ? [] : [['waiters', 1] as [Budget, number]]), ['metadata', bytes]]
     const taken: [Budget, number][] = []
@@ -104,13 +104,13 @@ export class Claims {
       }
       taken.push([limit, amount])
     }
-    // Until its outcome is known it counts as both.
+    // Until its outcome is known, a request counts as both held and waiting.
     if (ifAvailable) this.#budgets.force(who, 'waiters')
     this.#add(key, session, place, { who, bytes, state: 'asked', token: undefined })
     return undefined
   }
 
-  /** The request was carried out: drops its claim unless it is known by now to wait or to hold. */
+  /** The request was carried out: drops its claim unless it is now known to wait or to hold. */
   settle({ key, session, number }: Request): void {
     const place = placeOf(session, number)
     if (this.#claim(key, place)?.state === 'asked') this.#drop(key, place)

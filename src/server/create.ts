@@ -4,7 +4,7 @@ import type { LockHandler } from './handler.ts'
 import type { HandlerOptions } from './options.ts'
 
 /**
- * Serves a store by a function from requests to answers.
+ * Serves a store through a function that takes a request and returns the response.
  * @throws LockError `invalid` if an option is wrong, `store` if the server's own data cannot be stored
  */
 export async function createHandler(store: Store, options: HandlerOptions = {}): Promise<LockHandler> {

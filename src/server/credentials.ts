@@ -4,7 +4,7 @@ import { type ClientCertificate, plainHex } from './certificates.ts'
 
 /** A client that may use the server. */
 export interface ClientCredential {
-  /** Shown in the log. Whoever has a credential of the same name and the client's key owns its sessions. */
+  /** Shown in the log. A session belongs to this name and the client key together: a later credential of the same name keeps the sessions. */
   readonly name: string
   /**
    * The bearer token, unless it has a `certificate`: 128 random bits or more, such as 22 characters of base64url or 32 of hex. Or its hash, `sha256:`
@@ -30,9 +30,9 @@ export interface ClientCredential {
   readonly expires?: string | undefined
 }
 
-/** A credential that was checked. */
+/** A checked credential. */
 export interface Credential extends ClientCredential {
-  /** Of the token. */
+  /** The hash of the token. */
   readonly hash: Uint8Array
   /** Wall time in ms since 1970. */
   readonly until: number
@@ -40,7 +40,7 @@ export interface Credential extends ClientCredential {
   readonly text: string
 }
 
-/** The fewest bits of a token, and the fewest different characters: a random one has more. */
+/** The fewest bits of a token, and the fewest different characters: a random token has more. */
 const least = { bits: 128, characters: 6 }
 
 /** The alphabets of tokens, smallest first, with the number of characters in each. */

@@ -1,4 +1,4 @@
-/** Deepest nesting of a body: more than anything valid has. */
+/** The deepest nesting allowed in a body: deeper than any valid body. */
 const deepest = 100
 /** Shorter bodies are parsed in no time, however deep they are. */
 const short = 4_096
@@ -7,7 +7,10 @@ const [quote, backslash] = [0x22, 0x5c]
 const opening = new Set([0x5b, 0x7b])
 const closing = new Set([0x5d, 0x7d])
 
-/** Whether a text that may be JSON is nested so deep that parsing it would keep the server from everything else: brackets alone take a hundred times as long as text. */
+/**
+ * Whether a text that may be JSON is nested so deep that parsing it would block the server: brackets alone take a hundred times as long to parse as
+ * text.
+ */
 export function isTooDeep(text: string): boolean {
   if (text.length <= short) return false
   let depth = 0

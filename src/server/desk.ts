@@ -34,7 +34,7 @@ interface Parts {
   readonly options: HandlerOptions
 }
 
-/** How long the commands of a batch are judged before others get their turn, in ms. */
+/** How long the server judges the commands of one batch before other requests get their turn, in ms. */
 const longest = 1
 
 /** Carries out clients' commands, sends hints about them and logs them. */
@@ -114,7 +114,7 @@ export class Desk {
     return { outcomes: outcomes.map(veiledOutcome), lockTokens }
   }
 
-  /** A grant is not in the log: it is released again, and its client is not told. Everything else stays. */
+  /** The log cannot be written: releases the new grants again and answers that they failed. Everything else stays. */
   async #takeBack(commands: readonly WireCommand[], outcomes: readonly Outcome[], { code, message }: LockError): Promise<ApplyReply> {
     const releases: Command[] = []
     const kept = outcomes.map((outcome, index): Outcome => {
@@ -135,7 +135,7 @@ export class Desk {
     if (command.type !== 'request' || outcome.type !== 'refused') return outcome
     const { reason, record } = outcome
     if (reason !== 'busy' && reason !== 'limit') return outcome
-    // With another limit, a single one that lives is in the way.
+    // With another limit, a single live holder or waiter is in the way.
     if (!(await this.overseer.clearWay(record, reason === 'busy' ? command : { mode: 'exclusive' }))) return outcome
     const [again] = await this.#apply([command], caller)
     return again as Outcome
@@ -144,7 +144,7 @@ export class Desk {
   /** A key's record as a client sees it, with the lockTokens of its sessions. */
   async read(caller: Caller, key: string): Promise<ReadReply> {
     const view = await this.#parts.store.read(key)
-    // A look may tell a waiter of its grant.
+    // The record may tell a waiter of its grant, so the grant has to be in the log first.
     await this.#parts.log.written()
     if (!view) return { lock: null, lockTokens: [] }
     // Clients' sessions have no beacons. After a restart, this is how the server finds those that only wait.
@@ -160,7 +160,7 @@ export class Desk {
 
   /** Session rows of a key's record, for a client that is far back in the queue; the first is its own. */
   async rows(key: string, sessions: readonly string[]): Promise<RowsReply> {
-    // With that reader the store need not decode anything again, and sessions that concern only other keys are not shown.
+    // With this reader the store need not decode the record again. Sessions that concern only other keys are not shown.
     const view = await this.#parts.store.read(key, sessions[0])
     const found = sessions.flatMap((id) => view?.sessions.get(id) ?? [])
     return { sessions: Object.fromEntries(found.map((row) => [row.id, veiledRow(row)])) }
@@ -171,7 +171,7 @@ export class Desk {
     return verify(this.#parts, key, lockToken, caller)
   }
 
-  /** Carries out commands of the server's own. */
+  /** Carries out the server's own commands. */
   async #act(commands: readonly Command[]): Promise<void> {
     const outcomes = await this.#apply(commands)
     for (const [index, outcome] of outcomes.entries()) this.#note(commands[index] as Command, outcome)
@@ -198,7 +198,7 @@ export class Desk {
     }
   }
 
-  /** Ends a session unless it has had a sign of life since its counter was at `seq`, and grants the next one what it held of a key. */
+  /** Ends a session unless it has beaten since its `seq` had this value, and grants its lock on the key to the next waiter. */
   async endUnseen(session: string, seq: number, key: string): Promise<void> {
     const end: Command = { type: 'end', session, seq }
     const [outcome] = (await this.#apply([end])) as [Outcome]
@@ -207,7 +207,7 @@ export class Desk {
     await this.#act([{ type: 'expire', key, evidence: { token: 0, seq: undefined } }])
   }
 
-  /** A session has ended. */
+  /** Forgets a session that has ended. */
   forget(session: string): void {
     this.#judge.forget(session)
     this.#parts.claims.end(session)

@@ -8,8 +8,8 @@ import type { Incoming } from './pipeline.ts'
 export type Listener = (incoming: IncomingMessage, outgoing: ServerResponse) => void
 
 /**
- * Has batches answered straight from Node's request to its response: nearly half of a server's time went into the `Request` and `Response` objects,
- * which everything else uses.
+ * Answers batches directly from Node's request to its response. The other routes use `Request` and `Response` objects, which took nearly half of the
+ * server's time.
  */
 export const directly =
   (answer: (incoming: Incoming) => Promise<Said>, otherwise: Listener): Listener =>
@@ -30,7 +30,7 @@ function incomingOf(incoming: IncomingMessage, outgoing: ServerResponse): Incomi
   }
 }
 
-/** Calls a listener when an answer has been sent or its connection is gone; at once if it is gone already, before the request had its turn. */
+/** Calls a listener when an answer has been sent or its connection is gone; at once if the connection went before the request had its turn. */
 export const whenClosed = (outgoing: Writable, listener: () => unknown): void => {
   if (outgoing.closed) listener()
   else outgoing.on('close', listener)

@@ -46,7 +46,7 @@ const forgetEvery = 300_000
 const day = 86_400_000
 
 /**
- * Puts a server's parts together: a handler, and a faster path for a socket of our own.
+ * Assembles a server: a handler, and a faster path for a server that listens itself.
  * @throws LockError `invalid` if an option is wrong, `store` if the server's own data cannot be stored
  */
 export async function openEngine(
@@ -55,7 +55,7 @@ export async function openEngine(
 ): Promise<
   Omit<LockHandler, 'fetch'> & {
     fetch(request: Request, from?: From): Promise<Response>
-    /** Listens at a server of Node's, and leaves to another listener what is not a batch. */
+    /** A listener for Node's HTTP server. It answers batches and leaves all other requests to another listener. */
     listener(otherwise: Listener): Listener
     dropped(): void
     crowded(): Fault
@@ -182,7 +182,7 @@ export async function openEngine(
     },
     verify: (key, lockToken) => desk.verify(key, lockToken),
     reload({ clients, secret }) {
-      // Either everything is valid, or nothing is changed.
+      // Check both first: if one is invalid, nothing changes.
       const keys = secret === undefined ? undefined : keysOf(secret)
       if (clients) access.replace(clients)
       if (keys) ring.replace(keys)

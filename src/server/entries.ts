@@ -13,7 +13,7 @@ export interface About {
   readonly token?: number | undefined
 }
 
-/** The log entries for what a command did. @param caller its sender; none if the server's own */
+/** The log entries for what a command did. @param caller its sender; missing for the server's own commands */
 export function entriesOf(command: WireCommand, outcome: Outcome, caller?: Caller): NewEntry[] {
   const entries: NewEntry[] = []
   const note = (kind: LogKind, key: string, about: About): void => void entries.push(entryOf(kind, key, about, caller))
@@ -30,7 +30,7 @@ export function entriesOf(command: WireCommand, outcome: Outcome, caller?: Calle
   return entries
 }
 
-/** An entry of now. Its texts are cut to a length. */
+/** An entry with the current time. Long texts are cut. */
 export function entryOf(kind: LogKind, key: string, { session, token }: About, caller?: Caller, why?: string, omitted?: number): NewEntry {
   const short = { key: shortKey(key), why: why === undefined ? undefined : shortened(why, longest.why) }
   return { at: Date.now(), kind, ...short, session, token, who: caller?.name || undefined, address: caller?.address, omitted }
@@ -38,7 +38,7 @@ export function entryOf(kind: LogKind, key: string, { session, token }: About, c
 
 const shortened = (text: string, most: number): string => (text.length <= most ? text : `${text.slice(0, most)}…`)
 
-/** A key in the form of entries: a very long one ends in a hash, by which it is still found. */
+/** A key as entries store it: a very long key is cut and ends in a hash, so that it can still be found. */
 export const shortKey = (key: string): string =>
   key.length <= longest.key
     ? key

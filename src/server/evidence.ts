@@ -4,11 +4,11 @@ import { patienceFor, patienceWith } from '../locks/core/silence.ts'
 import { type Expire, type LockView, seqOf } from '../protocol/index.ts'
 
 /**
- * What a look at a record shows of those who are silent or gone.
+ * What a look at a record shows about holders and waiters that are silent or gone.
  * @param observer what earlier looks at the same record have shown
  * @param sent when the look went out, on the monotonic clock, in ms
  * @param cap the most that the time since the last look may count, in ms
- * @returns evidence against those who may be evicted, and the waiters that have to be challenged
+ * @returns evidence against the holders and waiters that may be evicted, and the waiters that have to be challenged
  */
 export function evidenceIn(
   observer: Observer,
@@ -36,7 +36,7 @@ export function evidenceIn(
       evidence.push({ session, number: from, seq: undefined })
       continue
     }
-    // One with a beacon never writes while it waits, and others watch its beacon.
+    // A waiter with a beacon never writes while it waits, and other sessions watch its beacon.
     if (row.beacon !== undefined || seen.has(session)) continue
     const challenged = row.challenged === row.seq
     const silent = silence(session, `${row.seq} ${challenged}`)

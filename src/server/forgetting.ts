@@ -8,9 +8,9 @@ import type { Openings } from './openings.ts'
 const age = 600_000
 /** How many sessions are checked in one step. */
 const each = 100
-/** How many steps are made at a time; more while most of the sessions found are gone, so that a flood is cleared. */
+/** How many steps one run makes. It goes on while at least half of the sessions in a step are gone, so that a flood of sessions is cleared. */
 const rounds = 50
-/** But no more than this many. */
+/** The most steps of one run. */
 const most = 1_000
 
 interface Parts {
@@ -20,9 +20,9 @@ interface Parts {
 }
 
 /**
- * Forgets the owners of sessions that have no row any more and that no record names. Each time it goes on where it stopped, so that old sessions that
- * still live do not block it.
- * @param forgotten called with each
+ * Forgets the owners of sessions that no longer have a row and that no record names. Each run continues where the last one stopped, so that old
+ * sessions that are still alive do not block it.
+ * @param forgotten called with each session that was forgotten
  */
 export function makeForgetting({ store, journal, openings }: Parts, forgotten: (session: string) => void): () => Promise<void> {
   let reached = ''
@@ -44,7 +44,7 @@ export function makeForgetting({ store, journal, openings }: Parts, forgotten: (
   return async () => {
     const gone = await nextGone()
     if (!gone.length) return
-    // After the probes: a session that ended before them was named before.
+    // Search the records after the probes: a session without a row cannot get into a record any more.
     const free = await openings.unnamedAmong(gone)
     for (let from = 0; from < free.length; from += each) {
       const some = free.slice(from, from + each)
@@ -58,9 +58,9 @@ export function makeForgetting({ store, journal, openings }: Parts, forgotten: (
 const keysAtOnce = 1_000
 
 /**
- * Finds what clients have ended or released at other servers on the same store, so that it no longer counts here. Each time it goes on where it
- * stopped.
- * @param ended called with each session that has had no row twice in a row: one that is being opened has none yet
+ * Finds the sessions and locks that clients have ended or released through other servers on the same store, so that they no longer count here. Each
+ * run continues where the last one stopped.
+ * @param ended called with each session that two successive runs found without a row: a session that is being opened has no row yet
  */
 export function makeComparing({ store, claims }: { readonly store: Store; readonly claims: Claims }, ended: (session: string) => void) {
   let suspects = new Set<string>()

@@ -1,7 +1,7 @@
 import type { ClientCertificate } from './certificates.ts'
 import type { Incoming } from './pipeline.ts'
 
-/** What is known about a request besides its contents. */
+/** What the server knows about a request besides its contents. */
 export interface From {
   readonly address?: string | undefined
   readonly certificate?: ClientCertificate | undefined
@@ -31,7 +31,7 @@ async function textOf({ headers, body }: Request, most: number): Promise<string 
     const { done = true, value } = (await reader?.read()) ?? {}
     if (done || !value) return Buffer.concat(chunks).toString()
     size += value.byteLength
-    // The rest is left: to cancel it would close the connection before it is answered.
+    // Leave the rest unread: to cancel the reader would close the connection before the answer is sent.
     if (size > most) return undefined
     chunks.push(value)
   }

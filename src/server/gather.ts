@@ -6,7 +6,7 @@ import { whoOf } from './budgets.ts'
 import { entriesOf } from './entries.ts'
 import type { Log } from './log.ts'
 
-/** How many commands of a batch go together; a longer batch goes in pieces. */
+/** A batch of more commands than this is sent in pieces. */
 const each = 16
 
 interface Batch {
@@ -16,13 +16,13 @@ interface Batch {
   reject(error: unknown): void
 }
 
-/** How many commands of one credential are in one transaction, at most: alone, or together with those of others. */
+/** The most commands of one credential in one transaction: if it is alone, and if other credentials have commands too. */
 const share = { alone: 128, together: 16 }
 
 /**
- * Combines the batches that come in one turn of the event loop: many clients' commands make one transaction. Each credential has a share of it, and
- * the rest of a long batch goes with the next one. The same transaction logs what they did.
- * @returns carries out the commands of a caller, or without one the server's own
+ * Combines the batches that arrive in one turn of the event loop, so that the commands of many clients share one transaction. Each credential has a
+ * share of it, and the rest of a long batch goes into the next one. The same transaction logs what the commands did.
+ * @returns a function that carries out the commands of a caller, or the server's own if there is no caller
  */
 export function gather(
   store: { apply(commands: readonly Command[], alongside?: Alongside | Notes): Promise<Outcome[]> },
@@ -40,7 +40,7 @@ export function gather(
       for (const { commands, resolve } of together) resolve(outcomes.splice(0, commands.length))
     } catch (error) {
       if (together.length === 1) together[0]?.reject(error)
-      // An error in one client's key must not affect the others.
+      // An error in one client's key must not affect the other clients.
       else for (const batch of together) await apply([batch])
     }
   }
@@ -63,7 +63,7 @@ export function gather(
   const send = (commands: readonly Command[], caller: Caller | undefined): Promise<Outcome[]> =>
     new Promise((resolve, reject) => {
       const who = caller ? whoOf(caller) : ''
-      // When everything that came together has been judged.
+      // Wait until all batches that arrived together have been judged.
       if (!lines.size) process.nextTick(sendSome)
       const line = lines.get(who) ?? []
       lines.set(who, line)

@@ -15,7 +15,7 @@ export interface Asked {
   /** The host name in the request. */
   readonly host: string
   readonly address: string | undefined
-  /** The client's, over TLS. */
+  /** The client's certificate, over TLS. */
   readonly certificate?: ClientCertificate | undefined
   header(name: string): string | null
 }
@@ -28,8 +28,8 @@ export interface Guard {
 }
 
 /**
- * The answer to a page's preflight request. The framework has a part for this (`hono/cors`), which would see only what the framework answers: not
- * refusals and not batches. An origin that is not allowed is refused here, too, which that part leaves to browsers.
+ * The headers of the answer to a page's preflight request. The framework's own `hono/cors` would see only what the framework answers: no refusals and
+ * no batches. It also leaves it to browsers to refuse an origin that is not allowed, while the guard refuses it.
  */
 export const preflight = {
   'access-control-allow-methods': 'GET, POST',
@@ -49,7 +49,7 @@ export function makeGuard(
   const allowedOrigins = new Set(origins)
   const allowance = makeAllowance(rate)
 
-  /** Against pages that point their own host name at this server. Clients with bearer tokens are safe from them. */
+  /** Protects from pages that point their own host name at this server (DNS rebinding). Credentials protect from them as well. */
   const isOurName = (host: string): boolean => (hosts ? hosts.includes(host) : !access.open || loopback.test(host))
 
   /** Pages send their origin with every request that may change something. */
@@ -58,7 +58,7 @@ export function makeGuard(
   return {
     admit({ path, host, address, header, method, certificate }) {
       const caller = access.callerOf(header('authorization'), header(clientHeader), address, certificate)
-      // Before anything is logged: a flood must not fill the log.
+      // Check the rate before anything is logged: a flood must not fill the log.
       if (!allowance((typeof caller === 'string' ? '' : caller.name) || address || '')) {
         limited('rate')
         return faultOf(429, 'too-many', `more than ${rate} requests a second: wait a little`, { 'retry-after': '1' })
@@ -80,7 +80,7 @@ export function makeGuard(
       if (typeof caller !== 'string') return caller
       // A preflight has no credentials.
       if (method === 'OPTIONS' || probePaths.has(path) || path === '/openapi.json') return access.nobody(address)
-      // Nor has a page that is being loaded. A wrong credential is refused there too.
+      // A page that is being loaded has no credentials either. A wrong credential is refused there too.
       if (inspector && inspectorPaths.has(path) && header('authorization') === null) return access.nobody(address)
       refused('credential', caller, address)
       return faultOf(401, 'unauthorized', caller, { 'www-authenticate': 'Bearer' })

@@ -14,7 +14,7 @@ export interface LockHandler {
   reload(options: ReloadOptions): void
   /**
    * Ends all event streams, lets pending requests finish, and writes the log, all within `grace`. The store stays open: it is yours.
-   * @returns what was given up, in words; empty if nothing was
+   * @returns what could not be finished in time, in words; empty if everything was
    */
   close(): Promise<readonly string[]>
 }

@@ -12,7 +12,7 @@ interface Topic {
   readonly unsubscribe: (() => void) | undefined
 }
 
-/** Sends hints to the event streams of clients, and passes them between those and the subscribers of the store's own channel. */
+/** Sends hints to the event streams of clients, and passes messages between clients and the subscribers of the store's own channel. */
 export class Hub {
   readonly #channel: Channel | undefined
   readonly #spansMachines: boolean
@@ -44,7 +44,7 @@ export class Hub {
     topic.senders.add(sender)
   }
 
-  /** Subscribes to the store's own channel, if that may cost another socket. Otherwise only messages that go through this server arrive. */
+  /** Subscribes to the store's own channel, unless the sender has no budget for the socket. Then only messages that go through this server arrive. */
   #listen(who: string, name: string): (() => void) | undefined {
     if (!this.#channel) return undefined
     const hear = (message: Message): void => this.#deliver(name, message)
@@ -69,13 +69,13 @@ export class Hub {
     const here = this.#topics.get(session)
     if (!here) this.#channel?.publish(session, message)
     else if (!teller || !here.senders.has(teller)) {
-      // A client whose stream has ended may be at another server by now.
+      // A client whose stream has ended may be connected to another server by now.
       if ([...here.senders].every(({ stream }) => !stream)) this.#channel?.publish(session, message)
       this.#deliver(session, message)
     }
   }
 
-  /** Notifies everyone concerned of what a command did. @param sender whose reply tells it already */
+  /** Notifies the sessions concerned of what a command did. @param sender the command's sender, which learns it from its reply */
   announce(command: WireCommand, outcome: Outcome, sender?: Sender): void {
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
@@ -95,7 +95,7 @@ export class Hub {
     if (here && !here.unsubscribe) this.#deliver(topic, message)
   }
 
-  /** A look showed a record: a session with an unconfirmed grant there may not know of it, and gets a hint to look. */
+  /** A look showed a record. A session with an unconfirmed grant in it may not know of the grant, so it gets a hint to look. */
   saw({ key, holders }: LockView): void {
     for (const { session, unconfirmed } of holders) if (unconfirmed && this.#topics.has(session)) this.#deliver(session, { key })
   }
@@ -111,12 +111,12 @@ export class Hub {
     }
   }
 
-  /** The hint of a grant includes its lockToken. Whoever can publish on the store's channel can write to the store. */
+  /** The hint of a grant includes its lockToken, even from the store's channel: a process that can publish there can also write to the store. */
   #tickets(session: string, { key, number, token }: Message): Ticket[] | undefined {
     if (typeof key !== 'string' || typeof number !== 'number' || typeof token !== 'number') return undefined
     return [{ key, session, token, number, lockToken: makeLockToken(this.#ring, { key, session, token }) }]
   }
 }
 
-/** Whether a caller may get messages on a topic that is not one of its sessions: it may be the session of a process that uses the store directly. */
+/** Whether a caller may get messages on a topic that is no client's session. It may be the session of a process that uses the store directly. */
 const mayHear = (caller: Caller, topic: string, { key }: Message): boolean => caller.mayHear(topic) && (typeof key !== 'string' || caller.mayUse(key))

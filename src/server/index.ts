@@ -12,10 +12,11 @@ export { checkStart, type LockServer, type ServeOptions, serve } from './serve.t
 export type { LogEntry, LogKind, LogQuery, VerifyReply } from './wire.ts'
 
 /**
- * Verifies a lockToken with only the server's secret, or several: that the server granted `key` to this session with this fencing token. Only the
- * store knows whether the lock is still held: ask `verify`, or compare the fencing token with the highest seen.
+ * Verifies a lockToken with nothing but the server's secret, or its secrets: that the server granted `key` to the session that it returns, with the
+ * fencing token that it returns. Only the store knows whether the lock is still held: ask `verify`, or compare the fencing token with the highest
+ * one seen.
  *
- * @returns `undefined` if this secret did not sign it for this key, or if it is a waiter's
+ * @returns `undefined` if the secret did not sign the lockToken for this key, or if the lockToken is a waiter's
  */
 export function verifyOffline(secret: Secret, key: string, lockToken: string): { session: string; token: number } | undefined {
   const grip = openLockToken(new KeyRing(keysOf(secret)), key, lockToken)

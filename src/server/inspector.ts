@@ -6,10 +6,10 @@ import type { Caller } from './access.ts'
 import { answer } from './answers.ts'
 import type { InspectorReply } from './wire.ts'
 
-/** The paths of the inspector. They give nothing away, so a page gets them without a credential: a page cannot send one before it is there. */
+/** The paths of the inspector. They reveal nothing and need no credential: a page cannot send one before it is loaded. */
 export const inspectorPaths: ReadonlySet<string> = new Set(['/', '/inspector.js', '/inspector/me'])
 
-/** No code but ours, no request but to this server, in nobody's frame. */
+/** The page may run only this server's code, send requests only to this server, and not be put into a frame. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -46,10 +46,10 @@ const page = `<!doctype html>
 
 let script: Promise<string> | undefined
 
-/** The page's script: built with the package, or of the sources made here. */
+/** The page's script: built with the package, or bundled now from the sources in the repository. */
 async function readScript(): Promise<string> {
   const here = dirname(fileURLToPath(import.meta.url))
-  // Beside the server's modules, or those of the command line.
+  // This code may be one of the server's modules, or be bundled with the command line.
   const built = ['.', '../server'].map((folder) => join(here, folder, 'inspector-page.js')).find((path) => existsSync(path))
   if (built !== undefined) return await readFile(built, 'utf8')
   // A name that no bundler follows: only the repository has this file.

@@ -14,14 +14,14 @@ export interface LogLimits {
   readonly refusals: number
 }
 
-/** Attempts that changed nothing. Anybody can make any number of these, so they are kept apart from the history, in a ring. */
+/** Attempts that changed nothing. Any client can make any number of these, so they are kept apart from the history, in a ring. */
 const attempts: ReadonlySet<LogKind> = new Set<LogKind>(['refusal', 'renewal-failure'])
 
 export const isAttempt = (kind: LogKind): boolean => attempts.has(kind)
 
 /** The server's own data, in the store's database: the owner of each session, and the log. */
 export interface Journal {
-  /** Makes the owner own these sessions, unless they are someone else's. @returns the owner of each */
+  /** Makes this the owner of these sessions, unless they already have another one. @returns the owner of each */
   bind(sessions: readonly string[], owner: string, at: number): Promise<string[]>
   ownerOf(session: string): Promise<string | undefined>
   /** Sessions that were bound before this time, the first ones after `after` in the order of their ids. */
@@ -29,47 +29,47 @@ export interface Journal {
   unbind(sessions: readonly string[]): Promise<void>
   append(entries: readonly NewEntry[]): Promise<void>
   /**
-   * Adds entries of what happened, by a connection that is in a transaction of the locks; where the journal is not kept beside them it cannot.
-   * They count once `stand` is called. Throws the engine's error.
+   * Adds entries of the history through a connection that is in a transaction of the locks. Missing if the journal is not in their database. The
+   * entries count once `stand` is called. Throws the engine's error.
    */
   readonly alongside?: { add(db: SqliteDatabase, entries: readonly NewEntry[]): void; stand(entries: readonly NewEntry[]): void } | undefined
-  /** The same for a database that answers asynchronously: the store itself inserts rows for entries of what happened. */
+  /** The same for a database that answers asynchronously: the store itself inserts the rows of the entries. */
   readonly along?: (Pick<Notes, 'insertion'> & { rowsOf(entries: readonly NewEntry[]): readonly object[] }) | undefined
   /** Whether the grant of a key with this fencing token is among the entries. */
   hasGrant(key: string, token: number): Promise<boolean>
   /**
    * Reads a few entries at a time, with turns of the event loop in between.
-   * @param prefixes what the keys of entries have to start with; without it all are found, also those without a key
+   * @param prefixes the entries' keys have to start with one of these; without it, all entries are found, also those without a key
    */
   query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]>
   /** How many entries the history has. */
   size(): Promise<number>
   /**
-   * Drops entries that are too old; and if there are too many, the oldest of the client with the most, so that nobody pushes out the entries of
-   * others.
+   * Drops entries that are too old; and if there are too many, the oldest of the client with the most, so that no client pushes out the entries of
+   * another.
    */
   trim(now: number, limits: LogLimits): Promise<void>
-  /** Writes something of no meaning. Rejects if nothing can be written. */
+  /** Writes a value without a meaning. Rejects if nothing can be written. */
   touch(): Promise<void>
-  /** A client of plain requests has come back, and is answered by this wait now: another server may not have noticed yet that it had gone. */
+  /** A client of plain requests has come back, and this wait answers it now. Another server may not have noticed yet that the client left it. */
   attend?(session: string, wait: string): Promise<void>
-  /** The wait by which the client that came back last is answered. */
+  /** The wait that answers the session's client since it last came back. */
   attendedBy?(session: string): Promise<string | undefined>
-  /** Tells other servers on the same store that this one runs, and with which keys. @returns those that run now; missing where there can be none */
+  /** Tells other servers on the same store that this one runs, and with which keys. Missing if there cannot be any. @returns those that run now */
   meet?(server: RunningServer): Promise<readonly RunningServer[]>
   /** This server ends. */
   leave?(id: string): Promise<void>
   close(): Promise<void>
 }
 
-/** A lock server as others on the same store see it. */
+/** A lock server as the other servers on the same store see it. */
 export interface RunningServer {
   readonly id: string
   /** Where it runs, in words. */
   readonly name: string
-  /** The print of the key that it signs lockTokens with. */
+  /** The fingerprint of the key that it signs lockTokens with. */
   readonly signs: string
-  /** The prints of all its keys. */
+  /** The fingerprints of all its keys. */
   readonly knows: readonly string[]
 }
 

@@ -46,7 +46,7 @@ export class Judge {
     return ruling
   }
 
-  /** A session has ended. */
+  /** Forgets a session that has ended. */
   forget(session: string): void {
     this.#policies.forget(session)
   }
@@ -69,7 +69,7 @@ export class Judge {
         if (owner === 'other') return command.type === 'end' ? { outcome: { type: 'alive' } } : ended
         // Only the server itself may have evidence that a session is gone.
         if (command.type === 'end') return command.seq === undefined ? { command } : { outcome: { type: 'alive' } }
-        // A session from before the server was started is noticed by its beat.
+        // The server learns of a session from before its own start by that session's beat.
         this.#parts.claims.open(command.session, caller)
         return { command }
       }
@@ -89,7 +89,7 @@ export class Judge {
     }
   }
 
-  /** What this caller may never do, in words. */
+  /** Why this caller may never send this command, in words; `undefined` if it may. */
   faultOf(caller: Caller, command: WireCommand): string | undefined {
     if ('key' in command && !caller.mayUse(command.key)) {
       return `the client ${caller.name} may not use ${JSON.stringify(command.key)}: its keys start with ${caller.prefixes.join(' or ')}`
@@ -137,10 +137,10 @@ export class Judge {
     if (grip?.session === session && grip.token === token) return { command }
     // A request may be withdrawn in the same batch.
     if (command.type === 'withdraw' && batch.some((other) => isRequest(other, command))) return { command }
-    // Without a valid token a command may only learn that there is nothing to do.
+    // Without a valid lockToken, a command goes to the store only if there is nothing for it to change.
     const view = await this.#parts.store.read(key)
     if (!concerns(command, view)) return { command }
-    // A request that was granted may be withdrawn by whoever may release it.
+    // A client that may release a lock may also withdraw the request for it.
     if (command.type === 'withdraw' && grip?.session === session && grip.token === holderOf(command, view)?.token) return { command }
     this.#refuse('lockToken', command, `${command.type}: ${lockToken === undefined ? 'no' : 'a forged or foreign'} lockToken`, caller)
     return { outcome: refused('not-owner', view ?? emptyView(key)) }
@@ -185,7 +185,7 @@ const isRequest = (
 const holderOf = ({ session, number }: Withdraw, view: LockView | undefined): Holder | undefined =>
   view?.holders.find((holder) => holder.session === session && holder.number === number)
 
-/** Whether a record has what a command would change. */
+/** Whether a record has the holder or waiter that a command would change. */
 function concerns(command: Omit<Owned, 'lockToken'>, view: LockView | undefined): boolean {
   const { session } = command
   const number = 'number' in command ? (command.number as number) : undefined

@@ -1,5 +1,4 @@
-// The packages that the server is made of. The build makes one file of this module and of them, so that nobody who installs this one has to
-// install them as well.
+// The packages that the server uses. The build bundles them with this module into one file, so that users of storelock need not install them.
 export { getRequestListener } from '@hono/node-server'
 export { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 export { bodyLimit } from 'hono/body-limit'

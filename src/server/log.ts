@@ -9,24 +9,24 @@ import type { LogEntry, LogKind, LogQuery, WireCommand } from './wire.ts'
 
 /** How the log is kept. */
 interface LogOptions extends LogLimits {
-  /** Whether no grant is answered that is not in the log. */
+  /** Whether a grant is answered only once it is in the log. */
   readonly required: boolean
 }
 
-/** How many attempts a second are kept of one client, and of one address, so that those of others stay in the ring for a while. */
+/** How many attempts a second the log keeps of one client, and of one address, so that those of other clients stay in the ring for a while. */
 const attemptRate = 5
-/** How many entries wait, at most, for a log that cannot be written. */
+/** The most entries that wait while the log cannot be written. */
 const backlog = 10_000
-/** How long after a failed attempt the next write is made, in ms, unless there is something new. */
+/** How long after a failed write the next one is made, in ms, unless a new entry comes earlier. */
 const retryAfter = 1_000
 
-/** The history of the locks. What happens in one turn of the event loop is written at once. */
+/** The history of the locks. Everything that happens in one turn of the event loop is written together. */
 export class Log {
   readonly #journal: Journal
   readonly #options: LogOptions
   readonly #failed: (error: unknown) => void
   readonly #allowed = makeAllowance(attemptRate)
-  /** How many attempts of each were left out since the last one that was kept. */
+  /** How many attempts of each client were left out since its last one that was kept. */
   readonly #omitted = new Map<string, { count: number; readonly from: Pick<NewEntry, 'who' | 'address'> }>()
   #entries: NewEntry[] = []
   #underWay = 0
@@ -44,7 +44,7 @@ export class Log {
   }
 
   /**
-   * Logs what commands did, in their own transaction if the store can do that: then neither is kept without the other.
+   * Logs what commands did, in the commands' own transaction if the store can do that: then neither is kept without the other.
    * @param entriesOf gives the entries for the outcome of a command
    * @returns what the store writes in the transaction, and what to call once it has committed
    */
@@ -81,7 +81,7 @@ export class Log {
             alongside.add(db, entries)
             written = entries
           } catch {
-            // The commands stand all the same; `done` writes the entries separately, and that reports the error.
+            // The commands are carried out all the same; `done` writes the entries separately, and reports the error.
           }
         }),
       done: (outcomes) => {
@@ -91,7 +91,7 @@ export class Log {
     }
   }
 
-  /** Logs what a command tried in vain. */
+  /** Logs a beat, renewal or release that was refused. */
   noteVain(command: WireCommand, outcome: Outcome, caller?: Caller): void {
     const { type } = command
     if (outcome.type === 'ended' && type === 'beat') this.#attempt('renewal-failure', '', command, 'the session has ended', caller)
@@ -108,7 +108,7 @@ export class Log {
     await this.written()
   }
 
-  /** Logs that somebody tried what it had no right to, unless it does so very often. */
+  /** Logs that a client tried something that it has no right to do, unless it does so very often. */
   refuse(what: About & { readonly key?: string }, why: string, caller?: Caller): void {
     this.#attempt('refusal', what.key ?? '', what, why, caller)
   }
@@ -132,7 +132,7 @@ export class Log {
     if (this.#fault && (isAttempt(entry.kind) || this.#entries.length >= backlog)) return
     this.#entries.push(entry)
     this.#written ??= this.#writeSoon()
-    // The caller may not wait for it; `written` reports errors to those who do.
+    // The caller need not wait for the write; `written` reports its errors to callers that do.
     this.#written.catch(() => {})
   }
 
@@ -156,7 +156,7 @@ export class Log {
     if (this.fault) throw this.fault
   }
 
-  /** Writes when everything done together is logged, or when the present write is done. */
+  /** Writes once everything done in this turn is logged, and the current write is done. */
   async #writeSoon(): Promise<void> {
     await new Promise<void>((resolve) => process.nextTick(resolve))
     await this.#writing
@@ -189,14 +189,14 @@ export class Log {
     }
   }
 
-  /** @param prefixes what the keys of entries have to start with; without it all are found, also those of no key */
+  /** @param prefixes the entries' keys have to start with one of these; without it, all entries are found, also those without a key */
   async query(query: LogQuery, prefixes?: readonly string[]): Promise<LogEntry[]> {
     await this.#written
     await this.#writing
     return await this.#journal.query(query.key === undefined ? query : { ...query, key: shortKey(query.key) }, prefixes)
   }
 
-  /** Logs how many attempts were left out, and drops what is too old or too much. */
+  /** Logs how many attempts were left out, and drops entries that are too old or too many. */
   trim(): Promise<void> {
     this.#trimming ??= this.#trim().finally(() => {
       this.#trimming = undefined
@@ -213,7 +213,7 @@ export class Log {
     await this.#journal.trim(Date.now(), this.#options)
   }
 
-  /** Writes what can be written, and stops. */
+  /** No longer retries a write that failed. */
   close(): void {
     clearTimeout(this.#retry)
   }

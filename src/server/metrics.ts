@@ -11,7 +11,7 @@ export type RefusalKind = 'host' | 'origin' | 'credential' | 'right' | 'session'
 export interface Metrics {
   readonly registry: Registry
   readonly storeErrors: Counter<'code'>
-  /** All of them, with those of the process. */
+  /** All metrics, with those of the process, in the format of Prometheus. */
   text(): Promise<string>
   readonly commands: Counter<'type' | 'outcome'>
   readonly refusals: Counter<'kind'>
@@ -20,7 +20,7 @@ export interface Metrics {
   readonly requests: Histogram<'route' | 'status'>
 }
 
-/** @param gauges values that are read when they are needed */
+/** @param gauges values that are read when the metrics are collected */
 export function makeMetrics(gauges: {
   streams(): number
   waiters(): number

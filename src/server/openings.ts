@@ -13,7 +13,7 @@ export class Openings {
   readonly #store: Store
   readonly #owners: Owners
   /**
-   * Ids that records have named and that no client owns: whoever knows one has read it. If its session ended while a record still names it, a client
+   * Ids that records have named and that no client owns: any client may have read them. If a session ended while a record still names it, a client
    * that opened it again would get its locks.
    */
   #taken = new Set<string>()
@@ -24,19 +24,19 @@ export class Openings {
     this.#owners = owners
   }
 
-  /** The store has returned a record. */
+  /** Notes the ids in a record that the store has returned. */
   saw({ holders, queue }: LockView): void {
     for (const { session } of holders) this.#sawNamed(session)
     for (const { session } of queue) this.#sawNamed(session)
   }
 
-  /** Makes sessions the owner's, if they are new: one that has a row is another's, here or at the store itself. */
+  /** Makes this the owner of new sessions. A session that has a row belongs to another client, or to a process that uses the store directly. */
   async open(sessions: ReadonlySet<string>, owner: string): Promise<void> {
     const unknown: string[] = []
     for (const session of sessions) if ((await this.#owners.of(session)) === undefined) unknown.push(session)
     const fresh = unknown.filter((session) => !this.#isTaken(session))
     const rows = await this.#rowsAmong(fresh)
-    // Again: a look meanwhile may have shown it.
+    // Check again: a look in the meantime may have shown the id.
     const free = fresh.filter((session) => !rows.has(session) && !this.#isTaken(session))
     if (free.length) await this.#owners.bind(free, owner)
   }
@@ -52,13 +52,13 @@ export class Openings {
 
   /**
    * Searches the records, a few at a time, for traces of sessions that have ended.
-   * @returns those of these ids that no record names
+   * @returns the ids among these that no record names
    */
   async unnamedAmong(ended: readonly string[]): Promise<string[]> {
     const named = new Set<string>()
     const before = this.#taken
     this.#older = before
-    // Collects what is seen from now on, also by this search.
+    // Collects the ids that are seen from now on, also by this search.
     this.#taken = new Set()
     try {
       for await (const views of pagesOf(this.#store, '', undefined, { busy: true }))
@@ -73,7 +73,7 @@ export class Openings {
     return ended.filter((session) => !named.has(session))
   }
 
-  /** If there are many ids, keeps those of the unnamed ones that have a row: records may name their sessions again. */
+  /** Keeps the ids that the search has not seen; if there are many, only those that have a row: records may name their sessions again. */
   async #keepAlive(before: ReadonlySet<string>): Promise<void> {
     const ids = [...before].filter((id) => !this.#taken.has(id))
     for (let from = 0; from < ids.length; from += each) {
@@ -93,7 +93,7 @@ export class Openings {
   /** Which of these sessions have a row. */
   async #rowsAmong(sessions: readonly string[]): Promise<Set<string>> {
     if (!sessions.length) return new Set()
-    // No row has this counter: the answer shows whether there is a row, and changes nothing.
+    // No row has this `seq`: the command changes nothing, and its outcome shows whether there is a row.
     const probes = await this.#store.apply(sessions.map((session) => ({ type: 'end', session, seq: -1 })))
     return new Set(sessions.filter((_, index) => probes[index]?.type !== 'ended'))
   }

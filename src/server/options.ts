@@ -24,17 +24,17 @@ export interface ServerLimits {
   readonly waiters?: number | undefined
   /** Most bytes of the metadata and asks of one credential's locks and waits, as JSON. Default 4 MiB. */
   readonly metadata?: number | undefined
-  /** Most bytes of these in one lock's record, of one credential: the record is read and written whole. Default 64 KiB. */
+  /** Most bytes of one credential's metadata and asks in one lock's record: the record is read and written whole. Default 64 KiB. */
   readonly record?: number | undefined
   /** Most sessions of one credential. Default 5,000. */
   readonly sessions?: number | undefined
   /** Most new locks that one credential requests while the server runs; swept ones do not count. Default 100,000. */
   readonly keys?: number | undefined
-  /** Most stores of one credential: each process or page has one. Default 5,000. */
+  /** Most HTTP stores that use one credential: each process or page has one. Default 5,000. */
   readonly senders?: number | undefined
   /** Most topics on the event streams of one credential. Default 10,000. */
   readonly topics?: number | undefined
-  /** Most of those topics on which processes at the store itself can also be heard, each by a socket: first come, first served. Default 256. */
+  /** Most of those topics that also get messages of processes using the store directly, by a socket each; first come, first served. Default 256. */
   readonly sockets?: number | undefined
   /** Most unanswered requests of one credential. Default 2,000. */
   readonly pending?: number | undefined
@@ -74,16 +74,16 @@ export interface LogOptions {
 export type Secret = string | Uint8Array | readonly (string | Uint8Array)[]
 
 export interface HandlerOptions {
-  /** The clients that may use the server. Without it, everyone who can reach it. */
+  /** The clients that may use the server. Default: every client that can reach it. */
   readonly clients?: readonly ClientCredential[] | undefined
   /**
-   * Signs the lockTokens; 16 bytes or more. Of several the first one signs, and all verify, so a new one can be added without voiding what the old
-   * one signed. Default: STORELOCK_SECRET, or a file beside the database that the first start creates.
+   * Signs the lockTokens; 16 bytes or more. If there are several, the first one signs and all verify, so a new secret can be added without voiding
+   * the lockTokens of the old one. Default: STORELOCK_SECRET, or a file beside the database that the first start creates.
    */
   readonly secret?: Secret | undefined
   /** The policy of each namespace, by its name; '' is the default one. */
   readonly policies?: Readonly<Record<string, Policy>> | undefined
-  /** The server's own host names, with their ports if not the default one. Default: those of loopback, or any if `clients` are given. */
+  /** The server's own host names, with their ports if these are not the default. Default: those of loopback, or any if `clients` are given. */
   readonly hosts?: readonly string[] | undefined
   /** Origins of pages that may use the server, such as `https://app.example`. Default: only its own. */
   readonly origins?: readonly string[] | undefined
@@ -93,15 +93,15 @@ export interface HandlerOptions {
   readonly limits?: ServerLimits | undefined
   /** Whether the inspector is served at `/`: a page that shows what its visitor's credential may see. Default true. */
   readonly inspector?: boolean | undefined
-  /** How long pending requests and unwritten log entries may take at the end, in ms. Default 10,000. */
+  /** How long `close` waits for pending requests and unwritten log entries, in ms. Default 10,000. */
   readonly grace?: number | undefined
-  /** Gets each request, and faults that no answer reports, in lines of JSON. Default: none. */
+  /** Gets each request, and errors that no answer reports, in lines of JSON. Default: none. */
   readonly report?: ReportOptions | undefined
-  /** Called with faults that no answer reports. Default: `report`, or else `console.error`. */
+  /** Called with errors that no answer reports. Default: `report`, or else `console.error`. */
   readonly onError?: ((error: unknown) => void) | undefined
 }
 
-/** What can be replaced while a server runs. What is left out stays as it is. */
+/** The options that can be replaced while a server runs. Omitted options stay unchanged. */
 export interface ReloadOptions {
   /** The new clients. Event streams of removed ones end. */
   readonly clients?: readonly ClientCredential[] | undefined

@@ -10,16 +10,16 @@ import type { Suspect } from './wire.ts'
 
 /** The longest pause between two looks, in ms. */
 const longestPause = 1_000
-/** How long a key is observed after someone looked at it, in ms, and in pauses between looks. */
+/** How long a key is observed after a client looked at it, in ms, and in pauses between looks. */
 const interest = { ms: 5_000, pauses: 2 }
-/** A look counts for at most this many of the pauses that were planned before it. */
+/** A look counts for at most this many times the pause that was planned before it. */
 const lateness = 1.25
-/** How many keys are observed for clients that only look; for waiters there is no limit but their own. */
+/** The most keys observed for clients that only look. For waiters, only the limit on waiters applies. */
 const capacity = 10_000
-/** How long an abandoned session has at least to answer a challenge, and how much a beat that shows it may count, in ms. */
+/** The least time that an abandoned session has to answer a challenge, and the most that one beat that shows it counts, in ms. */
 const burial = { ms: 120_000, cap: 1_250 }
 
-/** What is known about a key, also from before the present watch. */
+/** What the overseer knows about a key, also from before the current watch. */
 interface Findings {
   readonly observer: Observer
   /** Evidence that was valid at the last look. */
@@ -28,18 +28,18 @@ interface Findings {
 
 interface Watched extends Findings {
   readonly watch: Watch
-  /** When nobody is interested any more. */
+  /** When observing ends if no client asks again, in ms on the monotonic clock. */
   until: number
-  /** The pause before the present look, in ms. */
+  /** The pause before the current look, in ms. */
   paused: number
   view: LockView
   looking: Promise<void> | undefined
   callOff: (() => void) | undefined
 }
 
-/** What the overseer needs others to do. */
+/** The functions that the overseer needs from its server. */
 interface Hands {
-  /** Carries out commands of the server's own, and notifies those concerned. */
+  /** Carries out the server's own commands, and notifies the sessions concerned. */
   act(commands: readonly Command[]): Promise<unknown>
   /** Sends a session a hint to look at a key. */
   hint(session: string, key: string): void
@@ -58,14 +58,14 @@ export class Overseer {
   readonly #hands: Hands
   readonly #auto: boolean
   readonly #watched = new Map<string, Watched>()
-  /** For keys that nobody is interested in at the moment. */
+  /** For keys that no client asks about at the moment. */
   readonly #findings = new Map<string, Findings>()
   readonly #abandoned = new Observer()
-  /** Abandoned sessions that are being challenged or ended: many beats may show them meanwhile, and each would repeat that. */
+  /** Abandoned sessions that are being challenged or ended: many beats may show them in the meantime, and each would repeat the command. */
   readonly #dealtWith = new Set<string>()
   #closed = false
 
-  /** @param auto whether it evicts by itself, and not only when a client asks for it */
+  /** @param auto whether the overseer evicts by itself, and not only when a client asks for it */
   constructor(store: Store, hands: Hands, auto: boolean) {
     this.#store = store
     this.#hands = hands
@@ -108,12 +108,12 @@ export class Overseer {
     if (watched) watched.view = view
   }
 
-  /** A session ended, or its connection did: looks at what it held. */
+  /** A session or its connection ended: looks at the locks that it held. */
   lookAfter(session: string): void {
     for (const [key, watched] of this.#watched) if (watched.view.holders.some((holder) => holder.session === session)) this.#lookSoon(key, watched)
   }
 
-  /** Replaces a client's claim that someone is gone by the server's own evidence, or says why there is none. */
+  /** Replaces a client's claim that a holder or waiter is gone by the server's own evidence, or gives the reason if there is no evidence. */
   async judge(key: string, suspect: Suspect): Promise<{ evidence: Expire['evidence'] } | Refusal> {
     this.attend(key)
     const watched = this.#watched.get(key)
@@ -133,7 +133,7 @@ export class Overseer {
   }
 
   /**
-   * Removes sessions that blocked a client's refused request: those proved dead, and those found to be silent.
+   * Removes the sessions that blocked a client's refused request if they are proved dead, or were found to be silent.
    * @returns whether there were any
    */
   async clearWay(view: LockView, claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
@@ -153,7 +153,7 @@ export class Overseer {
     return true
   }
 
-  /** Rows that look abandoned, as a beat returned them: ends those that answer no challenge for far longer than any hold of theirs could last. */
+  /** Takes the rows that look abandoned, as a beat returned them. Challenges their sessions, and ends those silent for far longer than a lease. */
   sawStale(rows: readonly SessionRow[], sent: number): void {
     for (const { id, seq, lease, challenged, beacon } of rows) {
       const asked = challenged === seq
@@ -171,7 +171,7 @@ export class Overseer {
     for (const [key, watched] of this.#watched) this.#forget(key, watched)
   }
 
-  /** If this fails, it is tried again after the next look. */
+  /** Carries out commands. If that fails, the next look tries again. */
   async #act(commands: readonly Command[]): Promise<void> {
     await this.#hands.act(commands).catch(() => {})
   }
@@ -180,7 +180,7 @@ export class Overseer {
     watched.callOff?.()
     watched.watch.keep(new Map())
     this.#watched.delete(key)
-    // Otherwise clients that ask now and then, and never wait, would begin again with each of their requests.
+    // Keep the findings: otherwise observing would start afresh with each request of a client that asks now and then and never waits.
     const { observer, evidence } = watched
     if (observer.size) this.#findings.set(key, { observer, evidence })
     const [oldest] = this.#findings.keys()
@@ -191,7 +191,7 @@ export class Overseer {
     this.#look(key, watched).catch(() => {})
   }
 
-  /** One look at a time; those who come meanwhile get the next. */
+  /** Makes one look at a time; a caller that comes during a look gets the next one. */
   async #look(key: string, watched: Watched): Promise<void> {
     while (watched.looking) await watched.looking
     watched.callOff?.()
@@ -220,7 +220,7 @@ export class Overseer {
     const view = (await this.#store.read(key)) ?? emptyView(key)
     watched.view = view
     this.#hands.saw(view)
-    // The first look since somebody asked counts as one of a waiter's looks, however long ago the last one was.
+    // The first look of a watch counts as much as a waiter's look, however long ago the last one was.
     const { evidence, challenges } = evidenceIn(watched.observer, view, sent, lateness * (watched.paused || looksEvery(view)))
     watched.evidence = evidence
     const waits = view.queue.some(({ session }) => this.#hands.isClient(session))
@@ -233,7 +233,7 @@ export class Overseer {
     for (const session of challenges) this.#hands.hint(session, key)
   }
 
-  /** A holder is proved dead: ends its session, so that the lock is granted to the next. */
+  /** A holder is proved dead: ends its session, so that the lock is granted to the next waiter. */
   #bury(key: string, dead: string): void {
     const token = this.#watched.get(key)?.view.holders.find((holder) => holder.session === dead)?.token ?? 0
     this.#act([

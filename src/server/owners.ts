@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Journal } from './journal.ts'
 
-/** How many owners are cached; the journal knows the others. */
+/** How many owners are cached; the journal has them all. */
 const capacity = 100_000
 
 /** The owner of a session: a hash of a credential and a client key. */
@@ -32,7 +32,7 @@ export class Owners {
     return owner
   }
 
-  /** Makes sessions the owner's, unless they are another's already. */
+  /** Makes this the owner of sessions, unless they already have another one. */
   async bind(sessions: readonly string[], owner: string): Promise<void> {
     const owners = await this.#journal.bind(sessions, owner, Date.now())
     for (const [index, session] of sessions.entries()) this.#keep(session, owners[index] as string)

@@ -8,7 +8,7 @@ import type { Turns } from './turns.ts'
 import { veiled } from './veil.ts'
 
 /**
- * How many records are read in the first step, and at most in later ones, as long as a step takes no more than `ms`: others get their turn in
+ * How many records are read in the first step, and at most in later ones, as long as a step takes no more than `ms`: other requests get their turn in
  * between.
  */
 const steps = { first: 4, most: 64, ms: 5 }
@@ -39,7 +39,7 @@ export async function* pagesOf(
   }
 }
 
-/** The keys that start with `prefix` and that the caller may see, as prefixes none of which starts with another. */
+/** The keys that start with `prefix` and that the caller may see, as prefixes that do not overlap. */
 function prefixesFor({ prefixes }: Caller, prefix: string): string[] {
   const within = prefixes.flatMap((own) => (own.startsWith(prefix) ? [own] : prefix.startsWith(own) ? [prefix] : []))
   return [...new Set(within)].filter((one) => !within.some((other) => other !== one && one.startsWith(other))).sort()
@@ -50,13 +50,13 @@ interface Wanted {
   readonly after: string | undefined
   /** The most records. */
   readonly limit: number
-  /** Whether records that nobody holds, waits for or pins may be left out. */
+  /** Whether records of locks that are not held, waited for or pinned may be left out. */
   readonly busy: boolean
   /** The most bytes. */
   readonly most: number
 }
 
-/** A page of the records that a caller may see, as the text of a `ListReply`, or why even the first one is too long. */
+/** A page of the records that a caller may see, as the text of a `ListReply`; a fault if even the first record is too long. */
 export async function listText(
   store: Store,
   turns: Turns,

@@ -5,13 +5,13 @@ import type { Limits } from './options.ts'
 import type { Requests } from './requests.ts'
 import { lengthOf, type Visit } from './visits.ts'
 
-/** A request, whichever way it has come. */
+/** A request, either straight from Node's server or as a `Request`. */
 export interface Incoming {
   readonly asked: Asked
   readonly query?: URLSearchParams
-  /** Its body, or `undefined` if that is longer than `most` bytes. @throws if it breaks off */
+  /** The body, or `undefined` if it is longer than `most` bytes. @throws if the connection breaks off */
   text(most: number): Promise<string | undefined>
-  /** Registers a function that is called when the answer has been sent, or its connection is gone. Without it, that is when there is an answer. */
+  /** Registers a function that is called when the answer has been sent, or its connection is gone. Without it, a request ends with its answer. */
   readonly ended?: ((listener: () => void) => void) | undefined
 }
 
@@ -28,7 +28,7 @@ interface Parts {
 /** Admits a request, measures it, and has it answered within its caller's budget. */
 export type Pipeline = <A extends Said | Response>(incoming: Incoming, respond: (caller: Caller) => Promise<A>) => Promise<Said | A>
 
-/** What happens to every request, whoever answers it. */
+/** Makes the steps that every request goes through, whichever route answers it. */
 export function makePipeline({ admit, shared, requests, visits, limits }: Parts): Pipeline {
   const visited: (...asked: [...Parameters<Pipeline>, Caller]) => Promise<Said | Response> = async ({ asked, query, ended }, respond, caller) => {
     const visit = visits(caller)
@@ -47,7 +47,7 @@ export function makePipeline({ admit, shared, requests, visits, limits }: Parts)
       const tooMuch = visit.carry(Math.max(0, (length ?? 0) - ahead))
       if (ended && length !== undefined) ended(visit.end)
       else visit.end()
-      // What a batch has done is told in any case.
+      // The commands of a batch have been carried out, so its answer is sent in any case.
       return tooMuch && answer instanceof Response ? saidOf(tooMuch) : answer
     } catch (error) {
       visit.end()
@@ -70,12 +70,12 @@ export function makePipeline({ admit, shared, requests, visits, limits }: Parts)
   }
 }
 
-/** In bytes; undefined for a stream. */
+/** The length of an answer in bytes; `undefined` for a stream. */
 function lengthOfAnswer(answer: Said | Response): number | undefined {
   if (!(answer instanceof Response)) return Buffer.byteLength(answer.text)
   const length = answer.headers.get('content-length')
   return length === null ? undefined : Number(length)
 }
 
-/** Whether the answer may be as long as answers get. */
+/** Whether the answer may be as long as the limit `answer` allows. */
 const isList = (path: string, query?: URLSearchParams): boolean => path === '/v1/log' || (path === '/v1/locks' && !query?.has('key'))

@@ -3,14 +3,14 @@ import type { WireCommand } from './wire.ts'
 
 type Asking = Extract<WireCommand, { type: 'request' | 'renew' | 'beat' }>
 
-/** What is known about a session since the server was started: its last beat, and in which namespaces with rules it requested locks. */
+/** What the server knows about a session since it was started: its last beat, and the namespaces with a policy in which it requested locks. */
 interface Known {
   lease: number | undefined
   label: string | undefined
   readonly namespaces: Set<string>
 }
 
-/** The rules of namespaces: for requests in them, and for the sessions on which their locks lean. */
+/** Checks the policies of namespaces: for requests in them, and for the sessions whose beats keep their locks. */
 export class Policies {
   readonly #policies: Readonly<Record<string, Policy>>
   readonly #any: boolean
@@ -43,7 +43,7 @@ export class Policies {
     this.#sessions.set(command.session, known)
     if (type === 'request') {
       const { namespace } = storedName(command.key)
-      // Namespaces without rules need no check, however many there are.
+      // Namespaces without a policy need no check, however many there are.
       if (this.#policyOf(namespace)) known.namespaces.add(namespace)
     } else {
       // A lease never becomes shorter.
@@ -57,7 +57,7 @@ export class Policies {
     return [...this.#sessions.values()].reduce((sum, { namespaces }) => sum + 1 + namespaces.size, 0)
   }
 
-  /** A session has ended. */
+  /** Forgets a session that has ended. */
   forget(session: string): void {
     this.#sessions.delete(session)
   }

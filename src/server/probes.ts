@@ -15,7 +15,7 @@ const patience = 5_000
 /** A session that does not exist: commands on it change nothing. */
 const nobody = { type: 'end', session: 'storelock-probe', seq: -1 } as const
 
-/** How long a successful write counts, in ms: anybody may ask. */
+/** How long a successful write counts, in ms: probes need no credential, so any number of them may come. */
 const writtenFor = 1_000
 
 /** Finds out whether locks can be granted: whether the store can be read, and the journal written. Callers during one check share its result. */
@@ -27,7 +27,7 @@ export function makeReadiness(store: Store, log: Pick<Log, 'fault'>, journal: Pi
     try {
       const [outcome] = await store.apply([nobody])
       if (outcome?.type === 'failed') return outcome.message
-      // A look also shows whether the files are those that they were.
+      // A read also shows whether the database still has the same files.
       await store.read(nobody.session)
       if (log.fault) return log.fault.message
       if (performance.now() - written < writtenFor) return undefined

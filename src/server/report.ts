@@ -18,7 +18,7 @@ export interface Report {
   hears(level: ReportLevel): boolean
   /** @param fields no secrets: texts are cut, and their control characters escaped */
   tell(level: ReportLevel, event: string, fields?: Fields): void
-  /** The same for events that clients cause: limited per second for each of them, and then with the number that were left out. */
+  /** The same for events that clients cause. Each client's warnings and errors are limited per second; the next line has the number left out. */
   tellOf(who: string, level: ReportLevel, event: string, fields: Fields): void
 }
 
@@ -26,7 +26,7 @@ type Fields = Readonly<Record<string, string | number | undefined>>
 
 /** The longest text of a field, in characters. */
 const longest = 512
-/** How many warnings a second are written per client or address. */
+/** How many warnings and errors a second are written per client or address. */
 const rate = 20
 
 const short = (value: string | number | undefined) => (typeof value === 'string' && value.length > longest ? `${value.slice(0, longest)}…` : value)

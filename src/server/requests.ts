@@ -5,7 +5,7 @@ import type { Metrics } from './metrics.ts'
 import { probePaths } from './probes.ts'
 import type { Report, ReportLevel } from './report.ts'
 
-/** Measures a request from here on. @returns what to call with the status of its answer */
+/** Measures a request from this call on. @returns a function to call with the status of the answer */
 export type Requests = (asked: Asked, admitted: Caller | Fault) => (status: number) => void
 
 /** Counts and reports each request. Of its query, headers and body only the sender is reported: they contain secrets. */
@@ -29,7 +29,7 @@ export const makeRequests =
 const levelOf = (status: number, path: string): ReportLevel =>
   status >= 500 ? (probePaths.has(path) ? 'warn' : 'error') : status >= 400 ? 'warn' : 'debug'
 
-/** The part of a path that names the route, without the key. Nearly all requests have the same. */
+/** The part of a path that names the route, without the key. Nearly all requests have the same path, so it is compared first. */
 const routeOf = (path: string): string => (path === '/v1/apply' ? 'v1/apply' : (routes.exec(path)?.[1] ?? 'none'))
 
 const routes = /^\/(v1\/(apply|locks|events|publish|verify|log|acquire|renew|release)|healthz|livez|readyz|version|metrics|openapi\.json)(?![^/?])/

@@ -8,9 +8,9 @@ import type { KeyRing } from './tokens.ts'
 const every = 15_000
 
 /**
- * Compares this server's keys with those of the others on the same store: a client may take a lockToken of one server to any other.
- * @param failed called with what is found later, such as after keys were changed
- * @throws LockError `invalid` if another one signs with a key that this one does not have, or the other way round
+ * Compares this server's keys with those of the other servers on the same store: a client may send a lockToken of one server to any other.
+ * @param failed called with the errors found later, for example after keys were changed
+ * @throws LockError `invalid` if another server signs with a key that this one does not have, or the other way round
  */
 export async function watchRings(
   journal: Journal,
@@ -34,7 +34,7 @@ export async function watchRings(
   }
 
   let looking: Promise<void> = Promise.resolve()
-  /** One at a time: the last one must show the present keys. */
+  /** Compares one at a time, so that the last comparison shows the current keys. */
   const look = (): Promise<void> => {
     looking = looking.catch(() => {}).then(lookOnce)
     return looking

@@ -50,7 +50,7 @@ export const locksRoute = createRoute({
   operationId: 'listLocks',
   summary: 'All locks, those whose keys start with a prefix, or the one with a key',
   description:
-    'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, those that nobody holds, wants or pins may be left out. With `key` and `session`, repeated, only the rows of those of these sessions that stand in its record, of which the first is who looks.',
+    'In pages of `limit` locks, each `after` the last key of the one before, while there are `more`. With `busy=true`, locks that are not held, waited for or pinned may be left out. With `key` and `session`, which may be repeated, only the rows of those of these sessions that the record of the key names; the first one is the session that looks.',
   security,
   request: { headers: own(false), query: asked.locksQuery },
   responses: { 200: json(answered.locksReply, 'The records in the order of their keys, the one of `key`, or rows of sessions'), ...faults },
@@ -72,7 +72,7 @@ export const publishRoute = createRoute({
   path: '/v1/publish',
   operationId: 'publish',
   summary: 'Pass messages on to the subscribers of their topics',
-  description: 'Of a message with a `key` only the key is passed on: it means look. Only the server sends hints of grants.',
+  description: 'Of a message with a `key`, only the key is passed on, as a hint to look at it. Only the server sends hints of grants.',
   security,
   request: { headers: own(false), body: body(asked.publishBody) },
   responses: { 204: { description: 'They were passed on' }, ...faults },
@@ -109,7 +109,7 @@ export const acquireRoute = createRoute({
   request: { headers: own(true), body: body(asked.acquireBody) },
   responses: {
     200: json(answered.acquireReply, 'The lock is held, from now on for `duration` ms: renew it well before that has passed'),
-    202: json(answered.queuedReply, 'Others stand before it: send the same `key` and `request` again at once'),
+    202: json(answered.queuedReply, 'Other holders or waiters are ahead of it: send the same `key` and `request` again at once'),
     ...faults,
     409: fault('`held`: the lock is held, and `wait` is 0. `over`: this request is over'),
   },

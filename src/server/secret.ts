@@ -10,9 +10,9 @@ const minSecret = 16
  * The keys that sign lockTokens: from the option, the environment, or a file beside the database that the first start creates. Without any of them
  * lockTokens end with this process.
  *
- * @param file the database's; '' if there is none
+ * @param file the path of the database; '' if it has no file
  * @param shared the store's title, if other servers may share it
- * @throws LockError `invalid` if a key is too short, if others may read its file, or if servers that share a store have none
+ * @throws LockError `invalid` if a key is too short, if other users may read its file, or if servers that share a store have no secret
  */
 export function findKeys(given: Secret | undefined, file: string, shared?: string): readonly Buffer[] {
   const secret = given ?? process.env.STORELOCK_SECRET
@@ -25,7 +25,7 @@ export function findKeys(given: Secret | undefined, file: string, shared?: strin
   return [file ? ofFile(`${file}-secret`) : randomBytes(32)]
 }
 
-/** @throws LockError `invalid` if there is none, or one that is too short */
+/** @throws LockError `invalid` if there is no secret, or one is too short */
 export function keysOf(secret: Secret): readonly Buffer[] {
   const keys = (Array.isArray(secret) ? secret : [secret]).map((each) => Buffer.from(each))
   if (!keys.length) throw new LockError('invalid', 'the list of secrets is empty: give at least one, the first of which signs')
@@ -34,7 +34,7 @@ export function keysOf(secret: Secret): readonly Buffer[] {
   return keys
 }
 
-/** @throws LockError `invalid` if the file beside a database exists and others may read it */
+/** @throws LockError `invalid` if the file beside a database exists and other users may read it */
 export function checkSecretOf(file: string): void {
   const path = `${file}-secret`
   if (statSync(path, { throwIfNoEntry: false })) readSafely(path)
@@ -46,7 +46,7 @@ function ofFile(path: string): Buffer {
 }
 
 function readSafely(path: string): Buffer {
-  // Windows has no such modes.
+  // Windows has no file modes that keep other users out.
   if (process.platform !== 'win32') {
     const { mode, uid } = statSync(path)
     if (mode & 0o077) throw new LockError('invalid', `others may read the server's secret: chmod 600 ${path}`)
@@ -61,7 +61,7 @@ function readSafely(path: string): Buffer {
 /** Creates the file completely or not at all: another server may start at the same time. */
 function makeOnce(path: string): void {
   if (statSync(path, { throwIfNoEntry: false })) return
-  // A name that nobody can guess, and a new file: an existing one might be readable for others.
+  // An unguessable name and a new file: other users might be able to read an existing one.
   const draft = `${path}.${randomBytes(9).toString('base64url')}`
   writeFileSync(draft, randomBytes(32).toString('base64url'), { mode: 0o600, flag: 'wx' })
   try {

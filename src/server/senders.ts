@@ -40,7 +40,7 @@ export class Sender {
   }
 }
 
-/** The senders that were active lately. */
+/** The senders that were active recently. */
 export class Senders {
   readonly #senders = new Map<string, Sender>()
   readonly #budgets: Budgets
@@ -52,7 +52,7 @@ export class Senders {
     this.#gone = gone
   }
 
-  /** The sender of this name and this caller's owner; `undefined` if that would be one too many. */
+  /** The sender with this id and this caller's owner; `undefined` if it would be one too many. */
   of(id: string, caller: Caller): Sender | undefined {
     const name = JSON.stringify([whoOf(caller), caller.owner, id])
     let sender = this.#senders.get(name)
@@ -60,7 +60,7 @@ export class Senders {
       if (!this.#budgets.take(whoOf(caller), 'senders')) return undefined
       sender = new Sender(id, caller)
     }
-    // Those seen last are last, so that the oldest are found quickly.
+    // Keep the map in the order of last use, so that the oldest senders are found quickly.
     this.#senders.delete(name)
     this.#senders.set(name, sender)
     sender.caller = caller
@@ -68,7 +68,7 @@ export class Senders {
     return sender
   }
 
-  /** A sender that has no stream any more. */
+  /** Forgets a sender that no longer has a stream. */
   forget(sender: Sender): void {
     const name = JSON.stringify([sender.who, sender.caller.owner, sender.id])
     if (!this.#senders.delete(name)) return

@@ -15,9 +15,9 @@ import { answerUnread } from './unread.ts'
 import type { VerifyReply } from './wire.ts'
 
 export interface ServeOptions extends HandlerOptions {
-  /** Default: a free one. */
+  /** The port to listen at. Default: a free one. */
   readonly port?: number | undefined
-  /** The address to listen at. Default 127.0.0.1. Others can be reached only with `clients`. */
+  /** The address to listen at. Default 127.0.0.1. An address that other machines can reach needs `clients`. */
   readonly host?: string | undefined
   readonly tls?: ServerTls | undefined
 }
@@ -25,11 +25,11 @@ export interface ServeOptions extends HandlerOptions {
 export interface LockServer {
   readonly url: string
   verify(key: string, lockToken: string): Promise<VerifyReply>
-  /** As the handler's, and also sets another certificate for new connections. */
+  /** Like the handler's `reload`, and also sets another certificate for new connections. */
   reload(options: ReloadOptions & { readonly tls?: ServerTls }): void
   /**
    * Takes no new requests, lets pending ones finish within `grace`, and tells event streams to come back later. The store stays open.
-   * @returns what was given up, in words; empty if nothing was
+   * @returns what could not be finished in time, in words; empty if everything was
    */
   close(): Promise<readonly string[]>
 }
@@ -37,7 +37,7 @@ export interface LockServer {
 const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 
 /**
- * Checks everything that can be wrong with a start before there is a database: a start that fails leaves nothing behind.
+ * Checks everything that can be wrong with a start before the database is created, so that a start that fails leaves nothing behind.
  * @param file the database's path; `undefined` if it is not a file
  * @throws LockError as `serve` does
  */
@@ -76,7 +76,7 @@ async function listen(server: NetServer, port: number, host: string): Promise<vo
 
 /**
  * Serves a store at a port.
- * @throws LockError `invalid` if an option is wrong or would let anybody in, `store` if it cannot listen at the port
+ * @throws LockError `invalid` if an option is wrong or would let any client in, `store` if it cannot listen at the port
  */
 export async function serve(store: Store, options: ServeOptions = {}): Promise<LockServer> {
   const { port = 0, host = '127.0.0.1', tls, grace = 10_000 } = options
@@ -100,10 +100,10 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
   )
   const answer = handler.listener(framework)
   const listener: typeof answer = (incoming, outgoing) => {
-    // HTTP/1.0 need not name the server, and the probes of some proxies do not.
+    // An HTTP/1.0 request need not have a `Host`, and the probes of some proxies do not.
     incoming.headers.host ??= addressOf(incoming.socket)
     if (sockets.underWay(incoming.socket) < limits.pipelined) return answer(incoming, outgoing)
-    // Without reading the request: there may be hundreds in one packet.
+    // Answer without reading the request: there may be hundreds in one packet.
     const { status, reply } = handler.crowded()
     outgoing.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(reply))
   }
@@ -130,7 +130,7 @@ export async function serve(store: Store, options: ServeOptions = {}): Promise<L
     url: `${tls ? 'https' : 'http'}://${name}:${address.port}`,
     verify: handler.verify,
     reload({ tls: renewed, ...options }) {
-      // Either everything is valid, or nothing is changed.
+      // Check everything first: if something is invalid, nothing changes.
       if (renewed) checkRenewal(tls, renewed)
       const context = renewed && contextOf(renewed)
       checkCertificates(options.clients ?? clients, renewed ?? tls)

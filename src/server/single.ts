@@ -15,14 +15,14 @@ export class Single {
     this.#store = store
   }
 
-  /** Sends a sign of life for the client, and keeps the lock. */
+  /** Sends a beat for the client, and renews the lock. */
   async renew(caller: Caller, { key, lockToken, duration }: RenewBody): Promise<RenewReply | Fault> {
     const hold = await this.#find(caller, key, lockToken)
     if ('status' in hold) return hold
     const { session, client, label, token } = hold
     const row = (await this.#store.read(key))?.sessions.get(session)
     if (!row) return lost(key)
-    // Its own lease, which no beat makes shorter.
+    // The session's own lease: a beat never makes it shorter.
     const beat: WireCommand = { type: 'beat', session, client, label, lease: row.lease }
     const lease = duration === undefined ? undefined : (duration * 4) / 3
     const { outcomes } = await this.#desk.apply(caller, [beat, { type: 'renew', key, session, token, lockToken, lease }], undefined)
@@ -31,7 +31,7 @@ export class Single {
     return { renewed: true, key, token, duration: ((outcome.holder.lease ?? row.lease) * 3) / 4 }
   }
 
-  /** Releases the lock; that is no error if it was lost. */
+  /** Releases the lock. It is no error if the lock was lost. */
   async release(caller: Caller, { key, lockToken }: ReleaseBody): Promise<ReleaseReply | Fault> {
     const hold = await this.#find(caller, key, lockToken)
     if ('status' in hold) return hold.reply.error.code === 'not-held' ? { released: false, key } : hold

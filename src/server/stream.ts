@@ -1,7 +1,7 @@
 /** A server-sent event stream to one client. */
 export interface Stream {
   readonly body: ReadableStream<Uint8Array>
-  /** Sends an event. If its reader is too far behind, drops the stream instead: the client comes back, and looks. */
+  /** Sends an event. If the client reads too slowly, drops the stream instead: the client reconnects, and looks. */
   send(event: string, data: unknown): void
   /** Shows that the connection works. */
   ping(): void
@@ -11,8 +11,8 @@ export interface Stream {
 const encoder = new TextEncoder()
 
 /**
- * @param most how much may wait for its reader, in bytes
- * @param tooSlow called if more than that would
+ * @param most how much may wait for the client to read it, in bytes
+ * @param tooSlow called if more than that would have to wait
  * @param ended called once, however the stream ends
  */
 export function makeStream(most: number, tooSlow: () => void, ended: () => void): Stream {

@@ -13,7 +13,7 @@ const pingEvery = 15_000
 
 /** What the switchboard needs from the store. */
 export interface Records {
-  /** Which of these are the ids of sessions, of clients or of processes at the store. */
+  /** Which of these are ids of sessions, of clients or of processes that use the store directly. */
   sessionsAmong(topics: readonly string[]): Promise<Set<string>>
   read(key: string): Promise<LockView | undefined>
 }
@@ -32,7 +32,7 @@ export class Switchboard {
   #nameless = 0
   #closed = false
 
-  /** Calls `limited` for each stream that is dropped, and `lost` for each topic of one that has ended, which is only a reason to look. */
+  /** Calls `limited` for each stream that it drops, and `lost` for each topic of a stream that has ended, which is a reason to look and no proof. */
   constructor(hub: Hub, limits: Limits, budgets: Budgets, records: Records, limited: (limit: keyof Limits) => void, lost: (session: string) => void) {
     this.#hub = hub
     this.#limits = limits
@@ -58,7 +58,7 @@ export class Switchboard {
     return this.#senders.of(id, caller) ?? tooMany(this.#limits, 'senders')
   }
 
-  /** Sets the topics of a sender's stream. @returns why not, if there are too many */
+  /** Sets the topics of a sender's stream. @returns a fault if there are too many */
   setTopics(sender: Sender, topics: readonly string[]): Fault | undefined {
     return this.#setTopics(sender, topics) ? undefined : tooMany(this.#limits, 'topics')
   }
@@ -71,7 +71,7 @@ export class Switchboard {
     return true
   }
 
-  /** Opens the event stream of a sender, instead of the one that it may have. */
+  /** Opens the event stream of a sender, and closes the one that it may have. */
   connect(caller: Caller, id: string | undefined, topics: readonly string[] | undefined): Response {
     if (this.#closed) return answer(503, 'closed', 'the server is shutting down')
     const who = whoOf(caller)
@@ -100,7 +100,7 @@ export class Switchboard {
     })
   }
 
-  /** Calls a function when a session gets a hint, as long as a request of its client's is pending. */
+  /** Calls a function each time a session gets a hint, until `stop` is called: for a pending request of the session's client. */
   listen(caller: Caller, session: string, heard: () => void): { readonly sender: Sender; stop(): void } | Fault {
     const sender = new Sender(session, caller)
     sender.stream = { send: heard, ping() {}, close() {} }
@@ -108,8 +108,8 @@ export class Switchboard {
   }
 
   /**
-   * Passes on what a client may publish. To a session that is only: look at this key, which the caller may use and the session holds or waits for.
-   * Only the server sends hints of grants.
+   * Passes on what a client may publish. A session gets only hints to look at a key, and only if the caller may use the key and the session holds it
+   * or waits for it. Only the server sends hints of grants.
    */
   async publish(caller: Caller, messages: PublishBody['messages']): Promise<void> {
     const sessions = await this.#records.sessionsAmong(messages.map(({ topic }) => topic))
@@ -125,7 +125,7 @@ export class Switchboard {
       views.set(key, looking)
       const view = await looking
       if (view && [...view.holders, ...view.queue].some(({ session }) => session === topic)) {
-        // Requests to be notified when a lock is free are passed on only from callers with full rights.
+        // A request to be notified on a topic when the lock is free is passed on only if the caller may listen to that topic.
         this.#hub.publish(topic, { key, ...(typeof watch === 'string' && caller.mayHear(watch) && { watch }) })
       }
     }

@@ -4,7 +4,7 @@ import { type Owners, sameOwner } from './owners.ts'
 import { type KeyRing, makeLockToken } from './tokens.ts'
 import type { Ticket, WireCommand } from './wire.ts'
 
-/** Which lockTokens go to whom: those of a client's own sessions, and no others. */
+/** Makes the lockTokens for clients: a client gets those of its own sessions, and no others. */
 export class Tickets {
   readonly #ring: KeyRing
   readonly #owners: Owners
@@ -20,7 +20,7 @@ export class Tickets {
     return owner !== undefined && sameOwner(owner, caller.owner)
   }
 
-  /** Those for a command's caller. */
+  /** The lockTokens for a command's caller. */
   of(command: WireCommand, outcome: Outcome, caller: Caller): Ticket[] {
     if (!('grants' in outcome)) return []
     const { key } = outcome.record
@@ -31,7 +31,7 @@ export class Tickets {
     return tickets
   }
 
-  /** That of a grant, or of a place in the queue. */
+  /** The lockToken of a grant, or of a session's places in the queue. */
   make(key: string, session: string, { token, number }: Partial<Holder> = {}): Ticket {
     // In this order: shell scripts look for a token and its lockToken side by side.
     return { key, session, token, lockToken: makeLockToken(this.#ring, { key, session, token }), number }

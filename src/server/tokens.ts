@@ -1,6 +1,6 @@
 import { createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from 'node:crypto'
 
-/** What a lockToken proves: a grant with its fencing token, or without one a session's places in the key's queue. */
+/** What a lockToken proves: a grant, if it has a fencing token; otherwise a session's places in the key's queue. */
 export interface Grip {
   readonly key: string
   readonly session: string
@@ -18,7 +18,7 @@ const remembered = 1_000
 /** The keys of lockTokens: the first one signs, all verify. */
 export class KeyRing {
   #keys: readonly KeyObject[]
-  /** The HMACs made lately, by the signed text, and those made before. */
+  /** The HMACs made recently, by the signed text, and those made before them. */
   #lately = new Map<string, string>()
   #before = new Map<string, string>()
 
@@ -33,7 +33,7 @@ export class KeyRing {
     this.#before = new Map()
   }
 
-  /** By which others can tell whether they have the same keys, and from which nobody can make them; that of the one that signs is first. */
+  /** Fingerprints by which servers compare their keys without revealing them. The fingerprint of the key that signs is first. */
   prints(): readonly string[] {
     return this.#keys.map((key) => macOf(key, 'which key of storelock this is').slice(0, 16))
   }
@@ -55,15 +55,15 @@ export class KeyRing {
   }
 }
 
-/** A lockToken: its contents and a random nonce, without the key, which whoever shows the token also gives, and an HMAC-SHA256 over all of them. */
+/** A lockToken: its contents, a random nonce, and an HMAC-SHA256 over them and the key. It does not contain the key, which clients send with it. */
 export function makeLockToken(ring: KeyRing, { key, session, token }: Grip): string {
   const body = Buffer.from(JSON.stringify([session, token ?? null, nonce()])).toString('base64url')
   return `${version}.${body}.${ring.sign(`${version}.${body}.${key}`)}`
 }
 
 /**
- * The contents of a lockToken of this key, verified only by its HMAC; `undefined` if no key of the ring signed it for this lock. Whether that is
- * still held only the store knows.
+ * The contents of a lockToken of this key, verified only by its HMAC; `undefined` if no key of the ring signed it for this lock. Only the store knows
+ * whether the lock is still held.
  */
 export function openLockToken(ring: KeyRing, key: string, lockToken: string): Grip | undefined {
   const [form, body = '', mac = '', ...rest] = lockToken.split('.')
@@ -72,7 +72,7 @@ export function openLockToken(ring: KeyRing, key: string, lockToken: string): Gr
   return { key, session, token: token ?? undefined }
 }
 
-/** Unused random bytes: many are made at once, since the call is what costs. */
+/** Unused random bytes: many are made at once, since the call costs more than the bytes. */
 let pool = Buffer.alloc(0)
 
 function nonce(): string {

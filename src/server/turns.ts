@@ -1,30 +1,33 @@
-/** If only one credential was active lately: how many of its steps are started in one turn of the event loop, at most, and for how many ms. Then connections and timers get theirs. */
+/**
+ * If only one credential was active recently: the most of its steps that are started in one turn of the event loop, and for how many ms. Then
+ * connections and timers get their turn.
+ */
 const alone = { steps: 64, ms: 5 }
 /** How long a credential counts as active at least, in ms. */
 const lately = 50
-/** A credential that used more than this of it, in ms, and more than twice as much as another one, is busy: the others must not wait for it. */
+/** A credential is busy if it used more than this, in ms, and more than twice as much as the least active one. The others must not wait for it. */
 const much = 5
 /** How long the steps of a busy credential are started in one turn, in ms. */
 const short = 1
 
-/** A credential that was active lately. */
+/** A credential that was active recently. */
 interface Party {
   /** Its waiting steps, in order. */
   readonly steps: (() => void)[]
   /** How long the server worked for it, in ms; halved every `lately`. */
   used: number
-  /** Until when only others get turns. */
+  /** Until when it rests while the others get turns, in ms on the monotonic clock. */
   rests: number
 }
 
 /**
- * Has credentials take turns at the server's one thread: a flood only delays itself. One turn of the event loop runs either one step of each quiet
- * credential, or some steps of one busy credential, which then rests for as long as that took.
+ * Makes credentials take turns on the server's one thread, so that a flood of requests delays only its own credential. One turn of the event loop
+ * runs either one step of each quiet credential, or some steps of one busy credential, which then rests for as long as they took.
  */
 export class Turns {
-  /** Those with waiting steps, in the order of their turns. */
+  /** The credentials with waiting steps, in the order of their turns. */
   readonly #waiting = new Map<string, Party>()
-  /** The credentials that were active lately, and before that. */
+  /** The credentials that were active recently, and before that. */
   #present = new Map<string, Party>()
   #before = new Map<string, Party>()
   #watched = 0
@@ -33,13 +36,13 @@ export class Turns {
   readonly #taken = new Map<Party, number>()
   /** When the last turn began. */
   #began = 0
-  /** How many times as long as the steps themselves the last turn took: their transactions and answers come after them. */
+  /** The time of the last turn divided by that of its steps alone: their transactions and answers come after them. */
   #stretch = 1
   /** Whether a busy credential could have run in the last turn and did not. */
   #passed = false
   #alarm: NodeJS.Timeout | undefined
 
-  /** Runs one step of a credential's work when its turn comes: together with others that came in the same turn of the event loop. */
+  /** Runs one step of a credential's work when its turn comes, together with other steps that came in the same turn of the event loop. */
   run<T>(who: string, step: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#wait(who, () => {
@@ -52,7 +55,7 @@ export class Turns {
     })
   }
 
-  /** Lets others go first, in the midst of work that takes long. */
+  /** Lets other credentials go first, in the middle of long work. */
   rest(who: string): Promise<void> {
     return new Promise((resolve) => this.#wait(who, resolve))
   }
@@ -87,7 +90,7 @@ export class Turns {
     else this.#takeTogether(now)
   }
 
-  /** Charges the last turn, with all that followed from its steps, to those whose steps ran in it: to each as much as its own steps took of them. */
+  /** Charges the last turn, with everything that followed from its steps, to the credentials whose steps ran in it, in proportion to their steps. */
   #pay(now: number): void {
     const took = now - this.#began
     const steps = [...this.#taken.values()].reduce((sum, time) => sum + time, 0)
@@ -124,7 +127,7 @@ export class Turns {
     this.#soon()
   }
 
-  /** Goes on when the first rest is over. A credential that comes earlier does not wait for that. */
+  /** Continues when the first rest is over. A credential that comes earlier does not wait for that. */
   #wakeAt(time: number, now: number): void {
     this.#alarm ??= setTimeout(() => {
       this.#alarm = undefined
@@ -140,7 +143,7 @@ export class Turns {
 
   #take(who: string, party: Party): void {
     const take = party.steps.shift() as () => void
-    // Whoever had its turn goes behind those who have not.
+    // A credential that had its turn goes behind those that have not.
     this.#waiting.delete(who)
     if (party.steps.length) this.#waiting.set(who, party)
     take()

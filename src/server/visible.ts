@@ -1,11 +1,11 @@
-/** What a terminal or a reader of logs might obey, or not show: control and format characters, separators of lines, and halves of characters. */
+/** Characters that a terminal or a log viewer might obey, or not show: control and format characters, line separators and lone surrogates. */
 const obeyed = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 /** Emojis and some scripts are written with these, which join two characters or keep them apart. */
 const joiners: readonly string[] = ['\u200c', '\u200d']
 
 /**
- * Text of others, such as a key or a label, on one line on which it cannot be taken for anything else: the characters that a terminal would obey are
- * shown as in JSON. So a document in JSON stays the same document.
+ * Makes text from clients, such as a key or a label, safe to show on one line: characters that a terminal would obey are escaped as in JSON. A JSON
+ * document stays the same document.
  */
 export const visible = (text: string): string => text.replace(obeyed, (char) => (joiners.includes(char) ? char : escaped(char)))
 

@@ -5,7 +5,7 @@ import type { Limits } from './options.ts'
 
 /** One request, from when it was admitted until its answer has been sent or its connection is gone. */
 export interface Visit {
-  /** Counts bytes of the request or its answer. @returns why not, if there are too many */
+  /** Counts bytes of the request or its answer. @returns a fault if there are too many */
   carry(bytes: number): Fault | undefined
   end(): void
 }

@@ -26,7 +26,7 @@ export function watchStore(store: Store, { failed, saw }: Watcher): Store {
     return views
   }
   return {
-    // All other methods are passed on as they are, also those that the contract may get later.
+    // Passes on all arguments, also those that are not in the contract of `Store`, but only the methods that the server uses.
     async apply(...asked) {
       const outcomes = await watched(store.apply(...asked))
       for (const outcome of outcomes) {

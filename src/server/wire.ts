@@ -1,20 +1,20 @@
 import type { Command, Expire, Json, LockErrorCode, LossReason, Mode, Outcome, PlainView, Release, Renew, Withdraw } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
-/** What goes over the network, as JSON. `schemas/asked.ts` checks what comes in. */
+/** The messages that go over the network, as JSON. `schemas/asked.ts` checks the incoming ones. */
 
 /** The header with the client key, which only the client knows. A session belongs to the key, and the credential, that opened it. */
 export const clientHeader = 'storelock-client'
 
 /**
- * The lockToken of a hold, or without `token` of its session's places in the key's queue. Whoever has it may renew and release the hold and withdraw
- * the request that it answers, or withdraw the places.
+ * The lockToken of a lock that a session holds or, without `token`, of the session's places in the key's queue. The client that has it may renew and
+ * release the lock and withdraw the request that was granted, or withdraw the places.
  */
 export interface Ticket {
   readonly key: string
   readonly session: string
   readonly token?: number | undefined
-  /** The number of the request that the hold answers. */
+  /** The number of the request that was granted. */
   readonly number?: number | undefined
   readonly lockToken: string
 }
@@ -24,9 +24,9 @@ type Owned = Renew | Release | Withdraw
 /** A command as it is sent. */
 export type WireCommand =
   | Exclude<Command, Owned | Expire>
-  /** With the lockToken that proves that the hold or the place is the sender's. */
+  /** With the lockToken that proves that the lock or the place is the sender's. */
   | (Owned & { readonly lockToken?: string | undefined })
-  /** Only names the suspect: the server has evidence of its own. */
+  /** Only names the suspect: the server gathers its own evidence. */
   | (Omit<Expire, 'evidence'> & { readonly evidence: Suspect })
 
 export type Suspect =
@@ -36,7 +36,7 @@ export type Suspect =
 /** `POST /v1/apply` */
 export interface ApplyBody {
   readonly commands: readonly WireCommand[]
-  /** Identifies the sender, whose batches are in order, and its event stream. */
+  /** Identifies the sender and its event stream. The batches of one sender are carried out in order. */
   readonly sender?: string | undefined
   /** Counts the batches of a sender. */
   readonly batch?: number | undefined
@@ -46,9 +46,9 @@ export interface ApplyBody {
   readonly topics?: readonly string[] | undefined
 }
 
-/** What a command that exceeds a limit has in addition. */
+/** The additional field in the outcome of a command that exceeds a limit. */
 export interface OverLimit {
-  /** The name of the limit of its credential that was exceeded. */
+  /** The name of the credential's limit that was exceeded. */
   readonly limit: string
 }
 
@@ -60,7 +60,7 @@ export type WireOutcome<O = Outcome> = O extends { readonly record: unknown }
     : O
 
 export interface ApplyReply {
-  /** The `record` of a key is only in its last outcome, and missing if the answer would be too long: read the key then. */
+  /** A key's `record` is only in the last outcome for the key. It is missing if the answer would be too long: read the key then. */
   readonly outcomes: readonly WireOutcome[]
   /** One for each grant and each place that the outcomes give to the client's own sessions. */
   readonly lockTokens: readonly Ticket[]
@@ -69,16 +69,16 @@ export interface ApplyReply {
 /** `GET /v1/locks/{key}`, and `GET /v1/locks?key=`, which takes any key. */
 export interface ReadReply {
   readonly lock: PlainView | null
-  /** One for each hold and place of the client's own sessions. */
+  /** One for each lock and each place of the client's own sessions. */
   readonly lockTokens: readonly Ticket[]
 }
 
-/** `GET /v1/locks?key=&session=&session=`: the existing rows of these sessions, for waiters far back in the queue, who need no more. */
+/** `GET /v1/locks?key=&session=&session=`: the existing rows of these sessions, for waiters far back in the queue, which need no more. */
 export interface RowsReply {
   readonly sessions: PlainView['sessions']
 }
 
-/** `GET /v1/locks?prefix=&after=&limit=&busy=`: with `busy=true`, locks that nobody holds, waits for or pins may be left out. */
+/** `GET /v1/locks?prefix=&after=&limit=&busy=`: with `busy=true`, locks that are not held, waited for or pinned may be left out. */
 export interface ListReply {
   readonly locks: readonly PlainView[]
   /** Whether there are more after the last key. */
@@ -118,23 +118,23 @@ export type VerifyReply =
       readonly token: number
       readonly lastToken: number
     }
-  /** With `reason`, how it was lost, if that is known: a released lock has none. */
+  /** `reason` is how the lock was lost, if that is known. A released lock has none. */
   | { readonly valid: false; readonly why: 'forged' | 'not-held'; readonly reason?: LossReason | undefined }
 
 /** `POST /v1/acquire` */
 export interface AcquireBody {
   readonly key: string
-  /** The client's own id for this request: sent again with it, the request keeps its place, or its grant. Default: one that the answer has. */
+  /** The client's own id for this request: sent again with the same id, it keeps its place or its grant. Default: a new one, which the answer has. */
   readonly request?: string | undefined
   /** Default `exclusive`. */
   readonly mode?: Mode | undefined
-  /** How many may hold the lock together, of those that ask with the same limit. Default 1. */
+  /** How many may hold the lock together; all of them request it with the same limit. Default 1. */
   readonly limit?: number | undefined
   /** How long the lock is kept without a renewal, in ms. Default 30,000. */
   readonly duration?: number | undefined
-  /** How long to wait for it, in ms; 0 takes no place in the queue. Default 30,000. */
+  /** How long to wait for the lock, in ms; 0 takes no place in the queue. Default 30,000. */
   readonly wait?: number | undefined
-  /** The holder's label that others see. */
+  /** The label under which other clients see the holder. */
   readonly label?: string | undefined
   readonly metadata?: Json | undefined
 }
@@ -149,10 +149,10 @@ export type AcquireReply =
       /** The token of the key's previous grant. */
       readonly previous: number
       readonly lockToken: string
-      /** In ms, from this answer on at the latest. */
+      /** How long the lock is kept without a renewal, in ms. Count from this answer at the latest. */
       readonly duration: number
     }
-  /** The request waits behind `ahead` others, for as long as its lease: send it again. */
+  /** The request waits behind `ahead` holders and waiters. It keeps its place for as long as its lease: send it again. */
   | { readonly granted: false; readonly key: string; readonly request: string; readonly ahead: number }
 
 /** `POST /v1/renew` */
@@ -178,7 +178,7 @@ export interface ReleaseBody {
 }
 
 export interface ReleaseReply {
-  /** False if it was no longer held. */
+  /** False if the lock was no longer held. */
   readonly released: boolean
   readonly key: string
 }
@@ -193,7 +193,7 @@ export interface LogEntry {
   /** Wall time in ms since 1970. */
   readonly at: number
   readonly kind: LogKind
-  /** Empty if it concerns a session as a whole. */
+  /** Empty if the entry concerns a session as a whole. */
   readonly key: string
   readonly session?: string | undefined
   readonly token?: number | undefined
@@ -201,7 +201,7 @@ export interface LogEntry {
   readonly who?: string | undefined
   readonly address?: string | undefined
   readonly why?: string | undefined
-  /** For a refusal or a failed renewal: how many more there were of the same client since the last one, which the log left out. */
+  /** For a refusal or a failed renewal: how many more of the same client the log has left out since the last entry. */
   readonly omitted?: number | undefined
 }
 
@@ -218,20 +218,20 @@ export interface LogQuery {
   readonly limit: number
 }
 
-/** Newest first. */
+/** The entries, newest first. */
 export interface LogReply {
   readonly entries: readonly LogEntry[]
 }
 
-/** `GET /inspector/me`: who asks, for the server's page. */
+/** `GET /inspector/me`: the client's name and rights, for the server's page. */
 export interface InspectorReply {
   /** False without a credential, where one is needed. */
   readonly signedIn: boolean
-  /** Of the credential; '' if none are configured. */
+  /** The credential's name; '' if no credentials are configured. */
   readonly name: string
   readonly admin: boolean
   readonly readOnly: boolean
-  /** Whether it may ask holders to release. */
+  /** Whether the client may ask holders to release. */
   readonly ask: boolean
 }
 

@@ -11,13 +11,13 @@ const context = Symbol('the locks of storelock')
 // Svelte 4 has no `toStore`.
 const { derived, readable, toStore }: Pick<typeof stores, 'derived' | 'readable'> & Partial<typeof stores> = stores
 
-/** A value, or a function whose values are followed. */
+/** A value, or a function that returns it and whose changes are followed. */
 export type Given<T> = T | (() => T)
 
 const isFunction = (given: unknown): given is () => never => typeof given === 'function'
 const now = <T>(given: Given<T>): T => (isFunction(given) ? given() : (given as T))
 
-/** Provides locks to the components below. To be called while a component initializes. */
+/** Provides locks to the components below. Call it while a component initializes. */
 export function setLocks(locks: Locks): void {
   setContext(context, locks)
 }
@@ -25,10 +25,11 @@ export function setLocks(locks: Locks): void {
 /**
  * A store of a lock's state. It holds the lock while it has subscribers, that is, while the component that reads `$lock` is mounted.
  *
- * The lock is requested when the first one subscribes, never on a server, and released when the last one leaves. In Svelte 5 the name and the options
- * may be functions: if what they return changes, the lock is requested again. Options are compared by value; the latest `onReleaseRequested` counts.
+ * The lock is requested when the first subscriber comes, never on a server, and released when the last one leaves. In Svelte 5 the name and the
+ * options may be functions: if what they return changes, the lock is requested again. Options are compared by value; the latest `onReleaseRequested`
+ * counts.
  *
- * @param locks default: those that a component above has set, for a call while a component initializes
+ * @param locks default: the locks that a component above has set; then call this while a component initializes
  * @example const lock = useLock(() => `draft ${id}`)
  * @throws Error if there are no locks
  */

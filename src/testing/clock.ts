@@ -57,7 +57,7 @@ export function manualClock({ start = 1_700_000_000_000, random = () => 0.5 }: M
   }
 }
 
-/** Lets all promises settle that do not wait for a timer: a message to oneself comes after them, in Node and in browsers. */
+/** Lets all promises settle that do not wait for a timer: a message posted here arrives after them, in Node and in browsers. */
 const settle = (): Promise<void> =>
   new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel()

@@ -6,14 +6,14 @@ import { rules } from './facts/rules.ts'
 import { sharing } from './facts/sharing.ts'
 import type { StorePlace } from './place.ts'
 
-/** One thing that every store must do. `run` rejects if this one does not. */
+/** One thing that every store must do. `run` rejects if the tested store does not do it. */
 export interface StoreFact {
   readonly name: string
   run(): Promise<void>
 }
 
 /**
- * The contract of `Store`, as facts for any test runner or for none.
+ * The contract of `Store`, as facts that run in any test runner, or without one.
  *
  * @param makePlace makes a new, empty place for each fact
  * @example for (const { name, run } of storeSuite(() => ({ open: () => myStore() }))) test(name, run)

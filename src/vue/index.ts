@@ -21,8 +21,8 @@ export const locksKey: InjectionKey<Locks> = Symbol('the locks of storelock')
 /**
  * Holds a lock as long as the component is mounted, or the effect scope lasts, and returns its state.
  *
- * The lock is requested after mounting, never on a server, and released when the scope ends. If the name or the options change, it is requested again;
- * both may be refs or getters. Options are compared by value; the latest `onReleaseRequested` counts.
+ * The lock is requested after mounting, never on a server, and released when the scope ends. If the name or the options change, it is requested
+ * again; both may be refs or getters. Options are compared by value; the latest `onReleaseRequested` counts.
  *
  * @example const draft = useLock(() => `draft ${props.id}`)
  * @throws Error if no locks are provided
@@ -44,7 +44,7 @@ export function useLock(name: MaybeRefOrGetter<string>, options: MaybeRefOrGette
   })
   const changed = shallowRef()
   const show = (): void => triggerRef(changed)
-  // Vue runs it after mounting, and not on a server.
+  // Vue runs this effect after mounting, and never on a server.
   watchPostEffect((onCleanup) => {
     const end = wanted.value.subscribe(show)
     onCleanup(() => {

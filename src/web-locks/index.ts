@@ -16,7 +16,7 @@ export function webLocks(locks: Locks): LockManager {
  * Replaces `navigator.locks`, `LockManager` and `Lock`, so that code that knows nothing of storelock uses these locks. Code that has already read
  * `navigator.locks` keeps the browser's.
  *
- * @returns how to restore the originals
+ * @returns a function that restores the originals
  * @throws TypeError if the target has no `navigator`
  */
 export function installWebLocks(locks: Locks, target: WebLocksTarget = globalThis as never): () => void {
@@ -42,7 +42,7 @@ export function installWebLocks(locks: Locks, target: WebLocksTarget = globalThi
   }
 }
 
-/** The object in the prototype chain that has a property; the first object if none has. */
+/** The object in the prototype chain that has a property; the first object if there is none. */
 function ownerOf(name: string, object: object): object {
   for (let owner: object | null = object; owner; owner = Object.getPrototypeOf(owner)) if (Object.hasOwn(owner, name)) return owner
   return object

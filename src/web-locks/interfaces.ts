@@ -2,7 +2,7 @@ import { assertFullyActive } from '../locks/request.ts'
 import type { HeldLock, LockInfo, Locks } from '../locks/types.ts'
 import { lockOptions, requestArguments } from '../locks/webidl.ts'
 
-/** Needed to construct: for everyone else these classes are interfaces. */
+/** Lets this module call the constructors. For all other code they are illegal, as those of interfaces are. */
 const pass = Symbol()
 
 /** `Lock`, as the specification of Web Locks defines it. */
@@ -49,7 +49,7 @@ class LockManager {
   }
 }
 
-/** Makes a lock manager of anyone's locks. */
+/** Makes a lock manager of any locks. */
 export const managerOf = (locks: Locks): globalThis.LockManager => new LockManager(pass, locks) as globalThis.LockManager
 
 function allowed<T>([given, value]: unknown[]): [T] {

@@ -11,7 +11,7 @@ export interface CallOptions {
   readonly onReleaseRequested?: ReleaseListener | undefined
   /** Runs while the lock is held. It never rejects. */
   readonly callback?: ((hold: Hold | null) => Promise<void>) | undefined
-  /** It has an ask for the holders, so the worker gets it even if it was cancelled at once. */
+  /** The call has an `ask` for the holders, so the worker gets it even if it was cancelled at once. */
   readonly speaks?: boolean
 }
 
@@ -22,18 +22,18 @@ interface Call {
   fail(error: unknown): void
 }
 
-/** What calls need of the connection to the worker. */
+/** What calls need from the connection to the worker. */
 interface Connection {
   /** Resolves when calls can be sent. */
   connected(): Promise<void>
-  /** Why it never works again, if so. */
+  /** The error, if the connection has ended and never works again. */
   over(): LockError | undefined
   /** A call begins, so the worker owes an answer. */
   begun(): void
   /** Tells the worker that a call is cancelled, or that its callback has settled. */
   callOff(id: number): void
   done(id: number): void
-  /** Makes sure whether a lock is still held. */
+  /** Asks the worker whether a lock is still held. */
   settle(hold: Hold): Promise<void>
   /** The callback of this lock has settled. */
   giveBack(id: number): void
@@ -49,7 +49,7 @@ export class Calls {
     this.#connection = connection
   }
 
-  /** Whether any waits. */
+  /** Whether any call waits for the worker. */
   any(): boolean {
     return this.#calls.size > 0
   }
@@ -87,7 +87,7 @@ export class Calls {
         },
         granted: async (hold) => {
           wasGranted = true
-          // A grant that took this long to arrive may be followed by the news of a renewal.
+          // The grant arrived after its deadline, but the worker may have renewed it since.
           if (hold && !hold.isHeld()) await connection.settle(hold)
           if (!this.#calls.has(id)) return
           end()
@@ -96,7 +96,7 @@ export class Calls {
           const lost = hold?.error?.code === 'lost'
           if (hold) connection.giveBack(id)
           connection.done(id)
-          // The worker may be gone and unable to report it.
+          // After a loss, the worker may be gone and unable to answer.
           if (lost || connection.over()) resolve(null as T)
           else this.#calls.set(id, call)
         },

@@ -14,14 +14,14 @@ import { PageBeacon } from './page-beacon.ts'
 import type { Answer, ClientApi, Marks, Order, PageApi, Pulse, Reading, Way, Welcome } from './protocol.ts'
 import { storeFor } from './store.ts'
 
-/** A dedicated worker stops with its page. WebKit may stop it in the middle of a transaction, and everyone else then waits for that. */
+/** A dedicated worker stops with its page. WebKit may stop it in the middle of a transaction, and all other contexts then wait for that. */
 const stopsWithPage = 'DedicatedWorkerGlobalScope' in globalThis
 
 /** A lock that was given to the page. */
 interface Given {
   readonly lock: HeldLock | Guard
   readonly hold: Hold
-  /** Stops listening for its loss. */
+  /** Stops listening for the loss of the lock. */
   forget(): void
 }
 
@@ -36,10 +36,10 @@ export class Client implements ClientApi {
   readonly #contact: Contact
   readonly #beacon: PageBeacon | undefined
   readonly #left: () => void
-  /** How to cancel each call. */
+  /** The controllers that cancel the calls. */
   readonly #calls = new Map<number, AbortController>()
   readonly #given = new Map<number, Given>()
-  /** How to end the callback of each request. */
+  /** The functions that end the requests' callbacks. */
   readonly #callbacks = new Map<number, () => void>()
   #asleep = false
 
@@ -162,11 +162,11 @@ export class Client implements ClientApi {
     for (const end of this.#callbacks.values()) end()
     this.#contact.stop()
     await this.#locks.close()
-    // After the answer has been sent.
+    // Only after the answer has been sent.
     this.#settings.clock.after(0, this.#left, true)
   }
 
-  /** Carries out a call, which the page may cancel meanwhile. */
+  /** Carries out a call, which the page may cancel at any time. */
   async #call<T>(id: number, { signal }: Marks, act: (signal: AbortSignal | undefined) => Promise<T>): Promise<Answer<T>> {
     const call = new AbortController()
     if (signal === 'aborted') call.abort(calledOff)

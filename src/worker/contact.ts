@@ -5,23 +5,23 @@ export interface ContactOptions {
   readonly clock: Clock
   /** How often the page is asked to answer, in ms. */
   readonly every: number
-  /** How long it may take to answer, in ms. */
+  /** How long the page may take to answer, in ms. */
   readonly maxSilence: number
   /** Whether there is a reason to ask. */
   isWanted(): boolean
-  /** Sends the page the present state, which it answers with its clock. */
+  /** Sends the page the current state, which the page answers with a reading of its clock. */
   ask(): Promise<Reading>
 }
 
-/** A worker's contact with a page: checks that the page answers, and knows what the page's clock shows. */
+/** A worker's contact with a page: checks that the page answers, and tracks the page's clock. */
 export class Contact {
   readonly #options: ContactOptions
-  /** By how many ms at most this worker's clock is ahead of the page's, by the page's last answer. */
+  /** The most by which this worker's clock is ahead of the page's, in ms, according to the page's last answer. */
   #ahead = 0
   #drift = 0
   /** When the unanswered question was sent. */
   #askedAt: number | undefined
-  /** The state has changed since. */
+  /** The state has changed since that question. */
   #moreToTell = false
   #nextAsk: (() => void) | undefined
   #tellingSoon: (() => void) | undefined
@@ -42,7 +42,7 @@ export class Contact {
     return this.#drift
   }
 
-  /** The page read its clock before the answer arrived here, so anything that happens here from now on is later than that on its clock. */
+  /** The page read its clock before its answer arrived here, so everything from now on is later than this reading on the page's clock. */
   heard({ now, drift }: Reading): void {
     const { clock, every } = this.#options
     this.#ahead = clock.monotonic() - now
@@ -60,7 +60,7 @@ export class Contact {
     return { until: this.onPage(deadline), drift: this.#drift }
   }
 
-  /** Keeps asking as long as that is wanted. */
+  /** Keeps asking as long as there is a reason to ask. */
   keep(): void {
     const { clock, every, isWanted } = this.#options
     this.#nextAsk ??= clock.after(
@@ -89,7 +89,7 @@ export class Contact {
     this.#tellingSoon?.()
   }
 
-  /** One question at a time: a page that is blocked finds one when it wakes, and gets the rest after it has answered. */
+  /** Asks one question at a time: a blocked page finds only one when it wakes, and gets the newer state after it has answered. */
   #ask(): void {
     this.#moreToTell = this.#askedAt !== undefined
     if (this.#moreToTell) return

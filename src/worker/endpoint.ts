@@ -32,12 +32,12 @@ interface Parcel {
   readonly message?: unknown
 }
 
-/** Messages to every lane: a worker announces that it is ready, so that pages that called before it listened call again. */
+/** The lane of messages to every lane: a worker announces that it is ready, so that pages that called before it listened call again. */
 const everyone = ''
 
 export const sayReady = (endpoint: Endpoint): void => endpoint.postMessage({ storelock: everyone } satisfies Parcel)
 
-/** Calls `opened` for each lane that the other side opens, and `over` when that side is known to be gone. @returns how to stop */
+/** Calls `opened` for each lane that the other side opens, and `over` when that side is known to be gone. @returns a function that stops this */
 export function acceptLanes(endpoint: Endpoint, opened: (lane: Lane, hello: Hello) => void, over: () => void): () => void {
   const known = new Set<string>()
   const stops = [
@@ -53,7 +53,7 @@ export function acceptLanes(endpoint: Endpoint, opened: (lane: Lane, hello: Hell
   }
 }
 
-/** Calls `gone` when the other side is known to be gone; only newer engines report that. @returns how to stop */
+/** Calls `gone` when the other side is known to be gone; only newer engines report that. @returns a function that stops this */
 export function onGone(endpoint: Endpoint, gone: () => void): () => void {
   const stops = ['close', 'exit'].map((type) => on(endpoint, type, gone))
   return () => {
@@ -112,7 +112,7 @@ export class Lane implements Comlink.Endpoint {
 
 function listen(endpoint: Endpoint, hear: (parcel: Parcel) => void): () => void {
   const stop = on(endpoint, 'message', (event) => {
-    // Node's emitters pass the message itself, all others an event.
+    // Node's emitters pass the message itself; all other endpoints pass an event.
     const parcel = ('storelock' in event ? event : event.data) as Partial<Parcel> | undefined
     if (typeof parcel?.storelock === 'string') hear(parcel as Parcel)
   })

@@ -29,7 +29,7 @@ export function encodeError(error: unknown, left = depth): WireError {
 
 const kinds = new Map<string, ErrorConstructor>(Object.entries({ TypeError, RangeError }))
 
-/** An error of the same class, name and code as the one that was encoded; of other classes only the usual ones are restored. */
+/** An error with the class, name and code of the encoded one. Classes other than LockError, DOMException, TypeError and RangeError become Error. */
 export function decodeError({ kind, name, message, code, lock, cause }: WireError): Error {
   const options = cause && { cause: decodeError(cause) }
   if (kind === 'lock') return new LockError(code as LockErrorCode, message, { ...options, ...lock })

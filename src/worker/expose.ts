@@ -23,16 +23,16 @@ interface Scope {
   removeEventListener?(type: 'connect', listener: (event: Connect) => void): void
 }
 
-/** A second `expose` would answer the same pages again. */
+/** The endpoints in use: a second `expose` on one of them would answer the same pages again. */
 const taken = new WeakSet<object>()
 
 /**
- * Lets other contexts use these locks by `wrap`: each gets a session of its own, with the same settings, and the worker keeps it alive. In a
- * `SharedWorker`, call it before anything is awaited: connections that come earlier are missed.
+ * Lets other contexts use these locks through `wrap`: each gets a session of its own, with the same settings, and the worker keeps it alive. In a
+ * `SharedWorker`, call it before you await anything: connections that come earlier are missed.
  *
  * @param endpoint where to listen; default: the worker's own global scope. In Node's `worker_threads` pass `parentPort`
- * @returns how to stop, which closes the locks of all connected contexts
- * @throws TypeError if these locks were not made by `createLocks`, or the endpoint is not one or is already in use
+ * @returns a function that stops this and closes the locks of all connected contexts
+ * @throws TypeError if these locks were not made by `createLocks`, if an endpoint is needed here, or if the endpoint is already in use
  */
 export function expose(locks: Locks, endpoint?: Endpoint, { maxSilence }: ExposeOptions = {}): () => Promise<void> {
   const settings = sessionOf(locks)?.settings
@@ -69,7 +69,7 @@ export function expose(locks: Locks, endpoint?: Endpoint, { maxSilence }: Expose
   return endpoint ? listen(endpoint) : listenToScope(listen)
 }
 
-/** In a dedicated worker, messages of its page; in a `SharedWorker`, those of each port. */
+/** Listens to the page of a dedicated worker, or to each port of a `SharedWorker`. */
 function listenToScope(listen: (end: Endpoint) => Stop): Stop {
   const scope = globalThis as Scope
   if ('document' in scope || !scope.postMessage === !('onconnect' in scope))

@@ -20,17 +20,17 @@ export interface LinkOptions {
   readonly maxSilence: number
   readonly label: string | undefined
   readonly beacon: Beacon | undefined
-  /** Whether this page is unable to answer for a while, from the start. */
+  /** Whether this page is asleep at first: unable to answer for a while. */
   readonly asleep: boolean
   onWarning(warning: LockWarning): void
   /** Called with every grant. */
   granted(hold: Hold): void
 }
 
-/** Names this page, once it has a link: in the worker, its sessions recognize each other by it. */
+/** This page's id, once it has a link. Its sessions in the worker recognize each other by it. */
 let realm = ''
 
-/** A page's connection to its client in the worker. A failed one never works again. */
+/** A page's connection to its client in the worker. A failed connection never works again. */
 export class Link implements HoldHome {
   /** The worker applies the policy of its locks. */
   readonly policy: Policy = {}
@@ -100,7 +100,7 @@ export class Link implements HoldHome {
         Object.assign(this.#leases, { duration, spansMachines })
         this.#hear(pulse)
         this.#isConnected = true
-        // Before the calls that have waited for this.
+        // Send this before the calls that have waited for the connection.
         if (this.#asleep) remote.sleep(true)
         connected()
       })
@@ -117,7 +117,7 @@ export class Link implements HoldHome {
     return this.#session
   }
 
-  /** Requests a lock. Resolves with it, with `null` if it is not available, or, with a callback, once that has settled and the lock is released. */
+  /** Requests a lock. Resolves with the lock, or `null` if it is not available; with a callback, once that has settled and the lock is released. */
   ask(way: Way, name: string, options: object, own: CallOptions): Promise<Hold | null> {
     return this.#calls.make<Hold | null>((id, marks) => this.#remote.ask(id, way, name, options, marks), {
       ...own,
@@ -125,7 +125,7 @@ export class Link implements HoldHome {
     })
   }
 
-  /** Asks the worker whether a lock is still held whose deadline passed while this page was blocked: afterwards it is either lost or held. */
+  /** Asks the worker whether it still holds a lock whose deadline passed while this page was blocked. Afterwards the lock is either lost or held. */
   async settle(hold: Hold): Promise<void> {
     await this.#leases.settle(this.#leases.all().filter((lease) => lease.hold === hold))
   }
@@ -137,7 +137,7 @@ export class Link implements HoldHome {
   retire(lease: RemoteLease): Promise<void> {
     this.#leases.remove(lease)
     const gone = this.#calls.make<void>(() => this.#remote.release(lease.id))
-    // A caller that does not await it gets a warning, as everywhere.
+    // A caller that does not await the release gets a warning, as everywhere.
     gone.catch(() => {})
     return gone
   }
@@ -170,7 +170,7 @@ export class Link implements HoldHome {
       pulse: (pulse) => this.#hear(pulse),
       granted: (id, grant) => {
         const call = this.#calls.get(id)
-        // It was cancelled, and the worker knows.
+        // The call was cancelled, and the worker knows.
         if (!call) return
         if (!grant) return call.granted(null)
         const lease = new RemoteLease(this.#leases, id, grant)

@@ -2,12 +2,12 @@ import type { Remote } from 'comlink'
 import type { Beacon, RaisedBeacon } from '../store.ts'
 import type { PageApi } from './protocol.ts'
 
-/** The beacon of a page's session: the page raises it, because the page's code believes that it holds. */
+/** The beacon of a page's session: the page raises it, because the page's code believes that it holds the lock. */
 export class PageBeacon implements Beacon {
   readonly #beacon: Beacon
   readonly #page: Remote<PageApi>
   readonly #died: () => void
-  /** The ones that are up, each with how to report that it went out. */
+  /** The beacons that are up, each with the function that reports that it went out. */
   readonly #raised = new Map<string, () => void>()
 
   /**
@@ -32,7 +32,7 @@ export class PageBeacon implements Beacon {
     const lost = new Promise<void>((goOut) => this.#raised.set(session, goOut))
     this.#beacon.watch(address, watch.signal).then(
       () => this.#raised.delete(session) && this.#died(),
-      // Without a proof nothing happens.
+      // A watch that ends without a proof has no effect.
       () => {},
     )
     return {
@@ -40,7 +40,7 @@ export class PageBeacon implements Beacon {
       lost,
       lower: () => {
         watch.abort()
-        // A page that is left lowers it by itself, and may not receive messages any more.
+        // A page that is left lowers its beacon by itself, and may no longer receive messages.
         if (this.#raised.delete(session)) this.#page.lower(session)
       },
     }
@@ -58,7 +58,7 @@ export class PageBeacon implements Beacon {
     this.#raised.get(session)?.()
   }
 
-  /** The page has lowered them all. */
+  /** The page has lowered all its beacons. */
   forget(): void {
     this.#raised.clear()
   }

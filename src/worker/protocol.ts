@@ -7,18 +7,18 @@ import type { WireError } from './errors.ts'
 export interface Reading {
   /** Monotonic time in ms. */
   readonly now: number
-  /** By how much its wall clock was ahead of its monotonic one, in ms. */
+  /** By how much the page's wall clock was ahead of its monotonic one, in ms. */
   readonly drift: number
 }
 
-/** Until when a page may believe that it holds, on its own monotonic clock, and the reading that this is based on. */
+/** Until when a page may believe that it holds a lock, on its own monotonic clock, and the drift of the reading that this is based on. */
 export interface Term {
   /** In ms. */
   readonly until: number
   readonly drift: number
 }
 
-/** What a page is told about a lock that it was given. */
+/** What the worker tells a page about a lock that it was granted. */
 export interface GrantNews extends Term {
   readonly name: string
   readonly key: string
@@ -29,9 +29,9 @@ export interface GrantNews extends Term {
   readonly session: string
 }
 
-/** The state of everything that a page holds. */
+/** The state of all locks that a page holds. */
 export interface Pulse {
-  /** The id of its present session. */
+  /** The id of the page's current session. */
   readonly session: string
   readonly drift: number
   /** The locks that are held without doubt, by number, and until when the page may believe so. */
@@ -50,17 +50,17 @@ export type Answer<T> = { readonly value: T } | { readonly error: WireError } | 
 /** Options of a call that cannot be sent: they stay in the page, and the worker only learns that they were given. */
 export interface Marks {
   readonly signal?: 'live' | 'aborted' | undefined
-  /** It has an `onReleaseRequested`. */
+  /** The call has an `onReleaseRequested`. */
   readonly listens?: boolean
 }
 
-/** How a page requests a lock; the lock itself comes by `granted`. */
+/** How a page requests a lock; the lock itself comes through `granted`. */
 export type Way = 'request' | 'acquire' | 'tryAcquire' | 'share' | 'tryShare'
 
 /** Calls that need no lock. */
 export type Order = 'query' | 'whenFree' | 'expire' | 'revoke' | 'pin' | 'unpin' | 'sweep'
 
-/** What a page asks of its client, the part of the worker that has a session for it. Calls and locks have numbers that the page gives. */
+/** The calls that a page makes to its client, the part of the worker that has a session for it. The page numbers calls and locks. */
 export interface ClientApi {
   connect(reading: Reading): Welcome
   /** Requests a lock, with the options that are data. A grant is reported before this is answered. */
@@ -82,11 +82,11 @@ export interface ClientApi {
   close(): Promise<void>
 }
 
-/** What a worker asks of a page. */
+/** The calls that a worker makes to a page. */
 export interface PageApi {
   /** The worker's heartbeat for the page, and the page's for the worker. */
   pulse(pulse: Pulse): Reading
-  /** `null` to a request that wanted the lock only if it was free. */
+  /** A lock was granted; `null` if a request wanted the lock only if it was free, and it was not. */
   granted(id: number, grant: GrantNews | null): void
   /** A lock is no longer held, although the page did not release it. */
   lost(id: number, error: WireError): void
@@ -95,7 +95,7 @@ export interface PageApi {
   /**
    * Raises a beacon.
    * @returns its address, if that succeeded
-   * @param lock the name of the native Web Lock to raise, if beacons are such
+   * @param lock the name of the native Web Lock to hold, if beacons are native Web Locks
    */
   raise(session: string, lock?: string): Promise<string | undefined>
   lower(session: string): void

@@ -2,7 +2,7 @@ import { raiseLock } from '../beacons/web-locks.ts'
 import type { Beacon, RaisedBeacon } from '../store.ts'
 
 export interface RaisedOptions {
-  /** Instead of the browser's Web Locks. */
+  /** Raised instead of one of the browser's Web Locks. */
   readonly beacon: Beacon | undefined
   /** The browser refuses a lock for a beacon. */
   refused(error: Error): void
@@ -14,7 +14,7 @@ export interface RaisedOptions {
 export class Raised {
   readonly #options: RaisedOptions
   readonly #raised = new Map<string, RaisedBeacon>()
-  /** How often all were lowered: a beacon that comes up only afterwards is not wanted any more. */
+  /** How often all beacons were lowered: one that was asked for before and comes up afterwards is no longer wanted. */
   #lowered = 0
 
   constructor(options: RaisedOptions) {
@@ -22,7 +22,7 @@ export class Raised {
   }
 
   /**
-   * @returns the address, or nothing if it could not be raised
+   * @returns the address, or `undefined` if the beacon could not be raised
    * @param lock the name of a native Web Lock, if the worker watches those
    */
   async raise(session: string, lock: string | undefined): Promise<string | undefined> {

@@ -6,19 +6,19 @@ import type { HoldLease } from '../locks/lease.ts'
 import { within } from '../locks/within.ts'
 import type { GrantNews, Pulse, Term } from './protocol.ts'
 
-/** How far two clocks may part before a holder doubts, and how late a timer may be, as a share of the session's duration. */
+/** How far two clocks may drift apart before a holder doubts its lock, and how late a timer may be, as a share of the session's duration. */
 const steadiness = 0.05
 
-/** How long the worker may take to say whether a lock is still held whose time was over unnoticed, as a share of the session's duration. */
+/** How long the worker may take to say whether a lock whose deadline passed unnoticed is still held, as a share of the session's duration. */
 const patience = 1 / 4
 
-/** The worker's session has beats, which the page knows by what the worker tells it of each grant. */
+/** The beats are those of the worker's session: the page learns of them only through what the worker tells it about each grant. */
 const beats = { renewedAt: -Infinity, renewedDrift: 0 }
 
 /** A grant that a worker keeps alive, as its page knows it: it ends by the page's own clock, whatever becomes of the worker. */
 export class RemoteLease extends Grant implements HoldLease {
   hold: Hold | undefined
-  /** By which the worker knows it. */
+  /** The number by which the worker knows the lock. */
   readonly id: number
   readonly #home: RemoteLeases
 
@@ -34,7 +34,7 @@ export class RemoteLease extends Grant implements HoldLease {
     return now < this.deadline && this.#home.isSteady(this.drift)
   }
 
-  /** Only the timer and the worker end it: news of a renewal may be on its way to a page that was blocked. */
+  /** Only the timer and the worker end this lease: news of a renewal may be on its way to a page that was blocked. */
   expireIfDue(): void {}
 
   renew(duration?: number): Promise<void> {
@@ -45,7 +45,7 @@ export class RemoteLease extends Grant implements HoldLease {
     return this.#home.clock
   }
 
-  /** Its renewals are the worker's. */
+  /** The worker renews it. */
   renewWithin(): undefined {}
 
   settle(): Promise<void> {
@@ -56,7 +56,7 @@ export class RemoteLease extends Grant implements HoldLease {
     this.#home.arm()
   }
 
-  /** The worker has renewed it. All that it tells is true, also when it comes late. */
+  /** The worker has renewed the lease. This news is true even if it comes late. */
   told({ until, drift }: Term): void {
     this.renewed(until - this.duration, drift, undefined)
   }
@@ -64,22 +64,22 @@ export class RemoteLease extends Grant implements HoldLease {
 
 export interface RemoteLeasesOptions {
   readonly clock: Clock
-  /** Asks the worker how things stand. */
+  /** Asks the worker for the current state. */
   check(): Promise<Pulse>
   renew(id: number, duration: number | undefined): Promise<Pulse>
-  /** The page believes no more that it holds this. */
+  /** The page no longer believes that it holds this lock. */
   gaveUp(id: number): void
 }
 
-/** What a page holds by a worker, each lease by its number, and one timer for their deadlines. */
+/** The leases that a page holds through a worker, by number, and one timer for their deadlines. */
 export class RemoteLeases {
-  /** Of the worker's session, in ms. */
+  /** The duration of the worker's session, in ms. */
   duration = 0
-  /** Whether a sleep of this machine alone may have cost the locks. */
+  /** Whether the store spans machines: then the locks may be lost while only this machine sleeps. */
   spansMachines = false
   readonly #options: RemoteLeasesOptions
   readonly #leases = new Map<number, RemoteLease>()
-  /** Those of which the worker was asked because the timer came late. */
+  /** The leases that the worker was asked about because the timer came late. */
   readonly #doubted = new Set<RemoteLease>()
   #callOff: (() => void) | undefined
   #wakeAt = Infinity
@@ -101,7 +101,7 @@ export class RemoteLeases {
     return [...this.#leases.values()]
   }
 
-  /** It was given back. */
+  /** The page has released the lock. */
   remove(lease: RemoteLease): void {
     this.#leases.delete(lease.id)
     lease.end(released)
@@ -115,7 +115,7 @@ export class RemoteLeases {
     return !this.spansMachines || Math.abs(driftOf(this.#options.clock) - drift) <= this.duration * steadiness
   }
 
-  /** The worker says how things stand. */
+  /** The worker has sent the current state. */
   hear({ until, drift }: Pulse): void {
     for (const [id, end] of until) this.#leases.get(id)?.told({ until: end, drift })
     this.arm()
@@ -125,7 +125,7 @@ export class RemoteLeases {
     this.hear(await this.#options.renew(lease.id, duration))
   }
 
-  /** This page was blocked when their time was over, so it has not heard what the worker did meanwhile: asks, once. */
+  /** This page was blocked when these deadlines passed, so it has not heard what the worker did in the meantime: asks the worker, once. */
   async settle(late: readonly RemoteLease[]): Promise<void> {
     const { clock, check } = this.#options
     for (const lease of late) this.#doubted.add(lease)
@@ -139,12 +139,12 @@ export class RemoteLeases {
     this.arm()
   }
 
-  /** Final. @param session those of this session alone */
+  /** Ends leases as lost, for good. @param session only those of this session */
   loseAll(why: string, session?: string): void {
     for (const { id, session: its } of this.all()) if (session === undefined || its === session) this.end(id, lost('ended', why))
   }
 
-  /** Final, and by the worker's word. */
+  /** Ends a lease for good. */
   end(id: number, end: End): void {
     const lease = this.#leases.get(id)
     this.#leases.delete(id)
@@ -155,7 +155,7 @@ export class RemoteLeases {
     this.#callOff?.()
   }
 
-  /** Sees to it that each ends at its time. */
+  /** Sets the timer for the next deadline. */
   arm(): void {
     const { clock } = this.#options
     let next = Infinity
@@ -166,7 +166,7 @@ export class RemoteLeases {
     this.#callOff = next === Infinity ? undefined : clock.after(Math.max(0, next - clock.monotonic()), () => this.#tick(), true)
   }
 
-  /** Whether its end is not the timer's to say: the worker was asked, or a transaction that has checked it is open. */
+  /** Whether the timer must not end a lease: the worker was asked about it, or a transaction that has checked it is open. */
   #isOpen(lease: RemoteLease): boolean {
     return this.#doubted.has(lease) || lease.hold?.isChecked === true
   }
@@ -182,7 +182,7 @@ export class RemoteLeases {
     this.arm()
   }
 
-  /** Gives a lease up whose time is over. */
+  /** Ends a lease whose deadline has passed. */
   #lapse(lease: RemoteLease, now: number): void {
     const end = lease.lapse(now)
     if (!end) return

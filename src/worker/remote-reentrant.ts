@@ -5,10 +5,10 @@ import type { AcquireOptions, Guard, ReentrantLock } from '../locks/types.ts'
 import type { Link } from './link.ts'
 import type { Way } from './protocol.ts'
 
-/** How many names are kept: twice as many as the worker's session remembers. Its next grant of an older one is dirty. */
+/** How many names are kept: twice as many as the worker's session remembers. The worker's next grant of an older name is dirty. */
 const capacity = 10_000
 
-/** Whether each lock, by its name, was someone else's since it was last clean. */
+/** Whether each lock, by its name, is dirty: another session held it since it was last clean. */
 export class Dirt {
   readonly #known = new Map<string, { readonly token: number; readonly dirty: boolean }>()
 

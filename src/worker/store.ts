@@ -5,7 +5,7 @@ import type { Beacon, Store } from '../store.ts'
 export interface Page {
   /** For how long the page has owed an answer, in ms, if that is too long. */
   silence(): number | undefined
-  /** Its session or one of its locks was renewed. */
+  /** The page's session or one of its locks was renewed. */
   renewed(): void
   readonly beacon: Beacon | undefined
 }
@@ -38,7 +38,7 @@ export function storeFor(store: Store, page: Page): Store {
     isBusy: () => store.isBusy?.() === true,
     onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
     spansMachines: store.spansMachines,
-    // The worker closes it.
+    // The worker closes the store.
     async close() {},
   }
 }

@@ -4,11 +4,11 @@ export interface WatchdogOptions {
   readonly clock: Clock
   /** How long the other side may be silent, in ms. */
   readonly maxSilence: number
-  /** Whether it owes an answer. */
+  /** Whether the other side owes an answer. */
   isOwed(): boolean
-  /** Asks for a sign of life. */
+  /** Asks the other side for an answer. */
   ask(): void
-  /** It did not answer. */
+  /** The other side did not answer. */
   silent(): void
 }
 

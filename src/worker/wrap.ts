@@ -30,7 +30,7 @@ export interface WrapOptions {
    * warning. Pass `onWarning() {}` to silence them.
    */
   onWarning?: ((warning: LockWarning) => void) | undefined
-  /** What proves this context's death, if not the browser's Web Locks: `sqliteStore(path).beacon`, with the path of the worker's store. */
+  /** Proves this context's death where there are no Web Locks: `sqliteStore(path).beacon`, with the path of the worker's store. */
   beacon?: Beacon | undefined
   clock?: Clock | undefined
 }
@@ -55,7 +55,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
   let closed: LockError | undefined
   let closing: Promise<void> | undefined
 
-  /** If the worker has fallen silent, the next call tries again. */
+  /** The current link. If the worker has fallen silent, the next call makes a new one. */
   const current = (): Link => {
     if (closed) throw closed
     assertNotGone()
@@ -104,7 +104,7 @@ export function wrap(endpoint: Endpoint, options: WrapOptions = {}): Locks {
 
     reentrant(name, terms = {}) {
       current()
-      // Only the policy, which is the worker's, can judge its name and duration later.
+      // The worker has the policy, which judges the name and the duration later.
       checkLockName({ policy: {}, label }, name)
       if (terms.duration !== undefined) checkDuration({}, terms.duration)
       return reentrants.get(name, () => new RemoteReentrant(current, name, terms, dirt, clock, reentrants.use).handle)

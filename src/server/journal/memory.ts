@@ -2,14 +2,14 @@ import { isAttempt, type Journal, nextTurn, step } from '../journal.ts'
 import type { LogEntry, LogQuery } from '../wire.ts'
 import { dropsFrom, shareOf } from './shares.ts'
 
-/** For a store that ends with the process. */
+/** A journal for a store that ends with the process. */
 export function memoryJournal(): Journal {
   const bound = new Map<string, { readonly owner: string; readonly at: number }>()
   let history: LogEntry[] = []
   let attempts: LogEntry[] = []
   let id = 0
 
-  /** Newest first, of both kinds together. */
+  /** The entries of both lists together, newest first. */
   async function* newestFirst(query: LogQuery): AsyncGenerator<LogEntry> {
     const lists = query.kind === undefined ? [history, attempts] : [isAttempt(query.kind) ? attempts : history]
     const left = lists.map((list) => ({ list, index: list.length - 1 }))

@@ -1,7 +1,7 @@
-/** The version of the journal's tables. Those of a newer storelock may mean something else. */
+/** The version of the journal's tables. The tables of a newer storelock may mean something else. */
 export const journalVersion = 1
 
-/** Nearly all entries are of the other kinds. */
+/** The rare kinds: nearly all entries are grants and releases. */
 export const isRare = `kind NOT IN ('grant', 'release')`
 
 export const isAttempt = `kind IN ('refusal', 'renewal-failure')`
@@ -23,8 +23,8 @@ CREATE INDEX IF NOT EXISTS lock_log_rare ON ${s}.lock_log (kind, id) WHERE ${isR
 CREATE INDEX IF NOT EXISTS lock_log_share ON ${s}.lock_log ((${share}), id) WHERE NOT (${isAttempt});`
 
 /**
- * The SQL that makes the tables of lock servers in a Postgres database, for a migration of yours. It comes after `postgresSchema()`; a server makes
- * them by itself if its user may.
+ * The SQL that creates the tables of lock servers in a Postgres database, for your own migrations. Run it after that of `postgresSchema()`. A server
+ * creates the tables itself if its database user may.
  *
  * @param schema as in the options of the store
  */

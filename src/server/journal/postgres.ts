@@ -9,9 +9,9 @@ import { dropsFrom } from './shares.ts'
 const columns = ['at', 'kind', 'key', 'session', 'token', 'who', 'address', 'why', 'omitted'] as const
 /** How many entries one statement drops. */
 const few = 5_000
-/** For how long the number of entries counts as known, in ms. */
+/** For how long a count of the entries is reused, in ms. */
 const fresh = 10_000
-/** For how long a server that is not seen counts as running, in seconds. */
+/** How long after its last sign of life a server still counts as running, in seconds. */
 const alive = 45
 
 /** A journal in tables beside the store's, shared by all lock servers of the database. */
@@ -22,7 +22,7 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
     const [row] = await query(`SELECT value FROM ${s}.lock_journal WHERE name = 'version'`)
     return Number(row?.value)
   }
-  // One at a time: even IF NOT EXISTS fails if two servers do it at once. Several statements in one text are one transaction.
+  // One server at a time: even IF NOT EXISTS fails if two create a table at once. Several statements in one text are one transaction.
   if ((await version()) === undefined) await query(`SELECT pg_advisory_xact_lock(1937010795); ${journalTables(s)}`)
   const found = (await version()) ?? 0
   if (found > journalVersion)
@@ -39,7 +39,7 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
     return new Map(rows.map(({ session, owner }) => [session, owner]))
   }
 
-  /** How many entries those clients may keep that have to lose some. */
+  /** The clients that have to lose entries, each with the number that it may keep. */
   const levels = async (entries: number): Promise<[whose: string, level: number][]> => {
     const rows = await query(`SELECT ${share} AS share, count(*) AS count FROM ${s}.lock_log WHERE NOT (${isAttempt}) GROUP BY 1`)
     const shares = new Map<string, number>(rows.map(({ share, count }) => [share, Number(count)]))
@@ -64,14 +64,14 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
       const bad = sessions.find((session) => !isStorable(session))
       if (bad !== undefined) throw new LockError('invalid', `${JSON.stringify(bad)} has a NUL character or a lone surrogate, which cannot be stored`)
       for (;;) {
-        // Waits for a server that is binding one of them.
+        // This waits for another server that is binding one of these sessions.
         await query(`INSERT INTO ${s}.lock_owners (session, owner, at) SELECT unnest($1::text[]), $2, $3 ON CONFLICT DO NOTHING`, [
           sessions,
           owner,
           at,
         ])
         const owners = await ownersOf(sessions)
-        // Unless one has been forgotten meanwhile.
+        // If one has been forgotten in the meantime, try again.
         if (sessions.every((session) => owners.has(session))) return sessions.map((session) => owners.get(session) as string)
       }
     },
@@ -106,10 +106,10 @@ export async function postgresJournal({ schema: s, query, title }: Beside): Prom
       return size.count
     },
     async trim(now, { age, entries, refusals }) {
-      // Entries are in the order of time, so the oldest ones are found without an index; a server whose clock is behind only delays it.
+      // Entries are in the order of time, so the oldest ones are found without an index. A server whose clock is behind only delays their end.
       const [oldest] = await query(`SELECT at FROM ${s}.lock_log ORDER BY id LIMIT 1`)
       if (oldest && Number(oldest.at) < now - age) await drop('at < $1', [now - age])
-      // Up to an id, and not so and so many: another server may be doing the same.
+      // Drop entries up to an id and not a number of entries: another server may be trimming at the same time.
       const cut = async (which: string, keep: number, ...values: readonly unknown[]): Promise<void> => {
         const [bound] = await query(`SELECT id FROM ${s}.lock_log WHERE ${which} ORDER BY id DESC LIMIT 1 OFFSET ${keep}`, values)
         if (bound) await drop(`${which} AND id <= $${values.length + 1}`, [...values, bound.id])
@@ -155,7 +155,7 @@ function testsOf(
   ]
 }
 
-/** Keys that start with a prefix, by the index of keys. */
+/** A condition for keys that start with a prefix, which uses the index of keys. */
 function range(prefix: string, bind: (value: unknown) => string): string {
   const end = endOf(prefix)
   return `(key >= ${bind(prefix)} AND ${typeof end === 'string' ? `key < ${bind(end)}` : 'TRUE'})`
@@ -171,7 +171,7 @@ const storable = (entry: NewEntry): NewEntry =>
 
 const numbers: ReadonlySet<string> = new Set(['id', 'at', 'token', 'omitted'])
 
-/** Drivers give large numbers as texts. */
+/** Drivers return large numbers as text. */
 const entryOf = (row: object): LogEntry =>
   Object.fromEntries(
     Object.entries(row).flatMap(([name, value]) => (value === null ? [] : [[name, numbers.has(name) ? Number(value) : value]])),

@@ -6,7 +6,7 @@ import { dropsFrom, shareOf } from './shares.ts'
 
 const share = `coalesce(who, address, '')`
 
-/** Nearly all entries are of the other kinds. */
+/** The rare kinds: nearly all entries are grants and releases. */
 const isRare = `kind NOT IN ('grant', 'release')`
 
 export const logTables = `
@@ -23,10 +23,10 @@ export const logTables = `
   );
 `
 
-/** How many entries are dropped in one turn of the event loop: each is in several indexes. */
+/** How many entries are dropped in one turn of the event loop: each is in several indexes, so that takes time. */
 const few = 250
 
-/** One for the history, one for attempts. Their entries are numbered together. */
+/** One table for the history, one for attempts. Their entries are numbered together. */
 type Table = 'storelock_log' | 'storelock_attempts'
 
 const lastId = `SELECT max((SELECT coalesce(max(id), 0) FROM storelock_log), (SELECT coalesce(max(id), 0) FROM storelock_attempts)) AS id`
@@ -41,7 +41,7 @@ interface Test {
 
 const insertion = `INSERT INTO storelock_log (id, ${columns}) VALUES (?, ${columns.map(() => '?')})`
 
-/** What adds to the history by some connection. */
+/** The statements of one connection that add to the history. */
 interface Insertion {
   readonly insert: SqliteStatement
   readonly last: SqliteStatement
@@ -82,7 +82,7 @@ export function openLog(
   const bound = db.prepare('SELECT id FROM storelock_attempts ORDER BY id DESC LIMIT 1 OFFSET ?')
   const dropUpTo = db.prepare('DELETE FROM storelock_attempts WHERE id <= ?')
   const countOf = db.prepare(`SELECT count(*) AS count FROM (SELECT 1 FROM storelock_log WHERE key >= ? AND key < ? LIMIT ${2 * step + 1})`)
-  /** How many entries of the history each client has. Counted once, since counting takes long. */
+  /** How many entries of the history each client has. Counted once and then kept up to date, since counting takes long. */
   const shares = new Map(
     (db.prepare(`SELECT ${share} AS share, count(*) AS count FROM storelock_log GROUP BY 1`).all() as { share: string; count: number }[]).map(
       (row) => [row.share, row.count],
@@ -107,7 +107,7 @@ export function openLog(
         const read = db.prepare(`SELECT * FROM ${table} WHERE ${along}id < ? AND id >= ?${wanted} ORDER BY id DESC LIMIT ?`)
         const rows = read.all(...keys, high, low ?? 0, ...bound, limit - found.length) as object[]
         if (low === undefined || since === undefined) return [rows, low] as const
-        // If a whole step is too old, all entries before it are.
+        // If all entries of a step are too old, so are all entries before it.
         const newest = db.prepare(`SELECT max(at) AS at FROM ${table} WHERE ${along}id < ? AND id >= ?`).get(...keys, high, low) as { at: number }
         return [rows, newest.at < since ? undefined : low] as const
       })
@@ -117,7 +117,7 @@ export function openLog(
     }
   }
 
-  /** All entries whose keys are in ranges that have few entries, by the index of keys. */
+  /** All entries whose keys are in these ranges, through the index of keys. For ranges with few entries. */
   const gather = (ranges: Test, tests: readonly Test[], { before, limit }: LogQuery): Promise<LogEntry[]> => {
     const [wanted, bound] = joined(tests)
     // The plus keeps SQLite from using the index of ids.
@@ -212,7 +212,7 @@ export function openLog(
 
 const sizeOf = (shares: ReadonlyMap<string, number>): number => [...shares.values()].reduce((sum, one) => sum + one, 0)
 
-/** Keys that start with one of these prefixes. */
+/** A test for keys that start with one of these prefixes. */
 const rangesOf = (prefixes: readonly string[]): Test => ({
   sql: `(${prefixes.map(() => '(key >= ? AND key < ?)').join(' OR ') || 'FALSE'})`,
   values: prefixes.flatMap((prefix) => [prefix, endOf(prefix)]),

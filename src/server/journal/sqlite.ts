@@ -11,7 +11,7 @@ const tables = `
 
 /**
  * A journal in tables beside the store's.
- * @param db a connection of its own, which is closed with it, so that it never blocks a lock's transaction
+ * @param db a connection of its own, so that the journal never blocks a lock's transaction; `close` closes it
  */
 export async function sqliteJournal(db: SqliteDatabase): Promise<Journal> {
   db.exec('PRAGMA synchronous = NORMAL')

@@ -1,11 +1,11 @@
 import type { SqliteDatabase } from '../../stores/sqlite/driver.ts'
 
-/** The version of the journal's tables. Those of a newer storelock may mean something else. */
+/** The version of the journal's tables. The tables of a newer storelock may mean something else. */
 const journalVersion = 1
 
 /**
- * Writes the version of the tables, in the transaction that makes them.
- * @throws Error if a newer version made them; they are not changed
+ * Writes the version of the tables, in the transaction that creates them.
+ * @throws Error if a newer version created them; then they are not changed
  */
 export function noteVersion(db: SqliteDatabase): void {
   db.exec('CREATE TABLE IF NOT EXISTS storelock_journal (name TEXT PRIMARY KEY, value INTEGER NOT NULL)')

@@ -18,7 +18,7 @@ export const bytes = (text: string): number => Buffer.byteLength(text)
 export const key = z
   .string()
   .refine((text) => !/[\0\p{Surrogate}]/u.test(text) && bytes(text) <= maxKeyBytes, `a key must be well-formed, with up to ${maxKeyBytes} bytes`)
-/** Text that people are shown: without characters that move a terminal's cursor, or hide what follows. */
+/** Text that is shown to people: without characters that move a terminal's cursor, or hide the text after them. */
 export const shown = (most: number) =>
   z
     .string()

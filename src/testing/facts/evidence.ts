@@ -2,7 +2,7 @@ import type { Command, Expire } from '../../protocol/index.ts'
 import { equal, outcome } from '../expect.ts'
 import { beat, type Fact, held, line, one, queued } from './play.ts'
 
-/** What takes a lock or a place from a session: proofs of its death or silence, its end, and an operator. */
+/** The ways in which a session loses a lock or a place in the queue: evidence of its death or silence, its end, and an operator. */
 export const evidence: Record<string, Fact> = {
   'a holder is evicted only on evidence that is still valid': async (store, { place }) => {
     if (place.observes) return
@@ -58,7 +58,7 @@ export const evidence: Record<string, Fact> = {
     equal(held(await store.read('k')), ['b'], 'holder')
   },
 
-  'J9: a pin protects a silent holder, also if it came first': async (store, { place }) => {
+  'J9: a pin protects a silent holder, even if the pin came first': async (store, { place }) => {
     await store.apply([{ type: 'pin', key: 'k', entity: 'backup' }])
     const token = await line(store, 'a')
     const expire: Command = { type: 'expire', key: 'k', evidence: { token, seq: 1 } }
@@ -67,7 +67,7 @@ export const evidence: Record<string, Fact> = {
     if (!place.observes) outcome(await one(store, expire), 'done')
   },
 
-  'J10: a revoke takes the lock it names; nothing to take is fine, another session’s is refused': async (store) => {
+  'J10: a revoke takes the lock it names; it succeeds if the lock is free, and is refused if another session holds it': async (store) => {
     outcome(await one(store, { type: 'revoke', key: 'k' }), 'done')
     await line(store, 'a')
     equal(outcome(await one(store, { type: 'revoke', key: 'k', session: 'b' }), 'refused').reason, 'not-owner', 'reason')

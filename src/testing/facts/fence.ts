@@ -3,10 +3,10 @@ import type { FencedStore, Store } from '../../store.ts'
 import { equal, outcome, rejects, truthy } from '../expect.ts'
 import { beat, type Fact, line, release, request } from './play.ts'
 
-/** A lock whose own context believes until the end that it is held. */
+/** A lock whose own context believes to the end that it holds it. */
 const believing = (session: string, token: number, key = 'k'): Fenced => ({ name: key, key, session, token, assertHeld() {} })
 
-/** A fact about stores with a fence; skipped for others. */
+/** A fact about stores with a fence; skipped for other stores. */
 const fenced =
   (
     check: (tools: { store: FencedStore<unknown>; write(text: string): (tx: unknown) => unknown; written(): Promise<unknown> }) => Promise<void>,
@@ -54,8 +54,8 @@ export const fence: Record<string, Fact> = {
   }),
 
   'J6: a session whose lock was stolen cannot write, whatever it believes': refusedAfter(() => request('b', 1, { steal: true })),
-  'J6: a session whose lock was revoked cannot write, even if nobody has it now': refusedAfter(() => ({ type: 'revoke', key: 'k' })),
-  'J6: a session that was evicted for silence cannot write, even if nobody has the lock now': refusedAfter((token) => {
+  'J6: a session whose lock was revoked cannot write, even if the lock is free now': refusedAfter(() => ({ type: 'revoke', key: 'k' })),
+  'J6: a session that was evicted for silence cannot write, even if the lock is free now': refusedAfter((token) => {
     return { type: 'expire', key: 'k', session: 'b', evidence: { token, seq: 1 } }
   }),
   'J6: a session that lost the lock and acquired it again cannot write through the old one': refusedAfter(

@@ -2,7 +2,7 @@ import type { Command } from '../../protocol/index.ts'
 import { equal, outcome, rejects, truthy } from '../expect.ts'
 import { beat, type Fact, held, line, queued, release, request } from './play.ts'
 
-/** How a store keeps records: separately, in order, and for everyone who shares its place. */
+/** How a store keeps records: separately, in order, and for every store on the same place. */
 export const keeping: Record<string, Fact> = {
   'a key that was never used has no record': async (store) => {
     equal(await store.read('k'), undefined, 'read')
@@ -95,7 +95,7 @@ export const keeping: Record<string, Fact> = {
     }
   },
 
-  'a list of busy records has all locks that somebody holds, waits for or pins': async (store) => {
+  'a list of busy records has all locks that are held, waited for or pinned': async (store) => {
     const keys = ['held', 'held again', 'idle', 'pinned', 'shared', 'swept', 'unpinned', 'waited']
     await store.apply([beat('a'), beat('b'), ...keys.map((key) => request('a', 1, { key, mode: key === 'shared' ? 'shared' : 'exclusive' }))])
     const withdraw = (session: string, key: string, number = 1): Command => ({ type: 'withdraw', key, session, number })
@@ -108,7 +108,7 @@ export const keeping: Record<string, Fact> = {
     await store.apply([pin('unpin', 'unpinned'), withdraw('a', 'waited', 2)])
     const busy = async (prefix?: string) => (await store.list(prefix, { busy: true })).map(({ key }) => key)
     const expected = ['held', 'held again', 'pinned', 'shared', 'waited']
-    // Others may be left out, but need not be.
+    // A store may leave the other records out, but need not.
     const found = new Set(await busy())
     for (const key of expected) truthy(found.has(key), `"${key}" among ${[...found].join()}`)
     truthy((await busy('held')).includes('held again'), 'those of a prefix')
@@ -195,7 +195,7 @@ export const keeping: Record<string, Fact> = {
     equal(heard, [1, 2, 3], 'heard')
   },
 
-  'a beacon proves a death, and nothing while it is up': async ({ beacon }) => {
+  'a beacon proves a death when it goes out, and proves nothing while it is up': async ({ beacon }) => {
     if (!beacon) return
     const raised = await beacon.raise('a')
     const stop = new AbortController()

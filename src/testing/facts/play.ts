@@ -5,7 +5,7 @@ import type { StorePlace } from '../place.ts'
 
 interface Tools {
   readonly place: StorePlace
-  /** Another store on the same place. */
+  /** Opens another store on the same place. */
   open(): Promise<Store>
 }
 
@@ -36,7 +36,7 @@ export async function line(store: Store, ...sessions: string[]): Promise<number>
 
 export const queued = (view: LockView | undefined): string[] => (view?.queue ?? []).map(({ session, from, to }) => `${session} ${from}-${to}`)
 
-/** Has a session acquire the lock with tokens in reserve until they are some seconds ahead of the clock. @returns the last one */
+/** Makes a session acquire the lock with tokens in reserve until they are some seconds ahead of the clock. @returns the last token */
 export async function runAhead(store: Store, session: string): Promise<number> {
   const turns = Array.from({ length: 300 }, (_, turn): Command[] => [
     request(session, turn + 1, { reserve: 10_000 }),

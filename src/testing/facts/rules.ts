@@ -2,7 +2,7 @@ import type { Command } from '../../protocol/index.ts'
 import { equal, outcome, truthy } from '../expect.ts'
 import { beat, type Fact, held, line, one, queued, release, request, runAhead } from './play.ts'
 
-/** The rules of a lock, as far as a store could break them. */
+/** The rules of a lock that a store could break. */
 export const rules: Record<string, Fact> = {
   'a free lock is granted, and its record kept': async (store) => {
     const token = await line(store, 'a')
@@ -60,7 +60,7 @@ export const rules: Record<string, Fact> = {
     equal(outcome(await one(store, request('a', 2, { ifAvailable: true })), 'refused').reason, 'busy', 'reason')
   },
 
-  '`ifNoQueue` waits for a holder, and is refused if others wait': async (store) => {
+  'a request with `ifNoQueue` waits for a holder, and is refused if another waiter is there': async (store) => {
     await line(store, 'a')
     await store.apply([beat('b'), beat('c')])
     equal((await one(store, request('b', 1, { ifNoQueue: true }))).type, 'queued', 'the first')
@@ -79,7 +79,7 @@ export const rules: Record<string, Fact> = {
     equal(held(await store.read('k')), ['a'], 'holders')
   },
 
-  'a release grants the next and names it': async (store) => {
+  'a release grants the lock to the next waiter and names it': async (store) => {
     const token = await line(store, 'a', 'b', 'c')
     const { grants } = outcome(await one(store, release('a', token)), 'done')
     equal(
@@ -101,7 +101,7 @@ export const rules: Record<string, Fact> = {
     equal((await store.read('k'))?.holders[0]?.unconfirmed, undefined, 'mark in the record')
   },
 
-  'a grant that nobody confirms sends its waiter to the back of the queue': async (store, { place }) => {
+  'a grant that is not confirmed sends its waiter to the back of the queue': async (store, { place }) => {
     if (place.observes) return
     const token = await line(store, 'a', 'b', 'c')
     const [granted] = outcome(await one(store, release('a', token)), 'done').grants
@@ -112,7 +112,7 @@ export const rules: Record<string, Fact> = {
     equal([held(view), queued(view), view?.queue[0]?.lapses], [['c'], ['b 1-1'], 1], 'record')
   },
 
-  'a lease of its own is kept, and a renewal never shortens it': async (store) => {
+  'a lock keeps a lease of its own, and a renewal never shortens it': async (store) => {
     await store.apply([beat('a')])
     const { holder } = outcome(await one(store, request('a', 1, { lease: 5_000 })), 'granted')
     const renew = (lease: number): Command => ({ type: 'renew', key: 'k', session: 'a', token: holder.token, lease })
@@ -157,7 +157,7 @@ export const rules: Record<string, Fact> = {
     )
   },
 
-  'a request with another limit than those who hold or wait is refused, and changes nothing': async (store) => {
+  'a request with a limit other than that of the holders and waiters is refused, and changes nothing': async (store) => {
     await store.apply(['a', 'b', 'c'].map(beat))
     await store.apply([request('a', 1, { limit: 2 })])
     for (const more of [{}, { limit: 3 }, { steal: true }, { mode: 'shared' }] as const)
@@ -170,7 +170,7 @@ export const rules: Record<string, Fact> = {
     outcome(await one(store, request('c', 1, { limit: 2 })), 'granted')
   },
 
-  'a holder that ends leaves its place, of several, to the next': async (store) => {
+  'if one of several holders ends, its place goes to the next waiter': async (store) => {
     await store.apply(['a', 'b', 'c'].map(beat))
     await store.apply(['a', 'b', 'c'].map((session) => request(session, 1, { limit: 2 })))
     await store.apply([{ type: 'end', session: 'a' }])
@@ -178,7 +178,7 @@ export const rules: Record<string, Fact> = {
     equal(held(await store.read('k')), ['b', 'c'], 'holders')
   },
 
-  'a repeated request never makes a second': async (store) => {
+  'a repeated request never makes a second entry or grant': async (store) => {
     await line(store, 'a', 'b')
     equal(outcome(await one(store, request('a')), 'granted').repeated, true, 'repeated')
     outcome(await one(store, request('b')), 'queued')

@@ -38,7 +38,7 @@ export const sharing: Record<string, Fact> = {
     await store.apply([beat('a'), beat('b')])
     let last = 0
     for (let number = 1; number <= 30; number++) {
-      // Each has two turns, so that a store's cache is right once and outdated once.
+      // Each store has two turns, so that its cache is up to date once and outdated once.
       const [session, at] = number % 4 < 2 ? (['a', stores[0]] as const) : (['b', stores[1]] as const)
       truthy(at, 'a store')
       const { token, previous } = outcome(await one(at, request(session, number)), 'granted').holder
