@@ -57,7 +57,7 @@ const hashed = /^sha256:([\da-f]{64})$/i
 /** @throws LockError `invalid` if one is wrong or too weak, or if two have the same name or token */
 export function checkedCredentials(clients: readonly ClientCredential[]): Credential[] {
   if (!clients.length)
-    throw new LockError('invalid', 'the list of clients is empty: name one, or give no list, which lets everyone use the server who can reach it')
+    throw new LockError('invalid', 'the list of clients is empty: name one, or leave the list out, and everyone who can reach the server may use it')
   const names = new Set<string>()
   const tokens = new Map<string, string>()
   return clients.map((client) => {

@@ -26,7 +26,7 @@ export async function watchRings(
     const own: RunningServer = { id, name, signs: prints[0] as string, knows: prints }
     for (const other of (await journal.meet?.(own)) ?? []) {
       if (!own.knows.includes(other.signs))
-        return `another lock server on this store (${other.name}) signs lockTokens with a key that this one does not have: give all of them the same secret, or have the key that the others sign with among this one’s`
+        return `another lock server on this store (${other.name}) signs lockTokens with a key that this one does not have: give all servers the same secret, or add the key that the other one signs with to this one’s`
       if (!other.knows.includes(own.signs))
         return `another lock server on this store (${other.name}) does not have the key that this one signs lockTokens with: add a new key to all servers before the first one signs with it`
     }

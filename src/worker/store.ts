@@ -31,7 +31,7 @@ export function storeFor(store: Store, page: Page): Store {
     read: (key, reader) => store.read(key, reader),
     ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
     list: (prefix, part) => store.list(prefix, part),
-    ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
+    ...(store.page && { page: (prefix, after, limit, part) => (store.page as NonNullable<Store['page']>)(prefix, after, limit, part) }),
     channel: store.channel,
     beacon: page.beacon,
     onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),

@@ -32,7 +32,7 @@ const withoutOwnBeacon = (store: Store): Store => ({
   read: (key, reader) => store.read(key, reader),
   ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
   list: (prefix, part) => store.list(prefix, part),
-  ...(store.page && { page: (prefix, after, limit) => (store.page as NonNullable<Store['page']>)(prefix, after, limit) }),
+  ...(store.page && { page: (prefix, after, limit, part) => (store.page as NonNullable<Store['page']>)(prefix, after, limit, part) }),
   channel: store.channel,
   beacon: store.beacon && {
     raise: () => Promise.reject(new Error('a run has no beacon')),
@@ -41,6 +41,7 @@ const withoutOwnBeacon = (store: Store): Store => ({
   },
   spansMachines: store.spansMachines,
   onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),
+  onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
   isBusy: () => store.isBusy?.() === true,
   close: () => store.close(),
 })
