@@ -15,7 +15,7 @@ export async function expireHolders(session: Session, line: Line): Promise<void>
     const { pins, sessions } = view
     if (!signs && !view.holders.length) throw new LockError('not-held', `nobody holds ${name}`)
     signs ??= new Map(view.holders.map((holder) => [holder.token, seqOf(holder, sessions)]))
-    // Holders that got the lock since are not meant.
+    // Holders that got the lock later are not the ones to evict.
     const holders = view.holders.filter(({ token }) => signs?.has(token))
     if (!holders.length) return
     if (pins.length) throw refusalOf(session, 'held', `${name} is pinned by ${pins.join(', ')}`, holders)
