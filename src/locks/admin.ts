@@ -5,7 +5,7 @@ import type { Session } from './session.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { LocksSnapshot } from './types.ts'
 
-/** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
+/** Evicts the holders if they stay silent for their whole lease; rejects as soon as one shows that it is alive. */
 export async function expireHolders(session: Session, line: Line): Promise<void> {
   const name = JSON.stringify(line.name)
   let signs: Map<number, number | undefined> | undefined

@@ -3,7 +3,7 @@ import type { Home } from './home.ts'
 import type { Lines } from './lines.ts'
 import type { Reply } from './outbox.ts'
 
-/** Handles every reply before its caller gets it: tells the other requests and holds that it concerns, in this session and in other ones. */
+/** Handles every reply before its caller gets it: tells everything else that it concerns, in this session and in other ones. */
 export class Arrivals {
   readonly #session: Home
   readonly #lines: Lines

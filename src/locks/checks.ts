@@ -7,7 +7,7 @@ import type { HoldLease } from './lease.ts'
  */
 export class Checks {
   open = 0
-  /** How many of them have a body that alone is running in this context: the lock is then held, whatever the clock says. */
+  /** How many of them are running their body with no other code beside it: the lock is then held, whatever the clock says. */
   alone = 0
   readonly #lease: HoldLease
 

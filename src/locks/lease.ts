@@ -32,7 +32,7 @@ export type HoldLease = Pick<
   'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'clock' | 'stands' | 'expireIfDue' | 'renew' | 'renewWithin' | 'settle' | 'resume'
 >
 
-/** A grant that this session keeps alive, from the store's answer until it is let go or lost: renews it, and tells its hold of its end. */
+/** A grant that this session keeps alive, from the store's answer until it is released or lost: renews it, and tells its hold when it ends. */
 export class Lease extends Grant implements Kept {
   /** The hold that uses it; `undefined` while it lingers. */
   hold: Holding | undefined

@@ -64,7 +64,7 @@ export class Lookout {
     return dead || evicting !== undefined
   }
 
-  /** Ends the sessions that block such a request and are proved dead. @returns whether there were any */
+  /** Ends the sessions that block a request with this claim and are proved dead. @returns whether there were any */
   async endDead(view: LockView, claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
     const dead = await deadInTheWay(view, claim, this.#session.settings.store.beacon)
     await Promise.allSettled([...dead].map((session) => this.#session.send({ type: 'end', session })))

@@ -88,7 +88,7 @@ export class Looks {
     if (asleep) this.rest()
   }
 
-  /** Removes sessions that blocked such a request, which was refused, if they are gone. @returns whether there were any */
+  /** Removes the sessions that block a refused request with this claim and are gone. @returns whether there were any */
   clearWay(claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
     return this.#lookout.clearWay(this.#key.view, claim, this.#key.refusedAt)
   }

@@ -128,7 +128,7 @@ export class Presence {
     return outcome.type === 'beaten' ? outcome.stale : []
   }
 
-  /** Sends a sign of life. */
+  /** Sends a beat. */
   beat(options: Pick<Beat, 'opens' | 'others'> = {}): Promise<Reply> {
     const { client, settings } = this.#session
     const { duration, label } = settings

@@ -112,7 +112,7 @@ export class Session implements Home {
     await this.#outbox.answered()
   }
 
-  /** Sends a sign of life. */
+  /** Sends a beat. */
   beat(): Promise<Reply> {
     return this.#presence.beat()
   }

@@ -21,7 +21,7 @@ export interface LocksOptions {
   maxHold?: number | undefined
   /**
    * What to do when a lock that this session holds has kept a request of its own waiting for a whole `duration`, such as a request inside its own
-   * callback. `warn` calls `onWarning` once for each name, `reject` also rejects the request with `deadlock`. Default `warn`.
+   * callback. `warn` calls `onWarning` once for each cycle of locks, `reject` also rejects the request with `deadlock`. Default `warn`.
    */
   deadlock?: 'warn' | 'reject' | undefined
   /** Shown to people who ask who holds a lock. It need not be unique, so it must not serve as an identity. */
@@ -227,7 +227,7 @@ export interface Locks {
   acquire(name: string, options?: AcquireOptions): Promise<HeldLock>
   /** Takes the lock if it is free, else `null`. */
   tryAcquire(name: string, options?: TryOptions): Promise<HeldLock | null>
-  /** matrix shape: one lease for all users in this process. The same name gives the same lock. */
+  /** Re-entrant shape: one lease for all users in this process. The same name gives the same lock. */
   reentrant(name: string, options?: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'>): ReentrantLock
   /** Resolves when nobody holds the lock, at once if nobody does. */
   whenFree(name: string, options?: { signal?: AbortSignal | undefined }): Promise<void>

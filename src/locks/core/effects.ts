@@ -17,7 +17,7 @@ export type Effect<R, G> =
   | { readonly do: 'letGo'; readonly number: number; readonly token?: number | undefined }
   /** The record no longer names the grant. */
   | { readonly do: 'lose'; readonly grant: G; readonly how: LossReason }
-  /** Requests have waited for a whole duration for a lock that this session holds itself. */
+  /** The request has waited for a whole duration for a lock that this session holds itself. */
   | { readonly do: 'stuck'; readonly request: R }
   /** Look at the record now. */
   | { readonly do: 'look' }

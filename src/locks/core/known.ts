@@ -71,7 +71,7 @@ export class Known<R extends Request, G extends Grant> {
     return this.requests.get(number) === request
   }
 
-  /** A request that has waited since before `time`, if this session has held the lock for as long: with a limit, as often as the limit allows. */
+  /** A request that has waited since before `time`, if this session has held the lock for as long; a lock with a limit, in all of its places. */
   stuckSince(time: number): R | undefined {
     let left = limitOf(this.view) ?? 1
     for (const { life, startedAt } of this.grants.keys()) {
