@@ -239,9 +239,8 @@ export interface Locks {
   pin(name: string, entity: string): Promise<void>
   unpin(name: string, entity: string): Promise<void>
   /**
-   * Drops the records of this namespace's locks that nobody holds, waits for or pins. Their tokens are still never repeated, but a lock counts as
-   * `dirty` at its next grant. A lock server allows it only to an admin client.
-   * @returns how many records were dropped
+   * Drops the records of this namespace's locks that nobody holds, waits for or pins, and resolves with their number. Their tokens are still never
+   * repeated, but a lock counts as `dirty` at its next grant. A lock server allows it only to an admin client.
    */
   sweep(options?: SweepOptions): Promise<number>
   /**
