@@ -1,5 +1,6 @@
 /**
- * `storelock` in parts, for pages that count kilobytes: `createLocks` with what most need, and the rest as functions that work on what it returned.
+ * `storelock` in parts, for pages where every kilobyte counts: `createLocks` makes locks with the methods that most programs need, and the other
+ * methods are functions that take these locks.
  *
  * @example
  * const locks = createLocks({ store: indexedDBStore('app') })

@@ -4,9 +4,9 @@ import type { Command, Fenced, LockView, Outcome, Sessions } from './protocol/in
  * A place for records. The rules of a lock are in `protocol/`; a store runs commands through its `runBatch` inside one transaction and writes the
  * result.
  *
- * A method rejects with a `LockError`: `store` with the engine's own error as `cause`, or `closed`. The commands of a rejected `apply` may or may not
- * have been carried out, or may be later. Requests and pins must not be carried out later: their caller may have given up, and they would stay for
- * ever.
+ * A method rejects with a `LockError`: `store` with the engine's own error as `cause`, or `closed`. If `apply` rejects, the store may or may not have
+ * carried out the commands, and may still do so later. It must not carry out requests and pins later: their caller may have given up, and they would
+ * stay for ever.
  */
 export interface Store {
   /**
@@ -17,13 +17,14 @@ export interface Store {
   /**
    * A key's record with the session rows it leans on; `undefined` if there is none. Rejects with `corrupt`, naming the key, if it cannot be read.
    *
-   * @param reader the session that looks. Then the rows of the holders, of the head of the queue, of itself and of the waiter in front of it are
-   * enough, so that the cost of a look does not grow with the queue. The result may be shared with other looks, so it must not be changed.
+   * @param reader the session that looks. Some rows are then enough, so that the cost of a look does not grow with the queue: those of the holders,
+   * of the head of the queue, of the reader, of the waiter in front of it (the last waiter, if the reader is not in the queue) and, if the reader
+   * holds the lock, of the waiters that ask for it. Other looks may share the result, so the reader must not change it.
    */
   read(key: string, reader?: string): Promise<LockView | undefined>
   /**
-   * The existing rows of these sessions, for waiters far back in the queue for `key`: while its holder beats they need no more, and the cost does not
-   * grow with the queue. If the method is missing or resolves with `undefined`, they read the record.
+   * The existing rows of these sessions. Waiters far back in the queue for `key` read only these rows while its holder beats, so that the cost does
+   * not grow with the queue. If the method is missing or resolves with `undefined`, they read the record.
    */
   rows?(sessions: readonly string[], key: string): Promise<Sessions | undefined>
   /** The records whose keys start with `prefix`, in the order of their keys. */
@@ -38,23 +39,24 @@ export interface Store {
   /** Proofs of death. Without one, a dead session is noticed only when its lease ends. */
   readonly beacon?: Beacon | undefined
   /**
-   * Calls the listener when hints or proofs are not available here, or the store does not answer, at once if that is known already, with the reason
-   * in words; and with `undefined` once everything works again. Locks stay correct meanwhile: waiters poll, and wait for leases.
+   * Calls the listener, with the reason in words, when hints or proofs of death are not available here, or the store does not answer; at once if the
+   * store knows this already. Calls it with `undefined` once everything works again. Locks stay correct meanwhile: waiters poll, and wait for leases
+   * to end.
    * @returns how to stop listening
    */
   onDegraded?(listener: (why: string | undefined) => void): () => void
   /**
-   * Calls the listener when the connection to the records was lost, with the reason in words: the session's rows may be gone, so it has to end at
-   * once.
+   * Calls the listener, with the reason in words, when the connection to the records was lost: the session's row may be gone, so the session must end
+   * at once.
    * @returns how to stop listening
    */
   onLost?(listener: (why: string) => void): () => void
   /**
-   * Whether unanswered calls may only be waiting for somebody's transaction, or end by a limit of the store's own. Without this method, a store that
-   * has not answered for a lease is considered hung.
+   * Whether pending calls may only be waiting for another transaction, or will end by the store's own timeout. Without this method, a session
+   * considers the store hung if it has not answered for a lease.
    */
   isBusy?(): boolean
-  /** Whether sessions on several machines share it, which may sleep at different times. */
+  /** Whether sessions on several machines share the store. These machines may sleep at different times. */
   readonly spansMachines?: boolean | undefined
   /** Closes what the store opened itself, never a handle that it was given. May be called twice. */
   close(): Promise<void>
@@ -88,18 +90,18 @@ export interface FencedStore<Tx> extends Store {
  * keep their order. A message and its topic may have up to 16,384 bytes as JSON in UTF-8. Anything that is not a message is dropped.
  */
 export interface Channel {
-  /** Never throws and never waits. Reaches those who are subscribed now. */
+  /** Never throws and never waits. Reaches the current subscribers only. */
   publish(topic: string, message: Message): void
   /** @returns how to stop listening */
   subscribe(topic: string, listener: (message: Message) => void): () => void
   /**
-   * Set if only those can publish who could also write the records. The hint of a grant is then believed until the store has answered; otherwise the
-   * store is asked first.
+   * Set if only sessions that can write the records can publish. A waiter then believes the hint of a grant until the store has answered; otherwise
+   * it asks the store first.
    */
   readonly trusted?: boolean | undefined
   /**
    * A topic that all sessions subscribe to, if one more subscription costs nothing. A session that finds no other session's row publishes here,
-   * because the others' rows may have been lost.
+   * because the other sessions may have lost their rows.
    */
   readonly commonTopic?: string | undefined
 }
@@ -107,28 +109,28 @@ export interface Channel {
 /** What a channel carries: plain, structured-cloneable data. */
 export type Message = { readonly [name: string]: string | number | boolean | null }
 
-/** Proofs of death: something that the system takes away from a context that dies, and never from one that only stops. */
+/** Proofs of death: something that the operating system or browser takes away when a context dies, but not when it only stops. */
 export interface Beacon {
   /**
    * Raises a beacon for a session, before its first command. If it rejects, or takes longer than a second, the session runs without it, and a crash
-   * is noticed only when its lease ends. A late beacon is used when it comes.
+   * is noticed only when its lease ends. The session uses a late beacon as soon as it is up.
    */
   raise(session: string): Promise<RaisedBeacon>
   /** Resolves only when the owner of the beacon is proved dead or has lowered it; rejects when `signal` aborts. */
   watch(address: string, signal: AbortSignal): Promise<void>
-  /** Whether `watch` would resolve now, for callers that do not wait. Without this method they wait for leases. */
+  /** Whether `watch` would resolve now, for callers that do not wait. Without this method, they notice a dead session only by its lease. */
   isOut?(address: string): Promise<boolean>
-  /** If beacons are native Web Locks, which any page or worker of the origin can hold: the name of a session's lock. */
+  /** The name of a session's lock, if beacons are native Web Locks, which any page or worker of the origin can hold. */
   lockFor?(session: string): Promise<string>
 }
 
 export interface RaisedBeacon {
-  /** Where others watch it; stored in the session's row. It may change, and `moved` then resolves. */
+  /** Where other sessions watch it; stored in the session's row. It may change, and `moved` then resolves. */
   readonly address: string
   readonly moved?: Promise<unknown> | undefined
-  /** Resolves if the beacon goes out although its owner lives, with the reason in words if it has one: the session must then end. */
+  /** Resolves if the beacon goes out although its owner is alive, with the reason in words if it has one: the session must then end. */
   readonly lost: Promise<unknown>
   lower(): void
-  /** Others ended its session although it lives: a proof of death may have been wrong. */
+  /** Another session ended the beacon's session although it is alive: a proof of death may have been wrong. */
   doubt?(): void
 }

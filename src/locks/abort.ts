@@ -3,7 +3,7 @@ interface Waiting {
   stop(): void
 }
 
-/** What waits for each signal. There is one listener per signal, since Node reports more than ten as a leak. */
+/** The callbacks that wait for each signal. There is one listener per signal, since Node reports more than ten as a leak. */
 const waiting = new WeakMap<AbortSignal, Waiting>()
 
 /**
@@ -13,7 +13,7 @@ const waiting = new WeakMap<AbortSignal, Waiting>()
 export function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
   if (!signal) return () => {}
   const { runs, stop } = waiting.get(signal) ?? listenTo(signal)
-  // The same function may be passed twice.
+  // A new function for each call, since the same one may be passed twice.
   const own = (): void => run()
   runs.add(own)
   return () => {
@@ -40,7 +40,7 @@ function listenTo(signal: AbortSignal): Waiting {
 
 const readAborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
 
-/** Asks the engine, since a signal of another frame is not an instance of this frame's class. */
+/** Asks the engine, since a signal of another frame is not an instance of this frame's class. @throws TypeError if it is not an `AbortSignal` */
 export const abortSignal = (value: unknown): AbortSignal => {
   try {
     readAborted?.call(value)

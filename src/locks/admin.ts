@@ -5,7 +5,7 @@ import type { Session } from './session.ts'
 import { snapshotOf } from './snapshot.ts'
 import type { LocksSnapshot } from './types.ts'
 
-/** Evicts the holders if they stay silent for their whole lease; refused as soon as one shows that it lives. */
+/** Evicts the holders if they stay silent for their whole lease; rejects as soon as one shows that it is alive. */
 export async function expireHolders(session: Session, line: Line): Promise<void> {
   const name = JSON.stringify(line.name)
   let signs: Map<number, number | undefined> | undefined
@@ -15,7 +15,7 @@ export async function expireHolders(session: Session, line: Line): Promise<void>
     const { pins, sessions } = view
     if (!signs && !view.holders.length) throw new LockError('not-held', `nobody holds ${name}`)
     signs ??= new Map(view.holders.map((holder) => [holder.token, seqOf(holder, sessions)]))
-    // Holders that got the lock since are not meant.
+    // Holders that got the lock later are not the ones to evict.
     const holders = view.holders.filter(({ token }) => signs?.has(token))
     if (!holders.length) return
     if (pins.length) throw refusalOf(session, 'held', `${name} is pinned by ${pins.join(', ')}`, holders)

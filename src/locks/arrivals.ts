@@ -3,7 +3,7 @@ import type { Home } from './home.ts'
 import type { Lines } from './lines.ts'
 import type { Reply } from './outbox.ts'
 
-/** Sees every reply before its caller gets it, and notifies all others that it concerns, in this session and in others. */
+/** Handles every reply before its caller gets it: tells everything else that it concerns, in this session and in other ones. */
 export class Arrivals {
   readonly #session: Home
   readonly #lines: Lines
@@ -17,7 +17,7 @@ export class Arrivals {
   passOn(reply: Reply, late?: Command): void {
     const { outcome } = reply
     const session = this.#session
-    // That request is withdrawn, unless its grant became known in another way.
+    // Withdraw that request, unless this session has learned of its grant in another way.
     if (late?.type === 'request' && !this.#lines.get(late.key)?.state.answers(late.number))
       session.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
     if (!('grants' in outcome)) return

@@ -21,7 +21,7 @@ export class Base {
     return storedKey(this.session.settings.namespace, name)
   }
 
-  /** The key of a lock's name, once that is checked. */
+  /** Checks a lock's name, and returns its key. */
   keyOf(name: string): string {
     const { settings } = this.session
     checkLockName(settings, name)
@@ -59,7 +59,7 @@ export function baseOf(locks: CoreLocks): Base {
 /** The session behind locks that `createLocks` made; `undefined` for any others. */
 export const sessionOf = (locks: CoreLocks): Session | undefined => bases.get(locks)?.session
 
-/** The locks of one context, without what `storelock/core` has as imports of their own. */
+/** The locks of one context, with the methods of `CoreLocks` only: `storelock/core` exports the other ones as functions. */
 export function createCore(options: LocksOptions): CoreLocks {
   const settings = checkSettings(options)
   const session = new Session(settings)
@@ -101,7 +101,7 @@ export function createCore(options: LocksOptions): CoreLocks {
       stopFollowing()
       stopHearing?.()
       const closed = session.close()
-      // The locks of a document that is gone went with it, and no answer would arrive.
+      // If the document is gone, its locks are gone too, and no answer would arrive.
       if (!isGone()) await closed
     },
   }

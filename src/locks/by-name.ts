@@ -1,9 +1,9 @@
-/** Objects that exist once for each name, as long as anybody has them or they are in use. */
+/** Objects that exist once for each name, as long as they are referenced or in use. */
 export class ByName<T extends object> {
   readonly #refs = new Map<string, WeakRef<T>>()
   readonly #used = new Set<T>()
   readonly #gone = new FinalizationRegistry<string>((name) => {
-    // Another may have been made since.
+    // Another object may have been made for this name since.
     if (!this.#refs.get(name)?.deref()) this.#refs.delete(name)
   })
 

@@ -2,12 +2,12 @@ import type { Checked, Outcome } from '../protocol/index.ts'
 import type { HoldLease } from './lease.ts'
 
 /**
- * The open transactions that have checked a lock: while there is one, nobody else can be granted it, so its lease does not expire. If it would have
- * expired, the lock is in doubt when the transaction ends, until the store has answered.
+ * The open transactions that have checked a lock. While one is open, no other session can be granted the lock, so its lease does not expire. If its
+ * deadline has passed when a transaction ends, the lock is in doubt until the store has answered.
  */
 export class Checks {
   open = 0
-  /** How many of them are bodies that run at this moment: then the lock is held, whatever the clock says. */
+  /** How many of them are running their body with no other code beside it: the lock is then held, whatever the clock says. */
   alone = 0
   readonly #lease: HoldLease
 
@@ -40,7 +40,7 @@ export class Checks {
     const now = clock.monotonic()
     if (this.#lease.hold && now >= deadline) return this.#settle()
     this.open--
-    // One that ran beside others has let the event loop turn.
+    // A transaction that ran beside other code has let the event loop turn.
     return alone ? clock.turn?.(now) : undefined
   }
 

@@ -21,7 +21,7 @@ export interface Clock {
   onDegraded?(listener: (error: LockError) => void): () => void
 }
 
-/** By how much the wall clock is ahead of the monotonic one, in ms. @param before what the latter has just shown */
+/** By how much the wall clock is ahead of the monotonic one, in ms. @param before what the monotonic clock has just shown */
 export function driftOf(clock: Clock, before = clock.monotonic()): number {
   for (let tries = 1; ; tries++) {
     const drift = clock.now() - before
@@ -35,12 +35,12 @@ export function driftOf(clock: Clock, before = clock.monotonic()): number {
 /** The longest time that an engine's timer can measure, in ms: 24 days. A longer timer fires at once. */
 export const longestTimer = 2 ** 31 - 1
 
-// In Node the global is a getter, which takes as long as acquiring a re-entrant lock otherwise does.
+// In Node, the global `performance` is a getter, which takes as long as the rest of acquiring a re-entrant lock.
 const { performance: real, setTimeout: timer } = globalThis
 
 export const systemClock: Clock = {
   now: () => Date.now(),
-  // If a test has replaced the timers, its clock belongs to them.
+  // If a test has replaced the timers, use the clock that belongs to them.
   monotonic: () => (setTimeout === timer ? real : performance).now(),
   after(ms, run, background = false) {
     let timer: unknown

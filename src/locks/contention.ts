@@ -1,6 +1,6 @@
 import { type HeldBy, type Holder, LockError, type LockErrorCode } from '../protocol/index.ts'
 
-/** The realm of each open session that was made here: '' is this context, any other a page for which this worker has the session. */
+/** The realm of each open session in this context: '' for its own session, else the page for which this worker has the session. */
 export const realms = new Map<string, string>()
 
 const words: Readonly<Record<HeldBy, string>> = {
@@ -9,7 +9,7 @@ const words: Readonly<Record<HeldBy, string>> = {
   other: 'someone else holds it',
 }
 
-/** The error of a call that did not get a lock; it says who holds it. */
+/** The error for a call that did not get a lock; it says who holds the lock. */
 export function refusalOf(
   asking: { readonly id: string; readonly realm: string },
   code: LockErrorCode,

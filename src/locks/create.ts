@@ -5,7 +5,7 @@ import type { CoreLocks, HeldLock, Locks, LocksOptions } from './types.ts'
 import { requestArguments, requestOptions } from './webidl.ts'
 
 /**
- * This context's locks in a store. One object for each tab, worker or process is enough; it sends heartbeats only while it holds.
+ * This context's locks in a store. One object for each tab, worker or process is enough; it sends heartbeats only while it holds a lock.
  * @throws TypeError, RangeError or LockError `invalid` if an option is wrong
  */
 export function createLocks(options: LocksOptions): Locks {

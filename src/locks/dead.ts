@@ -1,7 +1,7 @@
 import type { Claim, LockView, SessionRow } from '../protocol/index.ts'
 import type { Beacon } from '../store.ts'
 
-/** Whether a session is proved dead now. Never for one without a beacon, or if beacons cannot be asked. */
+/** Whether a session is proved dead now. Always false for a session without a beacon, or if the store's beacons cannot be asked. */
 const isDead = async (beacon: Beacon | undefined, { beacon: address }: SessionRow): Promise<boolean> =>
   address !== undefined && (await beacon?.isOut?.(address).catch(() => false)) === true
 
@@ -16,8 +16,8 @@ export async function deadAmong(rows: Iterable<SessionRow>, beacon: Beacon | und
 }
 
 /**
- * The sessions that block a refused request and are proved dead: its holders', and if not too many other holders are left, those of the waiters in
- * front, up to the first that may live. That one keeps the request out, so nobody behind it needs to be checked.
+ * The sessions that block a refused request and are proved dead: those of the holders and, unless the other holders alone block the request, those of
+ * the waiters, up to the first that may be alive. That waiter blocks the request anyway, so those behind it need no check.
  */
 export async function deadInTheWay(
   { holders, queue, pins, sessions }: LockView,

@@ -15,8 +15,8 @@ export class Deadlocks {
 
   /**
    * Warns, once for each cycle.
-   * @param lines those of the session, of which the first was found to wait for itself
-   * @returns the error for one of the requests in the cycle, if they are to be rejected: one at a time, since that may be enough
+   * @param lines the session's lines that wait for locks of its own; the first one was found just now
+   * @returns the error for one of the requests in the cycle, if the settings say `reject`: one request at a time, since that may be enough
    */
   found(lines: readonly Line[]): LockError | undefined {
     const { settings, clock } = this.#session

@@ -1,6 +1,6 @@
 import type { Home } from './home.ts'
 
-/** What goes on until a session ends, and stops then. */
+/** What has to stop when a session ends. */
 export class Ending {
   readonly #session: Pick<Home, 'clock'>
   readonly #stops = new Set<() => void>()
@@ -33,7 +33,7 @@ export class Ending {
     })
   }
 
-  /** The session ends. @param renew gives these locks their next session, which those that paused find */
+  /** The session ends. @param renew gives these locks their next session, before the pauses end */
   run(renew: () => void): void {
     for (const stop of this.#stops) stop()
     this.#stops.clear()

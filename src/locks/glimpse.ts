@@ -3,19 +3,19 @@ import { leaseFor } from './core/grant.ts'
 import { looksEvery } from './core/silence.ts'
 import type { Home } from './home.ts'
 
-/** How many runs in front act before those behind them: the head, and the next one that would. */
+/** With fewer runs than this in front, a session always reads the record: the first two in the queue act first if a holder is gone. */
 const near = 2
 
 /**
- * The look of waiters far back in the queue for one key. As long as its holder beats, nothing concerns them without somebody's hint, so they read the
+ * The look of waiters far back in the queue for one key. As long as the holder beats, they have nothing to do unless a hint arrives, so they read the
  * rows of a few sessions, and nothing that grows with the queue. They read the record once per lease, in case a hint was lost.
  */
 export class Glimpse {
   readonly #session: Home
   readonly #key: string
-  /** When the last look at the record was sent, unless there was news since. */
+  /** When the last look at the record was sent; -Infinity if something has happened since. */
   #readAt = -Infinity
-  /** When the last look was sent that showed the holder beating; -Infinity if none did since the lock changed hands, or recently. */
+  /** When the last look that showed the holder beating was sent; -Infinity if no look has shown it recently, or since the lock changed hands. */
   #beatenAt = -Infinity
 
   constructor(session: Home, key: string) {

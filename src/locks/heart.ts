@@ -5,11 +5,11 @@ import { Observer } from './core/observer.ts'
 import type { Home, Kept, Pulse } from './home.ts'
 import { within } from './within.ts'
 
-/** Beats under way at once, at most: a store that hangs gets a few chances and no flood. */
+/** How many beats may be under way at once: a store that hangs gets a few tries and no flood. */
 const maxBeats = 3
-/** How far the wall clock may part from the monotonic one before a holder doubts, as a share of the duration. */
+/** How far the wall clock may drift from the monotonic clock before a holder doubts its lock, as a share of the duration. */
 const steadiness = 0.05
-/** How long an abandoned session has to answer a challenge at least, in ms. */
+/** How long a session that looks abandoned has to answer a challenge, at least, in ms. */
 const burial = 120_000
 
 /** Keeps a session's leases: one timer for their deadlines and renewals, and one beat that renews all that lean on the session. */
@@ -49,12 +49,12 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     this.#wake(this.#due(lease))
   }
 
-  /** Sees to the chore within a tenth of the duration. */
+  /** Runs the chore within a tenth of the duration. */
   wakeSoon(): void {
     this.#wake(this.#session.clock.monotonic() + this.#pace)
   }
 
-  /** Sees at once whether the session still stands, if anything is held by it. */
+  /** If the session has leases, beats at once: the answer shows whether the session still stands. */
   beatNow(): void {
     if (this.leases.size) this.#beat()
   }
@@ -69,7 +69,7 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
   }
 
   /**
-   * False where a sleep may have stopped the monotonic clock since a renewal, until the next one shows that nothing was lost.
+   * False if a sleep may have stopped the monotonic clock since a renewal: it is then unknown, until the next renewal, whether the lock was lost.
    * @param renewedAt when that renewal went out, and `drift` by how much the wall clock was ahead of the monotonic one then
    */
   isSteady(now: number, renewedAt: number, drift: number, duration: number): boolean {
@@ -126,7 +126,7 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
       return
     }
     this.#underWay++
-    // One that is never answered must not be in the way of later ones for good.
+    // A beat that is never answered must not block later beats for ever.
     const { clock, settings } = this.#session
     const late = (): never => {
       throw new LockError('store', 'the store has not answered a renewal')
@@ -142,14 +142,14 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     const { id } = session
     const { outcome, sent, drift } = await session.beat()
     if (id !== session.id) return
-    // A reply that comes after a deadline does not bring that lock back.
+    // A reply that arrives after a lock's deadline does not bring that lock back.
     this.#expireDue()
     if (outcome.type === 'ended') return session.givenUp()
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'beaten') return
     const { taken, asked, keys } = this.beats.news(outcome.session)
     if (taken) await session.lookAtHolds(keys)
-    // A wish can wait for the look that it takes to hear it; a renewal cannot.
+    // An ask can wait for the look that shows it; the renewal must not wait for that look.
     else if (asked) session.lookAtHolds(keys).catch(() => {})
     this.beats.count(outcome.session, sent, drift)
     const { seen } = session
@@ -179,13 +179,13 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     this.#session.warn({ type: 'renewal', names: held.map(({ name }) => name), error, deadline })
   }
 
-  /** Clears away the row of a session that is gone: it answers no challenge for far longer than any hold of it could last. */
+  /** Ends a session that is gone: one that has not answered a challenge for far longer than any of its holds could last. */
   #observeAbandoned({ id, seq, lease, challenged, beacon }: SessionRow, sent: number): void {
     const session = this.#session
     const asked = challenged === seq
     const silent = this.#abandoned.look(id, `${seq} ${asked}`, sent, session.clock.monotonic(), this.#pace * 1.25)
-    // One that only waits beats for nobody either, so it is asked before it is judged.
-    // A waiter that has one never writes, and its death is proved as a rule.
+    // A session that only waits does not beat either, so it is challenged before it is ended. A waiter with a beacon never writes, and its death is
+    // usually proved, so it is challenged later.
     if (silent > (asked || beacon !== undefined ? Math.max(4 * lease, burial) : lease))
       session.send(asked ? { type: 'end', session: id, seq } : { type: 'challenge', session: id }).catch(() => {})
   }

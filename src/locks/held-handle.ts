@@ -2,7 +2,7 @@ import { asyncDispose, behind, Handle } from './handle.ts'
 import type { Hold } from './hold.ts'
 import type { HeldLock } from './types.ts'
 
-/** A lock as its holder has it in hand. */
+/** The handle of a held lock. */
 export class HeldHandle<Lock extends HeldLock> extends Handle<Lock> implements HeldLock {
   get assertHeld(): HeldLock['assertHeld'] {
     const lock = this[behind]()
@@ -62,7 +62,7 @@ export class HeldHandle<Lock extends HeldLock> extends Handle<Lock> implements H
   }
 }
 
-/** The same of a hold, which transactions check. */
+/** The handle of a hold, which transactions can check. */
 export class HoldHandle extends HeldHandle<Hold> {
   get checked(): NonNullable<HeldLock['checked']> {
     const hold = this[behind]()

@@ -6,7 +6,7 @@ import { Watchers } from './watchers.ts'
 
 const isWhole = Number.isSafeInteger as (value: unknown) => value is number
 
-/** A session's part in the store's channel: sends hints to other sessions, and hears its own. If the channel fails, there are still looks. */
+/** A session's part in the store's channel: sends hints to other sessions, and hears its own. If the channel fails, waiters still look. */
 export class Hints implements HintSender {
   readonly #session: Home
   readonly #lines: Lines
@@ -37,7 +37,7 @@ export class Hints implements HintSender {
     this.#unsubscribe = undefined
   }
 
-  /** The store says that there are no hints, or no proofs of death, and why; or, without a reason, that there are again. */
+  /** The store says that there are no hints or no proofs of death, and why; without a reason, that they work again. */
   noteDegraded(why: string | undefined): void {
     if (why === undefined) this.#degraded = false
     else this.#degrade(why)
@@ -73,7 +73,7 @@ export class Hints implements HintSender {
     }
   }
 
-  /** Has all holders of a lock look at its record. */
+  /** Sends all holders of a lock a hint to look at its record. */
   sendAll({ key, holders }: LockRecord): void {
     for (const { session } of holders) this.send(session, { key })
   }
@@ -103,19 +103,19 @@ export class Hints implements HintSender {
     for (const { session } of holders) this.send(session, { key, watch: topic })
   }
 
-  /** Another session waits, on a topic, until a lock is free. */
+  /** Another session waits until a lock is free, and listens on a topic. */
   #watched(key: string, topic: string): void {
     const leases = this.#lines.get(key)?.leases
     if (leases?.any()) {
       this.#watchers.add(key, topic)
       leases.dropIdle()
     } else {
-      // A release may be on its way to the store: once that has been answered, a look shows it.
+      // A release may be on its way to the store: once the store has answered, a look shows it.
       this.#session.answered().then(() => this.send(topic, { key }))
     }
   }
 
-  /** Whether anyone waits, outside the queue, until a lock of this session is free. */
+  /** Whether a session waits, outside the queue, until a lock of this session is free. */
   isWatched(key: string): boolean {
     return this.#watchers.has(key)
   }
@@ -125,7 +125,7 @@ export class Hints implements HintSender {
     this.#watchers.saw(record, this.#session.id)
   }
 
-  /** Whoever waits until a lock of this session is free looks by itself from now on. */
+  /** Sessions that wait until a lock of this session is free look by themselves from now on. */
   dismissWatchers(): void {
     this.#watchers.dismiss()
   }

@@ -12,10 +12,10 @@ export interface HoldTerms {
   readonly onReleaseRequested: ReleaseListener | undefined
 }
 
-/** Where leases go when they are given back. */
+/** Where a hold's lease goes when it is released. */
 export interface HoldHome {
   readonly policy: Policy
-  /** @param now what the clock has just shown */
+  /** @param now what the monotonic clock has just shown */
   retire(lease: HoldLease, now: number): Promise<void>
 }
 
@@ -26,7 +26,7 @@ export class Hold implements HeldLock, Holding {
   readonly dirty: boolean
   /** Called once for each request that asks for the lock. */
   readonly onReleaseRequested: ReleaseListener | undefined
-  /** The requests of which it was told. */
+  /** The requests that its listener was told of. */
   heard: ReadonlySet<string> | undefined
   readonly #home: HoldHome
   readonly #lease: HoldLease
@@ -69,12 +69,12 @@ export class Hold implements HeldLock, Holding {
     return this.#lease.deadline
   }
 
-  /** Whether it is over, as far as is known without a look at the clock. */
+  /** Whether it is over, as far as is known without reading the clock. */
   get ended(): boolean {
     return this.#end !== undefined
   }
 
-  /** Why it is not held any more; `undefined` while it is. Made when first asked for: most holds end unremarked. */
+  /** Why it is no longer held; `undefined` while it is. Made on first use, since it is seldom read. */
   get error(): LockError | undefined {
     if (this.#end) this.#error ??= new LockError(this.#end.code, this.#end.message(this.name), { reason: this.#end.reason })
     return this.#error
@@ -99,7 +99,7 @@ export class Hold implements HeldLock, Holding {
     return this.stands()
   }
 
-  /** Whether it is held, for one who has just read the clock. */
+  /** Whether it is held. @param now what the monotonic clock has just shown, if the caller has read it */
   stands(now?: number): boolean {
     return !this.#end && (!!this.#checks?.alone || this.#lease.stands(now))
   }
@@ -131,7 +131,7 @@ export class Hold implements HeldLock, Holding {
   }
 
   release(): Promise<void> {
-    // Read once, for that takes as long as all the rest where the lease lingers.
+    // Read once: if the lease lingers, reading the clock takes as long as all the rest.
     const now = this.#lease.clock.monotonic()
     if (!this.#end) this.#lease.expireIfDue(now)
     if (!this.#end) {
@@ -145,7 +145,7 @@ export class Hold implements HeldLock, Holding {
     return this.release().catch(() => {})
   }
 
-  /** Calls the listener if another request takes the lock while it is still good, or has done so. */
+  /** Calls the listener if another request takes the lock before its deadline, or has done so. */
   whenTaken(listener: (error: LockError) => void): void {
     this.#onTaken = listener
     if (this.#taken) this.taken()
@@ -157,7 +157,7 @@ export class Hold implements HeldLock, Holding {
     if (this.error) this.#onTaken?.(this.error)
   }
 
-  /** Ends it without a word to the store. */
+  /** Ends it without telling the store. */
   end(end: End): void {
     if (this.#end) return
     this.#end = end
@@ -166,7 +166,7 @@ export class Hold implements HeldLock, Holding {
   }
 }
 
-/** Has a signal look before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
+/** Makes a signal check the deadline before it says whether it has aborted: after a pause, code may run before the timers that fell due meanwhile. */
 function makeExact(signal: AbortSignal, look: () => void): void {
   const plain: object = Object.getPrototypeOf(signal)
   Object.defineProperties(signal, {

@@ -68,13 +68,13 @@ export interface HintSender {
   sendAll(record: LockRecord): void
 }
 
-/** A session's lines, as seen by what each consists of. */
+/** A session's lines, as seen by the parts of a line. */
 export interface LineKeeper {
   settle(line: { readonly key: string }): void
   takeObserver(key: string): Observer
 }
 
-/** What goes on until a session ends, as seen by its other parts. */
+/** What has to stop when a session ends, as seen by its other parts. */
 interface Stops {
   also(stop: () => void): () => void
   pause(ms: number): Promise<boolean>
@@ -84,7 +84,7 @@ interface Stops {
 export interface Home {
   readonly settings: Settings
   readonly clock: Clock
-  /** A page that was left, or a session that others ended, gets another. */
+  /** It changes whenever the session ends: when its page is left, or when another session ends it. */
   readonly id: string
   readonly client: string
   /** The page for which this worker has the session; '' if it is this context's own. */
@@ -94,7 +94,7 @@ export interface Home {
   readonly hints: HintSender
   readonly lines: LineKeeper
   readonly isClosed: boolean
-  /** Whether the context sleeps, as a page that was left. */
+  /** Whether the context sleeps, like a page that was left. */
   readonly isAsleep: boolean
   readonly lingers: boolean
   /** What {@link Key} needs to know about it. */
@@ -134,7 +134,7 @@ export function surroundingsOf(home: Pick<Home, 'id' | 'settings'>): Surrounding
     get trusted() {
       return store.channel?.trusted === true
     },
-    // Three pauses between looks.
+    // Three of the longest pauses between looks.
     confirm: Math.max(3 * maxBackoff, 500),
     duration,
   }

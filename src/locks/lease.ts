@@ -11,16 +11,16 @@ export interface LeaseTerms extends GrantTerms {
   readonly manual: boolean
 }
 
-/** Who holds a lock by a lease, as the lease and those who keep it see it. */
+/** The hold that uses a lease, as seen by the lease. */
 export interface Holding {
   readonly name: string
   readonly token: number
   readonly onReleaseRequested: ReleaseListener | undefined
-  /** The requests of which it was told. */
+  /** The requests that its listener was told of. */
   heard: ReadonlySet<string> | undefined
   /** Whether a transaction that has checked it is open. */
   readonly isChecked: boolean
-  /** Ends it without a word to the store. */
+  /** Ends it without telling the store. */
   end(end: End): void
   /** Another request took the lock, which ended it. */
   taken(): void
@@ -32,9 +32,9 @@ export type HoldLease = Pick<
   'name' | 'key' | 'mode' | 'session' | 'deadline' | 'hold' | 'clock' | 'stands' | 'expireIfDue' | 'renew' | 'renewWithin' | 'settle' | 'resume'
 >
 
-/** A grant that this session keeps alive, from the store's answer until it is let go or lost: renews it, and tells its hold of its end. */
+/** A grant that this session keeps alive, from the store's answer until it is released or lost: renews it, and tells its hold when it ends. */
 export class Lease extends Grant implements Kept {
-  /** Who holds the lock by it; nobody while it lingers. */
+  /** The hold that uses it; `undefined` while it lingers. */
   hold: Holding | undefined
   readonly #home: Home
 
@@ -43,7 +43,7 @@ export class Lease extends Grant implements Kept {
     this.#home = home
   }
 
-  /** When its heart has to see to it that it ends. While a transaction protects it, that is for the transaction's end to say. */
+  /** When the heart has to end it. While a transaction protects it, the end of the transaction decides that. */
   get endsAt(): number {
     return this.hold?.isChecked ? Infinity : this.deadline
   }
@@ -62,7 +62,7 @@ export class Lease extends Grant implements Kept {
   /** Renews or confirms. A refusal loses the lock; a store's error is thrown. */
   async renew(duration = this.duration): Promise<void> {
     this.triedAt = this.#home.clock.monotonic()
-    // Only a longer lease needs saying: the record keeps what the lease has.
+    // Only a longer lease has to be sent: the record keeps the length that the lease has.
     const lease = duration > this.duration ? leaseFor(duration) : undefined
     if (lease !== undefined) this.#standAlone()
     const { outcome, sent, drift } = await this.#home.send({ ...this.#renew, lease })
@@ -74,7 +74,7 @@ export class Lease extends Grant implements Kept {
     if (outcome.type !== 'renewed') return this.lose('ended')
     this.duration = Math.max(duration, this.duration)
     this.#renewed(outcome.holder.seq, sent, drift)
-    // One that renews itself alone hears of no wish by beats.
+    // A session whose leases all renew themselves sends no beats, so it learns of asks here.
     const { queue, asked } = outcome.record
     if (this.hold?.onReleaseRequested && (asked || queue.some(({ ask }) => ask !== undefined))) this.#home.lookAt(this.key)
   }
@@ -103,8 +103,8 @@ export class Lease extends Grant implements Kept {
   }
 
   /**
-   * Has a transaction of the user's renew it, if heartbeats had no chance to do that for two of them; one that is renewed by hand or has to be
-   * confirmed, only if it would be lost else.
+   * Lets a user's transaction renew it, if its last renewal is two heartbeats old. A lease that is renewed by hand or not yet confirmed is only
+   * renewed if it would be lost otherwise.
    * @returns what to write, and what to do when it is committed
    */
   renewWithin(): { readonly command: Renew; committed(outcome: Outcome): void } | undefined {
@@ -121,7 +121,10 @@ export class Lease extends Grant implements Kept {
     return { command: this.#renew, committed }
   }
 
-  /** Past its deadline when the transaction that protected it ended: asks the store whether it still stands, once, for as long as it lasts at most. */
+  /**
+   * If its deadline has passed when a transaction that protected it ends: asks the store once whether it still stands, and waits for a duration at
+   * most.
+   */
   async settle(): Promise<void> {
     const { clock } = this.#home
     if (this.ended || clock.monotonic() < this.deadline) return
@@ -132,13 +135,13 @@ export class Lease extends Grant implements Kept {
     return this.#home.clock
   }
 
-  /** Nothing protects it any more, and the store was asked if need be. */
+  /** No transaction protects it any more, and the store was asked if necessary. */
   resume(): void {
     this.expireIfDue()
     if (!this.ended) this.#home.heart.keep(this)
   }
 
-  /** Renews it if somebody has pinned the lock: nobody else can have it then, so it does not end. */
+  /** Renews it if the lock is pinned: it does not end then, since no other session can get a pinned lock. */
   async keepIfPinned(): Promise<void> {
     this.sawPins(this.#home.clock.monotonic())
     const view = await this.#home.read((store) => store.read(this.key))
@@ -151,7 +154,7 @@ export class Lease extends Grant implements Kept {
     if (end) this.#over(end)
   }
 
-  /** The record does not name it any more though it was still in time. */
+  /** The record no longer names it, although its deadline had not passed. */
   taken(how: LossReason): void {
     this.expireIfDue()
     if (this.ended) return
@@ -160,12 +163,12 @@ export class Lease extends Grant implements Kept {
     hold?.taken()
   }
 
-  /** Final: the hold's signal aborts, and the record is told in case it still names this lease. */
+  /** Loses the lock for good: the hold's signal aborts, and the store is told in case the record still names this lease. */
   lose(reason: LossReason, why?: string): void {
     this.#over(lost(reason, why))
   }
 
-  /** Gives the lock back, once. Resolves when the store has carried that out, by whichever try; rejects if it cannot any more. */
+  /** Releases the lock, once. Resolves when the store has carried that out, by any try; rejects if that has become impossible. */
   release(): Promise<void> {
     const gone = this.#over(released)
     return gone ?? Promise.resolve()
@@ -179,7 +182,9 @@ export class Lease extends Grant implements Kept {
     else seen.tell({ type: 'lost', key, session, token, reason })
   }
 
-  /** @returns when the store knows; `undefined` if it was over before. Whoever does not wait for that hears of a failure by a warning. */
+  /**
+   * @returns resolves when the store knows; `undefined` if it was over before. A caller that does not wait for that learns of a failure by a warning.
+   */
   #over(end: End): Promise<void> | undefined {
     if (!this.end(end)) return undefined
     this.#home.forget(this)

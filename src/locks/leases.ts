@@ -10,7 +10,7 @@ import { isPlain, type Wish } from './wish.ts'
 
 /** This session's leases of one key, and what it remembers of those that are over. */
 export class Leases {
-  /** Whether someone else had the lock since `clearDirty` of the re-entrant lock was last called. */
+  /** Whether another session had the lock since `clearDirty` of the re-entrant lock was last called. */
   dirty: boolean
   readonly #session: Home
   readonly #leases: Map<Lease, number>
@@ -25,7 +25,7 @@ export class Leases {
   /**
    * @param leases those that stand, each with the number of looks that had begun before it was known
    * @param past what earlier leases of the key left behind
-   * @param isWanted whether anyone waits for the lock, as far as is known here
+   * @param isWanted whether a request waits for the lock, as far as is known here
    */
   constructor(session: Home, leases: Map<Lease, number>, past: Past | undefined, isWanted: () => boolean) {
     this.#lastUsed = past?.lastUsed ?? 0
@@ -37,7 +37,7 @@ export class Leases {
     this.#isWanted = isWanted
   }
 
-  /** What they leave for later leases of the key, if there has been one. */
+  /** What they leave for later leases of the key; `undefined` if there has been no lease. */
   get past(): Past | undefined {
     if (!this.#lastToken) return undefined
     return { lastUsed: this.#lastUsed, lastToken: this.#lastToken, dirty: this.dirty }
@@ -63,14 +63,14 @@ export class Leases {
     this.#leases.set(lease, looks)
     heart.keep(lease)
     lease.expireIfDue()
-    // Beats that went out while nobody here knew of it say nothing of it: it may have been evicted before them.
+    // Beats that were sent before this session knew of the lease do not renew it: it may have been evicted before them.
     if (terms.until === undefined && clock.monotonic() >= terms.since + terms.duration) lease.lose('expired', 'the news of it came too late')
     if (lease.ended) return undefined
     this.#saw(lease, lease.token, terms.until === undefined, false)
     return new Hold(this, lease, { token: lease.token, previous, dirty, onReleaseRequested: wish.onReleaseRequested })
   }
 
-  /** Uses a lingering lease again. One that does not suit the wish is released, since it would block it. */
+  /** Uses a lingering lease again. A lease that does not suit the wish is released, since it would block the request. */
   useAgain(wish: Wish, now: number): Hold | undefined {
     if (!isPlain(wish)) this.#linger.drop()
     const lease = this.#linger.take(now)
@@ -107,7 +107,7 @@ export class Leases {
     return this.#linger.has(token)
   }
 
-  /** Whether there is one. */
+  /** Whether there is any lease. */
   any(): boolean {
     return this.#leases.size > 0
   }
@@ -117,7 +117,7 @@ export class Leases {
     for (const { hold } of this.#leases.keys()) if (hold) tellAsked(hold, view, (listener) => this.#session.call(listener))
   }
 
-  /** One of them has ended. */
+  /** A lease has ended. */
   forget(lease: Lease): void {
     this.#leases.delete(lease)
     this.reserve = reserveFor(lease.usedToken - lease.token)

@@ -4,8 +4,8 @@ import type { Home } from './home.ts'
 /** How many rows a store returns at a time; if there are fewer, there are no more. */
 const page = 16
 /**
- * After how many pages without a dead session it stops. Each page costs a write: among thousands of living sessions, every new one would make hundreds.
- * Others begin elsewhere, so that all together see everybody.
+ * After how many pages in a row without a dead session it stops. Each page costs a write: among thousands of live sessions, every new one would make
+ * hundreds. Other sessions begin at other rows, so that all together see every row.
  */
 const vain = 4
 /** When to go on after the first page, in ms: processes that are starting, perhaps many at once, have other things to do. */
@@ -14,12 +14,12 @@ const later = { least: 1_000, spread: 1_000 }
 const rest = 10
 
 /**
- * Ends the sessions that died without saying so, when a new session opens: in the background, a page at a time, each in one batch, so that nobody is
- * held up. The first page at once, so that a short-lived process leaves no more rows than it found. Each session begins at its own id, which is
- * random, so that different ones find different rows. It goes on as long as it finds dead ones.
+ * Ends sessions that died without ending themselves, when a new session opens: in the background, a page of rows at a time, each in one batch, so
+ * that no other call is held up. The first page comes at once, so that a short-lived process leaves no more rows than it found. Each session begins
+ * at its own random id, so that different sessions find different rows. It goes on as long as it finds dead sessions.
  *
  * @param first the rows that follow its own
- * @param next returns those that follow another
+ * @param next returns the rows that follow another id
  */
 export async function endLeftovers(
   session: Home,
@@ -35,7 +35,7 @@ export async function endLeftovers(
     without = dead.length ? 0 : without + 1
     await Promise.all(dead.map((each) => session.send({ type: 'end', session: each })))
     const last = rows.at(-1)
-    // When it finds its own row, it has seen them all.
+    // If this page has its own row, it has seen all rows.
     if (!last || rows.length < page || without === vain || rows.some((row) => row.id === id)) return
     if (!(await session.ending.pause(rows === first ? later.least + clock.random() * later.spread : rest))) return
     rows = await next(last.id)

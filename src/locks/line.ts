@@ -22,14 +22,14 @@ export class Line {
   /** Its requests, its grants and the record as it was last seen. Its methods are events: {@link Line.carryOut} does what they return. */
   readonly state: Key<Waiter, Lease>
   readonly looks: Looks
-  /** Calls that have it in hand. */
+  /** How many calls use it. */
   users = 0
-  /** Whether its session has let go of it, being idle: what is still under way here concerns nobody. */
+  /** Whether its session has dropped it while it was idle: a look that is still under way no longer matters. */
   retired = false
 
   /**
    * @param past what earlier lines for the key left behind
-   * @param number is below all that its requests are numbered by
+   * @param number a number below those of all its requests
    */
   constructor(session: Home, key: string, name: string, past: Past | undefined, number: number) {
     this.#session = session
@@ -48,7 +48,7 @@ export class Line {
     return this.state.key
   }
 
-  /** Whether nobody holds or waits here, nor looks on. */
+  /** Whether it has no user, no request, no lease and no watch. */
   get idle(): boolean {
     return !this.users && !this.state.requests.size && !this.looks.watching && !this.leases.any()
   }
@@ -58,7 +58,7 @@ export class Line {
     return this.state.view
   }
 
-  /** Asks for the lock. `null` if the wish does not wait, and the lock is not available. */
+  /** Requests the lock. Resolves with `null` if the wish does not wait, and the lock is not available. */
   ask(wish: Wish): Promise<Hold | null> {
     const { signal, timeout, grace } = wish
     if (signal?.aborted) return Promise.reject(signal.reason)
@@ -77,7 +77,6 @@ export class Line {
     })
   }
 
-  /** A wait is over. */
   readonly #over = ({ number }: Waiter, granted: boolean): void => {
     if (!this.state.requests.size) this.looks.restSoon()
     if (granted) return
@@ -92,13 +91,13 @@ export class Line {
     waiter.fail(error)
   }
 
-  /** Whether someone else's session may keep a lease that nobody uses, and nobody waits. */
+  /** Whether another session may hold the lock by a lease that only lingers, and no request waits. */
   get onlyLingers(): boolean {
     const { queue, holders } = this.view
     return !queue.length && holders.some((holder) => this.state.mayLinger(holder))
   }
 
-  /** Why a wait of so many ms, or none, was in vain. */
+  /** The error for a request that ended without the lock. @param timeout how long it waited, in ms; 0 if it did not wait */
   refusal(timeout = 0): LockError {
     const { holders } = this.view
     const name = JSON.stringify(this.name)
@@ -174,7 +173,7 @@ export class Line {
     try {
       answer = await session.send(command)
       const { outcome } = answer
-      // The dead must not keep it out by their limit.
+      // The limit of dead holders and waiters must not keep the request out.
       const isKeptOut = outcome.type === 'refused' && outcome.reason === 'limit'
       if (isKeptOut && (await this.looks.endDead(outcome.record))) answer = await this.#session.send(command)
     } catch (error) {
@@ -183,7 +182,7 @@ export class Line {
     this.carryOut(state.answered(waiter, number, id, answer))
   }
 
-  /** Whether a request that failed is made again, as a look is: if the store was only too slow. A wish that does not wait fails. */
+  /** Whether a failed request is sent again: only if the store was too slow to answer, and the wish waits. A look is repeated in the same case. */
   #asksAgain({ wish }: Waiter, error: LockError): boolean {
     return isSlow(error) && !wish.ifAvailable && !wish.ifNoQueue && this.looks.bears(error)
   }
@@ -243,7 +242,7 @@ export class Line {
     for (const waiter of [...this.state.requests.values()]) this.#giveUp(waiter, error)
   }
 
-  /** Ends all waits, and looks no more. */
+  /** Ends all waits, and stops looking. */
   close(error: LockError): void {
     this.giveUp(error)
     this.looks.rest()

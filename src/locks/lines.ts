@@ -5,7 +5,7 @@ import { Pasts } from './past.ts'
 
 /** How many idle lines a session keeps. */
 const idleLines = 100
-/** For how many further names it keeps what it observed of holders. */
+/** For how many further keys it keeps what it observed of holders. */
 const observers = 10_000
 
 /** A session's lines: those in use, and some idle ones, since names tend to be used again. */
@@ -51,7 +51,7 @@ export class Lines implements LineKeeper {
     this.settle(line)
   }
 
-  /** Keeps a line, if it is idle, and drops the one that has been idle for longest if there are too many. */
+  /** Notes that a line is idle, if it is, and drops the line that has been idle for longest if there are too many. */
   settle(line: Line): void {
     if (!line.idle || line.retired) return
     this.#idle.delete(line)
@@ -69,7 +69,7 @@ export class Lines implements LineKeeper {
     if (this.#observers.size > observers && first !== undefined) this.#observers.delete(first)
   }
 
-  /** What a dropped line had observed of a key's holders: refusals count as looks, also if a caller tries many names in turn. */
+  /** What a dropped line had observed of a key's holders: refusals count as looks, even if a caller tries many names in turn. */
   takeObserver(key: string): Observer {
     const observer = this.#observers.get(key) ?? new Observer()
     this.#observers.delete(key)

@@ -1,16 +1,17 @@
 import type { Home } from './home.ts'
 import type { Lease } from './lease.ts'
 
-/** A grant reserves tokens for the times that its lease is used again; after the last, the store is asked. So many at least and at most. */
+/** How many tokens a grant reserves for using its lease again, at least and at most. After the last one, the store is asked. */
 const [fewest, most] = [64, 10_000]
 
 /**
- * How many tokens the next grant is to reserve, where the last one was used so many times. Reserved ones that nobody uses are gone: if every
- * grant of a lock that often changes hands took many, its tokens would run ahead of the clock.
+ * How many tokens the next grant should reserve. Reserved tokens that are not used are gone: if every grant of a lock that often changes hands
+ * reserved many, its tokens would run ahead of the clock.
+ * @param uses how many times the lease of the last grant was used again
  */
 export const reserveFor = (uses: number): number => Math.min(Math.max(2 * uses, fewest), most)
 
-/** Keeps a lease for a while after its last use: who takes the lock again meanwhile touches no store. */
+/** Keeps a lease for a while after its last use: taking the lock again meanwhile needs no store. */
 export class Linger {
   readonly #session: Home
   #lease: Lease | undefined
@@ -26,7 +27,7 @@ export class Linger {
     lease.linger()
     this.#lease = lease
     this.#since = now
-    // One timer for many uses: it goes on where the lease was used meanwhile.
+    // One timer serves many uses: it is set again if the lease was used meanwhile.
     this.#callOff ??= clock.after(settings.linger, () => this.#end(), true)
   }
 
@@ -49,7 +50,7 @@ export class Linger {
     return lease
   }
 
-  /** Gives the lease back, if nobody uses it now. A failure is tried again elsewhere. */
+  /** Releases the lease, if it lingers now. A failed release is sent again, so its error is ignored here. */
   async drop(): Promise<void> {
     const lease = this.#lease
     this.#lease = undefined
@@ -58,7 +59,7 @@ export class Linger {
     await lease?.release().catch(() => {})
   }
 
-  /** Whether this is the lease that nobody uses now. */
+  /** Whether the lease with this token lingers now. */
   has(token: number): boolean {
     return this.#lease?.token === token
   }

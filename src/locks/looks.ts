@@ -22,7 +22,7 @@ interface Looking {
 
 type SeenKey = Pick<Key, 'key' | 'requests' | 'view' | 'asleep' | 'refusedAt' | 'begin'>
 
-/** Looks at the record of a key for one session: when, what to do about the sessions in front, and for how long. */
+/** Looks at the record of a key for one session: decides when to look, what to do about the sessions in front, and when to stop. */
 export class Looks {
   readonly #session: Home
   readonly #key: SeenKey
@@ -34,9 +34,9 @@ export class Looks {
   pokes = 0
   /** Ends the pauses of callers that look without a place in the queue. */
   readonly #pauses = new Set<() => void>()
-  /** Whether requests wait, or have to be made again. */
+  /** Whether requests wait, or have to be sent again. */
   #waits = false
-  /** Cancels the end of the watch. */
+  /** Cancels the pending end of the watch. */
   #resting: (() => void) | undefined
 
   constructor(session: Home, key: SeenKey, line: Looking) {
@@ -54,7 +54,7 @@ export class Looks {
     })
   }
 
-  /** Whether the watch goes on. */
+  /** Whether the watch still goes on although no request waits. */
   get watching(): boolean {
     return this.#resting !== undefined
   }
@@ -64,7 +64,7 @@ export class Looks {
     return this.#lookout.observer
   }
 
-  /** Requests wait now: what earlier ones met does not count, if none did. */
+  /** Requests wait now. If none did before, the failures of earlier waits do not count. */
   #begin(): void {
     if (!this.#waits) this.#pace.begin()
     this.#waits = true
@@ -88,7 +88,7 @@ export class Looks {
     if (asleep) this.rest()
   }
 
-  /** Removes sessions that blocked such a request, which was refused, if they are gone. @returns whether there were any */
+  /** Removes the sessions that block a refused request with this claim and are gone. @returns whether there were any */
   clearWay(claim: Pick<Claim, 'mode' | 'limit'>): Promise<boolean> {
     return this.#lookout.clearWay(this.#key.view, claim, this.#key.refusedAt)
   }
@@ -102,7 +102,7 @@ export class Looks {
     this.#pace.poke()
   }
 
-  /** Nobody waits any more: stops looking. The watch goes on for a moment, since ending it would delay the waiter that was just served. */
+  /** No request waits any more: stops looking. The watch goes on for a moment, since ending it would delay the waiter that was just served. */
   restSoon(): void {
     if (!this.#waits) return
     this.#waits = false
@@ -133,7 +133,7 @@ export class Looks {
    * @returns whether it was poked since
    */
   async pause(view: LockView, atMost: number, signal?: AbortSignal, pokes = this.pokes): Promise<boolean> {
-    // A record without holders does not limit the pause, so a look may count for the pause that is really made.
+    // The next look counts for the pause that is really made, since a record without holders does not limit it.
     this.#pace.paused = Math.min(looksEvery(view), atMost)
     if (pokes !== this.pokes) return true
     let end = (): void => {}

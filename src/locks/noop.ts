@@ -4,8 +4,8 @@ import { HeldHandle } from './held-handle.ts'
 import type { Guard, HeldLock, Locks, ReentrantLock, RequestOptions } from './types.ts'
 
 /**
- * Locks without a store that everyone gets at once: for an app that knows that it is the only process, and for tests. The same API as `createLocks`.
- * To exclude within one process, use `memoryStore`.
+ * Locks without a store: every request is granted at once. For an app that knows that it is the only process, and for tests. The API is that of
+ * `createLocks`. For locks that exclude each other within one process, use `memoryStore`.
  */
 export function noopLocks(): Locks {
   const held = new Set<NoopLock>()
@@ -70,7 +70,7 @@ class NoopLock implements HeldLock, Guard {
   readonly #held: Set<NoopLock>
   readonly #abort = new AbortController()
 
-  /** Joins the held ones, and leaves them when it is released. */
+  /** Adds itself to `held`, and removes itself when it is released. */
   constructor(held: Set<NoopLock>, name: string, mode: Mode, token: number) {
     this.#held = held.add(this)
     this.name = name

@@ -7,7 +7,10 @@ import { toConsole } from './to-console.ts'
 import type { AcquireOptions, LocksOptions } from './types.ts'
 import type { Wish } from './wish.ts'
 
-/** @throws TypeError, RangeError or LockError `invalid`, saying what is wrong and what would be right */
+/**
+ * Checks the options and fills in the defaults.
+ * @throws TypeError, RangeError or LockError `invalid`, saying what is wrong and what would be right
+ */
 export function checkSettings(options: LocksOptions): Settings {
   const {
     store,
@@ -94,7 +97,7 @@ function checkJson(option: string, value: Json): void {
   if (text === undefined) throw new TypeError(`${option} must be plain JSON data`)
 }
 
-/** A value that JSON keeps: of some others it would silently make `null`, or nothing. */
+/** For `JSON.stringify`. @throws TypeError for functions and non-finite numbers, which JSON would silently drop or turn into `null` */
 function kept(_: string, value: unknown): unknown {
   if (typeof value === 'function' || (typeof value === 'number' && !Number.isFinite(value))) throw new TypeError(`JSON has no ${String(value)}`)
   return value

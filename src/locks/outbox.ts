@@ -3,7 +3,7 @@ import type { Store } from '../store.ts'
 import { type Clock, driftOf } from './clock.ts'
 import type { Over, Patience, Watched } from './patience.ts'
 
-/** A command's outcome, and the monotonic time just before it was sent, which is the time that the outcome proves something about. */
+/** A command's outcome, and the monotonic time just before the command was sent, from which deadlines count. */
 export interface Reply {
   readonly outcome: Outcome
   readonly sent: number
@@ -50,7 +50,9 @@ export class Outbox {
     this.#arrived = arrived
   }
 
-  /** Rejects with `store`, also if there is no answer; then it is unknown whether the command was carried out, or will be. */
+  /**
+   * Sends a command. Rejects with `store` if the store fails or does not answer; it is then unknown whether it has carried out the command, or will.
+   */
   send(command: Command): Promise<Reply> {
     return new Promise((resolve, reject) => {
       // In a browser, a promise costs a tenth of `queueMicrotask`.
@@ -58,7 +60,7 @@ export class Outbox {
     })
   }
 
-  /** Resolves a session's releases without sending them: its end, which follows, does the same. */
+  /** Resolves a session's releases and withdrawals without sending them: the session's end, which follows, does the same. */
   leaveUnsaid(session: string): void {
     const moot = ({ command }: Letter): boolean => (command.type === 'release' || command.type === 'withdraw') && command.session === session
     const reply: Reply = { outcome: { type: 'ended' }, sent: this.#clock.monotonic(), drift: driftOf(this.#clock) }
@@ -66,7 +68,7 @@ export class Outbox {
     this.#letters = this.#letters.filter((letter) => !moot(letter))
   }
 
-  /** Sends at once what waits for the end of this turn: a page that is going away has no next turn. */
+  /** Sends the collected commands now, not at the end of this turn: a page that is going away has no next turn. */
   flush(): void {
     const letters = this.#letters
     if (!letters.length) return
@@ -120,9 +122,9 @@ export class Outbox {
   }
 
   /**
-   * Delays an immediate answer until a due turn of the event loop. The command itself must not be delayed, or a later one from elsewhere would come
-   * first.
-   * @param sent when the question went out: while an answer that is not immediate is awaited, the event loop turns
+   * Delays an answer that came at once until the event loop has turned, if a turn is due. The command itself must not be delayed, or a later command
+   * of other code would reach the store first.
+   * @param sent when the command was sent: if the answer did not come at once, the event loop has turned since
    */
   #afterTurn(sent: number, act: () => void): void {
     const turn = this.#clock.turn?.(sent)
@@ -130,7 +132,7 @@ export class Outbox {
     else act()
   }
 
-  /** Returns a promise also if the store throws. */
+  /** Returns a promise even if the store throws. */
   #apply(commands: readonly Command[]): Promise<Outcome[]> {
     try {
       return this.#store.apply(commands)

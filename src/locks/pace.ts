@@ -5,25 +5,25 @@ import { isSlow, longest } from './patience.ts'
 
 /** The shortest pause between two looks, in ms, for each place in the queue. */
 export const firstPause = 5
-/** Places in the queue from which the turn may come at any moment. */
+/** With this many places in front or fewer, the lock may come at any moment. */
 const near = 2
 
 /** The waiters for one key, as far as the pace of their looks depends on them. */
 interface Waiting {
-  /** Whether anyone waits. */
+  /** Whether any request waits. */
   any(): boolean
   look(): Promise<unknown>
-  /** The places in the queue before them. */
+  /** How many places are in front of them. */
   ahead(): number
-  /** The longest pause that observing others allows, in ms. */
+  /** The longest pause that observing the sessions in front allows, in ms. */
   longest(): number
   /** Ends the waits: the store has failed for too long. */
   giveUp(error: LockError): void
 }
 
 /**
- * When waiters look at a record: at once when they are poked, otherwise after pauses that grow while nothing changes. Those further back look again
- * when half of the others before them have probably been served, so that all together look a few times per grant, however many they are.
+ * When waiters look at a record: at once when they are poked, otherwise after pauses that grow while nothing changes. Waiters further back look again
+ * when half of those in front have probably been served, so that all waiters together look a few times per grant, however many wait.
  */
 export class Pace {
   /** The pause before the present look, in ms. */
@@ -31,7 +31,7 @@ export class Pace {
   readonly #session: Home
   readonly #waiting: Waiting
   #doublings = 0
-  /** How many places were before them when that number last fell, and when that was seen. */
+  /** How many places were in front of them when the lock last changed hands, and when that was seen. */
   #places = 0
   #movedAt = 0
   /** How long each place took then, in ms. */
@@ -97,8 +97,9 @@ export class Pace {
   }
 
   /**
-   * Whether waits go on although the store failed: not once it has failed for as long as a lease since `begun`, nor if it fails for good.
-   * A lock server that is too slow to answer, as on a busy machine, is given more time.
+   * Whether waits go on although the store failed: until it has failed for a whole lease, unless its failure is final. A store that is only too slow
+   * to answer, such as a lock server on a busy machine, gets at least two minutes.
+   * @param begun when the call that failed began, in ms
    */
   bears(error: LockError, begun?: number): boolean {
     const { clock, settings } = this.#session
@@ -108,7 +109,7 @@ export class Pace {
     return error.code === 'store' && now - this.#failingSince < (isSlow(error) ? Math.max(lease, longest) : lease)
   }
 
-  /** Pauses before the next look, if anyone waits. */
+  /** Pauses before the next look, if any request waits. */
   pause(): void {
     const waiting = this.#waiting
     if (!waiting.any() || this.#callOff || this.#looking || this.#asleep) return

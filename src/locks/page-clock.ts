@@ -23,17 +23,17 @@ export function clockHere(): Clock {
 }
 
 /**
- * A clock whose timers are on time in a hidden page. Each is a plain timer; while the page is hidden a worker tells the time too, and the first of
- * the two counts. Timers that fell due while a page slept run as soon as it is shown or resumes, before code that listens for that.
+ * A clock whose timers are on time in a hidden page. Each is a plain timer; while the page is hidden, a worker keeps time as well, and whichever
+ * fires first counts. Timers that fell due while a page slept run as soon as it is shown or resumes, before other listeners for that event.
  */
 export function pageClock(page: Page): Clock {
   const timers = new Set<Timer>()
   const listeners = new Set<(error: LockError) => void>()
   let fault: LockError | undefined
   let ticker: Ticker | undefined
-  /** For when the ticker is set. */
+  /** When the ticker will tick; Infinity if it is not set. */
   let wakeAt = Infinity
-  /** A page that was left may be cached, so nothing must prevent that. */
+  /** Whether the page was left. It may go into the back/forward cache, which a worker must not prevent. */
   let left = false
 
   const fail = (error: LockError): void => {
@@ -63,7 +63,7 @@ export function pageClock(page: Page): Clock {
     wake(Math.min(...Array.from(timers, ({ at }) => at)))
   }
 
-  /** @returns how many there were */
+  /** Runs the timers that are due. @returns how many there were */
   const runDue = (): number => {
     const now = systemClock.monotonic()
     const due = [...timers].filter(({ at }) => at <= now)
@@ -81,7 +81,7 @@ export function pageClock(page: Page): Clock {
   }
 
   const changed = (type: string): void => {
-    // A page that is left also becomes hidden after that.
+    // A page that is left becomes hidden only after `pagehide`.
     if (type === 'pagehide') left = true
     if (type === 'pageshow') left = false
     runDue()

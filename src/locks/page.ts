@@ -1,12 +1,12 @@
 import { LockError } from '../protocol/index.ts'
 
-/** The parts of a page that are used; workers and processes have none. */
+/** The parts of a page that are used here. Workers and processes have no page. */
 export interface Page {
   readonly document: { readonly hidden: boolean; readonly prerendering?: boolean }
   addEventListener(type: string, listener: (event: PageEvent) => void, options: AddEventListenerOptions): void
 }
 
-/** The parts of an event that are used. */
+/** The parts of an event that are used here. */
 export type PageEvent = Pick<Event, 'type' | 'isTrusted'>
 
 /** The page that this code runs in, if any. */
@@ -31,14 +31,14 @@ export function onPageLife(page: Page, types: readonly string[], heard: (type: s
   const listener = ({ type, isTrusted }: PageEvent): void => {
     if (isTrusted) heard(type)
   }
-  // A capturing listener on the window is called before listeners elsewhere and before older ones.
+  // A capturing listener on the window runs before listeners on other targets, and before older ones on the window that do not capture.
   for (const type of types) page.addEventListener(type, listener, { capture: true, ...(signal && { signal }) })
 }
 
 /**
  * Keeps a session in step with its page: leaving the page ends the session at once, coming back starts another, and a frozen page withdraws its
- * waits, since it could not answer. So does a prerendered page, which may never be shown: it has storage, but its beacon would have to wait until
- * somebody opens it.
+ * waits, since it could not answer. So does a prerendered page, which may never be shown: it has storage, but its beacon would have to wait until the
+ * user opens the page.
  * @returns how to stop
  */
 export function followPage(session: { sleep(asleep: boolean): void; leave(): void }): () => void {

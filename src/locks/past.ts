@@ -3,14 +3,14 @@ export interface Past {
   /** The last token that was used, and the last that was reserved with it; 0 before the first. */
   readonly lastUsed: number
   readonly lastToken: number
-  /** Whether someone else had the lock since `clearDirty` of the re-entrant lock was last called. */
+  /** Whether another session had the lock since `clearDirty` of the re-entrant lock was last called. */
   readonly dirty: boolean
 }
 
 /** For how many keys it is kept. A forgotten key counts as new: anything cached under it may be stale. */
 const capacity = 5_000
 
-/** What is kept for keys that are not in use: far less than a line. */
+/** The pasts of keys that are not in use. They take far less memory than lines. */
 export class Pasts {
   readonly #pasts = new Map<string, Past>()
 

@@ -2,35 +2,38 @@ import { type LockError, storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 
-/** How long those who do not wait for a lock wait for a store that says that it is busy, and those who do for one that is too slow to answer, in ms. */
+/**
+ * In ms: how long a call that does not wait for a lock waits for a busy store, and how long, at least, waiters put up with a store that is too slow
+ * to answer.
+ */
 export const longest = 120_000
 
 /** Whether a store failed only in that it did not answer in time. */
 export const isSlow = ({ cause }: LockError): boolean => (cause as Error | undefined)?.name === 'TimeoutError'
-/** A timer that comes later than this share of a lease shows that this context slept, and heard no answer meanwhile. */
+/** A timer that is late by more than this share of a lease shows that this context slept, and could not receive an answer meanwhile. */
 const lateness = 1 / 4
 
-/** Why an answer is not waited for any more; `undefined` if it still is. @param waits whether it is waited for by one who waits for a lock */
+/** Why an answer is no longer awaited; `undefined` if it still is. @param waits whether the caller waits for a lock */
 export type Over = (waits: boolean) => Error | undefined
 
-/** What an answer is waited for to. */
+/** A call, or a batch of commands, whose answer is awaited. */
 export interface Watched {
   readonly sent: number
   /** When the answer is overdue. */
   due: number
-  /** Called when it is, and again as long as anyone waits for it. @returns whether anyone still does */
+  /** Called when the answer is overdue, and again as long as a caller waits for it. @returns whether a caller still waits */
   readonly look: (over: Over) => boolean
 }
 
 /**
- * Sees to it that nobody waits for ever for a store that hangs. The rule:
+ * Makes sure that no caller waits for ever for a store that hangs. The rule:
  *
- * - A store that has not answered for a lease hangs: what a session has is over by then, whatever becomes of what it said.
- * - A store that is busy does not hang: it waits for somebody's transaction, which may be a migration that takes minutes. Not to fail all others
- *   meanwhile, it says so (`isBusy`). Who waits for a lock waits for that as for a holder; who wants to know something, gives an order
- *   or lets go, for two minutes at most.
+ * - A store that has not answered for a lease hangs: the session's locks have ended by then, whatever becomes of its commands.
+ * - A store that is busy does not hang: it waits for another transaction, which may be a migration that takes minutes. It says so (`isBusy`), so that
+ *   calls do not fail meanwhile. A waiter then goes on waiting, as it does for a holder; other calls wait for two minutes at most.
  *
- * `close()` alone ends with the lease in any case. One timer serves all, set seldom: one for each call would cost more than the rest of it.
+ * `close()` alone ends with the lease in any case. One timer, which is seldom set, serves all calls: a timer for each call would cost more than the
+ * rest of the call.
  */
 export class Patience {
   readonly #clock: Clock
@@ -48,7 +51,7 @@ export class Patience {
     this.#lease = lease
   }
 
-  /** Sees to it that what is watched looks when its answer is overdue. */
+  /** Calls `look` of what is watched when its answer is overdue. */
   watch(watched: Watched): void {
     watched.due = watched.sent + this.#lease
     this.#watched.add(watched)
@@ -61,7 +64,7 @@ export class Patience {
     if (this.#ended) this.#rest()
   }
 
-  /** From now on no timer is left once nobody waits. */
+  /** From now on, no timer is left once no answer is awaited. */
   end(): void {
     this.#ended = true
     this.#rest()
@@ -73,7 +76,7 @@ export class Patience {
     this.#wakeAt = Infinity
   }
 
-  /** The answer to what is asked now, also as a rejected promise if that throws. Rejects if it does not come. */
+  /** Calls `ask`, and resolves with its answer. Rejects if it throws, or if the answer does not come. */
   #answer<T>(ask: () => Promise<T>, waits: boolean): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = (over: Over): boolean => {
@@ -90,7 +93,7 @@ export class Patience {
     })
   }
 
-  /** Reads from the store; rejects with `store` if it fails. @param waits whether for a waiter */
+  /** Reads from the store; rejects with `store` if it fails. @param waits whether the caller waits for a lock */
   async read<T>(from: (store: Store) => Promise<T>, waits: boolean): Promise<T> {
     const turn = this.#clock.turn?.(this.#clock.monotonic())
     if (turn) await turn

@@ -8,10 +8,12 @@ import { endLeftovers } from './leftovers.ts'
 import type { Reply } from './outbox.ts'
 import { within } from './within.ts'
 
-/** How long a session waits for its beacon, in ms, before it starts without: until the beacon comes, a crash is noticed only when the lease ends. */
+/**
+ * How long a session waits for its beacon, in ms, before it starts without it: until the beacon is up, a crash is noticed only when the lease ends.
+ */
 const raising = 1_000
 
-/** How a session is known to the store: by its beacon and its row, under an id that is another one after each end. */
+/** A session's presence in the store: its beacon and its row, under an id that changes whenever the session ends. */
 export class Presence {
   readonly #session: Home
   #id = newId()
@@ -55,7 +57,7 @@ export class Presence {
 
   async #open(): Promise<void> {
     const session = this.#session
-    // After any wait the present session may be another one.
+    // After any `await`, the current session may be another one.
     const id = this.#id
     realms.set(id, session.realm)
     try {
@@ -68,12 +70,12 @@ export class Presence {
       if (id === this.#id) session.leaveStore()
       throw storeError(error, 'the session could not be opened')
     }
-    // It was ended meanwhile: its waiters go on under the next one.
+    // If it was ended meanwhile, its waiters go on under the next session.
     if (id === this.#id) this.#isOpen = true
     else await session.open()
   }
 
-  /** Writes the session's row, and does what can be done with the others that this shows. */
+  /** Writes the session's row, and handles the other rows that the answer shows. */
   async #enter(id: string): Promise<void> {
     const session = this.#session
     const { heart, hints, settings } = session
@@ -86,7 +88,7 @@ export class Presence {
     if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
     if (outcome.type !== 'beaten' || id !== this.#id) return
     heart.start(outcome.session, sent, drift)
-    // All other sessions have lost their rows, for example because a page has cleared the origin's storage.
+    // There are no other rows. Other sessions may have lost theirs, for example because a page has cleared the origin's storage.
     if (topic && !outcome.stale.length) hints.send(topic, {})
     // If this fails, the next session tries again.
     endLeftovers(session, outcome.stale, (after) => this.#rowsAfter(after)).catch(() => {})
@@ -108,7 +110,7 @@ export class Presence {
     }
   }
 
-  /** A session's beacon is up. @returns whether that session is still the present one; otherwise the beacon is lowered */
+  /** A session's beacon is up. @returns whether that session is still the current one; otherwise the beacon is lowered */
   #light(id: string, raised: RaisedBeacon): boolean {
     if (id !== this.#id) {
       raised.lower()
@@ -126,7 +128,7 @@ export class Presence {
     return outcome.type === 'beaten' ? outcome.stale : []
   }
 
-  /** Sends a sign of life. */
+  /** Sends a beat. */
   beat(options: Pick<Beat, 'opens' | 'others'> = {}): Promise<Reply> {
     const { client, settings } = this.#session
     const { duration, label } = settings
@@ -146,7 +148,7 @@ export class Presence {
     await this.#opened?.catch(() => {})
   }
 
-  /** Others took the session for dead: its beacon may have been wrong. */
+  /** Another session took this one for dead: its beacon may have been wrong. */
   doubt(): void {
     this.#beacon?.doubt?.()
   }

@@ -45,7 +45,7 @@ export class Reentrant implements ReentrantLock {
     }
   }
 
-  /** The lock's line, for a step that takes no time. */
+  /** Runs a synchronous step with the lock's line. */
   #glance<T>(act: (line: Line) => T): T {
     const line = this.#session.lines.take(this.#key, this.name)
     try {
@@ -78,7 +78,7 @@ export class Reentrant implements ReentrantLock {
     return turn ? this.#acquireAfter(turn, options) : Promise.resolve(guardOf(current))
   }
 
-  /** Apart, since a function within `acquire` would make each call of that allocate what the function sees. */
+  /** A method of its own, since a closure within `acquire` would make every call of `acquire` allocate the variables that it captures. */
   #acquireAfter(turn: Promise<void>, options: { timeout?: number | undefined; signal?: AbortSignal | undefined }): Promise<Guard> {
     return turn.then(() => this.acquire(options))
   }
@@ -92,7 +92,7 @@ export class Reentrant implements ReentrantLock {
     this.#session.assertOpen()
     const current = this.#current()
     if (current) return guardOf(current)
-    // Others in this process wait in the queue already: the lock is not free.
+    // Other callers in this process already wait in the queue: the lock is not free.
     if (this.#asking) return null
     const joined = this.#trying !== undefined
     this.#trying ??= this.#using((line) => tryOnce(this.#session, line, this.#wish, timeout ?? Infinity))
@@ -134,7 +134,8 @@ export class Reentrant implements ReentrantLock {
         const left = timeout === undefined ? undefined : Math.max(0, end - clock.monotonic())
         const shared = await within(clock, asking.shared, left, signal, late)
         if (!shared.hold.ended) return guardOf(shared)
-        // Whoever tried for it meanwhile has released it again. Nobody may join a request that has ended, or waiters would loop for ever.
+        // A call of `tryAcquire` got the lock meanwhile and has released it again. No caller may join a request that has ended, or waiters would loop
+        // for ever.
         if (this.#asking === asking) this.#asking = undefined
       } finally {
         if (--asking.callers === 0) this.#giveUp(asking)

@@ -9,7 +9,7 @@ import { acquire, askNow, seek } from './seek.ts'
 import type { HeldLock, RequestOptions } from './types.ts'
 import type { Wish } from './wish.ts'
 
-// Chromium makes it on first use, and can no longer make it once the frame is gone that has to throw it.
+// Read here, since Chromium makes it on first use, and cannot make it any more once its frame is gone.
 const { DOMException } = globalThis
 
 /** Checks the options of a Web-Locks-shaped call, in the order and with the errors of the specification. */
@@ -33,12 +33,12 @@ export function checkRequest(settings: Settings, name: string, options: RequestO
 const notSupported = (message: string): DOMException => new DOMException(message, 'NotSupportedError')
 const contradiction = (options: string): DOMException => notSupported(`${options} contradict each other`)
 
-/** A document that is gone has no locks. */
+/** A document that is gone has no locks. @throws DOMException `InvalidStateError` if this one is */
 export function assertFullyActive(): void {
   if (isGone()) throw new DOMException('this document is not fully active', 'InvalidStateError')
 }
 
-/** Waits for the store. If the origin may have no storage, the error is the one that the specification gives. */
+/** Waits for the store. If the origin is not allowed to use storage, rejects with the error that the specification gives: `SecurityError`. */
 export async function asSpecified<T>(promise: Promise<T>): Promise<T> {
   try {
     return await promise

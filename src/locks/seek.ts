@@ -68,7 +68,7 @@ export async function tryOnce(session: Home, line: Line, wish: Wish, timeout: nu
   return hold
 }
 
-/** A text for each holder, which changes when it renews, and which no other has. */
+/** A text for each holder, which changes when it renews, and which no other holder has. */
 const signsOfLife = ({ holders, sessions }: LockView): Set<string> => new Set(holders.map((holder) => `${holder.token} ${seqOf(holder, sessions)}`))
 
 /** Whether the wall clock says that a holder is overdue, or shows a time before its last renewal: a reason to look, no more. */

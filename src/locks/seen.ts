@@ -1,6 +1,6 @@
 import type { LockEvent } from './events.ts'
 
-/** What is used of Node's diagnostics channels. */
+/** The part of Node's diagnostics channels that is used here. */
 interface Diagnostics {
   channel(name: string): Channel
 }
@@ -32,12 +32,14 @@ export class Seen {
     this.#call = call
   }
 
-  /** Whether anyone wants events of this type: for where an event takes long to make, compared with the step itself. */
+  /** Whether a listener wants events of this type. For events that take long to make, compared with the step itself. */
   wants(type: LockEvent['type']): boolean {
     return this.#listener !== undefined || (diagnostics !== undefined && (channels.get(type) ?? channelOf(diagnostics, type)).hasSubscribers)
   }
 
-  /** Tells whoever wants it of an event, soon and in order: a listener may use the locks, which must not be in the middle of a step then. */
+  /**
+   * Passes an event to the listeners, in order, after the present step: a listener may use the locks, which must not be in the middle of a step then.
+   */
   tell(event: LockEvent): void {
     if (!this.wants(event.type)) return
     const listener = this.#listener

@@ -58,12 +58,12 @@ export class Session implements Home {
     this.#stopHearing = [store.onDegraded?.((why) => this.hints.noteDegraded(why)), store.onLost?.((why) => this.end(why))]
   }
 
-  /** A page that was left, or a session that others ended, gets another. */
+  /** It changes whenever the session ends: when its page is left, or when another session ends it. */
   get id(): string {
     return this.#presence.id
   }
 
-  /** Whether leases may linger: others must be able to ask for the lock at once. */
+  /** Whether leases may linger: other sessions must be able to ask for the lock at once. */
   get lingers(): boolean {
     return this.settings.linger > 0 && this.hints.come
   }
@@ -100,7 +100,7 @@ export class Session implements Home {
     return this.#outbox.send(command)
   }
 
-  /** Reads from the store; rejects with `store` if it fails. @param waits whether for a waiter */
+  /** Reads from the store; rejects with `store` if it fails. @param waits whether the caller waits for a lock */
   read<T>(from: (store: Store) => Promise<T>, waits = false): Promise<T> {
     return this.#patience.read(from, waits)
   }
@@ -112,12 +112,12 @@ export class Session implements Home {
     await this.#outbox.answered()
   }
 
-  /** Sends a sign of life. */
+  /** Sends a beat. */
   beat(): Promise<Reply> {
     return this.#presence.beat()
   }
 
-  /** Whether the context sleeps, as a page that was left. */
+  /** Whether the context sleeps, like a page that was left. */
   get isAsleep(): boolean {
     return this.#presence.isAsleep
   }
@@ -181,7 +181,7 @@ export class Session implements Home {
     for (const line of this.lines.all()) line.sleep(asleep)
   }
 
-  /** The store says that others have ended this session. */
+  /** The store says that another session has ended this one. */
   givenUp(): void {
     this.#presence.doubt()
     this.end('it was given up as dead')
@@ -209,7 +209,7 @@ export class Session implements Home {
     for (const lease of [...this.heart.leases]) lease.lose('ended', `its session ended: ${why}`)
   }
 
-  /** Ends the last session. Resolves when everything is released, also if called again; or when its lease has ended, if the store does not answer. */
+  /** Ends the session for good. Resolves, also if called again, when everything is released or, if the store does not answer, after a lease. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

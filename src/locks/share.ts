@@ -24,7 +24,7 @@ function giveBack(shared: Shared): Promise<void> {
 class GuardHandle implements Guard {
   /** Its contents, in a function as in other handles. */
   readonly [behind]: () => { readonly shared: Shared; readonly released: Promise<void> | undefined }
-  /** Made at once, since every share is released. */
+  /** Made in the constructor, not on use, since every share is released. */
   readonly release: () => Promise<void>
 
   constructor(shared: Shared) {

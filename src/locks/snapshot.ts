@@ -7,11 +7,11 @@ interface Shown {
   nameOf(key: string): string | undefined
   /** Whether a session is proved dead: its holds and requests are void. */
   isDead?(session: string): boolean
-  /** Whether a hold is a lease that nobody uses. */
+  /** Whether a hold is a lease that only lingers. */
   isIdle?(key: string, holder: Holder): boolean
 }
 
-/** What records say about holders and waiters. A record may still name a session that has ended: that is left out. */
+/** The holders and waiters that records name, without sessions that have ended. */
 export function snapshotOf(views: Iterable<LockView>, { nameOf, isDead = () => false, isIdle = () => false }: Shown): LocksSnapshot {
   const held: HeldInfo[] = []
   const pending: PendingInfo[] = []

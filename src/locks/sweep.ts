@@ -3,12 +3,12 @@ import type { Store } from '../store.ts'
 import type { Session } from './session.ts'
 import type { SweepOptions } from './types.ts'
 
-/** How many records are read, and dropped, at once: others wait meanwhile. */
+/** How many records are read, and dropped, at once: other calls to the store wait meanwhile. */
 const page = 200
 
 /**
  * Drops records of locks that nobody holds, waits for or pins, a page at a time.
- * @param before only those that have not changed since, as wall time in ms
+ * @param before only records that have not changed since this wall time, in ms
  * @yields the keys of those that were dropped
  */
 export async function* sweepRecords(
@@ -23,7 +23,7 @@ export async function* sweepRecords(
     const old = views.filter((view) => isIdle(view) && (view.changedAt ?? 0) <= before && mayDrop(view.key))
     const commands = old.map(({ key }): Sweep => ({ type: 'sweep', key }))
     const outcomes = commands.length ? await store.apply(commands) : []
-    // A lock that somebody has taken meanwhile is kept.
+    // The record of a lock that was taken meanwhile is kept.
     yield commands.flatMap(({ key }, index) => (isDone(key, outcomes[index]) ? [key] : []))
     if (!store.page || views.length < page) return
     after = views.at(-1)?.key
@@ -44,7 +44,7 @@ export async function dropIdle(session: Session, { olderThan = 0 }: SweepOptions
   // Locks released before this call must count as idle.
   await session.answered()
   const isOurs = (key: string): boolean => storedName(key).namespace === namespace
-  // Each call separately: all of them together may take long.
+  // The limit on the store's time applies to each call, since all of them together may take long.
   const { page } = store
   const patiently: Pick<Store, 'apply' | 'list' | 'page'> = {
     apply: (commands) => session.read((store) => store.apply(commands)),

@@ -1,8 +1,8 @@
 import type { LockWarning } from './events.ts'
 
 /**
- * What becomes of warnings where there is no `onWarning`: the first of each type is shown on the console, since a program that nobody watches should
- * not fill its log with one that repeats.
+ * The default `onWarning`: shows the first warning of each type on the console, so that an unattended program does not fill its log with repeated
+ * warnings.
  */
 export function toConsole(): (warning: LockWarning) => void {
   const shown = new Set<string>()

@@ -4,18 +4,18 @@
  */
 const stretch = 9
 
-// The originals at load time: a test's fake timers stand still, and no call must wait for them.
+// Read when this module is loaded: a test's fake timers stand still, and no call must wait for them.
 const { MessageChannel, setTimeout, clearTimeout } = globalThis
 const { setImmediate } = globalThis as Partial<typeof globalThis>
 
 /** Until when no turn is needed. */
 let until = -Infinity
-/** Resolves when that turn has come. */
+/** Resolves when the turn that was asked for has come; `undefined` if none is pending. */
 let turning: Promise<void> | undefined
 
 /**
  * Lets the event loop turn if the calls before this one may have prevented that for some ms: a loop of awaited calls that are all answered at once
- * runs no timers, so no heartbeat either, and nothing else of the caller's.
+ * runs no timers, so no heartbeats either, and none of the program's other tasks.
  * @param now what the monotonic clock shows: reading it takes as long as the rest of a call that needs no store
  * @returns `undefined` if there is no need to wait
  */
@@ -52,7 +52,7 @@ function afterTurn(run: () => void): void {
   channel.port2.postMessage(null)
 }
 
-/** A message may come late, in a later turn: then that is over, too. */
+/** A message may arrive late, when a later turn is awaited: it then ends that one, since the event loop has turned. */
 function endTurn(): void {
   clearTimeout(timer)
   const run = turned

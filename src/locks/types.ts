@@ -10,8 +10,8 @@ export interface LocksOptions {
   /** The longest pause between two looks of a waiter, in ms. Default 1,000. */
   maxBackoff?: number | undefined
   /**
-   * How long a lock stays with this session after its last release while nobody else wants it, in ms. Taking it again then does not touch the store,
-   * and it is handed over at once when anyone asks. Only for plain exclusive locks, and only if the store has a channel. Default 0.
+   * How long a lock stays with this session after its last release while no other session wants it, in ms. Taking it again then needs no store; when
+   * another session asks, it gets the lock at once. Only for plain exclusive locks, and only if the store has a channel. Default 0.
    */
   linger?: number | undefined
   /**
@@ -21,10 +21,10 @@ export interface LocksOptions {
   maxHold?: number | undefined
   /**
    * What to do when a lock that this session holds has kept a request of its own waiting for a whole `duration`, such as a request inside its own
-   * callback. `warn` calls `onWarning` once for each name, `reject` also rejects the request with `deadlock`. Default `warn`.
+   * callback. `warn` calls `onWarning` once for each cycle of locks, `reject` also rejects the request with `deadlock`. Default `warn`.
    */
   deadlock?: 'warn' | 'reject' | undefined
-  /** Shown to people who ask who holds a lock. It need not be unique, and identifies nobody. */
+  /** Shown to people who ask who holds a lock. It need not be unique, so it must not serve as an identity. */
   label?: string | undefined
   /** Separates these locks from those of every other namespace in the store. */
   namespace?: string | undefined
@@ -49,8 +49,8 @@ export interface LocksOptions {
 export interface AcquireOptions {
   mode?: Mode | undefined
   /**
-   * How many may hold the lock together, of those that ask with the same limit; 1 to 1,000. Default 1: an exclusive lock. While somebody holds it or
-   * waits for it with another limit, or in shared mode, the call rejects with `invalid`. Contradicts `steal`.
+   * How many requests with this same limit may hold the lock together: 1 to 1,000. Default 1: an exclusive lock. While the lock is held or waited for
+   * with another limit, or in shared mode, the call rejects with `invalid`. Contradicts `steal`.
    */
   limit?: number | undefined
   /** How long to wait, in ms; 0 does not wait and fails with `held`. Default: for ever. */
@@ -61,33 +61,30 @@ export interface AcquireOptions {
   duration?: number | undefined
   /** How long the lock may be held in total, in ms. Default: that of `createLocks`. */
   maxHold?: number | undefined
-  /** Waits only if nobody waits yet, in this session or another; otherwise the call fails with `held`. */
+  /** Waits only if no request waits yet, in this session or another; otherwise the call fails with `held`. */
   ifNoQueue?: boolean | undefined
-  /** `manual`: the lease lasts `duration` unless your code calls `renew()`, or somebody pins the lock. Default `auto`. */
+  /** `manual`: the lease lasts `duration` unless your code calls `renew()`, or the lock is pinned. Default `auto`. */
   renew?: 'auto' | 'manual' | undefined
   /** Takes the lock from its holders, ahead of the queue. */
   steal?: boolean | undefined
-  /** Stored beside the lock, for others to read. */
+  /** Stored with the lock, for other sessions to read. */
   metadata?: Json | undefined
-  /** Asks the present holders to release; they can read this value, and decide. They get it even if this request gives up at once. */
+  /** Asks the present holders to release. They can read this value, and decide; they get it even if this request gives up at once. */
   ask?: Json | undefined
   /** With `ask` and `steal`: how long the holders may take to release before the lock is stolen, in ms. */
   grace?: number | undefined
   /**
-   * Called when somebody asks for this lock while it is held, which does not end the lock. At once if the store has a channel, else with the next
-   * renewal: a tenth of the duration later at most, unless only your code renews.
+   * Called when another request asks for this lock. You still hold the lock until you release it. The call comes at once if the store has a channel,
+   * else with the next renewal: a tenth of the duration later at most, unless only your code renews.
    */
   onReleaseRequested?: ReleaseListener | undefined
 }
 
-/** Gets the value that another session asks with, and who asks. */
+/** Gets the value that another request asks with, and what `query()` shows of that request. */
 export type ReleaseListener = (ask: Json, who: LockInfo) => unknown
 
 export interface TryOptions extends Omit<AcquireOptions, 'signal' | 'ask' | 'grace' | 'ifNoQueue'> {
-  /**
-   * How long a call may observe a holder that looks dead, in ms. Default: as long as its lease takes; 0: never. It never waits for a holder that
-   * looks alive.
-   */
+  /** How long to observe a holder that looks dead, in ms; 0: not at all. Default: its lease. The call never waits for one that looks alive. */
   timeout?: number | undefined
 }
 
@@ -100,13 +97,13 @@ export interface HeldLock extends Fenced, AsyncDisposable {
   /** The fencing token: higher than that of every earlier grant of this name. Pass it to whatever the lock protects. */
   readonly token: number
   /**
-   * The token of the grant before this one, whoever had it; 0 if there was none. What was cached under an older token may be stale: `if (cache.token
-   * < lock.previous) cache = await load()`.
+   * The token of the grant before this one, to any session; 0 if there was none. Data cached under an older token may be stale: `if (cache.token <
+   * lock.previous) cache = await load()`.
    */
   readonly previous: number
   /**
-   * Whether someone else had the lock since these locks last held it, or, the first time, ever; also true if that is no longer known, after thousands
-   * of other names. What was cached may be stale.
+   * Whether another session had the lock since these locks last held it or, the first time, ever: cached data may be stale. Also true if these locks
+   * no longer know, after thousands of other names.
    */
   readonly dirty: boolean
   /** The session that holds it. */
@@ -145,7 +142,7 @@ export interface Guard extends Fenced, AsyncDisposable {
 /** A lock that all parts of this process share: one lease, released with its last guard. */
 export interface ReentrantLock {
   readonly name: string
-  /** Whether someone else has had the lock since it was last clean. Stays true until {@link clearDirty}. */
+  /** Whether another session has had the lock since it was last clean. Stays true until {@link clearDirty}. */
   readonly dirty: boolean
   clearDirty(): void
   /** Whether it has a user and is held. */
@@ -167,7 +164,7 @@ export interface RequestOptions {
   grace?: number | undefined
   /** How long the lock may be held in total, in ms. Default: that of `createLocks`. */
   maxHold?: number | undefined
-  /** Waits only if nobody waits yet, in this session or another; otherwise the callback gets `null`. */
+  /** Waits only if no request waits yet, in this session or another; otherwise the callback gets `null`. */
   ifNoQueue?: boolean | undefined
   onReleaseRequested?: ReleaseListener | undefined
 }
@@ -181,7 +178,7 @@ export interface SweepOptions {
 export interface LockInfo {
   readonly name: string
   readonly mode: Mode
-  /** How many may hold it together, if that is more than one. */
+  /** How many requests may hold it together, if more than one may. */
   readonly limit?: number | undefined
   readonly clientId: string
   readonly session: string
@@ -200,7 +197,7 @@ export interface HeldInfo extends LockInfo {
 }
 
 export interface PendingInfo extends LockInfo {
-  /** What it asks the holders. */
+  /** The value that it asks the holders with. */
   readonly ask?: Json | undefined
 }
 
@@ -209,12 +206,12 @@ export interface LocksSnapshot {
   readonly pending: PendingInfo[]
 }
 
-/** What `storelock/core` makes: the methods that most need. The others are functions there. */
+/** What `createLocks` of `storelock/core` returns: the methods that most programs need. The others are functions there. */
 export type CoreLocks = Pick<Locks, 'session' | 'request' | 'acquire' | 'tryAcquire' | 'close'>
 
 /** One context's view of the locks in a store. */
 export interface Locks {
-  /** This context's present session. A page that was left, or a session that others ended, gets another. */
+  /** The id of this context's session. It changes whenever the session ends: when its page is left, or when another session ends it. */
   readonly session: string
   /** Web Locks shape: holds the lock while `callback` runs. */
   request<T>(name: string, callback: (lock: HeldLock) => T): Promise<Awaited<T>>
@@ -230,7 +227,7 @@ export interface Locks {
   acquire(name: string, options?: AcquireOptions): Promise<HeldLock>
   /** Takes the lock if it is free, else `null`. */
   tryAcquire(name: string, options?: TryOptions): Promise<HeldLock | null>
-  /** matrix shape: one lease for all users in this process. The same name gives the same lock. */
+  /** Re-entrant shape: one lease for all users in this process. The same name gives the same lock. */
   reentrant(name: string, options?: Pick<AcquireOptions, 'duration' | 'metadata' | 'maxHold'>): ReentrantLock
   /** Resolves when nobody holds the lock, at once if nobody does. */
   whenFree(name: string, options?: { signal?: AbortSignal | undefined }): Promise<void>
@@ -242,13 +239,12 @@ export interface Locks {
   pin(name: string, entity: string): Promise<void>
   unpin(name: string, entity: string): Promise<void>
   /**
-   * Drops the records of this namespace's locks that nobody holds, waits for or pins. Their tokens are still never repeated, but a lock counts as
-   * `dirty` at its next grant. At a lock server it needs a client that is admin.
-   * @returns how many records were dropped
+   * Drops the records of this namespace's locks that nobody holds, waits for or pins, and resolves with their number. Their tokens are still never
+   * repeated, but a lock counts as `dirty` at its next grant. A lock server allows it only to an admin client.
    */
   sweep(options?: SweepOptions): Promise<number>
   /**
-   * Ends the session: waits are cancelled and everything is released. Never rejects; called again, it waits for the first call. If the store does not
+   * Ends the session: cancels its waits and releases everything. Never rejects; called again, it waits for the first call. If the store does not
    * answer, it resolves after a lease, when everything held has ended by itself.
    */
   close(): Promise<void>

@@ -14,7 +14,7 @@ class Left {
   readonly since: number
   /** Why it last failed. */
   error: unknown
-  /** It is being sent again. */
+  /** Whether it is being sent again now. */
   trying = false
   resolve!: () => void
   reject!: (error: unknown) => void
@@ -40,10 +40,10 @@ export class Unsaid {
 
   /**
    * Makes sure that a lock is released or a request withdrawn. Resolves when the store has carried that out, by any try. Rejects if that has become
-   * impossible; its lease ends it then. A caller that does not await this gets a warning, and no unhandled rejection.
+   * impossible; the lock then ends with its lease. A caller that does not await this gets a warning, and no unhandled rejection.
    */
   letGo(command: LetGo, name: string): Promise<void> {
-    // A look may find something that is already being released.
+    // A look may find a grant that is already being released.
     for (const [other, { gone }] of this.#left) if (isSame(command, other)) return gone
     const session = this.#session
     const since = session.clock.monotonic()
@@ -85,12 +85,12 @@ export class Unsaid {
       const own = command.session === id
       const isOver = now - left.since > leaseFor(settings.duration) && !(own && heart.beats.renewedAt > left.since)
       if (isOver) left.reject(left.error)
-      // As long as the session's row may be renewed, so may the lease of what was not released.
+      // As long as the session's row may be renewed, a hold that was not released may stay alive with it.
       if (isOver && !(own && heart.leases.size)) this.#left.delete(command)
       else if (!left.trying) this.#sayOne(command, left)
       hopeless ||= isOver && own && !heart.leases.size
     }
-    // Without further beats of its session, everything that could not be withdrawn lapses by itself.
+    // Without further beats of the session, everything that could not be withdrawn lapses by itself.
     if (hopeless) session.end('its store failed for too long')
     return this.#left.size > 0
   }
@@ -117,7 +117,7 @@ export class Unsaid {
   }
 }
 
-/** Whether a failure may pass: not if the store is closed, or the record cannot be read. */
+/** Whether a failure may be temporary: not if the store is closed, or the record cannot be read. */
 const mayPass = (error: unknown): boolean => (error as LockError).code === 'store'
 
 const isSame = (one: LetGo, other: LetGo): boolean =>

@@ -2,7 +2,7 @@ import { type Request, type RequestLife, unsent } from './core/request.ts'
 import type { Hold } from './hold.ts'
 import type { Wish } from './wish.ts'
 
-/** A request that somebody here waits for. */
+/** A request, with the caller that waits for it. */
 export class Waiter implements Request {
   readonly wish: Wish
   number = 0
@@ -15,10 +15,10 @@ export class Waiter implements Request {
   readonly #resolve: (hold: Hold | null) => void
   readonly #reject: (error: unknown) => void
   readonly #over: (waiter: Waiter, granted: boolean) => void
-  /** What goes on only while it waits. */
+  /** What to stop when the wait ends. */
   #stops: (() => void)[] | undefined
 
-  /** @param over called when the wait ends, before its caller hears of that */
+  /** @param over called when the wait ends, before its caller learns of that */
   constructor(wish: Wish, resolve: (hold: Hold | null) => void, reject: (error: unknown) => void, over: (waiter: Waiter, granted: boolean) => void) {
     this.wish = wish
     this.#resolve = resolve
@@ -26,7 +26,7 @@ export class Waiter implements Request {
     this.#over = over
   }
 
-  /** Has something stop when the wait ends. */
+  /** Stops something when the wait ends. */
   while(stop: () => void): void {
     this.#stops ??= []
     this.#stops.push(stop)

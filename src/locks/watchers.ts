@@ -1,10 +1,10 @@
 import type { LockRecord } from '../protocol/index.ts'
 import type { Message } from '../store.ts'
 
-/** How many are kept; any more poll by themselves. */
+/** How many are kept; any further ones poll by themselves. */
 const capacity = 1_000
 
-/** Sessions that wait, outside the queue, until locks of this session are free: it notifies them, or has the next holder do so. */
+/** Sessions that wait, outside the queue, until locks of this session are free. This session notifies them, or has the next holder do so. */
 export class Watchers {
   readonly #tell: (topic: string, message: Message) => void
   readonly #watching = new Map<string, Set<string>>()
@@ -14,12 +14,12 @@ export class Watchers {
     this.#tell = tell
   }
 
-  /** Whether anyone waits until a lock is free. */
+  /** Whether a session waits until this lock is free. */
   has(key: string): boolean {
     return this.#watching.has(key)
   }
 
-  /** Someone waits, on a topic, until a lock is free that this session holds. */
+  /** Another session waits until a lock of this session is free, and listens on a topic. */
   add(key: string, topic: string): void {
     const topics = this.#watching.get(key) ?? new Set()
     if (topics.has(topic) || this.#count >= capacity) return
@@ -37,7 +37,7 @@ export class Watchers {
     }
   }
 
-  /** This session has ended: all poll by themselves. */
+  /** This session has ended: wakes all watchers, which poll by themselves from now on. */
   dismiss(): void {
     for (const key of [...this.#watching.keys()]) for (const topic of this.#take(key)) this.#tell(topic, { key })
   }

@@ -4,7 +4,7 @@ import { Watch } from './watch.ts'
 
 /**
  * Resolves when a look at the store shows that nobody holds the lock. The holders are asked to send a hint when it is free, and a holder's death is
- * noticed as by waiters. It takes no place in the queue, and writes only to evict silent holders.
+ * noticed as soon as by a waiter. The call takes no place in the queue, and writes only to evict silent holders.
  */
 export async function untilFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
   const { store, expiry, maxBackoff } = session.settings
@@ -28,7 +28,7 @@ export async function untilFree(session: Session, line: Line, signal: AbortSigna
       const evictable = expiry === 'auto' && !view.pins.length
       const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
       if (!holders.length) return
-      // An open watch or channel would keep a page out of the back/forward cache: it waits until the page is awake.
+      // An open watch or channel would keep a page out of the back/forward cache, so neither is opened until the page is awake.
       if (!session.isAsleep) {
         if (evictable) watch.keep(new Map(holders.map(({ session }) => [session, view.sessions.get(session)?.beacon])))
         // The topic begins with the key, which a server checks to decide who may use it.

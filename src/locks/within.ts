@@ -2,7 +2,7 @@ import { onAbort } from './abort.ts'
 import type { Clock } from './clock.ts'
 
 /**
- * A promise's result, if it comes within `ms` (`undefined`: no limit) and before `signal` aborts; then it rejects with the signal's reason.
+ * A promise's result, if it comes within `ms` (`undefined`: no limit). Rejects with the signal's reason if `signal` aborts first.
  * @param late what to resolve with, or throw, when the time is over
  */
 export function within<T>(clock: Clock, promise: Promise<T>, ms: number | undefined, signal: AbortSignal | undefined, late: () => T): Promise<T> {

@@ -9,12 +9,12 @@ export interface Ground {
   /** The highest token of any record that was dropped. */
   readonly floor: number
   record(key: string): LockRecord | undefined
-  /** What the store remembers of a key whose record somebody else removed: its holders do not know yet that they lost the lock. */
+  /** What the store remembers of a key whose record other code removed: its holders do not know yet that they lost the lock. */
   remains?(key: string): LockRecord | undefined
   session(id: string): SessionRow | undefined
   /**
-   * Up to 16 rows: the oldest of those whose `expiresAt` is past, whose sessions may be gone; or with `after` those that follow this id in the order
-   * of ids, wrapping around at the end, each once.
+   * Up to 16 rows. With `after`: those that follow this id in the order of ids, wrapping around at the end, each once. Without it: the oldest of
+   * those whose `expiresAt` is past, because their sessions may be gone.
    */
   stale(after: string | undefined): readonly SessionRow[]
 }
@@ -24,7 +24,7 @@ export interface Changes {
   readonly outcomes: Outcome[]
   readonly records: ReadonlyMap<string, LockRecord | undefined>
   readonly sessions: ReadonlyMap<string, SessionRow | undefined>
-  /** If it rose. */
+  /** The new floor, if it rose. */
   readonly floor: number | undefined
 }
 

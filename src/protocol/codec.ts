@@ -1,23 +1,26 @@
 import { LockError } from './errors.ts'
 import { type Asked, type Claim, type Holder, type LockRecord, type Mode, maxLimit, type Run, type SessionRow } from './record.ts'
 
-/** The version of the stored form. A newer one is not touched. */
+/** The version of the stored form. A store leaves records of a newer version alone. */
 export const schemaVersion = 1
-/** That of records with a limit. Versions that do not know limits would let in one holder at a time, or forget the limit: they must not touch it. */
+/**
+ * The version of records with a limit. A storelock that does not know limits would let in one holder at a time, or forget the limit, so it must
+ * refuse these.
+ */
 const limitVersion = 2
 
 /**
- * A record as the text that stores keep: JSON of short arrays, because encoding long queues is what costs time.
+ * Encodes a record as the text that stores keep: JSON of short arrays, because encoding a long queue takes most of the time.
  * @see {@link decodeRecord}, its inverse
  */
 export function encodeRecord(record: LockRecord): string {
   const { token, holders, queue, pins } = record
-  // Those who hold or wait have the same limit.
+  // All holders and waiters have the same limit.
   const version = (holders[0] ?? queue[0])?.limit ? limitVersion : schemaVersion
   return `[${version},${token},[${holders.map(encodeHolder)}],[${queue.map(encodeRun)}],${pins.length ? JSON.stringify(pins) : '[]'}${encodePast(record)}]`
 }
 
-/** Most holders are plain, and nothing else of a record is written as often: put together by hand, their text takes half the time. */
+/** Most holders are plain, and no other part of a record is written as often. Building their text by hand takes half the time. */
 function encodeHolder(holder: Holder): string {
   const { session, client, mode, limit, number, token, reserve, previous, expiresAt, lease, seq, unconfirmed, metadata } = holder
   if (lease !== undefined || seq !== undefined || unconfirmed || metadata !== undefined) return JSON.stringify(packHolder(holder))
@@ -25,8 +28,8 @@ function encodeHolder(holder: Holder): string {
 }
 
 /**
- * When the record changed, since when each holder has the lock if that differs, and evictions and asks if there are any. Storelock 0.1 wrote none of
- * it.
+ * When the record changed; since when each holder has had the lock, if that differs; evictions and asks, if there are any. Storelock 0.1 wrote none
+ * of these.
  */
 function encodePast({ holders, changedAt, evictions, asked }: LockRecord): string {
   if (changedAt === undefined) return ''
@@ -47,7 +50,7 @@ function encodeRun(run: Run): string {
   return text
 }
 
-/** Whether nothing in a record can change: metadata and asks are the caller's objects, which could. */
+/** Whether nothing in a record can change: metadata and asks are the caller's objects, which the caller may change. */
 export const isAllFixed = ({ holders, queue, asked }: LockRecord): boolean => holders.every(isFixed) && queue.every(isFixed) && !asked
 
 const isFixed = ({ metadata, ask }: Claim & Pick<Run, 'ask'>): boolean => metadata === undefined && ask === undefined
@@ -106,12 +109,12 @@ export function decodeSession(id: string, text: unknown): SessionRow {
     label: label ?? undefined,
     beacon: beacon ?? undefined,
     challenged: challenged ?? undefined,
-    // Older versions do not write it.
+    // Older versions do not write `news`.
     ...(Array.isArray(news) && { news: news.map(String) }),
   }
 }
 
-/** Of holders and runs; those with a limit are only among their like. */
+/** The shapes of a holder and of a run. In a record with a limit, every holder and every run has it. */
 const shapes = ['ssmnnNntTNTN', 'ssmnntnTN'] as const
 const limitShapes = ['sslnnNntTNTN', 'sslnntnTN'] as const
 
@@ -174,12 +177,12 @@ const askedRun = ([, , run]: Packed): Packed => run
 
 const unpackAsked = ([token, label, run]: Packed): Asked => ({ ...unpackRun(run), token, label: label ?? undefined })
 
-/** How a claim holds, as a number: 0 exclusive, 1 shared, and n as one of n. */
+/** How a claim holds the lock, as a number: 0 exclusive, 1 shared, n as one of up to n holders. */
 const kindOf = ({ mode, limit = 0 }: Claim): number => (mode === 'shared' ? 1 : limit)
 
 const modeOf = (kind: number): Mode => (kind === 1 ? 'shared' : 'exclusive')
 
-/** Last in its array, so that metadata `null` differs from none. Without metadata, missing fields at the end are left out. */
+/** Puts metadata last in its array, so that `null` differs from no metadata. Without metadata, leaves out missing fields at the end. */
 function withMetadata(fields: Packed, metadata: unknown): Packed {
   if (metadata !== undefined) fields.push(metadata)
   else while (fields[fields.length - 1] === undefined) fields.pop()

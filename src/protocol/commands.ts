@@ -1,7 +1,7 @@
 import type { LockErrorCode } from './errors.ts'
 import type { Claim, Holder, Json, LockView, Mode, SessionRow } from './record.ts'
 
-/** Asks for a lock. The session numbers its requests, so that repeating one never makes a second. */
+/** Asks for a lock. The session numbers its requests, so that repeating a request never makes a second one. */
 export interface Request {
   readonly type: 'request'
   readonly key: string
@@ -9,28 +9,28 @@ export interface Request {
   readonly client: string
   readonly number: number
   readonly mode: Mode
-  /** As in a {@link Claim}: refused unless those who hold or wait have the same. */
+  /** As in a {@link Claim}. The store refuses the request unless the holders and waiters have the same limit. */
   readonly limit?: number | undefined
-  /** The short lease, in ms, of a grant that someone else's command makes: three of the waiter's poll intervals. */
+  /** The short lease, in ms, of a grant that another session's command makes: three of the waiter's poll intervals. */
   readonly confirm: number
   /** A lease of the hold's own, in ms; without it the hold leans on the session's row. */
   readonly lease?: number | undefined
   readonly metadata?: Json | undefined
   /** Never queues. */
   readonly ifAvailable?: boolean | undefined
-  /** Queues only if nobody else waits. */
+  /** Queues only if the queue is empty. */
   readonly ifNoQueue?: boolean | undefined
   /** Takes the lock from its holders, ahead of the queue. */
   readonly steal?: boolean | undefined
   /** How many more tokens to reserve, for using the same grant again. */
   readonly reserve?: number | undefined
-  /** Asks the holders to release, if the request has to wait; they can read this. */
+  /** If the request has to wait, asks the holders to release; they can read this value. */
   readonly ask?: Json | undefined
 }
 
 /** A command on a hold or request of the session's own. */
 interface Owned {
-  /** Refused with `ended`, and the hold or request is void, if its session has no row any more. Without it only a renewal needs the row. */
+  /** If set, a session without a row gets the refusal `ended`, and its hold or request is void. If not, only a renewal needs the row. */
   readonly standing?: boolean | undefined
 }
 
@@ -40,7 +40,7 @@ export interface Renew extends Owned {
   readonly key: string
   readonly session: string
   readonly token: number
-  /** Asks for a lease of its own of at least this, in ms; without it a plain hold leans on the session's row. */
+  /** Gives the hold a lease of its own, of at least this many ms; without it a plain hold leans on the session's row. */
   readonly lease?: number | undefined
 }
 
@@ -76,7 +76,7 @@ export interface WaiterEvidence {
 export interface Expire {
   readonly type: 'expire'
   readonly key: string
-  /** The session that sends this; a grant that this makes to the same session needs no confirmation. */
+  /** The session that sends this command. If the command grants the lock to this session, that grant needs no confirmation. */
   readonly session?: string | undefined
   readonly evidence: HolderEvidence | WaiterEvidence
 }
@@ -111,17 +111,20 @@ export interface Beat {
   readonly beacon?: string | undefined
   /** Creates the row if it is missing. Without it a missing row means that the session has ended. */
   readonly opens?: boolean | undefined
-  /** Shows the rows that follow this id in the order of ids, wrapping around at the end. Without it, some that are overdue. */
+  /** The answer shows the session rows that follow this id in the order of ids, wrapping around at the end. Without it, some overdue rows. */
   readonly others?: string | undefined
 }
 
-/** Asks a session that has no beacon to show that it lives. */
+/** Asks a session to show by a beat that it is alive. */
 export interface Challenge {
   readonly type: 'challenge'
   readonly session: string
 }
 
-/** Ends a session: by its own choice, or (with `seq`) on evidence that it is gone. Its holds and requests are void. */
+/**
+ * Ends a session. Without `seq`: by its own choice, or because it is proved dead. With `seq`: on evidence that it is silent. Its holds and requests
+ * are void.
+ */
 export interface End {
   readonly type: 'end'
   readonly session: string
@@ -136,16 +139,16 @@ export type SessionCommand = Beat | Challenge | End
 export type Command = KeyCommand | SessionCommand
 
 /**
- * Why a command changed nothing. `busy`: held or queued for. `not-held`: no such hold, request or pin. `not-owner`: another session's. `live`: the
- * evidence is no longer valid. `pinned`: protected by a pin. `ended`: the command's session has no row. `limit`: its limit contradicts its
- * other options, or the limit of those who hold the lock or wait for it.
+ * Why a command changed nothing. `busy`: held or queued for. `not-held`: no such hold, request or pin. `not-owner`: the hold is another session's.
+ * `live`: the evidence is no longer valid. `pinned`: protected by a pin. `ended`: the command's session has no row. `limit`: the request's limit
+ * contradicts its other options, or the limit of the holders and waiters.
  */
 export type Refusal = 'busy' | 'not-held' | 'not-owner' | 'live' | 'pinned' | 'ended' | 'limit'
 
 interface Changed {
   /** The record after this command, with the session rows that matter to it. */
   readonly record: LockView
-  /** The holders that this command granted the lock to: exactly those have to be woken. */
+  /** The waiters that this command granted the lock to: exactly these have to be woken. */
   readonly grants: readonly Holder[]
   /** The holders that this command took the lock from. */
   readonly evicted: readonly Holder[]

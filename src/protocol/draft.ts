@@ -39,7 +39,7 @@ export type Result =
 /** How many evictions a record keeps at most, and how many asks of requests that have ended. */
 const maxEvictions = 8
 const maxAsked = 8
-/** The longest JSON of several such asks: everyone who uses the lock reads and writes them. */
+/** The longest JSON of several such asks, in characters: every command on the lock reads and writes them. */
 const maxAskedLength = 16_384
 /** How many keys a session's row names at most. */
 const maxNews = 16
@@ -53,7 +53,10 @@ export class Draft {
   pins: readonly string[]
   readonly #before: LockRecord
   readonly #context: Context
-  /** Wall time in whole microseconds. In milliseconds, a busy lock's tokens would run ahead of it, and would be repeated if the store were lost. */
+  /**
+   * Wall time in whole microseconds. If tokens counted milliseconds, those of a busy lock would run ahead of the clock, and a lost store would repeat
+   * them.
+   */
   readonly #clock: number
   #token: number
   #changed: Map<string, SessionRow> | undefined
@@ -87,7 +90,7 @@ export class Draft {
     this.#changed.set(row.id, row)
   }
 
-  /** Drops the holds of sessions that have ended, unless a pin protects them. Those of `own` are left to its command. */
+  /** Drops the holds of sessions that have ended, unless a pin protects them. Leaves the holds of `own` to that session's command. */
   dropEnded(own: string | undefined): void {
     this.#head()
     if (this.pins.length) return
@@ -101,12 +104,12 @@ export class Draft {
     return !holder ? 'not-held' : holder.session === session ? holder : 'not-owner'
   }
 
-  /** Whether one more may hold the lock now. All who hold it have the same limit. */
+  /** Whether one more claim may hold the lock now. All holders have the same limit. */
   allows({ mode, limit = 1 }: Pick<Claim, 'mode' | 'limit'>): boolean {
     return mode === 'shared' ? this.holders.every((holder) => holder.mode === 'shared') : this.holders.length < limit
   }
 
-  /** Puts a request at the end of the queue, into the last run if it continues that. */
+  /** Puts a request at the end of the queue: into the last run, if it continues that run. */
   enqueue(claim: Claim, number: number, { confirm, lapses }: Confirmation, ask?: Json): void {
     const { session, client, mode, limit, lease, metadata, reserve } = claim
     const last = this.queue.at(-1)
@@ -114,7 +117,7 @@ export class Draft {
     this.queue = last && continues(last, run) ? [...this.queue.slice(0, -1), { ...last, to: number }] : [...this.queue, run]
   }
 
-  /** Removes a request from the queue without granting it. What it asked the holders stays readable for them. */
+  /** Removes a request from the queue without granting it. The holders can still read its ask. */
   leave(run: Run, number = run.from): void {
     if (run.ask === undefined || !this.holders.length) return
     const asked: Asked = { ...run, from: number, to: number, token: this.#token, label: this.session(run.session)?.label }
@@ -123,7 +126,7 @@ export class Draft {
     this.#asked = all
   }
 
-  /** Adds a holder. A grant that someone else's command makes is `unconfirmed` until its owner confirms it. */
+  /** Adds a holder. A grant that another session's command makes is `unconfirmed` until its owner confirms it. */
   grant(claim: Claim, number: number, unconfirmed?: Confirmation): Holder {
     const previous = this.#token
     const lease = unconfirmed?.confirm ?? claim.lease
@@ -158,12 +161,12 @@ export class Draft {
     this.holders = this.holders.map((held) => (held === holder ? next : held))
   }
 
-  /** Takes holds away, and counts the evictions in their sessions' rows. */
+  /** Takes these holds away, and counts the evictions in their sessions' rows. */
   evict(holders: readonly Holder[], how: Eviction['how']): void {
     if (!holders.length) return
     const ranges: Eviction[] = []
     let last: Eviction | undefined
-    // Holders are in the order of their tokens. One who stays parts those before it from those after it.
+    // Holders are in the order of their tokens. A holder that stays ends one range of evicted tokens, and the next one begins after it.
     for (const holder of this.holders) {
       const { token, session } = holder
       if (!holders.includes(holder)) last = undefined
@@ -185,7 +188,7 @@ export class Draft {
     if (row) this.putSession({ ...row, [count]: row[count] + 1, news: [...(row.news ?? []), this.#before.key].slice(-maxNews) })
   }
 
-  /** Grants everything that the head of the queue now allows. Only `own` need not confirm. */
+  /** Grants everything that the head of the queue now allows. Only `own` need not confirm its grants. */
   grantNext(own: string | undefined): void {
     for (let head = this.#head(); head && this.allows(head); head = this.#head()) {
       const { session, from, to, confirm, lapses } = head
@@ -194,7 +197,7 @@ export class Draft {
     }
   }
 
-  /** The run whose turn it is. Those of ended sessions before it are dropped, so that they do not hold up the rest. */
+  /** The run at the head of the queue. Drops runs of ended sessions in front of it, so that they do not hold up the rest. */
   #head(): Run | undefined {
     for (let head = this.queue[0]; head && !this.session(head.session); head = this.queue[0]) {
       this.leave(head)
@@ -203,7 +206,7 @@ export class Draft {
     return this.queue[0]
   }
 
-  /** Those that were asked of someone who still holds the lock. */
+  /** The asks that were made to a holder that still holds the lock. */
   #stillAsked(asked: readonly Asked[]): readonly Asked[] | undefined {
     const left = asked.filter((each) => this.holders.some(({ token }) => token <= each.token))
     return left.length ? left : undefined

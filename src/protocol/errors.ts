@@ -3,11 +3,11 @@ import type { Holder, LossReason } from './record.ts'
 /**
  * What went wrong. Codes are stable across versions; the message may change.
  *
- * - `held`: someone else has the lock, and the caller did not want to wait.
+ * - `held`: the lock is held or waited for, and the caller did not want to wait.
  * - `timeout`: the lock was not granted within the caller's `timeout`.
  * - `lost`: the lock was held and has been lost; the caller must stop.
  * - `not-held`: the lock was released, or was never held.
- * - `not-owner`: the lock is another session's.
+ * - `not-owner`: another session has the lock.
  * - `invalid`: the name, duration or combination of options breaks a rule or a policy.
  * - `corrupt`: a record cannot be read; nothing was overwritten.
  * - `closed`: the locks or their store were closed.
@@ -17,8 +17,8 @@ import type { Holder, LossReason } from './record.ts'
 export type LockErrorCode = 'held' | 'timeout' | 'lost' | 'not-held' | 'not-owner' | 'invalid' | 'corrupt' | 'closed' | 'store' | 'deadlock'
 
 /**
- * Who holds a lock that could not be acquired: the caller's own `session`, another session in the same page, worker or process (`process`), or
- * somebody else (`other`).
+ * Who holds a lock that could not be acquired: the caller's own `session`, another session in the same page, worker or process (`process`), or a
+ * session elsewhere (`other`).
  */
 export type HeldBy = 'session' | 'process' | 'other'
 

@@ -12,9 +12,10 @@ export interface Fenced {
   /** @throws LockError `lost` or `not-held` unless its own context believes that it is held */
   assertHeld(): void
   /**
-   * A store calls this when a transaction of its own has checked this lock. Nobody else can be granted it before that transaction has ended, so it
-   * does not expire meanwhile.
-   * @param alone whether nothing but the body of the transaction runs here meanwhile, so that the lock is certainly held until it ends
+   * A store calls this when a transaction of its own has checked this lock. No other session can be granted the lock before that transaction has
+   * ended, so the lock does not expire meanwhile.
+   * @param alone whether nothing but the transaction's body runs in this context until the transaction ends, so that the lock is certainly held until
+   * then
    */
   checked?(alone: boolean): Checked
 }
@@ -26,13 +27,13 @@ export interface Checked {
   /**
    * The transaction has ended, and with it the protection.
    * @param renewed the outcome of the renewal, once that is committed
-   * @returns resolves when it is known whether the lock is still held and, if it ran alone, the event loop has turned; `undefined` if there is nothing
-   * to wait for
+   * @returns resolves when it is known whether the lock is still held and, if it ran alone, the event loop has turned; `undefined` if there is
+   * nothing to wait for
    */
   over(renewed?: Outcome): Promise<void> | undefined
 }
 
-/** Whether a record still names the very grant of this token. It is void all the same if its session has ended. */
+/** Whether a record still names the grant with this token. Even then, the grant is void if its session has ended. */
 export const names = ({ holders }: LockRecord, { session, token }: Fenced): boolean =>
   holders.some((holder) => holder.token <= token && token <= lastTokenOf(holder) && holder.session === session)
 
@@ -40,7 +41,7 @@ export const names = ({ holders }: LockRecord, { session, token }: Fenced): bool
 export const fencedOut = ({ name, token }: Fenced): LockError =>
   new LockError('lost', `lost ${JSON.stringify(name)}: the store does not name token ${token} as its holder any more, so nothing was written`)
 
-/** The body of a user's transaction. It tells the body's own errors, which are rethrown unchanged, from the engine's. */
+/** The body of a user's transaction. Distinguishes the body's own errors, which are rethrown unchanged, from the engine's. */
 export interface Body<Tx, T> {
   run(tx: Tx): T
   /** Whether the body threw this error, or rejected with it. */
@@ -74,7 +75,7 @@ export function assertStep(result: unknown): void {
 
 const isPromise = (result: unknown): result is PromiseLike<unknown> => typeof (result as PromiseLike<unknown> | undefined)?.then === 'function'
 
-/** A transaction whose commands are put together first, and sent at the end with the checks of its locks. */
+/** A transaction that collects its commands first, and sends them at the end, together with the checks of its locks. */
 export interface Queued {
   readonly locks: Set<Fenced>
 }
@@ -86,7 +87,8 @@ export function depend(tx: Queued, lock: Fenced): void {
 }
 
 /**
- * Has a body put a transaction together, and sends it. Rejects with the body's error, or one that begins with `title`.
+ * Lets a body build a transaction, and sends it. Rejects with the body's own error, a `LockError`, or the engine's error as a `store` error whose
+ * message begins with `title`.
  * @returns the body's result
  */
 export async function sendFenced<Tx extends Queued, T>(

@@ -56,8 +56,9 @@ export function nameFault(name: string): string | undefined {
 }
 
 /**
- * The key under which a store keeps a name: the name itself if that is safe, else `@`, the namespace, `/` and the name, with another `@` in front and
- * escaped if stores might refuse it. Names of different namespaces, and names that only Web Locks allow, never share a key.
+ * The key under which a store keeps a name: the name itself if that is safe, else `@`, the namespace, `/` and the name. A name that stores might
+ * refuse, or that begins with `@`, is escaped and gets another `@` in front. Names of different namespaces, and names that only Web Locks allow,
+ * never share a key.
  * @param isFaulty whether {@link nameFault} has found a fault
  */
 export function storedKey(namespace: string, name: string, isFaulty: boolean = nameFault(name) !== undefined): string {

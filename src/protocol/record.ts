@@ -10,7 +10,7 @@ export interface Claim {
   /** The context behind the session. It stays the same when a page's session ends and a new one starts. */
   readonly client: string
   readonly mode: Mode
-  /** How many may hold the lock together, of those that ask with the same limit: 2 or more. Without it an exclusive holder is alone. */
+  /** How many requests with this same limit may hold the lock together: 2 or more. Without it an exclusive holder is alone. */
   readonly limit?: number | undefined
   /** A lease of the hold's own in ms; without it the hold leans on its session's row. */
   readonly lease?: number | undefined
@@ -19,7 +19,7 @@ export interface Claim {
   readonly reserve?: number | undefined
 }
 
-/** How a grant that someone else's command made is confirmed, or lapses. */
+/** How a grant that another session's command made is confirmed, or lapses. */
 export interface Confirmation {
   /** The short lease, in ms, until the owner confirms. */
   readonly confirm: number
@@ -32,7 +32,7 @@ export interface Holder extends Claim {
   readonly number: number
   /** The fencing token: higher than that of every earlier grant of this key. With `reserve`, the first of several. */
   readonly token: number
-  /** The key's last token before this grant; 0 if there was none. Shows whether someone held it in between. */
+  /** The key's last token before this grant; 0 if there was none. Shows whether another grant came in between. */
   readonly previous: number
   /** Wall time of the grant, in ms since 1970: for display only. `undefined` if storelock 0.1 wrote it. */
   readonly since?: number | undefined
@@ -40,7 +40,7 @@ export interface Holder extends Claim {
   readonly expiresAt: number
   /** Its own renewal counter, below zero so that it never equals a session's. */
   readonly seq?: number | undefined
-  /** Set until the owner confirms a grant that someone else's command made. */
+  /** Set until the owner confirms a grant that another session's command made. */
   readonly unconfirmed?: Confirmation | undefined
 }
 
@@ -48,7 +48,7 @@ export interface Holder extends Claim {
 export interface Run extends Claim, Confirmation {
   readonly from: number
   readonly to: number
-  /** What it tells the holders when it asks them to release. */
+  /** The value that the holders can read when this run asks them to release. */
   readonly ask?: Json | undefined
 }
 
@@ -64,14 +64,14 @@ export interface SessionRow {
   readonly expiresAt: number
   /** How many times this session's locks were evicted, stolen or revoked. */
   readonly evictions: number
-  /** How often others have asked for one of its locks. */
+  /** How many times requests have asked for one of this session's locks. */
   readonly asks: number
-  /** The keys that the latest of these two counts concern, since its last beat. A hint: the counts show whether any are missing. */
+  /** The keys of the latest evictions and asks since its last beat. A hint: the two counts show whether any keys are missing. */
   readonly news?: readonly string[] | undefined
   readonly label?: string | undefined
-  /** The address at which others watch for the proof of its death. */
+  /** The address at which other sessions watch for the proof of its death. */
   readonly beacon?: string | undefined
-  /** The `seq` at which someone challenged it to show that it lives; it answers with a beat. */
+  /** The `seq` at which another session challenged it to show that it is alive; it answers with a beat. */
   readonly challenged?: number | undefined
 }
 
@@ -79,10 +79,10 @@ export interface SessionRow {
  * How a lock was lost. Stable across versions, as the codes are.
  *
  * - `stolen`: another request took it, with `steal`.
- * - `revoked`: somebody took it, with `revoke`.
+ * - `revoked`: a call of `revoke` took it.
  * - `expired`: it was not renewed in time, or was held for its `maxHold`.
- * - `ended`: its session ended, or its record is gone: the page was left, the beacon was lost, others ended the session as dead, or the store was
- * closed, cleared or lost.
+ * - `ended`: its session ended, or its record is gone: the page was left, the beacon was lost, another session ended it as dead, or the store was
+ *   closed, cleared or lost.
  */
 export type LossReason = 'stolen' | 'revoked' | 'expired' | 'ended'
 
@@ -93,15 +93,15 @@ export interface Eviction {
   readonly how: Exclude<LossReason, 'ended'>
 }
 
-/** What a request asked the holders before it left the queue without a grant: they may not have been notified yet. */
+/** The ask of a request that left the queue without a grant: the holders may not have been notified yet. */
 export interface Asked extends Run {
-  /** The label of its session, which may have ended. */
+  /** The label of the request's session, which may have ended. */
   readonly label?: string | undefined
-  /** The key's last token when it left: holders with later tokens were not asked. */
+  /** The key's last token when the request left: holders with later tokens were not asked. */
   readonly token: number
 }
 
-/** A lock's whole state. Every change makes a new one. */
+/** A lock's whole state. Every change makes a new record. */
 export interface LockRecord {
   readonly key: string
   /** The last fencing token given out for this key, or the store's floor. */
@@ -109,23 +109,26 @@ export interface LockRecord {
   readonly holders: readonly Holder[]
   /** First come, first served. */
   readonly queue: readonly Run[]
-  /** Everyone who wants the holder kept even if it falls silent. */
+  /** The entities that want the holder kept even if it falls silent. */
   readonly pins: readonly string[]
   /** Wall time of the last change, in ms since 1970: for display, and for the age of an idle record. `undefined` if storelock 0.1 wrote it. */
   readonly changedAt?: number | undefined
-  /** The last few, newest first, so that those who lost a hold can learn how. */
+  /** The latest few, newest first, so that a session that lost a hold can learn how. */
   readonly evictions?: readonly Eviction[] | undefined
-  /** The last few, newest first, as long as a holder that was asked still holds the lock. */
+  /** The latest few, newest first, as long as a holder that was asked still holds the lock. */
   readonly asked?: readonly Asked[] | undefined
 }
 
 /** The highest limit: every holder is in the record, which each command reads and writes. */
 export const maxLimit = 1_000
 
-/** The limit of all who hold or wait for a lock; `undefined` if it has none, or nobody holds or waits. They have the same: others are refused. */
+/**
+ * The limit that all holders and waiters of a lock share, since requests with another one are refused. `undefined` if there is no limit, or no holder
+ * or waiter.
+ */
 export const limitOf = ({ holders, queue }: Pick<LockRecord, 'holders' | 'queue'>): number | undefined => (holders[0] ?? queue[0])?.limit
 
-/** By id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
+/** Session rows by id. A map, since a session may be called `constructor` or `__proto__`, which every object has. */
 export type Sessions = ReadonlyMap<string, SessionRow>
 
 /** A record with the session rows that it leans on. */
@@ -133,7 +136,7 @@ export interface LockView extends LockRecord {
   readonly sessions: Sessions
 }
 
-/** Whether nobody holds, waits for or pins a lock. What belongs to ended sessions does not count. */
+/** Whether nobody holds, waits for or pins a lock. Holds and requests of ended sessions do not count. */
 export const isIdle = ({ holders, queue, pins, sessions }: LockView): boolean =>
   !pins.length && ![...holders, ...queue].some(({ session }) => sessions.has(session))
 
@@ -161,24 +164,27 @@ export function viewOf(record: LockRecord, rowOf: (session: string) => SessionRo
 export const rowsOf = (ids: readonly string[], rowOf: (session: string) => SessionRow | undefined): Map<string, SessionRow> =>
   new Map(ids.flatMap((id) => [rowOf(id)].flatMap((row) => (row ? [[id, row] as const] : []))))
 
-/** The runs whose session rows a reader needs: the head of the queue, its own run and the one before it, and for a holder those that ask. */
+/**
+ * The runs whose session rows a reader needs: the head of the queue, its own run and the one in front of it (without an own run, the last one) and,
+ * if it holds the lock, the runs that ask.
+ */
 function runsFor({ holders, queue }: LockRecord, reader: string): Run[] {
   const own = queue.findIndex(({ session }) => session === reader)
   const near = [queue[0], queue[own], own < 0 ? queue.at(-1) : queue[own - 1]].filter((run) => run !== undefined)
   return holders.some(({ session }) => session === reader) ? [...near, ...queue.filter(({ ask }) => ask !== undefined)] : near
 }
 
-/** A new record for a key that has none, at the store's floor: the highest token that was dropped. */
+/** A new record for a key that has none, at the store's floor: the highest token of any record that was dropped. */
 export const emptyRecord = (key: string, floor = 0): LockRecord => ({ key, token: floor, holders: [], queue: [], pins: [] })
 
 /** A view of a key that has no record. */
 export const emptyView = (key: string): LockView => ({ ...emptyRecord(key), sessions: new Map() })
 
-/** How the hold with this token was taken, if it was, unless too many others were taken since. */
+/** How the hold with this token was taken. `undefined` if it was not, or if so many holds were taken since that the record no longer says. */
 export const evictionOf = ({ evictions }: LockRecord, token: number): Eviction['how'] | undefined =>
   evictions?.find(({ from, to }) => from <= token && token <= to)?.how
 
-/** How a hold that is gone from the record was lost: if nobody took it, its session has ended. */
+/** How a hold that is gone from the record was lost. If the record shows no eviction, its session has ended. */
 export const lossOf = (record: LockRecord, token: number): LossReason => evictionOf(record, token) ?? 'ended'
 
 /** The counter that shows that a hold is alive; `undefined` when its session has ended. */

@@ -69,7 +69,7 @@ function request(draft: Draft, command: Request): Result {
     const first = !draft.queue.length
     draft.enqueue(command, number, { confirm, lapses: 0 }, command.ask)
     for (const { session, reserve } of draft.holders) {
-      // A holder that may linger has to be notified that someone waits; once is enough.
+      // A holder that may linger has to learn that a request waits; telling it once is enough.
       if (command.ask !== undefined || (first && reserve !== undefined)) draft.bump(session, 'asks')
     }
     return { type: 'queued' }
@@ -85,7 +85,7 @@ function renew(draft: Draft, command: Renew, holder: Holder): Result {
   // Grants start at -1. A hold never has the same value twice, so that evidence from its unconfirmed time never becomes valid again.
   const seq = lease === undefined ? undefined : (holder.seq ?? -1) - 1
   const expiresAt = Math.max(holder.expiresAt, draft.now + (lease ?? row.lease))
-  // A hold that leans on its session, before and after, shows its renewal by the session's counter.
+  // If the hold leans on its session before and after, the session's counter shows the renewal.
   if (holder.seq === undefined && seq === undefined) draft.putSession({ ...row, seq: row.seq + 1, expiresAt })
   const renewed: Holder = { ...holder, lease, seq, expiresAt, unconfirmed: undefined }
   draft.replace(holder, renewed)
@@ -126,7 +126,7 @@ function expireWaiter(draft: Draft, { session, number, seq }: WaiterEvidence): R
 
 function revoke(draft: Draft, session: string | undefined): Result {
   const taken = draft.holders.filter((holder) => session === undefined || holder.session === session)
-  // If there was nothing to take, the caller has what it wanted; another session's hold is not the one it meant.
+  // Without any holder, the caller has what it wanted. A hold of another session is not the one that it meant.
   if (!taken.length && draft.holders.length) return 'not-owner'
   draft.evict(taken, 'revoked')
   return done

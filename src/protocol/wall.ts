@@ -1,6 +1,6 @@
 import { LockError } from './errors.ts'
 
-/** In the year 2255: later tokens, and today a clock that returns microseconds, would exceed the safe integers. */
+/** In the year 2255. Later times, or a clock that returns microseconds today, would make tokens exceed the safe integers. */
 const latest = 9e12
 
 /**

@@ -4,7 +4,7 @@ import type { LossReason } from '../../protocol/index.ts'
 export interface End {
   readonly code: 'lost' | 'not-held'
   readonly reason?: LossReason | undefined
-  /** What to say of a lock of this name that has ended so. Most ends go unremarked. */
+  /** The error message for a lock of this name. A function, since most ends are never reported. */
   message(name: string): string
 }
 

@@ -1,10 +1,10 @@
 import { type Holder, lastTokenOf, type Mode } from '../../protocol/index.ts'
 import { type End, lost } from './ends.ts'
 
-/** Of a duration, what stands in the store: a third more, so that the holder always stops first. In ms. */
+/** The lease that the store keeps for a duration, in ms: a third longer, so that the holder always stops first. */
 export const leaseFor = (duration: number): number => Math.ceil((duration * 4) / 3)
 
-/** What a client needs to know of the grant that it was given. */
+/** What a client needs to know of a grant. */
 export type Granted = Pick<Holder, 'session' | 'mode' | 'number' | 'token' | 'reserve' | 'previous' | 'seq'>
 
 /** The beats of the session that has a grant. */
@@ -23,11 +23,11 @@ export type Keeper = 'session' | 'itself' | 'owner' | 'worker'
 /**
  * Where a grant is in its life: confirming → held → (lingering) → over.
  *
- * - `confirming`: its holder uses it until then at most, though the store has not confirmed that it stands (DESIGN §5.1). `alone` if its
- *   owner asked for a longer lease meanwhile.
+ * - `confirming`: in use, but the store has not confirmed yet that it stands, so it lasts until `until` at most. `alone` if its owner asked for a
+ *   longer lease meanwhile.
  * - `held`: in use.
- * - `lingering`: kept by the session though nobody uses it (DESIGN §5.7).
- * - `over`: given back or lost, for good.
+ * - `lingering`: not in use; the session keeps it, in case a caller wants the lock again.
+ * - `over`: released or lost, for good.
  */
 export type Life =
   | { readonly is: 'confirming'; readonly until: number; readonly alone: boolean }
@@ -52,7 +52,7 @@ export interface GrantTerms {
   readonly since: number
   /** By how much the wall clock was ahead of the monotonic one then, in ms. */
   readonly drift: number
-  /** Until when it may be used though it is not yet confirmed. */
+  /** Until when it may be used without being confirmed. */
   readonly until?: number | undefined
   /** How long it may be held at all, in ms. */
   readonly maxHold?: number | undefined
@@ -82,15 +82,17 @@ export class Grant {
   capAt: number
   life: Life
   readonly startedAt: number
-  /** What keeps it once it is confirmed, if not the session's beats: it was said so. */
+  /**
+   * What keeps it alive once it is confirmed. If `undefined`: its own renewals if the record gives it a lease of its own, else the session's beats.
+   */
   readonly keeper: Keeper | undefined
   readonly beats: Beats
   pinsSeenAt = -Infinity
 
   /**
-   * @param keeper what keeps it where the record says nothing of that
+   * @param keeper what keeps it alive; `undefined` leaves that to the record
    * @param beats of its session
-   * @param now what the clock shows
+   * @param now the present time of the monotonic clock, in ms
    */
   constructor(
     granted: Granted,
@@ -117,7 +119,7 @@ export class Grant {
     this.life = until === undefined ? this.#confirmed(granted.seq !== undefined) : { is: 'confirming', until, alone: false }
   }
 
-  /** Whether it is given back or lost. */
+  /** Whether it was released or lost. */
   get ended(): boolean {
     return this.life.is === 'over'
   }
@@ -134,13 +136,13 @@ export class Grant {
     return life.is === 'confirming' || (life.is === 'held' && life.by === 'itself')
   }
 
-  /** How often it renews itself. */
+  /** The pause between two renewals of its own, in ms. */
   get pace(): number {
     const { life } = this
     return (life.is === 'confirming' ? life.until - this.startedAt : this.duration) / 10
   }
 
-  /** When it has to be seen whether a pin keeps it, which its owner's code need not renew then. */
+  /** When to check for a pin, if only its owner's code renews it: a pinned lock is kept without that code. */
   get pinsAt(): number {
     const { life } = this
     return life.is === 'held' && life.by === 'owner' ? Math.max(this.deadline - 3 * this.pace, this.pinsSeenAt + this.pace) : Infinity
@@ -151,13 +153,13 @@ export class Grant {
     return Math.min(this.renewedUntil, this.capAt)
   }
 
-  /** The same, whatever its `maxHold`: DESIGN §5.1. */
+  /** The same without its `maxHold`: one duration after the last renewal that counts was sent. */
   get renewedUntil(): number {
     const { life } = this
     return life.is === 'confirming' ? life.until : (this.leans ? Math.max(this.since, this.beats.renewedAt) : this.since) + this.duration
   }
 
-  /** The renewal on which it rests: when that went out, and the drift of the clocks then. */
+  /** The last renewal that counts for it: when that was sent, and the drift of the clocks then. */
   get basis(): { readonly at: number; readonly drift: number } {
     const { renewedAt, renewedDrift } = this.beats
     return this.leans && renewedAt > this.since ? { at: renewedAt, drift: renewedDrift } : { at: this.since, drift: this.drift }
@@ -167,7 +169,7 @@ export class Grant {
     return held[this.keeper ?? (alone ? 'itself' : 'session')]
   }
 
-  /** A command of its own has renewed or confirmed it. @param seq the record's, where it has a lease of its own */
+  /** A command of its own has renewed or confirmed it. @param seq its counter in the record, if it has a lease of its own */
   renewed(sent: number, drift: number, seq: number | undefined): void {
     const { life } = this
     if (life.is === 'confirming') this.life = this.#confirmed(life.alone || seq !== undefined)
@@ -176,7 +178,7 @@ export class Grant {
     this.drift = drift
   }
 
-  /** From now on no beat counts for it and it renews itself: one with a length of its own is not seen to live by its session's row. */
+  /** From now on it renews itself and no beat counts for it: the session's row does not keep a hold with a lease of its own. */
   standAlone(): void {
     const { life } = this
     if (life.is === 'confirming') this.life = { ...life, alone: true }
@@ -188,12 +190,12 @@ export class Grant {
     }
   }
 
-  /** It was seen whether a pin keeps it. */
+  /** A check for pins was made. */
   sawPins(now: number): void {
     this.pinsSeenAt = now
   }
 
-  /** Its last use is over, and nobody waits for the lock. */
+  /** Its last use is over, and no request waits for the lock. */
   linger(): void {
     this.capAt = Infinity
     this.life = lingering
@@ -211,13 +213,13 @@ export class Grant {
     return this.leans && this.usedToken < this.lastToken
   }
 
-  /** Why it is over by now, if its deadline has passed, however late that is noticed (DESIGN §5.2). */
+  /** Why it is over, if its deadline has passed, however late the caller notices; else `undefined`. */
   lapse(now: number): End | undefined {
     if (this.ended || now < this.deadline) return undefined
     return lost('expired', now >= this.capAt ? 'it was held for its maxHold' : undefined)
   }
 
-  /** It is over, for good: a late reply does not bring it back. @returns whether it was not before */
+  /** Ends it for good: a late reply does not bring it back. @returns whether this call ended it */
   end(end: End): boolean {
     if (this.ended) return false
     this.life = { is: 'over', end }

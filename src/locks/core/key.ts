@@ -4,17 +4,19 @@ import type { Grant, Granted } from './grant.ts'
 import { type Answer, type Hinted, Known } from './known.ts'
 import { asking, type Request, steals, unsent } from './request.ts'
 
-/** The share of an unconfirmed lease that a waiter may use before it has confirmed (DESIGN §5.1). */
+/** The share of an unconfirmed lease that a waiter may use before the store has confirmed the grant. */
 const usable = 3 / 4
-/** The share after which it confirms first: its looks are late, and so may be its confirmation. */
+/** The share after which it waits for the confirmation first: its looks are late, and its confirmation may be, too. */
 const fresh = 1 / 2
 
-/** The algorithm of waiting. Each method is an event of one key; it changes what is known of it and returns the effects to carry out. */
+/**
+ * The algorithm of waiting. Each method is an event of one key: it updates what the session knows of the key, and returns the effects to carry out.
+ */
 export class Key<R extends Request = Request, G extends Grant = Grant> extends Known<R, G> {
   /** A request is made, or sent again. */
   ask(request: R): Effects<R, G> {
     this.renumber(request)
-    // The look after the context wakes does not find it in the record, and sends it.
+    // The first look after the context wakes does not find the request in the record, and sends it.
     request.life = this.asleep ? unsent : asking
     return this.asleep ? [] : [{ do: 'send', request, number: request.number }]
   }
@@ -23,14 +25,14 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
   command(request: R, number: number, client: string, reserve: number | undefined): Command | undefined {
     const { mode, limit, lease, metadata, ifAvailable, ifNoQueue, ask } = request.wish
     const steal = steals(request)
-    // A request with an ask is sent even if it was given up by now, so that the holders get the ask.
+    // A request with an ask is sent even if its caller has given up by now, so that the holders get the ask.
     if (!this.waits(request, number) && (ask === undefined || steal || this.asleep)) return undefined
     const { id: session, confirm } = this.home
     const claim = { key: this.key, session, client, number, mode, limit, confirm, lease }
     return { type: 'request', ...claim, metadata, reserve, ifAvailable, ifNoQueue, steal, ask }
   }
 
-  /** A request's command was answered. @param session the one that sent it */
+  /** A request's command was answered. @param session the session that sent it */
   answered(request: R, number: number, session: string, { outcome, sent, drift }: Answer): Effects<R, G> {
     if ('record' in outcome) this.view = outcome.record
     if (!this.waits(request, number)) {
@@ -50,7 +52,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
       this.forget(request)
       return [{ do: 'contradict', request }]
     }
-    // Others ended the session while it slept. It held nothing, or its beat would have shown that; its requests are sent again under the next one.
+    // Another session ended this one while it slept. It held nothing, or a beat would have shown its end. The next session sends its requests again.
     if (outcome.type === 'refused') return [{ do: 'end' }]
     request.life = { is: 'queued', seen: { at: sent, drift, token: this.view.token }, after: this.looks }
     request.since = Math.min(request.since, sent)
@@ -60,7 +62,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     return asks ? [...hint, ...next] : next
   }
 
-  /** The session of a request could not be opened. @param again whether the request is sent again, since the store was only too slow */
+  /** The session of a request could not be opened. @param again whether to send the request again, since the store was only too slow */
   unopened(request: R, number: number, error: LockError, again: boolean): Effects<R, G> {
     if (!this.waits(request, number)) return []
     return again ? this.ask(request) : this.#refuse(request, error)
@@ -72,14 +74,14 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     return again ? effects : [...effects, ...this.#letGo(number)]
   }
 
-  /** Nobody waits for a request any more. If it is being sent, it is withdrawn when its answer arrives. */
+  /** The caller of a request no longer waits. If the request is being sent, it is withdrawn when its answer arrives. */
   leave(request: R): Effects<R, G> {
     const { life, number } = request
     this.forget(request)
     return life.is === 'queued' ? [{ do: 'letGo', number }] : []
   }
 
-  /** The grace of the holders that a request asked is over: it steals. */
+  /** The grace of the holders that a request asked is over: the request steals the lock. */
   grab(request: R): Effects<R, G> {
     request.impatient = true
     const { life, number } = request
@@ -92,11 +94,11 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     this.view = record
     const request = this.requests.get(holder.number)
     if (!request) return this.#letGo(holder.number, holder.token)
-    // A grant by an operator's command must be confirmed like another session's, by the next look if that is impossible now.
+    // A grant by an operator's command must be confirmed, like one by another session's command: now or, if that is impossible, after the next look.
     return holder.unconfirmed ? this.#found(request, holder, now) : this.#start(request, holder, sent, drift)
   }
 
-  /** A command of this session took the grant of one of its requests. The answer with that grant may come after this news. */
+  /** A command of this session took a grant from one of its own requests. The answer with that grant may arrive later than this news. */
   robbed(number: number, token: number, how: LossReason): Effects<R, G> {
     const request = this.requests.get(number)
     if (request) request.robbed = { token, how }
@@ -104,9 +106,9 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
   }
 
   /**
-   * A hint says that a request was granted. If only sessions can send hints, it is believed if a look at an earlier token still showed the request
-   * waiting: the grant lasts at least its confirm time from that look. Otherwise the store has to confirm it first. Any other hint is a reason to
-   * look.
+   * A hint says that a request was granted. It counts only if a recent look at an earlier token still showed the request waiting: the grant then
+   * lasts at least its confirm time from that look on. If only sessions can send hints, the lock is used at once; otherwise the store has to confirm
+   * the grant first. Any other hint is a reason to look.
    */
   hinted({ number, token, previous, reserve }: Hinted, now: number): Effects<R, G> {
     const request = this.requests.get(number)
@@ -142,11 +144,11 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
       for (let number = from; number <= to; number++) {
         found.add(number)
         const request = this.requests.get(number)
-        // A look may have begun before the grant: a request that it shows as waiting may hold by now.
+        // The look may have begun before the grant: a request that it shows as waiting may hold the lock by now.
         if (!request) out.push(...this.#letGo(number))
         else if (request.life.is === 'queued' && sent > request.life.seen.at) {
           request.life = { ...request.life, seen: { at: sent, drift, token: view.token } }
-          // Its grace ended while it confirmed a grant, and the confirmation failed.
+          // The grace ended while the request confirmed a grant, and the confirmation failed.
           if (request.impatient) out.push(...this.grab(request))
         }
       }
@@ -161,7 +163,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     return out
   }
 
-  /** The store says whether a grant is still there. */
+  /** The store says whether a grant still stands. */
   confirmed(request: R, number: number, session: string, { outcome, sent, drift }: Answer): Effects<R, G> {
     if (!this.#unconfirmed(request, number)) return this.#letGo(number)
     // A forged hint may name a grant that answers another request of this session.
@@ -169,7 +171,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     return stands ? this.#start(request, outcome.holder, sent, drift) : look
   }
 
-  /** The store did not answer whether a grant is still there. The next look shows it. */
+  /** The store did not answer whether a grant still stands. The next look shows it. */
   unconfirmed(request: R, number: number): Effects<R, G> {
     return this.#unconfirmed(request, number) ? [] : this.#letGo(number)
   }
@@ -204,7 +206,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
   #start(request: R, grant: Granted, since: number, drift: number, until?: number): Effects<R, G> {
     this.forget(request)
     const start = { do: 'start', request, grant, since, drift, ...(until !== undefined && { until }) } as const
-    // A look that was sent later may have shown who asks, so this answer may be outdated.
+    // A look that was sent later may already have shown requests that ask for the lock, so this answer may be outdated.
     return grant.reserve !== undefined && until === undefined && this.lookedAt >= since ? [start, ...look] : [start]
   }
 
@@ -217,7 +219,7 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     return [...this.grants.keys()].filter((grant) => grant.token === token).map((grant) => ({ do: 'lose', grant, how }))
   }
 
-  /** A grant that crosses the withdrawal does not belong to the request any more. */
+  /** Withdraws a request under its old number, so that a grant that crosses the withdrawal no longer belongs to it. */
   #takeBack(request: R): Effects<R, G> {
     const { number } = request
     this.renumber(request)

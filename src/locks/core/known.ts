@@ -13,19 +13,19 @@ export interface Answer {
 export type Hinted = Pick<Granted, 'number' | 'token' | 'previous' | 'reserve'>
 
 /**
- * Whether a refused release or withdrawal shows that the record still names the session. A grant that is not confirmed in time lapses: its request
- * is at the end of the queue then, or has been granted again, perhaps for nobody. A look shows for whom.
+ * Whether a refused release or withdrawal shows that the record still names the session. A grant that is not confirmed in time lapses: its request is
+ * then at the end of the queue, or has been granted again, perhaps after its caller gave up. A look shows which.
  */
 export const namesStill = (outcome: Outcome, session: string): boolean =>
   outcome.type === 'refused' && [...outcome.record.queue, ...outcome.record.holders].some((entry) => entry.session === session)
 
 /** What a key needs to know about its session. */
 export interface Surroundings {
-  /** The present session's id. */
+  /** The id of the current session. */
   readonly id: string
   /** Whether only sessions can send hints. */
   readonly trusted: boolean
-  /** The short lease of a grant that someone else's command makes, in ms. */
+  /** The short lease of a grant that another session's command makes, in ms. */
   readonly confirm: number
   /** In ms. */
   readonly duration: number
@@ -34,9 +34,9 @@ export interface Surroundings {
 /** What one session knows of one key: its requests, its grants and the record as it was last seen. */
 export class Known<R extends Request, G extends Grant> {
   readonly key: string
-  /** Those that wait, by number. */
+  /** The requests that wait, by number. */
   readonly requests = new Map<number, R>()
-  /** Each with the number of looks that had begun before it was known. */
+  /** The grants, each with the number of looks that had begun before the session knew of it. */
   readonly grants = new Map<G, number>()
   /** The record as it was last seen. */
   view: LockView
@@ -46,13 +46,13 @@ export class Known<R extends Request, G extends Grant> {
   lookedAt = -Infinity
   /** When the last request was sent that was refused because the lock was not free, in ms. */
   refusedAt = 0
-  /** Whether the context sleeps, as a page that was left: then it has nothing in the queue. */
+  /** Whether the context sleeps, like a page that was left: then it has nothing in the queue. */
   asleep = false
-  /** The last number that a request had. */
+  /** The number of the latest request. */
   number: number
   protected readonly home: Surroundings
 
-  /** @param number is below the numbers of all its requests */
+  /** @param number a number below those of all its requests */
   constructor(home: Surroundings, key: string, number: number) {
     this.home = home
     this.key = key
@@ -66,12 +66,12 @@ export class Known<R extends Request, G extends Grant> {
     return ++this.looks
   }
 
-  /** Whether a request still waits under this number: not once it was granted or given up, or sent again. */
+  /** Whether a request still waits under this number: not after it was granted, given up, or sent again. */
   waits(request: R, number: number): boolean {
     return this.requests.get(number) === request
   }
 
-  /** A request that has waited since before a time, if this session has held the lock, or as many places as there are, for as long. */
+  /** A request that has waited since before `time`, if this session has held the lock for as long; a lock with a limit, in all of its places. */
   stuckSince(time: number): R | undefined {
     let left = limitOf(this.view) ?? 1
     for (const { life, startedAt } of this.grants.keys()) {
@@ -81,12 +81,12 @@ export class Known<R extends Request, G extends Grant> {
     return undefined
   }
 
-  /** Whether another session may be keeping a lease that nobody uses. */
+  /** Whether this holder may be another session's lease that only lingers. */
   mayLinger({ session, reserve }: Holder): boolean {
     return reserve !== undefined && session !== this.home.id
   }
 
-  /** Whether this request's grant is still there. */
+  /** Whether the grant of the request with this number still stands. */
   answers(number: number): boolean {
     for (const grant of this.grants.keys()) if (grant.number === number) return true
     return false
@@ -99,7 +99,7 @@ export class Known<R extends Request, G extends Grant> {
     this.requests.set(request.number, request)
   }
 
-  /** A request waits no more. */
+  /** A request no longer waits. */
   protected forget(request: R): void {
     this.requests.delete(request.number)
     request.life = over

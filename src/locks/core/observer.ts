@@ -5,8 +5,8 @@ interface Sight {
 }
 
 /**
- * Measures how long others have been silent, by looks and this context's monotonic clock alone.
- * Source of the rule: DESIGN §5.3. A look that comes late counts as much as one in time, so that a sleep never counts.
+ * Measures how long sessions and holds have been silent, by looks and this context's monotonic clock alone. The time between two looks counts up to a
+ * cap, so that a sleep of this context never counts as silence.
  */
 export class Observer {
   readonly sights = new Map<string, Sight>()
@@ -21,12 +21,12 @@ export class Observer {
     const last = this.sights.get(who)
     const same = last?.mark === mark
     const silent = same ? last.silent + Math.max(0, Math.min(sent - last.at, cap)) : 0
-    // What a first look showed may have become so just before it came back; a later look bounds it from when it went out.
+    // The mark of a first look may have appeared just before the look came back. A later look proves that the mark had not changed when it was sent.
     this.sights.set(who, { mark, silent, at: same ? Math.max(sent, last.at) : got })
     return silent
   }
 
-  /** How many it has looked at. */
+  /** How many marks it remembers. */
   get size(): number {
     return this.sights.size
   }

@@ -16,10 +16,10 @@ export interface Seen {
 /**
  * Where a request is in its life: asking → queued → confirming → over.
  *
- * - `unsent`: nothing of it is in the record, since the context slept or its session has ended. The next look sends it.
+ * - `unsent`: the record does not have it, since the context slept or its session has ended. The next look sends it.
  * - `asking`: its command is under way.
- * - `queued`: it waits in the record's queue. The looks up to `after` had begun before, so they need not show it.
- * - `confirming`: it was found granted too late to rely on that, so the store is asked to confirm it.
+ * - `queued`: it waits in the record's queue. Looks up to number `after` had begun earlier, so they may not show it.
+ * - `confirming`: it was found granted, but too late to use the lock at once, so the store is asked to confirm the grant first.
  * - `over`: granted, refused or given up.
  */
 export type RequestLife =
@@ -38,9 +38,9 @@ export interface Request {
   /** Its number in the record, with its session's id; a new one each time that it is sent. */
   number: number
   life: RequestLife
-  /** The grace of the holders that it asked is over: it steals now. */
+  /** Whether the grace of the holders that it asked is over: it steals the lock now. */
   impatient: boolean
-  /** A grant of it that was taken before it was known here. */
+  /** A grant of this request that was taken before the session knew of it. */
   robbed: { readonly token: number; readonly how: LossReason } | undefined
   /** When it first had a place in the queue, in ms. */
   since: number

@@ -1,11 +1,11 @@
 import { type Command, type Holder, type LockView, leaseOf, type Run, seqOf } from '../../protocol/index.ts'
 import type { Observer } from './observer.ts'
 
-/** A holder is looked at so many times in each of its leases, at least (DESIGN §5.3). */
+/** How often waiters look at a holder during its lease, at least. */
 const looksPerLease = 8
-/** A look counts for no more than this many of the pauses that were meant before it. */
+/** A look counts for at most this many times the planned pause before it. */
 const lateness = 1.25
-/** So many runs in a queue are a crowd: with more, each gets more time to confirm a grant or to answer a challenge. */
+/** With more runs than this in a queue, each session gets more time to confirm a grant or to answer a challenge. */
 const crowd = 16
 
 /** The longest pause between looks that observe these holders, in ms. */
@@ -13,8 +13,8 @@ export const looksEvery = ({ holders, sessions }: LockView): number =>
   Math.min(...holders.map((holder) => leaseOf(holder, sessions) || Infinity)) / looksPerLease
 
 /**
- * For how long a session that has to confirm a grant, or to answer a challenge, may be silent, in ms. Many that wait have little of a
- * machine's time each, and what lapses only makes more work: the more wait, the longer it may take, up to the session's lease.
+ * For how long a session that has to confirm a grant, or to answer a challenge, may be silent, in ms. When many sessions wait, each gets little of a
+ * machine's time, and a grant that lapses only makes more work. So this time grows with the queue, up to the session's lease.
  */
 export const patienceFor = (confirm: number, session: string, { queue, sessions }: LockView): number =>
   Math.max(confirm, Math.min((confirm * queue.length) / crowd, sessions.get(session)?.lease ?? 0))
@@ -25,7 +25,7 @@ export function patienceWith(holder: Holder, view: LockView): number {
   return holder.unconfirmed ? patienceFor(lease, holder.session, view) : lease
 }
 
-/** What stands before a session's first request: how many places, of which the lock's present holder is one; how many runs; the one right in front. */
+/** What is in front of a session's first request: how many places, with the lock's present holder as one; how many runs; the run right in front. */
 export interface Ahead {
   readonly places: number
   readonly runs: number
@@ -43,26 +43,26 @@ export function aheadOf(id: string, { queue }: LockView): Ahead {
   return { places, runs, front: queue[runs - 1] }
 }
 
-/** One look at those who stand before a session. */
+/** One look at the sessions in front of a session. */
 export interface LookAhead {
   readonly view: LockView
   /** When the look went out, and when it came back, on the monotonic clock, in ms. */
   readonly sent: number
   readonly got: number
-  /** How long before it was meant to be, in ms; 0 if it was not meant. */
+  /** The planned pause before the look, in ms; 0 if it was not planned. */
   readonly pause: number
   /** In ms. */
   readonly maxBackoff: number
 }
 
 /**
- * What a session does, after a look, about those before it that have been silent for too long: holders for their lease, a waiter right in
- * front that does not answer a challenge, and a first in line whose session has ended.
+ * What a session does, after a look, about sessions in front of it that have been silent for too long: holders for their lease, the waiter right in
+ * front if it does not answer a challenge, and the head of the queue if its session has ended.
  */
 export function onSilence(observer: Observer, session: string, { view, sent, got, pause, maxBackoff }: LookAhead): Command[] {
   const { key } = view
   const meant = pause || looksEvery(view)
-  // A record without holders says nothing of how often to look.
+  // A record without holders does not say how often to look.
   const cap = lateness * (meant < Infinity ? meant : maxBackoff)
   const { runs, front } = aheadOf(session, view)
   const commands: Command[] = []
@@ -77,12 +77,12 @@ export function onSilence(observer: Observer, session: string, { view, sent, got
     const seq = seqOf(holder, view.sessions)
     const silent = silence(`${token}`, `${seq}`)
     const ended = !view.sessions.has(holder.session)
-    // Those further back act later, each in turn, in case those before them are gone too.
+    // Sessions further back act later, one after the other, in case those in front of them are gone too.
     const due = ended || silent >= patienceWith(holder, view) * (1 + runs / looksPerLease)
     if (due && !view.pins.length) commands.push({ type: 'expire', key, session, evidence: { token, seq } })
   }
   const [head] = view.queue
-  // A session that has ended is no waiter, but its run stands until someone's command meets it: shared holders may send none for long.
+  // The run of an ended session stays in the queue until a command meets it, and shared holders may not send one for a long time.
   if (head && !view.sessions.has(head.session))
     commands.push({ type: 'expire', key, session, evidence: { session: head.session, number: head.from, seq: undefined } })
   const row = front && view.sessions.get(front.session)
