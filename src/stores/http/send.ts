@@ -16,7 +16,7 @@ export interface Answer {
 export interface Asking {
   /** Rejects if no complete answer arrives. */
   readonly answer: Promise<Answer>
-  /** Cancels it: nobody waits for the answer any more. */
+  /** Cancels the request, because the caller no longer waits for the answer. */
   stop(): void
 }
 
