@@ -46,7 +46,7 @@ export class Peers {
     socket.end()
   }
 
-  /** Closes all when everything written has been sent. Resolves then, or when a peer does not read. */
+  /** Closes each connection once everything written has been sent. Resolves when all are closed, also if a peer does not read. */
   async close(): Promise<void> {
     const peers = [...this.#open.values()]
     this.#open.clear()
