@@ -106,7 +106,7 @@ function identify(): { readonly machine: string; readonly process: string } | un
   }
 }
 
-/** Whether the process with this id and start time certainly does not run any more. */
+/** Whether the process with this id and start time has certainly ended. */
 function isDead(pid: number, start: string): boolean {
   const found = stateOf(pid)
   if (found) return found.start !== start || found.state === 'Z' || found.state === 'X'

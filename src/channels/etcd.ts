@@ -19,8 +19,9 @@ export interface EtcdChannel extends Channel {
 /**
  * A channel between all processes that use the same etcd and prefix: each topic has a key, which its subscribers watch.
  *
- * Best effort: a message is a write, as durable as others, but it is lost if it is overwritten or compacted while the watch is interrupted. The hint
- * of a grant goes with the transaction that grants, so `publish` leaves it out. The key of a topic is removed with its last subscription here.
+ * Best effort: a message is a write, as durable as others, but it is lost if it is put before the watch is up, or compacted while the watch is
+ * interrupted. The hint of a grant goes with the transaction that grants, so `publish` leaves it out. The key of a topic is removed with its last
+ * subscription here.
  *
  * @param degraded is called with the reason in words when no messages arrive, and with `undefined` once they arrive again
  */

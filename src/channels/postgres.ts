@@ -73,7 +73,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
     if (wanted === names.has(name)) return
     if (wanted) names.set(name, topic)
     else names.delete(name)
-    // The statements run one after another, as `pg` requires of its users.
+    // The statements run one after another, because a `pg` client should get one at a time.
     said = said.then(() => client?.query(`${wanted ? 'LISTEN' : 'UNLISTEN'} ${name}`))
     const mine = said
     said = said.catch(() => {})

@@ -68,9 +68,9 @@ export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesO
  *
  * @param database the name of a database for locks alone; or your own database, open and prepared by {@link upgradeIndexedDB}; or a function that
  * returns your own open database, or a promise of it. The store never keeps your database open. When you close it, sessions end: their locks are lost
- * and go to the next waiters. If you gave a function, the store calls it until it returns the reopened database, and the same locks go on; if you
+ * and go to the next waiters. If you gave a function, the store then calls it until it returns the reopened database, and goes on with that; if you
  * gave a handle, every call fails with `closed`.
- * @throws TypeError if it is not an open database, or the function returns none yet and no `name` was given
+ * @throws TypeError if it is not an open database, or the function cannot return one yet and no `name` was given
  */
 export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   database: string | Db | (() => Db | PromiseLike<Db>),

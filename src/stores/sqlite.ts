@@ -43,7 +43,7 @@ const isRequest = ({ type }: Command): boolean => type === 'request'
  * A store in a SQLite file, shared by all processes of one machine that open it. If you pass an open handle, the store uses a connection of its own
  * to the same file; a database without a file is used through the handle, outside your transactions.
  *
- * @param database a path or `file:` URL, opened in WAL mode; or your open handle, in whose database the store only touches its own tables,
+ * @param database a path or `file:` URL, opened in WAL mode; or your open handle: in its database the store only touches its own tables,
  * `storelock_…`. Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
@@ -169,7 +169,7 @@ export function sqliteStore(
       whenIdle(
         () => open().putApart(wall()),
         (more) => (more ? setImmediate(some) : over()),
-        // The next list tries again, in vain if nothing may be written.
+        // The next list tries again, and fails again if nothing may be written.
         over,
       )
     setImmediate(some)

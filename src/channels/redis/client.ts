@@ -193,7 +193,7 @@ function watch(client: Client, events: Events, connected: string, disconnect: ()
     if (!isClosed) events.down(error)
   }
   client.on(connected, up)
-  // These are about a node of a cluster that is new or back.
+  // These events are about a node of a cluster that is new or back.
   for (const event of ['node-ready', '+node']) client.on(event, () => isUp && events.up())
   client.on('error', down)
   // The client connects again at once, if that is possible.

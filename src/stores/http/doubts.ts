@@ -22,7 +22,7 @@ export interface Doubts {
   add(body: ApplyBody, server: number): void
   /** Notes which requests the client withdraws or releases with these commands. */
   saw(commands: readonly Command[], holdsOf: (key: string, session: string) => readonly Ticket[]): void
-  /** Called once this server carries out nothing up to this batch any more. @returns the withdrawals to send */
+  /** Called once this server no longer carries out anything up to this batch. @returns the withdrawals to send */
   clear(server: number, batch: number): readonly Withdraw[]
 }
 

@@ -1,4 +1,4 @@
-/** A request whose complete answer is awaited. */
+/** A request with an answer that has to be complete. */
 export interface Ask {
   readonly method: 'GET' | 'POST'
   readonly headers: Record<string, string>

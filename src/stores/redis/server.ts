@@ -149,7 +149,7 @@ export class RedisServer {
     this.#wasUp = true
   }
 
-  /** Reads the server's clock, and checks that the server does not drop records by itself and, if it has to, can wait for a disk. */
+  /** Reads the server's clock, and checks that the server does not drop records by itself and, with `durability.disk`, can wait for a disk. */
   async #prepare(link: RedisLink): Promise<void> {
     if (this.#options.durability?.disk) await this.#prepareDisk(link)
     const sent = performance.now()

@@ -13,7 +13,7 @@ export interface Engine<Version> {
   readonly title: string
   /** Wall time in ms since 1970, preferably the engine's own. */
   now(): number
-  /** Those of these rows that exist, all read at one moment. */
+  /** The rows with these ids that exist, all read at one moment. */
   fetch(ids: readonly string[]): Promise<ReadonlyMap<string, Row<Version>>>
   /**
    * Makes all changes in `writes`, atomically and durably, if each row in `seen` has the given version or, if that is `undefined`, is missing. Every

@@ -89,7 +89,7 @@ export function pick(jobs: readonly Job[], underWay: Iterable<Job>, apart = fals
   return { picked, left }
 }
 
-/** How many of these jobs go in one batch: at least one, with `largest` commands at most if there are several. */
+/** How many of these jobs go in one batch: at least one, and several only if they have at most `largest` commands together. */
 export function howMany(jobs: readonly Job[], largest: number): number {
   let commands = 0
   const over = jobs.findIndex((job) => {

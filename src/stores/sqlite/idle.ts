@@ -8,7 +8,10 @@ const eager = 5
  */
 const growth = { every: 4, most: 16 }
 
-/** In ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not. */
+/**
+ * The pause before the next attempt, in ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do
+ * not.
+ */
 const pauseTime = (attempts: number): number => (1 + Math.random() * 2) * Math.min(2 ** Math.floor((attempts - eager) / growth.every), growth.most)
 
 export interface Patience {

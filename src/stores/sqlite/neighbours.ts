@@ -49,7 +49,7 @@ export function meetNeighbours({ db, file, openBeside }: Connection, identity: s
   }
 }
 
-/** Ends the session at once if other processes no longer write the same file, because its locks then exclude no one. */
+/** Ends the session at once if other processes no longer write the same file, because its locks then exclude no other process. */
 function untilFault(raised: RaisedBeacon, guard: FileGuard): RaisedBeacon {
   let stop = (): void => {}
   const fault = new Promise<string>((resolve) => {
