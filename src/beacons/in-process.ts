@@ -2,7 +2,7 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
 
 /** A beacon for sessions of one process, which lets a test simulate their death. */
 export interface InProcessBeacon extends Beacon {
-  /** Puts a beacon out as its owner's death would: watchers are notified, the owner is not. */
+  /** Puts a beacon out as if its owner had died: notifies the watchers, but not the owner. */
   kill(address: string): void
   /** Puts a beacon out although its owner lives, and notifies the owner. */
   lose(address: string): void
@@ -14,7 +14,7 @@ interface Lit {
 }
 
 export function inProcessBeacon(): InProcessBeacon {
-  // Beacons of another object must have addresses that this one never takes for its own.
+  // The prefix is random, so that this object never takes another object's addresses for its own.
   const prefix = `in-process:${Math.random().toString(36).slice(2)}:`
   const lit = new Map<string, Lit>()
   let raised = 0

@@ -3,18 +3,18 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import type { Beacon } from '../store.ts'
 
-/** How often it is checked whether a process is alive, in ms. */
+/** How often we check whether a process is alive, in ms. */
 const interval = 10
 
-/** The sessions of this thread whose beacons are up, with those here that watch them. */
+/** The beacons raised in this thread, by address, with their watchers in this thread. */
 const raised = new Map<string, Set<() => void>>()
-/** By process, those here that watch it. */
+/** The watchers in this thread, by the process that they watch. */
 const watched = new Map<string, Set<() => void>>()
 
 /**
- * Proofs of death by the system's list of processes, for stores of other machines: they reach the sessions of the same machine, and of the same
- * container, whatever becomes of connections. Of a process elsewhere nothing is ever proved, so its lease has to end. Neither is the death of a thread.
- * @returns `undefined` where the system does not tell enough, as anywhere but on Linux
+ * Proofs of death by the system's list of processes, for stores on other machines. They work between sessions on the same machine and in the same
+ * container, even if connections break. The death of a process elsewhere, or of a single thread, is never proved, so its lease has to end.
+ * @returns `undefined` where the system does not tell enough, which is everywhere but on Linux
  */
 export function processBeacon(): Beacon | undefined {
   const own = identify()
@@ -27,7 +27,7 @@ export function processBeacon(): Beacon | undefined {
     return `${pid}:${start}` === own.process ? !raised.has(address) && isHere(address) : isDead(Number(pid), start)
   }
 
-  /** A session of another thread of this process lives as long as this one, as far as can be told. */
+  /** Whether an address is of this thread. Another thread of this process counts as alive, because nothing shows its death. */
   const isHere = (address: string): boolean => address.endsWith(`:${thread}`)
 
   return {
@@ -72,10 +72,10 @@ export function processBeacon(): Beacon | undefined {
   }
 }
 
-/** Names this thread's copy of this module among those of its process. */
+/** Names this thread's copy of this module within its process. */
 const thread = createHash('sha256').update(`${Math.random()}`).digest('hex').slice(0, 8)
 
-/** Looks at a process until it is dead or nobody watches it any more. */
+/** Looks at a process until it is dead or has no watchers any more. */
 function lookAfter(pid: number, start: string, process: string): void {
   const look = (): void => {
     const watchers = watched.get(process)
@@ -90,27 +90,27 @@ function lookAfter(pid: number, start: string, process: string): void {
   setTimeout(look, interval).unref()
 }
 
-/** What tells this machine, or container, and this process apart from all others. */
+/** Names that tell this machine, or container, and this process from all others; `undefined` if the system does not tell enough. */
 function identify(): { readonly machine: string; readonly process: string } | undefined {
   try {
     const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8')
     const macs = Object.values(networkInterfaces()).flatMap((each) => each?.map(({ mac }) => mac) ?? [])
-    // Machines that were started from one snapshot may have the same boot id.
+    // The boot id alone is not enough: machines that were started from one snapshot may have the same.
     const parts = [boot, readlinkSync('/proc/self/ns/pid'), hostname(), [...new Set(macs)].sort()]
     const machine = createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 16)
     const found = stateOf(process.pid)
-    // A /proc of another namespace names other processes.
+    // A /proc of another namespace lists other processes.
     return found && readlinkSync('/proc/self') === String(process.pid) ? { machine, process: `${process.pid}:${found.start}` } : undefined
   } catch {
     return undefined
   }
 }
 
-/** Whether no process of this id that began at this time can run any more. */
+/** Whether the process with this id and start time has certainly ended. */
 function isDead(pid: number, start: string): boolean {
   const found = stateOf(pid)
   if (found) return found.start !== start || found.state === 'Z' || found.state === 'X'
-  // What cannot be read may be hidden; but only of what does not exist does the system say so.
+  // A process that we cannot read may be hidden; but the system says ESRCH only if it does not exist.
   try {
     process.kill(pid, 0)
     return false

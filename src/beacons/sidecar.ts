@@ -10,14 +10,14 @@ export interface SidecarOptions {
   readonly database: string
   /** Opens or creates a database, with the driver of the database itself. */
   open(path: string): SidecarConnection
-  /** Whether a session still has a row: until it is gone, its file is kept as the proof. Errors count as yes. */
+  /** Whether a session still has a row: until the row is gone, the session's file is kept as the proof of its death. Errors count as yes. */
   isKnown(session: string): boolean
   /**
-   * Calls `ended` once when a connection to the session's process ends or fails, with how long it lasted, in ms. It proves nothing.
+   * Calls `ended` once when a connection to the session's process ends or fails, with how long it lasted, in ms. That proves nothing.
    * @returns how to stop listening; undefined if there is nothing to connect to
    */
   attend(session: string, ended: (lasted: number) => void): (() => void) | undefined
-  /** Beacons cannot be raised here, with the reason in words; or, without one, they can again. */
+  /** Called with the reason in words when beacons cannot be raised here, and without one when they can again. */
   degraded(why?: string): void
 }
 
@@ -26,7 +26,7 @@ export interface SidecarBeacon extends Beacon {
   close(): void
 }
 
-/** Pauses between two attempts at a lock that is held: from the first, doubled up to the last, in ms. */
+/** The pause between two attempts at a lock that is held, in ms: it starts at the first value and doubles up to the last. */
 const firstPause = 1
 const lastPause = 1_000
 /** A connection that lasted this long, in ms, was the owner's: its end is a reason to look again quickly. */
@@ -43,15 +43,15 @@ const shape = /^([^:/\\]+-[^:/\\]+):(\d+)(?::(\d+\.\d+))?$/
  */
 const raised = new Map<string, { readonly file: LockedFile; readonly watchers: Set<() => void> }>()
 
-/** Looks, in the order in which they were requested: one takes a tenth of a millisecond. */
+/** Runs looks in the order in which they were requested. One look takes a tenth of a millisecond. */
 const turns = new Turns()
 
 /**
- * Proofs of death by file locks, the same that SQLite itself relies on: a session's process keeps a small file beside the database locked for as long
- * as the session lives, and whoever gets that lock has the proof. A process that is stopped keeps its locks.
+ * Proofs of death by file locks, the same locks that SQLite itself relies on. A session's process keeps a small file beside the database locked for
+ * as long as the session lives, and a process that gets that lock has the proof. A process that is only stopped keeps its locks.
  *
- * A file is removed only under its lock, and only once its session has no row any more; so a missing file proves nothing. The death of a thread is
- * proved to the other threads of its process by the system's list of threads, if there is one.
+ * A file is removed only under its lock, and only once its session has no row any more; so a missing file proves nothing. The system's list of
+ * threads, if there is one, proves the death of a thread to the other threads of its process.
  */
 export function sidecarBeacon({ database, open, isKnown, attend, degraded }: SidecarOptions): SidecarBeacon {
   const files = new SidecarFiles(database, open)
@@ -71,7 +71,7 @@ export function sidecarBeacon({ database, open, isKnown, attend, degraded }: Sid
   const sweep = new Sweep(files, turns, isOver)
   closing.signal.addEventListener('abort', () => sweep.stop())
 
-  /** Removes, once, the files of crashed processes that nobody needs as proof any more. */
+  /** Removes, once, the files of crashed processes that are no longer needed as proof. */
   const sweepOnce = (): void => {
     if (swept || closing.signal.aborted) return
     swept = true

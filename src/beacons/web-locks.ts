@@ -2,9 +2,9 @@ import type { Beacon, RaisedBeacon } from '../store.ts'
 import { type Around, Managers } from './web-locks/managers.ts'
 
 export interface WebLocksBeacon extends Beacon {
-  /** The storage was cleared: other contexts may have another lock manager than this one. */
+  /** Called when the storage was cleared: other contexts may have another lock manager than this one. */
   doubt(): void
-  /** Resolves when it turns out that they do. */
+  /** Resolves when it turns out that other contexts have another lock manager. */
   readonly parted: Promise<void>
 }
 
@@ -23,7 +23,7 @@ export function raiseLock(locks: LockManager, name: string, refused: (error: unk
       isUp = true
       return new Promise<void>((lower) => resolve({ address: name, lost, lower }))
     }
-    // It rejects if the lock is refused, or stolen later.
+    // The request rejects if the lock is refused, or stolen later.
     locks.request(name, hold).catch((error) => {
       if (!isUp) refused(error)
       reject(error)
@@ -35,7 +35,7 @@ export function raiseLock(locks: LockManager, name: string, refused: (error: unk
 /**
  * A beacon for the tabs and workers of an origin: a native Web Lock for each session, which the browser takes away from a tab or worker that dies,
  * and never from one that hangs. Watchers request that lock in shared mode, so that all of them are notified. Chromium does not freeze a tab while it
- * holds one. It is a proof only within one lock manager: see {@link Managers}.
+ * holds a Web Lock. A free lock is a proof only within one lock manager: see {@link Managers}.
  *
  * @param name separates these locks from all others of the origin
  * @param refused is called when the browser refuses a lock for a beacon
@@ -81,7 +81,7 @@ export function webLocksBeacon(name: string, locks: LockManager, refused: (error
         )
         const wait = (lock: string): Promise<void> => locks.request(lock, { mode: 'shared', signal }, end(resolve)).catch(reject)
         const place = managers.placeOf(address)
-        // A lock that nobody ever held is free too, and proves nothing: never request a lock that is not a beacon of ours.
+        // A lock that was never held is free too, and proves nothing, so never request a lock that is not a beacon of ours.
         if (!place) return
         const { lock } = place
         if (managers.isOurs(place)) wait(lock)
@@ -100,7 +100,10 @@ export function webLocksBeacon(name: string, locks: LockManager, refused: (error
   }
 }
 
-/** The lock managers that replace the browser's, with the one they replace: locks in a store prove no death. */
+/**
+ * The lock managers that replace the browser's own, with the managers that they replace. Beacons need the browser's own: locks in a store prove no
+ * death.
+ */
 const standIns = new WeakMap<LockManager, LockManager | undefined>()
 
 /** Remembers which lock manager another one replaces. */

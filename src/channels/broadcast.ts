@@ -9,15 +9,15 @@ export interface BroadcastingChannel extends Channel {
 }
 
 /**
- * A channel between the tabs and workers of an origin that make one of the same name, and between all that share this object.
+ * A channel between the tabs and workers of an origin that open one of the same name, and between all callers that share this object.
  *
- * Best effort: a message reaches those who are subscribed when it is published, usually within a millisecond; a tab in the back/forward cache is not.
- * Messages of one sender keep their order, also on several topics. The size of a message is not limited, but it is copied into every tab and worker
- * that has a subscription of this name. What other code posts there is ignored unless it has the same form.
+ * Best effort: a message reaches the contexts that are subscribed when it is published, usually within a millisecond. A tab in the back/forward cache
+ * is not subscribed. Messages of one sender keep their order, also on several topics. The size of a message is not limited, but it is copied into
+ * every tab and worker that has a subscription of this name. Posts of other code are ignored unless they have the same form.
  * The engine's own channel is open only while there are subscriptions: an open one keeps a page out of the back/forward cache.
  *
- * @param degraded is called with the error when the engine's channel cannot be opened, and without one when it can again: that is retried with each
- * subscription and message
+ * @param degraded is called with the error when the engine's channel cannot be opened, and without one when it can be opened again: each subscription
+ * and message tries
  */
 export function broadcastChannel(name: string, degraded: (error?: Error) => void = () => {}): BroadcastingChannel {
   // The engine's channel does not deliver a context's own messages, so this one does.
@@ -31,7 +31,7 @@ export function broadcastChannel(name: string, degraded: (error?: Error) => void
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
       if (isParcel(data)) here.deliver(data.topic, data.message)
     }
-    // In Node it would keep the process alive.
+    // In Node, the channel would keep the process alive.
     const { unref } = channel as { unref?: () => void }
     unref?.call(channel)
     return channel

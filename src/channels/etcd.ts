@@ -11,18 +11,19 @@ const longest = 16_384
 export interface EtcdChannel extends Channel {
   /** The key that is watched for a topic. */
   keyOf(topic: string): string
-  /** What to put there for messages that are published in a transaction of the store's, and so arrive with it. */
+  /** The value to put there for messages that are published in a transaction of the store, and so arrive with it. */
   textOf(messages: readonly Message[]): string
   close(): void
 }
 
 /**
- * A channel between all that have the same etcd: each topic has a key, which its subscribers watch.
+ * A channel between all processes that use the same etcd and prefix: each topic has a key, which its subscribers watch.
  *
- * Best effort: a message is a write, as durable as others, but one that is overwritten while its watch is interrupted, or compacted, is lost. The hint of
- * a grant goes with the transaction that grants, so `publish` leaves it out. The key of a topic is removed with its last subscription here.
+ * Best effort: a message is a write, as durable as others, but it is lost if it is put before the watch is up, or compacted while the watch is
+ * interrupted. The hint of a grant goes with the transaction that grants, so `publish` leaves it out. The key of a topic is removed with its last
+ * subscription here.
  *
- * @param degraded is called with the reason in words when nothing is received, and with `undefined` once it is again
+ * @param degraded is called with the reason in words when no messages arrive, and with `undefined` once they arrive again
  */
 export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: string | undefined) => void): EtcdChannel {
   const sender = randomBytes(9).toString('base64url')
@@ -40,7 +41,7 @@ export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: 
       // Own messages were delivered when they were sent.
       if (from !== sender) for (const message of messages) if (isMessage(message)) here.deliver(topic, message)
     } catch {
-      // Others may write there too.
+      // Other programs may write there too.
     }
   }
 

@@ -3,13 +3,13 @@ import { isMessage } from './message.ts'
 
 type Listener = (message: Message) => void
 
-/** A channel between all that share this object. */
+/** A channel between all callers that share this object. */
 export interface InProcessChannel extends Channel {
   /** Calls the listeners at once, with a message that came from elsewhere and was validated there. */
   deliver(topic: string, message: Message): void
 }
 
-/** Each listener is called in a microtask of its own, also the publisher's, except for messages from elsewhere. */
+/** Calls each listener in a microtask of its own, including the publisher's; `deliver` calls them at once. */
 export function inProcessChannel(): InProcessChannel {
   const topics = new Map<string, Set<Listener>>()
 

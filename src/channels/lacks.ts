@@ -1,13 +1,13 @@
 /** What the contexts that share a store can use to work together. */
 export type Aid = 'hints' | 'proofs of death'
 
-/** Gets what is lacking, in words, and `undefined` once nothing is. */
+/** Called with what is lacking, in words, and with `undefined` once nothing is lacking. */
 type Listener = (why: string | undefined) => void
 
-/** What a store cannot offer here: each lack is reported once, until it was available again. */
+/** What a store cannot offer here: each lack is reported once, until the aid is available again. */
 export interface Lacks {
   say(aid: Aid, why: string): void
-  /** It is available again. */
+  /** Called when an aid is available again. */
   regain(aid: Aid): void
   /** Reports a temporary problem, to the present listeners. */
   tell(why: string): void

@@ -1,6 +1,6 @@
 import type { Message } from '../store.ts'
 
-/** Whether something is a message: anyone may call `publish`, and others may send anything to the same place. */
+/** Whether a value is a message: callers may pass anything to `publish`, and other programs may send anything to the same place. */
 export const isMessage = (value: unknown): value is Message =>
   typeof value === 'object' &&
   value !== null &&

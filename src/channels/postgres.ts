@@ -3,7 +3,7 @@ import type { Channel } from '../store.ts'
 import { inProcessChannel } from './in-process.ts'
 import { isMessage } from './message.ts'
 
-/** A connection on which others' notices arrive. */
+/** A connection on which notices arrive. */
 interface Listening {
   query(text: string): Promise<unknown>
   on(event: 'notification', listener: (notice: { readonly channel: string; readonly payload?: string | undefined }) => void): unknown
@@ -14,27 +14,27 @@ export interface PostgresChannelOptions {
   use(user: { up(client: Listening): Promise<void> }): () => void
   /** Runs a statement on any connection. */
   query(text: string, values: readonly unknown[]): Promise<unknown>
-  /** What only those know who can read the locks: the names of channels are made of it, so nobody else can publish or listen. */
+  /** A secret that only users who can read the locks know. Channel names are made from it, so that no other user can publish or listen. */
   secret(): Promise<string>
 }
 
 export interface PostgresChannel extends Channel {
-  /** The secret is another one now. */
+  /** Called when the secret has changed. */
   renew(): void
   close(): void
 }
 
-/** How many characters of a message go in one notice: with three bytes each they stay below the 8,000 that Postgres takes. */
+/** How many characters of a message go in one notice: with three bytes each they stay below Postgres's limit of 8,000 bytes. */
 const part = 2_500
 /** The longest message with its topic, in bytes, and in characters once some are escaped. */
 const longest = 16_384
 const longestEscaped = 3 * longest
 
 /**
- * A channel between all that are connected to one database, by LISTEN and NOTIFY.
+ * A channel between all processes that are connected to one database, by LISTEN and NOTIFY.
  *
- * Postgres commits transactions that notify one after another, so a notice has a transaction of its own, which writes nothing and waits for no disk. What
- * is published while one is under way goes together with the next.
+ * Postgres commits transactions that notify one after another. So notices have a transaction of their own, which writes nothing and waits for no
+ * disk. Messages that are published meanwhile go together in the next one.
  */
 export function postgresChannel({ use, query, secret }: PostgresChannelOptions): PostgresChannel {
   const here = inProcessChannel()
@@ -43,7 +43,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
   const topics = new Map<string, number>()
   /** The topics by the names of their channels. */
   const names = new Map<string, string>()
-  /** By sender, what has arrived of a message in several parts. */
+  /** By sender, the parts that have arrived of an incomplete message. */
   const heard = new Map<string, string>()
   let outgoing: [topic: string, text: string][] = []
   let busy = false
@@ -66,14 +66,14 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
       .slice(0, 40)}`
   }
 
-  /** Has the connection hear of a topic, or no longer. */
+  /** Makes the connection listen to a topic if the topic has subscribers, and stop listening otherwise. */
   const tune = async (topic: string): Promise<void> => {
     const name = await nameOf(topic)
     const wanted = topics.has(topic)
     if (wanted === names.has(name)) return
     if (wanted) names.set(name, topic)
     else names.delete(name)
-    // One after another, as a client wants it.
+    // The statements run one after another, because a `pg` client should get one at a time.
     said = said.then(() => client?.query(`${wanted ? 'LISTEN' : 'UNLISTEN'} ${name}`))
     const mine = said
     said = said.catch(() => {})
@@ -82,7 +82,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
 
   const receive = (name: string, payload = ''): void => {
     const wanted = names.get(name)
-    // Sender, running number, a dot in the last part, and the text.
+    // A payload has the sender, a running number, a dot in the last part, and the text.
     const [, from = '', last, text = ''] = /^(\S+) \d+ (\.?) (.*)$/s.exec(payload) ?? []
     if (wanted === undefined || from === sender || last === undefined) return
     const whole = (heard.get(from) ?? '') + text
@@ -95,7 +95,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
       const [topic, message] = JSON.parse(whole)
       if (topic === wanted && isMessage(message)) here.deliver(topic, message)
     } catch {
-      // It is none of ours.
+      // It is not one of our messages.
     }
   }
 
@@ -128,19 +128,19 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
       if (!isMessage(message) || closed) return
       here.publish(topic, message)
       try {
-        // Escaped, so that no part of it begins or ends within a character.
+        // Surrogates are escaped, so that no part begins or ends within a character.
         const text = JSON.stringify([topic, message])
         if (Buffer.byteLength(text) - 3 > longest) return
         outgoing.push([topic, text.replace(/[\ud800-\udfff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`)])
         send()
       } catch {
-        // A bigint, or a function that fails.
+        // The message cannot be written as JSON, so the hint is lost.
       }
     },
     subscribe(topic, listener) {
       let unhear: (() => void) | undefined = here.subscribe(topic, listener)
       topics.set(topic, (topics.get(topic) ?? 0) + 1)
-      // If it fails, the next connection hears it.
+      // If this fails, the next connection listens to the topic.
       tune(topic).catch(() => {})
       stop ??= use({
         async up(next) {

@@ -4,27 +4,28 @@ import { inProcessChannel } from './in-process.ts'
 import { isMessage } from './message.ts'
 import { openLink, type RedisClient, type RedisLink } from './redis/client.ts'
 
-/** The topic that all sessions hear. */
+/** The topic that all sessions subscribe to. */
 const common = 'all'
 /** How many bytes a message may have. */
 const longest = 16_384
 
 export interface RedisChannel extends Channel {
-  /** The records may have changed unseen: everyone here who holds something looks. */
+  /** Makes all sessions here that hold something look, because the records may have changed without a hint. */
   stir(): void
-  /** Connects anew: the connection may be one that was cut unseen, or lead to the wrong server. */
+  /** Connects again, because the connection may have been cut without notice, or may lead to the wrong server. */
   renew(): void
   close(): void
 }
 
 /**
- * A channel between all that have the same Redis, by its publish/subscribe, on a connection of its own.
+ * A channel between all processes that use the same Redis, by its publish/subscribe, on a connection of its own.
  *
- * Best effort: a message reaches those who are subscribed and connected when it is published. After a lost connection all topics are subscribed again.
- * Messages of one publisher keep their order. Databases of one Redis share its channels, so the prefix must differ where the locks do.
+ * Best effort: a message reaches the processes that are subscribed and connected when it is published. After a lost connection all topics are
+ * subscribed again. Messages of one publisher keep their order. All databases of a Redis share its channels, so stores with different locks need
+ * different prefixes.
  *
- * @param publish sends a command by another connection
- * @param degraded is called with the reason in words when nothing is received, and with `undefined` once it is again
+ * @param publish publishes a message over another connection
+ * @param degraded is called with the reason in words when no messages arrive, and with `undefined` once they arrive again
  */
 export function redisChannel(
   target: string | RedisClient,
@@ -44,7 +45,7 @@ export function redisChannel(
 
   const open = (): Promise<RedisLink> => {
     opened ??= openLink(target, { up, down: ({ message }) => degraded(message), message: hear }, patience)
-    // Without the client's package the store itself fails, and says so.
+    // If the client's package is missing, the store itself fails and says so.
     opened.catch(() => {})
     return opened
   }
@@ -52,7 +53,7 @@ export function redisChannel(
   const up = async (): Promise<void> => {
     const link = await open()
     try {
-      // What was sent when the connection broke is not known to have arrived.
+      // A subscription that was sent when the connection broke may not have arrived.
       await Promise.all(Array.from(topics.keys(), (topic) => link.subscribe(nameOf(topic))))
       degraded(undefined)
     } catch (error) {
@@ -75,13 +76,13 @@ export function redisChannel(
       // Own messages were delivered when they were sent.
       if (from !== sender && isMessage(message)) here.deliver(channel.slice(nameOf('').length), message)
     } catch {
-      // Others may publish there too.
+      // Other programs may publish there too.
     }
   }
 
   const tell = async (how: 'subscribe' | 'unsubscribe', topic: string): Promise<void> => {
     const link = await open()
-    // Nothing can be done if it fails: it is subscribed again with the next connection.
+    // If this fails, nothing has to be done: the next connection subscribes to all topics again.
     await link[how](nameOf(topic)).catch(() => {})
   }
 

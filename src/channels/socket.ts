@@ -9,48 +9,48 @@ import { openPlace, type Place } from './socket/place.ts'
 interface Topic {
   /** Missing while sockets are unavailable. */
   inbox: Inbox | undefined
-  /** How many subscriptions it has here. */
+  /** How many subscriptions the topic has here. */
   listeners: number
-  /** The number of each sender's last message: what comes over a new connection may overtake the rest of the old one. */
+  /** The number of each sender's last message: messages over a new connection may overtake the rest of those over the old one. */
   readonly heard: Map<string, number>
 }
 
-/** Messages that have not been sent yet to subscribers found since the last search. */
+/** Messages that still have to go to subscribers that are not known yet. */
 interface Late {
-  /** The subscribers that got it at once. */
+  /** The subscribers that got the messages at once. */
   readonly known: readonly string[]
   readonly lines: string[]
 }
 
 /** For how many senders of a topic the last number is kept. */
 const maxSenders = 1_000
-/** After how long unknown subscribers are searched for, in ms. */
+/** How long we wait before we search for unknown subscribers, in ms. */
 const moment = 2
-/** How often it is checked that the sockets are there, in ms. */
+/** How often we check that the sockets are there, in ms. */
 const care = 5_000
-/** How many sockets of others a new channel checks, to remove those that were left behind. */
+/** How many sockets of other processes a new channel checks, to remove those that were left behind. */
 const sweeps = 8
 
 export interface SocketChannel extends Channel {
   /**
-   * Calls `ended` once when another channel's subscription to a topic ends, as when its process dies, or cannot be reached, with how long it was
-   * connected, in ms. @returns how to stop listening; undefined if there is no such subscription
+   * Calls `ended` once when another channel's subscription to a topic ends, for example because its process dies, or cannot be reached, with how long
+   * it was connected, in ms. @returns how to stop listening; undefined if there is no such subscription
    */
   attend(topic: string, ended: (lasted: number) => void): (() => void) | undefined
-  /** Ends all subscriptions and connections. Resolves when what was published has been sent. */
+  /** Ends all subscriptions and connections. Resolves when all published messages have been sent. */
   close(): Promise<void>
 }
 
 /**
  * A channel between the processes, and threads, of one user on one machine, through unix sockets or named pipes.
  *
- * Best effort: a message reaches those who subscribed before it was published and read their socket, usually within 0.1 ms. It carries JSON; a
+ * Best effort: a message reaches subscribers that subscribed before it was published and read their socket, usually within 0.1 ms. It carries JSON; a
  * message of more than 16,384 bytes, with its topic, is dropped. Messages of one publisher keep their order. A subscriber that does not read loses
- * messages. A connection that carries anything but messages, or more than 2 MiB in a second, is dropped. It keeps no process alive.
+ * messages. A connection that carries anything but messages, or more than 2 MiB in a second, is dropped. The channel keeps no process alive.
  *
  * @param identity channels with the same identity reach each other
- * @param degraded is called with the reason in words when sockets are unavailable; then nothing is received, until they work again, which is tried
- * every few seconds and reported with `undefined`
+ * @param degraded is called with the reason in words when sockets are unavailable, so that no messages arrive; and with `undefined` once they work
+ * again, which is tried every few seconds
  */
 export function socketChannel(identity: string, degraded: (why: string | undefined) => void, bases?: readonly string[]): SocketChannel {
   const sender = randomBytes(9).toString('base64url')
@@ -62,7 +62,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
   /** Resolves when everything written to closed connections has been sent. */
   let left: Promise<unknown> = Promise.resolve()
   let numbers = 0
-  /** Whether sockets are unavailable for now, until when that is not tried again, and whether it was reported. */
+  /** Whether sockets are unavailable for now, until when they are not tried again, and whether it was reported. */
   let broken = false
   let brokenUntil = 0
   let told = false
@@ -85,7 +85,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     degraded(undefined)
   }
 
-  /** Opens the directory with first use: a process that never needs it leaves nothing behind. */
+  /** Opens the directory at the first use, so that a process that never needs it leaves nothing behind. */
   const meet = (): { place: Place; peers: Peers } | undefined => {
     if (closed || performance.now() < brokenUntil) return undefined
     try {
@@ -125,7 +125,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     return made
   }
 
-  /** What once failed, for example for want of file descriptors, may work by now; and a socket whose file was removed gets no new connections. */
+  /** Opens sockets again that failed, for example for lack of file descriptors, or that get no new connections because their file was removed. */
   const takeCare = (): void => {
     broken = false
     brokenUntil = 0
@@ -138,7 +138,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
     if (!deaf.length) opened()
   }
 
-  /** Connecting shows which subscribers are gone; only a few are tried, so that many processes that start together do not all try all. */
+  /** Connects to see which subscribers are gone; only to a few, so that many processes that start together do not all try all of them. */
   const sweep = (): void => {
     const met = meet()
     if (!met) return
@@ -155,9 +155,9 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
   }
 
   /**
-   * Known subscribers get it at once, since searching for others takes as long as everything else. The others get it a moment later, since a process
-   * that was woken usually runs only after this one yields the CPU. The list of known ones stays the same until then; otherwise one that is found in
-   * between would get the last message before the first.
+   * Known subscribers get the message at once, since searching for others takes as long as everything else. The others get it a moment later, since a
+   * process that was woken usually runs only after this one yields the CPU. The list of known subscribers stays the same until then; otherwise one
+   * that is found in between would get the last message before the first.
    */
   const send = ({ place, peers }: { place: Place; peers: Peers }, topic: string, line: string): void => {
     const mine = topics.get(topic)?.inbox?.name
@@ -200,7 +200,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
       try {
         const line = encodeFrame({ topic, sender, number: ++numbers, message })
         if (line === undefined) return
-        // Local subscribers also get it as it comes out of JSON.
+        // Local subscribers, too, get the message as it comes out of JSON.
         if (topics.has(topic)) here.publish(topic, (JSON.parse(line) as [string, string, number, Message])[3])
         const met = meet()
         if (met) send(met, topic, line)

@@ -14,7 +14,7 @@ export { EtcdError, type EtcdOptions } from '../channels/etcd/client.ts'
 export type { EtcdReply, EtcdTransaction } from './etcd/transaction.ts'
 
 export interface EtcdStoreOptions extends EtcdOptions {
-  /** With what the store's keys begin. Default `storelock`. */
+  /** The prefix of the store's keys. Default `storelock`. */
   prefix?: string | undefined
 }
 
@@ -24,27 +24,30 @@ export interface EtcdStore extends FencedStore<EtcdTransaction> {
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: EtcdTransaction, lock: Fenced): void
   /**
-   * Runs the body's writes in one transaction of etcd's that compares the lock's fence. If the connection is lost before the answer comes, it may have
-   * been carried out.
+   * Runs the body's operations in one etcd transaction that compares the lock's fence. If the connection is lost before the answer comes, the
+   * transaction may have been carried out.
    */
   transaction<T>(lock: Fenced, body: (tx: EtcdTransaction) => T): Promise<Awaited<T>>
   /**
-   * For transactions of your own client's: compare the mod revision of this key with this one. As long as they are equal the lock is held; if they are
-   * not, ask again: others may have joined a shared lock. Rejects with `lost` or `not-held`.
+   * For transactions of your own client: compare the mod revision of this key with this revision. The lock is held as long as they are equal. If they
+   * differ, call `compare` again: another session may have joined a shared lock. Rejects with `lost` or `not-held`.
    */
   compare(lock: Fenced): Promise<{ readonly key: string; readonly revision: string }>
 }
 
-/** How many commands go together, and how many keys are asked for at once: etcd takes 128 operations in a transaction, and a command needs up to five. */
+/**
+ * How many commands go in one batch, and how many keys one request reads: etcd allows 128 operations in a transaction, and a command needs up to
+ * five.
+ */
 const [together, portion] = [24, 100]
-/** How many session rows a beat looks at, and shows. */
+/** How many session rows a beat looks at, and how many it returns. */
 const [looked, shown] = [64, 16]
 
 /**
- * A store in etcd, by the JSON that its members answer. Its watches keep a process alive until `close()`.
+ * A store in etcd, over the JSON API of its members. Its watches keep the process alive until `close()`.
  *
  * @param members the URLs of one or more members of a cluster, such as `http://127.0.0.1:2379`
- * @throws TypeError if they are not
+ * @throws TypeError if there is no URL, or an invalid one
  */
 export function etcdStore(members: string | readonly string[], { prefix = 'storelock', ...options }: EtcdStoreOptions = {}): EtcdStore {
   const urls = (typeof members === 'string' ? [members] : members).map(memberUrl)
@@ -57,7 +60,7 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
   const channel = etcdChannel(client, prefix, (why) => (why === undefined ? lacks.regain('hints') : lacks.say('hints', `: ${why}`)))
   const keyOf = (id: string): string => `${prefix}/${id}`
   const fences = new Fences(client, (key) => keyOf(fenceId(key)))
-  /** Where the next beat looks for sessions that are overdue. */
+  /** The session after which the next beat looks for overdue ones. */
   let next = ''
 
   const range = async (from: string, end: string, more: object): Promise<readonly KeyValue[]> =>
@@ -71,7 +74,7 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
       let revision: string | undefined
       for (let at = 0; at < ids.length; at += portion) {
         const some = ids.slice(at, at + portion)
-        // All as they were when the first were read.
+        // All rows as they were at the revision of the first read.
         const success = some.map((id) => ({ request_range: { key: encode(keyOf(id)), ...(revision !== undefined && { revision }) } }))
         const { header, responses = [] } = await client.call<TxnReply>('kv/txn', { success }, true)
         revision ??= header.revision
@@ -97,12 +100,12 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
     async stale(now, after) {
       const [all, from] = [keyOf('s:'), after ?? next]
       const rows = [...(await range(`${all}${from}\0`, all, { limit: String(looked) }))]
-      // Those before it, unless it began with the first.
+      // The rows up to that session, unless the range began with the first row.
       if (from && rows.length < looked)
         rows.push(...(await range(all, all, { limit: String(looked - rows.length) })).filter(({ key }) => !rows.some((row) => row.key === key)))
       const found = rows.map(({ key, value }) => [decode(key).slice(all.length), decode(value)] as const)
       if (after !== undefined) return found.slice(0, shown)
-      // There is no order of ends, so each beat looks at some.
+      // etcd has no index by expiry time, so each beat looks at a part of the sessions.
       next = rows.length < looked ? '' : (found.at(-1)?.[0] ?? '')
       return found.filter(([, text]) => ((JSON.parse(text) as number[])[4] as number) < now).slice(0, shown)
     },
@@ -115,7 +118,7 @@ export function etcdStore(members: string | readonly string[], { prefix = 'store
     channel,
     ...(beacon && { beacon }),
     onDegraded: lacks.onDegraded,
-    // Each call ends by its own timeout.
+    // Every call ends by its own timeout.
     isBusy: () => true,
     async apply(commands) {
       const outcomes: Outcome[] = []

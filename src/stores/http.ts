@@ -12,15 +12,15 @@ export interface HttpStoreOptions {
   /** The credential that the server asks for. */
   token?: string | undefined
   /**
-   * How long an answer may take, in ms. If one is late, the next server is asked; if there is no other, waiters repeat the request, for up to two
-   * minutes. Default 5,000, or 2,000 with several servers: a lock is kept if the next one answers before its duration is over.
+   * How long an answer may take, in ms. If an answer is late, the store asks the next server; if there is no other, waiters repeat the request for up
+   * to two minutes. Default 5,000, or 2,000 with several servers: a lock is kept if the next server answers before its duration is over.
    */
   timeout?: number | undefined
-  /** Sends requests. Default: in Node its `http` client, since its `fetch` takes twice as long; elsewhere `fetch`. */
+  /** Sends requests. Default: in Node the `http` client, because Node's `fetch` takes twice as long; elsewhere `fetch`. */
   fetch?: typeof fetch | undefined
   /**
-   * Identifies this client to the server: 16 to 128 random letters, digits, `_` or `-`. A secret: whoever has it, and the same credential, controls
-   * its sessions. Default: a new one.
+   * Identifies this client to the server: 16 to 128 random letters, digits, `_` or `-`. It is a secret: a process that has it and the same credential
+   * controls the client's sessions. Default: a new random one.
    */
   client?: string | undefined
 }
@@ -28,7 +28,7 @@ export interface HttpStoreOptions {
 export interface HttpStore extends Store {
   readonly channel: Channel
   /**
-   * The lockToken of a held lock: proves to others, such as a file server, that this client holds it.
+   * The lockToken of a held lock. It proves to other services, such as a file server, that this client holds the lock.
    * @throws LockError `not-held` if this store has no such hold
    */
   lockToken(lock: Fenced): string
@@ -41,12 +41,12 @@ const mostRows = 100
 const longestPage = 1_000
 
 /**
- * A store at a lock server. The server observes who is gone; clients' own evidence does not count there. Its event stream keeps a process alive until
- * `close()`.
+ * A store on a lock server. The server itself observes which sessions are dead, and ignores the evidence of clients. Its event stream keeps the
+ * process alive until `close()`.
  *
- * @param urls the server's, such as `http://127.0.0.1:7420`; or those of several lock servers on one store, of which the next one is used when one does
- * not answer, with the same sessions and locks
- * @throws TypeError if it is not an HTTP URL
+ * @param urls the URL of the server, such as `http://127.0.0.1:7420`; or the URLs of several lock servers on one store: if one does not answer, the
+ * next one is used, with the same sessions and locks
+ * @throws TypeError if there is no URL, or one that is not HTTP
  */
 export function httpStore(urls: string | readonly string[], options: HttpStoreOptions = {}): HttpStore {
   const doubts = makeDoubts()
@@ -80,7 +80,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
     return reply
   }
 
-  /** An older server does not have this route. */
+  /** Whether the server returns session rows; older servers do not. */
   let givesRows = true
   const rows: Store['rows'] = async (sessions, key) => {
     if (!givesRows || sessions.length > mostRows) return undefined
@@ -122,7 +122,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
     untold: () => hints.untold(),
     look: async (key) => (await read(key)).lock ?? { ...emptyRecord(key), sessions: {} },
     async lookUp(commands) {
-      // What an unanswered command, or another store with this client key, was granted is found by reading the record.
+      // Reading a record finds the lockTokens that an unanswered command, or another store with this client key, was granted.
       for (const key of ledger.missing(commands)) await read(key)
     },
     dress: ledger.dress,
@@ -137,7 +137,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
     spansMachines: true,
     channel: hints.channel,
     onDegraded: hints.onDegraded,
-    // Each request ends by its own timeout.
+    // Every request ends by its own timeout.
     isBusy: () => true,
     async apply(commands: readonly Command[]) {
       connection.assertOpen()
@@ -145,7 +145,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
       try {
         return await post.apply(commands)
       } finally {
-        // Also if the server did not get the session's end: nothing more is sent for it.
+        // Also if the session's end did not reach the server, because nothing more is sent for this session.
         for (const command of commands) if (command.type === 'end' && command.seq === undefined) ledger.end(command.session)
       }
     },

@@ -27,11 +27,11 @@ export interface IndexedDBStoreOptions {
   name?: string | undefined
 }
 
-/** How many keys of empty records a list may find before the fence drops them, and how many it drops in one transaction. */
+/** How many keys of empty records the fence may have before a list drops them, and how many it drops in one transaction. */
 const fewIdle = 16
 const mostIdle = 500
 
-/** How long a transaction may wait for others before the engine counts as hung, in ms: a hung tab holds up others for a minute. */
+/** How long a transaction may wait for others before the engine counts as hung, in ms: a hung tab blocks others for a minute. */
 const longestTurn = 120_000
 
 /** The names of a database's own object stores. */
@@ -68,9 +68,9 @@ export interface IndexedDBStore<Db> extends FencedStore<TransactionOf<Db, NamesO
  *
  * @param database the name of a database for locks alone; or your own database, open and prepared by {@link upgradeIndexedDB}; or a function that
  * returns your own open database, or a promise of it. The store never keeps your database open. When you close it, sessions end: their locks are lost
- * and go to the next waiters. A function is then called until it returns the database that you have opened again, and the same locks go on; with a
- * handle the store fails from then on, with `closed`.
- * @throws TypeError if it is not an open database, or a function returns none yet and no `name` was given
+ * and go to the next waiters. If you gave a function, the store then calls it until it returns the reopened database, and goes on with that; if you
+ * gave a handle, every call fails with `closed`.
+ * @throws TypeError if it is not an open database, or the function cannot return one yet and no `name` was given
  */
 export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
   database: string | Db | (() => Db | PromiseLike<Db>),
@@ -151,8 +151,8 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
 
   return {
     async apply(commands) {
-      // A page that is being left gets no more answers, so writes that need none go first. If there is nothing else, nothing follows: a half-done
-      // transaction of a frozen page would block everyone else.
+      // A page that is being left gets no more answers, so writes that need none go first. If there are no other commands, nothing follows: a
+      // half-done transaction of a frozen page would block all other tabs.
       const sessions = leaving(commands)
       if (sessions.size) {
         const goodbye = { outcomes: [], records: new Map(), sessions, floor: undefined }
@@ -163,7 +163,7 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
             throw error
           },
         )
-        // The same if the database has been closed since: an ended session's commands must not go to the next connection.
+        // Nothing follows either if the database has been closed since: an ended session's commands must not go to the next connection.
         if (said && (sessions.size === commands.length || !connection.isOpen)) return commands.map(() => ({ type: 'ended' }))
       }
       return (await Promise.all(partsOf(commands).map(carryOut))).flat()
@@ -171,12 +171,12 @@ export function indexedDBStore<Db extends OpenDatabase = IDBDatabase>(
     read: (key, reader) => transact('readonly', 'look', (rows) => look(rows, key, reader)),
     rows: (ids) => transact('readonly', 'beat', (rows) => rowsOf(ids, (id) => rows.session(id))),
     async list(prefix = '', part = {}) {
-      // A user's long transaction may have the fence: read alone, it holds up nobody's heartbeat.
+      // A user's long transaction may have locked the fence. It is read in a transaction of its own, so that no heartbeat has to wait.
       const busy = part.busy && (await transact('readonly', 'fence', (rows) => rows.keys(prefix, 'fence')))
       const views = await transact('readonly', 'look', (rows) => (busy || rows.keys(prefix)).flatMap((key) => look(rows, key) ?? []))
       if (!busy) return views
       const found = views.filter((view) => !isEmpty(view))
-      // If it fails, the next list does it.
+      // If this fails, the next list does it.
       tidy(new Set(busy), found).catch(() => {})
       return found
     },
@@ -220,7 +220,7 @@ interface Part {
   readonly commands: Command[]
 }
 
-/** Splits a batch, in order, into parts that each need only their scope: a heartbeat must not wait for what a request waits for. */
+/** Splits a batch, in order, into parts of one scope each: a heartbeat must not wait for an object store that only a request needs. */
 function partsOf(commands: readonly Command[]): Part[] {
   const changes = commands.some((command) => scopeOf(command) === 'change')
   const parts: Part[] = []
@@ -236,7 +236,7 @@ function partsOf(commands: readonly Command[]): Part[] {
 
 const scopeOf = (command: Command): Scope => (!('key' in command) ? 'beat' : command.type === 'renew' ? 'renew' : 'change')
 
-/** The rows to delete if these commands only end sessions and release what those had. */
+/** The session rows to delete if these commands only end sessions and release what they had. */
 const leaving = (commands: readonly Command[]): Map<string, undefined> =>
   new Map(
     commands.every(({ type }) => type === 'end' || type === 'release' || type === 'withdraw')

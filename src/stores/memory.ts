@@ -23,10 +23,10 @@ import {
 } from '../protocol/index.ts'
 import type { Channel, FencedStore } from '../store.ts'
 
-/** How many rows a beat returns. */
+/** How many session rows a beat returns. */
 const shown = 16
 
-/** How many records are kept in mind. */
+/** How many decoded records are kept. */
 const capacity = 100
 
 export interface MemoryStoreOptions {
@@ -34,7 +34,7 @@ export interface MemoryStoreOptions {
   now?: (() => number) | undefined
 }
 
-/** Its locks protect the process's own memory: a fenced step cannot be undone, so its body must not throw half-way. */
+/** The locks of this store protect the process's own memory. A fenced step cannot be undone, so its body must not throw half-way. */
 export interface MemoryStore extends FencedStore<undefined> {
   readonly channel: Channel
   readonly beacon: InProcessBeacon
@@ -42,12 +42,12 @@ export interface MemoryStore extends FencedStore<undefined> {
 
 /** A store for the sessions of one process, and for tests. It ends with the process. */
 export function memoryStore({ now = Date.now }: MemoryStoreOptions = {}): MemoryStore {
-  // As text, so that nothing is shared with the caller.
+  // Records are kept as text, so that the store shares no objects with its callers.
   const records = new Map<string, string>()
-  /** The keys of those that are not empty. */
+  /** The keys of records that are not empty. */
   const busy = new Set<string>()
   const sessions = new Map<string, string>()
-  /** Some of them as they were last written, for commands, which change no record but make another. */
+  /** Some decoded records as they were last written, for commands: a command never changes a record, but makes a new one. */
   const fixed = new Map<string, LockRecord>()
   let floor = 0
   let closed = false

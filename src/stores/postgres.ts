@@ -16,14 +16,14 @@ export type { CheckStatement } from './postgres/fence.ts'
 export { postgresSchema } from './postgres/schema.ts'
 
 export interface PostgresStoreOptions {
-  /** The database's schema that the store makes and keeps its table in. Default `storelock`. */
+  /** The schema in which the store creates and keeps its table. Default `storelock`. */
   schema?: string | undefined
   /**
-   * An address of the same database past a pooler such as PgBouncer in transaction mode, through which nobody can listen: a connection string, or
-   * options of `pg`. Without one, waiters behind a pooler poll.
+   * An address of the same database that bypasses a pooler such as PgBouncer in transaction mode, because LISTEN does not work through one: a
+   * connection string, or options of `pg`. Without it, waiters behind a pooler poll.
    */
   direct?: string | object | undefined
-  /** Whether sessions wake each other by LISTEN and NOTIFY, over a connection of their own. Default `true`. */
+  /** Whether sessions wake each other by LISTEN and NOTIFY, over a dedicated connection. Default `true`. */
   notify?: boolean | undefined
   /** How long a connection or a statement may take, in ms. Default 5,000. */
   timeout?: number | undefined
@@ -39,8 +39,8 @@ export interface PostgresStore<Client extends PostgresClient> extends FencedStor
 }
 
 /**
- * A store in a Postgres database, shared by all machines that connect to it. It needs the package `pg`, and Postgres 13 or newer. The first call makes
- * a schema with one table and two functions, unless they exist; `postgresSchema()` returns the SQL for a migration of yours.
+ * A store in a Postgres database, shared by all machines that connect to it. It needs the package `pg`, and Postgres 13 or newer. The first call
+ * creates a schema with one table and two functions, unless they exist; `postgresSchema()` returns that SQL for your own migration.
  *
  * @param database a connection string, options of `pg`, or your own `Pool`, which the store does not close
  */
@@ -68,7 +68,7 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
     if (closed) throw new LockError('closed', 'the store was closed')
   }
   const dropped = (): void => {
-    // Afterwards, since sessions that end send commands to this store.
+    // In a microtask, because sessions that end send commands to this store.
     queueMicrotask(() => {
       channel?.renew()
       for (const end of [...losers]) end('somebody dropped the table of storelock')
@@ -123,7 +123,7 @@ export function postgresStore<Client extends PostgresClient = PostgresClient>(
       closed = true
       await store.close()
       channel?.close()
-      // Idle connections keep no process alive, but whoever waits for their end should see it.
+      // Idle connections do not keep the process alive, so without this timer it could exit before `close` resolves.
       const alive = setTimeout(() => {}, timeout)
       await dedicated.close()
       await (await connecting?.catch(() => undefined))?.close()

@@ -18,11 +18,14 @@ export type { Durability } from './redis/server.ts'
 export type { RedisReply, RedisTransaction } from './redis/transaction.ts'
 
 export interface RedisStoreOptions {
-  /** A hash tag that begins the store's keys, so that a cluster has them on one node: put data that its locks fence there too. Default `storelock`. */
+  /**
+   * The hash tag at the start of all the store's keys, so that a cluster keeps them on one node: give the same tag to data that the locks fence.
+   * Default `storelock`.
+   */
   prefix?: string | undefined
-  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
+  /** How long an answer may take, in ms. If an answer is late, waiters repeat the request for up to two minutes. Default 5,000. */
   timeout?: number | undefined
-  /** What must be safe before a change counts: without it, a failover to a replica that lags loses the last changes, and locks with them. */
+  /** Where a change must be stored before it counts. Without this, a failover to a replica that lags loses the last changes, and locks with them. */
   durability?: Durability | undefined
 }
 
@@ -32,18 +35,24 @@ export interface RedisStore extends FencedStore<RedisTransaction> {
   /** Makes a transaction that `transaction` has begun depend on one more lock. */
   check(tx: RedisTransaction, lock: Fenced): void
   /**
-   * The body adds commands; they are run by a script that first checks the lock, in one round trip. Redis undoes nothing: if it refuses a command,
-   * those before it were carried out, and the error says so. If the connection is lost before the answer comes, they may have been.
+   * The body adds commands. A script first checks the lock and then runs them, in one round trip. Redis has no rollback: if it refuses a command, the
+   * commands before it have been carried out, and the error says so. If the connection is lost before the answer comes, the commands may have been
+   * carried out.
    */
   transaction<T>(lock: Fenced, body: (tx: RedisTransaction) => T): Promise<Awaited<T>>
-  /** The key and the arguments by which a script of your own checks a lock, with `redisFence`. The key changes only when a holder does, so it can be watched too. */
+  /**
+   * The key and the arguments with which a script of your own checks a lock, by `redisFence`. The key's value changes only when a holder changes, so
+   * you can also `WATCH` it.
+   */
   fence(lock: Fenced): { readonly keys: [string]; readonly args: [session: string, token: string] }
 }
 
 /**
- * A store in Redis or Valkey, shared by all who use the same prefix there. It has two connections of its own, which keep a process alive until `close()`.
+ * A store in Redis or Valkey, shared by all processes that use the same prefix there. It opens two connections of its own, which keep the process
+ * alive until `close()`.
  *
- * @param target a URL; or a client of `redis` or `ioredis`, or a cluster of theirs, whose options it takes. One of these packages is needed
+ * @param target a URL; or a client or cluster of `redis` or `ioredis`, from which the store takes the options. One of these packages must be
+ * installed
  * @throws TypeError if it is neither
  */
 export function redisStore(
@@ -75,7 +84,7 @@ export function redisStore(
     channel,
     ...(beacon && { beacon }),
     onDegraded: lacks.onDegraded,
-    // Each call ends by its own timeout.
+    // Every call ends by its own timeout.
     isBusy: () => true,
     async apply(commands) {
       const outcomes = await remote.apply(commands)

@@ -11,24 +11,27 @@ export type { Engine, Range } from './remote/engine.ts'
 export type { Noted } from './remote/notes.ts'
 export { floorId, type Row, recordId, sessionId, type Write } from './remote/rows.ts'
 
-/** What {@link remoteStore} makes of an engine; a store adds a channel, a beacon and a fence if the engine has something to build them on. */
+/**
+ * The part of a store that {@link remoteStore} builds on an engine. The store adds a channel, a beacon and a fence if the engine has the means for
+ * them.
+ */
 export type RemoteStore = Required<Pick<Store, 'read' | 'rows' | 'list' | 'page' | 'isBusy' | 'spansMachines' | 'close'>> & {
-  /** @param notes what a lock server notes of the commands */
+  /** @param notes rows that a lock server writes in the same commit */
   apply(commands: readonly Command[], notes?: Notes): Promise<Outcome[]>
 }
 
-/** How many batches are under way at once. What is asked meanwhile goes together with the next. */
+/** How many batches run at once. Commands that arrive meanwhile go together in the next batch. */
 const most = 4
 /** How many records a list fetches at once. */
 const portion = 500
-/** The longest pause before another attempt, in ms: those who want a lock give way to those who let go of it, or everybody would wait longer. */
+/** The longest pause before another attempt, in ms. Requests give way to releases, because every waiter would wait longer otherwise. */
 const longestPause = { ofHolder: 4, ofOthers: 64 }
-/** How long a command is tried while others change its rows all the time, in ms: as long as anyone waits for a busy store. */
+/** How long a command is retried while other sessions keep changing its rows, in ms: as long as a session waits for a busy store. */
 const patience = 120_000
 
 /**
  * A store on an engine that answers asynchronously. A batch is carried out on the rows as they were last seen, and committed if they have not changed
- * since: one round trip. If they have, they are fetched and the batch is carried out again.
+ * since: one round trip. If they have changed, the store fetches them and carries out the batch again.
  */
 export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   const { largest = Infinity } = engine
@@ -38,7 +41,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   const underWay = new Set<Job>()
   let waiting: Job[] = []
   let batches = 0
-  /** How many jobs are tried again because others change their rows. */
+  /** How many jobs are being retried because other sessions keep changing their rows. */
   let contended = 0
   let isCalled = false
   let closed = false
@@ -51,7 +54,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
 
   const explain = (error: unknown): LockError => (closed ? closedError() : storeError(error, engine.title))
 
-  /** Carries out jobs as one batch; if others change their rows again and again, each on its own. */
+  /** Carries out jobs as one batch. If other sessions change the rows during both attempts, each job goes on alone. */
   const carryOut = async (jobs: readonly Job[]): Promise<void> => {
     try {
       let { outcomes, used } = await attempt(jobs)
@@ -103,7 +106,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
     pump()
   }
 
-  /** Begins what need not wait. */
+  /** Starts the jobs that need not wait. */
   const pump = (): void => {
     if (batches === most || !waiting.length) return
     const { picked, left } = waiting.length > 1 || underWay.size ? pick(waiting, underWay) : { picked: waiting, left: [] }
@@ -131,7 +134,7 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
       assertOpen()
       const { jobs, applied } = jobsOf(commands, notes)
       waiting.push(...jobs)
-      // Everything asked in one turn of the event loop goes together.
+      // All commands of one turn of the event loop go together.
       if (!isCalled) {
         isCalled = true
         Promise.resolve().then(() => {
@@ -167,10 +170,10 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   }
 }
 
-/** Whether a command is from a session that holds something. */
+/** Whether a command renews or gives up something that its session has. */
 const isOfHolder = ({ type }: Command): boolean => type === 'release' || type === 'renew' || type === 'withdraw' || type === 'beat'
 
-/** The rows that a command names. */
+/** The ids of the rows that a command names. */
 const idsOf = (command: Command): string[] => [
   ...('key' in command ? [recordId(command.key)] : []),
   ...('session' in command && command.session !== undefined ? [sessionId(command.session)] : []),

@@ -17,15 +17,15 @@ export interface SqliteStoreOptions {
   /** Wall time in ms since 1970. Default `Date.now`. */
   now?: (() => number) | undefined
   /**
-   * Opens the database at a path with the options of your handle, if its driver's constructor alone does not: with a `nativeBinding`, a key, an
-   * extension, or read-only in the case of `node:sqlite`, where that cannot be detected. It is called for the store's own connections, which are
-   * separate from your handle; it must not set anything that stays in the file.
+   * Opens the database at a path with the options of your handle. You need it if the driver's constructor alone cannot do that: if the handle has a
+   * `nativeBinding`, a key or an extension, or is a read-only one of `node:sqlite`, which cannot be detected. The store calls it for its own
+   * connections, which are separate from your handle; it must not set anything that stays in the file.
    */
   open?: OpenDatabase | undefined
 }
 
 export interface SqliteStore<Db> extends FencedStore<Db> {
-  /** @param alongside writes something in the same transaction */
+  /** @param alongside writes other rows in the same transaction */
   apply(commands: readonly Command[], alongside?: Alongside): Promise<Outcome[]>
   /** The database's file as SQLite names it; '' for a database in memory. */
   readonly file: string
@@ -43,7 +43,7 @@ const isRequest = ({ type }: Command): boolean => type === 'request'
  * A store in a SQLite file, shared by all processes of one machine that open it. If you pass an open handle, the store uses a connection of its own
  * to the same file; a database without a file is used through the handle, outside your transactions.
  *
- * @param database a path or `file:` URL, opened in WAL mode; or your open handle, in whose database the store only touches its own tables,
+ * @param database a path or `file:` URL, opened in WAL mode; or your open handle: in its database the store only touches its own tables,
  * `storelock_…`. Fenced transactions run on your handle; for a path, on another connection to it.
  * @throws LockError `store` if the database cannot be opened
  */
@@ -80,7 +80,7 @@ export function sqliteStore(
     for (const end of [...losers]) end('somebody dropped the tables of storelock')
   }
 
-  /** Runs a step on our tables; if somebody has dropped them, makes them again. */
+  /** Runs a step on our tables. If they were dropped, creates them again. */
   const withTables = <T>(step: (tables: Tables) => T): T => {
     const found = open()
     try {
@@ -88,7 +88,7 @@ export function sqliteStore(
     } catch (error) {
       if (!areDropped(error)) throw error
       tables = undefined
-      // Afterwards, since sessions that end send commands to this store.
+      // In a microtask, because sessions that end send commands to this store.
       queueMicrotask(lost)
       return step(open())
     }
@@ -128,7 +128,7 @@ export function sqliteStore(
     return fencing
   }
 
-  /** Writes a command on the lock itself in the transaction that it fences. */
+  /** Carries out a command about a lock in the transaction that the lock fences. */
   const applyWithin = (command: Command): Outcome | undefined => {
     const fencing = handle()
     fencing.tables ??= fencing.tx === db ? open() : openTables(fencing.tx, fencing.within, false)
@@ -169,7 +169,7 @@ export function sqliteStore(
       whenIdle(
         () => open().putApart(wall()),
         (more) => (more ? setImmediate(some) : over()),
-        // The next list tries it again; in vain, if nothing may be written.
+        // The next list tries again, and fails again if nothing may be written.
         over,
       )
     setImmediate(some)
@@ -187,7 +187,7 @@ export function sqliteStore(
     if (fault) throw new LockError('store', `the SQLite database ${file} ${fault}`)
     open()
   } catch (error) {
-    // If it is only busy, the first call makes the tables.
+    // If the database is only busy, the first call creates the tables.
     if (!isBusy(error)) {
       if (own) closeOwn(db)
       throw explain(error)
@@ -219,7 +219,7 @@ export function sqliteStore(
       losers.add(own)
       return () => void losers.delete(own)
     },
-    // It answers at once, unless somebody's transaction blocks it.
+    // The store answers at once, unless another transaction blocks it.
     isBusy: () => true,
     check,
     async transaction<T>(lock: Fenced, body: (tx: SqliteDatabase) => T): Promise<Awaited<T>> {

@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path'
 import { thisProcess } from './owner.ts'
 
-/** The parts of a connection to a SQLite database that are used. */
+/** The parts of a connection to a SQLite database that the beacon uses. */
 export interface SidecarConnection {
   exec(sql: string): unknown
   close(): unknown
@@ -27,20 +27,20 @@ export interface SidecarConnection {
 export interface LockedFile {
   readonly connection: SidecarConnection
   readonly name: string
-  /** Identifies it among files of the same name. */
+  /** Tells the file from earlier and later ones of the same name. */
   readonly inode: string
 }
 
-/** Session, process and a random part. Other files in the folder are not removed. */
+/** A file's name: session, process and a random part. Other files in the folder are not removed. */
 const shape = /^[^-]+-[0-9a-f]{12}-[0-9a-f]{6}$/
 
 /** A file this old, in ms, is not just about to be locked for the first time. */
 const settled = 60_000
 
-// When locked, an empty database writes its first page into a journal; in memory, that leaves no file behind.
+// Locking an empty database writes its first page into a journal; a journal in memory leaves no file behind.
 const lock = 'PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
 
-/** The sidecar files of a database: the owner of a locked one is alive. */
+/** The sidecar files of a database. As long as a file is locked, its owner is alive. */
 export class SidecarFiles {
   readonly #database: string
   readonly #folder: string
@@ -65,7 +65,7 @@ export class SidecarFiles {
         throw new Error(`${this.#pathOf(name)} was replaced`)
       } catch (error) {
         this.#remove(name)
-        // Another process's sweep may have had the file between its creation and its locking.
+        // Another process's sweep may have locked the file between its creation and our locking.
         if (tries === 3) throw error
       }
     }
@@ -78,13 +78,13 @@ export class SidecarFiles {
   seize(name: string, inode = this.inodeOf(name)): LockedFile | undefined {
     if (inode === undefined || isOwn(name) || this.inodeOf(name) !== inode) return undefined
     const connection = this.#tryLock(name)
-    // Opening a file that has just been removed makes a new one.
+    // Opening a file that has just been removed creates a new one.
     if (connection && this.inodeOf(name) === inode) return { connection, name, inode }
     connection?.close()
     return undefined
   }
 
-  /** Releases a lock; removes the file first, under the lock, if nobody will look for it again. */
+  /** Releases a lock. With `forGood`, removes the file first, under the lock, because no process needs it any more. */
   free({ connection, name }: LockedFile, forGood: boolean): void {
     const removed = forGood && this.#remove(name)
     connection.close()
@@ -97,9 +97,12 @@ export class SidecarFiles {
     return stat?.isFile() ? `${stat.ino}` : undefined
   }
 
-  /** Removes the file of a session whose process, or thread of this process, is gone: under its lock, which proves that. */
+  /**
+   * Removes the file of a session if its process is gone, under the file's lock, which proves that; or if its thread of this process is known to be
+   * gone.
+   */
   removeDead(name: string): void {
-    // No file of a live thread of this process may be opened; that of an ended thread has no user.
+    // The thread has ended, so nothing uses its file. Never open a file of this process, because that could release a live thread's lock.
     if (isOwn(name)) {
       this.#remove(name)
       return
@@ -119,10 +122,10 @@ export class SidecarFiles {
     }
   }
 
-  /** Whether a file has been there for a while, as SQLite leaves it. */
+  /** Whether a file has been there for a while, and is empty as SQLite leaves it. */
   isSettled(name: string): boolean {
     const stat = attempt(() => lstatSync(this.#pathOf(name)))
-    // SQLite never writes into one.
+    // SQLite never writes into a sidecar file.
     if (!stat?.isFile() || stat.size) return false
     return Math.abs(Date.now() - stat.mtimeMs) > settled
   }
@@ -131,13 +134,13 @@ export class SidecarFiles {
     return join(this.#folder, name)
   }
 
-  /** As SQLite does with the files beside a database: whoever may use the database may use this file. */
+  /** Creates a file that all users of the database may use, as SQLite does with its own files beside a database. */
   #create(name: string): string {
     const like = statSync(this.#database)
     this.#makeFolder(like)
     this.#assertFolder(like)
     return within(openSync(this.#pathOf(name), 'wx', 0o600), (file, { ino }) => {
-      // Somebody may have replaced the folder meanwhile: do not give a file there away.
+      // Another user may have replaced the folder meanwhile: do not change the owner of a file there.
       this.#assertFolder(like)
       if (this.inodeOf(name) !== `${ino}`) throw new Error(`${this.#pathOf(name)} was replaced`)
       own(file, like, like.mode & 0o666)
@@ -155,11 +158,11 @@ export class SidecarFiles {
     // Windows has no such modes.
     if (process.platform === 'win32') return
     const folder = openSync(this.#folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
-    // Whoever may read may enter. If the parent folder passes on its group, so does this one.
+    // A user who may read the database may enter the folder. If the parent folder passes on its group, so does this folder.
     within(folder, (file, { mode }) => own(file, like, (Number(mode) & 0o2000) | (like.mode & 0o666) | ((like.mode & 0o444) >> 2)))
   }
 
-  /** A link could lead anywhere; and whoever may remove a file from the folder could make its owner look dead. */
+  /** Refuses a link, which could lead anywhere, and a folder from which other users could remove a file, which would make its owner look dead. */
   #assertFolder(like: Stats): void {
     const folder = lstatSync(this.#folder)
     if (!folder.isDirectory()) throw new Error(`${this.#folder} is not a directory`)
@@ -181,7 +184,7 @@ export class SidecarFiles {
     }
   }
 
-  /** If it is busy, not writable or gone, there is no proof. */
+  /** If the file is busy, not writable or gone, there is no proof. */
   #tryLock(name: string): SidecarConnection | undefined {
     return attempt(() => this.#lock(name))
   }
@@ -202,7 +205,7 @@ export const sessionOf = (name: string): string => attempt(() => decodeURICompon
 /** Whether a file was made by this process, in any thread. */
 export const isOwn = (name: string): boolean => name.split('-')[1] === thisProcess
 
-/** Gives an open file or folder the owner of a database. It uses the open descriptor, since the path may lead elsewhere by now. */
+/** Gives an open file or folder the owner of a database, and a mode. It uses the open descriptor, since the path may lead elsewhere by now. */
 function own(file: number, { uid, gid }: Stats, mode: number): void {
   if (process.geteuid?.() === 0) fchownSync(file, uid, gid)
   fchmodSync(file, mode)

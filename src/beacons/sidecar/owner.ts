@@ -8,7 +8,7 @@ import { isMainThread } from 'node:worker_threads'
  * other's death; if one process had two, it would release its own locks.
  */
 export const thisProcess: string = createHash('sha256')
-  // A container has its own namespace of process ids, and every main process in one has the same id.
+  // Each container has its own namespace of process ids, and its main process has the same id as in every other one.
   .update(JSON.stringify([process.pid, read(() => readlinkSync('/proc/self/ns/pid')), read(() => startedAt('/proc/self'))]))
   .digest('hex')
   .slice(0, 12)
@@ -16,7 +16,7 @@ export const thisProcess: string = createHash('sha256')
 const self = read(() => threadAt('thread-self'))
 
 /**
- * Names this thread among those of its process, if the system tells them apart, as Linux does. Empty elsewhere, and in the main thread, which dies
+ * Names this thread within its process, if the system tells threads apart, as Linux does. Empty on other systems, and in the main thread, which dies
  * only with its process.
  */
 export const thisThread: string = isMainThread ? '' : (self ?? '')
@@ -24,14 +24,14 @@ export const thisThread: string = isMainThread ? '' : (self ?? '')
 /**
  * Whether a thread of this process has ended. Testing the lock on its file would release that lock, since POSIX releases all of a process's locks on
  * a file when any of its threads closes a descriptor of it.
- * @param thread as {@link thisThread} named it there
+ * @param thread the value of {@link thisThread} in that thread
  */
 export function hasEnded(thread: string): boolean {
   const [id = ''] = thread.split('.')
   try {
     return threadAt(`self/task/${id}`) !== thread
   } catch (error) {
-    // If this thread itself cannot be seen any more, no other could.
+    // This proves nothing if not even this thread can be seen any more.
     return (error as NodeJS.ErrnoException).code === 'ENOENT' && self !== undefined && self === read(() => threadAt('thread-self'))
   }
 }
@@ -42,7 +42,7 @@ function threadAt(place: string): string {
   return `${basename(realpathSync(path))}.${startedAt(path)}`
 }
 
-/** In ticks since the system started, if it tells: ids are reused, but not at the same time. */
+/** The start time of a process or thread, in ticks since the system started, if the system tells it: an id is not reused within a tick. */
 function startedAt(place: string): string | undefined {
   const stat = readFileSync(`${place}/stat`, 'utf8')
   // The program's name is in brackets, and may contain any character.

@@ -1,7 +1,7 @@
 import { isOwn, type SidecarFiles, sessionOf } from './files.ts'
 import type { Turns } from './turns.ts'
 
-/** After how many ms the row of a session that was proved dead should be gone; then again, twice as late each time, so many times. */
+/** How long after a proof of death we check whether the session's row is gone, in ms. The pause doubles each time, for so many tries. */
 const soon = 50
 const tries = 6
 /** How long one step through the files takes, and the pause after it, in ms. */
@@ -23,7 +23,7 @@ export class Sweep {
     this.#isOver = isOver
   }
 
-  /** The owner of a file is proved dead: removes it once its session's row is gone, which whoever asked for the proof deletes. */
+  /** Removes the file of an owner that is proved dead, once its session's row is gone. The session that asked for the proof deletes that row. */
   expect(name: string): void {
     if (this.#expected.has(name)) return
     this.#expected.add(name)
@@ -55,7 +55,7 @@ export class Sweep {
     names.return(undefined)
   }
 
-  /** Starts with the first of them. */
+  /** Goes through the first of them, in one step. */
   begin(): void {
     const names = this.#files.all()
     this.#some(names)

@@ -1,7 +1,7 @@
 /** How long steps may follow each other before the event loop turns, in ms. */
 const stretch = 1
 
-/** Runs steps in order, each at once unless those before it have used up this turn's time: a thousand of them hold up nobody. */
+/** Runs steps in order, each at once unless earlier steps have used up this turn's time, so that a thousand steps do not block the event loop. */
 export class Turns {
   readonly #waiting: (() => void)[] = []
   /** How long the steps of this turn have taken, in ms. */

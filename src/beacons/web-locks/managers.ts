@@ -14,7 +14,7 @@ export interface Place {
   readonly lock: string
   /** The name of the lock manager that granted it. */
   readonly manager: string
-  /** Its owner may have an older manager than the context that reads this. */
+  /** Whether its owner may have an older manager than the context that reads this. */
   readonly doubtful: boolean
 }
 
@@ -29,10 +29,11 @@ export interface Around {
 /**
  * Distinguishes the lock managers of contexts that share a database. Usually there is one. But when an origin's storage is cleared, Chromium gives
  * later pages another `navigator.locks` while they share the database with older pages: to each side, the other's locks look free. So a beacon's name
- * includes its manager, and a free lock proves something only within the same one.
+ * includes its manager, and a free lock proves something only within the same manager.
  *
  * A manager is named after the session that raised the first beacon in it, and every context that sees a beacon adopts its manager's name. If a
- * context sees no beacon of a manager, either all of its contexts are gone, or it is another manager: then they are asked, and a live one answers.
+ * context sees no beacon of a manager, either all contexts of that manager are gone, or it is not the context's own manager: then it asks them, and a
+ * live one answers.
  */
 export class Managers {
   readonly #prefix: string
@@ -42,7 +43,7 @@ export class Managers {
   readonly #ours = new Set<string>()
   /** The names of other managers that are known to live. */
   readonly #others = new Set<string>()
-  /** For each manager that was asked about: whether nobody answered. */
+  /** For each manager that was asked about: whether no context answered. */
   readonly #asked = new Map<string, Promise<boolean>>()
   /** How to end each wait for an answer. */
   readonly #waiting = new Map<string, () => void>()
@@ -75,7 +76,7 @@ export class Managers {
     }
   }
 
-  /** The address at which others find that beacon. Older versions never request the lock of a doubtful one. */
+  /** The address at which other contexts find that beacon. Older versions never request the lock of a doubtful address. */
   addressOf(lock: string): string {
     return this.#doubtful ? `?${lock}` : lock
   }
@@ -94,7 +95,8 @@ export class Managers {
   }
 
   /**
-   * As {@link isOurs}, once that is known; or whether every context of that manager is gone. `undefined` if neither is known: then nothing is proved.
+   * `ours` if the manager is this context's own, `gone` if every context of that manager is gone. `undefined` if neither is known: then nothing is
+   * proved.
    */
   async judge({ manager, doubtful }: Place): Promise<'ours' | 'gone' | undefined> {
     if (this.#ours.has(manager) || (await this.#seen()).has(manager)) return 'ours'
@@ -105,8 +107,8 @@ export class Managers {
   }
 
   /**
-   * This context may have an older manager than others.
-   * @param aloud tells the others that it lives, in case something seemed to prove otherwise
+   * Notes that this context may have an older manager than others.
+   * @param aloud whether to tell the others that this context lives, in case something seemed to prove otherwise
    */
   doubt(aloud: boolean): void {
     this.#doubtful = true
@@ -135,7 +137,7 @@ export class Managers {
     if (!lives || this.#ours.has(lives) || this.#others.has(lives)) return
     this.#others.add(lives)
     this.#waiting.get(lives)?.()
-    // So that the other side knows it too.
+    // The other side has to know it too.
     this.doubt(true)
     this.#part()
   }
@@ -156,7 +158,7 @@ export class Managers {
   async #isSilent(manager: string): Promise<boolean> {
     const { after = later, monotonic = () => performance.now() } = this.#around
     const listening = this.#stop
-    // Without listening there is no answer to hear.
+    // Without a subscription, we would hear no answer.
     if (!listening) return false
     const answered = new Promise<void>((resolve) => this.#waiting.set(manager, resolve))
     const silence = (): Promise<void> => {
@@ -169,7 +171,7 @@ export class Managers {
     return !this.#others.has(manager) && this.#stop === listening
   }
 
-  /** The managers of all beacons that this context's manager shows; all of them are names of its own. */
+  /** The names of managers in all beacons that this context's manager shows: all of them are names of that manager. */
   async #seen(): Promise<Set<string>> {
     const { held = [] } = await this.#locks.query()
     const seen = new Set<string>()

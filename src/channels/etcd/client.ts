@@ -1,17 +1,17 @@
 import { decode, encode } from './form.ts'
 
-/** How an etcd is reached. */
+/** How to reach an etcd. */
 export interface EtcdOptions {
-  /** A user of etcd's own, if it asks for one. */
+  /** The name of an etcd user, if etcd asks for one. */
   username?: string | undefined
   password?: string | undefined
-  /** How long an answer may take, in ms. If one is late, waiters repeat the request, for up to two minutes. Default 5,000. */
+  /** How long an answer may take, in ms. If an answer is late, waiters repeat the request for up to two minutes. Default 5,000. */
   timeout?: number | undefined
-  /** Sends requests, such as one with a client's certificate. Default `fetch`. */
+  /** Sends requests, for example with a client certificate. Default `fetch`. */
   fetch?: typeof fetch | undefined
 }
 
-/** An error that etcd has answered. `code` is gRPC's. */
+/** An error in an answer of etcd. `code` is gRPC's. */
 export class EtcdError extends Error {
   override readonly name = 'EtcdError'
   readonly code: number
@@ -22,11 +22,11 @@ export class EtcdError extends Error {
   }
 }
 
-/** What a watch is told. */
+/** The listeners of a watch. */
 export interface Watcher {
-  /** A value was put, or `undefined` if events were lost. */
+  /** Called with each value that was put, or with `undefined` if events were lost. */
   heard(value: string | undefined): void
-  /** The watch is up, or why it is not. */
+  /** Called with `undefined` when the watch is up, and with the reason in words when it is not. */
   state(why: string | undefined): void
 }
 
@@ -37,14 +37,14 @@ const unsent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH'
 /** The longest pause before a watch is tried again, in ms. */
 const longestPause = 2_000
 
-/** The members of one etcd, by the JSON that each answers over HTTP. */
+/** Talks to the members of one etcd, over their JSON API. */
 export class EtcdClient {
   readonly #members: readonly string[]
   readonly #options: EtcdOptions
   readonly #timeout: number
   readonly #underWay = new Set<AbortController>()
   #closed = false
-  /** Which member is asked. */
+  /** The index of the member that is asked. */
   #at = 0
   #token: Promise<string> | undefined
 
@@ -56,7 +56,7 @@ export class EtcdClient {
 
   /**
    * Asks the members in turn until one has a leader.
-   * @param repeatable whether it may be carried out twice; otherwise it is only sent again if it has certainly not been carried out
+   * @param repeatable whether the request may be carried out twice; otherwise it is only sent again if it has certainly not been carried out
    */
   async call<T>(path: string, body: object, repeatable = false): Promise<T> {
     const over = this.#begin()
@@ -118,7 +118,7 @@ export class EtcdClient {
 
   async #post(path: string, body: object, signal: AbortSignal): Promise<Response> {
     const { fetch: own = fetch, username } = this.#options
-    // A member that has lost the others answers at once that there is no leader.
+    // With the last header, a member that has lost the others answers at once that there is no leader.
     const headers: Record<string, string> = { 'content-type': 'application/json', 'grpc-metadata-hasleader': 'true' }
     if (username !== undefined && path !== 'auth/authenticate') {
       this.#token ??= this.#authenticate(signal)
@@ -138,11 +138,11 @@ export class EtcdClient {
     }
   }
 
-  /** Tells of each value that is put at a key. @returns how to stop */
+  /** Reports each value that is put at a key. @returns how to stop */
   watch(key: string, watcher: Watcher): () => void {
     const stopping = this.#begin()
     const over = stopping.signal
-    /** After an interruption it goes on where it was. */
+    /** The revision at which the watch goes on after an interruption. */
     let from: string | undefined
     const once = async (): Promise<void> => {
       const created = { key: encode(key), ...(from !== undefined && { start_revision: from }) }
@@ -153,7 +153,7 @@ export class EtcdClient {
         const { header, events = [], canceled, compact_revision } = result
         if (canceled) {
           if (compact_revision === undefined) throw new EtcdError(result.cancel_reason ?? 'the watch was canceled', 0)
-          // What was put meanwhile is not known any more.
+          // The values that were put meanwhile are lost.
           from = compact_revision
           watcher.heard(undefined)
           return
@@ -226,7 +226,7 @@ function isElsewhere(error: unknown): 'unsent' | 'unknown' | undefined {
   return code !== undefined && unsent.has(code) ? 'unsent' : 'unknown'
 }
 
-/** The system's own words, which `fetch` leaves to its error's cause. */
+/** The system's own error, which `fetch` only gives as the cause of its own. */
 function reasonOf(error: unknown): unknown {
   const cause = error instanceof TypeError ? (error.cause as (Error & { code?: string }) | undefined) : undefined
   return cause ? new Error(cause.message || cause.code, { cause }) : error

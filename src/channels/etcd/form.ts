@@ -1,4 +1,4 @@
-/** Bytes, as etcd's JSON has them. */
+/** etcd's JSON has all bytes in base64. */
 export const encode = (text: string | Uint8Array): string => Buffer.from(text as string).toString('base64')
 export const decode = (text: string | undefined): string => Buffer.from(text ?? '', 'base64').toString()
 

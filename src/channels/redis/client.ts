@@ -1,7 +1,7 @@
 /** An argument of a command. */
 export type Argument = string | Uint8Array
 
-/** The parts of a client of `redis` that are used: one from `createClient` or, with another `sendCommand`, from `createCluster`. */
+/** The parts of a `redis` client that the store uses. The client is from `createClient` or, with another `sendCommand`, from `createCluster`. */
 export interface NodeRedis {
   // biome-ignore lint/suspicious/noExplicitAny: a client and a cluster differ in their options, and in the arguments of this
   sendCommand(...args: any[]): Promise<unknown>
@@ -11,7 +11,7 @@ export interface NodeRedis {
   destroy(): unknown
 }
 
-/** The parts of a client of `ioredis` that are used: a `Redis` or a `Cluster`. */
+/** The parts of an `ioredis` client that the store uses. The client is a `Redis` or a `Cluster`. */
 export interface IoRedis {
   // biome-ignore lint/suspicious/noExplicitAny: it has several forms
   call(command: string, ...args: any[]): Promise<unknown>
@@ -21,10 +21,10 @@ export interface IoRedis {
   disconnect(): unknown
 }
 
-/** Your client of Redis or Valkey. It is only the model for connections of the store's own. */
+/** Your client of Redis or Valkey. The store only copies its options, for connections of its own. */
 export type RedisClient = NodeRedis | IoRedis
 
-/** What both libraries' clients and clusters have, beside the ways to send. */
+/** What the clients and clusters of both libraries have in common, beside the ways to send. */
 interface Client {
   on(event: string, listener: (...args: never[]) => void): unknown
   connect(): Promise<unknown>
@@ -32,11 +32,11 @@ interface Client {
   unsubscribe(channel: string): Promise<unknown>
 }
 
-/** One connection, or one to each node of a cluster, that is made again when it is lost. */
+/** One connection, or one to each node of a cluster, that is opened again when it is lost. */
 export interface RedisLink {
-  /** Resolves when it is connected. Rejects with the error if connecting fails; later calls try again. */
+  /** Resolves when the link is connected. Rejects with the error if connecting fails; later calls try again. */
   ready(): Promise<void>
-  /** Sends a command to where `key` is. A command that was sent is never sent again by itself. */
+  /** Sends a command to the node that has `key`. The link never sends a command twice by itself. */
   send(args: readonly Argument[], key: string): Promise<unknown>
   subscribe(channel: string): Promise<unknown>
   unsubscribe(channel: string): Promise<unknown>
@@ -44,24 +44,24 @@ export interface RedisLink {
 }
 
 export interface Events {
-  /** It is connected, for the first time or again. */
+  /** Called when the link is connected, for the first time or again. */
   up(): void
-  /** It is not, or not any more. */
+  /** Called when connecting has failed, or the connection was lost. */
   down(error: Error): void
   message?(channel: string, message: string): void
 }
 
-/** Which library and kind a client is of. */
+/** Which library a client is from, and whether it is a cluster. */
 const isIoRedis = (client: RedisClient): client is IoRedis => typeof (client as Partial<IoRedis>).call === 'function'
 const isCluster = (client: object): boolean => 'masters' in client || (client as { isCluster?: unknown }).isCluster === true
 
-/** Whether it is the URL of a server, or a client. */
+/** Whether a value is the URL of a server, or a client. */
 export const isTarget = (target: unknown): target is string | RedisClient =>
   typeof target === 'string'
     ? /^rediss?:\/\//.test(target) && URL.canParse(target)
     : typeof (target as Partial<RedisClient> | undefined)?.duplicate === 'function'
 
-/** Whether `WAIT` would not go where the command before it went. */
+/** Whether `WAIT` may go to another node than the command before it. */
 export const sendsAnywhere = (target: string | RedisClient): boolean => typeof target !== 'string' && isIoRedis(target) && isCluster(target)
 
 /** The server's address, without its credentials. */
@@ -82,7 +82,7 @@ interface Options {
   readonly port?: number
 }
 
-/** Whether an error is the server's answer, such as `READONLY …`, and no failure to get one. */
+/** Whether an error is the server's answer, such as `READONLY …`, and not a failure to get an answer. */
 export const isReply = (error: unknown): boolean => /^-?[A-Z][A-Z\d]+\b/.test((error as Error | undefined)?.message ?? '')
 
 /**
@@ -94,9 +94,9 @@ export async function openLink(target: string | RedisClient, events: Events, pat
   return isIoRedis(model) ? ioredisLink(model, events) : nodeRedisLink(model, events)
 }
 
-/** A client for a URL, of the package that is installed. */
+/** A client for a URL, from the package that is installed. */
 async function clientOf(url: string, patience: number): Promise<RedisClient> {
-  // In a `try`, where bundlers do not insist on what is not installed.
+  // The import is in a `try`, because bundlers then do not insist that the package is installed.
   try {
     const { createClient } = await import('redis')
     return createClient({ url, socket: { connectTimeout: patience } })
@@ -116,7 +116,7 @@ const isMissing = (error: unknown): boolean => (error as { code?: unknown }).cod
 
 function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
   const cluster = isCluster(model)
-  // What waits for a connection must not be sent after its caller has given up.
+  // A command that waits for a connection must not be sent after its caller has given up.
   const own = { disableOfflineQueue: events.message === undefined, commandOptions: {} }
   const client = model.duplicate(cluster ? { defaults: own } : own) as NodeRedis & Client
   const link = watch(client, events, cluster ? 'connect' : 'ready', () => client.destroy())
@@ -146,7 +146,7 @@ function ioredisLink(model: IoRedis, events: Events): RedisLink {
     ...link,
     send: ([command, ...args]) =>
       client.call(command as string, ...args).catch((error: Error) => {
-        // Its words are about an option that its user has not set.
+        // The message of that error is about an option that the user has not set.
         throw error.name === 'MaxRetriesPerRequestError' ? new Error('the connection was lost', { cause: error }) : withoutCommand(error)
       }),
     subscribe: (channel) => client.subscribe(channel),
@@ -154,7 +154,7 @@ function ioredisLink(model: IoRedis, events: Events): RedisLink {
   }
 }
 
-/** An error of ioredis without the command that it carries, which has the password if that was wrong. */
+/** Removes the command that an error of ioredis carries, because it contains the password if that was wrong. */
 function withoutCommand(error: Error): Error {
   Reflect.deleteProperty(error, 'command')
   return error
@@ -162,7 +162,7 @@ function withoutCommand(error: Error): Error {
 
 /**
  * Connects, and follows the state of the connection.
- * @param connected the event when it is
+ * @param connected the client's event for a new connection
  */
 function watch(client: Client, events: Events, connected: string, disconnect: () => void): Pick<RedisLink, 'ready' | 'close'> {
   let isUp = false
@@ -172,7 +172,7 @@ function watch(client: Client, events: Events, connected: string, disconnect: ()
   const connect = (): void => {
     over = false
     client.connect().catch((error: Error) => {
-      // It does not try again by itself.
+      // The client does not try again by itself.
       over = true
       down(error)
     })
@@ -193,10 +193,10 @@ function watch(client: Client, events: Events, connected: string, disconnect: ()
     if (!isClosed) events.down(error)
   }
   client.on(connected, up)
-  // Of a node of a cluster's that is there again, or new.
+  // These events are about a node of a cluster that is new or back.
   for (const event of ['node-ready', '+node']) client.on(event, () => isUp && events.up())
   client.on('error', down)
-  // It is connected again at once, if that is possible.
+  // The client connects again at once, if that is possible.
   for (const event of ['close', 'end']) client.on(event, () => cut())
   connect()
   return {

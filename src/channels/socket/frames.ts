@@ -26,7 +26,7 @@ export function encodeFrame({ topic, sender, number, message }: Frame): string |
 
 /**
  * Assembles lines from pieces.
- * @returns takes the next piece; returns false once the data cannot have come from a channel
+ * @returns a function that takes the next piece, and returns false once the data cannot have come from a channel
  */
 export function frameReader(take: (frame: Frame) => void): (piece: string) => boolean {
   let rest = ''

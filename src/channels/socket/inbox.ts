@@ -7,7 +7,7 @@ const maxConnections = 1_000
 /** The most that one connection may send in a second, in UTF-16 code units: far more than hints ever need. */
 const maxRate = 2 ** 21
 
-/** One subscriber's end: others connect to it and write. */
+/** One subscriber's socket: publishers connect to it and write. */
 export interface Inbox {
   readonly name: string
   close(): void
@@ -21,7 +21,7 @@ export interface InboxEvents {
 }
 
 /**
- * Opens a socket for a topic. It exists when this returns.
+ * Opens a socket for a topic. The socket exists when this function returns.
  * @throws Error that says what is wrong with the place
  */
 export function openInbox(place: Place, topic: string, { take, failed, opened }: InboxEvents): Inbox {
@@ -41,7 +41,7 @@ export function openInbox(place: Place, topic: string, { take, failed, opened }:
     receive(socket, take)
   })
   server.maxConnections = maxConnections
-  // A worker of `node:cluster` would leave the socket to its primary, so the worker's death would not close it.
+  // Without `exclusive`, a worker of `node:cluster` would leave the socket to its primary, so the worker's death would not close it.
   const listen = (): void => {
     tries += 1
     place.prepare(name)

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import type { Place } from './place.ts'
 
-/** The most idle connections; one that is attended does not count. */
+/** The most idle connections; a connection with an `attend` listener does not count. */
 const maxIdle = 256
 /** The most bytes that wait for a peer that does not read, and for how long, in ms. */
 const maxPending = 2 ** 20
@@ -46,7 +46,7 @@ export class Peers {
     socket.end()
   }
 
-  /** Closes all when everything written has been sent. Resolves then, or when a peer does not read. */
+  /** Closes each connection once everything written has been sent. Resolves when all are closed, also if a peer does not read. */
   async close(): Promise<void> {
     const peers = [...this.#open.values()]
     this.#open.clear()

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 const longestPath = 103
 /** A directory's modification time may be this coarse, in ms: if it changed more recently, the list may be outdated already. */
 const coarseness = 50
-/** A socket file this old, in ms, is not just being opened: if nobody answers there, it was left behind. */
+/** A socket file this old, in ms, is not just being opened: if no process answers there, it was left behind. */
 const leftBehind = 10_000
 
 /** How many topics' hashes are kept: making one takes longer than writing a message. */
@@ -20,8 +20,8 @@ const own = new Set<string>()
 let cleansUp = false
 
 /**
- * Where those who share something find each other's sockets: a directory that only this user can enter, with one file for each subscriber of a topic.
- * On Windows the file only shows that there is a named pipe.
+ * Where processes with the same identity find each other's sockets: a directory that only this user can enter, with one file for each subscriber of a
+ * topic. On Windows the file only shows that there is a named pipe.
  */
 export interface Place {
   /** The names of a topic's subscribers as of the last look: some may be gone, others may have come. */
@@ -30,19 +30,19 @@ export interface Place {
   find(topic: string): readonly string[]
   /** Reserves a name for a new subscriber. */
   claim(topic: string): string
-  /** Makes the directory, and on Windows a name's file: others may have removed them. Throws an error that says what is wrong. */
+  /** Creates the directory and, on Windows, a name's file, because other processes may have removed them. Throws an error that says what is wrong. */
   prepare(name: string): void
-  /** Whether others still find it: a cleanup of old files may have removed it. */
+  /** Whether other processes still find a name: a cleanup of old files may have removed its file. */
   has(name: string): boolean
   /** Gives a name back. */
   free(name: string): void
   /** The address to connect to or to listen on. */
   address(name: string): string
-  /** Nobody answered there: removes the file if it was left behind. */
+  /** Called when no process answered there. Removes the file if it was left behind. */
   refused(name: string, error: NodeJS.ErrnoException): void
   /** All names that have existed for a while. */
   old(): string[]
-  /** Removes the directory if nobody has a name in it. */
+  /** Removes the directory if there is no name in it. */
   leave(): void
 }
 
@@ -87,7 +87,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
   return {
     known: (topic) => byTopic.get(hashOf(topic)) ?? [],
     find(topic) {
-      // Read first: changes after this are noticed by the next call.
+      // The time is read before the list, so that the next call notices changes after this.
       const changed = statOf(folder)?.mtimeMs
       if (changed === undefined) return []
       if (changed !== listed) {
@@ -122,7 +122,7 @@ export function openPlace(identity: string, among: readonly string[] = bases()):
       try {
         rmdirSync(folder)
       } catch {
-        // Someone else still uses it.
+        // Another process still uses it.
       }
     },
   }
@@ -145,7 +145,7 @@ function byTopicOf(names: readonly string[]): Map<string, string[]> {
   return topics
 }
 
-/** `undefined` also if it may not be seen: then nobody is there for us. */
+/** `undefined` also if we may not see the file: then it does not exist for us. */
 function statOf(path: string): Stats | undefined {
   try {
     return lstatSync(path)
@@ -159,7 +159,7 @@ const user = (): number | undefined => process.geteuid?.()
 
 const isOurs = ({ uid }: Stats): boolean => windows || uid === user()
 
-/** The first directory of our own that nobody else can enter. */
+/** The first directory of our own that no other user can enter. */
 function safeFolder(among: readonly string[]): string {
   const found = triedFolders(among)
   const last = found.at(-1)
@@ -211,7 +211,7 @@ function remove(path: string): void {
   try {
     unlinkSync(path)
   } catch {
-    // It is gone already.
+    // The file is gone already.
   }
 }
 

@@ -8,10 +8,10 @@ import { fenceText } from './transaction.ts'
 const put = (key: string, value: string): object => ({ request_put: { key: encode(key), value: encode(value) } })
 const remove = (key: string): object => ({ request_delete_range: { key: encode(key) } })
 
-/** The id of the row with a record's holders, which changes only when others get the lock or lose it. */
+/** The id of a key's fence: the row with the record's holders, which changes only with a grant or an eviction. */
 export const fenceId = (key: string): string => `f:${key}`
 
-/** What writes rows and what depends on them: the fences of records, and the hints to those who are granted something. */
+/** The operations that write rows, and with them the fences of records and the hints to sessions that were granted a lock. */
 export function operationsFor(
   writes: ReadonlyMap<string, Write | undefined>,
   keyOf: (id: string) => string,
@@ -24,7 +24,7 @@ export function operationsFor(
     const { text, record, takesOver } = write
     if (!record || !takesOver) return [put(keyOf(id), text)]
     for (const { session, number, token, previous, reserve, unconfirmed } of record.holders) {
-      // A transaction writes a key once, so it removes what is there for a session that has ended, and no more.
+      // A transaction can write a key only once, and this one already removes the hints of a session that has ended.
       if (!unconfirmed || (writes.has(`s:${session}`) && !writes.get(`s:${session}`))) continue
       const hint = { key: name, number, token, previous, ...(reserve !== undefined && { reserve }) }
       hints.set(session, [...(hints.get(session) ?? []), hint])

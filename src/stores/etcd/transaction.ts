@@ -2,17 +2,17 @@ import type { EtcdClient } from '../../channels/etcd/client.ts'
 import { decode, encode } from '../../channels/etcd/form.ts'
 import { type Fenced, fencedOut, LockError, type LockRecord, lastTokenOf } from '../../protocol/index.ts'
 
-/** What a read in a fenced transaction has found. */
+/** The result of a read in a fenced transaction. */
 export interface EtcdReply {
   /** @throws LockError `invalid` before the transaction is over */
   readonly value: string | undefined
 }
 
-/** A transaction of etcd's that is put together, and succeeds only if the locks are held. A key may be written only once in it. */
+/** An etcd transaction that is being put together. It succeeds only if the locks are held, and can write a key only once. */
 export interface EtcdTransaction {
   put(key: string, value: string | Uint8Array): void
   delete(key: string): void
-  /** What is there before the transaction, or after a write of its own that came before. */
+  /** Reads the value from before the transaction, or from an earlier write in it. */
   get(key: string): EtcdReply
 }
 
@@ -34,13 +34,13 @@ export interface TxnReply {
   readonly responses?: readonly { readonly response_range?: { readonly kvs?: readonly KeyValue[] } }[]
 }
 
-/** What makes a transaction fail unless a key has this revision still; '0' if it must be missing. */
+/** A comparison that makes a transaction fail unless a key still has this revision; '0' means that the key must be missing. */
 export const sameRevision = (key: string, revision: string): object => ({ key: encode(key), target: 'MOD', result: 'EQUAL', mod_revision: revision })
 
-/** How often a transaction is tried while the lock is held, and others change who holds it too. */
+/** How often a transaction is tried while the lock is held but other sessions change its holders. */
 const most = 20
 
-/** The revisions at which the fences of locks were last seen to name them. */
+/** For each lock, the revision at which its fence was last seen to name it. */
 const seen = new WeakMap<Fenced, string>()
 
 export class Fences {
@@ -66,7 +66,7 @@ export class Fences {
     return { key, revision: found.mod_revision }
   }
 
-  /** Carries out what was put together. @throws LockError `lost` */
+  /** Carries out the transaction. @throws LockError `lost` */
   async run(tx: Queued): Promise<void> {
     tx.close()
     for (let tried = 0; tried < most; tried++) {

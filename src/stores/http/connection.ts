@@ -6,16 +6,18 @@ import { type Answer, type Ask, type Asking, fetchSend, nodeSend } from './send.
 export interface Sending {
   /** The request should arrive even if the page goes away. */
   readonly keepalive?: boolean | undefined
-  /** The request may be carried out twice, so it is sent again if its connection broke, such as one that the server closed while it was idle. */
+  /**
+   * The request may be carried out twice, so it is sent again if its connection broke, for example because the server closed it while it was idle.
+   */
   readonly repeatable?: boolean | undefined
 }
 
 /** How requests reach one server. */
 export interface Connection {
-  /** @param parts fields that a lock server's answer has */
+  /** @param parts fields that the answer of a lock server has */
   get<T>(path: string, parts: readonly string[]): Promise<T>
   post<T>(path: string, body: object, parts: readonly string[], how?: Sending): Promise<T>
-  /** A streamed answer, until `over` aborts. @param within how long its beginning may take, in ms */
+  /** A streamed answer, until `over` aborts. @param within how long it may take to begin, in ms */
   stream(path: string, over: AbortController, within?: number): Promise<Response>
   /** @throws LockError `closed` */
   assertOpen(): void
@@ -31,10 +33,10 @@ export interface ConnectionOptions {
 
 /** The codes of a server's errors that are codes of a `LockError`. */
 const lockCodes: ReadonlySet<string> = new Set<LockErrorCode>(['invalid', 'corrupt', 'store'])
-/** How many bytes a browser still sends for a page that goes away. */
+/** The largest body that a browser still sends for a page that is going away, in bytes. */
 const maxKeepalive = 60_000
 
-/** Errors of servers that did not answer, or not as a lock server does, or could not do anything: another one may. */
+/** Errors of servers that did not answer, or not as a lock server does, or that could do nothing now: another server may be able to. */
 const unreached = new WeakSet<LockError>()
 
 export const isUnreached = (error: unknown): boolean => unreached.has(error as LockError)
@@ -56,7 +58,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   const postHeaders = { ...headers, 'content-type': 'application/json' }
   const send = own ? fetchSend(base, own) : (nodeSend(base) ?? fetchSend(base, fetch))
   let closed = false
-  /** How each request under way is called off. */
+  /** Functions that cancel the requests under way. */
   const underWay = new Set<() => void>()
 
   const assertOpen = (): void => {
@@ -64,8 +66,8 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   }
 
   /**
-   * @param stopped why nobody waits for it any more, if so
-   * @param again whether it may be carried out twice
+   * @param stopped returns why the caller has given up, if it has
+   * @param again whether the request may be carried out twice
    */
   const reach = async <T>(attempt: () => Promise<T>, stopped: () => unknown, again = false): Promise<T> => {
     assertOpen()
@@ -82,7 +84,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   const answer = async <T>(path: string, ask: Ask, repeatable: boolean, parts: readonly string[]): Promise<T> => {
     let asking: Asking | undefined
     let late: DOMException | undefined
-    // Without an AbortSignal, which would cost as much as everything else here.
+    // There is no AbortSignal here, because it would cost as much as everything else in this function.
     const stop = (): void => asking?.stop()
     const timer = setTimeout(() => {
       late = new DOMException(`no answer within ${timeout} ms`, 'TimeoutError')
@@ -176,7 +178,7 @@ function refusalOf({ status, text }: Answer, base: string): LockError {
   return new LockError('store', `${base}: ${message}`)
 }
 
-/** The error in a refusal; a proxy may have answered in another form. */
+/** The error in a refusal, if there is one: a proxy may have answered in another form. */
 function bodyOf(text: string): Partial<ErrorReply> {
   try {
     const { error } = JSON.parse(text) as Partial<ErrorReply>

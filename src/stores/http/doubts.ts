@@ -9,19 +9,20 @@ interface Doubt {
   readonly request: Request
   readonly batch: number
   readonly server: number
-  /** The client has let go of what it got from another server. */
+  /** The client has withdrawn the request, or released its grant, at another server. */
   over: boolean
 }
 
 /**
- * Requests that were repeated at another server. If the first one carries its copy out while the client waits or holds, that is the same request. If it
- * does so after the client has let go, nobody knows of what it is granted: it has to be withdrawn once the server has nothing left to carry out.
+ * Requests that were repeated at another server. If the first server carries out its copy while the client waits or holds the lock, it is the same
+ * request. If it does so after the client has withdrawn or released, no client knows of the new grant: the request has to be withdrawn once the
+ * server has nothing left to carry out.
  */
 export interface Doubts {
   add(body: ApplyBody, server: number): void
-  /** The client sends commands: has it let go of one? */
+  /** Notes which requests the client withdraws or releases with these commands. */
   saw(commands: readonly Command[], holdsOf: (key: string, session: string) => readonly Ticket[]): void
-  /** Nothing up to this batch is carried out by this server any more. @returns what has to be sent */
+  /** Called once this server no longer carries out anything up to this batch. @returns the withdrawals to send */
   clear(server: number, batch: number): readonly Withdraw[]
 }
 

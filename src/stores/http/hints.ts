@@ -18,7 +18,7 @@ const maxMessages = 100
 
 interface Parts {
   readonly connection: Connection
-  /** The channel between those who share this store. */
+  /** The channel between the sessions that share this store. */
   readonly local: InProcessChannel
   readonly ledger: Ledger
   /** Identifies this store to the server. */
@@ -32,11 +32,11 @@ export interface Hints {
   onDegraded: Lacks['onDegraded']
   /** All topics with subscribers, if they changed since this was last called. */
   topics(): readonly string[] | undefined
-  /** The topics did not reach the server after all. */
+  /** Called when the topics did not reach the server. */
   untold(): void
   /** Notes which sessions the server itself has sent hints to. */
   saw(reply: ApplyReply): void
-  /** Another server is in use: the stream has to come from it. */
+  /** Called when another server is in use, because the stream has to come from that server. */
   moved(): void
   close(): void
 }
@@ -49,9 +49,9 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   let changed = false
   let open = false
   let closed = false
-  /** Ends the stream. There is one while there are subscribers: a browser has six connections to a server, and each stream takes one. */
+  /** Ends the stream. There is a stream only while there are subscribers: a browser has six connections to a server, and each stream takes one. */
   let streaming: AbortController | undefined
-  /** Ends the present attempt, once there is a stream. */
+  /** Ends the current attempt, once it has a stream. */
   let reading: AbortController | undefined
   let outgoing: { topic: string; message: Message }[] = []
 
@@ -61,7 +61,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     if (open) topicsChanged()
   }
 
-  /** A look shows what was missed while there was no stream. */
+  /** Makes waiters look, because they may have missed a hint while there was no stream. */
   const lookAgain = (): void => {
     for (const { session, key } of [...ledger.waits()]) local.deliver(session, { key })
   }
@@ -82,7 +82,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
 
   const listen = async (stop: AbortSignal): Promise<void> => {
     for (let failures = 0; !stop.aborted; failures++) {
-      // Ends this attempt, by itself or with the stream.
+      // Ends this attempt, alone or together with the stream.
       const over = new AbortController()
       const end = (): void => over.abort()
       stop.addEventListener('abort', end)
@@ -102,9 +102,9 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
         why = (error as Error).message
       }
       reading = undefined
-      // The next try shows whether it passes; meanwhile waiters poll. A short restart of the server is not reported.
+      // Only a second failure in a row is reported, so that a short restart of the server is not. Waiters poll meanwhile.
       if (failures && !stop.aborted) lacks.say('hints', ` for now: ${why}`)
-      // By now there may be another stream.
+      // If this stream was stopped, another one may be open by now.
       if (!stop.aborted) open = false
       stop.removeEventListener('abort', end)
       end()
@@ -124,7 +124,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
     outgoing = []
     for (let from = 0; from < messages.length; from += maxMessages) {
       const body: PublishBody = { messages: messages.slice(from, from + maxMessages) }
-      // A lost hint needs no repeating.
+      // A lost hint need not be repeated.
       await connection.post('/v1/publish', body, []).catch(() => {})
     }
   }
@@ -135,7 +135,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       publish(topic, message) {
         if (closed || !isMessage(message)) return
         local.publish(topic, message)
-        // Local subscribers have got it; the server itself sends hints of grants and evictions.
+        // Local subscribers already have the message; the server itself sends hints of grants and evictions.
         if ((message.watch === undefined && told.delete(`${topic} ${message.key}`)) || isGrant(message)) return
         if (new TextEncoder().encode(JSON.stringify([topic, message])).length > maxBytes) return
         if (outgoing.push({ topic, message }) === 1) flush()
@@ -188,7 +188,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   }
 }
 
-/** A session's hint that it was granted the lock. */
+/** Whether a message tells a session that it was granted the lock. */
 const isGrant = ({ key, number, token, previous }: Message): boolean =>
   typeof key === 'string' && [number, token, previous].every((part) => typeof part === 'number')
 

@@ -1,28 +1,28 @@
 import type { Command, Fenced, PlainView } from '../../protocol/index.ts'
 import type { ApplyReply, Ticket, WireCommand } from '../../server/wire.ts'
 
-/** How many lockTokens of places in queues are kept; one that was dropped is looked up again. */
+/** How many lockTokens of places in queues are kept; a dropped lockToken is looked up again. */
 const capacity = 10_000
 
-/** The lockTokens of what this client holds and waits for. */
+/** The lockTokens of this client's holds and places in queues. */
 export interface Ledger {
   put(ticket: Ticket): void
   /** Drops the lockTokens of holds that have ended according to a record. */
   look(record: Pick<PlainView, 'key' | 'token' | 'holders'>): void
   /** Drops all lockTokens of a session that ends or has ended. */
   end(session: string): void
-  /** Notes the lockTokens in a reply, and drops those of what it ended. */
+  /** Notes the lockTokens in a reply, and drops those of holds and places that the commands have ended. */
   saw(commands: readonly Command[], reply: ApplyReply): void
-  /** Adds its lockToken to a command, if it needs one and that is known. */
+  /** Adds the lockToken to a command that needs one, if it is known. */
   dress(command: Command): WireCommand
-  /** The keys of commands whose lockTokens are not known. */
+  /** The keys of commands that need a lockToken we do not know. */
   missing(commands: readonly Command[]): Set<string>
   ofHold(lock: Fenced): string | undefined
-  /** The lockTokens of what a session holds of a key. */
+  /** The lockTokens of a session's holds on a key. */
   holdsOf(key: string, session: string): readonly Ticket[]
   /** How many lockTokens of holds there are. */
   readonly held: number
-  /** The keys that are waited for, by session. */
+  /** The places in queues: which session waits for which key. */
   waits(): Iterable<Ticket>
 }
 
@@ -69,7 +69,7 @@ export function makeLedger(): Ledger {
       if (places.size > capacity) for (const oldest of places.keys()) return void places.delete(oldest)
       return
     }
-    // A request that was granted waits no more; if another of its session does, its token is looked up when it is needed.
+    // A granted request waits no more. If another request of its session still waits, its lockToken is looked up when it is needed.
     places.delete(name)
     drop(ticket, ticket.token)
     holds.set(ticket.key, [...(holds.get(ticket.key) ?? []), ticket])
@@ -104,14 +104,14 @@ export function makeLedger(): Ledger {
       for (const command of commands) {
         if (command.type === 'request') asked.add(`${nameOf(command)} ${command.number}`)
         const owned = command.type === 'renew' || command.type === 'release' || command.type === 'withdraw'
-        // A withdrawal in the same batch as its request needs none.
+        // A withdrawal in the same batch as its request needs no lockToken.
         if (!owned || (command.type === 'withdraw' && asked.has(`${nameOf(command)} ${command.number}`))) continue
         if (find(command) === undefined) keys.add(command.key)
       }
       return keys
     },
     ofHold({ key, session, token }) {
-      // Uses of a grant have tokens of its reserve: look for the last grant with a lower token.
+      // Each use of a grant has a token from the grant's reserve, so look for the last grant with a token that is not higher.
       const grants = holdsOf({ key, session }).filter((ticket) => (ticket.token ?? 0) <= token)
       return grants.reduce<Ticket | undefined>((best, each) => ((best?.token ?? 0) < (each.token ?? 0) ? each : best), undefined)?.lockToken
     },

@@ -18,7 +18,7 @@ const outcomeOf = (sent: WireOutcome): Outcome => ('record' in sent ? { ...sent,
 
 interface Errands {
   send(body: ApplyBody, keepalive: boolean): Promise<ApplyReply>
-  /** The topics of the event stream, if the server does not have them yet; `untold` if they did not reach it. */
+  /** The topics of the event stream, if the server does not have them yet. If they did not reach it, `untold` is called. */
   topics(): readonly string[] | undefined
   untold(): void
   /** Reads the record of a key that an answer had no room for. */
@@ -31,12 +31,12 @@ interface Errands {
   arrived(commands: readonly Command[], reply: ApplyReply): void
 }
 
-/** Sends batches in order: one request at a time. What is added meanwhile goes with the next. */
+/** Sends batches in order, one request at a time. Commands that are added meanwhile go with the next request. */
 export interface Post {
   /** Identifies this store to the server. */
   readonly sender: string
   apply(commands: readonly Command[]): Promise<Outcome[]>
-  /** Sends soon what the server does not know yet, such as topics. */
+  /** Soon tells the server what it does not know yet, such as topics. */
   say(): void
   close(): void
 }
@@ -47,7 +47,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
   let busy = false
   let closed = false
   let batch = 0
-  /** Batches up to this number are void: nobody waits for them any more. */
+  /** Batches up to this number are void, because their callers have given up. */
   let given = 0
   /** Whether there is something to send without a command. */
   let unsaid = false
@@ -57,7 +57,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
     const number = ++batch
     const said = topics()
     try {
-      // A page that goes away has no time to look anything up, and ending its session voids what it had.
+      // A page that is going away has no time to look up lockTokens, and the end of its session releases everything anyway.
       if (!keepalive) await lookUp(commands)
       const sent = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
       const reply = { ...sent, outcomes: await whole(commands, sent.outcomes, look) }
@@ -65,7 +65,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
       failures = 0
       return reply.outcomes.map(outcomeOf)
     } catch (error) {
-      // If it arrives late it must not be carried out: its caller gets the error that it was not.
+      // If the batch arrives late, the server must not carry it out, because its callers are told that it failed.
       given = Math.max(given, number)
       if (said) untold()
       unsaid ||= commands.some(({ type }) => type === 'request' || type === 'pin')
@@ -73,7 +73,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
     }
   }
 
-  /** One after another: a server accepts only so many commands at once. */
+  /** Sends parts one after another, because a server accepts only so many commands at once. */
   const postAll = async (commands: readonly Command[], keepalive: boolean): Promise<Outcome[]> => {
     const outcomes: Outcome[] = []
     for (const part of partsOf(commands)) outcomes.push(...(await post(part, keepalive)))
@@ -95,7 +95,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
   const work = async (): Promise<void> => {
     if (busy) return
     busy = true
-    // Everything asked in one turn of the event loop goes together.
+    // All commands of one turn of the event loop go together.
     await Promise.resolve()
     while (!closed && (waiting.length || unsaid)) {
       unsaid = false
@@ -124,7 +124,7 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
     apply: (commands) =>
       new Promise((resolve, reject) => {
         waiting.push({ commands, resolve, reject })
-        // A session that ends may have no next turn.
+        // A session that ends may have no next turn of the event loop, so its commands go at once.
         if (commands.some((command) => command.type === 'end' && command.seq === undefined)) deliver(waiting.splice(0), true)
         else work()
       }),

@@ -1,4 +1,4 @@
-/** A request whose complete answer is awaited. */
+/** A request with an answer that has to be complete. */
 export interface Ask {
   readonly method: 'GET' | 'POST'
   readonly headers: Record<string, string>
@@ -16,7 +16,7 @@ export interface Answer {
 export interface Asking {
   /** Rejects if no complete answer arrives. */
   readonly answer: Promise<Answer>
-  /** Cancels it: nobody waits for the answer any more. */
+  /** Cancels the request, because the caller no longer waits for the answer. */
   stop(): void
 }
 

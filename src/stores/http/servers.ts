@@ -2,23 +2,23 @@ import { LockError } from '../../protocol/index.ts'
 import type { ApplyBody, ApplyReply } from '../../server/wire.ts'
 import { type Connection, type ConnectionOptions, isUnreached, makeConnection, newKey, type Sending } from './connection.ts'
 
-/** How long an answer may take, in ms: with several servers the next one is asked then, while a lease still lasts. */
+/** How long an answer may take, in ms. With several servers it is shorter, so that the next one is asked while a lease still lasts. */
 const patience = { alone: 5_000, several: 2_000 }
-/** The first and the longest pause before a server that did not answer is told what is void, in ms. */
+/** The first and the longest pause before we tell a server that did not answer which batches are void, in ms. */
 const pauses = { first: 100, longest: 5_000 }
 
-/** One lock server or several on the same store, of which one is in use. If it does not answer, the next one is. */
+/** One lock server, or several on the same store. One of them is in use; if it does not answer, the next one takes its place. */
 export interface Servers extends Connection {
-  /** Sends a batch. It is repeated at the next server if one does not answer: requests are numbered, so that is the same request. */
+  /** Sends a batch. If a server does not answer, the batch goes to the next one. Requests are numbered, so a repeated request counts once. */
   apply(body: ApplyBody, how: Sending): Promise<ApplyReply>
 }
 
 interface Listeners {
-  /** Another server is in use from now on. */
+  /** Called when another server is in use from now on. */
   moved(): void
-  /** A server has not answered a batch, which may still be carried out there later. */
+  /** Called when a server has not answered a batch, which it may still carry out later. */
   doubted(body: ApplyBody, server: number): void
-  /** Nothing that was sent to a server up to this batch is carried out any more. */
+  /** Called when a server no longer carries out anything that was sent up to this batch. */
   cleared(server: number, batch: number): void
 }
 
@@ -31,10 +31,10 @@ export function makeServers(
   const all = Array.isArray(urls) ? (urls as readonly string[]) : [urls as string]
   if (!all.length) throw new TypeError('httpStore needs the URL of at least one lock server, such as http://127.0.0.1:7420')
   const own = { timeout: all.length > 1 ? patience.several : patience.alone, ...withoutUndefined(options) }
-  // All of them have to know this client by the same key.
+  // All servers have to know this client by the same key.
   const client = own.client ?? newKey()
   const connections = all.map((url) => makeConnection(url, { ...own, client }))
-  /** The last batch that each of them has not answered. */
+  /** For each server, the last batch that it has not answered. */
   const debts = new Map<number, number>()
   const telling = new Set<number>()
   let current = 0
@@ -92,7 +92,7 @@ export function makeServers(
         try {
           return await connection.stream(path, over, all.length > 1 ? own.timeout : undefined)
         } catch (error) {
-          // Nobody wants it any more, so nothing is wrong with the server.
+          // The caller has ended the stream, so nothing is wrong with the server.
           if (over.signal.aborted) throw new LockError('store', (error as LockError).message, { cause: error })
           throw error
         }
@@ -118,7 +118,7 @@ export function makeServers(
   }
 }
 
-/** With the cause of the last one, by which callers know whether it was only slow. */
+/** The error if no server has answered. It has the cause of the last error, so that callers know whether that server was only slow. */
 const noneOf = (count: number, last: LockError): LockError =>
   new LockError('store', `none of the ${count} lock servers has answered; the last one: ${last.message}`, { cause: last.cause ?? last })
 

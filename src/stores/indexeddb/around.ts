@@ -7,17 +7,17 @@ export interface Around {
   readonly channel: BroadcastingChannel | undefined
   readonly beacon: WebLocksBeacon | undefined
   onDegraded: Lacks['onDegraded']
-  /** The database does not open for now. */
+  /** Reports that the database does not open for now, and why. */
   stalled(why: string): void
 }
 
-/** What the engine offers for a database of this name. */
+/** The channel and the beacon that the browser offers for a database of this name. */
 export function lookAround(database: string): Around {
   const { BroadcastChannel, indexedDB, isSecureContext } = globalThis as Partial<typeof globalThis>
   const name = `storelock ${database}`
   const locks = browserLocks()
   const lacks = makeLacks()
-  // A server that renders pages has none of these, and needs none: its store is never opened.
+  // A server that renders pages has none of these and does not need them, because its store is never opened.
   const isUsable = indexedDB !== undefined
   if (isUsable && !BroadcastChannel) lacks.say('hints', ' between tabs and workers, since there is no BroadcastChannel here')
   if (isUsable && !locks)

@@ -6,12 +6,13 @@ import type { Rows } from './rows.ts'
 import { watchTurn } from './turn.ts'
 
 /**
- * Answers a synchronous question about rows that are read asynchronously. The question is run with the remembered rows, and again with the real ones
- * if those differ or more are needed. The writes that it plans are made in the same transaction; resolves when that is complete.
+ * Answers a synchronous question about rows that are read asynchronously. The question is run with the remembered rows, and again with the real rows
+ * if they differ or more rows are needed. The writes that it plans are made in the same transaction; resolves when the transaction is complete.
  *
- * Guessing saves time: while the browser fetches the rows there is nothing else to do, and a transaction that waits for us blocks everyone else's. If
- * nobody else seems to write the rows, the planned writes are even issued before the reads have answered. If the reads show that a guess was wrong,
- * the right values are written before anything is committed: nobody sees the wrong rows, and a request keeps its transaction's place in the queue.
+ * Guessing saves time: while the browser fetches the rows there is nothing else to do, and a transaction that waits for us blocks all others. If no
+ * other session seems to write the rows, the planned writes are issued even before the reads have answered. If the reads show that a guess was wrong,
+ * the right values are written before anything is committed: no other transaction sees the wrong rows, and a request keeps its transaction's place in
+ * the queue.
  */
 export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: Memory = new Memory()): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -27,7 +28,7 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
         // Reads need no further confirmation.
         if (tx.mode === 'readonly') resolve(answer)
       } catch (error) {
-        // An error based on a guess means nothing: the question is run again when the rows are here.
+        // An error based on a guess means nothing: the question is run again when the rows have arrived.
         rows.sure = false
         if (rows.pending) return
         reject(error)
@@ -55,7 +56,7 @@ export function ask<T>(tx: IDBTransaction, question: (rows: Rows) => T, memory: 
       end()
       resolve(answer)
     }
-    // Errors bubble to the database's owner, who should not see those of our transactions.
+    // Errors bubble up to the database, where the app should not see those of our transactions.
     tx.onerror = unheard
     tx.onabort = (event) => {
       unheard(event)

@@ -15,13 +15,13 @@ const shown = 16
 
 /** A transaction's rows, each requested when it is first used. */
 export class AskedRows implements Rows {
-  /** How many were requested and have not arrived. */
+  /** How many requested rows have not arrived. */
   pending = 0
-  /** Whether the last answer depends on no guess, or on right ones. */
+  /** Whether the last answer depends on no guess, or only on right ones. */
   sure = false
   readonly #tx: IDBTransaction
   readonly #memory: Memory
-  /** Plain events, since idb's promises and proxies made an acquire and release a tenth slower. */
+  /** A plain event listener, since idb's promises and proxies made an acquire and release a tenth slower. */
   readonly #arrived: () => void
   readonly #asked = new Map<string, Asked>()
   #writes: Write[] = []
@@ -55,7 +55,7 @@ export class AskedRows implements Rows {
     return question(this)
   }
 
-  /** Whether all guesses may be relied on; once one was wrong, none of this transaction may. */
+  /** Whether all guesses may be relied on. A transaction issues writes based on guesses only once. */
   get mayPlace(): boolean {
     if (this.#tx.mode === 'readonly' || this.#placed) return false
     for (const [id, { guess }] of this.#asked) if (!this.#memory.relies(id, guess)) return false
@@ -89,7 +89,7 @@ export class AskedRows implements Rows {
     try {
       return fenceRow(this.record(write[1]))
     } catch {
-      // A record that cannot be read names nobody.
+      // A record that cannot be decoded has no holders.
       return undefined
     }
   }
@@ -141,7 +141,7 @@ export class AskedRows implements Rows {
       try {
         return this.session(id) ?? []
       } catch {
-        // A row that cannot be read, or that a newer version wrote, must not stop the heartbeats of others.
+        // A row that cannot be read, or that a newer version wrote, must not stop the heartbeats of other sessions.
         return []
       }
     })
@@ -198,7 +198,7 @@ interface StoredSession {
 
 type Write = readonly [store: string, key: string, row: unknown]
 
-/** Identifies a row among those of all object stores. */
+/** Identifies a row among the rows of all object stores. */
 const idOf = ([store, key]: Write): string => store + key
 
 /** Identifies a row's value. */

@@ -9,17 +9,17 @@ const patience = 5_000
 /** How long `close` waits for transactions that are under way, in ms. */
 const parting = 1_000
 
-/** Events of a connection for its store. */
+/** Events that a connection reports to its store. */
 interface News {
-  /** Sessions must end: their rows may be gone. While `isOpen` is true they can still write that they end. */
+  /** Sessions must end, because their rows may be gone. While `isOpen` is true they can still write that they end. */
   lost(why: string): void
-  /** The engine has closed the connection by itself, as when the storage is cleared. Called before `lost`. */
+  /** The engine has closed the connection by itself, for example because the storage was cleared. Called before `lost`. */
   torn(): void
   /** The database does not open. */
   stalled(why: string): void
 }
 
-/** A store's connection to its database: opened with first use, and again after it was closed. */
+/** A store's connection to its database: opened at the first use, and again after it was closed. */
 export class Connection {
   readonly #source: Source
   readonly #news: News
@@ -43,7 +43,7 @@ export class Connection {
     return this.#handle !== undefined
   }
 
-  /** Runs `start` on the open database: before this returns, if it is open. */
+  /** Runs `start` on the open database. If it is open already, `start` runs before this method returns. */
   begin<T>(start: (handle: Handle) => T): T | Promise<T> {
     if (this.#closed) throw new LockError('closed', 'the store was closed')
     const handle = this.#handle
@@ -58,7 +58,7 @@ export class Connection {
     return this.#open().then(start)
   }
 
-  /** Opens the database again for the next call, if the store owns it: the engine says that this connection is broken. */
+  /** Makes the next call open the database again, if the store owns it, because the engine says that this connection is broken. */
   renew(): void {
     const handle = this.#handle
     if (!handle || !this.#source.owned) return
@@ -67,7 +67,9 @@ export class Connection {
     this.#letGo(handle)
   }
 
-  /** Calls that wait for the database reject with `closed`. Resolves when it is closed, so that it blocks no deletion, and soon in any case. */
+  /**
+   * Makes calls that wait for the database reject with `closed`. Resolves when the database is closed and blocks no deletion, or after `parting` ms.
+   */
   async close(): Promise<void> {
     this.#closed = true
     this.#fail?.(new LockError('closed', 'the store was closed'))
@@ -107,7 +109,10 @@ export class Connection {
     return this.#opening
   }
 
-  /** A request to open cannot be cancelled: one that nobody waits for any more brings its database in time for the next call, or too late. */
+  /**
+   * A request to open cannot be cancelled. If its caller has given up, a later call takes the database that it opens; otherwise the database is let
+   * go.
+   */
   async #connect(wanted: () => boolean): Promise<void> {
     do {
       const handle = await this.#source.open((db) => this.#gone.has(db), wanted)
@@ -118,7 +123,7 @@ export class Connection {
         this.#letGo(handle)
         throw new LockError('store', `IndexedDB "${this.#source.name}" ${fault}`)
       }
-      // It may have been closed meanwhile.
+      // The database may have been closed meanwhile.
       if (this.#gone.has(db)) continue
       if (this.#take) this.#take(handle)
       else if (this.#handle?.db !== db) this.#letGo(handle)

@@ -1,6 +1,6 @@
 import { LockError, storeError } from '../../protocol/errors.ts'
 
-/** Explains an IndexedDB error, with what to do about it if that is known. */
+/** Explains an IndexedDB error, and says what to do about it if that is known. */
 export function explain(error: unknown, database: string): LockError {
   const { name, message } = error as Partial<DOMException>
   const failed = `IndexedDB "${database}"`
@@ -15,8 +15,8 @@ export function explain(error: unknown, database: string): LockError {
 }
 
 /**
- * What to do about a failed transaction: connect again (`anew`), if this connection is broken, as Safari's is when its server process has gone (every
- * request then fails so); or `retry` it, if the engine undid it by itself, as Safari does when a page is hidden.
+ * What to do about a failed transaction. `anew`: connect again, because this connection is broken; in Safari, every request fails like this once its
+ * server process has gone. `retry`: run the transaction again, because the engine aborted it by itself, as Safari does when a page is hidden.
  */
 export function failsAnew(error: unknown): { anew: boolean; retry: boolean } {
   const { name } = error as Partial<Error>

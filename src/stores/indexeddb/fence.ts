@@ -13,10 +13,10 @@ export interface FenceSchema {
   readonly [fenceStore]: { key: string; value: unknown }
 }
 
-/** The parts of an open transaction that are used: the browser's own, or idb's. */
+/** The parts of an open transaction, the browser's own or idb's, that the store uses. */
 export interface OpenTransaction {
   readonly mode: IDBTransactionMode
-  /** Only idb's has it. */
+  /** Only idb's transactions have it. */
   readonly done?: Promise<void> | undefined
   abort(): void
 }
@@ -48,8 +48,8 @@ export function unfenced(key: string, row: unknown, floor: number): LockRecord |
 }
 
 /**
- * The keys whose row a batch has to write: if it changed the holders in any way but a release, which the holder itself knows of, or if a lock is
- * pinned. So each record that is not empty has a row.
+ * The keys of the fence rows that a batch has to write: those of records with changed holders, except by a release, which the holder itself knows of,
+ * and those of pinned locks. So every record that is not empty has a row.
  */
 export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
   new Set(
@@ -62,19 +62,19 @@ export const refenced = (outcomes: readonly Outcome[]): Set<string> =>
   )
 
 /**
- * Aborts a transaction unless the lock is held, and prevents its commit until that is known. From then on nobody else can be granted the lock before
- * it is complete, since a grant writes the object store that this transaction has locked.
+ * Aborts a transaction unless the lock is held, and prevents its commit until that is known. From then on no other session can be granted the lock
+ * before the transaction is complete, since a grant writes the object store that this transaction has locked.
  */
 export function checkFence(tx: OpenTransaction, lock: Fenced): Promise<void> {
   const checked = check(bareTransaction(tx), lock, () => {})
-  // A caller that does not await this learns it from the transaction, which was aborted.
+  // A caller that does not await this still notices that the transaction was aborted.
   checked.catch(() => {})
   return checked
 }
 
 /**
- * @param protecting gets the promise that resolves when it is known again whether the lock is held, once a long transaction has ended
- * @param end how the transaction ends, if the caller already listens for that: see {@link endOf}
+ * @param protecting gets a promise that resolves once a long transaction has ended and it is known again whether the lock is held
+ * @param end the end of the transaction, if the caller already listens for it: see {@link endOf}
  */
 async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promise<void>) => void, end?: Promise<void>): Promise<void> {
   if (tx.mode !== 'readwrite') throw new TypeError(`a transaction that is to be checked must be 'readwrite', not '${tx.mode}'`)
@@ -103,8 +103,7 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
     request.onsuccess = () => {
       if (request.result?.some(([session, token, last]) => session === lock.session && token <= lock.token && lock.token <= last)) {
         const checked = lock.checked?.(false)
-        // The lock outlasts the transaction. Heartbeats go on meanwhile, unless another command waits for the transaction and they wait for that
-        // command.
+        // The lock outlasts the transaction. Heartbeats go on meanwhile, unless they have to wait for a command that waits for the transaction.
         if (checked) protecting(ended.catch(() => {}).then(() => checked.over()))
         commit()
         resolve()
@@ -116,7 +115,7 @@ async function check(tx: IDBTransaction, lock: Fenced, protecting: (known: Promi
   })
 }
 
-/** A commit requested before the check has passed would not wait for its answer. @returns how to let it happen */
+/** Delays a commit, because one that is requested before the check has passed would not wait for its answer. @returns how to allow the commit */
 function holdBackCommit(tx: IDBTransaction): () => void {
   let wanted = false
   tx.commit = () => {
@@ -129,7 +128,7 @@ function holdBackCommit(tx: IDBTransaction): () => void {
 }
 
 /**
- * Runs a body in a transaction that is committed only if the lock is held. Resolves with the body's result when it is complete.
+ * Runs a body in a transaction that is committed only if the lock is held. Resolves with the body's result when the transaction is complete.
  * @param explain wraps an error that is not the body's own
  */
 export async function runFenced<Tx extends OpenTransaction, T>(
@@ -166,11 +165,11 @@ function commit(tx: IDBTransaction): void {
   try {
     tx.commit()
   } catch {
-    // It has ended already, or will by itself.
+    // The transaction has ended already, or will end by itself.
   }
 }
 
-/** Resolves when a transaction is complete, and rejects with the reason if it never will be. Nobody has to wait for it. */
+/** Resolves when a transaction is complete, and rejects with the reason if it never will be. The rejection need not be handled. */
 function endOf(tx: IDBTransaction): Promise<void> {
   const ended = new Promise<void>((resolve, reject) => {
     const forget = onTorn(tx.db, () => {
@@ -195,6 +194,6 @@ export function abort(tx: OpenTransaction): void {
   try {
     tx.abort()
   } catch {
-    // It has ended already.
+    // The transaction has ended already.
   }
 }

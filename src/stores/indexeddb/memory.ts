@@ -1,20 +1,22 @@
-/** Two sessions that take turns, each with a request and a release, guess every second one right. */
+/**
+ * How many guesses have to be right after a wrong one: two sessions that take turns, each with a request and a release, guess every second one right.
+ */
 const patience = 3
 
-/** How many rows are kept. */
+/** How many rows are remembered. */
 const capacity = 1_000
 
 /** The values of rows when they were last seen, by object store and key: a guess at their present values. */
 export class Memory {
   readonly #rows = new Map<string, unknown>()
-  /** Rows that somebody else has written lately: how many guesses have to be right before they are relied on again. */
+  /** Rows that another session has written lately: how many guesses have to be right before they are relied on again. */
   readonly #shared = new Map<string, number>()
 
   get(id: string): unknown {
     return this.#rows.get(id)
   }
 
-  /** Whether a guess may be relied on: it is the remembered value of a row that nobody else seems to write. */
+  /** Whether a guess may be relied on: it is the remembered value of a row that no other session seems to write. */
   relies(id: string, guess: unknown): boolean {
     return guess !== undefined && guess === this.#rows.get(id) && !this.#shared.has(id)
   }

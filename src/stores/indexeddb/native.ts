@@ -1,8 +1,8 @@
 const itself = Symbol('itself')
 
 /**
- * The browser's own object inside a proxy that a library has made of it, such as idb, in whichever copy or version: a getter that is defined through
- * the proxy is called with what is behind it.
+ * The browser's own object behind the proxy of a library such as idb, in any copy or version: a getter that is defined through the proxy is called on
+ * the object behind it.
  */
 export function nativeOf(object: object): object {
   let native = object

@@ -4,10 +4,10 @@ import type { LockRecord, SessionRow } from '../../protocol/record.ts'
 import { fenceStore } from './fence.ts'
 import { nativeOf } from './native.ts'
 
-/** The parts of an open database that are used: the browser's own, or idb's. */
+/** The parts of an open database, the browser's own or idb's, that the store uses. */
 export type OpenDatabase = Pick<IDBDatabase, 'name' | 'objectStoreNames'> & { readonly transaction: unknown; readonly createObjectStore: unknown }
 
-/** A transaction's rows, as a synchronous question sees them: `undefined` if there is none. */
+/** A transaction's rows, as a synchronous question sees them: `undefined` for a row that does not exist. */
 export interface Rows {
   /** The highest token of any record that was dropped. */
   readonly floor: number
@@ -19,9 +19,9 @@ export interface Rows {
   expired(now: number): SessionRow[]
   /** Some of the sessions that follow this id, wrapping around at the end. */
   following(id: string): SessionRow[]
-  /** The keys of records, or those in the fence: of all records that are not empty, and of some that were not until lately. */
+  /** The keys of records; or the keys in the fence, which has all records that are not empty, and some that became empty lately. */
   keys(prefix: string, of?: 'fence', after?: string, limit?: number): string[]
-  /** Plans the removal of those of these keys from the fence whose records are empty. */
+  /** Plans to remove those of these keys from the fence that have no record, or an empty one. */
   unfence(keys: readonly string[]): void
   version(): number | undefined
   /** Plans the writes of what a batch changed. */
@@ -34,7 +34,7 @@ export const meta = 'storelock-meta'
 
 /**
  * The object stores that a transaction needs. While a user's long transaction has the fence, heartbeats, renewals and looks go on; only requests and
- * releases wait for its end, and so does whatever comes after them, since browsers keep the order.
+ * releases wait for its end, and so does every transaction after them, since browsers keep the order.
  */
 export const scopes = {
   look: [records, sessions],
@@ -46,7 +46,7 @@ export const scopes = {
 
 export type Scope = keyof typeof scopes
 
-/** A renewal turned out to grant the lock to someone else: it has to be done again in the scope `change`. */
+/** Thrown if a renewal turns out to grant the lock to another session: it has to be run again in the scope `change`. */
 export const tooNarrow = new Error('the fence is not in this scope')
 
 /**

@@ -4,7 +4,7 @@ import { ask } from './ask.ts'
 import { assertIndexedDB } from './fault.ts'
 import { bare, type OpenDatabase, scopes, upgradeIndexedDB } from './rows.ts'
 
-/** How often an app's function is called for the database that it may open again, in ms. */
+/** The pause between calls of an app's function, until it returns the database that the app has opened again, in ms. */
 const pause = 50
 
 /** An open database: the browser's own object, and the app's. */
@@ -19,7 +19,7 @@ export interface Source {
   readonly name: string
   /** Whether the store opens and closes the database itself. */
   readonly owned: boolean
-  /** An open database. `closed` tells whether one is known to be closed; `wanted` becomes false when nobody waits for it. */
+  /** Resolves with an open database. `closed` tells whether a database is known to be closed; `wanted` turns false once the caller has given up. */
   open(closed: (db: IDBDatabase) => boolean, wanted: () => boolean): Promise<Handle>
 }
 
@@ -85,7 +85,7 @@ const asked = (name: string, given: () => OpenDatabase | PromiseLike<OpenDatabas
   },
 })
 
-/** Why a database cannot be used, if so, and what to do. */
+/** Why a database cannot be used, and what to do; `undefined` if it can be used. */
 export async function faultOf(db: IDBDatabase, { owned }: Source): Promise<string | undefined> {
   if (!scopes.change.every((store) => db.objectStoreNames.contains(store))) {
     const remedy = owned

@@ -2,17 +2,17 @@ import { tear } from './ends.ts'
 
 /** How often an unanswered transaction is checked, in ms. */
 const pause = 5_000
-/** After how many checks an unanswered transaction is given up: a hung tab holds up others for a minute. */
+/** After how many checks an unanswered transaction is given up: a hung tab blocks others for a minute. */
 const mostLooks = 24
 
 /** How long to wait before another connection is tried again, in ms. */
 const rest = 9_000
-/** When one was last tried. */
+/** When another connection was last tried. */
 const tried = new WeakMap<IDBDatabase, number>()
 
 /** A transaction that waits for its turn, or was answered. */
 export interface Turn {
-  /** It was answered, so it does not hang. */
+  /** Called when the transaction was answered, so it does not hang. */
   answered(): void
   over(): void
 }
@@ -20,7 +20,7 @@ export interface Turn {
 interface Watched {
   readonly tx: IDBTransaction
   readonly giveUp: (error: DOMException) => void
-  /** How many checks have found it unanswered. The first comes at any time after its start, and does not count. */
+  /** How many checks have found it unanswered. The first check may come right after its start, so it does not count. */
   looks: number
   overtaken: boolean
 }
@@ -44,7 +44,7 @@ class Watch {
     if (!this.#watched.size) this.#quiet?.()
   }
 
-  /** Resolves when none is under way, or after so many ms. */
+  /** Resolves when no transaction is under way, or after `ms`. */
   async quiet(ms: number): Promise<void> {
     if (!this.#watched.size) return
     let timer: ReturnType<typeof setTimeout> | undefined
@@ -65,11 +65,11 @@ class Watch {
 const watches = new WeakMap<IDBDatabase, Watch>()
 
 /**
- * Makes sure that nobody waits for ever for a connection that no longer answers, as Safari's may after a sleep. A transaction may have to wait long
- * for others; but so must any later one on the same object stores. If a later one on another connection is answered first, this connection is broken,
- * and is treated as closed by the browser.
+ * Makes sure that no caller waits for ever for a connection that no longer answers, which happens in Safari after a sleep. A transaction may have to
+ * wait long for others, but so must every later one on the same object stores. If a later one on another connection is answered first, this
+ * connection is broken, and is treated as closed by the browser.
  *
- * @param giveUp called when it has waited too long, for whatever reason
+ * @param giveUp called when the transaction has waited too long, for whatever reason
  */
 export function watchTurn(tx: IDBTransaction, giveUp: (error: DOMException) => void): Turn {
   const own: Watched = { tx, giveUp, looks: -1, overtaken: false }
@@ -85,16 +85,16 @@ export function watchTurn(tx: IDBTransaction, giveUp: (error: DOMException) => v
   }
 }
 
-/** Stops the timer of a connection that is not used any more, unless transactions are under way. Without it, the timer would stop some seconds later. */
+/** Stops the timer of an unused connection, unless transactions are under way. Without this call the timer would stop some seconds later. */
 export const restTurns = (db: IDBDatabase): void => watches.get(db)?.rest()
 
-/** Resolves when no transaction of a connection is under way: until then it stays open, though it was closed. At most after `ms`. */
+/** Resolves when no transaction of a connection is under way, or after `ms`. Until then, a connection that was closed stays open. */
 export const untilQuiet = async (db: IDBDatabase, ms: number): Promise<void> => watches.get(db)?.quiet(ms)
 
 function check(own: Watched): void {
   own.looks += 1
   if (own.looks === 0) return
-  // The one that overtook it was answered a whole pause ago.
+  // The transaction that overtook this one was answered a whole pause ago.
   if (own.overtaken) {
     tear(own.tx.db)
     return
@@ -105,7 +105,7 @@ function check(own: Watched): void {
   if (own.looks >= mostLooks) own.giveUp(new DOMException(`no answer for ${(mostLooks * pause) / 1_000} s`, 'TimeoutError'))
 }
 
-/** Asks on another connection for something that has to wait for the transaction. */
+/** Makes a request on another connection that has to wait for the transaction. */
 function tryAnother({ db, objectStoreNames }: IDBTransaction, answered: () => void): void {
   const now = performance.now()
   if (now < (tried.get(db) ?? -rest) + rest) return

@@ -1,6 +1,6 @@
-/** A database as the lock server uses it for its own tables, beside the store's. */
+/** The store's database, in which a lock server also keeps tables of its own. */
 export interface Beside {
-  /** The schema of the tables, as an identifier in SQL. */
+  /** The schema of the tables, as a quoted SQL identifier. */
   readonly schema: string
   /** Rejects with an error that names the database. */
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for

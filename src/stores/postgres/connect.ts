@@ -1,21 +1,21 @@
 import { LockError } from '../../protocol/index.ts'
 
-/** The parts of a client of `pg` that are used. */
+/** The parts of a `pg` client that the store uses. */
 export interface PostgresClient {
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
   query(text: string, values?: any[]): Promise<{ rows: any[] }>
-  /** Newer versions have it: `I` outside a transaction. */
+  /** Only newer versions have this method. It returns `I` outside a transaction. */
   getTransactionStatus?(): string | null
   on?(event: 'error', listener: (error: Error) => void): unknown
   off?(event: 'error', listener: (error: Error) => void): unknown
 }
 
-/** The parts of a `Pool` of `pg` that are used. */
+/** The parts of a `pg` pool that the store uses. */
 export interface PostgresPool<Client extends PostgresClient = PostgresClient> {
   connect(): Promise<Client & { release(broken?: Error | boolean): void }>
 }
 
-/** A client that has a connection of its own. */
+/** A client with a connection of its own. */
 export interface OwnClient extends PostgresClient {
   readonly processID?: number | null
   readonly host?: string
@@ -30,21 +30,21 @@ export interface OwnClient extends PostgresClient {
 }
 
 export interface Connections<Client extends PostgresClient> {
-  /** How errors call the database. */
+  /** The database's name in error messages. */
   readonly title: string
   /**
    * Runs one statement.
-   * @param name prepares it under this name, where that is possible: behind a pooler the next one may reach another session
+   * @param name prepares the statement under this name, except behind a pooler, where the next statement may run in another server session
    */
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
   query(text: string, values?: unknown[], name?: string): Promise<any[]>
   /** Lends one of our own connections. */
   lendOwn<T>(use: (client: PostgresClient) => Promise<T>): Promise<T>
-  /** Lends a connection of the user's pool, or one that is kept for the user's transactions. */
+  /** Lends a connection for a user's transaction: from the user's pool if there is one, otherwise from a pool of ours. */
   lend<T>(use: (client: Client) => Promise<T>): Promise<T>
-  /** A connection of its own, past a pooler if the user has said how. Rejects if it leads through one. */
+  /** Opens a dedicated connection, at the `direct` address if there is one. Rejects if the connection leads through a pooler. */
   open(): Promise<OwnClient>
-  /** Closes what was opened here. */
+  /** Closes the pools that were opened here, not the user's. */
   close(): Promise<void>
 }
 
@@ -61,11 +61,12 @@ interface OwnPool<Client extends PostgresClient> extends PostgresPool<Client> {
 
 type Pg = { Pool: new (options: object) => OwnPool<never>; Client: new (options: object) => OwnClient }
 
-/** How many connections locks use at once, and transactions of the user if the store opens those, too. */
+/** The most connections that locks use at once, and that the user's transactions use if the store opens those too. */
 const most = { ofLocks: 4, ofTransactions: 10 }
 
 /**
- * Connections of our own beside the pool of a user: if the app has lent out all of that, or has long transactions, no heartbeat may wait for it.
+ * Opens connections of our own even if the user passes a pool: heartbeats must not wait while the app has lent out its whole pool or runs long
+ * transactions.
  */
 export async function connections<Client extends PostgresClient>(
   database: string | object | PostgresPool<Client>,
@@ -75,7 +76,7 @@ export async function connections<Client extends PostgresClient>(
   const given = isPool ? (database as PostgresPool<Client> & { readonly options?: Settings; readonly Client?: Pg['Client'] }) : undefined
   if (given && !given.options) throw new TypeError('not a Pool of pg: pass one, its options, or a connection string')
   const ours = { application_name: 'storelock', keepAlive: true, connectionTimeoutMillis: timeout, allowExitOnIdle: true }
-  // In the options of a pool the password is not enumerable.
+  // The password in a pool's options is not enumerable, so the spread misses it.
   const settings = (from: string | Settings): Settings =>
     typeof from === 'string' ? { ...ours, connectionString: from } : { ...ours, ...from, ...('password' in from && { password: from.password }) }
   const base = settings(given?.options ?? (database as string | Settings))
@@ -83,7 +84,7 @@ export async function connections<Client extends PostgresClient>(
   const opened: OwnPool<never>[] = []
   const openPool = (max: number): PostgresPool<Client> => {
     const pool = new Pool({ ...base, max })
-    // Without a listener, the end of an idle connection would end the process.
+    // Without a listener, an error of an idle connection would crash the process.
     pool.on('error', () => {})
     opened.push(pool)
     return pool
@@ -124,7 +125,7 @@ interface Settings {
 
 async function lendFrom<Client extends PostgresClient, T>(pool: PostgresPool<Client>, use: (client: Client) => Promise<T>): Promise<T> {
   const client = await pool.connect()
-  // What it was asked fails too. Without a listener, the end of the connection would end the process.
+  // The pending query fails as well. Without a listener, the error event would crash the process.
   const ignore = (): void => {}
   client.on?.('error', ignore)
   try {
@@ -132,7 +133,7 @@ async function lendFrom<Client extends PostgresClient, T>(pool: PostgresPool<Cli
     client.release()
     return result
   } catch (error) {
-    // Whatever it was doing, nobody should get it next.
+    // Unless the server has answered, the connection may be in the middle of something, so it must not go back to the pool.
     client.release(!isOfServer(error))
     throw error
   } finally {
@@ -140,13 +141,13 @@ async function lendFrom<Client extends PostgresClient, T>(pool: PostgresPool<Cli
   }
 }
 
-/** Whether another process serves this connection than the one that it began with. */
+/** Whether the server process that answers is not the one that the connection started with. */
 async function leadsThroughPooler(client: PostgresClient & { readonly processID?: number | null }): Promise<boolean> {
   const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
   return rows[0].pid !== client.processID
 }
 
-/** A connection leads through a pooler, which lends a session for a transaction at a time. */
+/** The connection leads through a pooler that lends out a server session for one transaction at a time. */
 export class Pooled extends Error {}
 
 async function load(): Promise<Pg> {
@@ -160,26 +161,26 @@ async function load(): Promise<Pg> {
 
 const titleOf = ({ host, port, database }: OwnClient): string => `the Postgres database ${database ?? ''} on ${host ?? 'localhost'}:${port ?? 5432}`
 
-/** The server's code for an error; `undefined` if it is not the server's. */
+/** The SQLSTATE of an error; `undefined` if the error does not come from the server. */
 export const codeOf = (error: unknown): string | undefined => {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined
 }
 
-/** Whether the server has answered with an error, and the connection goes on. */
+/** Whether the server has answered with an error and the connection is still usable. */
 export const isOfServer = (error: unknown): boolean => {
   const code = codeOf(error)
   return code !== undefined && !/^(08|57P0)/.test(code)
 }
 
-/** What to do about some of the server's errors. */
+/** Advice for some of the server's errors, by SQLSTATE. */
 const advice: Readonly<Record<string, string>> = {
   '25006': 'this server is read-only, perhaps a replica: connect to the primary',
   '42501': 'the user may not do this: have somebody who may run the SQL of postgresSchema(), which says what to grant',
   '53300': 'the server has no connection left: use fewer, or a pooler',
 }
 
-/** An error of the engine, in words that name the database and no password. */
+/** The engine's error as a `LockError` with a message that names the database, without a password. */
 export function explainError(error: unknown, title: string): LockError {
   if (error instanceof LockError) return error
   const { errors, message } = error as AggregateError

@@ -1,9 +1,10 @@
 import { type OwnClient, Pooled } from './connect.ts'
 
-/** A connection that is opened again whenever it was lost. */
+/** A connection that is reopened whenever it is lost. */
 export interface Dedicated {
   /**
-   * Opens it, if it is not open. From then on `up` is called with each new connection, at once if there is one, and `down` when that is lost.
+   * Opens the connection, if it is not open. Calls `up` with each new connection, at once if there is one, and `down` after each loss or failed
+   * attempt.
    * @returns how to stop listening
    */
   use(user: DedicatedUser): () => void
@@ -11,18 +12,18 @@ export interface Dedicated {
 }
 
 interface DedicatedUser {
-  /** What it rejects with counts as the loss of the connection. */
+  /** If it rejects, the connection counts as lost. */
   up(client: OwnClient): void | Promise<void>
   down?(why: Error): void
 }
 
-/** Pauses before it is opened again, from the first, doubled up to the last, in ms. */
+/** The pause before another attempt to open the connection, in ms: it starts at the first value and doubles up to the last. */
 const firstPause = 50
 const lastPause = 5_000
-/** How often it is checked that the connection answers, and how long that may take, in ms. */
+/** How often we check that the connection answers, and how long the answer may take, in ms. */
 const pulse = 5_000
 
-/** @param told hears why there is no connection, once, and `undefined` when there is one again */
+/** @param told is called with the reason after each loss or failed attempt, and with `undefined` once there is a connection */
 export function keepConnection(open: () => Promise<OwnClient>, told: (why: Error | undefined) => void): Dedicated {
   const users = new Set<DedicatedUser>()
   let present: OwnClient | undefined
@@ -37,7 +38,7 @@ export function keepConnection(open: () => Promise<OwnClient>, told: (why: Error
       client.on('end', () => resolve(new Error('the connection ended')))
     })
     client.unref?.()
-    // Half of a broken connection may live on for hours.
+    // A connection can be half-open for hours without either side noticing.
     const check = setInterval(() => {
       const statement = { text: 'SELECT 1', query_timeout: pulse } as unknown as string
       client.query(statement).catch(() => end(client))
@@ -71,7 +72,7 @@ export function keepConnection(open: () => Promise<OwnClient>, told: (why: Error
       if (closed) return
       for (const user of users) user.down?.(why)
       told(why)
-      // Another attempt would lead there again.
+      // Another attempt would reach the same pooler.
       if (why instanceof Pooled) return
       await new Promise<void>((resolve) => {
         wake = resolve
@@ -98,6 +99,6 @@ export function keepConnection(open: () => Promise<OwnClient>, told: (why: Error
   }
 }
 
-/** Ends a connection; one that is broken does not confirm it. */
+/** Ends a connection. It waits at most 500 ms, because a broken connection never confirms its end. */
 const end = (client: OwnClient): Promise<unknown> =>
   Promise.race([client.end().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 500).unref())])

@@ -5,14 +5,14 @@ import { type Connections, codeOf, explainError, isOfServer, type PostgresClient
 import { longestId, postgresSchema, postgresVersion } from './schema.ts'
 
 export interface PostgresEngine extends Engine<string> {
-  /** Makes what the store needs, if it is not there. */
+  /** Creates the store's schema unless it exists. Rejects if a newer version of storelock created it. */
   ready(): Promise<void>
 }
 
-/** What a statement fails with if our tables or functions are not there. */
+/** Whether a statement failed because our tables or functions do not exist. */
 export const isMissing = (error: unknown): boolean => ['42P01', '42883', '3F000'].includes(codeOf(error) ?? '')
 
-/** The id under which a row is kept. */
+/** The id under which a row is stored: a hash if the row's own id is too long for an index. */
 export const shortId = (id: string): string =>
   id.length * 3 > longestId && Buffer.byteLength(id) > longestId ? `h:${createHash('sha256').update(id).digest('hex')}` : id
 
@@ -23,7 +23,7 @@ interface EngineOptions {
   readonly now: (() => number) | undefined
   /** In ms. */
   readonly timeout: number
-  /** Somebody has dropped our tables. */
+  /** Called when our tables were dropped. */
   dropped(): void
 }
 
@@ -33,11 +33,11 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
   let ahead = 0
   let preparing: Promise<void> | undefined
 
-  /** Versions must differ from all others, also from those that a server has lost that was replaced by its replica. */
+  /** Makes our versions unique, also among versions that were lost when a replica replaced the server. */
   const nonce = randomBytes(12).toString('base64url')
   let commits = 0
 
-  /** What our statements' names begin with, which have to differ between schemas and versions; Postgres cuts long ones. */
+  /** The prefix of our prepared statements' names. It differs between schemas and versions, and is short because Postgres truncates long names. */
   const names = `storelock_${createHash('sha256').update(postgresSchema(schema)).digest('hex').slice(0, 16)}`
 
   const time = now ?? (() => Date.now() + ahead)
@@ -52,7 +52,7 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
       throw error
     })
     if (!found.length) {
-      // One at a time: even IF NOT EXISTS fails if two do it at once.
+      // One process at a time: even IF NOT EXISTS fails if two processes run it at once.
       await lendOwn(async (client) => {
         try {
           await client.query(`BEGIN; SELECT pg_advisory_xact_lock(1937010795); ${postgresSchema(schema)}; COMMIT`)
@@ -103,7 +103,10 @@ export function postgresEngine({ connect, title, schema, now, timeout, dropped }
 
   const commit = `${s}.lock_commit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)::text`
 
-  /** One statement, so one transaction and one round trip. @returns nothing if the server has refused it: whatever is wrong with the log must not keep locks from being released */
+  /**
+   * Commits changes and notes in one statement: one transaction and one round trip.
+   * @returns `undefined` if the server refused it: a problem with the notes' tables must not keep locks from being released
+   */
   // biome-ignore lint/suspicious/noExplicitAny: a row has whatever the statement asks for
   const commitNoted = async (values: unknown[], { insertion, rows, kept }: Noted): Promise<any[] | undefined> => {
     const text = `WITH done AS MATERIALIZED (SELECT ${commit} AS ms), noted AS (${insertion('$11')} WHERE EXISTS (SELECT FROM done WHERE ms IS NOT NULL)) SELECT ms FROM done`

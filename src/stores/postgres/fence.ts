@@ -11,11 +11,11 @@ export interface CheckStatement {
 
 export interface PostgresFence<Client> {
   /**
-   * Checks a lock in a transaction that you have begun on this client, and keeps others from being granted it until that ends. Heartbeats and waiters
-   * go on meanwhile. Works at each isolation level; above READ COMMITTED call it first.
+   * Checks a lock in a transaction that you have begun on this client. Until the transaction ends, no other session can be granted the lock;
+   * heartbeats and waiters go on meanwhile. Works at every isolation level; above READ COMMITTED, call it first.
    */
   check(client: Client, lock: Fenced): Promise<void>
-  /** What `check` sends, for clients that the store does not know. It fails with the code `STL01` unless the lock is held. */
+  /** The statement that `check` sends, for clients that the store does not know. It fails with SQLSTATE `STL01` unless the lock is held. */
   checkStatement(lock: Fenced): CheckStatement
   /** Runs `body` in a transaction of its own, on a client of the pool. */
   transaction<T>(lock: Fenced, body: (client: Client) => T): Promise<Awaited<T>>
@@ -24,16 +24,16 @@ export interface PostgresFence<Client> {
 interface FenceOptions<Client extends PostgresClient> {
   /** The quoted name of our schema. */
   readonly schema: string
-  /** How long a statement of ours may take, in ms. The user's own may take longer. */
+  /** How long a statement of ours may take, in ms. The user's own statements may take longer. */
   readonly timeout: number
   connect(): Promise<Connections<Client>>
-  /** Makes what the store needs, if it is not there. */
+  /** Creates the store's schema unless it exists. */
   ready(): Promise<void>
   assertOpen(): void
   explain(error: unknown): LockError
 }
 
-/** The code with which our function refuses. */
+/** The SQLSTATE of `lock_check` if the lock is not held. */
 const refused = 'STL01'
 
 export function makeFence<Client extends PostgresClient>(options: FenceOptions<Client>): PostgresFence<Client> {
@@ -73,11 +73,11 @@ export function makeFence<Client extends PostgresClient>(options: FenceOptions<C
             await verify(client, lock, (text, values) => client.query(within(text, values)))
             const result = await theirs.run(client)
             const { command } = (await client.query(within('COMMIT'))) as { command?: string }
-            // A statement failed, and the body did not say so.
+            // A statement in the body failed, and the body caught its error.
             if (command === 'ROLLBACK') throw new Error('the transaction was rolled back, because a statement in it had failed')
             return result
           } catch (error) {
-            // A connection that is broken is closed, which does the same.
+            // A broken connection is closed instead, which rolls back as well.
             if (theirs.threw(error) || isOfServer(error)) await client.query(within('ROLLBACK')).catch(() => {})
             throw error
           }

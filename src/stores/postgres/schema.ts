@@ -1,17 +1,17 @@
-/** The version of our tables and functions. A newer one is not touched. */
+/** The version of our tables and functions. The store refuses to work with a newer one. */
 export const postgresVersion = 1
 
-/** How long an id may be, in bytes; longer ones are kept as their hash. An index refuses entries of more than 2,704 bytes. */
+/** The longest id that is stored as it is, in bytes; a longer one is stored as its hash. An index refuses entries of more than 2,704 bytes. */
 export const longestId = 1_000
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 /**
- * The SQL that makes what the store needs, for a migration of yours: a schema of its own with one table and two functions. It may be run again. If
- * the store's user may not create schemas, have it run by somebody who may, and grant the user `USAGE` on the schema, `SELECT`, `INSERT`, `UPDATE`
- * and `DELETE` on its table and `EXECUTE` on its functions.
+ * The SQL that creates what the store needs, for your own migration: a schema with one table and two functions. You may run it again. If the store's
+ * database user may not create schemas, run it as a user who may, and grant the store's user `USAGE` on the schema, `SELECT`, `INSERT`, `UPDATE` and
+ * `DELETE` on its table and `EXECUTE` on its functions.
  *
- * @param schema as in the options of the store
+ * @param schema the same as in the store's options
  */
 export function postgresSchema(schema = 'storelock'): string {
   const s = identifier(schema)
@@ -20,11 +20,11 @@ CREATE TABLE IF NOT EXISTS ${s}.lock_rows (
   id text COLLATE "C" PRIMARY KEY,
   version text NOT NULL,
   body text NOT NULL,
-  -- The whole id, where that is kept as its hash.
+  -- The whole id, if the column id holds its hash.
   name text COLLATE "C",
-  -- In ms since 1970, of sessions.
+  -- Only for sessions: when the session expires, in ms since 1970.
   expires_at double precision,
-  -- Of records: whether anybody holds, waits for or pins the lock, and as JSON the session and the first and last token of each holder.
+  -- Only for records: whether the lock is held, waited for or pinned, and as JSON the session and the first and last token of each holder.
   busy boolean,
   holders text
 ) WITH (fillfactor = 50);
@@ -33,9 +33,9 @@ INSERT INTO ${s}.lock_rows (id, version, body) VALUES
   ('floor', '', '0'), ('version', '', '${postgresVersion}'), ('secret', '', gen_random_uuid()::text)
   ON CONFLICT DO NOTHING;
 
--- Writes rows if none of those that were seen has changed. It waits for nobody: what it cannot lock now counts as changed.
--- By index: to unnest arrays this small takes longer than the writes.
--- how: 0 read, 1 write, 2 write after those who have checked the lock, 3 delete. Returns the time in ms, or NULL if nothing was written.
+-- Writes rows unless a row that was seen has changed. It never waits for a lock: a row that is locked right now counts as changed.
+-- It loops by index, because to unnest arrays this small takes longer than the writes.
+-- how: 0 read, 1 write, 2 write once no open transaction has checked the lock, 3 delete. Returns the time in ms, or NULL if nothing was written.
 CREATE OR REPLACE FUNCTION ${s}.lock_commit(
   ids text[], seen text[], how int[], bodies text[], names text[], expiries double precision[], busies boolean[], holders text[], new_version text, until double precision
 ) RETURNS double precision LANGUAGE plpgsql VOLATILE AS $$
@@ -53,7 +53,7 @@ BEGIN
   END IF;
   FOR i IN 1 .. cardinality(ids) LOOP
     IF seen[i] IS NULL THEN
-      -- Nobody else may insert it, or count on its absence if we do.
+      -- No other transaction may insert this row now, or rely on its absence if we insert it.
       missing := true;
       IF how[i] = 0 THEN
         IF NOT pg_try_advisory_xact_lock_shared(1937010795, hashtext('${schema.replaceAll("'", "''")}' || ids[i]) & 255) THEN
@@ -74,7 +74,7 @@ BEGIN
       RETURN NULL;
     END IF;
   END LOOP;
-  -- A statement of its own, which sees what was committed before we had the locks.
+  -- A separate statement, because it sees what was committed before we got the locks.
   IF missing AND EXISTS (SELECT FROM unnest(ids, seen) AS u (id, version) JOIN ${s}.lock_rows r ON r.id = u.id WHERE u.version IS NULL) THEN
     RETURN NULL;
   END IF;
@@ -92,7 +92,7 @@ BEGIN
   RETURN extract(epoch FROM clock_timestamp()) * 1000;
 END $$;
 
--- Makes a transaction fail unless the lock is held, and keeps others from being granted it until the transaction ends.
+-- Makes a transaction fail unless the lock is held, and keeps other sessions from being granted it until the transaction ends.
 CREATE OR REPLACE FUNCTION ${s}.lock_check(record_id text, session_id text, session text, token bigint) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
   PERFORM FROM ${s}.lock_rows r

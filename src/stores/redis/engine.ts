@@ -4,19 +4,19 @@ import { orderFor, rowOf } from './rows.ts'
 import { commitScript, keysScript, staleScript } from './scripts.ts'
 import type { RedisServer } from './server.ts'
 
-/** How many session rows a beat returns, and how many keys come at once. */
+/** How many session rows a beat returns, and how many keys one call fetches. */
 const [shown, portion] = [16, 5_000]
 
 /**
- * What a store in Redis is made of.
+ * The engine of a store in Redis.
  * @param prefix the hash tag of its keys
- * @param gone is called when changes that the server had confirmed are missing
+ * @param gone called when changes that the server had confirmed are missing
  */
 export function redisEngine(server: RedisServer, prefix: string, title: string, gone: () => void): Engine<string> {
   const indexes = ['keys', 'busy', 'sessions', 'ends'].map((index) => `${prefix}:${index}`) as [string, string, string, string]
   const keyOf = (id: string): string => `${prefix}:${id}`
   const fenceOf = (key: string): string => keyOf(`f:${key}`)
-  // No version may ever name two states, not even after a failover: each is random and numbered.
+  // No two states may ever have the same version, not even after a failover: it is the writer's random id with a number.
   const writer = randomBytes(6).toString('base64url')
   let [commits, confirmed] = [0, 0]
 

@@ -2,10 +2,10 @@ import { isEmpty, type LockRecord, lastTokenOf, type Outcome } from '../../proto
 import type { Row, Write } from '../remote.ts'
 import { versionBytes } from './scripts.ts'
 
-/** A row from the value of its key. */
+/** Splits the value of a row's key into version and text. */
 export const rowOf = (value: string): Row<string> => ({ version: value.slice(0, versionBytes), text: value.slice(versionBytes) })
 
-/** What the script has to do about a row: what, its name, its text, and for a record its fence, for a session its end. */
+/** The script's arguments for a row: what to do, the row's name, its text, and for a record its fence, for a session its expiry time. */
 export function orderFor(id: string, isWritten: boolean, write: Write | undefined): string[] {
   const name = id.slice(2)
   if (!isWritten) return ['keep', name, '', '']
@@ -15,10 +15,10 @@ export function orderFor(id: string, isWritten: boolean, write: Write | undefine
   return session ? ['session', name, text, String(session.expiresAt)] : ['floor', name, text, '']
 }
 
-/** The holders of a record, as scripts read them. */
+/** The holders of a record, in the format that the scripts read. */
 const fenceText = ({ holders }: LockRecord): string =>
   holders.map((holder) => `${holder.token} ${lastTokenOf(holder)} ${JSON.stringify(holder.session)}\n`).join('')
 
-/** A beat that tells of more evictions makes its session look at all that it holds, and renew it only if it is still there. */
+/** Raises the evictions that a beat reports: its session then looks at every lock that it holds, and renews only those that are still there. */
 export const doubted = (outcome: Outcome, doubts: number): Outcome =>
   outcome.type === 'beaten' ? { ...outcome, session: { ...outcome.session, evictions: outcome.session.evictions + doubts } } : outcome

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** A script and the name by which a server that has seen it knows it. */
+/** A script and its hash, by which a server that has run it before knows it. */
 export interface Script {
   readonly text: string
   readonly sha: string
@@ -8,19 +8,19 @@ export interface Script {
 
 const script = (text: string): Script => ({ text, sha: createHash('sha1').update(text).digest('hex') })
 
-/** How many bytes the version has with which the value of each row begins. */
+/** The length in bytes of the version at the start of each row's value. */
 export const versionBytes = 16
 
-/** For how long the number of a writer's last commit is kept, in ms: whoever holds something writes far more often. */
+/** How long the number of a writer's last commit is kept, in ms: a process that holds a lock writes far more often. */
 const remembered = 86_400_000
 
-/** The time in ms, if it is not past `ARGV[1]`: commands must not be carried out after their caller has given up. */
+/** Reads the time in ms, and refuses if it is past `ARGV[1]`: a command must not be carried out after its caller has given up. */
 const onTime = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if now > tonumber(ARGV[1]) then return { 'late', now } end`
 
-/** The time in ms, and how much memory the server may use and what it drops then, as far as we may know. KEYS: any of the store's. */
+/** Returns the time in ms, the server's memory limit and its eviction policy, as far as our user may read them. KEYS: any key of the store. */
 export const openScript = script(`
 local time = redis.call('TIME')
 local info = redis.pcall('INFO', 'memory')
@@ -28,11 +28,12 @@ if type(info) ~= 'string' then info = '' end
 return { time[1] * 1000 + math.floor(time[2] / 1000), string.match(info, 'maxmemory:(%d+)') or '0', string.match(info, 'maxmemory_policy:([%a-]+)') or '' }`)
 
 /**
- * Writes rows if all that were seen have their versions still.
+ * Writes rows if every row that was seen still has its version.
  *
- * KEYS: the indexes of keys, of keys in use, of sessions and of their ends; the number of the writer's last commit; then each row's and its fence's.
- * ARGV: the latest time; the new version; its number, and the highest that was confirmed; for each row the version seen, what to do, its name, its
- * text, and for a record its fence, for a session its end.
+ * KEYS: the indexes of keys, of keys in use, of sessions and of their expiry times; the number of the writer's last commit; then for each row its key
+ * and its fence's.
+ * ARGV: the latest time; the new version; the commit's number, and the highest confirmed number; for each row the version seen, what to do, its name,
+ * its text, and for a record its fence, for a session its expiry time.
  */
 export const commitScript = script(`${onTime}
 local version, number = ARGV[2], tonumber(ARGV[3])
@@ -43,7 +44,7 @@ local rows = (#ARGV - 4) / 5
 for row = 0, rows - 1 do
   local found = redis.call('GETRANGE', KEYS[6 + 2 * row], 0, ${versionBytes - 1})
   if found ~= ARGV[5 + 5 * row] then
-    -- The same commit again, because its answer was lost.
+    -- This is the same commit again, because its answer was lost.
     if found == version then return { 'done', now } end
     return { 'changed', now }
   end
@@ -66,7 +67,7 @@ for row = 0, rows - 1 do
     if what == 'busy' or what == 'idle' then
       if seen == '' then redis.call('ZADD', KEYS[1], 0, name) end
       if what == 'busy' then redis.call('ZADD', KEYS[2], 0, name) else redis.call('ZREM', KEYS[2], name) end
-      -- Others may watch it, so it is touched only if the holders change.
+      -- Clients may watch the fence, so it is written only if the holders change.
       if more == '' then redis.call('DEL', fence)
       elseif redis.call('GET', fence) ~= more then redis.call('SET', fence, more) end
     elseif what == 'session' then
@@ -81,7 +82,10 @@ return { 'done', now }`)
 /** Members of an index that start with a prefix. KEYS: the index. ARGV: where to begin, the prefix, how many. */
 export const keysScript = script(`return redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1], '(' .. ARGV[2] .. '\\255', 'LIMIT', 0, ARGV[3])`)
 
-/** Sessions' rows. KEYS: the indexes of sessions and of their ends. ARGV: what the names of their rows begin with, how many, `past` or `after`, a time or an id. */
+/**
+ * Sessions' rows. KEYS: the indexes of sessions and of their expiry times. ARGV: the prefix of their rows' keys, how many, `past` or `after`, a time
+ * or an id.
+ */
 export const staleScript = script(`
 local ids
 if ARGV[3] == 'past' then
@@ -103,8 +107,9 @@ end
 return rows`)
 
 /**
- * The Lua function that a script of your own calls first: `local lost = storelock_lost(KEYS[1], ARGV[1], ARGV[2])`, then `if lost then return lost end`.
- * `RedisStore.fence` has the key and the two arguments.
+ * The Lua function that a script of your own calls first: `local lost = storelock_lost(KEYS[1], ARGV[1], ARGV[2])`, then
+ * `if lost then return lost end`.
+ * `RedisStore.fence` returns the key and the two arguments.
  */
 export const redisFence = `
 local function storelock_lost(fence, session, token)
@@ -117,7 +122,8 @@ end`
 /**
  * Runs the user's commands if the locks are held.
  *
- * KEYS: the locks' fences. ARGV: the latest time; each lock's session and token; then for each command how many arguments it has, and these.
+ * KEYS: the locks' fences. ARGV: the latest time; each lock's session and token; then for each command the number of its arguments, and the
+ * arguments.
  */
 export const fencedScript = script(`${redisFence}
 ${onTime}

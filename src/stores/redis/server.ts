@@ -5,9 +5,9 @@ import { openScript, type Script } from './scripts.ts'
 export interface Durability {
   /** How many replicas must have a change before it counts. */
   readonly replicas?: number | undefined
-  /** Whether it must be on the disk there too, and on the server's own. Needs Redis 7.2 or Valkey, with an append-only file. */
+  /** Whether the change must also be on their disks, and on the server's own. Needs Redis 7.2 or Valkey, with an append-only file. */
   readonly disk?: boolean | undefined
-  /** For how long to wait for that, in ms. The store's other commands wait meanwhile. Default 1,000. */
+  /** How long to wait for that, in ms. The store's other commands wait meanwhile. Default 1,000. */
   readonly within?: number | undefined
 }
 
@@ -15,31 +15,33 @@ interface ServerOptions {
   /** How long an answer may take, in ms. */
   readonly timeout: number
   readonly durability: Durability | undefined
-  /** A key of the store's, to find its node in a cluster. */
+  /** One of the store's keys, to find the node of the store in a cluster. */
   readonly home: string
-  /** The connection was lost and is there again, perhaps to another server, or one that has forgotten something. */
+  /** Called when a lost connection is back, perhaps to another server, or to one that has lost data. */
   reconnected(): void
-  /** The connection was given up: others may be of no use either. */
+  /** Called when the connection was given up: other connections to the server may be broken too. */
   dropped(): void
 }
 
-/** Answers of a server that has done nothing, and soon will: it has just been started, or its cluster is changing. */
+/** Whether the server only refuses for now, and has done nothing: it has just been started, or its cluster is changing. */
 const isPassing = (error: unknown): boolean => /^(LOADING|CLUSTERDOWN|TRYAGAIN|MASTERDOWN)\b/.test((error as Error).message)
-/** After how long such a server is asked again, in ms. */
+/** How long to wait before asking such a server again, in ms. */
 const pause = 50
 
-/** For how long replicas are waited for, unless it is said, in ms. */
+/** How long to wait for replicas by default, in ms. */
 const longestWait = 1_000
 
-/** How a command may be repeated if the connection broke before its answer came: not at all, or `safely`, as it then does nothing or the same. */
+/**
+ * Whether a command may be sent again if the connection broke before its answer came: `never`, or `safely` because a second run changes nothing more.
+ */
 type Repeat = 'never' | 'safely'
 
-/** A Redis that runs scripts, with the time that it has. */
+/** A Redis server that runs scripts, and an estimate of its clock. */
 export class RedisServer {
   readonly #target: string | RedisClient
   readonly #options: ServerOptions
   readonly #patience: number
-  /** What has no answer yet, in the order in which it is due. */
+  /** The calls without an answer yet, in the order of their deadlines. */
   readonly #calls = new Set<{ readonly due: number; reject(error: unknown): void }>()
   #timer: NodeJS.Timeout | undefined
   #link: Promise<RedisLink> | undefined
@@ -48,7 +50,7 @@ export class RedisServer {
   #ready: RedisLink | undefined
   #wasUp = false
   #closed = false
-  /** By how much the server's clock is ahead of our monotonic one, in ms, at least. */
+  /** An estimate of how far the server's clock is ahead of our monotonic one, in ms. */
   #ahead = Date.now() - performance.now()
 
   constructor(target: string | RedisClient, options: ServerOptions) {
@@ -72,8 +74,9 @@ export class RedisServer {
   }
 
   /**
-   * Runs a script that writes, which gets the latest time at which it may as its first argument, and answers how it went and when.
-   * @param repeat whether it knows what it has done before. If it does not any more when it is repeated, what became of it is unknown
+   * Runs a script that writes. Its first argument is the latest time at which it may do so; it returns what it did, and the time.
+   * @param repeat `safely` if the script recognizes a commit that it has made before. If the repeated script finds changed rows instead, the outcome
+   * is unknown and the call rejects
    */
   async write(script: Script, keys: readonly string[], args: readonly Argument[], repeat: Repeat): Promise<[how: string, ...unknown[]]> {
     const latest = String(Math.ceil(this.now() + this.#options.timeout))
@@ -88,7 +91,7 @@ export class RedisServer {
     )) as [string, number]
     const [how, time] = reply
     if (how === 'late') {
-      // Nobody waits for it any more, or its clock was set.
+      // The caller has given up, or the server's clock was changed.
       this.#ahead = time - performance.now()
       throw new LockError('store', 'the command came too late, and was not carried out')
     }
@@ -146,7 +149,7 @@ export class RedisServer {
     this.#wasUp = true
   }
 
-  /** Learns the server's time, and that it does not drop records by itself and can wait for a disk, if it should. */
+  /** Reads the server's clock, and checks that the server does not drop records by itself and, with `durability.disk`, can wait for a disk. */
   async #prepare(link: RedisLink): Promise<void> {
     if (this.#options.durability?.disk) await this.#prepareDisk(link)
     const sent = performance.now()
@@ -156,7 +159,7 @@ export class RedisServer {
       throw new LockError('store', `locks are not safe in a Redis with the maxmemory-policy ${policy}, which may drop them: set another one`)
   }
 
-  /** Asked first: a server that cannot wait would make each change before it says so. */
+  /** Checked first, because a server that cannot wait would make each change before it says so. */
   async #prepareDisk(link: RedisLink): Promise<void> {
     const { home } = this.#options
     const [known] = (await link.send(['COMMAND', 'INFO', 'WAITAOF'], home)) as unknown[]
@@ -174,7 +177,7 @@ export class RedisServer {
     })
   }
 
-  /** Runs a script, and sees to it that replicas have what it wrote. */
+  /** Runs a script, and waits until the replicas and disks have what it wrote. */
   async #durably(link: RedisLink, script: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
     const { durability, home } = this.#options
     const reply = await this.#eval(link, script, keys, args)
@@ -188,7 +191,7 @@ export class RedisServer {
     return reply
   }
 
-  /** Calls for an answer that comes in time. Plain callbacks, since the awaits of several functions take longer than the server. */
+  /** Makes a call that must be answered in time. It uses plain callbacks, because awaits in several functions take longer than the server does. */
   #patiently<T>(ask: (link: RedisLink) => Promise<T>, repeat: Repeat, lost: (error: unknown) => void = () => {}): Promise<T> {
     return new Promise((resolve, reject) => {
       this.assertOpen()
@@ -204,7 +207,7 @@ export class RedisServer {
         reject(error)
       }
       const again = (error: unknown): void => {
-        // Demoted: its name may lead to another server by now.
+        // The server was demoted: its name may lead to another server by now.
         if (/^READONLY\b/.test((error as Error).message)) this.#drop()
         if (isPassing(error) && this.#calls.has(call)) setTimeout(attempt, pause)
         else if (isReply(error) || error instanceof LockError || repeat === 'never' || this.#closed) failed(error)
@@ -225,13 +228,13 @@ export class RedisServer {
     })
   }
 
-  /** Gives up what is overdue. One timer for all, since all have the same patience. */
+  /** Rejects overdue calls. One timer is enough, since all calls have the same patience. */
   #watch(ms: number): NodeJS.Timeout {
     return setTimeout(() => {
       this.#timer = undefined
       const now = performance.now()
       const late = [...this.#calls].filter(({ due }) => due <= now)
-      // A connection that was cut unseen never answers.
+      // A connection that was cut without notice never answers.
       if (late.length) this.#drop()
       for (const call of late) {
         this.#calls.delete(call)

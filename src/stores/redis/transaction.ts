@@ -1,15 +1,15 @@
 import type { Argument } from '../../channels/redis/client.ts'
 import { type Fenced, fencedOut, LockError } from '../../protocol/index.ts'
 
-/** What a command of a fenced transaction has answered. */
+/** The reply to a command of a fenced transaction. */
 export interface RedisReply<T = unknown> {
   /** @throws LockError `invalid` before the transaction is over */
   readonly value: T
 }
 
-/** Commands that are carried out at one moment, if the locks are held then. */
+/** Commands that run atomically, if the locks are held at that moment. */
 export interface RedisTransaction {
-  /** Adds a command, such as `call('SET', 'name', 'text')`. Its reply is there once the transaction is over. */
+  /** Adds a command, such as `call('SET', 'name', 'text')`. Its reply is available once the transaction is over. */
   call<T = unknown>(command: string, ...args: readonly (string | number | Uint8Array)[]): RedisReply<T>
 }
 
@@ -38,9 +38,9 @@ export class Queued implements RedisTransaction {
   }
 
   /**
-   * Nothing can be added any more.
-   * @param title how errors call the server
-   * @param write runs the script with the keys of the locks and its arguments
+   * Sends the commands; nothing can be added afterwards.
+   * @param title the server's name in error messages
+   * @param write runs the script with the keys of the locks and these arguments
    */
   async run(title: string, write: (keys: readonly string[], args: readonly Argument[]) => Promise<readonly unknown[]>): Promise<void> {
     this.#sent = true

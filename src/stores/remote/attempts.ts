@@ -4,7 +4,7 @@ import type { Job } from './jobs.ts'
 import type { Noted } from './notes.ts'
 import { isStorable, Known, Memory, type Row, rowOf, sessionId, writesOf } from './rows.ts'
 
-/** The present rows with some ids; `undefined` for those that do not exist. */
+/** Rows by id; `undefined` for a row that does not exist. */
 type Rows<Version> = Map<string, Row<Version> | undefined>
 
 /** Carries out batches on the rows as they were last seen. */
@@ -13,16 +13,16 @@ export interface Attempts<Version> {
   readonly memory: Memory<Version>
   fetch(ids: Iterable<string>): Promise<Rows<Version>>
   /**
-   * Carries out jobs unless others change the rows meanwhile.
-   * @param first the rows to fetch first
-   * @returns the outcomes, or the rows that it used
+   * Carries out jobs unless another session changes the rows meanwhile.
+   * @param first the ids of the rows to fetch first
+   * @returns the outcomes, unless the rows have changed, and the ids of the rows that it used
    */
   attempt(jobs: readonly Job[], first?: readonly string[]): Promise<{ outcomes?: Outcome[]; used: string[] }>
 }
 
 export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version> {
   const memory = new Memory<Version>()
-  /** Sessions with requests of which nobody knows whether they were carried out, or will be. */
+  /** Sessions with an unanswered request, which may have been carried out or may be later. */
   const doubtful = new Set<string>()
 
   const fetch = async (ids: Iterable<string>): Promise<Rows<Version>> => {
@@ -34,7 +34,7 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
   }
 
   /**
-   * Writes the rows of sessions once more of which a request had no answer. If it is still under way, it finds another version of its session's row and
+   * Rewrites the rows of sessions with an unanswered request. If the request is still under way, it finds another version of its session's row and
    * fails: it must not be carried out after its withdrawal.
    */
   const clearDoubts = async (): Promise<void> => {
@@ -53,7 +53,7 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
   const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
     const commands = jobs.length === 1 ? (jobs[0] as Job).commands : jobs.flatMap((job) => job.commands)
     const fetched: Rows<Version> = new Map()
-    /** What the last fetch answered. */
+    /** The rows of the last fetch. */
     let fresh: Rows<Version> = new Map()
     const get = async (ids: Iterable<string>): Promise<void> => {
       fresh = await fetch(ids)
@@ -74,13 +74,13 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
       })
       const used = [...rows.used.keys()]
       const writes = writesOf(changes, rows.used)
-      // What is answered without a commit must have been true at one moment.
+      // Without a commit, all rows must be from one fetch, so that the answer was true at one moment.
       if (rows.unknown.size || !(writes.size || used.every((id) => fresh.has(id)))) {
         await get(used)
         continue
       }
       if (!writes.size) return { outcomes: changes.outcomes, used }
-      // If it fails, nobody knows whether they were written.
+      // If the commit fails, we do not know whether the rows were written.
       memory.forget(used)
       const seen = new Map(Array.from(rows.used, ([id, row]) => [id, row?.version]))
       const version = await engine.commit(seen, writes, notedOf(jobs, changes.outcomes)).catch((error) => {
@@ -97,7 +97,7 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
   return { memory, fetch, attempt }
 }
 
-/** What is noted of jobs. */
+/** The notes of these jobs and their outcomes, if there are any. */
 function notedOf(jobs: readonly Job[], outcomes: readonly Outcome[]): Noted | undefined {
   const rows: object[] = []
   const kept: (() => void)[] = []

@@ -4,24 +4,24 @@ import type { Notes } from './notes.ts'
 /** Commands that are carried out together, in order. */
 export interface Job {
   readonly commands: readonly Command[]
-  /** What no other job may name at the same time. */
+  /** Names that no other job may use at the same time. */
   readonly alone: readonly string[]
-  /** What other jobs may name at the same time, but not among their `alone`. */
+  /** Names that other jobs may use at the same time, but not in their `alone`. */
   readonly shared: readonly string[]
-  /** What is noted of them, by their places among `commands`. */
+  /** A lock server's notes of the commands, by their index in `commands`. */
   readonly notes?: Notes | undefined
   resolve(outcomes: readonly Outcome[]): void
   reject(error: unknown): void
 }
 
 /**
- * Splits a batch into jobs for each key and each session's heartbeat, so that what others do to one of them holds up no other. `applied` resolves when
- * all of them are done.
+ * Splits a batch into one job for each key and each session's heartbeat, so that contention for one of them does not delay the others. `applied`
+ * resolves when all jobs are done.
  */
 export function jobsOf(commands: readonly Command[], notes?: Notes): { readonly jobs: readonly Job[]; readonly applied: Promise<Outcome[]> } {
   if (commands.length === 1) return jobOf(commands, notes)
   const groups = new Map<string, number[]>()
-  // What a session does must neither begin before it is open nor end after it.
+  // A session's commands must not begin before it is open, or finish after it has ended.
   const together = commands.some(opensOrEnds)
   commands.forEach((command, index) => {
     const name = together ? '' : namesOf(command).alone.join()
@@ -56,7 +56,7 @@ export function jobsOf(commands: readonly Command[], notes?: Notes): { readonly 
   return { jobs, applied: Promise.all(done).then(() => outcomes) }
 }
 
-/** The same for a single command, as most are, with less to do. */
+/** The same for a single command, which is the usual case, with less work. */
 function jobOf(commands: readonly Command[], notes: Notes | undefined): ReturnType<typeof jobsOf> {
   const jobs: Job[] = []
   const applied = new Promise<Outcome[]>((resolve, reject) => {
@@ -67,8 +67,8 @@ function jobOf(commands: readonly Command[], notes: Notes | undefined): ReturnTy
 }
 
 /**
- * The jobs that can begin now, which go in one batch; the others have to wait for those under way, or for an earlier one that does.
- * @param apart whether those that begin must not have to wait for each other either
+ * The jobs that can begin now, as one batch. The others have to wait for a job under way, or for an earlier job that is waiting.
+ * @param apart whether the picked jobs must not have to wait for each other either
  */
 export function pick(jobs: readonly Job[], underWay: Iterable<Job>, apart = false): { readonly picked: Job[]; readonly left: Job[] } {
   const alone = new Set<string>()
@@ -89,7 +89,7 @@ export function pick(jobs: readonly Job[], underWay: Iterable<Job>, apart = fals
   return { picked, left }
 }
 
-/** How many of these jobs go in one batch: at least one, and no more than have so many commands. */
+/** How many of these jobs go in one batch: at least one, and several only if they have at most `largest` commands together. */
 export function howMany(jobs: readonly Job[], largest: number): number {
   let commands = 0
   const over = jobs.findIndex((job) => {
@@ -99,7 +99,7 @@ export function howMany(jobs: readonly Job[], largest: number): number {
   return over < 0 ? jobs.length : Math.max(over, 1)
 }
 
-/** Notes of some of the commands. */
+/** The notes of some of the commands. */
 const within = ({ insertion, rowsOf, kept }: Notes, indices: readonly number[]): Notes => ({
   insertion,
   rowsOf: (outcome, at) => rowsOf(outcome, indices[at] as number),
@@ -108,7 +108,7 @@ const within = ({ insertion, rowsOf, kept }: Notes, indices: readonly number[]):
 
 const opensOrEnds = (command: Command): boolean => command.type === 'end' || (command.type === 'beat' && command.opens === true)
 
-/** Heartbeats wait for nothing but the heartbeats before them. */
+/** A heartbeat waits only for earlier heartbeats of its session. */
 function namesOf(command: Command): Pick<Job, 'alone' | 'shared'> {
   if ('key' in command) return { alone: [`key ${command.key}`], shared: 'session' in command ? [`session ${command.session}`] : [] }
   const beat = `beat ${command.session}`

@@ -3,17 +3,17 @@ import type { Attempts } from './attempts.ts'
 import type { Engine } from './engine.ts'
 import { type Row, recordId, sessionId } from './rows.ts'
 
-/** Reads what others have written. */
+/** Reads the records and rows that other sessions have written. */
 export interface Looks {
-  /** The views of those of these keys that have records. */
+  /** The views of these keys' records; a key without a record is left out. */
   look(keys: readonly string[], reader?: string): Promise<LockView[]>
-  /** Adds what beats are to show of other sessions, which is asked at the same time. */
+  /** Adds other sessions' rows to the outcomes of beats. They are read while the commands are carried out. */
   withStale(commands: readonly Command[], applied: Promise<Outcome[]>): Promise<Outcome[]>
 }
 
 export function makeLooks<Version>(engine: Engine<Version>, { memory, fetch }: Attempts<Version>): Looks {
   const staleRows = async (after: string | undefined): Promise<SessionRow[]> => {
-    // What a beat learns of others is a hint.
+    // A beat shows other sessions' rows as a hint only, so it may do without them.
     const found = await engine.stale(engine.now(), after).catch(() => [])
     return found.flatMap(([id, text]) => {
       try {
@@ -45,13 +45,13 @@ export function makeLooks<Version>(engine: Engine<Version>, { memory, fetch }: A
       })
     const wanted = new Set(keys.map(recordId))
     try {
-      // It probably leans on the same sessions as when it was last seen.
+      // A record probably leans on the same sessions as when it was last seen.
       view((id) => {
         wanted.add(id)
         return memory.get(id)
       })
     } catch {
-      // It could not be read then.
+      // The record could not be decoded then.
     }
     for (const rows = await fetch(wanted); ; ) {
       const unknown = new Set<string>()
@@ -67,5 +67,5 @@ export function makeLooks<Version>(engine: Engine<Version>, { memory, fetch }: A
   return { look, withStale }
 }
 
-/** What the row of a session says. */
+/** The session, decoded from its row. */
 export const sessionOf = (id: string, row: Row<unknown> | undefined): SessionRow | undefined => row && decodeSession(id, row.text)

@@ -1,12 +1,12 @@
 import type { Outcome } from '../../protocol/index.ts'
 
-/** What a lock server notes of commands, in the same commit: then neither is kept without the other. */
+/** What a lock server writes down about commands, in the same commit, so that neither is kept without the other. */
 export interface Notes {
-  /** A statement that inserts rows, which it gets as one parameter, a text with a JSON array. It ends in a FROM. */
+  /** A statement that inserts rows. It gets them as one text parameter with a JSON array, and ends with its FROM, so that a WHERE can follow. */
   readonly insertion: (parameter: string) => string
-  /** The rows for a command's outcome. Called each time the batch is tried. */
+  /** The rows for a command's outcome. Called at each attempt to carry out the batch. */
   rowsOf(outcome: Outcome, index: number): readonly object[]
-  /** The outcome of this command was committed together with its rows. */
+  /** Called once the outcome of this command is committed together with its rows. */
   kept(index: number): void
 }
 
@@ -14,6 +14,6 @@ export interface Notes {
 export interface Noted {
   readonly insertion: Notes['insertion']
   readonly rows: readonly object[]
-  /** They were written. */
+  /** Called once the rows are committed. */
   kept(): void
 }

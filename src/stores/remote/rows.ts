@@ -10,7 +10,7 @@ import {
   type SessionRow,
 } from '../../protocol/index.ts'
 
-/** A row as an engine keeps it: a text under an id, and something that differs after every change of the row, even if it was deleted in between. */
+/** A row as an engine keeps it: a text under an id, and a version that differs after every change, even if the row was deleted in between. */
 export interface Row<Version> {
   readonly text: string
   readonly version: Version
@@ -19,11 +19,13 @@ export interface Row<Version> {
 /** A row to be written. */
 export interface Write {
   readonly text: string
-  /** What the text of a record's row says. */
+  /** The record, if `text` is an encoded record. */
   readonly record?: LockRecord | undefined
-  /** Whether this record has a new holder or lost one to others: a user's transaction that has checked the lock must end before this is committed. */
+  /**
+   * Whether this record has a new holder, or one was evicted: user transactions that have checked the lock must end before this write is committed.
+   */
   readonly takesOver?: boolean | undefined
-  /** What the text of a session's row says. */
+  /** The session, if `text` is an encoded session. */
   readonly session?: SessionRow | undefined
 }
 
@@ -34,16 +36,19 @@ export const sessionId = (id: string): string => `s:${id}`
 /** The id of the row with the highest token of any record that was dropped. */
 export const floorId = 'floor'
 
-/** Whether every engine can keep a row with this id: some refuse NULs, and lone surrogates would become one and the same character. */
+/** Whether every engine can keep a row with this id: some refuse NULs, and lone surrogates would all become the same character. */
 export const isStorable = (id: string): boolean => !/\0|\p{Surrogate}/u.test(id)
 
-/** What texts say that were written here: rows are read again right after they were written, and reading takes longer than the rest of a batch. */
+/**
+ * The decoded contents of rows that were written here: rows are used again right after they were written, and decoding takes longer than the rest of
+ * a batch.
+ */
 const meanings = new WeakMap<Row<unknown>, Write>()
 
-/** The row that a write has made. */
+/** The row that a write has produced. */
 export function rowOf<Version>(write: Write, version: Version): Row<Version> {
   const row = { text: write.text, version }
-  // What users have put there they may change afterwards.
+  // Users may change objects of theirs afterwards, so a record with such objects is decoded anew.
   if (!write.record || !hasUsersObjects(write.record)) meanings.set(row, write)
   return row
 }
@@ -53,10 +58,10 @@ const hasUsersObjects = ({ holders, queue, asked }: LockRecord): boolean =>
   holders.some(({ metadata }) => metadata !== undefined) ||
   queue.some(({ metadata, ask }) => metadata !== undefined || ask !== undefined)
 
-/** How many rows are kept. */
+/** How many rows are remembered. */
 const capacity = 1_000
 
-/** Rows as they were last seen, with those that did not exist. */
+/** Rows as they were last seen, including rows that did not exist. */
 export class Memory<Version> {
   readonly #rows = new Map<string, Row<Version> | undefined>()
 
@@ -69,7 +74,7 @@ export class Memory<Version> {
   }
 
   set(id: string, row: Row<Version> | undefined): void {
-    // The one that was written longest ago goes first.
+    // The row that was set longest ago is dropped first.
     this.#rows.delete(id)
     this.#rows.set(id, row)
     if (this.#rows.size > capacity) this.#rows.delete(this.#rows.keys().next().value as string)
@@ -80,11 +85,11 @@ export class Memory<Version> {
   }
 }
 
-/** The rows that a batch reads: those that were fetched for it, and as a guess those in mind. */
+/** The rows that a batch reads: rows that were fetched for it, otherwise, as a guess, remembered rows. */
 export class Known<Version> {
-  /** The rows that it has read. */
+  /** The rows that the batch has read. */
   readonly used = new Map<string, Row<Version> | undefined>()
-  /** Those of them that have to be fetched; meanwhile they count as missing. */
+  /** The ids of those that have to be fetched; until then they count as missing. */
   readonly unknown = new Set<string>()
   readonly #fetched: ReadonlyMap<string, Row<Version> | undefined>
   readonly #memory: Memory<Version>
@@ -123,7 +128,7 @@ export class Known<Version> {
   }
 }
 
-/** What has to be written for what a batch changed, by row; `undefined` means delete. */
+/** The writes for a batch's changes, by row id; `undefined` means delete. */
 export function writesOf(
   { outcomes, records, sessions, floor }: Changes,
   used: ReadonlyMap<string, Row<unknown> | undefined>,

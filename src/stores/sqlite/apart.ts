@@ -12,17 +12,17 @@ export interface StoredRecord {
  */
 export interface Apart {
   get(key: string): string | undefined
-  /** Removes a key's record, which comes back or is dropped. */
+  /** Removes a key's record from this table, because it comes back or is dropped. */
   drop(key: string): void
-  /** A statement on the idle records, which `on` makes from their table's name; undefined if there is no such table. */
+  /** The statement on the idle records that `on` makes from the name of their table; `undefined` if there is no such table. */
   statement(on: (table: string) => string): SqliteStatement | undefined
   /** Whether there are so many idle records among the busy ones that moving them pays off. */
   isWorth(now: number): boolean
-  /** Moves some, in the current write transaction of this connection. @returns whether there may be more */
+  /** Moves some records, in the current write transaction of this connection. @returns whether there may be more */
   moveSome(now: number): boolean
 }
 
-/** A storelock that does not know this table would start a new record, with lower tokens: this trigger refuses that. */
+/** An older storelock, which does not know this table, would start a new record with lower tokens: this trigger refuses that. */
 export const apartTable = `
   CREATE TABLE IF NOT EXISTS storelock_idle (key TEXT PRIMARY KEY, record TEXT NOT NULL);
   CREATE TRIGGER IF NOT EXISTS storelock_idle_is_known AFTER INSERT ON storelock_records WHEN EXISTS (SELECT 1 FROM storelock_idle WHERE key = new.key)
@@ -34,11 +34,11 @@ const idle = ',[],[],[]'
 /** Recognizes an idle record's text without decoding it. */
 export const isIdleText = `substr(record, instr(record, ',['), ${idle.length}) = '${idle}'`
 
-/** How long a record is idle before it is moved, in ms: a lock in use is idle for shorter. */
+/** How long a record is idle before it is moved, in ms: a lock in use is idle for a shorter time. */
 const resting = 1_000
-/** Fewer than this many are left where they are. */
+/** Fewer idle records than this stay where they are. */
 const few = 16
-/** How many are moved in one transaction, which takes one or two milliseconds. */
+/** How many records are moved in one transaction, which takes one or two milliseconds. */
 const most = 100
 
 export function makeApart(db: SqliteDatabase): Apart {

@@ -11,13 +11,13 @@ interface Batch {
 
 const writes = ({ alongside }: Batch): boolean => alongside !== undefined
 
-/** Whether a command is from a session that holds something. */
+/** Whether a command keeps or frees a lock. */
 const isOfHolder = (command: Command): boolean =>
   command.type === 'renew' || command.type === 'release' || (command.type === 'beat' && !command.opens)
 
 /**
- * Batches of commands that wait for the database: all that wait when it is free are carried out in order, as one.
- * @param carryOut does that at once, and throws if the database is busy; `alongside` writes in the same transaction
+ * Keeps batches of commands while the database is busy. Once it is free, all waiting batches are carried out in order, as one.
+ * @param carryOut carries them out at once, and throws if the database is busy; `alongside` writes in the same transaction
  * @param explain makes the error that callers get
  */
 export function makeBatches(
@@ -28,7 +28,7 @@ export function makeBatches(
   const waiting: Batch[] = []
   let hurry = (): void => {}
 
-  /** Writes what the batches have beside their commands. */
+  /** Lets each batch write its other rows, given the outcomes of its commands. */
   const writeAlongside = (outcomes: readonly Outcome[]): void => {
     let from = 0
     for (const { commands, alongside } of waiting) {
@@ -51,7 +51,7 @@ export function makeBatches(
     for (const { reject } of waiting.splice(0)) reject(explain(error))
   }
 
-  // Commands that keep or free a lock go before requests.
+  // Commands that keep or free a lock make shorter pauses than requests.
   const patience = { isUrgent: (): boolean => waiting.some(({ commands }) => commands.some(isOfHolder)) }
 
   return (commands, alongside) =>

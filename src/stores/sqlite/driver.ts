@@ -4,12 +4,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { LockError, type Outcome, storeError } from '../../protocol/index.ts'
 import { inodeOf } from './file.ts'
 
-/** The parts of an open database that are used: better-sqlite3's `Database` and node:sqlite's `DatabaseSync` have them. */
+/** The parts of an open database that the store uses. better-sqlite3's `Database` and node:sqlite's `DatabaseSync` have them. */
 export interface SqliteDatabase {
   exec(sql: string): unknown
   prepare(sql: string): SqliteStatement
   close(): unknown
-  /** better-sqlite3: whether it is in a transaction. */
+  /** better-sqlite3: whether the connection is in a transaction. */
   readonly inTransaction?: boolean | undefined
   /** node:sqlite: the same, in newer versions. */
   readonly isTransaction?: boolean | undefined
@@ -27,14 +27,14 @@ export interface SqliteStatement {
 }
 
 /**
- * Writes something by a connection that is in a transaction of commands, knowing their outcomes. It is committed with them. If the transaction has to
- * be repeated, this is called again; if it throws, nothing of the transaction is kept.
+ * Writes other rows in the transaction of some commands, given their outcomes, so that both are committed together. If the transaction has to be
+ * repeated, this function is called again; if it throws, the transaction is rolled back.
  */
 export type Alongside = (db: SqliteDatabase, outcomes: readonly Outcome[]) => void
 
 export interface Connection {
   readonly db: SqliteDatabase
-  /** Whether it is ours alone, and we close it. */
+  /** Whether the connection is ours alone, so that we close it. */
   readonly own: boolean
   /** '' for a database in memory. */
   readonly file: string
@@ -50,8 +50,8 @@ export type OpenDatabase = (path: string) => SqliteDatabase
 type Driver = new (path: string, options?: { readonly: true } | { readOnly: true }) => SqliteDatabase
 
 /**
- * A connection of our own to a file; or the user's handle, if its database has no file.
- * @param open instead of the driver's constructor
+ * Opens a connection of our own to a file. If the database has no file, returns the user's handle.
+ * @param open is called instead of the driver's constructor
  * @throws LockError `store` that says what to do
  */
 export function openConnection(database: string | SqliteDatabase, open?: OpenDatabase): Connection {
@@ -77,8 +77,8 @@ export function openConnection(database: string | SqliteDatabase, open?: OpenDat
 }
 
 /**
- * The path that a text names, the same with every driver: some accept URLs, others make files of such names.
- * @throws TypeError for a URL that is more than a file's
+ * The path that a text names, the same with every driver: some drivers accept URLs, others create a file of that name.
+ * @throws TypeError for a URL that is not a `file:` URL, or has parameters
  */
 function pathOf(text: string): string {
   const [, scheme = ''] = /^([a-z][a-z\d+.-]+):/i.exec(text) ?? []
@@ -86,13 +86,13 @@ function pathOf(text: string): string {
   if (scheme.toLowerCase() !== 'file') {
     throw new TypeError(`${text} is not a path or a file: URL; for a file of this name write ./${text}`)
   }
-  // A relative one is relative to the working directory, as with SQLite itself.
+  // A relative URL is relative to the working directory, as with SQLite itself.
   const url = new URL(text, pathToFileURL(join(process.cwd(), 'x')))
   if (url.search || url.hash) throw new TypeError(`${text} has parameters: open the database with your driver, and give sqliteStore the handle`)
   return fileURLToPath(url)
 }
 
-/** We wait ourselves: SQLite's own waiting blocks the process. */
+/** Turns off SQLite's own waiting, because it blocks the process; the store itself waits. */
 function patient(db: SqliteDatabase): SqliteDatabase {
   db.exec('PRAGMA busy_timeout = 0')
   return db
@@ -102,13 +102,13 @@ function patient(db: SqliteDatabase): SqliteDatabase {
 function reopen(handle: SqliteDatabase, open: OpenDatabase | undefined): SqliteDatabase {
   const file = fileOf(handle)
   if (!file) return handle
-  // Opening would create a new one.
+  // Opening would create a new file.
   if (!existsSync(file)) throw new Error(`${file} was moved or deleted`)
   if (open) return openBy(open, file)
   let db: SqliteDatabase | undefined
   try {
     db = openLike(handle, file)
-    // The first read of its contents.
+    // This first read of the contents shows whether the driver needs more to open the file.
     patient(db).prepare('PRAGMA schema_version').get()
     return db
   } catch (error) {
@@ -127,7 +127,7 @@ const openLike = (db: SqliteDatabase, path: string): SqliteDatabase => {
   return db.readonly === true ? new Database(path, { readonly: true }) : new Database(path)
 }
 
-/** Small files of our own need no key; if the driver's code is elsewhere, only the user can name it. */
+/** Small files of our own need no key. But if the driver's native code is elsewhere, only the user's `open` can find it. */
 function openBeside(db: SqliteDatabase, path: string, open: OpenDatabase | undefined): SqliteDatabase {
   try {
     return new (db.constructor as Driver)(path)
@@ -154,10 +154,10 @@ const drivers: readonly (() => Driver | undefined)[] = [
   () => process.getBuiltinModule?.('node:sqlite')?.DatabaseSync as Driver | undefined,
 ]
 
-/** Loads a package from this file's folder; or, if a bundle has moved it, from the program's. */
+/** Loads a package from this file's folder; or, if a bundler has moved this file, from the program's folder. */
 function requireFrom(name: string): unknown {
   const { createRequire } = process.getBuiltinModule('node:module')
-  // A CommonJS bundle has no URL, and webpack gives that of a source file that may not exist.
+  // A CommonJS bundle has no `import.meta.url`, and webpack sets it to the URL of a source file that may not exist.
   const places = [import.meta.url, process.argv[1], join(process.cwd(), 'x')].filter((place) => typeof place === 'string' && place !== '')
   let missing: unknown
   for (const place of places) {
@@ -178,13 +178,13 @@ function openPath(path: string, open: OpenDatabase | undefined): SqliteDatabase 
   return openByDriver((Database) => new Database(path))
 }
 
-/** Opens a file for reading alone, by a driver of our own. SQLite does not wait for others: the caller does. */
+/** Opens a file read-only, with a driver that we choose. SQLite does not wait while the file is busy: the caller has to. */
 export function openToRead(path: string): SqliteDatabase {
   // Each driver spells the option in its own way, and better-sqlite3 refuses the other spelling.
   return patient(openByDriver((Database, isBuiltIn) => new Database(path, isBuiltIn ? { readOnly: true } : { readonly: true })))
 }
 
-/** @param open uses a driver's constructor. `isBuiltIn`: that of `node:sqlite` */
+/** @param open uses a driver's constructor; `isBuiltIn` says whether that is `node:sqlite` */
 function openByDriver(open: (Database: Driver, isBuiltIn: boolean) => SqliteDatabase): SqliteDatabase {
   let missing: unknown
   for (const [index, load] of drivers.entries()) {
@@ -212,13 +212,13 @@ function fileOf(database: SqliteDatabase): string {
 const busy = 5
 const locked = 6
 
-/** Whether an error only says that someone else is using the database. */
+/** Whether an error only says that another connection or statement is using the database. */
 export function isBusy(error: unknown): boolean {
   const { code, errcode, message } = error as { code?: unknown; errcode?: unknown; message?: unknown }
   return (
     /^SQLITE_(BUSY|LOCKED)/.test(String(code)) ||
     (typeof errcode === 'number' && [busy, locked].includes(errcode & 0xff)) ||
-    // A handle that we share with its user, who is in the middle of a statement.
+    // We share this handle with its user, who is in the middle of a statement.
     /within a transaction|busy executing a query/.test(String(message))
   )
 }

@@ -6,8 +6,8 @@ import { areDropped } from './schema.ts'
 /** Checks locks in transactions of any connection that has the locks' database open. */
 export interface Fence {
   /**
-   * Changes nothing, but takes the database's write lock: nobody can take the lock over before this transaction ends. @throws LockError `lost` if the
-   * tables are gone
+   * Changes nothing, but takes the database's write lock: no session can take over the lock before this transaction ends. @throws LockError `lost` if
+   * the tables are gone
    */
   take(db: SqliteDatabase, lock: Fenced): void
   /** @throws LockError `lost` unless the record names this exact grant */
@@ -21,7 +21,7 @@ interface Statements {
   readonly find: SqliteStatement
 }
 
-/** @param file the database with the locks; '' if that is the connection `own` itself */
+/** @param file the file of the database with the locks; '' if it is in memory, on the connection `own` */
 export function makeFence(own: SqliteDatabase, file: string): Fence {
   const prepared = new WeakMap<SqliteDatabase, Statements>()
   /** The texts of the records that were last found to name a lock. */
@@ -44,7 +44,7 @@ export function makeFence(own: SqliteDatabase, file: string): Fence {
     return made
   }
 
-  /** If the tables were dropped, nobody holds a lock. */
+  /** If the tables were dropped, no session holds a lock. */
   const unlessDropped = <T>(lock: Fenced, run: () => T): T => {
     try {
       return run()
@@ -72,7 +72,10 @@ const lookAgain = 10
 /** The connections whose transactions protect a lock until they end. */
 const protecting = new WeakMap<Fenced, Set<SqliteDatabase>>()
 
-/** Makes a lock outlast the user's transaction that has checked it. Most are one step of code; one that is left open is checked again and again. */
+/**
+ * Makes a lock outlast the user's transaction that has checked it. Most transactions are one step of code; one that is left open is checked again and
+ * again.
+ */
 export function protect(db: SqliteDatabase, lock: Fenced): void {
   const open = protecting.get(lock) ?? new Set()
   const checked = open.has(db) ? undefined : lock.checked?.(false)

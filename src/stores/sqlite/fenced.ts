@@ -4,7 +4,7 @@ import { inTransaction } from './fence.ts'
 import { whenIdle } from './idle.ts'
 import type { Within } from './transaction.ts'
 
-/** What a fenced transaction needs of its store. */
+/** What a fenced transaction needs from its store. */
 export interface Ground {
   /** The user's handle, or the store's for a path. */
   readonly tx: SqliteDatabase
@@ -19,7 +19,7 @@ export interface Ground {
   explain(error: unknown): unknown
 }
 
-/** Runs a body in a transaction that is committed only if the lock is held, and that renews it if heartbeats could not. */
+/** Runs a body in a transaction that is committed only if the lock is held, and that renews the lock if heartbeats could not. */
 export function runFenced<T>(
   { tx, within, assertMay, assertNamed, applyWithin, explain }: Ground,
   lock: Fenced,
@@ -46,12 +46,12 @@ export function runFenced<T>(
       return result
     })
   }
-  // Only the beginning is retried: the body may have done more than write.
+  // Only the beginning is retried, because the body may have done more than write.
   return new Promise<Awaited<T>>((resolve, reject) => {
     whenIdle(
       step,
       (result) => {
-        // Before any timer, which would find the lock expired.
+        // This comes before any timer, because a timer would find the lock expired.
         const wait = checked?.over(renewed)
         const done = (): void => resolve(result as Awaited<T>)
         if (wait) wait.then(done)

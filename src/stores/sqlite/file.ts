@@ -3,12 +3,12 @@ import { dirname } from 'node:path'
 import { LockError } from '../../protocol/index.ts'
 
 /**
- * Checks that the file that we write is the one that everybody else writes. SQLite names its log after the path of the database (`-wal`, and `-shm`
- * for the log's index), so one file under two paths has two logs; and two copies of SQLite in one process do not exclude each other. A fault that was
- * found stays: what others did meanwhile cannot be known.
+ * Checks that we write the same file as all other processes. SQLite names its log after the path of the database (`-wal`, and `-shm` for the log's
+ * index), so one file under two paths has two logs; and two copies of SQLite in one process do not exclude each other. Once a fault was found it
+ * stays, because we cannot know what other processes did meanwhile.
  */
 export interface FileGuard {
-  /** Checks only the path, which costs one system call. @throws LockError `store` that says what is wrong and what to do, as the others do */
+  /** Checks only the path, which costs one system call. @throws LockError `store` that says what is wrong and what to do, as the other checks do */
   assertFile(): void
   /** Checks the log's files too, unless that was done in the last few ms. */
   assertRecently(): void
@@ -84,7 +84,8 @@ export function guardFile(file: string): FileGuard {
 }
 
 /**
- * Why others who open this database elsewhere would write another log, in words that follow its name; `undefined` if there is no sign of it.
+ * Why a process that opens this database elsewhere would write another log, in words that follow the file's name; `undefined` if there is no sign of
+ * that.
  * @param mounts as Linux lists them in `mountinfo`; '' elsewhere
  */
 export function pathFault(file: string, mounts = readProc('mountinfo')): string | undefined {
@@ -111,18 +112,20 @@ const statOf = (file: string) => (file ? statSync(file, { bigint: true, throwIfN
 
 const idOf = (stat: Stat): string | undefined => stat && `${stat.dev}:${stat.ino}`
 
-/** Identifies a file among those of the same name; `undefined` if there is none. */
+/** Tells a file from earlier and later ones of the same name; `undefined` if there is no file. */
 export const inodeOf = (file: string): string | undefined => idOf(statOf(file))
 
-/** Identifies the log's files among those of the same names; `undefined` if there are none, as in a journal mode other than WAL. */
+/**
+ * Tells the log's files from earlier and later ones of the same names; `undefined` if there are no such files, as in a journal mode other than WAL.
+ */
 function logOf(file: string): string | undefined {
   const [wal, shm] = [inodeOf(`${file}-wal`), inodeOf(`${file}-shm`)]
   return wal || shm ? `${wal} ${shm}` : undefined
 }
 
 /**
- * How this process has the log's index mapped, if the system tells: a copy of SQLite maps it once, whatever the number of connections and threads.
- * `copies` is the most that one file is mapped.
+ * How this process has the log's index mapped, if the system tells: each copy of SQLite maps it once, whatever the number of connections and threads.
+ * `copies` is the highest number of mappings of one file.
  */
 function mappingsOf(file: string): { copies: number; live: number; removed: number } {
   const path = `${file}-shm`.replaceAll('\n', '\\012')
@@ -139,7 +142,7 @@ function mappingsOf(file: string): { copies: number; live: number; removed: numb
   return found
 }
 
-/** Whether a file is a mount of its own, as when a container gets only the file and not its folder. */
+/** Whether a file is a mount of its own, as in a container that gets only the file and not its folder. */
 function isMountPoint(file: string, mounts: string): boolean {
   if (mounts) return mounts.split('\n').some((line) => plain(line.split(' ')[4] ?? '') === file)
   return process.platform !== 'win32' && statOf(file)?.dev !== statOf(dirname(file))?.dev

@@ -3,21 +3,21 @@ import type { SqliteDatabase } from './driver.ts'
 
 /**
  * A cache for repeated looks: answers without a transaction as long as nothing in the database has changed, and decodes a record only if it has
- * changed. So a look is cheap, however many wait.
+ * changed. So a look is cheap, however many waiters there are.
  */
 export interface Glance {
-  /** @param reader each reader gets the same object until something changes, unless somebody could modify it */
+  /** @param reader each reader gets the same object until something changes, unless a user could modify it */
   read(key: string, reader: string | undefined, fresh: () => LockView | undefined): LockView | undefined
   /** Decodes a record's text for callers that do not modify the result. */
   decode(key: string, text: string): LockRecord
-  /** Our own connection is about to write, which SQLite's counter does not show it. */
+  /** Called when our own connection is about to write, because SQLite's counter does not show us our own writes. */
   forget(): void
 }
 
 /** How many views, and how many records, are kept. */
 const capacity = 1_000
 
-/** @param db a connection that nobody else writes through */
+/** @param db a connection that only the store writes through */
 export function makeGlance(db: SqliteDatabase): Glance {
   const getVersion = db.prepare('PRAGMA data_version')
   const views = new Map<string, LockView | undefined>()
@@ -26,7 +26,7 @@ export function makeGlance(db: SqliteDatabase): Glance {
 
   return {
     read(key, reader, fresh) {
-      // Read before the data: a change between the two is then noticed by the next look.
+      // The counter is read before the data, so that the next look notices a change between the two.
       const { data_version: present } = getVersion.get() as { data_version: number | bigint }
       if (present !== version || views.size >= capacity) views.clear()
       version = present
@@ -45,7 +45,7 @@ export function makeGlance(db: SqliteDatabase): Glance {
       return record
     },
     forget() {
-      // Clearing an empty map makes a new one all the same.
+      // Clearing a map takes time even if the map is empty.
       if (views.size) views.clear()
     },
   }

@@ -1,20 +1,23 @@
 import { isBusy } from './driver.ts'
 
-/** Attempts without a pause: most transactions of others have ended by then. */
+/** How many attempts are made without a pause: most other transactions have ended by then. */
 const eager = 5
 /**
- * After every so many further attempts the pause is doubled, up to so many times the first: when a hundred want to write, their attempts alone would
- * keep a machine busy.
+ * After `every` further attempts the pause doubles, up to `most` times the first one: if a hundred processes want to write, their attempts alone
+ * would keep a machine busy.
  */
 const growth = { every: 4, most: 16 }
 
-/** In ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do not. */
+/**
+ * The pause before the next attempt, in ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do
+ * not.
+ */
 const pauseTime = (attempts: number): number => (1 + Math.random() * 2) * Math.min(2 ** Math.floor((attempts - eager) / growth.every), growth.most)
 
 export interface Patience {
   /** Whether an error of the step is temporary. Default: whether the database is busy. */
   mayPass?(error: unknown): boolean
-  /** Whether somebody loses a lock, or has to wait for a free one, unless this is done soon: its pauses then stay short. */
+  /** Whether a session loses a lock, or waits for a free one, unless the step runs soon: its pauses then stay short. */
   isUrgent?(): boolean
 }
 
@@ -23,7 +26,7 @@ const never = (): boolean => false
 /**
  * Runs a step now, or as soon as the database is not busy; the caller has to limit how long that may take.
  *
- * @returns makes an attempt now if it pauses
+ * @returns a function that makes an attempt now if the step is pausing
  */
 export function whenIdle<T>(
   step: () => T,

@@ -14,7 +14,7 @@ export interface Neighbours {
 }
 
 /**
- * @param connection our own
+ * @param connection the store's own
  * @param identity identifies the file among all others of this machine
  */
 export function meetNeighbours({ db, file, openBeside }: Connection, identity: string, guard: FileGuard): Neighbours {
@@ -49,7 +49,7 @@ export function meetNeighbours({ db, file, openBeside }: Connection, identity: s
   }
 }
 
-/** If the file is no longer the one that others write, its locks exclude nobody: its sessions end at once. */
+/** Ends the session at once if other processes no longer write the same file, because its locks then exclude no other process. */
 function untilFault(raised: RaisedBeacon, guard: FileGuard): RaisedBeacon {
   let stop = (): void => {}
   const fault = new Promise<string>((resolve) => {

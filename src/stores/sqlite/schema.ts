@@ -13,8 +13,8 @@ const tables = `
 `
 
 /**
- * Sets up a connection, and makes our tables if they are missing. If they exist, nothing is written: a read-only user can look, and nobody waits for
- * another's transaction.
+ * Sets up a connection, and creates our tables if they are missing. If they exist, nothing is written, so that a read-only user can look and no
+ * caller waits for another transaction.
  *
  * @param ours whether we decide on journal mode and durability
  * @throws Error if a newer version made the tables; they are not changed
@@ -26,7 +26,7 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
     try {
       db.exec('PRAGMA journal_mode = WAL')
     } catch (error) {
-      // Somebody is using it, or we may not write. Another mode is slower, and as correct.
+      // Another connection is using the database, or we may not write. Another mode is slower, but just as correct.
       if (!made) throw error
     }
   }
@@ -35,7 +35,7 @@ export function setUp(db: SqliteDatabase, within: Within, ours: boolean): void {
   const make = (): void => {
     const left = tablesIn(db)
     db.exec(tables)
-    // Somebody has dropped some tables, and the rest is void: no session must go on believing that it holds a lock that no record names.
+    // Some tables were dropped, so the rest is void: no session must go on believing that it holds a lock that no record names.
     if (left && left < tableCount) db.exec('DELETE FROM storelock_sessions')
     // If a newer version made the tables, this is rolled back.
     assertKnown(db)
@@ -56,7 +56,7 @@ function assertKnown(db: SqliteDatabase): void {
   throw new Error(`its tables were made by a newer storelock (schema ${version}, this one knows ${schemaVersion}): update storelock`)
 }
 
-/** Whether an error says that a table of ours is gone, as when a migration tool drops unknown tables. */
+/** Whether an error says that a table of ours is gone, for example because a migration tool has dropped unknown tables. */
 export const areDropped = (error: unknown): boolean => /no such table: (\w+\.)?storelock_/.test((error as Error).message)
 
 const tableCount = 3

@@ -7,9 +7,9 @@ import { textOf } from './text.ts'
  * session rows it depends on, are unchanged. It takes half the time of a transaction that reads first.
  */
 export interface Swap {
-  /** A transaction found this text: notes whether the short path would have worked. @returns the record, if it was last seen here */
+  /** Called when a transaction found this text: notes whether the short path would have worked. @returns the record, if it was last seen here */
   metRecord(key: string, text: string): LockRecord | undefined
-  /** Notes what is in a table. If that is wrong, or no longer true, it costs a failed attempt. */
+  /** Notes what is in a table. If the note is wrong, or no longer true, it costs a failed attempt. */
   sawRecord(record: LockRecord, text: string): void
   sawSession(row: SessionRow, text: string): void
   /** `undefined` if there is no short path; nothing was done then. */
@@ -24,15 +24,15 @@ interface Seen<T> {
 export function makeSwap(db: SqliteDatabase): Swap {
   const records = new Map<string, Seen<LockRecord>>()
   const sessions = new Map<string, Seen<SessionRow>>()
-  /** Records that others change as well: the short path is tried again once one was found unchanged. */
+  /** Records that other connections change as well: the short path is tried again once such a record was found unchanged. */
   const contended = new Set<string>()
-  /** By the number of sessions whose rows are checked. */
+  /** The statements, by the number of session rows that they check. */
   const swaps = Array.from({ length: maxSessions + 1 }, (_, rows) =>
     db.prepare(`UPDATE storelock_records SET record = ? WHERE key = ? AND record = ?${checkSession.repeat(rows)}`),
   )
 
   const sawRecord = (value: LockRecord, text: string): void => {
-    // The caller could modify anything else, and the text would not show it.
+    // The caller could modify any other record, and the text would not show it.
     if (isAllFixed(value)) note(records, value.key, { value, text })
     else records.delete(value.key)
   }
@@ -84,7 +84,7 @@ const checkSession = ' AND EXISTS (SELECT 1 FROM storelock_sessions WHERE id = ?
 /** How many sessions the short path may depend on: the one that requests or releases, the holder, and those next in the queue. */
 const maxSessions = 4
 
-/** How many rows are kept. */
+/** How many rows are remembered. */
 const capacity = 1_000
 
 function note<T>(seen: Map<string, T>, id: string, value: T): void {

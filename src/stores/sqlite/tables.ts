@@ -19,11 +19,11 @@ import { makeSwap } from './swap.ts'
 import { endOf, textOf } from './text.ts'
 import type { Within } from './transaction.ts'
 
-/** Our tables in one database. If that is busy, the methods throw the engine's error and have done nothing. */
+/** Our tables in one database. If the database is busy, the methods throw the engine's error and do nothing. */
 export interface Tables {
-  /** Throws the engine's error if somebody has dropped one that a beat alone would not miss. */
+  /** Throws the engine's error if a table was dropped that a beat alone does not use. */
   assertThere(): void
-  /** Carries out commands, all at once. @param alongside writes in the same transaction */
+  /** Carries out commands in one transaction. @param alongside writes in the same transaction */
   apply(commands: readonly Command[], now: number, alongside?: (outcomes: readonly Outcome[]) => void): Outcome[]
   /** Carries out commands in the current write transaction of this connection. */
   applyWithin(commands: readonly Command[], now: number): Outcome[]
@@ -47,7 +47,7 @@ interface Page {
   apart(table: string): string
 }
 
-/** @param own whether nobody else begins transactions on this connection */
+/** @param own whether only the store begins transactions on this connection */
 export function openTables(db: SqliteDatabase, within: Within, own: boolean): Tables {
   const findAll = db.prepare('SELECT 1 FROM storelock_meta, storelock_records LIMIT 0')
   const getFloor = db.prepare(`SELECT value FROM storelock_meta WHERE name = 'floor'`)
@@ -77,7 +77,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   const glance = own ? makeGlance(db) : undefined
 
   /**
-   * @param decode makes the record from its text, unless it is the one that was last seen here: nobody may modify the result
+   * @param decode makes the record from its text, unless it is the one that was last seen here. Callers must not modify the result
    * @param cameFrom gets the key if the record was in the idle table
    */
   const readRecord = (key: string, decode: (key: string, text: string) => LockRecord, cameFrom?: Set<string>): LockRecord | undefined => {
@@ -98,7 +98,7 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     return session
   }
 
-  /** Rows that cannot be read are skipped: they must not make the beats of others fail. */
+  /** Skips rows that cannot be decoded, because they must not make the beats of other sessions fail. */
   const readSome = (now: number, after: string | undefined): SessionRow[] => {
     const found = (after === undefined ? listStale.all(now) : listAfter.all(after, shown)) as { id: string; session: unknown }[]
     if (after !== undefined && found.length < shown) found.push(...(listUpTo.all(after, shown - found.length) as typeof found))
