@@ -106,7 +106,7 @@ describeEachEngine((engine, name) => {
       const split = name === 'chromium'
       for (const page of [before, after]) {
         expect(await page.evaluate(() => warned)).toEqual(split ? [expect.stringContaining('degraded: no proofs of death')] : [])
-        // The leading `?` tells every session that reads this row that the beacon proves nothing.
+        // The leading `?` marks the beacon as doubtful for every session that reads this row.
         expect(await page.evaluate(addressHere)).toMatch(split ? /^[?]storelock locks / : /^[?]?storelock locks /)
       }
     })

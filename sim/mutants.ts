@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import type { Plugin } from 'vite'
 import { root } from '../bench/bundle.ts'
 
-/** A way in which the library could be wrong, and the simulation has to notice. */
+/** A way to break the library. The simulation must notice it. */
 export interface Mutant {
   readonly name: string
-  /** Takes many worlds to show, so that only the command hunts it. */
+  /** It takes many worlds to notice, so only the command hunts it. */
   readonly rare?: true
-  /** In which files, named from `src/`, which text becomes which. */
+  /** Replacements in the sources. Files are named from `src/`. */
   readonly patches: readonly (readonly [file: string, text: string, wrong: string])[]
 }
 
@@ -408,7 +408,7 @@ export const mutants: readonly Mutant[] = [
   },
 ]
 
-/** Puts a mutant into what is bundled. Throws if a text is not found exactly once: then the sources have moved on. */
+/** Applies a mutant to the bundled sources. Throws if a text is not found exactly once, because the sources have changed. */
 export function mutation({ name, patches }: Mutant): Plugin {
   const done = new Set<(typeof patches)[number]>()
   return {
