@@ -167,7 +167,7 @@ export class Ledger {
       this.violated(`${command.session} was refused ${key} for its limit, which all have`)
   }
 
-  /** The limit of the group to which a request belongs. Exclusive and shared requests without a limit form one group, since they may queue together. */
+  /** The limit of a request's group. Exclusive and shared requests without a limit form one group, since they may queue together. */
   #groupOf(key: string, place: Place): number {
     const limit = this.#limits.get(`${key} ${nameOf(place)}`) ?? 1
     return limit === Infinity ? 1 : limit

@@ -10,12 +10,12 @@ type Heard<R extends Request, G extends Grant> = Effects<R, G>
 /** A client whose key is broken in one way. */
 const keyed = (Broken: typeof Key): Parts => ({ ...realParts, Key: Broken })
 
-/** What the requests of a key were last seen as is another. */
+/** Changes what the requests of a key were last seen as. */
 function reseen(key: { readonly requests: ReadonlyMap<number, Request> }, change: (seen: Seen) => Seen): void {
   for (const request of key.requests.values()) if ('seen' in request.life) request.life = { ...request.life, seen: change(request.life.seen) }
 }
 
-/** Clients that are each broken in one way. The model is worth something only if it finds out every one. */
+/** Clients that are each broken in one way. The model must detect every one. */
 export const mutants: Readonly<Record<string, Parts>> = {
   'a hint is believed though it is older than the last look': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {

@@ -73,7 +73,7 @@ export const mutants: Readonly<Record<string, Rules>> = {
   'a beat opens what has ended': instead(({ command }) => (command.type === 'beat' ? { ...command, opens: true } : command)),
 }
 
-/** Those that only show where two may hold a lock. */
+/** Mutants that show only if two sessions may hold a lock. */
 export const limitMutants: Readonly<Record<string, Rules>> = {
   'one more than a limit allows holds the lock': seeing(
     'request',
@@ -133,7 +133,7 @@ function asOwner(type: 'release' | 'renew'): Rules {
   })
 }
 
-/** Shows the rules another record than there is, and corrects the result. */
+/** Shows the rules a changed record, and corrects the result. */
 function seeing(
   type: Command['type'],
   show: (record: LockRecord, command: Command) => LockRecord,
@@ -150,7 +150,7 @@ function seeing(
   }
 }
 
-/** Leaves a counter in a session's row as it was. */
+/** Keeps a counter in a session's row unchanged. */
 function keeping(counter: 'seq' | 'evictions', type?: Command['type']): Rules {
   return (commands, ground) => {
     const changes = runBatch(commands, ground)
