@@ -7,10 +7,10 @@ import { inFolder } from './folder.ts'
 import { alternate, median } from './rounds.ts'
 
 const rounds = 30
-/** What does the same with a lock of the kernel's, where there is one. */
+/** The program that does the same with a lock of the kernel, if it is installed. */
 const peer = 'flock'
 
-/** In ms since 1970, as `date` tells it. */
+/** In ms since 1970, like `date`. */
 const now = (): number => performance.timeOrigin + performance.now()
 
 async function command(name: string, ...args: readonly string[]): Promise<void> {
@@ -18,7 +18,7 @@ async function command(name: string, ...args: readonly string[]): Promise<void> 
   if (code !== 0) throw new Error(`${name} ${args.join(' ')} ended with ${code}`)
 }
 
-/** What it takes to run a command under a lock, whole processes each. */
+/** The time to run a command under a lock, with whole processes. */
 export const measures: Record<string, Measure> = {
   'cli.run': (progress) =>
     inFolder(async (folder) => {
