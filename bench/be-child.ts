@@ -2,7 +2,7 @@ import { endWhenTold } from './cleanup.ts'
 import type { Measure } from './figure.ts'
 import { be, type Role } from './processes.ts'
 
-/** The program that `in-plain-node.ts` starts: it measures one figure and reports it. To use several processes, it starts itself again in other roles. */
+/** The program that `in-plain-node.ts` starts: it measures one figure and reports it. For more processes it starts itself again in other roles. */
 export async function beChild(measures: Record<string, Measure>, roles: Record<string, Role<never>>): Promise<void> {
   const [name = '', place = ''] = process.argv.slice(2)
   const role = roles[name]

@@ -14,7 +14,7 @@ const page = {
   headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
 }
 
-/** Starts a Chromium with an empty page at {@link origin}. Its profile is on disk, as a user's is; a temporary context would keep databases in memory. */
+/** Starts a Chromium with an empty page at {@link origin}. Its profile is on disk, as a user's is: a temporary context keeps databases in memory. */
 export async function inChromium<T>(use: (context: BrowserContext) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-bench-'))
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
