@@ -54,8 +54,8 @@ describeEachEngine((engine) => {
     describe.each([
       ['the records', ['storelock-records']],
       ['the sessions', ['storelock-sessions']],
-      ['all that stood in it', ['storelock-records', 'storelock-sessions', 'storelock-fence', 'storelock-meta']],
-    ])('of which a page cleared %s', (_, objectStores) => {
+      ['all of it', ['storelock-records', 'storelock-sessions', 'storelock-fence', 'storelock-meta']],
+    ])('cleared by a page, %s', (_, objectStores) => {
       test.each([
         ['that has just come', false],
         ['that has had the lock before', true],

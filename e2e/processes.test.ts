@@ -320,7 +320,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(third.token).toBeGreaterThan(second.token)
   })
 
-  test('a living waiter answers the challenge of the one behind it and keeps its place', async () => {
+  test('a living waiter answers the challenge of the waiter behind it and keeps its place', async () => {
     const [holder, first, last] = (await several(3)) as [Context, Context, Context]
     await holder.does.acquire('l')
     const order: string[] = []
@@ -370,7 +370,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(await elsewhere.does.tryAcquire('l')).not.toBeNull()
   })
 
-  test('may have threads, each with a session of its own, and no thread takes another for dead', async () => {
+  test('may have threads, each with its own session, and no thread considers another dead', async () => {
     const turns = 50
     const ledger = join(folder, 'ledger')
     await writeFile(ledger, '')

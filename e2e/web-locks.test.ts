@@ -9,7 +9,7 @@ const notNative: Record<EngineName, readonly string[]> = {
     'names: are shown by a query as they are',
     'signal: lets those in that waited behind what it calls off',
     // The cached page keeps its lock although another page waits, until there is a new request.
-    'a tab that goes to another page lets go at once',
+    'a tab that goes to another page releases its lock at once',
   ],
   firefox: [],
   webkit: ['names: may be long', 'signal: one that was aborted rejects with its reason, and asks for nothing'],
@@ -77,8 +77,8 @@ describeEachEngine((engine, name) => {
         ['goes to another page', () => holder.navigate('about:blank')],
         ['crashes', () => holder.crash()],
       ]
-      test.for(leaves.filter(([how]) => holds(`a tab that ${how} lets go at once`)))(
-        'a tab that %s lets go at once',
+      test.for(leaves.filter(([how]) => holds(`a tab that ${how} releases its lock at once`)))(
+        'a tab that %s releases its lock at once',
         async ([how, leave], { skip }) => {
           if (how === 'crashes') needs('crash', engine(), skip)
           await holder.evaluate(() => webLocks.hold('k'))
@@ -89,7 +89,7 @@ describeEachEngine((engine, name) => {
       test.for<[string, () => Promise<unknown>]>([
         ['is removed', () => holder.evaluate(() => webLocks.removeFrame())],
         ['goes to another page', () => holder.evaluate(() => webLocks.leaveFrame())],
-      ])('a frame that %s lets go at once', async ([, leave]) => {
+      ])('a frame that %s releases its lock at once', async ([, leave]) => {
         await holder.evaluate(() => webLocks.holdInFrame('k'))
         await handsOver(leave)
       })
@@ -107,7 +107,7 @@ describeEachEngine((engine, name) => {
         await page.evaluate(() => webLocks.served())
       })
 
-      test('a worker that is terminated lets go at once', async () => {
+      test('a worker that is terminated releases its lock at once', async () => {
         await holder.evaluate(() => webLocks.holdInWorker('k'))
         await handsOver(() => holder.evaluate(() => webLocks.terminateWorker()))
       })
@@ -116,7 +116,7 @@ describeEachEngine((engine, name) => {
         ['whose frame is removed', () => holder.evaluate(() => webLocks.removeFrame())],
         ['whose tab is closed', () => holder.close()],
         ['whose tab is reloaded', () => holder.reload()],
-      ])('a worker %s lets go at once', async ([how, leave]) => {
+      ])('a worker %s releases its lock at once', async ([how, leave]) => {
         if (how === 'whose frame is removed') await holder.evaluate(() => webLocks.holdInWorkerOfFrame('k'))
         else await holder.evaluate(() => webLocks.holdInWorker('k'))
         await handsOver(leave)

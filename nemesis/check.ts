@@ -38,9 +38,9 @@ export interface Verdict {
 export const unfencedKinds: readonly Kind[] = ['lost update', 'token went down']
 
 /**
- * Checks that what the workers saw and what the store contains is a linearizable fenced mutex over each key: every write follows the one that its
- * writer saw, under a token that never goes down; acknowledged writes are there, refused ones are not, and ambiguous ones are there at most once. And
- * no two workers were told for longer than `allowed` that they hold the same lock.
+ * Checks that the notes of the workers and the contents of the store show a linearizable fenced mutex for each key: every write follows the one that
+ * its writer saw, under a token that never goes down; acknowledged writes are there, refused ones are not, and ambiguous ones are there at most once.
+ * And no two workers were told for longer than `allowed` that they hold the same lock.
  */
 export function check({ operations, grants, holds }: History, { rows, log }: Final, allowed: Allowed): Verdict {
   const violations: Violation[] = []

@@ -61,8 +61,8 @@ export async function startFirefox(): Promise<Engine> {
 }
 
 /**
- * Navigates by Firefox's own commands, which resolve once the page is there. Puppeteer waits for load events, and none come when a page
- * is shown from the back/forward cache.
+ * Navigates by Firefox's own commands, which resolve once the page is there. Puppeteer waits for load events, which do not come when a
+ * page is shown from the back/forward cache.
  */
 function driverOf(connection: Connection, page: Page): Driver {
   const context = (page.mainFrame() as unknown as BidiFrame)._id

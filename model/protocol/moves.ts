@@ -128,7 +128,7 @@ function* requests(state: State, { id: session, numbers, asks }: Seat, index: nu
   yield ask(together, true)
   if (!holdersOf(state, key).length && !queueOf(state, key).length) yield ask({ mode: 'exclusive' }, true)
   else {
-    // If the lock is free, these options make no difference. A queued request is known by its place, so a lost reply makes none either.
+    // If the lock is free, these options make no difference. A queued request is known by its place, so a lost reply does not matter either.
     yield ask({ ...(wishes === 'shared' ? ({ mode: 'exclusive' } as const) : together), ifAvailable: true })
     if (queueOf(state, key).length) yield ask({ mode: 'exclusive', ifNoQueue: true })
     yield ask({ mode: 'exclusive', steal: true })

@@ -124,7 +124,7 @@ function instead(other: (given: Case) => Command): Rules {
     )
 }
 
-/** Treats a command as the owner's, whoever sends it. */
+/** Treats a command as the owner's, whichever session sends it. */
 function asOwner(type: 'release' | 'renew'): Rules {
   return instead(({ command, ground }) => {
     if (command.type !== type) return command

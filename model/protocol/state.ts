@@ -53,7 +53,7 @@ export interface Ask {
   readonly token: number | undefined
 }
 
-/** Evidence as it was once seen. */
+/** Evidence that a session has noted. */
 export interface Note {
   readonly key: Key
   /** The session that it is about. */
@@ -70,7 +70,7 @@ const now = 0
 /** In ms; only compared, never waited for. */
 export const times = { lease: 12_000, confirm: 3_000, longer: 60_000 }
 
-/** What sessions ask for: exclusive and shared locks, or exclusive ones and those that two may hold. */
+/** The locks that sessions request: exclusive and shared ones, or exclusive ones and locks that two sessions may hold. */
 export type Wishes = 'shared' | 'limited'
 
 /** Some sessions, all of them open. */

@@ -3,7 +3,7 @@ import { entriesOf, isOpen, nameOf, waitersOf } from './entries.ts'
 import type { Step } from './moves.ts'
 import { type Ask, grantsOf, holdersOf, type Key, keys, pinsOf } from './state.ts'
 
-/** The law that a step breaks, in words; `undefined` if none. */
+/** Describes the law that a step breaks, if any. */
 export function broken(step: Step): string | undefined {
   for (const law of stepLaws) {
     const words = law(step)

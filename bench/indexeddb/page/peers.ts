@@ -31,7 +31,7 @@ const makers = {
         if (!(await lock.acquireLock(name, 60_000))) throw new Error('browser-tabs-lock gave up')
         return () => lock.releaseLock(name)
       },
-      // It first looks after 30 ms, and then every 50 ms.
+      // It first looks after 30 ms, and then waits for at least 50 ms.
       queued: () => pause(100, 180),
     }
   },
