@@ -78,7 +78,7 @@ export function updateChoosing(figures: readonly Figure[], machine: string): voi
   updatePage('docs/scale.md', 'scale', toScale(figures, machine))
 }
 
-/** Rounds to significant digits. */
+/** Rounds to two digits, or, from 100 on, to a whole number. */
 const short = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2))))
 
 // Run by itself, it does so with files that `npm run bench -- --json FILE` has written: `npx tsx bench/choosing.ts FILE…`.

@@ -77,5 +77,5 @@ function cells({ name, unit, ours, against, theirs, ratio, target }: Figure): st
   ]
 }
 
-/** Rounds to three digits, or to a whole number. More digits would be noise. */
+/** Rounds to three digits, or, from 100 on, to a whole number. More digits would be noise. */
 const short = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3))))

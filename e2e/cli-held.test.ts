@@ -152,7 +152,7 @@ describe('a lock that a shell holds', { timeout: 60_000 }, () => {
     expect(program.printed).toBe('0\n1\n0\n')
   })
 
-  test('makes unlock signal no process that the store names falsely', async () => {
+  test('is not released by a signal to a process that the store names falsely', async () => {
     const victim = storelock('run', 'other', 'sh', '-c', works)
     const group = await groupOf(victim)
     const program = script(bash, 'storelock lock job; echo "locked "; read -r line; storelock unlock job; echo $?; true')

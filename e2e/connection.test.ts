@@ -94,7 +94,7 @@ describeEachEngine((engine) => {
       expect((await told).at).toBeLessThan(at + 50)
     })
 
-    test('closed by its app for another tab’s upgrade: the lock goes to that tab, and the locks go on with the database that the app reopens', async () => {
+    test('closed by its app for another tab’s upgrade: the lock goes to that tab, and the locks go on with the reopened database', async () => {
       const open = async (version: number) => {
         const upgrade = (db: Parameters<typeof storelock.upgradeIndexedDB>[0]) => storelock.upgradeIndexedDB(db)
         const db = await storelock.openDB('app', version, { upgrade })

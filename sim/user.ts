@@ -307,7 +307,7 @@ export class User {
     const { key, token } = lock
     const mode = 'mode' in lock ? lock.mode : 'exclusive'
     const { ledger } = this.#world
-    // Writes under the same grant count with the token of the grant.
+    // Counts with the token of the grant: within one grant, the writes of a context come in the order of its calls.
     const wrote = (): void => ledger.wrote(process, key, ledger.grantOf(key, token, lock.session) ?? token, mode)
     // Some users have a transaction of their own, perhaps under several locks.
     const others = blindly || this.#world.chance.maybe(0.7) ? undefined : this.#kept.slice(0, 1)
