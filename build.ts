@@ -8,17 +8,17 @@ import { type BuildOptions, buildSync } from 'esbuild'
 const root = import.meta.dirname
 
 const inspectorPage = 'src/inspector/page.ts'
-/** Files for browsers that `dist` has as one file each, with all that they import: where each is written, without `.js`, and its source. */
+/** Scripts for browsers, each bundled into one file of `dist`: its path there without `.js`, and its source. */
 const pages: Readonly<Record<string, string>> = { 'server/inspector-page': inspectorPage }
 
 const shared: BuildOptions = { absWorkingDir: root, bundle: true, minify: true, format: 'esm', legalComments: 'none', logLevel: 'warning' }
 const forBrowsers: BuildOptions = { platform: 'browser', target: 'es2022' }
 
-/** Writes all that `dist` has. */
+/** Writes everything in `dist`. */
 export function buildPackage(folder: string): void {
   rmSync(folder, { recursive: true, force: true })
   execFileSync(process.execPath, [join(root, 'node_modules/typescript-7/bin/tsc'), '-p', join(root, 'src'), '--outDir', folder], { stdio: 'inherit' })
-  // Nobody imports the command line's modules, those of pages are in one file, and the types of the libraries would need the libraries.
+  // Removes modules that no user imports: those of the command line and of pages, which are bundled, and types that would need the libraries.
   for (const path of ['cli', ...filesOf('inspector/page'), ...filesOf('server/libraries').filter((path) => !path.endsWith('.js'))])
     rmSync(join(folder, path), { recursive: true })
   const bundled = [
@@ -30,7 +30,7 @@ export function buildPackage(folder: string): void {
   buildDemo(join(folder, 'demo'))
 }
 
-/** Writes the demo's page, as `storelock demo` serves it. */
+/** Writes the demo page that `storelock demo` serves. */
 export function buildDemo(folder: string): void {
   const vite = join(root, 'node_modules/vite/bin/vite.js')
   const args = [
@@ -47,16 +47,16 @@ export function buildDemo(folder: string): void {
   execFileSync(process.execPath, [vite, ...args], { stdio: 'inherit' })
 }
 
-/** What the compiler writes for a module. */
+/** The files that the compiler writes for a module. */
 const filesOf = (path: string): string[] => ['js', 'js.map', 'd.ts', 'd.ts.map'].map((suffix) => `${path}.${suffix}`)
 
-/** The script of the lock server's page. The server makes it itself where there is no build. */
+/** The script of the lock server's page. Without a build, the server bundles it itself. */
 export function bundleInspector(): string {
   const { outputFiles } = buildSync({ ...shared, ...forBrowsers, entryPoints: [inspectorPage], write: false })
   return outputFiles?.[0]?.text ?? ''
 }
 
-/** Writes the command line alone, as `dist/cli` has it. */
+/** Writes only the command line, as in `dist/cli`. */
 export function bundleProgram(folder: string): void {
   const bundled = bundleForNode(folder, { main: 'src/cli/main.ts' })
   cpSync(join(root, 'src/cli/storelock.js'), join(folder, 'storelock.js'))
@@ -64,8 +64,8 @@ export function bundleProgram(folder: string): void {
 }
 
 /**
- * Writes programs with their dependencies, in a few files that they share. So the lock server's libraries need not be installed, and `run` starts
- * fast: most of that is the time it takes to find files.
+ * Writes programs with their dependencies, in a few files that they share. So users need not install the lock server's libraries, and `run`
+ * starts fast: most of the start is the time to find files.
  */
 const bundleForNode = (folder: string, entryPoints: Record<string, string>): string[] =>
   bundle(folder, entryPoints, {
@@ -73,9 +73,9 @@ const bundleForNode = (folder: string, entryPoints: Record<string, string>): str
     chunkNames: 'chunks/[hash]',
     platform: 'node',
     target: 'node20.19',
-    // The user's own: compiled for its machine, or as new as its server.
+    // The user's own packages: compiled for the user's machine, or in the version that fits the server.
     external: ['better-sqlite3', 'pg', 'redis', 'ioredis'],
-    // Dependencies in CommonJS call it for Node's own modules. Unlike `createRequire` it also works where this is bundled once more, as CommonJS.
+    // CommonJS dependencies call `require` for Node's own modules. Unlike `createRequire`, this also works if it is bundled again as CommonJS.
     banner: { js: 'const require = (name) => process.getBuiltinModule(name);' },
   })
 
@@ -85,7 +85,7 @@ function bundle(outdir: string, entryPoints: Readonly<Record<string, string>>, o
   return Object.keys(metafile?.inputs ?? {}).flatMap((path) => /^(?:.*\/)?node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? [])
 }
 
-/** What the licenses of bundled packages want to see wherever their code goes. */
+/** Writes the licenses of bundled packages, which must go wherever their code goes. */
 const writeLicenses = (folder: string, packages: readonly string[]): void =>
   writeFileSync(join(folder, 'LICENSES.txt'), [...new Set(packages)].sort().map(licenseOf).join('\n\n'))
 

@@ -6,13 +6,13 @@ import { react18 } from './test/react/react-18.ts'
 
 const long = '**/*.long.test.ts'
 
-/** Facts of an engine are the same in each; those of processes have none. */
 const root = import.meta.dirname
+/** The tests that run in each engine. Tests of processes use no engine. */
 const ofEngines = readdirSync(join(root, 'e2e'), { recursive: true, encoding: 'utf8' })
   .map((file) => `e2e/${file.replaceAll('\\', '/')}`)
   .filter((file) => /(?<!\.long)\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('describeEachEngine('))
 
-/** Real time counts in it: one file after another, in one process, and no other project at the same time. */
+/** A project whose tests depend on real time: its files run one after another, in one process, and no other project runs at the same time. */
 const inRealTime = (
   name: string,
   engine: EngineName,
@@ -29,17 +29,17 @@ export default defineConfig({
   resolve: { tsconfigPaths: true },
   appType: 'mpa',
   server: { host: '127.0.0.1' },
-  // What the pages import is few modules, and ESM already; bundling them first would reload a page in the middle of a test.
+  // The pages import few modules, which are already ESM. If Vite bundled them first, it would reload a page in the middle of a test.
   optimizeDeps: { noDiscovery: true, include: [] },
   test: {
     reporters: ['default', './e2e/engines/reporter.ts'],
-    // A busy machine is slow, not wrong.
+    // Generous, since a test that is slow on a busy machine is not wrong.
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
       {
         extends: true,
-        // Unless told so, a machine of two cores would be given one.
+        // By default a machine with two cores would get only one worker.
         test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], exclude: [long], maxWorkers: '100%' },
       },
       {
@@ -48,7 +48,7 @@ export default defineConfig({
         test: { name: 'react-18', include: ['test/react/**/*.test.ts'], maxWorkers: '100%' },
       },
       inRealTime('e2e', 'chromium', 1, ['e2e/**/*.test.ts'], [long]),
-      // What `npm test` leaves out, and `npm run test:more` has.
+      // Tests that `npm test` leaves out and `npm run test:more` runs.
       inRealTime('long', 'chromium', 2, [`test/${long}`, `e2e/${long}`]),
       ...enginesHere()
         .filter((name) => name !== 'chromium')

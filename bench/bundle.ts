@@ -2,14 +2,14 @@ import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build, type Plugin, type Rolldown } from 'vite'
 
-/** The repository. */
+/** The root of the repository. */
 export const root = join(import.meta.dirname, '..')
 
 /**
- * A module and all it imports of ours, as a user's bundler would make it of our sources.
- * tsx would not do for what is timed: it wraps every function to keep its name, which costs more than some of them.
- * @param entry its path from the repository
- * @param platform where it is to run: for `node` packages stay outside, for `browser` all is in one minified file
+ * Bundles a module with all our sources that it imports, as a user's bundler would.
+ * tsx is no alternative for code that is timed: it wraps every function to keep its name, which costs more than some functions do.
+ * @param entry the path of the module from the root
+ * @param platform where the bundle runs: for `node` packages stay outside, for `browser` everything is in one minified file
  */
 export async function bundle(entry: string, platform: 'node' | 'browser', plugins: Plugin[] = []): Promise<string> {
   const result = await build({
@@ -34,7 +34,7 @@ export async function bundle(entry: string, platform: 'node' | 'browser', plugin
   return codes[0] ?? ''
 }
 
-/** Has `storelock` mean the sources of a checkout. */
+/** Makes imports of `storelock` mean the sources of a checkout. */
 export const sourcesOf = (checkout: string): Plugin => ({
   name: 'sources-of-a-checkout',
   enforce: 'pre',

@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs'
 import type { Figure } from './figure.ts'
 import { updatePage } from './pages.ts'
 
-/** The columns: stores, by what their figures' names begin with. */
+/** The columns: the stores, by the first part of their figures' names. */
 const stores = { sqlite: 'SQLite', indexeddb: 'IndexedDB', postgres: 'Postgres', redis: 'Redis', etcd: 'etcd', server: 'lock server' } as const
 
-/** The rows, and the figures that they show. */
+/** The rows, each with the figure that it shows. */
 const rows: readonly (readonly [title: string, figure: string])[] = [
   ['`acquire` and `release`, with nobody else', 'acquireRelease'],
   ['hand-off to a waiter in another process or tab', 'handoff'],
@@ -18,7 +18,7 @@ const rows: readonly (readonly [title: string, figure: string])[] = [
   ['while 1,000 sessions wait for one lock: looks a second', 'waiters1000 looks'],
 ]
 
-/** What the stores cost on one machine, as a table of Markdown. */
+/** What the stores cost on one machine, as a Markdown table. */
 function toCosts(figures: readonly Figure[], machine: string): string {
   const names = Object.keys(stores) as (keyof typeof stores)[]
   const cell = (store: string, row: string): string => {
@@ -40,12 +40,12 @@ function toCosts(figures: readonly Figure[], machine: string): string {
   ].join('\n')
 }
 
-/** The engines whose servers' computing is measured. */
+/** The engines for which the CPU time of the server is measured. */
 const engines = { postgres: 'Postgres', redis: 'Redis', etcd: 'etcd' } as const
-/** Many clients, and how often each that holds something beats, in Hz: every tenth of the duration. */
+/** The number of clients, and how often each holder beats, in Hz, by its duration in s: ten times per duration. */
 const [clients, beats] = [100_000, { 10: 1, 60: 1 / 6 }] as const
 
-/** How far one core of a server goes, as a table of Markdown: each cell is computed from what one such thing costs it. */
+/** How much load one core of a server can take, as a Markdown table. Each cell is computed from the cost of one operation. */
 function toScale(figures: readonly Figure[], machine: string): string {
   const names = Object.keys(engines) as (keyof typeof engines)[]
   const cost = (engine: string, what: string): number => figures.find(({ name }) => name === `${engine}.server ${what}`)?.ours ?? Number.NaN
@@ -72,16 +72,16 @@ function toScale(figures: readonly Figure[], machine: string): string {
   ].join('\n')
 }
 
-/** Puts what the stores cost into docs/choosing-a-store.md, and how far they go into docs/scale.md. */
+/** Writes the costs of the stores into docs/choosing-a-store.md, and how much load they take into docs/scale.md. */
 export function updateChoosing(figures: readonly Figure[], machine: string): void {
   updatePage('docs/choosing-a-store.md', 'costs', toCosts(figures, machine))
   updatePage('docs/scale.md', 'scale', toScale(figures, machine))
 }
 
-/** As many digits as say something. */
+/** Rounds to two digits, or, from 100 on, to a whole number. */
 const short = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(2))))
 
-// By itself, it does that with what `npm run bench -- --json FILE` has written: `npx tsx bench/choosing.ts FILE…`.
+// Run by itself, it does so with files that `npm run bench -- --json FILE` has written: `npx tsx bench/choosing.ts FILE…`.
 if (process.argv[1] === import.meta.filename) {
   const read = process.argv.slice(2).map((file) => JSON.parse(readFileSync(file, 'utf8')) as { machine: string; figures: Figure[] })
   updateChoosing(

@@ -1,6 +1,6 @@
 /**
- * Has something undone at the end of this process, in one step, should nobody have done so before: what came last, first.
- * @returns undoes it now
+ * Calls `undo`, which must be synchronous, when this process exits, in reverse order of registration.
+ * @returns a function that calls it now instead
  */
 export function atExit(undo: () => void): () => void {
   process.prependOnceListener('exit', undo)
@@ -10,7 +10,7 @@ export function atExit(undo: () => void): () => void {
   }
 }
 
-/** Ends this process in order when it is told to end, or when the one that started it is gone. */
+/** Exits, with cleanup, when this process gets a signal to end or its parent is gone. */
 export function endWhenTold(): void {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130))
   process.once('disconnect', () => process.exit())

@@ -9,10 +9,10 @@ import { alternate, median } from './rounds.ts'
 
 const rounds = 30
 const memoryRounds = 5
-/** What does the same with a lock of the kernel's, where there is one. */
+/** The program that does the same with a lock of the kernel, if it is installed. */
 const peer = 'flock'
 
-/** In ms since 1970, as `date` tells it. */
+/** In ms since 1970, like `date`. */
 const now = (): number => performance.timeOrigin + performance.now()
 
 async function command(name: string, ...args: readonly string[]): Promise<void> {
@@ -21,8 +21,8 @@ async function command(name: string, ...args: readonly string[]): Promise<void> 
 }
 
 /**
- * What a process that waits uses of memory, in MB: all of it, and what no other process shares. Nearly all that Node shares is its program's code.
- * @param program what to run; it prints something once it waits
+ * Measures the memory of a waiting Node process, in MB: all of it, and the part that it shares with no other process. It shares the code of Node.
+ * @param args of `node`; the program prints something once it waits
  */
 async function memoryOf(...args: readonly string[]): Promise<{ all: number; own: number }> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] })
@@ -35,7 +35,7 @@ async function memoryOf(...args: readonly string[]): Promise<{ all: number; own:
   return { all: sum(/^Rss: +(\d+)/gm), own: sum(/^Private_\w+: +(\d+)/gm) }
 }
 
-/** What it takes to run a command under a lock, whole processes each. */
+/** The time to run a command under a lock, with whole processes. */
 export const measures: Record<string, Measure> = {
   'cli.run': (progress) =>
     inFolder(async (folder) => {

@@ -7,11 +7,11 @@ import { sqliteStore } from 'storelock/stores/sqlite'
 import { options } from './peers/ours.ts'
 import { now, type Other, type Role, start } from './processes.ts'
 
-/** How many processes the sessions of a crowd are in. */
+/** The number of processes that the sessions of a crowd run in. */
 const processes = 3
 
 export interface Meeting {
-  /** Of this process, which only begins. */
+  /** The locks of this process, which only starts the hand-offs. */
   readonly locks: Locks
   readonly crowds: readonly Other[]
 }
@@ -30,7 +30,7 @@ const kinds = {
   etcd: (at: string): Store => etcdStore(at),
 }
 
-/** Lends a few processes that have so many sessions together, and one more. */
+/** Starts a few processes that together have at least one session more than `sessions`. */
 export async function inCrowds<T>(where: Where, sessions: number, use: (meeting: Meeting) => Promise<T>): Promise<T> {
   const store = kinds[where.kind](where.at)
   const locks = createLocks({ store, ...options })
@@ -43,32 +43,32 @@ export async function inCrowds<T>(where: Where, sessions: number, use: (meeting:
   return result
 }
 
-/** Has sessions ask for the lock that this process holds, in turn one of each process, each to have it so many times. */
+/** Makes sessions of all processes, in turn, request the lock that this process holds, `turns` times each. */
 export async function gather({ crowds, locks }: Meeting, sessions: number, turns: number): Promise<void> {
   for (let i = 0; i < sessions; i++) {
     const crowd = crowds[i % processes] as Other
     crowd.say('ask', { session: Math.floor(i / processes), turns } satisfies Asking)
     await crowd.hear('asked')
   }
-  // Whoever asks for the first time opens its session before.
+  // Waits, since a session that requests for the first time has to be opened first.
   while ((await locks.query('job')).pending.length < sessions) await sleep(1)
 }
 
-/** All turns that were taken since, when all are over. */
+/** Waits until all turns are over. @returns them */
 export async function collect({ crowds }: Meeting): Promise<Turn[]> {
   for (const crowd of crowds) crowd.say('collect')
   const taken = await Promise.all(crowds.map((crowd) => crowd.hear<Turn[]>('turns')))
   return taken.flatMap((turns, process) => turns.map((turn) => ({ ...turn, process })))
 }
 
-/** Hand-offs from one process to another while so many sessions wait, in µs. @param handoffs about how many */
+/** The times of hand-offs from one process to another while `waiting` sessions wait, in µs. @param handoffs about how many */
 export async function handOn(meeting: Meeting, waiting: number, handoffs: number): Promise<number[]> {
   const sessions = waiting + 1
   const lock = await meeting.locks.acquire('job')
   await gather(meeting, sessions, 2 + Math.ceil(handoffs / sessions))
   await lock.release()
   const turns = (await collect(meeting)).sort((a, b) => a.token - b.token)
-  // In the first turn of each they are still coming, in the last one leaving.
+  // In the first turn of each session others may still be arriving, and in the last turn some have left.
   const full = turns.slice(sessions, -sessions)
   return full.slice(1).flatMap((turn, index) => {
     const before = full[index] as Turn
@@ -81,7 +81,7 @@ interface Asking {
   readonly turns: number
 }
 
-/** When the lock was had, and let go of, in µs. */
+/** When the lock was granted and released, in µs. */
 interface Turn {
   readonly token: number
   readonly got: number
@@ -93,7 +93,7 @@ interface CrowdPlace extends Where {
   readonly sessions: number
 }
 
-/** A process with sessions that ask when they are told to. */
+/** A process with sessions that request the lock when told to. */
 export const crowd: Role<CrowdPlace> = async ({ kind, at, sessions }, starter) => {
   const members = Array.from({ length: sessions }, () => {
     const store = kinds[kind](at)
@@ -121,7 +121,7 @@ async function takeTurns(locks: Locks, turns: number): Promise<Turn[]> {
     await sleep(1)
     const released = now()
     taken.push({ token: lock.token, got, released })
-    // Without waiting for the release, so that the next request is in the queue as soon as it can be.
+    // Not awaited, so that the next request is queued as early as possible.
     lock.release()
   }
   return taken

@@ -1,5 +1,5 @@
 interface Shown {
-  /** What the README calls it. */
+  /** The title in the README. */
   readonly title: string
   readonly figure: string
   readonly against: string
@@ -42,9 +42,9 @@ const shown: readonly Shown[] = [
 ]
 
 /**
- * The README's few figures, as Markdown.
- * @param table the Markdown of all figures, as `toMarkdown` makes it
- * @throws Error if one is not there
+ * The few figures of the README, as Markdown.
+ * @param table the Markdown of all figures, made by `toMarkdown`
+ * @throws Error if one of them is missing
  */
 export function excerptOf(table: string): string {
   const rows = table.split('\n').map((line) => line.split('|').map((cell) => cell.trim()))

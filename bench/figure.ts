@@ -12,23 +12,23 @@ export interface Figure {
   readonly ratio: number
   /** Iterations behind the smaller of the two medians' samples. */
   readonly n: number
-  /** The ratio to stay under; a figure without one is there for comparison. */
+  /** The ratio to stay under. A figure without a target is for comparison only. */
   readonly target?: number | undefined
 }
 
 /** One line of a plot of `plots.ts`. */
 export interface Curve {
-  /** Which plot it belongs to. */
+  /** The plot to which the line belongs. */
   readonly plot: 'handoff' | 'tabs' | 'waiters' | 'keys'
-  /** What the line stands for, as the legend has it. */
+  /** The text of the line in the legend. */
   readonly series: string
   readonly points: readonly (readonly [x: number, y: number])[]
 }
 
-/** Measures one family of figures: those of these names. What is worth a plot it hands to `draw`. */
+/** Measures one family of figures, and passes curves for the plots to `draw`. */
 export type Measure = (progress: Progress, draw: (curve: Curve) => void) => Promise<Figure[]>
 
-/** A figure from what {@link Measured} holds of our side and of another, in µs. */
+/** A figure from two sides of a {@link Measured}: ours and another, in µs. */
 export function compared<Name extends string>(
   name: string,
   { medians, counts }: Measured<Name>,
@@ -45,7 +45,7 @@ export const figure = (name: string, unit: string, ours: number, against: string
   ...{ name, unit, ours, against, theirs, ratio: ours / theirs, n, target },
 })
 
-/** The share of the trials that were done after so long, as far as so many show it. */
+/** The share of the trials that were done after a time, in as many steps as the number of trials allows. */
 export function distribution(plot: Curve['plot'], series: string, times: readonly number[]): Curve {
   const steps = Math.min(100, times.length)
   const points = Array.from({ length: steps }, (_, index): [number, number] => [percentile(times, (index + 1) / steps), ((index + 1) / steps) * 100])

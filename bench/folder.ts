@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { atExit } from './cleanup.ts'
 
-/** Lends a new folder. */
+/** Makes a new folder for `use`, and removes it afterwards. */
 export async function inFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-bench-'))
   // A browser or a server that was just stopped may still be writing.

@@ -7,7 +7,7 @@ import { inFolder } from './folder.ts'
 import { asyncMutex, nodeLocks } from './peers/in-process.ts'
 import { alternate, type Side } from './rounds.ts'
 
-/** Locks that cost no word to a store, beside those that have none. */
+/** Acquires that need no call to the store, compared with locks that have no store. */
 export const measures: Record<string, Measure> = {
   async 'reentrant.acquire'(progress) {
     const name = 'reentrant.acquire'

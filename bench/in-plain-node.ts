@@ -6,8 +6,8 @@ import { bundle, root } from './bundle.ts'
 import type { Curve, Figure, Measure } from './figure.ts'
 
 /**
- * What runs on Node itself is timed in a process of its own, without tsx.
- * @param program that measures what is named
+ * Times code that runs on Node in a process of its own, without tsx.
+ * @param program the source file of a program that measures the figures with these names
  */
 export function inPlainNode(program: string, names: readonly string[]): Record<string, Measure> {
   const file = join(root, 'out', program.replace(/ts$/, 'js'))
@@ -21,7 +21,7 @@ export function inPlainNode(program: string, names: readonly string[]): Record<s
   const measure = async (name: string, progress: (done: number) => void, draw: (curve: Curve) => void): Promise<Figure[]> => {
     built ??= build()
     await built
-    // Without tsx, which this process passes on by its flags.
+    // The child must not inherit this process's flags, which load tsx.
     const child = fork(file, [name], { execArgv: [] })
     let figures: Figure[] | undefined
     child.on('message', (message: { done: number } | { curve: Curve } | { figures: Figure[] }) => {

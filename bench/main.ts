@@ -20,7 +20,7 @@ import { machine, missed, toJson, toMarkdown, toTable } from './report.ts'
 import { measures as onServer } from './server/on-node.ts'
 import { measures as size } from './size.ts'
 
-/** What whoever runs the bench may choose. */
+/** Options that measures read. */
 const choices = { hiddenFor: 30 }
 
 const inChromium: Record<string, Measure> = { ...pages, ...tabs, ...workers, ...hidden(choices) }
@@ -69,7 +69,7 @@ async function main(): Promise<void> {
   if (values.hidden !== undefined) choices.hiddenFor = Number(values.hidden)
   if (!(choices.hiddenFor > 0)) throw new Error(`--hidden is a number of seconds, not ${values.hidden}`)
   const plots = readme ? join(root, 'docs', 'plots') : values.plots
-  // Better now than after ten minutes.
+  // Fails now, if it must, and not after ten minutes.
   for (const folder of [plots, json && dirname(json)]) if (folder) mkdirSync(folder, { recursive: true })
 
   const place = await machine(names.some((name) => name in inChromium))
@@ -80,7 +80,7 @@ async function main(): Promise<void> {
     try {
       figures.push(...((await measures[name]?.(progressOf(name), (curve) => curves.push(curve))) ?? []))
     } catch (error) {
-      // What the others took minutes to measure is not thrown away.
+      // The other figures, which took minutes to measure, are kept.
       fail(`${name}: ${error instanceof Error ? error.message : error}`)
     }
   }

@@ -16,7 +16,7 @@ import { measures as keys } from './sqlite/keys.ts'
 import { holder, measures as takeover } from './sqlite/takeover.ts'
 import { measures as waiters } from './sqlite/waiters.ts'
 
-/** What is measured on Node itself, in the order of the table. Those of the lock server are a program of their own, for it loads much more. */
+/** The figures that are measured on Node, in the order of the table. The lock server has its own program, which loads much more code. */
 export const measures: Record<string, Measure> = {
   ...{ ...acquire, ...keys, ...beat, ...fence },
   ...{ ...handoff, ...waiters, ...fairness, ...takeover },
@@ -28,5 +28,5 @@ export const measures: Record<string, Measure> = {
   ...serverCosts,
 }
 
-/** What else this program can be started as, by those measures. */
+/** The roles in which the measures start this program again. */
 export const roles: Record<string, Role<never>> = { passer, crowd, competitor, holder }

@@ -3,13 +3,13 @@ import { join } from 'node:path'
 
 const root = join(import.meta.dirname, '..')
 
-/** What stands in a page, such as `README.md`, between `<!-- name -->` and `<!-- /name -->`. */
+/** The Markdown in a page, such as `README.md`, between `<!-- name -->` and `<!-- /name -->`. */
 export function fromPage(page: string, name: string): string {
   const { text, start, end } = find(page, name)
   return text.slice(start, end).trim()
 }
 
-/** Puts Markdown into a page between `<!-- name -->` and `<!-- /name -->`, instead of what stands there. */
+/** Replaces the Markdown in a page between `<!-- name -->` and `<!-- /name -->`. */
 export function updatePage(page: string, name: string, markdown: string): void {
   const { text, start, end } = find(page, name)
   writeFileSync(join(root, page), `${text.slice(0, start)}\n${markdown}\n${text.slice(end)}`)

@@ -8,7 +8,7 @@ interface Plot {
   readonly title: string
   readonly x: string
   readonly y: string
-  /** Points are few, and what lies between was not measured. */
+  /** Whether to draw each point, because there are few, and values between them were not measured. */
   readonly dots: boolean
 }
 
@@ -20,11 +20,11 @@ const plots: Readonly<Record<Curve['plot'], Plot>> = {
   keys: { title: 'Acquire + release among many keys', x: 'keys in the store (log)', y: 'acquire + release, µs', dots: true },
 }
 
-/** Grey enough for a white page and for a black one. */
+/** A grey that is legible on white and on black pages. */
 const ink = '#7d8590'
 const lines = ['#2f81f7', '#e5534b', '#d29922', '#57ab5a', '#b083f0', '#e0823d', '#39c5cf', '#e275ad', '#8b949e']
 
-/** Draws the plots that there are curves for, as SVG files in a folder. */
+/** Draws the plots for which there are curves, as SVG files in a folder. */
 export async function drawPlots(curves: readonly Curve[], folder: string, machine: string): Promise<{ path: string; title: string }[]> {
   const drawn: { path: string; title: string }[] = []
   for (const [name, plot] of Object.entries(plots)) {
@@ -70,7 +70,7 @@ function specOf({ title, x, y, dots }: Plot, curves: readonly Curve[], machine: 
   }
 }
 
-/** The powers of ten around values. */
+/** The powers of ten in the range of the values. */
 function decades(values: readonly number[]): number[] {
   const first = Math.floor(Math.log10(Math.min(...values)))
   const last = Math.ceil(Math.log10(Math.max(...values)))

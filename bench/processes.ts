@@ -4,12 +4,12 @@ import { once } from 'node:events'
 /** In µs, the same for all processes of a machine. */
 export const now = (): number => Number(process.hrtime.bigint()) / 1_000
 
-/** Another process, as the two at its ends see it. What it says is kept until somebody wants to hear it. */
+/** A line to another process. Messages are kept until they are heard. */
 export interface Line {
   say(word: string, value?: unknown): void
-  /** What came with the next of these words. */
+  /** Waits for the next message with this word. @returns its value */
   hear<T = unknown>(word: string): Promise<T>
-  /** Hears whenever one of these words comes. */
+  /** Calls the listener for each message with this word. */
   on<T = unknown>(word: string, listener: (value: T) => void): void
 }
 
@@ -46,16 +46,16 @@ function lineTo(other: Speaker): Line {
 }
 
 export interface Other extends Line {
-  /** Kills it without a word. */
+  /** Kills the process with SIGKILL. */
   kill(): void
-  /** Has it end, and waits until it has. */
+  /** Tells the process to end, and waits until it has. */
   end(): Promise<void>
 }
 
-/** What another process of this program does when it is started with `place`, for who started it. @returns how to end it in order */
+/** What another process of this program does for its starter. @returns a function that closes everything before the process ends */
 export type Role<Place> = (place: Place, starter: Line) => Promise<() => Promise<unknown>>
 
-/** Is that other process. */
+/** Plays a role in this process. */
 export async function be<Place>(role: Role<Place>, place: string): Promise<void> {
   const starter = lineTo(process)
   const close = await role(JSON.parse(place), starter)
@@ -64,7 +64,7 @@ export async function be<Place>(role: Role<Place>, place: string): Promise<void>
   starter.say('ready')
 }
 
-/** Starts this program again, in one of its roles. Should it end before it is told to, so does this process. */
+/** Starts this program again, in one of its roles. If that process ends before it is told to, this process fails. */
 export async function start<Place>(role: string, place: Place): Promise<Other> {
   const child = fork(process.argv[1] ?? '', [role, JSON.stringify(place)], { execArgv: [] })
   let leaving = false

@@ -1,4 +1,4 @@
-/** One line that grows where there is a terminal, one line for each quarter elsewhere. */
+/** Shows progress: on a terminal one line that is updated, elsewhere a line for each quarter. */
 export function progressOf(name: string): (done: number) => void {
   let shown = 0
   return (done) => {

@@ -4,7 +4,7 @@ import { chromium } from 'playwright-core'
 import { launchOptions } from '../e2e/browser.ts'
 import type { Curve, Figure } from './figure.ts'
 
-/** Figures mean little without the machine. */
+/** Describes the machine, without which figures mean little. */
 export async function machine(withChromium: boolean): Promise<string> {
   const cores = cpus()
   const parts = [
@@ -25,7 +25,7 @@ export function toJson(figures: readonly Figure[], curves: readonly Curve[], mac
 
 const heads = ['figure', 'ours', 'against', 'theirs', 'ratio', 'target', '']
 
-/** For people at a terminal. */
+/** The table of figures for a terminal. */
 export function toTable(figures: readonly Figure[]): string {
   const rows = [heads, ...figures.map((figure) => cells(figure))]
   const widths = heads.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
@@ -40,7 +40,7 @@ export function toTable(figures: readonly Figure[]): string {
     .join('\n')
 }
 
-/** What a reader of a long table wants to know first. */
+/** Lists the missed targets, which a reader of a long table wants to know first. */
 export function missed(figures: readonly Figure[]): string {
   const aimed = figures.filter(({ target }) => target !== undefined)
   const names = aimed.filter((figure) => !holds(figure)).map(({ name, against }) => `  ${name}, against ${against}`)
@@ -49,7 +49,7 @@ export function missed(figures: readonly Figure[]): string {
 
 export interface Image {
   readonly title: string
-  /** From the page of the figures. */
+  /** The path, relative to the page of the figures. */
   readonly path: string
 }
 
@@ -77,5 +77,5 @@ function cells({ name, unit, ours, against, theirs, ratio, target }: Figure): st
   ]
 }
 
-/** Three figures, or all there are before the point: more would be noise. */
+/** Rounds to three digits, or, from 100 on, to a whole number. More digits would be noise. */
 const short = (value: number): string => (value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3))))

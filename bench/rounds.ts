@@ -1,28 +1,28 @@
 /** One of the things that are compared. */
 export interface Side {
-  /** How often it is done in a round. */
+  /** How often the operation is done in a round. */
   readonly iterations: number
-  /** Does it that often, one after the other. */
+  /** Does the operation that often, one after another. */
   run(iterations: number): void | Promise<void>
 }
 
-/** What came of a comparison. */
+/** The result of a comparison. */
 export interface Measured<Name extends string> {
   /** The median round's time for one iteration, in µs. */
   readonly medians: Readonly<Record<Name, number>>
-  /** Iterations measured of each side. */
+  /** The number of measured iterations of each side. */
   readonly counts: Readonly<Record<Name, number>>
 }
 
-/** Hears how far a measurement is, from 0 to 1. */
+/** Called with the progress of a measurement, from 0 to 1. */
 export type Progress = (done: number) => void
 
-/** Rounds that are thrown away first, as a share: what is measured is compiled code on warm pages. */
+/** The share of extra rounds at the start that are thrown away, so that compiled code and warm pages are measured. */
 const warmUp = 0.2
 
 /**
- * Measures several sides in alternation, so that whatever else the machine does meets all of them alike.
- * Each round starts with another side, since the first of a round pays for the rubbish of the last.
+ * Measures several sides in alternation, so that other load on the machine affects all of them alike.
+ * Each round starts with another side, since the first side of a round pays for the garbage of the last.
  */
 export async function alternate<Name extends string>(
   sides: Readonly<Record<Name, Side>>,
@@ -53,7 +53,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2
 }
 
-/** @param share of the values that are no greater, from 0 to 1 */
+/** @param share the share of the values that are no greater, from 0 to 1 */
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   return sorted[Math.ceil(sorted.length * share) - 1] ?? NaN

@@ -5,7 +5,7 @@ import { findCommand, programs } from '../test/servers/programs.ts'
 import { run } from '../test/servers/running.ts'
 import { inFolder } from './folder.ts'
 
-/** Where the servers listen that some peers need; what is not on this machine is not there. */
+/** The addresses of the servers that some peers need. An address is missing if the server is not installed. */
 export interface Addresses {
   /** A unix socket. */
   readonly redis?: string | undefined
@@ -15,7 +15,7 @@ export interface Addresses {
   readonly etcd?: string | undefined
 }
 
-/** Lends a Redis, a Postgres and an etcd, in folders of their own; says so where this machine has none. */
+/** Starts a Redis, a Postgres and an etcd in folders of their own, and logs which of them are not installed. */
 export const withServers = <T>(use: (addresses: Addresses) => Promise<T>): Promise<T> =>
   inFolder(async (folder) => {
     const [redis, postgres, etcd] = [
@@ -30,7 +30,7 @@ export const withServers = <T>(use: (addresses: Addresses) => Promise<T>): Promi
     }
   })
 
-/** A peer that does not start is no reason to measure nothing. */
+/** If a peer does not start, the others are measured without it. */
 const orWithout = (name: string, starting: Promise<Server | undefined>): Promise<Server | undefined> =>
   starting.catch((error: Error) => void console.error(`${name} is left out: ${error.message}`))
 

@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { bundle } from './bundle.ts'
 import type { Measure } from './figure.ts'
 
-/** In kB of 1,000 bytes, as browsers and size-limit count. */
+/** In kB of 1,000 bytes, as browsers and size-limit count them. */
 const limit = 7
 
 export const measures: Record<string, Measure> = {

@@ -62,7 +62,7 @@ if (options.help) {
   process.exit()
 }
 const undo: (() => unknown)[] = []
-// npm and tsx may hand on the same Ctrl-C once more, so only a later one means that cleaning up takes too long.
+// npm and tsx may repeat the same Ctrl-C, so only a later one means that the user will not wait for the cleanup.
 const interrupted = new Promise<void>((resolve) => {
   let first = Number.POSITIVE_INFINITY
   const interrupt = () => {
@@ -72,22 +72,22 @@ const interrupted = new Promise<void>((resolve) => {
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
 })
-// A terminal that is closed can show nothing more, which is no reason not to clean up.
+// If the terminal is closed, output fails, but the cleanup still has to run.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 let code = 1
 try {
   const running = run((step) => undo.push(step), interrupted)
-  // A run that waits for Ctrl-C has its own answer by then; one that is cut short has none.
+  // A run that waits for Ctrl-C has returned its own code by then. A run that is cut short gets 130.
   code = await Promise.race([running, interrupted.then(() => new Promise<number>((resolve) => setImmediate(resolve, 130)))])
 } catch (error) {
   console.error(error)
 }
-// Each step whatever became of the others: a browser that is dying already must not keep the children alive.
+// Every step runs, even if another has failed: a browser that is already dying must not keep the children alive.
 for (const step of undo.reverse()) {
   try {
     await step()
   } catch {
-    // The next step is not to be left out.
+    // Goes on with the next step.
   }
 }
 process.exit(code)

@@ -6,7 +6,7 @@ export default defineConfig({
   base: './',
   build: {
     target: 'es2022',
-    // The page and its workers are one script, which must not touch a document where there is none.
+    // The page and its workers share one script, and in a worker Vite's preload code would fail, since there is no document.
     modulePreload: false,
     assetsDir: '.',
     license: { fileName: 'LICENSES.md' },

@@ -2,29 +2,29 @@ import { type Browser, launch, type Page } from 'puppeteer-core'
 import { launchOptions } from './browser.ts'
 import { servePages } from './pages/serve.ts'
 
-/** A Chromium whose tabs can be in the background as people's are. Under Playwright all tabs are visible. */
+/** A Chromium whose tabs can be in the background, as they are for real users. Under Playwright all tabs are visible. */
 export interface Background {
-  /** A visible tab with a page of ours: by default the one for tests. */
+  /** Opens a visible tab with one of our pages: by default the test page. */
   open(file?: string): Promise<Page>
-  /** Shows an empty tab instead of this one. */
+  /** Brings an empty tab to the front, so that this one is hidden. */
   hide(page: Page): Promise<void>
   show(page: Page): Promise<void>
-  /** Errors that a page threw and nobody caught. */
+  /** Uncaught errors from all pages. */
   readonly errors: string[]
   close(): Promise<void>
 }
 
-/** Of what Puppeteer asks of Chromium: hidden tabs are as fast as visible ones. */
+/** The default flags of Puppeteer that keep hidden tabs as fast as visible ones. */
 const wide = ['--disable-background-timer-throttling', '--disable-backgrounding-occluded-windows', '--disable-renderer-backgrounding']
 
-/** @param grace how long a tab is hidden until its timers fall from one a second to one a minute, in s; 300 for people */
+/** @param grace how long a tab is hidden before its timers drop from one per second to one per minute, in s; Chromium's default is 300 */
 export async function launchBackground(grace: number): Promise<Browser> {
   const { executablePath, args = [] } = await launchOptions()
   const throttling = `--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/${grace}`
   return launch({ executablePath: executablePath as string, args: [...args, throttling], ignoreDefaultArgs: wide })
 }
 
-/** Starts a browser, and serves the pages for tests to it. */
+/** Starts a browser and serves the test pages to it. */
 export async function startBackground(grace: number): Promise<Background> {
   const [site, browser] = await Promise.all([servePages(), launchBackground(grace)])
   const errors: string[] = []
@@ -36,7 +36,7 @@ export async function startBackground(grace: number): Promise<Background> {
       const page = await browser.newPage()
       page.on('pageerror', (error) => errors.push(String(error)))
       await page.goto(new URL(file, site.url).href)
-      // A hidden tab draws no frames, which Puppeteer else waits for.
+      // By default Puppeteer checks once per frame, and a hidden tab draws no frames.
       await page.waitForFunction(() => 'storelock' in globalThis, { polling: 50 })
       return page
     },

@@ -6,23 +6,23 @@ import { promisify } from 'node:util'
 import { type Browser, chromium, type LaunchOptions } from 'playwright-core'
 import type { EngineName } from './engines/engine.ts'
 
-/** Without these Chromium keeps asking for Google's hosts, which a closed network refuses many at a time. */
+/** Without these flags Chromium keeps contacting Google's hosts, and a closed network refuses many such requests at once. */
 const quiet = ['--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
 
 interface Kind {
   readonly title: string
-  /** The environment's variable that names another one. */
+  /** The environment variable that overrides the path. */
   readonly variable: string
-  /** Where it may stand beside the folders of `PATH`, in which it has one of these names. */
+  /** Other places to look in, before the folders of `PATH`, where the program has one of the `names`. */
   readonly paths: () => string[]
   readonly names: readonly string[]
-  /** Prints something and ends, if it is what it seems to be. */
+  /** An option with which the real program prints something and ends. */
   readonly probe: string
-  /** What has to be on the `PATH` beside it. */
+  /** Other programs that it needs on the `PATH`. */
   readonly needs: readonly string[]
-  /** Debian's packages. */
+  /** The Debian packages. */
   readonly packages: string
-  /** What else a person or we can run to have it. */
+  /** Another command that installs it. */
   readonly installer?: CommandLine
   readonly otherwise: readonly string[]
 }
@@ -69,10 +69,11 @@ const kinds: Record<EngineName, Kind> = {
 const found = new Map<EngineName, Promise<string>>()
 
 /**
- * The path of a browser that runs, or of what drives it (WebKit): the environment's, Playwright's own (Chromium) or the system's;
- * else it tries to install one.
- * @param log hears what is being installed
- * @throws Error that says what a person has to run
+ * Finds a working browser, or its driver (WebKit): the one that the environment variable names, Playwright's own (Chromium) or the system's.
+ * If there is none, it tries to install one.
+ * @param log is called with a line about what is being installed
+ * @returns the path
+ * @throws Error that says what to run by hand
  */
 export function findBrowser(name: EngineName, log: (line: string) => void = () => {}): Promise<string> {
   const known = found.get(name)
@@ -85,7 +86,7 @@ export function findBrowser(name: EngineName, log: (line: string) => void = () =
 
 /**
  * {@link findBrowser}, but installs nothing.
- * @throws Error that says what a person has to run
+ * @throws Error that says what to run by hand
  */
 export async function presentBrowser(name: EngineName): Promise<string> {
   const there = await present(kinds[name])
@@ -96,20 +97,20 @@ export async function presentBrowser(name: EngineName): Promise<string> {
 /** {@link findBrowser} for Chromium. */
 export const findChromium = (log?: (line: string) => void): Promise<string> => findBrowser('chromium', log)
 
-/** The path of a program in a folder of `PATH`. */
+/** The path of a program on the `PATH`. */
 export function findProgram(name: string): string {
   const path = onPath([name]).find(isExecutable)
   if (path) return path
   throw new Error(`There is no ${name} in the folders of PATH.`)
 }
 
-/** What Playwright needs to start the Chromium of {@link findChromium}, also for `launchPersistentContext`. */
+/** The options with which Playwright starts the Chromium of {@link findChromium}, also for `launchPersistentContext`. */
 export async function launchOptions(options: LaunchOptions = {}): Promise<LaunchOptions> {
   const args = [...quiet, ...(isRoot() ? ['--no-sandbox'] : []), ...(options.args ?? [])]
   return { ...options, executablePath: options.executablePath ?? (await findChromium()), chromiumSandbox: !isRoot(), args }
 }
 
-/** Starts a headless Chromium with a profile of its own, which is gone when it is closed. */
+/** Starts a headless Chromium with a temporary profile. */
 export async function launchChromium(options?: LaunchOptions): Promise<Browser> {
   return chromium.launch(await launchOptions(options))
 }
@@ -167,7 +168,7 @@ async function firstThatRuns(paths: readonly string[], probe: string): Promise<s
   return undefined
 }
 
-/** Whether it is a program that starts: Ubuntu's `chromium-browser` may be a script that only names a snap. */
+/** Whether the program really starts: Ubuntu's `chromium-browser` may be a script that only points to a snap. */
 async function runs(path: string, probe: string): Promise<boolean> {
   if (!isExecutable(path)) return false
   return promisify(execFile)(path, [probe], { timeout: 20_000 }).then(

@@ -11,7 +11,7 @@ import { withProgram } from './cli/setup.ts'
 const place = withProgram()
 
 describe('runs that wait for one lock', () => {
-  test('all end, a hundred at once, within three times what flock takes that Node programs call', { timeout: 600_000 }, async () => {
+  test('all end, a hundred at once, within three times as long as Node programs that call flock', { timeout: 600_000 }, async () => {
     const theirs = await flocksOfNodeAtOnce(place.folder, 100)
     const ours = await runsAtOnce(place.main, place.folder, 100)
     expect(ours.failures).toEqual([])
@@ -19,7 +19,7 @@ describe('runs that wait for one lock', () => {
     expect(ours.took / theirs.took).toBeLessThan(3)
   })
 
-  test('wait again where the lock is lost before the command started', { timeout: 60_000 }, async () => {
+  test('wait again if the lock is lost before the command started', { timeout: 60_000 }, async () => {
     const file = join(place.folder, 'locks.db')
     const store = sqliteStore(file)
     const locks = createLocks({ store })
@@ -29,7 +29,7 @@ describe('runs that wait for one lock', () => {
     const run = new Program(command, { cwd: place.folder })
     while (!(await locks.query('job')).pending.length) await new Promise((resolve) => setTimeout(resolve, 10))
 
-    // In one step, so that it sees that it has the lock, and cannot say so until its grant is over.
+    // Released and blocked in one step: the run sees its grant, but cannot confirm it before the grant lapses.
     const release: Command = { type: 'release', key: lock.key, session: lock.session, token: lock.token }
     void store.apply([release])
     writer.exec('BEGIN IMMEDIATE')

@@ -5,11 +5,11 @@ import { root } from '../test/house/installed.ts'
 import { Program, until } from './cli/program.ts'
 import { withProgram } from './cli/setup.ts'
 
-// docs/flock.md and docs/scheduled-jobs.md, as they are written.
+// Runs the commands of docs/flock.md and docs/scheduled-jobs.md as they are written.
 const place = withProgram()
 const page = (name: string): string => readFileSync(join(root, 'docs', name), 'utf8')
 
-/** Blocks of code, with the text before each. */
+/** Code blocks, each with the line of text before it. */
 const blocksOf = (text: string, language: string): { title: string; code: string }[] =>
   [...text.matchAll(new RegExp(`([^\\n]*)\\n\\n\`\`\`(?:${language})\\n([^]*?)\`\`\``, 'g'))].map(([, title = '', code = '']) => ({ title, code }))
 
@@ -47,7 +47,7 @@ async function taken(): Promise<Program> {
 
 const result = async (program: Program) => ({ ending: await program.ending(), printed: program.printed })
 
-test('the page has a pair for each option', async () => {
+test('the page has a pair of commands for each option', async () => {
   expect(pairs.length).toBeGreaterThan(10)
   for (const { flock, storelock } of pairs)
     expect([flock, storelock]).toEqual([expect.stringContaining('flock'), expect.stringContaining('storelock')])
@@ -66,7 +66,7 @@ describe.each(pairs)('$title', { timeout: 60_000 }, ({ flock, storelock }) => {
   test('does the same with a lock that is taken, for longer or for a moment', async () => {
     const holder = await taken()
     const both = [script(storelock), script(flock)]
-    // Those that do not wait have ended by then.
+    // Commands that do not wait have ended by then.
     await Promise.race([Promise.all(both.map((program) => program.ending())), new Promise((resolve) => setTimeout(resolve, 1_500))])
     expect(both[0]?.over).toBe(both[1]?.over)
     holder.child.stdin?.end()
@@ -76,13 +76,13 @@ describe.each(pairs)('$title', { timeout: 60_000 }, ({ flock, storelock }) => {
 })
 
 describe('a scheduled job', { timeout: 60_000 }, () => {
-  /** What the page calls, with files of this test. */
+  /** The page's command line, with this test's files in place of installed ones. */
   const here = (line: string): string =>
     line
       .replace(/\/usr\/local\/bin\/storelock|\/app\/node_modules\/\.bin\/storelock/, 'storelock')
       .replace(/\/opt\/report\.sh|node report\.js/, './job.sh')
 
-  test('of cron runs as a line for sh, and says nothing where the lock is taken', async () => {
+  test('of cron runs as a line for sh, and prints nothing if the lock is taken', async () => {
     const lines = page('scheduled-jobs.md')
       .split('\n')
       .filter((line) => /^[*\d].*storelock run/.test(line))
@@ -100,7 +100,7 @@ describe('a scheduled job', { timeout: 60_000 }, () => {
     holder.child.stdin?.end()
   })
 
-  test('of systemd and of Kubernetes runs as the page calls it', async () => {
+  test('of systemd or Kubernetes runs as the page writes it', async () => {
     const [, unit = ''] = /^ExecStart=(.*)$/m.exec(page('scheduled-jobs.md')) ?? []
     const [, pod = '[]'] = /command: (\[.*\])/.exec(page('scheduled-jobs.md')) ?? []
     for (const line of [unit, (JSON.parse(pod) as string[]).join(' ')]) {

@@ -8,7 +8,7 @@ import { guardianOf, isAlive, Program, until } from './cli/program.ts'
 import { groupOf } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
-// The guardian in systems that lack something: it ends the command when that has to be, and only then.
+// The guardian on systems that lack something: it ends the command when it must, and only then.
 const place = withProgram()
 
 const canMount = spawnSync('unshare', ['--mount', '--pid', '--fork', 'true']).status === 0
@@ -21,20 +21,20 @@ for (const [has, what] of [
 ] as const)
   if (!has) console.log(what)
 
-/** Lives for a while, in a system that may have no other programs. */
+/** A command that runs for so long, on a system that may have no program other than Node. */
 const work = (ms: number): string[] => [process.execPath, '-e', `console.log('group ' + process.pid + ' '); setTimeout(console.log, ${ms}, 'done')`]
 
 const duration = 1_200
 
 const under = (command: readonly string[]): string[] => [place.program, 'run', 'job', '--duration', `${duration}ms`, '--', ...command]
 
-/** A command in a system that a script has changed. */
+/** Runs a command on a system that a script has changed. */
 const inWorld = (script: string, command: readonly string[], unshare: readonly string[] = []): Program =>
   new Program(['unshare', '--mount', ...unshare, 'sh', '-c', `set -e; ${script}\nexec "$@"`, 'world', ...command], { cwd: place.folder })
 
 const noSleep = 'for folder in /bin /usr/bin /usr/local/bin; do [ ! -e $folder/sleep ] || mount --bind /dev/null $folder/sleep; done'
 
-/** Systems, by what to do to the present one. */
+/** Systems, each by the script that turns the present one into it. */
 const worlds: Readonly<Record<string, () => string>> = {
   'without sleep': () => noSleep,
   'whose sleep knows no fractions of a second': () => {
@@ -51,16 +51,16 @@ const worlds: Readonly<Record<string, () => string>> = {
       const programs = join(place.folder, 'programs')
       mkdirSync(programs)
       const applets = `for name in $(busybox --list); do ln -s busybox ${programs}/$name; done; cp $(command -v busybox) ${programs}`
-      // Node and what starts it stay where they are.
+      // Node and the program that starts it stay in place.
       return `${applets}; cp ${process.execPath} ${programs}/node; mount --bind ${programs} /usr/bin; mount --bind ${programs} /bin; sh --help 2>&1 | grep -q BusyBox`
     },
   }),
 }
 
-describe.runIf(canMount).each(Object.keys(worlds))('in a system %s', { timeout: 60_000 }, (name) => {
+describe.runIf(canMount).each(Object.keys(worlds))('on a system %s', { timeout: 60_000 }, (name) => {
   const world = (): string => worlds[name]?.() as string
 
-  test('the command is left in peace for longer than the duration', async () => {
+  test('the command keeps running for longer than the duration', async () => {
     const program = inWorld(world(), under(work(2.5 * duration)))
     expect(await program.ending()).toBe(0)
     expect(program.printed).toContain('done')
@@ -87,14 +87,14 @@ describe('the guardian', { timeout: 60_000 }, () => {
   const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
     new Program(command, { cwd: place.folder, env: { ...process.env, ...env } })
 
-  test.each(['', '.', '/nonexistent', 'bin'])('takes no sleep from PATH=%j', async (path) => {
+  test.each(['', '.', '/nonexistent', 'bin'])('never runs a sleep program from PATH=%j', async (path) => {
     mkdirSync(join(place.folder, 'bin'))
     writeFileSync(join(place.folder, 'bin', 'sleep'), '#!/bin/sh\n', { mode: 0o755 })
     const [, ...rest] = under(work(2 * duration))
     expect(await start([process.execPath, place.main, ...rest], { PATH: path && join(place.folder, path) }).ending()).toBe(0)
   })
 
-  test('is replaced, and the command goes on, if it is killed, and its timer with it or not', async () => {
+  test('is replaced if it is killed, with or without its timer, and the command goes on', async () => {
     const program = start(under(work(3.5 * duration)))
     const group = await groupOf(program)
     const guardian = await until(() => guardianOf(group))
@@ -105,7 +105,7 @@ describe('the guardian', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe(0)
   })
 
-  test('leaves the command in peace if its sleep is killed, again and again', async () => {
+  test('lets the command run on if its sleep is killed again and again', async () => {
     const program = start(under(work(3 * duration)))
     const group = await groupOf(program)
     const guardian = await until(() => guardianOf(group))
@@ -116,7 +116,7 @@ describe('the guardian', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe(0)
   })
 
-  test.runIf(canMount)('and run work as the first process of a container, which ends with 128 + n', async () => {
+  test.runIf(canMount)('works with run as the first process of a container, and the container ends with 128 + n', async () => {
     const container = ['--pid', '--fork', '--mount-proc']
     expect(await inWorld('', under(work(2 * duration)), container).ending()).toBe(0)
     const program = inWorld('', under(work(600_000)), container)
@@ -126,10 +126,10 @@ describe('the guardian', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe(143)
   })
 
-  test.runIf(isRoot)('is missed before the command starts, where a limit on processes forbids it', async () => {
+  test.runIf(isRoot)('is required: if a process limit forbids it, run fails before the command starts', async () => {
     for (const folder of [place.folder, dirname(place.main)]) chmodSync(folder, 0o777)
     const ends = new Set<string>()
-    // The limit counts all processes and threads of the user. Node itself aborts or hangs with too few of them.
+    // The limit counts all processes and threads of the user. If it is too low, Node itself aborts or hangs.
     for (let limit = 8; limit < 24 && !ends.has('worked'); limit++) {
       const as = ['setpriv', '--reuid=61234', '--regid=61234', '--clear-groups', 'prlimit', `--nproc=${limit}`, 'timeout', '5']
       const program = start([...as, process.execPath, place.main, 'run', 'job', '--', 'echo', 'began'])

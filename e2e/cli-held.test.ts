@@ -10,14 +10,14 @@ import { findShells, type Shell } from './cli/shells.ts'
 // A lock that a shell holds for the steps of a script.
 const place = withProgram()
 
-// A new one would be told of on stderr.
+// The database exists before each test, since the command reports a new one on stderr.
 beforeEach(() => sqliteStore(join(place.folder, 'storelock.db')).close())
 
 const start = (command: readonly string[]): Program => new Program(command, { cwd: place.folder })
 const storelock = (...args: readonly string[]): Program => start([place.program, ...args])
 const script = ({ command }: Shell, text: string): Program => start([...command, text.replaceAll('storelock ', `${place.program} `)])
 
-/** Whether somebody else gets it at once. */
+/** Whether another run gets the lock at once. */
 const isFree = async (): Promise<boolean> => (await storelock('run', 'job', '-n', 'true').ending()) === 0
 
 const holders = async (): Promise<{ metadata: { holder: number } }[]> => {
@@ -30,7 +30,7 @@ const shells = findShells()
 const [bash] = shells as [Shell]
 
 describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {
-  test('lock and unlock are for the steps between them', async () => {
+  test('the steps between lock and unlock run under the lock', async () => {
     const program = script(
       shell,
       `storelock lock job; echo ${shell.status}; storelock run job -n true; echo ${shell.status}; storelock unlock job; echo ${shell.status}; storelock run job -n true; echo ${shell.status}; true`,
@@ -39,7 +39,7 @@ describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {
     expect([program.printed, program.said]).toEqual(['0\n1\n0\n0\n', ''])
   })
 
-  test('a lock is gone with the shell, however that ends', async () => {
+  test('a lock is released when its shell ends, however it ends', async () => {
     for (const end of ['true', `kill -9 ${shell.self}; true`]) {
       const program = script(shell, `storelock lock job; echo "locked "; cat; ${end}`)
       await program.shows(/(locked) /)
@@ -63,7 +63,7 @@ describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {
     expect(program.printed).toBe('1\n75\n124\nwaits \n0\n')
   })
 
-  test.runIf(shell.descriptor)('hold holds it for as long as its descriptor is open', async () => {
+  test.runIf(shell.descriptor)('hold keeps the lock as long as its descriptor is open', async () => {
     const { open = '', close = '' } = shell.descriptor?.('storelock hold job') ?? {}
     const program = script(shell, `${open}; echo "$line "; cat; ${close}; echo "closed "; cat /dev/stdin; true`)
     expect(await program.shows(/(held job \d+) /)).toMatch(/^held/)
@@ -73,7 +73,7 @@ describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {
     expect(await storelock('run', 'job', '-w', '30s', 'true').ending()).toBe(0)
   })
 
-  test.runIf(shell.descriptor)('hold ends with the shell, and its descriptor tells that the lock was not free', async () => {
+  test.runIf(shell.descriptor)('hold ends with the shell, and its descriptor reports that the lock was not free', async () => {
     const { open = '' } = shell.descriptor?.('storelock hold job') ?? {}
     const program = script(shell, `${open}; echo "$line "; sh -c '${works}'; true`)
     await program.shows(/(held job \d+) /)
@@ -82,7 +82,7 @@ describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {
     await second.ending()
     expect(second.printed).toBe('not free\n')
     program.child.kill('SIGKILL')
-    // The child has the descriptor, too, as it would have flock's.
+    // The child has inherited the descriptor, as it would inherit flock's.
     expect(await isFree()).toBe(false)
     process.kill(child, 'SIGKILL')
     expect(await storelock('run', 'job', '-w', '30s', 'true').ending()).toBe(0)
@@ -90,7 +90,7 @@ describe.each(shells)('in $name', { timeout: 60_000 }, (shell) => {
 })
 
 describe('a lock that a shell holds', { timeout: 60_000 }, () => {
-  test('ends it by TERM if it is lost, or by --on-lost', async () => {
+  test('ends the shell by TERM, or by the signal of --on-lost, if it is lost', async () => {
     const program = script(bash, 'storelock lock job; echo "locked "; read -r line')
     await program.shows(/(locked) /)
     expect(await storelock('revoke', 'job', '--yes').ending()).toBe(0)
@@ -105,7 +105,7 @@ describe('a lock that a shell holds', { timeout: 60_000 }, () => {
     expect(other.printed).toContain('lost')
   })
 
-  test('ends it by TERM before somebody else has it, if its holder is killed', async () => {
+  test('ends the shell by TERM before another session gets it, if the process that holds it is killed', async () => {
     const program = script(bash, 'storelock lock job --duration 2s; echo "locked "; read -r line')
     await program.shows(/(locked) /)
     const [{ metadata } = { metadata: { holder: 0 } }] = await holders()
@@ -133,7 +133,7 @@ describe('a lock that a shell holds', { timeout: 60_000 }, () => {
     while ((await queue()) > 0);
   })
 
-  test('is refused where the shell has it already, and unlock where it has it not', async () => {
+  test('is refused if the shell already holds it, and unlock is refused if the shell does not', async () => {
     const program = script(
       bash,
       'storelock lock other; storelock unlock job; echo $?; storelock lock job; storelock lock job; echo $?; (storelock unlock job; echo $?; true)',
@@ -143,7 +143,7 @@ describe('a lock that a shell holds', { timeout: 60_000 }, () => {
     expect(program.said).toMatch(/is not held by this shell\n.*holds job already.*\n.*is not held by this shell\n/)
   })
 
-  test('may be that of another process, which --pid names', async () => {
+  test('may belong to another process, which --pid names', async () => {
     const program = script(
       bash,
       '(storelock lock job --pid $$; true); echo $?; storelock run job -n true; echo $?; (storelock unlock job --pid $$; true); echo $?',
@@ -152,7 +152,7 @@ describe('a lock that a shell holds', { timeout: 60_000 }, () => {
     expect(program.printed).toBe('0\n1\n0\n')
   })
 
-  test('is not let go for a process that the store names falsely', async () => {
+  test('is not released by a signal to a process that the store names falsely', async () => {
     const victim = storelock('run', 'other', 'sh', '-c', works)
     const group = await groupOf(victim)
     const program = script(bash, 'storelock lock job; echo "locked "; read -r line; storelock unlock job; echo $?; true')

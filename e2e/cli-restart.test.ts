@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Program } from './cli/program.ts'
 import { withProgram } from './cli/setup.ts'
 
-// `storelock run --timeout` at a lock server that ends and comes back.
+// `storelock run --timeout` with a lock server that ends and comes back.
 const place = withProgram()
 
 const storelock = (...args: readonly string[]): Program => new Program([process.execPath, place.main, ...args], { cwd: place.folder })
@@ -15,7 +15,7 @@ async function serve(listen = '0'): Promise<{ readonly server: Program; readonly
 }
 
 describe('a run with --timeout', { timeout: 60_000 }, () => {
-  test.each(['SIGKILL', 'SIGTERM'] as const)('waits on when its server ends by %s and comes back', async (signal) => {
+  test.each(['SIGKILL', 'SIGTERM'] as const)('goes on waiting when its server ends by %s and comes back', async (signal) => {
     const { server, url, port } = await serve()
     const holder = storelock('run', 'job', '--store', url, '--duration', '20s', '--', 'sh', '-c', 'echo begun; read -r line')
     await holder.shows(/(begun)/)
@@ -23,7 +23,7 @@ describe('a run with --timeout', { timeout: 60_000 }, () => {
     await waiter.shows(/(held by)/)
     server.child.kill(signal)
     await server.code().catch(() => {})
-    // So long that the waiter notices.
+    // Long enough for the waiter to notice.
     await sleep(3_000)
     await serve(port)
     holder.child.stdin?.end('\n')
@@ -31,7 +31,7 @@ describe('a run with --timeout', { timeout: 60_000 }, () => {
     expect(await holder.code()).toBe(0)
   })
 
-  test('waits for a server that is just being started', async () => {
+  test('waits for a server that is still starting', async () => {
     const { server, url, port } = await serve()
     server.child.kill('SIGKILL')
     await server.code().catch(() => {})
@@ -50,7 +50,7 @@ describe('a run with --timeout', { timeout: 60_000 }, () => {
     expect(waiter.said).toContain('is the lock server running?')
   })
 
-  test('does not wait for what no restart mends', async () => {
+  test('does not wait if a restart of the server cannot help', async () => {
     const { url } = await serve()
     const waiter = storelock('run', 'x'.repeat(2_000), '--store', url, '--timeout', '30s', '--', 'true')
     expect(await waiter.code()).toBe(125)

@@ -9,18 +9,18 @@ import { isAlive, Program } from './cli/program.ts'
 import { deaf, grandchildOf, groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
-// `storelock serve` as a process, and the other commands at its URL.
+// `storelock serve` as a process, and the other commands with its URL.
 const place = withProgram()
 
 const tokens = { ci: 'the-token-of-the-ci-0123456789', boss: 'the-token-of-the-boss-0123456789' }
 
-/** A server, and what clients do there. */
+/** A server, and the commands that clients run with it. */
 interface Served {
   readonly server: Program
   readonly url: string
-  /** A command with the token of a client. */
+  /** Runs a command with the token of a client. */
   as(client: keyof typeof tokens, ...args: readonly string[]): Program
-  /** Runs a script of the shell under the lock `ci/job`, as the client `ci`. */
+  /** Runs a shell script under the lock `ci/job`, as the client `ci`. */
   run(script: string, ...options: readonly string[]): Program
 }
 
@@ -29,7 +29,7 @@ const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program
 
 const storelock = (args: readonly string[], env?: NodeJS.ProcessEnv): Program => start([process.execPath, place.main, ...args], env)
 
-/** @param listen a port, or 0 for one that is free */
+/** @param listen a port, or 0 for a free one */
 async function serve(listen = '0'): Promise<Served> {
   const clients = join(place.folder, 'clients.json')
   const list = [
@@ -43,7 +43,7 @@ async function serve(listen = '0'): Promise<Served> {
   return { server, url, as, run: (script, ...options) => as('ci', 'run', 'ci/job', ...options, '--', 'sh', '-c', script) }
 }
 
-/** A way to a server on which the first request of a kind gets no answer. */
+/** A proxy to a server that leaves the first request of a kind unanswered. */
 async function behind(url: string, isSilenced: (body: string) => boolean): Promise<{ readonly url: string; readonly silenced: number }> {
   const way = { url: '', silenced: 0 }
   const proxy = createServer(async (request, response) => {
@@ -77,7 +77,7 @@ async function json(program: Program) {
   return JSON.parse(program.printed)
 }
 
-/** Of a program that prints a line of JSON for each thing. */
+/** The values that a program has printed as lines of JSON. */
 const lines = (program: Program) =>
   program.printed
     .trim()
@@ -85,12 +85,12 @@ const lines = (program: Program) =>
     .map((line) => JSON.parse(line))
 
 describe('storelock serve', { timeout: 60_000 }, () => {
-  test('keeps its secret in a file that others cannot read', async () => {
+  test('keeps its secret in a file that other users cannot read', async () => {
     await serve()
     expect(statSync(join(place.folder, 'app.db-secret')).mode & 0o777).toBe(0o600)
   })
 
-  test('does not start with a secret that others can read', async () => {
+  test('does not start with a secret that other users can read', async () => {
     const { server } = await serve()
     server.child.kill()
     await server.code()
@@ -110,7 +110,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     expect(late.said).toContain('is the lock server running?')
   })
 
-  test('says with --json where it is to be found', async () => {
+  test('prints its address with --json', async () => {
     const server = storelock(['serve', '--listen', '0', '--json'])
     const { url } = JSON.parse(await server.shows(/^(.*)\n/))
     const found = storelock(['ls', '--json', '--store', url])
@@ -129,7 +129,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     expect(doubting.said).toContain('name its authority by NODE_EXTRA_CA_CERTS')
   })
 
-  test('tells a client without its token what is missing', async () => {
+  test('tells a client without a token what is missing', async () => {
     const { url } = await serve()
     for (const args of [['ls'], ['log'], ['run', 'ci/job', '--', 'echo', 'never']]) {
       const program = storelock(args, { STORELOCK_STORE: url, STORELOCK_SERVER_TOKEN: undefined })
@@ -140,8 +140,8 @@ describe('storelock serve', { timeout: 60_000 }, () => {
   })
 })
 
-describe('at a lock server', { timeout: 60_000 }, () => {
-  test('run passes its command the lockToken, which proves to others that it holds the lock', async () => {
+describe('with a lock server', { timeout: 60_000 }, () => {
+  test('run passes its command the lockToken, which proves that it holds the lock', async () => {
     const { url, run } = await serve()
     const program = run('echo "lockToken $STORELOCK_LOCK_TOKEN "; read -r line')
     const lockToken = await program.shows(/lockToken (\S+) /)
@@ -178,7 +178,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(waiter.printed).toBe('mine\n')
   })
 
-  test('a run is not dropped because the server was too slow to confirm its lock', async () => {
+  test('a run keeps its grant although the server was too slow to confirm it', async () => {
     const { url, as } = await serve()
     const slow = await behind(url, (body) => body.includes('"type":"renew"'))
     const run = as('ci', 'run', 'ci/job', '--store', slow.url, '--', 'echo', 'mine')
@@ -186,7 +186,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(slow.silenced).toBe(1)
   })
 
-  test('ask is heard by the command', async () => {
+  test('the command learns of an ask', async () => {
     const { run, as } = await serve()
     const program = run(`trap 'exit 0' USR1; ${works}`, '--on-ask', 'USR1')
     await groupOf(program)
@@ -195,7 +195,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(program.said).toContain('a newer one waits')
   })
 
-  test('revoke is for an admin, and ends the command and all that it has started', async () => {
+  test('only an admin may revoke, and this ends the command and all processes that it has started', async () => {
     const { run, as } = await serve()
     const program = run(deaf, '--duration', '2s')
     const parts = [await groupOf(program), await grandchildOf(program)]
@@ -207,7 +207,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(parts.map(isAlive)).toEqual([false, false])
   })
 
-  test('log prints all entries, oldest first, or those of one kind or lock', async () => {
+  test('log prints all entries, or those of one kind or lock, oldest first', async () => {
     const { run, as } = await serve()
     expect(await run('true').code()).toBe(0)
     expect(await as('ci', 'run', 'other', '--', 'true').code()).toBe(125)
@@ -231,7 +231,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(kind.printed).toMatch(/^\S+ {2}refusal {2}other .*by ci {2}from 127\.0\.0\.1 {2}why .*\n$/)
   })
 
-  test('a command outlives the server’s crash, if that is back within the duration', async () => {
+  test('a command survives a crash of the server that is back within the duration', async () => {
     const { server, url, run } = await serve()
     const program = run('echo "group $$ "; read -r line; echo "still $line"', '--duration', '20s')
     await groupOf(program)
@@ -245,7 +245,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(await run('true', '--nonblock').code()).toBe(0)
   })
 
-  test('a command ends where the server is silent for the duration', async () => {
+  test('a command ends if the server is silent for the duration', async () => {
     const { server, run } = await serve()
     const program = run(deaf, '--duration', '2s')
     const parts = [await groupOf(program), await grandchildOf(program)]
@@ -255,7 +255,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
     expect(program.said).toContain('lost "ci/job"')
   })
 
-  test('nobody else gets the lock while the command works, though its run is killed', async () => {
+  test('no other run gets the lock while the command works, even if its own run is killed', async () => {
     const { run } = await serve()
     const program = run(deaf, '--duration', '2s')
     const group = await groupOf(program)
@@ -271,7 +271,7 @@ describe('at a lock server', { timeout: 60_000 }, () => {
 test('the commands in docs/cli.md work', { timeout: 60_000 }, async () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
   const blocks = [...page.matchAll(/^```(?:ba)?sh\n(.*?)^```$/gms)].map(([, code = '']) => code)
-  // Those of completion and of a single file have tests of their own.
+  // The blocks about completion and about the single file have tests of their own.
   const [alone = '', steps = '', descriptor = '', , , serving = '', clients = ''] = blocks
   expect(blocks).toHaveLength(7)
   for (const name of ['backup.sh', 'deploy.sh', 'dump.sh', 'upload.sh'])
@@ -285,7 +285,7 @@ test('the commands in docs/cli.md work', { timeout: 60_000 }, async () => {
   const held = start(['bash', '-euc', `${steps}${descriptor}`], { PATH: `${place.folder}:${process.env.PATH}` })
   expect(await held.code()).toBe(0)
   expect(held.printed).toBe('dump.sh has \nupload.sh has \ndump.sh has \n')
-  // The port of the page may be taken here.
+  // The port that the page names may be taken here.
   const server = shell(serving.replace('storelock serve', 'exec storelock serve --listen 0'))
   const url = await server.shows(/^serving locks\.db at (\S+)$/m)
   const program = shell(clients.replace('http://127.0.0.1:7420', url))

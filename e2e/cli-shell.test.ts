@@ -6,29 +6,29 @@ import { childrenOf, guardianOf, Program, until } from './cli/program.ts'
 import { groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
-// `run` in the places where scripts have flock(1): what goes for one goes for the other.
+// `run` in the places where scripts use flock(1): the same facts hold for both.
 const place = withProgram()
 
-// A new one would be told of on stderr.
+// The database exists before each test, since the command reports a new one on stderr.
 beforeEach(() => sqliteStore(join(place.folder, 'storelock.db')).close())
 
 const shell = (script: string, options: { readonly shell?: string; readonly env?: NodeJS.ProcessEnv } = {}): Program =>
   new Program([options.shell ?? 'bash', '-c', script], { cwd: place.folder, env: { ...process.env, ...options.env } })
 
-/** A command with a lock around it: ours, and flock's. */
+/** How to run a command under a lock: ours, and flock's. */
 const tools = [
   ['storelock run', (command: string, options = '') => `${place.program} run job ${options} -- ${command}`],
   ['flock', (command: string) => `flock -o ${join(place.folder, 'file')} ${command}`],
 ] as const
 
-/** What a script prints. */
+/** The output of a script. */
 async function output(script: string, options: Parameters<typeof shell>[1] = {}): Promise<string> {
   const program = shell(script, options)
   await program.ending()
   return `${program.printed}${program.said}`
 }
 
-describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
+describe.each(tools)('under %s', { timeout: 60_000 }, (tool, under) => {
   test('Ctrl-C ends the script, not only the command', async () => {
     writeFileSync(join(place.folder, 'script'), `${under(`sh -c '${works}'`)}\necho "the script goes on"\n`)
     const terminal = new Program(['script', '-qec', 'bash script', '/dev/null'], { cwd: place.folder })
@@ -41,7 +41,7 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
   test('Ctrl-C ends the script while it only waits', async () => {
     const holder = shell(under(`sh -c '${works}'`))
     const group = await groupOf(holder)
-    // flock leaves its command running if it is killed.
+    // A killed flock leaves its command running.
     onTestFinished(() => void process.kill(group, 'SIGKILL'))
     const script = `echo "shell $$ "; ${under('true', '--verbose')}; echo "the script goes on"`
     const terminal = new Program(['script', '-qec', `bash -c '${script}'`, '/dev/null'], { cwd: place.folder })
@@ -53,13 +53,13 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
     expect(terminal.printed).not.toContain('the script goes on')
   })
 
-  test('the command gets the ignored signals as they were', async () => {
+  test('the command ignores the same signals as its caller', async () => {
     const ignored = 'grep SigIgn /proc/self/status'
     expect(await output(`trap '' INT HUP USR2 PIPE; ${under(ignored)}`)).toBe(await output(`trap '' INT HUP USR2 PIPE; ${ignored}`))
     expect(await output(under(ignored))).toBe(await output(ignored))
   })
 
-  test('and its command survive a hang-up by nohup', async () => {
+  test('nohup protects the command from a hang-up', async () => {
     const program = shell(`exec nohup ${under(`sh -c 'echo "group $$ "; read -r line; echo "$line"'`)}`)
     await groupOf(program)
     for (const pid of [program.pid, ...childrenOf(program.pid)]) process.kill(pid, 'SIGHUP')
@@ -68,14 +68,14 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
     expect(program.printed).toContain('still here')
   })
 
-  test('the command gets variables whose names are no identifiers, and functions that bash exports', async () => {
+  test('the command gets variables whose names are not identifiers, and functions that bash exports', async () => {
     const env = { 'A.B': 'one\ntwo', 'c-d': '', '1st': 'ü', IFS: ',' }
     const seen = `env -0 | tr "\\0" "|" | grep -azoE "(A.B|c-d|1st|IFS)=[^|]*" | sort -z | tr "\\0" ";"`
     expect(await output(`env -S ${under(`bash -p -c '${seen}'`)}`, { shell: 'bash', env })).toBe(await output(`bash -p -c '${seen}'`, { env }))
     expect(await output(`f() { echo "a function of $1"; }; export -f f; ${under(`bash -c 'f bash'`)}`)).toBe('a function of bash\n')
   })
 
-  test('the command gets the descriptors that are open, and no others', async () => {
+  test('the command gets the open descriptors and no others', async () => {
     const seen = `bash -c 'for n in {0..20}; do [ -e /proc/$$/fd/$n ] && printf "$n "; done'`
     const open = 'exec 3>&1 5</dev/null 12<&0'
     expect(await output(`${open}; ${under(seen)}`)).toBe(await output(`${open}; ${seen}`))
@@ -85,7 +85,7 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
     expect(await output(`exec <&-; ${under('readlink /proc/self/fd/0')} || echo closed`)).toBe('closed\n')
   })
 
-  test('make’s jobserver works through it', async () => {
+  test('make’s jobserver works', async () => {
     writeFileSync(join(place.folder, 'Makefile'), `all:\n\t+@${under('$(MAKE) -s inner')}\ninner: one two\none two:\n\t@echo $@\n`)
     const program = shell('make -j2 all')
     expect(await program.ending()).toBe(0)
@@ -93,7 +93,7 @@ describe.each(tools)('by %s', { timeout: 60_000 }, (tool, under) => {
     expect(program.printed.split('\n').sort().join(' ').trim()).toBe('one two')
   })
 
-  test('the command gets the soft limits as they were', async () => {
+  test('the command gets the soft limits of its caller', async () => {
     const limits = `sh -c 'ulimit -S -n; ulimit -H -n; ulimit -S -c'`
     expect(await output(`ulimit -S -n 300; ${under(limits)}`)).toBe(await output(`ulimit -S -n 300; ${limits}`))
   })
@@ -122,25 +122,25 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe('SIGINT')
   })
 
-  test.each(['TERM', 'HUP', 'INT'])('passes no %s on that the command got as well, as when systemd stops a unit', async (name) => {
+  test.each(['TERM', 'HUP', 'INT'])('does not pass on a %s that the command got as well, as when systemd stops a unit', async (name) => {
     const program = run(`trap 'echo heard' ${name}; trap 'echo "heard once"; exit' USR1; ${works.replace('1', '0.1')}`)
     const group = await groupOf(program)
     const guardian = await until(() => guardianOf(group))
     for (const pid of [program.pid, group, guardian]) process.kill(pid, `SIG${name}`)
     await program.shows(/(heard)\n/)
-    // Later than run would pass it on.
+    // By then run would have passed it on.
     await new Promise((resolve) => setTimeout(resolve, 300))
     program.child.kill('SIGUSR1')
     expect(await program.ending()).toBe(0)
     expect(program.printed.match(/heard\n/g)).toHaveLength(1)
   })
 
-  test('tells the command that systemd’s sockets are for it', async () => {
+  test('hands systemd’s sockets to the command', async () => {
     const script = `LISTEN_PID=$$ LISTEN_FDS=1 exec ${place.program} run job -- sh -c '[ "$LISTEN_PID" = $$ ] && echo "$LISTEN_FDS by $(readlink /proc/self/fd/3)"'`
     expect(await output(`exec 3</dev/null; ${script}`)).toBe('1 by /dev/null\n')
   })
 
-  test('says that node is missing', async () => {
+  test('reports that node is missing', async () => {
     mkdirSync(join(place.folder, 'bin'))
     for (const name of ['tr', 'sh']) symlinkSync(`/usr/bin/${name}`, join(place.folder, 'bin', name))
     const program = new Program(['/bin/sh', '-c', `${place.program} run job true`], { cwd: place.folder, env: { PATH: join(place.folder, 'bin') } })
@@ -180,7 +180,7 @@ describe('a time of many days', { timeout: 60_000 }, () => {
       return JSON.parse(show.printed).queue.length
     }
     while ((await queue()) < 2);
-    // Each of these looks takes as long as a hundred of watch's, if it did not wait.
+    // If watch did not wait, it would look a hundred times during each of these looks.
     for (let look = 0; look < 3; look++) expect(await queue()).toBe(2)
     expect(watching.printed).not.toContain('waits')
     holder.child.kill('SIGTERM')

@@ -7,11 +7,11 @@ import { withProgram } from './cli/setup.ts'
 
 const place = withProgram()
 
-/** For how long, in ms. */
+/** How long the test runs, in ms. */
 const length = Number(process.env.TROUBLE ?? 60_000)
 const duration = 3_000
 
-/** Says who works, and whether somebody else still did. It ignores TERM, and leaves only when it is done or killed. */
+/** Records its own process id, and the other worker's if that is still alive. It ignores TERM, and ends only when it is done or killed. */
 const work = `
 trap '' TERM HUP INT
 other=$(cat worker 2>/dev/null)
@@ -30,18 +30,18 @@ const send = (pid: number | undefined, signal: NodeJS.Signals): void => {
   try {
     if (pid) process.kill(pid, signal)
   } catch {
-    // It has ended by itself.
+    // The process has ended already.
   }
 }
 
-test('never do two commands work at once, and none for longer than its lock, whatever happens to run and its guardian', {
+test('two commands never work at once, and no command outlives its lock, whatever happens to run and its guardian', {
   timeout: length + 120_000,
 }, async () => {
   writeFileSync(join(place.folder, 'work.sh'), work)
   const until = performance.now() + length
   const lateGroups: number[] = []
 
-  /** Something that may happen to a run whose command works. */
+  /** Does one random thing to a run whose command works. */
   const trouble = async (program: Program, group: number): Promise<void> => {
     const what = pick(['kill', 'stop', 'pause', 'hang up', 'end', 'guardian', 'guardian, then kill', 'command', 'nothing'] as const)
     appendFileSync(join(place.folder, 'trouble'), `${what} ${group}\n`)
@@ -58,7 +58,7 @@ test('never do two commands work at once, and none for longer than its lock, wha
       await sleep(what === 'pause' ? duration / 4 : 2 * duration)
       send(program.pid, 'SIGCONT')
     }
-    // Its lock has ended by then, if it did not renew it.
+    // Unless run renewed it, the lock has ended by then.
     if (program.over) {
       await sleep((4 / 3) * duration)
       if (isAlive(group)) lateGroups.push(group)

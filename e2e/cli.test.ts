@@ -14,10 +14,10 @@ const place = withProgram()
 const storelock = (args: readonly string[], options = {}): Program =>
   new Program([process.execPath, place.main, ...args], { cwd: place.folder, ...options })
 
-/** Runs a script of the shell under the lock. */
+/** Runs a shell script under the lock. */
 const run = (script: string, ...options: readonly string[]): Program => storelock(['run', 'job', ...options, '--', 'sh', '-c', script])
 
-/** Takes the lock next, and tells whether anything of that group was still alive when it had it. */
+/** Waits for the lock, and prints whether any process of that group was still alive when it got it. */
 const next = (group: number): Program => run(`kill -0 -- -${group} 2>/dev/null && echo alive || echo gone`)
 
 const isFree = async (): Promise<boolean> => {
@@ -35,7 +35,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
-  test('ends with 127 where there is no such command, with 126 where it cannot be run', async () => {
+  test('ends with 127 if there is no such command, with 126 if it cannot be run', async () => {
     expect(await storelock(['run', 'job', '--', 'no-such-command']).code()).toBe(127)
     expect(await storelock(['run', 'job', '--', '/etc/passwd']).code()).toBe(126)
     expect(await isFree()).toBe(true)
@@ -48,7 +48,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(await run('true', '--nonblock', '--conflict-exit-code', '75').code()).toBe(75)
   })
 
-  test('waits with --if-no-queue where nobody else does, and ends with 1 where somebody waits', async () => {
+  test('with --if-no-queue waits if nothing else waits, and otherwise ends with 1', async () => {
     const holder = run(works)
     await groupOf(holder)
     const waiter = run('true', '--if-no-queue')
@@ -65,7 +65,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(await waiter.code()).toBe(0)
   })
 
-  test('has the lock of a process that was killed at once, with --nonblock and without', async () => {
+  test('gets the lock of a killed process at once, with --nonblock and without', async () => {
     const start = { file: join(place.folder, 'storelock.db'), duration: 60_000, maxBackoff: 60_000 }
     for (const options of [['--nonblock'], ['--timeout', '20s']]) {
       const holder = await startContext(start)
@@ -76,7 +76,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     }
   })
 
-  test('ends with 124 where the lock is not free in time, and leaves the queue', async () => {
+  test('ends with 124 if the lock is not free in time, and leaves the queue', async () => {
     const holder = run(works, '--label', 'the holder')
     await groupOf(holder)
     const waiter = run('true', '--timeout', '200ms')
@@ -101,7 +101,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     await Promise.all([groupOf(first), groupOf(second)])
   })
 
-  test('lets as many run together as --limit says, and refuses another limit', async () => {
+  test('lets as many holders run together as --limit says, and refuses another limit', async () => {
     const [first, second] = [run(works, '--limit', '2'), run(works, '--limit', '2')]
     await Promise.all([groupOf(first), groupOf(second)])
     expect(await run('true', '--limit', '2', '--nonblock').code()).toBe(1)
@@ -114,7 +114,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
     expect(third.printed).toBe('mine\n')
   })
 
-  test('calls its wait off and leaves the queue when it is interrupted', async () => {
+  test('stops waiting and leaves the queue when it is interrupted', async () => {
     const holder = run(works)
     await groupOf(holder)
     const waiter = run('true', '--verbose')
@@ -128,7 +128,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
 })
 
 describe('signals', { timeout: 60_000 }, () => {
-  test.each(['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2'] as const)('%s is passed to the command, whose exit code counts', async (name) => {
+  test.each(['INT', 'TERM', 'HUP', 'QUIT', 'USR1', 'USR2'] as const)('run passes %s to the command, and ends with its exit code', async (name) => {
     const program = run(`trap 'exit 42' ${name}; ${works}`)
     await groupOf(program)
     program.child.kill(`SIG${name}`)
@@ -136,7 +136,7 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
-  test.each(['KILL', 'TERM', 'PIPE', 'USR1'] as const)('%s that ends the command ends run, and the lock is free', async (name) => {
+  test.each(['KILL', 'TERM', 'PIPE', 'USR1'] as const)('if %s ends the command, run ends by it too, and the lock is free', async (name) => {
     const program = run(works)
     process.kill(await groupOf(program), `SIG${name}`)
     expect(await program.ending()).toBe(`SIG${name}`)
@@ -153,12 +153,12 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe('SIGKILL')
   })
 
-  test('Ctrl-C on a terminal reaches the command once, whose exit code counts', async () => {
+  test('Ctrl-C on a terminal reaches the command once, and run ends with its exit code', async () => {
     const script = `trap 'echo heard; exit 42' INT; ${works}`
     const command = [process.execPath, place.main, 'run', 'job', '--', 'sh', '-c', script]
       .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
       .join(' ')
-    // A shell that stays in front of it would die of the key's signal itself.
+    // Without exec the shell would stay in the foreground, and Ctrl-C would kill it.
     const program = new Program(['script', '-qec', `exec ${command}`, '/dev/null'], { cwd: place.folder })
     await groupOf(program)
     program.child.stdin?.write('\u0003')
@@ -177,7 +177,7 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(program.printed).toMatch(/done\n$/)
   })
 
-  test('a command that is stopped keeps the lock for longer than its lease', async () => {
+  test('a stopped command keeps the lock for longer than its lease', async () => {
     const program = run('echo "group $$ "; read -r line', '--duration', '3s')
     const group = await groupOf(program)
     process.kill(-group, 'SIGSTOP')
@@ -187,14 +187,14 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await program.code()).toBe(0)
   })
 
-  test('with --foreground the command stays in our process group', async () => {
+  test('with --foreground the command stays in the process group of run', async () => {
     const program = storelock(['run', 'job', '--foreground', '--', 'sh', '-c', 'ps -o pgid= -p $$'], { detached: true })
     expect(await program.code()).toBe(0)
     expect(Number(program.printed)).toBe(program.pid)
   })
 })
 
-describe('nobody else gets the lock while the command works', { timeout: 60_000 }, () => {
+describe('no other run gets the lock while the command works', { timeout: 60_000 }, () => {
   test('even if run is killed, and the command and its children ignore TERM', async () => {
     const program = run(deaf, '--duration', '2s')
     const group = await groupOf(program)
@@ -220,7 +220,7 @@ describe('nobody else gets the lock while the command works', { timeout: 60_000 
     expect(program.said).toContain('lost "job"')
   })
 
-  test('though run was killed together with its terminal’s whole group', async () => {
+  test('even if run is killed together with the whole group of its terminal', async () => {
     const program = storelock(['run', 'job', '--duration', '2s', '--', 'sh', '-c', deaf], { detached: true })
     const group = await groupOf(program)
     process.kill(-program.pid, 'SIGINT')
@@ -230,7 +230,7 @@ describe('nobody else gets the lock while the command works', { timeout: 60_000 
     expect(other.printed).toBe('gone\n')
   })
 
-  test('though the guardian was killed before: another takes its place', async () => {
+  test('even if the guardian is killed first: another takes its place', async () => {
     const program = run(works, '--duration', '6s')
     const group = await groupOf(program)
     const guardian = await until(() => guardianOf(group))
@@ -251,7 +251,7 @@ test('no guardian stays behind', { timeout: 60_000 }, async () => {
 })
 
 describe('a lock that is lost', { timeout: 60_000 }, () => {
-  test('takes the command with it, and all that it has started', async () => {
+  test('ends the command and all processes that it has started', async () => {
     const program = run(deaf, '--duration', '2s')
     const group = await groupOf(program)
     const grandchild = await grandchildOf(program)
@@ -261,7 +261,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     expect([isAlive(group), isAlive(grandchild)]).toEqual([false, false])
   })
 
-  test('takes the command with it where the store could not be written for as long as the duration', async () => {
+  test('ends the command, if the store could not be written for the whole duration', async () => {
     const program = run(deaf, '--duration', '1s')
     const parts = [await groupOf(program), await grandchildOf(program)]
     const db = new Database(join(place.folder, 'storelock.db'))
@@ -272,7 +272,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
     db.close()
   })
 
-  test('because the command ran for longer than --max-hold: the command ends first, and nobody has the lock before', async () => {
+  test('because the command ran for longer than --max-hold is free only after the command has ended', async () => {
     const program = run(deaf, '--duration', '2s', '--max-hold', '3s')
     const group = await groupOf(program)
     const after = next(group)
@@ -292,7 +292,7 @@ describe('a lock that is lost', { timeout: 60_000 }, () => {
 })
 
 describe('a waiter for the lock of a run', { timeout: 60_000 }, () => {
-  test('is heard: --on-ask sends the command a signal', async () => {
+  test('reaches the command: --on-ask sends it a signal', async () => {
     const program = run(`trap 'echo asked; exit' USR1; ${works}`, '--on-ask', 'USR1')
     await groupOf(program)
     const asking = storelock(['ask', 'job', '--message', 'a newer one waits'])
@@ -302,7 +302,7 @@ describe('a waiter for the lock of a run', { timeout: 60_000 }, () => {
     expect(program.said).toContain('a newer one waits')
   })
 
-  test('takes it after --steal-after-ask', async () => {
+  test('steals it after --steal-after-ask', async () => {
     const program = run(works)
     await groupOf(program)
     const thief = run('echo mine', '--steal-after-ask', '100ms')
@@ -320,7 +320,7 @@ describe('a run within a run', { timeout: 60_000 }, () => {
     expect(program.printed).toBe('inner\n')
   })
 
-  test('of the same key is refused, since it would wait for itself, however deep it is', async () => {
+  test('of the same key is refused at any depth, since it would wait for itself', async () => {
     const program = run(`"${process.execPath}" "${place.main}" run other -- ${inner('job')}`)
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('it would wait for itself')
@@ -334,12 +334,12 @@ describe('a run within a run', { timeout: 60_000 }, () => {
   })
 })
 
-test('of two that race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
+test('if two runs race with --nonblock, exactly one wins', { timeout: 120_000 }, async () => {
   const rounds = 20
   expect(await race(place.main, place.folder, rounds)).toEqual({ rounds, oneWinner: rounds })
 })
 
-describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
+describe('a store that another process keeps busy', { timeout: 60_000 }, () => {
   let db: Database.Database
   beforeEach(async () => {
     expect(await run('true').code()).toBe(0)
@@ -348,7 +348,7 @@ describe('a store that somebody else writes to', { timeout: 60_000 }, () => {
   })
   afterEach(() => void db.close())
 
-  test('keeps nobody beyond --timeout', async () => {
+  test('delays no run beyond --timeout', async () => {
     const program = run('echo never', '--timeout', '300ms')
     expect(await program.code()).toBe(124)
     expect(program.printed).toBe('')

@@ -5,7 +5,7 @@ import { aborted, acquire, healthy, lost, openTabs, queued, release, stateOf } f
 
 const start = { duration: 10_000, maxBackoff: 1_000 }
 
-/** Empties object stores of the database that tabs share, as an app's own code may do. */
+/** Clears object stores of the database that the tabs share, as an app's own code may do. */
 async function clear(objectStores: string[]): Promise<void> {
   const db = await storelock.openDB('locks')
   const tx = db.transaction(objectStores, 'readwrite')
@@ -18,7 +18,7 @@ describeEachEngine((engine) => {
   eachAfresh(engine)
 
   describe('a database that is closed while its locks are in use', () => {
-    test('cleared by a logout: its holder is notified, its waiters are served, and no call stays unsettled', async () => {
+    test('cleared by a logout: the holder is notified, the waiters are served, and every call settles', async () => {
       const [page] = await openTabs(engine(), 1, start)
       const settled = await page?.evaluate(async () => {
         const { createLocks, indexedDBStore } = storelock
@@ -54,12 +54,12 @@ describeEachEngine((engine) => {
     describe.each([
       ['the records', ['storelock-records']],
       ['the sessions', ['storelock-sessions']],
-      ['all that stood in it', ['storelock-records', 'storelock-sessions', 'storelock-fence', 'storelock-meta']],
-    ])('of which a page cleared %s', (_, objectStores) => {
+      ['all of it', ['storelock-records', 'storelock-sessions', 'storelock-fence', 'storelock-meta']],
+    ])('cleared by a page, %s', (_, objectStores) => {
       test.each([
         ['that has just come', false],
         ['that has had the lock before', true],
-      ])('its holder is notified as soon as a tab %s takes the lock, and is served after it', async (_, before) => {
+      ])('the holder is notified as soon as a tab %s takes the lock, and is served after it', async (_, before) => {
         // A beat comes every 30 s.
         const patient = { duration: 300_000, maxBackoff: 1_000 }
         const tabs = await openTabs(engine(), before ? 2 : 1, patient)
@@ -83,7 +83,7 @@ describeEachEngine((engine) => {
       })
     })
 
-    test('deleted by another tab: its holder knows before that tab learns that it is gone', async () => {
+    test('deleted by another tab: the holder knows before the other tab learns that the database is gone', async () => {
       const [one, two] = await openTabs(engine(), 2, start)
       if (!one || !two) throw new Error('there are two tabs')
       await acquire(one)
@@ -94,7 +94,7 @@ describeEachEngine((engine) => {
       expect((await told).at).toBeLessThan(at + 50)
     })
 
-    test('closed by its app as another tab upgrades it: the lock goes to that tab, and the same locks go on with the one that the app opens again', async () => {
+    test('closed by its app for another tab’s upgrade: the lock goes to that tab, and the locks go on with the reopened database', async () => {
       const open = async (version: number) => {
         const upgrade = (db: Parameters<typeof storelock.upgradeIndexedDB>[0]) => storelock.upgradeIndexedDB(db)
         const db = await storelock.openDB('app', version, { upgrade })
@@ -125,7 +125,7 @@ describeEachEngine((engine) => {
       expect(await one.evaluate(async () => (await again).isHeld())).toBe(true)
     })
 
-    test('closed by its app: the lock goes to the tab that waits about as fast as by a release', async () => {
+    test('closed by its app: the lock goes to the waiting tab about as fast as after a release', async () => {
       const pages = [await engine().open(engine().page), await engine().open(engine().page)] as const
       const [holder, waiter] = pages
       for (const page of pages)
@@ -150,7 +150,7 @@ describeEachEngine((engine) => {
         const left = await holder.evaluate(async (close) => {
           while (!(await locks.query('l')).pending.length);
           const at = performance.timeOrigin + performance.now()
-          // As its listener for `versionchange` does.
+          // An app's listener for `versionchange` does the same.
           if (close) present.close()
           else await lock.release()
           return at
@@ -168,13 +168,13 @@ describeEachEngine((engine) => {
       const [released, closed] = [median(times.released), median(times.closed)]
       if (process.env.FIGURES)
         console.log(`hand-over: ${closed.toFixed(1)} ms when the app closes its database, ${released.toFixed(1)} ms by a release`)
-      // Two tabs' clocks differ by some ms, and a release takes no more on a quiet machine.
+      // The clocks of two tabs differ by some ms, and on an idle machine a release takes no longer than that.
       expect(closed).toBeLessThan(5 * (released + 10))
     })
 
-    test('kept open by a page that does not answer, with a deletion behind it: calls fail and say why, close() ends, and the store works once that page is gone', async () => {
+    test('whose deletion a hung page holds up: calls fail and say why, close() ends, and the store works once that page is gone', async () => {
       const [stuck, deletes, page] = [await engine().open(engine().page), await engine().open(engine().page), await engine().open(engine().page)]
-      // Gets the deletion event and does nothing, as a stopped tab.
+      // The page ignores the event about the deletion, as a stopped tab does.
       await stuck.evaluate(async () => {
         globalThis.present = await storelock.openDB('locks', 1)
       })

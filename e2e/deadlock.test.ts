@@ -6,7 +6,7 @@ describeEachEngine((engine) => {
 
   const open = () => engine().open(engine().page)
 
-  test('a request within its own callback is rejected with `deadlock`, where that was asked for, and else warned of', async () => {
+  test('a nested request for the same lock is rejected with `deadlock` if the app chose so, and otherwise causes a warning', async () => {
     const page = await open()
     const said = await page.evaluate(async () => {
       const store = storelock.indexedDBStore('locks')

@@ -25,7 +25,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** The page in a profile of its own, with workers that count. */
+/** Opens the page in a profile of its own, and waits until its workers count. */
 async function open(url = site.url): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 390, height: 844 } })
   const page = await context.newPage()
@@ -38,13 +38,13 @@ const close = (page: Page) => page.context().close()
 
 const lost = async (page: Page, mode: string): Promise<number> => Number(await page.locator(`#lost-${mode}`).textContent())
 
-/** Does something, and waits for a caption about it, now or then. */
+/** Presses a button, and waits until a caption about it appears. */
 async function press(page: Page, name: string, caption: string): Promise<void> {
   await page.getByRole('button', { name }).click()
   await page.locator('#caption, #captions li', { hasText: caption }).first().waitFor({ state: 'attached' })
 }
 
-describe('the page of the demo, when a worker that has the lock hangs past its lease', { timeout: 60_000 }, () => {
+describe('the demo page, when a worker that holds the lock hangs past its lease', { timeout: 60_000 }, () => {
   let page: Page
   beforeAll(async () => {
     page = await open()
@@ -52,17 +52,17 @@ describe('the page of the demo, when a worker that has the lock hangs past its l
   }, 60_000)
   afterAll(() => close(page))
 
-  test('has lost writes where there is no lock', async () => {
+  test('loses writes without a lock', async () => {
     expect(await lost(page, 'none')).toBeGreaterThan(0)
   })
 
-  test('has lost writes of others to a late one where there is only a lease', async () => {
-    // The present holder may have read before the late write, and write only now.
+  test('loses other workers’ writes to a late one with only a lease', async () => {
+    // The present holder may have read before the late write and write only after it.
     await page.locator('#tile-lease[data-lost=true]').waitFor()
     expect(await page.locator('#captions').textContent()).toContain('With a lease only, that went through')
   })
 
-  test('has lost no fenced write, and shows that the late one was refused', async () => {
+  test('loses no fenced write, and shows that the late one was refused', async () => {
     const tallies = await page.evaluate(() => demo.tallies())
     expect(tallies.fenced.made).toBeGreaterThan(0)
     expect(tallies.fenced.value).toBe(tallies.fenced.made)
@@ -71,20 +71,20 @@ describe('the page of the demo, when a worker that has the lock hangs past its l
   })
 })
 
-describe('the page of the demo', { timeout: 60_000 }, () => {
+describe('the demo page', { timeout: 60_000 }, () => {
   let page: Page
   beforeAll(async () => {
     page = await open()
   }, 60_000)
   afterAll(() => close(page))
 
-  test('has all its controls above the fold of a phone', async () => {
+  test('has all its controls above the fold on a phone', async () => {
     const ends = await page.locator('button, select, #open').evaluateAll((all) => all.map((each) => each.getBoundingClientRect().bottom))
     expect(ends).toHaveLength(11)
     expect(Math.max(...ends)).toBeLessThanOrEqual(844)
   })
 
-  test('shows how the lock is stolen from a worker that keeps it, and that the worker is told', async () => {
+  test('shows how the lock is stolen from a worker that keeps it, and that the worker is notified', async () => {
     await press(page, 'Hold', 'keeps it')
     await press(page, 'Steal', 'stole the lock')
     await page.locator('#captions li, #caption', { hasText: 'was told that its lock was stolen' }).waitFor({ state: 'attached' })
@@ -100,7 +100,7 @@ describe('the page of the demo', { timeout: 60_000 }, () => {
     await press(page, 'Crash', 'was proved dead')
   })
 
-  test('has another tab take part, with a number of its own', async () => {
+  test('lets another tab take part, with a number of its own', async () => {
     const opened = page.context().waitForEvent('page')
     await page.getByRole('link', { name: 'Open another tab' }).click()
     const tab = await opened
@@ -112,13 +112,13 @@ describe('the page of the demo', { timeout: 60_000 }, () => {
 describe('storelock demo', { timeout: 60_000 }, () => {
   const place = withProgram()
 
-  test('says where the page should be, if it is not there', async () => {
+  test('says where the page should be if it is missing', async () => {
     const program = new Program([process.execPath, place.main, 'demo'])
     expect(await program.code()).toBe(125)
     expect(program.said).toContain('the demo’s page is not here')
   })
 
-  test('serves the page, which asks for nothing elsewhere, until Ctrl-C', async () => {
+  test('serves the page until Ctrl-C, and the page requests nothing from other sites', async () => {
     buildDemo(join(dirname(place.main), 'demo'))
     const program = new Program([process.execPath, place.main, 'demo'])
     const url = await program.shows(/(http:\S+)/)
@@ -137,7 +137,7 @@ describe('storelock demo', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe('SIGINT')
   })
 
-  test('has a page of at most 150 kB', () => {
+  test('serves a page of at most 150 kB', () => {
     const page = join(folder, 'page')
     const sizes = readdirSync(page).map((name) => statSync(join(page, name)).size)
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThanOrEqual(150_000)

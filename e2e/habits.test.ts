@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { describeEachEngine, eachQuiet } from './engines/each.ts'
 
-// What Safari is known to do to IndexedDB after a sleep, in the background and by mistake, done to real pages of each engine.
+// Faults that Safari is known to cause in IndexedDB after a sleep, in the background or by a bug, simulated in real pages of each engine.
 
-/** What befalls the connections that a page has open, or wants. */
+/** What goes wrong with the connections that a page has open or tries to open. */
 type Fault =
   | 'answers nothing'
   | 'loses its server'
@@ -12,13 +12,13 @@ type Fault =
   | 'undoes every transaction'
   | 'does not open'
 
-/** What a call came to while the fault lasted, and what the same locks did once it was over. */
+/** How each call ended during the fault, and how a call on the same locks ended after it. */
 interface Fates {
   readonly during: Record<string, string>
   readonly after: Record<string, string>
 }
 
-/** Makes each call on locks of its own while the fault lasts. Runs in the page. */
+/** Makes each call during the fault, on locks of its own. Runs in the page. */
 async function suffer(fault: Fault): Promise<Fates> {
   const { createLocks, indexedDBStore } = storelock
   const fateOf = (promise: Promise<unknown>, atMost = 20_000): Promise<string> =>
@@ -32,7 +32,7 @@ async function suffer(fault: Fault): Promise<Fates> {
 
   const { transaction } = IDBDatabase.prototype
   const { open } = IDBFactory.prototype
-  /** A transaction whose requests are never answered, and which does not end. */
+  /** A transaction that never answers its requests and never ends. */
   const hung = (db: IDBDatabase, scope: string | Iterable<string>, mode: IDBTransactionMode = 'readonly'): IDBTransaction => {
     const silent = (): EventTarget => new Proxy(new EventTarget(), { get: (target, name) => Reflect.get(target, name) ?? silent })
     const names = typeof scope === 'string' ? [scope] : [...scope]
@@ -54,14 +54,14 @@ async function suffer(fault: Fault): Promise<Fates> {
     const tx = transaction.apply(this, given)
     if (ill && (fault === 'undoes every transaction' || (fault === 'undoes a transaction' && !undone.has(this)))) {
       undone.add(this)
-      // Once something is under way there, as in a page that is hidden in the middle of it.
+      // Aborts it with a request under way, as when a page is hidden in the middle of a transaction.
       const { objectStore } = tx
       tx.objectStore = (name) => {
         queueMicrotask(() => {
           try {
             tx.abort()
           } catch {
-            // It has ended by itself.
+            // The transaction has ended already.
           }
         })
         Reflect.deleteProperty(tx, 'objectStore')
@@ -95,7 +95,7 @@ async function suffer(fault: Fault): Promise<Fates> {
   const after: Record<string, string> = {}
   const suffered = subjects.map(async (subject) => {
     const call = subject.call === 'transaction' ? fenced : calls[subject.call]
-    // What could not be released is released by a later try, with the next beats.
+    // A release that fails is tried again with the next beats.
     during[subject.call] = await fateOf((call as NonNullable<typeof call>)(subject), subject.call === 'release' ? 45_000 : undefined)
   })
   await Promise.all(suffered.filter((_, index) => subjects[index]?.call !== 'release'))
@@ -103,7 +103,7 @@ async function suffer(fault: Fault): Promise<Fates> {
   await Promise.all(suffered)
   const healed = subjects.map(async ({ call, store, locks }) => {
     const use = async ({ acquire }: typeof locks): Promise<void> => {
-      // What was asked of the engine during the fault may still be waited for.
+      // The first call may still wait for an answer to a question from the time of the fault.
       const lock = await acquire('after').catch(() => acquire('after'))
       await lock.release()
     }
@@ -128,7 +128,7 @@ describeEachEngine((engine) => {
   describe('where IndexedDB', () => {
     const fates = new Map<Fault, Promise<Fates>>()
     beforeAll(async () => {
-      // All at once, each in a page and in databases of its own, since most of the time they wait.
+      // All faults at once, each in its own page and databases, since they mostly wait.
       for (const fault of faults) {
         const page = await engine().open(engine().page)
         const suffered = page.evaluate(suffer, fault)
@@ -144,7 +144,7 @@ describeEachEngine((engine) => {
       async (fault) => {
         const { during, after } = (await fates.get(fault)) as Fates
         expect(Object.entries(during).filter(([, fate]) => !['done', 'store'].includes(fate))).toEqual([])
-        // What an app did in a transaction is for the app to do again.
+        // The library does not repeat an app's own transaction.
         if (fault === 'undoes a transaction') expect(Object.entries(during).filter(([, fate]) => fate !== 'done')).toEqual([['transaction', 'store']])
         expect(new Set(Object.values(after))).toEqual(new Set(['done']))
       },

@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { Clock, HeldLock, LockWarning } from '../src/index.ts'
 import { type Background, startBackground } from './background.ts'
 
-// Tabs in the background, which only Chromium's driver can slow down as a person's are, tell the workers of, and freeze.
-// Their timers fall to one a minute after so many seconds.
+// Tabs in the background. Only Chromium's driver can throttle them as for a real user, list their workers, and freeze them.
+// In s: after this time their timers drop to one per minute.
 const grace = 5
 /** In ms. */
 const duration = 3_000
@@ -19,7 +19,7 @@ afterAll(() => browser.close())
 
 afterEach(() => expect(browser.errors.splice(0)).toEqual([]))
 
-/** Has a page hold a lock `kept`, and another `plain` by plain timers; `warnings` are those of the first. */
+/** Takes the lock `kept` in a page, and `plain` with a clock of plain timers. `warnings` collects those about `kept`. */
 async function hold(page: Page, duration: number): Promise<void> {
   await page.evaluate(async (duration) => {
     const { createLocks, indexedDBStore } = storelock
@@ -40,7 +40,7 @@ async function hold(page: Page, duration: number): Promise<void> {
   }, duration)
 }
 
-/** Resolves when so many workers run in a page. */
+/** Resolves when `count` workers run in a page. */
 async function workers(page: Page, count: number): Promise<void> {
   while (page.workers().length !== count) {
     await new Promise<void>((resolve) => {
@@ -53,7 +53,7 @@ async function workers(page: Page, count: number): Promise<void> {
   }
 }
 
-test('a hidden page keeps its lock, and would lose it by plain timers', async () => {
+test('a hidden page keeps its lock, and would lose it with plain timers', async () => {
   const page = await browser.open()
   await hold(page, duration)
   await browser.hide(page)
@@ -62,7 +62,7 @@ test('a hidden page keeps its lock, and would lose it by plain timers', async ()
   await page.close()
 })
 
-test('a page has a worker only while it is hidden and there is something to wait for', async () => {
+test('a page has a worker only while it is hidden and has a timer to wait for', async () => {
   const page = await browser.open()
   await hold(page, duration)
   expect(page.workers()).toEqual([])
@@ -77,7 +77,7 @@ test('a page has a worker only while it is hidden and there is something to wait
   await page.close()
 })
 
-test('a page that may not start such a worker is warned once, and keeps its lock with plain timers as long as those suffice', async () => {
+test('a page that may not start such a worker gets one warning, and keeps its lock as long as plain timers suffice', async () => {
   const page = await browser.open('no-workers.html')
   const violations: string[] = []
   await page.exposeFunction('violated', (blocked: string) => violations.push(blocked))
@@ -95,7 +95,7 @@ test('a page that may not start such a worker is warned once, and keeps its lock
   await page.close()
 })
 
-test('a page that asks for Trusted Types has a worker while it is hidden, where it allows our policy', async () => {
+test('a page that enforces Trusted Types and allows our policy has a worker while it is hidden', async () => {
   const page = await browser.open('trusted-types.html')
   await hold(page, duration)
   await browser.hide(page)
@@ -104,7 +104,7 @@ test('a page that asks for Trusted Types has a worker while it is hidden, where 
   await page.close()
 })
 
-test('a page that is prerendered asks for nothing until somebody opens it', async () => {
+test('a prerendered page requests no lock until the user opens it', async () => {
   const witness = await browser.open()
   const page = await browser.open()
   const url = new URL('prerendered.html', page.url()).href
@@ -119,13 +119,13 @@ test('a page that is prerendered asks for nothing until somebody opens it', asyn
     document.head.append(rules)
   }, url)
   expect(await said('looked')).toEqual({ prerendered: true, granted: false })
-  // The driver loses a page that is replaced by a prerendered one, so the other tab is told the result.
+  // The driver loses a page that a prerendered one replaces, so the page reports its result to the other tab.
   await page.evaluate((url) => void setTimeout(() => location.assign(url)), url)
   expect(await said('granted')).toEqual({ prerendered: false })
   await Promise.all([witness.close(), page.close().catch(() => {})])
 })
 
-test('a page that has a worker since it was hidden goes into the back/forward cache', async () => {
+test('a page that got a worker when it was hidden goes into the back/forward cache', async () => {
   const page = await browser.open()
   await hold(page, 60_000)
   await browser.hide(page)
@@ -136,9 +136,9 @@ test('a page that has a worker since it was hidden goes into the back/forward ca
     })
   })
   await page.goto('about:blank')
-  // Puppeteer does not notice that a page out of the cache is there, so its own way back would wait for ever.
+  // Puppeteer does not notice a page from the cache, so its `goBack` would wait for ever.
   await page.evaluate(() => void setTimeout(() => history.back()))
-  // A page that was not kept is loaded again.
+  // If the page was not cached, it is loaded again.
   await page.waitForFunction(() => globalThis.restored ?? (document.URL !== 'about:blank' && document.readyState === 'complete'), { polling: 50 })
   const shown = await page.evaluate(() => {
     const [{ notRestoredReasons }] = performance.getEntriesByType('navigation') as unknown as [{ notRestoredReasons?: unknown }]
@@ -148,7 +148,7 @@ test('a page that has a worker since it was hidden goes into the back/forward ca
   await page.close()
 })
 
-test('a page that was frozen until another had its lock knows that in the first line of any code that runs next, also of older listeners', async () => {
+test('a page that was frozen until another page took its lock knows of the loss in the first line that runs, even in older listeners', async () => {
   const page = await browser.open()
   await page.evaluate(async (duration) => {
     const seen: Record<string, unknown> = {}
@@ -168,7 +168,7 @@ test('a page that was frozen until another had its lock knows that in the first 
     document.addEventListener('resume', () => wake())
     woken.then(() => look('a promise'))
     const { createLocks, indexedDBStore } = storelock
-    // It has no beat under way: a page that is frozen within a transaction holds up everyone.
+    // Renewed by hand, so that no beat is under way: a page that is frozen within a transaction blocks all other pages.
     const lock = await createLocks({ store: indexedDBStore('locks'), duration }).acquire('frozen', { renew: 'manual' })
     const { signal } = lock
     look = (who) => {
@@ -207,7 +207,7 @@ declare global {
   var kept: HeldLock
   var plain: HeldLock
   var seen: Record<string, unknown>
-  /** What the page was told when it was last shown. */
+  /** The page's last `pageshow` event. */
   var restored: { readonly persisted: boolean } | undefined
   var warnings: LockWarning[]
   var violated: (blocked: string) => void

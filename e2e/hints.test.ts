@@ -7,11 +7,11 @@ import { leave } from './tabs/leave.ts'
 import type { TabStart } from './tabs/tab.ts'
 import { aborted, acquire, healthy, lost, openTabs, query, queued, release, stateOf } from './tabs/tabs.ts'
 
-// What a channel and beacons do between real tabs. The leases are long, and tabs that wait never look by themselves. Times in ms.
+// Channels and beacons between real tabs. The leases are long, and waiting tabs never poll. Times in ms.
 const duration = 10_000
 const maxBackoff = 60_000
 
-/** Resolves when so many native locks of this name wait, as a page sees it. */
+/** Resolves when a page sees `count` waiters for the native lock of this name. */
 const watched = (address: string, count: number, page: Tab): Promise<void> =>
   page.evaluate(
     async ([address, count]) => {
@@ -21,7 +21,7 @@ const watched = (address: string, count: number, page: Tab): Promise<void> =>
     [address, count] as const,
   )
 
-/** The name of the native lock that is the beacon of a session, which is up. */
+/** The name of the native lock that is a session's raised beacon. */
 const beaconOf = (session: string | undefined, page: Tab): Promise<string> =>
   page.evaluate(async (session) => {
     const { held } = await navigator.locks.query()
@@ -38,8 +38,8 @@ describeEachEngine((engine) => {
   const pair = async (options?: Partial<TabStart>) => (await several(2, options)) as [Tab, Tab]
   const three = async () => (await several(3)) as [Tab, Tab, Tab]
 
-  describe('a tab that waits and never looks by itself', () => {
-    test('is woken by a release, and so is the one behind it', async () => {
+  describe('a waiting tab that never polls', () => {
+    test('is woken by a release, and so is the tab behind it', async () => {
       const [one, two, three] = (await several(3)) as [Tab, Tab, Tab]
       await acquire(one)
       const second = acquire(two)
@@ -53,7 +53,7 @@ describeEachEngine((engine) => {
       expect((await third).token).toBeGreaterThan(token)
     })
 
-    test('is woken by a release of other locks in the same page, on the same store or on another', async () => {
+    test('is woken by a release in the same page, through the same store or another', async () => {
       const [page] = (await several(1)) as [Tab]
       await page.evaluate(async () => {
         const { createLocks, indexedDBStore } = storelock
@@ -94,7 +94,7 @@ describeEachEngine((engine) => {
       expect(await stateOf(waiter)).toEqual(healthy)
     })
 
-    test('is not held up by the death of the one in front, nor by that of the holder after it', async ({ skip }) => {
+    test('is not held up if the tab in front of it dies and then the holder', async ({ skip }) => {
       needs('crash', engine(), skip)
       const [holder, front, last] = await three()
       await acquire(holder)
@@ -108,7 +108,7 @@ describeEachEngine((engine) => {
       await wait
     })
 
-    test('is not held up by one in front that died just when it was granted the lock', async ({ skip }) => {
+    test('is not held up if the tab in front of it dies just when it is granted the lock', async ({ skip }) => {
       needs('crash', engine(), skip)
       const [holder, front, last] = await three()
       await acquire(holder)
@@ -126,7 +126,7 @@ describeEachEngine((engine) => {
         globalThis.port = storelock.startWorker(kind)
       }, kind)
 
-    test('replaces at once a worker that is terminated, and is woken by one that releases', async () => {
+    test('at once replaces a worker that is terminated, and is woken by a worker that releases', async () => {
       const [home, waiter] = await pair()
       for (const end of ['terminate', 'release'] as const) {
         await bringIn(home, 'dedicated')
@@ -142,7 +142,7 @@ describeEachEngine((engine) => {
       }
     })
 
-    test('waits for a shared worker as long as one of its tabs is there, and replaces it at once when the last is closed', async () => {
+    test('waits for a shared worker as long as one of its tabs is open, and replaces it at once when the last is closed', async () => {
       const [one, other, waiter] = await three()
       await bringIn(one, 'shared')
       await bringIn(other, 'shared')
@@ -206,7 +206,7 @@ describeEachEngine((engine) => {
   describe('the back/forward cache', () => {
     beforeEach(({ skip }) => needs('cache', engine(), skip))
 
-    /** Counts a page's channels, and notes what it sees when it is shown again. */
+    /** Counts a page's channels, and records its state when it is shown again. */
     const watch = (): void => {
       globalThis.channels = new Set()
       addEventListener('pagehide', () => {
@@ -228,7 +228,7 @@ describeEachEngine((engine) => {
       }
     }
 
-    /** Goes to another page and comes back. @returns what the page saw of that when it was shown again */
+    /** Goes to another page and comes back. @returns what the page recorded when it was shown again */
     async function goAndComeBack(page: Tab, witness: Tab, meanwhile: () => Promise<unknown>): Promise<unknown> {
       await leave(page, witness)
       await meanwhile()
@@ -236,7 +236,7 @@ describeEachEngine((engine) => {
       return page.evaluate(() => ('shown' in globalThis ? shown : 'loaded anew'))
     }
 
-    test('keeps a page that held a lock, which hands it over, and takes it again when it comes back', async () => {
+    test('keeps a page that held a lock: the page hands the lock over, and takes it again when it comes back', async () => {
       const [page, other] = (await several(2, {}, watch)) as [Tab, Tab]
       const { token } = await acquire(page)
       expect(await page.evaluate(() => channels.size)).toBe(1)
@@ -248,7 +248,7 @@ describeEachEngine((engine) => {
       expect((await again).token).toBeGreaterThan(token)
     })
 
-    test('keeps a page that waits, which holds up nobody meanwhile, and waits again when it comes back', async () => {
+    test('keeps a page that waits: it holds up no other tab meanwhile, and waits again when it comes back', async () => {
       const [holder, page, last] = (await several(3, {}, watch)) as [Tab, Tab, Tab]
       await acquire(holder)
       const wait = page.evaluate(() => {
@@ -261,7 +261,7 @@ describeEachEngine((engine) => {
         await release(holder)
         await acquire(last)
       })
-      // The engine may give a cached page up at any moment. Nobody was held up by it, and it waits for nothing any more.
+      // The engine may drop a cached page at any moment. Such a page held up no other tab, and no longer waits.
       if (shown === 'loaded anew') return expect(await page.evaluate(() => 'wait' in globalThis)).toBe(false)
       expect(shown).toEqual({ persisted: true, channels: 0 })
       await queued(1, last)
@@ -275,7 +275,7 @@ describeEachEngine((engine) => {
 declare global {
   var port: WorkerPort
   var channels: Set<BroadcastChannel>
-  /** What the page saw when it was last shown. */
+  /** The page's state when it was last shown. */
   var shown: { readonly persisted: boolean; readonly channels: number } | undefined
   var wait: Promise<unknown>
 }

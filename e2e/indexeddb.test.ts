@@ -15,7 +15,7 @@ const request = (session: string, number = 1): Command => ({
 const apply = (page: Tab, ...commands: unknown[]): Promise<unknown> =>
   page.evaluate((commands): Promise<unknown> => here.store.apply(commands as Command[]), commands)
 
-/** Reads the key `k`. What it rejects with comes as `{ code, message, cause }`, the cause by its name. */
+/** Reads the key `k`. @returns the record, or the error as `{ code, message, cause }`, where `cause` is a name */
 const read = (page: Tab): Promise<unknown> =>
   page.evaluate(
     (): Promise<unknown> =>
@@ -43,7 +43,7 @@ describeEachEngine((engine) => {
   describe('IndexedDB between tabs', () => {
     eachAfresh(engine)
 
-    /** A tab with a store as `here.store`, on the database `locks`. */
+    /** Opens a tab whose `here.store` is a store on the database `locks`. */
     async function openTab(): Promise<Tab> {
       const page = await open()
       await page.evaluate(() => {
@@ -61,10 +61,10 @@ describeEachEngine((engine) => {
         expect(await read(one)).toMatchObject({ queue: [{ session: 'b' }] })
       })
 
-      test('never hold a lock both', async () => {
+      test('never both hold a lock', async () => {
         const pages = await Promise.all([openTab(), openTab(), openTab()])
         const turns = 50
-        // A counter that is read in one transaction and written in another: it loses a count wherever two hold at once.
+        // Reads a counter in one transaction and writes it in another: if two hold at once, a count is lost.
         await pages[0]?.evaluate(() => storelock.openDB('count', 1, { upgrade: (db) => void db.createObjectStore('count').put(0, 0) }))
         const count = async ([session, turns]: readonly [string, number]) => {
           const db = await storelock.openDB('count')
@@ -94,7 +94,7 @@ describeEachEngine((engine) => {
     })
 
     describe('J6: the fence, between two tabs', () => {
-      /** A tab with the user's own database and a holder's lock, which believes to the last that it is held. */
+      /** Opens a tab with the user's own database and a lock object that always believes that it is held. */
       async function openHolder(): Promise<Tab> {
         const page = await open()
         await page.evaluate(async () => {
@@ -134,7 +134,7 @@ describeEachEngine((engine) => {
         expect(await notes(one)).toEqual(['holder'])
       })
 
-      test('is not outrun by a commit() that does not wait for the check', async () => {
+      test('still holds if commit() is called before the check has passed', async () => {
         const one = await openHolder()
         const two = await openHolder()
         const write = async (text: string): Promise<string> => {
@@ -163,7 +163,7 @@ describeEachEngine((engine) => {
           await store.apply([{ type: 'beat', session: 'two', client: 'c', lease: 1_000, opens: true }])
           globalThis.holder = { db, store, lock: { name: 'k', key: 'k', session: 'two', token: 0, assertHeld() {} } }
         })
-        // A transaction that goes on and on until it is told to end.
+        // A transaction that goes on until the test ends it.
         await one.evaluate(() => {
           globalThis.long = { over: false, done: undefined }
           long.done = holder.store.transaction(holder.lock, ['notes'], async (tx) => {
@@ -174,7 +174,7 @@ describeEachEngine((engine) => {
           const steal = { type: 'request', key: 'k', session: 'two', client: 'c', number: 1, mode: 'exclusive', confirm: 500, steal: true } as const
           const stealing = holder.store.apply([steal]).then(() => 'stolen')
           globalThis.long = { over: false, done: stealing }
-          // By the time that two other databases were opened, an open way would long have been taken.
+          // If the steal could go through, it would do so long before two other databases are opened.
           return Promise.race([
             stealing,
             storelock
@@ -211,12 +211,12 @@ describeEachEngine((engine) => {
         expect(await read(two)).toMatchObject({ holders: [{ session: 'a' }] })
       })
 
-      test('outlives the clearing of the site’s data', async () => {
+      test('survives the clearing of the site’s data', async () => {
         const page = await openTab()
         await apply(page, beat('a'), request('a'))
         await page.evaluate(async () => {
           await fetch('/clear-site-data')
-          // Chromium never answers a question that was under way when it cleared the storage: another is asked.
+          // Chromium never answers a call that was under way when it cleared the storage, so this asks again.
           const left = () =>
             Promise.race([indexedDB.databases().then((all) => all.length), new Promise((resolve) => setTimeout(resolve, 100, 'unanswered'))])
           while (await left());
@@ -225,7 +225,7 @@ describeEachEngine((engine) => {
         expect(await read(page)).toMatchObject({ holders: [{ session: 'a' }] })
       })
 
-      test('that a newer version upgrades in another tab is given up to it and left alone, and the error says to update storelock', async () => {
+      test('that another tab upgrades to a newer version is closed and left unchanged, and the error says to update storelock', async () => {
         const [one, two] = await Promise.all([openTab(), openTab()])
         await apply(one, beat('a'), request('a'))
         const blocked = await two.evaluate(async () => {
@@ -250,7 +250,7 @@ describeEachEngine((engine) => {
     })
 
     describe('a user’s own database', () => {
-      test('is prepared by a line in its upgrade callback, and upgraded while locks are in use', async () => {
+      test('is prepared by one line in its upgrade callback, and can be upgraded while locks are in use', async () => {
         const page = await open()
         const result = await page.evaluate(async () => {
           const { openDB, upgradeIndexedDB, indexedDBStore } = storelock
@@ -290,14 +290,14 @@ describeEachEngine((engine) => {
           row,
         ] as const)
 
-      test('of a newer version is named and left alone', async () => {
+      test('that belong to a newer version cause an error that names it, and are left unchanged', async () => {
         const [one, two] = await Promise.all([openTab(), openTab()])
         await apply(one, beat('a'), request('a'))
         await put(one, 'meta', 'version', 99)
         expect(await read(two)).toMatchObject({ code: 'store', message: expect.stringMatching(/"locks".*99/) })
       })
 
-      test('J12: corrupt is named and left alone, and the other keys go on', async () => {
+      test('J12: that are corrupt cause an error that names the key, and are left unchanged; other keys still work', async () => {
         const page = await openTab()
         await apply(page, beat('a'), request('a'))
         await put(page, 'records', 'k', 'rubbish')
@@ -309,7 +309,7 @@ describeEachEngine((engine) => {
     })
 
     describe('an origin whose quota is used up', () => {
-      test('fails the command with a clear error, and loses nothing', async ({ skip }) => {
+      test('fails the command with a clear error, and loses no data', async ({ skip }) => {
         needs('quota', engine(), skip)
         const page = await openTab()
         await page.limitQuota(200_000)
@@ -330,12 +330,12 @@ describeEachEngine((engine) => {
   })
 })
 
-/** What a test's steps in a page share, under `window.here`. */
+/** The values that a test's steps in a page share, as `window.here`. */
 interface Here {
   store: ReturnType<typeof storelock.indexedDBStore>
 }
 
-/** What the fence's tests share in a page. */
+/** The values that the tests of the fence share in a page. */
 interface Holder {
   db: Awaited<ReturnType<typeof storelock.openDB>>
   store: IndexedDBStore<Holder['db']>

@@ -8,7 +8,7 @@ import type { Entry } from './pages/entries.ts'
 import { react19 } from './pages/frameworks/frameworks.ts'
 import { type FrameworkSite, serveFramework } from './pages/frameworks/serve.ts'
 
-/** The same page on a site that has no https and is not this machine for the browser. */
+/** The URL of the same page under a host name that the browser does not trust as this machine. */
 function insecure(url: string): string {
   const there = new URL(url)
   there.hostname = insecureHost
@@ -27,9 +27,9 @@ describeEachEngine((engine) => {
     return tab
   }
 
-  describe('a page that came by plain http, and has no Web Locks, no random UUIDs and no service workers', () => {
+  describe('a page loaded over plain http, without Web Locks, random UUIDs and service workers', () => {
     test.each<Entry>(['indexeddb', 'http', 'dedicated worker', 'shared worker', 'web-locks', 'memory', 'testing'])(
-      'takes and releases a lock by %s, and so does the next, which has to wait for it',
+      'takes and releases a lock by %s, and so does a second page, which has to wait for it',
       async (entry) => {
         const server = entry === 'http' ? await serve(memoryStore(), { origins: [new URL(page()).origin] }) : undefined
         try {
@@ -39,7 +39,7 @@ describeEachEngine((engine) => {
             return tab
           }
           const one = await use()
-          // Locks of these two are not shared by tabs.
+          // Tabs do not share the locks of these two entries.
           const two = entry === 'memory' || entry === 'testing' ? one : await use()
           expect(await one.evaluate(() => entries.take(false))).toBe(true)
           expect(await two.evaluate(() => entries.take(true))).toBe(false)
@@ -53,7 +53,7 @@ describeEachEngine((engine) => {
       },
     )
 
-    test('runs the suite for stores, with a database of its own and a user’s', async () => {
+    test('passes the store suite, with a database of the store’s own and with a user’s', async () => {
       const tab = await open()
       const names = storeSuite(() => Promise.reject(new Error('only names are wanted'))).map(({ name }) => name)
       for (const kind of ['own', 'user'] as const)
@@ -61,14 +61,14 @@ describeEachEngine((engine) => {
     })
   })
 
-  describe('a page that came by plain http, with React', () => {
+  describe('a page with React, loaded over plain http', () => {
     let site: FrameworkSite
     beforeAll(async () => {
       site = await serveFramework(react19)
     })
     afterAll(() => site.close())
 
-    test('holds a lock while its component is mounted, and the next waits for it', async () => {
+    test('holds a lock while its component is mounted, and a second page waits for it', async () => {
       const [one, two] = [await engine().open(insecure(site.url)), await engine().open(insecure(site.url))]
       expect(await one.evaluate(() => isSecureContext)).toBe(false)
       await one.evaluate(() => panel.mount({}))

@@ -15,7 +15,7 @@ const clients = [
   { name: 'operator', token: tokens.operator, admin: true },
 ]
 
-/** A lock's name that a page or a terminal might obey. */
+/** A lock name that a page might run as HTML or a terminal might obey. */
 const hostile = '<img src=x onerror=alert(1)>\u202egpj.exe'
 
 describe('the page of a lock server, in Chromium', () => {
@@ -23,7 +23,7 @@ describe('the page of a lock server, in Chromium', () => {
   let context: BrowserContext
   let page: Page
   let server: LockServer
-  /** What went wrong in the page. */
+  /** The errors of the page. */
   let wrong: string[]
   const closing: (() => Promise<unknown>)[] = []
 
@@ -73,14 +73,14 @@ describe('the page of a lock server, in Chromium', () => {
   const shows = (text: string): Promise<void> => page.getByText(text).first().waitFor()
   const buttons = (): Promise<string[]> => page.getByRole('button').allTextContents()
 
-  test('enters at once where the server has no clients, and may do everything', async () => {
+  test('opens at once if the server has no list of clients, and may do everything', async () => {
     await start({})
     await client(undefined).acquire('job')
     await shows('worker 1')
     expect(await buttons()).toEqual(['Pause', 'Sweep…', 'Ask…', 'Revoke…'])
   })
 
-  test('asks for a token, refuses a wrong one, and keeps the right one out of address and storage', async () => {
+  test('asks for a token, refuses a wrong one, and keeps the right one out of the address and the storage', async () => {
     await start()
     await enter(random())
     await shows('The server refuses this token')
@@ -99,7 +99,7 @@ describe('the page of a lock server, in Chromium', () => {
     await page.getByLabel('Token of one of the server’s clients').waitFor()
   })
 
-  test('shows the locks of all namespaces to a client that may only read, and gives it no button to act', async () => {
+  test('shows the locks of all namespaces to a client that may only read, without buttons to act', async () => {
     await start()
     await client(tokens.app).acquire('app/job', { metadata: { port: 7 } })
     await client(tokens.app, { namespace: 'team', label: 'worker 2' }).acquire('job')
@@ -118,7 +118,7 @@ describe('the page of a lock server, in Chromium', () => {
     expect(await buttons()).toEqual(['Sign out', 'Pause', 'Ask…'])
   })
 
-  test('asks a holder to release, by the keyboard alone', async () => {
+  test('asks a holder to release, with the keyboard alone', async () => {
     await start()
     const asks: Json[] = []
     const lock = await client(tokens.app, { namespace: 'team' }).acquire('job', {
@@ -138,7 +138,7 @@ describe('the page of a lock server, in Chromium', () => {
     expect(asks).toEqual(['for a backup'])
   })
 
-  test('revokes a lock once that was confirmed, and not if it was not', async () => {
+  test('revokes a lock only after the user has confirmed', async () => {
     await start()
     const lock = await client(tokens.app).acquire('app/job')
     await enter(tokens.operator)
@@ -153,14 +153,14 @@ describe('the page of a lock server, in Chromium', () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
     await shows('“app/job” was taken from worker 1.')
     await shows('No locks are held or waited for.')
-    // The button that had the focus is gone, and its list has it.
+    // The button that had the focus is gone, so the focus moves to its list.
     expect(await page.locator('storelock-inspector').evaluate(({ shadowRoot }) => shadowRoot?.activeElement?.getAttribute('aria-label'))).toBe(
       'Locks',
     )
     await expect(lock.renew()).rejects.toMatchObject({ code: 'lost', reason: 'revoked' })
   })
 
-  test('sweeps the records that nobody uses, of all namespaces', async () => {
+  test('sweeps the unused records of all namespaces', async () => {
     await start()
     for (const namespace of ['', 'team']) {
       const locks = client(tokens.operator, { namespace })
@@ -193,7 +193,7 @@ describe('the page of a lock server, in Chromium', () => {
     expect(await page.locator('storelock-inspector').evaluate((panel) => panel.shadowRoot?.textContent?.includes('\u202e'))).toBe(false)
   })
 
-  test('says that it cannot reach the server, and goes on when it can', async () => {
+  test('says that it cannot reach the server, and resumes when it can', async () => {
     await start({})
     await shows('0 held')
     await context.setOffline(true)
@@ -204,7 +204,7 @@ describe('the page of a lock server, in Chromium', () => {
     await page.getByRole('status').filter({ hasNotText: 'fetch' }).waitFor()
   })
 
-  test('has room on a phone', async () => {
+  test('fits on a phone', async () => {
     await page.setViewportSize({ width: 390, height: 844 })
     await start({})
     await client(undefined, { label: 'w'.repeat(200) }).acquire('n'.repeat(300), { metadata: 'm'.repeat(400) })
@@ -212,7 +212,7 @@ describe('the page of a lock server, in Chromium', () => {
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(390)
   })
 
-  test('cannot be put into the frame of another page', async () => {
+  test('cannot be framed by another page', async () => {
     await start({})
     const other = await context.newPage()
     await other.goto('about:blank')

@@ -27,7 +27,7 @@ describeEachEngine((engine) => {
       expect(await two.evaluate(() => inspected.violations)).toEqual([])
     })
 
-    test('lists what happens between two looks, in other tabs too', async () => {
+    test('lists events between two looks, in other tabs too', async () => {
       const [one, two] = [await open('tab one'), await open('tab two')]
       await shows(two, 'No locks are held or waited for')
       await one.evaluate(() => inspected.take('sync'))
@@ -37,7 +37,7 @@ describeEachEngine((engine) => {
       await shows(two, 'No locks are held or waited for')
     })
 
-    test('lists all that the page’s own locks do, if it observes them', async () => {
+    test('lists every event of the page’s own locks, if it observes them', async () => {
       const one = await open('tab one', true)
       const token = await one.evaluate(async () => {
         const token = await inspected.take('brief')
@@ -64,7 +64,7 @@ describeEachEngine((engine) => {
       for (const tab of [one, two]) await shows(tab, 'Cycle of waits', false)
     })
 
-    test('draws a cycle of one for a page that waits for its own lock', async () => {
+    test('draws a cycle with one member for a page that waits for its own lock', async () => {
       const one = await open('tab one')
       await one.evaluate(() => inspected.take('a'))
       await one.evaluate(() => inspected.want('a'))
@@ -85,7 +85,7 @@ describeEachEngine((engine) => {
       expect(await one.evaluate(() => inspected.violations)).toEqual([])
     })
 
-    test('looks no more once it was removed', async () => {
+    test('stops looking once it is removed', async () => {
       const one = await open('tab one')
       await shows(one, 'No locks are held or waited for')
       expect(await one.evaluate(() => inspected.looksOnceRemoved())).toBe(false)

@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import type { Line } from './processes/orders.ts'
 
-/** Checks what several wrote while each took the lock so many times: one at a time, with rising tokens, and in turn. */
+/** Checks the lines of `count` workers that took the lock `turns` times each: one at a time, with rising tokens, and in turn. */
 export function checkTurns(lines: readonly Line[], count: number, turns: number): void {
   const inside = lines.filter(({ event }) => event !== 'ask')
   expect(inside).toHaveLength(2 * count * turns)
@@ -15,7 +15,7 @@ export function checkTurns(lines: readonly Line[], count: number, turns: number)
     expect(token).toBeGreaterThan(last)
     last = token
   }
-  // A busy machine may keep a request from the queue itself, so that others overtake it; but usually it does not.
+  // On a busy machine a request may reach the queue late and be overtaken, so this checks the median only.
   const passed = lines.flatMap(({ event, who }, asked) => {
     if (event !== 'ask') return []
     const after = lines.slice(asked).filter((line) => line.event === 'enter')

@@ -19,12 +19,12 @@ describeEachEngine((engine, name) => {
   }
 
   describe('a database of Dexie’s', () => {
-    test('is refused where Dexie’s own object is given, and the error names db.backendDB()', async () => {
+    test('is refused if the app passes Dexie’s own object, and the error names db.backendDB()', async () => {
       const page = await open()
       expect(await page.evaluate(() => neighbours.misgive())).toMatch(/^TypeError: .*db\.backendDB\(\) after db\.open\(\)/)
     })
 
-    test('gets by its own declaration what upgradeIndexedDB makes, and keeps what stood in it', async () => {
+    test('gets the same object stores from Dexie’s declaration as from upgradeIndexedDB, and keeps its data', async () => {
       const page = await open()
       await page.evaluate(() => neighbours.note({ id: 1, text: 'from before' }))
       await page.evaluate(() => neighbours.declare(2))
@@ -33,14 +33,14 @@ describeEachEngine((engine, name) => {
       expect(await page.evaluate(() => neighbours.notes())).toEqual([{ id: 1, text: 'from before' }])
     })
 
-    test('has fenced writes, which Dexie reads', async () => {
+    test('accepts fenced writes, which Dexie can read', async () => {
       const page = await open(2)
       await page.evaluate(() => neighbours.take())
       expect(await page.evaluate(() => neighbours.write({ id: 1, text: 'held' }))).toBe('written')
       expect(await page.evaluate(() => neighbours.notes())).toEqual([{ id: 1, text: 'held' }])
     })
 
-    test('that another tab upgrades is closed by Dexie: its locks are lost at once and go to that tab', async () => {
+    test('is closed by Dexie when another tab upgrades it: its locks are lost at once and go to that tab', async () => {
       const [old, young] = [await open(2), await open(3)]
       const token = await old.evaluate(() => neighbours.take())
       const lost = old.evaluate(() => neighbours.lost())
@@ -53,9 +53,9 @@ describeEachEngine((engine, name) => {
   })
 
   // RxDB keeps its documents in databases of Dexie's: `npm run test:rxdb`.
-  // In WebKitGTK PouchDB answers nothing, also where it is alone in a page.
+  // In WebKitGTK PouchDB never answers, even alone in a page.
   describe.runIf(name !== 'webkit')('PouchDB in the same origin', () => {
-    test('keeps its documents under these locks: tabs that take turns never meet a conflict', async () => {
+    test('works under these locks: tabs that take turns never get a conflict', async () => {
       const pages = [await open(), await open(), await open()]
       const counts = await Promise.all(pages.map((page) => page.evaluate(() => neighbours.count(10))))
       expect(Math.max(...counts)).toBe(30)

@@ -3,7 +3,7 @@ import { faultsOf, runBoth } from '../nemesis/run.ts'
 import { stores } from '../nemesis/stores.ts'
 import { whyNoNetwork } from '../test/servers/network.ts'
 
-// Short runs of what `npm run nemesis` does for as long as one likes. The faults differ from run to run; a failure tells their seed.
+// Short runs of `npm run nemesis`. The faults differ from run to run; a failure prints their seed.
 const time = 12_000
 
 const why = whyNoNetwork()

@@ -4,10 +4,10 @@ import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 import { leave, untilKept } from './tabs/leave.ts'
 
-// What becomes of a page's locks when a person leaves it, and comes back. Nothing but the page itself hands them over before a minute has passed.
+// A page's locks when the user leaves it and comes back. Within a minute, only the page itself can hand them over.
 const duration = 60_000
 
-/** Has a page ask for a lock. Does not wait for it. */
+/** Requests a lock in a page, without waiting for it. */
 const ask = (page: Tab, name: string): Promise<void> =>
   page.evaluate((name) => {
     globalThis.asked = locks.acquire(name)
@@ -20,7 +20,7 @@ async function take(page: Tab, name: string): Promise<number> {
   return granted(page)
 }
 
-/** Resolves when so many wait for a lock, as a page sees it. */
+/** Resolves when a page sees `count` waiters for a lock. */
 const queued = (count: number, page: Tab, name: string): Promise<void> =>
   page.evaluate(
     async ([count, name]) => {
@@ -42,7 +42,7 @@ describeEachEngine((engine) => {
     return page
   }
 
-  /** Goes to another page and comes back. @returns what the page saw of that, if it is the same one */
+  /** Goes to another page and comes back. @returns the page's `pageshow` event, empty if the page was loaded anew */
   async function goAndComeBack(page: Tab, witness: Tab, meanwhile = async (): Promise<void> => {}): Promise<{ persisted?: boolean }> {
     await page.evaluate(() => {
       addEventListener('pageshow', ({ persisted }) => {
@@ -55,7 +55,7 @@ describeEachEngine((engine) => {
     return page.evaluate(() => ({ ...globalThis.restored }))
   }
 
-  test('events that a script dispatches end no session and call no wait off', async () => {
+  test('events that a script dispatches end no session and cancel no wait', async () => {
     const [page, holder] = [await open(), await open()]
     await take(page, 'held')
     await take(holder, 'wanted')
@@ -79,7 +79,7 @@ describeEachEngine((engine) => {
         const [page, holder, other] = [await open(), await open(), await open()] as const
         await take(holder, 'wanted')
         await page.evaluate(async () => {
-          // It never looks by itself: Chromium drops a page that is left in the middle of a transaction for which others wait.
+          // The clock never fires, so the page does not poll: Chromium drops a page that is left within a transaction that blocks others.
           const clock = { now: () => Date.now(), monotonic: () => performance.now(), random: () => Math.random(), after: () => () => {} }
           globalThis.locks = makeLocks({ linger: 3_600_000, clock })
           globalThis.held = await locks.acquire('held')
@@ -102,14 +102,14 @@ describeEachEngine((engine) => {
       await granted(page)
     })
 
-    test('has lost its locks by the time its events say so', async () => {
+    test('has lost its locks by the time its page events arrive', async () => {
       const page = await open()
       await page.evaluate(async () => {
-        // It survives the page, which is reloaded if it was not kept.
+        // The session storage survives the page, which is reloaded if it was not cached.
         const look = (who: string) => () => {
           sessionStorage[who] ??= JSON.stringify([signal.aborted, held.isHeld()])
         }
-        // An event of the window itself comes to its listeners in their order: until it comes to ours, the lock is held.
+        // The window calls its own listeners in order, and the lock is held until it calls ours.
         addEventListener('pageshow', look('pageshow, before'))
         document.addEventListener('visibilitychange', look('visibilitychange, before'))
         globalThis.held = await locks.acquire('k')
@@ -130,6 +130,6 @@ declare global {
   var locks: Locks
   var asked: Promise<HeldLock>
   var held: HeldLock
-  /** What the page was told when it was last shown. */
+  /** The page's last `pageshow` event. */
   var restored: { readonly persisted: boolean } | undefined
 }

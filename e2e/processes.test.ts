@@ -35,20 +35,20 @@ const several = (count: number, options?: Partial<Start>): Promise<Context[]> =>
 
 const pair = async (options?: Partial<Start>) => (await several(2, options)) as [Context, Context]
 
-/** Resolves when so many wait for the lock: a request that was sent is in the queue. */
+/** Resolves when `count` waiters are in the queue of the lock. */
 async function queued(count: number, ...contexts: readonly Context[]): Promise<void> {
   const [context] = contexts as [Context]
   while ((await context.does.query('l')).pending.length !== count) await sleep(5)
 }
 
-// A process that only polls would take ten seconds and more.
+// A process that only polls would take more than ten seconds.
 const patient = { duration: 10_000, maxBackoff: 60_000 }
 const soon = 1_000
 
 const healthy = { held: true, aborted: false, thrown: undefined, reason: undefined }
 const lost = { held: false, aborted: true, thrown: 'lost', reason: 'lost' }
 
-/** How long a take-over took, beside the lease, for information. */
+/** Prints how long a take-over took, if FIGURES is set. */
 const figure = (what: string, took: number): void => {
   if (process.env.FIGURES) console.log(`${what}: ${Math.round(took)} ms, lease ${lease} ms`)
 }
@@ -69,7 +69,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     )
   })
 
-  test('serve their waiters in the order in which they asked', async () => {
+  test('get the lock in the order in which they asked', async () => {
     const [holder, ...waiters] = (await several(4)) as [Context, ...Context[]]
     await holder.does.acquire('l')
     const order: number[] = []
@@ -89,7 +89,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(tokens).toEqual(tokens.toSorted((a, b) => a - b))
   })
 
-  test('hear at once that a lock is free, by its release or its holder’s death, with no place in the queue', async () => {
+  test('learn at once that a lock is free, after a release or its holder’s death, without joining the queue', async () => {
     const [holder, watcher] = await pair({ duration: 600_000, maxBackoff: 600_000 })
     await holder.does.acquire('l')
     const free = watcher.does.whenFree('l')
@@ -106,7 +106,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect((await freeAgain) - killed).toBeLessThan(soon)
   })
 
-  test('take over from a holder that was killed at once, with a higher token', async () => {
+  test('take over at once from a holder that was killed, with a higher token', async () => {
     const [holder, waiter] = await pair(patient)
     const { token } = await holder.does.acquire('l')
     const wait = waiter.does.acquire('l')
@@ -120,7 +120,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(await waiter.does.state()).toEqual(healthy)
   })
 
-  test('hold a lock two at a time with a limit of two, and a third takes over at once from one of them that was killed', async () => {
+  test('hold a lock two at a time with a limit of two, and a third takes over at once when one of them is killed', async () => {
     const [first, second, third] = (await several(3, patient)) as [Context, Context, Context]
     const limit = { limit: 2 }
     const tokens = [(await first.does.acquire('l', limit)).token, (await second.does.acquire('l', limit)).token]
@@ -134,7 +134,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect([await first.does.state(), await third.does.state()]).toEqual([healthy, healthy])
   })
 
-  test('take over from a holder that had been killed before anyone waited, at once', async () => {
+  test('take over at once from a holder that was killed before any process waited', async () => {
     const [holder, waiter] = await pair(patient)
     await holder.does.acquire('l')
     await holder.kill()
@@ -157,7 +157,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(got).toEqual(got.map(() => ({ token: expect.any(Number), at: expect.any(Number) })))
   })
 
-  test('repeated calls that do not wait get the lock of a stopped holder, which knows it in the first line that it runs', async () => {
+  test('repeated calls that do not wait get the lock of a stopped holder, which knows of the loss in the first line that it runs', async () => {
     const [stopped, asker] = await pair()
     const { token } = await stopped.does.acquire('l')
     const firstLook = stopped.does.standStill(duration)
@@ -169,7 +169,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
       await sleep(lease / 4)
     }
     expect(next.token).toBeGreaterThan(token)
-    // Each counts for no more than 1.25 × lease / 8, and the first for nothing.
+    // A refusal counts for at most 1.25 × lease / 8 of silence, and the first for nothing.
     expect(refusals).toBeGreaterThanOrEqual(7)
     stopped.wake()
     expect(await firstLook).toEqual(lost)
@@ -178,7 +178,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
   test('rows and files of killed processes are removed soon after another process takes a lock', async () => {
     const dead = await several(12, patient)
     await Promise.all(dead.map(({ does }, index) => does.acquire(`l${index}`)))
-    // Those that still ran would clear up after those that were killed before them.
+    // A process that still ran would clean up after those that were killed before it.
     for (const context of dead) context.stop()
     await Promise.all(dead.map((context) => context.kill()))
     const left = (): [rows: number, files: number] => {
@@ -193,7 +193,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     await vi.waitFor(() => expect(left()).toEqual([1, 1]), 5_000)
   })
 
-  test('a stopped holder is replaced after its lease, and knows it in the first line that it runs', async () => {
+  test('a stopped holder is replaced after its lease, and knows of the loss in the first line that it runs', async () => {
     const [stopped, waiter] = await pair()
     const { token } = await stopped.does.acquire('l')
     const wait = waiter.does.acquire('l')
@@ -248,7 +248,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
       await sleep(long / 2.5)
       holder.wake()
     }
-    // All in all it was stopped for longer than its lease.
+    // In total it was stopped for longer than its lease.
     await holder.does.renew()
     expect(await holder.does.state()).toEqual(healthy)
     expect((await waiter.does.query('l')).held).toMatchObject([{ token }])
@@ -257,7 +257,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(holder.told('aborted').map(({ code }) => code)).toEqual(['not-held'])
   })
 
-  test('a waiter that was killed at the head of the queue does not hold up those behind it', async () => {
+  test('a waiter that was killed at the head of the queue does not hold up the waiters behind it', async () => {
     const [holder, killed, last] = (await several(3, patient)) as [Context, Context, Context]
     await holder.does.acquire('l')
     killed.does.acquire('l').catch(() => {})
@@ -294,7 +294,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     await queued(1, ...contexts)
     waits.push(second.acquire('l'))
     await queued(2, ...contexts)
-    // By now the pauses between two looks are longer than what is measured.
+    // By now the pauses between two looks are longer than the time that is measured.
     await sleep(2 * soon)
     const released = now()
     await contexts[0]?.does.release()
@@ -311,7 +311,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     const first = await keeper.does.acquire('l')
     await keeper.does.release()
     const second = await keeper.does.acquire('l')
-    // Another use of the same grant.
+    // The same grant was used again.
     expect(second.token).toBe(first.token + 1)
     await keeper.does.release()
     const asked = now()
@@ -320,7 +320,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(third.token).toBeGreaterThan(second.token)
   })
 
-  test('a living waiter answers the challenge of the one behind it and keeps its place', async () => {
+  test('a living waiter answers the challenge of the waiter behind it and keeps its place', async () => {
     const [holder, first, last] = (await several(3)) as [Context, Context, Context]
     await holder.does.acquire('l')
     const order: string[] = []
@@ -337,8 +337,8 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(order).toEqual(['first', 'last'])
   })
 
-  test('a lock does not keep a process alive that has nothing more to do', async () => {
-    // Were its heartbeat to keep it alive, this would hang.
+  test('a held lock does not keep a process alive', async () => {
+    // If its heartbeat kept the process alive, this would hang.
     expect(await startLeaver({ ...start, duration: 3_600_000 }, 'l')).toEqual({ code: 0, printed: 'holds it\n' })
   })
 
@@ -359,7 +359,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     await queued(1, other)
     const killed = now()
     await one.kill()
-    // Without a connection whose end says when to look.
+    // There is no socket between them whose end would tell the waiter to look.
     expect((await wait).at - killed).toBeLessThan(3 * soon)
   })
 
@@ -370,7 +370,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect(await elsewhere.does.tryAcquire('l')).not.toBeNull()
   })
 
-  test('may have threads, each with a session of its own, and no thread takes another for dead', async () => {
+  test('may have threads, each with its own session, and no thread considers another dead', async () => {
     const turns = 50
     const ledger = join(folder, 'ledger')
     await writeFile(ledger, '')
@@ -418,7 +418,7 @@ describe('processes on one SQLite file', { timeout: 30_000 }, () => {
     expect((await other.does.acquire('l')).token).toBeGreaterThan(token)
   })
 
-  test('a holder whose database file is deleted loses the lock by its next beats', async () => {
+  test('a holder whose database file is deleted loses the lock within its next beats', async () => {
     const holder = await startContext(start)
     await holder.does.acquire('l')
     await Promise.all(readdirSync(folder).map((file) => rm(join(folder, file), { recursive: true })))
@@ -443,7 +443,7 @@ describe.skipIf(!canSetClocks)('J11: wall-clock steps of an hour', { timeout: 30
     for (const { pid } of started.splice(0)) sweepAfter(pid)
   })
 
-  /** A process whose wall clock can be set, by so many seconds from the true time. */
+  /** Starts a process whose wall clock can be set, as an offset from the true time in s. */
   async function startWithClock(): Promise<{ context: Context; set(seconds: number): Promise<void> }> {
     const clock = join(await mkdtemp(join(folder, 'clock-')), 'offset')
     await writeFile(clock, '+0')
@@ -461,7 +461,7 @@ describe.skipIf(!canSetClocks)('J11: wall-clock steps of an hour', { timeout: 30
   test.each([
     ['forward', 3_600],
     ['back', -3_600],
-  ])("%s: a healthy holder keeps its lock, and nobody takes another's early", async (_, seconds) => {
+  ])('%s: a healthy holder keeps its lock, and no process takes a lock early', async (_, seconds) => {
     const [{ context: holder, set: setHolder }, { context: waiter, set: setWaiter }, other] = await Promise.all([
       startWithClock(),
       startWithClock(),
@@ -473,7 +473,7 @@ describe.skipIf(!canSetClocks)('J11: wall-clock steps of an hour', { timeout: 30
     const lastWait = other.does.acquire('l')
     await queued(2, other)
 
-    // First the holder's clock, then the waiter's, then both back: each for longer than a lease.
+    // Moves first the holder's clock, then the waiter's, then both back, each for longer than a lease.
     for (const [holderOff, waiterOff] of [
       [seconds, 0],
       [seconds, seconds],

@@ -2,16 +2,16 @@ import { describe, expect, test } from 'vitest'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 
-/** When a tab was inside its critical sections, on a clock that all tabs share except for some ms. */
+/** When a tab was inside a critical section. The tabs' clocks agree to within `skew`. */
 type Section = readonly [from: number, to: number]
 
-/** By how much two tabs may differ in what time it is, in ms. */
+/** How much the clocks of two tabs may differ, in ms. */
 const skew = 20
 
 describeEachEngine((engine, name) => {
   eachAfresh(engine)
 
-  /** Has a page make locks. Its storage is used by then, or is first used after it was cleared. */
+  /** Makes the locks of a page. */
   const makeLocks = (page: Tab, duration = 3_000): Promise<void> =>
     page.evaluate((duration) => {
       globalThis.warned = []
@@ -23,13 +23,13 @@ describeEachEngine((engine, name) => {
       })
     }, duration)
 
-  /** Resolves when somebody holds the lock, as a page sees it. */
+  /** Resolves when a page sees a holder of the lock. */
   const held = (page: Tab): Promise<void> =>
     page.evaluate(async () => {
       while (!(await locks.query('l')).held.length);
     })
 
-  /** The address in the row of a page's own session. */
+  /** The beacon address in the row of the page's own session. */
   const addressHere = async (): Promise<string> => {
     const { beacon } =
       (await locks.request('l', async () => (await storelock.indexedDBStore('locks').read('l', locks.session))?.sessions))?.get(locks.session) ?? {}
@@ -57,7 +57,7 @@ describeEachEngine((engine, name) => {
     one.filter(([from, to]) => other.some(([start, end]) => Math.min(to, end) - Math.max(from, start) > skew)).length
 
   const ready = async (page: Tab, used: boolean): Promise<void> => {
-    // As an app does that takes care of its tokens by Web Locks.
+    // Apps use Web Locks too, for example to guard their tokens.
     await page.evaluate(() => navigator.locks.request('of the app', () => {}))
     if (!used) return
     await makeLocks(page)
@@ -92,7 +92,7 @@ describeEachEngine((engine, name) => {
     test.each([
       ['had the database open', true],
       ['had used only the lock manager', false],
-    ])('never take each other for dead, where the one from before %s', async (_, used) => {
+    ])('never consider each other dead, if the old tab %s', async (_, used) => {
       const before = await open()
       await ready(before, used)
       await logOut(before)
@@ -101,17 +101,17 @@ describeEachEngine((engine, name) => {
       await makeLocks(after)
       const [one, other] = await Promise.all([sections(before, 5_000), sections(after, 5_000)])
       expect(overlaps(one, other)).toBe(0)
-      // A session that was given up as dead would have lost its turns to the other one's lease.
+      // If one tab had taken the other for dead, a tab would have missed turns while it waited for a lease.
       expect(Math.min(one.length, other.length)).toBeGreaterThan(5)
       const split = name === 'chromium'
       for (const page of [before, after]) {
         expect(await page.evaluate(() => warned)).toEqual(split ? [expect.stringContaining('degraded: no proofs of death')] : [])
-        // The mark that all contexts see that know the session.
+        // The leading `?` marks the beacon as doubtful for every session that reads this row.
         expect(await page.evaluate(addressHere)).toMatch(split ? /^[?]storelock locks / : /^[?]?storelock locks /)
       }
     })
 
-    test('go on proving deaths among those of one manager', async ({ skip }) => {
+    test('still prove deaths among tabs with the same lock manager', async ({ skip }) => {
       needs('crash', engine(), skip)
       const before = await open()
       await ready(before, true)
@@ -131,7 +131,7 @@ describeEachEngine((engine, name) => {
     })
   })
 
-  test('a tab that crashed alone is replaced by the one that is opened after it', async ({ skip }) => {
+  test('a tab that crashed while no other used the locks is replaced by the next tab that does', async ({ skip }) => {
     needs('crash', engine(), skip)
     const alone = await engine().open(engine().page)
     const keeper = await engine().open(engine().page)

@@ -35,7 +35,7 @@ describeEachEngine((engine) => {
   eachAfresh(engine)
 
   describe('the README’s sample for tabs', () => {
-    test('has two tabs count one after the other, so neither’s count is lost', async () => {
+    test('makes two tabs count one after the other, so no count is lost', async () => {
       const tabs = await Promise.all([engine().open(url), engine().open(url)])
       const titles = tabs.map((tab) =>
         tab.evaluate(

@@ -27,21 +27,21 @@ interface PodSpec {
 
 const containerOf = (job: CronJob) => job.spec.jobTemplate.spec.template.spec.containers[0]
 
-/** What each way of starting a job has its shell or its system run. */
+/** The command that each way of starting a job runs. */
 const commands: Record<string, () => readonly string[]> = {
   cron: () => ['sh', '-c', /^\S+ \S+ \S+ \S+ \S+ +report +(.*)$/m.exec(recipe('report.cron'))?.[1] ?? ''],
   systemd: () => ['sh', '-c', `set -a; . /etc/report/locks.env; exec ${/^ExecStart=(.*)$/m.exec(recipe('report.service'))?.[1]}`],
   Kubernetes: () => ['sh', '-c', 'set -a; . /etc/report/locks.env; exec "$@"', 'sh', ...(containerOf(parse(recipe('report.yaml')))?.command ?? [])],
 }
 
-/** The paths of a machine on which all is installed, as they are here. */
+/** Replaces the paths of an installed system by those of this test. */
 const installed = (text: string): string =>
   text
     .replaceAll('/etc/report/locks.env', join(place.folder, 'locks.env'))
     .replaceAll('/opt/report.sh', join(place.folder, 'report.sh'))
     .replaceAll(/(\/usr\/local\/bin\/|\/app\/node_modules\/\.bin\/|exec )storelock/g, (_, path) => `${path === 'exec ' ? path : ''}${place.program}`)
 
-/** A lock server, a file that names it, and a job that works until a file is there. */
+/** Starts a lock server, and writes a file with its address and a job that works until a certain file exists. */
 async function prepare(): Promise<{ readonly url: string; finish(): void }> {
   const clients = join(place.folder, 'clients.json')
   writeFileSync(clients, JSON.stringify([{ name: 'jobs', token, prefixes: ['report'] }]), { mode: 0o600 })
@@ -61,7 +61,7 @@ async function prepare(): Promise<{ readonly url: string; finish(): void }> {
 const start = (command: readonly string[]): Program => new Program(command.map(installed), { cwd: place.folder, env: { PATH: process.env.PATH } })
 
 describe('the recipe for scheduled jobs', { timeout: 60_000 }, () => {
-  test.each(['cron', 'systemd'])('by %s runs the job once, and the other machine’s run ends with 1 and prints nothing', async (way) => {
+  test.each(['cron', 'systemd'])('for %s runs the job once, and the other machine’s run ends with 1 and prints nothing', async (way) => {
     const { finish } = await prepare()
     const first = start(commands[way]?.() ?? [])
     await first.shows(/(started)/)
@@ -71,7 +71,7 @@ describe('the recipe for scheduled jobs', { timeout: 60_000 }, () => {
     expect([await first.code(), first.printed]).toEqual([0, 'started\nended\n'])
   })
 
-  test('by Kubernetes waits until the job of the other cluster has ended', async () => {
+  test('for Kubernetes waits until the job of the other cluster has ended', async () => {
     const { url, finish } = await prepare()
     const first = start(commands.Kubernetes?.() ?? [])
     await first.shows(/(started)/)
@@ -90,7 +90,7 @@ describe('the recipe for scheduled jobs', { timeout: 60_000 }, () => {
     expect(job.spec.jobTemplate.spec.template.spec.restartPolicy).toBe('Never')
   })
 
-  test.runIf(existsSync('/usr/bin/systemd-analyze'))('has units that systemd finds nothing wrong with', async () => {
+  test.runIf(existsSync('/usr/bin/systemd-analyze'))('has units in which systemd-analyze finds no error', async () => {
     await prepare()
     for (const name of ['report.service', 'report.timer'])
       writeFileSync(join(place.folder, name), installed(recipe(name)).replace('User=report\n', ''))

@@ -8,7 +8,7 @@ describeEachEngine((engine) => {
 
   const open = (): Promise<Tab> => engine().open(new URL('../recipes/crypto.html', engine().page).href)
 
-  test('a page, its service worker and another page use each key of a ratchet once, and leave out none', async () => {
+  test('a page, its service worker and another page use each key of a ratchet exactly once', async () => {
     const [page, other] = [await open(), await open()]
     await page.evaluate(() => cryptoStore.start())
     const used = await Promise.all([
@@ -21,7 +21,7 @@ describeEachEngine((engine) => {
     expect(new Set(all.map((key) => key.split(' ')[1])).size).toBe(30)
   })
 
-  test('callers in one page get a key of their own each', async () => {
+  test('each caller in one page gets its own key', async () => {
     const page = await open()
     const keys = await page.evaluate(async () => (await Promise.all([1, 2, 3].map(() => cryptoStore.keys('room', 2)))).flat())
     expect(keys.map((key) => Number(key.split(' ')[0])).toSorted()).toEqual([0, 1, 2, 3, 4, 5])

@@ -10,21 +10,21 @@ describeEachEngine((engine, name) => {
   const open = (): Promise<Tab> => engine().open(new URL('../recipes/database.html', engine().page).href)
   const order = (tab: Tab, order: DatabaseOrder): Promise<unknown> => tab.evaluate((order) => database.order(order), order)
 
-  // WebKitGTK has no files of an origin's own.
+  // WebKitGTK has no origin private file system.
   describe.runIf(name === 'chromium')('the recipe for a WASM database', () => {
-    test('opens it in a second tab as soon as the first has closed it, which it does when it is asked', async () => {
+    test('opens it in a second tab as soon as the first tab, which is asked, has closed it', async () => {
       const [first, second] = [await open(), await open()]
       expect(await order(first, 'open')).toBe('open')
       await order(first, { sql: "CREATE TABLE notes (text); INSERT INTO notes VALUES ('first')" })
       expect(await order(second, 'open')).toBe('open')
       expect(await order(second, { sql: 'SELECT text FROM notes' })).toEqual([['first']])
       expect(await order(first, { sql: 'SELECT text FROM notes' })).toBe('closed')
-      // And back again.
+      // And the other way round.
       expect(await order(first, 'open')).toBe('open')
       expect(await order(first, { sql: 'SELECT text FROM notes' })).toEqual([['first']])
     })
 
-    test('opens it in another tab after a crash', async () => {
+    test('opens it in another tab after the first has crashed', async () => {
       const [first, second] = [await open(), await open()]
       await order(first, 'open')
       await order(first, { sql: "CREATE TABLE notes (text); INSERT INTO notes VALUES ('first')" })
@@ -33,7 +33,7 @@ describeEachEngine((engine, name) => {
       expect(await order(second, { sql: 'SELECT text FROM notes' })).toEqual([['first']])
     })
 
-    test('is needed: a second tab that just opens it is refused', async () => {
+    test('is necessary: a second tab that opens it without the lock is refused', async () => {
       const [first, second] = [await open(), await open()]
       await order(first, 'open')
       expect(await order(second, 'open without the lock')).toBe('NoModificationAllowedError')

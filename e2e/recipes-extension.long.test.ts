@@ -23,7 +23,7 @@ let context: BrowserContext
 let popup: Page
 let server: Server
 let url: string
-/** Of jobs that wait for an answer. */
+/** The responses that jobs wait for. */
 let waiting: ServerResponse[]
 
 beforeAll(async () => {
@@ -43,7 +43,7 @@ beforeAll(async () => {
   const options = await launchOptions({ args, ignoreDefaultArgs: ['--disable-extensions'] })
   context = await chromium.launchPersistentContext(join(folder, 'profile'), options)
   const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'))
-  // The browser drops an alarm for which the extension has no listener yet.
+  // The browser drops an alarm if the extension has no listener for it yet.
   await until(() => worker.evaluate(() => registration.active?.state === 'activated' && chrome.alarms.onAlarm.hasListeners()))
   popup = await context.newPage()
   await popup.goto(new URL('popup.html', worker.url()).href)
@@ -60,13 +60,13 @@ beforeEach(() => {
 
 const sync = (): Promise<boolean> => popup.evaluate((url) => globalThis.popup.sync(url), url)
 
-/** Has an alarm start the service worker's job, which waits. */
+/** Starts the service worker's job by an alarm. The job then waits for an answer. */
 async function startInWorker(): Promise<void> {
   await popup.evaluate((url) => chrome.alarms.create(url, { when: Date.now() }), url)
   await until(() => waiting.length === 1)
 }
 
-/** Stops the service worker, as the browser does when it sees fit. */
+/** Stops the service worker, as the browser may do at any time. */
 async function stopWorker(): Promise<void> {
   const session = await context.newCDPSession(popup)
   const running = new Promise<string>((resolve) => {
@@ -80,7 +80,7 @@ async function stopWorker(): Promise<void> {
 }
 
 describe('the recipe for an extension', () => {
-  test('the popup does not start the job that an alarm has started in the service worker, until that has ended', async () => {
+  test('the popup does not start the job while the service worker runs it, and can start it afterwards', async () => {
     await startInWorker()
     expect(await sync()).toBe(false)
     waiting.pop()?.end()

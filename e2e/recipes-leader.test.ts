@@ -10,13 +10,13 @@ beforeAll(async () => {
 afterAll(() => browser.close())
 afterEach(() => expect(browser.errors.splice(0)).toEqual([]))
 
-/** A visible tab; the ones that were open before are hidden by it. */
+/** Opens a visible tab, which hides the tabs that were open before. */
 const open = (): Promise<Page> => browser.open('../recipes/leader.html')
 const leads = (page: Page) => page.waitForFunction(() => leader.leads, { polling: 20 })
 const terms = (page: Page): Promise<number> => page.evaluate(() => leader.terms)
 
 describe('the recipe for one tab that syncs', () => {
-  test('a hidden leader hands over to a visible tab, and leads again when it is shown and that one is closed', async () => {
+  test('a hidden leader hands over to a visible tab, and leads again when it is shown and the other tab is closed', async () => {
     const first = await open()
     await leads(first)
     const second = await open()
@@ -29,13 +29,13 @@ describe('the recipe for one tab that syncs', () => {
     await first.close()
   })
 
-  test('a leader that is hidden while no tab is visible goes on', async () => {
+  test('a hidden leader goes on leading while no tab is visible', async () => {
     const only = await open()
     await leads(only)
     await browser.hide(only)
     await browser.show(only)
     await browser.hide(only)
-    // It has looked at the queue by the time that it has done so again.
+    // By the time that this second look at the queue returns, the leader's own look has returned too.
     await only.evaluate(() => leader.waiting())
     expect([await only.evaluate(() => leader.leads), await terms(only)]).toEqual([true, 1])
     await only.close()

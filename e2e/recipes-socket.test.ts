@@ -11,7 +11,7 @@ let engine: Served
 let server: WebSocketServer
 let url: string
 let heard: string[]
-/** How many have ever connected. */
+/** How many sockets have ever connected. */
 let connected: number
 let joined = 0
 
@@ -37,7 +37,7 @@ afterEach(async () => {
 })
 afterAll(() => expect(engine.errors).toEqual([]))
 
-/** Opens a tab with a version of the app. Resolves when the server has heard from it: then it also hears the server. */
+/** Opens a tab with a version of the app. Resolves when the server has heard from the tab, so that the tab also hears the server. */
 const join = async (version: string): Promise<Tab> => {
   const tab = await engine.open(new URL('../recipes/socket.html', engine.page).href)
   const ready = `ready ${joined++}`
@@ -58,7 +58,7 @@ const say = (message: string): void => {
 const hears = (tab: Tab, message: string) => until(() => tab.evaluate((message) => socket.heard.includes(message), message))
 
 describe('the recipe for one socket', () => {
-  test('tabs of two versions of an app share one socket, and each message goes over it once', async () => {
+  test('tabs of two versions of an app share one socket, and each message is sent once', async () => {
     const tabs = [await join('1'), await join('1'), await join('2')]
     heard = []
     for (const [index, tab] of tabs.entries()) await tab.evaluate((text) => socket.send(text), `from ${index}`)
@@ -69,7 +69,7 @@ describe('the recipe for one socket', () => {
     expect(await tabs[2]?.evaluate(() => socket.heard)).toEqual(['hello'])
   })
 
-  test('the other version’s worker connects when the last tab of the one that was connected is closed', async () => {
+  test('the other version’s worker connects when the last tab of the connected worker is closed', async () => {
     const first = await join('1')
     const second = await join('2')
     await first.close()
@@ -79,7 +79,7 @@ describe('the recipe for one socket', () => {
     await until(() => server.clients.size === 1)
   })
 
-  test('what a tab sends after the end of the connected worker is sent by the next one', async () => {
+  test('a message that a tab sends after the connected worker has ended is sent by the next worker', async () => {
     const [first, second] = [await join('1'), await join('2')]
     await first.close()
     await until(() => server.clients.size === 0 || connected === 2)
@@ -88,7 +88,7 @@ describe('the recipe for one socket', () => {
     await until(() => connected === 2)
   })
 
-  test('a socket that the server closes is opened again', async () => {
+  test('the worker reopens a socket that the server closes', async () => {
     const tab = await join('1')
     for (const client of server.clients) client.terminate()
     await until(() => connected === 2)

@@ -22,7 +22,7 @@ describeEachEngine((engine) => {
   const counts = () => ({ refreshed: server.refreshed, refused: server.refused })
 
   describe('the recipe for tokens', () => {
-    test('three tabs whose token has expired refresh it once, and all have the new one', async () => {
+    test('three tabs with an expired token refresh it once, and all get the new one', async () => {
       const tabs = await three()
       await tabs[0]?.evaluate((refresh) => tokens.expired(refresh), server.present)
       const found = await Promise.all(tabs.map((tab) => tab.evaluate((url) => tokens.token(url), server.url)))
@@ -30,7 +30,7 @@ describeEachEngine((engine) => {
       expect(counts()).toEqual({ refreshed: 1, refused: 0 })
     })
 
-    test('a tab that crashes while it refreshes is replaced by one that waits', async ({ skip }) => {
+    test('a tab that crashes during a refresh is replaced by a waiting tab', async ({ skip }) => {
       needs('crash', engine(), skip)
       const [first, second] = (await three()) as [Tab, Tab, Tab]
       await first.evaluate((refresh) => tokens.expired(refresh), server.present)
@@ -40,7 +40,7 @@ describeEachEngine((engine) => {
       const breakOff = server.breaker()
       const found = second.evaluate((url) => tokens.token(url), server.url)
       await first.crash()
-      // Not all engines do so by themselves when a tab crashes.
+      // Not all engines close the connection of a tab that crashes.
       breakOff()
       await until(() => server.brokenOff === 1)
       server.gather(1)
@@ -48,7 +48,7 @@ describeEachEngine((engine) => {
       expect(counts()).toEqual({ refreshed: 1, refused: 0 })
     })
 
-    test('a server that refuses leaves the lock free for the next try', async () => {
+    test('the lock is free for the next try after the server has refused', async () => {
       const [first, second] = (await three()) as [Tab, Tab, Tab]
       await first.evaluate(() => tokens.expired('stale'))
       for (const tab of [first, second]) {
@@ -59,7 +59,7 @@ describeEachEngine((engine) => {
     })
   })
 
-  test('a tab sees what the last holder has written in localStorage and cookies, which arrive late', async () => {
+  test('a tab sees what the last holder wrote to localStorage and cookies, although changes arrive late', async () => {
     const tabs = await three()
     await Promise.all(tabs.map((tab) => tab.evaluate(() => tokens.countInStorage(30))))
     await Promise.all(tabs.map((tab) => tab.evaluate(() => tokens.countInCookie(30))))
@@ -78,8 +78,8 @@ describeEachEngine((engine) => {
       expect(counts()).toEqual({ refreshed: 1, refused: 0 })
     })
 
-    test('refreshes in each tab without one', async () => {
-      // All requests are on the way before the first is answered.
+    test('refreshes in each tab without the lock', async () => {
+      // The server answers only when all requests have arrived.
       server.gather(3)
       await sessions(false)
       expect(counts()).toEqual({ refreshed: 1, refused: 2 })

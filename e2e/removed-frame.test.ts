@@ -7,9 +7,9 @@ import type { Entry } from './pages/entries.ts'
 describeEachEngine((engine) => {
   eachAfresh(engine)
 
-  describe('the locks of a frame that was removed, which its page still has', () => {
+  describe('the locks of a removed frame, to which its page still has references', () => {
     test.each<Entry>(['memory', 'indexeddb', 'http', 'dedicated worker', 'shared worker'])(
-      'by %s, answer each call with what it is',
+      'with the entry %s, end each call with the right error',
       async (entry) => {
         const page = new URL('entries.html', engine().page)
         const server = await serve(memoryStore(), { origins: [page.origin] })

@@ -8,7 +8,7 @@ describeEachEngine((engine) => {
   const open = (page: string): Promise<Tab> => engine().open(new URL(page, engine().page).href)
 
   describe('the page of docs/start.md', () => {
-    /** Presses the button, and resolves with the count that the page shows then. */
+    /** Presses the button. Resolves with the count that the page then shows. */
     const press = (tab: Tab): Promise<number> =>
       tab.evaluate(
         () =>
@@ -22,7 +22,7 @@ describeEachEngine((engine) => {
           }),
       )
 
-    test('loses no click of two tabs', async () => {
+    test('counts every click in two tabs', async () => {
       const tabs = [await open('start/index.html'), await open('start/index.html')]
       const counts: number[] = []
       for (let round = 0; round < 2; round++) counts.push(...(await Promise.all(tabs.map(press))))
@@ -32,14 +32,14 @@ describeEachEngine((engine) => {
 
   describe('moving from other locks between tabs', () => {
     test.each(['navigator.locks', 'browser-tabs-lock', 'idb-mutex', 'broadcast-channel'].flatMap((name) => [`${name}, before`, `${name}, after`]))(
-      '%s: one tab at a time has it',
+      '%s: one tab at a time holds the lock',
       async (name) => {
         const tabs = [await open('samples.html'), await open('samples.html')]
         expect(await Promise.all(tabs.map((tab) => tab.evaluate((name) => samples.run(name), name)))).toEqual([1, 1])
       },
     )
 
-    test('navigator.locks: what is asked for without waiting is refused while it is held', async () => {
+    test('navigator.locks: a request that does not wait is refused while the lock is held', async () => {
       const tab = await open('samples.html')
       expect(await tab.evaluate(() => samples.tries())).toEqual([false, true, false, true])
     })

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { Program, until } from './cli/program.ts'
 import { withProgram } from './cli/setup.ts'
 
-// What `storelock serve` reads: its file of settings, and at SIGHUP its certificates and the keys of lockTokens.
+// The files that `storelock serve` reads: its settings, and on SIGHUP its certificates and the keys of lockTokens.
 const place = withProgram()
 
 const start = (command: readonly string[], env: NodeJS.ProcessEnv = {}): Program =>
@@ -19,7 +19,7 @@ async function makeCertificate(name: string): Promise<void> {
   expect(await start(['openssl', 'req', ...how, '-keyout', `${name}.key`, '-out', `${name}.pem`]).code()).toBe(0)
 }
 
-/** The fingerprint of the certificate that a new connection is shown. */
+/** The fingerprint of the certificate that a new connection gets. */
 const served = (url: string): Promise<string> =>
   new Promise((resolve, reject) => {
     request(`${url}/livez`, { agent: false, rejectUnauthorized: false }, (response) => {
@@ -30,7 +30,7 @@ const served = (url: string): Promise<string> =>
       .end()
   })
 
-/** The lines of JSON on stderr. */
+/** The values of the JSON lines on stderr. */
 const told = ({ said }: Program) =>
   said
     .split('\n')
@@ -64,7 +64,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     expect(byVariable.said).toContain('STORELOCK_LISTEN: it must be a port')
   })
 
-  test('has another certificate after SIGHUP, and stays as it is where that is wrong', async () => {
+  test('uses a new certificate after SIGHUP, and keeps the old one if the new one is invalid', async () => {
     await makeCertificate('tls')
     await makeCertificate('next')
     const server = serve(['--listen', '0', '--tls-key', 'tls.key', '--tls-cert', 'tls.pem'])
@@ -80,7 +80,7 @@ describe('storelock serve', { timeout: 60_000 }, () => {
     expect(await served(url)).not.toBe(first)
   })
 
-  test('signs with the first of several secrets, and verifies what the others signed', async () => {
+  test('signs with the first of several secrets, and verifies signatures made with the others', async () => {
     write('ring', 'the-old-secret-of-this-test\n')
     const server = serve(['--listen', '0', '--secret-file', 'ring'])
     const url = await server.shows(/at (http:\S+)/)

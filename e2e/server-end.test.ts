@@ -13,21 +13,21 @@ const start = (command: readonly string[]): Program => new Program(command, { cw
 const serve = (...args: readonly string[]): Program => start([process.execPath, place.main, 'serve', '--store', 'app.db', '--listen', '0', ...args])
 const urlOf = (server: Program): Promise<string> => server.shows(/at (https?:\S+)/)
 
-/** Sends SIGTERM. @returns the exit code and how long that took, in ms */
+/** Sends SIGTERM. @returns the exit code, and how long the server took to end, in ms */
 async function end(server: Program): Promise<{ code: number; took: number }> {
   const sent = performance.now()
   server.child.kill('SIGTERM')
   return { code: await server.code(), took: performance.now() - sent }
 }
 
-/** Holds the database's one write transaction until the test is over. */
+/** Holds the database's write lock until the test is over. */
 function occupy(): void {
   const db = new Database(join(place.folder, 'app.db'))
   onTestFinished(() => void db.close())
   db.exec('BEGIN IMMEDIATE')
 }
 
-/** Whether a process has a handler for SIGHUP by now, which it has before anything else. Node itself has one for SIGTERM. */
+/** Whether a process handles SIGHUP yet, which it does before anything else. For SIGTERM Node itself has a handler. */
 const catchesHup = ({ pid }: Program): boolean => {
   const [, caught = '0'] = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
   return (BigInt(`0x${caught}`) & 1n) !== 0n
@@ -37,7 +37,7 @@ const body = { commands: [{ type: 'beat', session: 's', client: 'c', lease: 60_0
 const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-key-of-the-test' }
 
 describe('a server that is told to end', { timeout: 60_000 }, () => {
-  test('does not wait for a TLS connection that never shakes hands', async () => {
+  test('does not wait for a TLS connection that never completes its handshake', async () => {
     const made = ['-nodes', '-keyout', 'key.pem', '-out', 'cert.pem', '-subj', '/CN=localhost']
     expect(await start(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', ...made]).code()).toBe(0)
     const server = serve('--tls-key', 'key.pem', '--tls-cert', 'cert.pem')
@@ -45,11 +45,11 @@ describe('a server that is told to end', { timeout: 60_000 }, () => {
     onTestFinished(() => void socket.destroy())
     await new Promise((resolve) => socket.on('error', () => {}).on('connect', resolve))
     const { code, took } = await end(server)
-    // It has ten seconds for requests under way, and there are none.
+    // The server allows ten seconds for requests under way, but there are none.
     expect([code, took < 9_000]).toEqual([0, true])
   })
 
-  test('reports after --grace what it gave up, if another process keeps the database busy', async () => {
+  test('after --grace reports which requests it gave up, if another process keeps the database busy', async () => {
     const server = serve('--grace', '500ms')
     const url = await urlOf(server)
     const pending = async (): Promise<string | undefined> =>
@@ -64,7 +64,7 @@ describe('a server that is told to end', { timeout: 60_000 }, () => {
     expect(await asked).toBeInstanceOf(Error)
   })
 
-  test('ends also while the database is too busy for it to start', async () => {
+  test('ends even while the database is too busy for it to start', async () => {
     const first = serve()
     await urlOf(first)
     await end(first)
@@ -84,7 +84,7 @@ describe('SIGHUP', { timeout: 60_000 }, () => {
   const statusOf = async (url: string, token: string): Promise<number> =>
     (await fetch(`${url}/v1/locks`, { headers: { authorization: `Bearer ${token}` } })).status
 
-  test('has a server read its clients again', async () => {
+  test('makes a server read its clients again', async () => {
     clients('old')
     const server = serve('--clients', 'clients.json')
     const url = await urlOf(server)
@@ -117,14 +117,14 @@ describe.skipIf(process.platform === 'win32')('the files of a server', { timeout
   const modes = (): Record<string, string> =>
     Object.fromEntries(readdirSync(place.folder).map((name) => [name, (statSync(join(place.folder, name)).mode & 0o777).toString(8)]))
 
-  test('are for its user alone, whatever the umask', async () => {
+  test('are accessible to its user alone, whatever the umask', async () => {
     const server = start(['sh', '-c', `umask 0; exec "${process.execPath}" "${place.main}" serve --store app.db --listen 0`])
     const url = await urlOf(server)
     expect((await fetch(`${url}/v1/apply`, { method: 'POST', body: JSON.stringify(body), headers })).status).toBe(200)
     expect(modes()).toEqual({ 'app.db': '600', 'app.db-secret': '600', 'app.db-shm': '600', 'app.db-wal': '600' })
   })
 
-  test('are made so where they were open to others', async () => {
+  test('are restricted to its user if they were open to others', async () => {
     new Database(join(place.folder, 'app.db')).exec('PRAGMA journal_mode = WAL').close()
     chmodSync(join(place.folder, 'app.db'), 0o644)
     const server = serve()
@@ -133,7 +133,7 @@ describe.skipIf(process.platform === 'win32')('the files of a server', { timeout
     expect(modes()).toMatchObject({ 'app.db': '600', 'app.db-shm': '600', 'app.db-wal': '600' })
   })
 
-  test('are not made at all where a start fails', async () => {
+  test('are not created if a start fails', async () => {
     const running = serve()
     const { port } = new URL(await urlOf(running))
     writeFileSync(join(place.folder, 'clients.json'), '[]', { mode: 0o600 })

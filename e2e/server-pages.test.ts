@@ -6,7 +6,7 @@ import { memoryStore } from '../src/stores/memory.ts'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 
-// Pages of another origin than the lock server's. No lease ends within a test: in ms.
+// Pages whose origin is not the lock server's. In ms; no lease ends within a test.
 const duration = 300_000
 
 describeEachEngine((engine) => {
@@ -17,14 +17,14 @@ describeEachEngine((engine) => {
 
   afterEach(() => server.close())
 
-  /** A tab, and a server that lets in the pages of its origin, or not. */
+  /** Opens a tab, and starts a server that allows the origin of its page, or not. */
   async function openTab(allowed: boolean): Promise<Tab> {
     const { page } = engine()
     server = await serve(store, { origins: allowed ? [new URL(page).origin] : [] })
     return engine().open(page)
   }
 
-  /** Has a client in this process wait for a page's lock, until the page releases it. */
+  /** Takes a lock in a page, waits for it in this process, and calls `leave`. @returns the page's token and the lock that this process then gets */
   async function nextAfter(tab: Tab, name: string, leave: () => Promise<unknown>): Promise<{ token: number; next: HeldLock }> {
     const locks = createLocks({ store: httpStore(server.url), maxBackoff: 60_000 })
     const token = await tab.evaluate(
@@ -42,24 +42,24 @@ describeEachEngine((engine) => {
     return { token, next }
   }
 
-  test('a page of an allowed origin takes a lock, and ends its session when it goes elsewhere', async () => {
+  test('a page of an allowed origin takes a lock, and ends its session when the user leaves it', async () => {
     const tab = await openTab(true)
     const { token, next } = await nextAfter(tab, 'left', () => tab.navigate('about:blank'))
     expect(next.token).toBeGreaterThan(token)
   })
 
-  test('a page says goodbye when its tab is closed', async ({ skip }) => {
+  test('a page ends its session when its tab is closed', async ({ skip }) => {
     needs('goodbye', engine(), skip)
     const tab = await openTab(true)
     const { token, next } = await nextAfter(tab, 'closed', () => tab.close())
     expect(next.token).toBeGreaterThan(token)
   })
 
-  test('a page may make and close locks as often as it likes: closed ones keep none of its few connections to the server', async () => {
+  test('a page may make and close locks any number of times: closed ones keep none of its few connections to the server', async () => {
     const tab = await openTab(true)
     const tokens = await tab.evaluate(async (url) => {
       const tokens: number[] = []
-      // As components do in Strict Mode; no browser has more than six connections to a server.
+      // React components do so in Strict Mode. No browser opens more than six connections to a server.
       for (let turn = 0; turn < 12; turn++) {
         const locks = storelock.createLocks({ store: storelock.httpStore(url) })
         tokens.push((await locks.acquire('again')).token)

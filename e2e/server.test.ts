@@ -22,7 +22,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  // With the servers gone there is nobody to say goodbye to.
+  // Without the servers, closing the clients needs no requests.
   await killServers()
   for (const each of closing.reverse()) await each.close()
   await killAll()
@@ -47,7 +47,7 @@ async function queued(count: number, { locks }: { locks: Locks }): Promise<void>
   while ((await locks.query('l')).pending.length !== count);
 }
 
-test('killed under load and started again, it loses no lock, grants no lock twice, and its log has every grant that it answered', {
+test('killed under load and restarted, it loses no lock, grants no lock twice, and its log has every grant that a client got', {
   timeout: 120_000,
 }, async () => {
   let server = await startServer(file)
@@ -63,7 +63,7 @@ test('killed under load and started again, it loses no lock, grants no lock twic
   let over = false
   let restarted: Promise<unknown> = Promise.resolve()
 
-  /** Without a server nobody gets a lock, and requests fail. */
+  /** Waits for a call, which may fail while there is no server. @returns its result, or undefined if it failed */
   const tried = <T>(asked: Promise<T>): Promise<T | undefined> =>
     asked.catch(async (error) => {
       if (error.code !== 'store') faults.push(error)
@@ -108,16 +108,16 @@ test('killed under load and started again, it loses no lock, grants no lock twic
 })
 
 interface Ledger {
-  /** What the writes have come to, if none was lost. */
+  /** The value after all writes: equal to `writes` if no write was lost. */
   readonly value: number
   readonly writes: number
-  /** A holder begins. @returns whether its token is higher than all before */
+  /** Call it when a holder begins. @returns whether its token is higher than all before */
   enter(token: number): boolean
-  /** Does nothing for a token that is older than one seen before. */
+  /** Ignores a write with a token that is lower than one seen before. */
   write(token: number, value: number): void
 }
 
-/** What a lock protects, which takes nothing that is late. */
+/** A resource that a lock protects. It refuses late writes. */
 function ledger(): Ledger {
   let [highest, value, writes] = [0, 0, 0]
   return {
@@ -141,7 +141,7 @@ function ledger(): Ledger {
   }
 }
 
-test('while it is stopped its clients lose their locks at their deadlines and nothing else happens; afterwards everything goes on', async () => {
+test('while it is stopped its clients lose their locks at their deadlines and nothing else happens; afterwards they work again', async () => {
   const server = await startServer(file)
   const [holder, waiter] = [clientOf(server.url, { duration: 500 }), clientOf(server.url)]
   const lock = await holder.locks.acquire('l')
@@ -161,13 +161,13 @@ test('while it is stopped its clients lose their locks at their deadlines and no
   expect(next.isHeld()).toBe(true)
 })
 
-test('killed, its waiters notice that hints are missing; started again, it wakes them', async () => {
+test('its waiters notice when it is killed that they get no hints; restarted, it wakes them', async () => {
   const server = await startServer(file)
   const [holder, waiter] = [0, 1].map(() => clientOf(server.url, { duration: 600_000, maxBackoff: 600_000 })) as [Client, Client]
   const lock = await holder.locks.acquire('l')
   const waiting = waiter.locks.acquire('l')
   await queued(1, waiter)
-  /** Resolves when both have said that they have no hints, or that they have them again. */
+  /** Resolves when both clients have reported that their hints are missing, or that they are back. */
   const both = (isSo: (why: string | undefined) => boolean): Promise<unknown> =>
     Promise.all([holder, waiter].map(({ store }) => new Promise<void>((resolve) => store.onDegraded?.((why) => isSo(why) && resolve()))))
   const gone = both((why) => why?.startsWith('no hints for now') === true)
@@ -177,18 +177,18 @@ test('killed, its waiters notice that hints are missing; started again, it wakes
   await startServer(file, portOf(server.url))
   await back
   await lock.release()
-  // Without the hint the test would end before the next look.
+  // The test times out before the next look, so only a hint can wake the waiter.
   expect((await waiting).isHeld()).toBe(true)
 })
 
-test('it sees the proof that a process on the same file is dead, and hands its lock on long before the lease ends', async () => {
+test('it sees the proof that a process on the same file is dead, and passes its lock on long before the lease ends', async () => {
   const holder = await startContext({ file, duration: 60_000, maxBackoff: 1_000 })
   await holder.does.acquire('l')
   const server = await startServer(file)
   const waiter = clientOf(server.url, { maxBackoff: 60_000 })
   const waiting = waiter.locks.acquire('l')
   await queued(1, waiter)
-  // Without the proof the test would end before the lease does.
+  // The test times out before the lease ends, so only a proof of death can free the lock.
   await killAll()
   expect((await waiting).isHeld()).toBe(true)
 })

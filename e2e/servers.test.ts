@@ -9,7 +9,7 @@ import { newSchema } from '../test/stores/postgres-place.ts'
 import { logOf } from './server/log.ts'
 import { killServers, type ServerProcess, startServer } from './server/process.ts'
 
-// Three lock servers in processes of their own on one Postgres, and clients that know all three. Times in ms.
+// Three lock servers, in processes of their own, on one Postgres database, and clients that know all three. Times in ms.
 
 let server: Awaited<ReturnType<typeof lendPostgres>>
 let pool: pg.Pool
@@ -30,7 +30,7 @@ afterAll(async () => {
   await server.remove()
 })
 
-/** Starts three servers, of which each can be replaced by one at the same port. */
+/** Starts three servers. Each can be restarted at the same port. */
 async function startThree() {
   schema = newSchema()
   const running: ServerProcess[] = await Promise.all([0, 1, 2].map(() => startServer(server.url, 0, schema)))
@@ -45,7 +45,7 @@ async function startThree() {
   }
 }
 
-/** A client whose list of servers begins with one of them. */
+/** Makes a client whose list of servers begins with the given one. */
 function clientOf(urls: readonly string[], first: number, duration = 10_000): { store: HttpStore; locks: Locks } {
   const store = httpStore([...urls.slice(first), ...urls.slice(0, first)], { timeout: 1_000 })
   const locks = createLocks({ store, duration })
@@ -58,7 +58,7 @@ const verify = async (url: string, key: string, lockToken: string): Promise<Veri
   return (await (await fetch(`${url}/v1/verify`, init)).json()) as VerifyReply
 }
 
-/** Adds one to a count, unless a newer token than the lock's has been seen there. */
+/** Adds one to a count, unless the count was written with a newer token than the lock's. */
 async function addOne(lock: HeldLock): Promise<void> {
   const client = await pool.connect()
   try {
@@ -100,7 +100,7 @@ test('clients of three servers that are killed, stopped and started again count 
     }
   }
   const working = Promise.all(clients.map(work))
-  // Each server in turn: one is always well.
+  // Disturbs one server at a time, so that the other two always work.
   for (let round = 0; round < 6; round++) {
     const index = round % 3
     const before = acknowledged
@@ -119,7 +119,7 @@ test('clients of three servers that are killed, stopped and started again count 
   expect(tokens).toEqual([...tokens].sort((a, b) => a - b))
   expect(new Set(tokens).size).toBe(acknowledged)
   expect(refused).toEqual([])
-  // The log is one, and has each grant once.
+  // The servers share one log, which has each grant once.
   const grants = (await logOf(three.urls[0] as string)).filter(({ kind, key }) => kind === 'grant' && key === 'count')
   expect(new Set(grants.map(({ token }) => token)).size).toBe(grants.length)
   for (const token of tokens) expect(grants.some((grant) => grant.token === token)).toBe(true)
@@ -128,7 +128,7 @@ test('clients of three servers that are killed, stopped and started again count 
 test.each([
   ['killed', async (one: ServerProcess) => await one.kill()],
   ['stopped', async (one: ServerProcess) => one.signal('SIGSTOP')],
-])('a lock, its lockToken and a place in its queue outlive the server, %s, that granted them', { timeout: 60_000 }, async (_, harm) => {
+])('a lock, its lockToken and a place in its queue survive when the server that granted them is %s', { timeout: 60_000 }, async (_, harm) => {
   const three = await startThree()
   const [holder, waiter] = [clientOf(three.urls, 0, 4_000), clientOf(three.urls, 0, 4_000)]
   const lock = await holder.locks.acquire('k')
@@ -138,7 +138,7 @@ test.each([
   await expect.poll(async () => (await other.locks.query()).pending.length).toBe(1)
   await harm(three.at(0))
   const behind = other.locks.acquire('k')
-  // Twice the duration: others would have it by now.
+  // Twice the duration: without renewals, another client would have the lock by now.
   await sleep(8_000)
   expect(lock.isHeld()).toBe(true)
   for (const url of three.urls.slice(1)) expect(await verify(url, 'k', lockToken)).toMatchObject({ valid: true, token: lock.token })
@@ -149,9 +149,9 @@ test.each([
   await (await behind).release()
 })
 
-test('a holder that dies together with its server is replaced by a waiter of another one, after its lease', { timeout: 60_000 }, async () => {
+test('a holder that dies together with its server is replaced, after its lease, by a waiter at another server', { timeout: 60_000 }, async () => {
   const three = await startThree()
-  // Its requests go to the first server only, so with that it is gone for all others.
+  // This client knows the first server only, so without it no server hears from the client.
   const gone = httpStore(three.urls[0] as string)
   const locks = createLocks({ store: gone, duration: 2_000 })
   closing.push(gone, locks)
@@ -163,7 +163,7 @@ test('a holder that dies together with its server is replaced by a waiter of ano
   expect(performance.now() - since).toBeLessThan(6_000)
 })
 
-test('a session that ends releases its locks, whichever server granted them', { timeout: 60_000 }, async () => {
+test('a session that ends releases all its locks, whichever server granted them', { timeout: 60_000 }, async () => {
   const three = await startThree()
   const { locks } = clientOf(three.urls, 0)
   await locks.acquire('a')

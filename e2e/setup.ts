@@ -4,13 +4,13 @@ import { findBrowser } from './browser.ts'
 import { installShells } from './cli/shells.ts'
 import { type EngineName, enginesHere } from './engines/engine.ts'
 
-// Finds or installs what tests need: `tsx e2e/setup.ts chromium`, or `more` for what `npm test` leaves out.
+// Finds or installs the browsers and programs that tests need: `tsx e2e/setup.ts chromium`, or `more` for those that `npm test` leaves out.
 const log = (line: string): void => console.error(line)
 const all = process.argv[2] === 'more'
 const names: readonly EngineName[] = all ? enginesHere().filter((name) => name !== 'chromium') : ['chromium']
 try {
   for (const name of names) console.log(`${name}: ${await findBrowser(name, log)}`)
-  // Unit tests need them.
+  // The unit tests need these.
   if (!all) installPrograms(Object.values(programs), log)
   if (!all) console.log(`shells: ${installShells(log)}`)
   if (all) console.log(`node:sqlite: ${await findNode(log)}`)

@@ -5,9 +5,9 @@ import { tabsAtOnce } from './tabs/crowd.ts'
 describeEachEngine((engine) => {
   eachAfresh(engine)
 
-  describe('tabs that ask for one lock at once', () => {
-    // In Chromium alone: the other engines open tabs one by one, and so slowly that nothing of this happens at once.
-    test('are all served, sixty of them, within three times what Web Locks take', { timeout: 180_000 }, async () => {
+  describe('tabs that request one lock at once', () => {
+    // Only in Chromium: the other engines open tabs one by one, too slowly for the requests to overlap.
+    test('are all served, sixty of them, within three times as long as Web Locks', { timeout: 180_000 }, async () => {
       const { ours, theirs, failures } = await tabsAtOnce(engine(), 60)
       expect(failures).toEqual([])
       if (process.env.FIGURES) console.log(`60 tabs at once: ${Math.round(ours)} ms, by Web Locks ${Math.round(theirs)} ms`)

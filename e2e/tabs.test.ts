@@ -9,14 +9,14 @@ import { aborted, acquire, healthy, lost, openTabs, query, queued, release, stat
 const duration = 3_000
 const lease = 4_000
 const maxBackoff = 100
-/** By how much two tabs may differ in what time it is. */
+/** How much the clocks of two tabs may differ. */
 const skew = 20
 
 const renew = (page: Tab) => page.evaluate(() => tab.renew())
 
 const now = (): number => performance.timeOrigin + performance.now()
 
-/** How long a take-over took, beside the lease, for information. */
+/** Prints how long a take-over took, if FIGURES is set. */
 const figure = (what: string, took: number): void => {
   if (process.env.FIGURES) console.log(`${what}: ${Math.round(took)} ms, lease ${lease} ms`)
 }
@@ -36,7 +36,7 @@ describeEachEngine((engine) => {
       checkTurns((await pages[0]?.evaluate(() => tab.ledger())) ?? [], 4, turns)
     })
 
-    test('serve their waiters in the order in which they asked', async () => {
+    test('get the lock in the order in which they asked', async () => {
       const [holder, ...waiters] = (await several(4)) as [Tab, ...Tab[]]
       await acquire(holder)
       const order: number[] = []
@@ -72,7 +72,7 @@ describeEachEngine((engine) => {
       expect(await stateOf(waiter)).toEqual(healthy)
     })
 
-    test('hold a lock two at a time with a limit of two, and a third takes over at once from one of them that crashed', async ({ skip }) => {
+    test('hold a lock two at a time with a limit of two, and a third takes over at once when one of them crashes', async ({ skip }) => {
       needs('crash', engine(), skip)
       const long = 20_000
       const [first, second, third] = (await several(3, { duration: long })) as [Tab, Tab, Tab]
@@ -89,7 +89,7 @@ describeEachEngine((engine) => {
       expect([await stateOf(first), await stateOf(third)]).toEqual([healthy, healthy])
     })
 
-    test('take over from a holder that hangs, which knows it in the first line that it runs', async () => {
+    test('take over from a holder that hangs, and it knows of the loss in the first line that it runs', async () => {
       const [holder, waiter] = await pair()
       const { token } = await acquire(holder)
       const wait = acquire(waiter)
@@ -132,8 +132,8 @@ describeEachEngine((engine) => {
       expect(next.at - left).toBeLessThan(long / 4)
     })
 
-    test('a waiter whose page is closed does not keep the lock from the one behind it', async () => {
-      // Were it still in the queue, it would be granted the lock, and have 30 s to confirm that.
+    test('a waiter whose page is closed does not keep the lock from the waiter behind it', async () => {
+      // If the closed page were still in the queue, it would be granted the lock and have 30 s to confirm.
       const [holder, closed, last] = (await several(3, { duration: 60_000, maxBackoff: 10_000 })) as [Tab, Tab, Tab]
       await acquire(holder)
       acquire(closed).catch(() => {})
@@ -145,7 +145,7 @@ describeEachEngine((engine) => {
       expect((await wait).at - released).toBeLessThan(20_000)
     })
 
-    test('a page that was reloaded takes its lock again, with a higher token', async () => {
+    test('a reloaded page takes its lock again, with a higher token', async () => {
       const [page] = (await several(1)) as [Tab]
       const { token } = await acquire(page)
       await page.reload()
@@ -153,7 +153,7 @@ describeEachEngine((engine) => {
       expect((await acquire(page)).token).toBeGreaterThan(token)
     })
 
-    test('a holder whose database another tab deletes is told, and does not block that', async () => {
+    test('a holder whose database another tab deletes is notified, and does not block the deletion', async () => {
       const [holder, other] = await pair()
       const { token } = await acquire(holder)
       const deleted = now()
@@ -181,7 +181,7 @@ describeEachEngine((engine) => {
     test.each([
       ['held', true],
       ['free', false],
-    ])('a hundred waits for a lock that is %s, called off at once, leave no trace', async (_, held) => {
+    ])('a hundred waits for a lock that is %s, cancelled at once, leave no trace', async (_, held) => {
       const [holder, other] = await pair()
       if (held) await acquire(holder)
       const reasons = await other.evaluate(() => tab.callOff('l', 100))

@@ -7,7 +7,7 @@ describeEachEngine((engine) => {
 
   const open = (): Promise<Tab> => engine().open(new URL('../third-party/index.html', engine().page).href)
 
-  /** Two tabs, of which the first leads and the second waits. */
+  /** Opens two tabs: the first leads and the second waits. */
   async function elect(): Promise<[leader: Tab, other: Tab]> {
     const leader = await open()
     await leader.evaluate(() => election.stand('first'))
@@ -19,8 +19,8 @@ describeEachEngine((engine) => {
 
   const isLeader = (page: Tab) => page.evaluate(() => election.isLeader())
 
-  describe('tab-election, which knows nothing of these locks', () => {
-    test('elects one leader, by our locks and none of the browser’s', async () => {
+  describe('tab-election, a library that does not know of these locks', () => {
+    test('elects one leader, with our locks and not with the browser’s', async () => {
       const [leader, other] = await elect()
       expect([await isLeader(leader), await isLeader(other)]).toEqual([true, false])
       const { ours, browsers } = await other.evaluate(() => election.query())
@@ -29,7 +29,7 @@ describeEachEngine((engine) => {
       expect(browsers).toEqual([0, 0])
     })
 
-    test('lets the other tab call the leader and hear from it', async () => {
+    test('lets the other tab call the leader and get its messages', async () => {
       const [leader, other] = await elect()
       expect(await other.evaluate(() => election.whoLeads())).toBe('first')
       const heard = other.evaluate(() => election.state('hello'))

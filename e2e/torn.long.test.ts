@@ -5,18 +5,18 @@ import { launchOptions } from './browser.ts'
 import { driveStorage, type StorageDriver } from './engines/chromium-storage.ts'
 import { type Site, servePages } from './pages/serve.ts'
 
-// A storm at each single step, which only Chromium's driver can raise. `connection.test.ts` has some in each engine.
+// A fault at each single step. Only Chromium's driver can cause these. `connection.test.ts` has some in each engine.
 
-/** What a page asks for by a request that stops it until it is done, so that the next step finds it so. */
+/** The faults, each with the path that causes it. The page requests it synchronously, so the fault is there before the next step. */
 const storms = {
   'closes the database by force': '/torn-by-driver',
   'clears the site’s storage, as a logout does': '/clear-site-data',
   'clears the site’s storage, as a person can': '/cleared-by-driver',
 }
-/** At each so many steps: all of them, by STORELOCK_STRIDE=1, take ten minutes. */
+/** Only every `stride`-th step gets a fault: all of them, with STORELOCK_STRIDE=1, take ten minutes. */
 const stride = Number(process.env.STORELOCK_STRIDE ?? 6)
 
-/** What came of the calls of one round. */
+/** How the calls of one round ended. */
 interface Fates {
   /** How many steps there were. */
   readonly steps: number
@@ -24,7 +24,7 @@ interface Fates {
   readonly healed: boolean
 }
 
-/** Makes all calls on two stores of one database, with a storm right after the `at`-th step. Runs in the page. */
+/** Makes all calls on two stores of one database, with a fault right after the `at`-th step. Runs in the page. */
 async function suffer({ at, storm, name }: { at: number; storm: string; name: string }): Promise<Fates> {
   const { createLocks, indexedDBStore } = storelock
   let steps = 0
@@ -99,7 +99,7 @@ async function suffer({ at, storm, name }: { at: number; storm: string; name: st
   await Promise.all(served)
   await settled('whenFree', one.whenFree('l'))
   const use = async (): Promise<void> => (await two.acquire('after')).release()
-  // The storm may befall more than one of them.
+  // The fault may hit more than one of these calls.
   const heal = (): Promise<void> => use().catch(() => use().catch(use))
   const healed =
     (await settled(

@@ -4,13 +4,13 @@ import { describeEachEngine, eachAfresh } from './engines/each.ts'
 describeEachEngine((engine) => {
   eachAfresh(engine)
 
-  test('a warning that nobody listens to is on the console, once, and one that is silenced is not', async () => {
+  test('a warning without a listener appears on the console once, and a silenced one does not', async () => {
     const page = await engine().open(engine().page)
     const shown = await page.evaluate(async () => {
       const store = storelock.indexedDBStore('locks')
       const shown: string[] = []
       console.warn = (text) => shown.push(text)
-      /** Twice, waits for a lock in the lock's own callback, until that is warned of and rejected. */
+      /** Requests a lock within its own callback, for two locks. Each nested request causes a warning and is rejected. */
       const nest = async (name: string, onWarning?: () => void): Promise<void> => {
         const locks = storelock.createLocks({ store, duration: 300, maxBackoff: 50, deadlock: 'reject', onWarning })
         for (const each of [name, `${name} again`]) await locks.request(each, () => locks.request(each, () => {})).catch(() => {})

@@ -3,13 +3,13 @@ import { facts, shapes, trials } from '../test/web-locks/facts.ts'
 import { describeEachEngine, eachQuiet, needs } from './engines/each.ts'
 import type { EngineName, Tab } from './engines/engine.ts'
 
-/** What the specification says and an engine's own locks do not do. */
+/** Facts of the specification that an engine's own locks get wrong. */
 const notNative: Record<EngineName, readonly string[]> = {
   chromium: [
     'names: are shown by a query as they are',
     'signal: lets those in that waited behind what it calls off',
-    // The page is kept with its lock, though somebody waits, until somebody asks anew.
-    'a tab that goes to another page lets go at once',
+    // The cached page keeps its lock although another page waits, until there is a new request.
+    'a tab that goes to another page releases its lock at once',
   ],
   firefox: [],
   webkit: ['names: may be long', 'signal: one that was aborted rejects with its reason, and asks for nothing'],
@@ -18,13 +18,13 @@ const notNative: Record<EngineName, readonly string[]> = {
 describeEachEngine((engine, name) => {
   eachQuiet(engine)
 
-  // The browser's own are tested beside ours, to show that the facts are facts.
+  // The browser's own locks run the same tests, to show that the expectations are right.
   describe.each(['native', 'ours'])('Web Locks, %s', (whose) => {
     const open = (query = whose): Promise<Tab> => engine().open(new URL(`../web-locks/index.html?${query}`, engine().page).href)
-    /** Whether a fact has to hold. */
+    /** Whether a fact must hold. */
     const holds = (fact: string): boolean => whose === 'ours' || !notNative[name].includes(fact)
 
-    /** Stays for all facts, for some engines take long to open a tab. */
+    /** Stays open for all tests, since some engines open tabs slowly. */
     let page: Tab
     beforeAll(async () => {
       page = await open()
@@ -38,12 +38,12 @@ describeEachEngine((engine, name) => {
         await page.evaluate((name) => webLocks.check(name), name)
       })
 
-      test('the locks of a frame that was removed say InvalidStateError before anything else, also when it is put back', async () => {
+      test('the locks of a removed frame reject with InvalidStateError before any other error, even when the frame is put back', async () => {
         expect(await page.evaluate(() => webLocks.askInRemovedFrame())).toEqual(Array(4).fill('InvalidStateError'))
       })
     })
 
-    test('requests of three frames that ask in one turn stand in the order in which they were made, and so do those behind them', async () => {
+    test('requests that three frames make in one turn are queued in that order, and so are the requests behind them', async () => {
       for (let trial = 0; trial < trials; trial++)
         expect(await page.evaluate(() => webLocks.askInOrder())).toEqual([
           [0, 1, 2],
@@ -51,7 +51,7 @@ describeEachEngine((engine, name) => {
         ])
     })
 
-    test('a page of an opaque origin is told SecurityError', async () => {
+    test('a page with an opaque origin gets SecurityError', async () => {
       const sandboxed = await open(`${whose}&sandboxed`)
       expect(await sandboxed.evaluate(() => origin)).toBe('null')
       expect(await sandboxed.evaluate(() => webLocks.refusals())).toEqual(['SecurityError', 'SecurityError'])
@@ -63,7 +63,7 @@ describeEachEngine((engine, name) => {
         holder = await open()
       })
 
-      /** Who waits gets the lock when who holds it goes away, long before any lease is over. */
+      /** Checks that the waiter gets the lock when the holder goes away, long before any lease ends. */
       async function handsOver(leave: () => Promise<unknown>): Promise<void> {
         await page.evaluate(() => webLocks.wait('k'))
         await leave()
@@ -77,8 +77,8 @@ describeEachEngine((engine, name) => {
         ['goes to another page', () => holder.navigate('about:blank')],
         ['crashes', () => holder.crash()],
       ]
-      test.for(leaves.filter(([how]) => holds(`a tab that ${how} lets go at once`)))(
-        'a tab that %s lets go at once',
+      test.for(leaves.filter(([how]) => holds(`a tab that ${how} releases its lock at once`)))(
+        'a tab that %s releases its lock at once',
         async ([how, leave], { skip }) => {
           if (how === 'crashes') needs('crash', engine(), skip)
           await holder.evaluate(() => webLocks.hold('k'))
@@ -89,7 +89,7 @@ describeEachEngine((engine, name) => {
       test.for<[string, () => Promise<unknown>]>([
         ['is removed', () => holder.evaluate(() => webLocks.removeFrame())],
         ['goes to another page', () => holder.evaluate(() => webLocks.leaveFrame())],
-      ])('a frame that %s lets go at once', async ([, leave]) => {
+      ])('a frame that %s releases its lock at once', async ([, leave]) => {
         await holder.evaluate(() => webLocks.holdInFrame('k'))
         await handsOver(leave)
       })
@@ -97,7 +97,7 @@ describeEachEngine((engine, name) => {
       test.for<[string, (tab: Tab) => Promise<unknown>]>([
         ['is removed', (tab) => tab.evaluate(() => webLocks.removeFrame())],
         ['goes to another page', (tab) => tab.evaluate(() => webLocks.leaveFrame())],
-      ])('a frame that waits and %s keeps nobody waiting', async ([, leave]) => {
+      ])('a frame that waits and %s holds up no other waiter', async ([, leave]) => {
         await holder.evaluate(() => webLocks.hold('k'))
         const third = await open()
         await third.evaluate(() => webLocks.waitInFrame('k'))
@@ -107,7 +107,7 @@ describeEachEngine((engine, name) => {
         await page.evaluate(() => webLocks.served())
       })
 
-      test('a worker that is terminated lets go at once', async () => {
+      test('a worker that is terminated releases its lock at once', async () => {
         await holder.evaluate(() => webLocks.holdInWorker('k'))
         await handsOver(() => holder.evaluate(() => webLocks.terminateWorker()))
       })
@@ -116,13 +116,13 @@ describeEachEngine((engine, name) => {
         ['whose frame is removed', () => holder.evaluate(() => webLocks.removeFrame())],
         ['whose tab is closed', () => holder.close()],
         ['whose tab is reloaded', () => holder.reload()],
-      ])('a worker %s lets go at once', async ([how, leave]) => {
+      ])('a worker %s releases its lock at once', async ([how, leave]) => {
         if (how === 'whose frame is removed') await holder.evaluate(() => webLocks.holdInWorkerOfFrame('k'))
         else await holder.evaluate(() => webLocks.holdInWorker('k'))
         await handsOver(leave)
       })
 
-      test('what a crashed tab held is free though nobody waited for it', async ({ skip }) => {
+      test('a lock that a crashed tab held is free even if no tab waited for it', async ({ skip }) => {
         needs('crash', engine(), skip)
         await holder.evaluate(() => webLocks.hold('k'))
         await holder.crash()
@@ -130,7 +130,7 @@ describeEachEngine((engine, name) => {
         expect(await page.evaluate(() => webLocks.isAvailable('k'))).toBe(true)
       })
 
-      test('a tab that is closed while it waits keeps nobody waiting', async () => {
+      test('a tab that is closed while it waits holds up no other waiter', async () => {
         await holder.evaluate(() => webLocks.hold('k'))
         const third = await open()
         await third.evaluate(() => webLocks.wait('k'))

@@ -3,13 +3,13 @@ import { describeEachEngine, eachQuiet, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
 import type { KeeperSettings, WorkerKind } from './pages/workers.ts'
 
-/** In ms. Only a proof hands a lock over before a minute has passed. */
+/** In ms. Within a minute, only a proof of death can hand a lock over. */
 const patient: KeeperSettings = { duration: 60_000, maxSilence: 60_000 }
 
 const acquire = (page: Tab) => page.evaluate(() => wrapped.acquire('l'))
 const release = (page: Tab) => page.evaluate(() => wrapped.lock.release())
 
-/** Resolves when so many wait for the lock. */
+/** Resolves when the lock has `count` waiters. */
 const queued = (page: Tab, count: number): Promise<void> =>
   page.evaluate(async (count) => {
     while ((await wrapped.locks.query('l')).pending.length !== count);
@@ -27,7 +27,7 @@ describeEachEngine((engine) => {
   const pair = async (kind: WorkerKind, settings?: KeeperSettings) => [await open(kind, 'one', settings), await open(kind, 'two', settings)] as const
 
   describe.each<WorkerKind>(['dedicated', 'shared'])('tabs whose locks a %s worker keeps', (kind) => {
-    /** They stay for all facts, for some engines take long to open a tab. A shared worker runs in the process of the first, and would crash with it. */
+    /** Both stay open for all tests, since some engines open tabs slowly. A shared worker runs in the first tab's process and would crash with it. */
     let stayer: Tab
     let other: Tab
     beforeAll(async () => {
@@ -58,7 +58,7 @@ describeEachEngine((engine) => {
       ['is closed', (page) => page.close()],
       ['crashes', (page) => page.crash()],
       ['goes elsewhere', (page) => page.navigate('about:blank')],
-    ])('give it to the next at once when one of them %s', async ([how, leave], { skip }) => {
+    ])('pass a lock on at once when the tab that holds it %s', async ([how, leave], { skip }) => {
       if (how === 'crashes') needs('crash', engine(), skip)
       const leaver = await open(kind, 'leaver')
       const { token } = await acquire(leaver)
@@ -69,7 +69,7 @@ describeEachEngine((engine) => {
       await release(stayer)
     })
 
-    test('do not hold up others when one of them waits and goes elsewhere', async () => {
+    test('do not hold up each other when one of them waits and then leaves', async () => {
       const leaver = await open(kind, 'leaver')
       const { token } = await acquire(stayer)
       await leaver.evaluate(() => void wrapped.acquire('l').catch(() => {}))
@@ -82,7 +82,7 @@ describeEachEngine((engine) => {
       await release(other)
     })
 
-    test('lose nothing while they are blocked for longer than the lease, within maxSilence', async ({ skip }) => {
+    test('keep a lock while they are blocked for longer than the lease, within maxSilence', async ({ skip }) => {
       needs('busy', engine(), skip)
       const page = await open(kind, 'blocked', { duration: 1_000, maxSilence: 60_000 })
       await acquire(page)
@@ -96,7 +96,7 @@ describeEachEngine((engine) => {
       await release(stayer)
     })
 
-    test('lose it when they hang for longer than maxSilence, and the next gets it', async () => {
+    test('lose a lock when they hang for longer than maxSilence, and the next tab gets it', async () => {
       const page = await open(kind, 'hung', { duration: 500, maxSilence: 500 })
       const { token } = await acquire(page)
       const next = acquire(stayer)
@@ -109,7 +109,7 @@ describeEachEngine((engine) => {
     })
   })
 
-  test('a worker that is terminated is noticed by its page before anyone else has the lock', async () => {
+  test('a page notices that its worker is terminated before another tab has the lock', async () => {
     const [one, two] = await pair('dedicated', { duration: 2_000, maxSilence: 2_000 })
     await acquire(one)
     const next = acquire(two)

@@ -1,35 +1,35 @@
-/** What can come of one move. */
+/** One possible result of a move. */
 interface Step<State> {
   readonly after: State
-  /** What happened, for people: made only where it is shown. */
+  /** Describes what happened. Called only when a path is printed. */
   tell(): readonly string[]
-  /** The law that the step itself breaks. */
+  /** The law that the step itself breaks, if any. */
   readonly flaw?: string | undefined
 }
 
 /** Something to explore: states, and what can happen in each. */
 export interface Space<State> {
   readonly start: State
-  /** Two states have the same name exactly if they differ by nothing that matters. */
+  /** A name that two states share exactly if they do not differ in anything that matters. */
   nameOf(state: State): string
-  /** The same steps in the same order each time. */
+  /** Everything that can happen in a state. Returns the same steps in the same order each time. */
   steps(state: State): Iterable<Step<State>>
-  /** The law that a state breaks. */
+  /** The law that a state breaks, if any. */
   brokenBy(state: State): string | undefined
 }
 
 export interface Exploration {
-  /** States that differ in more than names and numbers. */
+  /** The number of states that differ in more than names and numbers. */
   readonly states: number
-  /** Moves that were made in them. */
+  /** The number of moves that were made in them. */
   readonly moves: number
   /** The number of moves from the start up to which every state was explored. */
   readonly depth: number
-  /** Whether there is nothing beyond that depth. */
+  /** Whether there are no states beyond that depth. */
   readonly isWhole: boolean
-  /** New states at each depth, the start first. */
+  /** The number of new states at each depth, from the start on. */
   readonly levels: readonly number[]
-  /** The first law that was found broken, and a shortest path to it, one line for each thing that happened. */
+  /** The first broken law that was found, and a shortest path to it, one line per event. */
   readonly flaw: { readonly law: string; readonly depth: number; readonly path: readonly string[] } | undefined
 }
 
@@ -46,7 +46,7 @@ interface Found<State> {
 export function explore<State>(space: Space<State>, depth: number, seen: (states: number, depth: number) => void = () => {}): Exploration {
   const { start } = space
   const known = new Set([space.nameOf(start)])
-  // For each state: the state and the move by which it was reached first.
+  // For each state: the state from which it was first reached, and by which move.
   const from: [parent: number, move: number][] = [[0, 0]]
   const levels = [1]
   let made = 0
@@ -87,7 +87,7 @@ export function explore<State>(space: Space<State>, depth: number, seen: (states
   return { states: known.size, moves: made, depth: levels.length - 1, isWhole, levels, flaw: undefined }
 }
 
-/** Repeats the moves that led to a state, and tells them. */
+/** Repeats the moves that led to a state. @returns their descriptions */
 function walk<State>(space: Space<State>, way: readonly number[]): string[] {
   const told: string[] = []
   let { start: state } = space

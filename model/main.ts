@@ -55,7 +55,7 @@ function whole(name: string, text: string, least: number, most: number): number 
 
 const count = (value: number): string => value.toLocaleString('en')
 
-/** Explores, and shows on a terminal how far it is. */
+/** Explores a space and shows its progress on stderr. */
 function timed<State>(space: Space<State>, depth: number): { found: Exploration; seconds: string } {
   const begun = performance.now()
   const { isTTY } = process.stderr
@@ -93,7 +93,7 @@ function seek<State>(name: string, space: Space<State>, depth: number): boolean 
   return flaw !== undefined
 }
 
-/** A little deeper each time, in one scene after the other: most are found within a second in one of them. */
+/** Explores all scenes to a depth of 1, then of 2, and so on: most mutants are caught within a second in one of the scenes. */
 function seekClient(name: string, parts: Parts): boolean {
   const begun = performance.now()
   for (let level = 1; level <= Math.max(...scenes.map((scene) => scene.depth + deeper)); level++) {

@@ -32,21 +32,21 @@ export interface Arena {
   final(): Promise<Final>
   /** Rejects as soon as a worker fails by itself. */
   readonly failed: Promise<never>
-  /** Lets the workers finish, and ends those that do not. @returns the latter: a call of theirs never settled */
+  /** Lets the workers finish, and kills those that do not. @returns the workers that it killed, each of which had a call that never settled */
   finish(): Promise<string[]>
-  /** What each worker recorded, also those that died; complete once all have finished. */
+  /** The notes of each worker, dead ones too. They are complete once all workers have finished. */
   notes(): Promise<Line[][]>
-  /** For how long two may hold one lock. */
+  /** How long two workers may hold one lock at the same time. */
   readonly allowed: Allowed
-  /** What the control is, unless it is the same without a fence. */
+  /** The control run, unless it is the same run without a fence. */
   readonly control?: Control
   close(): Promise<void>
 }
 
 interface Control {
-  /** What the control and the other run are called. */
+  /** The names of the control and of the other run. */
   readonly names: readonly [control: string, other: string]
-  /** What goes wrong in the control, and in the other run must not. */
+  /** The violations that the control may have and the other run must not. */
   readonly kinds: readonly Kind[]
   hasLost(): boolean
 }
@@ -57,11 +57,11 @@ export type OpenArena = (setting: Setting) => Promise<Arena>
 export const duration = 500
 export const maxBackoff = 50
 
-/** How long a holder that falls silent keeps others waiting, in ms. */
+/** How long a silent holder keeps other workers waiting, in ms. */
 export const lease = leaseFor(duration)
 
 /** How long a worker may take to finish, in ms. */
 export const patience = 15_000
 
-/** By how much a clock is set, in ms: a second, an hour, a month. */
+/** The steps by which a clock is set, in ms: a second, an hour, a month. */
 export const steps = [1_000, 3_600_000, 2_592_000_000].flatMap((step) => [step, -step])

@@ -3,7 +3,7 @@ import { type Arena, type Fault, lease } from './arena.ts'
 import { between, pick, type Random, shuffled } from './random.ts'
 import { keys } from './worker.ts'
 
-/** How many workers may have a fault at once: someone must be left to take over. */
+/** How many workers may have a fault at once. Some must be left to take over. */
 const atOnce = 3
 
 /** How many faults of each kind are over so far. */
@@ -32,7 +32,7 @@ export async function attack({ workers, faults, holder }: Arena, { every, leases
     const chosen = random() < 0.75 ? await holder(pick(random, keys)) : undefined
     const free = workers.filter((worker) => !troubled.has(worker))
     const worker = chosen && free.includes(chosen) ? chosen : pick(random, free)
-    // Every kind in turn, in a changing order.
+    // Uses every kind once before it starts again, each time in another order.
     if (!deck.length) deck = shuffled(random, faults)
     const fault = deck.pop() as Fault
     troubled.add(worker)

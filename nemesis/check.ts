@@ -16,9 +16,9 @@ export type Kind =
   | 'out of order'
   | 'row is not the last write'
   | 'granted out of order'
-  /** Two workers were told at the same time that they hold the lock. */
+  /** Two workers were told at the same time that they held the lock. */
   | 'held twice'
-  /** A worker could not finish, because a call of its never settled. */
+  /** A worker could not finish, because one of its calls never settled. */
   | 'unsettled'
 
 export interface Violation {
@@ -27,20 +27,20 @@ export interface Violation {
 }
 
 export interface Verdict {
-  /** Updates that others overwrote without seeing them, or that were acknowledged but are missing. */
+  /** The number of updates that were overwritten without being seen, or that were acknowledged but are missing. */
   readonly lost: number
-  /** How long two held one lock, in ms. */
+  /** How long two workers held one lock at the same time, in ms. */
   readonly overlap: Overlap
   readonly violations: readonly Violation[]
 }
 
-/** What goes wrong without a fence, and must in the control; everything else is always a violation. */
+/** What may go wrong without a fence, and so in the control. Everything else is always a violation. */
 export const unfencedKinds: readonly Kind[] = ['lost update', 'token went down']
 
 /**
- * Checks that what the workers saw and what the store contains is a linearizable fenced mutex over each key: every write follows the one that its
- * writer saw, under a token that never goes down; acknowledged writes are there, refused ones are not, and ambiguous ones are there at most once. And
- * no worker was told that it holds a lock for longer than `allowed` after another was.
+ * Checks that the notes of the workers and the contents of the store show a linearizable fenced mutex for each key: every write follows the one that
+ * its writer saw, under a token that never goes down; acknowledged writes are there, refused ones are not, and ambiguous ones are there at most once.
+ * And no two workers were told for longer than `allowed` that they hold the same lock.
  */
 export function check({ operations, grants, holds }: History, { rows, log }: Final, allowed: Allowed): Verdict {
   const violations: Violation[] = []

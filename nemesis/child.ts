@@ -4,10 +4,10 @@ import type { Line, Note } from './history.ts'
 import type { News, Start } from './processes.ts'
 import { type Order, Orders, type Point } from './worker.ts'
 
-/** A process that works under locks, and obeys orders over Node's IPC. */
+/** A process that works under locks and obeys orders over Node's IPC. */
 export interface Child<S extends Start> {
   readonly start: S
-  /** Aborts when it is to finish. */
+  /** Aborts when the process should finish. */
   readonly signal: AbortSignal
   note(note: Note): void
   strike(point: Point): void
@@ -16,7 +16,7 @@ export interface Child<S extends Start> {
 /** Blocks this thread, and with it everything that the process does by itself. */
 export const stand = (ms: number) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 
-/** @param obey carries out orders of other kinds, and returns whether it has */
+/** @param obey carries out orders of other kinds, and returns whether it did */
 export function beChild<S extends Start>(obey: (order: Order) => boolean = () => false): Child<S> {
   const start = JSON.parse(process.argv[2] ?? '') as S
   const paper = openSync(start.notes, 'a')
@@ -31,7 +31,7 @@ export function beChild<S extends Start>(obey: (order: Order) => boolean = () =>
     else if (!obey(order)) return
     tell(order.type)
   })
-  // Without the runner nobody would ever end it.
+  // Without the runner, this process would never be told to end.
   process.on('disconnect', () => process.exit())
 
   return {
@@ -42,7 +42,7 @@ export function beChild<S extends Start>(obey: (order: Order) => boolean = () =>
       const order = orders.take(point)
       if (order?.type === 'die') {
         process.kill(process.pid, 'SIGKILL')
-        // The signal may take a moment, in which nothing more may happen.
+        // The signal takes a moment, in which this process must do nothing more.
         for (;;) stand(1_000)
       }
       if (order?.type === 'hang') {

@@ -4,11 +4,11 @@
  */
 export interface Write {
   readonly id: string
-  /** If a store is wiped now and then, each of its lives has keys of its own. */
+  /** If a store is wiped now and then, each of its lives has its own keys. */
   readonly key: string
-  /** The token of the lock under which it was made. */
+  /** The token of the lock under which the write was made. */
   readonly token: number
-  /** The write that its writer saw as the last one; '' for none. */
+  /** The id of the last write that its writer saw, or ''. */
   readonly saw: string
   readonly value: number
 }
@@ -18,7 +18,7 @@ export const placeOf = (key: string, life: string): string => `${key} of ${life}
 export const keyOf = (place: string): string => place.split(' of ')[0] as string
 export const lifeOf = (place: string): string => place.split(' of ')[1] ?? ''
 
-/** What a worker records before and after everything it does, so that it is known even if the worker dies. */
+/** What a worker records before and after each action, so that it is known even if the worker dies. */
 export type Note =
   | { readonly type: 'ask'; readonly key: string }
   | { readonly type: 'grant'; readonly key: string; readonly token: number }
@@ -26,14 +26,14 @@ export type Note =
   | { readonly type: 'invoke'; readonly write: Write }
   /** Acknowledged: the store confirmed the write. */
   | { readonly type: 'ok'; readonly id: string }
-  /** Refused: the store said that nothing is written. `blind`: only the store was asked, not the lock. */
+  /** Refused: the store said that nothing was written. `blind`: the worker asked only the store, not the lock. */
   | { readonly type: 'fail'; readonly id: string; readonly blind: boolean }
-  /** The store failed, and it may be written or not. */
+  /** Ambiguous: the store failed, and the write may or may not be there. */
   | { readonly type: 'info'; readonly id: string; readonly error: string }
   /** Something else failed, and the worker went on. */
   | { readonly type: 'trouble'; readonly error: string }
 
-/** A note with its time, in ms on a monotonic clock that all share: `invoke` and `ask` no later than what they announce, the others no earlier. */
+/** A note with its time, in ms on a monotonic clock that all workers share: `invoke` and `ask` no later than their events, the others no earlier. */
 export type Line = Note & { readonly at: number }
 
 /** The result of a write, as its writer knows it. It is ambiguous if the writer died or fell silent. */
@@ -41,7 +41,7 @@ export interface Operation {
   readonly write: Write
   readonly invokedAt: number
   end: 'acknowledged' | 'refused' | 'ambiguous'
-  /** Infinity as long as it may still happen. */
+  /** Infinity as long as the write may still happen. */
   endedAt: number
   blind: boolean
 }
@@ -53,7 +53,7 @@ export interface Grant {
   readonly at: number
 }
 
-/** A worker found at the beginning and the end of this time that it held the lock. In ms, on a clock that the workers share. */
+/** A time at whose start and end a worker found that it held the lock. In ms, on a clock that the workers share. */
 export interface Hold {
   readonly key: string
   readonly token: number
@@ -70,17 +70,17 @@ export interface History {
   readonly troubles: ReadonlyMap<string, number>
 }
 
-/** The contents of the store when all workers are gone, and what was read there before it was wiped. */
+/** The contents of the store when all workers are gone, and what was read in it before it was wiped. */
 export interface Final {
   /** The last write of each key. */
   readonly rows: readonly Write[]
   /** All writes, in the order in which they were committed. */
   readonly log: readonly Write[]
-  /** The keys that were wiped, and when the log was last read before that, on the clock of the history. */
+  /** The keys that were wiped, each with the time of the last reading of the log before that, on the clock of the history. */
   readonly wiped?: Readonly<Record<string, number>>
 }
 
-/** Combines what the workers recorded, each in the order of its own lines. */
+/** Combines the lines of all workers, each in its own order. */
 export function historyOf(workers: Iterable<readonly Line[]>): History {
   const operations = new Map<string, Operation>()
   const grants: Grant[] = []

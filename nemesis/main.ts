@@ -57,14 +57,14 @@ async function main({ open, seconds, every, seed, store, json }: ReturnType<type
   const wrong = faultsOf(control, fenced)
   console.log(table(control, fenced))
   if (troubles(fenced).length) console.log(`\nwhat failed besides, in the fenced run, and was gone on from:\n${troubles(fenced).join('\n')}`)
-  // One broken rule may show a thousand times.
+  // One bug may cause a thousand violations.
   console.log(wrong.length ? `\nFAILED (seed ${seed})\n${wrong.slice(0, 20).join('\n')}` : '\nThe fence lost nothing.')
   if (json) writeFileSync(json, `${JSON.stringify({ store, seed, seconds, every, wrong, control, fenced }, null, 2)}\n`)
   if (wrong.length) process.exitCode = 1
 }
 
 const interrupted = new AbortController()
-// npm and tsx may pass on the same Ctrl-C again, so only a later one means that cleaning up takes too long.
+// npm and tsx may repeat the same Ctrl-C, so only a later one means that the user will not wait for the cleanup.
 let first = Number.POSITIVE_INFINITY
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {

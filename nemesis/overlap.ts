@@ -1,14 +1,14 @@
 import { byKey, type Hold, keyOf } from './history.ts'
 
-/** For how long two may believe that they hold one lock, in ms. */
+/** How long two workers may believe that they hold one lock, in ms. */
 export interface Allowed {
-  /** By how much the clocks of two workers may differ. */
+  /** How much the clocks of two workers may differ. */
   readonly skew: number
-  /** If one has a lock of a store that was wiped: it may learn of that as late as at the end of its lease. */
+  /** The limit if the store was wiped: the old holder may learn of that only when its lock expires. */
   readonly afterWipe: number
 }
 
-/** The longest time that two did. */
+/** The longest times that two workers believed so, in ms. */
 export interface Overlap {
   readonly longest: number
   readonly longestAfterWipe: number
@@ -22,7 +22,7 @@ export function overlaps(holds: readonly Hold[], { skew, afterWipe }: Allowed, r
   for (const ofKey of byKey(holds).values()) {
     let latest = Number.NEGATIVE_INFINITY
     for (const hold of ofKey.toSorted((a, b) => a.token - b.token)) {
-      // The holder with the older token must have known before.
+      // The holder with the older token must have known of its loss by then.
       const ms = latest - hold.from
       longest = Math.max(longest, ms)
       if (ms > skew) say(hold, ms)

@@ -28,16 +28,16 @@ export interface Start {
 /** Reports that it met an order. */
 export type News = { readonly met: Order['type'] }
 
-/** What processes have in common, whatever store they work on. */
+/** The parts of an arena that are the same for processes on any store. */
 export type Processes = Pick<Arena, 'workers' | 'faults' | 'failed' | 'finish' | 'notes' | 'close'> & {
-  /** Orders a worker to do something, and resolves with whether it has. */
+  /** Gives a worker an order. Resolves with whether the worker has carried it out. */
   obey(worker: string, order: Order): Promise<boolean>
 }
 
 /**
- * Runs processes that die and are replaced.
- * @param program the source of what they run
- * @param more what they are started with besides
+ * Runs processes, and replaces those that die.
+ * @param program the source file that they run
+ * @param more further settings that they are started with
  */
 export async function runProcesses({ folder, fenced, seed, log }: Setting, program: string, more: object): Promise<Processes> {
   const bundled = join(folder, 'worker.js')
@@ -61,7 +61,7 @@ export async function runProcesses({ folder, fenced, seed, log }: Setting, progr
     const order: Start = { name, notes: join(folder, `${name}.notes`), clock, fenced, duration, maxBackoff, seed: seed + number }
     // The run may be over by now.
     if (finishing) return
-    // Without the flags of this process, which load TypeScript.
+    // The child must not inherit this process's flags, which load TypeScript.
     const options = { execArgv: [], env: { ...process.env, ...clockFrom(clock) }, stdio: ['ignore', 'ignore', 'pipe', 'ipc'] } satisfies ForkOptions
     const child = fork(bundled, [JSON.stringify({ ...order, ...more })], options)
     let complaint = ''
@@ -80,7 +80,7 @@ export async function runProcesses({ folder, fenced, seed, log }: Setting, progr
   const childOf = (worker: string): ChildProcess => children.get(worker) as ChildProcess
   const isAlive = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null
 
-  /** Resolves with true when it met the order, or with false if it ended before. */
+  /** Resolves with true when the child meets the order, or with false if it ends first. */
   const obeyed = (child: ChildProcess, order: Order): Promise<boolean> =>
     new Promise((resolve) => {
       const settle = (met: boolean) => {

@@ -1,4 +1,4 @@
-/** From 0, included, to 1, excluded. */
+/** Returns a number from 0 (included) to 1 (excluded). */
 export type Random = () => number
 
 /** Random numbers from a seed: the same seed makes the same choices (mulberry32). */
@@ -14,10 +14,10 @@ export function seeded(seed: number): Random {
 
 export const between = (random: Random, least: number, most: number): number => least + random() * (most - least)
 
-/** One of several; there must be at least one. */
+/** One of the items. There must be at least one. */
 export const pick = <T>(random: Random, of: readonly T[]): T => of[Math.floor(random() * of.length)] as T
 
-/** The same items in another order. */
+/** The same items in random order. */
 export function shuffled<T>(random: Random, of: readonly T[]): T[] {
   const left = [...of]
   return of.map(() => left.splice(Math.floor(random() * left.length), 1)[0] as T)

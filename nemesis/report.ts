@@ -25,7 +25,7 @@ export function table(control: Result, fenced: Result): string {
   ].join('\n')
 }
 
-/** Other errors that did not end the run, and how often each happened. */
+/** Other errors, which did not end the run, and how often each happened. */
 export const troubles = (result: Result): string[] => Object.entries(result.troubles).map(([error, count]) => `  ${count} × ${error}`)
 
 const total = (faults: Result['faults']): number => Object.values(faults).reduce((sum, count) => sum + count, 0)

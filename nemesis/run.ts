@@ -19,7 +19,7 @@ const plainControl = { names: ['unfenced', 'fenced'], kinds: unfencedKinds } as 
 export interface Result {
   readonly fenced: boolean
   readonly name: string
-  /** What may go wrong, in a control. */
+  /** The violations that are allowed, if this is a control. */
   readonly excused: readonly Kind[]
   /** In ms. */
   readonly took: number
@@ -50,7 +50,7 @@ export interface Plan {
   readonly every: number
   readonly seed: number
   readonly log: (line: string) => void
-  /** Ends it early, with nothing left behind. */
+  /** Ends the run early and cleans up. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -65,7 +65,7 @@ async function run({ open, fenced, time, every, seed, log, signal }: Plan): Prom
     arena = await open({ folder, fenced, seed, log })
     const { faults, took, unsettled } = await fight(arena, { fenced, time, every, seed, log, signal })
     const [stored, notes] = [await arena.final(), await arena.notes()]
-    // A history that cannot be checked is also kept.
+    // If the check throws, the history is kept too.
     keep = fenced
     const history = historyOf(notes)
     const final = completed(history, stored)
@@ -85,13 +85,13 @@ async function run({ open, fenced, time, every, seed, log, signal }: Plan): Prom
   }
 }
 
-/** The control first, and then the fenced run. */
+/** Runs the control first, and then the fenced run. */
 export async function runBoth(plan: Omit<Plan, 'fenced'>): Promise<{ control: Result; fenced: Result }> {
   const control = await run({ ...plan, fenced: false, time: longestControl })
   return { control, fenced: await run({ ...plan, fenced: true }) }
 }
 
-/** What is wrong with the two runs together, in words; empty if the fence held. */
+/** Describes what is wrong with the two runs together. Empty if the fence held. */
 export function faultsOf(control: Result, fenced: Result): string[] {
   const found = fenced.violations.map(({ kind, text }) => `fenced: ${kind}: ${text}`)
   for (const { kind, text } of control.violations) if (!control.excused.includes(kind)) found.push(`control: ${kind}: ${text}`)
@@ -107,7 +107,7 @@ async function fight(
   const faults: Tally = {}
   const over = new AbortController()
   const began = performance.now()
-  // Without a fence, something is lost once a holder hangs for so long that another writes meanwhile, however slow the machine is.
+  // Without a fence, an update is lost once a holder hangs for so long that another worker writes meanwhile. Longer faults make sure of that.
   const [pause, leases] = fenced ? [every, [1, 3] as const] : [500, [2, 5] as const]
   const attacking = attack(arena, { every: pause, leases, random: seeded(seed), tally: faults }, over.signal)
   try {

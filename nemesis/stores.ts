@@ -6,7 +6,7 @@ import { openCluster } from './remote/cluster.ts'
 import { openFailover } from './remote/failover.ts'
 import { openProcesses } from './sqlite/arena.ts'
 
-/** Where workers can work, by the name on the command line. */
+/** The stores that workers can use, by their names on the command line. */
 export const stores: Readonly<Record<string, OpenArena>> = {
   sqlite: openProcesses,
   indexeddb: openTabs,

@@ -1,17 +1,17 @@
 import { byKey, type Final, type History, type Write } from './history.ts'
 
-// A site that clears its storage, or a page that deletes a database, also takes away what the run is to be judged by. So:
+// A site that clears its storage, or a page that deletes a database, also removes the data by which the run is judged. So:
 //
-// - A database has a name of its own for each of its lives, which stands in it from its first transaction to its end.
-// - The history calls a key after the life in which its lock was granted: each life is a store of its own, that begins with nothing.
-// - A tab that looks on reads the log as it grows, and once more right before each wipe.
-// - What stands there under the name of another life was written through a lock of that one: the fence has failed.
-// - What was acknowledged before the last reading began, and was not read, is lost, as if nothing had been wiped.
-// - What was acknowledged later cannot be read any more. But each write says which one it saw before it, so that all that
-//   were acknowledged must be one chain, which goes on where the reading ended. Where two of them saw the same, one is lost.
-// - Of what was not acknowledged by then, only that is known which others saw.
+// - Each life of a database has its own name, which the database contains from its first transaction to its end.
+// - The history names a key after the life in which its lock was granted, so that each life counts as a store of its own that starts empty.
+// - A tab that does not take part reads the log as it grows, and once more right before each wipe.
+// - If a life's log has a write with the name of another life, it was written under a lock of that other life: the fence has failed.
+// - A write that was acknowledged before the last reading began, but was not read, is lost, just as without a wipe.
+// - Writes that were acknowledged later cannot be read any more. But each write names the write that it saw, so all acknowledged writes
+//   must form one chain, which continues where the reading ended. If two of them saw the same write, one of the two is lost.
+// - A write that was not acknowledged by then is known only if another write saw it.
 
-/** Appends to the log of what was wiped the writes that must have been made there after it was last read. */
+/** Appends to the log of wiped keys the writes that must have been made after the log was last read. */
 export function completed({ operations }: History, final: Final): Final {
   const { wiped = {} } = final
   const read = new Set(final.log.map(({ id }) => id))

@@ -5,9 +5,9 @@ import { between, pick, type Random } from './random.ts'
 
 export const keys = ['a', 'b', 'c'] as const
 
-/** A lock that protects nothing, for the other calls, which must always be answered, too. */
+/** A lock that protects nothing, for the other calls, which must always settle too. */
 const spare = 'spare'
-/** How long a worker rests between those, in ms. */
+/** The shortest and the longest pause between two such calls, in ms. */
 const rests = [200, 1_000] as const
 
 /** The longest pause of a worker before every other write, in ms, and the most writes that it makes under one hold. */
@@ -15,8 +15,8 @@ const longestPause = 2
 const mostWrites = 80
 
 /**
- * The point where an ordered fault strikes: between the check of the lock and the write, with everything written but not committed, or before anyone
- * is told that it is committed.
+ * The point where an ordered fault strikes: between the check of the lock and the write, with everything written but not committed, or after the
+ * commit but before the worker records it.
  */
 export type Point = 'before the write' | 'before the commit' | 'after the commit'
 
@@ -25,7 +25,7 @@ export type Strike = { readonly type: 'hang'; readonly point: Point; readonly ms
 
 export type Order =
   | Strike
-  /** Blocks everyone else's writes for this long. */
+  /** Blocks the writes of all other workers for this long. */
   | { readonly type: 'occupy'; readonly ms: number }
   /** Sets its wall clock this far from the true time. */
   | { readonly type: 'shift'; readonly ms: number }
@@ -36,11 +36,11 @@ export type Order =
 /** The parts of a worker that a process and a page implement differently. */
 export interface Ground {
   readonly locks: Locks
-  /** In ms, on a clock that all workers share and nobody sets. */
+  /** In ms, on a monotonic clock that all workers share. */
   now(): number
   /** The history's name for a key of the locks' store in its present life. */
   place(key: string): string
-  /** Resolves when the note is safe even if the worker dies. */
+  /** Resolves when the note would survive the death of the worker. */
   note(note: Note): void | Promise<void>
   /** The last write of a lock's key. */
   read(lock: Fenced): Promise<Write | undefined>
@@ -48,7 +48,7 @@ export interface Ground {
    * Writes if `lock` is held; without one, in any case. Calls `strike`, which may take its time, when everything is written and nothing committed.
    */
   write(write: Write, lock: Fenced | undefined): Promise<void>
-  /** Carries out what is ordered for this point. */
+  /** Carries out the order for this point, if there is one. */
   strike(point: Point): void | Promise<void>
 }
 
@@ -61,16 +61,16 @@ export interface Work {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Does read-modify-write under the lock, of changing keys. Resolves once `signal` has aborted and every call has settled. */
+/** Does read-modify-write under locks, on changing keys. Resolves once `signal` has aborted and every call has settled. */
 export async function work({ name, fenced, random }: Work, ground: Ground, signal: AbortSignal): Promise<void> {
   const { locks } = ground
   let made = 0
 
-  /** @param blind what to write with instead of the lock, if only the store is to be asked @returns whether the worker knows that it is written, and may go on from there */
+  /** @param blind used in place of the lock, if only the store should check @returns whether the worker knows that the write was committed */
   async function update(lock: HeldLock, write: Write, blind: Fenced | undefined): Promise<boolean> {
     const { id } = write
     await ground.note({ type: 'invoke', write })
-    // Without a fence this is all that a holder can do; a fault after it comes too late for the check.
+    // Without a fence, a holder can do no more than this. A fault after the check goes unnoticed.
     if (!fenced && !lock.isHeld()) {
       await ground.note({ type: 'fail', id, blind: blind !== undefined })
       return false
@@ -84,7 +84,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       return false
     }
     await ground.strike('after the commit')
-    // This is not awaited: without it the write is ambiguous.
+    // Not awaited: if this note is lost, the write counts as ambiguous.
     ground.note({ type: 'ok', id })
     return true
   }
@@ -92,7 +92,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
   /** Uses a lock, and records when it was certainly held. */
   async function hold(lock: HeldLock): Promise<void> {
     const { token } = lock
-    // Before anything is awaited: a lock that is lost by now may be of a store that was wiped.
+    // Checked before anything is awaited: a lock that is already lost may belong to a store that was wiped.
     const held = lock.isHeld()
     const from = ground.now()
     const key = ground.place(lock.key)
@@ -103,7 +103,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       if (lock.isHeld()) until = at
     }
     const blind = fenced && random() < 0.5 ? unasked(lock) : undefined
-    // Read once: from here on only the lock guarantees that the remembered value is current.
+    // Reads only once. From here on, only the lock guarantees that the remembered value is current.
     let last = await ground.read(lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {
       if (random() < 0.5) await pause(between(random, 0, longestPause))
@@ -152,19 +152,19 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
     }
   }
 
-  // Without a fence the run only has to show that something is lost.
+  // The control only has to show that an update is lost.
   await Promise.all([write(), fenced && askAround()])
 }
 
-/** A lock whose holder was stopped right after it had checked that it holds it: only the store knows better. */
+/** A lock whose own check always passes, as if its holder had been stopped right after the check. Only the store can refuse it. */
 const unasked = ({ name, key, session, token }: HeldLock): Fenced => ({ name, key, session, token, assertHeld() {} })
 
 const codeOf = (error: unknown): string => String((error as { code?: unknown }).code)
 
-/** The error without the parts that differ from time to time. */
+/** The error as text, without the numbers, which differ from time to time. */
 const say = (error: unknown): string => `${codeOf(error)}: ${String((error as Error).message)}`.replaceAll(/\d+/g, 'N').slice(0, 200)
 
-/** The strike that a worker still has to carry out; if there are several, the last. */
+/** Holds the strike that a worker still has to carry out. A new one replaces it. */
 export class Orders {
   #pending: Strike | undefined
 
@@ -172,7 +172,7 @@ export class Orders {
     this.#pending = strike
   }
 
-  /** @returns what is ordered for this point, once */
+  /** Removes and returns the strike for this point, if there is one. */
   take(point: Point): Strike | undefined {
     if (this.#pending?.point !== point) return undefined
     const strike = this.#pending

@@ -6,7 +6,7 @@ interface Listener {
   readonly hear: (message: Message) => void
 }
 
-/** Carries hints: the medium of channels. Many are lost, doubled or late, and those of several senders overtake each other. */
+/** The medium that carries the hints of channels. Many hints are lost, doubled or late, and hints from different senders overtake each other. */
 export class Air {
   readonly #world: World
   readonly #topics = new Map<string, Set<Listener>>()
@@ -15,7 +15,7 @@ export class Air {
     this.#world = world
   }
 
-  /** Delivers something to a process: once, twice or never, soon or late. */
+  /** Delivers a hint to a process: once, twice or never, soon or late. */
   carry(to: Process, deliver: () => void): void {
     const { chance, timeline } = this.#world
     const fault = chance.maybe(this.#world.noise) ? chance.one(['dropped', 'doubled', 'late']) : undefined

@@ -9,7 +9,7 @@ interface Lit {
   readonly watchers: Set<() => void>
 }
 
-/** The system's proofs of life, on which beacons are based. It takes them from processes that die, and now and then from live ones. */
+/** The system's proofs of life, on which beacons are based. They go out when a process dies, and now and then for a live process. */
 export class Beacons {
   readonly #world: World
   readonly #lit = new Map<string, Lit>()
@@ -19,7 +19,7 @@ export class Beacons {
     this.#world = world
   }
 
-  /** A beacon as any store might have it. */
+  /** A beacon that just fulfils the contract of stores. */
   of(process: Process): Beacon {
     return {
       raise: async (session) => {
@@ -36,9 +36,9 @@ export class Beacons {
   }
 
   /**
-   * Raises a beacon for a process, if the system allows it: it may refuse, or never answer.
-   * @param lost called when it is taken from its live owner
-   * @returns how to lower it
+   * Raises a beacon for a process. The system may refuse, or never answer.
+   * @param lost called when a live process loses the beacon
+   * @returns a function that lowers it
    */
   light(process: Process, address: string, session: string, lost: () => void): Promise<() => void> {
     const { chance, timeline } = this.#world
@@ -54,7 +54,7 @@ export class Beacons {
     })
   }
 
-  /** Resolves when a beacon is out; the news may be late, and the system may refuse to tell. */
+  /** Resolves when a beacon is out. The news may be late, and the system may refuse to watch. */
   watch(process: Process, address: string, signal: AbortSignal): Promise<void> {
     const { chance, timeline } = this.#world
     return new Promise((resolve, reject) => {
@@ -74,7 +74,7 @@ export class Beacons {
     })
   }
 
-  /** Whether a beacon is out now; the answer may be late, and the system may refuse it. */
+  /** Whether a beacon is out now. The answer may be late, and the system may refuse it. */
   isOut(process: Process, address: string): Promise<boolean> {
     const { chance, timeline } = this.#world
     return new Promise((resolve, reject) => {
@@ -86,12 +86,12 @@ export class Beacons {
     })
   }
 
-  /** The system takes the beacons of a process that dies; nobody learns of a silent one. */
+  /** Puts out the beacons of a process that dies, unless its death cannot be noticed. */
   died(process: Process): void {
     for (const [address, lit] of [...this.#lit]) if (lit.process === process && !process.traits.silent) this.#putOut(address)
   }
 
-  /** Takes a process's beacons although it lives; it is notified as soon as it runs. */
+  /** Puts out the beacons of a live process, which is notified as soon as it runs. */
   lose(process: Process): void {
     for (const [address, lit] of [...this.#lit]) {
       if (lit.process !== process) continue
@@ -101,12 +101,12 @@ export class Beacons {
     }
   }
 
-  /** Whether a session has one. */
+  /** Whether a session has a beacon. */
   isLit(session: string): boolean {
     return [...this.#lit.values()].some((lit) => lit.session === session)
   }
 
-  /** The beacons of a process's own lock manager; it cannot see those of another. */
+  /** The beacons that a process can see: those of its own lock manager. */
   seen(process: Process): string[] {
     return [...this.#lit.keys()].filter((address) => !this.#isOut(address, process))
   }

@@ -5,7 +5,7 @@ type Fate = 'let go' | 'robbed' | 'evicted'
 interface Belief {
   readonly process: Process
   readonly locks: Set<Held>
-  /** Renewed only by its user, or too short for its store: it may end by itself. */
+  /** Whether the lock may end by itself, because only its user renews it, or because it is too short for its store. */
   readonly passing: boolean
   robbed: boolean
 }
@@ -14,26 +14,26 @@ interface Stale {
   readonly belief: Belief
   readonly name: string
   readonly fate: Fate
-  /** When its owner must know at the latest, on its owner's clock, in ms. */
+  /** The latest time at which the owner must know, on the owner's clock, in ms. */
   readonly until: number
 }
 
-/** Compares what processes believe that they hold with the store's records. */
+/** Compares the locks that processes believe they hold with the store's records. */
 export class Beliefs {
   readonly #world: World
   readonly #believed = new Map<string, Belief>()
-  /** What was given out, by key and token. */
+  /** The locks that were given out, by key and token. */
   readonly #given = new Set<string>()
-  /** What became of holds that the store no longer names. */
+  /** How the holds ended that the store no longer names. */
   readonly #fates = new Map<string, Fate>()
-  /** Holds that the store no longer names, and that a process may still believe in. */
+  /** Holds that the store no longer names but that a process may still believe in. */
   #stale: Stale[] = []
 
   constructor(world: World) {
     this.#world = world
   }
 
-  /** A process was given a lock. */
+  /** Call it when a process gets a lock. */
   got(process: Process, lock: Held, passing: boolean): void {
     const { key } = lock
     process.log(() => `got ${key} with token ${lock.token}`)
@@ -44,7 +44,7 @@ export class Beliefs {
     if ('renew' in lock) this.#isNew(process, lock)
     const fate = this.#fates.get(name)
     if (lock.signal.aborted) {
-      // News of a grant may come after news that it was stolen.
+      // A process may hear of a grant after it has heard that the lock was stolen.
       if (fate !== 'robbed') this.#world.fail(`${process.name} was given ${key} with token ${token} after it had ended`)
       return
     }
@@ -68,7 +68,7 @@ export class Beliefs {
     this.#given.add(name)
   }
 
-  /** The store no longer names a hold. */
+  /** Call it when the store no longer names a hold. */
   removed(key: string, token: number, fate: Fate): void {
     const name = `${key} ${token}`
     this.#fates.set(name, fate)
@@ -83,7 +83,7 @@ export class Beliefs {
     this.#stale.push({ belief, name, fate, until: process.clock.monotonic() + (fate === 'robbed' ? longest : 0) })
   }
 
-  /** No running process may believe in a hold that the store has given away. */
+  /** No running process may believe in a hold that the store has passed on. */
   check(): void {
     if (!this.#stale.length) return
     this.#stale = this.#stale.filter(({ belief: { process, locks }, name, fate, until }) => {
@@ -94,7 +94,7 @@ export class Beliefs {
     })
   }
 
-  /** A process without faults loses nothing, except to those who may take it. */
+  /** A process without faults may lose a lock only by a steal or a revocation, or if the lock may end by itself. */
   #lost({ process, passing, robbed }: Belief, name: string): void {
     const { shape } = this.#world
     if (!passing && !robbed && shape.timely && process.isWell(3 * shape.duration)) this.#world.fail(`${process.name} lost ${name} though it was well`)

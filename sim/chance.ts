@@ -6,7 +6,7 @@ export class Chance {
     this.#state = seed | 0
   }
 
-  /** From 0, included, to 1, excluded. */
+  /** A number from 0 (included) to 1 (excluded). */
   next = (): number => {
     this.#state = (this.#state + 0x6d2b79f5) | 0
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state)
@@ -18,7 +18,7 @@ export class Chance {
     return this.next() < probability
   }
 
-  /** A whole number from 0 to below `limit`. */
+  /** A whole number from 0 (included) to `limit` (excluded). */
   below(limit: number): number {
     return Math.floor(this.next() * limit)
   }
@@ -33,7 +33,7 @@ export class Chance {
     return items[this.below(items.length)]
   }
 
-  /** One of the names, each as likely as its weight says. */
+  /** One of the names. Its probability is proportional to its weight. */
   weighted<Name extends string>(weights: Readonly<Record<Name, number>>): Name {
     const entries = Object.entries(weights) as [Name, number][]
     let left = this.next() * entries.reduce((sum, [, weight]) => sum + weight, 0)

@@ -3,7 +3,7 @@ import { socketChannel } from '../src/channels/socket.ts'
 import type { Channel } from '../src/store.ts'
 import type { Process } from './parts.ts'
 
-/** A process's channel: the library's own on simulated primitives, or one that just fulfils the contract. */
+/** A process's channel: one of the library's own, on simulated primitives, or one that just fulfils the contract. */
 export function channelOf(process: Process): Channel | BroadcastingChannel {
   const { world, name } = process
   switch (world.shape.kind) {

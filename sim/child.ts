@@ -1,6 +1,6 @@
 import { type Result, run } from './run.ts'
 
-/** What the child should run: seeds from this one on until so much time is simulated, or one seed with its history. */
+/** What the child runs: seeds from this one on until `ms` of simulated time have passed, or one seed with its history. */
 export type Task = { readonly seed: number; readonly ms: number } | { readonly seed: number; readonly history: true }
 
 async function play(task: Task): Promise<void> {

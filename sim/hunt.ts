@@ -3,8 +3,8 @@ import type { Mutant } from './mutants.ts'
 import { build, type Outcome, play } from './play.ts'
 
 /**
- * Runs worlds with a mutant until a promise breaks, or the budget of simulated ms is used up.
- * @throws Error if that world breaks a promise without the mutant too: then nothing was caught, and the library is wrong
+ * Runs worlds with a mutant until a promise breaks or the budget of simulated ms is used up.
+ * @throws Error if that world breaks a promise without the mutant too: then the mutant was not caught, and the library is wrong
  */
 export async function hunt(mutant: Mutant, budget: { readonly seed: number; readonly ms: number }, signal?: AbortSignal): Promise<Outcome> {
   const outcome = await playOnce(mutant, budget, signal)

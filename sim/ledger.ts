@@ -13,32 +13,32 @@ import {
 } from '../src/protocol/index.ts'
 import { forbidden, type Process, type World } from './parts.ts'
 
-/** When something last showed that it lives: how long each machine had been awake, and how often it had slept. */
+/** The time of a sign of life: for each machine, how long it had been awake, and how often it had slept. */
 type Stamp = readonly { readonly awake: number; readonly sleeps: number }[]
 
-/** The share of a lease that one sleep of a machine may add to a silence: the capped pause between two looks. */
+/** The share of a lease that one sleep of a machine may add to an observed silence: the capped pause between two looks. */
 const sleepShare = 0.16
-/** A session's row may be removed after this long a silence, in ms: far longer than any hold lasts. */
+/** A session's row may be removed after a silence of this length, in ms. It is far longer than any hold. */
 const burial = 120_000
 
-/** Watches the store: checks every command by the state before and its outcome, without the code that is under test. */
+/** Watches the store: checks every command against the state before it and its outcome, without the code under test. */
 export class Ledger {
   readonly #world: World
-  /** The highest token that was ever given out, by key. */
+  /** The highest token that was ever granted, by key. */
   readonly #highest = new Map<string, number>()
-  /** When each hold, and each session, was last renewed. */
+  /** The last renewal of each hold, and of each session. */
   readonly #holdSigns = new Map<string, Stamp>()
   readonly #sessionSigns = new Map<string, Stamp>()
-  /** Sessions that have ended by themselves, or whose beacon has gone out. */
+  /** Sessions that have ended themselves, or whose beacon is out. */
   readonly #gone = new Set<string>()
-  /** Sessions whose beacon went out while their owner did not run: for a moment it believes what is no longer true. */
+  /** Sessions whose beacon went out while their process did not run. When it runs again, it believes in lost locks for a moment. */
   readonly #unaware = new Set<string>()
   /** All grants of each key. */
   readonly #grants = new Map<string, Holder[]>()
   readonly #owners = new Map<string, Process>()
-  /** For each key, the highest tokens that wrote: of all, and of the exclusive ones. */
+  /** For each key, the highest token that has written: of all holders, and of the exclusive ones. */
   readonly #written = new Map<string, { any: number; exclusive: number }>()
-  /** How each request wants to hold: the limit it was sent with, 1 without one, and Infinity if it is shared. */
+  /** The limit of each request: 1 if it has none, and Infinity if it is shared. */
   readonly #limits = new Map<string, number>()
 
   constructor(world: World) {
@@ -49,7 +49,7 @@ export class Ledger {
     this.#world.fail(what)
   }
 
-  /** A session's beacon has gone out, or was lowered. */
+  /** Call it when a session's beacon goes out or is lowered. */
   proved(session: string): void {
     this.#gone.add(session)
   }
@@ -67,7 +67,7 @@ export class Ledger {
     return this.#owners.get(session)
   }
 
-  /** Carries out commands of one process in the store, and checks them. */
+  /** Applies commands of one process to the store, and checks them. */
   apply(process: Process | undefined, commands: readonly Command[]): Outcome[] {
     const { store } = this.#world
     const rows = new Map<string, SessionRow | undefined>()
@@ -81,7 +81,7 @@ export class Ledger {
       for (const { session } of record?.holders ?? []) remember(session)
       for (const { session } of record?.queue ?? []) remember(session)
     }
-    // The rows before a command: each outcome shows them after it.
+    // The session rows before a command. Each outcome contains them as they are after it.
     const row = (id: string): SessionRow | undefined => rows.get(id)
     const outcomes = store.apply(commands)
     commands.forEach((command, index) => {
@@ -155,7 +155,7 @@ export class Ledger {
     }
   }
 
-  /** A request is refused for its limit exactly if somebody holds or waits with another one. */
+  /** A request may be refused for its limit only if a holder or waiter has another limit. */
   #checkLimit(command: Extract<KeyCommand, { type: 'request' }>, { type, ...outcome }: Outcome, others: readonly Place[]): void {
     const { key, mode, limit = 1 } = command
     const name = `${key} ${nameOf(command)}`
@@ -167,13 +167,13 @@ export class Ledger {
       this.violated(`${command.session} was refused ${key} for its limit, which all have`)
   }
 
-  /** How many may be in the group with which a request holds: exclusive and shared ones without a limit are of one, as they wait for each other. */
+  /** The limit of a request's group. Exclusive and shared requests without a limit form one group, since they may queue together. */
   #groupOf(key: string, place: Place): number {
     const limit = this.#limits.get(`${key} ${nameOf(place)}`) ?? 1
     return limit === Infinity ? 1 : limit
   }
 
-  /** So many hold as each of them allows, and all who hold or wait have the same limit. */
+  /** There are no more holders than each of them allows, and all holders and waiters have the same limit. */
   #checkCount({ key }: KeyCommand, { holders, queue }: LockRecord): void {
     const most = Math.min(...holders.map((holder) => this.#limits.get(`${key} ${nameOf(holder)}`) ?? 1))
     if (holders.length > most) this.violated(`${key} has ${holders.length} holders, where ${most} may hold it`)
@@ -182,7 +182,7 @@ export class Ledger {
     if (groups.size > 1) this.violated(`${key} is held or waited for with limits of ${[...groups].join(' and ')}`)
   }
 
-  /** Some things a process does only if its users want them. */
+  /** A process may steal or, with manual expiry, evict only if its users want this. */
   #checkRight({ name, meant, traits }: Process, command: KeyCommand): void {
     const { key, type } = command
     if (key.includes(forbidden)) this.violated(`${name} sent a ${type} of ${key}, which its policy forbids`)
@@ -201,7 +201,7 @@ export class Ledger {
     this.#grants.set(key, [...(this.#grants.get(key) ?? []), holder])
     const own = 'session' in command && command.type !== 'revoke' && command.session === session
     if (!own && !unconfirmed) this.violated(`${session} was granted ${key} by another's command and need not confirm it`)
-    // A request whose grant has lapsed waits again.
+    // A request whose grant has lapsed goes back to the queue.
     if (command.type !== 'request' && !before.some((place) => nameOf(place) === nameOf(holder)))
       this.violated(`${session} was granted ${key} though it did not wait`)
   }
@@ -216,7 +216,7 @@ export class Ledger {
     if (after.seq === undefined && before.seq === undefined) this.#sessionSigns.set(after.session, this.#stamp())
   }
 
-  /** A hold is gone: released by its owner, stolen, or evicted on evidence. */
+  /** Checks how a hold has ended: its owner released it, or it was stolen, revoked or evicted on evidence. */
   #removed(process: Process | undefined, command: KeyCommand, holder: Holder, before: LockRecord, row: (id: string) => SessionRow | undefined): void {
     const { key } = command
     const { token, session, number } = holder
@@ -235,7 +235,7 @@ export class Ledger {
     }
   }
 
-  /** Evidence against a hold must name it, be valid, and be true. @returns what is wrong with it */
+  /** Evidence against a hold must name the hold, still be valid, and be true. @returns what is wrong with the eviction */
   #wrongOf(
     process: Process | undefined,
     command: KeyCommand,
@@ -296,11 +296,11 @@ export class Ledger {
       this.violated(`request ${number} of ${session} was dropped though ${owner.name} is well`)
   }
 
-  /** A write under a lock is in the store; `token` is that of the grant. */
+  /** Call it when a write under a lock is in the store. `token` is that of the grant. */
   wrote(process: Process, key: string, token: number, mode: 'exclusive' | 'shared'): void {
     const written = this.#written.get(key) ?? { any: 0, exclusive: 0 }
     this.#world.count('told', 'fenced write')
-    // One of several writes in any order with the others, as long as the store names it.
+    // If several may hold the key, they write in any order, as long as the store names the writer.
     const holder = this.#grants.get(key)?.find((each) => each.token === token)
     const alone = mode === 'exclusive' && !(holder && this.#groupOf(key, holder) > 1)
     if (token < (alone ? written.any : written.exclusive)) this.violated(`${process.name} wrote ${key} with token ${token} after ${written.any} had`)
@@ -311,7 +311,7 @@ export class Ledger {
     this.#written.set(key, written)
   }
 
-  /** Whether clocks run evenly enough for the promises about time. */
+  /** Whether the clocks are accurate enough for the promises about time. */
   #isTimely(): boolean {
     return this.#world.shape.timely
   }
@@ -325,7 +325,7 @@ export class Ledger {
     return this.#world.machines.map(({ awake, sleeps }) => ({ awake, sleeps }))
   }
 
-  /** How long a process can have seen nothing new, in ms. */
+  /** The longest silence that a process can have observed since a sign of life, in ms. */
   #silence(process: Process | undefined, sign: Stamp | undefined): number {
     const machine = process?.traits.machine ?? this.#world.machines[0]
     const last = machine && sign?.[this.#world.machines.indexOf(machine)]

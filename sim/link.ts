@@ -5,7 +5,7 @@ import { channelOf } from './channels.ts'
 import type { Process } from './parts.ts'
 import { lockManagerOf } from './tabs.ts'
 
-/** What a process's store does to each of its calls; `mixed` does a bit of everything. */
+/** How a process's store treats its calls. `mixed` does a bit of everything. */
 export type Weather = 'fine' | 'slow' | 'failing' | 'losing' | 'hanging' | 'doubling' | 'mixed'
 type Fate = 'deliver' | 'fail' | 'lose' | 'hang' | 'hang after' | 'late' | 'late reply' | 'late loss' | 'late commit' | 'double'
 
@@ -19,26 +19,26 @@ const fates: Readonly<Record<Weather, Readonly<Partial<Record<Fate, number>>>>> 
   mixed: { deliver: 12, fail: 2, lose: 2, hang: 1, 'hang after': 1, late: 2, 'late reply': 2, 'late loss': 1, 'late commit': 1, double: 2 },
 }
 
-/** A transaction of the user's own: these locks must be held when it commits. */
+/** A transaction of the user's own. The store must still name these locks when it commits. */
 export interface Tx {
   readonly locks: Fenced[]
 }
 
-/** What a call does in the store. */
+/** The work of a call in the store. */
 interface Act<T> {
-  /** In one step. */
+  /** Does the work, in one step. */
   readonly run: () => T
-  /** Whether it may still be carried out after the call was rejected. */
+  /** Whether the work may still be done after the call was rejected. */
   readonly comesLate?: boolean | undefined
 }
 
-/** One process's connection to the store, to the others and to their beacons; everything on it takes time and may fail. */
+/** A process's connection to the store, to the other processes and to their beacons. Every call on it takes time and may fail. */
 export class Link implements FencedStore<Tx> {
   readonly channel: Channel | undefined
   readonly beacon: Beacon | undefined
   readonly spansMachines: boolean
   weather: Weather = 'fine'
-  /** Set once `locks.close()` has finished: no beat may follow. */
+  /** Set once `locks.close()` has finished. After that no beat may follow. */
   closed = false
   readonly #process: Process
   readonly #losers = new Set<(why: string) => void>()
@@ -60,7 +60,7 @@ export class Link implements FencedStore<Tx> {
     return beacon
   }
 
-  /** The browser has closed the database: its storage was cleared. */
+  /** The browser closes the database, because its storage was cleared. */
   tear(): void {
     this.#torn()
     for (const end of [...this.#losers]) end('its database was closed')
@@ -77,7 +77,7 @@ export class Link implements FencedStore<Tx> {
     if (this.closed && commands.some(({ type }) => type === 'beat')) ledger.violated(`${process.name} beats though it was closed`)
     return this.#call(() => commands.map(tell).join(', '), {
       run: () => ledger.apply(process, structuredClone(commands)),
-      // The contract forbids it for requests and pins, which would then stay for ever: the caller may have given up before.
+      // The contract forbids this for requests and pins: if the caller has given up by then, they would stay for ever.
       comesLate: commands.every(({ type }) => type !== 'request' && type !== 'pin'),
     })
   }
@@ -99,13 +99,13 @@ export class Link implements FencedStore<Tx> {
     locks.push(lock)
   }
 
-  /** Like a process that stops between its own check and the write: only the store checks the write when it arrives. */
+  /** Does not check the lock here, as if the process had stopped between its check and the write. Only the store checks the write. */
   transaction<T>(lock: Fenced, body: (tx: Tx) => T): Promise<Awaited<T>> {
     const locks = [lock]
     return this.#commit(locks, () => body({ locks }))
   }
 
-  /** Runs a transaction of the user's own: `prepare` now, `write` at the commit. */
+  /** Runs a transaction of the user's own: calls `prepare` now, and `write` at the commit. */
   async begin(prepare: (tx: Tx) => void, write: () => void): Promise<void> {
     const locks: Fenced[] = []
     prepare({ locks })
@@ -221,7 +221,7 @@ function describe(value: unknown): string {
     .join(', ')
 }
 
-/** A record, briefly: holders with their tokens, and waiters. */
+/** A record in short: its holders with their tokens, and its waiters. */
 function show({ holders, queue }: LockView): string {
   const held = holders.map(
     ({ session, token, seq, unconfirmed }) => `${session}:${token}${seq === undefined ? '' : `/${seq}`}${unconfirmed ? '?' : ''}`,

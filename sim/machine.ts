@@ -1,11 +1,11 @@
 import type { Timeline } from './timeline.ts'
 
-/** What processes on one computer share: its sleep, and its wall clock. */
+/** What the processes on one computer share: its sleep and its wall clock. */
 export class Machine {
   /** Whether its monotonic clocks run while it sleeps. */
   readonly countsSleep: boolean
   asleep = false
-  /** The offset of its wall clock, in ms; it steps when somebody sets the time. */
+  /** The offset of its wall clock, in ms. It changes when the clock is set. */
   wall: number
   /** How often it has gone to sleep. */
   sleeps = 0

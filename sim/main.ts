@@ -49,7 +49,7 @@ function options(): Options | undefined {
   return { hours, seed, replay, mutants: values.mutants, only }
 }
 
-/** On a terminal, one line that is updated; elsewhere a line for each tenth. */
+/** Shows progress: on a terminal one line that is updated, elsewhere a line for each tenth. */
 function progress(hours: number): (outcome: Outcome) => void {
   let shown = 0
   return ({ ms, took, worlds }) => {

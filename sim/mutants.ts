@@ -2,12 +2,12 @@ import { join } from 'node:path'
 import type { Plugin } from 'vite'
 import { root } from '../bench/bundle.ts'
 
-/** A way in which the library could be wrong, and the simulation has to notice. */
+/** A way to break the library. The simulation must notice it. */
 export interface Mutant {
   readonly name: string
-  /** Takes many worlds to show, so that only the command hunts it. */
+  /** It takes many worlds to notice, so only the command hunts it. */
   readonly rare?: true
-  /** In which files, named from `src/`, which text becomes which. */
+  /** Replacements in the sources. Files are named from `src/`. */
   readonly patches: readonly (readonly [file: string, text: string, wrong: string])[]
 }
 
@@ -18,11 +18,11 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/outbox.ts', 'outcomes[index] as Outcome, sent, drift }', 'outcomes[index] as Outcome, sent: this.#clock.monotonic(), drift }']],
   },
   {
-    name: 'a re-entrant lock is not looked at again after the wait for it',
+    name: 'a re-entrant lock is not checked again after the wait for it',
     patches: [['locks/reentrant.ts', 'if (!shared.hold.ended) return guardOf(shared)', 'return guardOf(shared)']],
   },
   {
-    name: 'a lock is released by whoever knows its token',
+    name: 'any session that knows the token of a lock may release it',
     patches: [['protocol/draft.ts', "holder.session === session ? holder : 'not-owner'", 'session && holder']],
   },
   {
@@ -66,7 +66,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['protocol/reduce.ts', "  if ((holder.seq ?? draft.session(holder.session)?.seq) !== evidence.seq) return 'live'\n", '']],
   },
   {
-    name: 'a waiter takes a holder that renews for a silent one',
+    name: 'a waiter mistakes a holder that renews for a silent one',
     patches: [['locks/core/silence.ts', `silence(\`\${token}\`, \`\${seq}\`)`, `silence(\`\${token}\`, '')`]],
   },
   {
@@ -111,7 +111,7 @@ export const mutants: readonly Mutant[] = [
   },
   { name: 'a request skips the queue', patches: [['protocol/reduce.ts', 'draft.queue.length || !draft.allows(command)', '!draft.allows(command)']] },
   {
-    name: 'a confirmation that comes after its waiter gave up is kept',
+    name: 'a grant that is confirmed after its waiter gave up is kept',
     patches: [
       [
         'locks/core/key.ts',
@@ -121,7 +121,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a frozen page forgets that it took its requests back',
+    name: 'a frozen page forgets that it withdrew its requests',
     rare: true,
     patches: [['locks/core/key.ts', '? this.#takeBack(request) : [])', '? this.#letGo(request.number) : [])']],
   },
@@ -136,7 +136,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/lease.ts', '    if (lease !== undefined) this.#standAlone()\n', '']],
   },
   {
-    name: 'nobody looks when a beat tells of evictions',
+    name: 'a session does not look at its records when a beat reports evictions',
     patches: [['locks/heart.ts', 'if (taken) await session.lookAtHolds(keys)', 'if (taken) void keys']],
   },
   { name: 'a sleep counts as silence', patches: [['locks/core/observer.ts', 'Math.min(sent - last.at, cap)', 'sent - last.at + 0 * cap']] },
@@ -156,7 +156,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/lease.ts', '    if (now >= this.deadline) {\n      this.expireIfDue(now)\n      return false\n    }\n', '']],
   },
   {
-    name: 'the fence looks at the session alone',
+    name: 'the fence checks only the session',
     patches: [
       [
         'protocol/fence.ts',
@@ -166,27 +166,27 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a holder beats too seldom',
+    name: 'a holder beats too rarely',
     patches: [['locks/heart.ts', 'return this.#session.settings.duration / 10', 'return this.#session.settings.duration * 1.1']],
   },
-  { name: 'a hint wakes nobody', patches: [['locks/hints.ts', '(message) => this.#heard(message)', '() => {}']] },
+  { name: 'a hint wakes no waiter', patches: [['locks/hints.ts', '(message) => this.#heard(message)', '() => {}']] },
   { name: 'a proof of death is not acted upon', patches: [['locks/watch.ts', '          this.#died(session)\n', '          void this.#died\n']] },
   {
-    name: 'a beacon takes a stopped process for dead',
+    name: 'a beacon mistakes a stopped process for a dead one',
     patches: [
       ['../sim/beacons.ts', '?.lockManager !== lockManager\n', '?.lockManager !== lockManager || !this.#lit.get(address)?.process.running\n'],
     ],
   },
   {
-    name: 'a lock that is free in another lock manager is taken for a proof',
+    name: 'a lock that is free in another lock manager counts as a proof of death',
     patches: [['beacons/web-locks/managers.ts', '    return this.#ours.has(manager)\n', '    return this.#ours.has(manager) || true\n']],
   },
   {
-    name: 'silence is taken for the death of a tab from before the storage was cleared',
+    name: 'silence counts as a proof of death of a tab from before the storage was cleared',
     patches: [['beacons/web-locks/managers.ts', '!doubtful && !this.#doubtful && (await gone)', '(doubtful || !doubtful) && (await gone)']],
   },
   {
-    name: 'a proof of one session’s death ends another',
+    name: 'a proof of one session’s death ends another session',
     patches: [['locks/lookout.ts', "{ type: 'end', session: dead }", "{ type: 'end', session: this.#view?.holders[0]?.session ?? dead }"]],
   },
   {
@@ -199,7 +199,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['beacons/web-locks.ts', '      goOut()\n', '      void goOut\n']],
   },
   {
-    name: 'a session does not say where its beacon is',
+    name: 'a session does not publish the address of its beacon',
     patches: [['locks/presence.ts', '      beacon: this.#beacon?.address,\n', '']],
   },
   {
@@ -217,7 +217,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/presence.ts', 'goOn))\n    } catch {\n      return undefined', 'goOn))\n    } catch (error) {\n      throw error']],
   },
   {
-    name: 'a release grants to whoever came last',
+    name: 'a release grants the lock to the last waiter',
     patches: [
       [
         'protocol/draft.ts',
@@ -227,9 +227,9 @@ export const mutants: readonly Mutant[] = [
       ['protocol/draft.ts', '    return this.queue[0]\n', '    return this.queue.at(-1)\n'],
     ],
   },
-  { name: 'an ask is told to nobody', patches: [['locks/line.ts', 'this.#session.hints.sendAll(this.view)', 'void this.view']] },
+  { name: 'no hint tells of an ask', patches: [['locks/line.ts', 'this.#session.hints.sendAll(this.view)', 'void this.view']] },
   {
-    name: 'nobody looks when a beat tells of asks',
+    name: 'a session does not look at its records when a beat reports asks',
     patches: [['locks/heart.ts', 'else if (asked) session', 'else if (!asked && keys) session']],
   },
   {
@@ -242,13 +242,13 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'a session that has ended listens on', patches: [['locks/hints.ts', '    this.#unsubscribe?.()\n', '']] },
+  { name: 'an ended session still listens for hints', patches: [['locks/hints.ts', '    this.#unsubscribe?.()\n', '']] },
   {
     name: 'a tab’s hints stay in the tab',
     patches: [['channels/broadcast.ts', 'channel.postMessage({ topic, message } satisfies Parcel)', 'void 0']],
   },
   {
-    name: 'a socket channel says nothing to whom it does not know',
+    name: 'a socket channel sends nothing to peers that it does not know',
     patches: [['channels/socket.ts', 'known.length ? known : place.find(topic)', 'known']],
   },
   {
@@ -256,15 +256,15 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/lookout.ts', "this.#session.settings.expiry !== 'auto' || ", '']],
   },
   {
-    name: 'a query shows what is of another namespace',
+    name: 'a query shows locks of another namespace',
     patches: [['locks/admin.ts', 'home === namespace ? name : undefined', 'home !== undefined ? name : undefined']],
   },
   {
-    name: 'a policy is asked about no name',
+    name: 'the policy is not asked about names',
     patches: [['locks/options.ts', '  checkName(policy, name, label)\n', '  void [checkName, policy, label]\n']],
   },
   {
-    name: 'a hint takes its waiter past the queue',
+    name: 'a hint lets its waiter skip the queue',
     patches: [
       ['locks/hints.ts', '    else if (!line) return\n', '    else if (!line || line.grab()) return\n'],
       [
@@ -276,7 +276,7 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a hint that a record changed is taken for a grant',
+    name: 'a hint that a record has changed counts as a grant',
     patches: [
       [
         'locks/hints.ts',
@@ -291,7 +291,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['locks/core/key.ts', 'token <= seen.token || ', '']],
   },
   {
-    name: 'a hint is believed by whoever waits',
+    name: 'any waiter believes a hint for another',
     patches: [
       [
         'locks/core/key.ts',
@@ -312,15 +312,15 @@ export const mutants: readonly Mutant[] = [
     ],
   },
   {
-    name: 'a grant is told to nobody',
+    name: 'no hint tells of a grant',
     patches: [['locks/arrivals.ts', 'hints.send(id, { key, number, token', 'void (id, { key, number, token']],
   },
   {
-    name: 'a theft is told to nobody',
+    name: 'no hint tells of a steal',
     patches: [['locks/arrivals.ts', 'robbed(number, token, reason))\n      else hints.send(id, { key })', 'robbed(number, token, reason))\n']],
   },
   {
-    name: 'who is far back never looks at the record itself',
+    name: 'a waiter far back in the queue never looks at the record',
     patches: [
       [
         'locks/glimpse.ts',
@@ -330,13 +330,13 @@ export const mutants: readonly Mutant[] = [
       ['locks/glimpse.ts', ' && this.#beatenAt > -Infinity && this.#readAt === readAt', ' && this.#readAt <= readAt'],
     ],
   },
-  { name: 'an ask that was taken back is not kept', patches: [['protocol/reduce.ts', '    draft.leave(run, number)\n', '']] },
-  { name: 'an ask is told at every look', patches: [['locks/asks.ts', '!heard?.has(id)', 'heard !== null']] },
+  { name: 'an ask that was withdrawn is not kept', patches: [['protocol/reduce.ts', '    draft.leave(run, number)\n', '']] },
+  { name: 'an ask is reported at every look', patches: [['locks/asks.ts', '!heard?.has(id)', 'heard !== null']] },
   {
-    name: 'a session that opens takes all whom it meets for dead',
+    name: 'a session that opens treats all sessions that it finds as dead',
     patches: [['locks/dead.ts', 'row.id !== own && (await isDead(beacon, row))', 'row.id !== own']],
   },
-  { name: 'an ask is not counted for the holders', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
+  { name: 'an ask does not raise the holders’ counters', patches: [['protocol/reduce.ts', "draft.bump(session, 'asks')", 'void session']] },
   {
     name: 'a channel that throws keeps its session from opening',
     rare: true,
@@ -372,7 +372,7 @@ export const mutants: readonly Mutant[] = [
   },
   { name: 'a linger survives an ask', patches: [['locks/looks.ts', '    if (view.queue.length) this.#line.leases.dropIdle()\n', '']] },
   {
-    name: 'who lingers does not hear from the store that someone waits',
+    name: 'a lingering session does not learn from the store that another session waits',
     patches: [
       [
         'protocol/reduce.ts',
@@ -381,17 +381,20 @@ export const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'a lock that is taken again has its token again', patches: [['locks/core/grant.ts', 'return ++this.usedToken', 'return this.usedToken']] },
   {
-    name: 'the tokens of a linger are not kept for it',
+    name: 'a lingering lock keeps its token when it is taken again',
+    patches: [['locks/core/grant.ts', 'return ++this.usedToken', 'return this.usedToken']],
+  },
+  {
+    name: 'no tokens are reserved for a lingering lock',
     patches: [['protocol/draft.ts', 'this.#token = lastTokenOf(holder)', 'this.#token = holder.token']],
   },
   {
-    name: 'one more than a limit allows holds the lock',
+    name: 'one more session than the limit allows holds the lock',
     patches: [['protocol/draft.ts', 'this.holders.length < limit', 'this.holders.length < limit + Number(limit > 1)']],
   },
   {
-    name: 'a request joins those who hold with another limit',
+    name: 'a request joins holders with another limit',
     patches: [['protocol/reduce.ts', 'others && limitOf(draft) !== limit', 'others < 0 && limitOf(draft)']],
   },
   {
@@ -399,7 +402,7 @@ export const mutants: readonly Mutant[] = [
     patches: [['protocol/draft.ts', 'mode, limit, lease, metadata, reserve, from: number,', 'mode, lease, metadata, reserve, from: number,']],
   },
   {
-    name: 'of several holders only the first is observed',
+    name: 'only the first of several holders is observed',
     patches: [['locks/core/silence.ts', 'for (const holder of view.holders) {', 'for (const holder of view.holders.slice(0, 1)) {']],
   },
   {
@@ -408,7 +411,7 @@ export const mutants: readonly Mutant[] = [
   },
 ]
 
-/** Puts a mutant into what is bundled. Throws if a text is not found exactly once: then the sources have moved on. */
+/** Applies a mutant to the bundled sources. Throws if a text is not found exactly once, because the sources have changed. */
 export function mutation({ name, patches }: Mutant): Plugin {
   const done = new Set<(typeof patches)[number]>()
   return {

@@ -3,11 +3,11 @@ import type { PageEvent } from '../src/locks/page.ts'
 type Place = { document?: unknown; addEventListener?: unknown }
 type Listener = (event: PageEvent) => void
 
-/** A tab's window, as far as the library listens to it: the events of its document arrive there, too. */
+/** The part of a tab's window to which the library listens. The events of its document arrive there too. */
 export class Page {
   readonly #listeners = new Map<string, Set<Listener>>()
 
-  /** What is made meanwhile uses this page. */
+  /** Calls `make` with this page as the global one, so that the result uses it. */
   during<T>(make: () => T): T {
     const place = globalThis as Place
     place.document = {}

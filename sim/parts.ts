@@ -7,32 +7,32 @@ import type { Machine } from './machine.ts'
 import type { PlainStore } from './store.ts'
 import type { Timeline } from './timeline.ts'
 
-/** What kind of world it is. */
+/** The kind of a world. */
 export interface Shape {
-  /** The library's channels and beacons that its processes use: a browser's, those between processes, or any that fulfil the contract. */
+  /** Which channels and beacons the processes use: the library's for browsers, its own for processes, or some that just fulfil the contract. */
   readonly kind: 'tabs' | 'sockets' | 'any'
-  /** Of every session, in ms. */
+  /** The duration of every session's locks, in ms. */
   readonly duration: number
   /** In ms. */
   readonly maxBackoff: number
   readonly machines: number
-  /** How far the rates of clocks may be off, as a share of 1. */
+  /** How far the rate of a clock may be off, as a fraction of 1. */
   readonly drift: number
-  /** Whether clocks are good enough for all promises; otherwise only the fence's are checked. */
+  /** Whether the clocks are accurate enough for all promises. If not, only the promises of the fence are checked. */
   readonly timely: boolean
-  /** Whether somebody sets wall clocks. */
+  /** Whether wall clocks are set now and then. */
   readonly wallSteps: boolean
-  /** Whether machines are suspended one by one, and not all at once. */
+  /** Whether machines are suspended one by one, not all at once. */
   readonly sleepsAlone: boolean
-  /** How many may hold {@link limitedKey} together; without it, it is a key like the others. */
+  /** How many sessions may hold {@link limitedKey} together. Without a limit, it is a key like the others. */
   readonly limit: number | undefined
 }
 
 export type Tally = Record<'operations' | 'faults' | 'told', Record<string, number>>
 
-/** The keys that everyone competes for. */
+/** The keys for which all processes compete. */
 export const keys = ['k', 'l', 'm'] as const
-/** The one that several may hold together, in some worlds. */
+/** The key that, in some worlds, several sessions may hold together. */
 export const limitedKey = 'k'
 /** The key that no process's policy allows. */
 export const forbidden = 'forbidden'
@@ -40,26 +40,26 @@ export const forbidden = 'forbidden'
 /** The properties of one process. */
 export interface Traits {
   readonly machine: Machine
-  /** How fast its clocks run; 1 is right. */
+  /** The rate of its clocks. 1 is accurate. */
   readonly rate: number
-  /** A brittle one throws now and then. */
+  /** A brittle channel throws now and then. */
   readonly channel: 'none' | 'brittle' | 'fine'
   readonly beacon: boolean
-  /** What happens when one is raised. */
+  /** What happens when it raises its beacon. */
   readonly raising: 'works' | 'fails' | 'hangs'
-  /** Whether nobody can tell that it died although it has a beacon. */
+  /** Whether its beacon stays up when it dies, so that its death is not proved. */
   readonly silent: boolean
   readonly isPage: boolean
-  /** How long a call takes on its way, there and back each, in ms, at most. */
+  /** The longest time that a call takes each way, in ms. */
   readonly latency: number
   /** Other options of its locks. */
   readonly options: Pick<LocksOptions, 'namespace' | 'expiry' | 'policy' | 'linger'>
 }
 
-/** What a lock and a guard of a re-entrant one have in common. */
+/** A lock, or a guard of a re-entrant lock. */
 export type Held = HeldLock | Guard
 
-/** A process as the parts of its world see it. */
+/** A process, as the other parts of its world see it. */
 export interface Process {
   readonly name: string
   readonly world: World
@@ -70,9 +70,9 @@ export interface Process {
   readonly running: boolean
   /** The number of its browser's lock manager. */
   readonly lockManager: number
-  /** How many of the engine's channels it has open. */
+  /** How many BroadcastChannels it has open. */
   channels: number
-  /** The commands with keys by which its users have ever wanted to take a lock from others. */
+  /** Each command and key by which its users have ever meant to take a lock from another session. */
   readonly meant: ReadonlySet<string>
   enter(task: () => void): void
   leave(task: () => void): void

@@ -10,19 +10,19 @@ import type { Tally } from './parts.ts'
 import type { Result } from './run.ts'
 
 export interface Outcome {
-  /** The first world in which a promise was broken. */
+  /** The result of the first world that broke a promise. */
   readonly failed: Result | undefined
   readonly worlds: number
-  /** Simulated, in ms. */
+  /** The simulated time, in ms. */
   readonly ms: number
-  /** Of the last world, if it was requested. */
+  /** The history of the last world, if the task asks for it. */
   readonly history: readonly string[]
-  /** Real, in ms. */
+  /** The real time, in ms. */
   readonly took: number
   readonly tally: Tally
 }
 
-/** The primitives under `channels/socket.ts` are simulated; the rest of the library is as it is. */
+/** Simulates the primitives under `channels/socket.ts`. The rest of the library is unchanged. */
 const withoutSockets: Plugin = {
   name: 'without sockets',
   enforce: 'pre',
@@ -33,7 +33,7 @@ const withoutSockets: Plugin = {
 
 let made = 0
 
-/** Builds the simulation, with a mutant if one is given, as one file for plain Node. @returns its path */
+/** Builds the simulation, with a mutant if given, as one file for plain Node. @returns its path */
 export async function build(mutant?: Mutant): Promise<string> {
   const folder = join(root, 'out', 'sim')
   const file = join(folder, `${process.pid}-${made++}.js`)
@@ -42,7 +42,7 @@ export async function build(mutant?: Mutant): Promise<string> {
   return file
 }
 
-/** Runs worlds in a process of their own until a promise breaks, or the task is done. `seen` is called with each. */
+/** Runs worlds in a process of their own until a promise breaks or the task is done. Calls `seen` after each world. */
 export async function play(file: string, task: Task, signal?: AbortSignal, seen: (outcome: Outcome) => void = () => {}): Promise<Outcome> {
   const child = fork(file, { execArgv: [], signal })
   const begun = performance.now()
@@ -66,7 +66,7 @@ export async function play(file: string, task: Task, signal?: AbortSignal, seen:
 
 async function exitOf(child: ChildProcess, signal: AbortSignal | undefined): Promise<unknown> {
   try {
-    // Its last message may come after it has exited.
+    // The child's last message may arrive after it has exited.
     const [[code, killed]] = await Promise.all([once(child, 'exit'), once(child, 'disconnect')])
     signal?.throwIfAborted()
     return code ?? killed

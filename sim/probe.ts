@@ -11,11 +11,11 @@ import type { World } from './world.ts'
 export async function probe(world: World): Promise<void> {
   const { chance, shape } = world
   const { limit } = shape
-  // A process with manual expiry replaces nobody.
+  // A process with manual expiry evicts no holder by itself.
   const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
   const holder = world.processes.find((each) => each !== waiter && each.keyOf('k') === waiter?.keyOf('k'))
   if (!holder || !waiter || !shape.timely) return
-  // Processes that died earlier have left requests; a new request has to wait until they lapse.
+  // Processes that died earlier have left requests in the queue. A new request has to wait until they lapse.
   for (const key of keys) {
     const wish = key === limitedKey && limit ? { limit } : {}
     ;(await take(world, waiter, key, leftBound(world, waiter.keyOf(key)), wish))?.release()
@@ -76,7 +76,7 @@ export async function probe(world: World): Promise<void> {
   await world.pass(100)
 }
 
-/** One takes all places of a key and gives one back, and the waiter gets it. @returns that place, and the waiter's wait for another */
+/** The holder takes all places of a key and releases one, which the waiter gets. @returns that place, and the waiter's wait for another */
 async function takeAll(world: World, holder: Process, waiter: Process, key: string, limit: number): Promise<Wait[] | undefined> {
   const held: HeldLock[] = []
   const fill = async (places: number): Promise<void> => {
@@ -101,7 +101,8 @@ async function takeAll(world: World, holder: Process, waiter: Process, key: stri
 }
 
 /**
- * Freezes a page that had a lock until just before, and one until just after the freeze event: neither lock may linger where nobody can ask for it.
+ * Freezes a page that releases one lock just before the freeze event, and another just after it. Neither lock may linger in the frozen page,
+ * which cannot hear an ask.
  */
 export async function probeFrozen(world: World): Promise<void> {
   const waiter = world.processes.find(({ traits }) => traits.options.expiry === 'auto')
@@ -115,13 +116,13 @@ export async function probeFrozen(world: World): Promise<void> {
   one?.release()
   frozen.page?.tell('freeze')
   other?.release()
-  // What it sends during the event is sent.
+  // Messages that it sends during the event still go out.
   await world.pass(1)
   frozen.stop()
   for (const key of [before, after]) await take(world, waiter, key, freeBound(world, waiter, frozen))
 }
 
-/** Closes the locks of a process that has just released one: it keeps nothing. */
+/** Closes the locks of a process that has just released one. It must not keep that lock. */
 export async function probeClosed(world: World): Promise<void> {
   const leaver = world.processes.find((each) => lingers(each) && each.running)
   if (!leaver || !world.shape.timely) return
@@ -137,7 +138,7 @@ export async function probeClosed(world: World): Promise<void> {
   if (world.store.record(leaver.keyOf(key))?.holders.length) world.fail(`${leaver.name} has ${key} though it was closed`)
 }
 
-/** How long requests of dead sessions in a record may keep others waiting, in ms: each grant to them lapses up to three times. */
+/** How long requests of dead sessions in a record may hold up other waiters, in ms. Each such request is granted up to three times. */
 export function leftBound(world: World, key: string): number {
   const record = world.store.record(key)
   const requests = record?.queue.reduce((sum, { from, to }) => sum + to - from + 1, 0) ?? 0
@@ -156,7 +157,7 @@ function wakeBound(world: World, holder: Process, waiter: Process): number {
   return known + (haveHints(holder, waiter) ? latency : latency + pauseOf(world, waiter.traits))
 }
 
-/** How soon a holder learns what a waiter has done, in ms: by a hint or with its next beat. */
+/** How soon a holder learns of an ask or a steal, in ms: by a hint or with its next beat. */
 function newsBound(world: World, holder: Process, waiter: Process): number {
   const { traits } = holder
   const latency = 4 * (traits.latency + waiter.traits.latency) + 20
@@ -165,14 +166,14 @@ function newsBound(world: World, holder: Process, waiter: Process): number {
 
 const haveHints = (...processes: Process[]): boolean => processes.every(({ traits }) => traits.channel === 'fine')
 
-/** Whether the death of one is proved to the other. */
+/** Whether the waiter would get a proof of the process's death. */
 const isProvable = (world: World, { locks, traits, lockManager }: Process, waiter: Process): boolean =>
   !traits.silent && waiter.traits.beacon && waiter.lockManager === lockManager && world.beacons.isLit(locks.session)
 
 function crashBound(world: World, { traits }: Process, provable: boolean): number {
   if (provable) return 8 * traits.latency + 50
   const lease = leaseOf(world) / traits.rate
-  // Each look adds no more to a silence than its pause; the time that the look takes is lost if pauses are short.
+  // A look adds at most the capped pause to the silence, so with short pauses the time of the look itself does not count.
   const pause = Math.min(world.shape.maxBackoff, leaseOf(world) / 8) * 0.75
   const stretch = Math.max(1, (pause + 2 * traits.latency + 4) / (1.25 * pause))
   return lease * stretch + 3 * pauseOf(world, traits) + 1_000
@@ -180,7 +181,7 @@ function crashBound(world: World, { traits }: Process, provable: boolean): numbe
 
 const lingers = ({ traits }: Process): boolean => traits.options.linger !== undefined && traits.channel !== 'none'
 
-/** How long acquiring a free lock may take, in ms: a session may have to be opened first, and another may linger. */
+/** How long it may take to acquire a free lock, in ms. A session may have to be opened first, and the lock may linger with another process. */
 function freeBound(world: World, process: Process, last: Process): number {
   const { latency, raising, rate } = process.traits
   const opening = 1_000 + 10 * latency + (raising === 'hangs' ? 1_000 / rate : 0)
@@ -189,7 +190,7 @@ function freeBound(world: World, process: Process, last: Process): number {
 
 interface Wait {
   lock: HeldLock | undefined
-  /** Somebody who is gone holds it with another limit. */
+  /** Whether it was refused, because a dead session still holds the key with another limit. */
   refused: boolean
 }
 

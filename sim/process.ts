@@ -6,7 +6,7 @@ import { Link } from './link.ts'
 import { Page } from './page.ts'
 import type { Process as Member, Traits, World } from './parts.ts'
 
-/** A tab, worker or process: the unchanged library, with clocks, an event loop and a connection of its own. */
+/** A tab, worker or process. It runs the unchanged library, with its own clocks, event loop and connection. */
 export class Process implements Member {
   readonly name: string
   readonly world: World
@@ -19,15 +19,15 @@ export class Process implements Member {
   closing = false
   /** The number of its browser's lock manager. */
   lockManager = 0
-  /** How many of the engine's channels it has open: a page that is left with one cannot come back from the cache. */
+  /** How many BroadcastChannels it has open. A page that is left with an open one cannot come back from the cache. */
   channels = 0
-  /** The commands with keys by which its users have ever wanted to take a lock from others. */
+  /** Each command and key by which its users have ever meant to take a lock from another session. */
   readonly meant = new Set<string>()
-  /** As by SIGSTOP, a breakpoint or a frozen tab: nothing runs, and its beacon stays up. */
+  /** Stopped, as by SIGSTOP, a breakpoint or the freezing of a tab. No code runs, and its beacon stays up. */
   stopped = false
-  /** Until when a fault may cost it a lock, in ms of its machine's awake time. */
+  /** The time until which a fault may cost it a lock, in ms of its machine's awake time. */
   troubledAt = -Infinity
-  /** It dies after this many more calls and answers. */
+  /** The number of calls and answers after which it dies. */
   fuse = Infinity
   #waiting: (() => void)[] = []
 
@@ -56,7 +56,7 @@ export class Process implements Member {
     return storedKey(this.traits.options.namespace ?? '', name)
   }
 
-  /** A new instance of the library, as after a reload. */
+  /** Makes a new instance of the library, as after a reload. */
   open(): void {
     const { world, clock, name } = this
     const { duration, maxBackoff } = world.shape
@@ -77,7 +77,7 @@ export class Process implements Member {
     this.locks = this.page ? this.page.during(make) : make()
   }
 
-  /** Runs something that comes from outside: now, or when the process runs again. */
+  /** Runs a task that comes from outside: now, or when the process runs again. */
   enter(task: () => void): void {
     if (this.dead) return
     if (!this.running) this.#waiting.push(task)
@@ -85,7 +85,7 @@ export class Process implements Member {
     else task()
   }
 
-  /** Sends something out; a process that stops in the middle of its work sends the rest later. */
+  /** Runs a task that sends something out. A process that stops in the middle of its work sends the rest later. */
   leave(task: () => void): void {
     if (this.running && --this.fuse <= 0) this.world.crash(this)
     this.enter(task)
@@ -109,12 +109,12 @@ export class Process implements Member {
     this.catchUp()
   }
 
-  /** Runs what waited while it did not run, each in a turn of its own. */
+  /** Runs the tasks that arrived while the process did not run, each in a turn of its own. */
   catchUp(): void {
     for (const task of this.#waiting.splice(0)) this.world.timeline.after(0, () => this.enter(task))
   }
 
-  /** Notes a fault, for this many more ms. */
+  /** Records a fault whose effects last for `ms`. */
   trouble(ms = 0): void {
     this.troubledAt = Math.max(this.troubledAt, this.traits.machine.awake + ms)
   }
@@ -144,7 +144,7 @@ export class Process implements Member {
     }
     const ring = (): void => {
       if (off) return
-      // The clock did not run meanwhile.
+      // The clock stood still for a while.
       if (this.clock.monotonic() < due) arm()
       else run()
     }

@@ -15,7 +15,7 @@ export interface Result {
   readonly history: readonly string[] | undefined
 }
 
-/** Each life of a world: faults, then peace in which everything must come to rest. */
+/** The number of lives of a world. In each there are faults, and then a quiet time in which all waits must end. */
 const lives = 3
 const population = 4
 
@@ -59,7 +59,7 @@ async function play(world: World): Promise<void> {
   await probeClosed(world)
 }
 
-/** All faults have ended and nobody starts anything: every wait must end, and nothing may be left behind. */
+/** All faults end and users start nothing new. Every wait must end, and no hold or request may be left behind. */
 async function rest(world: World, users: readonly User[]): Promise<void> {
   const { shape, timeline, store } = world
   world.mend()
@@ -73,7 +73,7 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
     await world.pass(500)
   }
   for (const { process } of busy()) world.fail(`a user of ${process.name} still waits though all else is at rest`)
-  // The last releases are on their way, and forgotten locks end by themselves.
+  // Gives the last releases time to arrive, and forgotten locks time to end.
   await world.pass(4 * shape.duration)
   // A pin of a dead process may have arrived late.
   unpinAll(world)
@@ -81,7 +81,7 @@ async function rest(world: World, users: readonly User[]): Promise<void> {
     const record = store.record(key)
     for (const { session } of [...(record?.holders ?? []), ...(record?.queue ?? [])]) {
       const owner = world.ledger.ownerOf(session)
-      // Requests that an ended session could not withdraw lapse when somebody wants the lock.
+      // Requests that an ended session could not withdraw lapse when another session wants the lock.
       if (owner && !owner.dead && owner.locks.session === session)
         world.fail(`${session} of ${owner.name} stands in the record of ${key} though nobody there wants it`)
     }
@@ -99,7 +99,7 @@ function unpinAll({ store, ledger }: World): void {
   }
 }
 
-/** The world provides what the library takes from its engine: random session ids, and the medium of hints. @returns how to undo that */
+/** Replaces what the library takes from its engine: randomness for session ids, and the medium of hints. @returns a function that undoes this */
 function settle(world: World): () => void {
   const getRandomValues = (bytes: Uint8Array): Uint8Array => bytes.map(() => world.chance.below(256))
   const engine = { crypto: { getRandomValues }, BroadcastChannel: broadcastChannelOf(world) }

@@ -12,11 +12,11 @@ interface Socket {
 }
 
 let world: World
-/** By topic and name; those of dead processes are still found, as their files are. */
+/** By topic and name. Sockets of dead processes stay, as their files would. */
 let sockets: Map<string, Map<string, Socket>>
 let made: number
 
-/** Sets the world whose processes meet here. */
+/** Sets the world whose processes connect to each other here. */
 export function meetIn(next: World): void {
   world = next
   sockets = new Map()
@@ -27,7 +27,7 @@ interface Place extends Pick<RealPlace, 'known' | 'find' | 'has' | 'old' | 'leav
   readonly process: Process
 }
 
-/** @param identity the name of the process: all processes of a world meet */
+/** @param identity the name of the process. All processes of a world are in one place */
 export function openPlace(identity: string): Place {
   const process = world.everyone.get(identity) as Process
   const listed = new Map<string, readonly string[]>()
@@ -72,7 +72,7 @@ export class Peers implements Pick<RealPeers, 'send' | 'knock' | 'close'> {
     const find = (): Socket | undefined => sockets.get(name.slice(0, name.lastIndexOf('-')))?.get(name)
     this.#place.process.leave(() => {
       const socket = find()
-      // A line may come in pieces.
+      // A line may arrive in pieces.
       const cut = world.chance.below(line.length)
       if (socket) world.air.carry(socket.process, () => find() === socket && socket.read(line.slice(0, cut)) && socket.read(line.slice(cut)))
     })

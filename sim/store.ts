@@ -12,10 +12,10 @@ import {
   viewOf,
 } from '../src/protocol/index.ts'
 
-/** How many rows that look abandoned a beat returns. */
+/** The highest number of overdue session rows that a beat returns. */
 const fewRows = 4
 
-/** A store in one place, where each call is one step. Its results are frozen, so that nobody can change what others see. */
+/** A store in memory, where each call is one step. Its rows are frozen, so that no caller can change what others see. */
 export class PlainStore {
   readonly #records = new Map<string, LockRecord>()
   readonly #sessions = new Map<string, SessionRow>()
@@ -57,7 +57,7 @@ export class PlainStore {
     return changes.outcomes
   }
 
-  /** Rows that follow this id, wrapping around, or that are overdue. */
+  /** The rows that follow this id, wrapping around, or overdue rows if there is no id. */
   #some(after: string | undefined, now: number): SessionRow[] {
     const rows = [...this.#sessions.values()]
     if (after === undefined) return rows.filter(({ expiresAt }) => expiresAt < now).slice(0, fewRows)
@@ -78,7 +78,7 @@ export class PlainStore {
     return this.keys.filter((key) => key.startsWith(prefix)).map((key) => this.read(key) as LockView)
   }
 
-  /** Writes the data that locks protect, or throws if the record of one does not name it. */
+  /** Writes the data that locks protect, or throws if the record of one of the locks does not name it. */
   write(locks: readonly Fenced[], body: () => void): void {
     for (const lock of locks) {
       const record = this.#sessions.has(lock.session) && this.#records.get(lock.key)

@@ -1,6 +1,6 @@
 import type { Process, World } from './parts.ts'
 
-/** The browser's `BroadcastChannel` for the tabs of a world. Each tab adds its own name, so that the owner is known; they all meet. */
+/** The browser's `BroadcastChannel` for the tabs of a world. A tab passes its own name, which tells its owner; all channels are connected. */
 export function broadcastChannelOf(world: World): new (name: string) => BroadcastChannel {
   const open = new Set<Engine>()
 
@@ -33,7 +33,7 @@ export function broadcastChannelOf(world: World): new (name: string) => Broadcas
   ) => BroadcastChannel
 }
 
-/** The browser's Web Locks as one tab sees them, as far as beacons use them. */
+/** The part of the browser's Web Locks that beacons use, as one tab sees it. */
 export function lockManagerOf(process: Process): LockManager {
   const { world } = process
   const { beacons } = world

@@ -1,19 +1,19 @@
 interface Event {
   readonly at: number
-  /** Events of the same time run in the order in which they were made. */
+  /** Events at the same time run in the order in which they were made. */
   readonly order: number
   run: (() => void) | undefined
 }
 
-/** True time, which no process sees, and its events, one after another. */
+/** The true time, which no process sees, and the events that happen in it, one after another. */
 export class Timeline {
   /** In ms. */
   now = 0
-  /** A heap: no event is before its parent. */
+  /** A binary heap: no event comes before its parent. */
   readonly #events: Event[] = []
   #made = 0
 
-  /** @returns how to cancel it */
+  /** @returns a function that cancels the event */
   after(ms: number, run: () => void): () => void {
     const event: Event = { at: this.now + ms, order: this.#made++, run }
     this.#push(event)
@@ -23,8 +23,8 @@ export class Timeline {
   }
 
   /**
-   * Lets time pass, event by event. All promises settle in between, and then `check` is called.
-   * @param check whether to go on
+   * Lets time pass, event by event. After each event all promises settle, and then it calls `check`.
+   * @param check returns whether to go on
    */
   pass(ms: number, check: () => boolean): Promise<void> {
     const end = this.now + ms
@@ -34,7 +34,7 @@ export class Timeline {
         const event = going ? this.#next(end) : undefined
         if (event) {
           this.now = event.at
-          // First, so that the world runs to its end even if a process throws.
+          // Scheduled before the event runs, so that the world goes on even if a process throws.
           setImmediate(turn)
           event.run?.()
         } else {

@@ -72,7 +72,7 @@ function afflict(
   }
 }
 
-/** A store may do this now and then to save space; it must never do harm. */
+/** A store may sweep at any time to save space. This must never do harm. */
 function sweep(world: World): void {
   const key = world.chance.one(world.store.keys)
   if (key === undefined) return
@@ -104,7 +104,7 @@ function clearStorage(world: World): void {
   world.clearStorage()
 }
 
-/** Somebody, or a time server, sets the clock of one machine, or of all. */
+/** A user or a time server sets the clock of one machine, or of all. */
 function stepWall(world: World): void {
   const { chance, machines, shape } = world
   if (!shape.wallSteps) return
@@ -116,7 +116,7 @@ function stepWall(world: World): void {
   for (const machine of machines) if (all || machine === one) machine.wall += ms
 }
 
-/** A machine sleeps, for a moment or for long. */
+/** Suspends one machine, or all, for a moment or for long. */
 function suspend(world: World): void {
   const { chance, machines, shape, timeline } = world
   const one = chance.one(machines)
@@ -124,7 +124,7 @@ function suspend(world: World): void {
   for (const machine of machines) {
     if (machine.asleep || (shape.sleepsAlone && machine !== one)) continue
     world.count('faults', 'suspend')
-    // If its clock runs during sleep, its short locks have expired; if a machine sleeps alone, others may take its locks.
+    // If the monotonic clock runs during sleep, short locks expire. If a machine sleeps alone, other machines may take its locks.
     const costly = (machine.countsSleep && ms > shape.duration / 100) || shape.sleepsAlone
     for (const process of world.processes) if (costly && process.traits.machine === machine) process.trouble(ms)
     world.suspend(machine)

@@ -24,14 +24,14 @@ const habits = {
   reload: 1,
 } as const
 
-/** Code in a process that takes locks, works under them and releases them, sometimes carefully, sometimes not. */
+/** Code in a process that takes locks, works under them and releases them, sometimes carelessly. */
 export class User {
   readonly #process: Process
   readonly #world: World
-  /** Locks that it does not release before it is told to be quiet. */
+  /** Locks that it keeps until the world is quiet. */
   #kept: Held[] = []
   #overseeing = false
-  /** Whether it does nothing at present. */
+  /** Whether it is doing nothing. */
   idle = true
 
   constructor(process: Process, world: World) {
@@ -61,14 +61,14 @@ export class User {
     }
   }
 
-  /** Releases what it kept. */
+  /** Releases the locks that it has kept. */
   tidy(): void {
     for (const lock of this.#kept.splice(0)) this.#tolerate(lock.release(), 'store')
   }
 
   async #do(habit: keyof typeof habits, wanted: string): Promise<void> {
     const { chance } = this.#world
-    // Where several may hold it, few ask in ways that contradict that: they are refused, or keep out all others.
+    // If several may hold the key, conflicting requests are rare, since they are refused or keep out all others.
     const contradicts = this.#isLimited(wanted) && (habit === 'steal' || habit === 'reentrant') && chance.maybe(0.9)
     const key = contradicts ? 'l' : wanted
     const { locks } = this.#process
@@ -139,13 +139,13 @@ export class User {
     }
   }
 
-  /** Evicts silent holders, as an operator may, who knows better than the library, or instead of it. */
+  /** Evicts silent holders by hand, as an operator may do. */
   async #expire(key: string): Promise<void> {
     const { locks } = this.#process
     await this.#tolerate(this.#mean('expire', key, locks).expire(key), 'store', 'closed', 'held', 'not-held')
   }
 
-  /** With manual expiry, this is the operator who evicts. */
+  /** Plays the operator who evicts silent holders in a process with manual expiry. */
   async oversee(): Promise<void> {
     if (this.#process.traits.options.expiry !== 'manual' || this.#overseeing) return
     this.#overseeing = true
@@ -153,7 +153,7 @@ export class User {
     this.#overseeing = false
   }
 
-  /** Notes that a user wants what is being sent. */
+  /** Records that a user wants this command to be sent. */
   #mean<Thing>(command: 'steal' | 'expire', key: string, thing: Thing): Thing {
     this.#process.meant.add(`${command} ${this.#process.keyOf(key)}`)
     return thing
@@ -169,7 +169,7 @@ export class User {
     }
   }
 
-  /** What the policy refuses is refused at once, without the store. */
+  /** Makes a request that the policy forbids. It must be refused at once, without a call to the store. */
   async #tryForbidden(key: string): Promise<void> {
     const { locks } = this.#process
     const long = 4 * this.#world.shape.duration
@@ -185,7 +185,7 @@ export class User {
     return key === limitedKey && this.#world.shape.limit !== undefined
   }
 
-  /** A limit, where several may hold the key: nearly always the one of that world. */
+  /** The limit for a key that several may hold: nearly always the world's limit. */
   #claim(key: string): AcquireOptions {
     const { chance, shape } = this.#world
     if (!shape.limit || !this.#isLimited(key)) return {}
@@ -194,7 +194,7 @@ export class User {
     return chance.one<AcquireOptions>([{ ...right, limit: shape.limit + 1 }, { mode: 'shared' }, {}])
   }
 
-  /** How a request may fail that asks with a limit, or contradicts those who have one. */
+  /** The extra errors of a request for a key with a limit. */
   #refusals(key: string): LockErrorCode[] {
     return this.#isLimited(key) ? ['invalid'] : []
   }
@@ -238,18 +238,18 @@ export class User {
     else {
       this.#world.beliefs.got(this.#process, lock, true)
       await this.#work(lock, most)
-      // Some users forget to release: the lock ends by itself.
+      // Some users forget to release. Their lock ends by itself.
       if (chance.maybe(0.8)) await this.#letGo(lock)
     }
   }
 
-  /** One of several users in a process who share its lock. */
+  /** Uses a re-entrant lock, which several users in the process share. */
   async #share(key: string): Promise<void> {
     const { chance } = this.#world
     const lock = this.#process.locks.reentrant(`${key}`)
     const timeout = chance.maybe(0.5) ? chance.below(20_000) : undefined
     const patient = chance.maybe(0.6)
-    // Another one tries at the same time, and releases at once what it gets.
+    // Another user tries at the same time, and at once releases what it gets.
     if (patient && chance.maybe(0.5))
       lock
         .tryAcquire()
@@ -279,7 +279,7 @@ export class User {
   async #letGo(lock: Held): Promise<void> {
     await this.#tolerate(lock.release(), 'store')
     if (lock.isHeld()) this.#world.fail(`${this.#process.name} holds ${lock.key} ${lock.token} after its release`)
-    // Code that does not know it yet writes once more.
+    // Sometimes code that does not know of the release writes once more.
     if (this.#world.chance.maybe(0.15)) await this.#write(lock, true)
   }
 
@@ -299,7 +299,7 @@ export class User {
     await this.#tolerate(lock.renew(duration), 'lost', 'not-held', 'store', 'closed')
   }
 
-  /** Writes the data that the lock protects, in the store's transaction; `blindly` without having checked that it is held. */
+  /** Writes the data that the lock protects, in the store's transaction. `blindly`: without checking first that the lock is held. */
   async #write(lock: Held, blindly: boolean): Promise<void> {
     const process = this.#process
     if (!blindly && !lock.isHeld()) return
@@ -307,9 +307,9 @@ export class User {
     const { key, token } = lock
     const mode = 'mode' in lock ? lock.mode : 'exclusive'
     const { ledger } = this.#world
-    // Writes of one context under the same grant are in the order of its calls.
+    // Counts with the token of the grant: within one grant, the writes of a context come in the order of its calls.
     const wrote = (): void => ledger.wrote(process, key, ledger.grantOf(key, token, lock.session) ?? token, mode)
-    // Some use a transaction of their own, perhaps under several locks.
+    // Some users have a transaction of their own, perhaps under several locks.
     const others = blindly || this.#world.chance.maybe(0.7) ? undefined : this.#kept.slice(0, 1)
     const { link } = process
     const check = (tx: Tx): void => {
@@ -318,7 +318,7 @@ export class User {
     await this.#tolerate(others ? link.begin(check, wrote) : link.transaction(lock, wrote), 'lost', 'not-held', 'store')
   }
 
-  /** Sends commands about another's lock, as broken code may. */
+  /** Sends commands about a lock of another session, as broken code may do. */
   async #meddle(name: string): Promise<void> {
     const { chance, store } = this.#world
     const key = this.#process.keyOf(name)
@@ -343,7 +343,7 @@ export class User {
     process.open()
   }
 
-  /** No call waits longer than its timeout, by its own clock. */
+  /** Fails if a call waits longer than its timeout, by its own clock. */
   #bound(asked: Promise<unknown>, timeout: number | undefined, what: string): void {
     if (timeout === undefined) return
     let over = false
@@ -352,13 +352,13 @@ export class User {
     }
     asked.then(end, end)
     this.#process.sleep(timeout + 50).then(async () => {
-      // A process that has just woken up first does what it missed while asleep.
+      // A process that has just woken up first runs the tasks that it missed.
       await this.#process.sleep(50)
       if (!over) this.#world.fail(`${this.#process.name}: ${what} has not ended after its ${timeout} ms`)
     })
   }
 
-  /** Errors that may happen in such a world. */
+  /** Ignores errors with these codes, which may happen in such a world. */
   async #tolerate<T>(done: Promise<T>, ...codes: (LockErrorCode | 'stolen')[]): Promise<T | undefined> {
     try {
       return await done

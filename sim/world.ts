@@ -9,7 +9,7 @@ import { Process } from './process.ts'
 import { PlainStore } from './store.ts'
 import { Timeline } from './timeline.ts'
 
-/** Processes that share a store, and all faults that may happen to them. One seed always makes one world and one history. */
+/** Processes that share a store, and all faults that may happen to them. The same seed always makes the same world and history. */
 export class World implements Scene {
   readonly timeline = new Timeline()
   readonly chance: Chance
@@ -21,19 +21,19 @@ export class World implements Scene {
   readonly air: Air = new Air(this)
   readonly beacons: Beacons = new Beacons(this)
   readonly tally: Tally = { operations: {}, faults: {}, told: {} }
-  /** What happened, if somebody wants to read it. */
+  /** A log of all events, if it is wanted. */
   readonly history: string[] | undefined
-  /** The promise that was broken. */
+  /** The first promise that was broken. */
   failure: string | undefined
-  /** Nobody starts anything, and everybody releases what they have. */
+  /** Whether the world is quiet: users start nothing new and release all their locks. */
   quiet = false
   /** The number of the lock manager that a newly opened tab gets. */
   lockManager = 0
   /** The share of all hints and proofs that are disturbed. */
   noise = 0
-  /** The live ones. */
+  /** The live processes. */
   processes: Process[] = []
-  /** By name, also those that are dead. */
+  /** All processes by name, dead ones too. */
   readonly everyone = new Map<string, Process>()
   #born = 0
   #hung: (() => void)[] = []
@@ -41,18 +41,18 @@ export class World implements Scene {
   constructor(seed: number, withHistory: boolean) {
     this.chance = new Chance(seed)
     this.history = withHistory ? [] : undefined
-    // Not drawn, so that the histories of all other worlds are what they were before there were limits.
+    // Not drawn from the random generator, so that worlds without a limit have the same histories as before there were limits.
     this.shape = shapeOf(this.chance, [undefined, undefined, 2, 3, undefined][seed % 5])
     const { chance, shape } = this
-    // A computer whose clock has lost the time is in 1970: tokens then rise one by one.
+    // A computer whose clock has lost the time believes that it is 1970. Tokens then rise one by one.
     const wall = chance.maybe(0.3) ? 0 : 1_700_000_000_000
-    // On one machine all clocks are of one kind, as on one system.
+    // All monotonic clocks of a machine treat sleep in the same way, as on a real system.
     this.machines = Array.from({ length: shape.machines }, () => new Machine(this.timeline, chance.maybe(0.5), wall))
     this.store = new PlainStore(() => this.timeline.now + (this.machines[0] as Machine).wall)
     this.log('world', () => JSON.stringify({ ...shape, countSleep: this.machines.map(({ countsSleep }) => countsSleep) }))
   }
 
-  /** A process starts. */
+  /** Starts a process. */
   join(): Process {
     const { chance, shape } = this
     const alone = shape.machines === 1
@@ -60,7 +60,7 @@ export class World implements Scene {
       machine: chance.one(this.machines) as Machine,
       rate: 1 + (chance.next() * 2 - 1) * shape.drift,
       channel: chance.weighted({ none: 3, brittle: 1, fine: 6 }),
-      // Beacons are proofs only within one machine.
+      // A beacon is a proof only within one machine.
       beacon: alone && chance.maybe(0.7),
       raising: chance.weighted({ works: 8, fails: 1, hangs: 1 }),
       silent: chance.maybe(0.2),
@@ -79,7 +79,7 @@ export class World implements Scene {
     return process
   }
 
-  /** As SIGKILL does. */
+  /** Kills a process, as SIGKILL does. */
   crash(process: Process): void {
     if (process.dead) return
     this.log(process.name, () => 'dies')
@@ -89,7 +89,7 @@ export class World implements Scene {
     this.beacons.died(process)
   }
 
-  /** A call of a process gets no answer until all faults have ended. */
+  /** Holds back the answer to a call until all faults have ended. */
   hangs(process: Process, answer: () => void): void {
     if (this.quiet) {
       answer()
@@ -99,7 +99,7 @@ export class World implements Scene {
     this.#hung.push(answer)
   }
 
-  /** A logout clears the storage of all tabs: all sessions are gone, and later tabs have another lock manager. */
+  /** Clears the storage of all tabs, as a logout does. All sessions are gone, and later tabs have another lock manager. */
   clearStorage(): void {
     this.log('world', () => 'the storage is cleared')
     this.lockManager++
@@ -147,7 +147,7 @@ export class World implements Scene {
     this.history?.push(`${(this.timeline.now / 1_000).toFixed(4).padStart(10)} s  ${who.padEnd(5)}  ${text()}`)
   }
 
-  /** Only the first counts: later ones may follow from it. */
+  /** Records a failure. Only the first counts, since it may cause the later ones. */
   fail(what: string): void {
     this.log('FAIL', () => what)
     this.failure ??= `at ${(this.timeline.now / 1_000).toFixed(4)} s: ${what}`
@@ -166,10 +166,10 @@ export class World implements Scene {
 function shapeOf(chance: Chance, limit: number | undefined): Shape {
   const drift = chance.weighted({ none: 4, some: 4, much: 1 })
   const machines = chance.maybe(0.7) ? 1 : 2 + chance.below(2)
-  // A clock set back by exactly the time of a sleep would hide that sleep from a process whose clock does not run meanwhile.
+  // No wall steps if machines sleep alone: a clock set back by exactly the time of a sleep would hide it from a process whose clock stood still.
   const sleepsAlone = machines > 1 && chance.maybe(0.5)
   return {
-    // The tabs of a browser, or the processes of a system, are on one machine.
+    // The tabs of a browser and the processes of a system are always on one machine.
     kind: machines === 1 ? chance.weighted({ tabs: 2, sockets: 2, any: 1 }) : 'any',
     duration: chance.one([10_000, 10_000, 3_000]),
     maxBackoff: chance.one([1_000, 1_000, 100]),

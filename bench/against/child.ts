@@ -3,7 +3,7 @@ import { endWhenTold } from '../cleanup.ts'
 import { inFolder } from '../folder.ts'
 import { compareTrees } from './run.ts'
 
-// Loads the bundles that are named, and sends home what was measured.
+// Loads the bundles that the arguments name, and sends the results to its parent.
 endWhenTold()
 process.channel?.unref()
 const [rounds, ...files] = process.argv.slice(2)

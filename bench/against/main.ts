@@ -65,7 +65,7 @@ async function inPages(other: string, rounds: number): Promise<() => Promise<Com
     })
 }
 
-/** A table's line: medians of all runs. */
+/** A line of the table: the medians of all runs. */
 function line(figure: string, runs: readonly Compared[]): string[] {
   const all = runs.flatMap((run) => run[figure]?.medians ?? [])
   const us = (tree: Tree): string => `${Number(median(all.map((each) => each[tree])).toPrecision(3))} µs`

@@ -1,10 +1,10 @@
 import { alternate, type Measured, type Side } from '../rounds.ts'
 
-/** This checkout, the other, and this one once more: what those two differ by is noise. */
+/** This checkout, the other, and this one once more. A difference between the first and the last is noise. */
 const trees = ['ours', 'theirs', 'again'] as const
 export type Tree = (typeof trees)[number]
 
-/** Measures what the bundles that were loaded, in this order, have opened. */
+/** Measures the bundles, in the order in which they were loaded. */
 export async function compareTrees(place: string, rounds: number): Promise<Record<string, Measured<Tree>>> {
   const opened = await Promise.all((globalThis.trees ?? []).map((open, index) => open(`${place}-${index}`)))
   const measured: Record<string, Measured<Tree>> = {}
@@ -17,7 +17,7 @@ export async function compareTrees(place: string, rounds: number): Promise<Recor
 }
 
 declare global {
-  // For a page, which is told what to do by text.
+  // A global, since a page is driven by scripts as text.
   var compare: typeof compareTrees
 }
 globalThis.compare = compareTrees

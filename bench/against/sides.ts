@@ -1,18 +1,18 @@
 import type { Locks } from 'storelock'
 import type { Side } from '../rounds.ts'
 
-/** What is measured of a tree: for each figure a side, and how to end all. */
+/** What is measured of a tree: a side for each figure. */
 export interface Opened {
   readonly sides: Readonly<Record<string, Side>>
   close(): Promise<void>
 }
 
 declare global {
-  /** Each tree's bundle adds itself, in the order in which they are loaded. */
+  /** Each tree's bundle adds itself here when it is loaded. */
   var trees: ((place: string) => Promise<Opened>)[] | undefined
 }
 
-/** @param place tells this tree's store from those of the others */
+/** Adds this tree to the comparison. @param open opens its store at a place of its own */
 export function measureMe(open: (place: string) => Promise<Opened>): void {
   globalThis.trees ??= []
   globalThis.trees.push(open)

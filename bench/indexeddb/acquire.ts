@@ -43,7 +43,7 @@ export const measures: Record<string, Measure> = {
   },
 }
 
-/** Measures in a page that has the measures of `page/measures.ts`. */
+/** Measures in a page that has loaded `page/measures.ts`. */
 async function inPage<T>(progress: Progress, measure: (page: Page) => Promise<T>): Promise<T> {
   const script = await bundle('bench/indexeddb/page/measures.ts', 'browser')
   return inChromium(async (context) => {

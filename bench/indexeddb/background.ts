@@ -6,15 +6,15 @@ import { type Browser, launch } from 'puppeteer-core'
 import { Builder } from 'selenium-webdriver'
 import { launchBackground } from '../../e2e/background.ts'
 
-/** A tab that nobody sees, in an engine that treats it as people's. */
+/** A hidden tab, which its engine throttles as it would for a real user. */
 export interface HiddenTab {
   evaluate<T>(expression: string): Promise<T>
   close(): Promise<void>
 }
 
-/** Each opens a tab with the page at `url`, waits until it is ready, and hides it; nothing where this machine lacks the engine. */
+/** Each function opens a tab with the page at `url`, waits until it is ready, and hides it. It returns nothing if the engine is not installed. */
 export const engines: Readonly<Record<string, (url: string) => Promise<HiddenTab | undefined>>> = {
-  // After 5 s instead of 5 minutes a hidden tab's timers run once a minute.
+  // A hidden tab's timers drop to one per minute after 5 s instead of 5 minutes.
   Chromium: async (url) => inPuppeteer(await launchBackground(5), url),
 
   async Firefox(url) {
@@ -91,7 +91,7 @@ function onPath(...names: string[]): string | undefined {
     try {
       return execFileSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).trim()
     } catch {
-      // The next, then.
+      // Tries the next one.
     }
   }
   return undefined
@@ -101,6 +101,6 @@ function endGroup({ pid }: ChildProcess): void {
   try {
     if (pid) process.kill(-pid)
   } catch {
-    // It has ended.
+    // The process has ended.
   }
 }

@@ -4,22 +4,22 @@ import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
 import { launchOptions } from '../../e2e/browser.ts'
 
-/** Loopback counts as a secure context, which IndexedDB's durability and Web Locks ask for. Nothing is sent there. */
+/** Loopback counts as a secure context, which IndexedDB's durability and Web Locks require. No request is really sent there. */
 export const origin = 'http://bench.localhost/'
 
-/** An empty page that is isolated from other origins, and so has clocks of 5 µs instead of 100. */
+/** An empty page that is cross-origin isolated, so that its clock has a resolution of 5 µs instead of 100. */
 const page = {
   contentType: 'text/html',
   body: '<!doctype html><title>bench</title>',
   headers: { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' },
 }
 
-/** A Chromium with an empty page at {@link origin}. It has a profile on disk, as people have one; a throw-away context keeps its databases in memory. */
+/** Starts a Chromium with an empty page at {@link origin}. Its profile is on disk, as a user's is: a temporary context keeps databases in memory. */
 export async function inChromium<T>(use: (context: BrowserContext) => Promise<T>): Promise<T> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-bench-'))
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   try {
-    // When this process is told to end, it first kills the browser; only then can the folder go.
+    // When this process gets a signal to end, it must kill the browser before it removes the folder.
     const ownSignals = { handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false }
     const context = await chromium.launchPersistentContext(folder, { ...(await launchOptions()), ...ownSignals })
     process.once('exit', remove)

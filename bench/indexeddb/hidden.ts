@@ -5,16 +5,16 @@ import type { Progress } from '../rounds.ts'
 import { engines, servePage } from './background.ts'
 import type { Fate } from './page/hidden.ts'
 
-/** Parts of the time, after each of which the progress is shown. */
+/** The number of times that the progress is shown. */
 const steps = 20
 
-/** @param choices `hiddenFor`: how long tabs are hidden, in s */
+/** @param choices `hiddenFor`: how long the tabs are hidden, in s */
 export const measures = (choices: { readonly hiddenFor: number }): Record<string, Measure> => ({
   async 'hidden.losses'(progress) {
     const { hiddenFor } = choices
     const page = await servePage(await bundle('bench/indexeddb/page/hidden.ts', 'browser'))
     try {
-      // They have next to nothing to do, so they do it at one time.
+      // The engines are nearly idle, so they are measured at the same time.
       const each = Object.keys(engines).map((engine, index) => inEngine(engine, page.url, hiddenFor, index ? () => {} : progress))
       return (await Promise.all(each)).flat()
     } finally {
@@ -23,7 +23,7 @@ export const measures = (choices: { readonly hiddenFor: number }): Record<string
   },
 })
 
-/** Hides a tab that holds a lock for so many seconds, beside one that it holds by plain timers. */
+/** Hides a tab for so many seconds. It holds one lock as usual, and another with plain timers. */
 async function inEngine(engine: string, url: string, hiddenFor: number, progress: Progress): Promise<Figure[]> {
   const tab = await engines[engine]?.(url)
   if (!tab) return []

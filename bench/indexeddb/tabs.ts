@@ -5,18 +5,18 @@ import { median, type Progress } from '../rounds.ts'
 import { inChromium, origin } from './chromium.ts'
 import type { Kind } from './page/peers.ts'
 
-/** Rounds, in every other of which the lock goes the other way. */
+/** The number of rounds. In every other round the lock goes the other way. */
 const handoffs = 200
 const crashes = 20
-/** What no hand-off takes, in ms. */
+/** Longer than any hand-off takes, in ms. */
 const patience = 10_000
 
 interface Peer {
-  /** As a table names it, with its configuration. */
+  /** The name in tables, with the configuration. */
   readonly title: string
-  /** It has its turn in two rounds out of so many times two: the slow ones more seldom. */
+  /** It takes part in one of `every` pairs of rounds. Slow peers take part more rarely. */
   readonly every: number
-  /** What our hand-off is to be, as a share of this. */
+  /** The target for our hand-off, as a share of this peer's. */
   readonly target?: number
 }
 
@@ -50,7 +50,7 @@ export const measures: Record<string, Measure> = {
     const { ours, webLocks } = await inTabs((open) => takeOver(open, progress))
     return [
       figure('indexeddb.takeover', 'ms', median(ours), 'the limit', 35, crashes, 1),
-      // How long the browser takes to notice.
+      // The floor is the time that the browser needs to notice the crash.
       figure('indexeddb.takeover', 'ms', median(ours), 'the floor: navigator.locks after the same crash', median(webLocks), crashes),
     ]
   },
@@ -59,7 +59,7 @@ export const measures: Record<string, Measure> = {
 interface HandOffs {
   /** In ms. */
   readonly times: Record<Kind, number[]>
-  /** Whose lock was not handed on any more; it was tried no further. */
+  /** Peers whose lock was no longer handed on. They were not tried again. */
   readonly stuck: ReadonlySet<Kind>
 }
 
@@ -78,7 +78,7 @@ async function handOff(open: () => Promise<Page>, progress: Progress): Promise<H
       if (took !== undefined) times[kind][direction].push(took)
       else if (kind === 'ours') throw new Error(`the lock was not handed on within ${patience} ms`)
       else {
-        // It may have left a tab that does nothing any more, where the others cannot be measured either.
+        // The trial may have left a hung tab, in which the other peers cannot be measured either.
         stuck.add(kind)
         await inTime(Promise.all(pages.map((page) => page.close())))
         pages = await openBoth()
@@ -86,7 +86,7 @@ async function handOff(open: () => Promise<Page>, progress: Progress): Promise<H
     }
     progress((round + 1) / handoffs)
   }
-  // Two tabs' clocks differ a little: what one direction gains by that, the other loses. The steadiest of all shows by how much.
+  // The clocks of two tabs differ a little, so one direction seems faster and the other slower. The steadiest peer shows by how much.
   const skew = (median(times.webLocks[0]) - median(times.webLocks[1])) / 2
   const withoutSkew = ([there, back]: [number[], number[]]): number[] => [...there.map((time) => time - skew), ...back.map((time) => time + skew)]
   return { times: Object.fromEntries(kinds.map((kind) => [kind, withoutSkew(times[kind])])) as HandOffs['times'], stuck }
@@ -98,21 +98,21 @@ async function once(holder: Page, waiter: Page, kind: Kind): Promise<number> {
   return (await waiter.evaluate(() => benchTab.grantedAt())) - released
 }
 
-/** What a trial came to, or nothing if it hangs. */
+/** The result of a trial, or undefined if it hangs. */
 const inTime = <T>(trial: Promise<T>): Promise<T | undefined> => {
   let timer: NodeJS.Timeout
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(() => resolve(undefined), patience)
   })
-  // What comes of it later is nobody's business.
+  // A later failure of the trial does not matter.
   trial.catch(() => {})
   return Promise.race([trial, late]).finally(() => clearTimeout(timer))
 }
 
-/** Each is the first in as many rounds. */
+/** Rotates a list, so that each item comes first equally often. */
 const rotated = <T>(list: readonly T[], by: number): T[] => [...list.slice(by % list.length), ...list.slice(0, by % list.length)]
 
-/** From the moment when a tab is told to crash to the callback in the tab that waits, in ms. */
+/** The times from the order to crash to the callback in the waiting tab, in ms. */
 async function takeOver(open: () => Promise<Page>, progress: Progress): Promise<{ ours: number[]; webLocks: number[] }> {
   const waiter = await open()
   const times = { ours: [] as number[], webLocks: [] as number[] }
@@ -122,7 +122,7 @@ async function takeOver(open: () => Promise<Page>, progress: Progress): Promise<
       await wait(holder, waiter, kind)
       const cdp = await holder.context().newCDPSession(holder)
       const crashed = holder.waitForEvent('crash')
-      // A tab's clock is asked for its time just before: this process's own differs a little.
+      // Uses the clock of the tab, since that of this process differs a little.
       const told = await waiter.evaluate(() => benchTab.now())
       cdp.send('Page.crash').catch(() => {})
       await crashed
@@ -134,14 +134,14 @@ async function takeOver(open: () => Promise<Page>, progress: Progress): Promise<
   return times
 }
 
-/** Has one tab hold the lock and the other wait for it. */
+/** Makes one tab hold the lock and the other wait for it. */
 async function wait(holder: Page, waiter: Page, kind: Kind): Promise<void> {
   await holder.evaluate((kind) => benchTab.hold(kind), kind)
   await waiter.evaluate((kind) => benchTab.ask(kind), kind)
   await waiter.evaluate((kind) => benchTab.queued(kind), kind)
 }
 
-/** Hands over how to open tabs of one profile, each in a process of its own. */
+/** Calls `use` with a function that opens tabs of one profile, each in a process of its own. */
 async function inTabs<T>(use: (open: () => Promise<Page>) => Promise<T>): Promise<T> {
   const script = await bundle('bench/indexeddb/page/tabs.ts', 'browser')
   return inChromium((context) => use(() => openTab(context, script)))

@@ -9,7 +9,7 @@ import type { KeeperSettings } from './page/worker.ts'
 const blocked = 3_000
 const blocks = 10
 const hangs = 5
-/** In ms; the lease is a third longer than the duration. */
+/** In ms. The lease is a third longer than the duration. */
 const duration = 1_000
 const lease = 4_000 / 3
 
@@ -48,7 +48,7 @@ async function countLosses(open: Open, progress: Progress): Promise<number> {
   return losses
 }
 
-/** From when a hung tab's `maxSilence` is over to the grant in the next one, in ms. */
+/** The times from the end of a hung tab's `maxSilence` to the grant in the next tab, in ms. */
 async function takeOver(open: Open, progress: Progress): Promise<number[]> {
   const settings: KeeperSettings = { duration, maxSilence: duration }
   const waiter = await open(settings)

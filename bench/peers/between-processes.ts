@@ -8,7 +8,7 @@ import { postgres } from './postgres.ts'
 import { lockfileDefault, lockfileTight } from './proper-lockfile.ts'
 import { redlockDefault, redlockTight } from './redlock.ts'
 
-/** All that hands something from one process to another. */
+/** All peers that hand something from one process to another. */
 export const betweenProcesses = {
   ...{ ours, byte, byteAndWrites, publish },
   ...{ oursOnPostgres, oursOnRedis, oursOnEtcd },
@@ -17,10 +17,10 @@ export const betweenProcesses = {
 
 export type PeerName = keyof typeof betweenProcesses
 
-/** Our stores that other machines can share, too: they have figures of their own. */
+/** Our stores that several machines can share. They have figures of their own. */
 export const ofOtherMachines: readonly PeerName[] = ['oursOnPostgres', 'oursOnRedis', 'oursOnEtcd']
 
-/** Those of them that can be had with these servers. */
+/** The peers that are available with these servers. */
 export const present = (names: readonly PeerName[], addresses: Addresses): PeerName[] =>
   names.filter((name) => {
     const { server }: Peer = betweenProcesses[name]

@@ -5,9 +5,9 @@ import { socketChannel } from '../../src/channels/socket.ts'
 import { openBare } from '../sqlite/bare.ts'
 import type { Locker, Peer, Place } from './peer.ts'
 
-// Not locks: what goes from one process to the other when a lock is handed on, and nothing else.
+// Not locks, but only the messages and writes that a hand-off between two processes needs.
 
-/** A byte over a unix socket between two processes: the least that can wake someone. */
+/** A byte over a unix socket between two processes: the cheapest way to wake a process. */
 export const byte: Peer = {
   title: 'a byte over a raw unix socket',
   held: [1, 1],
@@ -15,7 +15,7 @@ export const byte: Peer = {
   open: (place) => openByte(place, 'byte'),
 }
 
-/** What a lock in SQLite cannot do without: a write that lets go, a byte that says so, a write that takes. */
+/** The minimum for a lock in SQLite: a write that releases, a byte that says so, and a write that takes. */
 export const byteAndWrites: Peer = {
   title: 'the floor: a bare transaction, that byte, and another bare transaction',
   held: [1, 1],
@@ -41,7 +41,7 @@ export const byteAndWrites: Peer = {
   },
 }
 
-/** A hint of our own channel, which is to cost no more than a byte. */
+/** A hint on our own channel, which should cost no more than a byte. */
 export const publish: Peer = {
   title: 'channel.publish',
   held: [1, 1],
@@ -83,7 +83,7 @@ async function openByte({ folder, first }: Place, name: string): Promise<Locker>
   }
 }
 
-/** What one of two has, and the other waits for. */
+/** A baton that one of two processes has and the other waits for. */
 function baton(here: boolean): { arrived(): void; taken(): Promise<void> } {
   let waiting: (() => void) | undefined
   return {

@@ -4,7 +4,7 @@ import type { Side } from '../rounds.ts'
 // Its ESM build is several times slower than the CJS one that `require` finds.
 const { Mutex }: typeof import('async-mutex') = createRequire(import.meta.url)('async-mutex')
 
-/** Locks within one process, which touch no store: an acquire and a release of each. */
+/** Locks within one process, without a store: an acquire and a release of each. */
 export const asyncMutex = (): Side => {
   const mutex = new Mutex()
   return {
@@ -18,7 +18,7 @@ export const asyncMutex = (): Side => {
   }
 }
 
-/** Node's own, where it has them: from 24 on. */
+/** Node's own Web Locks, from Node 24 on. */
 export const nodeLocks = (): Side | undefined => {
   const locks = (globalThis.navigator as Navigator | undefined)?.locks
   if (!locks) {

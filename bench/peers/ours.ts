@@ -3,7 +3,7 @@ import { createLocks, type LocksOptions, type Store } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 import type { Locker, Peer } from './peer.ts'
 
-/** Only a hint or a proof can be fast then: who looks by itself does so after seconds. */
+/** With these options only a hint or a proof of death can be fast: a waiter looks by itself only after seconds. */
 export const options = { duration: 10_000, maxBackoff: 60_000 }
 
 export const ours: Peer = {
@@ -13,7 +13,7 @@ export const ours: Peer = {
   open: async ({ folder }) => lockerOf(sqliteStore(join(folder, 'locks.db')), options),
 }
 
-/** One who takes and releases our lock on a store. */
+/** A locker for our lock on a store. */
 function lockerOf(store: Store, options: Omit<LocksOptions, 'store'> = {}): Locker {
   const locks = createLocks({ store, ...options })
   return {
@@ -28,7 +28,7 @@ function lockerOf(store: Store, options: Omit<LocksOptions, 'store'> = {}): Lock
   }
 }
 
-/** The same, once the store's connections are open. */
+/** The same, with the store's connections already open. */
 export async function warmLockerOf(store: Store): Promise<Locker> {
   const locker = lockerOf(store)
   await (await locker.acquire())()

@@ -1,32 +1,32 @@
 import type { Addresses } from '../servers.ts'
 
-/** What processes need to share to share a lock. */
+/** What processes must have in common to share a lock. */
 export interface Place {
   readonly folder: string
   readonly servers: Addresses
-  /** Whether this one is the first of two; the second opens its end before. */
+  /** Whether this is the first of two processes. The second opens its end first. */
   readonly first: boolean
 }
 
-/** One process' end of a lock. */
+/** One process's end of a lock. */
 export interface Locker {
-  /** @returns how to release it */
+  /** @returns a function that releases the lock */
   acquire(): Promise<() => unknown>
   close(): unknown
 }
 
-/** A lock between processes, in one of its configurations; or something else that goes from one to another. */
+/** A lock between processes in one of its configurations, or another thing that passes from one process to another. */
 export interface Peer {
-  /** As a table names it, with its configuration. */
+  /** The name in tables, with the configuration. */
   readonly title: string
-  /** Which server it cannot do without. */
+  /** The server that it needs. */
   readonly server?: keyof Addresses
   /**
-   * For how long it is held when it is handed on, in ms: from the first of these to the second. Those who look again after a pause
-   * are met at any time of that pause, else they would seem faster or slower than they are.
+   * The shortest and the longest time for which the lock is held before a hand-off, in ms. For a peer that polls, this covers its whole
+   * pause: a fixed time would make it seem faster or slower than it is.
    */
   readonly held: readonly [from: number, to: number]
-  /** Hand-offs in a round. A slow one has fewer. */
+  /** Hand-offs in a round. A slow peer has fewer. */
   readonly handoffs: number
   open(place: Place): Promise<Locker>
 }

@@ -1,17 +1,17 @@
 import type { Peer } from './peer.ts'
 
-// Prepared once, and over a unix socket: the fastest that it can be.
+// Prepared statements, over a unix socket: the fastest way.
 const lock = { name: 'lock', text: 'SELECT pg_advisory_lock(1)' }
 const unlock = { name: 'unlock', text: 'SELECT pg_advisory_unlock(1)' }
 
-/** It queues who waits, and has nothing to configure. */
+/** It queues its waiters, and has nothing to configure. */
 export const postgres: Peer = {
   title: 'Postgres advisory lock',
   server: 'postgres',
   held: [1, 1],
   handoffs: 100,
   async open({ servers }) {
-    // Only by who uses it: other processes of the bench are to be small.
+    // Imported only by its users, to keep other processes of the bench small.
     const { default: pg } = await import('pg')
     const client = new pg.Client({ connectionString: servers.postgres })
     await client.connect()

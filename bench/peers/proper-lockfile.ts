@@ -13,7 +13,7 @@ const peer = (title: string, retries: NonNullable<LockOptions['retries']>, rest:
   },
 })
 
-/** Its first pause is of 1 s, and each is twice as long as the one before. */
+/** Its first pause is 1 s, and each further one is twice as long as the one before. */
 export const lockfileDefault = peer('its default retries (10, from 1 s)', 10, { held: [1, 1_000], handoffs: 4 })
 
 export const lockfileTight = peer(

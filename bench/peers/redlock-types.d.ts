@@ -1,4 +1,4 @@
-// It brings no types. What the bench uses of it.
+// The package has no types. These are for the part that the bench uses.
 declare module 'redlock' {
   class Redlock {
     constructor(clients: readonly object[], options?: Redlock.Options)

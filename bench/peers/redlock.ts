@@ -6,7 +6,7 @@ const peer = (title: string, options: Redlock.Options, rest: Pick<Peer, 'held' |
   server: 'redis',
   ...rest,
   async open({ servers }) {
-    // Only by who uses them: other processes of the bench are to be small.
+    // Imported only by their users, to keep other processes of the bench small.
     const [{ Redis }, { default: Redlock }] = await Promise.all([import('ioredis'), import('redlock')])
     const redis = new Redis(servers.redis ?? '')
     const redlock = new Redlock([redis], options)

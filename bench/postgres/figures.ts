@@ -11,14 +11,14 @@ import { measureHandoffs } from '../sqlite/handoff.ts'
 
 const rounds = 60
 const iterations = 20
-/** Two bare updates of as long a text as a record, prepared once. */
+/** A prepared bare update of a text as long as a record. */
 const update = { name: 'update', text: 'UPDATE bare SET body = $1 WHERE id = 1' }
 const limitHandoff = 3_000
 
-/** How many write at once, and for how long each way of notifying is measured, in ms. */
+/** The number of concurrent writers, and how long each way of notifying is measured, in ms. */
 const writers = 64
 const span = 2_000
-/** The ways to tell others of a write: in its transaction, or in one of its own, as our channel does. */
+/** The ways to notify of a write: in its own transaction, or in a separate one, as our channel does. */
 const ways = {
   alone: (id: number) => [`UPDATE bare SET body = body WHERE id = ${id}`],
   within: (id: number) => [`UPDATE bare SET body = body WHERE id = ${id}; SELECT pg_notify('told', '${id}')`],
@@ -99,7 +99,7 @@ export const measures: Record<string, Measure> = {
     }
   },
 
-  // With a server that waits for its disk, as it does unless told otherwise.
+  // With the default settings, in which the server waits for its disk.
   'postgres.acquireRelease': async (progress) => {
     const server = await startPostgres({})
     const store = postgresStore(server.url, { schema: 'locks' })

@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** A tick of the clock by which Linux counts what processes compute, in µs. */
+/** A tick of the clock in which Linux counts CPU time, in µs. */
 const tick = 10_000
 
-/** How much processes have computed, and those that they have waited for, in µs. */
+/** The CPU time that processes have used, with that of children for which they have waited, in µs. */
 function computed(pids: readonly number[]): number {
   let ticks = 0
   for (const pid of pids) {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // In user and kernel mode, and the same of the children that have ended. The name before may have spaces.
+    // The times in user and kernel mode, and those of ended children. The process name before these fields may contain spaces.
     for (const count of stat
       .slice(stat.lastIndexOf(')') + 2)
       .split(' ')
@@ -19,7 +19,7 @@ function computed(pids: readonly number[]): number {
   return ticks * tick
 }
 
-/** What an idle server computes by itself, in µs of each ms. */
+/** The CPU time that an idle server uses by itself, in µs per ms. */
 export async function idleOf(pids: () => readonly number[], ms: number): Promise<number> {
   const before = computed(pids())
   const begun = performance.now()
@@ -28,13 +28,13 @@ export async function idleOf(pids: () => readonly number[], ms: number): Promise
 }
 
 export interface Work {
-  /** How long one takes, and what the server computes for one, in µs. */
+  /** How long one operation takes, and how much CPU time the server uses for it, in µs. */
   readonly took: number
   readonly computing: number
   readonly count: number
 }
 
-/** Does something again and again. @param idle what the server computes by itself, in µs of each ms */
+/** Repeats an operation for `ms`. @param idle the CPU time that the server uses by itself, in µs per ms */
 export async function during(ms: number, pids: () => readonly number[], idle: number, act: () => Promise<unknown>): Promise<Work> {
   const before = computed(pids())
   const begun = performance.now()

@@ -5,16 +5,16 @@ import type { Progress } from '../rounds.ts'
 import { during, idleOf } from './computing.ts'
 import { type Kind, kinds } from './kinds.ts'
 
-/** How many sessions hold how many locks together, and how often each beats, in Hz, unless told otherwise. */
+/** The number of sessions, the locks that they hold together, and how often each session beats by default, in Hz. */
 const [sessions, locksOfAll, beatsPerSecond] = [10, 10_000, 1]
-/** Of how many acquired at once. */
+/** How many of these locks are acquired at once. */
 const together = 500
-/** How many sessions wait for one lock, in how many stores, and for how long they are watched, in ms. */
+/** The number of sessions that wait for one lock, the number of stores that they share, and how long they are watched, in ms. */
 const [waiters, stores, watched] = [1_000, 10, 10_000]
-/** For how long each cost is measured, in ms. */
+/** How long each cost is measured, in ms. */
 const span = 3_000
 
-/** What each thing costs the server. */
+/** The CPU time that each operation costs the server. */
 const serverCosts =
   (kind: Kind): Measure =>
   async (progress) => {
@@ -76,7 +76,7 @@ async function holdMany(members: readonly Locks[], progress: Progress): Promise<
   }
 }
 
-/** What a store is asked. */
+/** Counts the calls to a store. */
 function counting(store: Store): { readonly store: Store; readonly asked: { writes: number; looks: number } } {
   const asked = { writes: 0, looks: 0 }
   return {
@@ -101,7 +101,7 @@ function counting(store: Store): { readonly store: Store; readonly asked: { writ
   }
 }
 
-/** Waits until those who have just come have written all that they write when they come. */
+/** Waits until new waiters have made all writes with which they start. */
 async function settled(writes: () => number): Promise<void> {
   for (let seconds = 0, last = writes(); seconds < 60; seconds++, last = writes()) {
     await sleep(1_000)
@@ -109,7 +109,7 @@ async function settled(writes: () => number): Promise<void> {
   }
 }
 
-/** How often those write and look who wait for one lock that somebody keeps. */
+/** How often sessions write and look while they wait for one lock. */
 const crowdCosts =
   (kind: Kind): Measure =>
   async (progress) => {

@@ -9,7 +9,7 @@ import { alternate, type Progress } from '../rounds.ts'
 
 const [rounds, iterations] = [30, 20]
 
-/** What a wait for replicas or the disk costs, beside the same store on the same server without it. */
+/** The cost of a wait for replicas or the disk, compared with the same store on the same server without it. */
 async function compare(server: RedisServer, durability: Durability, against: string, name: string, progress: Progress): Promise<Figure> {
   const opened = [redisStore(server.url), redisStore(server.url, { prefix: 'durable', durability })].map((store) => ({
     store,

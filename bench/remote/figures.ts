@@ -123,7 +123,7 @@ export const measures: Record<string, Measure> = {
     ),
 }
 
-/** From the signal that ends one `etcdctl lock` until the next one says that it has the lock, in µs. */
+/** The times from the signal that ends one `etcdctl lock` until the next one reports that it has the lock, in µs. */
 async function etcdctlHandoffs(url: string): Promise<number[]> {
   const take = (): ChildProcess =>
     spawn('etcdctl', ['--endpoints', url, 'lock', 'job'], { env: { ...process.env, ETCDCTL_API: '3' }, stdio: ['ignore', 'pipe', 'ignore'] })

@@ -12,7 +12,7 @@ export interface Server {
   remove(): Promise<void>
 }
 
-/** Stores of other machines, as they are measured: with servers that wait for their disk, if they do so unless told otherwise. */
+/** The stores of other machines, as they are measured: the servers wait for their disk if that is their default. */
 export const kinds = {
   postgres: {
     title: 'Postgres',

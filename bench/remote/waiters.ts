@@ -4,7 +4,7 @@ import { median } from '../rounds.ts'
 import { type Kind, kinds } from './kinds.ts'
 
 const [few, many] = [2, 64]
-/** The first is thrown away: what is measured is compiled code. */
+/** The first round is thrown away, so that compiled code is measured. */
 const rounds = 4
 /** In a round, for each count. */
 const handoffs = 130

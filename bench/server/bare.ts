@@ -5,11 +5,11 @@ import { json } from 'node:stream/consumers'
 import type { Role } from '../processes.ts'
 import { answerCpu } from './served.ts'
 
-/** So many bytes go in a batch that takes or releases a lock, and come in its answer. */
+/** The bytes of a batch that takes or releases a lock, and of its answer. */
 const request = 200
 const reply = 800
 
-/** A server of nothing but Node's own, which reads JSON and answers with JSON of the lock server's size. */
+/** A server of plain Node, which reads JSON and answers with as much JSON as the lock server. */
 export const bareServer: Role<unknown> = async (_, starter) => {
   const text = JSON.stringify('-'.repeat(reply - 2))
   const server = createServer(async (incoming, outgoing) => {
@@ -28,7 +28,7 @@ export const bareServer: Role<unknown> = async (_, starter) => {
 
 const agent = new Agent({ keepAlive: true })
 
-/** What two such requests come to for who sends them. */
+/** Sends two such requests, as for an acquire and a release. */
 export async function askTwice(url: string): Promise<void> {
   const body = JSON.stringify('-'.repeat(request - 2))
   const headers = { 'content-type': 'application/json', 'content-length': body.length }

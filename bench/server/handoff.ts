@@ -4,7 +4,7 @@ import { median, percentile } from '../rounds.ts'
 import { clientOf, withServer } from './served.ts'
 
 const turns = 1_000
-/** Of the first ones nothing is kept: what is measured is compiled code. */
+/** The first hand-offs are thrown away, so that compiled code is measured. */
 const warmUp = 200
 /** In µs. */
 const limit = 4_000

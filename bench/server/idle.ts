@@ -5,9 +5,9 @@ import { clientOf, withServer } from './served.ts'
 
 const clients = 100
 const locksEach = 10
-/** Turns of each client before: a server that idles is mostly one that has run for long, whose code is compiled. */
+/** Turns of each client before the measurement: an idle server has usually run for long, so its code is compiled. */
 const warmUp = 100
-/** In ms: as long as a lock's duration, which has ten beats. */
+/** In ms: as long as a lock's duration, in which a session beats ten times. */
 const span = 10_000
 
 export const measures: Record<string, Measure> = {

@@ -6,8 +6,8 @@ import { measures as idle } from './idle.ts'
 import { lockServer } from './served.ts'
 import { measures as throughput } from './throughput.ts'
 
-/** What is measured of a lock server, in the order of the table. */
+/** The figures of a lock server, in the order of the table. */
 export const measures: Record<string, Measure> = { ...throughput, ...handoff, ...idle }
 
-/** What else this program can be started as, by those measures. */
+/** The roles in which the measures start this program again. */
 export const roles: Record<string, Role<never>> = { lockServer, bareServer }

@@ -18,22 +18,22 @@ export const lockServer: Role<{ folder: string }> = async ({ folder }, starter) 
   }
 }
 
-/** The time that this process has spent computing, in µs. */
+/** The CPU time that this process has used, in µs. */
 export function cpu(): number {
   const { user, system } = process.cpuUsage()
   return user + system
 }
 
-/** Lets who started this process ask what it has computed. */
+/** Lets the starter of this process ask for its CPU time. */
 export const answerCpu = (starter: Line): void => starter.on('cpu?', () => starter.say('cpu', cpu()))
 
 export interface Served {
   readonly url: string
-  /** The time that the server has spent computing, in µs. */
+  /** The CPU time that the server has used, in µs. */
   cpu(): Promise<number>
 }
 
-/** Has a server for a while, in a process of its own that has this role. */
+/** Runs a server in a process of its own, in this role, while `body` runs. */
 export async function withOther<Place, T>(role: string, place: Place, body: (server: Served) => Promise<T>): Promise<T> {
   const other = await start(role, place)
   const url = await other.hear<string>('url')
@@ -46,7 +46,7 @@ export async function withOther<Place, T>(role: string, place: Place, body: (ser
   return result
 }
 
-/** Has a lock server for a while. */
+/** Runs a lock server while `body` runs. */
 export const withServer = <T>(body: (server: Served) => Promise<T>): Promise<T> => inFolder((folder) => withOther('lockServer', { folder }, body))
 
 export interface Client {

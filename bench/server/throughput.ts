@@ -5,10 +5,10 @@ import { askTwice } from './bare.ts'
 import { clientOf, cpu, type Served, withOther, withServer } from './served.ts'
 
 const clients = 32
-/** Of each client; those of the first round are thrown away. */
+/** The turns of each client in a round. The first round is thrown away. */
 const turns = 50
 const rounds = 11
-/** For one acquire+release of all clients together, in µs: 3,000 a second. */
+/** The limit for one acquire and release, with all clients together, in µs: 3,000 per second. */
 const limit = 1_000_000 / 3_000
 
 const name = 'server.acquireRelease'
@@ -43,7 +43,7 @@ export const measures: Record<string, Measure> = {
     ),
 }
 
-/** All clients at once do something over and over, and it is noted what each time took, and what both processes computed. In µs. */
+/** All clients repeat a turn at the same time. Records how long each turn took, and the CPU time of both processes. In µs. */
 async function side({ cpu: theirs }: Served, turn: (index: number) => Promise<unknown>) {
   const times: number[] = []
   const sums = { wall: 0, own: 0, theirs: 0 }

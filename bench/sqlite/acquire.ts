@@ -12,7 +12,7 @@ import { openCrowd } from './crowd.ts'
 
 const name = 'sqlite.acquireRelease'
 const rounds = 150
-/** Who waits for nothing looks no second time: their retries do not matter here. */
+/** Their retries do not matter here, since the lock is always free. */
 const peers = ['lockfileDefault', 'postgres', 'redlockDefault'] as const satisfies PeerName[]
 const titles = {
   lockfileDefault: 'proper-lockfile lock + unlock',

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3'
 import type { Store } from 'storelock'
 import { encodeRecord } from '../../src/protocol/index.ts'
 
-/** The least that someone would write who keeps a text per key: the driver, pragmas and statements of our own store. */
+/** The minimal code to keep a text per key, with the driver, pragmas and statements of our own store. */
 export function openBare(path: string, rows: number, text: string) {
   const db = new Database(path)
   db.pragma('journal_mode = WAL')
@@ -31,7 +31,7 @@ export function openBare(path: string, rows: number, text: string) {
   }
 }
 
-/** The text that a store keeps of a lock: what is bare has as much to read and write. */
+/** The text that a store keeps for a lock, so that the bare code has as much to read and write. */
 export async function stored(store: Store, key = 'job'): Promise<string> {
   const record = await store.read(key)
   if (!record) throw new Error(`no record of ${key}`)

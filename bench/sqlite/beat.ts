@@ -27,7 +27,7 @@ export const measures: Record<string, Measure> = {
                 const beat = beaten()
                 clock.skip(duration / 10)
                 await beat
-                // The session goes on after its beat before the next one is due, as it would between two timers.
+                // Lets the session handle the reply before the next beat is due, as between two real timers.
                 await new Promise(setImmediate)
               }
             },
@@ -50,7 +50,7 @@ export const measures: Record<string, Measure> = {
     }),
 }
 
-/** A store whose beats can be waited for. */
+/** A store, and a function that waits for its next beat. */
 function watched(inner: Store): { store: Store; beaten(): Promise<void> } {
   let tell = (): void => {}
   const apply: Store['apply'] = async (commands) => {
@@ -62,7 +62,7 @@ function watched(inner: Store): { store: Store; beaten(): Promise<void> } {
   return { store: { ...inner, apply }, beaten }
 }
 
-/** The true time, save that it can be moved on: a beat is due every second, and the bench has no second to wait. */
+/** The true time, but it can be moved forward: a beat is due every second, and the bench cannot wait that long. */
 class SkippingClock implements Clock {
   #skipped = 0
   #timers = new Set<{ readonly at: number; readonly run: () => void }>()

@@ -1,14 +1,14 @@
 import type { Store } from 'storelock'
 import type { Command } from 'storelock/protocol'
 
-/** What takes turns at one lock: each time its holder lets go and asks again, in two transactions, while all others wait. */
+/** Sessions that take turns at one lock: each time the holder releases and requests again, in two transactions, while all others wait. */
 export interface Crowd {
   turn(times: number): Promise<void>
 }
 
-/** Sessions that are only rows in the store. Whoever waits is in the record, which is what a command has to read and write. */
+/** Opens sessions that are only rows in the store. All waiters are in the record, so every command has to read and write them. */
 export async function openCrowd(store: Store, sessions: number): Promise<Crowd> {
-  // As long as those that sessions make for themselves.
+  // As long as the ids of real sessions.
   const ids = Array.from({ length: sessions }, (_, i) => `session-${String(i).padStart(4, '0')}`)
   let number = 0
   const send = async (command: Command) => {

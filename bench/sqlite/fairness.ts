@@ -5,7 +5,7 @@ import { betweenProcesses, type PeerName } from '../peers/between-processes.ts'
 import { type Other, type Role, start } from '../processes.ts'
 
 const processes = 8
-/** For how long they compete, in ms. */
+/** How long the processes compete, in ms. */
 const ours = 10_000
 const theirs = 4_000
 
@@ -24,7 +24,7 @@ export const measures: Record<string, Measure> = {
   },
 }
 
-/** Processes that take a lock as often as they can. @returns the most grants of one divided by the fewest, and all grants */
+/** Starts processes that take a lock as often as they can. @returns the most grants of a process divided by the fewest, and all grants */
 const compete = (name: PeerName, ms: number, progress: (done: number) => void): Promise<{ spread: number; grants: number }> =>
   inFolder(async (folder) => {
     const place: CompetitorPlace = { folder, name, ms }
@@ -37,7 +37,7 @@ const compete = (name: PeerName, ms: number, progress: (done: number) => void): 
     }
     const counts = await Promise.all(others.map((other) => other.hear<number>('grants')))
     for (const other of others) other.kill()
-    // One that never got it is as bad as one that did once: there is no number for worse.
+    // A process without a grant counts as if it had one, since the ratio would be infinite.
     return { spread: Math.max(...counts) / Math.max(1, Math.min(...counts)), grants: counts.reduce((sum, count) => sum + count) }
   })
 
@@ -48,10 +48,10 @@ interface CompetitorPlace {
   readonly ms: number
 }
 
-/** Takes a lock and lets go of it, again and again. */
+/** Takes and releases a lock again and again. */
 export const competitor: Role<CompetitorPlace> = async ({ folder, name, ms }, starter) => {
   const locker = await betweenProcesses[name].open({ folder, servers: {}, first: true })
-  // The first time opens what there is to open.
+  // The first turn opens connections.
   await (await locker.acquire())()
   starter.on('go', async () => {
     const end = performance.now() + ms

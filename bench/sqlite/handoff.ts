@@ -7,12 +7,12 @@ import { type Line, now, type Role, start } from '../processes.ts'
 import { median, type Progress, percentile } from '../rounds.ts'
 import { withServers } from '../servers.ts'
 
-/** The first is thrown away: what is measured is compiled code. */
+/** The first round is thrown away, so that compiled code is measured. */
 const rounds = 11
 const limit = 400
 const limitP99 = 2_000
 
-/** What our hand-off is to be, as a share of each of these. */
+/** The peers, each with the target for our hand-off as a share of the peer's. */
 const targets: readonly (readonly [PeerName, number?])[] = [
   ['byte', 4],
   ['byteAndWrites'],
@@ -23,7 +23,7 @@ const targets: readonly (readonly [PeerName, number?])[] = [
   ['redlockDefault'],
 ]
 
-/** The times of hand-offs between two processes, in µs, of each of these in turn. */
+/** Measures each peer in turn. @returns the times of its hand-offs between two processes, in µs */
 export async function measureHandoffs(
   place: Omit<PasserPlace, 'names'>,
   names: readonly PeerName[],
@@ -76,7 +76,7 @@ interface PasserPlace extends Omit<Place, 'first'> {
   readonly names: readonly PeerName[]
 }
 
-/** The second of the two: takes its turns when it is told with whom. */
+/** The second of the two processes: takes its turns with the peer that it is told. */
 export const passer: Role<PasserPlace> = async (place, starter) => {
   const lockers = await openAll({ ...place, first: false }, place.names)
   starter.on<PeerName>('pass', async (name) => {
@@ -96,13 +96,13 @@ async function openAll(place: Place, names: readonly PeerName[]): Promise<Map<Pe
 
 const turnsOf = ({ handoffs }: Peer): number => handoffs / 2
 
-/** When it was had, and let go of, in µs. */
+/** When the lock was granted and released, in µs. */
 interface Turn {
   readonly got: number
   readonly released: number
 }
 
-/** Takes turns with the other: each asks while the other one holds it, and gets it when the other lets go. */
+/** Takes turns with the other process: each requests while the other holds, and is granted when the other releases. */
 async function pass(locker: Locker, { held: [from, to] }: Peer, turns: number, first: boolean, other: Line): Promise<Turn[]> {
   const taken: Turn[] = []
   for (let turn = 0; turn < turns; turn++) {
@@ -126,7 +126,7 @@ async function pass(locker: Locker, { held: [from, to] }: Peer, turns: number, f
   return taken
 }
 
-/** What passed between one's release and the other's start. */
+/** The times between one process's release and the other's grant. */
 function handoffs(mine: readonly Turn[], theirs: readonly Turn[]): number[] {
   const inTurn = mine.flatMap((turn, index) => [turn, theirs[index] as Turn])
   return inTurn.slice(1).map(({ got }, index) => got - (inTurn[index] as Turn).released)

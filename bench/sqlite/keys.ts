@@ -8,7 +8,7 @@ import { alternate, type Side } from '../rounds.ts'
 
 const counts = [10, 100, 1_000, 10_000, 100_000]
 const [fewest, most] = [10, 100_000]
-/** Keys that are made in one transaction. */
+/** How many keys are made in one transaction. */
 const batch = 2_000
 
 export const measures: Record<string, Measure> = {
@@ -31,7 +31,7 @@ export const measures: Record<string, Measure> = {
           },
         })
         sides[`one of ${count}`] = side(() => 'job 1')
-        // In leaps, as those who use so many locks do not take them in order.
+        // In leaps, since an app with so many locks does not take them in order.
         let place = 0
         if (count === fewest || count === most) sides[`all of ${count}`] = side(() => `job ${(place++ * 61_803) % count}`)
         ends.push(() => locks.close().then(() => store.close()))
@@ -52,7 +52,7 @@ export const measures: Record<string, Measure> = {
     }),
 }
 
-/** Makes keys that were held once. */
+/** Makes keys whose locks were held once. */
 async function fill(path: string, count: number): Promise<void> {
   const store = sqliteStore(path)
   const session = 'filler'
@@ -71,7 +71,7 @@ async function fill(path: string, count: number): Promise<void> {
   }
   await store.apply([{ type: 'end', session }])
   await store.close()
-  // What is measured starts with an empty log, however much there was to write.
+  // The measurement starts with an empty log, however much was written before.
   const db = new Database(path)
   db.pragma('wal_checkpoint(TRUNCATE)')
   db.close()

@@ -20,7 +20,7 @@ export const measures: Record<string, Measure> = {
       const store = sqliteStore(file)
       const locks = createLocks({ store, ...options })
       let rawEnded = 0
-      // What anyone could know first: the end of a connection to the one who is killed.
+      // The earliest possible sign: the end of a connection to the killed process.
       const server = createServer((socket) =>
         socket
           .on('error', () => {})

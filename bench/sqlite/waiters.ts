@@ -10,13 +10,13 @@ import { median } from '../rounds.ts'
 
 const counts = [2, 4, 8, 16, 32, 64]
 const [few, many] = [2, 64]
-/** The first is thrown away: what is measured is compiled code. */
+/** The first round is thrown away, so that compiled code is measured. */
 const rounds = 6
 /** In a round, for each count. */
 const handoffs = 200
-/** For how long writes are counted, in ms. */
+/** How long writes are counted, in ms. */
 const watched = 10_000
-/** How often a session that holds something beats. */
+/** How often a session that holds a lock beats, in Hz. */
 const beatsPerSecond = 1_000 / (options.duration / 10)
 
 export const measures: Record<string, Measure> = {
@@ -53,7 +53,7 @@ export const measures: Record<string, Measure> = {
     }),
 }
 
-/** Lends crowds on a file of their own. */
+/** Calls `use` with crowds on a file of their own. */
 const inFile = <T>(use: (meeting: Meeting & { readonly file: string }) => Promise<T>): Promise<T> =>
   inFolder((folder) => {
     const file = join(folder, 'locks.db')
@@ -61,7 +61,7 @@ const inFile = <T>(use: (meeting: Meeting & { readonly file: string }) => Promis
   })
 
 /**
- * How many transactions have been committed to a SQLite file, as its shared memory counts them (`iChange` of the WAL-index header).
+ * How many transactions have been committed to a SQLite file, by the counter in its shared memory (`iChange` of the WAL-index header).
  * @see https://sqlite.org/walformat.html
  */
 function commits(file: string): number {

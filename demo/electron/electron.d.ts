@@ -1,4 +1,4 @@
-// The parts of Electron that the demo uses. Its package would download a browser on every `npm ci`, so it is no dependency.
+// The parts of Electron that the demo uses. Electron is not a dependency, because its package would download a browser on every `npm ci`.
 declare module 'electron' {
   import type { EventEmitter } from 'node:events'
 
@@ -44,7 +44,7 @@ declare module 'electron' {
 
 declare namespace NodeJS {
   interface Process {
-    /** In a utility process. */
+    /** Exists only in a utility process. */
     readonly parentPort: {
       on(type: 'message', listener: (event: { readonly ports: readonly import('electron').MessagePortMain[] }) => void): void
     }

@@ -3,12 +3,12 @@ import { sqliteStore } from 'storelock/stores/sqlite'
 import { type Endpoint, expose } from 'storelock/worker'
 import { listen, type Message, type Turn, type Write } from './ledger.ts'
 
-/** The one process that has the SQLite file, with its locks. */
+/** The part of the one process that has the SQLite file and its locks. */
 export interface Keeper {
   readonly locks: Locks
-  /** Writes a turn of this process's own. */
+  /** Makes a function that writes turns of this process. */
   write(who: string): Write
-  /** Lets another process use the locks, and write under them. */
+  /** Lets another process use the locks and write under them. */
   connect(port: Endpoint): void
 }
 
@@ -28,7 +28,7 @@ export function openKeeper(file: string, duration = 2_000): Keeper {
   }
 
   const write = async (who: string, lock: Parameters<typeof store.transaction>[0]): Promise<number> => {
-    // Refused, in the same transaction, if somebody else has had the lock meanwhile.
+    // The store refuses this, in the same transaction, if another session has had the lock meanwhile.
     const number = await store.transaction(lock, (tx) => {
       const { last } = tx.prepare('SELECT coalesce(max(number), 0) AS last FROM turns').get() as { last: number }
       tx.prepare('INSERT INTO turns VALUES (?, ?, ?)').run(last + 1, who, lock.token)
@@ -47,7 +47,7 @@ export function openKeeper(file: string, duration = 2_000): Keeper {
       const answer = async (message: Message): Promise<void> => {
         if (!('write' in message)) return
         const { write: wrote, who, lock } = message
-        // Its own process has seen whether it still believes that it holds the lock; what counts is the check above.
+        // The other process has already checked its own belief that it holds the lock. What counts is the check in the transaction above.
         const reply = await write(who, { ...lock, assertHeld() {} }).then(
           (number) => ({ wrote, number }),
           (error: Error) => ({ wrote, refused: error.message }),

@@ -1,25 +1,25 @@
 import type { Fenced, HeldLock } from 'storelock'
 import type { Endpoint } from 'storelock/worker'
 
-/** One turn, as it stands in the SQLite file. */
+/** One turn, as it is stored in the SQLite file. */
 export interface Turn {
-  /** From 1, without a gap: each turn reads the last one's and adds 1. */
+  /** From 1, without gaps: each turn reads the last number and adds 1. */
   readonly number: number
   readonly who: string
   readonly token: number
 }
 
-/** Writes a turn under a lock. @returns its number; rejects with `lost` if the lock has gone to somebody else */
+/** Writes a turn under a lock. Rejects with `lost` if another session has the lock. @returns the turn's number */
 export type Write = (lock: HeldLock) => Promise<number>
 
-/** What goes over a port beside the messages of storelock: a turn to write, its result, and the last turns for all to show. */
+/** The messages on a port beside those of storelock: a turn to write, its result, and the last turns for all to show. */
 export type Message =
   | { readonly write: number; readonly who: string; readonly lock: Omit<Fenced, 'assertHeld' | 'checked'> }
   | { readonly wrote: number; readonly number: number }
   | { readonly wrote: number; readonly refused: string }
   | { readonly turns: readonly Turn[] }
 
-/** Hears the messages of a port of the browser, of Node or of Electron, whose listeners get an event or the message itself. */
+/** Listens to a port of the browser, Node or Electron. The port calls listeners with an event or with the message itself. */
 export function listen(port: Endpoint, hear: (message: Message) => void, ended = () => {}): void {
   const heard = (event: unknown): void => {
     const { data = event } = event as { data?: unknown }
@@ -35,7 +35,7 @@ export function listen(port: Endpoint, hear: (message: Message) => void, ended =
   port.start?.()
 }
 
-/** Writes turns by way of a port to the process that has the file. */
+/** Writes turns through a port to the process that has the file. */
 export function writerOver(port: Endpoint, who: string): Write {
   const waiting = new Map<number, { resolve(number: number): void; reject(error: Error): void }>()
   let last = 0

@@ -1,4 +1,4 @@
-// The main process: it starts the utility process, gives each window a port to it, and takes turns with them by a port of its own.
+// The main process: it starts the utility process, gives each window a port to it, and takes turns with them through its own port.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -31,7 +31,7 @@ app.whenReady().then(() => {
       title: who,
       webPreferences: { preload: join(here, 'preload.cjs') },
     })
-    // Also after a crash and a reload.
+    // This also happens after a crash and a reload.
     window.webContents.on('did-finish-load', () => window.webContents.postMessage('port', who, [portToUtility()]))
     window.webContents.on('render-process-gone', () => setTimeout(() => window.reload(), 3_000))
     window.loadFile(join(here, 'window.html'))

@@ -9,7 +9,7 @@ export type News =
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Takes the lock again and again, and writes one turn each time, until `signal` aborts. @param hold for how long it thinks before it writes, in ms */
+/** Takes the lock again and again and writes one turn each time, until `signal` aborts. @param hold how long it thinks before it writes, in ms */
 export async function takeTurns(locks: Locks, write: Write, tell: (news: News) => void, signal: AbortSignal, hold: number): Promise<void> {
   while (!signal.aborted) {
     tell({ state: 'waiting' })

@@ -1,4 +1,4 @@
-// The utility process: it has the SQLite file and its locks, lets the others use them, and takes turns with them.
+// The utility process: it has the SQLite file and its locks, lets the other processes use them, and takes turns with them.
 import { openKeeper } from './keeper.ts'
 import { takeTurns } from './take-turns.ts'
 

@@ -1,4 +1,4 @@
-// A window's page: takes turns with all others by the port that the preload script passes on.
+// A window's page: it takes turns with all others, through the port that the preload script passes on.
 import { wrap } from 'storelock/worker'
 import { listen, writerOver } from './ledger.ts'
 import { type News, takeTurns } from './take-turns.ts'

@@ -1,6 +1,6 @@
 import type { Step } from './history.ts'
 
-/** What storelock promises, as the README has it. */
+/** What storelock promises, in the words of the README. */
 export const promises = {
   fenced: 'A fenced write is refused unless the lock is still held.',
   told: 'You are told when you lose a lock.',
@@ -12,13 +12,13 @@ export const promises = {
 
 export interface Caption {
   readonly text: string
-  /** The promise that this shows. */
+  /** The promise that this caption illustrates. */
   readonly shows?: keyof typeof promises
-  /** Whether it went wrong, or was prevented from going wrong. */
+  /** Whether something went wrong, or was prevented. */
   readonly tone?: 'bad' | 'good'
 }
 
-/** What just happened, in plain words; `undefined` for what happens all the time. */
+/** Describes in plain words what just happened. `undefined` for common events. */
 export function captionOf({ report, holder, takeOver }: Step): Caption | undefined {
   const { worker } = report
   const name = capital(worker)
@@ -61,7 +61,7 @@ export function captionOf({ report, holder, takeOver }: Step): Caption | undefin
     case 'clock':
       return { text: `The clock of ${worker} was set one hour ahead. Nobody takes a lock from it for that.`, shows: 'clocks', tone: 'good' }
     case 'crashed':
-      // The next one was faster than the news.
+      // The next holder reported its grant before the loss was reported.
       if (takeOver)
         return {
           text: `${name} ${report.how} while it held the lock. ${capital(takeOver.to)} got it ${after(takeOver)}: ${worker} was proved dead.`,

@@ -1,7 +1,7 @@
 import type { Mode, Tally } from './counters.ts'
 import type { Place, Report } from './reports.ts'
 
-/** What a worker did for a while: it waited for the lock, held it, had it without a sign of life, or hung on when it no longer had it. */
+/** What a worker did for a while: it waited for the lock, held it, held it without a sign of life, or still hung after it had lost it. */
 export interface Span {
   readonly kind: 'waits' | 'holds' | 'silent' | 'away'
   readonly from: number
@@ -9,7 +9,7 @@ export interface Span {
   to?: number
 }
 
-/** Something at one moment that a picture shows. */
+/** An event at one moment that a picture shows. */
 export interface Mark {
   readonly kind: 'death' | 'late' | 'refused' | 'stolen' | 'clock'
   readonly at: number
@@ -25,25 +25,25 @@ export interface Lane {
   readonly marks: Mark[]
 }
 
-/** A lock that went from a silent or robbed holder to another one. */
+/** A take-over: the lock went from a silent or robbed holder to another worker. */
 export interface TakeOver {
   readonly from: string
   readonly to: string
-  /** When its holder fell silent, and when the other one had the lock. */
+  /** When the holder fell silent, and when the other worker had the lock. */
   readonly since: number
   readonly at: number
   readonly why: 'death' | 'silence' | 'steal'
 }
 
-/** What a report meant for those who had the lock: what captions are made of. */
+/** What a report means for the lock. Captions are made from it. */
 export interface Step {
   readonly report: Report
-  /** Who had the lock just before. */
+  /** The holder just before. */
   readonly holder: string | undefined
   readonly takeOver?: TakeOver
 }
 
-/** All that one group of workers, which share a store, has told, as it can be shown. */
+/** The history of one group of workers, which share a store, as it can be shown. */
 export class History {
   readonly lanes = new Map<string, Lane>()
   readonly takeOvers: TakeOver[] = []
@@ -52,12 +52,12 @@ export class History {
   /** When the holder fell silent, and how. */
   #silent: { readonly since: number; readonly why: 'death' | 'silence' } | undefined
   #thief: string | undefined
-  /** From whom the lock was stolen, if that was told before the thief told that it has it. */
+  /** The worker from which the lock was stolen, if it has reported this before the thief has reported its grant. */
   #robbed: string | undefined
-  /** The last grant while another one was still thought to have the lock: its word of the release, or of its death, may come later. */
+  /** The last grant while another worker still seemed to hold the lock. The report of its release or death may arrive later. */
   #passed: { readonly from: string; readonly to: string; readonly at: number } | undefined
 
-  /** Those who wait, the longest first. */
+  /** The waiting workers. The one that has waited longest comes first. */
   get waiting(): string[] {
     const since = (lane: Lane) => lane.spans.at(-1)?.from ?? 0
     const waits = [...this.lanes.values()].filter(({ gone, spans }) => !gone && isOpen(spans.at(-1), 'waits'))
@@ -73,7 +73,7 @@ export class History {
       case 'here':
         lane.place = report.place
         lane.running = report.running
-        // It may have been taken for gone, or have started again under its name.
+        // The worker may have seemed gone, or have started again under the same name.
         lane.gone = false
         break
       case 'waits':
@@ -122,7 +122,7 @@ export class History {
     return { report, holder }
   }
 
-  /** Drops what ended before a moment, and workers that are gone since. */
+  /** Drops everything that ended before a moment, and workers that have been gone since. */
   forget(before: number): void {
     for (const [name, lane] of this.lanes) {
       const first = lane.spans.findIndex(({ to }) => to === undefined || to > before)
@@ -151,7 +151,7 @@ export class History {
     if (stolen) this.#thief = undefined
     const silent = this.#silent
     this.#silent = undefined
-    // One who has released says so before the next one is told.
+    // A worker that has released the lock reports this before the next worker reports its grant.
     if (before === undefined || before === lane) return { report, holder }
     if (!stolen && !silent) {
       this.#passed = { from: before.name, to: lane.name, at }
@@ -193,7 +193,7 @@ export class History {
   #wrote(lane: Lane, report: Report & { type: 'wrote' }): Step {
     const { mode, tally, late, at } = report
     const known = this.tallies.get(mode)
-    // Reports of several workers may come in another order than they were made.
+    // Reports of different workers may arrive out of order.
     if (!known || tally.made > known.made) this.tallies.set(mode, tally)
     if (late) lane.marks.push({ kind: 'late', at })
     return { report, holder: this.holder }

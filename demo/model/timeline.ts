@@ -13,7 +13,7 @@ export interface Frame {
   readonly to: number
   /** In px. */
   readonly width: number
-  /** Whether it ends now, and goes on. */
+  /** Whether the timeline ends now and goes on. */
   readonly live: boolean
 }
 
@@ -24,8 +24,8 @@ const bar = 14
 const heading = 26
 
 /**
- * A picture of who held the lock when, one lane for each worker, from left to right: the elements of an SVG, and its height. `timeline.css` has its
- * colours.
+ * A picture of which worker held the lock when, from left to right, with a lane for each worker. Returns the elements of an SVG, and its height.
+ * `timeline.css` has its colours.
  */
 export function timeline(groups: readonly Group[], frame: Frame): { readonly body: string; readonly height: number } {
   const x = (at: number): number =>
@@ -46,7 +46,7 @@ export function timeline(groups: readonly Group[], frame: Frame): { readonly bod
   return { body: parts.join(''), height: y + 20 }
 }
 
-/** How many writes are lost, as the tiles of the page show it for one group. */
+/** The number of lost writes of one group, in the words of the page's tiles. */
 function summary(history: History): string {
   const lost = (mode: Mode) => lostOf(history.tallies.get(mode) ?? noTally)
   return `writes lost: ${lost('none')} without a lock, ${lost('lease')} with a lease, ${lost('fenced')} fenced`
@@ -75,7 +75,7 @@ function drawSpan({ kind, from, to }: Span, name: string, y: number, frame: Fram
   return `<rect class="tl-${kind}" x="${fix(start)}" y="${y - bar / 2}" width="${fix(wide)}" height="${bar}" rx="${fix(Math.min(3, wide / 2))}" fill="${fill}"/>`
 }
 
-/** A sign that differs in its form, not only in its colour. */
+/** A mark. Marks differ in their form, not only in their colour. */
 export function drawMark({ kind }: Pick<Mark, 'kind'>, y: number, x: number): string {
   const at = `transform="translate(${fix(x)} ${y})"`
   switch (kind) {
@@ -99,7 +99,7 @@ function drawTakeOver({ from, to, at, since, why }: TakeOver, middles: ReadonlyM
   const down = end > start ? 1 : -1
   const words = why === 'steal' ? 'stolen' : lasting(at - since)
   const line = `<path class="tl-over" d="M${fix(here)} ${start + 8 * down}V${end - 8 * down}m-4 ${-5 * down}l4 ${5 * down}l4 ${-5 * down}"/>`
-  // Signs of what came later are on the right.
+  // Marks of later events are on the right.
   const before = here > left + 60
   return line + text(here + (before ? -6 : 6), start + 12 * down + (down > 0 ? 4 : 0), words, 'tl-note', before ? 'end' : 'start')
 }

@@ -9,16 +9,16 @@ export interface WriterOptions {
   readonly locks: Locks
   readonly counters: Counters
   readonly pace: Pace
-  /** Stops everything that this context does, for a while. Says how just before. */
+  /** Blocks this whole context for a while. Calls `say` just before. */
   readonly standStill: (say: (how: Standstill) => void) => void
   readonly tell: (report: Report) => void
 }
 
 export interface Writer {
   obey(order: Order): void
-  /** Says that it is here. */
+  /** Reports that this worker is here. */
   hello(): void
-  /** Resolves when it was told to finish, and has. */
+  /** Resolves when the worker has finished after an order to do so. */
   readonly finished: Promise<void>
 }
 
@@ -26,8 +26,8 @@ export interface Writer {
 type Way = 'turn' | 'steal' | 'ask'
 
 /**
- * One of those who count: reads a counter, thinks a little, writes one more. It does so to three counters, which only differ in how they are
- * protected. The same code runs in tabs, on IndexedDB, and in processes, on SQLite.
+ * A worker that counts: it reads a counter, thinks a little, and writes the next number. It does so with three counters, which differ only in
+ * how they are protected. The same code runs in tabs on IndexedDB and in processes on SQLite.
  */
 export function createWriter({ name, place, locks, counters, pace, standStill, tell }: WriterOptions): Writer {
   const news = (event: Event) => tell(report(name, event))
@@ -36,17 +36,17 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
   let hangs = false
   let keeps = false
   let held = false
-  /** It has the lock, and has not yet begun to write. */
+  /** Whether it has the lock and has not yet begun to write. */
   let thinks = false
-  /** Calls off a wait for another way to get the lock. */
+  /** Cancels a wait in favour of another way to get the lock. */
   let wait = new AbortController()
   let ways: Way[] = []
-  /** The present work on the counter that nobody protects. */
+  /** The present work on the unprotected counter. */
   let work: Promise<unknown> = Promise.resolve()
   let wakeUp = () => {}
   let letGo = () => {}
 
-  /** Read, think, write, while others do the same: whoever wrote in between is forgotten. */
+  /** Reads, thinks and writes, while others do the same: writes in between are overwritten. */
   async function unprotected(): Promise<void> {
     const value = await counters.read('none')
     await sleep(between(pace.think))
@@ -77,11 +77,11 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
     thinks = true
     await thinking(lock)
     thinks = false
-    // While it hangs within a transaction, others would have to wait for the end of that, whatever becomes of the lock.
+    // First ends all transactions: if it hung within one, other workers would have to wait for its end, even with the lock.
     if (hangs) await Promise.all([work, lock.renew()]).catch(() => {})
-    // After a jump of the clock the store is asked first whether the lock is still held.
+    // After a jump of the clock, `isHeld()` is false until the store has confirmed the lock.
     if (!lock.isHeld()) await lock.renew().catch(() => {})
-    // The last check, and it is right. What follows may still come too late.
+    // The last check, and it is exact. The write after it may still come too late.
     if (!lock.isHeld()) {
       keeps = false
       return news({ type: 'lost', token: lock.token, how: whyOf(lock) })
@@ -93,14 +93,14 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
       news({ type: 'wrote', mode: 'fenced', tally: await counters.writeFenced(lock, fenced + 1), late: false })
     } catch (error) {
       if (!(error instanceof LockError && error.code === 'lost')) throw error
-      // If it is only being checked whether the lock is still held, this turn goes without its write.
+      // If the lock is only unconfirmed after a jump of the clock, this turn has no fenced write.
       if (isLost(lock)) return news({ type: 'refused', token: lock.token })
     }
-    // Before the release, which may be known to the next holder before it is known here.
+    // Reported before the release, since the next holder may learn of that before this worker does.
     news({ type: 'released', token: lock.token })
   }
 
-  /** Ends early when the lock is to be released, and when it is lost. */
+  /** Thinks for a while. Ends early when the lock should be released or is lost. */
   function thinking(lock: HeldLock): Promise<void> {
     return new Promise((resolve) => {
       const end = () => (lock.isHeld() && keeps ? undefined : resolve())
@@ -119,7 +119,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
 
   const failed = (error: unknown): void => {
     if (stop.signal.aborted || (error instanceof LockError && error.code === 'closed')) return
-    // Called off, or stolen before it had begun.
+    // The wait was cancelled, or the lock was stolen before the turn had begun.
     if (error === wait.signal.reason || (error instanceof LockError && error.code === 'lost')) news({ type: 'rests' })
     else news({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
   }
@@ -129,7 +129,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
       const way = ways.shift() ?? (running ? 'turn' : undefined)
       if (way) await turn(way).catch(failed)
       held = false
-      // If there is another order, it is carried out at once.
+      // Another order is carried out at once.
       if (!ways.length) await nap(running ? between(pace.rest) : 1_000)
     }
     news({ type: 'rests' })
@@ -151,7 +151,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
   const hello = () => news({ type: 'here', place, running })
   const next = (way: Way) => {
     ways.push(way)
-    // A wait in the queue goes on if this is for one in the queue.
+    // A steal or an ask replaces a wait in the queue. A plain turn does not.
     if (way !== 'turn') wait.abort(new Error(way))
     wakeUp()
   }
@@ -179,7 +179,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
     hang() {
       hangs = true
       keeps = false
-      // It hangs while it holds the lock: now if it has it, else in its next turn.
+      // It hangs while it holds the lock: now if it has the lock, otherwise in its next turn.
       if (thinks) letGo()
       else next('turn')
     },
@@ -204,7 +204,7 @@ export function createWriter({ name, place, locks, counters, pace, standStill, t
   return { obey: (order) => orders[order](), hello, finished }
 }
 
-/** Whether it is lost for good: `isHeld()` alone is false, too, while that is being checked, as after a jump of the clock. */
+/** Whether the lock is really lost: `isHeld()` is also false while the lock is unconfirmed, as after a jump of the clock. */
 const isLost = (lock: HeldLock): boolean => !lock.isHeld() && lock.signal.aborted
 
 /** How the lock was lost, in a word. */
@@ -215,7 +215,7 @@ function whyOf(lock: HeldLock): string {
 
 const wall = Date.now
 
-/** Sets the wall clock of this context ahead, as far as its code can see. */
+/** Sets the wall clock ahead, as seen by the code of this context. */
 function setClockAhead(ms: number): void {
   Date.now = () => wall() + ms
 }

@@ -7,18 +7,18 @@ import { explained } from './code.ts'
 import { element, item, make } from './elements.ts'
 import { showLegend } from './legend.ts'
 
-/** How long a worker may be silent before it is taken for gone, in ms. */
+/** How long a worker may be silent before it counts as gone, in ms. */
 const patience = 15_000
-/** How much past is kept, in ms. */
+/** How long past events are kept, in ms. */
 const memory = 60_000
 
-/** What the page shows. */
+/** The part of the page that shows the workers and counters. */
 export interface Board {
   hear(report: Report, group: string): void
-  /** Shows what the counters had at first. */
+  /** Shows the initial values of the counters. */
   start(tallies: readonly (readonly [Mode, Tally])[]): void
   welcome(names: readonly string[]): void
-  /** Those of this browser who are there, in the order of their numbers. */
+  /** The present workers of this browser, in the order of their numbers. */
   lanes(): Lane[]
   holder(): string | undefined
   waiting(): string[]
@@ -90,7 +90,7 @@ const isSilent = ({ spans }: Lane): boolean => ['silent', 'away'].includes(spans
 
 const numberOf = (name: string): number => Number(/\d+/.exec(name)?.[0] ?? 0)
 
-/** The present caption, and the one before it in the list. */
+/** Shows a caption, and moves the one before it to the list. */
 function say({ text, shows, tone }: Caption): void {
   const caption = element('caption')
   if (caption.dataset.said) {
@@ -105,7 +105,7 @@ function say({ text, shows, tone }: Caption): void {
   element('promise').textContent = shows ? `Promise: ${promises[shows]}` : ''
 }
 
-/** A counter for each protection; one of them is explained by its code. */
+/** Shows a counter for each protection, and the code of the chosen one. */
 function showModes(): void {
   for (const mode of modes) {
     const radio = make('input', { type: 'radio', name: 'mode', value: mode, id: `mode-${mode}` })

@@ -8,7 +8,7 @@ export interface Acts {
   toggle(): void
 }
 
-/** Which worker fits if none was chosen: the one that has the lock, or one that has not. */
+/** Which worker an order goes to if the user has not chosen one: the holder, or another. */
 type Fit = 'holder' | 'other'
 
 interface Button {
@@ -61,7 +61,7 @@ function choose(board: Board, fit: Fit): string | undefined {
   return fit === 'holder' ? (holder ?? waiting[0] ?? names[0]) : (waiting.at(-1) ?? others[0] ?? holder)
 }
 
-/** Keeps what is chosen, as long as it is there. */
+/** Updates the list of names. Keeps the choice as long as that worker is there. */
 function showNames(who: HTMLSelectElement, names: readonly string[]): void {
   if ([...who.options].map(({ value }) => value).join() === names.join()) return
   const chosen = names.includes(who.value) ? who.value : anyone

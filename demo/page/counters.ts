@@ -17,10 +17,10 @@ export const openDatabase = (): Promise<Database> =>
     },
   })
 
-// Asked anew each time, since the demo sets this clock.
+// Looks up `Date.now` on each call, since the demo replaces it.
 export const storeIn = (db: Database): IndexedDBStore<Database> => indexedDBStore(db, { now: () => Date.now() })
 
-/** What a transaction's object store offers. */
+/** The methods of a transaction's object store that the counters use. */
 interface CounterStore {
   get(mode: Mode): Promise<Tally | undefined>
   put(tally: Tally, mode: Mode): Promise<unknown>

@@ -6,17 +6,17 @@ import { openRadio, type Radio } from './radio.ts'
 const absence = 5_000
 
 export interface Crew {
-  /** The names of those who run in this page. */
+  /** The names of the workers that run in this page. */
   readonly names: readonly string[]
 }
 
-/** Starts workers that run in this page, on threads of their own: to a lock each of them is what a tab is. */
+/** Starts workers in this page, each on its own thread. For the lock, each of them is like a tab. */
 export async function startWorkers(count: number, startNow: () => Start): Promise<Crew> {
   const names: string[] = []
   while (names.length < count) names.push(`worker ${await takeSeat()}`)
   const workers = new Map<string, Worker>()
   const start = (name: string) => {
-    // The same script: see `main.ts`.
+    // Pages and workers run the same script: see `main.ts`.
     const worker = new Worker(import.meta.url, { type: 'module', name })
     worker.postMessage(startNow())
     workers.set(name, worker)
@@ -37,7 +37,7 @@ export async function startWorkers(count: number, startNow: () => Start): Promis
   return { names }
 }
 
-/** Has this page itself take part, on its main thread. */
+/** Lets this page itself take part, on its main thread. */
 export async function joinAsTab(start: Start): Promise<Crew> {
   const name = `tab ${await takeSeat()}`
   const radio = openRadio((message) => message.type === 'crash' && message.to === name && close())
@@ -48,7 +48,7 @@ export async function joinAsTab(start: Start): Promise<Crew> {
 
 const told = (radio: Radio, name: string, how: string) => radio.send({ type: 'report', report: report(name, { type: 'crashed', how }) })
 
-/** The first number that no other tab has. It is kept by a lock of the browser's, for as long as this page lives. */
+/** The lowest number that no other tab has. A Web Lock reserves it as long as this page lives. */
 async function takeSeat(number = 1): Promise<number> {
   const taken = await new Promise<boolean>((resolve) => {
     navigator.locks.request(`storelock-demo seat ${number}`, { ifAvailable: true }, (lock) => {
@@ -59,7 +59,7 @@ async function takeSeat(number = 1): Promise<number> {
   return taken ? number : takeSeat(number + 1)
 }
 
-/** Starts the counters afresh if no other page has the demo open. */
+/** Resets the counters if no other page has the demo open. */
 export async function clearIfAlone(clear: () => Promise<unknown>): Promise<void> {
   await navigator.locks.request('storelock-demo', { ifAvailable: true }, async (lock) => {
     if (lock) await clear()

@@ -1,7 +1,7 @@
 import { drawMark } from '../model/timeline.ts'
 import { element, make } from './elements.ts'
 
-/** What the signs of the timeline mean, each drawn as it is there. */
+/** The meanings of the signs in the timeline, each with its drawing. */
 const signs: readonly (readonly [words: string, sign: string])[] = [
   ['waits', '<line class="tl-waits" x1="0" x2="26" y1="10" y2="10"/>'],
   ['has the lock', '<rect class="tl-holds" x="0" y="3" width="26" height="14" rx="3" fill="#2f6fed"/>'],

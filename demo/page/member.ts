@@ -6,17 +6,17 @@ import { countersIn, openDatabase, storeIn } from './counters.ts'
 import { everyone, openRadio } from './radio.ts'
 
 declare global {
-  /** How a browser's driver stops this tab, which else is busy for a while. */
+  /** Set by a browser's driver to stop this tab. Without it, the tab hangs by being busy for a while. */
   var demoStandsStill: (() => void) | undefined
 }
 
-/** How to take part: at once or when told to, and how fast. */
+/** How a worker takes part: at once or when told to, and how fast. */
 export interface Start {
   readonly running: boolean
   readonly brisk: boolean
 }
 
-/** Has this tab or thread take part, under a name. */
+/** Lets this tab or thread take part, under a name. */
 export async function takePart(name: string, place: Place, start: Start): Promise<void> {
   const pace = start.brisk ? brisk : leisurely
   const db = await openDatabase()

@@ -7,14 +7,14 @@ import { clearIfAlone, joinAsTab, startWorkers } from './crew.ts'
 import { everyone, openRadio } from './radio.ts'
 
 declare global {
-  /** For whoever drives the browser. */
+  /** What the browser's driver calls. */
   var demo: {
     order(to: string, order: Order): void
-    /** Shows what somebody else has told, such as processes under the title of their group. */
+    /** Shows a report from outside, such as from processes, under the title of their group. */
     hear(report: Report, group?: string): void
     tallies(): ReturnType<ReturnType<typeof countersIn>['all']>
   }
-  /** Hears all that workers tell. */
+  /** Gets all reports of workers. */
   var tellDriver: ((report: Report) => void) | undefined
 }
 

@@ -1,12 +1,12 @@
 import type { Order, Report } from '../model/reports.ts'
 
-/** What goes between the tabs and workers of the demo. It is for the eye only: the locks do not use it. */
+/** The messages between the tabs and workers of the demo. They are only for the display; the locks do not use them. */
 export type Message =
   | { readonly type: 'report'; readonly report: Report }
   | { readonly type: 'order'; readonly to: string; readonly order: Order }
-  /** Ends a worker without a word. */
+  /** Kills a worker. */
   | { readonly type: 'crash'; readonly to: string }
-  /** A page that has just been opened asks who is there. */
+  /** A page that has just been opened asks which workers are there. */
   | { readonly type: 'who' }
 
 export const everyone = '*'
@@ -15,7 +15,7 @@ export interface Radio {
   send(message: Message): void
 }
 
-/** @param hear gets what others say, and not what was sent from here */
+/** @param hear gets the messages of others, not those that were sent here */
 export function openRadio(hear: (message: Message) => void): Radio {
   const channel = new BroadcastChannel('storelock-demo')
   channel.onmessage = ({ data }) => hear(data)

@@ -2,7 +2,7 @@ import type { Database } from 'better-sqlite3'
 import type { SqliteStore } from 'storelock/stores/sqlite'
 import { type Counters, type Mode, modes, noTally, type Tally } from '../model/counters.ts'
 
-/** Run once, before anyone opens the counters. */
+/** Run once, before any process opens the counters. */
 export const tables = 'CREATE TABLE counters (mode TEXT PRIMARY KEY, value INTEGER NOT NULL, made INTEGER NOT NULL)'
 
 /** The counters, in the file that also has the lock. */

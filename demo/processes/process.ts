@@ -1,4 +1,4 @@
-// One of the processes that count: `process.ts <name> <file>`. Its runner hears and orders it over Node's own IPC.
+// A process that counts: `process.ts <name> <file>`. Its runner gets its reports and sends it orders over Node's IPC.
 import Database from 'better-sqlite3'
 import { createLocks } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
@@ -11,7 +11,7 @@ const [name = '', file = ''] = process.argv.slice(2)
 
 // The lock is in the file that it protects, and the application keeps its own handle.
 const db = new Database(file)
-// Asked anew each time, since the demo sets this clock.
+// Looks up `Date.now` on each call, since the demo replaces it.
 const store = sqliteStore(db, { now: () => Date.now() })
 const locks = createLocks({ store, label: name, duration: brisk.duration, maxBackoff })
 
@@ -25,9 +25,9 @@ const writer = createWriter({
 })
 
 process.on('message', (order: Order) => writer.obey(order))
-// Ctrl-C reaches the whole process group; the runner decides what it means.
+// Ctrl-C reaches the whole process group, but the runner decides what happens.
 process.on('SIGINT', () => {})
-// Without a runner there is nobody to count for.
+// Without its runner the process has nothing to do.
 process.on('disconnect', () => process.exit())
 
 writer.hello()

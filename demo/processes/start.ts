@@ -10,7 +10,7 @@ import { countersIn, tables } from './counters.ts'
 
 const program = fileURLToPath(new URL('process.ts', import.meta.url))
 
-/** Node processes that count in one SQLite file in `directory`. */
+/** Starts Node processes that count in one SQLite file in `directory`. */
 export async function startProcesses(count: number, directory: string, hear: (report: Report) => void): Promise<Cast> {
   const file = join(directory, 'demo.db')
   const db = new Database(file)
@@ -22,7 +22,7 @@ export async function startProcesses(count: number, directory: string, hear: (re
   const children = new Map<string, ChildProcess>()
   for (let number = 1; number <= count; number++) {
     const name = `process ${number}`
-    // `fork` hands on the flags with which tsx loads TypeScript.
+    // `fork` passes on the flags with which tsx loads TypeScript.
     const child = fork(program, [name, file], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] })
     let complaint = ''
     child.stderr?.on('data', (text) => (complaint = `${complaint}${text}`.slice(-2_000)))
@@ -36,7 +36,7 @@ export async function startProcesses(count: number, directory: string, hear: (re
   const alive = () => [...children.values()].filter((child) => child.exitCode === null && child.signalCode === null)
   const kill = (child: ChildProcess) => {
     const gone = once(child, 'exit')
-    // SIGKILL, for one that is stopped hears nothing else.
+    // A stopped process reacts only to SIGKILL.
     child.kill('SIGKILL')
     return gone
   }

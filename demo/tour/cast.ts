@@ -6,9 +6,9 @@ export interface Cast {
   readonly title: string
   readonly names: readonly string[]
   order(to: string, order: Order): void
-  /** Ends a worker as no program can prevent, and reports it. */
+  /** Kills a worker in a way that it cannot prevent, and reports this. */
   crash(name: string): Promise<void>
-  /** Lets a worker go on that stands still, where it does not by itself. */
+  /** Lets a hung worker go on, if it does not do so by itself. */
   wake(name: string): Promise<void>
   tallies(): Promise<Record<Mode, Tally>>
   close(): Promise<void>

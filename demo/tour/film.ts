@@ -1,11 +1,11 @@
 export interface FilmFrame {
-  /** When it was taken, in ms since the beginning. */
+  /** When the frame was taken, in ms since the start. */
   readonly at: number
   /** In base64. */
   readonly jpeg: string
 }
 
-/** A film as one page, for it needs no encoder that would have to be installed. It plays at the speed at which it was taken. */
+/** A film as one HTML page, which needs no encoder. It plays at the original speed. */
 export function film(frames: readonly FilmFrame[]): string {
   return `<!doctype html>
 <html lang="en">

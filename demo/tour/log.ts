@@ -6,7 +6,7 @@ export interface Said extends Caption {
   readonly at: number
 }
 
-/** All that one cast has told. */
+/** All reports of one cast. */
 export class Log {
   readonly history = new History()
   readonly captions: Said[] = []
@@ -33,7 +33,7 @@ export class Log {
     this.#say({ ...caption, at })
   }
 
-  /** Resolves with the first step to come that passes. Rejects if there is none within `ms`. */
+  /** Resolves with the next step that passes. Rejects if there is none within `ms`. */
   next(what: string, passes: (step: Step) => boolean, ms = 20_000): Promise<Step> {
     return new Promise((resolve, reject) => {
       const end = () => {

@@ -15,7 +15,7 @@ const styles = new URL('../model/timeline.css', import.meta.url)
 
 const sizes = { wide: { width: 1280, height: 755 }, narrow: { width: 390, height: 844 } }
 
-/** Takes the pictures of the docs: a page in which one worker has crashed and another one has come back too late, and its timeline. */
+/** Takes the pictures for the docs: a page in which one worker has crashed and another has come back too late, and its timeline. */
 export async function takePictures(defer: Defer): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'storelock-demo-'))
   defer(() => rm(directory, { recursive: true, force: true }))
@@ -51,7 +51,7 @@ export async function takePictures(defer: Defer): Promise<void> {
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.setViewportSize(viewport)
       await page.emulateMedia({ colorScheme })
-      // One more drawing of the timeline, which depends on the width.
+      // Waits until the timeline is drawn again, since it depends on the width.
       await page.evaluate(
         () => new Promise((drawn) => new MutationObserver(drawn).observe(document.querySelector('#lanes') as Element, { childList: true })),
       )

@@ -1,13 +1,13 @@
 import { deflateSync, inflateSync } from 'node:zlib'
 
-/** Bytes of a pixel: the browser's pictures have three, without transparency. */
+/** The bytes per pixel: the browser's pictures have three, without transparency. */
 const pixel = 3
 
-/** Makes a picture of the browser's smaller, losing nothing: it filters each row for photographs, and flat drawings are a third smaller without. */
+/** Compresses a browser's picture without loss. The browser uses row filters for photographs, and flat drawings are a third smaller without them. */
 export function shrink(png: Buffer): Buffer {
   const chunks = chunksOf(png)
   const header = chunks.find(({ type }) => type === 'IHDR')?.data
-  // Eight bits of each of three colours, not interlaced.
+  // Eight bits for each of three colours, not interlaced.
   if (!header?.subarray(8).equals(Buffer.from([8, 2, 0, 0, 0]))) return png
   const data = unfiltered(
     inflateSync(Buffer.concat(chunks.filter(({ type }) => type === 'IDAT').map(({ data }) => data))),
@@ -34,7 +34,7 @@ function chunk(type: string, data: Buffer): Buffer {
   return Buffer.concat([ends[0], body, ends[1]])
 }
 
-/** The rows as they are; the first byte of each names its filter. See https://www.w3.org/TR/png/#9Filters. */
+/** The rows without their filters. The first byte of each row names its filter. See https://www.w3.org/TR/png/#9Filters. */
 function unfiltered(data: Buffer, width: number): Buffer {
   const at = (row: number, x: number) => (row < 0 || x < 0 ? 0 : (data[row * (width + 1) + 1 + x] ?? 0))
   for (let row = 0; row < data.length / (width + 1); row++) {

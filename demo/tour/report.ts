@@ -1,7 +1,7 @@
 import { promises } from '../model/captions.ts'
 import { type Chapter, faults, rows } from './result.ts'
 
-/** The report of a tour as one page, which shows the files beside it. */
+/** The report of a tour as one HTML page, which shows the files beside it. */
 export function page(chapters: readonly Chapter[], timelines: readonly string[], pictures: readonly string[]): string {
   const wrong = chapters.flatMap(faults)
   const [head = [], ...body] = rows(chapters)

@@ -13,7 +13,7 @@ export interface Chapter {
   readonly to: number
 }
 
-/** What is not as it should be, in words; nothing if all is. */
+/** Describes everything that went wrong. Empty if all went well. */
 export function faults({ cast, log, tallies }: Chapter): string[] {
   const found = [...log.failures]
   if (lostOf(tallies.fenced) !== 0) found.push(`${lostOf(tallies.fenced)} fenced writes were lost`)
@@ -29,7 +29,7 @@ const times = (takeOvers: readonly TakeOver[], why: TakeOver['why']): string =>
     .map(({ since, at }) => (at - since < 1_000 ? `${Math.round(at - since)} ms` : `${((at - since) / 1_000).toFixed(1)} s`))
     .join(', ')
 
-/** The result as rows of cells, the first of which is the head. */
+/** The result as rows of cells. The first row is the head. */
 export function rows(chapters: readonly Chapter[]): string[][] {
   const row = (name: string, cell: (chapter: Chapter) => string) => [name, ...chapters.map(cell)]
   const lost = (mode: Mode) => (chapter: Chapter) => `${lostOf(chapter.tallies[mode])} of ${chapter.tallies[mode].made}`

@@ -10,16 +10,16 @@ import type { Chapter } from './result.ts'
 const out = fileURLToPath(new URL('../../out/demo', import.meta.url))
 const styles = new URL('../model/timeline.css', import.meta.url)
 
-/** In ms: often enough to follow, and too rare to slow down the tabs. */
+/** In ms: often enough to follow, and rarely enough not to slow down the tabs. */
 const frameEvery = 500
 
-/** What a tour leaves in `out/demo`. */
+/** The files that a tour leaves in `out/demo`. */
 export interface Album {
   /** Names of pictures, in the order in which they were taken. */
   readonly pictures: string[]
-  /** Films a page from now on, a few pictures a second. */
+  /** Films a page from now on, with a few pictures per second. */
   film(page: Page): Promise<void>
-  /** What takes pictures of a page, and numbers them. */
+  /** Returns a function that takes numbered pictures of a page. */
   of(page: Page, prefix: string): (name: string) => Promise<void>
   close(): Promise<void>
 }
@@ -38,7 +38,7 @@ export async function openAlbum(): Promise<Album> {
       session = await page.context().newCDPSession(page)
       session.on('Page.screencastFrame', ({ data, sessionId }) => {
         frames.push({ at: Math.round(performance.now() - started), jpeg: data })
-        // The next one comes only then.
+        // The browser sends the next frame only after this acknowledgement.
         setTimeout(() => session?.send('Page.screencastFrameAck', { sessionId }).catch(() => {}), frameEvery)
       })
       await session.send('Page.startScreencast', { format: 'jpeg', quality: 50, maxWidth: 960, maxHeight: 720 })
@@ -55,7 +55,7 @@ export async function openAlbum(): Promise<Album> {
   }
 }
 
-/** Saves the timelines and the report. @returns the paths, from here, and what to do with them */
+/** Saves the timelines and the report. @returns lines with the relative paths, and what to do with them */
 export async function save(chapters: readonly Chapter[], { pictures }: Album): Promise<string[]> {
   const css = await readFile(styles, 'utf8')
   const drawings = chapters.map(({ cast, log, from, to }) => standalone({ title: cast.title, history: log.history }, from, to, css))
@@ -69,7 +69,7 @@ export async function save(chapters: readonly Chapter[], { pictures }: Album): P
 
 const width = 1_280
 
-/** A timeline as a file of its own. */
+/** A timeline as a standalone SVG file. */
 export function standalone(group: Group, from: number, to: number, css: string): string {
   const { body, height } = timeline([group], { from, to, width, live: false })
   const box = `viewBox="-12 -8 ${width + 24} ${height + 16}" width="${width + 24}" height="${height + 16}"`

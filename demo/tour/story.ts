@@ -4,7 +4,7 @@ import type { Log } from './log.ts'
 /** How many fenced writes each worker makes between two scenes. */
 const writesEach = 2
 
-/** Who plays which part: the worker that crashes does not come back. */
+/** Which worker plays which part. The victim crashes and does not come back. */
 export interface Parts {
   readonly keeper: string
   readonly rival: string
@@ -13,11 +13,11 @@ export interface Parts {
 }
 
 export interface Scenes {
-  /** When to begin no more scenes, in ms of `performance.now()`: a machine that is too busy sees fewer of them. */
+  /** The time after which no scene begins, in ms of `performance.now()`: on a machine that is too busy there are fewer scenes. */
   readonly until: number
   /** Takes a picture, at the end of a scene. */
   readonly picture?: (name: string) => Promise<void>
-  /** What only this cast can suffer, each with its name. */
+  /** Scenes that only this cast can play. */
   readonly extras?: readonly Scene[]
 }
 
@@ -26,7 +26,7 @@ interface Scene {
   play(survivors: readonly string[]): Promise<void>
 }
 
-/** Directs one cast through all that can happen to a lock. Waits for what the workers tell, never for a while. */
+/** Directs one cast through everything that can happen to a lock. Waits for reports of the workers, never for a fixed time. */
 export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victim }: Parts, { until, picture, extras = [] }: Scenes): Promise<void> {
   const survivors = cast.names.filter((name) => name !== victim)
   const keep = async (name: string) => {
@@ -34,7 +34,7 @@ export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victi
     cast.order(name, 'hold')
     await keeps
   }
-  /** The rival wants the lock of the keeper, which hears of it. */
+  /** The rival wants the lock of the keeper, and the keeper learns of it. */
   const wants = async (order: 'steal' | 'ask', heard: 'lost' | 'asked') => {
     await keep(keeper)
     const told = log.of(keeper, heard)
@@ -58,7 +58,7 @@ export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victi
         const replaced = takeOver(log, victim)
         replaced.catch(() => {})
         await cast.crash(victim)
-        // A machine that is too busy may have let it lose the lock just before.
+        // On a machine that is too busy, the victim may have lost the lock just before.
         if (log.history.holder === victim) await replaced
         await picture?.('crashed')
       },
@@ -86,14 +86,14 @@ export async function story(cast: Cast, log: Log, { keeper, rival, hanger, victi
   await Promise.all(rests)
 }
 
-/** Lets a worker stand still with the lock until others have it, and come back too late. */
+/** Makes a worker hang with the lock until another has it, and come back too late. */
 export async function hang(cast: Cast, log: Log, name: string): Promise<void> {
   const replaced = takeOver(log, name)
   const refused = log.of(name, 'refused')
   refused.catch(() => {})
   replaced.catch(() => {})
   cast.order(name, 'hang')
-  // A busy worker goes on by itself, even if all others were too slow to take over.
+  // A worker that hangs by being busy goes on by itself, even if no other was fast enough to take over.
   await Promise.race([replaced, refused])
   const others = cast.names.filter((other) => other !== name && !log.history.lanes.get(other)?.gone)
   await writes(log, others)
@@ -103,7 +103,7 @@ export async function hang(cast: Cast, log: Log, name: string): Promise<void> {
 
 const takeOver = (log: Log, from: string) => log.next(`someone to take over from ${from}`, (step) => step.takeOver?.from === from)
 
-/** Resolves when each of these has made some fenced writes from now on. */
+/** Resolves when each of these workers has made some more fenced writes. */
 export async function writes(log: Log, names: readonly string[]): Promise<void> {
   const made = new Map<string, number>()
   await log.next(`writes of ${names.join(', ')}`, ({ report }) => {

@@ -3,18 +3,18 @@ import { type Report, report } from '../model/reports.ts'
 import type { Cast } from './cast.ts'
 
 export interface Tabs extends Cast {
-  /** The page that shows all, and runs some of the workers. */
+  /** The page that shows all workers and runs some of them. */
   readonly board: Page
   readonly context: BrowserContext
-  /** Shows on the board what others have told, such as processes. */
+  /** Shows reports of others, such as processes, on the board. */
   show(told: Report, group: string): void
-  /** Lets a tab stop at a breakpoint whenever it is to hang, instead of being busy. */
+  /** Makes a tab hang by stopping at a breakpoint, instead of being busy. */
   breakpoint(name: string): Promise<void>
 }
 
 const size = { width: 1280, height: 900 }
 
-/** A page with two workers, and two tabs beside it, in one profile: all share one IndexedDB database. */
+/** Opens a page with two workers, and two tabs, in one profile. All share one IndexedDB database. */
 export async function startTabs(browser: Browser, url: string, hear: (report: Report) => void): Promise<Tabs> {
   const context = await browser.newContext({ viewport: size })
   const board = await context.newPage()
@@ -27,7 +27,7 @@ export async function startTabs(browser: Browser, url: string, hear: (report: Re
   const pages = new Map<string, Page>()
   for (const name of ['tab 3', 'tab 4']) {
     const page = await context.newPage()
-    // Nobody looks at this one: it need not draw so often.
+    // This tab is not filmed, so it need not draw so often.
     await page.emulateMedia({ reducedMotion: 'reduce' })
     failing(page, name)
     await page.goto(`${url}?tab&brisk&paused`)
@@ -42,7 +42,7 @@ export async function startTabs(browser: Browser, url: string, hear: (report: Re
   let told: (readonly [Report, string])[] = []
   const show = (report: Report, group: string) => {
     told.push([report, group])
-    // Many at a time: each call takes a moment.
+    // Sends many at a time, since each call takes a moment.
     if (told.length === 1) setTimeout(flush, 100)
   }
   const flush = () => {
@@ -67,10 +67,10 @@ export async function startTabs(browser: Browser, url: string, hear: (report: Re
       if (!page) return
       const crashed = page.waitForEvent('crash')
       const told = report(name, { type: 'crashed', how: 'crashed' })
-      // Never comes back: there is no page to load.
+      // This never resolves: no page loads.
       page.goto('chrome://crash').catch(() => {})
       await crashed
-      // Playwright would try to reach it.
+      // Otherwise Playwright would try to reach the page.
       await page.close()
       hear(told)
       await board.evaluate((told) => demo.hear(told), told)

@@ -15,17 +15,17 @@ import { type Album, openAlbum, save } from './save.ts'
 import { hang, type Scenes, story, writes } from './story.ts'
 import { startTabs, type Tabs } from './tabs.ts'
 
-/** Takes note of what has to be undone at the end, last things first. */
+/** Registers a step of the cleanup at the end. The steps run in reverse order. */
 export type Defer = (undo: () => unknown) => void
 
-/** The whole tour. @returns whether all went as it should */
+/** Runs the whole tour. @returns whether everything went well */
 export async function tour(headed: boolean, defer: Defer): Promise<boolean> {
   const directory = await mkdtemp(join(tmpdir(), 'storelock-demo-'))
   defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }))
   const line = (words: string) => console.log(`${pc.dim(`${(performance.now() / 1_000).toFixed(1).padStart(5)} s`)}  ${words}`)
   let over = false
   const say = ({ text, tone, shows }: Said) => {
-    // Tabs that are closed at the end belong to no scene.
+    // The closing of tabs at the end belongs to no scene.
     if (over) return
     line(tone === 'bad' ? pc.red(text) : tone === 'good' ? pc.green(text) : text)
     if (shows) console.log(pc.dim(`         promise: ${promises[shows]}`))
@@ -61,11 +61,11 @@ export async function tour(headed: boolean, defer: Defer): Promise<boolean> {
   return chapters.every((chapter) => faults(chapter).length === 0)
 }
 
-/** Without a browser the processes are shown all the same. */
+/** Starts a browser. Without one, the tour shows only the processes. */
 async function openBrowser(headed: boolean, defer: Defer, line: (words: string) => void): Promise<Browser | undefined> {
   try {
     const executablePath = await presentBrowser('chromium')
-    // Ctrl-C is ours: Playwright's own handler would end this process before it has cleaned up.
+    // We handle Ctrl-C: Playwright's own handler would end this process before its cleanup.
     const browser = await launchChromium({ executablePath, headless: !headed, handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false })
     defer(() => browser.close())
     return browser

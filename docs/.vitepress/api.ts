@@ -14,7 +14,7 @@ function sourceOf(built: string): string {
   return [`${path}.ts`, `${path}.tsx`].find(existsSync) ?? `${path}.ts`
 }
 
-/** Writes the reference of the whole package, of its docstrings, into `docs/api/`. @throws Error if TypeDoc finds a fault in them */
+/** Writes the reference of the whole package from its docstrings into `docs/api/`. @throws Error if TypeDoc finds a fault in them */
 export async function writeApi(): Promise<void> {
   const out = join(docs, 'api')
   rmSync(out, { recursive: true, force: true })
@@ -26,7 +26,7 @@ export async function writeApi(): Promise<void> {
     parametersFormat: 'table',
     interfacePropertiesFormat: 'list',
     useCodeBlocks: true,
-    // The anchors that it expects by itself are not always those that headings get.
+    // By default the plugin guesses anchors, and headings sometimes get others.
     useHTMLAnchors: true,
     anchorPrefix: 'api-',
   }
@@ -34,7 +34,7 @@ export async function writeApi(): Promise<void> {
     name: 'API reference',
     entryPoints: entries,
     tsconfig: join(root, 'src/tsconfig.json'),
-    // The build does that.
+    // The build checks for errors.
     skipErrorChecking: true,
     plugin: ['typedoc-plugin-markdown'],
     readme: 'none',
@@ -43,14 +43,14 @@ export async function writeApi(): Promise<void> {
     githubPages: false,
     groupOrder: ['Functions', 'Classes', '*'],
     out,
-    // Their members are shown where they are used; their names are nobody's business.
+    // Their members are shown where they are used, and users need not know their names.
     intentionallyNotExported: ['Changed', 'logKinds', 'reportLevels', 'Target', 'Emitter', 'InProcessBeacon', 'OpenDatabase', 'Notes'],
     logLevel: 'Warn',
     ...markdown,
   })
   const project = await app.convert()
   if (!project) throw new Error('TypeDoc could not read the sources')
-  // By the names that users import.
+  // Modules get the names that users import.
   for (const module of project.children ?? []) module.name = module.name === 'index' ? 'storelock' : `storelock/${module.name}`
   app.validate(project)
   await app.generateOutputs(project)

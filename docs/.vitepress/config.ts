@@ -7,19 +7,19 @@ export default defineConfig({
   lang: 'en',
   title: 'storelock',
   description: 'Locks that live in the store they protect: across tabs, processes and machines.',
-  // A site below a path, such as /storelock/, needs to know it when it is built.
+  // A site below a path, such as /storelock/, must know the path when it is built.
   base: process.env.DOCS_BASE ?? '/',
   outDir: '../out/docs',
   cacheDir: '../out/docs-cache',
   head: [['link', { rel: 'icon', href: 'data:,' }]],
-  // The index of the search has all pages in one piece.
+  // The search index has all pages in one chunk.
   vite: { build: { chunkSizeWarningLimit: 5_000 } },
   markdown: {
-    // The same pages are read on GitHub and from the package, so headings have the same anchors there and here.
+    // The pages are also read on GitHub and from the package, so headings must have the same anchors.
     anchor: { slugify: slug },
     config: (md) => md.use(filesOfRepository),
   },
-  // Its title is the site's.
+  // The title of the index page is that of the site.
   transformPageData: ({ relativePath }) => (relativePath === 'index.md' ? { titleTemplate: false } : undefined),
   buildEnd: ({ outDir }) => copyLinkedFiles(outDir),
   themeConfig: {
@@ -31,10 +31,10 @@ export default defineConfig({
       { text: 'API', link: '/api/' },
     ],
     sidebar: sidebar(),
-    // Its index is part of the site, so it needs no network.
+    // The index is part of the site, so search needs no network.
     search: {
       provider: 'local',
-      // What explains comes before the reference, which has every word.
+      // Ranks explanations before the reference, which contains every word.
       options: { miniSearch: { searchOptions: { boostDocument: (id: string) => (id.includes('/api/') ? 0.2 : 1) } } },
     },
     outline: { level: [2, 3], label: 'On this page' },

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import GithubSlugger from 'github-slugger'
 
 /**
- * Links of Markdown files that lead nowhere: to a file that is not there, or to a heading that its page does not have.
+ * Finds dead links in Markdown files: to a file that does not exist, or to a heading that its page does not have.
  * @param files paths in `root`
  * @returns a line for each
  */
@@ -32,7 +32,7 @@ export function deadLinks(root: string, files: readonly string[]): string[] {
 
 const withoutCode = (page: string): string => page.replace(/^( *)(```+)[\s\S]*?^\1\2`*$/gm, '').replace(/<!--[\s\S]*?-->/g, '')
 
-/** Links and pictures of a page that stay in the repository. */
+/** The targets of a page's links and pictures that are in the repository. */
 const linksIn = (page: string): string[] =>
   [
     ...withoutCode(page)
@@ -42,7 +42,7 @@ const linksIn = (page: string): string[] =>
     .map(([, link = '']) => link)
     .filter((link) => !/^(\w+:|\/\/)/.test(link))
 
-/** As GitHub names headings. */
+/** The anchors of a page's headings, as GitHub makes them. */
 function anchorsIn(page: string): Set<string> {
   const slugger = new GithubSlugger()
   const headings = [...withoutCode(page).matchAll(/^#{1,6} +(.*?) *$/gm)].map(([, text = '']) =>
@@ -53,7 +53,7 @@ function anchorsIn(page: string): Set<string> {
 }
 
 /**
- * Links of a built site that lead nowhere, among them those of its navigation and those in its API reference.
+ * Finds dead links in a built site, including those of its navigation and of its API reference.
  * @returns a line for each
  */
 export function deadLinksOfSite(site: string, base: string): string[] {

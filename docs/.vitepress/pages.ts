@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** The repository's own folder. */
+/** The root of the repository. */
 export const root: string = join(import.meta.dirname, '../..')
-/** Where the pages are. */
+/** The folder of the pages. */
 export const docs: string = join(root, 'docs')
-/** Where the site is built. */
+/** The folder into which the site is built. */
 export const site: string = join(root, 'out/docs')
 
 /** The pages in `docs/`, as paths in it with forward slashes: `stores/sqlite.md`. */
@@ -16,7 +16,7 @@ export function pages(): string[] {
     .sort()
 }
 
-/** A page's first heading, without the marks of code. */
+/** A page's first heading, without backticks. */
 export function titleOf(page: string): string {
   const [, title = page] = /^# (.*)$/m.exec(readFileSync(join(docs, page), 'utf8')) ?? []
   return title.replaceAll('`', '')

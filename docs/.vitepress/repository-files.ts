@@ -7,8 +7,8 @@ import { docs, root } from './pages.ts'
 const linked = new Set<string>()
 
 /**
- * Pages link to files of the repository, such as a test or a configuration, in the way that works on GitHub. The site has copies of them, as text that
- * browsers show, so that these links work offline too, and show the file as it was when the site was built.
+ * Pages link to files of the repository, such as a test or a configuration, in the way that works on GitHub. The site has copies of these files, as
+ * text that browsers show. So the links also work offline, and show the file as it was when the site was built.
  */
 export function filesOfRepository(md: MarkdownRenderer): void {
   md.core.ruler.push('files of the repository', ({ tokens, env }) => {
@@ -19,14 +19,14 @@ export function filesOfRepository(md: MarkdownRenderer): void {
         if (file === undefined) continue
         linked.add(file)
         token.attrSet('href', `/files/${file}.txt`)
-        // Otherwise the site's router takes it for a page.
+        // Otherwise the site's router would treat the link as a page.
         token.attrSet('target', '_self')
       }
     }
   })
 }
 
-/** The file or folder of the repository that a link means, unless it is one of the pages. */
+/** The file or folder of the repository that a link points to, unless it is one of the pages. */
 function fileOf(href: string, page: string): string | undefined {
   const [path = ''] = href.split('#')
   if (!path || /^(\w+:|\/)/.test(path)) return undefined
@@ -35,7 +35,7 @@ function fileOf(href: string, page: string): string | undefined {
   return (inDocs && /\.(md|html)$/.test(path)) || !existsSync(file) ? undefined : relative(root, file).replaceAll('\\', '/')
 }
 
-/** Puts what was linked into the site: files as they are, and lists of what is in folders. */
+/** Copies linked files into the site, and writes a list of contents for each linked folder. */
 export function copyLinkedFiles(site: string): void {
   for (const path of linked) {
     const [from, to] = [join(root, path), join(site, 'files', `${path}.txt`)]

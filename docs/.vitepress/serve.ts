@@ -7,7 +7,7 @@ export interface Served {
   close(): Promise<void>
 }
 
-/** Serves the built site to this machine only. @param port 0 for any that is free */
+/** Serves the built site to this machine only. @param port 0 for any free port */
 export async function serveSite(port: number): Promise<Served> {
   const server = await preview({
     root: site,

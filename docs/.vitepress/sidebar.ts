@@ -1,7 +1,7 @@
 import type { DefaultTheme } from 'vitepress'
 import { pages, titleOf } from './pages.ts'
 
-/** The order of the pages that are known here. A name that ends with a slash stands for all pages of that folder. */
+/** The order of known pages. A name that ends with a slash stands for all pages of that folder. */
 const groups: readonly (readonly [title: string, names: readonly string[]])[] = [
   ['Begin', ['start', 'decide', 'concepts', 'guarantees', 'faq']],
   ['Use', ['calls', 'fencing', 'errors', 'frameworks', 'web-locks', 'worker', 'hidden-pages', 'testing', 'observing', 'inspector', 'where-it-runs']],
@@ -14,7 +14,7 @@ const groups: readonly (readonly [title: string, names: readonly string[]])[] = 
   ['API reference', ['api/']],
 ]
 
-/** Made of the pages that exist: what is known in a fixed order, and the others below. */
+/** The sidebar of all existing pages: the known ones in a fixed order, and the others below. */
 export function sidebar(): DefaultTheme.SidebarItem[] {
   const left = new Set(pages())
   left.delete('index.md')

@@ -4,19 +4,19 @@ import { bundleProgram } from '../../build.ts'
 import { root } from '../../test/house/installed.ts'
 
 export interface Built {
-  /** The path of the program for Node. */
+  /** The path of the script that Node runs. */
   readonly main: string
-  /** The path of the program that users call: a script of the shell, which starts node. */
+  /** The path of the program that users call: a shell script that starts node. */
   readonly program: string
   remove(): void
 }
 
-/** The command line as users get it, in a second. */
+/** Builds the command line as users get it. Takes a second. */
 export function buildProgram(): Built {
   mkdirSync(join(root, 'out'), { recursive: true })
-  // In the repository, where packages are found.
+  // Inside the repository, where Node finds the packages.
   const folder = mkdtempSync(join(root, 'out', 'cli-'))
-  // Other users run it too.
+  // Some tests run the program as another user.
   chmodSync(folder, 0o755)
   bundleProgram(folder)
   return { main: join(folder, 'main.js'), program: join(folder, 'storelock.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }

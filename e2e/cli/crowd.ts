@@ -1,4 +1,4 @@
-// Many at once on one lock, beside what the system has: `npx tsx e2e/cli/crowd.ts --help`.
+// Starts many runs, waiters or tabs on one lock at once, and compares them with flock or Web Locks: `npx tsx e2e/cli/crowd.ts --help`.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,16 +10,16 @@ import { buildProgram } from './build.ts'
 import { killAll, Program } from './program.ts'
 
 export interface Crowd {
-  /** The exit codes other than 0, each with what was said. */
+  /** The exit codes other than 0, each with the output on stderr. */
   readonly failures: readonly string[]
-  /** Until the last one had ended, in ms. */
+  /** The time until the last one ended, in ms. */
   readonly took: number
 }
 
-/** What each of them does while it has the lock: as much as a small script. */
+/** The command that each runs under the lock: as much work as a small script. */
 const job = [process.execPath, '-e', '0']
 
-/** Starts a command so many times at once, and waits until all have ended. */
+/** Starts `count` copies of a command at once, and waits until all have ended. */
 export async function startAtOnce(count: number, command: readonly string[]): Promise<Crowd> {
   const start = performance.now()
   const programs = Array.from({ length: count }, () => new Program(command, { stdio: ['ignore', 'ignore', 'pipe'] }))
@@ -28,17 +28,17 @@ export async function startAtOnce(count: number, command: readonly string[]): Pr
   return { failures, took: performance.now() - start }
 }
 
-/** So many runs of one lock. */
+/** Starts `count` runs of one lock. */
 export const runsAtOnce = (main: string, folder: string, count: number): Promise<Crowd> =>
   startAtOnce(count, [process.execPath, main, 'run', 'crowded', '--store', join(folder, 'locks.db'), '--', ...job])
 
-/** The same by flock(1), which Node programs call: a machine that is busy is as busy with these as with runs. */
+/** The same with Node programs that call flock(1): they load the machine as much as runs do. */
 export function flocksOfNodeAtOnce(folder: string, count: number): Promise<Crowd> {
   const args = JSON.stringify([join(folder, 'flock'), ...job])
   return startAtOnce(count, [process.execPath, '-e', `process.exitCode = child_process.spawnSync('flock', ${args}).status`])
 }
 
-/** The same by flock(1) alone. */
+/** The same with flock(1) alone. */
 export const flocksAtOnce = (folder: string, count: number): Promise<Crowd> => startAtOnce(count, ['flock', join(folder, 'flock'), ...job])
 
 const help = `npx tsx e2e/cli/crowd.ts [--count N] [--of runs|waiters|tabs] [--store sqlite|http]
@@ -51,12 +51,12 @@ const help = `npx tsx e2e/cli/crowd.ts [--count N] [--of runs|waiters|tabs] [--s
 Exits with 1 if one fails, or if runs and tabs take more than 3 times as long as what they stand beside, 6 times for more than 100.
 `
 
-/** How many there are where nothing is said. */
+/** The default counts. */
 const usual = { runs: 100, waiters: 1_000, tabs: 60 }
 
 interface Compared {
   readonly ours: Crowd
-  /** What took how long, in ms. The first is what ours is measured against. */
+  /** How long each alternative took, in ms. Ours is judged against the first. */
   readonly theirs: readonly (readonly [what: string, took: number])[]
 }
 
@@ -91,7 +91,7 @@ async function tabs(count: number): Promise<Compared> {
   }
 }
 
-/** A lock server in a process of its own. @returns its URL */
+/** Starts a lock server in a process of its own. @returns its URL */
 const serve = (main: string, file: string): Promise<string> =>
   new Program([process.execPath, main, 'serve', '--store', file, '--listen', '0']).shows(/(http:\/\/\S+)/)
 

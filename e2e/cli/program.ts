@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const started = new Set<Program>()
 
-/** The command line, as a process of its own that is seen from outside. */
+/** A running command, seen from outside. */
 export class Program {
   readonly child: ChildProcess
   readonly #closed: Promise<unknown>
@@ -33,20 +33,20 @@ export class Program {
     return this.child.exitCode !== null || this.child.signalCode !== null
   }
 
-  /** Its exit code, once all that it printed is here. @throws Error if a signal ended it */
+  /** The exit code, once all output has arrived. @throws Error if a signal ended the process */
   async code(): Promise<number> {
     await this.#closed
     if (this.child.exitCode === null) throw new Error(`ended by ${this.child.signalCode}`)
     return this.child.exitCode
   }
 
-  /** Its exit code or the signal that ended it, once all that it printed is here. */
+  /** The exit code, or the signal that ended the process, once all output has arrived. */
   async ending(): Promise<number | NodeJS.Signals> {
     await this.#closed
     return this.child.signalCode ?? (this.child.exitCode as number)
   }
 
-  /** What its output shows, once it does: the first group of `shape`. */
+  /** Waits until the output matches `shape`. @returns the first group */
   async shows(shape: RegExp): Promise<string> {
     return await until(() => {
       const found = shape.exec(this.printed) ?? shape.exec(this.said)
@@ -56,13 +56,13 @@ export class Program {
   }
 }
 
-/** Ends whatever was started. */
+/** Kills every program that was started here. */
 export function killAll(): void {
   for (const { child, over } of started) if (!over) child.kill('SIGKILL')
   started.clear()
 }
 
-/** What `look` finds, once it finds something. */
+/** Calls `look` until it finds something, and returns that. */
 export async function until<T>(look: () => T | undefined | false | Promise<T | undefined | false>): Promise<T> {
   for (;;) {
     const found = await look()
@@ -71,7 +71,7 @@ export async function until<T>(look: () => T | undefined | false | Promise<T | u
   }
 }
 
-/** The letter by which the system tells what a process is at: `T` is stopped, `Z` has ended. Undefined if there is none. */
+/** The letter of a process's state: `T` is stopped, `Z` has ended. Undefined if there is no such process. */
 export function stateOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -89,7 +89,7 @@ export function openFilesOf(pid: number): string[] {
   try {
     return readdirSync(folder).map((name) => readlinkSync(`${folder}/${name}`))
   } catch {
-    // It has closed one of them meanwhile.
+    // The process has closed one of them meanwhile.
     return []
   }
 }
@@ -102,10 +102,10 @@ export function guardianOf(group: number): number | undefined {
     try {
       const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
       const parent = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      // Its timers are copies of it.
+      // The guardian's timers are forks with the same arguments, but only the guardian leads the session.
       if (args.includes('storelock-guardian') && args.includes(`-${group}`) && parent.split(') ')[1]?.split(' ')[3] === pid) return Number(pid)
     } catch {
-      // It has ended meanwhile.
+      // The process has ended meanwhile.
     }
   }
   return undefined

@@ -1,4 +1,4 @@
-// Two runs race for a lock with --nonblock, again and again: `npx tsx e2e/cli/race.ts [rounds]`.
+// Lets two runs race for a lock with --nonblock, again and again: `npx tsx e2e/cli/race.ts [rounds]`.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,11 +6,11 @@ import { fileURLToPath } from 'node:url'
 import { buildProgram } from './build.ts'
 import { Program } from './program.ts'
 
-/** @returns in how many of the rounds one got the lock, and the other was told that it is held */
+/** @returns the number of rounds in which one run got the lock and the other was told that it is held */
 export async function race(main: string, folder: string, rounds: number): Promise<{ rounds: number; oneWinner: number }> {
   let oneWinner = 0
   for (let round = 0; round < rounds; round++) {
-    // The winner keeps the lock until the end of its input, which comes after the other has tried.
+    // The winner keeps the lock until its input ends, which is after the other run has tried.
     const start = (): Program => new Program([process.execPath, main, 'run', 'race', '--nonblock', '--', 'cat'], { cwd: folder })
     const pair = [start(), start()]
     const codes = pair.map((program) => program.code())

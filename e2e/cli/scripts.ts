@@ -1,9 +1,9 @@
 import type { Program } from './program.ts'
 
-/** What a `run` is given to run. Prints the id of its process, which is that of its group, and works until somebody ends it. */
+/** A command for `run`. It prints its process id, which is also its group's, and works until it is killed. */
 export const works = 'echo "group $$ "; while :; do sleep 1; done'
 
-/** Ignores TERM, and has started a process that ignores it, too. */
+/** Ignores TERM, and starts a child that ignores it too. */
 export const deaf = `trap '' TERM; sh -c 'echo "grandchild $$ "; while :; do sleep 1; done' & ${works}`
 
 export const groupOf = async (program: Program): Promise<number> => Number(await program.shows(/group (\d+) /))

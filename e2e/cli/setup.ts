@@ -6,15 +6,15 @@ import { type Built, buildProgram } from './build.ts'
 import { killAll } from './program.ts'
 
 export interface Place {
-  /** The path of the program for Node. */
+  /** The path of the script that Node runs. */
   readonly main: string
   /** The path of the program that users call. */
   readonly program: string
-  /** A folder of this test's own. */
+  /** The current test's own folder. */
   readonly folder: string
 }
 
-/** Builds the command line once for a file of tests. Each has a folder of its own, and what it started is ended after it. */
+/** Builds the command line once per test file. Each test has its own folder, and all programs that it started are killed after it. */
 export function withProgram(): Place {
   let built: Built
   let folder: string

@@ -1,15 +1,15 @@
 import { spawnSync } from 'node:child_process'
 
-/** A shell, as far as its language differs. */
+/** A shell, and how its language differs from others. */
 export interface Shell {
   readonly name: string
-  /** Comes before the script. */
+  /** The command line, up to the script. */
   readonly command: readonly string[]
   /** The exit code of the last command. */
   readonly status: string
-  /** Its own process. */
+  /** An expression for the shell's own process id. */
   readonly self: string
-  /** Opens a descriptor with the output of a command, puts its first line into `line`, and closes it again. Undefined if it has no descriptors. */
+  /** Opens a descriptor on the output of a command, reads its first line into `line`, and closes it. Undefined if the shell cannot do so. */
   readonly descriptor?: (command: string) => { readonly open: string; readonly close: string }
 }
 
@@ -29,14 +29,14 @@ const all: readonly Shell[] = [
 
 const isHere = ({ command: [program = '', ...rest] }: Shell): boolean => spawnSync(program, [...rest, 'true']).status === 0
 
-/** The shells that are installed here. Says which are not. */
+/** The shells that are installed here. Logs which are missing. */
 export function findShells(log: (line: string) => void = console.log): readonly Shell[] {
   const missing = all.filter((shell) => !isHere(shell)).map(({ name }) => name)
   if (missing.length) log(`nothing is tested with ${missing.join(', ')}: apt-get install ${missing.join(' ')}`)
   return all.filter(({ name }) => !missing.includes(name))
 }
 
-/** Installs the missing ones where that is allowed. @returns the names of those that are here */
+/** Installs the missing shells if that is allowed. @returns the names of those that are present */
 export function installShells(log: (line: string) => void): string {
   const missing = all.filter((shell) => !isHere(shell)).map(({ name }) => name)
   if (missing.length && process.getuid?.() === 0) {

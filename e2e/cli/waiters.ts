@@ -1,4 +1,4 @@
-// So many sessions of one process that each take one lock once: `waiters.ts STORE COUNT`.
+// Starts COUNT sessions in one process, each of which takes one lock once: `waiters.ts STORE COUNT`.
 import { openStore } from '../../src/cli/store.ts'
 import { createLocks } from '../../src/index.ts'
 

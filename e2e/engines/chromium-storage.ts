@@ -1,17 +1,17 @@
 import type { BrowserContext } from 'playwright-core'
 
-/** What the browser itself can do to what an origin has stored. */
+/** What the browser itself can do to the storage of an origin. */
 export interface StorageDriver {
-  /** Closes by force the connections to the origin's databases, as after a disk error: what they have stays. */
+  /** Forcibly closes the connections to the origin's databases, as after a disk error. The data stays. */
   tear(): Promise<boolean>
-  /** Deletes all that the origin has stored, as a person can. */
+  /** Deletes all data of the origin, as a user can. */
   clear(): Promise<void>
 }
 
-/** For how long the browser may take to list what there is, in ms. */
+/** How long the browser may take to list the databases, in ms. */
 const patience = 2_000
 
-/** Opens a tab of Chromium's own to do it from. */
+/** Opens one of Chromium's internal pages to do so from. */
 export async function driveStorage(context: BrowserContext, origin: string): Promise<StorageDriver> {
   const page = await context.newPage()
   await page.goto('chrome://indexeddb-internals')
@@ -19,7 +19,7 @@ export async function driveStorage(context: BrowserContext, origin: string): Pro
   return {
     async tear() {
       await page.reload()
-      // There is none while the origin has nothing.
+      // There is no button while the origin has no database.
       const button = page.locator('.indexeddb-origin', { has: page.locator(`a[href="${origin}"]`) }).locator('.force-close')
       return button.click({ timeout: patience }).then(
         () => true,

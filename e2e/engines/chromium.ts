@@ -4,8 +4,8 @@ import { type Denied, type Driver, type Engine, insecureHost, tabOn } from './en
 import { openProfile, type Shared } from './profile.ts'
 
 /**
- * Playwright turns the back/forward cache and the partitions of storage off. The last list of features that are turned off counts.
- * A page can be asked how large its heap is.
+ * Playwright turns off the back/forward cache and storage partitioning, the latter by `--disable-features`; of several such lists only
+ * the last counts. The last two flags let tests measure a page's heap.
  */
 const options = {
   ignoreDefaultArgs: ['--disable-back-forward-cache'],
@@ -61,14 +61,14 @@ const driverOf = (page: Page): Driver => ({
     await page.reload()
   },
   async back() {
-    // A page out of the cache is not loaded again, so there is no event of that.
+    // A page from the cache is not loaded again, so no load event comes.
     await page.goBack({ waitUntil: 'commit' })
     await page.waitForFunction(() => document.readyState === 'complete')
   },
   close: () => page.close(),
   async crash() {
     const crashed = page.waitForEvent('crash')
-    // Never comes back: there is no page to load.
+    // This never resolves: no page loads.
     page.goto('chrome://crash').catch(() => {})
     await crashed
   },

@@ -3,8 +3,8 @@ import type { EngineName, Need } from './engine.ts'
 import { type Served, startEngine } from './index.ts'
 
 /**
- * Describes facts of the engine that Vitest's project is about: each has a project of its own, with the same facts.
- * @param facts defines the tests; `engine()` is the running engine, once they run
+ * Defines tests for the engine of the current Vitest project. Each engine has its own project, with the same tests.
+ * @param facts defines the tests; while they run, `engine()` is the running engine
  */
 export function describeEachEngine(facts: (engine: () => Served, name: EngineName) => void): void {
   const name = inject('engine')
@@ -21,19 +21,19 @@ export function describeEachEngine(facts: (engine: () => Served, name: EngineNam
   })
 }
 
-/** No page may throw what nobody catches. */
+/** Fails a test if a page threw an error that was not caught. */
 export function eachQuiet(engine: () => Served): void {
   afterEach(() => expect(engine().errors.splice(0)).toEqual([]))
 }
 
-/** Each fact begins with no tabs and nothing stored, and no page may throw what nobody catches. */
+/** Starts each test without tabs and with empty storage, and fails it if a page threw an error that was not caught. */
 export function eachAfresh(engine: () => Served): void {
-  // The last is the first to run.
+  // Vitest runs these hooks in reverse order.
   eachQuiet(engine)
   afterEach(() => engine().reset())
 }
 
-/** Leaves a fact out, with the reason, in an engine that cannot have what it needs. */
+/** Skips a test, with the reason, in an engine that lacks what the test needs. */
 export function needs(need: Need, engine: Served, skip: TestContext['skip']): void {
   const reason = engine.cannot[need]
   skip(reason !== undefined, reason)

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** Ends a process that is not our child without a word to it. Resolves once it is gone. */
+/** Kills a process that is not our child. Resolves once it is gone. */
 export async function endProcess(id: number): Promise<void> {
   process.kill(id, 'SIGKILL')
   while (exists(id)) await setTimeout(1)

@@ -3,43 +3,43 @@ export type EngineName = (typeof engineNames)[number]
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** That in which the tests of a project run. */
+    /** The engine that runs the tests of this project. */
     engine: EngineName
   }
 }
 
-/** The engines that there can be on a system: WebKitGTK runs on Linux only. */
+/** The engines that a system can have: WebKitGTK runs on Linux only. */
 export const enginesHere = (system: string = process.platform): readonly EngineName[] =>
   engineNames.filter((name) => name !== 'webkit' || system === 'linux')
 
-/** A name of this machine that engines know, and take for any other site: a page from there by http has no secure context. */
+/** A host name that engines map to this machine but treat like any other site: over http its pages have no secure context. */
 export const insecureHost = 'insecure.test'
 
 /**
- * What only some tests need, and not every engine or its driver has:
- * `crash`, a tab can be made to crash; `errors`, the engine tells what pages threw; `quota`, the room for an origin can be limited;
- * `cache`, a page that had Web Locks until it was left goes into the back/forward cache; `settings`, what pages may store can be set;
- * `busy`, a worker has IndexedDB while its page is busy; `goodbye`, what a page sends while its tab is closed arrives for certain;
- * `insecure`, a name of this machine that is no secure context.
+ * What only some tests need, and not every engine or driver has:
+ * `crash`, a tab can be made to crash; `errors`, the driver reports errors that pages throw; `quota`, an origin's quota can be limited;
+ * `cache`, a page that held Web Locks until it was left goes into the back/forward cache; `settings`, storage can be denied to pages;
+ * `busy`, a worker can use IndexedDB while its page is busy; `goodbye`, a request that a page sends as its tab closes always arrives;
+ * `insecure`, this machine has a host name whose pages have no secure context.
  */
 export type Need = 'crash' | 'errors' | 'quota' | 'cache' | 'settings' | 'busy' | 'goodbye' | 'insecure'
 
-/** Pages that a person does not let store anything: all, or those in a frame of another site. */
+/** The pages to which the user denies storage: all, or those in a frame of another site. */
 export type Denied = 'all' | 'foreign'
 
-/** A running browser, whatever its make. */
+/** A running browser of any engine. */
 export interface Engine {
   readonly name: EngineName
   readonly version: string
-  /** Why tests that need something are left out here. What is not named can be had. */
+  /** The needs that this engine cannot meet, each with the reason. */
   readonly cannot: Readonly<Partial<Record<Need, string>>>
-  /** What pages threw and nobody caught, since the start. Stays empty where the engine {@link Engine.cannot} tell. */
+  /** Uncaught errors from all pages since the start. Stays empty if the engine {@link Engine.cannot} report them. */
   readonly errors: string[]
-  /** Opens a visible tab (a window where other tabs are hidden), and waits until its page has loaded. All tabs share what they store. */
+  /** Opens a visible tab (a window, if other tabs would be hidden), and waits until its page has loaded. All tabs share their storage. */
   open(url: string): Promise<Tab>
-  /** Sets, while there are no tabs and until the next reset, which pages may store nothing. Rejects where the engine {@link Engine.cannot}. */
+  /** Denies storage to pages until the next reset. Call it while there are no tabs. Rejects if the engine {@link Engine.cannot}. */
   deny(denied: Denied): Promise<void>
-  /** Closes all tabs and forgets what they stored. */
+  /** Closes all tabs and deletes their storage. */
   reset(): Promise<void>
   /** Ends the browser and all its processes. */
   close(): Promise<void>
@@ -48,38 +48,38 @@ export interface Engine {
 export interface Tab {
   /**
    * Runs a function in the page.
-   * @param fn uses nothing but its argument and the page's globals; may return a promise
-   * @param arg as JSON can carry it
-   * @returns the result as JSON carries it: what is `undefined` stays out
-   * @throws Error with the name, message and `code` of what the function threw, or one that says that the page went away meanwhile
+   * @param fn uses only its argument and the page's globals; may return a promise
+   * @param arg is passed as JSON
+   * @returns the result, passed as JSON: properties that are `undefined` are left out
+   * @throws Error with the name, message and `code` of the error that the function threw, or one that says that the page went away meanwhile
    */
   evaluate<Result, Arg = undefined>(fn: (arg: Arg) => Result, ...arg: [arg?: Arg]): Promise<Awaited<Result>>
-  /** Resolves once the new page has loaded, as the next two do. */
+  /** Resolves once the new page has loaded. So do the next two. */
   navigate(url: string): Promise<void>
   reload(): Promise<void>
   back(): Promise<void>
-  /** Closes the tab as a person does: its page gets `pagehide`. */
+  /** Closes the tab as a user does: its page gets `pagehide`. */
   close(): Promise<void>
-  /** Ends the tab's process without a word to its page. Resolves once it has ended. Rejects where the engine {@link Engine.cannot}. */
+  /** Kills the tab's process; the page gets no event. Resolves once it has ended. Rejects if the engine {@link Engine.cannot}. */
   crash(): Promise<void>
-  /** Leaves the page's origin so many bytes to store things in, or as many as ever. Rejects where the engine {@link Engine.cannot}. */
+  /** Sets the quota of the page's origin, or resets it to the default. Rejects if the engine {@link Engine.cannot}. */
   limitQuota(bytes?: number): Promise<void>
 }
 
-/** What each engine has to do by itself for a {@link Tab}. */
+/** The parts of a {@link Tab} that each engine implements by itself. */
 export interface Driver extends Omit<Tab, 'evaluate'> {
-  /** Gives the text to which a promise comes that this expression has made in the page. */
+  /** Evaluates an expression in the page. It makes a promise of a text. @returns the text */
   run(expression: string): Promise<string>
 }
 
 type Answer = { readonly value?: unknown; readonly error?: { readonly name: string; readonly message: string; readonly code?: string } }
 
-/** A tab on top of what an engine can do. Values go as text, for each engine would carry them in its own way. */
+/** A tab built on an engine's driver. Values travel as text, since each driver would convert them in its own way. */
 export function tabOn(driver: Driver): Tab {
-  /** Of those evaluations that wait for the present page. */
+  /** Reject the evaluations that wait for the present page. */
   let rejects = new Set<(error: Error) => void>()
 
-  /** Not all engines reject waits for a page that is gone. */
+  /** Rejects evaluations that still wait when the page leaves: not all engines do so. */
   const leaving = async (leave: () => Promise<void>): Promise<void> => {
     const left = rejects
     rejects = new Set()
@@ -117,7 +117,7 @@ function withRejector(): { promise: Promise<never>; reject: (error: Error) => vo
   return { promise, reject }
 }
 
-// What runs a command's TypeScript may have put calls of `__name` into its functions.
+// The TypeScript runner may have inserted calls of `__name` into functions.
 const expressionOf = (fn: string, arg: unknown): string => `(async () => {
   const __name = (named) => named
   try {

@@ -6,7 +6,7 @@ describeEachEngine((engine) => {
 
   const pair = async () => [await engine().open(engine().page), await engine().open(engine().page)] as const
 
-  test('a page has everything that the library needs, and what else it lacks is recorded', async ({ task }) => {
+  test('a page has everything that the library needs, and the test records which optional features it lacks', async ({ task }) => {
     const tab = await engine().open(engine().page)
     const { needed, lacks } = await tab.evaluate(async () => {
       const db = await storelock.openDB('features', 1, { upgrade: (db) => void db.createObjectStore('notes') })
@@ -84,7 +84,7 @@ describeEachEngine((engine) => {
     expect(await tab.evaluate(() => 'old' in globalThis)).toBe(false)
   })
 
-  test('a page that lets go of its Web Lock when it is left goes into the back/forward cache, or is known not to', async () => {
+  test('a page that releases its Web Lock when it is left goes into the back/forward cache, or the engine is known not to keep it', async () => {
     const tab = await engine().open(engine().page)
     await tab.evaluate(
       () =>
@@ -116,7 +116,7 @@ describeEachEngine((engine) => {
     expect(ended).toEqual(['other', 'one'])
   })
 
-  test('what a function throws in a page arrives with its name, message and code', async () => {
+  test('an error that a function throws in a page arrives with its name, message and code', async () => {
     const tab = await engine().open(engine().page)
     const thrown = tab.evaluate(() => {
       throw Object.assign(new RangeError('too far'), { code: 'far' })

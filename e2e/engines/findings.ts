@@ -3,25 +3,25 @@ import { dirname, join } from 'node:path'
 import type { TestModule } from 'vitest/node'
 import { type EngineName, engineNames } from './engine.ts'
 
-/** What a run of the tests found out about an engine. */
+/** What a test run found out about an engine. */
 export interface Finding {
   readonly engine: EngineName
   readonly version: string
-  /** What the library can do without, and does here. */
+  /** The optional features that this engine lacks. */
   readonly lacks: readonly string[]
   readonly leftOut: readonly { readonly fact: string; readonly why: string }[]
 }
 
 declare module 'vitest' {
   interface TaskMeta {
-    /** In which engine a fact is looked at. */
+    /** The engine that a test runs in. */
     engine?: EngineName
-    /** What a fact found out about it. */
+    /** What a test found out about the engine. */
     about?: Pick<Finding, 'version' | 'lacks'>
   }
 }
 
-/** Of those engines that tests ran in. */
+/** The findings about the engines that tests ran in. */
 export function findingsOf(modules: readonly TestModule[]): Finding[] {
   const tests = modules.flatMap(({ children }) => [...children.allTests()])
   return engineNames.flatMap((engine) => {
@@ -40,7 +40,7 @@ const path = join(import.meta.dirname, '..', '..', 'out', 'engines.json')
 
 const read = (): Finding[] => (existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [])
 
-/** Keeps them, in the place of what was known of the same engines. */
+/** Saves findings, and replaces older ones about the same engines. */
 export function saveFindings(findings: readonly Finding[]): void {
   const all = engineNames.flatMap((name) => [...findings, ...read()].find(({ engine }) => engine === name) ?? [])
   mkdirSync(dirname(path), { recursive: true })
@@ -48,8 +48,8 @@ export function saveFindings(findings: readonly Finding[]): void {
 }
 
 /**
- * Those of the last run of all tests in each engine.
- * @throws Error if there was none in one of them
+ * The findings of the last full test run in each engine.
+ * @throws Error if an engine has had no full run
  */
 export function savedFindings(): Finding[] {
   const findings = read()

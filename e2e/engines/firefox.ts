@@ -18,12 +18,12 @@ export async function startFirefox(): Promise<Engine> {
   const browser = await launch({
     browser: 'firefox',
     executablePath,
-    // The leash's own words come first, and Puppeteer's would stand before them.
+    // The arguments begin with those of the leash. Puppeteer's own would come before them.
     ignoreDefaultArgs: true,
     args,
-    // Enough for each tab to have its own, which can be ended alone.
+    // Enough processes for each tab to have its own, so that one tab can be killed alone.
     extraPrefsFirefox: { 'dom.ipc.processCount': 64, 'network.dns.localDomains': insecureHost },
-    // The helper outlives a Firefox that is killed.
+    // The crash helper would outlive a killed Firefox.
     env: { ...process.env, MOZ_CRASHREPORTER_DISABLE: '1' },
   })
   const { connection } = browser as unknown as BidiBrowser
@@ -37,10 +37,10 @@ export async function startFirefox(): Promise<Engine> {
     errors,
     async open(url) {
       context ??= browser.createBrowserContext()
-      // A tab in a window of others is hidden while another is shown.
+      // Of several tabs in one window, only one is visible.
       const page = await (await context).newPage({ type: 'window' })
       page.on('pageerror', (error) => {
-        // Firefox reports a blocked request in the same way, although its page got the error and could catch it.
+        // Firefox also reports blocked requests this way, although the page gets the error and can catch it.
         if (!String(error).includes('Cross-Origin Request Blocked')) errors.push(String(error))
       })
       const tab = tabOn(driverOf(connection, page))
@@ -61,8 +61,8 @@ export async function startFirefox(): Promise<Engine> {
 }
 
 /**
- * Firefox's own commands go to another page: they resolve once it is there. Puppeteer waits for events of a load, of which there are none
- * when a page is shown that had been kept.
+ * Navigates by Firefox's own commands, which resolve once the page is there. Puppeteer waits for load events, which do not come when a
+ * page is shown from the back/forward cache.
  */
 function driverOf(connection: Connection, page: Page): Driver {
   const context = (page.mainFrame() as unknown as BidiFrame)._id
@@ -88,7 +88,7 @@ const processOf = (connection: Connection, page: string): Promise<number> =>
       .NavigableManager.getBrowsingContextById('${page}').currentWindowGlobal.osPid`,
   )
 
-/** Runs an expression among Firefox's own code. @returns the number that comes of it */
+/** Evaluates an expression in Firefox's own scope. @returns its value, a number */
 async function ask(connection: Connection, expression: string): Promise<number> {
   const { result: tree } = await connection.send<Tree>('browsingContext.getTree', { 'moz:scope': 'chrome' })
   const target = { context: tree.contexts[0]?.context }
@@ -98,7 +98,7 @@ async function ask(connection: Connection, expression: string): Promise<number> 
   return value
 }
 
-/** What Puppeteer's objects have in Firefox, though their types do not say so. */
+/** Members of Puppeteer's objects for Firefox that their types leave out. */
 interface BidiBrowser {
   readonly connection: Connection
 }

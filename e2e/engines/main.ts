@@ -2,6 +2,6 @@ import { fromPage, updatePage } from '../../bench/pages.ts'
 import { savedFindings } from './findings.ts'
 import { enginesPage, tableOf } from './table.ts'
 
-// What `npm run engines` runs.
+// `npm run engines` runs this.
 updatePage(enginesPage, 'engines', tableOf(savedFindings()))
 console.log(fromPage(enginesPage, 'engines'))

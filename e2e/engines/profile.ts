@@ -5,13 +5,13 @@ import { join } from 'node:path'
 import { type BrowserContext, chromium } from 'playwright-core'
 import { launchOptions } from '../browser.ts'
 
-/** The tabs that share what they store. */
+/** A browser context, whose tabs share their storage. */
 export interface Shared {
   newPage: BrowserContext['newPage']
   close(): Promise<void>
 }
 
-/** Starts a Chromium of a person with these preferences, of which nothing is left when it is closed. */
+/** Starts a Chromium with these user preferences, in a profile that is deleted when it is closed. */
 export async function openProfile(preferences: object): Promise<Shared> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-profile-'))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 5 })

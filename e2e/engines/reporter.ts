@@ -4,7 +4,10 @@ import { engineNames } from './engine.ts'
 import { findingsOf, saveFindings } from './findings.ts'
 import { enginesPage, outdated } from './table.ts'
 
-/** After a run of all tests in an engine, keeps what it found out about it, and fails where the page on engines says something else. Says what a run left out. */
+/**
+ * After a full test run in an engine, saves the findings about it, and fails if the page about engines says something else. Prints what a
+ * run left out.
+ */
 export default class EnginesReporter implements Reporter {
   #vitest: Vitest | undefined
 
@@ -21,7 +24,7 @@ export default class EnginesReporter implements Reporter {
       const its = files.filter(({ project }) => project.name === name)
       return its.length > 0 && its.every(({ key }) => ran.includes(key))
     }
-    // Chromium's are among all end-to-end tests.
+    // Chromium runs them in the project of all end-to-end tests.
     const whole = engineNames.filter((engine) => ranAll(engine === 'chromium' ? 'e2e' : engine))
     const findings = findingsOf(modules).filter(({ engine }) => whole.includes(engine))
     saveFindings(findings)

@@ -1,12 +1,12 @@
 import type { EngineName } from './engine.ts'
 import type { Finding } from './findings.ts'
 
-/** The page that has the table, between `<!-- engines -->` and `<!-- /engines -->`. */
+/** The page with the table, which stands between `<!-- engines -->` and `<!-- /engines -->`. */
 export const enginesPage = 'docs/where-it-runs.md'
 
 const titles: Record<EngineName, string> = { chromium: 'Chromium', firefox: 'Firefox', webkit: 'WebKitGTK' }
 
-/** What a run found out about each engine, for people to read. */
+/** The findings about each engine, as a Markdown table. */
 export function tableOf(findings: readonly Finding[]): string {
   return [
     '| engine | version | what it lacks, and we do without | why some tests are left out there |',
@@ -15,7 +15,7 @@ export function tableOf(findings: readonly Finding[]): string {
   ].join('\n')
 }
 
-/** The engines for which the table differs from what a run found. Versions do not count. */
+/** The engines for which the table differs from the findings. Versions do not count. */
 export function outdated(table: string, findings: readonly Finding[]): string[] {
   const told = table.split('\n').map(withoutVersion)
   return findings.filter((finding) => !told.includes(withoutVersion(rowOf(finding)))).map(({ engine }) => titles[engine])

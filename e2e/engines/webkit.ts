@@ -8,7 +8,7 @@ import type { Engine } from './engine.ts'
 import { leashed } from './leash.ts'
 import { cannot, windowsOf } from './windows.ts'
 
-/** WebKitGTK's MiniBrowser, driven by WebKitWebDriver on a screen that nobody sees. */
+/** WebKitGTK's MiniBrowser, driven by WebKitWebDriver on a virtual screen. */
 export async function startWebkit(): Promise<Engine> {
   const started: ChildProcess[] = []
   const end = async (): Promise<void> => {
@@ -23,7 +23,7 @@ export async function startWebkit(): Promise<Engine> {
   }
 }
 
-/** A driver of its own for each session: on a busy machine, a driver that has ended a session may not begin another. */
+/** Starts a driver, one for each session: on a busy machine, a driver that has ended a session may fail to begin another. */
 async function startDriver(display: string, started: ChildProcess[]): Promise<{ server: ChildProcess; driver: WebDriver }> {
   const port = await freePort()
   const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
@@ -49,7 +49,7 @@ async function drive(display: string, started: ChildProcess[], end: () => Promis
     deny: () => Promise.reject(new Error(cannot.settings)),
     async reset() {
       if (isFresh) return
-      // What a session stored goes with it.
+      // The storage of a session is deleted with it.
       started.splice(started.indexOf(server), 1)
       await kill(server)
       ;({ server, driver } = await startDriver(display, started))
@@ -62,7 +62,7 @@ async function drive(display: string, started: ChildProcess[], end: () => Promis
 
 const newSession = async (server: string): Promise<WebDriver> => {
   const driver = await new Builder().usingServer(server).withCapabilities({ browserName: 'MiniBrowser' }).build()
-  // The test's own time is the bound.
+  // The test's own timeout applies instead.
   await driver.manage().setTimeouts({ script: 3_600_000 })
   return driver
 }
@@ -74,7 +74,7 @@ function run(started: ChildProcess[], command: [string, ...string[]], env: NodeJ
   return child
 }
 
-/** Asks it to end, so that it clears up; the end of its standard input ends what it leaves behind. */
+/** Asks a process to end, so that it cleans up. The end of its standard input then kills any process that it leaves behind. */
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) {
     const ended = once(child, 'exit')
@@ -84,7 +84,7 @@ async function stop(child: ChildProcess): Promise<void> {
   child.stdin?.end()
 }
 
-/** Kills it with all processes that it started: a driver that is asked to end waits for its browser. */
+/** Kills a process and all that it started: a driver that is asked to end would wait for its browser. */
 async function kill(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
@@ -102,7 +102,7 @@ async function firstLine(child: ChildProcess, from: Readable): Promise<string> {
   return Promise.race([line, ends(child)])
 }
 
-/** Resolves once the driver takes requests. */
+/** Resolves once the driver accepts requests. */
 async function answers(child: ChildProcess, url: string): Promise<void> {
   const asking = async (): Promise<void> => {
     while (child.exitCode === null && !(await fetch(url).catch(() => undefined))?.ok);

@@ -13,9 +13,9 @@ interface Windows {
   open(url: string): Promise<Tab>
 }
 
-/** The windows of a WebDriver session. Its commands go to the window that was chosen last, so each command is queued with that choice. */
+/** The windows of a WebDriver session. Commands go to the window that was selected last, so each is queued together with its selection. */
 export async function windowsOf(driver: WebDriver): Promise<Windows> {
-  // Closing the last window would end the session, so the first stays, empty.
+  // Closing the last window would end the session, so the first window stays open, with an empty page.
   const first = await driver.getWindowHandle()
   let last: Promise<unknown> = Promise.resolve()
   const inTurn = <T>(command: () => Promise<T>): Promise<T> => {
@@ -32,8 +32,8 @@ export async function windowsOf(driver: WebDriver): Promise<Windows> {
       })
     const name = JSON.stringify(handle)
     /**
-     * Other windows get their turn while a page works, so the answer is not awaited within the turn. A script that finds itself in the wrong window,
-     * because another choice reached the driver first, does nothing there, and is sent again.
+     * Commands to other windows may run while a page works, so the answer is not awaited within the turn. If another selection reaches the
+     * driver first, the script finds itself in the wrong window, does nothing there, and is sent again.
      */
     const run = async (expression: string): Promise<string> => {
       for (;;) {
@@ -41,7 +41,7 @@ export async function windowsOf(driver: WebDriver): Promise<Windows> {
           await driver.executeScript(`window.name = ${name}`)
           const script = `const done = arguments[0]; if (window.name !== ${name}) done(null); else ${expression}.then(done)`
           const answer = driver.executeAsyncScript<string | null>(script)
-          // An answer to what was sent later means that the script is under way. Without it two pages might push each other's aside for ever.
+          // Once this later command is answered, the script is running. Without it, two pages might displace each other's scripts for ever.
           await driver.getWindowHandle()
           return { answer }
         })
@@ -49,7 +49,7 @@ export async function windowsOf(driver: WebDriver): Promise<Windows> {
         if (text !== null) return text
       }
     }
-    /** The driver may come back before the page has run its modules. */
+    /** The driver may answer before the page has run its modules. */
     const loaded = async (): Promise<void> => {
       while (!(await driver.executeScript<boolean>(`return document.readyState === 'complete'`)));
     }
@@ -72,13 +72,13 @@ export async function windowsOf(driver: WebDriver): Promise<Windows> {
   return {
     async open(url) {
       const handle = await inTurn(async () => {
-        // The window that was chosen last may be closed by now.
+        // The window that was selected last may be closed by now.
         await driver.switchTo().window(first)
         await driver.switchTo().newWindow('window')
         return driver.getWindowHandle()
       })
       const tab = tabOn(driverOf(handle))
-      // What has loaded may still be the empty page that a new window shows first.
+      // The page that has loaded may still be the empty one that a new window shows first.
       do await tab.navigate(url)
       while (await tab.evaluate(() => location.href === 'about:blank'))
       return tab

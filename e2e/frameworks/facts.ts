@@ -13,13 +13,13 @@ const mount = (page: Tab, options: Options = {}, name = 'l') =>
   page.evaluate(([options, name]) => panel.mount(options, name), [options, name] as const)
 const unmount = (page: Tab) => page.evaluate(() => panel.unmount())
 
-/** Waits until the panel shows this. @returns its token, 0 if it shows none */
+/** Waits until the panel shows this state. @returns the token that it shows, or 0 */
 const shows = (page: Tab, state: LockState['state']) => page.evaluate((state) => panel.shows('state', state), state)
 
-/** How many hold the lock, and how many wait for it. */
+/** The number of holders and of waiters. */
 const counts = (page: Tab) => page.evaluate(() => panel.counts())
 
-/** Resolves when so many hold the lock and wait for it. */
+/** Resolves when the lock has this number of holders and of waiters. */
 const standing = (page: Tab, held: number, pending: number): Promise<void> =>
   page.evaluate(
     async ([held, pending]) => {
@@ -31,7 +31,7 @@ const standing = (page: Tab, held: number, pending: number): Promise<void> =>
     [held, pending] as const,
   )
 
-/** What `useLock` does in the tabs of a browser, whichever framework it is in. */
+/** Tests of `useLock` in the tabs of a browser, the same for each framework. */
 export function frameworkFacts(framework: Framework, engine: () => Served): void {
   eachAfresh(engine)
 
@@ -57,7 +57,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       await standing(page, 0, 0)
     })
 
-    test('waits in one tab while the other holds, and holds as soon as that releases', async () => {
+    test('waits in one tab while another holds the lock, and holds it as soon as that tab releases', async () => {
       const one = await open({})
       const token = await shows(one, 'held')
       const two = await open({})
@@ -79,7 +79,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       await standing(one, 0, 0)
     })
 
-    test('requests the new name when that changes, and releases the old lock', async () => {
+    test('requests the new lock when the name changes, and releases the old one', async () => {
       const page = await open({})
       const token = await shows(page, 'held')
       await mount(page, {}, 'other')
@@ -91,7 +91,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       await standing(page, 0, 0)
     })
 
-    test.runIf(framework.comparesByValue)('keeps its lock when it is shown again with equal options', async () => {
+    test.runIf(framework.comparesByValue)('keeps its lock when it renders again with equal options', async () => {
       const page = await open({ metadata: { address: ['here'] } })
       const token = await shows(page, 'held')
       for (let time = 0; time < 3; time++) await mount(page, { metadata: { address: ['here'] } })
@@ -103,7 +103,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       }, token)
     })
 
-    test('tells who leads, in one tab at a time', async () => {
+    test('shows one leader at a time among the tabs', async () => {
       const [one, two] = [await open(), await open()]
       await mount(one, {}, 'led')
       await one.evaluate(() => panel.shows('leads', 'true'))
@@ -113,12 +113,12 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       await two.evaluate(() => panel.shows('leads', 'true'))
     })
 
-    test('holds after a component has come and gone many times, and nothing is left of those', async () => {
+    test('holds after a component was mounted and unmounted many times, and no request is left behind', async () => {
       const page = await open()
       await page.evaluate(async () => {
         for (let time = 0; time < 50; time++) {
           panel.mount({})
-          // A task each, so that React shows it, and the wait or the hold is called off in every state it can be in.
+          // Waits a different number of tasks each time, so that the component unmounts in every state that its request can be in.
           for (let tasks = 0; tasks < time % 10; tasks++) await new Promise((resolve) => setTimeout(resolve))
           panel.unmount()
           await new Promise((resolve) => setTimeout(resolve))
@@ -130,7 +130,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       expect(await counts(page)).toEqual({ held: 1, pending: 0 })
     })
 
-    test('holds after the tab that held crashed', async ({ skip }) => {
+    test('holds after the tab that held the lock has crashed', async ({ skip }) => {
       needs('crash', engine(), skip)
       const one = await open({})
       await shows(one, 'held')
@@ -160,10 +160,10 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       await shows(one, 'held')
     })
 
-    describe('of a page in the back/forward cache', () => {
+    describe('in a page from the back/forward cache', () => {
       beforeEach(({ skip }) => needs('cache', engine(), skip))
 
-      /** A page that has the lock is left, and comes back from the cache when another tab has taken the lock. */
+      /** Leaves a page that holds the lock, and brings it back from the cache after another tab has taken the lock. */
       const keptPage = (options: object): Promise<[page: Tab, other: Tab]> =>
         untilKept(async () => {
           const [page, other] = [await open(options), await open()]
@@ -173,7 +173,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
           return undefined
         })
 
-      /** @returns whether it is the same page still */
+      /** @returns whether the page came from the cache */
       async function goAndComeBack(page: Tab, other: Tab): Promise<boolean> {
         await page.evaluate(() => {
           addEventListener('pageshow', ({ persisted }) => {
@@ -193,7 +193,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
         expect(await counts(other)).toEqual({ held: 1, pending: 0 })
       })
 
-      test('waits again when the page comes back, where that is wanted', async () => {
+      test('waits again when the page comes back, if its options say so', async () => {
         const [page, other] = await keptPage({ again: true })
         await shows(page, 'waiting')
         await standing(other, 1, 1)
@@ -209,7 +209,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
     })
     afterAll(() => site.close())
 
-    test('mounts a component that holds, after the old one has released', async () => {
+    test('mounts a new component, which holds the lock after the old one has released it', async () => {
       const page = await open({})
       let token = await shows(page, 'held')
       for (let version = 2; version < 5; version++) {

@@ -8,7 +8,7 @@ interface Note {
   readonly text: string
 }
 
-/** What `docs/stores/indexeddb.md` has a Dexie declare. */
+/** The object stores that a Dexie app declares, as in `docs/stores/indexeddb.md`. */
 const lockStores = { 'storelock-records': '', 'storelock-sessions': ',expiresAt', 'storelock-fence': '', 'storelock-meta': '' }
 
 const app = new Dexie('app') as Dexie & { notes: EntityTable<Note, 'id'> }
@@ -19,7 +19,7 @@ const store = indexedDBStore(async () => (await app.open()).backendDB(), { name:
 const locks = createLocks({ store, ...long })
 let lock: HeldLock | undefined
 
-/** What is in an object store of a database beside its rows. */
+/** The schema of our object stores in a database. */
 function shapeOf(db: IDBDatabase): unknown {
   const names = [...db.objectStoreNames].filter((name) => name.startsWith('storelock-'))
   const tx = db.transaction(names)
@@ -29,9 +29,9 @@ function shapeOf(db: IDBDatabase): unknown {
   })
 }
 
-/** What tests do in a page, as the global `neighbours`. */
+/** What tests call in the page, as the global `neighbours`. */
 const exposed = {
-  /** What is said of a Dexie that is given in the place of its database. */
+  /** The error when a Dexie object is passed in place of its database. */
   misgive(): string {
     try {
       indexedDBStore(app as never)
@@ -40,13 +40,13 @@ const exposed = {
     }
     return 'nothing'
   },
-  /** Writes a note in the first version of the app, which knows no locks. */
+  /** Writes a note with the first version of the app, which has no locks. */
   async note(note: Note): Promise<void> {
     await app.open()
     await app.notes.put(note)
     app.close({ disableAutoOpen: false })
   },
-  /** Has the app's next versions, up to this one; they have locks. */
+  /** Declares the next versions of the app, up to this one. They have locks. */
   declare(version: number): void {
     for (let number = 2; number <= version; number++) app.version(number).stores({ notes: 'id', ...lockStores })
   },
@@ -62,7 +62,7 @@ const exposed = {
     lock = await locks.acquire('job')
     return lock.token
   },
-  /** Writes a note under the lock; says what came of it. */
+  /** Writes a note under the lock. @returns `written` or the code of the error */
   write: (note: Note): Promise<string> =>
     store
       .transaction(lock as HeldLock, ['notes'], (tx) => void tx.objectStore('notes').put(note))
@@ -72,14 +72,14 @@ const exposed = {
       ),
   notes: (): Promise<Note[]> => app.notes.toArray(),
   open: async (): Promise<void> => void (await app.open()),
-  /** Resolves with how the lock was lost. */
+  /** Resolves with the code of the loss when the lock is lost. */
   lost: (): Promise<string> =>
     new Promise((resolve) => {
       const { signal } = lock as HeldLock
       if (signal.aborted) resolve(signal.reason.code)
       signal.addEventListener('abort', () => resolve(signal.reason.code))
     }),
-  /** Counts in a document of PouchDB, which refuses writers that have not seen its last revision. */
+  /** Counts in a PouchDB document. PouchDB refuses writers that have not seen the last revision. */
   async count(turns: number): Promise<number> {
     const pouch = new PouchDB<{ count: number }>('documents')
     const ours = createLocks({ store: indexedDBStore('locks') })

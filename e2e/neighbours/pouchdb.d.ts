@@ -1,4 +1,4 @@
-/** What the tests use of it. */
+/** The part of PouchDB that the tests use. */
 declare module 'pouchdb-browser' {
   interface Document {
     readonly _id: string

@@ -1,5 +1,5 @@
-// RxDB's free storage in browsers is Dexie, of the version beside which `npm test` tests these locks. RxDB itself is 77 MB, so it is
-// installed and tried by a command: tabs of each engine count in one document, each time under a lock.
+// RxDB's free storage in browsers is Dexie, in the version that `npm test` uses. RxDB itself is 77 MB, so only this command installs and
+// tests it: tabs of each engine count in one document, each time under a lock.
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ const packages = ['rxdb@17.6.0', 'rxjs@7.8.2']
 const tabs = 3
 const times = 10
 
-/** A source of ours, as a page elsewhere imports it. */
+/** A source file of ours, as an import for a page outside the repository. */
 const source = (name: string): string => JSON.stringify(fileURLToPath(new URL(`../../src/${name}`, import.meta.url)))
 
 const page = `

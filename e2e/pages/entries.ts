@@ -8,10 +8,10 @@ import { wrap } from 'storelock/worker'
 import { runFact } from './suite.ts'
 import type { KeeperSettings } from './workers.ts'
 
-/** The entries that give a page locks, each in its own way. */
+/** The package entries that give a page locks. */
 export type Entry = 'memory' | 'indexeddb' | 'http' | 'dedicated worker' | 'shared worker' | 'web-locks' | 'testing'
 
-/** No lease ends within a test: in ms. */
+/** In ms. No lease ends within a test. */
 const patient: KeeperSettings = { duration: 300_000, maxSilence: 300_000 }
 const { duration } = patient
 const name = JSON.stringify(patient)
@@ -37,12 +37,12 @@ const ways: Record<Entry, (server: string) => Locks> = {
 }
 
 let locks: Locks
-/** That of the entry `indexeddb`, if this page uses it. */
+/** The store, if this page uses the entry `indexeddb`. */
 let store: IndexedDBStore<IDBDatabase> | undefined
-/** How to release each lock that this page holds, oldest first. */
+/** Release the locks that this page holds, oldest first. */
 const releases: (() => Promise<void>)[] = []
 
-/** Takes the lock `l` and keeps it. @returns whether it was had: always, unless it is wanted now or not at all */
+/** Takes the lock `l` and keeps it. @returns whether the page got it: always true without `ifAvailable` */
 const take = (ifAvailable: boolean): Promise<boolean> =>
   new Promise((resolve, reject) => {
     const settled = locks.request('l', { ifAvailable }, async (lock) => {
@@ -59,18 +59,18 @@ const take = (ifAvailable: boolean): Promise<boolean> =>
     settled.catch(reject)
   })
 
-/** The result of a promise of a frame that was removed: the code of its error, its name if there is no code, or that it never settles. */
+/** How a promise of a removed frame ended: the error's code, or its name if there is no code, or that the promise never settles. */
 const fateOf = (promise: Promise<unknown>): Promise<string> =>
   new Promise((resolve) => {
     setTimeout(() => resolve('hangs'), 3_000)
-    // Firefox runs our handlers, and not what `await` does with it.
+    // With such a promise, Firefox runs handlers, but not the continuation of `await`.
     promise.then(
       () => resolve('done'),
       ({ code, name }) => resolve(typeof code === 'string' ? code : name),
     )
   })
 
-/** Makes locks in a frame that is removed then, and makes each call on them. @returns what the calls came to */
+/** Makes locks in a frame, removes the frame, and makes each call on the locks. @returns how each call ended */
 async function askInRemovedFrame([entry, server]: readonly [entry: Entry, server: string]): Promise<Record<string, string>> {
   const frame = document.createElement('iframe')
   frame.src = location.href
@@ -103,9 +103,9 @@ async function askInRemovedFrame([entry, server]: readonly [entry: Entry, server
   return Object.fromEntries(Object.keys(calls).map((name, index) => [name, fates[index] ?? '']))
 }
 
-/** What tests do in a page, as the global `entries`. */
+/** What tests call in the page, as the global `entries`. */
 const exposed = {
-  /** What a secure context has, and this page has too. */
+  /** Which features of a secure context this page has. */
   found: () => ({
     isSecureContext,
     locks: 'locks' in navigator,

@@ -8,13 +8,13 @@ document.addEventListener('securitypolicyviolation', ({ effectiveDirective, bloc
 let locks: Locks
 let inspector: StorelockInspector
 const held = new Map<string, HeldLock>()
-/** What others asked for. */
+/** The reasons with which other sessions asked for the lock. */
 const asked: Json[] = []
 
-/** What the panel shows, as its visitor reads it. */
+/** The text of the panel, as a user sees it. */
 const text = (): string => inspector.shadowRoot?.querySelector<HTMLElement>('.panel')?.innerText ?? ''
 
-/** What tests do in a page, as the global `inspected`. */
+/** What tests call in the page, as the global `inspected`. */
 const exposed = {
   violations,
   asked,
@@ -31,7 +31,7 @@ const exposed = {
       inspector = mountInspector(locks, { interval: 50, into: document.body })
     }
   },
-  /** Takes a lock, and releases it when it is asked for. */
+  /** Takes a lock, and releases it when another session asks for it. */
   async take(name: string, metadata?: Json): Promise<number> {
     const lock = await locks.acquire(name, {
       ...(metadata !== undefined && { metadata }),
@@ -43,7 +43,7 @@ const exposed = {
     held.set(name, lock)
     return lock.token
   },
-  /** Begins to wait for a lock. */
+  /** Starts to wait for a lock. */
   want(name: string): void {
     locks.acquire(name).then(
       (lock) => held.set(name, lock),
@@ -52,15 +52,15 @@ const exposed = {
   },
   release: async (name: string): Promise<void> => held.get(name)?.release(),
   isHeld: (name: string): boolean => held.get(name)?.isHeld() === true,
-  /** Resolves when the panel shows something, or no longer does. */
+  /** Resolves when the panel shows a text, or no longer does. */
   async shows(wanted: string, isThere = true): Promise<void> {
     while (text().includes(wanted) !== isThere) await new Promise(requestAnimationFrame)
   },
   /** The description of the drawings. */
   drawn: (): (string | null)[] => [...(inspector.shadowRoot?.querySelectorAll('svg') ?? [])].map((drawing) => drawing.getAttribute('aria-label')),
-  /** Elements in the panel that have this tag. */
+  /** The number of elements in the panel with this tag. */
   count: (tag: string): number => inspector.shadowRoot?.querySelectorAll(tag).length ?? 0,
-  /** Removes the panel, after the look that may be under way. @returns whether it looks again within ten intervals */
+  /** Removes the panel after its next look. @returns whether it looks again within ten intervals */
   async looksOnceRemoved(): Promise<boolean> {
     let looks = 0
     inspector.locks = { query: async () => ({ held: [], pending: [], looks: ++looks }) }

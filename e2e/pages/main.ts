@@ -6,7 +6,7 @@ import { edit } from '../../test/examples/locked-edit.ts'
 import { startWorker } from './start-worker.ts'
 import { runFact } from './suite.ts'
 
-/** What tests reach by `page.evaluate`, as the global `storelock`. */
+/** What tests call by `page.evaluate`, as the global `storelock`. */
 const exposed = { createLocks, fenceStore, httpStore, indexedDBStore, upgradeIndexedDB, openDB, deleteDB, edit, runFact, startWorker }
 
 declare global {

@@ -13,7 +13,7 @@ createLocks({ store })
     granted = true
     say('granted', { prerendered: isPrerendered() })
   })
-// A session waits a second for its beacon, and then starts without; these looks go on for longer than that.
+// A session waits a second for its beacon and then starts without it. These looks go on for longer than that.
 const { query } = createLocks({ store })
 for (const end = performance.now() + 2_000; performance.now() < end; ) await query('leader')
 say('looked', { prerendered, granted })

@@ -2,7 +2,7 @@ import { openDB } from 'idb'
 
 type Guarded = (work: () => Promise<void>) => Promise<unknown>
 
-/** Each is loaded when it is first wanted: some of them never rest. */
+/** Each sample is loaded when it is first used, since some of them keep running. */
 const known: Record<string, () => Promise<{ readonly guarded: Guarded; readonly after?: () => Promise<void> }>> = {
   'navigator.locks, before': async () => ({ guarded: (await import('../../test/docs/migrating/navigator-locks.before.ts')).sync }),
   'navigator.locks, after': async () => ({ guarded: (await import('../../test/docs/migrating/navigator-locks.after.ts')).sync }),
@@ -22,7 +22,7 @@ const known: Record<string, () => Promise<{ readonly guarded: Guarded; readonly 
 
 const db = openDB('inside', 1, { upgrade: (db) => void db.createObjectStore('count') })
 
-/** Counts who is inside, of all tabs: the browser carries out one such transaction after the other. */
+/** Counts how many tabs are inside. The browser runs these transactions one after another. */
 async function count(change: number): Promise<number> {
   const { store } = (await db).transaction('count', 'readwrite')
   const next = ((await store.get('inside')) ?? 0) + change
@@ -30,9 +30,9 @@ async function count(change: number): Promise<number> {
   return next
 }
 
-/** What tests do in a page, as the global `samples`. */
+/** What tests call in the page, as the global `samples`. */
 const exposed = {
-  /** Takes a sample's lock, keeps it for a moment, and lets it go. @returns how many were inside when it came in, itself included */
+  /** Takes a sample's lock, keeps it for a moment, and releases it. @returns how many tabs were inside then, this one included */
   async run(name: string): Promise<number> {
     const sample = await known[name]?.()
     if (!sample) throw new Error(`there is no sample ${name}`)
@@ -45,7 +45,7 @@ const exposed = {
     await sample.after?.()
     return inside
   },
-  /** What both samples for a lock that is asked for without waiting say, while it is held and when it is free. */
+  /** What the `trySync` of both samples returns while the lock is held and when it is free. */
   async tries(): Promise<boolean[]> {
     const both = await Promise.all([
       import('../../test/docs/migrating/navigator-locks.before.ts'),

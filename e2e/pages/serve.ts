@@ -7,17 +7,17 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 export interface Site {
-  /** Of the page that has `storelock` as a global. */
+  /** The URL of the page that has `storelock` as a global. */
   readonly url: string
   close(): Promise<void>
 }
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const wasm = createRequire(import.meta.url).resolve('@sqlite.org/sqlite-wasm/sqlite3.wasm')
-/** What was bundled by its path: a page is opened hundreds of times, and the sources stay as they are meanwhile. */
+/** Bundles by their paths. A page is opened hundreds of times, and the sources do not change meanwhile. */
 const scripts = new Map<string, Promise<string>>()
 
-/** A script of a page or worker in one file: a hundred modules, one by one, take longer to come than a tab to open. */
+/** A script of a page or worker, bundled into one file: loading a hundred modules one by one takes longer than opening a tab. */
 const scriptAt = (path: string): Promise<string> => {
   const bundling = scripts.get(path) ?? bundle(`${root}${path.slice(1)}`)
   scripts.set(path, bundling)
@@ -30,7 +30,7 @@ async function bundle(entry: string): Promise<string> {
     bundle: true,
     format: 'esm',
     target: 'es2022',
-    // The package says that none of its modules is imported for its effects alone; some of the tests' are.
+    // The package declares that its modules have no side effects, but some modules of the tests do.
     ignoreAnnotations: true,
     write: false,
     logLevel: 'silent',
@@ -38,27 +38,27 @@ async function bundle(entry: string): Promise<string> {
   return outputFiles[0]?.text ?? ''
 }
 
-/** What is at a path: a page as its file has it, or a script of ours. `undefined` if nothing is. */
+/** The content at a path: a page's file, or a bundled script. `undefined` if there is none. */
 async function contentAt(path: string): Promise<{ type: string; text: string | Buffer } | undefined> {
   try {
     if (/^\/e2e\/.*\.html$/.test(path)) return { type: 'text/html', text: await readFile(`${root}${path.slice(1)}`, 'utf8') }
     if (/^\/e2e\/.*\.ts$/.test(path)) return { type: 'text/javascript', text: await scriptAt(path) }
-    // Bundled scripts look for it beside them.
+    // Bundled scripts look for this file beside them.
     if (path.endsWith('/sqlite3.wasm')) return { type: 'application/wasm', text: await readFile(wasm) }
   } catch (error) {
-    // A page that is missing is a fact of some test; what cannot be bundled is a fault of ours.
+    // Some tests want a page to be missing, but a script that cannot be bundled is a bug.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   return undefined
 }
 
-/** Serves the pages for tests, from the sources, to this machine only and on a free port. With `?sandboxed` a page has an opaque origin. */
+/** Serves the test pages from the sources, to this machine only, on a free port. With `?sandboxed` a page has an opaque origin. */
 export async function servePages(): Promise<Site> {
   const server = createServer(async ({ url = '' }, response) => {
     const { pathname, searchParams } = new URL(url, 'http://pages')
-    // A sandboxed page, which has an origin of its own, may load our modules too.
+    // A sandboxed page has an opaque origin, and must be able to load our modules too.
     response.setHeader('Access-Control-Allow-Origin', '*')
-    // As a person can do: what the origin stored is cleared away.
+    // Clears the origin's storage, as a user can.
     if (pathname === '/clear-site-data') response.setHeader('Clear-Site-Data', '"storage"')
     if (searchParams.has('sandboxed')) response.setHeader('Content-Security-Policy', 'sandbox allow-scripts')
     const content = await contentAt(pathname)

@@ -2,9 +2,9 @@ import type { WorkerOrder } from './worker.ts'
 
 export type WorkerKind = 'dedicated' | 'shared'
 
-/** A worker as its page has it. */
+/** A worker, as its page sees it. */
 export interface WorkerPort {
-  /** Resolves when the worker has done so. One order at a time. */
+  /** Resolves when the worker has carried out the order. One order at a time. */
   order(order: WorkerOrder): Promise<void>
   /** Ends a dedicated worker. A shared one ends with its last page. */
   terminate(): void

@@ -2,10 +2,10 @@ import { deleteDB, type IDBPDatabase, type IDBPTransaction, openDB } from 'idb'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 import { type StorePlace, storeSuite } from 'storelock/testing'
 
-/** Where the suite's store keeps its records: a database of its own, or a user's. */
+/** The database that the suite's store uses: its own, or a user's. */
 export type PlaceKind = 'own' | 'user'
 
-/** Runs one fact of the suite for stores in this page. Rejects if the store is wrong. */
+/** Runs one test of the store suite in this page. Rejects if the test fails. */
 export async function runFact(kind: PlaceKind, name: string): Promise<void> {
   const fact = storeSuite(() => makePlace(kind)).find((each) => each.name === name)
   if (!fact) throw new Error(`the suite has no fact "${name}"`)

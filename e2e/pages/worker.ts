@@ -1,7 +1,7 @@
 import { createLocks, type HeldLock } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
-/** A worker's orders. Times in ms. */
+/** The orders that a worker takes. Times in ms. */
 export type WorkerOrder =
   | { readonly type: 'acquire'; readonly duration: number; readonly maxBackoff: number }
   | { readonly type: 'renew' }
@@ -17,7 +17,7 @@ async function obey(order: WorkerOrder): Promise<void> {
   if (order.type === 'release') await lock?.release()
 }
 
-/** Listens to a page, and says when it has done what that wanted. */
+/** Takes orders from a page, and reports when each is done. */
 const listenTo = (page: typeof globalThis | MessagePort): void => {
   page.addEventListener('message', async ({ data }: MessageEventInit<WorkerOrder>) => {
     await obey(data as WorkerOrder)
@@ -25,7 +25,7 @@ const listenTo = (page: typeof globalThis | MessagePort): void => {
   })
 }
 
-// A shared worker is given a port by each page.
+// A shared worker gets a port from each page.
 addEventListener('connect', (event) => {
   const [port] = (event as MessageEvent).ports
   if (!port) return

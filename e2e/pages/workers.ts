@@ -2,24 +2,24 @@ import type { HeldLock, Locks } from 'storelock'
 import { wrap } from 'storelock/worker'
 import type { Got } from '../processes/orders.ts'
 
-/** Which worker keeps the page's locks: one of its own, or one that all pages share. */
+/** Which worker keeps the page's locks: the page's own, or one that all pages share. */
 export type WorkerKind = 'dedicated' | 'shared'
 
-/** Of the worker's locks, in ms. */
+/** Settings of the worker's locks, in ms. */
 export interface KeeperSettings {
   readonly duration: number
   readonly maxSilence: number
 }
 
-/** What tests use in a page, as the global `wrapped`. */
+/** What tests call in the page, as the global `wrapped`. */
 interface Wrapped {
   readonly locks: Locks
   /** The lock that the page holds. */
   lock: HeldLock
-  /** The code with which its signal aborted, and when. */
+  /** The code with which the lock's signal aborted, and the time. */
   readonly aborted: Promise<{ readonly code: string; readonly at: number }>
   acquire(name: string): Promise<Got>
-  /** Keeps the page's thread busy. @returns whether it held the lock in the first line after that */
+  /** Blocks the page's thread. @returns whether the page still held the lock right after that */
   block(ms: number): boolean
   terminate(): void
 }

@@ -1,4 +1,4 @@
-// A process with locks of its own: `context.ts <start, as JSON>`. Its runner orders it over Node's IPC.
+// A process with its own locks: `context.ts <start, as JSON>`. Its parent sends it orders over Node's IPC.
 import { appendFileSync } from 'node:fs'
 import { createLocks, type HeldLock, type LockError } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -33,7 +33,7 @@ const got = (taken: HeldLock): Got => {
 
 function state(): State {
   const taken = mine()
-  // In this order: nothing may have told the lock that time is over before it is asked.
+  // `isHeld` comes first, so that nothing else can have noticed the loss before it.
   const held = taken.isHeld()
   const { aborted, reason } = taken.signal
   return { held, aborted, thrown: codeOf(() => taken.assertHeld()), reason: (reason as LockError | undefined)?.code }
@@ -73,7 +73,7 @@ const orders: Orders = {
     const taken = mine()
     let last = now()
     process.kill(process.pid, 'SIGSTOP')
-    // The signal stops the process a moment after it was sent.
+    // The signal takes effect a moment after it was sent.
     for (let time = now(); time - last < least; time = now()) last = time
     lock = taken
     return state()
@@ -86,7 +86,7 @@ const orders: Orders = {
       await locks.request(name, async (held) => {
         held.assertHeld()
         write('enter', held.token)
-        // Leaves the others a chance to run while this one is inside.
+        // Gives other processes a chance to run while this one is inside.
         await new Promise((resolve) => setImmediate(resolve))
         held.assertHeld()
         write('leave', held.token)
@@ -105,6 +105,6 @@ process.on('message', async ({ id, does, args }: Order) => {
     tell({ type: 'answer', id, error: { code, message } })
   }
 })
-// Without a runner there is nobody to hold a lock for.
+// Without its parent the process has nothing to do.
 process.on('disconnect', () => process.exit())
 tell({ type: 'ready' })

@@ -1,4 +1,4 @@
-// Waits for a lock and then has nothing more to do: `leaves.ts <start, as JSON> <name> [close]`; with `close` it says goodbye.
+// Takes a lock and then has nothing more to do: `leaves.ts <start, as JSON> <name> [close]`. With `close` it closes its locks first.
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import type { Start } from './orders.ts'

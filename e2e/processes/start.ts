@@ -12,7 +12,7 @@ function noted(child: ChildProcess): ChildProcess {
   return child.once('exit', () => started.delete(child))
 }
 
-/** Ends every process that was started here, stopped ones too. */
+/** Kills every process that was started here, even stopped ones. */
 export async function killAll(): Promise<void> {
   await Promise.all(
     [...started].map(async (child) => {
@@ -26,7 +26,7 @@ export async function killAll(): Promise<void> {
 type Of<Type extends News['type']> = Extract<News, { type: Type }>
 type Promised<Method> = Method extends (...args: infer Args) => infer Result ? (...args: Args) => Promise<Awaited<Result>> : never
 
-/** A process with locks of its own, seen from outside: it carries out orders. */
+/** A process with its own locks, seen from outside. It carries out orders. */
 export class Context {
   readonly #child: ChildProcess
   readonly #exit: Promise<unknown>
@@ -34,7 +34,7 @@ export class Context {
   readonly #listeners = new Set<() => void>()
   #complaint = ''
   #orders = 0
-  /** Tells it what to do; resolves with what came of that, or rejects with the error and its `code`. */
+  /** Sends an order. Resolves with its result, or rejects with its error and `code`. */
   readonly does: { readonly [Name in keyof Orders]: Promised<Orders[Name]> }
 
   constructor(start: Start, env?: NodeJS.ProcessEnv) {
@@ -68,7 +68,7 @@ export class Context {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
 
-  /** All that it told of a type, or the first that it tells. */
+  /** All news of a type that the process has sent. */
   told<Type extends News['type']>(type: Type): Of<Type>[] {
     return this.#news.filter((news): news is Of<Type> => news.type === type)
   }
@@ -96,7 +96,7 @@ export class Context {
     return result as never
   }
 
-  /** `kill -9`. Resolves when it is gone. */
+  /** `kill -9`. Resolves when the process is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL')
     await this.#exit
@@ -111,16 +111,16 @@ export class Context {
   }
 }
 
-/** Starts a process with locks of its own, and waits until it can be told what to do. */
+/** Starts a process with its own locks, and waits until it takes orders. */
 export async function startContext(start: Start, env?: NodeJS.ProcessEnv): Promise<Context> {
   const context = new Context(start, env)
   await context.next('ready')
   return context
 }
 
-/** Starts a process that takes a lock and then has nothing more to do. Resolves with what it printed and how it ended. */
+/** Starts a process that takes a lock and then has nothing more to do. Resolves with its output and exit code once it has ended. */
 export async function startLeaver(start: Start, name: string, ...close: 'close'[]): Promise<{ code: number | null; printed: string }> {
-  // Without Node's IPC, for nothing but the lock may keep it alive.
+  // Without Node's IPC, so that only the lock could keep the process alive.
   const child = noted(spawn(process.execPath, [leaver, JSON.stringify(start), name, ...close], { stdio: ['ignore', 'pipe', 'pipe'] }))
   let printed = ''
   for (const stream of [child.stdout, child.stderr]) {

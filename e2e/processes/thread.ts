@@ -1,4 +1,4 @@
-// A thread that takes turns with others: its data is a file, a ledger, and how many turns it takes.
+// A thread that takes turns with others. Its data: a database file, a ledger, and the number of turns.
 import { appendFileSync } from 'node:fs'
 import { threadId, workerData } from 'node:worker_threads'
 import { createLocks } from '../../src/index.ts'

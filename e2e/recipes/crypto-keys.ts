@@ -1,6 +1,6 @@
 import { nextKey } from './ratchet.ts'
 
-/** So many keys of a room, each asked for when the last one is there, as text. */
+/** The next `count` keys of a room as text, requested one after another. */
 export async function keysOf(room: string, count: number): Promise<string[]> {
   const keys: string[] = []
   while (keys.length < count) {

@@ -1,14 +1,14 @@
 import { keysOf } from './crypto-keys.ts'
 
-/** What tests do in a page, as the global `cryptoStore`. */
+/** What tests call in the page, as the global `cryptoStore`. */
 const exposed = {
   keys: keysOf,
-  /** Starts the service worker, and resolves when it runs. */
+  /** Starts the service worker. Resolves when it runs. */
   async start(): Promise<void> {
     await navigator.serviceWorker.register(new URL('./crypto-worker.ts', import.meta.url))
     await navigator.serviceWorker.ready
   },
-  /** The same in the service worker. */
+  /** The same as `keys`, but in the service worker. */
   async workersKeys(room: string, count: number): Promise<string[]> {
     const { active } = await navigator.serviceWorker.ready
     const { port1, port2 } = new MessageChannel()

@@ -5,6 +5,6 @@ type Asked = MessageEvent<{ readonly room: string; readonly count: number }> & {
 addEventListener('message', (event) => {
   const { data, ports } = event as Asked
   const answered = keysOf(data.room, data.count).then((keys) => ports[0]?.postMessage(keys))
-  // A service worker may be stopped as soon as it has nothing more to wait for.
+  // The browser may stop a service worker as soon as no event waits for it.
   ;(event as Asked).waitUntil(answered)
 })

@@ -2,7 +2,7 @@ import type { DatabaseOrder } from './database-worker.ts'
 
 const worker = new Worker(new URL('./database-worker.ts', import.meta.url), { type: 'module' })
 
-/** What tests do in a page, as the global `database`: one order to its worker at a time. */
+/** What tests call in the page, as the global `database`. It sends its worker one order at a time. */
 const exposed = {
   order: (order: DatabaseOrder): Promise<unknown> =>
     new Promise((resolve) => {

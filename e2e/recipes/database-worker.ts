@@ -1,7 +1,7 @@
 import init from '@sqlite.org/sqlite-wasm'
 import { type OpenDatabase, openDatabase } from './database.ts'
 
-/** What a page has its worker do. */
+/** The orders that a page sends its worker. */
 export type DatabaseOrder = { readonly sql: string } | 'open' | 'open without the lock'
 
 let open: OpenDatabase | undefined

@@ -9,7 +9,7 @@ export interface OpenDatabase {
   close(): Promise<void>
 }
 
-// Not awaited here: messages that come in the meantime would find nobody who listens.
+// Not awaited here: the worker would miss messages that arrive in the meantime.
 const loading = init()
 const locks = createLocks({ store: indexedDBStore('locks') })
 let pool: SAHPoolUtil | undefined
@@ -26,7 +26,7 @@ export async function openDatabase(path: string): Promise<OpenDatabase> {
       wanted: AbortSignal.any([asked.signal, lock.signal]),
       async close() {
         db.close()
-        // The files first, and then the lock.
+        // Closes the files before the next tab can have the lock.
         files.pauseVfs()
         await lock.release()
       },
@@ -37,7 +37,7 @@ export async function openDatabase(path: string): Promise<OpenDatabase> {
   }
 }
 
-// Its types do not know the second one, its documentation does.
+// The second option is documented, but missing in the types.
 const options = { preserveOnInitFailure: true, forceReinitIfPreviouslyFailed: true }
 
 /** Opens the files that SQLite keeps its databases in. */
@@ -49,7 +49,7 @@ async function openFiles(): Promise<SAHPoolUtil> {
       pool = await sqlite3.installOpfsSAHPoolVfs(options)
       return pool
     } catch (error) {
-      // The lock of a tab that crashed can be free a moment before the browser has closed its files.
+      // When a tab crashes, its lock can be free a moment before the browser has closed its files.
       if ((error as Error).name !== 'NoModificationAllowedError' || pause > 2_000) throw error
       await new Promise((resolve) => setTimeout(resolve, pause))
     }

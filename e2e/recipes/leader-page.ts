@@ -6,7 +6,7 @@ import { lead } from './leader.ts'
 const locks = createLocks({ store: indexedDBStore('locks') })
 const stop = new AbortController()
 
-/** What tests do in a page, as the global `leader`. */
+/** What tests call in the page, as the global `leader`. */
 const exposed = {
   leads: false,
   /** How often this tab has become the leader. */

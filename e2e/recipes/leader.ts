@@ -17,18 +17,18 @@ export async function lead(locks: Locks, name: string, work: (signal: AbortSigna
   }
 }
 
-/** Gives up, with `undefined`, when the tab is hidden before it has the lock: somebody behind it in the queue may be visible. */
+/** Gives up, with `undefined`, if the tab is hidden before it has the lock: a tab behind it in the queue may be visible. */
 async function acquireWhileVisible(locks: Locks, name: string, signal: AbortSignal): Promise<HeldLock | undefined> {
   let lock: HeldLock | undefined
   const yieldIfHidden = async (): Promise<void> => {
-    // Visible tabs are the only ones that wait. Without one, a hidden leader goes on.
+    // Only visible tabs wait. If there is none, a hidden leader goes on.
     if (lock && document.hidden && (await locks.query(name)).pending.length > 0) await lock.release()
   }
   const settled = new AbortController()
   const hidden = new AbortController()
   becomes('hidden', AbortSignal.any([signal, settled.signal])).then(() => hidden.abort())
   try {
-    // The ask tells a leader that is hidden already; one that is hidden later looks at the queue by itself.
+    // The ask reaches a leader that is already hidden. A leader that is hidden later looks at the queue by itself.
     const ask = { ask: 'a visible tab waits', onReleaseRequested: yieldIfHidden }
     lock = await locks.acquire(name, { ...ask, signal: AbortSignal.any([signal, hidden.signal]) })
   } catch (error) {
@@ -38,7 +38,7 @@ async function acquireWhileVisible(locks: Locks, name: string, signal: AbortSign
     settled.abort()
   }
   document.addEventListener('visibilitychange', yieldIfHidden, { signal: lock.signal })
-  // It may have been hidden, or asked, in the moment of the grant.
+  // This tab may have been hidden or asked at the moment of the grant.
   await yieldIfHidden()
   return lock
 }

@@ -2,7 +2,7 @@ import { type DBSchema, openDB } from 'idb'
 import { createLocks } from 'storelock'
 import { type FenceSchema, indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 
-/** What makes the keys of a room: each step forgets how the key before it was made. */
+/** The state from which a room's keys are made. No step can be undone, so old keys cannot be made again. */
 interface Ratchet {
   readonly index: number
   readonly secret: Uint8Array<ArrayBuffer>
@@ -12,7 +12,7 @@ interface App extends DBSchema, FenceSchema {
   ratchets: { key: string; value: Ratchet }
 }
 
-// Not awaited here: a service worker may not.
+// Not awaited here, since a service worker may not use top-level await.
 const opening = openDB<App>('crypto', 1, {
   upgrade(db) {
     db.createObjectStore('ratchets')
@@ -20,28 +20,28 @@ const opening = openDB<App>('crypto', 1, {
   },
 })
 const store = indexedDBStore(() => opening, { name: 'crypto' })
-// The page uses the store all the time and the service worker now and then, so the lock stays where it was used last.
+// The page uses the store all the time, the service worker only now and then. So the lock lingers where it was used last.
 const locks = createLocks({ store, linger: 5_000 })
-/** As this context has them in memory. Right only while nobody else had the lock. */
+/** The ratchets in this context's memory. They are valid only as long as no other context has had the lock. */
 const cache = new Map<string, Ratchet>()
 
-/** The next key of a room. No two callers, in whatever page or worker, get the same one. */
+/** The next key of a room. No two callers get the same key, whatever page or worker they are in. */
 export async function nextKey(room: string): Promise<{ readonly index: number; readonly key: Uint8Array }> {
   return locks.request('crypto', async (lock) => {
     if (lock.dirty) cache.clear()
     const now = cache.get(room) ?? (await (await opening).get('ratchets', room)) ?? { index: 0, secret: crypto.getRandomValues(new Uint8Array(32)) }
-    // Before the transaction: one that waits for anything but its own requests ends by itself.
+    // Hashes before the transaction: IndexedDB commits a transaction that waits for anything but its own requests.
     const [key, secret] = await Promise.all([hash(now.secret, 1), hash(now.secret, 2)])
     const next = { index: now.index + 1, secret }
     cache.delete(room)
     await store.transaction(lock, ['ratchets'], (tx) => tx.objectStore('ratchets').put(next, room))
-    // The key may be used only now: before, a crash would have had it made again.
+    // Only now may the key be used: after a crash before this point, the same key would be made again.
     cache.set(room, next)
     return { index: now.index, key }
   })
 }
 
-/** @param purpose has different results from one secret */
+/** @param purpose makes different results from the same secret */
 async function hash(secret: Uint8Array<ArrayBuffer>, purpose: number): Promise<Uint8Array<ArrayBuffer>> {
   const key = await crypto.subtle.importKey('raw', secret, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
   return new Uint8Array(await crypto.subtle.sign('HMAC', key, Uint8Array.of(purpose)))

@@ -1,9 +1,9 @@
 let port: MessagePort | undefined
 
-/** What tests do in a page, as the global `socket`. */
+/** What tests call in the page, as the global `socket`. */
 const exposed = {
   heard: [] as string[],
-  /** Joins the worker of a version of the app. */
+  /** Connects to the worker of a version of the app. */
   join(url: string, version: string): void {
     const script = new URL('./socket-worker.ts', import.meta.url)
     script.search = version

@@ -1,19 +1,19 @@
 import { createLocks } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
-/** What workers tell each other: a message of the server's, one for it, that it was sent, and that somebody is connected. */
+/** What workers tell each other: a message from the server, a message for it, that this message was sent, and that a worker has connected. */
 type Passed = { readonly down: string } | { readonly up: string; readonly id: string } | { readonly sent: string } | { readonly connected: true }
 
-/** The page gives it as the worker's name. */
+/** The server's address. The page passes it as the worker's name. */
 const url = self.name
 const locks = createLocks({ store: indexedDBStore('locks') })
-/** Of the tabs that use this worker. */
+/** The ports of the tabs that use this worker. */
 const ports = new Set<MessagePort>()
 /** The workers of other versions of the app, which other tabs may still use. */
 const others = new BroadcastChannel('socket')
-/** What tabs of this worker want to send, by ids, until it was sent. */
+/** Messages from this worker's tabs that have not been sent yet, by id. */
 const unsent = new Map<string, string>()
-/** In the worker that has the lock, while it is open. */
+/** The open socket, if this worker has the lock. */
 let socket: WebSocket | undefined
 
 const tell = (passed: Passed): void => others.postMessage(passed)
@@ -22,7 +22,7 @@ const deliver = (message: string): void => {
   for (const port of ports) port.postMessage(message)
 }
 
-/** Sends a message, or has the worker send it that is connected. */
+/** Sends a message, or passes it to the worker that is connected. */
 const send = (message: string, id: string): void => {
   if (socket) {
     socket.send(message)
@@ -79,7 +79,7 @@ async function stayConnected(): Promise<never> {
     const lock = await locks.acquire('socket')
     while (lock.isHeld()) {
       await connect(lock.signal)
-      // All clients of a server that restarts should not come back in the same moment.
+      // After a restart of the server, its clients should not all come back at the same moment.
       if (lock.isHeld()) await new Promise((resolve) => setTimeout(resolve, 3_000 * Math.random()))
     }
   }

@@ -6,7 +6,7 @@ import { caughtUp, markInLocalStorage } from './caught-up.ts'
 export function supabaseLock(locks: Locks): LockFunc {
   return async (name, acquireTimeout, fn) => {
     const mark = markInLocalStorage(`${name} mark`)
-    // Negative means as long as it takes, and 0 not to wait.
+    // A negative timeout means to wait as long as it takes, and 0 means not to wait.
     const timeout = acquireTimeout < 0 ? {} : { timeout: acquireTimeout }
     await using lock = await locks.acquire(name, timeout).catch(asTheirs)
     await caughtUp(lock, mark)
@@ -18,7 +18,7 @@ export function supabaseLock(locks: Locks): LockFunc {
   }
 }
 
-/** By this class they know that another tab does it already, and skip a refresh. */
+/** This class tells supabase-js that another tab is already refreshing, so it skips its own refresh. */
 function asTheirs(error: unknown): never {
   const isTimeout = error instanceof LockError && ['held', 'timeout'].includes(error.code)
   throw isTimeout ? new NavigatorLockAcquireTimeoutError(error.message) : error

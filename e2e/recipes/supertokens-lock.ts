@@ -7,7 +7,7 @@ export function superTokensLock(locks: Locks): LockFactory {
   return async () => {
     const held = new Map<string, HeldLock>()
     return {
-      /** @returns whether it has the lock, within so many ms */
+      /** @returns whether it got the lock within `timeout` ms */
       async acquireLock(name, timeout = 5_000) {
         const lock = await locks.acquire(name, { timeout }).catch((error) => {
           if (error.code !== 'timeout') throw error

@@ -3,20 +3,20 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** A server whose refresh tokens are good for one refresh each, for pages of any origin. */
+/** A server for pages of any origin. Each of its refresh tokens is valid for one refresh. */
 export interface TokenServer {
   readonly url: string
-  /** The refresh token that is good now. */
+  /** The refresh token that is valid now. */
   readonly present: string
-  /** How many were exchanged, and how many were refused because they had been before. */
+  /** How many refresh tokens were exchanged, and how many were refused because they had been used before. */
   readonly refreshed: number
   readonly refused: number
-  /** How many requests wait for an answer, and how many were broken off while they did. */
+  /** How many requests wait for an answer, and how many were cut off while they waited. */
   readonly waiting: number
   readonly brokenOff: number
-  /** @returns how to break off the requests that wait now */
+  /** @returns a function that cuts off the requests that wait now */
   breaker(): () => void
-  /** Requests wait until there are so many, and are then answered. Default 1. */
+  /** Makes requests wait until `count` have arrived, and then answers them all. Default 1. */
   gather(count: number): void
   close(): Promise<void>
 }
@@ -35,7 +35,7 @@ export async function startTokenServer(): Promise<TokenServer> {
     waiting.clear()
   }
 
-  /** Resolves when it is this request's turn; never, if it is broken off before. */
+  /** Resolves when it is this request's turn, or never if the request is cut off before. */
   const turn = (response: ServerResponse): Promise<void> =>
     new Promise((resolve) => {
       waiting.set(resolve, response)
@@ -45,7 +45,7 @@ export async function startTokenServer(): Promise<TokenServer> {
       answerGroup()
     })
 
-  /** Exchanges a refresh token for the next one, once. */
+  /** Exchanges a valid refresh token for the next one. */
   const exchange = (token: string): number | undefined => {
     if (token !== `refresh-${number}`) {
       if (token) refused++
@@ -55,7 +55,7 @@ export async function startTokenServer(): Promise<TokenServer> {
     return ++number
   }
 
-  /** The same as SuperTokens has it: tokens come and go in headers. */
+  /** The same for SuperTokens, which sends tokens in headers. */
   const superTokens = async ({ url, headers }: IncomingMessage, response: ServerResponse): Promise<unknown> => {
     const [, bearer = ''] = headers.authorization?.split(' ') ?? []
     if (url === '/api') return response.writeHead(bearer === `access-${number}` ? 200 : 401).end(bearer)

@@ -4,7 +4,7 @@ import { type FenceSchema, indexedDBStore, upgradeIndexedDB } from 'storelock/st
 
 export interface Tokens {
   readonly access: string
-  /** Good for one refresh. */
+  /** Valid for one refresh. */
   readonly refresh: string
   /** Wall time in ms. */
   readonly expiresAt: number
@@ -23,13 +23,13 @@ const db = await openDB<App>('auth', 1, {
 const store = indexedDBStore(db)
 const locks = createLocks({ store })
 
-/** Keeps the tokens of somebody who has just signed in. */
+/** Stores the tokens of a user who has just signed in. */
 export async function keepTokens(tokens: Tokens): Promise<void> {
   await locks.request('tokens', (lock) => store.transaction(lock, ['tokens'], (tx) => tx.objectStore('tokens').put(tokens, 'mine')))
 }
 
 /**
- * A token that is good for half a minute or longer. Any number of tabs may ask at once; one of them refreshes.
+ * A token that is valid for at least half a minute more. Any number of tabs may ask at once; one of them refreshes.
  * @param refresh asks the server for new tokens
  */
 export async function accessToken(refresh: (refreshToken: string, signal: AbortSignal) => Promise<Tokens>): Promise<string> {

@@ -9,7 +9,7 @@ import { accessToken, keepTokens, type Tokens } from './token.ts'
 
 const locks = createLocks({ store: indexedDBStore('auth-locks') })
 
-/** Asks the server of tests for new tokens. */
+/** Asks the test server for new tokens. */
 async function refresh(server: string, refreshToken: string, signal: AbortSignal): Promise<Tokens> {
   const response = await fetch(server, { method: 'POST', body: JSON.stringify({ refresh_token: refreshToken }), signal })
   if (!response.ok) throw new Error(`refused with ${response.status}`)
@@ -17,24 +17,24 @@ async function refresh(server: string, refreshToken: string, signal: AbortSignal
   return { access: access_token, refresh: refresh_token, expiresAt: Date.now() + 1_000 * expires_in }
 }
 
-/** What tests do in a page, as the global `tokens`. */
+/** What tests call in the page, as the global `tokens`. */
 const exposed = {
-  /** An access token that has expired, and this refresh token. */
+  /** Stores an expired access token, and this refresh token. */
   expired: (refresh: string): Promise<void> => keepTokens({ access: 'old', refresh, expiresAt: 0 }),
   token: (server: string): Promise<string> => accessToken((token, signal) => refresh(server, token, signal)),
-  /** The same as supabase-js stores it. */
+  /** The same, in the format of supabase-js. */
   expiredSession(refresh_token: string): void {
     const session = { access_token: 'old', refresh_token, token_type: 'bearer', expires_in: 3_600, expires_at: 1, user: { id: 'me' } }
     localStorage.setItem('session', JSON.stringify(session))
   },
-  /** Its access token, or why there is none. */
+  /** The access token of supabase-js, or why there is none. */
   async session(server: string, locked: boolean): Promise<string | undefined> {
     const options = { url: server, storageKey: 'session', autoRefreshToken: false, detectSessionInUrl: false }
     const client = new AuthClient({ ...options, ...(locked && { lock: supabaseLock(locks) }) })
     const { data, error } = await client.getSession()
     return data.session?.access_token ?? error?.code
   },
-  /** Adds one to a number in `localStorage` so many times, under the lock for supabase-js. */
+  /** Increments a number in `localStorage` `times` times, under the lock for supabase-js. */
   async countInStorage(times: number): Promise<void> {
     const lock = supabaseLock(locks)
     for (let time = 0; time < times; time++) {
@@ -52,12 +52,12 @@ const exposed = {
     }
   },
   counted: () => [Number(localStorage.getItem('count')), markInCookie('number').read()],
-  /** Has SuperTokens take care of all that the page fetches from the server. */
+  /** Lets SuperTokens handle all requests of the page to the server. */
   superTokens(apiDomain: string): void {
     Session.init({ apiDomain, tokenTransferMethod: 'header', lockFactory: superTokensLock(locks) })
   },
   signIn: async (server: string): Promise<void> => void (await fetch(`${server}/signin`, { method: 'POST' })),
-  /** The access token that the server has let in. */
+  /** The access token that the server accepted. */
   api: async (server: string): Promise<string> => (await fetch(`${server}/api`)).text(),
 }
 

@@ -1,6 +1,6 @@
 import type { LogReply } from '../../src/server/wire.ts'
 
-/** All that a server's log has, newest first. */
+/** All entries of a server's log, newest first. */
 export async function logOf(url: string): Promise<LogReply['entries']> {
   const entries: LogReply['entries'][number][] = []
   for (;;) {

@@ -6,7 +6,7 @@ import { built } from '../../test/house/built.ts'
 export interface ServerProcess {
   readonly url: string
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void
-  /** Ends it without a word. */
+  /** Kills the server with SIGKILL. */
   kill(): Promise<void>
 }
 
@@ -15,8 +15,8 @@ const started = new Set<ChildProcess>()
 
 /**
  * @param place a SQLite file, or the address of a Postgres database
- * @param port default: one that is free
- * @param schema of the Postgres store
+ * @param port default: a free port
+ * @param schema the schema of the Postgres store
  */
 export async function startServer(place: string, port = 0, schema = ''): Promise<ServerProcess> {
   const child = fork(program, [place, `${port}`, schema], { execArgv: [] })
@@ -37,5 +37,5 @@ async function end(child: ChildProcess): Promise<void> {
   await gone
 }
 
-/** Ends every server that was started here, stopped ones too. */
+/** Kills every server that was started here, even stopped ones. */
 export const killServers = async (): Promise<void> => void (await Promise.all([...started].map(end)))

@@ -1,4 +1,4 @@
-// What `process.ts` starts: a lock server over a SQLite file or a Postgres database, at a port.
+// The program that `process.ts` starts: a lock server over a SQLite file or a Postgres database, at a port.
 import { serve } from '../../src/server/index.ts'
 import { postgresStore } from '../../src/stores/postgres.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'

@@ -1,4 +1,4 @@
-// What `main.ts` starts: a client with a small credential that does all that it can, until it is ended.
+// The client that `main.ts` starts: with a low-privilege credential, it does all the harm that it can until it is told to end.
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, ask, beat, Caller, clients } from './shared.ts'
@@ -9,7 +9,7 @@ const caller = new Caller(url, 'attacker', 'attacker')
 const { token } = clients[1] as { token: string }
 let round = 0
 
-/** Each is done again and again, and counts its answers by their status. */
+/** Each attack is repeated, and its answers are counted by status. */
 const attacks: Record<string, () => Promise<Answer>> = {
   'refusals for the log': () =>
     caller.send('POST', '/v1/apply', {

@@ -1,4 +1,4 @@
-// `npm run soak`: what a lock server is like under all attacks that we know of.
+// `npm run soak`: measures a lock server under all known attacks at once.
 import { parseArgs } from 'node:util'
 import { megabytes, soak } from './soak.ts'
 

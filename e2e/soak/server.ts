@@ -1,4 +1,4 @@
-// What `main.ts` starts: a lock server over a SQLite file, which tells its figures when it is asked.
+// The program that `main.ts` starts: a lock server over a SQLite file, which reports its figures when asked.
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { serve } from '../../src/server/index.ts'
@@ -10,7 +10,7 @@ delay.enable()
 const { url } = await serve(sqliteStore(process.argv[2] as string), { clients, log: { entries: 50_000 } })
 
 process.on('message', async (collected: boolean) => {
-  // A collection stops everybody, so most looks do without. It counts as a turn of the event loop once that has ended.
+  // A garbage collection stops the whole process, so most reports do without. It ends up in `longestTurn` after another turn.
   if (collected) {
     global.gc?.()
     await sleep(5)

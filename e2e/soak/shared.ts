@@ -1,7 +1,7 @@
 import { Agent, request } from 'node:http'
 import type { ApplyReply, WireCommand } from '../../src/server/wire.ts'
 
-/** Of the server's process, since the last time it was asked. */
+/** Figures of the server's process since the last report. */
 export interface Figures {
   /** In bytes. */
   readonly rss: number

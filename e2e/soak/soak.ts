@@ -8,20 +8,20 @@ import { fileURLToPath } from 'node:url'
 import { ask, beat, Caller, type Figures } from './shared.ts'
 
 export interface Soaked {
-  /** Of a user's acquire and release, in ms: alone, and under attack. */
+  /** How long a user's acquire and release took, in ms: alone, and under attack. */
   readonly quiet: Percentiles
   readonly attacked: Percentiles
-  /** Most memory of the server's process, in bytes. */
+  /** The most memory that the server's process used, in bytes. */
   readonly rss: number
-  /** How its heap grew in the second half of the attacks, after collections, in bytes per hour: in seconds it says little. */
+  /** Growth of the heap after collections, in the second half of the attacks, in bytes per hour. A run of seconds says little. */
   readonly slope: number
-  /** Longest turn of its event loop, in ms. */
+  /** The longest turn of the server's event loop, in ms. */
   readonly longestTurn: number
-  /** What the user's requests failed with. */
+  /** The errors of the user's requests. */
   readonly failures: readonly string[]
   /** Whether the log still has the first grant, which was made before the attacks. */
   readonly history: boolean
-  /** How often each attack was answered, by status. */
+  /** The number of answers to each attack, by status. */
   readonly attacks: Readonly<Record<string, Readonly<Record<number, number>>>>
 }
 
@@ -42,8 +42,8 @@ async function end(child: ChildProcess): Promise<void> {
 }
 
 /**
- * A lock server with a user and a client that attacks it, each in a process of its own.
- * @param seconds how long the attacks last; the user has a fifth of that alone before
+ * Runs a lock server and a client that attacks it, each in a process of its own, and measures a user.
+ * @param seconds how long the attacks last; before them the user is alone for a fifth of that time
  */
 export async function soak(seconds: number, say: (line: string) => void = () => {}): Promise<Soaked> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-soak-'))
@@ -54,7 +54,7 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
     const operator = new Caller(url, 'operator', 'operator')
     const user = new Caller(url, 'user', 'user')
     const failures: string[] = []
-    // Of a client that writes little: the client with the most entries loses its own first, and in ten minutes that may be the user.
+    // Uses a client that writes little: the log first drops entries of the client with the most, and in ten minutes that may be the user.
     await operator.apply(beat('first'), ask('first', 'first', 1))
     let collections = 0
     const figures = async (collected: boolean): Promise<Figures> => {
@@ -69,7 +69,7 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
     const quiet = await use(user, (seconds * 1_000) / 5, failures, disturbances)
     const attacker = start('attacks.ts', url)
     children.push(attacker)
-    // Its start takes the processor from everybody.
+    // Its start uses the whole processor, so the measurement waits for it.
     await once(attacker, 'message')
     await figures(true)
     const seen: { readonly at: number; readonly figures: Figures }[] = []
@@ -111,8 +111,8 @@ export async function soak(seconds: number, say: (line: string) => void = () => 
 }
 
 /**
- * Takes and releases a lock again and again for so many ms.
- * @param disturbances counts what the soak itself does: a time in which that rises, or is odd, is left out
+ * Takes and releases a lock again and again for `ms`.
+ * @param disturbances counts starts and ends of collections that the soak itself causes. Times during one, when it is odd or rises, are left out
  */
 async function use(user: Caller, ms: number, failures: string[], disturbances: () => number): Promise<Percentiles> {
   const times: number[] = []
@@ -131,7 +131,7 @@ async function use(user: Caller, ms: number, failures: string[], disturbances: (
       if (before % 2 === 0 && disturbances() === before) times.push(performance.now() - began)
     } catch (error) {
       failures.push((error as Error).message)
-      // A client that is refused comes back a little later.
+      // A refused client tries again a little later.
       await sleep(10)
     }
   }
@@ -140,7 +140,7 @@ async function use(user: Caller, ms: number, failures: string[], disturbances: (
   return { count: times.length, p50: at(0.5), p99: at(0.99) }
 }
 
-/** Of a line through points, by least squares. */
+/** The slope of the line through these points, by least squares. */
 function slopeOf(points: readonly (readonly [number, number])[]): number {
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
   const [x, y] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))]

@@ -2,17 +2,17 @@ import type { Tab } from '../engines/engine.ts'
 import type { Served } from '../engines/index.ts'
 import { openTabs } from './tabs.ts'
 
-/** What each does with the lock, in ms: as much as a small write. */
+/** How long each tab holds the lock, in ms: as long as a small write. */
 const job = 50
 
-/** How long it takes until all are served that request at the same moment, in ms. */
+/** Lets all pages request at the same moment. @returns the time until all were served, in ms */
 async function atOnce(pages: readonly Tab[], turn: (page: Tab) => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await Promise.all(pages.map(turn))
   return performance.now() - start
 }
 
-/** So many tabs that take one lock at once, ours and the browser's own. Times in ms. */
+/** Lets `count` tabs take one lock at once: first ours, then the browser's own. Times in ms. */
 export async function tabsAtOnce(engine: Served, count: number): Promise<{ ours: number; theirs: number; failures: string[] }> {
   const pages = await openTabs(engine, count, { duration: 10_000, maxBackoff: 1_000 })
   const theirs = await atOnce(pages, (page) =>

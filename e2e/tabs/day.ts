@@ -1,4 +1,4 @@
-// A page that never reloads, measured after each of its hours: `npx tsx e2e/tabs/day.ts --help`.
+// Measures a page that never reloads, after each simulated hour: `npx tsx e2e/tabs/day.ts --help`.
 import { parseArgs } from 'node:util'
 import { startEngine } from '../engines/index.ts'
 import { useForHours } from './upkeep.ts'

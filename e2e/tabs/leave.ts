@@ -1,8 +1,8 @@
 import type { Tab } from '../engines/engine.ts'
 
 /**
- * A page navigates elsewhere. Resolves when it has handled that: Chromium sends `pagehide` after the next page has come, and whoever requests a
- * native lock that the page holds until then drops it from the back/forward cache.
+ * Navigates a page elsewhere. Resolves when the page has handled `pagehide`: Chromium sends it after the next page has come, and a request
+ * for a native lock that the page still holds then would drop the page from the back/forward cache.
  * @param witness another page of the same origin
  */
 export async function leave(page: Tab, witness: Tab): Promise<void> {
@@ -17,8 +17,8 @@ export async function leave(page: Tab, witness: Tab): Promise<void> {
 }
 
 /**
- * Tries, with new pages each time, until the engine has kept one in its back/forward cache: it may drop a page at any moment, for reasons of its own.
- * Fails if it keeps none of five.
+ * Tries with new pages until the engine has kept one in its back/forward cache: it may drop a page at any moment for its own reasons.
+ * Fails after five tries.
  * @param attempt resolves with `undefined` if the page was not kept
  */
 export async function untilKept<T>(attempt: () => Promise<T | undefined>): Promise<T> {

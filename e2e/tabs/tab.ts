@@ -1,45 +1,45 @@
 import type { AcquireOptions, HeldLock, LockError, LocksSnapshot, TryOptions } from '../../src/index.ts'
 import type { Got, Line, State } from '../processes/orders.ts'
 
-/** How the locks of a tab are made. Times in ms. */
+/** The settings of a tab's locks. Times in ms. */
 export interface TabStart {
   readonly duration: number
   readonly maxBackoff: number
   readonly linger?: number
   readonly label?: string
-  /** It never looks by itself whether a lock is free: only hints and proofs of death reach it. */
+  /** The tab never polls: only hints and proofs of death reach it. */
   readonly patient?: boolean
 }
 
-/** What happens in a tab by itself. */
+/** Events that a tab reports by itself. */
 export type TabNews =
-  /** The signal of its lock aborted, with this reason. */
+  /** The lock's signal aborted, with a reason of this code. */
   | { readonly type: 'aborted'; readonly code: string; readonly at: number }
   | { readonly type: 'warning'; readonly warning: string; readonly code: string }
 
-/** What a test does in a tab, as the global `tab`. It has one lock at a time. */
+/** What tests call in a tab, as the global `tab`. It has one lock at a time. */
 export interface Tab {
   acquire(name: string, options?: AcquireOptions): Promise<Got>
   tryAcquire(name: string, options?: TryOptions): Promise<Got | null>
-  /** @returns when the renewal went out */
+  /** @returns the time at which the renewal was sent */
   renew(): Promise<number>
   release(): Promise<number>
   state(): State
   query(name: string): Promise<LocksSnapshot>
-  /** The id of its present session. */
+  /** The id of the tab's present session. */
   session(): string
-  /** Blocks the page for so long, and looks at the lock in the first line after that. */
+  /** Blocks the page for `ms`, and looks at the lock in the first line after that. */
   block(ms: number): Promise<State>
-  /** Takes the lock so many times, and writes {@link Line}s about it into a table. */
+  /** Takes the lock `count` times, and writes {@link Line}s about it to an object store. */
   turns(name: string, count: number): Promise<void>
-  /** What the tabs wrote by {@link turns}, in order. */
+  /** The lines that the tabs wrote in {@link turns}, in order. */
   ledger(): Promise<Line[]>
-  /** Asks for the lock so many times, and calls each wait off: all at once, then each as soon as it has begun. @returns the reasons it was told */
+  /** Requests the lock `count` times and cancels each wait: all at once, then each as soon as it has begun. @returns the reasons of the rejections */
   callOff(name: string, count: number): Promise<string[]>
   deleteDatabase(): Promise<{ readonly blocked: boolean }>
-  /** All that has happened. */
+  /** All events so far. */
   readonly news: readonly TabNews[]
-  /** Waits for the first news of a type. */
+  /** Waits for the first event of a type. */
   told<Type extends TabNews['type']>(type: Type): Promise<Extract<TabNews, { type: Type }>>
 }
 
@@ -47,7 +47,7 @@ declare global {
   var tab: Tab
 }
 
-/** Gives a page locks of its own. Runs in the page, so it uses nothing but what it is given and the page's globals. */
+/** Gives a page its own locks. Runs in the page, so it uses only its argument and the page's globals. */
 export function makeTab({ name: me, duration, maxBackoff, linger, label, patient }: TabStart & { readonly name: string }): void {
   const { createLocks, indexedDBStore, openDB, deleteDB } = globalThis.storelock
   const now = () => performance.timeOrigin + performance.now()
@@ -59,7 +59,7 @@ export function makeTab({ name: me, duration, maxBackoff, linger, label, patient
   }
 
   const store = indexedDBStore('locks')
-  /** Commands under way. A page that is blocked within a transaction blocks everyone. */
+  /** The number of commands under way. A page that is blocked within a transaction blocks all others. */
   let underWay = 0
   const counting: typeof store = {
     ...store,
@@ -74,7 +74,7 @@ export function makeTab({ name: me, duration, maxBackoff, linger, label, patient
     now: () => Date.now(),
     monotonic: () => performance.now(),
     random: () => Math.random(),
-    // Heartbeats are in the background; looks are not.
+    // Only heartbeats are background timers, so only they fire.
     after(ms: number, run: () => void, background = false) {
       const timer = background ? setTimeout(run, ms) : undefined
       return () => clearTimeout(timer)
@@ -112,7 +112,7 @@ export function makeTab({ name: me, duration, maxBackoff, linger, label, patient
   }
   const state = (): State => {
     const taken = mine()
-    // In this order: nothing may have told the lock that time is over before it is asked.
+    // `isHeld` comes first, so that nothing else can have noticed the loss before it.
     const held = taken.isHeld()
     const { aborted, reason } = taken.signal
     return { held, aborted, thrown: codeOf(() => taken.assertHeld()), reason: (reason as LockError | undefined)?.code }

@@ -21,15 +21,15 @@ export const acquire = (page: Tab) => page.evaluate(() => tab.acquire('l'))
 export const release = (page: Tab) => page.evaluate(() => tab.release())
 export const stateOf = (page: Tab) => page.evaluate(() => tab.state())
 export const query = (page: Tab) => page.evaluate(() => tab.query('l'))
-/** Resolves with the reason when the signal of its lock has aborted. */
+/** Resolves with the reason when the signal of the tab's lock has aborted. */
 export const aborted = (page: Tab) => page.evaluate(() => tab.told('aborted'))
 
-/** Resolves when so many wait for the lock, as a page sees it: a request that was sent is in the queue. */
+/** Resolves when a page sees `count` waiters in the queue of the lock. */
 export const queued = (count: number, page: Tab): Promise<void> =>
   page.evaluate(async (count) => {
     while ((await tab.query('l')).pending.length !== count);
   }, count)
 
-// As JSON carries them: what is undefined stays out.
+// As JSON carries them, without properties that are undefined.
 export const healthy = { held: true, aborted: false }
 export const lost = { held: false, aborted: true, thrown: 'lost', reason: 'lost' }

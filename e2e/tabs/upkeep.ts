@@ -1,23 +1,23 @@
 import type { Clock } from '../../src/index.ts'
 import type { Tab } from '../engines/engine.ts'
 
-/** What a page has to keep, as it is after some use. */
+/** The resources that a page uses after some time. */
 export interface Upkeep {
-  /** Of the page's JavaScript, after it was collected, in bytes. */
+  /** The page's JavaScript heap after a garbage collection, in bytes. */
   readonly heap: number
-  /** What the browser says that the origin stores, in bytes. */
+  /** The origin's storage as the browser reports it, in bytes. */
   readonly database: number
-  /** In all tables of ours. */
+  /** The number of rows in all our object stores. */
   readonly rows: number
-  /** Listeners on whatever outlives a call. */
+  /** Listeners on objects that outlive a call. */
   readonly listeners: number
-  /** Connections to databases, channels and native locks. */
+  /** Open database connections, channels and native locks. */
   readonly connections: number
 }
 
-/** A page that is used and never reloaded, as the global `upkeep`. */
+/** What tests call in a page that is never reloaded, as the global `upkeep`. */
 export interface PageOfADay {
-  /** Lets an hour pass in which so many names are used, from this number on. */
+  /** Lets an hour pass in which `names` lock names are used, numbered from `from`. */
   hour(names: number, from: number): Promise<void>
   measure(): Promise<Upkeep>
 }
@@ -26,7 +26,7 @@ declare global {
   var upkeep: PageOfADay
 }
 
-/** Gives a page locks whose time it moves by itself. Runs in the page, so it uses nothing but the page's globals. */
+/** Gives a page locks with a simulated clock. Runs in the page, so it uses only the page's globals. */
 export function makePageOfADay(): void {
   const { createLocks, indexedDBStore, openDB } = globalThis.storelock
   let listeners = 0
@@ -47,7 +47,7 @@ export function makePageOfADay(): void {
       return plainRemove.apply(this, args)
     }
   }
-  // What belongs to one transaction or one call goes with it.
+  // Listeners on a transaction or a request disappear with it, so only these targets count.
   for (const target of [window, document]) count(target, 'addEventListener', 'removeEventListener')
   const open = indexedDB.open.bind(indexedDB)
   indexedDB.open = (...args) => {
@@ -131,7 +131,7 @@ export function makePageOfADay(): void {
         const some = Array.from({ length: Math.min(crowd, from + names - at) }, (_, index) => at + index)
         await Promise.all(some.map((index) => ways[index % ways.length]?.(`name ${index}`)))
       }
-      // A tenth of the duration is the time between two beats.
+      // Two beats are a tenth of the duration apart.
       for (let passed = 0; passed < 3_600_000; passed += duration / 10) await pass(duration / 10)
       if (!(await held).isHeld()) throw new Error('the lock that is held all day was lost')
       await locks.query()
@@ -153,7 +153,7 @@ export function makePageOfADay(): void {
   }
 }
 
-/** Uses a page for so many hours, with so many names in all, and measures it after each. */
+/** Uses a page for `hours` simulated hours with `names` lock names in all, and measures it after each hour. */
 export async function useForHours(page: Tab, hours: number, names: number, hear = (_: Upkeep): void => {}): Promise<Upkeep[]> {
   await page.evaluate(makePageOfADay)
   const each = Math.ceil(names / hours)

@@ -9,9 +9,9 @@ installWebLocks(locks)
 
 const tab = new Tab<{ readonly note?: string }>('app')
 
-/** What tests do in a page, as the global `election`: `tab-election` as its own users have it. */
+/** What tests call in the page, as the global `election`: `tab-election` as its own users use it. */
 const exposed = {
-  /** Resolves when this tab waits to be the leader. */
+  /** Starts to wait for leadership. Resolves when this tab is in the queue. */
   async stand(name: string): Promise<void> {
     tab.waitForLeadership(() => ({ whoLeads: () => name }))
     await navigator.locks.query()
@@ -22,10 +22,10 @@ const exposed = {
   },
   isLeader: (): boolean => tab.isLeader,
   resign: (): void => tab.relinquishLeadership(),
-  /** Asks whichever tab leads for its name. */
+  /** Asks the leading tab for its name. */
   whoLeads: (): Promise<string> => tab.call('whoLeads'),
   setState: (note: string): void => tab.setState({ note }),
-  /** Resolves with what the leader says. */
+  /** Resolves when the leader's state has this note. */
   async state(note: string): Promise<void> {
     while (tab.getState().note !== note) await new Promise((resolve) => tab.addEventListener('state', resolve, { once: true }))
   },

@@ -4,19 +4,19 @@ import { createLocks, type RequestOptions } from 'storelock'
 import { sqliteStore } from 'storelock/stores/sqlite'
 
 export type Order =
-  /** Adds one to the counter so often, each time under the lock and in a fenced write. */
+  /** Adds one to the counter `rounds` times, each time under the lock and in a fenced write. */
   | { readonly type: 'count'; readonly rounds: number }
   /** Takes the lock and keeps it. */
   | { readonly type: 'hold'; readonly options?: Pick<RequestOptions, 'limit'> }
   | { readonly type: 'release' }
   | { readonly type: 'end' }
 
-/** What became of the order. */
+/** How the order ended. */
 export type Done = { readonly done: true } | { readonly code: string; readonly message: string }
 
 const db = new Database(process.argv[2] as string, { timeout: 100 })
 const store = sqliteStore(db)
-// Long: who is killed is replaced by proof, not after its lease.
+// Long, so that a killed holder is replaced by a proof of death, not after its lease.
 const locks = createLocks({ store, duration: 600_000 })
 let release: (() => Promise<void>) | undefined
 
@@ -27,7 +27,7 @@ const carryOut = async (order: Order): Promise<void> => {
     for (let round = 0; round < order.rounds; round++) {
       const lock = await locks.acquire('counter')
       const { value } = read.get() as { value: number }
-      // Others get the chance to come between, if the lock lets them.
+      // Gives other processes a chance to interfere, if the lock lets them.
       await new Promise((resolve) => setImmediate(resolve))
       await store.transaction(lock, (tx) => {
         tx.prepare('INSERT INTO turns (token, pid) VALUES (?, ?)').run(lock.token, process.pid)

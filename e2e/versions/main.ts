@@ -25,7 +25,7 @@ class Peer {
     this.child.on('exit', (code) => this.child.emit('message', { code: 'exit', message: `the process ended with ${code}` } satisfies Done))
   }
 
-  /** @throws Error with the code of what the process was refused with */
+  /** @throws Error with the code of the error that the process reports */
   async order(order: Order): Promise<void> {
     this.child.send(order)
     const [done] = (await once(this.child, 'message')) as [Done]
@@ -48,7 +48,7 @@ class Peer {
 
 type Start = (version: 'here' | 'there') => Peer
 
-/** Two processes of each version count; a step that is lost, or a token that does not rise, is a failure. */
+/** Two processes of each version count. A lost step, or a token that does not rise, is a failure. */
 async function count(start: Start, file: string, rounds: number): Promise<string> {
   const peers = (['here', 'there', 'here', 'there'] as const).map(start)
   await Promise.all(peers.map((peer) => peer.order({ type: 'count', rounds })))
@@ -63,7 +63,7 @@ async function count(start: Start, file: string, rounds: number): Promise<string
   return `${value} of ${4 * rounds} steps of four processes are there, tokens rose, the lock went to another process ${changes} times`
 }
 
-/** A holder of one version is killed, and a waiter of the other one goes on, long before the lease ends. */
+/** Kills a holder of one version. A waiter of the other version must take over long before the lease ends. */
 async function takeOver(start: Start): Promise<string> {
   const times: string[] = []
   for (const [killed, next] of [
@@ -83,7 +83,7 @@ async function takeOver(start: Start): Promise<string> {
   return `killed holders were replaced: ${times.join(', ')}`
 }
 
-/** A version that knows no limits is told so, and gets the lock when nobody uses one; a version that knows them shares the lock. */
+/** A version without limits is refused while a limit is in use, and gets the lock afterwards. A version with limits shares the lock. */
 async function withLimit(start: Start): Promise<string> {
   const [here, there] = [start('here'), start('there')]
   await here.order({ type: 'hold', options: { limit: 2 } })
@@ -115,7 +115,7 @@ async function main(): Promise<void> {
 
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atExit(() => rmSync(folder, { recursive: true, force: true }))
-  // Packages are found from here.
+  // Node finds the packages from this folder.
   const programs = join(root, 'out', 'versions')
   mkdirSync(programs, { recursive: true })
   const made = async (name: 'here' | 'there', checkout: string): Promise<string> => {
@@ -132,7 +132,7 @@ async function main(): Promise<void> {
     )
     db.close()
     const start: Start = (version) => new Peer(program[version], file)
-    // Whoever comes first makes the tables.
+    // The first process creates the tables.
     const maker = start(first)
     await maker.order({ type: 'count', rounds: 0 })
     await maker.order({ type: 'hold' })

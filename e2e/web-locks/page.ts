@@ -3,7 +3,7 @@ import './install.ts'
 
 const everyFact = [...facts, ...shapes]
 
-/** Another page like this one, in a frame of this one. */
+/** Opens another page like this one in a frame. */
 async function openFrame(): Promise<HTMLIFrameElement> {
   const frame = document.createElement('iframe')
   frame.src = location.href
@@ -15,8 +15,8 @@ async function openFrame(): Promise<HTMLIFrameElement> {
 const windowOf = (frame: HTMLIFrameElement) => frame.contentWindow as typeof globalThis & Window
 
 /**
- * What a promise rejects with, as the name of the error. It may be of a frame that was removed: Firefox runs nothing more that is the
- * frame's own, as what `await` does with such a promise is, but it runs our handlers.
+ * The name of the error that a promise rejects with. The promise may belong to a removed frame. Firefox then runs none of the frame's own
+ * code, including the continuation of `await`, but it still runs our handlers.
  */
 const refusalOf = (promise: Promise<unknown>): Promise<string> =>
   new Promise((resolve) => {
@@ -26,11 +26,11 @@ const refusalOf = (promise: Promise<unknown>): Promise<string> =>
     )
   })
 
-/** What a page has asked a frame of its for. */
+/** A lock that a page has told its frame to take. */
 interface Order {
   /** Resolves when the frame has the lock. */
   readonly held: Promise<void>
-  /** Resolves when the frame has let go. */
+  /** Resolves when the frame has released the lock. */
   release(): Promise<void>
 }
 
@@ -52,7 +52,7 @@ function orderFrom(frame: HTMLIFrameElement, name: string): Order {
   }
 }
 
-// A frame takes the lock that its page asks for, and keeps it until it is told otherwise.
+// A frame takes the lock that its page names, and keeps it until the page tells it to release.
 addEventListener('message', async ({ data, ports: [port] }: MessageEvent<string>) => {
   if (!port) return
   await navigator.locks.request(data, () => {
@@ -68,9 +68,9 @@ let frame: Promise<HTMLIFrameElement> | undefined
 let worker: Worker | undefined
 let served: Promise<void> | undefined
 
-/** What tests do in a page, as the global `webLocks`. Whatever holds a lock keeps it until it goes away. */
+/** What tests call in the page, as the global `webLocks`. A page, frame or worker that holds a lock keeps it until it goes away. */
 const exposed = {
-  /** Checks a fact between this page and a frame of it. */
+  /** Checks a fact between this page and one of its frames. */
   async check(name: string): Promise<void> {
     const fact = everyFact.find((each) => each.name === name)
     if (!fact) throw new Error(`there is no fact "${name}"`)
@@ -95,7 +95,7 @@ const exposed = {
     frame = openFrame()
     await windowOf(await frame).webLocks.hold(name)
   },
-  /** A frame of this page asks for the lock. Resolves when it has been asked for. */
+  /** A frame of this page requests the lock. Resolves when the request is queued. */
   async waitInFrame(name: string): Promise<void> {
     frame = openFrame()
     await windowOf(await frame).webLocks.wait(name)
@@ -121,28 +121,28 @@ const exposed = {
   },
   terminateWorker: (): void => worker?.terminate(),
 
-  /** Waits for the lock, gets it, and lets go. Resolves when it has been asked for. */
+  /** Requests the lock, and releases it once it is granted. Resolves when the request is queued. */
   async wait(name: string): Promise<void> {
     served = navigator.locks.request(name, () => {})
     await navigator.locks.query()
   },
-  /** Resolves when what waited last has let go. */
+  /** Resolves when the last such request has been granted and released. */
   served: (): Promise<void> | undefined => served,
 
   query: () => navigator.locks.query(),
 
   isAvailable: (name: string): Promise<boolean> => navigator.locks.request(name, { ifAvailable: true }, (lock) => lock !== null),
 
-  /** What requests and queries are refused with, as the names of errors. */
+  /** The names of the errors with which a request and a query reject. */
   refusals: (locks = navigator.locks): Promise<string[]> => Promise.all([locks.request('k', () => {}), locks.query()].map(refusalOf)),
 
-  /** What the locks of a frame that was removed say, as the names of errors. */
+  /** The names of the errors with which the locks of a removed frame reject. */
   async askInRemovedFrame(): Promise<string[]> {
     const removed = await openFrame()
     const { locks } = windowOf(removed).navigator
     removed.remove()
     const refusals = [...(await webLocks.refusals(locks)), await refusalOf(locks.request('-k', () => {}))]
-    // A frame that is put back has another window, with locks of its own.
+    // A frame that is put back has a new window, with its own locks.
     document.body.append(removed)
     refusals.push(await refusalOf(locks.request('k', () => {})))
     removed.remove()
@@ -150,16 +150,16 @@ const exposed = {
   },
 
   /**
-   * Has three frames ask for one lock by messages that are sent in one turn and then, behind that, in another order, each once the one
-   * before stands in the queue: while they wait they look, so that what a frame asks may come to the browser along with an earlier look of its.
-   * @returns the frames by their numbers as a query shows them waiting: of the first round, and of the second once it is left alone
+   * Tells three frames, by messages of one turn, to request one lock. Then each requests it again, in another order, once the request
+   * before it is queued. Waiting frames poll, so a new request may reach the browser together with an earlier look of the same frame.
+   * @returns the numbers of the frames in the order of the queue: after the first round, and of the second round once only that is left
    */
   async askInOrder(): Promise<number[][]> {
     const frames = [await openFrame(), await openFrame(), await openFrame()] as const
     const name = 'in order'
     const clients: (string | undefined)[] = []
     for (const each of frames) {
-      // They have used the name before.
+      // Each frame has used the name before.
       const { held, release } = orderFrom(each, name)
       await held
       clients.push((await navigator.locks.query()).held?.find((lock) => lock.name === name)?.clientId)
@@ -169,7 +169,7 @@ const exposed = {
       const { pending = [] } = await navigator.locks.query()
       return pending.filter((lock) => lock.name === name).map(({ clientId }) => clients.indexOf(clientId))
     }
-    /** All that a frame was asked for before has been dealt with. */
+    /** Resolves when a frame has handled all earlier messages. */
     const settle = async (frame: HTMLIFrameElement): Promise<void> => {
       const { held, release } = orderFrom(frame, 'checkpoint')
       await held

@@ -3,8 +3,8 @@ import type { Grant } from '../../src/locks/core/grant.ts'
 import type { Asked, Item, Seat, World } from './world.ts'
 
 /**
- * A short name that two worlds share exactly if they differ by nothing that a client or the store can tell: times count from now, looks from
- * the last one, and tokens by their order alone.
+ * A short name that two worlds share exactly if no client and no store can tell them apart: times count from now, looks from the last one,
+ * and only the order of tokens matters.
  */
 export function canonical(world: World): string {
   const text = textOf(world)
@@ -50,7 +50,7 @@ function textOf(world: World): string {
     if (item.is === 'hint') return `${late}hint ${item.seat} ${plain(item.grant)}`
     return `${late}${item.is} ${item.seat} ${since(item.sent)} ${plain(item.command)} ${plain(item.purpose)} ${item.is === 'answer' ? plain(item.outcome) : ''}`
   }
-  // The order matters among one session's commands alone.
+  // Only the order of a session's own commands matters.
   const commands = items.filter(({ is }) => is === 'command').map(itemOf)
   const others = items
     .filter(({ is }) => is !== 'command')

@@ -5,7 +5,7 @@ export const isHint = ({ is }: Item): boolean => is === 'hint'
 
 export const shellsOf = (parts: Parts, world: World): Shell[] => world.seats.map((_, index) => new Shell(parts, world, index))
 
-/** Carries out and delivers all that is on its way, and what comes of that, but for what is held up. */
+/** Carries out and delivers all items on their way and all that follow from them, except those that are held up. */
 export function deliver(world: World, shells: readonly Shell[], isHeld: (item: Item) => boolean): void {
   for (;;) {
     const place = world.items.findIndex((item) => !isHeld(item))

@@ -1,12 +1,12 @@
 import { deliver, isHint, shellsOf } from './deliver.ts'
 import { copy, key, type Parts, type World } from './world.ts'
 
-/** Which law a world breaks, in words. */
+/** Describes the law that a world breaks, if any. */
 export function brokenBy(parts: Parts, world: World): string | undefined {
   return world.flaw ?? excludes(world) ?? endsWell(parts, world)
 }
 
-/** Who believes that it holds the lock, on its own clock. */
+/** The clients that believe they hold the lock. */
 const believers = ({ seats, now }: World): string[] =>
   seats.flatMap(({ id, alive, key }) => (alive ? [...key.grants.keys()].filter((grant) => !grant.ended && now < grant.deadline).map(() => id) : []))
 
@@ -16,17 +16,17 @@ function excludes(world: World): string | undefined {
   return all.length > (world.limit ?? 1) ? `${all.join(' and ')} believe that they hold ${key}` : undefined
 }
 
-/** So many rounds are far more than a few requests need. */
+/** Far more rounds than a few requests need. */
 const rounds = 60
 
 /**
- * If nothing fails any more and all hints are lost, each that waits gets the lock, each that has it lets go, and nothing of them is left: no
- * waiter is forgotten, no request is left behind, every life ends.
+ * If nothing fails any more but all hints are lost, every waiter must get the lock, every holder must release it, and no request or hold may
+ * be left behind.
  */
 function endsWell(parts: Parts, start: World): string | undefined {
   const world = copy(parts, start)
   const shells = shellsOf(parts, world)
-  // What is held up comes late, and hints never.
+  // Items that were held up arrive now. Hints never arrive.
   world.items = world.items.filter((item) => !isHint(item))
   for (let round = 0; round < rounds; round++) {
     deliver(world, shells, isHint)
@@ -52,7 +52,7 @@ function endsWell(parts: Parts, start: World): string | undefined {
     : `what ${left.map(({ session }) => session).join(' and ')} asked for is left behind`
 }
 
-/** Whether nobody alive waits or holds, here or in the record. */
+/** Whether no live client waits or holds, by its own state or by the record. */
 const isOver = ({ seats, record, items }: World): boolean =>
   !items.length &&
   seats.every(

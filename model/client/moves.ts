@@ -1,14 +1,14 @@
 import { Shell } from './shell.ts'
 import { carryOut, copy, type Item, type Parts, times, type World } from './world.ts'
 
-/** One thing that may happen next: what people are told of it, and how it changes a copy of the world. */
+/** One thing that may happen next: its description, and how it changes a copy of the world. */
 export interface Move {
   readonly text: string
   readonly isFault: boolean
   act(world: World): void
 }
 
-/** How much each client does at most, and for how long. */
+/** The most that each client does, and for how long. */
 export interface Bounds {
   readonly asks: number
   readonly beats: number
@@ -16,14 +16,14 @@ export interface Bounds {
   readonly time: number
 }
 
-/** Where a move leads. */
+/** One possible result of a move. */
 export interface Step {
-  /** The move, and what then happened to what it sent. */
+  /** The move, and then what happened to the messages that it sent. */
   readonly texts: readonly string[]
   readonly after: World
 }
 
-/** All that may come of a move: whatever it sends comes at once, or is held up, lost or doubled as long as something may go wrong. */
+/** All possible results of a move. Each message that it sends arrives at once, or, if a fault is left, is held up, lost or doubled. */
 export function* steps(parts: Parts, world: World, move: Move, texts: readonly string[] = []): Generator<Step> {
   const after = copy(parts, world)
   move.act(after)
@@ -34,7 +34,7 @@ export function* steps(parts: Parts, world: World, move: Move, texts: readonly s
   else for (const next of ofItem(parts, after, after.items[place] as Item, place)) yield* steps(parts, after, next, path)
 }
 
-/** Everything that may happen next in a world in which nothing was just sent. */
+/** Everything that may happen next in a world without fresh messages. */
 export function* moves(parts: Parts, world: World, bounds: Bounds): Generator<Move> {
   for (const [index, seat] of world.seats.entries()) {
     if (!seat.alive) continue
@@ -71,7 +71,7 @@ export function* moves(parts: Parts, world: World, bounds: Bounds): Generator<Mo
         'crashes',
         (_, next) => {
           Object.assign(next.seats[index] as object, { alive: false })
-          // What it has sent may still be carried out.
+          // The store may still carry out commands that it has sent.
           next.items = next.items.filter((item) => item.seat !== index || item.is === 'command')
         },
         true,
@@ -79,7 +79,7 @@ export function* moves(parts: Parts, world: World, bounds: Bounds): Generator<Mo
   }
   const met = new Set<number>()
   for (const [place, item] of world.items.entries()) {
-    // A store carries out what one session says in order; all else may overtake.
+    // A store carries out the commands of one session in order. All other items may overtake each other.
     if (item.is === 'command' && met.has(item.seat)) continue
     if (item.is === 'command') met.add(item.seat)
     yield* ofItem(parts, world, item, place)

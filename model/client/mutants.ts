@@ -10,12 +10,12 @@ type Heard<R extends Request, G extends Grant> = Effects<R, G>
 /** A client whose key is broken in one way. */
 const keyed = (Broken: typeof Key): Parts => ({ ...realParts, Key: Broken })
 
-/** What the requests of a key were last seen as is another. */
+/** Changes what the requests of a key were last seen as. */
 function reseen(key: { readonly requests: ReadonlyMap<number, Request> }, change: (seen: Seen) => Seen): void {
   for (const request of key.requests.values()) if ('seen' in request.life) request.life = { ...request.life, seen: change(request.life.seen) }
 }
 
-/** Clients that are each broken in one way. The model is worth something only if it finds out every one. */
+/** Clients that are each broken in one way. The model must detect every one. */
 export const mutants: Readonly<Record<string, Parts>> = {
   'a hint is believed though it is older than the last look': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
@@ -25,7 +25,7 @@ export const mutants: Readonly<Record<string, Parts>> = {
       }
     },
   ),
-  'a hint is believed however late it comes': keyed(
+  'a hint is believed however late it arrives': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override hinted(...[hint, now]: Parameters<Key<R, G>['hinted']>): Heard<R, G> {
         reseen(this, (seen) => ({ ...seen, at: now }))
@@ -44,21 +44,21 @@ export const mutants: Readonly<Record<string, Parts>> = {
       }
     },
   ),
-  'a grant that is not confirmed is used for longer than it lasts': keyed(
+  'an unconfirmed grant is used for longer than it lasts': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override looked(...given: Parameters<Key<R, G>['looked']>): Heard<R, G> {
         return super.looked(...given).map((effect) => (effect.do === 'start' && effect.until ? { ...effect, until: effect.until + 3 } : effect))
       }
     },
   ),
-  'who gives up leaves its request behind': keyed(
+  'a waiter that gives up leaves its request behind': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override leave(request: R): Heard<R, G> {
         return super.leave(request).filter((effect) => effect.do !== 'letGo')
       }
     },
   ),
-  'a grant that meets nobody is kept': keyed(
+  'a grant for which no request waits is kept': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override answered(...given: Parameters<Key<R, G>['answered']>): Heard<R, G> {
         const [request, number] = given
@@ -69,7 +69,7 @@ export const mutants: Readonly<Record<string, Parts>> = {
       }
     },
   ),
-  'a request whose answer was lost is not taken back': keyed(
+  'a request whose answer was lost is not withdrawn': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override unanswered(...given: Parameters<Key<R, G>['unanswered']>): Heard<R, G> {
         return super.unanswered(...given).filter((effect) => effect.do !== 'letGo')
@@ -83,7 +83,7 @@ export const mutants: Readonly<Record<string, Parts>> = {
       }
     },
   ),
-  'a confirmation that failed counts': keyed(
+  'a failed confirmation counts as a confirmation': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override unconfirmed(request: R, number: number): Heard<R, G> {
         const holder = this.view.holders[0]
@@ -100,7 +100,7 @@ export const mutants: Readonly<Record<string, Parts>> = {
       }
     },
   ),
-  'what is held is let go of as if nobody knew it': keyed(
+  'a held lock is released as if no request had asked for it': keyed(
     class<R extends Request, G extends Grant> extends Key<R, G> {
       override answers(): boolean {
         return false

@@ -3,19 +3,19 @@ import type { Bounds } from './moves.ts'
 import type { Shell } from './shell.ts'
 import { type Item, type Parts, start, type World } from './world.ts'
 
-/** Where an exploration begins, so that it need not find its way there first. */
+/** A situation from which an exploration starts, so that it need not find its way there first. */
 export interface Scene {
   readonly name: string
   readonly clients: number
-  /** How many may hold the lock together, if not one. */
+  /** How many clients may hold the lock together, if more than one. */
   readonly limit?: number
-  /** What happens before it begins. */
+  /** What happens before the exploration starts. */
   readonly acts: readonly ((shells: readonly [Shell, Shell, Shell]) => void)[]
-  /** What is held up meanwhile. */
+  /** Which items are held up meanwhile. */
   readonly isHeld: (item: Item) => boolean
   /** How many moves from here are explored. */
   readonly depth: number
-  /** How many more requests each makes at most. */
+  /** How many more requests each client makes at most. */
   readonly asks: number
 }
 
@@ -88,7 +88,7 @@ export const scenes: readonly Scene[] = [
   },
 ]
 
-/** How much each does at most, what may go wrong, and for how long. */
+/** How many beats each client sends at most, how many faults may happen, and how much time passes. */
 const bounds = { beats: 1, faults: 1, time: 9 }
 
 export function open(parts: Parts, { clients, limit, acts, isHeld, asks }: Scene): { world: World; bounds: Bounds } {

@@ -7,12 +7,12 @@ import { onSilence } from '../../src/locks/core/silence.ts'
 import { type Command, type Holder, LockError, type Outcome } from '../../src/protocol/index.ts'
 import { type Answered, type Asked, key, lookAt, newGrant, type Parts, type Purpose, type Seat, times, type World } from './world.ts'
 
-/** How often one that waits means to look: so seldom that each look counts for all the time since the last. */
+/** The pause between two looks of a waiter, in ticks. It is so long that each look counts for all the time since the last. */
 const pause = 1_000
 
 const failed = new LockError('store', 'the store failed')
 
-/** Carries out, in the model's world, what a client's core says: as `locks/` does with promises and timers. */
+/** Carries out a client core's effects in the model's world, as `locks/` does with promises and timers. */
 export class Shell {
   readonly #parts: Parts
   readonly #world: World
@@ -36,7 +36,7 @@ export class Shell {
     this.#do(seat.key.ask(request))
   }
 
-  /** Every wait is called off. */
+  /** Cancels every wait. */
   giveUp(): void {
     for (const request of [...this.seat.key.requests.values()]) this.#do(this.seat.key.leave(request))
   }
@@ -45,7 +45,7 @@ export class Shell {
     for (const grant of [...this.seat.key.grants.keys()]) this.#end(grant, released)
   }
 
-  /** The timer that ends what is past its deadline. */
+  /** Ends all grants that are past their deadline, as a timer would. */
   expireDue(): void {
     for (const grant of [...this.seat.key.grants.keys()]) {
       const end = grant.lapse(this.#world.now)
@@ -59,7 +59,7 @@ export class Shell {
     this.#send({ type: 'beat', session: id, client: id, lease: times.lease }, { for: 'beat' })
   }
 
-  /** Confirms the grants that have to be, or renews those that have a lease of their own. */
+  /** Confirms unconfirmed grants, and renews grants that have their own lease. */
   renew(): void {
     for (const grant of this.seat.key.grants.keys()) {
       const { token } = grant
@@ -93,7 +93,7 @@ export class Shell {
     else this.look()
   }
 
-  /** One in the way is proved dead. */
+  /** Acts on the proof that a session in front is dead. */
   bury(dead: Seat): void {
     const token = this.#world.record?.holders.find(({ session }) => session === dead.id)?.token ?? 0
     this.#send({ type: 'end', session: dead.id }, { for: 'others' })
@@ -128,13 +128,13 @@ export class Shell {
     }
   }
 
-  /** A request that nobody waits for any more is as good as one that was never numbered so. */
+  /** The request of this name, or, if nothing waits for it any more, one that is over. */
   #named(id: number): Asked {
     const gone: Asked = { id, wish: { mode: 'exclusive' }, number: 0, life: { is: 'over' }, impatient: false, robbed: undefined, since: 0 }
     return [...this.seat.key.requests.values()].find((request) => request.id === id) ?? gone
   }
 
-  /** Whoever else an answer concerns is told. */
+  /** Tells all clients, this one too, about grants and evictions in an outcome. */
   #arrived(outcome: Outcome, sent: number): void {
     if (!('grants' in outcome)) return
     const { key: core, id } = this.seat
@@ -155,7 +155,7 @@ export class Shell {
   }
 
   #renewed(token: number, outcome: Outcome | undefined, sent: number): void {
-    // An answer that comes after the deadline does not bring the lock back.
+    // An answer that arrives after the deadline does not revive the lock.
     this.expireDue()
     const grant = [...this.seat.key.grants.keys()].find((each) => each.token === token)
     if (!grant || !outcome) return
@@ -167,7 +167,7 @@ export class Shell {
     this.expireDue()
     const { beats } = this.seat
     const news = beats.news(session)
-    // What was taken is known after a look: here one that is answered at once, which is one of the ways that it can go.
+    // A look tells which locks were taken. Here it is answered at once, which is one of the possible timings.
     if (news.taken) this.looked({ index: this.seat.key.begin(this.#world.now), sent: this.#world.now, view: lookAt(this.#world) })
     beats.count(session, sent, 0)
   }
@@ -220,7 +220,7 @@ export class Shell {
 
   #use({ token }: Grant): void {
     const world = this.#world
-    // Where several hold, they learn of it in any order.
+    // If several clients may hold the lock, they may learn of their grants in any order.
     if (token <= world.used && !world.stolen && !world.limit) world.flaw ??= `token ${token} came into use after ${world.used}`
     world.used = Math.max(world.used, token)
   }

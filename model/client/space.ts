@@ -5,7 +5,7 @@ import { moves, steps } from './moves.ts'
 import { open, type Scene } from './scenes.ts'
 import type { Parts, World } from './world.ts'
 
-/** Everything that clients can do with one key, each with the real core, against the rules: from a scene on. */
+/** Everything that clients with the real core can do with one key under the real rules, starting from a scene. */
 export function clientSpace(parts: Parts, scene: Scene): Space<World> {
   const { world: start, bounds } = open(parts, scene)
   return {

@@ -18,41 +18,41 @@ import {
 
 export const key = 'k'
 
-/** In ticks of the one monotonic clock that all share. */
+/** In ticks of the one monotonic clock that all clients share. */
 export const times = { duration: 3, lease: leaseFor(3), confirm: 4, maxBackoff: 1 }
 
-/** What a client is made of: the real parts, or broken ones. */
+/** The parts of a client: the real ones, or broken ones. */
 export interface Parts {
   readonly Key: typeof Key
   readonly Grant: typeof Grant
   readonly SessionBeats: typeof SessionBeats
   readonly Observer: typeof Observer
-  /** What the shell around them does with an answer before it passes that on. */
+  /** What the shell does to an answer before it uses it. */
   readonly answer: (seat: Seat, answer: Answered, now: number) => Answered
 }
 
 export const realParts: Parts = { Key, Grant, SessionBeats, Observer, answer: (_, answer) => answer }
 
-/** A request, by a name that stays when its number changes. */
+/** A request with an id that stays the same when its number changes. */
 export interface Asked extends Request {
   readonly id: number
 }
 
-/** A client, and all that it knows. */
+/** A client and its state. */
 export interface Seat {
   readonly id: string
   alive: boolean
   readonly key: Key<Asked, Grant>
   readonly beats: SessionBeats
   readonly observer: Observer
-  /** How many requests it has made, and how many beats sent. */
+  /** The number of requests that it has made, and of beats that it has sent. */
   asked: number
   beaten: number
-  /** It was poked while a look was under way. */
+  /** Whether it has to look again, because a hint came while a look was under way. */
   again: boolean
 }
 
-/** Why a command was sent: whom its answer concerns. */
+/** Why a command was sent, which tells what its answer is for. */
 export type Purpose =
   | { readonly for: 'request' | 'confirm'; readonly request: number; readonly number: number }
   | { readonly for: 'renewal'; readonly token: number }
@@ -69,9 +69,9 @@ export interface Answered extends Sent {
   readonly outcome: Outcome | undefined
 }
 
-/** What is on its way: a command to the store, its answer, what a look shows, or a hint. An answer without an outcome is an error. */
+/** A message on its way: a command to the store, its answer, the result of a look, or a hint. An answer without an outcome is an error. */
 export type Item = {
-  /** It was just sent, and comes at once unless it is held up. */
+  /** Whether it was just sent, so that it arrives at once unless it is held up. */
   readonly fresh: boolean
   readonly seat: number
 } & (
@@ -81,25 +81,25 @@ export type Item = {
   | { readonly is: 'hint'; readonly grant: Holder | undefined }
 )
 
-/** All that there is at one moment. A move changes a copy. */
+/** The whole state at one moment. A move changes a copy. */
 export interface World {
   now: number
   record: LockRecord | undefined
   rows: Map<string, SessionRow>
   floor: number
   readonly seats: Seat[]
-  /** How many may hold the lock together, if not one. */
+  /** How many clients may hold the lock together, if more than one. */
   readonly limit: number | undefined
-  /** In the order in which it was sent. */
+  /** In the order in which they were sent. */
   items: Item[]
-  /** How much may still go wrong: messages that are late, lost or doubled, a store that fails, a crash, a theft. */
+  /** How many faults may still happen: messages that are late, lost or doubled, a store that fails, a crash, a steal. */
   faults: number
-  /** The highest token that was granted, and that a client began to use. */
+  /** The highest token that was granted, and the highest that a client has begun to use. */
   highest: number
   used: number
-  /** A lock was stolen: who had it believes so until it hears of that. */
+  /** Whether a lock was stolen: its old holder believes that it holds the lock until it hears of the steal. */
   stolen: boolean
-  /** What a client did that it must not do. */
+  /** What a client did wrong, if anything. */
   flaw: string | undefined
 }
 
@@ -116,7 +116,7 @@ const newSeat = (parts: Parts, id: string): Seat => ({
   again: false,
 })
 
-/** Clients whose sessions are open, and a lock that is free. */
+/** A world with a free lock, and clients whose sessions are open. */
 export function start(parts: Parts, clients: number, faults: number, limit?: number): World {
   const ids = Array.from({ length: clients }, (_, index) => 'abc'[index] ?? '')
   const rows = ids.map((id): [string, SessionRow] => [id, { id, client: id, seq: 1, lease: times.lease, expiresAt: 0, evictions: 0, asks: 0 }])
@@ -192,5 +192,5 @@ export function carryOut(world: World, command: Command): Outcome {
   return outcome
 }
 
-/** The record as a look shows it now. */
+/** The record, as a look would show it now. */
 export const lookAt = ({ record, rows }: World): LockView => (record ? viewOf(record, (id) => rows.get(id)) : emptyView(key))

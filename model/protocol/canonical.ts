@@ -11,7 +11,7 @@ import { holdersOf, isIn, type Key, keys, type Note, queueOf, type Seat, type St
  */
 export function canonical(state: State): string {
   const [one, other] = keys.map((key) => `${looksOf(state, key)}`)
-  // Which key is which does not matter either; usually they look different at first sight.
+  // The names of the keys do not matter either. Usually the two records look different, which decides their order.
   if (one !== other) return inOrder(state, (one ?? '') < (other ?? '') ? keys : reversed)
   const [first, second] = [inOrder(state, keys), inOrder(state, reversed)]
   return first < second ? first : second
@@ -46,7 +46,7 @@ function seatOf(state: State, seat: Seat, order: readonly Key[]): string {
     text += '/'
     for (const [place, { session }] of holdersOf(state, key).entries()) if (session === seat.id) text += `h${place}`
     for (const [place, { session }] of queueOf(state, key).entries()) if (session === seat.id) text += `q${place}`
-    // What the dead know matters to nobody.
+    // The knowledge of a dead session does not matter.
     if (seat.alive) text += asksOf(state, key, seat)
   }
   return text

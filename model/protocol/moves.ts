@@ -21,7 +21,7 @@ import {
 
 /** One thing that may happen next. */
 export interface Move {
-  /** Who makes the move, for people. */
+  /** The name of the session that makes the move, for descriptions. */
   readonly who: string
   readonly command?: Command
   /** What happens in addition to a command, or instead of one. */
@@ -68,7 +68,7 @@ export function* moves(state: State, wishes: Wishes): Generator<Move> {
 
 const someone = 'someone'
 
-/** What a session does, as `locks/` would. It may always be too slow for any of it. */
+/** What a session does, as `locks/` would. It may be too slow for any of this. */
 function* ofSession(state: State, seat: Seat, index: number, wishes: Wishes): Generator<Move> {
   const { id: session, asks } = seat
   const who = session
@@ -88,11 +88,11 @@ function* ofSession(state: State, seat: Seat, index: number, wishes: Wishes): Ge
 
 const beatOf = (session: string) => ({ type: 'beat', session, client: session, lease: times.lease }) as const
 
-/** Whether it matters to anyone that a session lives. */
+/** Whether it matters to any session that this one lives. */
 const isSeen = (state: State, { id, asks }: Seat): boolean =>
   asks.length > 0 || keys.some((key) => [...holdersOf(state, key), ...queueOf(state, key)].some(({ session }) => session === id))
 
-/** The beat's reply says that the session has ended, or that holds of it were taken: it then finds out which. */
+/** The reply to a beat may say that the session has ended, or that holds were taken from it. The session then finds out which. */
 function hear(state: State, index: number, outcome: Outcome | undefined): State {
   const seat = state.seats[index] as Seat
   if (outcome?.type === 'ended') return seat.asks.length ? withSeat(state, index, { asks: [] }) : state
@@ -128,7 +128,7 @@ function* requests(state: State, { id: session, numbers, asks }: Seat, index: nu
   yield ask(together, true)
   if (!holdersOf(state, key).length && !queueOf(state, key).length) yield ask({ mode: 'exclusive' }, true)
   else {
-    // A grant would be the same without these options; a queued request is known by its place, so a lost reply makes no difference.
+    // If the lock is free, these options make no difference. A queued request is known by its place, so a lost reply does not matter either.
     yield ask({ ...(wishes === 'shared' ? ({ mode: 'exclusive' } as const) : together), ifAvailable: true })
     if (queueOf(state, key).length) yield ask({ mode: 'exclusive', ifNoQueue: true })
     yield ask({ mode: 'exclusive', steal: true })
@@ -154,7 +154,7 @@ function* ofAsk(state: State, { id: session, asks }: Seat, index: number, ask: A
   yield { who, command: { type: 'release', key, session, token }, learn: drop }
 }
 
-/** What others do to a session. */
+/** What other sessions may do to a session. */
 function* aboutSession(state: State, seat: Seat): Generator<Move> {
   const { id: session, alive } = seat
   const row = state.rows[session]
@@ -168,13 +168,13 @@ function* aboutSession(state: State, seat: Seat): Generator<Move> {
 }
 
 /**
- * What is done on evidence: on what the record shows now, since others may always have been silent for long enough, and on what someone noted
- * earlier. To find out what old evidence does, one piece is enough.
+ * What sessions do on evidence. The evidence is what the record shows now, since any session may have been silent for long enough, or what
+ * was noted earlier. One note at a time is enough to explore old evidence.
  */
 function* onEvidence(state: State, key: Key): Generator<Move> {
   const standing = [...notesOf(state, key)]
   if (!state.note) for (const note of standing) yield { who: someone, sees: note, learn: (next) => ({ ...next, note }) }
-  // The sender matters only if it waits itself.
+  // Which session sends it matters only if that session waits itself.
   const waiting = new Set(queueOf(state, key).map((run) => run.session))
   const sessions = state.seats.filter(({ id, alive }) => alive && state.rows[id] && waiting.has(id)).map(({ id }) => id)
   for (const note of state.note?.key === key ? [...standing, state.note] : standing)
@@ -182,7 +182,7 @@ function* onEvidence(state: State, key: Key): Generator<Move> {
       if (session !== note.session) yield { who: session ?? someone, command: { type: 'expire', key, session, evidence: note.evidence }, note }
 }
 
-/** What operators do. A pin may also come before there is a holder, which makes no difference to the rules. */
+/** What operators do. A pin may also come before there is a holder, but for the rules this makes no difference. */
 function* fromOutside(state: State, key: Key): Generator<Move> {
   const who = someone
   const sessions = new Set(holdersOf(state, key).map(({ session }) => session))

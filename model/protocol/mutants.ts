@@ -23,11 +23,11 @@ export const mutants: Readonly<Record<string, Rules>> = {
   'evidence about a session ignores the counter': instead(({ command }) =>
     command.type === 'end' ? { type: 'end', session: command.session } : command,
   ),
-  'who waits only if nobody does waits behind others': instead(({ command }) =>
+  'a request with ifNoQueue waits behind others': instead(({ command }) =>
     command.type === 'request' && command.ifNoQueue ? { ...command, ifNoQueue: false } : command,
   ),
-  'a pin keeps nobody': seeing('expire', (record) => ({ ...record, pins: [] })),
-  'shared passes a queued exclusive': seeing(
+  'a pin protects no holder': seeing('expire', (record) => ({ ...record, pins: [] })),
+  'a shared request passes a queued exclusive one': seeing(
     'request',
     (record, command) => (command.type === 'request' && command.mode === 'shared' && !isQueued(record, command) ? { ...record, queue: [] } : record),
     ({ queue }, after) => ({ ...after, queue: [...queue, ...after.queue.filter((run) => !queue.includes(run))] }),
@@ -40,7 +40,7 @@ export const mutants: Readonly<Record<string, Rules>> = {
       queue: [...before.queue.filter(({ session }) => 'session' in command && session === command.session), ...after.queue],
     }),
   ),
-  'a release wakes nobody': seeing(
+  'a release grants the lock to no waiter': seeing(
     'release',
     (record) => ({ ...record, queue: [] }),
     ({ queue }, after) => ({ ...after, queue }),
@@ -50,8 +50,8 @@ export const mutants: Readonly<Record<string, Rules>> = {
     (record) => ({ ...record, holders: [] }),
     ({ holders }, after) => ({ ...after, holders }),
   ),
-  'the last in line goes first': seeing('release', (record) => ({ ...record, queue: [...record.queue].reverse() })),
-  'shared joins an exclusive holder': seeing(
+  'the last waiter is granted first': seeing('release', (record) => ({ ...record, queue: [...record.queue].reverse() })),
+  'a shared request joins an exclusive holder': seeing(
     'request',
     (record, command) =>
       command.type === 'request' && command.mode === 'shared'
@@ -59,8 +59,8 @@ export const mutants: Readonly<Record<string, Rules>> = {
         : record,
     ({ holders }, after) => ({ ...after, holders: after.holders.map((holder) => holders.find(({ token }) => token === holder.token) ?? holder) }),
   ),
-  'anyone may release': asOwner('release'),
-  'anyone may renew': asOwner('renew'),
+  'any session may release': asOwner('release'),
+  'any session may renew': asOwner('renew'),
   'tokens start again after a sweep': (commands, ground) => ({ ...runBatch(commands, ground), floor: undefined }),
   'tokens start again after a release': seeing(
     'release',
@@ -70,12 +70,12 @@ export const mutants: Readonly<Record<string, Rules>> = {
   'a beat raises no counter': keeping('seq', 'beat'),
   'a renewal raises no counter': keeping('seq', 'renew'),
   'evictions are not counted': keeping('evictions'),
-  'a beat opens what has ended': instead(({ command }) => (command.type === 'beat' ? { ...command, opens: true } : command)),
+  'a beat reopens an ended session': instead(({ command }) => (command.type === 'beat' ? { ...command, opens: true } : command)),
 }
 
-/** Those that only show where two may hold a lock. */
+/** Mutants that show only if two sessions may hold a lock. */
 export const limitMutants: Readonly<Record<string, Rules>> = {
-  'one more than a limit allows holds the lock': seeing(
+  'one more session than the limit allows holds the lock': seeing(
     'request',
     (record, command) => ({ ...record, holders: isLimited(command) ? record.holders.slice(1) : record.holders }),
     ({ holders: [first] }, after, command) => ({ ...after, holders: first && isLimited(command) ? [first, ...after.holders] : after.holders }),
@@ -88,12 +88,12 @@ export const limitMutants: Readonly<Record<string, Rules>> = {
     }),
     ({ holders }, after) => ({ ...after, holders: after.holders.map((holder) => holders.find(({ token }) => token === holder.token) ?? holder) }),
   ),
-  'a place that one of two gives back is given to nobody': seeing(
+  'a place that one of two holders releases is granted to no waiter': seeing(
     'release',
     (record) => ({ ...record, queue: record.holders[0]?.limit ? [] : record.queue }),
     ({ queue, holders }, after) => ({ ...after, queue: holders[0]?.limit ? queue : after.queue }),
   ),
-  'a steal takes the lock from those who hold it with a limit': seeing('request', (record, command) => ({
+  'a steal takes the lock from holders with a limit': seeing('request', (record, command) => ({
     ...record,
     holders: record.holders.map((holder) => (command.type === 'request' && command.steal ? { ...holder, limit: undefined } : holder)),
     queue: record.queue,
@@ -124,7 +124,7 @@ function instead(other: (given: Case) => Command): Rules {
     )
 }
 
-/** Treats a command as the owner's, whoever sends it. */
+/** Treats a command as the owner's, whichever session sends it. */
 function asOwner(type: 'release' | 'renew'): Rules {
   return instead(({ command, ground }) => {
     if (command.type !== type) return command
@@ -133,7 +133,7 @@ function asOwner(type: 'release' | 'renew'): Rules {
   })
 }
 
-/** Shows the rules another record than there is, and corrects the result. */
+/** Shows the rules a changed record, and corrects the result. */
 function seeing(
   type: Command['type'],
   show: (record: LockRecord, command: Command) => LockRecord,
@@ -150,7 +150,7 @@ function seeing(
   }
 }
 
-/** Leaves a counter in a session's row as it was. */
+/** Keeps a counter in a session's row unchanged. */
 function keeping(counter: 'seq' | 'evictions', type?: Command['type']): Rules {
   return (commands, ground) => {
     const changes = runBatch(commands, ground)

@@ -14,8 +14,8 @@ export function* notesOf(state: State, key: Key): Generator<Note> {
 }
 
 /**
- * What a command makes of the note. This depends on what happened, never on tokens and counters: whether the rules see the same from those is what
- * the model checks.
+ * How a command changes the note. This depends on what happened, never on tokens and counters: the model checks that the rules come to the
+ * same result by those.
  */
 export function age(before: State, after: State, command: Command, outcome: Outcome): State {
   const { note } = after
@@ -50,7 +50,7 @@ const lives = (before: State, { session }: Note, command: Command, outcome: Outc
 const renewed = (before: State, command: Command): Holder | undefined =>
   command.type === 'renew' ? holdersOf(before, command.key as Key).find(({ token }) => token === command.token) : undefined
 
-/** Whether the noted hold or request shows by its session's counter that it lives, not by one of its own. */
+/** Whether the noted hold or request leans on its session's counter, and has no counter of its own. */
 const leans = (before: State, { key, evidence }: Note): boolean =>
   'number' in evidence || holdersOf(before, key).find(({ token }) => token === evidence.token)?.seq === undefined
 

@@ -49,7 +49,7 @@ function knowsItsOwn(state: State, key: Key): string | undefined {
   return undefined
 }
 
-/** Nobody waits for a lock that could be granted at once. What an ended session left is removed by the next command. */
+/** No request waits for a lock that could be granted at once. The next command removes what an ended session left. */
 function grantsWhatItCan(state: State, key: Key): string | undefined {
   const head = queueOf(state, key)[0]
   if (!head || !isOpen(state, head)) return undefined
@@ -58,12 +58,12 @@ function grantsWhatItCan(state: State, key: Key): string | undefined {
   return free ? `${head.session} waits for ${key}, though it could have it` : undefined
 }
 
-/** Every waiter gets the lock in the end by its own commands, if all others stay silent from now on. */
+/** Every waiter can get the lock by its own commands, if all other sessions stay silent from now on. */
 function goesOn(state: State, key: Key, rules: Rules): string | undefined {
   for (const { session, from } of queueOf(state, key)) {
     if (!isOpen(state, { session }) || !state.seats.some(({ id, alive }) => alive && id === session)) continue
     let next = state
-    // Each command below removes one entry, and a grant that lapses comes back as an entry at the end.
+    // Each command below removes one entry, and a grant that lapses returns once to the end of the queue.
     for (let left = 2 * entriesOf(state, key).length; ; left--) {
       if (holdersOf(next, key).some((holder) => holder.session === session && holder.number === from)) break
       const command = clearing(next, key, session)
@@ -80,7 +80,7 @@ function clearing(state: State, key: Key, session: string): Command | undefined 
   if (entity !== undefined) return { type: 'unpin', key, entity }
   const [holder] = holdersOf(state, key)
   if (holder) {
-    // It releases its own hold, from another request, itself.
+    // If the holder is the waiting session, by another request, it releases that hold itself.
     const { token } = holder
     if (holder.session === session) return { type: 'release', key, session, token }
     return { type: 'expire', key, session, evidence: { token, seq: holder.seq ?? state.rows[holder.session]?.seq } }

@@ -24,7 +24,7 @@ export interface State {
   readonly rows: Readonly<Record<string, SessionRow>>
   readonly floor: number
   readonly seats: readonly Seat[]
-  /** What someone saw once and may act on at any later time. */
+  /** Evidence that a session saw once and may act on at any later time. */
   readonly note: Note | undefined
   /** The highest token of each key that was ever granted. */
   readonly highest: Readonly<Record<Key, number>>
@@ -34,13 +34,13 @@ export interface State {
 export interface Seat {
   /** Never reused once the session has ended. */
   readonly id: string
-  /** A dead one does nothing any more; the store does not know. */
+  /** A dead session does nothing any more. The store does not know that it is dead. */
   readonly alive: boolean
   /** The last request number, for each key. */
   readonly numbers: Readonly<Record<Key, number>>
   /** Its requests that it has not withdrawn or released, in the order of their numbers. */
   readonly asks: readonly Ask[]
-  /** How many of its own holds it knows to have been taken. */
+  /** How many of its holds it knows to have been taken from it. */
   readonly evictions: number
 }
 
@@ -53,7 +53,7 @@ export interface Ask {
   readonly token: number | undefined
 }
 
-/** Evidence as it was once seen. */
+/** Evidence that a session has noted. */
 export interface Note {
   readonly key: Key
   /** The session that it is about. */
@@ -70,7 +70,7 @@ const now = 0
 /** In ms; only compared, never waited for. */
 export const times = { lease: 12_000, confirm: 3_000, longer: 60_000 }
 
-/** What sessions ask for: exclusive and shared locks, or exclusive ones and those that two may hold. */
+/** The locks that sessions request: exclusive and shared ones, or exclusive ones and locks that two sessions may hold. */
 export type Wishes = 'shared' | 'limited'
 
 /** Some sessions, all of them open. */

@@ -3,7 +3,7 @@ import { entriesOf, isOpen, nameOf, waitersOf } from './entries.ts'
 import type { Step } from './moves.ts'
 import { type Ask, grantsOf, holdersOf, type Key, keys, pinsOf } from './state.ts'
 
-/** The law that a step breaks, in words; `undefined` if none. */
+/** Describes the law that a step breaks, if any. */
 export function broken(step: Step): string | undefined {
   for (const law of stepLaws) {
     const words = law(step)
@@ -24,7 +24,7 @@ function newTokens({ move, before, outcome }: Step): string | undefined {
   return undefined
 }
 
-/** A waiter gets the lock before those behind it, and nobody is put in front. */
+/** A waiter gets the lock before the waiters behind it, and no request jumps the queue. */
 function inOrder({ move, before, outcome, after }: Step): string | undefined {
   const { command } = move
   if (!outcome || !command || !('key' in command)) return undefined
@@ -44,7 +44,7 @@ function waitsFirst({ move, outcome, after }: Step): string | undefined {
   return waitersOf(after, command.key as Key).length > 1 ? `${command.session} waits behind others for ${command.key}` : undefined
 }
 
-/** A hold or a place of an existing session ends only by what may end it. */
+/** A hold or place of an existing session ends only by a command that may end it. */
 function keepsEntries({ move, before, after }: Step): string | undefined {
   const { command, note } = move
   if (!command) return undefined
@@ -80,7 +80,7 @@ function keepsEntries({ move, before, after }: Step): string | undefined {
   return undefined
 }
 
-/** A session's row is removed only by its own end, by proof of its death, or by valid evidence; and it is made only by opening. */
+/** A session's row is removed only by its own end, a proof of its death, or valid evidence. It is created only by opening the session. */
 function keepsRows({ move: { command, who, note }, before, after }: Step): string | undefined {
   if (before.rows === after.rows) return undefined
   for (const id of Object.keys(before.rows)) {

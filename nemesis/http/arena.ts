@@ -12,21 +12,21 @@ import type { Arena, Fault, Setting } from '../arena.ts'
 import { pick } from '../random.ts'
 import { openWorkers } from '../sqlite/arena.ts'
 
-/** What lock servers keep their locks in. */
+/** The store in which lock servers keep their locks. */
 interface Behind {
-  /** What a server is started with. */
+  /** The file or address with which a server is started. */
   readonly place: string
   open(): Store
   remove(): Promise<void>
 }
 
-/** Processes that use a lock server, which has a file of its own. The server gets faults, too. */
+/** Processes that use a lock server with its own file. The server has faults too. */
 export const openServed = (setting: Setting): Promise<Arena> => {
   const file = join(setting.folder, 'locks.db')
   return openBehind(setting, 1, { place: file, open: () => sqliteStore(file), async remove() {} })
 }
 
-/** Processes that know three lock servers on one Postgres. One server at a time gets faults. */
+/** Processes that know three lock servers on one Postgres. One server at a time has a fault. */
 export const openServers = async (setting: Setting): Promise<Arena> => {
   const postgres = await startPostgres()
   return openBehind(setting, 3, { place: postgres.url, open: () => postgresStore(postgres.url), remove: () => postgres.remove() })
@@ -39,9 +39,9 @@ async function openBehind(setting: Setting, count: number, { place, open, remove
   let troubled = false
   let closed = false
 
-  /** @param port that of the server before */
+  /** @param port the port of the server that it replaces, or 0 */
   async function start(index: number, port: string): Promise<string> {
-    // Without the flags of this process, which load TypeScript.
+    // The child must not inherit this process's flags, which load TypeScript.
     const server = fork(program, [place, port], { execArgv: [] })
     servers[index] = server
     const [url] = (await once(server, 'message')) as [string]
@@ -50,7 +50,7 @@ async function openBehind(setting: Setting, count: number, { place, open, remove
   const urls: string[] = []
   for (let index = 0; index < count; index++) urls.push(await start(index, '0'))
 
-  /** One fault of one server at a time. */
+  /** Makes a fault that hits a random server, unless a server already has a fault. */
   const suffer =
     (harm: (index: number, ms: number) => Promise<unknown>): Fault['inflict'] =>
     async (_, ms, random) => {

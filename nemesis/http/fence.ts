@@ -2,10 +2,10 @@ import type { Database } from 'better-sqlite3'
 import { LockError } from 'storelock'
 import type { Fenced } from 'storelock/protocol'
 
-/** Run once, before anyone opens the file. */
+/** Run once, before any worker opens the file. */
 export const tokenTable = 'CREATE TABLE tokens (key TEXT PRIMARY KEY, token INTEGER NOT NULL)'
 
-/** The receiver of writes under a lock server's locks has a fence of its own: the highest token seen, kept with the rows. */
+/** The fence for data that is not in the lock server's store: it keeps the highest token seen for each key, beside the rows. */
 export function tokensIn(db: Database) {
   const highest = db.prepare<[string], number>('SELECT token FROM tokens WHERE key = ?').pluck()
   const raise = db.prepare<[string, number]>('INSERT INTO tokens VALUES (?, ?) ON CONFLICT DO UPDATE SET token = max(token, excluded.token)')
@@ -16,7 +16,7 @@ export function tokensIn(db: Database) {
     step()
   })
   return {
-    /** A read leaves its token too: from then on nobody with an older one can change what was read. */
+    /** Leaves a token at a read too: from then on, no holder with an older token can change what was read. */
     leave: ({ key, token }: Fenced) => void raise.run(key, token),
     transaction(lock: Fenced, step: () => void): void {
       lock.assertHeld()

@@ -8,5 +8,5 @@ const isPostgres = place.startsWith('postgres:')
 const secret = isPostgres ? { secret: 'the secret of all servers of a nemesis' } : {}
 const { url } = await serve(isPostgres ? postgresStore(place) : sqliteStore(place), { port: Number(port), ...secret })
 process.send?.(url)
-// Without the runner nobody would ever end it.
+// Without the runner, this process would never be told to end.
 process.on('disconnect', () => process.exit())

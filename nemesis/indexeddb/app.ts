@@ -14,11 +14,11 @@ export type Transaction = IDBPTransaction<Schema, ('rows' | 'log')[], 'readwrite
 
 /** How long an app waits before it tries again to open its database, in ms. */
 const pause = 20
-/** How long it waits until that is open, in ms. */
+/** How long an app waits for its database to open, in ms. */
 const patience = 10_000
 
 const prefix = 'life '
-/** The name of one life of a database, from its creation to its deletion: an object store's name contains it, so no transaction is needed. */
+/** The name of one life of a database, from its creation to its deletion. It is in the name of an object store, so no transaction is needed. */
 export const lifeOf = ({ objectStoreNames }: Pick<IDBDatabase, 'objectStoreNames'>): string =>
   [...objectStoreNames].find((name) => name.startsWith(prefix))?.slice(prefix.length) ?? ''
 
@@ -28,14 +28,14 @@ interface Opened {
   readonly closed: Promise<never>
 }
 
-/** A page's own database, with its locks. It is closed when somebody deletes or upgrades it, and always opened again. */
+/** A page's own database, with its locks. It is closed when another page deletes or upgrades it, and always opened again. */
 export class App {
   /** The life of the database that the store was given last. */
   given = ''
   #opened: Promise<Opened> = this.#open()
   readonly #stuck: () => void
 
-  /** @param stuck called when the page must be reloaded */
+  /** @param stuck is called when the page must be reloaded */
   constructor(stuck: () => void) {
     this.#stuck = stuck
   }
@@ -53,7 +53,7 @@ export class App {
     return Promise.race([does(db), closed])
   }
 
-  /** After its storage was cleared, Chromium sometimes leaves a page with an IndexedDB that never answers, until the page is reloaded. */
+  /** After a page's storage was cleared, its IndexedDB in Chromium sometimes never answers until the page is reloaded. */
   #openedInTime(): Promise<Opened> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -91,7 +91,7 @@ export class App {
     closed.catch(() => {})
     const db = await openDB<Schema>(databaseName, undefined, {
       upgrade(fresh, _, __, tx) {
-        // If the database was not created after all, the next try creates it.
+        // If this transaction fails, the next try creates the database.
         tx.done.catch(() => {})
         upgradeIndexedDB(fresh)
         fresh.createObjectStore('rows')

@@ -2,7 +2,7 @@ import type { Final, Write } from '../history.ts'
 import { lifeOf } from '../history.ts'
 import type { Sight } from './page.ts'
 
-/** What was read of one life of the database. */
+/** The data that was read in one life of the database. */
 interface Life {
   readonly log: Write[]
   rows: readonly Write[]
@@ -11,7 +11,7 @@ interface Life {
   readAt: number
 }
 
-/** What was read of a database that is wiped now and then, in each of its lives. */
+/** The data that was read in each life of a database that is wiped now and then. */
 export class Archive {
   readonly #now: () => number
   readonly #look: (life: string, place: number) => Promise<Sight>
@@ -24,7 +24,7 @@ export class Archive {
     this.#look = look
   }
 
-  /** Reads what is new. Resolves with whether it could: the database may have been deleted meanwhile. */
+  /** Reads new data. Resolves with whether this worked: the database may have been deleted meanwhile. */
   read(): Promise<boolean> {
     this.#reading = this.#reading.then(() =>
       this.#read().then(
@@ -54,7 +54,7 @@ export class Archive {
     const wiped: Record<string, number> = {}
     for (const place of places) {
       const life = lifeOf(place)
-      // What was never read was wiped before.
+      // A life that was never read was wiped before the first reading.
       if (life !== this.#present) wiped[place] = this.#lives.get(life)?.readAt ?? 0
     }
     return { rows: this.#lives.get(this.#present)?.rows ?? [], log: [...this.#lives.values()].flatMap(({ log }) => log), wiped }

@@ -16,17 +16,17 @@ const names = Array.from({ length: 6 }, (_, index) => `tab ${index + 1}`)
 
 /** How often the log is read, in ms. */
 const readEvery = 200
-/** How long the page that only looks may take for that, in ms: a tab that hangs inside a transaction keeps it waiting. */
+/** How long the page that reads it may take, in ms. A tab that hangs inside a transaction keeps it waiting. */
 const longestLook = 8_000
 
 interface Tab {
   readonly page: Page
   readonly name: string
   readonly lines: Line[]
-  /** Called with its messages, and at its end. */
+  /** Called with the tab's messages, and when it ends. */
   readonly listeners: Set<(told: Order['type'] | 'gone') => void>
   doomed: boolean
-  /** Ends it; another one takes its place. */
+  /** Ends the tab. Another tab takes its place. */
   end: () => void
   gone: boolean
 }
@@ -82,7 +82,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     for (const listener of [...tab.listeners]) listener(told)
   }
 
-  /** A window of its own: a hidden tab gets less CPU time than visible ones. */
+  /** Opens a page in its own window, since a hidden tab gets less CPU time than a visible one. */
   async function openWindow(): Promise<Page> {
     const [page] = await Promise.all([context.waitForEvent('page'), browser.send('Target.createTarget', { url: 'about:blank', newWindow: true })])
     return page
@@ -137,7 +137,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
   const tabOf = (worker: string): Tab => tabs.findLast((tab) => workerOf(tab) === worker) as Tab
   const living = () => tabs.filter(({ gone }) => !gone)
 
-  /** Resolves with true when it sends this, and with false once it is gone. */
+  /** Resolves with true when the tab sends this message, and with false when the tab is gone. */
   const told = (tab: Tab, what: Order['type'] | 'gone'): Promise<boolean> =>
     new Promise((resolve) => {
       const hear = (heard: Order['type'] | 'gone') => {
@@ -151,7 +151,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
 
   const obeyed = (tab: Tab, order: Order): Promise<boolean> => {
     const heard = told(tab, order.type)
-    // One that hangs or dies answers late or never.
+    // A tab that hangs or dies answers late or never.
     tab.page.evaluate((order) => nemesis.obey(order), order).catch(() => {})
     return heard
   }
@@ -195,7 +195,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
     { kind: 'stores held up', inflict: (worker, ms) => obeyed(tabOf(worker), { type: 'occupy', ms: ms / 2 }) },
     { kind: 'clock set', inflict: (worker, _, random) => obeyed(tabOf(worker), { type: 'shift', ms: pick(random, steps) }) },
   ]
-  /** Reads as much as possible before it is gone. */
+  /** A fault that wipes the database. The log is read just before. */
   const wiped = (kind: string, wipe: (tab: Tab) => Promise<boolean>): Fault => ({
     kind,
     async inflict(worker) {
@@ -203,7 +203,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
       return !finishing && wipe(tabOf(worker))
     },
   })
-  // Without a fence, overwritten updates cannot be told from wiped ones.
+  // Without a fence, overwritten updates could not be told from wiped ones.
   if (fenced)
     faults.push(
       { kind: 'connections torn', inflict: () => storage.tear() },
@@ -238,7 +238,7 @@ async function inhabit(context: BrowserContext, origin: string, close: () => Pro
       return [...unfinished].map(({ name }) => name)
     },
     notes: async () => tabs.map(({ lines }) => lines),
-    // The monotonic clocks of pages differ a little.
+    // The monotonic clocks of two pages differ a little.
     allowed: { skew: 20, afterWipe: duration },
     async close() {
       finishing = true

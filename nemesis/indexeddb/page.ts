@@ -16,7 +16,8 @@ export interface Start {
 }
 
 /**
- * A tab's messages to its runner: a note to record, that it met an order, or that it must be reloaded. A tab that is to die then waits for its end.
+ * A tab's messages to its runner: a note to record, that it has met an order, or that it must be reloaded. A tab that met an order to die then
+ * waits until it is killed.
  */
 export type News = { readonly name: string } & ({ readonly note: Note } | { readonly met: Order['type'] } | { readonly stuck: true })
 
@@ -24,12 +25,12 @@ export type News = { readonly name: string } & ({ readonly note: Note } | { read
 export interface Sight {
   readonly life: string
   readonly rows: readonly Write[]
-  /** The part of the log after the place that was seen last in the same life. */
+  /** The log after the last place that was seen in the same life. */
   readonly log: readonly Write[]
   readonly place: number
 }
 
-/** What the runner calls in a tab. A tab that was not started only looks. */
+/** What the runner calls in a tab. A tab that was not started only reads. */
 interface Page {
   start(start: Start): void
   obey(order: Order): void
@@ -70,11 +71,11 @@ async function put(tx: Transaction, write: Write): Promise<void> {
   await Promise.all([rows.put(write, keyOf(write.key)), tx.objectStore('log').add(write)])
   const order = orders.take('before the commit')
   if (order) meet(order)
-  // A transaction without requests would commit.
+  // Without new requests, the transaction would commit.
   while (order?.type === 'die') await rows.get(write.key)
 }
 
-/** A transaction's result is handled by those who wait for it. */
+/** Prevents unhandled rejections. Code that waits for the transaction handles its errors. */
 function unheard<Tx extends { readonly done: Promise<void> }>(tx: Tx): Tx {
   tx.done.catch(() => {})
   return tx
@@ -119,7 +120,7 @@ globalThis.nemesis = {
         })
       },
     }
-    // A tab that hangs inside a transaction also blocks others from taking its lock, so nothing is lost: the control waits for its end.
+    // A tab that hangs inside a transaction also keeps other tabs from taking its lock, so no update is lost. The control first waits for its end.
     const quiet = async (): Promise<void> => {
       while (!fenced && underWay) await new Promise((resolve) => setTimeout(resolve))
     }
@@ -151,7 +152,7 @@ globalThis.nemesis = {
     else {
       const { type } = order
       const act = acts[type] as (order: Order) => Promise<unknown>
-      // Errors meanwhile are part of it.
+      // The order may fail because of another fault.
       act(order).then(
         () => tell(type),
         () => tell(type),

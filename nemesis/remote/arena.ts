@@ -8,14 +8,14 @@ import type { Arena, OpenArena } from '../arena.ts'
 import type { Kind } from './data.ts'
 import { type Harm, openOn } from './open.ts'
 
-/** A server that is durable: what it has confirmed is still there after it was killed. */
+/** Durable servers: data that they have confirmed survives a kill. */
 const servers = {
   postgres: () => startPostgres({}),
   redis: () => startRedis({ appendonly: 'yes', appendfsync: 'always' }),
   etcd: () => startEtcd(),
 } satisfies Record<Kind, () => unknown>
 
-/** Processes that use locks and data of one server, by a proxy that disturbs them. */
+/** Processes that use locks and data of one server, through a proxy that disturbs their connections. */
 export const openRemote =
   (kind: Kind): OpenArena =>
   async (setting): Promise<Arena> => {
@@ -44,13 +44,13 @@ export const openRemote =
     })
   }
 
-/** What a network does to connections. */
+/** Faults of the network. */
 export const harmsOf = (proxy: ServerProxy): Readonly<Record<string, Harm>> => ({
   'connections reset': () => proxy.cut(),
   async 'connections silent'(ms) {
     proxy.silent = true
     await sleep(ms)
-    // What was swallowed does not come back.
+    // The bytes that were swallowed are lost, so the connections cannot go on.
     proxy.cut()
     proxy.silent = false
   },

@@ -6,7 +6,7 @@ import { keepInMemory } from '../../test/servers/running.ts'
 import type { Arena, Setting } from '../arena.ts'
 import { type Harm, openOn } from './open.ts'
 
-/** Shorter than etcd's own, in ms, for a network that is one machine. */
+/** Shorter than etcd's defaults, in ms, since the network is one machine. */
 const settings = ['--heartbeat-interval', '50', '--election-timeout', '500']
 
 interface Member {
@@ -14,7 +14,7 @@ interface Member {
   readonly server: EtcdServer
 }
 
-/** The present leader, as the one says that knows of the latest. */
+/** The present leader: the member that leads in the latest known term. */
 async function leaderOf(members: readonly Member[]): Promise<Member | undefined> {
   const statuses = await Promise.all(
     members.map(async (member) => {
@@ -39,7 +39,7 @@ interface Status {
   readonly raftTerm?: string
 }
 
-/** Processes on an etcd of three members, each on a host of its own: what disturbs them are killed members and pulled cables. */
+/** Processes on an etcd of three members, each on its own host. The faults are killed or stopped members and pulled cables. */
 export async function openCluster(setting: Setting): Promise<Arena> {
   keepInMemory()
   const network = makeNetwork(3)
@@ -51,7 +51,7 @@ export async function openCluster(setting: Setting): Promise<Arena> {
   let turn = 0
   const another = async (leader: Member): Promise<Member> => members.filter((member) => member !== leader)[turn++ % 2] as Member
 
-  /** @param choose which of them, knowing the leader */
+  /** @param choose picks the member, given the leader */
   const harm =
     (choose: (leader: Member) => Member | Promise<Member>, act: (member: Member, ms: number, isOver: () => boolean) => Promise<void>): Harm =>
     async (ms, isOver) => {
@@ -65,10 +65,10 @@ export async function openCluster(setting: Setting): Promise<Arena> {
     await sleep(ms)
     if (!isOver()) await server.start()
   }
-  /** Clients still reach it: it must neither grant nor tell what is out of date. */
+  /** Cuts a member off from the others, while clients still reach it. It must neither grant locks nor return stale data. */
   const cutOff = async ({ host }: Member, ms: number): Promise<void> => {
     host.cutOff()
-    // For longer than the others need to notice, and to elect another.
+    // Longer than the other members need to notice this and to elect a leader.
     await sleep(ms + 1_000)
     host.rejoin()
   }

@@ -10,15 +10,15 @@ import { decode, encode } from '../../src/channels/etcd/form.ts'
 import type { Final, Write } from '../history.ts'
 import { keys } from '../worker.ts'
 
-/** Locks of a server, and the data that they protect there. */
+/** The locks of a server, and the data that they protect on the same server. */
 export interface Data {
   readonly store: Store
-  /** Makes what it needs, once, before anyone uses it. */
+  /** Creates tables. Called once, before any worker uses the server. */
   prepare?(): Promise<void>
   read(key: string): Promise<Write | undefined>
-  /** @param lock without one, it is written in any case @param before is called when everything is ready to be sent */
+  /** @param lock without one, the write has no fence @param before is called just before the commit is sent */
   write(write: Write, lock: Fenced | undefined, before: () => void): Promise<void>
-  /** How many writes were ever made. */
+  /** How many writes have ever been made. */
   written(): Promise<number>
   final(): Promise<Final>
   close(): Promise<void>
@@ -29,7 +29,7 @@ export type Kind = 'postgres' | 'redis' | 'etcd'
 const parse = (text: string | null | undefined): Write | undefined => (text ? (JSON.parse(text) as Write) : undefined)
 const present = <T>(values: readonly (T | undefined)[]): T[] => values.filter((value) => value !== undefined)
 
-/** The row first, since it makes others wait: the log is then in the order of the commits. */
+/** `put` writes the row first, because its lock makes other writers wait: so the log is in the order of the commits. */
 const tables = `
   CREATE TABLE rows (key text PRIMARY KEY, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL);
   CREATE TABLE log (place bigserial PRIMARY KEY, key text NOT NULL, id text NOT NULL, token float8 NOT NULL, saw text NOT NULL, value int NOT NULL);
@@ -121,7 +121,7 @@ function etcdData(url: string): Data {
   type Found = { count?: string; kvs?: { value: string }[] }
   const read = async (key: string): Promise<Write | undefined> =>
     parse(decode((await client.call<Found>('kv/range', { key: encode(`row ${key}`) }, true)).kvs?.[0]?.value))
-  // In the order in which they were made.
+  // Sorted in the order of their creation.
   const log = { key: encode('log '), range_end: encode('log!'), sort_target: 'CREATE', sort_order: 'ASCEND' }
   return {
     store,

@@ -7,7 +7,7 @@ import type { Arena, Setting } from '../arena.ts'
 import { harmsOf } from './arena.ts'
 import { type Harm, openOn } from './open.ts'
 
-/** A replica copies everything as soon as it asks. */
+/** Lets a replica start its full copy at once. */
 const settings = { 'repl-diskless-sync-delay': '0' }
 
 async function ask(server: RedisServer, ...[command, ...args]: [string, ...string[]]): Promise<unknown> {
@@ -24,13 +24,14 @@ const log = '{storelock} log'
 const isLinked = async (replica: RedisServer): Promise<boolean> => String(await ask(replica, 'INFO', 'replication')).includes('master_link_status:up')
 
 /**
- * Processes on a Redis with a replica that lags now and then, and takes its place when it is killed. All writes are fenced. The control has a plain
- * store, and loses what the replica had not got; otherwise each change waits for the replica, and nothing that was acknowledged may be lost.
+ * Processes on a Redis whose replica lags now and then, and takes over when the primary is killed. All writes are fenced. The control uses a plain
+ * store, and loses the changes that the replica had not received. In the other run each change waits for the replica, and no acknowledged write
+ * may be lost.
  */
 export async function openFailover(setting: Setting): Promise<Arena> {
   keepInMemory()
   let [primary, replica] = [await startRedis(settings), await startRedis(settings)]
-  /** How workers, the runner and the replica reach the present primary. */
+  /** The proxies through which the workers, the runner and the replica reach the present primary. */
   const [theirs, ours, link] = [await startProxy(primary.port), await startProxy(primary.port), await startProxy(primary.port)]
   const follow = (): Promise<unknown> => ask(replica, 'REPLICAOF', '127.0.0.1', `${link.port}`)
   await follow()
@@ -41,7 +42,7 @@ export async function openFailover(setting: Setting): Promise<Arena> {
     link.silent = true
     await sleep(ms / 3)
   }
-  /** What was swallowed does not come back; the replica asks for it again. */
+  /** Cuts the link, since swallowed bytes are lost. The replica connects again and asks for what it has missed. */
   const endLag = (): void => {
     link.cut()
     link.silent = false

@@ -4,22 +4,22 @@ import { runProcesses, type Start } from '../processes.ts'
 import { type Data, type Kind, openData } from './data.ts'
 import type { RemoteStart } from './worker.ts'
 
-/** Waiters of these stores are woken by hints. Looks beside those cost a server's time, in ms. */
+/** In ms. Hints wake the waiters of these stores, and more frequent looks would only load the server. */
 const maxBackoff = 200
-/** Faults of a server hold up everybody, so they are shorter than those of a worker: some end before the locks are lost, and some do not. */
+/** A server's fault holds up all workers, so it is shorter than a worker's: some end before the locks are lost, and some do not. */
 const share = 1 / 2
 
-/** What harms a server, or the way to it. @returns false if nothing happened; `isOver` says whether the run is over meanwhile */
+/** Harms a server or the network. `isOver` tells whether the run has ended meanwhile. @returns false if nothing happened */
 export type Harm = (ms: number, isOver: () => boolean) => unknown
 
-/** One server or several, and what can be done to them. Only one of these faults happens at a time. */
+/** One or more servers and their faults. Only one of these faults happens at a time. */
 export interface Servers {
   readonly kind: Kind
-  /** Where the runner looks, past what disturbs the workers. */
+  /** The URL that the runner uses, without the proxies that disturb the workers. */
   readonly url: string
-  /** Where the workers connect to. */
+  /** The URL to which the workers connect. */
   readonly workersUrl: string
-  /** How many replicas must have a change before it counts. */
+  /** How many replicas must have a change before it is confirmed. */
   readonly replicas?: number | undefined
   readonly harms: Readonly<Record<string, Harm>>
   remove(): Promise<unknown>
@@ -50,7 +50,7 @@ export async function openOn(setting: Setting, servers: Servers): Promise<Arena 
       },
     }),
   )
-  /** Asks until the server answers. */
+  /** Repeats a call until the server answers. */
   const insist = async <T>(ask: () => Promise<T>): Promise<T> => {
     for (;;) {
       try {
@@ -74,7 +74,7 @@ export async function openOn(setting: Setting, servers: Servers): Promise<Arena 
       return seen
     },
     final: () => insist(() => data.final()),
-    // They share one clock.
+    // All workers share one clock.
     allowed: { skew: 0, afterWipe: 0 },
     async close() {
       closed = true

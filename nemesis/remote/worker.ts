@@ -1,4 +1,4 @@
-// A process that works on a server's data, under locks of the same server: `worker.js <start, as JSON>`.
+// A process that works on a server's data under locks of the same server: `worker.js <start, as JSON>`.
 import { now } from '../../e2e/processes/orders.ts'
 import { beChild } from '../child.ts'
 import type { Start } from '../processes.ts'
@@ -8,9 +8,9 @@ import { type Kind, locksOf, openData } from './data.ts'
 
 export interface RemoteStart extends Start {
   readonly kind: Kind
-  /** Of etcd, of each of its members. */
+  /** For etcd, the URLs of all members, with commas between them. */
   readonly url: string
-  /** How many replicas must have a change before it counts. */
+  /** How many replicas must have a change before it is confirmed. */
   readonly replicas?: number | undefined
 }
 

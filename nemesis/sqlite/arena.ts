@@ -17,7 +17,7 @@ interface Served {
   readonly urls: readonly string[]
 }
 
-/** Processes that write into one SQLite file. @param served where their locks come from, if not from that file */
+/** Processes that write to one SQLite file. @param served the lock servers, if the locks are not in that file */
 export async function openWorkers(setting: Setting, served?: Served): Promise<Arena> {
   const file = join(setting.folder, 'nemesis.db')
   const db = new Database(file)
@@ -36,7 +36,7 @@ export async function openWorkers(setting: Setting, served?: Served): Promise<Ar
     holder: async (key) => (await onlooker.query(key)).held[0]?.label?.replace(/\.\d+$/, ''),
     written: async () => rows.written(),
     final: async () => rows.final(),
-    // They share one clock.
+    // All workers share one clock.
     allowed: { skew: 0, afterWipe: 0 },
     async close() {
       await processes.close()

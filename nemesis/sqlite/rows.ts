@@ -1,7 +1,7 @@
 import type { Database } from 'better-sqlite3'
 import type { Final, Write } from '../history.ts'
 
-/** Run once, before anyone opens the file. */
+/** Run once, before any worker opens the file. */
 export const tables = `
   CREATE TABLE rows (key TEXT PRIMARY KEY, id TEXT NOT NULL, token INTEGER NOT NULL, saw TEXT NOT NULL, value INTEGER NOT NULL);
   CREATE TABLE log (place INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, id TEXT NOT NULL, token INTEGER NOT NULL, saw TEXT NOT NULL, value INTEGER NOT NULL);
@@ -17,12 +17,12 @@ export function rowsIn(db: Database) {
   const log = db.prepare<[], Write>('SELECT key, id, token, saw, value FROM log ORDER BY place')
   return {
     read: (key: string) => row.get(key),
-    /** Within a transaction. */
+    /** Must be called within a transaction. */
     write(write: Write): void {
       put.run(write)
       append.run(write)
     },
-    /** How many writes were ever made. */
+    /** How many writes have ever been made. */
     written: () => written.get() ?? 0,
     final: (): Final => ({ rows: rows.all(), log: log.all() }),
   }

@@ -1,4 +1,4 @@
-// A process that works on a SQLite file, under locks of that file or of lock servers: `worker.js <start, as JSON>`.
+// A process that works on a SQLite file under locks of that file or of lock servers: `worker.js <start, as JSON>`.
 import Database from 'better-sqlite3'
 import { createLocks, type Store } from 'storelock'
 import { httpStore } from 'storelock/stores/http'
@@ -13,18 +13,18 @@ import { rowsIn } from './rows.ts'
 
 export interface FileStart extends Start {
   readonly file: string
-  /** The lock servers'; without them the locks are in the file. */
+  /** The URLs of the lock servers. Without them the locks are in the file. */
   readonly urls?: readonly string[] | undefined
 }
 
 const { start, signal, note, strike } = beChild<FileStart>((order) => order.type === 'occupy' && occupy(order.ms))
 const { name, file, urls, fenced, duration, maxBackoff, seed } = start
 
-// SQLite's own waiting blocks the whole process, heartbeats too: it is kept short, and the store waits instead.
+// SQLite's own wait blocks the whole process, heartbeats too. So its timeout is short, and the store waits instead.
 const db = new Database(file, { timeout: 100 })
 const own = urls === undefined ? sqliteStore(db) : undefined
 
-/** A store that begins with one of the servers, and soon goes on to the next when that does not answer. */
+/** A store that starts with one of the servers, and soon goes on to the next if it gets no answer. */
 function served(all: readonly string[]): Store {
   const first = seed % all.length
   return httpStore([...all.slice(first), ...all.slice(0, first)], all.length > 1 ? { timeout: 1_000 } : {})
@@ -34,7 +34,7 @@ const tokens = tokensIn(db)
 const locks = createLocks({ store, label: name, duration, maxBackoff })
 const rows = rowsIn(db)
 
-/** Holds SQLite's write lock as on a slow disk, with more to write than the log holds. @returns whether it could */
+/** Holds SQLite's write lock as on a slow disk, with more data than the log holds. @returns whether it got the lock */
 function occupy(ms: number): boolean {
   const disk = new Database(file)
   try {
@@ -45,7 +45,7 @@ function occupy(ms: number): boolean {
     disk.pragma('wal_checkpoint(PASSIVE)')
     return true
   } catch (error) {
-    // Others kept it busy for longer than SQLite waits: no fault happened.
+    // Other workers kept the file busy for longer than SQLite waits, so no fault happened.
     if ((error as { code?: unknown }).code === 'SQLITE_BUSY') return false
     throw error
   } finally {

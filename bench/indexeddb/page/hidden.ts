@@ -1,18 +1,18 @@
-// What a tab does for the figures of `hidden.ts`.
+// The script of a tab for the figures of `hidden.ts`.
 import { type Clock, createLocks, type HeldLock } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
-/** How one lock fared since {@link HiddenTab.hold}. */
+/** What has happened to one lock since {@link HiddenTab.hold}. */
 export interface Fate {
   readonly losses: number
   readonly beats: number
-  /** Between two beats, in ms. */
+  /** The longest pause between two beats, in ms. */
   readonly longestPause: number
 }
 
 /** What `../hidden.ts` calls in its tab. */
 interface HiddenTab {
-  /** Holds one lock as anyone does and another by plain timers, each with the default duration, and takes a lost one again. */
+  /** Holds one lock as usual and another with plain timers, each with the default duration. Takes a lost lock again. */
   hold(): Promise<void>
   fates(): Readonly<Record<'ours' | 'plain', Fate>>
 }
@@ -70,7 +70,7 @@ function keeper(name: string, clock?: Clock) {
     },
     fate(): Fate {
       const now = performance.now()
-      // A lock may be lost, and no timer have come to say so.
+      // A lock may be lost without a timer having fired to report it.
       const unsaid = !lock.isHeld() && losses === 0 ? 1 : 0
       return { losses: losses + unsaid, beats, longestPause: Math.max(longestPause, now - last) }
     },

@@ -4,7 +4,7 @@ import { webLocks as managerOf } from 'storelock/web-locks'
 import { alternate, type Side } from '../../rounds.ts'
 import { peer, type TabLock } from './peers.ts'
 
-/** What `acquire.ts` calls in the page; `progress` is its own function. */
+/** What `acquire.ts` calls in the page. `progress` is a function that it provides. */
 declare global {
   var measures: { acquireRelease: typeof acquireRelease; linger: typeof linger; request: typeof request; fencedWrite: typeof fencedWrite }
   var progress: (done: number) => void
@@ -86,7 +86,7 @@ async function linger() {
   return measured
 }
 
-/** The same calls on the browser's lock manager and on ours, which is what the polyfill puts in its place. */
+/** The same calls on the browser's lock manager, and on ours, which the polyfill puts in its place. */
 async function request() {
   const stores = [indexedDBStore('requests'), indexedDBStore('lingering requests')] as const
   const [plain, lingering] = [createLocks({ store: stores[0] }), createLocks({ store: stores[1], linger: 10_000 })]
@@ -158,8 +158,7 @@ function open(name: string): Promise<IDBDatabase> {
   })
 }
 
-/** The least that someone would write who keeps a record per key; `explicit` calls `commit()` instead of leaving it to the browser. */
-/** The same requests as a lock makes, and nothing else. */
+/** Makes the same requests as a lock, and nothing else. */
 function rowByRow(db: IDBDatabase, read: readonly string[], written: readonly string[], value: object): Promise<void> {
   return new Promise((resolve, reject) => {
     const tx = db.transaction(['rows', 'others', 'fence'], 'readwrite', { durability: 'relaxed' })
@@ -175,6 +174,7 @@ function rowByRow(db: IDBDatabase, read: readonly string[], written: readonly st
   })
 }
 
+/** The minimal code to update one record per key. `explicit` calls `commit()` instead of leaving it to the browser. */
 function readModifyWrite(db: IDBDatabase, value: object, explicit: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     const tx = db.transaction('rows', 'readwrite', { durability: 'relaxed' })

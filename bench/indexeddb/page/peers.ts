@@ -7,15 +7,15 @@ import { indexedDBStore } from 'storelock/stores/indexeddb'
 
 /** One tab's end of a lock between tabs. */
 export interface TabLock {
-  /** @returns how to release it */
+  /** @returns a function that releases the lock */
   acquire(): Promise<() => unknown>
-  /** Resolves when what was asked for waits. */
+  /** Resolves when the request is waiting. */
   queued(): Promise<void>
 }
 
 const name = 'handoff'
 
-/** Each is made when it is first wanted: some of them never rest. */
+/** Each lock is made when it is first used, since some of them keep running. */
 const makers = {
   ours() {
     const locks = createLocks({ store: indexedDBStore('bench'), duration: 10_000, maxBackoff: 60_000 })
@@ -31,7 +31,7 @@ const makers = {
         if (!(await lock.acquireLock(name, 60_000))) throw new Error('browser-tabs-lock gave up')
         return () => lock.releaseLock(name)
       },
-      // It first looks after 30 ms, and then not for 50.
+      // It first looks after 30 ms, and then waits for at least 50 ms.
       queued: () => pause(100, 180),
     }
   },
@@ -41,7 +41,7 @@ const makers = {
   },
   leader: () => leadership(() => webLockWaits('pubkey-bc')),
   leaderByMessages() {
-    // How it elects where there are no Web Locks: what is asked is whether they are there.
+    // Hides Web Locks while it is made, so that it elects as in a browser without them.
     const without = <T>(make: () => T): T => {
       Object.defineProperty(navigator, 'locks', { value: undefined, configurable: true })
       try {
@@ -50,7 +50,7 @@ const makers = {
         Reflect.deleteProperty(navigator, 'locks')
       }
     }
-    // Its first try takes two times 150 ms.
+    // Its first try takes twice 150 ms.
     return leadership(() => pause(400, 700), without)
   },
 } satisfies Record<string, () => TabLock>
@@ -98,12 +98,12 @@ function idbMutexEvery(spinDelay: number): TabLock {
       await mutex.lock()
       return () => mutex.unlock()
     },
-    // At any time of its pause.
+    // Ends at a random time of its pause.
     queued: () => pause(10, 10 + spinDelay),
   }
 }
 
-/** A lock whose holder is the leader, and lets go by dying. */
+/** A lock whose holder is the leader, and releases it by `die()`. */
 function leadership(queued: () => Promise<void>, make = <T>(elect: () => T): T => elect()): TabLock {
   return {
     async acquire() {
@@ -123,5 +123,5 @@ async function webLockWaits(start: string): Promise<void> {
   while (!(await navigator.locks.query()).pending?.some((lock) => lock.name?.startsWith(start)));
 }
 
-/** In ms. */
+/** Waits for a random time, in ms. */
 const pause = (from: number, to: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, from + Math.random() * (to - from)))

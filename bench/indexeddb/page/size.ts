@@ -1,4 +1,4 @@
-// What the smallest page holds that uses locks in IndexedDB.
+// The code of the smallest page that uses locks in IndexedDB.
 import { createLocks } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 

@@ -1,17 +1,17 @@
-// What a tab does for the figures of `tabs.ts`.
+// The script of a tab for the figures of `tabs.ts`.
 import { type Kind, peer } from './peers.ts'
 
 /** What `../tabs.ts` calls in each of its tabs. Times in ms, on the page's own clock. */
 interface BenchTab {
-  /** Takes the lock, and keeps it until `release`. */
+  /** Takes the lock and keeps it until `release`. */
   hold(kind: Kind): Promise<void>
-  /** Asks for the lock, and lets go a moment after it has it. */
+  /** Requests the lock, and releases it a moment after the grant. */
   ask(kind: Kind): void
   /** Resolves when this tab waits for the lock. */
   queued(kind: Kind): Promise<void>
-  /** Lets go a moment later, when nothing else is going on. @returns when it did */
+  /** Releases the lock a moment later, when nothing else is going on. @returns the time of the release */
   release(): Promise<number>
-  /** When what `ask` wanted was there; by now it has been let go of. */
+  /** The time at which `ask` got the lock. Resolves when it has been released again. */
   grantedAt(): Promise<number>
   now(): number
 }
@@ -20,7 +20,7 @@ declare global {
   var benchTab: BenchTab
 }
 
-/** After what came before has had its effects. In ms. */
+/** The time that earlier steps need to take effect, in ms. */
 const rest = 30
 
 const now = (): number => performance.timeOrigin + performance.now()
@@ -37,7 +37,7 @@ globalThis.benchTab = {
       .acquire()
       .then(async (release) => {
         const at = now()
-        // What is kept in localStorage comes to others bit by bit: the polyfill, if let go of at once, takes the lock for held ever after.
+        // Other tabs see changes in localStorage one by one. If the lock is released at once, the polyfill considers it held for ever.
         await new Promise((resolve) => setTimeout(resolve, rest))
         await release()
         return at
@@ -49,7 +49,7 @@ globalThis.benchTab = {
       setTimeout(() => {
         const at = now()
         letGo()
-        // To tell of it takes time too.
+        // Answers only later, since that takes CPU time too.
         setTimeout(() => resolve(at), rest)
       }, rest)
     }),

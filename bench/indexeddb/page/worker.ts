@@ -1,9 +1,9 @@
-// What tabs do for the figures of `../worker.ts`: a worker of their own keeps their locks.
+// The script of tabs for the figures of `../worker.ts`: each tab's locks are kept by its own worker.
 import { createLocks } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 import { expose, wrap } from 'storelock/worker'
 
-/** Of the worker's locks, in ms. */
+/** Settings of the worker's locks, in ms. */
 export interface KeeperSettings {
   readonly duration: number
   readonly maxSilence: number
@@ -12,11 +12,11 @@ export interface KeeperSettings {
 /** What `../worker.ts` calls in each of its tabs. Times in ms. */
 interface KeptTab {
   start(script: string, settings: KeeperSettings): void
-  /** Asks for the lock. */
+  /** Requests the lock. */
   ask(): void
-  /** When it was granted, on a clock that all tabs share but for their start. */
+  /** The time of the grant, on a clock that is nearly the same in all tabs. */
   grantedAt(): Promise<number>
-  /** Does nothing else for so long. @returns when it began */
+  /** Blocks the thread. @returns the time at which it began */
   block(ms: number): number
   /** Whether the lock is held, after the worker has been asked. */
   isHeld(): Promise<boolean>

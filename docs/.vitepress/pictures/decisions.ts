@@ -1,11 +1,11 @@
 import { arrow, box, boxHeight, svg, text } from './svg.ts'
 
-/** Questions, one below the other: yes leads to the answer beside it, no to the next question. A `|` begins a new line. */
+/** Questions, one below another: yes leads to the answer beside it, no leads to the next question. A `|` begins a new line. */
 export interface Decisions {
   readonly title: string
   readonly description: string
   readonly questions: readonly (readonly [question: string, answer: string])[]
-  /** What remains after the last no. */
+  /** The answer after the last no. */
   readonly otherwise: string
 }
 

@@ -1,6 +1,6 @@
 import { arrow, box, svg, text } from './svg.ts'
 
-/** Two tabs or processes, and the three things of a store between them. */
+/** Draws two tabs or processes, and the three parts of a store between them. */
 export function drawParts(): string {
   const sides: readonly (readonly [x: number, name: string])[] = [
     [92, 'tab or process A'],

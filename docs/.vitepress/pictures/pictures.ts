@@ -99,7 +99,7 @@ const decisions: Decisions = {
   otherwise: 'a lock server:|httpStore(url)',
 }
 
-/** Every picture, by its file's name. */
+/** Draws all pictures. @returns each with the name of its file */
 export const drawAll = (): [name: string, picture: string][] => [
   ['parts.svg', drawParts()],
   ['lease.svg', drawTimeline(lease)],

@@ -1,6 +1,6 @@
 import type { Bar, Step, Timeline } from './timeline.ts'
 
-/** What happens in both: A reads, and is stopped just after it has checked that it holds the lock; B takes over, and counts on. */
+/** What both pictures show: A reads, and is stopped just after it has checked that it holds the lock. B takes over and goes on counting. */
 const before: readonly Step[] = [
   { from: 1, to: 0, text: 'granted, token 7', tone: 'held' },
   { from: 0, to: 1, text: 'read: 5' },

@@ -1,12 +1,12 @@
-/** What a colour says: somebody holds the lock, something went wrong, or something was right. */
+/** The meaning of a colour: the lock is held, something went wrong, or something went right. */
 export type Tone = 'plain' | 'held' | 'bad' | 'good'
 
-/** The width of all pictures: that of a phone, on which text of 12 px can be read. */
+/** The width of all pictures: that of a phone, so that text of 12 px is legible there. */
 export const width = 380
 
 const lineHeight = 15
 
-// A picture has a ground of its own, and follows the colours of the page, or where it cannot, of the system.
+// A picture has its own background. It follows the colour scheme of the page, or that of the system if it cannot.
 const style = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .small { font-size: 11px; fill: #59636e }
@@ -32,7 +32,7 @@ const style = `
 
 const escaped = (text: string): string => text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`)
 
-/** A whole picture. @param description what somebody who does not see it should know */
+/** A whole picture. @param description the text alternative for readers who cannot see it */
 export function svg(height: number, title: string, description: string, parts: readonly string[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="title description">
 <title id="title">${escaped(title)}</title>
@@ -46,7 +46,7 @@ ${parts.join('\n')}
 `
 }
 
-/** Lines of text around a middle. */
+/** Lines of text, vertically centred on `y`. */
 export function text(x: number, y: number, lines: readonly string[], kind = '', anchor: 'middle' | 'start' = 'middle'): string {
   const top = y - ((lines.length - 1) * lineHeight) / 2 + 4
   return lines
@@ -54,7 +54,7 @@ export function text(x: number, y: number, lines: readonly string[], kind = '', 
     .join('')
 }
 
-/** How high a box around so many lines is. */
+/** The height of a box around these lines. */
 export const boxHeight = (lines: readonly string[]): number => lines.length * lineHeight + 10
 
 /** A box around lines of text, below `y`. */
@@ -64,7 +64,7 @@ export function box(x: number, y: number, wide: number, lines: readonly string[]
   return rect + text(x, y + height / 2, lines, kind)
 }
 
-/** An arrow from one point to another. @param broken it does not arrive */
+/** An arrow from one point to another. @param broken whether it fails to arrive */
 export function arrow(from: readonly [number, number], to: readonly [number, number], tone: Tone, broken = false): string {
   const [x1, y1] = from
   const [x2, y2] = to

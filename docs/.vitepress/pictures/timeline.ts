@@ -1,12 +1,12 @@
 import { arrow, box, boxHeight, svg, type Tone, text, width } from './svg.ts'
 
-/** Something that happens, below what happened before it. It has a number unless it only says that time passes. */
+/** A step of the timeline, drawn below the one before it. It has a number unless it only says that time passes. */
 export type Step =
   | { readonly from: number; readonly to: number; readonly text: string; readonly tone?: Tone; readonly lost?: boolean }
   | { readonly at: number; readonly text: string; readonly tone?: Tone }
   | { readonly later: string }
 
-/** What is true of somebody from one step to another, by their indices, or to the end. */
+/** A state of a lane from one step to another, by their indices, or to the end. */
 export interface Bar {
   readonly lane: number
   readonly from: number
@@ -14,7 +14,7 @@ export interface Bar {
   readonly kind: 'held' | 'stopped'
 }
 
-/** Who does what, one below the other. A `|` in a text begins a new line. */
+/** The lanes, and the steps between them from top to bottom. A `|` in a text begins a new line. */
 export interface Timeline {
   readonly title: string
   readonly description: string

@@ -2,19 +2,19 @@ import { createLocks, type Locks } from 'storelock'
 import type { UseLockOptions } from 'storelock/react'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
-/** What tests do with the page's only component, as the global `panel`. */
+/** What tests call on the page's only component, as the global `panel`. */
 interface Exposed {
-  /** The framework's. */
+  /** The version of the framework. */
   readonly version: string
-  /** Mounts it; or if it is mounted already, gives it other properties. */
+  /** Mounts the component, or changes its properties if it is mounted already. */
   mount(options: UseLockOptions, name?: string): void
   unmount(): void
-  /** Waits until the panel shows this. @returns its token, 0 if it shows none */
+  /** Waits until the panel shows this. @returns the token that it shows, or 0 */
   shows(what: 'state' | 'version' | 'leads', value: string | number): Promise<number>
   click(): void
-  /** How many hold the lock, and how many wait for it. */
+  /** The number of holders and of waiters. */
   counts(): Promise<{ readonly held: number; readonly pending: number }>
-  /** The names of the locks that are held. */
+  /** The names of all held locks. */
   held(): Promise<string[]>
 }
 
@@ -29,16 +29,16 @@ export interface PanelProps {
   readonly options: UseLockOptions
 }
 
-/** Shows a component in the page's `div`, with these properties, or removes it. */
+/** Renders a component in the page's `div` with these properties, or removes it. */
 export type Draw<Component> = (component: Component, props: PanelProps | undefined) => void
 
-/** Lets tests mount a component. @returns how to put another version in its place */
+/** Lets tests mount a component. @returns a function that replaces it by another version */
 export function exposePanel<Component>(
   version: string,
   component: Component,
   start: (target: HTMLElement, locks: Locks) => Draw<Component>,
 ): (next: Component) => void {
-  // Frameworks warn this way, and no page may throw what nobody catches.
+  // Frameworks warn on the console. Reported as errors, these warnings fail the test.
   for (const level of ['error', 'warn'] as const) console[level] = (...warning) => reportError(new Error(warning.join(' ')))
   const locks = createLocks({ store: indexedDBStore('frameworks'), duration: 5_000, onWarning() {} })
   const draw = start(document.querySelector('div') as HTMLElement, locks)
@@ -65,7 +65,7 @@ export function exposePanel<Component>(
   }
 }
 
-/** Resolves with an element as soon as there is one. */
+/** Resolves with the first element that matches, once there is one. */
 const appears = (selector: string): Promise<HTMLElement> =>
   new Promise((resolve) => {
     const look = (): void => {

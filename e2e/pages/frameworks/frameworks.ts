@@ -2,22 +2,22 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { InlineConfig, Plugin } from 'vite'
 
-/** A framework, with a page whose only component has a lock. */
+/** A framework, with a page whose only component requests a lock. */
 export interface Framework {
-  /** How its version begins. */
+  /** The start of its version number. */
   readonly version: string
-  /** The page's first module, which shows the component in a way that keeps it. */
+  /** The first module of a page without hot replacement. */
   readonly main: string
-  /** The same in a page whose modules may be replaced, and the module to replace there. */
+  /** The first module of a page whose modules can be replaced, and the module to replace. */
   readonly hot?: { readonly main: string; readonly panel: string }
-  /** Whether options that are equal by value are the same, although they are another object. */
+  /** Whether new options that are equal by value count as unchanged. */
   readonly comparesByValue: boolean
   config(hot: boolean): InlineConfig
 }
 
 const pages = '/e2e/pages'
 
-/** React is not ESM, so it is bundled first. */
+/** React is not ESM, so Vite has to bundle it first. */
 const react = (names: Readonly<Record<string, string>>): InlineConfig => ({
   resolve: { alias: Object.entries(names).map(([name, replacement]) => ({ find: new RegExp(`^${name}(?=/|$)`), replacement })) },
   optimizeDeps: { noDiscovery: true, include: ['react', 'react-dom/client'] },
@@ -30,8 +30,8 @@ const reactPages = {
 }
 
 /**
- * Compiles components as the Svelte in this package does.
- * @param parts what the compiled code imports, too
+ * Compiles components with the compiler of this Svelte package.
+ * @param parts modules that the compiled code imports as well
  */
 function svelte(name: 'svelte' | 'svelte-4', options: object, parts: readonly string[]): InlineConfig {
   const { compile, VERSION } = createRequire(import.meta.url)(`${name}/compiler`)
@@ -40,7 +40,7 @@ function svelte(name: 'svelte' | 'svelte-4', options: object, parts: readonly st
     transform: (code, id) => (id.endsWith('.svelte') ? { code: compile(code, { filename: id, dev: true, ...options }).js.code } : undefined),
   }
   const alias = [
-    // Paths of `tsconfig.json` are for TypeScript.
+    // Only TypeScript reads the paths of `tsconfig.json`.
     { find: 'storelock/svelte', replacement: fileURLToPath(new URL('../../../src/svelte/index.ts', import.meta.url)) },
     { find: /^svelte(?=\/|$)/, replacement: name },
   ]

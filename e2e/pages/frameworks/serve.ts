@@ -8,13 +8,13 @@ import type { Site } from '../serve.ts'
 import type { Framework } from './frameworks.ts'
 
 export interface FrameworkSite extends Site {
-  /** Sends the pages another version of the panel, as when its file is saved. */
+  /** Sends the pages a new version of the panel, as if its file had been saved. */
   reload(): Promise<void>
 }
 
 /**
- * Serves the page for tests of a framework, to this machine only and on a free port.
- * @param isHot whether the pages listen for new versions of their modules; the open connection keeps them out of the back/forward cache
+ * Serves the test page of a framework, to this machine only and on a free port.
+ * @param isHot whether the pages listen for new versions of their modules. The open connection keeps them out of the back/forward cache
  */
 export async function serveFramework({ main, hot, config }: Framework, isHot = false): Promise<FrameworkSite> {
   const root = fileURLToPath(new URL('../../..', import.meta.url))
@@ -28,7 +28,7 @@ export async function serveFramework({ main, hot, config }: Framework, isHot = f
     name: 'start of the framework',
     transformIndexHtml: { order: 'pre', handler: (html) => html.replace('/START', (isHot && hot?.main) || main) },
   }
-  // It would complain that nobody answers it.
+  // Without a server to connect to, the client would log errors.
   const noClient: Plugin = {
     name: 'no client of Vite',
     transformIndexHtml: { order: 'post', handler: (html) => html.replace(/<script.*\/@vite\/client.*<\/script>/, '') },

@@ -5,9 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { build, type Rolldown } from 'vite'
 
 export interface BareSite {
-  /** Of an empty page. With `?watched` it counts what is added to it, and with `?poor` it has no IndexedDB. */
+  /** The URL of an empty page. With `?watched` it counts listeners, timers and channels; with `?poor` it has no IndexedDB. */
   readonly url: string
-  /** Of the same page, for a browser on another site. */
+  /** The URL of the same page on another site. */
   readonly foreignUrl: string
   close(): Promise<void>
 }
@@ -15,14 +15,14 @@ export interface BareSite {
 const page = '<!doctype html><link rel="icon" href="data:,"><title>an empty page</title><script type="module" src="/start.js"></script>'
 
 /**
- * Serves an empty page, and what tests do there, to this machine only: nothing on the page is anybody else's.
- * @param start the page's script, which is bundled as an app would bundle it
+ * Serves an empty page and the tests' steps, to this machine only. No other code runs on the page.
+ * @param start the page's script, bundled as an app would bundle it
  */
 export async function serveBare(start = new URL('start.ts', import.meta.url)): Promise<BareSite> {
   const scripts = await bundle(fileURLToPath(start))
   const server = createServer(({ url = '' }, response) => {
     const script = scripts.get(url)
-    // A page without an origin needs leave to import.
+    // A page with an opaque origin may import modules only with CORS.
     response.setHeader('Access-Control-Allow-Origin', '*')
     response.setHeader('Content-Type', script === undefined ? 'text/html' : 'text/javascript')
     response.end(script ?? page)
@@ -41,7 +41,7 @@ export async function serveBare(start = new URL('start.ts', import.meta.url)): P
   }
 }
 
-/** The scripts by their paths: one for the start, and those that it imports later. */
+/** The scripts by their paths: the first one, and those that it imports later. */
 async function bundle(entry: string): Promise<Map<string, string>> {
   const configFile = fileURLToPath(new URL('../../../vite.config.ts', import.meta.url))
   const built = await build({

@@ -2,7 +2,7 @@ import { watchPage } from './watch.ts'
 
 export type Steps = typeof import('./steps.ts')
 
-/** Does a step. The library comes with the first, so that tests can look at the page before. */
+/** Runs a step. The first step imports the library, so that tests can inspect the page before. */
 async function doStep(step: keyof Steps, given: readonly unknown[] = []): Promise<unknown> {
   const steps = await import('./steps.ts')
   return (steps[step] as (...given: readonly unknown[]) => unknown)(...given)
@@ -10,11 +10,11 @@ async function doStep(step: keyof Steps, given: readonly unknown[] = []): Promis
 
 export interface FrameStart {
   readonly src: string
-  /** What it may do, if it is sandboxed. */
+  /** The permissions of the frame, if it is sandboxed. */
   readonly sandbox?: string
 }
 
-/** Does a step in a new frame with a page like this one, of whatever origin. */
+/** Runs a step in a new frame with a page like this one, of any origin. */
 async function doStepInFrame({ src, sandbox }: FrameStart, step: keyof Steps): Promise<unknown> {
   const frame = document.createElement('iframe')
   if (sandbox !== undefined) frame.setAttribute('sandbox', sandbox)

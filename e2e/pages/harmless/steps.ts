@@ -1,15 +1,15 @@
 import { createLocks, type HeldLock, type Store } from 'storelock'
 import { indexedDBStore, upgradeIndexedDB } from 'storelock/stores/indexeddb'
 
-// What tests do in a page that has nothing else: this and the library are one file there, as an app would bundle it.
+// The steps that tests run in an otherwise empty page. They are bundled with the library, as an app would bundle it.
 
-/** What a call came to: `done`, or the error, with whether that is a SecurityError or rests on one. */
+/** How a call ended: `done`, or the error and whether it is or was caused by a SecurityError. */
 export type Answer = 'done' | { readonly code: unknown; readonly message: string; readonly security: boolean }
 
-/** The page's origin: `null` if that is opaque. */
+/** The page's origin, `null` if it is opaque. */
 export const originOf = (): string => origin
 
-/** A full life, in which locks are lost, called off, refused and closed, and stores fail. @returns how the calls ended */
+/** Uses locks that are lost, cancelled, refused and closed, and stores that fail. @returns how the calls ended */
 export async function live(): Promise<string[]> {
   const end = (promise: Promise<unknown>): Promise<string> =>
     promise.then(
@@ -57,7 +57,7 @@ export async function live(): Promise<string[]> {
   return ends
 }
 
-/** Calls everything once, and tells what came of it. What throws at once, and does not reject, is thrown here. */
+/** Makes each call once. @returns how each ended. A call that throws synchronously throws here. */
 export async function callAll(): Promise<Record<string, Answer>> {
   const store = indexedDBStore('calls')
   const locks = createLocks({ store, onWarning() {} })
@@ -92,7 +92,7 @@ export async function callAll(): Promise<Record<string, Answer>> {
   return answers
 }
 
-/** Makes locks, uses them and closes them, so many at once. @returns whether the database could be deleted right after that */
+/** Makes, uses and closes `count` locks at once. @returns whether the database could be deleted right after that */
 export async function openAndClose(count: number): Promise<'deleted' | 'blocked'> {
   const use = async (_: unknown, number: number): Promise<void> => {
     const store = indexedDBStore('closed')
@@ -112,12 +112,12 @@ export async function openAndClose(count: number): Promise<'deleted' | 'blocked'
   })
 }
 
-/** Takes a lock, and keeps it. @returns whether it could be had */
+/** Takes a lock and keeps it. @returns whether the page got it */
 export async function take(): Promise<boolean> {
   return (await createLocks({ store: indexedDBStore('taken') }).tryAcquire('k')) !== null
 }
 
-/** Holds a lock and waits for it too. */
+/** Holds a lock and also waits for one. */
 export async function holdAndWait(): Promise<void> {
   const [one, two] = [0, 1].map(() => createLocks({ store: indexedDBStore('left') }))
   await one?.acquire('k')
@@ -126,7 +126,7 @@ export async function holdAndWait(): Promise<void> {
 }
 
 /**
- * Takes a lock in a database of the page's own in turns with all others that do, so many times.
+ * Takes a lock in the page's own database `turns` times, in turn with all other pages that do so.
  * @returns what the page heard meanwhile: events on its database and lines on the console
  */
 export async function shareDatabase(turns: number): Promise<string[]> {
@@ -138,7 +138,7 @@ export async function shareDatabase(turns: number): Promise<string[]> {
     opening.onerror = () => reject(opening.error)
   })
   for (const type of ['abort', 'error', 'complete', 'success', 'close', 'versionchange']) db.addEventListener(type, () => heard.push(type))
-  // Nothing goes wrong, so there is not even anything to keep back.
+  // Nothing goes wrong here, so not even a capturing listener should get an event.
   for (const type of ['abort', 'error']) db.addEventListener(type, () => heard.push(`${type}, captured`), true)
   for (const level of ['log', 'info', 'warn', 'error', 'debug'] as const) {
     const plain = console[level]

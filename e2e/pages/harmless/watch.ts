@@ -1,4 +1,4 @@
-/** What a page has that costs it something, and what it has ever listened for. */
+/** The listeners, timers and channels that a page has, and the event types that it has ever listened for. */
 interface Harm {
   readonly types: readonly string[]
   readonly listeners: number
@@ -10,7 +10,7 @@ declare global {
   var harm: () => Harm
 }
 
-/** Counts, from the start of a page, what is added to it and not taken away: the global `harm` tells. */
+/** Counts, from the start of a page, what is added to it and not removed. The global `harm` returns the counts. */
 export function watchPage(): void {
   const types = new Set<string>()
   const listeners: [target: EventTarget, type: string, listener: unknown, capture: boolean][] = []
@@ -31,7 +31,7 @@ export function watchPage(): void {
       const kept: (typeof listeners)[number] = [page, type, listener, captures(options)]
       listeners.push(kept)
       const { signal } = (options ?? {}) as AddEventListenerOptions
-      // By the plain one: what is asked here is not the page's.
+      // Calls the original method, so that this listener does not count.
       if (signal) addEventListener.call(signal, 'abort', () => listeners.splice(listeners.indexOf(kept), 1))
     }
     return addEventListener.call(this ?? window, type, listener, options)

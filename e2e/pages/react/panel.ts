@@ -2,10 +2,10 @@ import { createElement, type ReactNode } from 'react'
 import { useLeader, useLock } from 'storelock/react'
 import type { PanelProps } from '../frameworks/expose.ts'
 
-/** Differs in each version of this module that a hot reload brings. */
+/** A hot reload changes this number. */
 const version = 1
 
-/** Shows what has become of its lock, and which version of the module shows it. */
+/** Shows the state of its lock, and the version of this module. */
 export function Panel({ name, options }: PanelProps): ReactNode {
   const { state, token, retry } = useLock(name, options)
   const leads = useLeader('leader', { enabled: name === 'led' })

@@ -5,7 +5,7 @@ import { LocksProvider } from 'storelock/react'
 import type { Draw } from '../frameworks/expose.ts'
 import type { Panel } from './panel.ts'
 
-/** Shows panels in Strict Mode, which mounts each twice. */
+/** Renders panels in Strict Mode, which mounts each twice. */
 export function start(target: HTMLElement, locks: Locks): Draw<typeof Panel> {
   const root = createRoot(target)
   return (panel, props) => root.render(props && h(StrictMode, null, h(LocksProvider, { value: locks }, h(panel, props))))

@@ -4,7 +4,7 @@ import { type Draw, exposePanel } from '../frameworks/expose.ts'
 import App from '../svelte/App.svelte'
 import Panel from './Panel.svelte'
 
-/** A component as Svelte 4 makes it, for whose types there is no place beside those of Svelte 5. */
+/** A component of Svelte 4, whose own types cannot be installed beside those of Svelte 5. */
 type Component = new (options: { readonly target: HTMLElement; readonly props: object }) => unknown
 
 function start(target: HTMLElement, locks: Locks): Draw<Component> {

@@ -2,10 +2,10 @@ import { useLeader, useLock } from 'storelock/vue'
 import { defineComponent, h } from 'vue'
 import type { PanelProps } from '../frameworks/expose.ts'
 
-/** Differs in each version of this module that a hot reload brings. */
+/** A hot reload changes this number. */
 const version = 1
 
-/** Shows what has become of its lock, and which version of the module shows it. */
+/** Shows the state of its lock, and the version of this module. */
 export const Panel = defineComponent(
   (props: PanelProps) => {
     const lock = useLock(

@@ -1,6 +1,6 @@
 import { runOnce } from './run-once.ts'
 
-/** What tests do in the popup. */
+/** What tests call in the popup. */
 const exposed = { sync: (url: string): Promise<boolean> => runOnce('sync', (signal) => fetch(url, { signal })) }
 
 declare global {

@@ -1,11 +1,11 @@
 import { createLocks } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
 
-// The service worker, the popup and all pages of an extension have one origin, and with it one database.
+// The service worker, the popup and all pages of an extension share one origin, and so one database.
 const locks = createLocks({ store: indexedDBStore('locks') })
 
 /**
- * Runs a job, unless it runs already somewhere in the extension.
+ * Runs a job, unless it is already running somewhere in the extension.
  * @param job has to end when the signal aborts
  * @returns whether it ran here
  */

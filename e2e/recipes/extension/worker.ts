@@ -4,5 +4,5 @@ declare const chrome: {
   readonly alarms: { readonly onAlarm: { addListener(listener: (alarm: { readonly name: string }) => unknown): void } }
 }
 
-// An alarm's name is the address that the job has to fetch.
+// The alarm's name is the URL that the job fetches.
 chrome.alarms.onAlarm.addListener(({ name }) => runOnce('sync', (signal) => fetch(name, { signal })))

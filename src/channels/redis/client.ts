@@ -116,8 +116,9 @@ const isMissing = (error: unknown): boolean => (error as { code?: unknown }).cod
 
 function nodeRedisLink(model: NodeRedis, events: Events): RedisLink {
   const cluster = isCluster(model)
-  // A command that waits for a connection must not be sent after its caller has given up.
-  const own = { disableOfflineQueue: events.message === undefined, commandOptions: {} }
+  // A command that waits for a connection must not be sent after its caller has given up. The store has a time limit of its own for each command, with one
+  // timer for all of them; those of the client cost a signal and a timer each.
+  const own = { disableOfflineQueue: events.message === undefined, commandOptions: { timeout: undefined } }
   const client = model.duplicate(cluster ? { defaults: own } : own) as NodeRedis & Client
   const link = watch(client, events, cluster ? 'connect' : 'ready', () => client.destroy())
   const hear = (message: string, channel: string): void => events.message?.(channel, message)
