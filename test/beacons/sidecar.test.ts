@@ -128,8 +128,8 @@ describe('death is proved', () => {
   })
 })
 
-describe('whether a beacon is out', () => {
-  test('is known at once, and a live session’s is not out', async () => {
+describe('a beacon that is out', () => {
+  test('is recognised at once, and the beacon of a live session is not out', async () => {
     const { child, address } = await startOwner()
     const beacon = open()
     expect(await beacon.isOut?.(address)).toBe(false)

@@ -187,7 +187,7 @@ describe('text from other sessions never controls the terminal', { timeout: 60_0
     expect(program.printed).toContain(`take ${visible(key)} from ${visible(hostile('holder'))}?`)
   })
 
-  it('by `run` that is asked for its lock', async () => {
+  it('by `run` whose lock another session asks for', async () => {
     const program = start('run', 'mine', '--', 'sleep', '20')
     while (!(await locks.query('mine')).held.length);
     await locks.acquire('mine', { ask: hostile('ask'), timeout: 100 }).catch(() => {})

@@ -869,7 +869,7 @@ describe('repeated requests', () => {
 })
 
 describe('runs', () => {
-  test('a thousand alike requests of one session are one entry', () => {
+  test('a thousand equal requests of one session are one entry', () => {
     const t = new Table()
     t.hold('a')
     for (let count = 0; count < 1000; count++) t.wait('b')

@@ -399,7 +399,7 @@ describe('a connection that no longer answers', () => {
     await store.close()
   })
 
-  test('is told from a connection that waits for a long transaction, another’s or the app’s own', async () => {
+  test('is distinguished from a connection that waits for a long transaction of another page or of the app itself', async () => {
     const db = await openUsers()
     const other = await openUsers()
     const store = indexedDBStore(db)

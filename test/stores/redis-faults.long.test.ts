@@ -117,7 +117,7 @@ describe('errors of a Redis store', () => {
     outcome((await open({}, own.url).apply([beat('a')]))[0], 'beaten')
   })
 
-  test('report a full memory, and nothing is changed', async () => {
+  test('report a full memory, and the record is unchanged', async () => {
     const own = await start({ maxmemory: '1mb', 'maxmemory-policy': 'noeviction' })
     const error = await errorOf(open({}, own.url).apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('OOM') })

@@ -99,7 +99,7 @@ describe('a grant', () => {
     expect(grant.usedToken).toBe(grant.lastToken)
   })
 
-  it('that does not lean on its session may not linger', () => {
+  it('that the heartbeat of its session does not renew cannot linger', () => {
     expect(start({ reserve: 2, seq: 3 }).grant.mayLinger).toBe(false)
     expect(start({ reserve: 2, until: 1_060 }).grant.mayLinger).toBe(false)
   })
