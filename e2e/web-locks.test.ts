@@ -7,12 +7,12 @@ import type { EngineName, Tab } from './engines/engine.ts'
 const notNative: Record<EngineName, readonly string[]> = {
   chromium: [
     'names: are shown by a query as they are',
-    'signal: lets those in that waited behind what it calls off',
+    'signal: lets requests through that waited behind the cancelled one',
     // The cached page keeps its lock although another page waits, until there is a new request.
     'a tab that goes to another page releases its lock at once',
   ],
   firefox: [],
-  webkit: ['names: may be long', 'signal: one that was aborted rejects with its reason, and asks for nothing'],
+  webkit: ['names: may be long', 'signal: one that is already aborted rejects with its reason, and nothing is requested'],
 }
 
 describeEachEngine((engine, name) => {

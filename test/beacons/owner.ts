@@ -1,4 +1,4 @@
-// A process with a beacon: `owner.ts <database> <session>`. It sends its address, and carries out orders.
+// A process with a beacon: `owner.ts <database> <session>`. It sends the beacon's address to its parent, and carries out the parent's orders.
 import Database from 'better-sqlite3'
 import { sidecarBeacon } from '../../src/beacons/sidecar.ts'
 
@@ -6,7 +6,7 @@ const [database = '', session = ''] = process.argv.slice(2)
 const beacon = sidecarBeacon({
   database,
   open: (path) => new Database(path),
-  // As if the row stood as long as the process lives.
+  // The session's row counts as present for as long as the process lives.
   isKnown: () => true,
   attend: () => undefined,
   degraded: (why) => why !== undefined && console.error(why),

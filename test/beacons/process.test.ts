@@ -32,7 +32,7 @@ const within = (promise: Promise<unknown>, ms: number): Promise<unknown> =>
 describe.runIf(process.platform === 'linux')('a process’s beacon', () => {
   const beacon = processBeacon() as Beacon
 
-  test('proves the death of a killed process within milliseconds, to all who watch it', async () => {
+  test('proves the death of a killed process to every watcher within milliseconds', async () => {
     const { child, address } = await startOwner()
     const watches = [1, 2, 3].map(() => beacon.watch(address, never))
     expect(await within(Promise.race(watches), 100)).toBe('nothing')
@@ -43,14 +43,14 @@ describe.runIf(process.platform === 'linux')('a process’s beacon', () => {
     expect(await beacon.isOut?.(address)).toBe(true)
   })
 
-  test('proves nothing of a process that is stopped', async () => {
+  test('proves nothing about a stopped process', async () => {
     const { child, address } = await startOwner()
     child.kill('SIGSTOP')
     expect(await within(beacon.watch(address, never), 200)).toBe('nothing')
     expect(await beacon.isOut?.(address)).toBe(false)
   })
 
-  test('proves nothing of processes on other machines, whatever their ids', async () => {
+  test('proves nothing about processes on other machines, whatever their ids', async () => {
     const { address } = await beacon.raise('a')
     const [machine, , start, ...rest] = address.split(':')
     const elsewhere = [machine?.replace(/./g, 'f'), '999999999', start, ...rest].join(':')
@@ -58,20 +58,20 @@ describe.runIf(process.platform === 'linux')('a process’s beacon', () => {
     expect(await within(beacon.watch(elsewhere, never), 50)).toBe('nothing')
   })
 
-  test('takes another process with the same id for a dead one', async () => {
+  test('proves a process dead when another process has its id now', async () => {
     const { address } = await beacon.raise('a')
     const [machine, , , ...rest] = address.split(':')
     expect(await beacon.isOut?.([machine, process.ppid, 1, ...rest].join(':'))).toBe(true)
   })
 
-  test('proves nothing of other threads of the same process', async () => {
+  test('proves nothing about other threads of the same process', async () => {
     const { address, lower } = await beacon.raise('a')
     lower()
     expect(await beacon.isOut?.(address)).toBe(true)
     expect(await beacon.isOut?.(address.replace(/[^:]+$/, 'another'))).toBe(false)
   })
 
-  test('is not watched any more once that was aborted', async () => {
+  test('is no longer watched once the watch was aborted', async () => {
     const { address } = await startOwner()
     const stop = new AbortController()
     const watch = beacon.watch(address, stop.signal)
@@ -80,7 +80,7 @@ describe.runIf(process.platform === 'linux')('a process’s beacon', () => {
     await expect(beacon.watch(address, stop.signal)).rejects.toThrow('enough')
   })
 
-  test('proves nothing from an address that is none', async () => {
+  test('proves nothing from an invalid address', async () => {
     for (const address of ['', ':', 'x', 'a:b:c:d', `${(await beacon.raise('a')).address.split(':')[0]}:0:0`, '::::']) {
       expect([address, await beacon.isOut?.(address)]).toEqual([address, false])
     }

@@ -77,11 +77,11 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 const forever = new AbortController().signal
-/** Long enough for several looks, the pauses between which double from 1 ms. */
+/** Long enough for several looks; the pauses between them start at 1 ms and double. */
 const several = 300
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** What a watch has come to after several looks. */
+/** The state of a watch after several looks: 'proved' or 'nothing'. */
 const stateOf = (watch: Promise<unknown>): Promise<string> => Promise.race([watch.then(() => 'proved'), sleep(several).then(() => 'nothing')])
 
 const sidecars = (): string[] => readdirSync(`${database}-storelock`).map((name) => join(`${database}-storelock`, name))
@@ -95,7 +95,7 @@ describe('death is proved', () => {
     await watch
   })
 
-  test('of a process that was killed before anyone watched, to all watchers', async () => {
+  test('of a process that was killed before the watch began, to every watcher', async () => {
     const { child, address } = await startOwner()
     await kill(child)
     await Promise.all(Array.from({ length: 10 }, () => open().watch(address, forever)))
@@ -108,7 +108,7 @@ describe('death is proved', () => {
     await watch
   })
 
-  test('at once when a connection ends, without one within about a second', async () => {
+  test('at once when a connection ends, otherwise within about a second', async () => {
     const { child, address } = await startOwner()
     let end = (_: number): void => {}
     let attends = 0
@@ -128,8 +128,8 @@ describe('death is proved', () => {
   })
 })
 
-describe('whether a beacon is out', () => {
-  test('is known at once, and not that of a live session', async () => {
+describe('a beacon that is out', () => {
+  test('is recognised at once, and the beacon of a live session is not out', async () => {
     const { child, address } = await startOwner()
     const beacon = open()
     expect(await beacon.isOut?.(address)).toBe(false)
@@ -143,7 +143,7 @@ describe('whether a beacon is out', () => {
     expect(await open().isOut?.(address)).toBe(false)
   })
 
-  test('is never asked of the file of one’s own process', async () => {
+  test('is never looked up in a sidecar file of one’s own process', async () => {
     const beacon = open()
     const { address } = await beacon.raise('mine')
     expect([await beacon.isOut?.(address), await open().isOut?.(address)]).toEqual([false, false])
@@ -152,7 +152,7 @@ describe('whether a beacon is out', () => {
     expect(await stateOf(once(child, 'message').then(() => undefined))).toBe('nothing')
   })
 
-  test('of a thousand is asked in turns of a few milliseconds', async () => {
+  test('is looked up for a thousand sessions in turns of a few milliseconds', async () => {
     const { child, address } = await startOwner()
     const beacon = open()
     const asked = Promise.all(Array.from({ length: 1_000 }, () => beacon.isOut?.(address)))
@@ -165,21 +165,21 @@ describe('whether a beacon is out', () => {
     turn()
     expect(new Set(await asked)).toEqual(new Set([false]))
     over = true
-    // A look takes a twentieth of a millisecond at least: a thousand at a stretch would be one turn.
+    // A look takes at least 0.05 ms. Without pauses, a thousand looks would take a single turn.
     expect(turns).toBeGreaterThan(5)
     await kill(child)
   })
 })
 
 describe('nothing is proved', () => {
-  test('by a process that has stopped', async () => {
+  test('by a stopped process', async () => {
     const { child, address } = await startOwner()
     child.kill('SIGSTOP')
     expect(await stateOf(open().watch(address, forever))).toBe('nothing')
     child.kill('SIGCONT')
   })
 
-  test('by the end of a connection, however often', async () => {
+  test('by the end of a connection, however often it ends', async () => {
     const { address } = await startOwner()
     let attends = 0
     const attend: SidecarOptions['attend'] = (_, ended) => {
@@ -188,11 +188,11 @@ describe('nothing is proved', () => {
       return () => clearTimeout(timer)
     }
     expect(await stateOf(open({ attend }).watch(address, forever))).toBe('nothing')
-    // Nor does it look more and more often.
+    // And the watch does not reconnect ever faster.
     expect(attends).toBeLessThan(15)
   })
 
-  test('by a file that is missing', async () => {
+  test('by a missing file', async () => {
     const { address } = await startOwner()
     for (const path of sidecars()) rmSync(path)
     expect(await stateOf(open().watch(address, forever))).toBe('nothing')
@@ -211,12 +211,12 @@ describe('nothing is proved', () => {
     expect(await stateOf(open().watch(address, forever))).toBe('nothing')
   })
 
-  test('about one’s own process, whose files are never opened: that would take their locks away', async () => {
+  test('about one’s own process: opening its sidecar files would drop their locks, so they are never opened', async () => {
     const beacon = open()
     const { address } = await beacon.raise('mine')
     const watches = [beacon.watch(address, forever), open().watch(address, forever)]
     for (const path of sidecars()) utimesSync(path, 0, 0)
-    // Raising and lowering also sweep.
+    // Raising and lowering a beacon also sweep old files.
     const other = open({ isKnown: () => false })
     const swept = await other.raise('other')
     swept.lower()
@@ -226,7 +226,7 @@ describe('nothing is proved', () => {
     expect(await stateOf(Promise.race([proved, ...watches]))).toBe('nothing')
   })
 
-  test('about one’s own process in another thread', async () => {
+  test('about one’s own process from another thread of it', async () => {
     const { address } = await open().raise('mine')
     const files = new URL('../../src/beacons/sidecar/files.ts', import.meta.url).href
     const code = `
@@ -256,7 +256,7 @@ describe('a watch', () => {
     await expect(open().watch(address, stop.signal)).rejects.toBe('enough')
   })
 
-  test.each(['', 'x', 's-p-r:1'])('of the address %j ends with its signal’s reason, too', async (address) => {
+  test.each(['', 'x', 's-p-r:1'])('on the address %j ends with its signal’s reason, too', async (address) => {
     const stop = new AbortController()
     const watch = open().watch(address, stop.signal)
     stop.abort('enough')
@@ -274,19 +274,19 @@ describe('a watch', () => {
 })
 
 describe('a sidecar file', () => {
-  test('may be used by everyone who may use the database', async () => {
+  test('can be used by everyone who can use the database', async () => {
     await open().raise('s')
     const modes = [`${database}-storelock`, ...sidecars()].map((path) => statSync(path).mode & 0o777)
     expect(modes).toEqual([0o750, 0o640])
   })
 
-  test.skipIf(process.platform === 'win32')('is of the group that its folder hands down', async () => {
+  test.skipIf(process.platform === 'win32')('gets its group from a set-group-ID folder', async () => {
     chmodSync(folder, 0o2770)
     await open().raise('s')
     expect(statSync(`${database}-storelock`).mode & 0o7777).toBe(0o2750)
   })
 
-  test.runIf(process.getuid?.() === 0)('belongs to whom the database belongs to, but nothing does in the place to which a link leads', async () => {
+  test.runIf(process.getuid?.() === 0)('belongs to the owner of the database, and is not made where a symbolic link leads', async () => {
     chownSync(database, 65_534, 65_534)
     const elsewhere = join(folder, 'elsewhere')
     mkdirSync(elsewhere)
@@ -298,7 +298,7 @@ describe('a sidecar file', () => {
     expect([`${database}-storelock`, ...sidecars()].map((path) => statSync(path).uid)).toEqual([65_534, 65_534])
   })
 
-  test.runIf(process.getuid?.() === 0)('is not used if another user owns it, or may remove from it what is in it', async () => {
+  test.runIf(process.getuid?.() === 0)('is not used if another user owns its folder, or may remove files from it', async () => {
     const place = `${database}-storelock`
     mkdirSync(place)
     chownSync(place, 65_534, 65_534)
@@ -311,7 +311,7 @@ describe('a sidecar file', () => {
     expect(sidecars()).toHaveLength(1)
   })
 
-  test('is the only file, and is removed when its beacon is lowered and its session has no row any more', async () => {
+  test('is the only file of a beacon, and is removed when the beacon is lowered and its session has no row any more', async () => {
     const raised = await open({ isKnown: () => false }).raise('s')
     expect(sidecars()).toHaveLength(1)
     raised.lower()
@@ -322,7 +322,7 @@ describe('a sidecar file', () => {
   test.each([
     ['its session has a row', () => true],
     [
-      'nobody knows whether its session has a row',
+      'the store cannot say whether its session has a row',
       () => {
         throw new Error('the store was closed')
       },
@@ -336,7 +336,7 @@ describe('a sidecar file', () => {
     await once(child, 'message')
   })
 
-  test('that a crash left behind is swept once it is old and its session has no row', async () => {
+  test('left behind by a crash is swept once it is old and its session has no row', async () => {
     const [gone, known] = [await startOwner('gone'), await startOwner('known')]
     const alive = await startOwner('alive')
     await Promise.all([kill(gone.child), kill(known.child)])
@@ -347,12 +347,12 @@ describe('a sidecar file', () => {
     const raised = await open({ isKnown: (session) => session === 'known' || session === 'mine' }).raise('mine')
     raised.lower()
     const left = (): (string | undefined)[] => sidecars().map((path) => path.split('/').at(-1)?.split('-')[0])
-    // On a busy machine a sweep rests, and goes on.
+    // On a busy machine a sweep pauses and continues later.
     await vi.waitFor(() => expect(left().sort()).toEqual(['alive', 'known', 'mine']), 10_000)
     expect(await stateOf(open().watch(alive.address, forever))).toBe('nothing')
   })
 
-  test('are the only files that are swept: other files stay', async () => {
+  test('is swept, and other files beside it stay', async () => {
     mkdirSync(`${database}-storelock`)
     const put = (name: string, text = ''): void => writeFileSync(join(`${database}-storelock`, name), text)
     const name = 's-0123456789ab-012345'
@@ -370,7 +370,7 @@ describe('a sidecar file', () => {
     raised.lower()
   })
 
-  test('that is removed while its owner lives ends the owner’s session', async () => {
+  test('removed while its owner lives ends the owner’s session', async () => {
     const raised = await open().raise('s')
     expect(await stateOf(raised.lost)).toBe('nothing')
     for (const path of sidecars()) rmSync(path)
@@ -378,14 +378,14 @@ describe('a sidecar file', () => {
     raised.lower()
   })
 
-  test('can have a session of any name', async () => {
+  test('can belong to a session of any name', async () => {
     const raised = await open({ isKnown: () => false }).raise('../a-b:c/ü')
     expect(sidecars()).toHaveLength(1)
     raised.lower()
     expect(sidecars()).toEqual([])
   })
 
-  test('that somebody else has locked for a moment is made again', async () => {
+  test('that another process has locked for a moment is made again', async () => {
     let opened = 0
     const busyOnce = (path: string): SidecarConnection => {
       if (opened++) return new Database(path)
@@ -396,7 +396,7 @@ describe('a sidecar file', () => {
     expect(degraded).toEqual([])
   })
 
-  test('that can never be locked is reported, and leaves no file', async () => {
+  test('that can never be locked is reported and removed', async () => {
     const broken = (): never => {
       throw new Error('no locks on this file system')
     }
@@ -405,7 +405,7 @@ describe('a sidecar file', () => {
     expect(sidecars()).toEqual([])
   })
 
-  test('that cannot be made is said, and the beacon is not raised', async () => {
+  test('that cannot be made is reported, and the beacon is not raised', async () => {
     writeFileSync(`${database}-storelock`, 'in the way')
     await expect(open().raise('s')).rejects.toThrow()
     expect(degraded).toHaveLength(1)
@@ -414,7 +414,7 @@ describe('a sidecar file', () => {
   })
 })
 
-test('SQLite leaves no journal beside a sidecar, whichever process is killed', async () => {
+test('SQLite leaves no journal beside a sidecar file when the process is killed', async () => {
   const { child, address } = await startOwner()
   await kill(child)
   await open().watch(address, forever)

@@ -10,7 +10,7 @@ interface Held {
   readonly freed: () => void
 }
 
-/** As much of a browser's lock manager as beacons use: locks that are held alone, and looks at them. */
+/** The part of a browser's lock manager that beacons use: exclusive locks, and queries. */
 class Manager {
   readonly held = new Map<string, Held>()
   readonly #waiting = new Map<string, Set<() => void>>()
@@ -48,7 +48,7 @@ class Context {
   readonly beacon
   readonly #manager: Manager
   stopped = false
-  /** By how much its timers are late, in ms. */
+  /** How late its timers fire, in ms. */
   late = 0
 
   constructor(clock: ReturnType<typeof manualClock>, air: Channel, manager: Manager, hasChannel = true) {
@@ -100,7 +100,7 @@ const world = () => {
   return { clock, open: (manager: Manager, hasChannel?: boolean) => new Context(clock, air, manager, hasChannel) }
 }
 
-/** What a promise comes to within a second. */
+/** What a promise resolves with within a second, or 'nothing'. */
 async function within<T>(clock: ReturnType<typeof manualClock>, promise: Promise<T>): Promise<T | 'nothing'> {
   let result: T | 'nothing' = 'nothing'
   promise.then(
@@ -116,7 +116,7 @@ async function within<T>(clock: ReturnType<typeof manualClock>, promise: Promise
 const forever = () => new AbortController().signal
 
 describe('a beacon of Web Locks', () => {
-  test('proves the death of a session in the same lock manager at once, also if it died before the look', async () => {
+  test('proves the death of a session in the same lock manager at once, even if the session died before the look', async () => {
     const { clock, open } = world()
     const manager = new Manager()
     const [stays, dies, comes] = [open(manager), open(manager), open(manager)]
@@ -131,7 +131,7 @@ describe('a beacon of Web Locks', () => {
     expect(clock.monotonic()).toBe(0)
   })
 
-  test('does not take a session with another lock manager for dead: it answers, both sides are warned once, and its address says so', async () => {
+  test('does not take a session with another lock manager for dead: the session answers, both sides are warned once, and its address says so', async () => {
     const { clock, open } = world()
     const [before, after, later] = [open(new Manager()), open(new Manager()), new Manager()]
     const old = await raise(before)
@@ -144,12 +144,12 @@ describe('a beacon of Web Locks', () => {
     await Promise.all([old.moved, fresh.moved])
     expect([before.told, after.told]).toEqual([['parted'], ['parted']])
     expect(old.address).toBe(`?${address}`)
-    // Contexts that come later see the mark, however silent that session is.
+    // Contexts that start later see the mark in the address, even if that session is silent.
     before.stopped = true
     expect(await within(clock, open(later).beacon.isOut?.(old.address) ?? Promise.resolve(true))).toBe(false)
   })
 
-  test('takes a session for dead whose manager nobody sees and that does not answer', async () => {
+  test('proves a session dead if its own lock manager does not list it and it does not answer', async () => {
     const { clock, open } = world()
     const manager = new Manager()
     const alone = open(manager)
@@ -165,12 +165,12 @@ describe('a beacon of Web Locks', () => {
     expect(next.told).toEqual([])
   })
 
-  test('asks once more if it did not run while an answer could have come', async () => {
+  test('asks once more if its context was blocked while the answer could have arrived', async () => {
     const { clock, open } = world()
     const [before, after] = [open(new Manager()), open(new Manager())]
     const { address } = await raise(before)
     await raise(after)
-    // As a tab that is blocked for two seconds: it gets no messages, and its timers are late.
+    // Like a tab that is blocked for two seconds: it gets no messages, and its timers fire late.
     after.late = 2_000
     after.stopped = true
     const out = after.beacon.isOut?.(address) ?? Promise.resolve(true)
@@ -182,10 +182,10 @@ describe('a beacon of Web Locks', () => {
     expect(await out).toBe(false)
   })
 
-  test.each(['it', 'the other one'])('proves nothing by silence where %s is older than the database', async (which) => {
+  test.each(['its own context', 'the other one'])('takes no silence as proof where %s is older than the database', async (which) => {
     const { clock, open } = world()
     const [before, after] = [open(new Manager()), open(new Manager())]
-    const doubting = which === 'it' ? after : before
+    const doubting = which === 'its own context' ? after : before
     doubting.beacon.doubt()
     const { address } = await raise(before)
     before.stopped = true
@@ -193,7 +193,7 @@ describe('a beacon of Web Locks', () => {
     expect(await within(clock, after.beacon.isOut?.(address) ?? Promise.resolve(true))).toBe(false)
   })
 
-  test('proves nothing of one with another manager where it cannot be asked', async () => {
+  test('proves nothing about a session with another lock manager if there is no channel to ask it', async () => {
     const { clock, open } = world()
     const [before, after] = [open(new Manager()), open(new Manager(), false)]
     const { address } = await raise(before)
@@ -201,7 +201,7 @@ describe('a beacon of Web Locks', () => {
     expect(await within(clock, after.beacon.isOut?.(address) ?? Promise.resolve(true))).toBe(false)
   })
 
-  test('a session that was ended as dead although it lives says so, and is believed from then on', async () => {
+  test('a live session that was ended as dead objects, and is never taken for dead again', async () => {
     const { clock, open } = world()
     const [before, after] = [open(new Manager()), open(new Manager())]
     const old = await raise(before)
@@ -215,7 +215,7 @@ describe('a beacon of Web Locks', () => {
     expect(await after.beacon.isOut?.(old.address)).toBe(false)
   })
 
-  test('is never requested for an address that is not ours, or an older version’s', async () => {
+  test('requests no lock for a foreign address, or one of an older version', async () => {
     const { clock, open } = world()
     const context = open(new Manager())
     for (const address of ['other session', 'app session', 'app a b c']) {
@@ -224,7 +224,7 @@ describe('a beacon of Web Locks', () => {
     }
   })
 
-  test('notifies its owner when it is stolen, and does nothing more once it is lowered', async () => {
+  test('notifies its owner when its lock is stolen, and holds nothing once it is lowered', async () => {
     const { open } = world()
     const manager = new Manager()
     const context = open(manager)

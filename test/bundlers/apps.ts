@@ -1,4 +1,4 @@
-/** A program that takes a lock in the SQLite file that its argument names, and writes under it. */
+/** A function that takes a lock in a SQLite file and makes a fenced write under it. */
 const take = `
 async function take(file) {
   const store = sqliteStore(file)
@@ -42,12 +42,12 @@ async function main() {
 }
 main().then(console.log)`
 
-/** For Next: what its server answers. */
+/** For Next: a route of its server. */
 export const route = `${imports}${take}
 export const dynamic = 'force-dynamic'
 export const GET = async () => new Response(await take(process.env.LOCKS))`
 
-/** For the browser: made as the module loads, as in most apps. */
+/** For the browser: creates its locks as the module loads, as most apps do. */
 export const page = `
 import { createLocks } from 'storelock'
 import { indexedDBStore } from 'storelock/stores/indexeddb'
@@ -55,7 +55,7 @@ const locks = createLocks({ store: indexedDBStore('app') })
 export const whoHolds = () => locks.query()
 if (globalThis.document) document.title = 'loaded'`
 
-/** A component of Next's that its server renders too. */
+/** A client component for Next, which Next's server renders too. */
 export const component = `'use client'
 import { LocksProvider, useLock } from 'storelock/react'
 ${page.trim()}

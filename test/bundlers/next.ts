@@ -1,4 +1,4 @@
-// Builds an app with Next, by each of its bundlers, where no driver of SQLite is installed; then serves it and has it take a lock.
+// Builds an app with each of Next's bundlers, with no SQLite driver installed; then serves the app and has it take a lock.
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -26,7 +26,7 @@ const run = (command: string, ...args: string[]): void => {
 const next = join(folder, 'node_modules/next/dist/bin/next')
 const driver = join(folder, 'node_modules/better-sqlite3')
 
-/** Serves what was built, and resolves with what it answers to each path. */
+/** Serves the built app, and resolves with its answer to each path. */
 async function answers(paths: readonly string[]): Promise<string[]> {
   const server = spawn(process.execPath, [next, 'start', '--port', '0', '--hostname', '127.0.0.1'], {
     cwd: folder,

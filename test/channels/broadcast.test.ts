@@ -25,14 +25,14 @@ const open = (called = name): BroadcastingChannel => {
   return channel
 }
 
-/** The engine's channel, as anybody of the origin can open it. */
+/** The engine's own channel, as any script of the origin can open it. */
 const stranger = (): BroadcastChannel => {
   const channel = new BroadcastChannel(name)
   opened.push(channel)
   return channel
 }
 
-/** What arrives on a topic. `until` resolves with all of it when a message `n` is here. */
+/** Collects the messages of a topic. `until` resolves with all of them once message `n` has arrived. */
 function hear(channel: BroadcastingChannel, topic = 't') {
   const heard: unknown[] = []
   let look = (): void => {}
@@ -65,7 +65,7 @@ describe('T4: a broadcast channel', () => {
     expect(await until(1)).toEqual([1])
   })
 
-  test('carries messages of a publisher without subscriptions', async () => {
+  test('carries messages from a publisher without subscriptions', async () => {
     const listener = hear(open())
     const other = open()
     for (let n = 1; n <= 3; n++) other.publish('t', { n })
@@ -79,7 +79,7 @@ describe('T4: a broadcast channel', () => {
     expect(await heard).toEqual(message)
   })
 
-  test('reaches other threads, and hears them', async () => {
+  test('carries messages to other threads and back', async () => {
     const listener = hear(open())
     const code = `
       const channel = new BroadcastChannel(${JSON.stringify(name)})
@@ -106,7 +106,7 @@ describe('T4: a broadcast channel', () => {
     expect(await wrongName.until(3)).toEqual([3])
   })
 
-  test('is not disturbed by a listener that throws, nor by one that changes what it hears', async () => {
+  test('is not disturbed by a listener that throws, or that changes the message', async () => {
     const [one, two] = [open(), open()]
     for (const channel of [one, two]) {
       channel.subscribe('t', (message) => {
@@ -120,7 +120,7 @@ describe('T4: a broadcast channel', () => {
     for (const { until } of listeners) expect(await until(2)).toEqual([1, 2])
   })
 
-  test('calls all listeners but those that unsubscribed', async () => {
+  test('calls all listeners except those that unsubscribed', async () => {
     const [one, two] = [open(), open()]
     const [stopped, goesOn] = [hear(two), hear(two)]
     one.publish('t', { n: 1 })
@@ -130,7 +130,7 @@ describe('T4: a broadcast channel', () => {
     expect(stopped.heard).toEqual([])
   })
 
-  test('drops what cannot be cloned, and throws nothing', async () => {
+  test('silently drops messages that cannot be cloned', async () => {
     const [one, two] = [open(), open()]
     const listeners = [hear(one), hear(two)]
     for (const publisher of [one, open()]) publisher.publish('t', { n: 1, no: (() => {}) as never })
@@ -149,7 +149,7 @@ describe('T4: a broadcast channel', () => {
     ['a list', { topic: 't', message: [1] }],
     ['a message that is not flat', { topic: 't', message: { n: 1, more: {} } }],
     ['values that no message has', { topic: 't', message: { n: 1n } }],
-  ])('ignores what strangers post under its name: %s', async (_, data) => {
+  ])('ignores foreign messages posted under its name: %s', async (_, data) => {
     const listener = hear(open())
     const other = stranger()
     other.postMessage(data)
@@ -157,7 +157,7 @@ describe('T4: a broadcast channel', () => {
     expect(await listener.until(2)).toEqual([2])
   })
 
-  test('carries nothing once it is closed, and says nothing about it', async () => {
+  test('silently carries nothing once it is closed', async () => {
     const [one, two] = [open(), open()]
     const before = hear(one)
     const listener = hear(two)
@@ -171,7 +171,7 @@ describe('T4: a broadcast channel', () => {
     before.stop()
   })
 
-  test('loses its messages, and hears none, where the page has no channels any more, and throws nothing', () => {
+  test('silently loses its messages when the page can no longer open channels', () => {
     vi.stubGlobal('BroadcastChannel', function gone() {
       throw new DOMException('the document is not fully active', 'InvalidStateError')
     })
@@ -200,7 +200,7 @@ describe('the engine’s own channel', () => {
     vi.stubGlobal('BroadcastChannel', Counted)
   })
 
-  test('is one, and open while somebody listens', async () => {
+  test('is opened only once, and stays open while there is a listener', async () => {
     const channel = open()
     expect(living.size).toBe(0)
     const listeners = [hear(channel), hear(channel, 'u')]
@@ -219,7 +219,7 @@ describe('the engine’s own channel', () => {
     expect(await again.until(2)).toEqual([2])
   })
 
-  test('does not stay open after a message of a publisher without subscriptions, whether it could be posted or not', () => {
+  test('does not stay open after a publisher without subscriptions has posted a message, or failed to', () => {
     const channel = open()
     channel.publish('t', { n: 1 })
     channel.publish('t', { n: (() => {}) as never })
@@ -252,7 +252,7 @@ test('does not keep a process alive', () => {
   expect({ stdout, stderr, status }).toEqual({ stdout: 'done\n', stderr: '', status: 0 })
 }, 30_000)
 
-test('hints that were gone, since the engine’s channel could not be opened, come back when it can be', async () => {
+test('hints that are missing because the engine’s channel cannot be opened come back once it can be', async () => {
   const real = BroadcastChannel
   const said: (string | undefined)[] = []
   let denied = true

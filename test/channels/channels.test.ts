@@ -7,7 +7,7 @@ import { inProcessChannel } from '../../src/channels/in-process.ts'
 import { socketChannel } from '../../src/channels/socket.ts'
 import type { Channel, Message } from '../../src/store.ts'
 
-/** Where channels meet: all that `open` returns reach each other. */
+/** A place where channels meet: all channels that `open` returns reach each other. */
 interface Meeting {
   open(): Channel
   close(): unknown
@@ -54,7 +54,7 @@ const meetings: Readonly<Record<string, () => Meeting>> = {
   },
 }
 
-/** Listens, and keeps what is heard. */
+/** Subscribes, and collects the messages. */
 function listen(channel: Channel, topic = 't'): Message[] {
   const heard: Message[] = []
   channel.subscribe(topic, (message) => heard.push(message))
@@ -63,7 +63,7 @@ function listen(channel: Channel, topic = 't'): Message[] {
 
 const hears = (heard: Message[], expected: readonly Message[]) => vi.waitFor(() => expect(heard).toEqual(expected), { timeout: 5_000, interval: 2 })
 
-/** The largest message there may be on a topic, plus so many bytes. */
+/** The largest message allowed on a topic, plus `more` bytes. */
 function messageOf(topic: string, more = 0): Message {
   const rest = JSON.stringify(topic).length + JSON.stringify({ text: '' }).length
   return { text: 'x'.repeat(16_384 - rest + more) }
@@ -81,7 +81,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
   })
   afterEach(() => meeting.close())
 
-  test('carries a message to all subscribers, the publisher’s own too, each with a copy of its own', async () => {
+  test('carries a message to all subscribers, including the publisher’s own, and gives each its own copy', async () => {
     const all = [listen(one), listen(one), listen(two), listen(meeting.open())]
     const message = { text: 'a\nb ü 😀', number: -0.5, yes: true, no: false, none: null, empty: '' }
     one.publish('t', message)
@@ -97,7 +97,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     for (const heard of all) await hears(heard, [{ n: 1 }])
   })
 
-  test('calls nobody within publish', async () => {
+  test('calls no listener within publish', async () => {
     const heard = listen(one)
     one.publish('t', { n: 1 })
     expect(heard).toEqual([])
@@ -116,7 +116,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     for (const publisher of ['one', 'three']) expect(heard.filter(({ by }) => by === publisher).map(({ n }) => n)).toEqual(sent)
   })
 
-  test('carries all that is published after somebody began to listen', async () => {
+  test('carries everything that is published after a listener has subscribed', async () => {
     const first = listen(two)
     one.publish('t', { n: 1 })
     await hears(first, [{ n: 1 }])
@@ -160,7 +160,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     for (const heard of all) await hears(heard, [{ n: 1 }, { n: 2 }])
   })
 
-  test('is not disturbed by a listener that throws, nor by one that changes what it hears', async () => {
+  test('is not disturbed by a listener that throws, or that changes the message', async () => {
     for (const channel of [one, two]) {
       channel.subscribe('t', (message) => {
         Object.assign(message, { n: 'changed' })
@@ -173,7 +173,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     for (const heard of all) await hears(heard, [{ n: 1 }, { n: 2 }])
   })
 
-  test('calls all listeners but those that unsubscribed, even for messages on their way', async () => {
+  test('does not call a listener that unsubscribed, even for messages already on their way', async () => {
     const heard: Message[] = []
     const stops = [one, two].map((channel) => channel.subscribe('t', (message) => heard.push(message)))
     const others = [listen(one), listen(two)]
@@ -183,7 +183,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     expect(heard).toEqual([])
   })
 
-  test('calls a function that listens twice twice, and once after one of the two has stopped', async () => {
+  test('calls a function once for each of its subscriptions', async () => {
     const heard: Message[] = []
     const listener = (message: Message): unknown => heard.push(message)
     const [stop] = [two.subscribe('t', listener), two.subscribe('t', listener)]
@@ -195,7 +195,7 @@ describe.each(Object.entries(meetings))('T4: %s', (_, meet) => {
     await hears(heard, [{ n: 1 }, { n: 1 }, { n: 2 }])
   })
 
-  test('may be used from inside a listener: to publish, to stop and to listen', async () => {
+  test('can be used from inside a listener: to publish, to unsubscribe and to subscribe', async () => {
     const answers = listen(one, 'answer')
     const stop = two.subscribe('t', ({ n }) => {
       stop()

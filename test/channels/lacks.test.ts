@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { makeLacks } from '../../src/channels/lacks.ts'
 
-test('a lack is reported once, until it was available again', () => {
+test('something missing is reported once, and again only if it was back in between', () => {
   const lacks = makeLacks()
   const heard: (string | undefined)[] = []
   lacks.onDegraded((why) => heard.push(why))

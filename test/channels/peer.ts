@@ -1,4 +1,4 @@
-// A process with a channel: `peer.ts <base> <identity> <topic>`. It reports what it receives; without IPC it just ends.
+// A process with a channel: `peer.ts <base> <identity> <topic>`. It reports the messages that it receives; without IPC it just ends.
 import { socketChannel } from '../../src/channels/socket.ts'
 
 const [base = '', identity = '', topic = ''] = process.argv.slice(2)

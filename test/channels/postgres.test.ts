@@ -28,7 +28,7 @@ function open(): Channel {
   return store.channel as Channel
 }
 
-/** Listens, and keeps what is heard; resolves once messages of another channel arrive. */
+/** Subscribes, and collects the messages; resolves once messages of another channel arrive. */
 async function listen(channel: Channel, from: Channel, topic = 't'): Promise<Message[]> {
   const heard: Message[] = []
   let isOpen = false
@@ -48,7 +48,7 @@ async function listen(channel: Channel, from: Channel, topic = 't'): Promise<Mes
 
 const hears = (heard: Message[], expected: readonly Message[]) => vi.waitFor(() => expect(heard).toEqual(expected), { timeout: 10_000, interval: 5 })
 
-test('carries messages of each publisher in order, each once, the publisher’s own too', async () => {
+test('carries the messages of each publisher in order and once, also back to the publisher', async () => {
   const [one, two, three] = [open(), open(), open()]
   const heard = await listen(two, one)
   const own = await listen(one, two)
@@ -63,7 +63,7 @@ test('carries messages of each publisher in order, each once, the publisher’s 
   }
 })
 
-test('carries 16,384 bytes, of any characters, and drops more', async () => {
+test('carries messages of up to 16,384 bytes, of any characters, and drops longer ones', async () => {
   const [one, two] = [open(), open()]
   const heard = await listen(two, one)
   const messageOf = (unit: string, more = 0): Message => {
@@ -95,7 +95,7 @@ test('silently drops what is not a message, and carries the next', async () => {
   await hears(heard, [{ n: 1 }])
 })
 
-test('hears nothing after the last listener of a topic has stopped, and again when there is another', async () => {
+test('receives nothing after the last listener of a topic has unsubscribed, and receives again once there is another', async () => {
   const [one, two] = [open(), open()]
   const heard: Message[] = []
   const stops = [1, 2].map(() => two.subscribe('t', (message) => heard.push(message)))
@@ -108,7 +108,7 @@ test('hears nothing after the last listener of a topic has stopped, and again wh
   expect(heard).toEqual([])
 })
 
-test('cannot be spoken on by those who cannot read the locks: its name is not that of the topic', async () => {
+test('cannot be used by a user who cannot read the locks: its name is made with a secret that is stored beside them', async () => {
   const [one, two] = [open(), open()]
   await listen(two, one)
   const { rows } = await admin.query("SELECT query FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")

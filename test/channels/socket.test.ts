@@ -38,10 +38,10 @@ function open(identity = 'db', bases: readonly string[] = [base]): SocketChannel
   return channel
 }
 
-/** The directory that the sockets are in. */
+/** The directory of the sockets. */
 const home = (): string => join(base, `storelock-${process.getuid?.()}`)
 
-/** Listens, and keeps what is heard. */
+/** Subscribes, and collects the messages. */
 function listen(channel: SocketChannel, topic = 'topic'): Message[] {
   const heard: Message[] = []
   channel.subscribe(topic, (message) => heard.push(message))
@@ -80,7 +80,7 @@ async function intrude(): Promise<Socket> {
 const line = (...parts: unknown[]): string => `${JSON.stringify(parts)}\n`
 
 describe('a message', () => {
-  test('reaches the subscribers of its topic on another channel, and nobody else', async () => {
+  test('reaches the subscribers of its topic on another channel, and no others', async () => {
     const [a, b, c] = [open(), open(), open()]
     const [heard, elsewhere] = [listen(b), listen(c, 'else')]
     a.publish('topic', { text: 'a\nb', number: 1.5, yes: true, none: null })
@@ -89,7 +89,7 @@ describe('a message', () => {
     await heardAll(heard, [{ text: 'a\nb', number: 1.5, yes: true, none: null }])
   })
 
-  test('reaches every listener once, the publisher’s too, each with a copy of its own', async () => {
+  test('reaches every listener once, including the publisher’s, and each gets its own copy', async () => {
     const [a, b] = [open(), open()]
     const all = [listen(a), listen(a), listen(b), listen(b)]
     a.publish('topic', { n: 1 })
@@ -97,7 +97,7 @@ describe('a message', () => {
     expect(new Set(all.map(([message]) => message)).size).toBe(4)
   })
 
-  test('of one publisher comes in the order in which it was published', async () => {
+  test('of one publisher arrives in the order of publishing', async () => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     const sent = Array.from({ length: 2_000 }, (_, n) => ({ n }))
@@ -105,7 +105,7 @@ describe('a message', () => {
     await heardAll(heard, sent)
   })
 
-  test('comes between processes, both ways', async () => {
+  test('passes between processes, both ways', async () => {
     const channel = open()
     const heard = listen(channel)
     const peer = await startPeer('theirs')
@@ -116,7 +116,7 @@ describe('a message', () => {
     await heardAll(heard, [{ number: 1 }, { number: 2 }, { number: 3 }])
   })
 
-  test('reaches a subscriber from a moment before, however new the directory', async () => {
+  test('reaches a channel that subscribed just before, even in a new directory', async () => {
     const a = open()
     for (let n = 0; n < 20; n++) {
       const b = open()
@@ -126,7 +126,7 @@ describe('a message', () => {
     }
   })
 
-  test('goes out even if the channel is closed right after', async () => {
+  test('is sent even if the channel is closed right after publishing', async () => {
     const heard = listen(open())
     const a = open()
     a.publish('topic', { n: 1 })
@@ -135,7 +135,7 @@ describe('a message', () => {
     await heardAll(heard, [{ n: 1 }])
   })
 
-  test('that is too large or cannot be said as JSON is dropped, and the next is not', async () => {
+  test('that is too large or is not JSON is dropped, and the next one arrives', async () => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     const cyclic: Record<string, unknown> = {}
@@ -146,7 +146,7 @@ describe('a message', () => {
     await heardAll(heard, [large])
   })
 
-  test('whose listener throws affects no other', async () => {
+  test('reaches the other listeners when one listener throws', async () => {
     const [a, b] = [open(), open()]
     b.subscribe('topic', () => {
       throw new Error('a mistake')
@@ -187,9 +187,9 @@ describe('a subscription that ends', () => {
   })
 
   test.each([
-    ['is there all the same, if', false],
-    ['leaves nothing if it ends just when', true],
-  ])('%s others remove the directory while its socket is opened', async (_, ends) => {
+    ['opens its socket even if', false],
+    ['leaves no file if it ends just when', true],
+  ])('%s another process removes the directory while the socket is being opened', async (_, ends) => {
     const place = openPlace('db', [base])
     let prepared = 0
     const prepare = (name: string): void => {
@@ -206,7 +206,7 @@ describe('a subscription that ends', () => {
     inbox.close()
   })
 
-  test('is noticed by those who attend it, also when its process is killed', async () => {
+  test('is noticed by a channel that attends it, also when its process is killed', async () => {
     const channel = open()
     const peer = await startPeer()
     const ended = new Promise<number>((resolve) => channel.attend('topic', resolve))
@@ -230,12 +230,12 @@ describe('a stranger at the socket', () => {
   test.each([
     ['that is no JSON', 'GET / HTTP/1.1\r\n\r\n'],
     ['of another form', line('topic', 's', 1)],
-    ['with a message that is none', line('topic', 's', 1, ['x'])],
-    ['with a message of more than plain values', line('topic', 's', 1, { deep: {} })],
+    ['with an invalid message', line('topic', 's', 1, ['x'])],
+    ['with a nested message', line('topic', 's', 1, { deep: {} })],
     ['without an end', 'x'.repeat(2 * maxMessage)],
     ['that is too long', `${'x'.repeat(maxMessage + 1)}\n`],
     ['in a flood', line('topic', 's', 1, { n: 1 }).repeat(500_000)],
-  ])('a connection that sends a line %s is closed, and others still work', async (_, rubbish) => {
+  ])('a connection that sends a line %s is closed, and the others still work', async (_, rubbish) => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     const stranger = await intrude()
@@ -257,7 +257,7 @@ describe('a stranger at the socket', () => {
     for (const stranger of strangers) stranger.destroy()
   })
 
-  test('an old message that is repeated is not delivered twice', async () => {
+  test('a message that is sent again is not delivered twice', async () => {
     const heard = listen(open())
     const stranger = await intrude()
     for (const number of [1, 2, 1, 2, 3]) stranger.write(line('topic', 's', number, { number }))
@@ -266,7 +266,7 @@ describe('a stranger at the socket', () => {
   })
 })
 
-test('a subscriber that has stopped holds up no publisher, and takes no memory without end', async () => {
+test('a stopped subscriber does not hold up publishers, and their memory stays bounded', async () => {
   const [a, b] = [open(), open()]
   const peer = await startPeer()
   const heard = listen(b)
@@ -283,7 +283,7 @@ test('a subscriber that has stopped holds up no publisher, and takes no memory w
 describe.skipIf(process.platform === 'win32')('socket files left behind', () => {
   const age = (path: string): void => utimesSync(path, 0, 0)
 
-  test('by a crash are removed by those who find nobody there, once they are old', async () => {
+  test('by a crash are removed by a channel that cannot connect, once they are old', async () => {
     const channel = open()
     const peer = await startPeer()
     const [path = ''] = files()
@@ -291,14 +291,14 @@ describe.skipIf(process.platform === 'win32')('socket files left behind', () => 
     expect(existsSync(path)).toBe(true)
     const refused = (): Promise<number> => new Promise((resolve) => channel.attend('topic', resolve))
     expect(await refused()).toBe(0)
-    // It might just be about to be opened.
+    // Its owner may be just about to listen on it.
     expect(existsSync(path)).toBe(true)
     age(path)
     expect(await refused()).toBe(0)
     expect(existsSync(path)).toBe(false)
   })
 
-  test('are looked for by each new process', async () => {
+  test('are looked for by each new channel', async () => {
     const peer = await startPeer()
     const [path = ''] = files()
     await kill(peer)
@@ -307,7 +307,7 @@ describe.skipIf(process.platform === 'win32')('socket files left behind', () => 
     await vi.waitFor(() => expect(existsSync(path)).toBe(false), soon)
   })
 
-  test('of a subscriber that lives, or that are none, stay', async () => {
+  test('are told from those of live subscribers and from other files, which stay', async () => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     const [path = ''] = files()
@@ -323,7 +323,7 @@ describe.skipIf(process.platform === 'win32')('socket files left behind', () => 
 })
 
 describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
-  /** Nothing is heard, nothing is thrown, and it was said once. */
+  /** Expects that messages reach only the channel's own listeners, that no call throws, and that the reason is reported once. */
   async function expectDegraded(channel: SocketChannel, why: RegExp): Promise<void> {
     const heard = listen(channel)
     listen(channel, 'else')
@@ -335,7 +335,7 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     expect(degraded[0]).toMatch(why)
   }
 
-  test('can be entered by its user alone', () => {
+  test('can be entered only by its user', () => {
     listen(open())
     expect(readdirSync(base)).toEqual([`storelock-${process.getuid?.()}`])
     expect(degraded).toEqual([])
@@ -353,7 +353,7 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     await expectDegraded(open(), /belongs to another user/)
   })
 
-  test.runIf(process.getuid?.() === 0)('is that of the user in whose name the process acts', async () => {
+  test.runIf(process.getuid?.() === 0)('belongs to the effective user of the process', async () => {
     chmodSync(base, 0o777)
     process.seteuid?.(65_534)
     try {
@@ -367,44 +367,44 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
     expect(degraded).toEqual([])
   })
 
-  test('that cannot be looked into any more costs hints, and nothing else', async () => {
+  test('that can no longer be read costs hints and nothing else', async () => {
     const [a, b] = [open(), open()]
     const heard = listen(b)
     a.publish('topic', { n: 1 })
     await heardAll(heard, [{ n: 1 }])
     rmSync(home(), { recursive: true })
-    // It leads round in a circle, for root too.
+    // A link to itself cannot be followed, not even by root.
     symlinkSync(home(), home())
     const own = listen(a, 'own')
     for (const topic of ['topic', 'own']) a.publish(topic, { n: 2 })
     expect(a.attend('topic', () => {})).toBeUndefined()
     await heardAll(own, [{ n: 2 }])
-    // Searches for unknown subscribers.
+    // Closing searches for unknown subscribers.
     await a.close()
     expect(degraded[0]).toMatch(/not a directory/)
   })
 
-  test('whose place is taken by a link is refused', async () => {
+  test('is refused if a symbolic link is in its place', async () => {
     mkdirSync(join(base, 'elsewhere'), { mode: 0o700 })
     symlinkSync(join(base, 'elsewhere'), home())
     await expectDegraded(open(), /not a directory/)
     expect(readdirSync(join(base, 'elsewhere'))).toEqual([])
   })
 
-  test('whose place is taken by a file is refused', async () => {
+  test('is refused if a file is in its place', async () => {
     writeFileSync(home(), '')
     await expectDegraded(open(), /cannot be used|not a directory/)
   })
 
-  test('that cannot be made is named', async () => {
+  test('that cannot be made is named in the report', async () => {
     await expectDegraded(open('db', ['/proc/nowhere']), /\/proc\/nowhere/)
   })
 
-  test('whose path is too long for sockets is named', async () => {
+  test('with a path too long for sockets is named in the report', async () => {
     await expectDegraded(open('db', [join(base, 'x'.repeat(80))]), /too long/)
   })
 
-  test('is looked for elsewhere if the first place will not do', async () => {
+  test('is made in the next place if the first is unsuitable', async () => {
     const bases = [join(base, 'x'.repeat(80)), base]
     const heard = listen(open('db', bases))
     open('db', bases).publish('topic', { n: 1 })
@@ -422,13 +422,13 @@ describe.skipIf(process.platform === 'win32')('a directory for sockets', () => {
   })
 })
 
-describe('hints that are gone', () => {
+describe('hints that are missing', () => {
   beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] }))
   afterEach(() => void vi.useRealTimers())
-  /** Lets the time pass after which it is seen to that the sockets are there. */
+  /** Passes the time after which a channel checks that its sockets still exist. */
   const passTime = (): void => void vi.advanceTimersByTime(5_000)
 
-  test('come back where something removed the directory of the sockets, as what cleans up old files does, and nothing is said', async () => {
+  test('come back, unreported, after a cleanup of old files has removed the directory of the sockets', async () => {
     const heard = listen(open())
     rmSync(home(), { recursive: true })
     passTime()
@@ -437,7 +437,7 @@ describe('hints that are gone', () => {
     expect(degraded).toEqual([])
   })
 
-  test('come back where something removed the socket alone', async () => {
+  test('come back after only the socket was removed', async () => {
     const heard = listen(open())
     for (const path of files()) rmSync(path)
     passTime()
@@ -445,7 +445,7 @@ describe('hints that are gone', () => {
     await heardAll(heard, [{ n: 1 }])
   })
 
-  test('are reported missing once, come back when they can, and are reported missing again', async () => {
+  test('are reported once, come back when the cause is gone, and are reported when they are missing again', async () => {
     const inTheWay = (): void => {
       rmSync(home(), { recursive: true, force: true })
       writeFileSync(home(), 'in the way')
@@ -476,7 +476,7 @@ describe('hints that are gone', () => {
     await heardAll(heard, [{ n: 2 }])
   })
 
-  test.skipIf(process.platform === 'win32')('for want of file descriptors come back when there are some', () => {
+  test.skipIf(process.platform === 'win32')('for want of file descriptors come back once there are some', () => {
     const script = fileURLToPath(new URL('starved.ts', import.meta.url))
     const { stdout, stderr } = spawnSync('sh', ['-c', `ulimit -n 128 && exec "${process.execPath}" --import tsx "${script}" "${base}"`], {
       encoding: 'utf8',

@@ -1,4 +1,4 @@
-/** Subscribes while this process may open no file, then closes some, and prints what its channel reports and receives. */
+/** Subscribes while this process can open no more files, then closes some, and prints the channel's reports and messages. */
 import { closeSync, openSync } from 'node:fs'
 import { socketChannel } from '../../src/channels/socket.ts'
 
@@ -7,7 +7,7 @@ const say = (line: string): unknown => process.stdout.write(`${line}\n`)
 
 const taken: number[] = []
 const channel = socketChannel('db', (why) => (why === undefined ? isBack() : gone()), [base])
-// The first makes the directory and loads what is loaded when it is needed.
+// The first subscription makes the directory and loads the modules that are loaded on demand.
 channel.subscribe('first', () => {})
 setTimeout(() => {
   try {
@@ -30,5 +30,5 @@ function isBack(): void {
   socketChannel('db', () => {}, [base]).publish('topic', { n: 1 })
 }
 
-// The channel keeps no process alive.
+// The timer keeps the process alive; a channel does not.
 setTimeout(() => say('too late'), 15_000)

@@ -31,7 +31,7 @@ async function storelock(...args: readonly string[]) {
 }
 
 describe('ls', { timeout: 60_000 }, () => {
-  it('says that nothing is held, and prints nothing', async () => {
+  it('says on stderr that nothing is held, and prints nothing', async () => {
     expect(await storelock('ls')).toEqual({ code: 0, printed: '', said: 'storelock: nobody holds, waits for or pins anything in ./storelock.db\n' })
     expect((await storelock('ls', 'jobs/')).said).toContain('whose name starts with jobs/')
     expect((await storelock('ls', '--all')).said).toContain('there are no locks in ./storelock.db')
@@ -40,12 +40,12 @@ describe('ls', { timeout: 60_000 }, () => {
 })
 
 describe.each(['revoke', 'expire', 'ask'])('%s', { timeout: 60_000 }, (command) => {
-  it('says that a lock is free, and ends with 1', async () => {
+  it('says that a lock is free, and exits with 1', async () => {
     await (await locks.acquire('deploy')).release()
     expect(await storelock(command, 'deploy')).toEqual({ code: 1, printed: '', said: 'storelock: nobody holds deploy\n' })
   })
 
-  it('says that a lock was never used, names those that are spelt alike, and ends with 1', async () => {
+  it('says that a lock was never used, suggests keys with a similar spelling, and exits with 1', async () => {
     await locks.acquire('deploy')
     expect(await storelock(command, 'delpoy')).toMatchObject({
       code: 1,
@@ -57,18 +57,18 @@ describe.each(['revoke', 'expire', 'ask'])('%s', { timeout: 60_000 }, (command) 
 })
 
 describe('help', { timeout: 60_000 }, () => {
-  it('of a command is what its --help says', async () => {
+  it('of a command is the output of its --help', async () => {
     expect(await storelock('help', 'run')).toEqual(await storelock('run', '--help'))
     expect(await storelock('help')).toEqual(await storelock('--help'))
   })
 
-  it('of no command is an error', async () => {
+  it('of an unknown command is an error', async () => {
     expect(await storelock('help', 'nosuch')).toMatchObject({ code: 125, printed: '', said: expect.stringContaining("unknown command 'nosuch'") })
   })
 })
 
 describe('run', { timeout: 60_000 }, () => {
-  it('says with 124 what it waited for, and who has it', async () => {
+  it('exits with 124 after a timeout, and says what it waited for and who holds it', async () => {
     await locks.acquire('job')
     expect(await storelock('run', 'job', '--timeout', '300ms', '--', 'true')).toMatchObject({
       code: 124,
@@ -77,7 +77,7 @@ describe('run', { timeout: 60_000 }, () => {
     expect((await storelock('ask', 'job', '--timeout', '100ms')).said).toMatch(/held by the holder, for /)
   })
 
-  it('tells each step with --verbose, with times', async () => {
+  it('reports each step with its time with --verbose', async () => {
     const lock = await locks.acquire('job')
     const program = start('run', 'job', '--verbose', '--', 'sh', '-c', 'exit 3')
     await program.shows(/(held by the holder)/)
@@ -96,7 +96,7 @@ describe('run', { timeout: 60_000 }, () => {
     expect(times).toEqual([...times].sort((a, b) => a - b))
   })
 
-  it('shows with --progress who holds the lock since when, and its place in the queue', async () => {
+  it('shows with --progress who holds the lock, since when, and its own place in the queue', async () => {
     const lock = await locks.acquire('job')
     const [first, second] = [start('run', 'job', '--progress', '--', 'true'), start('run', 'job', '--progress', '--', 'true')]
     const lines = await Promise.all([first, second].map((program) => program.shows(/waiting for (job, .*)/)))
@@ -105,7 +105,7 @@ describe('run', { timeout: 60_000 }, () => {
     expect(await Promise.all([first.code(), second.code()])).toEqual([0, 0])
   })
 
-  it('keeps the line of --progress in one place on a terminal', async () => {
+  it('rewrites the --progress line in place on a terminal', async () => {
     const lock = await locks.acquire('job')
     const program = new Program(['script', '-qec', `"${process.execPath}" "${place.main}" run job --progress -- true`, '/dev/null'], { cwd: folder })
     await until(() => program.printed.split('\r\u001b[Kstorelock: waiting for job').length > 2)
@@ -115,7 +115,7 @@ describe('run', { timeout: 60_000 }, () => {
   })
 })
 
-/** The program where `npx` puts it: without better-sqlite3 beside it. */
+/** Puts the program where `npx` would: without better-sqlite3 beside it. @returns its path */
 function likeNpx(): string {
   const npx = join(folder, 'npx')
   cpSync(dirname(place.main), join(npx, 'dist', 'cli'), { recursive: true })
@@ -124,14 +124,14 @@ function likeNpx(): string {
 }
 
 describe.skipIf(process.platform === 'win32')('a single file', { timeout: 60_000 }, () => {
-  it('is what docs/cli.md has a bundler make of the program: it needs nothing beside it but Node with SQLite', async () => {
+  it('bundled from the program as docs/cli.md says needs nothing but a Node with SQLite', async () => {
     const [, command = ''] = /```sh\n(npx esbuild [^`]*?)\n\S/.exec(readFileSync(join(root, 'docs/cli.md'), 'utf8').replaceAll('\\\n', '')) ?? []
     const entry = join(root, 'node_modules/.bin/esbuild')
     const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.js', `"${place.main}" --log-level=error`)
     const bundling = new Program(['sh', '-c', line], { cwd: folder })
     expect([await bundling.code(), bundling.said]).toEqual([0, ''])
     mkdirSync(join(folder, 'node_modules'))
-    // For a Node that has none.
+    // For a Node without SQLite.
     symlinkSync(join(root, 'node_modules', 'better-sqlite3'), join(folder, 'node_modules', 'better-sqlite3'))
     const env = { ...process.env, NODE_OPTIONS: '' }
     const program = new Program([process.execPath, 'storelock.cjs', 'run', 'job', '--store', 'new.db', '--', 'echo', 'ran'], { cwd: folder, env })
@@ -149,16 +149,19 @@ describe.skipIf(process.platform === 'win32')('npx', { timeout: 60_000 }, () => 
     return { code: await program.code(), printed: program.printed, said: program.said }
   }
 
-  it('finds the better-sqlite3 of the directory', async () => {
+  it('finds the better-sqlite3 of the working directory', async () => {
     mkdirSync(join(folder, 'node_modules'))
     symlinkSync(join(root, 'node_modules', 'better-sqlite3'), join(folder, 'node_modules', 'better-sqlite3'))
     expect(await run(likeNpx())).toMatchObject({ code: 0, printed: 'ran\n' })
   })
 
-  it.skipIf(process.getBuiltinModule?.('node:sqlite'))('says without one, where Node has no SQLite, the line that works', async () => {
-    expect(await run(likeNpx())).toMatchObject({
-      code: 125,
-      said: expect.stringContaining('npx -p storelock -p better-sqlite3 storelock run'),
-    })
-  })
+  it.skipIf(process.getBuiltinModule?.('node:sqlite'))(
+    'prints a command that works if there is no better-sqlite3 and Node has no SQLite',
+    async () => {
+      expect(await run(likeNpx())).toMatchObject({
+        code: 125,
+        said: expect.stringContaining('npx -p storelock -p better-sqlite3 storelock run'),
+      })
+    },
+  )
 })

@@ -9,7 +9,7 @@ const place = withProgram()
 let folder: string
 let writer: Database.Database
 
-/** A file with a lock that a silent session holds, and one that nobody does. @returns a connection for its writer */
+/** Makes a file with two locks: one held by a silent session, one free. @returns a connection for the writer */
 async function fileAt(path: string): Promise<Database.Database> {
   const store = sqliteStore(path)
   await store.apply([
@@ -35,10 +35,10 @@ const start = (...args: readonly string[]): Program => new Program([process.exec
 
 const busy: Readonly<Record<string, string>> = {
   'has a write transaction open': 'BEGIN IMMEDIATE',
-  'keeps everybody out, in another journal mode': 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE',
+  'has an exclusive lock on the file, in another journal mode': 'PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE',
 }
 
-/** What waits, with its words. */
+/** The commands that wait, with their arguments. */
 const waits: readonly (readonly string[])[] = [
   ['run', 'job', '--', 'true'],
   ['revoke', 'held'],
@@ -53,9 +53,9 @@ const blocker = process.platform === 'linux' ? `process ${process.pid} (` : 'has
 describe.each(Object.entries(busy))('while another process %s', { timeout: 90_000 }, (_, begin) => {
   beforeEach(() => void writer.exec(begin))
 
-  it('`run -n` ends within a second, says who writes, and leaves no request', async () => {
+  it('`run -n` ends within a second, names the writing process, and leaves no request', async () => {
     for (const options of [[], ['--conflict-exit-code', '75']]) {
-      // How long a start takes depends on the machine.
+      // How long the program takes to start depends on the machine.
       const before = performance.now()
       await start('--version').code()
       const begun = performance.now()
@@ -68,13 +68,13 @@ describe.each(Object.entries(busy))('while another process %s', { timeout: 90_00
     expect(await start('run', 'job', '--nonblock', '--', 'true').code()).toBe(0)
   })
 
-  it('`run -w` ends in time with 124, and says who writes', async () => {
+  it('`run -w` exits with 124 at its timeout, and names the writing process', async () => {
     const program = start('run', 'job', '--timeout', '1.5s', '--', 'true')
     expect(await program.code()).toBe(124)
     expect(program.said).toContain(blocker)
   })
 
-  it.each(waits)('`%s` says after a second whom it waits for, and goes on when that is over', async (...args) => {
+  it.each(waits)('`%s` names the writing process after a second, and goes on when that commits', async (...args) => {
     const program = start(...args)
     await program.shows(/(waiting for \.\/storelock\.db)/)
     expect(program.said).toContain(blocker)
@@ -85,7 +85,7 @@ describe.each(Object.entries(busy))('while another process %s', { timeout: 90_00
 })
 
 it('the commands that do not wait for a lock give up after half a minute', { timeout: 90_000 }, async () => {
-  // Of both kinds at once, since each takes half a minute.
+  // Both kinds run at the same time, since each takes half a minute.
   const writers = await Promise.all(Object.keys(busy).map((_, index) => fileAt(join(folder, `${index}.db`))))
   for (const [index, begin] of Object.values(busy).entries()) writers[index]?.exec(begin)
   const programs = writers.flatMap((_, index) => waits.slice(1, 5).map((args) => start(...args, '--store', `${index}.db`)))
@@ -95,7 +95,7 @@ it('the commands that do not wait for a lock give up after half a minute', { tim
 })
 
 describe('a command', { timeout: 60_000 }, () => {
-  it('under a lock is not told that the file is busy for a while: it waits for nothing', async () => {
+  it('that already runs under a lock does not see messages about a busy file', async () => {
     const program = start('run', 'job', '--', 'sh', '-c', 'echo begun; read -r line')
     await program.shows(/(begun)/)
     writer.exec('BEGIN IMMEDIATE')

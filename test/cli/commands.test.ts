@@ -72,7 +72,7 @@ describe('the program', { timeout: 60_000 }, () => {
     [['log', '--kind', 'nonsense'], 'Allowed choices are grant'],
     [['serve', '--tls-key', 'x'], 'tls.cert is missing'],
     [['nonsense'], 'unknown command'],
-  ])('refuses %j with 125 and says what is wrong', async (args, why) => {
+  ])('refuses %j with exit code 125 and says what is wrong', async (args, why) => {
     const { code, printed, said } = await storelock(...args)
     expect(code).toBe(125)
     expect(said).toContain(why)
@@ -85,7 +85,7 @@ describe('the program', { timeout: 60_000 }, () => {
     expect(program.said).toContain('there is no elsewhere.db')
   })
 
-  it('writes colours on a terminal, unless NO_COLOR is set, and none into a pipe', async () => {
+  it('writes colours to a terminal unless NO_COLOR is set, and never to a pipe', async () => {
     await locks.acquire('job')
     const env = { ...process.env, TERM: 'xterm' }
     const [coloured, plain] = [onTerminal(env, 'ls'), onTerminal({ ...env, NO_COLOR: '1' }, 'ls')]
@@ -97,7 +97,7 @@ describe('the program', { timeout: 60_000 }, () => {
 })
 
 describe('ls and show', { timeout: 60_000 }, () => {
-  it('tell of the locks that somebody holds, wants or pins', async () => {
+  it('show the locks that are held, waited for or pinned', async () => {
     const lock = await locks.acquire('job')
     await (await locks.acquire('used before')).release()
     expect((await storelock('ls')).printed).toMatch(/^KEY .*\njob +the holder +exclusive /)
@@ -108,7 +108,7 @@ describe('ls and show', { timeout: 60_000 }, () => {
     expect((await storelock('show', 'nothing')).printed).toBe('nothing  free, never held\n')
   })
 
-  it('take the keys of namespaces as they are listed', async () => {
+  it('accept keys of namespaces in the form in which they are listed', async () => {
     const others = createLocks({ store, namespace: 'team' })
     await others.acquire('job')
     const [{ key }] = await json('ls')
@@ -119,7 +119,7 @@ describe('ls and show', { timeout: 60_000 }, () => {
 })
 
 describe('watch', { timeout: 60_000 }, () => {
-  it('L5: prints a line for each change, and ends by the signal that interrupts it', async () => {
+  it('L5: prints a line for each change, and dies of the signal that interrupts it', async () => {
     const watching = start('watch', '--json', '--interval', '20ms')
     const lock = await locks.acquire('job')
     await watching.shows(/"event":"(held)"/)
@@ -137,7 +137,7 @@ describe('watch', { timeout: 60_000 }, () => {
 })
 
 describe('watch on a terminal', { timeout: 60_000 }, () => {
-  it('shows a table that follows, and the last events', async () => {
+  it('shows a live table and the last events', async () => {
     const watching = onTerminal({ ...process.env, NO_COLOR: '1' }, 'watch', '--interval', '20ms')
     await watching.shows(/(no locks are held or waited for)/)
     const lock = await locks.acquire('job')
@@ -150,17 +150,17 @@ describe('watch on a terminal', { timeout: 60_000 }, () => {
 })
 
 describe('an operator', { timeout: 60_000 }, () => {
-  it('asks, and is told that the lock was released', async () => {
+  it('asks for a release, and sees that the lock was released', async () => {
     const lock = await locks.acquire('job', { onReleaseRequested: (ask) => void (ask === 'please' && lock.release()) })
     expect(await storelock('ask', 'job', '--message', 'please')).toMatchObject({ code: 0, printed: 'job was released\n' })
   })
 
-  it('asks in vain, and gets 124', async () => {
+  it('asks for a release in vain, and gets exit code 124', async () => {
     await locks.acquire('job')
     expect((await storelock('ask', 'job', '--timeout', '100ms')).code).toBe(124)
   })
 
-  it('revokes a lock, from one session or from all', async () => {
+  it('revokes a lock from one session or from all', async () => {
     const lock = await locks.acquire('job')
     expect((await storelock('revoke', 'job', '--holder', 'somebody')).code).toBe(1)
     expect(lock.isHeld()).toBe(true)
@@ -169,7 +169,7 @@ describe('an operator', { timeout: 60_000 }, () => {
     expect(await storelock('revoke', 'job')).toMatchObject({ code: 1, said: 'storelock: nobody holds job\n' })
   })
 
-  it('is asked before it revokes on a terminal', async () => {
+  it('has to confirm a revocation on a terminal', async () => {
     const lock = await locks.acquire('job')
     const answer = async (typed: string): Promise<number> => {
       const program = onTerminal(process.env, 'revoke', 'job')
@@ -182,13 +182,13 @@ describe('an operator', { timeout: 60_000 }, () => {
     expect((await locks.query('job')).held).toEqual([])
   })
 
-  it('does not expire a live holder, and ends with 1', async () => {
+  it('cannot expire a live holder, and gets exit code 1', async () => {
     await locks.acquire('job')
     expect(await storelock('expire', 'job')).toMatchObject({ code: 1, said: expect.stringContaining('has a live holder') })
     expect(await storelock('expire', 'nothing')).toMatchObject({ code: 1, said: expect.stringContaining('nobody holds') })
   })
 
-  it('expires a holder that is silent for its lease', async () => {
+  it('expires a holder that has been silent for its lease', async () => {
     const [session, client] = ['silent', 'nobody']
     await store.apply([
       { type: 'beat', session, client, lease: 300, opens: true },
@@ -205,7 +205,7 @@ describe('an operator', { timeout: 60_000 }, () => {
     expect((await storelock('unpin', 'job', 'ticket 7')).code).toBe(1)
   })
 
-  it('sweeps only locks that nobody has used for this long', async () => {
+  it('sweeps only locks that have been unused for at least the given time', async () => {
     await (await locks.acquire('idle')).release()
     await locks.acquire('held')
     expect(await json('sweep', '--older-than', '1h')).toEqual({ swept: [] })
@@ -215,7 +215,7 @@ describe('an operator', { timeout: 60_000 }, () => {
 })
 
 describe('serve', { timeout: 60_000 }, () => {
-  it('takes no secrets from a file that others can read', async () => {
+  it('takes no secrets from a file that other users can read', async () => {
     const clients = join(folder, 'clients.json')
     writeFileSync(clients, '[{ "name": "ci", "token": "0123456789abcdef0123456789abcdef" }]')
     chmodSync(clients, 0o644)
@@ -227,27 +227,27 @@ describe('serve', { timeout: 60_000 }, () => {
     ['[{', 'expected array'],
     ['[{ "name": "ci", "tokn": "x" }]', '"tokn"'],
     ['[{ "name": "ci", "token": "short" }]', 'of client ci has at most 25 bits'],
-  ])('says what is wrong with %s as its clients', async (text, why) => {
+  ])('says what is wrong with %s as its list of clients', async (text, why) => {
     writeFileSync(join(folder, 'clients.json'), text, { mode: 0o600 })
     expect(await storelock('serve', '--clients', 'clients.json')).toMatchObject({ code: 125, said: expect.stringContaining(why) })
   })
 })
 
 describe('bench and doctor', { timeout: 60_000 }, () => {
-  it('measures, and leaves nothing behind', async () => {
+  it('measure, and leave nothing behind', async () => {
     const figures = await json('bench', '--time', '50ms', '--handoffs', '3')
     expect(figures).toMatchObject({ acquire: { p50: expect.any(Number) }, handoff: { count: 3 } })
     expect(await store.list()).toEqual([])
   })
 
-  it('finds a store in use well', async () => {
+  it('find no fault with a store in use', async () => {
     await locks.acquire('job')
     const { code, printed } = await storelock('doctor')
     expect(printed).not.toMatch(/^fault/m)
     expect(code).toBe(0)
   })
 
-  it('ends with 1 where something is wrong', async () => {
+  it('exit with 1 if something is wrong', async () => {
     const db = new Database(join(folder, 'storelock.db'))
     db.exec(`INSERT INTO storelock_records VALUES ('broken', '{}')`)
     db.close()

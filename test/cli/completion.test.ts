@@ -56,26 +56,26 @@ const commands = makeProgram()
   .commands.map((command) => command.name())
   .filter((name) => name !== 'completion')
 
-describe('what may follow', { timeout: 60_000 }, () => {
-  it('are all commands at first', () => {
+describe('the words that may follow', { timeout: 60_000 }, () => {
+  it('are all commands after the program’s name', () => {
     expect(words('').found).toEqual(expect.arrayContaining(commands))
     expect(words('re').found).toEqual(['revoke'])
     expect(words('help', 're').found).toEqual(['revoke'])
   })
 
-  it('are the keys of the store', () => {
+  it('are the keys in the store where a key follows', () => {
     expect(words('show', '').found).toEqual(['@team/job', 'a:b', 'deploy', 'deploy two'])
     expect(words('show', '--store', 'storelock.db', 'de').found).toEqual(['deploy', 'deploy two'])
     expect(words('run', '--nonblock', '--timeout', '5s', '@').found).toEqual(['@team/job'])
     expect(words('unpin', 'deploy', '').found).toEqual(['ticket 7'])
   })
 
-  it('are the options of the command, and their choices', () => {
+  it('are the options of the command, and the choices of an option', () => {
     expect(words('run', 'deploy', '--no').found).toEqual(['--nonblock'])
     expect(words('log', '--kind', 'gr').found).toEqual(['grant'])
   })
 
-  it('are files where a file may follow, and nothing where the store is missing', () => {
+  it('are files where a file may follow, and nothing if the store is missing', () => {
     expect(words('ls', '--store', '')).toEqual({ status: 1, found: [] })
     expect(words('run', 'deploy', '--', '')).toEqual({ status: 1, found: [] })
     expect(words('show', '--store', 'missing.db', '').found).toEqual([])
@@ -110,7 +110,7 @@ describe('completion', { timeout: 60_000 }, () => {
   })
 
   it.runIf(has('zsh'))('in zsh offers commands and keys', () => {
-    // Its completion works in a terminal alone.
+    // zsh completes only in a terminal.
     const script = (
       line: string,
     ) => `zmodload zsh/zpty; zpty z zsh -f -i; zpty -w z 'PROMPT=; autoload -U compinit; compinit -u -D; eval "$(storelock completion zsh)"; echo re""ady'
@@ -126,7 +126,7 @@ describe('completion', { timeout: 60_000 }, () => {
 })
 
 describe('the manual page', { timeout: 60_000 }, () => {
-  it.runIf(has('groff'))('is made of what --help says, and has no error', () => {
+  it.runIf(has('groff'))('is made from the --help texts, and has no errors', () => {
     const { stdout } = execute('storelock', 'man')
     writeFileSync(join(folder, 'storelock.1'), stdout)
     const { status, stdout: text, stderr } = execute('groff', '-man', '-Tutf8', '-ww', join(folder, 'storelock.1'))

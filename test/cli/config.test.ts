@@ -21,7 +21,7 @@ const file = (content: unknown): string => {
   return path
 }
 
-/** What a configuration is refused with. */
+/** The message with which a configuration is refused, or 'nothing'. */
 function refusal(typed: Typed, env: NodeJS.ProcessEnv = {}): string {
   try {
     readConfig(typed, env)
@@ -32,7 +32,7 @@ function refusal(typed: Typed, env: NodeJS.ProcessEnv = {}): string {
   return 'nothing'
 }
 
-test('every limit of the API is a setting, and every setting a flag, a variable and a name in the file', () => {
+test('every limit of the API is a setting, and every setting has a flag, a variable and a name in the file', () => {
   const names = settings.map(({ name }) => name)
   for (const limit of Object.keys(limitDefaults)) expect(names).toContain(`limits.${limit}`)
   const serve = makeProgram().commands.find((command) => command.name() === 'serve')
@@ -45,7 +45,7 @@ test('every limit of the API is a setting, and every setting a flag, a variable 
   ])
 })
 
-test('a flag comes before the environment, that before the file, and that before the default', () => {
+test('a flag overrides the environment, the environment the file, and the file the default', () => {
   const path = file({ limits: { held: 3, rate: 3, keys: 3 } })
   const config = readConfig({ config: path, 'limits.held': '1' }, { STORELOCK_LIMITS_HELD: '2', STORELOCK_LIMITS_RATE: '2' })
   const found = ['held', 'rate', 'keys', 'topics'].map((name) => config.get(`limits.${name}`))
@@ -57,7 +57,7 @@ test('a flag comes before the environment, that before the file, and that before
   ])
 })
 
-test('typed flags count, and commander’s defaults do not', () => {
+test('only flags that were typed count, not commander’s defaults', () => {
   const serve = makeProgram().commands.find((command) => command.name() === 'serve')
   if (!serve) throw new Error('there is no serve')
   serve.action(() => {})
@@ -65,7 +65,7 @@ test('typed flags count, and commander’s defaults do not', () => {
   expect(typedOf(serve)).toEqual({ hosts: ['a', 'b'], 'limits.held': '5', 'tls.clientCa': 'ca.pem' })
 })
 
-test('a bad value is refused with its source, wherever it is', () => {
+test('a bad value is refused with its source, whichever it is', () => {
   const path = file({ limits: { held: 0 } })
   expect(refusal({ config: path })).toMatch(`limits.held in ${path}: `)
   expect(refusal({ 'limits.held': 'many' })).toBe('--limits-held: it must be a whole number, not "many"')
@@ -77,7 +77,7 @@ test('a bad value is refused with its source, wherever it is', () => {
   expect(refusal({ policies: '{ "jobs": { "maxDuration": 5 } }' })).toMatch(/^--policies: .* at jobs\.maxDuration/)
 })
 
-test('an unknown setting is refused by its name, in the file and among the variables of a group', () => {
+test('an unknown setting is refused with its name, in the file and among the variables of a group', () => {
   expect(refusal({ config: file({ limits: { hold: 1 } }) })).toContain('there is no setting "limits.hold"')
   expect(refusal({ config: file({ port: 1 }) })).toContain('there is no setting "port"')
   expect(refusal({}, { STORELOCK_LIMITS_HOLD: '1' })).toMatch(/^STORELOCK_LIMITS_HOLD: there is no such setting/)
@@ -85,12 +85,12 @@ test('an unknown setting is refused by its name, in the file and among the varia
   expect(refusal({ config: join(folder, 'none.json') })).toContain('cannot read')
 })
 
-test('paths in the file are meant from where it is', () => {
+test('paths in the file are relative to the file’s folder', () => {
   const config = readConfig({ config: file({ store: 'locks.db', clients: '/etc/clients.json' }) }, {})
   expect([config.get('store')?.value, config.get('clients')?.value]).toEqual([join(folder, 'locks.db'), '/etc/clients.json'])
 })
 
-test('a time has one meaning: seconds on the command line, its unit in the file', () => {
+test('a time without a unit is in seconds on the command line, and a time in the file needs a unit', () => {
   const value = (typed: Typed): unknown => readConfig(typed, {}).get('grace')?.value
   expect([value({ grace: '2' }), value({ grace: '2m' }), value({ config: file({ grace: '250ms' }) })]).toEqual([2_000, 120_000, 250])
 })
@@ -107,7 +107,7 @@ async function printed(...args: string[]): Promise<string> {
   return written.join('')
 }
 
-test('--print-config shows all settings with their sources, and no secret', async () => {
+test('--print-config shows all settings with their sources, and hides secrets', async () => {
   vi.stubEnv('STORELOCK_SECRET', 'a secret of this test')
   vi.stubEnv('STORELOCK_LOG_AGE', '90m')
   const text = await printed('--limits-held', '7')
@@ -119,13 +119,13 @@ test('--print-config shows all settings with their sources, and no secret', asyn
   expect(text).not.toContain('a secret of this test')
 })
 
-test('what --print-config --json prints means the same as a file', async () => {
+test('the output of --print-config --json can be used as a configuration file', async () => {
   const first = await printed('--json', '--limits-held', '7', '--grace', '1500ms', '--policies', '{"jobs":{"maxDuration":"1h"}}', '--host', 'a', 'b')
   const again = await printed('--json', '--config', file(first))
   expect(JSON.parse(again)).toEqual({ ...JSON.parse(first), store: join(folder, 'storelock.db') })
 })
 
-test('files with secrets are refused if others may read them, and a ring of secrets has a line for each', () => {
+test('files with secrets are refused if other users may read them, and a ring of secrets has one secret a line', () => {
   const path = join(folder, 'ring')
   writeFileSync(path, 'the new secret of this test\nthe old secret of this test\n', { mode: 0o600 })
   const config = readConfig({ secretFile: path }, {})
@@ -135,7 +135,7 @@ test('files with secrets are refused if others may read them, and a ring of secr
   expect(() => readFiles(config)).toThrow('chmod 600')
 })
 
-test('a list of clients that has only hashes of tokens may be readable for others', () => {
+test('a list of clients may be readable by other users if it has only hashes of tokens', () => {
   const path = join(folder, 'clients.json')
   const hashed = [{ name: 'a', token: `sha256:${'0123456789abcdef'.repeat(4)}` }]
   writeFileSync(path, JSON.stringify(hashed))

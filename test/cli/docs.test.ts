@@ -9,9 +9,9 @@ it('docs/cli.md describes every command and option', () => {
   const page = readFileSync(join(root, 'docs/cli.md'), 'utf8')
   const { commands } = makeProgram()
   const visible = commands.flatMap(({ options }) => options.filter(({ hidden }) => !hidden))
-  // Those have a table of their own in operations.md.
+  // The settings of `serve` have their own table in operations.md.
   const ofServer = settings.filter(({ name }) => name !== 'store').map(flagOf)
-  // Options that only say how long or how often to measure are only in `--help`.
+  // The options for how long or how often to measure are documented only in `--help`.
   const names = [...commands.map((command) => command.name()), ...visible.map(({ long }) => `${long}`)].filter(
     (name) => !['--time', '--handoffs', ...ofServer].includes(name),
   )

@@ -27,7 +27,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** A store in which somebody holds a lock. */
+/** A store with one held lock. */
 async function held() {
   const store = sqliteStore(file)
   const locks = createLocks({ store })
@@ -77,14 +77,14 @@ describe('the doctor', () => {
     await close()
   })
 
-  it('counts records that nobody has used for a month', () => {
+  it('counts records that have been unused for a month', () => {
     const idle = { key: 'old', token: 1, changedAt: 1, holders: [], queue: [], pins: [] }
     expect(checkStale({ records: new Map([['old', idle]]), sessions: new Map(), corrupt: [] })).toMatchObject({
       mend: 'storelock sweep --older-than 30d',
     })
   })
 
-  it('sees by a lock that the clock was set back', async () => {
+  it('notices from a lock’s times that the clock was set back', async () => {
     const { rows, close } = await held()
     expect(checkClock(rows(), Date.now() - 3_605_000)).toMatchObject({
       check: 'clock',
@@ -94,7 +94,7 @@ describe('the doctor', () => {
     await close()
   })
 
-  it.runIf(process.platform === 'linux')('sees who writes', async () => {
+  it.runIf(process.platform === 'linux')('names the process that writes', async () => {
     const { close } = await held()
     const other = new Database(file)
     other.exec('BEGIN IMMEDIATE')
@@ -104,13 +104,13 @@ describe('the doctor', () => {
     await close()
   })
 
-  it('advises the write-ahead log', () => {
+  it('recommends the write-ahead log', () => {
     const db = new Database(file)
     expect(checkJournal(db)).toMatchObject({ state: 'note', found: expect.stringContaining('delete') })
     db.close()
   })
 
-  it('names a second name of the file, and a mount of the file alone', () => {
+  it('finds a second name of the file, and a mount of the single file', () => {
     writeFileSync(file, '')
     expect(checkPath(file)).toMatchObject({ state: 'ok' })
     expect(checkPath(file, `36 35 98:0 /x ${file} rw - ext4 /dev/root rw`)).toMatchObject({
@@ -122,7 +122,7 @@ describe('the doctor', () => {
     expect(checkPath(file)).toMatchObject({ state: 'fault', found: expect.stringContaining('2 names'), mend: expect.stringContaining('remove all') })
   })
 
-  it('checks what processes have open: one log beside the file, and one copy of SQLite in each', async () => {
+  it('checks the open files of processes: one log beside the file, and one copy of SQLite in each process', async () => {
     const { close } = await held()
     const [database, index] = [file, `${file}-shm`].map((path) => statSync(path, { bigint: true })).map(({ dev, ino }) => `${dev}:${ino}`)
     const opens = (pid: number, path: string, inode = '') => ({ pid, path, inode })
@@ -138,13 +138,13 @@ describe('the doctor', () => {
     await close()
   })
 
-  it.runIf(process.platform === 'linux')('finds two copies of SQLite in a process that runs, and a log that was removed in use', async () => {
+  it.runIf(process.platform === 'linux')('finds two copies of SQLite in a running process, and a log that was removed in use', async () => {
     const { close } = await held()
     expect(checkProcesses(file)).toMatchObject({ state: 'ok' })
     const another = openInAnotherCopy(file)
     expect(checkProcesses(file)).toMatchObject({ state: 'fault', found: `${process.pid} has it open in two copies of SQLite` })
     another.close()
-    // The last connection of one copy removes the log of the other.
+    // When the last connection of one copy closes, it removes the log that the other copy uses.
     expect(checkProcesses(file)).toMatchObject({ state: 'fault', found: expect.stringContaining('removed in use') })
     await close()
   })
@@ -166,11 +166,11 @@ describe('the doctor', () => {
   it.each([
     [10_485_760, 'ok', '10 MiB left'],
     [4_096, 'fault', '0 MiB left'],
-  ])('says of %d bytes that are left: %s', (left, state, found) => {
+  ])('judges %d bytes of free space: %s', (left, state, found) => {
     expect(checkSpace(file, left)).toMatchObject({ state, found })
   })
 
-  it('counts the files that crashed sessions left beside the database', () => {
+  it('counts the files left by crashed sessions beside the database', () => {
     writeFileSync(file, '')
     mkdirSync(`${file}-storelock`)
     for (const session of ['alive', 'dead']) writeFileSync(join(`${file}-storelock`, `${session}-0123456789ab-012345`), '')

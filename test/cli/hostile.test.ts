@@ -13,7 +13,7 @@ import { createLocks, type Locks, type Store } from '../../src/index.ts'
 import { visible } from '../../src/server/visible.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-/** What a terminal would obey: colours, its title, a cleared screen by a single character, a reversed line, and a line that looks like ours. */
+/** Texts that a terminal would obey: colours, a new title, a cleared screen by one character, a reversed line, and a line that looks like ours. */
 const attacks = ['\u001b[31m', '\u001b]0;owned\u0007', '\u009b2J', '\u202e', '\u2066', '\nstorelock: all is well', '\r', '\u007f', '\b']
 const hostile = (what: string): string => `${what}${attacks.join('.')}`
 const key = hostile('key')
@@ -27,7 +27,7 @@ let url: string
 
 beforeAll(async () => {
   built = buildProgram()
-  // Something else than a lock server, which wants to harm.
+  // A malicious server in place of a lock server.
   server = createServer((request, response) => {
     const isLog = request.url?.startsWith('/v1/log')
     const who = hostile('who')
@@ -68,7 +68,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** Someone who waits for the lock and asks for it. */
+/** A session that waits for the lock and asks for its release. */
 async function someoneWaits(): Promise<Locks> {
   const waiter = createLocks({ store, label: hostile('waiter') })
   waiter.acquire(key, { ask: { why: hostile('ask') } }).catch(() => {})
@@ -86,9 +86,9 @@ function assertHarmless(program: Program, ...shown: readonly string[]): void {
 
 interface Walk {
   readonly args: readonly string[]
-  /** What it shows of others. */
+  /** The texts of other sessions that it shows. */
   readonly shown: readonly string[]
-  /** It goes on until it has shown this. */
+  /** The program is ended once it has shown this. */
   readonly until?: RegExp
 }
 
@@ -149,8 +149,8 @@ const walks: readonly Walk[] = [
   { args: ['run', key, '--timeout', hostile('soon'), '--', 'true'], shown: [hostile('soon')] },
 ]
 
-describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 }, () => {
-  it('by any command: all are here', () => {
+describe('text from other sessions never controls the terminal', { timeout: 60_000 }, () => {
+  it('by any command: the list below has all commands', () => {
     const walked = new Set(walks.map(({ args: [command] }) => command))
     const missing = makeProgram()
       .commands.map((command) => command.name())
@@ -166,7 +166,7 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     assertHarmless(program, ...shown)
   })
 
-  it('by `show` with metadata and what others ask', async () => {
+  it('by `show` with metadata and release requests', async () => {
     const waiter = await someoneWaits()
     const program = start('show', key)
     await program.ending()
@@ -176,18 +176,18 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     expect(program.printed).toContain('asks {"why":"ask\\u001b[31m')
   })
 
-  it('by the question of `revoke`', async () => {
+  it('by the confirmation prompt of `revoke`', async () => {
     writeFileSync(join(folder, 'key'), key)
     const program = new Program(['script', '-qec', `"${process.execPath}" "${built.main}" revoke "$(cat key)"`, '/dev/null'], { cwd: folder })
     await program.shows(/(\[y\/N\] )/)
     program.child.stdin?.write('n\r')
     expect(await program.code()).toBe(1)
-    // The terminal itself ends lines with CR.
+    // The terminal itself adds CR to line ends.
     expect(attacks.filter((attack) => attack !== '\r' && program.printed.includes(attack))).toEqual([])
     expect(program.printed).toContain(`take ${visible(key)} from ${visible(hostile('holder'))}?`)
   })
 
-  it('by `run` that is asked for its lock', async () => {
+  it('by `run` whose lock another session asks for', async () => {
     const program = start('run', 'mine', '--', 'sleep', '20')
     while (!(await locks.query('mine')).held.length);
     await locks.acquire('mine', { ask: hostile('ask'), timeout: 100 }).catch(() => {})
@@ -197,7 +197,7 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     assertHarmless(program, hostile('holder'), hostile('ask'))
   })
 
-  it('by `doctor` that finds rows that it cannot read', async () => {
+  it('by `doctor` that finds unreadable rows', async () => {
     const db = new Database(join(folder, 'storelock.db'))
     db.prepare(`INSERT INTO storelock_records VALUES (?, '{}')`).run(hostile('broken'))
     db.close()
@@ -206,7 +206,7 @@ describe('what others wrote is never obeyed by a terminal', { timeout: 60_000 },
     assertHarmless(program, hostile('broken'))
   })
 
-  it('and in JSON it is what it was', async () => {
+  it('and JSON output keeps it unchanged', async () => {
     const program = start('ls', '--json')
     await program.ending()
     const [state] = JSON.parse(program.printed)

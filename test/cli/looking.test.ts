@@ -11,7 +11,7 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 const place = withProgram()
 let folder: string
 let file: string
-/** For temporary files of the program. */
+/** The folder for the program's temporary files. */
 let scratch: string
 let store: Store
 let locks: Locks
@@ -36,7 +36,7 @@ afterEach(async () => {
 const start = (...args: readonly string[]): Program =>
   new Program([process.execPath, place.main, ...args], { cwd: folder, env: { ...process.env, TMPDIR: scratch, TEMP: scratch } })
 
-/** Whether somebody looks at a copy of the file. */
+/** Whether a program is looking at a copy of the file. */
 const copies = (): boolean => readdirSync(scratch).some((name) => name.startsWith('storelock-look-'))
 
 async function hasLooked(watching: Program): Promise<void> {
@@ -44,13 +44,13 @@ async function hasLooked(watching: Program): Promise<void> {
   watching.child.kill('SIGINT')
 }
 
-/** Root may write anywhere, so it becomes another user; everybody else may not write where the modes forbid it. */
+/** Root may write anywhere, so root becomes another user; file modes stop every other user. */
 const stranger = process.getuid?.() === 0 ? { uid: 65_534, gid: 65_534 } : {}
 const asStranger = (...args: readonly string[]): Program =>
   new Program([process.execPath, place.main, ...args], { cwd: folder, ...stranger, env: { ...process.env, HOME: '/nonexistent' } })
 
 const looks: readonly (readonly string[])[] = [['ls'], ['show', 'job'], ['watch', '--interval', '20ms'], ['doctor']]
-/** What each shows of the lock that is held. */
+/** What each command shows about the held lock. */
 const shown: Readonly<Record<string, RegExp>> = {
   ls: /(job) +the holder/,
   show: /held by (the holder)/,
@@ -65,7 +65,7 @@ async function assertShows(program: Program, [name = '']: readonly string[]): Pr
   expect(program.said).toBe('')
 }
 
-/** A transaction of somebody else that stays open. */
+/** Opens a write transaction on another connection, which stays open. */
 function writing(begin = 'BEGIN IMMEDIATE'): Database.Database {
   const writer = new Database(file)
   writer.exec(`CREATE TABLE IF NOT EXISTS theirs (x)`)
@@ -74,13 +74,13 @@ function writing(begin = 'BEGIN IMMEDIATE'): Database.Database {
 }
 
 describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { timeout: 60_000 }, (name, args) => {
-  it('looks while another process has a write transaction open', async () => {
+  it('reads while another process has a write transaction open', async () => {
     const writer = writing()
     await assertShows(start(...args), args)
     writer.close()
   })
 
-  it('looks in another journal mode while another process has a write transaction open', async () => {
+  it('reads in another journal mode while another process has a write transaction open', async () => {
     const copy = join(folder, 'copy.db')
     const db = new Database(file)
     db.exec(`VACUUM INTO '${copy}'`)
@@ -91,13 +91,13 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     writer.close()
   })
 
-  it.skipIf(process.platform === 'win32')('looks for those who may only read', async () => {
+  it.skipIf(process.platform === 'win32')('reads for a user without write permission', async () => {
     for (const each of readdirSync(folder).filter((each) => !each.endsWith('-storelock'))) chmodSync(join(folder, each), 0o444)
     chmodSync(folder, 0o555)
     await assertShows(asStranger(...args), args)
   })
 
-  it.skipIf(process.platform === 'win32')('looks for those who may only read, when nobody has the store open', async () => {
+  it.skipIf(process.platform === 'win32')('reads for a user without write permission when no process has the store open', async () => {
     const db = new Database(file)
     db.exec(`VACUUM INTO '${join(folder, 'idle.db')}'`)
     db.close()
@@ -109,8 +109,8 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     await assertShows(asStranger(...args, '--store', 'idle.db'), args)
   })
 
-  it.skipIf(process.platform === 'win32')('looks for those who may only read, when whoever wrote last was killed', async () => {
-    // As after a crash: what was written last is only in the log.
+  it.skipIf(process.platform === 'win32')('reads for a user without write permission after the last writer was killed', async () => {
+    // As after a crash: the last writes are only in the log.
     for (const suffix of ['', '-wal', '-shm']) {
       copyFileSync(`${file}${suffix}`, `${join(folder, 'crashed.db')}${suffix}`)
       chmodSync(`${join(folder, 'crashed.db')}${suffix}`, 0o444)
@@ -123,7 +123,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     await assertShows(asStranger(...args, '--store', 'restored.db'), args)
   })
 
-  it('leaves no trace in the file and beside it', async () => {
+  it('leaves no trace in the file or beside it', async () => {
     await locks.close()
     await store.close()
     const before = [readdirSync(folder).filter((each) => !each.endsWith('-storelock')), statSync(file).mtimeMs, readFileSync(file).toString('base64')]
@@ -137,7 +137,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     ]).toEqual(before)
   })
 
-  it.skipIf(process.platform === 'win32')('looks at the file to which a link leads', async () => {
+  it.skipIf(process.platform === 'win32')('follows a symbolic link to the file', async () => {
     const other = mkdtempSync(join(tmpdir(), 'storelock-'))
     symlinkSync(file, join(other, 'link.db'))
     await assertShows(start(...args, '--store', join(other, 'link.db')), args)
@@ -145,7 +145,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     rmSync(other, { recursive: true })
   })
 
-  it('makes no tables in a database that has none', async () => {
+  it('makes no tables in a database without them', async () => {
     const empty = new Database(join(folder, 'empty.db'))
     empty.exec('PRAGMA journal_mode = WAL; CREATE TABLE theirs (x)')
     empty.close()
@@ -156,7 +156,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
     expect(readFileSync(join(folder, 'empty.db')).equals(before)).toBe(true)
   })
 
-  it('says after a while that somebody keeps everybody out', async () => {
+  it('gives up after a while, and names the process that has an exclusive lock on the file', async () => {
     const db = new Database(file)
     db.exec(`VACUUM INTO '${join(folder, 'shut.db')}'`)
     db.close()
@@ -172,7 +172,7 @@ describe.each(looks.map((args) => [args[0] as string, args] as const))('%s', { t
 })
 
 describe('watch', { timeout: 60_000 }, () => {
-  it('sees what happens after it began to look at a store that nobody had open', async () => {
+  it('shows changes that happen after it has started on a store that no process had open', async () => {
     await locks.close()
     await store.close()
     const program = start('watch', '--interval', '20ms', '--json')
@@ -189,7 +189,7 @@ describe('watch', { timeout: 60_000 }, () => {
   })
 })
 
-describe('a text that is no database', { timeout: 60_000 }, () => {
+describe('a text file', { timeout: 60_000 }, () => {
   it.each(looks)('is refused by `%s` with a remedy', async (...args) => {
     writeFileSync(join(folder, 'letter.txt'), 'Dear Sir or Madam, '.repeat(500))
     const program = start(...args, '--store', 'letter.txt')

@@ -18,7 +18,7 @@ it.each([
 })
 
 describe('the output for a lock', () => {
-  it('shows who holds it, who waits, what they ask, and who pins it', async () => {
+  it('shows its holder, its waiters with their release requests, and its pins', async () => {
     const store = memoryStore()
     const locks = createLocks({ store, label: 'the holder', namespace: 'team' })
     const lock = await locks.acquire('job', { metadata: { port: 7 } })
@@ -52,7 +52,7 @@ describe('the output for a lock', () => {
     await locks.close()
   })
 
-  it('shows that holders with a limit are some of several', async () => {
+  it('shows that holders with a limit have one place of several', async () => {
     const store = memoryStore()
     const locks = createLocks({ store })
     for (const name of ['job', 'job']) await locks.acquire(name, { limit: 3 })
@@ -66,7 +66,7 @@ describe('the output for a lock', () => {
     await locks.close()
   })
 
-  it('does not show ended sessions that its record still names', async () => {
+  it('does not show ended sessions that the record still names', async () => {
     const store = memoryStore()
     const locks = createLocks({ store })
     await locks.acquire('job')
@@ -87,12 +87,12 @@ describe('the events between two looks', () => {
   const told = (before: ReadonlyMap<string, LockState>, after: ReadonlyMap<string, LockState>) =>
     changesBetween(before, after, at).map(({ event, who }) => `${event}: ${who}`)
 
-  it('show that the lock went from one to the other', () => {
+  it('show that the lock passed from one session to another', () => {
     const before = lock({ holders: [holder('a', 1)], queue: [{ ...party('b'), ask: null, count: 1 }] })
     expect(told(before, lock({ holders: [holder('b', 2)] }))).toEqual(['released: session a', 'held: session b'])
   })
 
-  it('show that the same session released and took it again', () => {
+  it('show that the same session released the lock and took it again', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [holder('a', 2)] }))).toEqual(['released: session a', 'held: session a'])
   })
 
@@ -105,16 +105,16 @@ describe('the events between two looks', () => {
     expect(told(lock({ pins: ['x'] }), lock({ pins: ['y'] }))).toEqual(['unpinned: x', 'pinned: y'])
   })
 
-  it('are none if only a renewal has happened', () => {
+  it('do not include a renewal', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), lock({ holders: [{ ...holder('a', 1), expires: 9 }] }))).toEqual([])
   })
 
-  it('show that all have gone from a lock whose record was dropped', () => {
+  it('show that every holder is gone when the record was dropped', () => {
     expect(told(lock({ holders: [holder('a', 1)] }), new Map())).toEqual(['released: session a'])
   })
 })
 
-describe('what fits on a screen', () => {
+describe('the output that fits on a screen', () => {
   const table = ['head', 'a', 'b']
 
   it.each([
@@ -128,7 +128,7 @@ describe('what fits on a screen', () => {
     expect(fitted(table, ['1', '2'], { rows, columns: 80 })).toEqual(shown)
   })
 
-  it('is as wide as the screen, whatever its colours', () => {
+  it('is as wide as the screen, not counting colour codes', () => {
     const red = (text: string) => `\u001b[31m${text}\u001b[39m`
     expect(fitted([red('12345'), red('123456')], [], { rows: 9, columns: 5 })).toEqual([red('12345'), '1234…', ''])
   })

@@ -27,21 +27,21 @@ describe('a store that `run` makes', { timeout: 60_000 }, () => {
     expect(await storelock(folder, {}, 'run', 'job', '--', 'true')).toMatchObject({ code: 0, said: '' })
   })
 
-  it('is named in each directory, where the default is another file', async () => {
+  it('is named in each directory, since the default store of each is another file', async () => {
     for (const name of ['a', 'b']) {
       mkdirSync(join(folder, name))
       expect((await storelock(join(folder, name), {}, 'run', 'job', '--', 'true')).said).toContain(join(folder, name, 'storelock.db'))
     }
   })
 
-  it('is named by one of two that start at the same moment', async () => {
+  it('is named by only one of two programs that start at the same moment', async () => {
     const both = await Promise.all([1, 2].map(() => storelock(folder, {}, 'run', 'job', '--', 'true')))
     expect(both.map(({ said }) => said).sort()).toEqual(['', `storelock: made a new store, ${join(folder, 'storelock.db')}\n`])
   })
 })
 
 describe('the store `user:`', { timeout: 60_000 }, () => {
-  it('is one file in the state directory of the user, from everywhere', async () => {
+  it('is one file in the user’s state directory, whatever the working directory', async () => {
     const env = { XDG_STATE_HOME: join(folder, 'state') }
     mkdirSync(join(folder, 'elsewhere'))
     const made = await storelock(folder, env, 'run', 'job', '--store', 'user:', '--', 'sh', '-c', 'echo $STORELOCK_KEY')
@@ -53,14 +53,14 @@ describe('the store `user:`', { timeout: 60_000 }, () => {
     expect(existsSync(join(folder, 'elsewhere', 'storelock.db'))).toBe(false)
   })
 
-  it('may have a name: `user:NAME` is another one', async () => {
+  it('may have a name: `user:NAME` is another store', async () => {
     const env = { XDG_STATE_HOME: join(folder, 'state') }
     await storelock(folder, env, 'run', 'job', '--store', 'user:backups', '--', 'true')
     expect(existsSync(join(folder, 'state', 'storelock', 'backups.db'))).toBe(true)
     expect(await storelock(folder, env, 'ls', '--store', 'user:../x')).toMatchObject({ code: 125, said: expect.stringContaining('user:NAME') })
   })
 
-  it('is missed with its path until something makes it', async () => {
+  it('is reported as missing, with its path, until a command makes it', async () => {
     const env = { XDG_STATE_HOME: join(folder, 'state') }
     expect((await storelock(folder, env, 'ls', '--store', 'user:')).said).toContain(join(folder, 'state', 'storelock', 'storelock.db'))
     expect(existsSync(join(folder, 'state'))).toBe(false)
@@ -69,7 +69,7 @@ describe('the store `user:`', { timeout: 60_000 }, () => {
   it.each([
     ['linux', {}, '/users/me/.local/state'],
     ['linux', { XDG_STATE_HOME: '/var/me' }, '/var/me'],
-    // As the specification has it, a relative one is ignored.
+    // The XDG specification says to ignore a relative path.
     ['linux', { XDG_STATE_HOME: 'me' }, '/users/me/.local/state'],
     ['darwin', {}, '/users/me/Library/Application Support'],
     ['darwin', { XDG_STATE_HOME: '/var/me' }, '/var/me'],
@@ -78,7 +78,7 @@ describe('the store `user:`', { timeout: 60_000 }, () => {
     expect(stateFolder(platform, env, '/users/me')).toBe(state)
   })
 
-  it('is no path of a file with that name', () => {
+  it('is not confused with a file of a similar name', () => {
     expect(userStore('./user:')).toBeUndefined()
     expect(userStore('user.db')).toBeUndefined()
   })

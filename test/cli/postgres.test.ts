@@ -28,13 +28,13 @@ test('commands run, list and measure on a Postgres database', { timeout: 60_000 
   expect(JSON.parse((await storelock('bench', '--json', '--time', '200ms', '--handoffs', '5')).stdout)).toMatchObject({ handoff: { count: 5 } })
 })
 
-test('a run that is killed is replaced when its lease ends, since its command may live on', { timeout: 60_000 }, async () => {
+test('the lock of a killed run is taken over only when its lease ends, since its command may still be running', { timeout: 60_000 }, async () => {
   const first = storelock('run', '--duration', '2s', 'job', '--', 'sh', '-c', 'kill -9 $PPID').catch(({ signal }) => signal)
   expect(await first).toBe('SIGKILL')
   expect((await storelock('run', 'job', '--', 'echo', 'mine')).stdout).toBe('mine\n')
 })
 
-test('a program that has only to close its store ends in order', { timeout: 60_000 }, async () => {
+test('a program that has nothing left to do but close its store exits normally', { timeout: 60_000 }, async () => {
   const script = `
     const { postgresStore } = await import(${JSON.stringify(new URL('../../src/stores/postgres.ts', import.meta.url).href)})
     const { createLocks } = await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)})
@@ -52,7 +52,9 @@ test('a program that has only to close its store ends in order', { timeout: 60_0
   }
 })
 
-test('the doctor finds nothing wrong with a server of its own, and names a pooler and what is not there', { timeout: 60_000 }, async () => {
+test('the doctor finds nothing wrong with a sound server, and reports a pooler, a read-only server and one that is missing', {
+  timeout: 60_000,
+}, async () => {
   expect(await states(server.url)).toMatchObject({
     server: 'ok',
     version: 'ok',
@@ -75,7 +77,7 @@ test('the doctor finds nothing wrong with a server of its own, and names a poole
   expect(JSON.stringify(refused)).not.toContain('hidden')
 })
 
-test('no password is shown to others', () => {
+test('addresses are shown without their passwords', () => {
   expect(identityOf('postgres://me:hidden@db:5432/app')).toBe('postgres://me:…@db:5432/app')
   expect(withoutSecret('mysql://me:hid:den@db/app?password=hidden&x=1')).toBe('mysql://me:…@db/app?password=…&x=1')
   expect(withoutSecret('postgres://me@db/app')).toBe('postgres://me@db/app')

@@ -36,7 +36,7 @@ describe.each(['redis', 'etcd'])('%s', (kind) => {
     await expect(storelock(store, 'serve')).rejects.toMatchObject({ stderr: expect.stringContaining('needs a SQLite file') })
   })
 
-  test('a run that is killed is replaced when its lease ends, since its command may live on', { timeout: 60_000 }, async () => {
+  test('the lock of a killed run is taken over only when its lease ends, since its command may still be running', { timeout: 60_000 }, async () => {
     const store = addressOf(kind)
     const first = storelock(store, 'run', '--duration', '2s', 'killed', '--', 'sh', '-c', 'kill -9 $PPID').catch(({ signal }) => signal)
     expect(await first).toBe('SIGKILL')
@@ -44,18 +44,18 @@ describe.each(['redis', 'etcd'])('%s', (kind) => {
   })
 })
 
-test('an address of an etcd names members, and a user', () => {
+test('an etcd address names the members and a user', () => {
   expect(etcdAt('etcd://127.0.0.1:2379')).toEqual({ members: ['http://127.0.0.1:2379'] })
   expect(etcdAt('etcds://me:p%40ss@one:1,two:2')).toEqual({ members: ['https://one:1', 'https://two:2'], username: 'me', password: 'p@ss' })
 })
 
-test('what commands see of an address has no password', () => {
+test('the address that a command sees has no password', () => {
   for (const address of ['redis://:secret@host', 'redis://me:secret@host/1', 'etcd://me:secret@one:1,two:2']) {
     expect(identityOf(address)).not.toContain('secret')
   }
 })
 
-test('the doctor names a Redis that is not there, is a replica, may drop keys, or keeps nothing', async () => {
+test('the doctor reports a Redis that is missing, is a replica, may drop keys, or keeps nothing on disk', async () => {
   const states = async (url: string) => Object.fromEntries((await checkRedis(url)).map(({ check, state, found }) => [check, `${state}: ${found}`]))
   expect(await states('redis://:secret@127.0.0.1:1')).toEqual({
     server: expect.stringMatching(/^fault: the Redis at 127\.0\.0\.1:1: .*ECONNREFUSED/),
@@ -71,7 +71,7 @@ test('the doctor names a Redis that is not there, is a replica, may drop keys, o
   await other.remove()
 })
 
-test('the doctor names a member of an etcd that is not there', async () => {
+test('the doctor names a missing member of an etcd', async () => {
   const findings = await checkEtcd({ members: [etcd.url, 'http://127.0.0.1:4'] })
   expect(findings.filter(({ state }) => state === 'fault')).toMatchObject([{ check: 'member', found: expect.stringContaining('ECONNREFUSED') }])
 })

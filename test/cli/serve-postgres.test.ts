@@ -32,7 +32,7 @@ async function serve(): Promise<{ child: ChildProcess; url: string }> {
   return { child, url: JSON.parse(`${said}`).url }
 }
 
-test('a command that runs under a lock of two servers goes on when the first is told to end, and its lock is in the log of the other', {
+test('a command under a lock of two servers goes on when the first one is stopped, and the log of the other has its lock', {
   timeout: 90_000,
 }, async () => {
   const [first, second] = await Promise.all([serve(), serve()])
@@ -63,7 +63,7 @@ test('a command that runs under a lock of two servers goes on when the first is 
   expect(kinds).toEqual(['grant', 'release'])
 })
 
-test('a server on Postgres says what is missing without a secret, and shows no password', { timeout: 60_000 }, async () => {
+test('a server on Postgres without a secret says that it needs one, and shows no password', { timeout: 60_000 }, async () => {
   const store = server.url.replace('storelock@', 'storelock:hidden@')
   const failed = await storelock(['serve', '--store', store, '--listen', '0'], { STORELOCK_SECRET: undefined }).catch((error) => error)
   expect(failed).toMatchObject({ code: 125, stderr: expect.stringContaining('--secret-file') })

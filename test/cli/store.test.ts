@@ -9,7 +9,7 @@ import { LockError } from '../../src/index.ts'
 const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
-/** A failure as a store passes it on. */
+/** A failure as a store reports it. */
 function failureOf(use: () => unknown): LockError {
   try {
     use()
@@ -21,31 +21,31 @@ function failureOf(use: () => unknown): LockError {
 
 const change = 'CREATE TABLE grown AS SELECT randomblob(100000)'
 
-describe('the remedy is known', () => {
-  it('of a file that is read-only', () => {
+describe('a remedy is suggested', () => {
+  it('for a read-only file', () => {
     const file = join(folder, 'read-only.db')
     new Database(file).close()
     expect(remedyFor(failureOf(() => new Database(file, { readonly: true }).exec(change)))).toContain('make the file and its folder writable')
   })
 
-  it('of a disk that is full', () => {
+  it('for a full disk', () => {
     const db = new Database(join(folder, 'full.db'))
     db.pragma('max_page_count = 2')
     expect(remedyFor(failureOf(() => db.exec(change)))).toContain('free some space')
   })
 
-  it('of a file that is no database', () => {
+  it('for a file that is not a database', () => {
     const file = join(folder, 'letter.txt')
     writeFileSync(file, 'Dear Sir or Madam, '.repeat(100))
     expect(remedyFor(failureOf(() => new Database(file).exec(change)))).toContain('name a SQLite database')
   })
 
-  it('by the numbers, which is all that node:sqlite tells', () => {
+  it('for node:sqlite’s errors, which have only numbers', () => {
     const cause = Object.assign(new Error('attempt to write a readonly database'), { code: 'ERR_SQLITE_ERROR', errcode: 1_032 })
     expect(remedyFor(new LockError('store', 'it failed', { cause }))).toContain('make the file and its folder writable')
   })
 
-  it('of no other failure', () => {
+  it('for no other failure', () => {
     expect(remedyFor(new LockError('lost', 'it was revoked'))).toBeUndefined()
     expect(remedyFor(undefined)).toBeUndefined()
   })

@@ -4,7 +4,7 @@ import { lostOf } from '../../demo/model/counters.ts'
 import { History, type Step } from '../../demo/model/history.ts'
 import type { Event, Report } from '../../demo/model/reports.ts'
 
-/** Tells a history what happened, one report each ms from 1,000 on. @returns it, and the last step */
+/** Adds these events to a history, one report each ms from 1,000 ms on. @returns the history and its last step */
 function told(...events: readonly (readonly [worker: string, event: Event])[]): { history: History; last: Step } {
   const history = new History()
   const steps = events.map(([worker, event], index) => history.add({ ...event, worker, at: 1_000 + index } as Report))
@@ -14,19 +14,19 @@ function told(...events: readonly (readonly [worker: string, event: Event])[]): 
 const holds = (token: number): Event => ({ type: 'holds', token })
 
 describe('the history of the demo', () => {
-  it('has no take-over where the lock is released', () => {
+  it('has no take-over when the lock is released', () => {
     const { history } = told(['a', holds(1)], ['a', { type: 'released', token: 1 }], ['b', holds(2)])
     expect(history.takeOvers).toEqual([])
     expect(history.holder).toBe('b')
   })
 
-  it('has none where the word of the release comes after that of the next grant', () => {
+  it('has no take-over when the report of the release comes after that of the next grant', () => {
     const { history } = told(['a', holds(1)], ['b', holds(2)], ['a', { type: 'released', token: 1 }])
     expect(history.takeOvers).toEqual([])
     expect(history.holder).toBe('b')
   })
 
-  it('has one after a death, whichever of the two is told first', () => {
+  it('has a take-over after a death, whichever of death and grant is reported first', () => {
     const death: Event = { type: 'crashed', how: 'crashed' }
     const { history, last } = told(['a', holds(1)], ['a', death], ['b', holds(2)])
     expect(history.takeOvers).toEqual([{ from: 'a', to: 'b', since: 1_001, at: 1_002, why: 'death' }])
@@ -36,21 +36,21 @@ describe('the history of the demo', () => {
     expect(late.history.holder).toBe('b')
   })
 
-  it('has one from a thief’s victim, whichever of the two is told first', () => {
+  it('has a take-over after a steal, whichever of loss and grant is reported first', () => {
     const lost: Event = { type: 'lost', token: 1, how: 'stolen' }
     const first = told(['a', holds(1)], ['b', { type: 'steals' }], ['b', holds(2)], ['a', lost])
     const second = told(['a', holds(1)], ['b', { type: 'steals' }], ['a', lost], ['b', holds(2)])
     for (const { history } of [first, second]) expect(history.takeOvers).toMatchObject([{ from: 'a', to: 'b', why: 'steal' }])
   })
 
-  it('shows that one that hangs no longer has the lock, until it wakes', () => {
+  it('shows, until it wakes, that a hung worker no longer has the lock', () => {
     const { history } = told(['a', holds(1)], ['a', { type: 'hangs', how: 'busy' }], ['b', holds(2)], ['a', { type: 'woke', held: false }])
     expect(history.lanes.get('a')?.spans.map(({ kind }) => kind)).toEqual(['holds', 'silent', 'away'])
     expect(history.lanes.get('a')?.spans.at(-1)?.to).toBe(1_003)
     expect(history.takeOvers).toMatchObject([{ why: 'silence' }])
   })
 
-  it('keeps the newest of a counter’s tallies, in whatever order they come', () => {
+  it('keeps the newest of a counter’s tallies, in whatever order they arrive', () => {
     const wrote = (value: number, made: number): Event => ({ type: 'wrote', mode: 'none', tally: { value, made }, late: false })
     const { history } = told(['a', wrote(4, 6)], ['b', wrote(4, 5)])
     expect(lostOf(history.tallies.get('none') ?? { value: 0, made: 0 })).toBe(2)

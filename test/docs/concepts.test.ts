@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { addOne as addFenced } from './concepts/fenced.ts'
 import { addOne as addUnfenced } from './concepts/unfenced.ts'
 
-/** A process of its own, as far as the database can tell. */
+/** One process, as far as the database can tell. */
 interface Side {
   readonly db: Database.Database
   readonly store: SqliteStore<Database.Database>
@@ -19,7 +19,7 @@ interface Side {
 
 const atOnce = async (): Promise<void> => {}
 
-describe('a holder that is stopped after it has looked', () => {
+describe('a holder that is stopped after its check', () => {
   let folder: string
   let a: Side
   let b: Side
@@ -27,7 +27,7 @@ describe('a holder that is stopped after it has looked', () => {
     folder = mkdtempSync(join(tmpdir(), 'storelock-concepts-'))
     const db = new Database(join(folder, 'app.db'), { timeout: 0 })
     db.exec('CREATE TABLE numbers (value INTEGER); INSERT INTO numbers VALUES (5)')
-    // Nobody tells `a` anything while it is stopped, and its clock stands still.
+    // While `a` is stopped, no message reaches it, and its clock stands still.
     ;[a, b] = [side(db, false), side(new Database(join(folder, 'app.db'), { timeout: 0 }), true)]
   })
   afterEach(async () => {
@@ -44,7 +44,7 @@ describe('a holder that is stopped after it has looked', () => {
     return { db, store, clock, locks: createLocks({ store: hears ? store : { ...store, channel: undefined }, clock }) }
   }
 
-  /** Runs `late` in `a` until it has looked, stops it, lets `b` count up, and lets `a` go on. */
+  /** Lets `a` count until it has read the number, stops it there, lets `b` count, then lets `a` go on. */
   async function late(count: (work: () => Promise<void>) => Promise<void>, next: () => Promise<void>): Promise<void> {
     let reach = (): void => {}
     let goOn = (): void => {}
@@ -78,7 +78,7 @@ describe('a holder that is stopped after it has looked', () => {
     expect(value()).toBe(6)
   })
 
-  test('is refused with a fence, and counts on when it asks again', async () => {
+  test('is refused with a fence, and succeeds when it asks for the lock again', async () => {
     await expect(
       late(
         (work) => addFenced(a.locks, a.store, a.db, work),

@@ -14,7 +14,7 @@ describe('the links of the pages', () => {
   )
 })
 
-describe('what looks for dead links', () => {
+describe('the search for dead links', () => {
   let folder: string
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'storelock-links-'))
@@ -25,7 +25,7 @@ describe('what looks for dead links', () => {
     writeFileSync(join(folder, name), text)
   }
 
-  it('finds files and headings of Markdown that do not exist, and none in code', () => {
+  it('finds links to missing files and headings in Markdown, except in code', () => {
     write('other.md', '# Other\n\n## `a/b` and *c*\n\n## Twice\n\n## Twice\n')
     write(
       'page.md',
@@ -41,7 +41,7 @@ describe('what looks for dead links', () => {
     ])
   })
 
-  it('finds pages, headings and pictures that a site does not have', () => {
+  it('finds links to pages, headings and pictures that the site does not have', () => {
     write('a.html', '<h1 id="top">A</h1><a href="/base/b.html#x">b</a><a href="https://example.com/#y">out</a><img src="/base/i.svg">')
     write('b.html', '<h1 id="x">B</h1><a href="./a#top">a</a>')
     write('i.svg', '')

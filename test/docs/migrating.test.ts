@@ -10,7 +10,7 @@ import { lendRedis } from '../servers/redis.ts'
 
 type Guarded = (work: () => Promise<void>) => Promise<unknown>
 
-/** How many of these were inside at the same time, at most, when all began at once. */
+/** Starts all of these at once. @returns how many of them were inside at the same time, at most */
 async function mostInside(guarded: readonly Guarded[]): Promise<number> {
   let [inside, most] = [0, 0]
   const work = async (): Promise<void> => {
@@ -38,7 +38,7 @@ describe('moving from other locks', () => {
   })
 
   describe.each(['before', 'after'] as const)('async-mutex, %s', (when) => {
-    test('lets one in, or three', async () => {
+    test('lets in one at a time, or three', async () => {
       const { save, saveByHand, download } = await import(`./migrating/async-mutex.${when}.ts`)
       expect(await mostInside([...times(3, save), ...times(3, saveByHand)])).toBe(1)
       expect(await mostInside(times(9, download))).toBe(3)
@@ -46,7 +46,7 @@ describe('moving from other locks', () => {
   })
 
   describe.each(['before', 'after'] as const)('proper-lockfile, %s', (when) => {
-    test('lets one in, and says when somebody else is', async () => {
+    test('lets in one at a time, and says when the lock is taken', async () => {
       const { report, tryReport } = await import(`./migrating/proper-lockfile.${when}.ts`)
       expect(await mostInside(times(3, report))).toBe(1)
       expect(await tryReport(async () => expect(await tryReport(async () => {})).toBe(false))).toBe(true)
@@ -54,7 +54,7 @@ describe('moving from other locks', () => {
   })
 
   describe.each(['before', 'after'] as const)('redlock, %s', (when) => {
-    test('lets one in, of all that use one Redis', async () => {
+    test('lets in one at a time of all clients of one Redis', async () => {
       const server = await lendRedis()
       const clients = [new Redis(server.url), new Redis(server.url)]
       const { makeReport } = await import(`./migrating/redlock.${when}.ts`)
@@ -76,7 +76,7 @@ describe('moving from other locks', () => {
       const auth = makeAuth(url, locks)
       await use(auth, other)
       await auth.stopAutoRefresh()
-      // What the client has begun by itself has had its turn when this has had its own.
+      // The client may have started requests by itself. This one comes after them.
       await locks.request(name, async () => {})
       await Promise.all([locks.close(), other.close()])
     }
@@ -92,7 +92,7 @@ describe('moving from other locks', () => {
         expect((await reading).data.session).toBeNull()
       }))
 
-    test('fails as the client expects when it is not free', () =>
+    test('fails as the client expects when the lock is not free', () =>
       withAuth(async (auth, other) => {
         const { NavigatorLockAcquireTimeoutError } = await import('@supabase/auth-js')
         const lock = lockOf(auth)
@@ -103,7 +103,7 @@ describe('moving from other locks', () => {
         expect(await lock(name, -1, async () => 'in')).toBe('in')
       }))
 
-    test('is navigatorLock without ours', async () => {
+    test('is navigatorLock before the migration', async () => {
       const [{ makeAuth }, { navigatorLock }] = await Promise.all([import('./migrating/supabase.before.ts'), import('@supabase/auth-js')])
       expect(lockOf(makeAuth(url))).toBe(navigatorLock)
     })

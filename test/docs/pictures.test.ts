@@ -7,12 +7,12 @@ import { drawAll } from '../../docs/.vitepress/pictures/pictures.ts'
 const folder = join(docs, 'concepts')
 
 describe('the pictures in docs/concepts', () => {
-  // To draw them again: npx tsx docs/.vitepress/pictures/draw.ts
-  it.each(drawAll())('has %s as it is drawn', (name, picture) => {
+  // To draw the pictures again: npx tsx docs/.vitepress/pictures/draw.ts
+  it.each(drawAll())('include %s as the script draws it', (name, picture) => {
     expect(readFileSync(join(folder, name), 'utf8')).toBe(picture)
   })
 
-  it('are all drawn, and all shown with a text for those who do not see them', () => {
+  it('are all drawn by the script, and all have an alternative text on the page', () => {
     expect(readdirSync(folder).sort()).toEqual(
       drawAll()
         .map(([name]) => name)

@@ -2,14 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { docs, root } from '../../docs/.vitepress/pages.ts'
 
-/** The pages whose samples are files that tests run. Above each sample stands which file it is: `<!-- test/docs/start/count.mjs -->`. */
+/** The pages whose samples are files that tests run. Above each sample is the name of its file: `<!-- test/docs/start/count.mjs -->`. */
 export const sampled: readonly string[] = ['index', 'start', 'concepts', 'decide', 'faq']
   .map((name) => `${name}.md`)
   .concat(readdirSync(join(docs, 'migrating')).map((name) => `migrating/${name}`))
 
 const sample = /^<!-- (\S+) -->\n+```(\w+)\n.*?^```$/gms
 
-/** A page with its samples as their files are now. */
+/** Puts the present contents of the samples' files into a page. */
 export function withSamples(page: string): string {
   return page.replace(
     sample,
@@ -17,6 +17,6 @@ export function withSamples(page: string): string {
   )
 }
 
-/** The languages of blocks that are no such samples. */
+/** The languages of the code blocks that are not samples. */
 export const otherBlocks = (page: string): string[] =>
   [...page.replace(sample, '').matchAll(/^```(\w*)\n.*?^```$/gms)].map(([, language = '']) => language)

@@ -9,15 +9,15 @@ import { launchChromium } from '../../e2e/browser.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** As wide as a phone and as a desktop, in the colours of both schemes. */
+/** The width of a phone and of a desktop, each in both colour schemes. */
 const views = [390, 1280].flatMap((width) => (['light', 'dark'] as const).map((colorScheme) => ({ width, colorScheme })))
 
-// It takes the minutes that TypeDoc and VitePress take, so `npm test` leaves it out: npx vitest run --project long test/docs/site
+// TypeDoc and VitePress take minutes, so `npm test` leaves these out: npx vitest run --project long test/docs/site
 describe('the site of the docs', () => {
   let served: Served
   let browser: Browser
   beforeAll(async () => {
-    // It throws if a link leads nowhere, or if a docstring has a fault.
+    // The build throws if a link is dead or a docstring has a fault.
     await buildSite()
     served = await serveSite(0)
     browser = await launchChromium()
@@ -44,12 +44,12 @@ describe('the site of the docs', () => {
 
   describe.each(views)('at $width px, $colorScheme', (view) => {
     test.each(['', 'start', 'concepts', 'decide', 'faq', 'guarantees', 'migrating/redlock', 'api/storelock'])(
-      'shows /%s to everybody, and no wider than the window',
+      'shows /%s accessibly, and no wider than the window',
       (path) =>
         withPage(view, path, async (page) => {
           expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
           await page.evaluate(axe)
-          // The corner of a table that has headings on two sides is empty.
+          // A table with headings on two sides has an empty corner.
           const rules = { 'empty-table-header': { enabled: false } }
           const { violations } = await page.evaluate((rules) => (window as never as { axe: typeof import('axe-core') }).axe.run({ rules }), rules)
           expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`)).toEqual([])
@@ -58,7 +58,7 @@ describe('the site of the docs', () => {
     )
   })
 
-  test('finds pages without a network, by the keyboard alone', () =>
+  test('searches its pages by keyboard, without requests to other servers', () =>
     withPage({ width: 1280, colorScheme: 'light' }, 'start', async (page) => {
       const abroad: string[] = []
       page.on('request', (request) => {
@@ -72,7 +72,7 @@ describe('the site of the docs', () => {
       expect(abroad).toEqual([])
     }))
 
-  test('can be walked through by the keyboard, and shows where one is', () =>
+  test('can be used by keyboard, and shows the focus', () =>
     withPage({ width: 1280, colorScheme: 'light' }, 'start', async (page) => {
       await page.keyboard.press('Tab')
       expect(await page.evaluate(() => document.activeElement?.textContent)).toContain('Skip to content')

@@ -12,7 +12,7 @@ describe('docs/start.md', () => {
   }, 120_000)
   afterAll(() => project?.remove())
 
-  it('has a count for processes that loses nothing when two count at once', async () => {
+  it('has a counter for processes that loses no count when two processes run at once', async () => {
     project.write('count.mjs', readFileSync(join(root, 'test/docs/start/count.mjs'), 'utf8'))
     const count = () => promisify(execFile)(process.execPath, ['count.mjs'], { cwd: project.path('') })
     const [one, two] = await Promise.all([count(), count()])

@@ -12,7 +12,7 @@ import { startUtility, type Utility } from './ports.ts'
 
 const hold = 20
 
-// Each starts several processes.
+// Each test starts several processes.
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 90_000 })
 
 let folder: string
@@ -35,7 +35,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** A thread that takes turns as a window does. */
+/** A thread that takes turns like a window of the demo. */
 function openWindow(who: string, itsHold = hold): Worker {
   const [tsx, program] = [import.meta.resolve('tsx/esm/api'), new URL('window.ts', import.meta.url).href]
   const code = `import { register } from ${JSON.stringify(tsx)}; register(); await import(${JSON.stringify(program)})`
@@ -46,7 +46,7 @@ function openWindow(who: string, itsHold = hold): Worker {
   return thread
 }
 
-/** Resolves with the first news of a thread that is like this. */
+/** Resolves with a thread's next news in this state. */
 async function hears<State extends News['state']>(thread: Worker, state: State): Promise<Extract<News, { state: State }>> {
   for (;;) {
     const [news] = (await once(thread, 'message')) as [News]
@@ -54,13 +54,13 @@ async function hears<State extends News['state']>(thread: Worker, state: State):
   }
 }
 
-/** This process takes turns as the main one does. */
+/** Lets this process take turns like the demo's main process. */
 function takePart(who: string): void {
   const port = utility.connect()
   takeTurns(wrap(port, { label: who }), writerOver(port, who), () => {}, over.signal, hold)
 }
 
-/** Resolves with all turns as soon as they are like this. */
+/** Resolves with all turns as soon as they satisfy the predicate. */
 const turns = (are: (turns: readonly Turn[]) => boolean): Promise<readonly Turn[]> =>
   new Promise((resolve) => {
     const db = new Database(file, { readonly: true })
@@ -74,7 +74,7 @@ const turns = (are: (turns: readonly Turn[]) => boolean): Promise<readonly Turn[
     })
   })
 
-test('the main process, two windows and the utility process take turns, and none of their writes is lost', async () => {
+test('the main process, two windows and the utility process take turns, and no write is lost', async () => {
   takePart('main')
   openWindow('window 1')
   openWindow('window 2')
@@ -84,7 +84,7 @@ test('the main process, two windows and the utility process take turns, and none
   expect(tokens).toEqual([...new Set(tokens)].sort((one, other) => one - other))
 })
 
-test('a window that is gone while it holds leaves the lock to the others at once', async () => {
+test('the lock of a window that crashes goes to the next waiter at once', async () => {
   const thread = openWindow('window 1', 3_600_000)
   await hears(thread, 'holding')
   const before = (await turns(() => true)).length
@@ -92,7 +92,7 @@ test('a window that is gone while it holds leaves the lock to the others at once
   await turns((all) => all.length > before)
 })
 
-test('the late write of a window that hung while it held is refused', async () => {
+test('the late write of a window that hung while it held the lock is refused', async () => {
   const thread = openWindow('window 1', 300)
   await hears(thread, 'holding')
   const failed = hears(thread, 'failed')
@@ -101,7 +101,7 @@ test('the late write of a window that hung while it held is refused', async () =
   expect((await turns(() => true)).filter(({ who }) => who === 'utility').length).toBeGreaterThan(0)
 })
 
-test('a utility process that is killed fails the others’ calls, and its successor finds the turns as they were', async () => {
+test('when the utility process is killed, calls from other processes fail, and the next utility process continues the turns', async () => {
   const thread = openWindow('window 1')
   await hears(thread, 'wrote')
   const failed = hears(thread, 'failed')

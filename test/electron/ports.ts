@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 
-/** A message of a port between two processes, or its end. Node cannot hand a port to another process as Electron does, so this carries it there. */
+/** A message of a port between two processes, or the port's end. Electron can send a port to another process; Node cannot, so IPC carries these. */
 export interface Carried {
   readonly port: number
   readonly message?: unknown
@@ -12,12 +12,12 @@ export interface Carried {
 /** The demo's utility process. */
 export interface Utility {
   readonly process: ChildProcess
-  /** A port to it, for one user. */
+  /** Opens a port to the utility process, for one user. */
   connect(): MessagePort
   close(): Promise<void>
 }
 
-/** @param hold for how long the utility process itself holds the lock before it writes, in ms */
+/** @param hold how long the utility process itself holds the lock before it writes, in ms */
 export async function startUtility(file: string, hold: number): Promise<Utility> {
   const child = fork(new URL('utility.ts', import.meta.url), [file, String(hold)], { execArgv: ['--import', 'tsx'], serialization: 'advanced' })
   const near = new Map<number, MessagePort>()

@@ -1,4 +1,4 @@
-// Runs the demo's utility process in a process of Node: what Electron gives it, ports of other processes, comes here by the channel to the parent.
+// Runs the demo's utility process in Node. In Electron it gets ports from other processes; here their messages come over IPC from the parent.
 import { EventEmitter } from 'node:events'
 import { MessageChannel } from 'node:worker_threads'
 import type { Carried } from './ports.ts'

@@ -1,4 +1,4 @@
-// Runs what the demo runs in a window, in a thread of Node. It reports to the parent, and hangs when that says so.
+// Runs the code of a demo window in a thread of Node. It reports to the parent, and hangs when the parent tells it to.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { writerOver } from '../../demo/electron/ledger.ts'
 import { takeTurns } from '../../demo/electron/take-turns.ts'

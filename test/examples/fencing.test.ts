@@ -36,7 +36,7 @@ describe('the file server', () => {
     await once(server, 'close')
   }
 
-  /** @returns the status, and the text */
+  /** @returns the status and the text */
   const ask = async (token: number, method = 'GET', body: string | null = null): Promise<[number, string]> => {
     const response = await fetch(`${url}/notes`, { method, body, headers: { 'fencing-token': String(token) } })
     return [response.status, await response.text()]
@@ -51,7 +51,7 @@ describe('the file server', () => {
   })
 
   test('refuses the late write of a client that was stopped between its check and its write', async () => {
-    // The process of `a` is stopped: its clock, and its messages. Time goes on for the store and for `b`.
+    // The process of `a` is stopped: its clock stands still, and it gets no messages. Time goes on for the store and for `b`.
     const stopped = manualClock()
     const running = manualClock()
     const store = memoryStore({ now: running.now })
@@ -90,7 +90,7 @@ describe('the file server', () => {
     expect(await ask(2)).toEqual([200, 'one'])
   })
 
-  test('lets shared holders read in any order, and no earlier holder write', async () => {
+  test('lets shared holders read in any order, and refuses writes of earlier holders', async () => {
     await ask(1, 'PUT', 'one')
     expect(await ask(4)).toEqual([200, 'one'])
     expect(await ask(3)).toEqual([200, 'one'])
@@ -98,7 +98,7 @@ describe('the file server', () => {
     expect(await ask(5, 'PUT', 'five')).toEqual([200, 'five'])
   })
 
-  test('takes any number of writes under one token', async () => {
+  test('accepts any number of writes under one token', async () => {
     await ask(7, 'PUT', 'one')
     expect(await ask(7, 'PUT', 'two')).toEqual([200, 'two'])
   })
@@ -111,7 +111,7 @@ describe('the file server', () => {
     expect(await ask(7)).toEqual([200, 'seven'])
   })
 
-  test('takes nothing of a write that is cut off', async () => {
+  test('keeps nothing of a write that is cut off', async () => {
     await ask(7, 'PUT', 'seven')
     const arrived = once(server, 'request')
     const broken = request(`${url}/notes`, { method: 'PUT', headers: { 'fencing-token': '8', 'content-length': '5' } })

@@ -26,7 +26,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** Has so many of a program count in one file at once. */
+/** Runs a program this many times at once, each run counting in the same file. */
 async function count(times: number, program: string, ...args: string[]): Promise<void> {
   const file = join(folder, 'number')
   writeFileSync(file, '0\n')
@@ -34,16 +34,16 @@ async function count(times: number, program: string, ...args: string[]): Promise
   expect(readFileSync(file, 'utf8')).toBe(`${times}\n`)
 }
 
-test.runIf(posix && has('curl', '--version'))('the curl client counts under the lock, six at once, and loses nothing', async () => {
+test.runIf(posix && has('curl', '--version'))('six curl clients that count at once under the lock lose no count', async () => {
   await count(6, 'sh', join(here, 'four-requests.sh'))
 })
 
-test.runIf(posix && has('python3', '--version'))('the Python client counts under the lock, six at once, and loses nothing', async () => {
+test.runIf(posix && has('python3', '--version'))('six Python clients that count at once under the lock lose no count', async () => {
   await count(6, 'python3', join(here, 'four_requests.py'))
 })
 
 test.runIf(posix && has('go', 'version'))(
-  'the Go client counts under the lock, six at once, and loses nothing',
+  'six Go clients that count at once under the lock lose no count',
   async () => {
     const program = join(folder, 'four_requests')
     const source = join(here, 'four_requests.go')
@@ -56,7 +56,7 @@ test.runIf(posix && has('go', 'version'))(
   300_000,
 )
 
-test.runIf(posix && has('curl', '--version'))('a curl client that is killed while it waits leaves no place in line', async () => {
+test.runIf(posix && has('curl', '--version'))('a curl client that is killed while it waits leaves no place in the queue', async () => {
   const store = memoryStore()
   const other = await serve(store)
   const headers = { 'content-type': 'application/json', 'storelock-client': '0123456789abcdef' }

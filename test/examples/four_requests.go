@@ -21,7 +21,7 @@ type lock struct {
 	Duration  float64 `json:"duration"`
 }
 
-// The client's key is a secret: whoever has it may renew and release what it acquired.
+// The client's key is a secret: anyone who has it can renew and release this client's locks.
 var client = random()
 
 func random() string {
@@ -54,7 +54,7 @@ func post(url string, body map[string]string) (answer lock, err error) {
 	return answer, json.NewDecoder(response.Body).Decode(&answer)
 }
 
-// It may be lost: whoever cannot renew stops.
+// keep renews the lock. If a renewal fails, the lock may be lost, so the program ends.
 func keep(url string, grip map[string]string, every time.Duration) {
 	for range time.Tick(every) {
 		if _, err := post(url, grip); err != nil {
@@ -79,7 +79,7 @@ func main() {
 	locks, key, path := os.Args[1], os.Args[2], os.Args[3]
 	held, err := post(locks+"/v1/acquire", map[string]string{"key": key})
 	for err == nil && !held.Granted {
-		// Others stand before us. Asked for by its name, the request keeps its place.
+		// Other requests are ahead. Sending ours again by its name keeps its place in the queue.
 		held, err = post(locks+"/v1/acquire", map[string]string{"key": key, "request": held.Request})
 	}
 	if err != nil {

@@ -8,7 +8,7 @@ import threading
 import urllib.request
 
 locks, key, path = sys.argv[1:]
-# The client's key is a secret: whoever has it may renew and release what it acquired.
+# The client's key is a secret: anyone who has it can renew and release this client's locks.
 client = secrets.token_hex(16)
 
 
@@ -24,13 +24,13 @@ def renew(lock, done):
         try:
             post("renew", lockToken=lock["lockToken"])
         except OSError:
-            # It may be lost: whoever cannot renew stops.
+            # The lock may be lost, so the work must stop.
             return _thread.interrupt_main()
 
 
 lock = post("acquire")
 while not lock["granted"]:
-    # Others stand before us. Asked for by its name, the request keeps its place.
+    # Other requests are ahead. Sending ours again by its name keeps its place in the queue.
     lock = post("acquire", request=lock["request"])
 done = threading.Event()
 threading.Thread(target=renew, args=(lock, done), daemon=True).start()

@@ -5,7 +5,7 @@ import { memoryStore } from 'storelock/stores/memory'
 import { expect, test } from 'vitest'
 import { traceLocks } from './lock-spans.ts'
 
-test('each wait and each hold is a span, and one that was in vain or was lost is an error', async () => {
+test('each wait and each hold is a span, with an error if the wait was in vain or the lock was lost', async () => {
   const exporter = new InMemorySpanExporter()
   trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }))
   const stop = traceLocks()

@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { type Span, SpanStatusCode, trace } from '@opentelemetry/api'
 import type { LockEvent } from 'storelock'
 
-/** Makes a span of each wait for a lock and of each hold, for all locks of this process. @returns how to stop */
+/** Traces every lock of this process: one span for each wait and one for each hold. @returns a function that stops this */
 export function traceLocks(): () => void {
   const tracer = trace.getTracer('storelock')
   const waits = new Map<string, Span>()

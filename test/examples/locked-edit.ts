@@ -1,7 +1,7 @@
 import type { HeldLock, Locks } from 'storelock'
 import type { HttpStore } from 'storelock/stores/http'
 
-/** Changes a file that a lock server's lock of its name protects. In Node or in a page. */
+/** Changes a file under the lock of the file's name, from a lock server. Runs in Node or in a page. */
 export async function edit(locks: Locks, store: HttpStore, files: string, name: string, change: (text: string) => string): Promise<void> {
   await locks.request(name, async (lock: HeldLock) => {
     const send = async (method: string, body: string | null = null): Promise<string> => {

@@ -39,7 +39,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** @returns the status, and the text */
+/** @returns the status and the text */
 async function ask(lockToken: string, name = 'notes', method = 'GET', body: string | null = null): Promise<[number, string]> {
   const response = await fetch(`${url}/${name}`, { method, body, headers: { 'lock-token': lockToken } })
   return [response.status, await response.text()]
@@ -62,14 +62,14 @@ test('L4: a client gets nothing with no lock, a lost lock, or the lock of anothe
   expect(await ask(lockToken, 'notes', 'PUT', 'late')).toEqual([403, 'not-held'])
 })
 
-test('L4: shared holders read and do not write', async () => {
+test('L4: shared holders can read and not write', async () => {
   await edit(locks, store, url, 'notes', () => 'a')
   await using lock = await locks.acquire('notes', { mode: 'shared' })
   expect(await ask(store.lockToken(lock))).toEqual([200, 'a'])
   expect((await ask(store.lockToken(lock), 'notes', 'PUT', 'b'))[0]).toBe(403)
 })
 
-test('L4: a write that was let in while its lock was held is refused if the next holder has read', async () => {
+test('L4: a write that arrived while its lock was held is refused once the next holder has read', async () => {
   const late = await locks.acquire('notes')
   const verify = verifyAt(server.url)
   const pause = new EventEmitter()
@@ -98,7 +98,7 @@ test('L4: a write that was let in while its lock was held is refused if the next
   slow.close()
 })
 
-test('while the lock server does not answer, nobody is let in', async () => {
+test('while the lock server does not answer, no client is let in', async () => {
   const lock = await locks.acquire('notes')
   const lockToken = store.lockToken(lock)
   await server.close()

@@ -2,10 +2,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { VerifyReply } from 'storelock/server'
 
 /**
- * Lets a client at a file only with the lockToken of the lock of that name.
- * @param files serves the files, and refuses old fencing tokens; nobody else may reach it
- * @param verify asks the lock server
- * @param origin of the pages that may come
+ * Lets a client read or write a file only with the lockToken of the lock of the same name.
+ * @param files serves the files, and refuses old fencing tokens; clients must not reach it directly
+ * @param verify asks the lock server whether a lockToken is valid
+ * @param origin the origin of the pages that may send requests
  */
 export function lockedFiles(files: Server, verify: (key: string, lockToken: string) => Promise<VerifyReply>, origin: string): Server {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<unknown> => {
@@ -19,18 +19,18 @@ export function lockedFiles(files: Server, verify: (key: string, lockToken: stri
     const verified = await verify(decodeURIComponent(url.slice(1)), lockToken)
     if (!verified.valid) return response.writeHead(403).end(verified.why)
     if (method !== 'GET' && verified.mode === 'shared') return response.writeHead(403).end('a shared lock is for reading')
-    // The lock may be lost right here. So its number goes along: the files know the highest one that came.
+    // The lock may be lost right here, so the fencing token goes along: the file server knows the highest token so far.
     headers['fencing-token'] = String(verified.token)
     return files.emit('request', request, response)
   }
 
-  // While the lock server does not answer, nobody is let in.
+  // While the lock server does not answer, no client is let in.
   return createServer((request, response) => {
     answer(request, response).catch(() => response.destroy())
   })
 }
 
-/** Asks a lock server that is somewhere else. */
+/** Verifies lockTokens at a lock server on another address. */
 export const verifyAt =
   (locks: string) =>
   async (key: string, lockToken: string): Promise<VerifyReply> => {

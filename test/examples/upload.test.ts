@@ -16,14 +16,14 @@ function shelf(): Uploads & { text(id: string): string } {
 const whole = 'what the client has to send'
 const rest = (from: number): Uint8Array => new TextEncoder().encode(whole.slice(from))
 
-test('T3: a second request for an upload makes the first stop, keep what it has and let go', async () => {
+test('T3: a second request for an upload makes the first one stop, keep its bytes and release the lock', async () => {
   const store = memoryStore()
-  // Two servers behind one balancer.
+  // Two servers behind one load balancer.
   const [one, two] = [createLocks({ store }), createLocks({ store })]
   const uploads = shelf()
   const hanging = upload(one, uploads, '7', async function* (from) {
     yield rest(from).slice(0, 10)
-    // The connection broke, and nobody noticed.
+    // The connection broke, and the server has not noticed.
     await new Promise(() => {})
   })
   while (uploads.size('7') < 10) await new Promise(setImmediate)

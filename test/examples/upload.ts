@@ -7,11 +7,11 @@ export interface Uploads {
 }
 
 /**
- * Takes the rest of an upload, as resumable upload protocols do: what arrives is appended from where the last request stopped.
- * A client whose connection broke comes back while its first request still hangs; the second makes the first stop, keep what it has
- * and let go.
+ * Receives the rest of an upload, as resumable upload protocols do: new bytes are appended where the last request stopped.
+ * A client whose connection broke comes back while its first request still hangs. The second request makes the first one stop, keep
+ * its bytes and release the lock.
  *
- * @param body the bytes from the upload's present size on, which `from` is told
+ * @param body gets the upload's present size as `from`, and yields the bytes from there on
  * @returns the upload's size at the end of this request
  */
 export async function upload(locks: Locks, uploads: Uploads, id: string, body: (from: number) => AsyncIterable<Uint8Array>): Promise<number> {
@@ -29,7 +29,7 @@ export async function upload(locks: Locks, uploads: Uploads, id: string, body: (
   return await take(lock)
 }
 
-/** What a source gives until the signal aborts, also while it gives nothing. */
+/** Yields a source's items until the signal aborts, even while the source yields nothing. */
 async function* until<T>(signal: AbortSignal, source: AsyncIterable<T>): AsyncGenerator<T> {
   const aborted = new Promise<{ done: true; value: undefined }>((resolve) => {
     signal.addEventListener('abort', () => resolve({ done: true, value: undefined }), { once: true })

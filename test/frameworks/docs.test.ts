@@ -10,7 +10,7 @@ const page = readFileSync(join(root, 'docs/frameworks.md'), 'utf8')
 const codeOf = (language: string): string[] => [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, code = '']) => code)
 const [[locks = ''], [react = ''], [vue = ''], [svelte = '']] = ['ts', 'tsx', 'vue', 'svelte'].map(codeOf) as [string[], string[], string[], string[]]
 
-// The page’s examples, each compiled as a user would.
+// Each of the page’s examples, compiled as a user would compile it.
 
 test('the example for React has the right types', () => {
   expect(faults({ 'app.tsx': react, 'locks.ts': locks })).toEqual([])
@@ -19,7 +19,7 @@ test('the example for React has the right types', () => {
 test('the example for Vue has the right types, in its template too', () => {
   const { descriptor, errors } = parse(vue)
   expect(errors).toEqual([])
-  // The template becomes a function that TypeScript checks along.
+  // The template becomes a function, which TypeScript checks with the rest.
   const { content } = compileScript(descriptor, { id: 'app', inlineTemplate: true, genDefaultAs: 'component' })
   expect(content).toContain('assertHeld')
   expect(faults({ 'app.ts': content })).toEqual([])

@@ -12,7 +12,7 @@ import { installPackage, type Project, root } from './installed.ts'
 let project: Project
 let data: string
 beforeAll(() => {
-  // Nothing may ask for what is not installed.
+  // Bundling must not need a package that is not installed.
   project = installPackage({ without: ['better-sqlite3'] })
   data = mkdtempSync(join(tmpdir(), 'storelock-bundles-'))
   project.write('program.js', program)
@@ -24,14 +24,14 @@ afterAll(() => {
   rmSync(data, { recursive: true, force: true })
 })
 
-/** Builds one file from another, with all that it imports. */
+/** Bundles a file, with all its imports, into another file. */
 type Bundler = (from: string, to: string) => Promise<void>
 
 const byEsbuild =
   (format: 'cjs' | 'esm', platform: 'node' | 'browser'): Bundler =>
   async (from, to) => {
     const { warnings } = await esbuild.build({ entryPoints: [from], outfile: to, bundle: true, format, platform, logLevel: 'silent' })
-    // In CommonJS there is no import.meta, and the library does without.
+    // CommonJS has no import.meta, and the library does not need it.
     expect(warnings.filter(({ id }) => id !== 'empty-import-meta')).toEqual([])
   }
 
@@ -52,7 +52,7 @@ const byWebpack =
   (target: 'node' | 'web'): Bundler =>
   async (entry, to) => {
     const output = { path: dirname(to), filename: to.slice(dirname(to).length + 1) }
-    // How much there is, unminified, is no fault: package.json has the guards on sizes.
+    // No warnings about the size of this unminified bundle: package.json has the limits on sizes.
     const plain = { optimization: { minimize: false }, performance: false } as const
     const compiler = webpack({ mode: 'production', ...plain, context: dirname(entry), entry, target, output })
     const stats = await new Promise<webpack.Stats>((resolve, reject) => {
@@ -61,7 +61,7 @@ const byWebpack =
     expect(stats.toJson({ all: false, errors: true, warnings: true })).toMatchObject({ errors: [], warnings: [] })
   }
 
-describe('a program with sqliteStore runs as a bundle that is made where no driver is installed', () => {
+describe('a program with sqliteStore runs as a bundle that was made without a driver installed', () => {
   it.each<[string, string, Bundler]>([
     ['esbuild in CommonJS', 'esbuild.cjs', byEsbuild('cjs', 'node')],
     ['esbuild in ESM', 'esbuild.mjs', byEsbuild('esm', 'node')],
@@ -72,14 +72,14 @@ describe('a program with sqliteStore runs as a bundle that is made where no driv
     async (_, name, bundle) => {
       const bundled = join(data, name)
       await bundle(project.path('program.js'), bundled)
-      // It finds the driver from where the program runs.
+      // The bundle finds the driver from the folder in which it runs.
       expect(execFileSync(process.execPath, [bundled, join(data, `${name}.db`)], { cwd: root, encoding: 'utf8' })).toBe('written\n')
     },
     60_000,
   )
 })
 
-describe('a lock server runs as a bundle, with none of its libraries installed', () => {
+describe('a lock server runs as a bundle without its libraries installed', () => {
   it.each<[string, string, Bundler]>([
     ['esbuild in CommonJS', 'served.cjs', byEsbuild('cjs', 'node')],
     ['esbuild in ESM', 'served.mjs', byEsbuild('esm', 'node')],
@@ -96,7 +96,7 @@ describe('a lock server runs as a bundle, with none of its libraries installed',
   )
 })
 
-describe('a page with indexedDBStore is bundled without anything of Node', () => {
+describe('a page with indexedDBStore is bundled without any of Node’s modules', () => {
   it.each<[string, string, Bundler]>([
     ['esbuild', 'esbuild.js', byEsbuild('esm', 'browser')],
     ['Vite', 'vite.js', byVite(false)],

@@ -22,26 +22,26 @@ describe('the pages in docs/', () => {
     ['test/examples/four_requests.py', 'docs/lock-server.md'],
     ['test/examples/four_requests.go', 'docs/lock-server.md'],
     ['test/examples/lock-spans.ts', 'docs/observing.md'],
-  ])('show %s as it is tested, in %s', (path, page) => {
+  ])('show %s exactly as it is tested, in %s', (path, page) => {
     expect(read(page)).toContain(`\`\`\`${path.split('.').pop()}\n${read(path)}\`\`\``)
   })
 
-  it.each(recipes)('show in %s what is in the files that its blocks name, and no other code but of three lines', (page) => {
+  it.each(recipes)('show in %s the contents of the files that its blocks name, and no other code longer than three lines', (page) => {
     const blocks = [...read(join('docs', page)).matchAll(/^```(.*)\n([\s\S]*?)^```$/gm)].map(([, info = '', code = '']) => ({ info, code }))
     const named = blocks.map(({ info, code }) => ({ path: /title="(.*)"/.exec(info)?.[1], code }))
     expect(named.filter(({ path, code }) => (path ? read(path) !== code : code.split('\n').length > 4))).toEqual([])
   })
 
-  it('show no untested code of ours', () => {
+  it('show no untested code in fencing.md', () => {
     expect([...read('docs/fencing.md').matchAll(/^```ts$/gm)]).toHaveLength(2)
   })
 
-  it('say how many broken rules and clients the model is tried on', () => {
+  it('say how many broken rules and broken clients the model is tested with', () => {
     const [rules, clients] = [{ ...brokenRules, ...limitMutants }, brokenClients].map((mutants) => Object.keys(mutants).length)
     expect(read('docs/model.md')).toContain(`breaks the rules in ${rules} ways and the clients in ${clients}`)
   })
 
-  it.each(pages)('link from %s to files that exist', (page) => {
+  it.each(pages)('have no dead links to files in %s', (page) => {
     const links = [...read(join('docs', page)).matchAll(/\]\((?!https?:)([^)#]+)/g)].map(([, link = '']) => link)
     expect(links.filter((link) => !existsSync(join(root, dirname(join('docs', page)), link)))).toEqual([])
   })

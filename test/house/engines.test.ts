@@ -6,12 +6,12 @@ const chromium: Finding = { engine: 'chromium', version: '150.0', lacks: [], lef
 const webkit: Finding = { engine: 'webkit', version: '2.50', lacks: ['`freeze`'], leftOut: [{ fact: 'a crash', why: 'it cannot crash' }] }
 const table = tableOf([chromium, webkit])
 
-test('the table of engines says what each does without, and why facts are left out there', () => {
+test('the table of engines says what each engine lacks, and why facts are left out for it', () => {
   expect(table).toContain('| Chromium | 150.0 | — | — |')
   expect(table).toContain('| WebKitGTK | 2.50 | `freeze` | it cannot crash |')
 })
 
-test('the table of engines is outdated once a run finds something else, but not for a version', () => {
+test('the table of engines is outdated once a run finds something different, but not by a new version alone', () => {
   const newer = { ...webkit, version: '2.52' }
   expect(outdated(table, [chromium, newer])).toEqual([])
   expect(outdated(table, [chromium, { ...newer, lacks: [] }])).toEqual(['WebKitGTK'])

@@ -5,7 +5,7 @@ import { forbiddenImports, importRings, readSources } from './imports.ts'
 const broken = (file: string, text: string): string[] => forbiddenImports(new Map([[file, text]]))
 
 describe('imports', () => {
-  it('of every source file point down only', () => {
+  it('of every source file point only down', () => {
     const sources = readSources(fileURLToPath(new URL('../../src', import.meta.url)))
     expect(sources.size).toBeGreaterThan(10)
     expect(forbiddenImports(sources)).toEqual([])
@@ -15,7 +15,7 @@ describe('imports', () => {
     expect(importRings(readSources(fileURLToPath(new URL(`../../${folder}`, import.meta.url))))).toEqual([])
   })
 
-  it('in a ring are found', () => {
+  it('that form a ring are found', () => {
     const ring = {
       'a.ts': `import type { B } from './b/b.ts'`,
       'b/b.ts': `export * from '../c.ts'`,
@@ -46,15 +46,15 @@ describe('imports', () => {
     ['index.ts', `export type M = import('./stores/memory.ts').MemoryStore`],
     ['testing/index.ts', `export { createLocks } from '../locks/create.ts'`],
     ['testing/index.ts', `import { memoryStore } from '../stores/memory.ts'`],
-  ])('of %s may not be %s', (file, text) => {
+  ])('of %s cannot be %s', (file, text) => {
     expect(broken(file, text)).toHaveLength(1)
   })
 
-  it('are judged in a new folder only once it has a rule', () => {
+  it('of a new folder are refused until the folder has a rule', () => {
     expect(broken('extras/new.ts', '')).toEqual(['extras/new.ts: no rule for extras/'])
   })
 
-  it('may point down, to a package where an engine is met, and to a file’s own parts', () => {
+  it('may point down, to a package where a store uses an engine, and to a file’s own parts', () => {
     const text = `
       import Database from 'better-sqlite3'
       import { runBatch } from '../protocol/index.ts'

@@ -14,7 +14,7 @@ export const readSources = (folder: string): Sources =>
   )
 
 interface Rule {
-  /** Files, and folders ending in `/`, below `src/`. */
+  /** The files below `src/` that it may import, and folders, ending in `/`. */
   readonly sees: readonly string[]
   /** Whether it may import packages and Node's modules. */
   readonly packages?: boolean
@@ -25,7 +25,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'store.ts': { sees: ['protocol/'] },
   'channels/': { sees: ['channels/', 'store.ts'], packages: true },
   'beacons/': { sees: ['store.ts'], packages: true },
-  // The HTTP store and the server share the types of what goes between them, and nothing else. Stores on engines that answer asynchronously share `remote.ts`.
+  // The HTTP store and the server share only the types of their messages. Stores on engines that answer asynchronously share `remote.ts`.
   'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts', 'stores/remote.ts'], packages: true },
   'locks/core/': { sees: ['locks/core/', 'protocol/'] },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
@@ -79,7 +79,7 @@ const rules: Readonly<Record<string, Rule>> = {
   'testing/': { sees: ['testing/', 'locks/clock.ts', 'locks/noop.ts', 'protocol/', 'store.ts'] },
 }
 
-/** Every import that points where its file may not look, as `file: what it imports`, and every file without a rule. */
+/** Every import that breaks its file's rule, as `file: import`, and every file without a rule. */
 export function forbiddenImports(sources: Sources): string[] {
   return [...sources].flatMap(([file, text]) => {
     const rule = rules[layerOf(file)]
@@ -90,22 +90,22 @@ export function forbiddenImports(sources: Sources): string[] {
   })
 }
 
-/** Imports and exports from, types too, and `import()`. */
+/** The modules that a file imports, or exports from, including types and `import()`. */
 const importsOf = (text: string): string[] => ts.preProcessFile(text, true, true).importedFiles.map(({ fileName }) => fileName)
 
-/** The folder at the top of `src/` that a file is in, or the file if it is in none. */
+/** The file's top-level folder in `src/`, or the file itself if it is directly in `src/`. */
 const layerOf = (file: string): string => /^[^/]+\/?/.exec(file)?.[0] ?? file
 
 function allowed(rule: Rule, file: string, specifier: string): boolean {
   if (!specifier.startsWith('.')) return rule.packages === true
   const target = posix.join(posix.dirname(file), specifier)
-  // The parts of `stores/x.ts` lie in `stores/x/`; they see each other, and no other store sees them.
+  // The parts of `stores/x.ts` are in `stores/x/`; they may import each other, and no other store may import them.
   const [, parts = ''] = /^([^/]+\/[^/.]+)/.exec(file) ?? []
   if (parts && target.startsWith(`${parts}/`)) return true
   return rule.sees.some((seen) => (seen.endsWith('/') ? target.startsWith(seen) : target === seen))
 }
 
-/** Files that import each other in a circle, types too: each ring as its files in the order in which one imports the next. */
+/** Files that import each other in a ring, also by types. Each ring lists its files so that each imports the next. */
 export function importRings(sources: Sources): string[][] {
   const rings: string[][] = []
   const done = new Set<string>()

@@ -1,4 +1,4 @@
-// The package in fresh projects, installed from its tarball with what the registry has: `npm run test:installed`.
+// Installs the package's tarball in new projects, with packages from the registry: `npm run test:installed`.
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { page, program, servedProgram } from '../bundlers/apps.ts'
 import { command, packPackage, root } from './installed.ts'
 
-/** As npm names them. They are as new as Node 20 takes. */
+/** The packages for npm to install, in the newest versions that run on Node 20. */
 const tools = {
   frameworks: ['react@19.3.1', 'vue@3.5.45', 'svelte@5.57.3'],
   typescript: ['typescript@5.9.3', '@types/node@22', '@types/react@19', 'vue@3.5.45', 'svelte@5.57.3'],
@@ -21,7 +21,7 @@ const exported = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'),
   .filter((path) => path !== './package.json')
   .map((path) => path.replace(/^\./, 'storelock'))
 
-/** Takes a lock in memory, and one from a lock server. Ends by itself. */
+/** A program that takes a lock in memory and one from a lock server, then ends. */
 const both = (imports: string): string => `${imports}
 async function main() {
   const locks = createLocks({ store: memoryStore() })
@@ -42,7 +42,7 @@ const names = ['createLocks', 'memoryStore', 'httpStore', 'serve'] as const
 const modules = ['storelock', 'storelock/stores/memory', 'storelock/stores/http', 'storelock/server']
 const esm = both(names.map((name, index) => `import { ${name} } from '${modules[index]}'`).join('\n'))
 const cjs = both(names.map((name, index) => `const { ${name} } = require('${modules[index]}')`).join('\n'))
-/** A test of somebody else's, of a page's code without a browser. */
+/** A user's test of a page's code without a browser. */
 const jsdomTest = `
 import { expect, test } from 'vitest'
 import { createLocks } from 'storelock'
@@ -72,7 +72,7 @@ interface Fresh {
   run(program: string, ...args: readonly string[]): string
 }
 
-/** A project of its own, with the package and others. */
+/** Makes a new project, with this package and others. */
 function fresh(name: string, packages: readonly string[] = [], manifest: object = { type: 'module' }): Fresh {
   const at = join(folder, name)
   mkdirSync(at)
@@ -81,7 +81,7 @@ function fresh(name: string, packages: readonly string[] = [], manifest: object 
     mkdirSync(dirname(path(file)), { recursive: true })
     writeFileSync(path(file), text)
   }
-  // Of the environment nothing of this test's runner: other runners start.
+  // Without this test runner's variables, since these projects start test runners of their own.
   const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !/^(VITEST|NODE_ENV|NODE_OPTIONS|npm_)/i.test(key)))
   const run = (program: string, ...args: readonly string[]): string => command(program, args, { cwd: at, env, shell: process.platform === 'win32' })
   write('package.json', JSON.stringify({ name: 'somebody-elses', private: true, ...manifest }))
@@ -89,16 +89,16 @@ function fresh(name: string, packages: readonly string[] = [], manifest: object 
   return { path, write, run }
 }
 
-/** The repository's own driver, which need not be compiled again. */
+/** Links the repository's own driver into a project, so that it is not compiled again. */
 const lendDriver = ({ path }: Fresh): void => symlinkSync(join(root, 'node_modules/better-sqlite3'), path('node_modules/better-sqlite3'), 'junction')
 
 describe('installed by npm', { timeout: 600_000 }, () => {
-  it('brings idb and comlink, and nothing else', () => {
+  it('installs idb and comlink, and nothing else', () => {
     const { path } = fresh('alone')
     expect(readdirSync(path('node_modules')).filter((name) => !name.startsWith('.'))).toEqual(['comlink', 'idb', 'storelock'])
   })
 
-  it('runs as ES modules, the lock server too, and its program', () => {
+  it('runs as ES modules, including the lock server and the program', () => {
     const project = fresh('esm')
     project.write('app.js', esm)
     expect(project.run(process.execPath, 'app.js').trim()).toBe(worked)
@@ -107,7 +107,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
     expect(project.run(process.execPath, 'node_modules/storelock/dist/cli/main.js', 'doctor')).toContain('integrity')
   })
 
-  it('is loaded by require(), every entry, without a warning', () => {
+  it('loads by require(), every entry, without a warning', () => {
     const { write, path } = fresh('cjs', tools.frameworks, {})
     write('app.js', cjs)
     write('all.js', `for (const name of ${JSON.stringify(exported)}) if (!Object.keys(require(name)).length) throw new Error(name)`)
@@ -123,9 +123,9 @@ describe('installed by npm', { timeout: 600_000 }, () => {
 
   it.each([
     ['TypeScript', tools.typescript, exported],
-    // The frameworks' own types need a newer one.
+    // The types of Vue and Svelte need a newer TypeScript.
     ['TypeScript 5.2', tools.oldTypescript, exported.filter((path) => !/\/(vue|svelte)$/.test(path))],
-  ])('has types that %s accepts, strictly, with nothing skipped and none of the server’s libraries installed', (name, packages, entries) => {
+  ])('has types that %s accepts in strict mode, with no checks skipped and without the server’s libraries installed', (name, packages, entries) => {
     const project = fresh(name.replaceAll(' ', '-'), packages)
     project.write('app.ts', esm)
     project.write('all.ts', entries.map((path, index) => `export type * as part${index} from '${path}'`).join('\n'))
@@ -141,7 +141,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
     expect(() => project.run('npx', 'tsc', ...strict, ...lib, '--module', 'nodenext', 'wrong.ts')).toThrow('wrong.ts')
   })
 
-  it('is built by Vite for a page', () => {
+  it('can be built by Vite for a page', () => {
     const project = fresh('vite', tools.vite)
     project.write('index.html', '<!doctype html><script type="module" src="/page.js"></script>')
     project.write('page.js', page)
@@ -150,7 +150,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
     expect(readFileSync(project.path(`dist/assets/${built}`), 'utf8')).toContain('storelock-records')
   })
 
-  it('is built by webpack, for a page and for Node with the lock server', () => {
+  it('can be built by webpack, for a page and for Node with the lock server', () => {
     const project = fresh('webpack', tools.webpack, {})
     project.write('page.js', page)
     project.write('server.js', servedProgram)
@@ -162,7 +162,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
     expect(project.run(process.execPath, 'node/main.js').trim()).toBe('served')
   })
 
-  it('has IndexedDB locks under jsdom with fake-indexeddb, in Vitest', () => {
+  it('has working IndexedDB locks in Vitest, under jsdom with fake-indexeddb', () => {
     const project = fresh('jsdom', tools.jsdom)
     project.write('vitest.config.js', `export default { test: { environment: 'jsdom', setupFiles: ['fake-indexeddb/auto'] } }`)
     project.write('locks.test.js', jsdomTest)
@@ -171,7 +171,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
 })
 
 describe('installed by pnpm', { timeout: 600_000 }, () => {
-  it('runs although it sees only what it names itself', () => {
+  it('runs although only its declared dependencies are visible to it', () => {
     const project = fresh('pnpm')
     rmSync(project.path('node_modules'), { recursive: true })
     project.run('npx', '-y', 'pnpm@12.4.2', 'add', tarball)

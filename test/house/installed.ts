@@ -6,24 +6,24 @@ import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
 import { buildPackage } from '../../build.ts'
 
-/** The repository's own folder. */
+/** The folder of the repository. */
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** A project of somebody else's, with the package installed as npm would, from what `npm pack` packs. */
+/** A user's project, with the package installed from its tarball as npm would install it. */
 export interface Project {
-  /** Files of the package by their path in it. */
+  /** The paths of the package's files. */
   readonly packed: readonly string[]
   path(name: string): string
   write(name: string, text: string): void
   read(name: string): string
-  /** Runs a file of the project with plain Node. @returns what it printed */
+  /** Runs a file of the project with plain Node. @returns its output */
   run(name: string): string
-  /** What TypeScript has to say against files of the project, libraries' declarations included. */
+  /** TypeScript's errors in files of the project, and in the libraries' declarations. */
   check(names: readonly string[], options: ts.CompilerOptions): string[]
   remove(): void
 }
 
-/** Builds and packs the present package, beside `dist`, which others may be using. */
+/** Builds and packs the present package, and installs it in a new project. Leaves `dist` alone, which other programs may be using. */
 export function installPackage({ without = [] }: { without?: readonly string[] } = {}): Project {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-package-')))
   const remove = () => rmSync(folder, { recursive: true, force: true })
@@ -59,7 +59,7 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
   }
 }
 
-/** Builds and packs the present package into a folder. @returns the path of the file that npm would publish, and the paths in it */
+/** Builds and packs the present package into a folder. @returns the path of the tarball that npm would publish, and the paths in it */
 export function packPackage(folder: string): { readonly tarball: string; readonly files: readonly string[] } {
   const stage = join(folder, 'stage')
   const besides = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'llms.txt', 'src', 'docs']
@@ -72,7 +72,7 @@ export function packPackage(folder: string): { readonly tarball: string; readonl
 
 const node = (args: readonly string[], cwd: string): string => command(process.execPath, args, { cwd })
 
-/** Runs a command to its end. @throws Error with what it printed, if it fails */
+/** Runs a command to its end. @returns its output @throws Error with its output, if it fails */
 export function command(name: string, args: readonly string[], options: SpawnSyncOptions): string {
   const { status, stdout, stderr, error } = spawnSync(name, args, { ...options, encoding: 'utf8' })
   if (status !== 0) throw new Error(`${name} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error })

@@ -1,4 +1,4 @@
-// Writes `llms.txt`, the summary of the documentation that language models read first: `npm run llms`. Its form is that of llmstxt.org.
+// Writes `llms.txt`, the summary of the documentation for language models, in the format of llmstxt.org: `npm run llms`.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 const root = join(import.meta.dirname, '../..')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
-/** What each entry of the package is for, by its name in `exports`. */
+/** The purpose of each entry of the package, by its name in `exports`. */
 const entries: Readonly<Record<string, string>> = {
   '.': '`createLocks`: `request` (shaped like Web Locks), `acquire`, `tryAcquire`, `query`, `reentrant`, `whenFree`, administration; `LockError`; `noopLocks`',
   './core': '`createLocks` with the other methods as functions, for small bundles',
@@ -30,17 +30,17 @@ const entries: Readonly<Record<string, string>> = {
   './testing': '`storeSuite` for stores of your own, and a clock that tests move',
 }
 
-/** Rules that code which uses the library has to keep, and that cannot be guessed from its types. */
+/** Rules for code that uses the library, which the types do not show. */
 const rules = [
   'Durations and timeouts are milliseconds.',
   'A lock is a lease: its holder may lose it. Pass `lock.signal` to what you await, and write through `store.transaction(lock, …)`, which refuses the write if the lock was lost. `lock.isHeld()` alone does not protect a write that comes later.',
   '`request` releases when its callback settles. `acquire` returns a handle: `await using lock = await locks.acquire(name)`, or `release()` in a `finally`.',
-  'Contention is a value in the forms that do not wait (`tryAcquire` gives `null`). What was lost or cannot be done is a `LockError` with a `code`.',
-  'Call `createLocks` once for each context (tab, worker, process) and share it. `locks.close()` releases everything; the store is closed on its own.',
-  'Give `sqliteStore` your open handle if your program opens the file itself: two copies of SQLite in one process exclude nobody.',
+  'Calls that do not wait return contention as a value (`tryAcquire` gives `null`). A lost lock, or an operation that is impossible, is a `LockError` with a `code`.',
+  'Call `createLocks` once for each context (tab, worker, process) and share it. `locks.close()` releases everything; close the store separately.',
+  'Give `sqliteStore` your open handle if your program opens the file itself: two copies of SQLite in one process do not exclude each other.',
 ]
 
-/** A page as a line: its title, and the first sentence of the paragraph below it. Undefined if it has no title. */
+/** A page's line: its title, and the first sentence of the paragraph below it. Undefined if the page has no title. */
 export function lineOf(path: string, text: string): string | undefined {
   const [, title, below = ''] = /^# (.+)\n+([\s\S]*)/m.exec(text.replace(/^---\n[\s\S]*?\n---\n/, '')) ?? []
   if (!title) return undefined

@@ -11,7 +11,7 @@ import { root } from './installed.ts'
 const page = readFileSync(join(root, 'docs/lock-server.md'), 'utf8')
 const local = 'http://127.0.0.1:7420'
 
-/** The examples for a shell, except the script that takes everything from its arguments. */
+/** The shell examples, except the script that gets all its values as arguments. */
 const blocks = [...page.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, code = '']) => code).filter((code) => !code.startsWith('#!'))
 
 interface Shown {
@@ -50,7 +50,7 @@ describe('docs/lock-server.md', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('shows every route of the OpenAPI description, and no other but the description itself', async () => {
+  it('shows every route of the OpenAPI description, and no other except the description itself', async () => {
     const server = await serve(memoryStore())
     const { paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: Record<string, object> }
     await server.close()

@@ -26,7 +26,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** A file of the page's, for a check, with some of it put in place of what only a real machine has. */
+/** Copies one of the page's files for a check, and replaces the paths that exist only on a real server. @returns the copy's path */
 function copy(name: string, ...changes: readonly [string, string][]): string {
   const path = join(folder, name)
   let text = read(`operations/${name}`)
@@ -38,7 +38,7 @@ function copy(name: string, ...changes: readonly [string, string][]): string {
   return path
 }
 
-/** A key and a certificate of its own. */
+/** Makes a key and a self-signed certificate. @returns their paths */
 function certificate(): [string, string] {
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
   const how = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=locks.example']
@@ -56,13 +56,13 @@ describe('docs/operations.md', () => {
     expect(page).toContain(['| in the file | flag | variable | default | what |', '|---|---|---|---|---|', ...rows].join('\n'))
   })
 
-  it('shows the configuration of the unit, which is a right one', () => {
+  it('shows the unit’s configuration, which is valid', () => {
     expect(page).toContain(`\`\`\`json\n${read('operations/config.json')}\`\`\``)
     const config = readConfig({ config: join(root, 'docs/operations/config.json') }, {})
     expect(config.get('limits.held')?.value).toBe(1_000)
   })
 
-  it('names only figures that there are', async () => {
+  it('names only figures that exist', async () => {
     const store = sqliteStore(join(folder, 'locks.db'))
     const server = await serve(store)
     const figures = await (await fetch(`${server.url}/metrics`)).text()
@@ -74,7 +74,7 @@ describe('docs/operations.md', () => {
     expect(named.filter((name) => !figures.includes(`# TYPE ${name} `))).toEqual([])
   })
 
-  it('describes a backup that opens, with its locks, while the server goes on', async () => {
+  it('describes how to make a backup, with its locks, while the server runs', async () => {
     const [statement] = /VACUUM INTO '.*?'/.exec(page) ?? []
     expect(statement).toBe(`VACUUM INTO 'backup.db'`)
     const store = sqliteStore(join(folder, 'locks.db'))
@@ -99,24 +99,24 @@ describe('docs/operations.md', () => {
 })
 
 describe('the files in docs/operations/', () => {
-  it.runIf(has('systemd-analyze', '--version'))('storelock.service is a unit that systemd-analyze finds nothing wrong with', async () => {
+  it.runIf(has('systemd-analyze', '--version'))('storelock.service is a unit in which systemd-analyze finds no fault', async () => {
     const unit = copy('storelock.service', ['/usr/bin/storelock', process.execPath])
     const { stdout, stderr } = await promisify(execFile)('systemd-analyze', ['verify', unit])
     expect(stdout + stderr).toBe('')
   })
 
-  it('Containerfile parses, with nothing that a linter warns of, and runs as a user that is not root', () => {
+  it('Containerfile has no linter warnings, and does not run as root', () => {
     const text = read('operations/Containerfile')
     expect(validate(text)).toEqual([])
     expect(text).toMatch(/^USER node$/m)
-    // In the form of an array there is no shell between the signals and the server.
+    // The array form starts the server without a shell, so that signals reach it.
     expect(text).toMatch(/^ENTRYPOINT \["node", "\/app\/node_modules\/storelock\/dist\/cli\/main\.js", "serve"\]$/m)
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
     expect(bin['storelock-node']).toBe('dist/cli/main.js')
     for (const [, name] of text.matchAll(/(STORELOCK_\w+)=/g)) expect(settings.map(envOf)).toContain(name)
   })
 
-  it('what Containerfile runs starts in a clean folder, gets healthy, and ends when told', async () => {
+  it('the server in Containerfile starts in an empty folder, becomes healthy, and ends on SIGTERM', async () => {
     const text = read('operations/Containerfile')
     const project = installPackage()
     try {
@@ -124,7 +124,7 @@ describe('the files in docs/operations/', () => {
       await once(probe, 'listening')
       const { port } = probe.address() as AddressInfo
       probe.close()
-      // As files are mounted into containers: readable for all, so it has no secret in it.
+      // Files mounted into containers are readable by everyone, so this one has no secret in it.
       const clients = join(folder, 'clients.json')
       writeFileSync(clients, JSON.stringify([{ name: 'a', token: `sha256:${'0123456789abcdef'.repeat(4)}` }]), { mode: 0o444 })
       const here = (line: string): string =>
@@ -157,7 +157,7 @@ describe('the files in docs/operations/', () => {
     }
   }, 180_000)
 
-  it.runIf(has('nginx', '-v') && has('openssl', 'version'))('nginx.conf is one that nginx takes', () => {
+  it.runIf(has('nginx', '-v') && has('openssl', 'version'))('nginx.conf is accepted by nginx', () => {
     const [key, cert] = certificate()
     const conf = copy(
       'nginx.conf',
@@ -171,7 +171,7 @@ describe('the files in docs/operations/', () => {
     expect([status, stderr]).toEqual([0, expect.stringContaining('test is successful')])
   })
 
-  it.runIf(has('caddy', 'version'))('Caddyfile is one that caddy takes', () => {
+  it.runIf(has('caddy', 'version'))('Caddyfile is accepted by caddy', () => {
     const env = { ...process.env, HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder }
     const args = ['validate', '--adapter', 'caddyfile', '--config', copy('Caddyfile')]
     const { status, stdout, stderr } = spawnSync('caddy', args, { encoding: 'utf8', env })

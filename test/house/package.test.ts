@@ -27,7 +27,7 @@ export async function count(): Promise<number> {
 console.log(await count() > 0 ? 'in order' : 'out of order')
 `
 
-/** Prints how many functions of the package, in how many of its files, run while a free lock is acquired and released. */
+/** Prints how many functions of the package run while a free lock is acquired and released, and in how many files. */
 const walk = `
 import inspector from 'node:inspector/promises'
 import { createLocks } from 'storelock'
@@ -42,7 +42,7 @@ await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed:
 await session.post('Profiler.takePreciseCoverage')
 await once()
 const { result } = await session.post('Profiler.takePreciseCoverage')
-// A function without a name that begins at 0 is the module itself.
+// An unnamed function that starts at offset 0 is the module itself.
 const ran = ({ functionName, ranges: [{ count, startOffset }] }) => count > 0 && (functionName !== '' || startOffset > 0)
 const counts = result.filter(({ url }) => url.includes('/storelock/dist/')).map(({ functions }) => functions.filter(ran).length)
 console.log(JSON.stringify({ functions: counts.reduce((sum, count) => sum + count, 0), files: counts.filter(Boolean).length }))
@@ -56,17 +56,17 @@ describe('the package as installed', () => {
   }, 120_000)
   afterAll(() => project?.remove())
 
-  it('contains what it exports, and no tests', () => {
+  it('contains everything that it exports, and no tests', () => {
     expect(project.packed).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'dist/index.js', 'dist/index.d.ts']))
     const others = project.packed.filter((path) => !/^(src|dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|llms\.txt|package\.json)$/.test(path))
     expect(others.concat(project.packed.filter((path) => path.includes('.test.')))).toEqual([])
   })
 
-  it('brings idb and comlink, and has the licenses of all other packages whose code it contains', () => {
+  it('depends on idb and comlink, and has the licenses of all other packages whose code it contains', () => {
     expect(Object.keys(manifest.dependencies)).toEqual(['comlink', 'idb'])
     const licenses = project.read('node_modules/storelock/dist/LICENSES.txt')
     for (const name of ['hono', 'zod', 'prom-client', 'commander']) expect(licenses).toMatch(new RegExp(`^${name} \\d.*\\n\\n.`, 'm'))
-    // What is imported by name somewhere in it is Node's, one of these, or an optional peer.
+    // Every import by name is a module of Node's, one of these dependencies, or an optional peer.
     const bare = project.packed
       .filter((path) => /^dist\/.*\.(js|d\.ts)$/.test(path))
       .flatMap((path) => ts.preProcessFile(project.read(`node_modules/storelock/${path}`), true, true).importedFiles.map(({ fileName }) => fileName))
@@ -101,11 +101,11 @@ describe('the package as installed', () => {
     expect(Number(project.run('load.mjs'))).toBeGreaterThan(0)
   })
 
-  it('acquires and releases a free lock by few functions, in few files', () => {
+  it('acquires and releases a free lock through few functions, in few files', () => {
     project.write('walk.mjs', walk)
     const { functions, files } = JSON.parse(project.run('walk.mjs'))
     console.log(`acquire and release of a free lock: ${functions} functions in ${files} files`)
-    // The store and the rules alone take 50 of them, in 9 files. Lower these bounds when the path gets shorter.
+    // The store and the rules alone need 50 functions in 9 files. Lower these bounds when the path gets shorter.
     expect(functions).toBeLessThanOrEqual(165)
     expect(functions).toBeGreaterThan(50)
     expect(files).toBeLessThanOrEqual(40)
@@ -114,7 +114,7 @@ describe('the package as installed', () => {
   it('has a program', () => {
     const { bin } = manifest
     expect(project.read(`node_modules/storelock/${bin.storelock}`)).toMatch(/^#!\/usr\/bin\/env sh\n/)
-    // Where there is no shell, as on Windows.
+    // For systems without a shell, such as Windows.
     expect(project.read(`node_modules/storelock/${bin['storelock-node']}`)).toMatch(/^#!\/usr\/bin\/env node\n/)
     project.write(
       'program.mjs',
@@ -123,7 +123,7 @@ describe('the package as installed', () => {
     expect(project.run('program.mjs')).toBe('under a lock\n')
   })
 
-  it('locks', () => {
+  it('grants locks with rising tokens', () => {
     const { outputText } = ts.transpileModule(consumer, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } })
     project.write('consumer.mjs', outputText)
     expect(project.run('consumer.mjs')).toBe('in order\n')
@@ -138,7 +138,7 @@ describe('the package as installed', () => {
       project.write('consumer.ts', consumer)
       project.write('everything.ts', exported.map((path, index) => `export type * as part${index} from '${path}'`).join('\n'))
       expect(project.check(['consumer.ts', 'everything.ts'], options)).toEqual([])
-      // Node without the DOM's types.
+      // Also in Node, without the DOM's types.
       expect(project.check(['consumer.ts'], { ...options, lib: ['lib.es2022.d.ts'], types: ['node'] })).toEqual([])
       project.write('wrong.ts', `import { createLocks } from 'storelock'\ncreateLocks({ duration: 'long' })`)
       expect(project.check(['wrong.ts'], options)).not.toEqual([])
@@ -147,8 +147,8 @@ describe('the package as installed', () => {
   )
 })
 
-it('no file names a package registry or a place on somebody’s machine', () => {
-  // Put together here, so that this file does not name them itself.
+it('no file names a package registry or a folder of a developer’s machine', () => {
+  // The names are put together from parts, so that this file does not contain them.
   const places = new RegExp(['registry\\.[a-z]+\\.', ['', 'home', ''].join('/'), ['', 'Users', ''].join('/'), ['', 'root', ''].join('/')].join('|'))
   const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], { cwd: root, encoding: 'utf8' }).split('\0')
   const named = files

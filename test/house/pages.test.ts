@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { installPackage, type Project, root } from './installed.ts'
 import { codeOf, docsPages, javaScript, readPage } from './samples.ts'
 
-/** The reference: what users look up about the calls, the stores and the entries of the package. */
+/** The reference: the pages in which users look up calls, stores and entries of the package. */
 const reference = [
   'docs/calls.md',
   ...docsPages().filter((page) => /^docs\/(calls|stores)\//.test(page)),
@@ -27,7 +27,7 @@ const storeOf = (name: string): string => examples.find(({ code }) => code.inclu
 const mapStore = storeOf('mapStore')
 const serviceStore = storeOf('serviceStore')
 
-/** What examples take as known from earlier ones or from the reader's own program. */
+/** Declares the names that examples use from earlier examples or from the reader's own program. */
 const known = `
 import type { HeldLock, Locks, Store } from 'storelock'
 declare global {
@@ -79,7 +79,7 @@ describe('the reference in docs/', () => {
   }, 120_000)
   afterAll(() => project?.remove())
 
-  it('has examples that are right as they stand', () => {
+  it('has examples that compile without changes', () => {
     project.write('known.d.ts', known)
     project.write('map-store.ts', mapStore)
     project.write('locks.d.ts', "import type { Locks } from 'storelock'\nexport declare const locks: Locks")
@@ -91,13 +91,13 @@ describe('the reference in docs/', () => {
     expect(project.check(['known.d.ts', ...files], { module: ts.ModuleKind.NodeNext, jsx: ts.JsxEmit.ReactJSX })).toEqual([])
   }, 120_000)
 
-  it('shows a whole store, which passes the suite for stores', () => {
+  it('shows a complete store, which passes the suite for stores', () => {
     project.write('map-store.mjs', javaScript(mapStore))
     project.write('suite.mjs', mapSuite)
     expect(project.run('suite.mjs')).toMatch(/^[1-9]\d* facts\n$/)
   })
 
-  it('shows a whole remote store in at most 60 lines, which passes the suite too', () => {
+  it('shows a complete remote store in at most 60 lines, which passes the suite too', () => {
     expect(serviceStore.split('\n').length).toBeLessThanOrEqual(60)
     project.write('service-store.mjs', javaScript(serviceStore))
     project.write('service-suite.mjs', serviceSuite)

@@ -30,13 +30,13 @@ describe('the README', () => {
     expect(fromPage('README.md', 'bench')).toBe(excerptOf(fromPage('docs/benchmarks.md', 'bench')))
   })
 
-  it('names two commands, which package.json has', () => {
+  it('names two commands, which exist in package.json', () => {
     expect(linesOf(ours)).toEqual(['npm ci && npm run demo', 'npm ci && npm test'])
     const { scripts } = JSON.parse(readPage('package.json')) as { scripts: Record<string, string> }
     expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['demo', 'test']))
   })
 
-  it('names every code of an error', () => {
+  it('names every error code', () => {
     const [type = ''] = /^export type LockErrorCode = .*$/m.exec(readPage('src/protocol/errors.ts')) ?? []
     const codes = [...type.matchAll(/'([\w-]+)'/g)].map(([, code]) => `\`${code}\``)
     expect(codes.length).toBeGreaterThan(5)
@@ -51,7 +51,7 @@ describe('the README’s samples', () => {
   }, 120_000)
   afterAll(() => project?.remove())
 
-  it('are those that run here, and the one for tabs, which runs in a browser', () => {
+  it('all run here, except the one for tabs, which runs in a browser', () => {
     expect([others, commands]).toEqual([[], []])
     expect(linesOf(tabs).length).toBeLessThanOrEqual(8)
     expect(linesOf(processes).length).toBeLessThanOrEqual(8)
@@ -59,13 +59,13 @@ describe('the README’s samples', () => {
     expect(packages).toEqual(['storelock', 'better-sqlite3'])
   })
 
-  it('are whole: each compiles as it stands', () => {
+  it('are complete: each compiles without changes', () => {
     const samples = { 'tabs.ts': tabs, 'processes.ts': processes, 'fenced.ts': fenced, 'calls.ts': calls }
     for (const [name, code] of Object.entries(samples)) project.write(name, code)
     expect(project.check(Object.keys(samples), { module: ts.ModuleKind.NodeNext, types: ['node'] })).toEqual([])
   }, 120_000)
 
-  it('have two processes take one lock in turn, each with a higher token', async () => {
+  it('let two processes take one lock in turn, each with its own token', async () => {
     project.write('report.mjs', processes)
     const run = () => promisify(execFile)(process.execPath, ['report.mjs'], { cwd: project.path('.') })
     const outputs = await Promise.all([run(), run()])
@@ -74,7 +74,7 @@ describe('the README’s samples', () => {
     expect(new Set(said.map((words) => words?.[1])).size).toBe(2)
   })
 
-  it('have a fenced write made', () => {
+  it('make a fenced write', () => {
     project.write('fenced.mjs', fenced)
     expect(project.run('fenced.mjs')).toContain("{ text: 'safe' }")
     const db = new Database(project.path('app.db'))
@@ -82,12 +82,12 @@ describe('the README’s samples', () => {
     db.close()
   })
 
-  it('have calls that all succeed where nobody else wants the lock', () => {
+  it('make calls that all succeed while no other session wants the lock', () => {
     project.write('calls.mjs', calls)
     expect(project.run('calls.mjs')).toBe('{ held: [], pending: [] }\n')
   })
 
-  it('have a command run under a lock', () => {
+  it('run a command under a lock', () => {
     const program = project.path('node_modules/storelock/dist/cli/storelock.js')
     const script = ['set -e', shell.replaceAll('npx storelock', `sh ${program}`).replace('sleep 5', 'sleep 0.1')].join('\n')
     expect(script).toContain(`${program} run backup sleep`)

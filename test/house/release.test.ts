@@ -9,9 +9,9 @@ const manifest = JSON.parse(read('package.json'))
 const jsr = JSON.parse(read('jsr.json'))
 
 describe('jsr.json', () => {
-  it('has the version and the entries of package.json, as sources that exist', () => {
+  it('has the version and the entries of package.json, as source files that exist', () => {
     expect(jsr.version).toBe(manifest.version)
-    // The lock server and the inspector need what the build makes.
+    // The lock server and the inspector need files that only the build makes.
     const built = ['./server', './inspector', './package.json']
     const entries = Object.entries<{ default: string }>(manifest.exports).filter(([name]) => !built.includes(name))
     expect(jsr.exports).toEqual(
@@ -20,20 +20,20 @@ describe('jsr.json', () => {
     expect(Object.values<string>(jsr.exports).filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
 
-  it('names the packages that these import, in the versions of package.json', () => {
+  it('names the packages that its entries import, in the versions of package.json', () => {
     const versions: Record<string, string> = { ...manifest.devDependencies, ...manifest.dependencies }
-    // A page has one React, its own.
+    // A page must use its own React, so any minor version will do.
     const wanted = (name: string): string => (name in manifest.peerDependencies ? `^${versions[name]?.split('.')[0]}.0.0` : `${versions[name]}`)
     for (const [name, specifier] of Object.entries(jsr.imports)) expect(specifier).toBe(`npm:${name}@${wanted(name)}`)
   })
 })
 
 describe('llms.txt', () => {
-  it('is what the pages and the entries say now: `npm run llms` writes it', () => {
+  it('is up to date with the pages and the entries: `npm run llms` writes it', () => {
     expect(read('llms.txt')).toBe(makeLlms())
   })
 
-  it('says of each entry what it is for: add it in test/house/llms.ts', () => {
+  it('says what each entry is for: add it in test/house/llms.ts', () => {
     const lines = read('llms.txt').split('\n')
     for (const name of Object.keys(manifest.exports).filter((name) => name !== './package.json')) {
       const shown = `- \`${name.replace(/^\./, 'storelock')}\``
@@ -41,7 +41,7 @@ describe('llms.txt', () => {
     }
   })
 
-  it('has the first sentence of a page, without links, and nothing where the page begins otherwise', () => {
+  it('has the first sentence of a page, without links, or only the title if the page does not begin with a sentence', () => {
     expect(lineOf('a.md', '# A page\n\n`x` is [a thing](b.md). It is more.\n')).toBe('- [A page](a.md): `x` is a thing.')
     expect(lineOf('a.md', '---\nlayout: doc\n---\n# A page\n\n## A section\n\nText.')).toBe('- [A page](a.md)')
     expect(lineOf('a.md', 'no title')).toBeUndefined()
@@ -66,7 +66,7 @@ describe('the files for GitHub', () => {
     expect(links.filter((path) => !existsSync(join(root, path)))).toEqual([])
   })
 
-  it('are where package.json says that the project is', () => {
+  it('belong to the repository that package.json names', () => {
     expect([manifest.repository.url, manifest.bugs.url]).toEqual([
       'git+https://github.com/storelock/storelock.git',
       'https://github.com/storelock/storelock/issues',

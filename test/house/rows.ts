@@ -1,4 +1,4 @@
-// Lists the tests of each row of `rows.md`: `npm run rows`. Fails if a row has none.
+// Lists the tests of each row of `rows.md`: `npm run rows`. Fails if a row has no test.
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,20 +7,20 @@ import ts from 'typescript'
 
 const root = join(import.meta.dirname, '../..')
 
-/** A behaviour that the project has to cover. */
+/** A behaviour that the project must have. */
 export interface Row {
   readonly id: string
   readonly behaviour: string
 }
 
-/** A test, or a group of tests, that names rows. */
+/** A test, or a group of tests, whose name begins with rows. */
 export interface Named {
   readonly file: string
   readonly name: string
   readonly rows: readonly string[]
 }
 
-/** The rows of a name such as `M1, M7: is held while a guard lives`. */
+/** Matches the rows at the start of a name such as `M1, M7: is held while a guard lives`. */
 const prefix = /^([A-Z]\d+(?:, [A-Z]\d+)*): /
 
 export const readRows = (text = readFileSync(join(import.meta.dirname, 'rows.md'), 'utf8')): Row[] =>
@@ -29,7 +29,7 @@ export const readRows = (text = readFileSync(join(import.meta.dirname, 'rows.md'
 /** All tests in the repository that name rows. */
 export function readTests(): Named[] {
   const tests = ['test', 'e2e'].flatMap((folder) => filesIn(folder, /(\.test|facts)\.ts$/))
-  // The published suite, which is run on every store.
+  // The facts of the published suite, which runs on every store.
   const facts = filesIn('src/testing/facts', /\.ts$/)
   return [...tests, ...facts].flatMap((file) => namesIn(file, readFileSync(join(root, file), 'utf8')))
 }
@@ -40,7 +40,7 @@ const filesIn = (folder: string, shape: RegExp): string[] =>
     .filter((file) => shape.test(file))
     .sort()
 
-/** The names in a file of tests that begin with rows: of tests and groups, and of the facts of a suite. Tests that are always skipped do not count. */
+/** The names in a test file that begin with rows: names of tests, of groups, and of a suite's facts. Leaves out tests that are always skipped. */
 export function namesIn(file: string, text: string): Named[] {
   const found: Named[] = []
   const add = (node: ts.Node | undefined): void => {

@@ -3,20 +3,20 @@ import { join } from 'node:path'
 import ts from 'typescript'
 import { root } from './installed.ts'
 
-/** A page of ours, by its path from the repository. */
+/** The text of a page, by its path in the repository. */
 export const readPage = (path: string): string => readFileSync(join(root, path), 'utf8')
 
-/** All pages in `docs/`, by their paths from the repository. */
+/** The paths in the repository of all pages in `docs/`. */
 export const docsPages = (): string[] =>
   readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
     .map((path) => `docs/${path.replaceAll('\\', '/')}`)
     .filter((path) => path.endsWith('.md') && !path.includes('/.vitepress/'))
     .sort()
 
-/** The code that a page shows in a language. */
+/** The code blocks of a page in one language. */
 export const codeOf = (page: string, language: string): string[] =>
   [...page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, code = '']) => code)
 
-/** A sample without its types. */
+/** Compiles a TypeScript sample to JavaScript. */
 export const javaScript = (code: string): string =>
   ts.transpileModule(code, { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } }).outputText

@@ -3,7 +3,7 @@ import { createLocks } from '../../src/index.ts'
 import { kindOf, rowsOf } from '../../src/inspector/rows.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 
-test('a snapshot by locks has the holders and the queue of each, with like requests of a session as one', async () => {
+test('the rows of a snapshot have the holders and the queue of each lock, with a session’s like requests as one entry', async () => {
   const store = memoryStore()
   const [one, two] = [createLocks({ store, label: 'one', duration: 5_000 }), createLocks({ store, label: 'two' })]
   await one.acquire('b', { metadata: { port: 7 } })
@@ -28,7 +28,7 @@ test('a snapshot by locks has the holders and the queue of each, with like reque
   await settled
 })
 
-test('a holder says when it was last renewed: its lease before it ends', async () => {
+test('a holder’s last renewal is at its expiry minus its lease', async () => {
   const locks = createLocks({ store: memoryStore(), duration: 6_000 })
   const before = Date.now()
   await locks.acquire('a')

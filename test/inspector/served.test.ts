@@ -19,7 +19,7 @@ describe('the page of a lock server', () => {
     handler = undefined
   })
 
-  test.each(['/', '/inspector.js'])('has no code in it, loads none from elsewhere, and is in nobody’s frame: %s', async (path) => {
+  test.each(['/', '/inspector.js'])('allows no inline code, no code from elsewhere, and no framing: %s', async (path) => {
     const response = await get(path, { clients })
     expect(response.status).toBe(200)
     const policy = response.headers.get('content-security-policy')
@@ -29,18 +29,18 @@ describe('the page of a lock server', () => {
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
   })
 
-  test('is the same for everybody, and has nothing of the locks in it', async () => {
+  test('is the same for every visitor, and contains no data about locks', async () => {
     const [one, other] = [await (await get('/', { clients })).text(), await (await get('/')).text()]
     expect(one).toBe(other)
     expect(one).not.toMatch(/<script>|<style|style=|\son\w+=/)
   })
 
-  test('asks who its visitor is: nobody without a credential, where the server has clients', async () => {
+  test('learns who its visitor is: signed out without a credential, if the server has clients', async () => {
     expect(await (await get('/inspector/me', { clients })).json()).toMatchObject({ signedIn: false, name: '', admin: false })
     expect(await (await get('/inspector/me')).json()).toEqual({ signedIn: true, name: '', admin: true, readOnly: false, ask: true })
   })
 
-  test('asks who its visitor is: a client with its rights, if the credential is one of the server’s', async () => {
+  test('learns who its visitor is: a client with its rights, if the server knows the credential', async () => {
     const of = (token: string) => ({ authorization: `Bearer ${token}` })
     const known = await get('/inspector/me', { clients }, of(token))
     expect(await known.json()).toEqual({ signedIn: true, name: 'dashboard', admin: false, readOnly: true, ask: true })
@@ -48,16 +48,16 @@ describe('the page of a lock server', () => {
     expect(unknown.status).toBe(401)
   })
 
-  test('lets nobody read the locks without a credential', async () => {
+  test('cannot read the locks without a credential', async () => {
     expect((await get('/v1/locks', { clients })).status).toBe(401)
   })
 
-  test('is not loaded by pages of other sites', async () => {
+  test('cannot be loaded by pages of other sites', async () => {
     expect((await get('/inspector.js', {}, { 'sec-fetch-site': 'cross-site' })).status).toBe(403)
     expect((await get('/inspector/me', {}, { origin: 'https://elsewhere.example' })).status).toBe(403)
   })
 
-  test.each(['/', '/inspector.js', '/inspector/me'])('is not there if it is turned off: %s', async (path) => {
+  test.each(['/', '/inspector.js', '/inspector/me'])('does not exist if it is turned off: %s', async (path) => {
     expect((await get(path, { inspector: false })).status).toBe(404)
     expect((await get(path, { inspector: false, clients })).status).toBe(401)
   })

@@ -5,7 +5,7 @@ import { memoryStore } from '../../src/stores/memory.ts'
 
 type Kind = { readonly mode?: 'shared'; readonly limit?: number }
 
-/** `a:x` is the session `a` with the lock `x`. */
+/** `a:x` stands for session `a` holding or waiting for lock `x`. */
 const parties = (words: string, { mode = 'exclusive', limit }: { readonly mode?: 'exclusive' | 'shared'; readonly limit?: number } = {}) =>
   words
     .split(' ')
@@ -22,7 +22,7 @@ const cycles = (held: string, pending: string, kind?: Kind): string[] =>
   )
 
 describe('the waits-for graph has', () => {
-  test('no cycle if nobody waits, or waiters hold nothing', () => {
+  test('no cycle if no session waits, or the waiters hold nothing', () => {
     expect(cycles('a:x b:y', '')).toEqual([])
     expect(cycles('a:x', 'b:x c:x')).toEqual([])
   })
@@ -43,23 +43,23 @@ describe('the waits-for graph has', () => {
     expect(cycles('a:x b:y c:z', 'a:y b:z c:x')).toEqual(['a -y-> b -z-> c -x-> a'])
   })
 
-  test('each of two cycles that have nothing to do with each other', () => {
+  test('each of two separate cycles', () => {
     expect(cycles('a:x b:y c:u d:v', 'a:y b:x c:v d:u')).toEqual(['a -y-> b -x-> a', 'c -v-> d -u-> c'])
   })
 
-  test('the short cycle and not the long one around it', () => {
+  test('the short cycles and not the long one around them', () => {
     expect(cycles('a:x b:y c:z', 'a:y b:x a:z c:x')).toEqual(['a -y-> b -x-> a', 'c -x-> a -z-> c'])
   })
 
-  test('no cycle with those that only stand behind it in a queue', () => {
+  test('no cycle with sessions that only wait behind it in a queue', () => {
     expect(cycles('a:x b:y', 'a:y b:x c:x d:y')).toEqual(['a -y-> b -x-> a'])
   })
 
-  test('a cycle through shared holders if one of them is in it', () => {
+  test('a cycle through a shared lock if any one of its holders is in it', () => {
     expect(cycles('a:x c:x b:y', 'b:x a:y', { mode: 'shared' })).toEqual(['a -y-> b -x-> a'])
   })
 
-  test('with a limit a cycle only if all holders are in it, since one place is enough', () => {
+  test('a cycle through a lock with a limit only if all its holders are in it, since one free place is enough', () => {
     expect(cycles('a:x b:x', 'a:x', { limit: 2 })).toEqual([])
     expect(cycles('a:x a:x', 'a:x', { limit: 2 })).toEqual(['a -x-> a'])
     expect(cycles('a:x b:x', 'a:x b:x', { limit: 2 })).toEqual(['a -x-> a', 'b -x-> b'])
@@ -74,7 +74,7 @@ describe('the waits-for graph has', () => {
     expect(found.map((cycle) => cycle.length)).toEqual([500])
   })
 
-  test('a thousand waiters without being slow because of them', () => {
+  test('room for a thousand waiters without getting slow', () => {
     const many = Array.from({ length: 1_000 }, (_, index) => `w${index}:x`).join(' ')
     expect(cycles('a:x b:y', `a:y b:x ${many}`)).toEqual(['a -y-> b -x-> a'])
   })
@@ -88,7 +88,7 @@ test('a cycle has the same id wherever it begins', () => {
   expect(idOf([a, b])).toBe(idOf([b, a]))
 })
 
-test('a cycle is told in words', () => {
+test('a cycle can be described in words', () => {
   const nameOf = (session: string): string => `tab ${session}`
   expect(cycleInWords([{ session: '1', name: 'x', on: '1' }], nameOf)).toBe('tab 1 waits for "x", which it holds itself')
   const both = [
@@ -98,7 +98,7 @@ test('a cycle is told in words', () => {
   expect(cycleInWords(both, nameOf)).toBe('tab 1 waits for "b", which tab 2 holds; tab 2 waits for "a", which tab 1 holds')
 })
 
-test('two clients that take two locks in different order are a cycle in what `query` says, and none once one of them lets go', async () => {
+test('two sessions that take two locks in opposite orders are a cycle in the result of `query`, until one of them releases', async () => {
   const store = memoryStore()
   const [one, two] = [createLocks({ store }), createLocks({ store })]
   const [a] = [await one.acquire('a'), await two.acquire('b')]

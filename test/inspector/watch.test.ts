@@ -9,7 +9,7 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
 describe('the rows of `watch`', () => {
-  it('show each holder with token and beat, and those who wait with what they ask', async () => {
+  it('show each holder with its token and last beat, and the waiters with their release requests', async () => {
     const store = memoryStore()
     const [one, two] = [createLocks({ store, label: 'one', duration: 6_000 }), createLocks({ store, label: 'two' })]
     const lock = await one.acquire('job')
@@ -37,7 +37,7 @@ describe('the rows of `watch`', () => {
     await settled
   })
 
-  it('say how many more wait than have a row', async () => {
+  it('say how many more waiters there are than rows', async () => {
     const store = memoryStore()
     const all = Array.from({ length: 8 }, (_, index) => createLocks({ store, label: `${index}` }))
     const asked = all.map((locks) => locks.acquire('job'))
@@ -84,7 +84,7 @@ describe('`watch`, of two processes that wait for each other', { timeout: 60_000
     expect(watching.printed.match(/"event":"cycle"/g)).toHaveLength(1)
   })
 
-  it('shows it on a terminal, above the table', async () => {
+  it('shows the cycle above the table on a terminal', async () => {
     const command = `"${process.execPath}" "${place.main}" watch --interval 20ms`
     const watching = new Program(['script', '-qec', command, '/dev/null'], { cwd: place.folder, env: { ...process.env, NO_COLOR: '1' } })
     await watching.shows(/(cycle {2}.*waits for .*)\r\nKEY +HOLDER +MODE +HELD FOR +RENEWED +EXPIRES IN +TOKEN/)

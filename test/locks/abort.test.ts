@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { errorOf, settle, stateOf, World } from './world.ts'
 
 describe('a signal', () => {
-  test('may be given to any number of calls without a warning of a leak, and leaves no listener', async () => {
+  test('can be given to any number of calls without a leak warning, and keeps no listener', async () => {
     const warnings: Error[] = []
     const warned = (warning: Error): unknown => warnings.push(warning)
     process.on('warning', warned)
@@ -28,7 +28,7 @@ describe('a signal', () => {
     await locks.close()
   })
 
-  test('on which a script dispatches `abort` calls nothing off', async () => {
+  test('cancels nothing when a script only dispatches an `abort` event on it', async () => {
     const world = new World()
     const { locks } = world.process()
     const lock = await locks.acquire('k')

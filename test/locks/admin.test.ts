@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from './world.ts'
 
 describe('whenFree', () => {
-  test('J8: resolves at once if nobody holds the lock', async () => {
+  test('J8: resolves at once if the lock is free', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.whenFree('k')
@@ -22,14 +22,14 @@ describe('whenFree', () => {
     expect(await stateOf(free)).toBe('fulfilled')
   })
 
-  describe('resolves as soon as the lock is free, without a look of its own,', () => {
-    /** The lock's holder, and a session that waits until it is free. */
+  describe('resolves as soon as the lock is free, without polling,', () => {
+    /** The lock's holder, and a session that waits until the lock is free. */
     async function watched(holder: ProcessOptions = {}) {
       const world = new World()
       const [a, b] = [world.process(holder), world.process()]
       const lock = await a.locks.acquire('k')
       const free = b.locks.whenFree('k')
-      // Long enough for its looks to be far apart.
+      // Long enough for the pauses between looks to become long.
       await world.pass(5 * lease)
       expect(await stateOf(free)).toBe('pending')
       return { world, a, b, lock, free }
@@ -41,7 +41,7 @@ describe('whenFree', () => {
       expect(await stateOf(free)).toBe('fulfilled')
     })
 
-    test('only when the waiters before it have released, too', async () => {
+    test('only after the waiters before it have released, too', async () => {
       const { world, a, lock, free } = await watched()
       const c = world.process()
       const next = [c.locks.acquire('k')]
@@ -69,7 +69,7 @@ describe('whenFree', () => {
       expect(await stateOf(free)).toBe('fulfilled')
     })
 
-    test('when it lingers, or would linger', async () => {
+    test('when it lingers, also if it lingered before the wait', async () => {
       const { world, a, b, lock, free } = await watched({ linger: 60_000 })
       await lock.release()
       expect(await stateOf(free)).toBe('fulfilled')
@@ -78,7 +78,7 @@ describe('whenFree', () => {
       expect(await stateOf(b.locks.whenFree('k'))).toBe('fulfilled')
     })
 
-    test('when it is revoked, or its holder closes its locks', async () => {
+    test('when it is revoked, or the holder closes its locks', async () => {
       const { b, free } = await watched()
       await b.locks.revoke('k')
       expect(await stateOf(free)).toBe('fulfilled')
@@ -87,7 +87,7 @@ describe('whenFree', () => {
       expect(await stateOf(other)).toBe('fulfilled')
     })
 
-    test('when its holder is proved dead, with nothing written', async () => {
+    test('when its holder is proved dead, without a write', async () => {
       const { a, b, free } = await watched()
       a.crash()
       expect(await stateOf(free)).toBe('fulfilled')
@@ -103,7 +103,7 @@ describe('whenFree', () => {
       expect(await stateOf(free)).toBe('fulfilled')
     })
 
-    test('when the release was under way as it began to wait', async () => {
+    test('when the release was already under way as the wait began', async () => {
       const { a, b, lock, free } = await watched()
       a.link.break('mute', 'release')
       const released = lock.release()
@@ -115,7 +115,7 @@ describe('whenFree', () => {
     })
   })
 
-  test('J8: looks no more often than it has to at a holder that does not say', async () => {
+  test('J8: looks at a silent holder at most every 100 ms', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -174,7 +174,7 @@ describe('whenFree', () => {
     expect(b.link.reads.length).toBe(reads)
   })
 
-  test('J8: reads the store, not what it last saw', async () => {
+  test('J8: reads the store, not a cache', async () => {
     const world = new World()
     const [a, b] = [world.process({ channel: false }), world.process({ channel: false })]
     const lock = await a.locks.acquire('k')
@@ -200,7 +200,7 @@ describe('whenFree', () => {
 })
 
 describe('expire', () => {
-  test('J5: of a lock that nobody holds is refused', async () => {
+  test('J5: of a free lock is refused', async () => {
     const { locks } = new World().process()
     expect(await errorOf(locks.expire('k'))).toMatchObject({ code: 'not-held' })
   })
@@ -215,7 +215,7 @@ describe('expire', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J5: succeeds only after the start and the duration', async () => {
+  test('J5: succeeds only once the holder’s lease has passed', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process({ expiry: 'manual' })]
     await a.locks.acquire('k')
@@ -237,7 +237,7 @@ describe('expire', () => {
     expect((await b.locks.tryAcquire('k'))?.isHeld()).toBe(true)
   })
 
-  test("J5: with expiry 'manual' lets the waiters in", async () => {
+  test("J5: with expiry 'manual' grants the lock to a waiter", async () => {
     const world = new World()
     const [a, b, c] = [world.process({ beacon: false }), world.process({ expiry: 'manual' }), world.process({ expiry: 'manual' })]
     await a.locks.acquire('k')
@@ -274,13 +274,13 @@ describe('revoke', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('J10: of a lock that nobody holds is fine', async () => {
+  test('J10: of a free lock is not an error', async () => {
     const { locks } = new World().process()
     await expect(locks.revoke('k')).resolves.toBeUndefined()
     await expect(locks.revoke('k', 'someone')).resolves.toBeUndefined()
   })
 
-  test("J10: of another's lock is refused, and shows whose it is", async () => {
+  test("J10: of another session's lock is refused, and shows the holder", async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -289,7 +289,7 @@ describe('revoke', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J10: takes it from all holders when no session is named', async () => {
+  test('J10: takes the lock from all holders when no session is named', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const locks = [await a.locks.acquire('k', { mode: 'shared' }), await b.locks.acquire('k', { mode: 'shared' })]
@@ -298,7 +298,7 @@ describe('revoke', () => {
     expect(locks.map((lock) => lock.isHeld())).toEqual([false, false])
   })
 
-  test('J10: lets the next in', async () => {
+  test('J10: grants the lock to the next waiter', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -308,7 +308,7 @@ describe('revoke', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('J10: a grant that it makes to its own session is confirmed like any other', async () => {
+  test('J10: when it grants the lock to its own session, that grant is confirmed like any other', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     await a.locks.acquire('k')
@@ -321,7 +321,7 @@ describe('revoke', () => {
     expect([lock.isHeld(), await world.holders(), await stateOf(other)]).toEqual([true, ['b'], 'pending'])
   })
 
-  test('J10: a session does not lose a lock of its own that was not meant', async () => {
+  test('J10: takes no other lock from the same session', async () => {
     const world = new World()
     const a = world.process()
     const [k, l] = [await a.locks.acquire('k'), await a.locks.acquire('l')]
@@ -344,7 +344,7 @@ describe('pins', () => {
     expect([await world.holders(), await stateOf(wait)]).toEqual([['a'], 'pending'])
   })
 
-  test('J9: it does not expire by proof of death either', async () => {
+  test('J9: a pinned lock does not expire by proof of death either', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -356,7 +356,7 @@ describe('pins', () => {
     expect([(await world.record()).holders.length, await stateOf(wait)]).toEqual([1, 'pending'])
   })
 
-  test('J9: expires once the last entity has unpinned it', async () => {
+  test('J9: a lock expires once the last entity has unpinned it', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k')
@@ -384,7 +384,7 @@ describe('pins', () => {
     expect((await world.record()).pins).toEqual([])
   })
 
-  test('J9: may precede a holder', async () => {
+  test('J9: may be set before there is a holder', async () => {
     const world = new World()
     const [a, b] = [world.process({ label: 'a', beacon: false }), world.process()]
     await b.locks.pin('k', 'upgrade')
@@ -404,27 +404,24 @@ describe('pins', () => {
     expect((await a.locks.acquire('k', { steal: true })).isHeld()).toBe(true)
   })
 
-  test.each(['before', 'after'])(
-    'J9: keep a hold that is renewed by hand, if they were set %s it was granted, and its holder knows',
-    async (when) => {
-      const world = new World()
-      const [a, b] = [world.process({ label: 'a', channel: false }), world.process({ label: 'b', channel: false })]
-      if (when === 'before') await b.locks.pin('k', 'upgrade')
-      const lock = await a.locks.acquire('k', { renew: 'manual' })
-      const wait = b.locks.acquire('k')
-      await world.pass(duration / 2)
-      if (when === 'after') await b.locks.pin('k', 'upgrade')
-      await world.pass(10 * lease)
-      expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
-      // Unpinned, it lasts for another duration at most, and is then free for others.
-      await b.locks.unpin('k', 'upgrade')
-      await world.pass(duration)
-      expect([lock.isHeld(), lock.signal.reason?.code, await world.holders()]).toEqual([false, 'lost', ['b']])
-      expect((await wait).isHeld()).toBe(true)
-    },
-  )
+  test.each(['before', 'after'])('J9: keep a lock that is renewed by hand held, also for its holder, if they were set %s the grant', async (when) => {
+    const world = new World()
+    const [a, b] = [world.process({ label: 'a', channel: false }), world.process({ label: 'b', channel: false })]
+    if (when === 'before') await b.locks.pin('k', 'upgrade')
+    const lock = await a.locks.acquire('k', { renew: 'manual' })
+    const wait = b.locks.acquire('k')
+    await world.pass(duration / 2)
+    if (when === 'after') await b.locks.pin('k', 'upgrade')
+    await world.pass(10 * lease)
+    expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
+    // After the unpin, the lock is held for at most one more duration, then goes to the next waiter.
+    await b.locks.unpin('k', 'upgrade')
+    await world.pass(duration)
+    expect([lock.isHeld(), lock.signal.reason?.code, await world.holders()]).toEqual([false, 'lost', ['b']])
+    expect((await wait).isHeld()).toBe(true)
+  })
 
-  test('J9: a hold that is renewed by hand and not pinned ends at its time, for its holder and in the record', async () => {
+  test('J9: a lock that is renewed by hand and not pinned ends after its duration, for its holder and in the record', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -434,7 +431,7 @@ describe('pins', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('J9: a pinned hold that is renewed by hand is free once its time is over and its holder could not see the pin', async () => {
+  test('J9: a pinned lock that is renewed by hand ends after its duration if its holder could not see the pin', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -448,7 +445,7 @@ describe('pins', () => {
     expect([await world.holders(), await stateOf(wait)]).toEqual([['b'], 'fulfilled'])
   })
 
-  test('J9: a pinned holder that could not renew knows that it is lost', async () => {
+  test('J9: a pinned holder that could not renew notices that its lock is lost', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.pin('k', 'upgrade')
@@ -479,14 +476,14 @@ describe('namespaces', () => {
     expect(seen).toEqual([['k of 0'], ['k of 1'], ['k of 2'], ['k of 3']])
   })
 
-  test('J1: no name reaches into another', async () => {
+  test('J1: no name can address a lock of another namespace', async () => {
     const world = new World()
     const [a, b] = [world.process({ namespace: 'a' }), world.process()]
     await a.locks.acquire('k')
     for (const { key } of await world.store.list()) expect(await b.locks.tryAcquire(key)).not.toBeNull()
   })
 
-  test('J1: with the same name in two processes are one', async () => {
+  test('J1: of the same name in two processes are one namespace', async () => {
     const world = new World()
     const [a, b] = [world.process({ namespace: 'a' }), world.process({ namespace: 'a' })]
     await a.locks.acquire('k')
@@ -528,7 +525,7 @@ describe('policies', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J1: of one namespace bind no other', async () => {
+  test('J1: of one namespace do not apply to another', async () => {
     const world = new World()
     world.process({ namespace: 'a', policy: { minDuration: 1_000 } })
     expect((await world.process({ namespace: 'b', duration: 100 }).locks.acquire('k')).isHeld()).toBe(true)
@@ -536,17 +533,20 @@ describe('policies', () => {
 })
 
 describe('F5: metadata', () => {
-  test.each([{ url: 'http://leader', port: 80 }, [1, 'two', null], 'text', 0, false, null, ''])('%j is readable by others', async (metadata) => {
-    const world = new World()
-    const [a, b] = [world.process(), world.process()]
-    await a.locks.acquire('k', { metadata })
-    b.locks.acquire('k', { metadata }).catch(() => {})
-    await settle()
-    const { held, pending } = await world.process().locks.query('k')
-    expect([held[0]?.metadata, pending[0]?.metadata]).toEqual([metadata, metadata])
-  })
+  test.each([{ url: 'http://leader', port: 80 }, [1, 'two', null], 'text', 0, false, null, ''])(
+    '%j can be read by other sessions',
+    async (metadata) => {
+      const world = new World()
+      const [a, b] = [world.process(), world.process()]
+      await a.locks.acquire('k', { metadata })
+      b.locks.acquire('k', { metadata }).catch(() => {})
+      await settle()
+      const { held, pending } = await world.process().locks.query('k')
+      expect([held[0]?.metadata, pending[0]?.metadata]).toEqual([metadata, metadata])
+    },
+  )
 
-  test('F5: stays with the lock through its confirmation and its renewals', async () => {
+  test('F5: is kept through confirmation and renewals', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')

@@ -12,7 +12,7 @@ async function asked(options: { channel?: boolean } = {}) {
 }
 
 describe('T3: a release request', () => {
-  test('reaches the holder at once with a channel, and shows who asks and with what', async () => {
+  test('reaches the holder at once with a channel, and shows the asking session and its payload', async () => {
     const { asker, lock, heard, world } = await asked()
     const wait = asker.locks.acquire('k', { ask: { upload: 'again' }, metadata: 'm' })
     await settle()
@@ -48,7 +48,7 @@ describe('T3: a release request', () => {
     expect(heard.map(([ask]) => ask)).toEqual(['please'])
   })
 
-  test('is heard once, however often the record is looked at, and each of several is', async () => {
+  test('calls the listener once, however often the record is read, and several requests each call it once', async () => {
     const { asker, heard, world } = await asked()
     const other = world.process()
     asker.locks.acquire('k', { ask: 1 })
@@ -58,7 +58,7 @@ describe('T3: a release request', () => {
     expect(heard.map(([ask]) => ask)).toEqual([1, 1, 2])
   })
 
-  describe('of a request that gives up at once', () => {
+  describe('of a waiter that gives up at once', () => {
     test('reaches a holder that renews by hand with its next renewal', async () => {
       const world = new World()
       const [holder, asker] = [world.process({ channel: false }), world.process({ channel: false })]
@@ -87,7 +87,7 @@ describe('T3: a release request', () => {
       expect([heard.map(([ask]) => ask), (await next).isHeld(), later]).toEqual([[1, 2], true, [2]])
     })
 
-    test('reaches it although its request came through late, or its answer never came', async () => {
+    test('reaches the holder although the lock request arrives late, or its answer is lost', async () => {
       for (const fault of ['stall', 'lose'] as const) {
         const { world, asker, heard } = await asked()
         await asker.locks.query()
@@ -102,7 +102,7 @@ describe('T3: a release request', () => {
       }
     })
 
-    test('takes no lock: neither a free one for longer than a turn, nor one that it would steal later', async () => {
+    test('takes no lock: it keeps a free one for at most a turn, and steals none later', async () => {
       const { world, asker, lock } = await asked()
       asker.locks.acquire('free', { ask: 1, timeout: 1 }).then(
         (free) => free.release(),
@@ -114,7 +114,7 @@ describe('T3: a release request', () => {
     })
   })
 
-  test('is only a wish: without grace the asker waits as everyone does', async () => {
+  test('is only a wish: without `grace` the asker waits like any other waiter', async () => {
     const { asker, lock, world } = await asked()
     const wait = asker.locks.acquire('k', { ask: 'please' })
     await world.pass(3 * duration)
@@ -145,7 +145,7 @@ describe('T3: a release request', () => {
     expect([lock.isHeld(), await world.queue()]).toEqual([true, []])
   })
 
-  test('whose grace ends while it confirms a grant steals once it waits again', async () => {
+  test('whose grace period ends while a grant is being confirmed steals once it waits again', async () => {
     const world = new World()
     const [first, second, asker] = [world.process({ label: 'first' }), world.process({ label: 'second' }), world.process({ label: 'asker' })]
     const lock = await first.locks.acquire('k')
@@ -153,7 +153,7 @@ describe('T3: a release request', () => {
     const wait = asker.locks.acquire('k', { ask: 'please', steal: true, grace })
     await settle()
     const next = second.locks.acquire('k')
-    // The grant comes too late to be used before it is confirmed, and the store does not say whether it is until the grant has lapsed.
+    // The grant arrives too late to be used unconfirmed, and the store does not answer the confirmation until the grant has lapsed.
     await world.pass(1_800)
     asker.link.break('stall', 'renew')
     asker.stop()
@@ -170,7 +170,7 @@ describe('T3: a release request', () => {
     expect(await world.holders()).toEqual(['asker'])
   })
 
-  test('is heard by every shared holder, and by one of the asker’s own process', async () => {
+  test('reaches every shared holder, including one in the asker’s own process', async () => {
     const world = new World()
     const [one, two] = [world.process(), world.process()]
     const heard: string[] = []
@@ -181,7 +181,7 @@ describe('T3: a release request', () => {
     expect(heard.toSorted()).toEqual(['one', 'two'])
   })
 
-  test('that came before the lock was granted reaches its next holder', async () => {
+  test('that was made before a grant reaches the new holder', async () => {
     const { asker, lock, world } = await asked()
     const heard: Json[] = []
     const second = world.process()
@@ -219,7 +219,7 @@ describe('T3: a release request', () => {
     expect(said.map(String)).toEqual(['Error: thrown', 'Error: rejected'])
   })
 
-  test('works with `request` too, which names contradicting options', async () => {
+  test('works with `request` too, and contradicting options are named', async () => {
     const { asker, lock, world } = await asked()
     const done = asker.locks.request('k', { ask: 'please' }, () => 'mine')
     await settle()
@@ -235,8 +235,8 @@ describe('T3: a release request', () => {
     await expect(locks.request('k', { ask: 'x', ifAvailable: true }, () => {})).rejects.toMatchObject({ name: 'NotSupportedError' })
   })
 
-  describe('costs a holder of many locks reads only of those that are concerned', () => {
-    /** A process that holds many locks, and another. */
+  describe('costs a holder of many locks reads only of the locks that are concerned', () => {
+    /** A process that holds many locks, and another process. */
     async function many(channel: boolean) {
       const world = new World()
       const [holder, asker] = [world.process({ channel }), world.process({ channel })]
@@ -254,7 +254,7 @@ describe('T3: a release request', () => {
       expect(holder.link.reads.length).toBeGreaterThan(0)
     })
 
-    test.each([true, false])('when one is taken (with hints: %s)', async (channel) => {
+    test.each([true, false])('when one is stolen (with hints: %s)', async (channel) => {
       const { world, holder, asker, locks } = await many(channel)
       await asker.locks.acquire('7', { steal: true })
       await world.pass(3 * beat)
@@ -262,7 +262,7 @@ describe('T3: a release request', () => {
       expect(holder.link.reads.length).toBeLessThanOrEqual(2)
     })
 
-    test('and of all where there were too many to name, or the reply that named them was lost', async () => {
+    test('and reads of all its locks when too many were stolen to name, or the reply that named them was lost', async () => {
       const { world, holder, asker, locks } = await many(false)
       for (let index = 0; index < 20; index++) await asker.locks.acquire(`${index}`, { steal: true })
       await world.pass(2 * beat)

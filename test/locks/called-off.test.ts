@@ -4,7 +4,7 @@ import type { Store } from '../../src/store.ts'
 import { endings, places, stores } from './places.ts'
 import { settle } from './world.ts'
 
-/** Random numbers that are the same in each run. */
+/** A random number generator whose numbers are the same in each run. */
 function dice(seed: number): (sides: number) => number {
   let state = seed
   return (sides) => {
@@ -17,7 +17,7 @@ const turns = async (count: number): Promise<void> => {
   for (let turn = 0; turn < count; turn++) await settle()
 }
 
-/** A store whose answers come some turns of the event loop late. */
+/** A store whose answers arrive some turns of the event loop late. */
 const late = (store: Store, roll: (sides: number) => number): Store =>
   Object.assign(Object.create(store), {
     async apply(commands: Parameters<Store['apply']>[0]) {
@@ -29,7 +29,7 @@ const late = (store: Store, roll: (sides: number) => number): Store =>
 
 for (const [name, open] of Object.entries(stores)) {
   describe.each(Object.keys(places))(`on ${name}, from %s,`, (place) => {
-    test('1,000 waits that are called off at any moment leave nothing', async () => {
+    test('1,000 waits that are cancelled at any moment leave nothing behind', async () => {
       const roll = dice(7)
       const shared = await open()
       endings.push(() => shared.close())
@@ -58,7 +58,7 @@ for (const [name, open] of Object.entries(stores)) {
       }
 
       for (let round = 0; round < 50; round++) await Promise.all(Array.from({ length: 20 }, call))
-      // One round trip for the answers to requests that nobody waits for, and one for what is said to them.
+      // One round trip for the answers to the cancelled requests, and one for the commands that take those requests back.
       for (let trip = 0; trip < 2; trip++) await Promise.all(callers.map((locks) => locks.query()))
       const { held, pending } = await (contexts[0] as Locks).query()
       expect({ held, pending }).toEqual({ held: [], pending: [] })

@@ -18,7 +18,7 @@ describe('J11: steps of the wall clock', () => {
     expect([lock.isHeld(), await stateOf(wait), b.link.count('expire')]).toEqual([true, 'pending', 0])
   })
 
-  test.each(steps)('by %d ms in one process alone lose and take nothing', async (step) => {
+  test.each(steps)('by %d ms in only one process neither lose nor take a lock', async (step) => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -31,7 +31,7 @@ describe('J11: steps of the wall clock', () => {
     expect([lock.isHeld(), await stateOf(wait)]).toEqual([true, 'pending'])
   })
 
-  test.each(steps)('by %d ms keep nobody from replacing a silent holder', async (step) => {
+  test.each(steps)('by %d ms do not keep a waiter from taking over from a silent holder', async (step) => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k')
@@ -73,7 +73,7 @@ describe('J11: steps of the wall clock', () => {
 })
 
 describe('sleep', () => {
-  test('longer than the duration is noticed by a signal that was taken earlier, before any timer has run', async () => {
+  test('longer than the duration aborts a signal that was taken before it, even before any timer has run', async () => {
     const world = new World()
     const a = world.process()
     const { signal } = await a.locks.acquire('k')
@@ -95,7 +95,7 @@ describe('sleep', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('longer than the duration loses the lock, known at the first look', async () => {
+  test('longer than the duration loses the lock, as the first `isHeld` shows', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -106,7 +106,7 @@ describe('sleep', () => {
     expect(lock.signal.aborted).toBe(true)
   })
 
-  test('of all: the holder that wakes first keeps the lock if its duration is not over', async () => {
+  test('of the whole machine leaves the holder its lock if its duration is not over', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -117,7 +117,7 @@ describe('sleep', () => {
     expect([lock.isHeld(), await stateOf(wait)]).toEqual([true, 'pending'])
   })
 
-  test('of all contexts: a lock whose lease passed meanwhile goes to a waiter only after it has observed for a lease', async () => {
+  test('of the whole machine does not count as silence: a waiter takes over only after it has observed for a lease', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k')
@@ -129,13 +129,13 @@ describe('sleep', () => {
     expect(await stateOf(wait)).toBe('pending')
   })
 
-  test('that only the wall clock shows is doubted after a late timer, until a renewal has succeeded', async () => {
+  test('that only the wall clock shows makes `isHeld` false after a late timer, until a renewal has succeeded', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
     await world.pass(beat / 2)
     a.link.break('stall', 'beat')
-    // The monotonic clock ran on for a part of the sleep only.
+    // The monotonic clock ran for only a part of the sleep.
     await world.sleep(2 * beat)
     world.stepWall(100 * duration)
     expect(lock.isHeld()).toBe(false)
@@ -147,7 +147,7 @@ describe('sleep', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('that only the wall clock shows is doubted at once where the store spans machines', async () => {
+  test('that only the wall clock shows makes `isHeld` false at once where the store spans machines', async () => {
     const world = new World()
     const a = world.process({ spansMachines: true })
     const lock = await a.locks.acquire('k')
@@ -158,7 +158,7 @@ describe('sleep', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('a wall clock that drifts a little is not doubted', async () => {
+  test('a small drift of the wall clock does not make `isHeld` false', async () => {
     const world = new World()
     const a = world.process({ spansMachines: true })
     const lock = await a.locks.acquire('k')
@@ -168,7 +168,7 @@ describe('sleep', () => {
     expect(lock.isHeld()).toBe(false)
   })
 
-  test('between a look and the grant it did not see is doubted where the store spans machines', async () => {
+  test('between a look and the next grant makes `isHeld` false where the store spans machines', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ spansMachines: true })]
     const lock = await a.locks.acquire('k')
@@ -185,7 +185,7 @@ describe('sleep', () => {
     expect(got.isHeld()).toBe(true)
   })
 
-  test('of a holder with a renewal of its own is doubted until that renewal', async () => {
+  test('of a holder that renews by hand makes `isHeld` false until it renews', async () => {
     const world = new World()
     const a = world.process({ spansMachines: true })
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -195,7 +195,7 @@ describe('sleep', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('a doubted lock that was lost meanwhile stays lost', async () => {
+  test('a lock in doubt that was lost meanwhile stays lost', async () => {
     const world = new World()
     const a = world.process({ spansMachines: true, channel: false })
     const lock = await a.locks.acquire('k')

@@ -21,14 +21,14 @@ afterEach(async () => {
 })
 
 describe('storelock/core', () => {
-  it('has the methods that most need, and the rest of `Locks` as functions', () => {
+  it('has the most used methods of `Locks`, and the rest as functions', () => {
     const all = Object.keys(others)
     expect(all).toEqual(expect.arrayContaining(['session', 'acquire', 'query', 'reentrant', 'sweep']))
     expect(Object.keys(locks).filter((name) => name in core)).toEqual([])
     expect([...Object.keys(locks), ...Object.keys(core)]).toEqual(expect.arrayContaining(all))
   })
 
-  it('locks against the full surface, in either shape', async () => {
+  it('excludes locks of the full surface, in either shape', async () => {
     const lock = await locks.acquire('a')
     expect(await others.tryAcquire('a')).toBeNull()
     await lock.release()
@@ -37,7 +37,7 @@ describe('storelock/core', () => {
     expect(await locks.request('a', { ifAvailable: true }, (lock) => lock?.mode)).toBe('exclusive')
   })
 
-  it('shows, frees and protects a lock by functions', async () => {
+  it('has functions that show, free and pin a lock', async () => {
     const lock = await others.acquire('a')
     expect((await core.query(locks, 'a')).held).toMatchObject([{ name: 'a', session: others.session }])
     const free = core.whenFree(locks, 'a')
@@ -62,15 +62,15 @@ describe('storelock/core', () => {
   })
 
   it.each([
-    ['a name', () => locks.request(7 as never, () => 1)],
-    ['a callback', () => locks.request('a', {}, undefined as never)],
-    ['options', () => locks.acquire('a', { timeout: -1 })],
-    ['a duration', async () => core.createLocks({ store, duration: 0 })],
-  ])('refuses %s that is wrong', async (_, call) => {
+    ['name', () => locks.request(7 as never, () => 1)],
+    ['callback', () => locks.request('a', {}, undefined as never)],
+    ['option', () => locks.acquire('a', { timeout: -1 })],
+    ['duration', async () => core.createLocks({ store, duration: 0 })],
+  ])('refuses an invalid %s', async (_, call) => {
     await expect(call()).rejects.toThrow(/must be|a number of/)
   })
 
-  it('works on the full surface too, and says so if it gets anything else', async () => {
+  it('has functions that take the full surface too, and refuse anything else', async () => {
     expect((await core.query(others)).held).toEqual([])
     for (const wrong of [noopLocks(), {} as Locks]) await expect(core.query(wrong)).rejects.toThrow(TypeError)
     expect(() => core.reentrant(noopLocks(), 'a')).toThrow('what createLocks returned')
@@ -92,7 +92,7 @@ describe('storelock/core', () => {
   })
 })
 
-test('a bundle has only those parts of storelock/core that it imports', async () => {
+test('a bundle contains only the parts of storelock/core that it imports', async () => {
   const bundle = async (names: string): Promise<string[]> => {
     const { metafile } = await build({
       stdin: { contents: `export { ${names} } from './src/core.ts'`, resolveDir: `${import.meta.dirname}/../..`, loader: 'ts' },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { Page } from '../worker/page.ts'
 import { duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from './world.ts'
 
-/** A process that asks for a lock in the callback of a request for the same. */
+/** A process that requests a lock inside the callback of a request for the same lock. */
 async function nested(options: ProcessOptions = {}, inner: object = {}) {
   const world = new World()
   const { locks, warnings } = world.process(options)
@@ -11,7 +11,7 @@ async function nested(options: ProcessOptions = {}, inner: object = {}) {
 }
 
 describe('a request within its own callback', () => {
-  test('is rejected with `deadlock` after a duration, where that was asked for', async () => {
+  test('is rejected with `deadlock` after a duration, if the option says so', async () => {
     const { world, locks, outer } = await nested({ deadlock: 'reject' })
     await world.pass(duration - 10)
     expect(await stateOf(outer)).toBe('pending')
@@ -21,7 +21,7 @@ describe('a request within its own callback', () => {
     expect(await locks.query()).toEqual({ held: [], pending: [] })
   })
 
-  test('causes one warning by default, and goes on waiting', async () => {
+  test('by default warns once and keeps waiting', async () => {
     const { world, warnings, outer, locks } = await nested()
     await world.pass(10 * lease)
     expect(warnings).toMatchObject([{ type: 'deadlock', names: ['k'], error: { code: 'deadlock' } }])
@@ -31,7 +31,7 @@ describe('a request within its own callback', () => {
     await outer
   })
 
-  test('with a timeout fails with an error that says that the caller itself holds the lock', async () => {
+  test('with a timeout fails with an error which says that the caller itself holds the lock', async () => {
     const { world, outer } = await nested({}, { timeout: 500 })
     await world.pass(501)
     expect(await outer).toMatchObject({ code: 'timeout', heldBy: 'session', message: expect.stringContaining('you hold it yourself') })
@@ -39,7 +39,7 @@ describe('a request within its own callback', () => {
 })
 
 describe('a nested request of one name', () => {
-  test('is rejected, with the cycle in words, also without a callback', async () => {
+  test('is rejected with a message that names the cycle, also without a callback', async () => {
     const world = new World()
     const { locks } = world.process({ deadlock: 'reject' })
     const outer = await locks.acquire('k')
@@ -49,7 +49,7 @@ describe('a nested request of one name', () => {
     expect(outer.isHeld()).toBe(true)
   })
 
-  test('is rejected while a guard of its re-entrant lock holds', async () => {
+  test('is rejected while a guard of the re-entrant lock is held', async () => {
     const world = new World()
     const { locks } = world.process({ deadlock: 'reject' })
     const guard = await locks.reentrant('k').acquire()
@@ -59,7 +59,7 @@ describe('a nested request of one name', () => {
     expect(guard.isHeld()).toBe(true)
   })
 
-  test('is rejected and warned of in a page whose locks a worker keeps', async () => {
+  test('is rejected with a warning in a page whose locks a worker keeps', async () => {
     const world = new World()
     const page = new Page(world, world.process({ deadlock: 'reject', maxBackoff: 50 }), { label: 'page' })
     const outer = errorOf(page.locks.request('k', () => page.locks.request('k', () => {})))
@@ -70,7 +70,7 @@ describe('a nested request of one name', () => {
 })
 
 describe('a session that waits for its own locks', () => {
-  test('in a cycle of two locks gets an error that names both, and one of the two is rejected, which is enough', async () => {
+  test('in a cycle of two locks gets an error that names both, and only one of the two requests is rejected', async () => {
     const world = new World()
     const { locks, warnings } = world.process({ deadlock: 'reject' })
     const take = (first: string, second: string): Promise<string> =>
@@ -88,7 +88,7 @@ describe('a session that waits for its own locks', () => {
     expect(warnings.map(({ type, names }) => [type, [...names].sort()])).toContainEqual(['deadlock', ['x', 'y']])
   })
 
-  test('for less than a duration, as two callers of one tab do that take turns, is left alone', async () => {
+  test('for less than a duration, like two callers of one tab that take turns, is left alone', async () => {
     const world = new World()
     const { locks, warnings } = world.process({ deadlock: 'reject' })
     for (let turn = 0; turn < 5; turn++) {
@@ -102,7 +102,7 @@ describe('a session that waits for its own locks', () => {
     expect(warnings).toEqual([])
   })
 
-  test('is also found behind another waiting session, as with shared locks', async () => {
+  test('is found even if another session waits in between, as with shared locks', async () => {
     const world = new World()
     const [a, b] = [world.process({ deadlock: 'reject' }), world.process()]
     await a.locks.acquire('k', { mode: 'shared' })
@@ -115,7 +115,7 @@ describe('a session that waits for its own locks', () => {
     await writer
   })
 
-  test('does not include waits for another session', async () => {
+  test('is not confused with one that waits for another session', async () => {
     const world = new World()
     const [a, b] = [world.process({ deadlock: 'reject' }), world.process()]
     const lock = await b.locks.acquire('k')
@@ -128,6 +128,6 @@ describe('a session that waits for its own locks', () => {
   })
 })
 
-test('the option `deadlock` is warn or reject', () => {
+test('the option `deadlock` must be warn or reject', () => {
   expect(() => new World().process({ deadlock: 'off' as 'warn' })).toThrow("deadlock is 'warn' or 'reject', not off")
 })

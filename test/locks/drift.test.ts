@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { driftOf } from '../../src/locks/clock.ts'
 import { manualClock } from '../../src/testing/clock.ts'
 
-/** A clock of which reading the wall time takes so long, in ms, each time it is read. */
+/** A clock whose readings of wall time take these delays, in ms, one after another. */
 function slowClock(...delays: number[]) {
   const clock = manualClock()
   let time = 0
@@ -16,11 +16,11 @@ function slowClock(...delays: number[]) {
   }
 }
 
-test('a busy system that lets a thread wait between two readings of its clocks does not make them part', () => {
+test('a delay between the readings of the two clocks does not count as drift', () => {
   expect(driftOf(slowClock(0))).toBe(1_000_000)
   expect(driftOf(slowClock(200, 0))).toBe(1_000_000)
 })
 
-test('a system that is always too busy is not waited for', () => {
+test('on a system that is always busy the last reading counts', () => {
   expect(driftOf(slowClock(200, 200, 200))).toBe(1_000_200)
 })

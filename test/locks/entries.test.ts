@@ -4,7 +4,7 @@ import { want } from '../../src/frameworks/want.ts'
 import { endings, places, stores } from './places.ts'
 import { settle } from './world.ts'
 
-// Every way to request a lock, with every option, on every store: a free lock is granted, and a held one is waited for, refused or taken, the same
+// Every way to request a lock, with every option, on every store: whether a free or a held lock is granted, waited for or refused is the same
 // everywhere.
 
 type Options = AcquireOptions & { ifAvailable?: boolean }
@@ -19,7 +19,7 @@ const ways = {
         granted(lock)
         return lock ? new Promise((done) => lock.signal.addEventListener('abort', () => done())) : undefined
       }
-      // What becomes of it once it was granted is another matter.
+      // How the call ends after the grant does not matter here.
       locks.request('k', options, hold).catch(failed)
     }),
   acquire: (locks, options) => locks.acquire('k', options),
@@ -51,7 +51,7 @@ interface Case {
   readonly title: string
   readonly options: () => Options
   readonly by: readonly WayName[]
-  /** The results if the lock is free, and if another session holds it: a code, or a reason. */
+  /** The results if the lock is free, and if another session holds it: 'granted', 'waits', 'null', an error's code, or a reason. */
   readonly free: string
   readonly held: string | ((way: WayName) => string)
 }
@@ -131,7 +131,7 @@ for (const [store, open] of Object.entries(stores)) {
       await before?.release()
     })
 
-    test.each(limited)('%s with a limit of 2 has the lock beside one other with that limit, and not beside two', async (way) => {
+    test.each(limited)('%s with a limit of 2 gets the lock beside one other holder with that limit, and not beside two', async (way) => {
       const shared = await open()
       endings.push(() => shared.close())
       const [own, other] = [createLocks({ store: shared, maxBackoff: 20, onWarning() {} }), createLocks({ store: shared, onWarning() {} })]
@@ -152,7 +152,7 @@ for (const [store, open] of Object.entries(stores)) {
       await first.release()
     })
 
-    test.each(queued)('%s with ifNoQueue, of a lock that another waits for, is refused', async (way) => {
+    test.each(queued)('%s with ifNoQueue is refused if another session waits for the lock', async (way) => {
       const shared = await open()
       endings.push(() => shared.close())
       const [own, holder, waiter] = [

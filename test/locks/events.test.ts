@@ -6,7 +6,7 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { expose, wrap } from '../../src/worker/index.ts'
 import { beat, lease, type Process, type ProcessOptions, settle, World } from './world.ts'
 
-/** A process that notes what its session does and notices. */
+/** A process that records the events of its session. */
 function observed(world: World, options: ProcessOptions = {}): Process & { readonly events: LockEvent[] } {
   const events: LockEvent[] = []
   return Object.assign(world.process({ ...options, observe: (event) => events.push(event) }), { events })
@@ -14,7 +14,7 @@ function observed(world: World, options: ProcessOptions = {}): Process & { reado
 
 const types = (events: readonly LockEvent[]): string[] => events.map(({ type }) => type)
 
-test('a lock that nobody else wants is asked for, granted, renewed and released', async () => {
+test('a lock without contention is asked for, granted, renewed and released', async () => {
   const world = new World()
   const { locks, events } = observed(world)
   const { session, token, release } = await locks.acquire('k')
@@ -31,7 +31,7 @@ test('a lock that nobody else wants is asked for, granted, renewed and released'
   ])
 })
 
-test('the key is that of the store, with the namespace', async () => {
+test('the key of an event is that in the store, with the namespace', async () => {
   const world = new World()
   const { locks, events } = observed(world, { namespace: 'n' })
   const lock = await locks.acquire('k')
@@ -39,7 +39,7 @@ test('the key is that of the store, with the namespace', async () => {
   expect(events.map((event) => 'key' in event && event.key)).toEqual([lock.key, lock.key])
 })
 
-test('a hand-off: who releases sees who has it now, and who has it is told by a hint before the store confirms it', async () => {
+test('in a hand-off, the releasing session sees the next holder, and a hint tells that holder before the store confirms the grant', async () => {
   const world = new World()
   const [a, b] = [observed(world), observed(world)]
   const lock = await a.locks.acquire('k')
@@ -58,7 +58,7 @@ test('a hand-off: who releases sees who has it now, and who has it is told by a 
   expect(b.events.filter(({ type }) => type === 'hinted' || type === 'granted')).toMatchObject([{ token }, { token, own: true, confirmed: false }])
 })
 
-test('a wait that ends without the lock says so: called off, timed out, refused', async () => {
+test('a wait that ends without the lock has an event: cancelled, timed out or refused', async () => {
   const world = new World()
   const [a, b] = [observed(world), observed(world)]
   await a.locks.acquire('k')
@@ -73,7 +73,7 @@ test('a wait that ends without the lock says so: called off, timed out, refused'
   expect(numbers('withdrawn')).toEqual(numbers('asked'))
 })
 
-test('a request that is sent again says which number it had', async () => {
+test('a request that is sent again names its former number', async () => {
   const world = new World()
   const [a, b] = [observed(world), observed(world)]
   await a.locks.acquire('k')
@@ -86,7 +86,7 @@ test('a request that is sent again says which number it had', async () => {
   expect(asked[1]?.before).toBe(asked[0]?.number)
 })
 
-test('a look tells how many hold the lock, and how many wait for it', async () => {
+test('a look says how many sessions hold the lock, and how many requests wait for it', async () => {
   const world = new World()
   const [a, b] = [observed(world), observed(world)]
   const lock = await a.locks.acquire('k')
@@ -97,7 +97,7 @@ test('a look tells how many hold the lock, and how many wait for it', async () =
   for (const each of waiting) await (await each).release()
 })
 
-test('a silent holder: whoever evicts it says so, and it learns of its loss', async () => {
+test('the eviction of a silent holder is an event for the evicting session, and the loss an event for the holder', async () => {
   const world = new World()
   const [a, b] = [observed(world, { beacon: false }), observed(world)]
   const { session, token } = await a.locks.acquire('k')
@@ -112,7 +112,7 @@ test('a silent holder: whoever evicts it says so, and it learns of its loss', as
   expect(a.events.filter(({ type }) => type === 'lost')).toEqual([{ type: 'lost', key: 'k', session, token, reason: 'expired' }])
 })
 
-test('a theft within one session is told from both sides', async () => {
+test('a steal within one session is both an eviction and a loss', async () => {
   const world = new World()
   const { locks, events } = observed(world)
   const { token } = await locks.acquire('k')
@@ -124,7 +124,7 @@ test('a theft within one session is told from both sides', async () => {
   ])
 })
 
-test('a lock that lingers is released and granted without the store, and given back in the end', async () => {
+test('a lingering lock is released and granted without the store, and released in the store at the end', async () => {
   const world = new World()
   const { locks, events } = observed(world, { linger: 50 })
   await (await locks.acquire('k')).release()
@@ -157,11 +157,11 @@ test('a listener may use the locks, and its errors change nothing', async () => 
   expect(await locks.query('k')).toEqual({ held: [], pending: [] })
 })
 
-test('what is no function is refused', () => {
+test('a listener that is not a function is refused', () => {
   expect(() => createLocks({ store: memoryStore(), observe: 'yes' as never })).toThrow(TypeError)
 })
 
-test('subscribers to the diagnostics channels get the same, from all locks of the process', async () => {
+test('subscribers to the diagnostics channels get the same events, from all locks of the process', async () => {
   const granted: unknown[] = []
   const note = (event: unknown): unknown => granted.push(event)
   channel('storelock:granted').subscribe(note)
@@ -174,7 +174,7 @@ test('subscribers to the diagnostics channels get the same, from all locks of th
   expect(granted).toMatchObject([{ key: 'k', session: a.locks.session }, b.events.find(({ type }) => type === 'granted')])
 })
 
-test('where a worker keeps the locks, its listener hears of the pages’ sessions as well', async () => {
+test('when a worker keeps the locks, its listener also gets the events of the pages’ sessions', async () => {
   const events: LockEvent[] = []
   const own = createLocks({ store: memoryStore(), observe: (event) => events.push(event) })
   const { port1, port2 } = new MessageChannel()

@@ -12,7 +12,7 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { withFolder } from '../stores/sqlite-folder.ts'
 
 const duration = 3_000
-/** How many looks in a row are measured. */
+/** The number of successive looks that are measured. */
 const streak = 10
 
 let folder: string
@@ -30,7 +30,7 @@ const closing = <T extends { close(): Promise<unknown> }>(opened: T): T => {
   return opened
 }
 
-/** How to open a store, again for each session. */
+/** Makes a function that opens a store for each session. */
 const places: Record<string, () => Promise<() => Store>> = {
   async memory() {
     const store = closing(memoryStore())
@@ -43,7 +43,7 @@ const places: Record<string, () => Promise<() => Store>> = {
   async IndexedDB() {
     const name = crypto.randomUUID()
     return () => {
-      // That Node has no proofs of death for it makes no difference here: hints are what it takes.
+      // IndexedDB has no proofs of death in Node, and reports that. It makes no difference here: only hints are needed.
       const { onDegraded: _, ...store } = closing(indexedDBStore(name))
       return store
     }
@@ -54,13 +54,13 @@ const places: Record<string, () => Promise<() => Store>> = {
   },
 }
 
-/** What opens a session and has it wait. */
+/** The commands that open a session and let it wait. */
 const waiter = (session: string): Command[] => [
   { type: 'beat', session, client: 'c', lease: 3_600_000, opens: true },
   { type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 3_000 },
 ]
 
-/** What `streak` looks in a row of the last of so many waiters are given, in characters of JSON, and how many of them read the record. */
+/** Measures `streak` successive looks of the last waiter: the largest answer, in characters of JSON, and how many looks read the record. */
 async function looksOfLast(open: () => Store, waiters: number): Promise<{ given: number; reads: number }> {
   const holder = closing(createLocks({ store: open(), duration }))
   await holder.acquire('k')
@@ -75,7 +75,7 @@ async function looksOfLast(open: () => Store, waiters: number): Promise<{ given:
     const note = (reads: boolean, given: unknown): void => {
       looks.push({ reads, given: JSON.stringify(given).length })
       const last = looks.slice(-streak)
-      // A busy machine delays beats, and a waiter that misses one reads the record: then the following looks are measured.
+      // On a busy machine beats are late, and a waiter that misses one reads the record. Then the looks after that are measured.
       if (last.length < streak || (last.some((look) => look.reads) && looks.length < 100 * streak)) return
       stop.abort()
       resolve({ given: Math.max(...last.map((look) => look.given)), reads: last.filter((look) => look.reads).length })
@@ -100,7 +100,7 @@ async function looksOfLast(open: () => Store, waiters: number): Promise<{ given:
   })
 }
 
-/** How many waiters are many, where a thousand take long to be put there. */
+/** The number of waiters in stores where adding a thousand takes long. */
 const many: Record<string, number> = { memory: 200, IndexedDB: 100, 'a lock server': 200 }
 
 describe.each(Object.entries(places))('in %s', (where, place) => {
@@ -110,12 +110,12 @@ describe.each(Object.entries(places))('in %s', (where, place) => {
     const few = await looksOfLast(await place(), 10)
     const more = await looksOfLast(await place(), crowd)
     expect([few.reads, more.reads]).toEqual([0, 0])
-    // Times and counters have a digit more or less.
+    // The digits of times and counters vary.
     expect(more.given).toBeLessThan(few.given + 50)
   })
 })
 
-test('a hint that comes while the record is read has it read once more', { timeout: 60_000 }, async () => {
+test('a hint that arrives during a read of the record causes another read', { timeout: 60_000 }, async () => {
   const store = closing(memoryStore())
   await closing(createLocks({ store, duration })).acquire('k')
   for (const session of ['a', 'b', 'c']) await store.apply(waiter(session))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { lease, World } from './world.ts'
 
-/** A counter that only holders may raise, through the fence. */
+/** A counter that only holders can increment, through the fence. */
 function counter(world: World) {
   let value = 0
   const raise = (lock: Parameters<typeof world.store.transaction>[0]): Promise<number> => world.store.transaction(lock, () => ++value)
@@ -9,7 +9,7 @@ function counter(world: World) {
 }
 
 describe('J6: a write through a lock', () => {
-  test('is done while it is held, by every shape of lock', async () => {
+  test('succeeds while the lock is held, for every kind of lock', async () => {
     const world = new World()
     const { locks } = world.process()
     const { raise, value } = counter(world)
@@ -22,7 +22,7 @@ describe('J6: a write through a lock', () => {
     expect(value()).toBe(3)
   })
 
-  test('works with a name in a namespace, and one that only Web Locks allow', async () => {
+  test('works with a name in a namespace, and with a name that only Web Locks allow', async () => {
     const world = new World()
     const { locks } = world.process({ namespace: 'app' })
     const { raise, value } = counter(world)
@@ -33,7 +33,7 @@ describe('J6: a write through a lock', () => {
     expect(value()).toBe(2)
   })
 
-  test('is refused after the release, and after the lease although nobody took the lock', async () => {
+  test('is refused after the release, and after the lease even if no other session took the lock', async () => {
     const world = new World()
     const { locks } = world.process()
     const { raise, value } = counter(world)
@@ -46,7 +46,7 @@ describe('J6: a write through a lock', () => {
     expect(value()).toBe(0)
   })
 
-  test('is refused to a holder whose lock was stolen, even if it does not know yet', async () => {
+  test('is refused when the lock was stolen, even if the holder does not know yet', async () => {
     const world = new World()
     const [one, two] = [world.process({ channel: false }), world.process({ channel: false })]
     const { raise, value } = counter(world)
@@ -60,7 +60,7 @@ describe('J6: a write through a lock', () => {
 })
 
 describe('M6: whether a cache is stale', () => {
-  test('is seen by the token that it was filled under', async () => {
+  test('shows in the token under which it was filled', async () => {
     const world = new World()
     const [one, two] = [world.process(), world.process()]
     const cached: { token: number; loads: number } = { token: 0, loads: 0 }
@@ -81,7 +81,7 @@ describe('M6: whether a cache is stale', () => {
     expect(cached.loads).toBe(2)
   })
 
-  test('starts from 0 where nobody ever had the lock', async () => {
+  test('starts from token 0 if the lock was never held', async () => {
     const { locks } = new World().process()
     const lock = await locks.acquire('k')
     expect([lock.previous, lock.dirty]).toEqual([0, false])

@@ -6,10 +6,10 @@ import { memoryStore } from 'storelock/stores/memory'
 import { describe, expect, test } from 'vitest'
 import { endings, places } from './places.ts'
 
-// What people keep in the state of a framework, which hands out a Proxy of it.
+// Users keep locks in the state of a framework, which wraps them in a Proxy.
 
 const keepers: Record<string, <T extends object>(value: T) => T> = {
-  // Alpine's state is Vue's.
+  // Alpine uses Vue's reactive state.
   "Vue's or Alpine's state": (value) => reactive({ value }).value as typeof value,
   "MobX's state": (value) => observable({ value }).value,
   "Immer's state, which is frozen": (value) =>
@@ -33,7 +33,7 @@ const makers: Record<string, () => Locks> = {
   'of noopLocks': noopLocks,
 }
 
-/** Uses a held lock as a program does, by methods that it has taken off it. */
+/** Uses a held lock through its destructured methods. */
 async function useHeld(lock: HeldLock | Guard): Promise<void> {
   const { name, token, signal, isHeld, assertHeld, release } = lock
   expect([name, token > 0, isHeld(), lock.isHeld(), signal.aborted]).toEqual(['k', true, true, true, false])
@@ -48,7 +48,7 @@ async function useHeld(lock: HeldLock | Guard): Promise<void> {
 
 describe.each(Object.entries(makers))('%s,', (_, make) => {
   describe.each(Object.entries(keepers))('in %s,', (_, keep) => {
-    test('a lock can be used, and its methods taken off it', async () => {
+    test('a lock works, and so do its methods when destructured', async () => {
       const locks = make()
       await useHeld(keep(await locks.acquire('k')))
       await useHeld(keep((await locks.tryAcquire('k')) as HeldLock))
@@ -60,7 +60,7 @@ describe.each(Object.entries(makers))('%s,', (_, make) => {
       await Promise.all([used, request])
     })
 
-    test('a re-entrant lock and its guards can be used, and their methods taken off them', async () => {
+    test('a re-entrant lock and its guards work, and so do their methods when destructured', async () => {
       const kept: ReentrantLock = keep(make().reentrant('k'))
       const { acquire, tryAcquire, isHeld, clearDirty } = kept
       const guard = keep(await acquire())
@@ -73,7 +73,7 @@ describe.each(Object.entries(makers))('%s,', (_, make) => {
       clearDirty()
     })
 
-    test('the locks themselves can be used, and their methods taken off them', async () => {
+    test('`Locks` works, and so do its methods when destructured', async () => {
       const { acquire, query, close } = keep(make())
       const lock = await acquire('k')
       expect((await query('k')).held).toHaveLength(1)

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest'
 import type { LockError } from '../../src/index.ts'
 import { beat, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
 
-/** What is said of a store that hangs. */
+/** The error of a call to a store that hangs. */
 const hangs = { code: 'store', cause: { message: expect.stringMatching(/^the store has not answered for \d+ ms$/) } }
-/** How much later than the lease its end may be noticed, in ms. */
+/** How late the end of the lease may be noticed, in ms. */
 const late = beat
 
-/** A process whose store hangs from now on, though it had a lock of it. */
+/** A process that has used its store, which hangs from now on. */
 async function hung(): Promise<{ world: World; process: Process }> {
   const world = new World()
   const process = world.process()
@@ -17,7 +17,7 @@ async function hung(): Promise<{ world: World; process: Process }> {
 }
 
 describe('on a store that hangs', () => {
-  test('close() ends with the lease', async () => {
+  test('close() resolves when the lease is over', async () => {
     const { world, process } = await hung()
     const closed = process.locks.close()
     await world.pass(lease - 1)
@@ -26,7 +26,7 @@ describe('on a store that hangs', () => {
     expect(await stateOf(closed)).toBe('fulfilled')
   })
 
-  test('close() ends with the lease though a lock was held, and one waited for', async () => {
+  test('close() resolves when the lease is over although one lock is held and another waited for', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await Promise.all([a.locks.acquire('k'), b.locks.acquire('l')])
@@ -39,7 +39,7 @@ describe('on a store that hangs', () => {
     expect(await wait).toMatchObject({ code: 'closed' })
   })
 
-  test('release() rejects with the lease, and says for how long there was no answer', async () => {
+  test('release() rejects when the lease is over, and says how long there was no answer', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -52,7 +52,7 @@ describe('on a store that hangs', () => {
     expect(await error).toMatchObject({ ...hangs, message: expect.stringContaining('release') })
   })
 
-  test('release() of a lock that was held with others, of whatever duration, rejects all the same', async () => {
+  test('release() rejects when the lease is over even if the session holds a lock with a longer duration', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -63,7 +63,7 @@ describe('on a store that hangs', () => {
     expect(await error).toMatchObject(hangs)
   })
 
-  test('a request callback’s result comes, with the lease', async () => {
+  test('request() resolves with its callback’s result when the lease is over', async () => {
     const world = new World()
     const a = world.process()
     const result = a.locks.request('k', () => {
@@ -86,14 +86,14 @@ describe('on a store that hangs', () => {
     ['pin', ({ locks }) => locks.pin('k', 'me')],
     ['unpin', ({ locks }) => locks.unpin('k', 'me')],
     ['sweep', ({ locks }) => locks.sweep()],
-  ])('%s rejects with the lease', async (_, call) => {
+  ])('%s rejects when the lease is over', async (_, call) => {
     const { world, process } = await hung()
     const error = errorOf(call(process))
     await world.pass(lease + late)
     expect(await error).toMatchObject(hangs)
   })
 
-  test('the first call of all rejects with the lease', async () => {
+  test('the very first call rejects when the lease is over', async () => {
     const world = new World()
     const a = world.process()
     a.link.break('hang')
@@ -112,7 +112,7 @@ describe('on a store that hangs', () => {
     expect(['store', 'lost']).toContain(((await error) as LockError).code)
   })
 
-  test('a wait that is in the queue ends with the lease', async () => {
+  test('a wait in the queue rejects when the lease is over', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -138,7 +138,7 @@ describe('a call that the store never answers', () => {
     expect(await first).toMatchObject(hangs)
   })
 
-  test('keeps no line from looking again: the next wait is served', async () => {
+  test('does not stop later looks: the next wait is served', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ channel: false })]
     const lock = await a.locks.acquire('k')
@@ -156,7 +156,7 @@ describe('a call that the store never answers', () => {
     expect(await stateOf(next)).toBe('fulfilled')
   })
 
-  test('and is carried out at last gives nobody a lock', async () => {
+  test('grants no lock if the store carries it out later', async () => {
     const world = new World()
     const a = world.process()
     await (await a.locks.acquire('before')).release()
@@ -169,7 +169,7 @@ describe('a call that the store never answers', () => {
     expect((await world.record()).holders).toEqual([])
   })
 
-  test('and is answered at last takes no lock away whose grant was heard of in another way', async () => {
+  test('takes no lock away if it is answered after a hint has told of its grant', async () => {
     const world = new World()
     const a = world.process()
     const first = await a.locks.acquire('k')
@@ -186,8 +186,8 @@ describe('a call that the store never answers', () => {
   })
 })
 
-describe('a store that reports that it is busy with somebody’s transaction', () => {
-  /** A process whose store is so, from its first lock on. */
+describe('a store that reports that it is busy with a user’s transaction', () => {
+  /** A process that has used its store, which is busy from now on. */
   async function busy(): Promise<{ world: World; process: Process }> {
     const { world, process } = await hung()
     Object.assign(process.link, { isBusy: () => true })
@@ -195,7 +195,7 @@ describe('a store that reports that it is busy with somebody’s transaction', (
     return { world, process }
   }
 
-  test('ends no wait for a lock, however long that takes', async () => {
+  test('ends no wait for a lock, however long it stays busy', async () => {
     const { world, process } = await busy()
     const wait = process.locks.acquire('k')
     await world.pass(1_000_000)
@@ -219,7 +219,7 @@ describe('a store that reports that it is busy with somebody’s transaction', (
     expect(await error).toMatchObject(hangs)
   })
 
-  test('is closed with the lease', async () => {
+  test('lets close() resolve when the lease is over', async () => {
     const { world, process } = await busy()
     const closed = process.locks.close()
     await world.pass(lease + late)
@@ -227,7 +227,7 @@ describe('a store that reports that it is busy with somebody’s transaction', (
   })
 })
 
-test('after a sleep the store has its time again to answer', async () => {
+test('after a sleep the store gets the full time again to answer', async () => {
   const world = new World()
   const a = world.process()
   await (await a.locks.acquire('before')).release()

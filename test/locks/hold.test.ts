@@ -3,7 +3,7 @@ import { type Command, LockError, type Outcome } from '../../src/protocol/index.
 import type { Store } from '../../src/store.ts'
 import { beat, duration, errorOf, lease, settle, stateOf, World } from './world.ts'
 
-/** A world's store that answers some commands with this, and carries out the others. */
+/** A world's store that answers some commands with this outcome instead of carrying them out. */
 const answering = (world: World, these: (command: Command) => boolean, outcome: Outcome): Store => ({
   ...world.store,
   apply: async (commands) => {
@@ -13,7 +13,7 @@ const answering = (world: World, these: (command: Command) => boolean, outcome: 
 })
 
 describe('the deadline', () => {
-  test('J3: a grant holds at least the duration from the start of the call', async () => {
+  test('J3: a granted lock is held for at least the duration from the start of the call', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('other')
@@ -28,7 +28,7 @@ describe('the deadline', () => {
     expect(lock.isHeld()).toBe(false)
   })
 
-  test('a grant whose reply took longer than the duration is given back, and asked for again', async () => {
+  test('a grant whose reply took longer than the duration is released, and the lock is requested again', async () => {
     const world = new World()
     const a = world.process()
     a.link.break('mute', 'request')
@@ -59,7 +59,7 @@ describe('the deadline', () => {
     expect(lock.isHeld()).toBe(false)
   })
 
-  test('a beat whose reply comes after the deadline does not bring the lock back', async () => {
+  test('a beat whose reply arrives after the deadline does not bring the lock back', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -72,7 +72,7 @@ describe('the deadline', () => {
     expect(lock.signal.reason).toMatchObject({ code: 'lost' })
   })
 
-  test('a renewal whose reply comes after the deadline does not bring the lock back', async () => {
+  test('a renewal whose reply arrives after the deadline does not bring the lock back', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -119,7 +119,7 @@ describe('the deadline', () => {
     expect(signal.aborted).toBe(true)
   })
 
-  test('comes before anyone else may have the lock', async () => {
+  test('comes before another session can get the lock', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     const lock = await a.locks.acquire('k')
@@ -129,7 +129,7 @@ describe('the deadline', () => {
     expect(await stateOf(other)).toBe('fulfilled')
   })
 
-  test('leaves a lost lock lost for good', async () => {
+  test('ends the lock for good', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -143,7 +143,7 @@ describe('the deadline', () => {
     expect(lock.signal.aborted).toBe(true)
   })
 
-  test('lets nothing of a lost lock stay in the record', async () => {
+  test('leaves nothing of a lost lock in the record', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -194,7 +194,7 @@ describe('renewal', () => {
     expect(a.link.sent).toHaveLength(1)
   })
 
-  test('a lock with a duration of its own is renewed every tenth of that', async () => {
+  test('a lock with its own duration is renewed every tenth of that duration', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { duration: 300 })
@@ -220,7 +220,7 @@ describe('renewal', () => {
     expect(again.isHeld()).toBe(true)
   })
 
-  test('stops at once when the store says that the lock is not ours', async () => {
+  test('stops at once when the store says that the session no longer holds the lock', async () => {
     const world = new World()
     const a = world.process({ channel: false })
     const lock = await a.locks.acquire('k')
@@ -229,7 +229,7 @@ describe('renewal', () => {
     expect(lock.signal.reason).toMatchObject({ code: 'lost' })
   })
 
-  test('no session beats while it holds nothing', async () => {
+  test('a session sends no beats while it holds nothing', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -245,7 +245,7 @@ describe('renewal', () => {
     expect(a.link.sent).toHaveLength(before)
   })
 
-  test('a beat under way is not repeated without end while the store hangs', async () => {
+  test('beats do not pile up while the store hangs', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -255,7 +255,7 @@ describe('renewal', () => {
     expect(a.link.count('beat') - before).toBeLessThanOrEqual(3)
   })
 
-  test('a store that hung and answers again renews again', async () => {
+  test('goes on when a hung store answers again', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -269,7 +269,7 @@ describe('renewal', () => {
 })
 
 describe("renew: 'manual'", () => {
-  test('T1: the lease lasts the duration unless the code renews it', async () => {
+  test('T1: the lock lasts for its duration unless the code renews it', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -291,7 +291,7 @@ describe("renew: 'manual'", () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('T1: other locks of the session do not keep it alive', async () => {
+  test('T1: the session’s other locks do not renew it', async () => {
     const world = new World()
     const a = world.process()
     const kept = await a.locks.acquire('other')
@@ -300,7 +300,7 @@ describe("renew: 'manual'", () => {
     expect([lock.isHeld(), kept.isHeld()]).toEqual([false, true])
   })
 
-  test('T1: a lock that was lost this way can be taken by others', async () => {
+  test('T1: a lock that was lost this way can be acquired by other sessions', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k', { renew: 'manual' })
@@ -311,7 +311,7 @@ describe("renew: 'manual'", () => {
 })
 
 describe('renew(duration)', () => {
-  test.each(['lose', 'mute'] as const)('keeps the lock alive though its reply is lost (%s)', async (fault) => {
+  test.each(['lose', 'mute'] as const)('renews the lock even if its reply is lost (%s)', async (fault) => {
     const world = new World()
     const [a, b] = [world.process({ label: 'a' }), world.process({ beacon: false })]
     const lock = await a.locks.acquire('k')
@@ -324,7 +324,7 @@ describe('renew(duration)', () => {
     expect([lock.isHeld(), await world.holders(), await stateOf(wait)]).toEqual([true, ['a'], 'pending'])
   })
 
-  test('J4: extends to a time from now, not by it', async () => {
+  test('J4: extends the lock to that time from now, not by that time', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -336,7 +336,7 @@ describe('renew(duration)', () => {
     expect(lock.isHeld()).toBe(false)
   })
 
-  test('J4: never shortens', async () => {
+  test('J4: never shortens a lease', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual', duration: 3_000 })
@@ -345,7 +345,7 @@ describe('renew(duration)', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J4: never shortens the lease that a longer pending renewal makes', async () => {
+  test('J4: never shortens the lease of a longer renewal that is still pending', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -360,7 +360,7 @@ describe('renew(duration)', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('J4: works on a stale lease that nobody has taken', async () => {
+  test('J4: works on a stale lease that no other session has taken', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -379,7 +379,7 @@ describe('renew(duration)', () => {
     expect(after).toMatchObject({ session: before?.session, token: before?.token, number: before?.number })
   })
 
-  test('a lock that leaned on its session gets a lease of its own', async () => {
+  test('gives a lock that leaned on its session its own lease', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -389,7 +389,7 @@ describe('renew(duration)', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('keeps a lock while the store fails for no longer than that', async () => {
+  test('keeps the lock while the store fails, for at most that duration', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -431,7 +431,7 @@ describe('release', () => {
     expect(await b.locks.tryAcquire('k')).not.toBeNull()
   })
 
-  test('M5: a holder that stops renewing is replaced at most one lease and a poll later', async () => {
+  test('M5: a holder that stops renewing loses the lock to a waiter at most one lease and a poll later', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k')
@@ -450,7 +450,7 @@ describe('release', () => {
     expect(signal.reason).toMatchObject({ code: 'not-held' })
   })
 
-  test('a signal first asked for after the release is aborted', async () => {
+  test('a signal that is first read after the release is aborted', async () => {
     const world = new World()
     const lock = await world.process().locks.acquire('k')
     await lock.release()
@@ -458,7 +458,7 @@ describe('release', () => {
     expect(lock.signal.reason).toMatchObject({ code: 'not-held' })
   })
 
-  test('ends isHeld before the store has answered', async () => {
+  test('makes isHeld false before the store has answered', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -479,7 +479,7 @@ describe('release', () => {
     expect(await world.holders()).toEqual(['b'])
   })
 
-  test('after a loss it is harmless and resolves', async () => {
+  test('after a loss is harmless and resolves', async () => {
     const world = new World()
     const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -503,7 +503,7 @@ describe('release', () => {
     expect(await b.locks.tryAcquire('k')).not.toBeNull()
   })
 
-  test('that fails is warned about, once', async () => {
+  test('that fails causes one warning', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -513,7 +513,7 @@ describe('release', () => {
     expect(a.warnings).toMatchObject([{ type: 'release', names: ['k'], error: { code: 'store', cause: a.link.error } }])
   })
 
-  test('that never succeeds rejects once the lease is over, and is not tried for ever', async () => {
+  test('that never succeeds rejects once the lease is over, and is not retried for ever', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -530,18 +530,18 @@ describe('release', () => {
     expect(a.link.sent.length).toBe(sent)
   })
 
-  test('for which nobody waits is no unhandled rejection when it fails for good', async () => {
+  test('that fails for good is not an unhandled rejection if the caller ignores it', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k', { onReleaseRequested: () => void lock.release() })
     a.link.break('fail', 'release')
     b.locks.acquire('k', { ask: 'please' }).catch(() => {})
     await world.pass(10 * lease)
-    // What would be unhandled fails this test when it is over.
+    // An unhandled rejection would fail this test at its end.
     expect(a.warnings[0]).toMatchObject({ type: 'release', names: ['k'], error: { cause: a.link.error } })
   })
 
-  test('whose reply was lost frees the lock, and resolves with the next try', async () => {
+  test('whose reply was lost frees the lock, and resolves at the next try', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -554,7 +554,7 @@ describe('release', () => {
     expect(await stateOf(gone)).toBe('fulfilled')
   })
 
-  test('while other locks are held is tried until it succeeds, however long that takes', async () => {
+  test('while the session holds other locks is retried until it succeeds, however long that takes', async () => {
     const world = new World()
     let fails = true
     const failing = answering(world, (command) => fails && command.type === 'release', { type: 'failed', code: 'store', message: 'not now' })
@@ -568,7 +568,7 @@ describe('release', () => {
     expect([await stateOf(gone), (await world.record()).holders.length]).toEqual(['fulfilled', 0])
   })
 
-  test('that the store cannot carry out rejects, and the lock ends with its lease', async () => {
+  test('that the store refuses to carry out rejects', async () => {
     const world = new World()
     const refusing = answering(world, ({ type }) => type === 'release', { type: 'failed', code: 'corrupt', message: 'cannot be read' })
     const a = world.process({ store: refusing })
@@ -654,7 +654,7 @@ describe('warnings', () => {
     }
   })
 
-  test('come for a lock with a duration of its own', async () => {
+  test('come for a lock with its own duration', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k', { duration: 500 })

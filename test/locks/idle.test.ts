@@ -18,11 +18,11 @@ import { settle, World } from './world.ts'
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, index) => `name ${index}`)
 
-test('20,000 names that are idle leave the heap within 2 MB of where it began', { timeout: 120_000 }, async () => {
+test('20,000 idle names grow the heap by less than 2 MB', { timeout: 120_000 }, async () => {
   expect(await heapAfterNames('memory')).toBeLessThan(2 * 2 ** 20)
 })
 
-test('a context that wakes, or begins a new session, reads nothing of idle names', async () => {
+test('a context that wakes, or starts a new session, reads no records of idle names', async () => {
   const world = new World()
   const { locks, link } = world.process()
   for (const name of names(50)) await (await locks.acquire(name)).release()
@@ -40,7 +40,7 @@ test('a context that wakes, or begins a new session, reads nothing of idle names
   expect(link.reads.length).toBeLessThanOrEqual(2)
 })
 
-test('dirty and previous are right of names that were idle for long, and requests are not numbered twice', async () => {
+test('dirty and previous are right for names that were idle for long, and no request number is used twice', async () => {
   const world = new World()
   const [a, b] = [world.process(), world.process()]
   const tokens = new Map<string, number>()
@@ -78,7 +78,7 @@ test('a re-entrant lock stays dirty while its name is idle', async () => {
   expect(lock.dirty).toBe(false)
 })
 
-/** Collects until this holds, or for long enough. */
+/** Collects garbage until the condition holds, for at most 100 rounds. */
 async function collectUntil(isSo: () => boolean): Promise<void> {
   setFlagsFromString('--expose_gc')
   const collect = runInNewContext('gc') as () => void
@@ -88,7 +88,7 @@ async function collectUntil(isSo: () => boolean): Promise<void> {
   }
 }
 
-/** A store, and the one with its records; time passes there between two looks. */
+/** A store, and the store with its records. `pass` lets time pass between two looks. */
 interface Filled {
   readonly store: Store
   readonly records: Store
@@ -100,7 +100,7 @@ const fresh = async (kind: string): Promise<Filled> => {
   return { store, records: store, pass() {} }
 }
 
-// fake-indexeddb writes slowly, so it gets fewer.
+// fake-indexeddb writes slowly, so it gets fewer records.
 const kinds: Record<string, { readonly many: number; readonly open: () => Promise<Filled> }> = {
   memory: { many: 20_000, open: () => fresh('memory') },
   indexeddb: { many: 2_000, open: () => fresh('indexeddb') },
@@ -132,7 +132,7 @@ const kinds: Record<string, { readonly many: number; readonly open: () => Promis
 }
 
 for (const [kind, { many, open }] of Object.entries(kinds))
-  test(`query takes at most twice as long where there are ${many} idle records: ${kind}`, { timeout: 120_000 }, async () => {
+  test(`query takes at most twice as long with ${many} idle records: ${kind}`, { timeout: 120_000 }, async () => {
     const times: number[] = []
     const made: (Filled & { readonly locks: Locks })[] = []
     for (const count of [20, many]) {
@@ -149,7 +149,7 @@ for (const [kind, { many, open }] of Object.entries(kinds))
       for (const name of names(5)) await locks.acquire(`held ${name}`)
       made.push({ ...filled, locks })
     }
-    // The first lists find recently released locks, which later ones skip.
+    // The first queries find recently released locks, which later queries skip.
     const first = async ({ locks, pass }: (typeof made)[number]): Promise<number> => {
       pass()
       const begun = performance.now()
@@ -157,7 +157,7 @@ for (const [kind, { many, open }] of Object.entries(kinds))
       return performance.now() - begun
     }
     for (let round = 0; round < 10; round++) for (const each of made) await first(each)
-    // A store that has more to do does so between the looks, and is given as long as that takes.
+    // A store with many records puts them apart between the queries. Waits until it is done.
     for (let quick = 0, tries = 0; quick < 10 && tries < 2_000; tries++) {
       const [few, all] = [await first(made[0] as (typeof made)[number]), await first(made[1] as (typeof made)[number])]
       quick = all < 2 * few ? quick + 1 : 0
@@ -178,7 +178,7 @@ for (const [kind, { many, open }] of Object.entries(kinds))
     expect((times[1] as number) / (times[0] as number)).toBeLessThan(2)
   })
 
-test('20,000 re-entrant locks that nobody has leave the heap within 2 MB of where it began', { timeout: 120_000 }, async () => {
+test('20,000 unreferenced re-entrant locks grow the heap by less than 2 MB', { timeout: 120_000 }, async () => {
   const locks = createLocks({ store: memoryStore() })
   endings.push(() => locks.close())
   const make = async (begin: number, end: number): Promise<void> => {
@@ -196,7 +196,7 @@ test('20,000 re-entrant locks that nobody has leave the heap within 2 MB of wher
 })
 
 for (const [where, from] of Object.entries(places))
-  test(`M8: a re-entrant lock that was dropped while it is held is found again: ${where}`, async () => {
+  test(`M8: a re-entrant lock whose object was dropped while it is held is found again: ${where}`, async () => {
     const locks = createLocks({ store: memoryStore() })
     endings.push(() => locks.close())
     const mine = from(locks)

@@ -3,7 +3,7 @@ import { errorOf, settle, stateOf, World } from './world.ts'
 
 const ifNoQueue = { ifNoQueue: true }
 
-test('L5: a request that queues only if nobody does waits for a holder, and is refused where another waits', async () => {
+test('L5: a request with ifNoQueue waits for a holder, and is refused if another request waits', async () => {
   const world = new World()
   const [a, b, c] = [world.process(), world.process(), world.process()]
   const lock = await a.locks.acquire('k', ifNoQueue)
@@ -17,7 +17,7 @@ test('L5: a request that queues only if nobody does waits for a holder, and is r
   expect(await c.locks.request('k', ifNoQueue, (held) => held?.isHeld())).toBe(true)
 })
 
-test('one of this same session that waits counts as well', async () => {
+test('a waiting request of the same session counts as well', async () => {
   const { locks } = new World().process()
   const lock = await locks.acquire('k')
   const next = locks.acquire('k', ifNoQueue)
@@ -27,7 +27,7 @@ test('one of this same session that waits counts as well', async () => {
   await next
 })
 
-test('of many that ask at once, one waits', async () => {
+test('of many requests at the same moment, one waits', async () => {
   const world = new World()
   const lock = await world.process().locks.acquire('k')
   const asked = Array.from({ length: 10 }, () => world.process().locks.acquire('k', ifNoQueue))
@@ -52,7 +52,7 @@ test('a waiter that is proved dead does not count', async () => {
   await next
 })
 
-test('a timeout counts once it waits, and one of 0 does not wait', async () => {
+test('a timeout applies while it waits, and with a timeout of 0 it does not wait', async () => {
   const world = new World()
   const [a, b] = [world.process(), world.process()]
   await a.locks.acquire('k')
@@ -62,7 +62,7 @@ test('a timeout counts once it waits, and one of 0 does not wait', async () => {
   expect((await wait).code).toBe('timeout')
 })
 
-test('it contradicts steal and ifAvailable', async () => {
+test('ifNoQueue contradicts steal and ifAvailable', async () => {
   const { locks } = new World().process()
   expect((await errorOf(locks.acquire('k', { ...ifNoQueue, steal: true }))).message).toContain('leave out `ifNoQueue`')
   const both = { ...ifNoQueue, ifAvailable: true }

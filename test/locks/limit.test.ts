@@ -11,7 +11,7 @@ async function taken(world: World, count: number, options: object = two) {
 }
 
 describe('a lock with a limit of n', () => {
-  test('is held by n, and a release wakes the one in front at once', async () => {
+  test('is held by n sessions, and a release wakes the first waiter at once', async () => {
     const world = new World()
     const { held } = await taken(world, 2)
     const [c, d] = [world.process({ label: 'c' }), world.process({ label: 'd' })]
@@ -31,7 +31,7 @@ describe('a lock with a limit of n', () => {
     await (await next).release()
   })
 
-  test('is renewed by each for itself: all keep it for as long as they beat', async () => {
+  test('is renewed by each holder separately, for as long as that holder beats', async () => {
     const world = new World()
     const { held } = await taken(world, 2)
     const waiting = world.process().locks.acquire('k', two)
@@ -39,7 +39,7 @@ describe('a lock with a limit of n', () => {
     expect([held.map((lock) => lock.isHeld()), await stateOf(waiting)]).toEqual([[true, true], 'pending'])
   })
 
-  test('a holder that is proved dead leaves its place at once, and the others keep theirs', async () => {
+  test('a holder that is proved dead loses its place at once, and the other holders keep theirs', async () => {
     const world = new World()
     const { processes, held } = await taken(world, 2)
     const waiting = world.process({ label: 'c' }).locks.acquire('k', two)
@@ -49,7 +49,7 @@ describe('a lock with a limit of n', () => {
     expect([await world.holders(), await stateOf(waiting), held[1]?.isHeld()]).toEqual([['b', 'c'], 'fulfilled', true])
   })
 
-  test('a holder that hangs loses its place after its lease, and learns it before another has it', async () => {
+  test('a holder that hangs loses its place after its lease, and notices that when it resumes', async () => {
     const world = new World()
     const { processes, held } = await taken(world, 2)
     const waiting = world.process({ label: 'c' }).locks.acquire('k', two)
@@ -64,7 +64,7 @@ describe('a lock with a limit of n', () => {
     await settle()
   })
 
-  test('tryAcquire takes the place of one that is proved dead, and `null` is what it gets while all live', async () => {
+  test('tryAcquire takes the place of a holder that is proved dead, and returns `null` while all holders are alive', async () => {
     const world = new World()
     const { processes } = await taken(world, 2)
     const c = world.process({ label: 'c' })
@@ -74,7 +74,7 @@ describe('a lock with a limit of n', () => {
     expect(await world.holders()).toEqual(['b', 'c'])
   })
 
-  test('tryAcquire observes a holder that looks dead though the others live, and takes its place', async () => {
+  test('tryAcquire observes a holder that looks dead even while others are alive, and takes its place', async () => {
     const world = new World()
     const { processes } = await taken(world, 2)
     processes[0]?.stop()
@@ -85,7 +85,7 @@ describe('a lock with a limit of n', () => {
     expect(await world.holders()).toEqual(['b', 'c'])
   })
 
-  test('one session may hold all places, each by a lock of its own', async () => {
+  test('one session may hold all places, each by its own lock', async () => {
     const { locks } = new World().process()
     const [one, other] = [await locks.acquire('k', two), await locks.acquire('k', two)]
     expect(await locks.tryAcquire('k', two)).toBeNull()
@@ -94,7 +94,7 @@ describe('a lock with a limit of n', () => {
     expect((await locks.tryAcquire('k', two))?.isHeld()).toBe(true)
   })
 
-  test('a revocation of one session takes its places alone', async () => {
+  test('a revocation from one session takes only that session’s place', async () => {
     const world = new World()
     const { processes, held } = await taken(world, 2)
     await processes[1]?.locks.revoke('k', processes[0]?.locks.session)
@@ -103,7 +103,7 @@ describe('a lock with a limit of n', () => {
     expect(held[0]?.signal.reason).toMatchObject({ code: 'lost', reason: 'revoked' })
   })
 
-  test('a limit of 1 is the same as none: the record is the same, and both wait for each other', async () => {
+  test('a limit of 1 is the same as no limit: the record is the same, and both kinds of request wait for each other', async () => {
     const world = new World()
     const { held } = await taken(world, 1, { limit: 1 })
     expect((await world.record()).holders[0]?.limit).toBeUndefined()
@@ -121,7 +121,7 @@ describe('a lock with a limit of n', () => {
     expect((await world.record()).holders).toEqual([])
   })
 
-  test('whenFree resolves once the last has released it', async () => {
+  test('whenFree resolves once the last holder has released it', async () => {
     const world = new World()
     const { held } = await taken(world, 2)
     const free = world.process().locks.whenFree('k')
@@ -179,7 +179,7 @@ describe('a request with another limit', () => {
     expect([held[0]?.isHeld(), await world.queue()]).toEqual([true, []])
   })
 
-  test('is granted where all who had the other one are proved dead', async () => {
+  test('is granted when all holders with the old limit are proved dead', async () => {
     const world = new World()
     const b = world.process({ label: 'late' })
     await (await b.locks.acquire('other')).release()
@@ -188,13 +188,13 @@ describe('a request with another limit', () => {
     expect((await b.locks.acquire('k', { limit: 3 })).isHeld()).toBe(true)
   })
 
-  test('a re-entrant lock is refused, as any request without a limit', async () => {
+  test('a re-entrant lock is refused, like any request without a limit', async () => {
     const world = new World()
     await taken(world, 1)
     expect(await errorOf(world.process().locks.reentrant('k').acquire())).toMatchObject({ code: 'invalid' })
   })
 
-  test('request in the Web Locks shape says that a limit contradicts `steal` and shared mode, as the specification would', async () => {
+  test('request in the Web Locks shape rejects a limit with `steal` or shared mode by NotSupportedError, in the style of the specification', async () => {
     const { locks } = new World().process()
     for (const more of [{ steal: true }, { mode: 'shared' }] as const)
       expect(await errorOf(locks.request('k', { limit: 2, ...more }, () => {}))).toMatchObject({ name: 'NotSupportedError' })
@@ -202,7 +202,7 @@ describe('a request with another limit', () => {
 })
 
 describe('a session that waits for its own locks', () => {
-  test('is told so if it holds every place itself', async () => {
+  test('gets a deadlock error if it holds every place itself', async () => {
     const world = new World()
     const { locks, warnings } = world.process({ deadlock: 'reject' })
     await locks.acquire('k', two)
@@ -213,7 +213,7 @@ describe('a session that waits for its own locks', () => {
     expect(warnings).toMatchObject([{ type: 'deadlock', names: ['k'] }])
   })
 
-  test('is not, if another has one of the places, or if its own change hands', async () => {
+  test('gets no error if another session has one of the places, or if its own places change hands', async () => {
     const world = new World()
     await taken(world, 1)
     const { locks, warnings } = world.process({ deadlock: 'reject' })

@@ -4,7 +4,7 @@ import { beat, duration, errorOf, lease, type Process, type ProcessOptions, sett
 
 const linger = 10_000
 
-/** A process whose locks linger, beside another whose do not, both without a command left to send. */
+/** A process whose locks linger and another process, neither with a command left to send. */
 async function lingering(options: ProcessOptions = {}) {
   const world = new World()
   const [keeper, other] = [world.process({ label: 'keeper', linger, ...options }), world.process({ label: 'other' })]
@@ -24,9 +24,9 @@ describe('L: a lock that lingers', () => {
     expect(await world.holders()).toEqual(['keeper'])
   })
 
-  test('has tokens that stay behind the clock, however often it changes hands or is taken again', async () => {
+  test('has tokens that stay behind the clock, however often it changes hands or is acquired again', async () => {
     const { keeper, other, world } = await lingering()
-    // The manual clock does not move, so tokens rise only by what was used or reserved.
+    // The manual clock does not move, so tokens rise only by the number that is used or reserved.
     const first = (await world.store.read('k'))?.token as number
     for (let turn = 0; turn < 100; turn++) for (const { locks } of [keeper, other]) await locks.request('k', (lock) => lock.assertHeld())
     const handed = (await world.store.read('k'))?.token as number
@@ -34,11 +34,11 @@ describe('L: a lock that lingers', () => {
     for (let turn = 0; turn < 30_000; turn++) await (await keeper.locks.acquire('k')).release()
     const taken = (await world.store.read('k'))?.token as number
     expect((taken - handed) / 30_000).toBeLessThan(2)
-    // The store was asked for more now and then, ever more rarely.
+    // The session asked the store for more tokens now and then, ever more rarely.
     expect(commands(keeper).filter((type) => type === 'request').length).toBeLessThan(100 + 20)
   })
 
-  test('has another token each time, which no later grant has, and `previous` is that of the use before', async () => {
+  test('has a new token for each use, which no later grant repeats, and `previous` is the token of the use before', async () => {
     const { keeper, other, first } = await lingering()
     const tokens = [first.token]
     for (let turn = 0; turn < 3; turn++) {
@@ -53,7 +53,7 @@ describe('L: a lock that lingers', () => {
     expect(tokens).toEqual([...new Set(tokens)].sort((a, b) => a - b))
   })
 
-  test('is no more than released: the hold before it is over', async () => {
+  test('ends the released hold', async () => {
     const { keeper, first } = await lingering()
     expect([first.isHeld(), first.signal.aborted]).toEqual([false, true])
     expect(first.signal.reason).toMatchObject({ code: 'not-held' })
@@ -73,7 +73,7 @@ describe('L: a lock that lingers', () => {
     expect(commands(keeper)).toEqual(['release'])
   })
 
-  test('goes at once to a request that does not wait', async () => {
+  test('goes at once to a request that cannot wait', async () => {
     for (const want of [
       ({ locks }: Process) => locks.tryAcquire('k'),
       ({ locks }: Process) => locks.acquire('k', { timeout: 0 }),
@@ -89,7 +89,7 @@ describe('L: a lock that lingers', () => {
     }
   })
 
-  test('in use is refused to a request that does not wait, after the moment that a release may take, and leaves no trace', async () => {
+  test('is refused, while in use, to a request that cannot wait, after the time that a release may take, and leaves no trace', async () => {
     const { world, keeper, other } = await lingering()
     const lock = await keeper.locks.acquire('k')
     const wanted = other.locks.tryAcquire('k')
@@ -100,7 +100,7 @@ describe('L: a lock that lingers', () => {
     expect([lock.isHeld(), await world.queue()]).toEqual([true, []])
   })
 
-  test('in use goes to the next waiter when it is released, and not back', async () => {
+  test('goes, when it is released after use, to the next waiter and not back to its session', async () => {
     const { keeper, other } = await lingering()
     const lock = await keeper.locks.acquire('k')
     const wait = other.locks.acquire('k')
@@ -115,19 +115,19 @@ describe('L: a lock that lingers', () => {
     expect((await again).dirty).toBe(true)
   })
 
-  test('is handed over within a beat where the hint is lost', async () => {
+  test('is handed over within a beat if the hint is lost', async () => {
     const { world, keeper, other } = await lingering()
     keeper.stop()
     const wait = other.locks.acquire('k')
     await settle()
-    // A stopped process gets its messages late; its beat is late as well.
+    // A stopped process gets its messages late, and its beat is late as well.
     await world.pass(beat)
     keeper.resume()
     await world.pass(beat + 20)
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('is kept alive by beats, and given back after its time', async () => {
+  test('is kept alive by beats, and released after its linger time', async () => {
     const { world, keeper } = await lingering()
     await world.pass(linger - 10)
     expect(await world.holders()).toEqual(['keeper'])
@@ -137,7 +137,7 @@ describe('L: a lock that lingers', () => {
     expect(commands(keeper).at(-1)).toBe('release')
   })
 
-  test('counts its time from the last release', async () => {
+  test('counts its linger time from the last release', async () => {
     const { world, keeper } = await lingering()
     await world.pass(linger / 2)
     await (await keeper.locks.acquire('k')).release()
@@ -151,7 +151,7 @@ describe('L: a lock that lingers', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('beats no more once it is given back', async () => {
+  test('needs no beats once it is released in the store', async () => {
     const { world, keeper } = await lingering()
     await world.pass(linger + duration)
     const beats = keeper.link.count('beat')
@@ -159,7 +159,7 @@ describe('L: a lock that lingers', () => {
     expect(keeper.link.count('beat')).toBe(beats)
   })
 
-  test('is lost as any other when it cannot be renewed, and the next use asks the store', async () => {
+  test('is lost like any other when it cannot be renewed, and the next use asks the store', async () => {
     const { world, keeper } = await lingering()
     keeper.link.break('fail')
     await world.pass(duration + beat)
@@ -171,7 +171,7 @@ describe('L: a lock that lingers', () => {
     expect((await world.record()).holders).toMatchObject([{ token: lock.token }])
   })
 
-  test('that another session steals is not taken again', async () => {
+  test('that another session has stolen is not used again without the store', async () => {
     const { world, keeper, other } = await lingering()
     const stolen = await other.locks.acquire('k', { steal: true })
     await settle()
@@ -188,7 +188,7 @@ describe('L: a lock that lingers', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('of a process that is stopped costs its lease', async () => {
+  test('of a stopped process costs the next waiter a lease', async () => {
     const { world, keeper, other } = await lingering()
     keeper.stop()
     const wait = other.locks.acquire('k')
@@ -208,7 +208,7 @@ describe('L: a lock that lingers', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('is not shown as held where it lingers, and is free there', async () => {
+  test('counts as free in its own process, and is not shown there as held', async () => {
     const { keeper } = await lingering()
     expect((await keeper.locks.query('k')).held).toEqual([])
     const lock = await keeper.locks.acquire('k')
@@ -218,7 +218,7 @@ describe('L: a lock that lingers', () => {
     expect((await keeper.locks.query('k')).held).toEqual([])
   })
 
-  test('makes room for a wish that its lease does not suit', async () => {
+  test('is released in the store for a request whose options do not suit its lease', async () => {
     for (const options of [{ mode: 'shared' }, { duration: 2 * duration }, { renew: 'manual' }, { metadata: 'mine' }] as const) {
       const { keeper } = await lingering()
       const lock = await keeper.locks.acquire('k', options)
@@ -246,7 +246,7 @@ describe('L: a lock that lingers', () => {
     expect(order).toEqual([...order].sort((a, b) => a - b))
   })
 
-  test('asks the store for more when its tokens are used up', async () => {
+  test('asks the store for new tokens when its own are used up', async () => {
     const { world, keeper } = await lingering()
     const last = lastTokenOf((await world.record()).holders[0] as never)
     let token = 0
@@ -255,7 +255,7 @@ describe('L: a lock that lingers', () => {
     expect(await keeper.locks.request('k', (lock) => lock.token)).toBeGreaterThan(last)
   })
 
-  test('does not linger where nobody could ask for it: without a channel, or where hints cannot be had', async () => {
+  test('does not linger without a channel, since no session could ask for it', async () => {
     const { world } = await lingering({ channel: false })
     expect(await world.holders()).toEqual([])
   })
@@ -276,7 +276,7 @@ describe('L: a lock that lingers', () => {
     expect(lock.dirty).toBe(true)
   })
 
-  test('allows fenced writes while it is held, and none of an ended use', async () => {
+  test('allows fenced writes while it is held, and none under an earlier use', async () => {
     const { world, keeper, first } = await lingering()
     const lock = await keeper.locks.acquire('k')
     expect(await world.store.transaction(lock, () => 'written')).toBe('written')
@@ -284,7 +284,7 @@ describe('L: a lock that lingers', () => {
   })
 })
 
-test('a linger that is no time is refused', async () => {
+test('an invalid `linger` is refused', async () => {
   for (const wrong of [-1, Number.NaN, '1', 2 ** 53])
     expect(() => new World().process({ linger: wrong as number })).toThrow(/linger is a number of milliseconds/)
 })

@@ -13,7 +13,7 @@ import { fenceStore, indexedDBStore, upgradeIndexedDB } from '../../src/stores/i
 import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-/** Longer than any lease at the default options, in ms. */
+/** A time longer than the lease at the default options, in ms. */
 const migration = 20_000
 
 const cleanUps: (() => unknown)[] = []
@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
 })
 
-/** The real time, which a test can make long. */
+/** A clock with the real time, which a test can advance. */
 function makeClock(): { clock: Clock; take(ms: number): void } {
   let more = 0
   return {
@@ -71,13 +71,13 @@ const kinds: Record<string, (locks: Locks) => Promise<HeldLock | Guard>> = {
   shared: (locks) => locks.acquire('k', { mode: 'shared' }),
   're-entrant': (locks) => locks.reentrant('k').acquire(),
   'renewed by hand': (locks) => locks.acquire('k', { renew: 'manual' }),
-  'of a duration of its own': (locks) => locks.acquire('k', { duration: 200 }),
+  'acquired with its own duration': (locks) => locks.acquire('k', { duration: 200 }),
 }
 
 describe.each(Object.keys(stores))('on %s a fenced body that takes longer than the duration', (kind) => {
   const make = () => (stores[kind] as () => FencedStore<never>)()
 
-  test('commits, and `request` ends with its result, the lock still held', async () => {
+  test('commits, and `request` resolves with its result while the lock is still held', async () => {
     const store = make()
     const { locks, take } = open(store)
     const seen: unknown[] = []
@@ -95,7 +95,7 @@ describe.each(Object.keys(stores))('on %s a fenced body that takes longer than t
     expect(seen).toEqual([true, false, true, false])
   })
 
-  test('loses none of the session’s other locks, and gives observers no evidence', async () => {
+  test('loses none of the session’s other locks, and gives observers no evidence of silence', async () => {
     const store = make()
     const { locks, take } = open(store)
     const lock = await locks.acquire('k')
@@ -116,7 +116,7 @@ describe.each(Object.keys(stores))('on %s a fenced body that takes longer than t
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('but throws writes nothing, and its lock is held on', async () => {
+  test('and then throws writes nothing, and the lock stays held', async () => {
     const store = make()
     const { locks, take } = open(store)
     const lock = await locks.acquire('k')
@@ -130,8 +130,8 @@ describe.each(Object.keys(stores))('on %s a fenced body that takes longer than t
   })
 })
 
-describe('on SQLite a transaction of the user’s that has checked a lock and takes longer than the duration', () => {
-  test('commits, and the lock is held once the store was asked', async () => {
+describe('on SQLite a user’s transaction that has checked a lock and takes longer than the duration', () => {
+  test('commits, and the lock is held once a renewal has succeeded', async () => {
     const { db, store } = ofHandle()
     const { locks, take } = open(store)
     const seen: unknown[] = []
@@ -146,7 +146,7 @@ describe('on SQLite a transaction of the user’s that has checked a lock and ta
     expect(seen).toEqual([false])
   })
 
-  test('may be left open meanwhile', async () => {
+  test('may stay open over turns of the event loop', async () => {
     const { db, store } = ofHandle()
     const { locks, take } = open(store)
     const lock = await locks.acquire('k')
@@ -159,7 +159,7 @@ describe('on SQLite a transaction of the user’s that has checked a lock and ta
     await expect.poll(() => lock.isHeld()).toBe(true)
   })
 
-  test('loses the lock if it was taken since', async () => {
+  test('loses the lock if another session has stolen it afterwards', async () => {
     const { db, store } = ofHandle()
     const { locks, take } = open(store)
     const { locks: others } = open(store)
@@ -187,7 +187,7 @@ describe('on IndexedDB a fenced body that takes longer than the duration', () =>
     return { db, store: indexedDBStore(db) }
   }
 
-  test('commits, and `request` ends with its result, the lock still held', async () => {
+  test('commits, and `request` resolves with its result while the lock is still held', async () => {
     const { store } = await make()
     const { locks, take } = open(store)
     const seen: unknown[] = []
@@ -203,11 +203,11 @@ describe('on IndexedDB a fenced body that takes longer than the duration', () =>
       return said
     })
     expect(result).toBe('migrated')
-    // While it is open nobody can say for certain when it ends.
+    // While the transaction is open, nothing tells when it will end, so the lock is in doubt.
     expect(seen).toEqual([false, false, true, false])
   })
 
-  test('is in doubt until the transaction has ended, also where the user began it', async () => {
+  test('leaves the lock in doubt until the transaction has ended, also if the user began it', async () => {
     const { db, store } = await make()
     const { locks, take } = open(store)
     const lock = await locks.acquire('k')
@@ -220,7 +220,7 @@ describe('on IndexedDB a fenced body that takes longer than the duration', () =>
     await expect.poll(() => lock.isHeld()).toBe(true)
   })
 
-  test('loses the lock only if it was really taken meanwhile', async () => {
+  test('loses the lock only if another session has really taken it meanwhile', async () => {
     const { db, store } = await make()
     const { locks, take } = open(store)
     const { locks: others } = open(store)

@@ -7,7 +7,7 @@ const day = 86_400_000
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }))
 afterEach(() => void vi.useRealTimers())
 
-test('a timer may be longer than an engine can measure at once', () => {
+test('a timer may be longer than the engine’s longest timer', () => {
   let rung = 0
   systemClock.after(3 * longestTimer, () => rung++)
   vi.advanceTimersByTime(3 * longestTimer - 1)
@@ -16,7 +16,7 @@ test('a timer may be longer than an engine can measure at once', () => {
   expect(rung).toBe(1)
 })
 
-test('and is called off at any of its steps', () => {
+test('a timer longer than the engine’s longest can be cancelled at any of its steps', () => {
   let rung = 0
   const callOff = systemClock.after(3 * longestTimer, () => rung++)
   vi.advanceTimersByTime(1.5 * longestTimer)
@@ -25,7 +25,7 @@ test('and is called off at any of its steps', () => {
   expect([rung, vi.getTimerCount()]).toEqual([0, 0])
 })
 
-test('a wait may last for longer than 24 days', async () => {
+test('a wait may last longer than 24 days', async () => {
   vi.useRealTimers()
   const world = new World()
   const [a, b] = [world.process({ duration: day }), world.process({ duration: day, maxBackoff: 20 * day })]

@@ -4,7 +4,7 @@ import { Lookout } from '../../src/locks/lookout.ts'
 import type { Session } from '../../src/locks/session.ts'
 import { type Command, emptyRecord, type LockView } from '../../src/protocol/index.ts'
 
-test.each([Infinity, 0])('a sleep counts as one look, also where a record without holders says nothing of how often to look (pause %d)', (pause) => {
+test.each([Infinity, 0])('a sleep counts as one look, also for a record without holders, which gives no pause between looks (pause %d)', (pause) => {
   const sent: Command[] = []
   const session = {
     id: 'own',
@@ -30,7 +30,7 @@ test.each([Infinity, 0])('a sleep counts as one look, also where a record withou
   lookout.evictSilent(view, 0, 0, pause)
   lookout.evictSilent(view, 3_600_000, 3_600_000, pause)
   expect(sent).toEqual([])
-  // It is only put off: so many looks in time show the silence.
+  // The challenge is only postponed: enough looks on time show the silence.
   for (let at = 3_600_000; !sent.length && at < 3_602_000; at += 100) lookout.evictSilent(view, at, at, 100)
   expect(sent).toEqual([{ type: 'challenge', session: 'other' }])
 })

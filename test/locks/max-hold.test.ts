@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { duration, errorOf, settle, World } from './world.ts'
 
 describe('maxHold', () => {
-  test('ends a lock that is renewed all the time, and another has it at once', async () => {
+  test('ends a lock that is still being renewed, and the next waiter gets it at once', async () => {
     const world = new World()
     const [a, b] = [world.process({ maxHold: 5_000, label: 'a' }), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k')
@@ -15,7 +15,7 @@ describe('maxHold', () => {
     expect(await world.holders()).toEqual(['b'])
   })
 
-  test('of a request counts instead of that of createLocks, in every way to ask', async () => {
+  test('of a request overrides that of createLocks, for every kind of request', async () => {
     const world = new World()
     const { locks } = world.process({ maxHold: 100_000 })
     const held = [
@@ -33,7 +33,7 @@ describe('maxHold', () => {
     expect((await locks.query()).held).toEqual([])
   })
 
-  test('is not lengthened by a renewal by hand, of whatever length, nor by a pin', async () => {
+  test('is not extended by a manual renewal, however long, or by a pin', async () => {
     const world = new World()
     const { locks } = world.process({ maxHold: 500 })
     const lock = await locks.acquire('k')
@@ -44,7 +44,7 @@ describe('maxHold', () => {
     expect((await locks.query('k')).held).toEqual([])
   })
 
-  test('is exact also where no timer has run', async () => {
+  test('is exact even if no timer has run', async () => {
     const world = new World()
     const a = world.process({ maxHold: 500 })
     const lock = await a.locks.acquire('k')
@@ -55,7 +55,7 @@ describe('maxHold', () => {
     await settle()
   })
 
-  test('counts from each use of a lock that lingers', async () => {
+  test('counts from the start of each use of a lingering lock', async () => {
     const world = new World()
     const { locks } = world.process({ maxHold: 500, linger: 60_000, duration: 10_000 })
     await (await locks.acquire('k')).release()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-/** By how many bytes the heap has grown once 20,000 names were used by one session: in a process of its own, which has nothing else on its heap. */
+/** By how many bytes the heap grows when one session uses 20,000 names. Measured in a new process, with nothing else on its heap. */
 export async function heapAfterNames(kind: 'memory' | 'sqlite' | 'http'): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   try {

@@ -11,7 +11,7 @@ describe('M7: locks for a single process', () => {
     expect(Object.keys(noopLocks()).sort()).toEqual(Object.keys(locks).sort())
   })
 
-  test('M7: grant everything at once, and exclude nobody', async () => {
+  test('M7: grant every request at once, and exclude no other', async () => {
     const locks = noopLocks()
     const all = [await locks.acquire('k'), await locks.acquire('k'), await locks.tryAcquire('k')]
     expect(all.map((lock) => lock?.isHeld())).toEqual([true, true, true])
@@ -74,7 +74,7 @@ describe('M7: locks for a single process', () => {
     crypto.clearDirty()
   })
 
-  test('M7: an aborted signal is heeded', async () => {
+  test('M7: an aborted signal rejects a call', async () => {
     const locks = noopLocks()
     const signal = AbortSignal.abort('no')
     expect(await errorOf(locks.acquire('k', { signal }))).toBe('no')
@@ -111,7 +111,7 @@ describe('F6: fakes', () => {
     await locks.close()
   })
 
-  test('F6: the memory store needs no fake clock', async () => {
+  test('F6: the memory store works without a fake clock', async () => {
     const store = memoryStore()
     const [a, b] = [createLocks({ store, duration: 100 }), createLocks({ store, duration: 100 })]
     const lock = await a.acquire('k')
@@ -140,7 +140,7 @@ describe('F6: fakes', () => {
     await Promise.all([one.close(), other.close()])
   })
 
-  test('F6: a store keeps nothing that a test can change from outside', async () => {
+  test('F6: a test cannot change a store’s contents from outside', async () => {
     const world = new World()
     const metadata = { n: 1 }
     const { locks } = world.process()

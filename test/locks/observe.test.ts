@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { HeldLock } from '../../src/locks/types.ts'
 import { beat, duration, lease, type Process, settle, stateOf, World } from './world.ts'
 
-/** `a` holds without a beacon and has stopped; `b` has waited since before. */
+/** `a` holds the lock without a beacon and is stopped; `b` began to wait before that. */
 async function silent(
   world: World,
   options: { channel?: boolean } = {},
@@ -31,7 +31,7 @@ describe('a holder that falls silent', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('is evicted so also without a channel', async () => {
+  test('is evicted in that time also without a channel', async () => {
     const world = new World()
     const { wait } = await silent(world, { channel: false })
     await world.pass(lease + lease / 8)
@@ -51,7 +51,7 @@ describe('a holder that falls silent', () => {
     expect(lock.signal.aborted).toBe(true)
   })
 
-  test('its late release takes nothing from the next', async () => {
+  test('takes nothing from the next holder by a late release', async () => {
     const world = new World()
     const { a, lock, wait } = await silent(world)
     await world.pass(2 * lease)
@@ -63,7 +63,7 @@ describe('a holder that falls silent', () => {
     expect(await world.holders()).toEqual(['b'])
   })
 
-  test('and renews just in time starts the observation afresh', async () => {
+  test('and renews just in time restarts the observation', async () => {
     const world = new World()
     const { a, wait } = await silent(world)
     for (let round = 0; round < 5; round++) {
@@ -79,7 +79,7 @@ describe('a holder that falls silent', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('is observed by its own longer lease', async () => {
+  test('is observed for its own lease if that is longer', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k', { duration: 6_000 })
@@ -92,7 +92,7 @@ describe('a holder that falls silent', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('short holds of one session that never renew are not taken for one', async () => {
+  test('is not confused with a session that takes many short holds without renewing', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     const rounds = async (): Promise<void> => {
@@ -110,7 +110,7 @@ describe('a holder that falls silent', () => {
     expect(b.link.count('expire')).toBe(0)
   })
 
-  test('of which nothing but its row is left is evicted as any other', async () => {
+  test('of which only the row and the record are left is evicted like any other', async () => {
     const world = new World()
     const row = { session: 'ghost', client: 'ghost', lease, beacon: 'nowhere' }
     await world.store.apply([
@@ -122,7 +122,7 @@ describe('a holder that falls silent', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('whose session has ended is replaced at once', async () => {
+  test('whose session has ended loses the lock at once', async () => {
     const world = new World()
     const { a, wait } = await silent(world)
     await world.store.apply([{ type: 'end', session: a.locks.session }])
@@ -130,7 +130,7 @@ describe('a holder that falls silent', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test("expiry: 'manual': is never evicted by a waiter", async () => {
+  test("with expiry 'manual' is never evicted by a waiter", async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process({ expiry: 'manual' })]
     await a.locks.acquire('k')
@@ -144,7 +144,7 @@ describe('a holder that falls silent', () => {
     expect(await tried).toBeNull()
   })
 
-  test('is evicted by the second waiter when the first is gone as well', async () => {
+  test('is evicted by the second waiter when the first one is silent as well', async () => {
     const world = new World()
     const { b, wait } = await silent(world)
     const c = world.process({ label: 'c' })
@@ -163,7 +163,7 @@ describe('a sleep of the observer', () => {
     const { a, b, lock, wait } = await silent(world)
     a.resume()
     await world.pass(10)
-    // Both sleep, and the observer is the first to wake.
+    // Both processes sleep, and the observer wakes first.
     a.stop()
     b.stop()
     await world.pass(duration - 200)
@@ -176,7 +176,7 @@ describe('a sleep of the observer', () => {
     expect(b.link.count('expire')).toBe(0)
   })
 
-  test('however long counts for one pause and a quarter', async () => {
+  test('counts for one and a quarter pauses, however long it is', async () => {
     const world = new World()
     const { b, wait } = await silent(world)
     await world.pass(lease / 2)
@@ -189,7 +189,7 @@ describe('a sleep of the observer', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('many in a row count for no more', async () => {
+  test('counts for no more when it is repeated', async () => {
     const world = new World()
     const { b, wait } = await silent(world)
     for (let nap = 0; nap < 8; nap++) {
@@ -203,7 +203,7 @@ describe('a sleep of the observer', () => {
 })
 
 describe('proof of death', () => {
-  test('lets the next in at once', async () => {
+  test('gives the lock to the next waiter at once', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -213,7 +213,7 @@ describe('proof of death', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('lets the next in at once without a channel', async () => {
+  test('gives the lock to the next waiter at once also without a channel', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ channel: false })]
     await a.locks.acquire('k')
@@ -223,7 +223,7 @@ describe('proof of death', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('before the wait began is found at once', async () => {
+  test('of a holder that died before the wait began is found at once', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -231,7 +231,7 @@ describe('proof of death', () => {
     expect(await stateOf(b.locks.acquire('k'))).toBe('fulfilled')
   })
 
-  test('is not given by a process that only stops', async () => {
+  test('does not come from a process that is only stopped', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -244,7 +244,7 @@ describe('proof of death', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('is watched for by the head of the queue alone', async () => {
+  test('is watched for only by the head of the queue', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     const address = async (process: Process): Promise<string | undefined> => (await world.record()).sessions.get(process.locks.session)?.beacon
@@ -257,7 +257,7 @@ describe('proof of death', () => {
     expect(c.link.watched).toEqual([await address(b)])
   })
 
-  test('of the head lets the next take over the watch', async () => {
+  test('of the head makes the next waiter take over the watch', async () => {
     const world = new World()
     const [a, b, c] = [world.process({ label: 'a' }), world.process({ label: 'b' }), world.process({ label: 'c' })]
     await a.locks.acquire('k')
@@ -273,7 +273,7 @@ describe('proof of death', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('of holder and head together lets the third in', async () => {
+  test('of holder and head together gives the lock to the third session', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     await a.locks.acquire('k')
@@ -302,7 +302,7 @@ describe('proof of death', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('frees every lock of the dead', async () => {
+  test('frees every lock of the dead session', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const keys = ['k', 'l', 'm']
@@ -313,7 +313,7 @@ describe('proof of death', () => {
     expect(await Promise.all(waits.map(stateOf))).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
   })
 
-  test('is no longer watched for when nobody waits any more', async () => {
+  test('is no longer watched for when no session waits any more', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -329,7 +329,7 @@ describe('proof of death', () => {
     expect(b.link.sent.length).toBe(sent)
   })
 
-  test('that the store fails to act on is made good by the lease', async () => {
+  test('that the store fails to act on leaves the lock to be freed after its lease', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -344,19 +344,19 @@ describe('proof of death', () => {
   })
 })
 
-describe('calls that are repeated and never wait', () => {
-  /** All ways to ask for a lock as it is now. */
+describe('repeated calls that never wait', () => {
+  /** All ways to request a lock without waiting. */
   const ways: readonly (readonly [string, (process: Process) => Promise<{ isHeld(): boolean } | null>])[] = [
     ['acquire with timeout 0', ({ locks }) => locks.acquire('k', { timeout: 0 }).catch(() => null)],
     ['tryAcquire', ({ locks }) => locks.tryAcquire('k', { timeout: 0 })],
     ['request with ifAvailable', ({ locks }) => locks.request('k', { ifAvailable: true }, (lock) => lock && { isHeld: () => true })],
     ['a re-entrant lock', ({ locks }) => locks.reentrant('k').tryAcquire({ timeout: 0 })],
   ]
-  /** Far apart for a lease, and so often that what each counts for comes to a lease. */
+  /** `enough` calls that are each `apart` after the one before, in ms, add up to a lease of observed silence. */
   const apart = lease
   const enough = 8
 
-  test.each(ways)('%s: get the lock of a holder that is proved dead in the same call', async (_, ask) => {
+  test.each(ways)('%s: get the lock in the same call if its holder is proved dead', async (_, ask) => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -364,7 +364,7 @@ describe('calls that are repeated and never wait', () => {
     expect((await ask(b))?.isHeld()).toBe(true)
   })
 
-  test.each(ways)('%s: get the lock of a silent holder with the refusal that completes the evidence', async (_, ask) => {
+  test.each(ways)('%s: get the lock of a silent holder with the call that completes the evidence', async (_, ask) => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -376,7 +376,7 @@ describe('calls that are repeated and never wait', () => {
     expect((await ask(b))?.isHeld()).toBe(true)
   })
 
-  test('do not have it before it was silent for its lease, however often they ask', async () => {
+  test('do not get the lock before its holder has been silent for its lease, however often they ask', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -389,7 +389,7 @@ describe('calls that are repeated and never wait', () => {
     expect((await b.locks.tryAcquire('k', { timeout: 0 }))?.isHeld()).toBe(true)
   })
 
-  test('have it also where they ask for hundreds of names in turn', async () => {
+  test('get the lock also if they ask for hundreds of names in turn', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const names = Array.from({ length: 250 }, (_, index) => `k${index}`)
@@ -417,7 +417,7 @@ describe('calls that are repeated and never wait', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test.each([0, 1])('get nothing that is pinned, nor where locks expire by hand alone (%d)', async (manual) => {
+  test.each([0, 1])('get no lock that is pinned, and none if locks expire only by hand (%d)', async (manual) => {
     const world = new World()
     const [a, b] = [world.process(), world.process(manual ? { expiry: 'manual' } : {})]
     await a.locks.acquire('k')
@@ -431,7 +431,7 @@ describe('calls that are repeated and never wait', () => {
     expect(await b.locks.tryAcquire('k', { timeout: 0 })).toBeNull()
   })
 
-  test('are not blocked by a holder and a first waiter that both died', async () => {
+  test('are not blocked when both the holder and the first waiter are dead', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     await a.locks.acquire('k')
@@ -455,7 +455,7 @@ describe('calls that are repeated and never wait', () => {
 })
 
 describe('trying a lock whose holder looks dead', () => {
-  /** `a` held without a beacon and died long ago. */
+  /** Its session held the lock without a beacon and died long ago. */
   async function dead(world: World): Promise<Process> {
     const a = world.process({ label: 'a', beacon: false })
     await a.locks.acquire('k')
@@ -464,7 +464,7 @@ describe('trying a lock whose holder looks dead', () => {
     return a
   }
 
-  test('observes it for its lease, and takes the lock', async () => {
+  test('observes the holder for its lease, and takes the lock', async () => {
     const world = new World()
     await dead(world)
     const tried = world.process().locks.tryAcquire('k')
@@ -517,7 +517,7 @@ describe('trying a lock whose holder looks dead', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('takes the lock when the holder releases meanwhile', async () => {
+  test('takes the lock if the holder releases it meanwhile', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     const lock = await a.locks.acquire('k', { renew: 'manual' })
@@ -529,7 +529,7 @@ describe('trying a lock whose holder looks dead', () => {
     expect((await tried)?.isHeld()).toBe(true)
   })
 
-  test('J11: also looks when the wall clock shows a time before its last renewal', async () => {
+  test('J11: also observes when the wall clock shows a time before the last renewal', async () => {
     const world = new World()
     const a = world.process({ beacon: false })
     await a.locks.acquire('k')
@@ -544,7 +544,7 @@ describe('trying a lock whose holder looks dead', () => {
     expect((await taken)?.isHeld()).toBe(true)
   })
 
-  test('observes nothing that is pinned', async () => {
+  test('does not observe a pinned lock', async () => {
     const world = new World()
     await dead(world)
     const b = world.process()

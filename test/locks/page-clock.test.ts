@@ -7,7 +7,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** Time passes, and no timer runs. */
+/** Blocks the event loop: time passes, and no timer runs. */
 const block = (ms: number): void => {
   const end = performance.now() + ms
   while (performance.now() < end);
@@ -41,7 +41,7 @@ test('a timer runs once, and a cancelled one does not', async () => {
 })
 
 test('without a worker, as in jsdom, a hidden page warns once, and its timers still run', async () => {
-  // jsdom's pages are hidden, and have neither of these.
+  // Pages in jsdom are hidden, and have neither Worker nor URL.createObjectURL.
   vi.stubGlobal('Worker', undefined)
   vi.spyOn(URL, 'createObjectURL').mockImplementation(() => {
     throw new TypeError('URL.createObjectURL is not a function')

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Window } from './window.ts'
 import { beat, duration, lease, settle, stateOf, World } from './world.ts'
 
-/** Makes this process a page: its window, through which the events of its document pass. */
+/** The global object, which the tests turn into that of a page: `page` is its window, which dispatches the page's events. */
 const scope = globalThis as { document?: unknown; addEventListener?: unknown }
 let page: Window
 
@@ -36,7 +36,7 @@ describe('leaving a page', () => {
     expect((await world.process().locks.query('k')).held).toEqual([])
   })
 
-  test('hands its locks to the waiters', async () => {
+  test('hands its locks to the waiters of other contexts', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -47,7 +47,7 @@ describe('leaving a page', () => {
     expect(await stateOf(wait)).toBe('fulfilled')
   })
 
-  test('takes its place in the queue back, and asks again when it is shown', async () => {
+  test('gives up its place in the queue, and requests again when the page is shown', async () => {
     const world = new World()
     const b = world.process({ label: 'b' })
     delete scope.document
@@ -67,7 +67,7 @@ describe('leaving a page', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('closes the channel and says nothing while it is away', async () => {
+  test('closes the channel, and sends nothing while the page is away', async () => {
     const world = new World()
     const a = world.process()
     const listeners = new Set<string>()
@@ -91,7 +91,7 @@ describe('leaving a page', () => {
     expect([listeners.size, a.link.sent.length]).toEqual([0, sent])
   })
 
-  test('says that its session ended, and nothing else, since it may be frozen in the middle of more', async () => {
+  test('sends only the end of its session, since the page may be frozen before a second command', async () => {
     const world = new World()
     const b = world.process({ label: 'b' })
     delete scope.document
@@ -107,7 +107,7 @@ describe('leaving a page', () => {
     expect(b.link.sent.slice(length)).toEqual([{ type: 'end', session }])
   })
 
-  test('with a look under way watches nobody when that comes back', async () => {
+  test('during a look does not start to watch a beacon when the look is answered', async () => {
     const world = new World()
     const b = world.process({ label: 'b' })
     delete scope.document
@@ -122,7 +122,7 @@ describe('leaving a page', () => {
     expect(b.link.watched).toHaveLength(length)
   })
 
-  test('watches nobody while it waits until a lock is free, and does so again when it is shown', async () => {
+  test('during `whenFree` stops watching the holder’s beacon, until the page is shown again', async () => {
     const world = new World()
     const b = world.process({ label: 'b' })
     delete scope.document
@@ -144,7 +144,7 @@ describe('leaving a page', () => {
     expect(await stateOf(free)).toBe('fulfilled')
   })
 
-  test('with a `whenFree` whose look is answered while it is away notices the release when it is back', async () => {
+  test('during `whenFree` with a look that is answered while the page is away still notices the release later', async () => {
     const world = new World()
     const b = world.process()
     delete scope.document
@@ -158,14 +158,14 @@ describe('leaving a page', () => {
     b.link.mend()
     await b.link.deliver()
     comeBack()
-    // By now its pauses are long.
+    // By now the pauses between looks are long.
     await world.pass(5 * lease)
     await held.release()
     await settle()
     expect(await stateOf(free)).toBe('fulfilled')
   })
 
-  test('with a request under way opens no session while it is away', async () => {
+  test('during a request opens no session while the page is away', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('other')
@@ -183,7 +183,7 @@ describe('leaving a page', () => {
     expect((await asked).isHeld()).toBe(true)
   })
 
-  test.each(['k', 'other'])('that requests %s while it is left opens no session, and gets the lock when it is shown', async (key) => {
+  test.each(['k', 'other'])('that requests %s during the event opens no session, and gets the lock when it is shown', async (key) => {
     const world = new World()
     const a = world.process()
     const { signal } = await a.locks.acquire('k')
@@ -200,7 +200,7 @@ describe('leaving a page', () => {
     expect((await wait)?.isHeld()).toBe(true)
   })
 
-  test('while its session is being opened opens no other before it is shown', async () => {
+  test('while its session is being opened opens no other session before the page is shown', async () => {
     const world = new World()
     const a = world.process()
     a.link.break('mute', 'beat')
@@ -217,7 +217,7 @@ describe('leaving a page', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('starts a session with another id when it is shown and asked', async () => {
+  test('makes it start a session with a new id when it is shown and requests a lock', async () => {
     const world = new World()
     const a = world.process()
     const before = await a.locks.acquire('k')
@@ -232,7 +232,7 @@ describe('leaving a page', () => {
 })
 
 describe('a frozen page', () => {
-  test('waits for nothing, and asks again when it resumes', async () => {
+  test('gives up its place in the queue, and requests again when it resumes', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k', { duration: 60_000 })
@@ -248,7 +248,7 @@ describe('a frozen page', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('whose request is under way when it freezes waits for nothing', async () => {
+  test('whose request was under way when it froze withdraws it', async () => {
     const world = new World()
     delete scope.document
     const a = world.process()
@@ -270,7 +270,7 @@ describe('a frozen page', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('does not keep a grant that one withdrawal makes to its next request, which is withdrawn too', async () => {
+  test('keeps no grant when the withdrawal of one request grants the lock to its next one', async () => {
     const world = new World()
     const a = world.process({ label: 'a' })
     const lock = await a.locks.acquire('k')
@@ -302,7 +302,7 @@ describe('a frozen page', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('that resumes too late has lost them, known at its first look', async () => {
+  test('that resumes too late has lost its locks, as the first `isHeld` shows', async () => {
     const world = new World()
     const a = world.process()
     const lock = await a.locks.acquire('k')
@@ -319,7 +319,7 @@ describe('a frozen page', () => {
 })
 
 describe('events that a script dispatched', () => {
-  test('do not end a session, and call no wait off', async () => {
+  test('do not end a session or cancel a wait', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k')
@@ -332,7 +332,7 @@ describe('events that a script dispatched', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('do not wake a page that is frozen', async () => {
+  test('do not wake a frozen page', async () => {
     const world = new World()
     const b = world.process({ label: 'b' })
     freeze()
@@ -344,7 +344,7 @@ describe('events that a script dispatched', () => {
 })
 
 describe('a prerendered page', () => {
-  test('requests nothing until it is shown, whatever other events come', async () => {
+  test('requests nothing until it is activated, whatever other events come', async () => {
     page.document.prerendering = true
     const world = new World()
     const a = world.process({ label: 'a' })
@@ -359,7 +359,7 @@ describe('a prerendered page', () => {
   })
 })
 
-test('closed locks follow the page no more', async () => {
+test('closed locks no longer listen to the page', async () => {
   const world = new World()
   const a = world.process()
   expect(page.listeners).toBe(5)

@@ -12,14 +12,14 @@ import { sqliteStore } from 'storelock/stores/sqlite'
 import { expose, wrap } from 'storelock/worker'
 import { afterEach } from 'vitest'
 
-/** What is done at the end of a test, the last first. */
+/** Clean-ups for the end of a test. The last one runs first. */
 export const endings: (() => unknown)[] = []
 
 afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end()
 })
 
-/** Every store, opened afresh. */
+/** Opens a new store of each kind. */
 export const stores: Record<string, () => Promise<LocksOptions['store']>> = {
   memory: async () => memoryStore(),
   async sqlite() {
@@ -39,7 +39,7 @@ export const stores: Record<string, () => Promise<LocksOptions['store']>> = {
   },
 }
 
-/** Where the code runs that asks for locks. */
+/** The places in which the code that requests locks can run. */
 export const places: Record<string, (locks: Locks) => Locks> = {
   'its own context': (locks) => locks,
   'a worker'(locks) {

@@ -26,7 +26,7 @@ const endOf = ({ signal }: Pick<HeldLock, 'signal'>): Promise<LockError> =>
     else signal.addEventListener('abort', () => resolve(signal.reason))
   })
 
-/** Another session, written by hand: no realm of this test's made it. */
+/** Makes a session by commands alone, so that it belongs to no context of this process, and lets it hold the lock. */
 const stranger = async (store: Store): Promise<void> => {
   await store.apply([
     { type: 'beat', session: 'stranger', client: 'stranger', lease: 60_000, opens: true },
@@ -38,18 +38,18 @@ for (const [name, open] of Object.entries(stores)) {
   describe.each(Object.keys(places))(`on ${name}, from %s,`, (place) => {
     const located = (store: Store, options?: object): Locks => places[place]?.(locksIn(store, options)) as Locks
 
-    test('a lock that another request takes is lost: stolen', async () => {
+    test('a lock that another request steals is lost with the reason stolen', async () => {
       const store = await opened(open)
       const [own, other] = [located(store), locksIn(store)]
       const lock = await own.acquire('k')
-      // Also if the session that stole the lock is gone before the loss is noticed.
+      // Also if the thief has released the lock before the loss is noticed.
       await (await other.acquire('k', { steal: true })).release()
       expect(await endOf(lock)).toMatchObject({ name: 'LockError', code: 'lost', reason: 'stolen', message: 'lost "k": it was stolen' })
       expect(() => lock.assertHeld()).toThrow(expect.objectContaining({ reason: 'stolen' }))
       await expect(lock.renew()).rejects.toMatchObject({ code: 'lost', reason: 'stolen' })
     })
 
-    test('a lock that somebody revokes is lost: revoked, and so are the guards of a re-entrant one', async () => {
+    test('a revoked lock is lost with the reason revoked, also for the guards of a re-entrant lock', async () => {
       const store = await opened(open)
       const [own, other] = [located(store), locksIn(store)]
       const guard = await own.reentrant('k').acquire()
@@ -57,7 +57,7 @@ for (const [name, open] of Object.entries(stores)) {
       expect(await endOf(guard)).toMatchObject({ code: 'lost', reason: 'revoked', message: 'lost "k": it was revoked' })
     })
 
-    test('the signal of a lock that is taken says how', async () => {
+    test('the signal of a request’s lock has the reason, too', async () => {
       const store = await opened(open)
       const [own, other] = [located(store), locksIn(store)]
       let end: Promise<LockError> | undefined
@@ -70,13 +70,13 @@ for (const [name, open] of Object.entries(stores)) {
       expect(await end).toMatchObject({ code: 'lost', reason: 'revoked' })
     })
 
-    test('a lock that nobody renews is lost: expired', async () => {
+    test('a lock that is not renewed is lost with the reason expired', async () => {
       const store = await opened(open)
       const lock = await located(store).acquire('k', { renew: 'manual', duration: 100 })
       expect(await endOf(lock)).toMatchObject({ code: 'lost', reason: 'expired', message: 'lost "k": it was not renewed in time' })
     })
 
-    test('a lock whose session was ended is lost: ended', async () => {
+    test('a lock whose session was ended is lost with the reason ended', async () => {
       const store = await opened(open)
       const lock = await located(store).acquire('k')
       await store.apply([{ type: 'end', session: lock.session }])
@@ -96,7 +96,7 @@ for (const [name, open] of Object.entries(stores)) {
 
     test('an error of contention says that another session of this process holds the lock', async () => {
       const store = await opened(open)
-      // Where a worker keeps the locks, both are the page's.
+      // If a worker keeps the locks, both sessions belong to the page.
       const locks = locksIn(store)
       const [own, other] = [places[place]?.(locks) as Locks, places[place]?.(place === 'a worker' ? locks : locksIn(store)) as Locks]
       const lock = await other.acquire('k')
@@ -106,7 +106,7 @@ for (const [name, open] of Object.entries(stores)) {
       await lock.release()
     })
 
-    test('an error of contention says that somebody else holds the lock', async () => {
+    test('an error of contention says that another process holds the lock', async () => {
       const store = await opened(open)
       const own = located(store)
       await stranger(store)
@@ -117,10 +117,10 @@ for (const [name, open] of Object.entries(stores)) {
   })
 }
 
-test('of a session that a worker has for a page, another page’s is somebody else’s', async () => {
+test('to the session that a worker keeps for a page, a session of another context counts as another process', async () => {
   const store = await opened(stores.memory as () => Promise<Store>)
   const page = places['a worker']?.(locksIn(store)) as Locks
-  // The worker's own session represents any other context.
+  // The worker's own session stands for any other context.
   const lock = await locksIn(store).acquire('k')
   await expect(page.acquire('k', { timeout: 0 })).rejects.toMatchObject({ heldBy: 'other' })
   await lock.release()

@@ -11,7 +11,7 @@ describe('a re-entrant lock', () => {
     expect(new Set(guards.map((guard) => guard?.token)).size).toBe(1)
   })
 
-  test('M1: is active while it has at least one user', async () => {
+  test('M1: is held while it has at least one user', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
     expect(crypto.isHeld()).toBe(false)
@@ -81,7 +81,7 @@ describe('a re-entrant lock', () => {
     expect(await locks.tryAcquire('k')).toBeNull()
   })
 
-  test('M8: is found again by its name, with the guards that live', async () => {
+  test('M8: is found again by its name while guards are held', async () => {
     const world = new World()
     const { locks } = world.process()
     const guard = await locks.reentrant('k').acquire()
@@ -91,7 +91,7 @@ describe('a re-entrant lock', () => {
     expect(locks.reentrant('l')).not.toBe(locks.reentrant('k'))
   })
 
-  test('M8: dropping the object while guards live releases nothing', async () => {
+  test('M8: dropping the object while guards are held releases nothing', async () => {
     const world = new World()
     const a = world.process({ label: 'a' })
     const guard = await a.locks.reentrant('k').acquire()
@@ -131,7 +131,7 @@ describe('a re-entrant lock', () => {
     await expect(disposed).resolves.toBeUndefined()
   })
 
-  test('F5: has its metadata for others to read', async () => {
+  test('F5: has metadata that other sessions can read', async () => {
     const world = new World()
     await world
       .process()
@@ -142,7 +142,7 @@ describe('a re-entrant lock', () => {
 })
 
 describe('a lost lease', () => {
-  test('invalidates every guard that lives', async () => {
+  test('invalidates every held guard', async () => {
     const world = new World()
     const a = world.process()
     const crypto = a.locks.reentrant('k')
@@ -159,7 +159,7 @@ describe('a lost lease', () => {
     expect(crypto.isHeld()).toBe(false)
   })
 
-  test('M6: makes the next acquisition dirty when another had the lock meanwhile', async () => {
+  test('M6: makes the next acquisition dirty if another session had the lock meanwhile', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const crypto = a.locks.reentrant('k')
@@ -173,7 +173,7 @@ describe('a lost lease', () => {
     expect(crypto.dirty).toBe(true)
   })
 
-  test('guards of the lost hold do not count for the next one', async () => {
+  test('leaves guards that do not count for the next hold', async () => {
     const world = new World()
     const a = world.process({ label: 'a' })
     const crypto = a.locks.reentrant('k')
@@ -190,7 +190,7 @@ describe('a lost lease', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('a released guard that is asked again says that it was released', async () => {
+  test('differs from a release: a released guard fails with not-held', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
     const [guard] = [await crypto.acquire(), await crypto.acquire()]
@@ -201,7 +201,7 @@ describe('a lost lease', () => {
 })
 
 describe('dirty', () => {
-  test('M6: is false when nobody ever had the lock', async () => {
+  test('M6: is false if the lock was never held', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
     expect(crypto.dirty).toBe(false)
@@ -209,7 +209,7 @@ describe('dirty', () => {
     expect(crypto.dirty).toBe(false)
   })
 
-  test('M6: is false when only this one had the lock since', async () => {
+  test('M6: is false if only this context has held the lock since', async () => {
     const world = new World()
     const { locks } = world.process()
     const crypto = locks.reentrant('k')
@@ -219,7 +219,7 @@ describe('dirty', () => {
     expect(crypto.dirty).toBe(false)
   })
 
-  test('M6: is true for a first acquisition after others', async () => {
+  test('M6: is true for a first acquisition if another session held the lock before', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await (await a.locks.acquire('k')).release()
@@ -228,7 +228,7 @@ describe('dirty', () => {
     expect(crypto.dirty).toBe(true)
   })
 
-  test('M6: is true when another had the lock since', async () => {
+  test('M6: is true if another session has held the lock since', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const crypto = a.locks.reentrant('k')
@@ -254,7 +254,7 @@ describe('dirty', () => {
     expect(crypto.dirty).toBe(false)
   })
 
-  test('M6: a plain lock’s grant makes it know the token', async () => {
+  test('M6: takes plain locks of the same context into account', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const dirty: boolean[] = []
@@ -265,7 +265,7 @@ describe('dirty', () => {
     expect(dirty).toEqual([false, false, true, false, true])
   })
 
-  test('M6: is kept apart by name', async () => {
+  test('M6: is separate for each name', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await (await b.locks.acquire('k')).release()
@@ -274,7 +274,7 @@ describe('dirty', () => {
     expect([a.locks.reentrant('k').dirty, a.locks.reentrant('l').dirty]).toEqual([true, false])
   })
 
-  test('M6: is kept over the end of a session', async () => {
+  test('M6: survives the end of a session', async () => {
     const world = new World()
     const a = world.process()
     const crypto = a.locks.reentrant('k')
@@ -317,7 +317,7 @@ describe('callers at the same time', () => {
     expect(a.link.count('request')).toBe(1)
   })
 
-  test('M4: have timeouts of their own', async () => {
+  test('M4: each have their own timeout', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const guard = await a.locks.reentrant('k').acquire()
@@ -335,7 +335,7 @@ describe('callers at the same time', () => {
     expect((await patient).isHeld()).toBe(true)
   })
 
-  test('T5: the last to give up takes the request back', async () => {
+  test('T5: withdraw the request when the last of them gives up', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     await a.locks.reentrant('k').acquire()
@@ -353,7 +353,7 @@ describe('callers at the same time', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('a caller that comes after all have given up makes a new request', async () => {
+  test('make a new request after all earlier callers have given up', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const guard = await a.locks.reentrant('k').acquire()
@@ -370,7 +370,7 @@ describe('callers at the same time', () => {
     expect((await second).isHeld()).toBe(true)
   })
 
-  test('M4: a timeout counts also while another caller observes a holder that looks dead', async () => {
+  test('M4: time out also while another caller observes a holder that looks dead', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process()]
     await a.locks.acquire('k')
@@ -386,7 +386,7 @@ describe('callers at the same time', () => {
     expect((await tried)?.isHeld()).toBe(true)
   })
 
-  test('one with an aborted signal asks for nothing', async () => {
+  test('send nothing for a caller with an aborted signal', async () => {
     const world = new World()
     const a = world.process()
     const crypto = a.locks.reentrant('k')
@@ -400,7 +400,7 @@ describe('callers at the same time', () => {
     expect(a.link.sent.length).toBe(sent)
   })
 
-  test('the error of the store reaches each of them, and the next call asks again', async () => {
+  test('all get the error of the store, and the next call asks again', async () => {
     const world = new World()
     const a = world.process()
     const crypto = a.locks.reentrant('k')
@@ -411,7 +411,7 @@ describe('callers at the same time', () => {
     expect((await crypto.acquire()).isHeld()).toBe(true)
   })
 
-  test('siblings under Promise.all all work under one hold, and the last one releases it', async () => {
+  test('under Promise.all share one hold, and the last one releases it', async () => {
     const world = new World()
     const a = world.process({ label: 'a' })
     const crypto = a.locks.reentrant('k')
@@ -425,7 +425,7 @@ describe('callers at the same time', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('a release between a grant and its news to a second caller is not taken for a hold', async () => {
+  test('never get a guard of a hold that another caller has just released', async () => {
     const world = new World()
     const { locks } = world.process()
     const crypto = locks.reentrant('k')
@@ -440,7 +440,7 @@ describe('callers at the same time', () => {
     expect(new Set(guards)).toEqual(new Set([true]))
   })
 
-  test('several callers that wait beside a try that is released at once get the lock after it', async () => {
+  test('that wait beside a try that is released at once get the lock after it', async () => {
     const crypto = new World().process().locks.reentrant('k')
     const trying = crypto.tryAcquire().then((guard) => guard?.release())
     const guards = await Promise.all([crypto.acquire(), crypto.acquire(), crypto.acquire()])
@@ -448,7 +448,7 @@ describe('callers at the same time', () => {
     expect(guards.map((guard) => guard.isHeld())).toEqual([true, true, true])
   })
 
-  test('a caller that waits beside a try that is released at once waits no longer than its own timeout', async () => {
+  test('that wait beside a try that is released at once wait no longer than their own timeout', async () => {
     const world = new World()
     const a = world.process()
     a.link.latency = () => 40
@@ -461,7 +461,7 @@ describe('callers at the same time', () => {
     await trying
   })
 
-  test('tryAcquire gives null while others in the process wait', async () => {
+  test('get null from tryAcquire while others in the process wait', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -471,7 +471,7 @@ describe('callers at the same time', () => {
     expect(await crypto.tryAcquire()).toBeNull()
   })
 
-  test('bad input is refused', async () => {
+  test('are refused with invalid options', async () => {
     const world = new World()
     const crypto = world.process().locks.reentrant('k')
     for (const timeout of [Number.NaN, -1, '5' as never, 2 ** 53]) {
@@ -482,7 +482,7 @@ describe('callers at the same time', () => {
   })
 })
 
-test('whether it is dirty can be read once the locks are closed', async () => {
+test('`dirty` can be read and cleared after the locks are closed', async () => {
   const world = new World()
   const [a, b] = [world.process(), world.process()]
   const [crypto, other] = [a.locks.reentrant('k'), a.locks.reentrant('other')]

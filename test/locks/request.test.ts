@@ -37,7 +37,7 @@ describe('request', () => {
     expect([lock().isHeld(), await world.holders()]).toEqual([false, []])
   })
 
-  test("gives the callback's result", async () => {
+  test("resolves with the callback's result", async () => {
     const { locks } = new World().process()
     expect(await locks.request('k', () => 7)).toBe(7)
     expect(await locks.request('k', async () => 'seven')).toBe('seven')
@@ -56,7 +56,7 @@ describe('request', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('lets the lock be shared', async () => {
+  test('can share the lock', async () => {
     const world = new World()
     const [one, other] = [callback(), callback()]
     const calls = [
@@ -70,7 +70,7 @@ describe('request', () => {
     await Promise.all(calls)
   })
 
-  test('runs no two callbacks at the same time, over many processes', async () => {
+  test('never runs two callbacks at the same time, over many processes', async () => {
     const world = new World()
     const processes = Array.from({ length: 5 }, () => world.process())
     let [inside, most, count] = [0, 0, 0]
@@ -124,7 +124,7 @@ describe('ifAvailable', () => {
     expect(await locks.request('k', { ifAvailable: true }, (lock) => lock?.name)).toBe('k')
   })
 
-  test('runs the callback with null if it is not, and waits for nothing', async () => {
+  test('runs the callback with null if the lock is held, and does not queue', async () => {
     const world = new World()
     await world.process().locks.acquire('k')
     const b = world.process()
@@ -132,7 +132,7 @@ describe('ifAvailable', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test("passes on the callback's error also then", async () => {
+  test("passes on the callback's error also in that case", async () => {
     const world = new World()
     await world.process().locks.acquire('k')
     const fail = (): never => {
@@ -143,7 +143,7 @@ describe('ifAvailable', () => {
 })
 
 describe('a holder that is proved dead', () => {
-  test('does not keep the lock from a request that does not wait', async () => {
+  test('does not block a request that does not wait', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -164,7 +164,7 @@ describe('a holder that is proved dead', () => {
     expect([held.map(({ session }) => session), pending]).toEqual([[c.locks.session], []])
   })
 
-  test('keeps it where locks do not expire by themselves', async () => {
+  test('keeps the lock if locks do not expire by themselves', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ expiry: 'manual' })]
     await a.locks.acquire('k')
@@ -172,7 +172,7 @@ describe('a holder that is proved dead', () => {
     expect(await b.locks.request('k', { ifAvailable: true }, (lock) => lock)).toBeNull()
   })
 
-  test('keeps it while it is pinned', async () => {
+  test('keeps the lock while it is pinned', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -195,7 +195,7 @@ describe('signal', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('that was aborted before rejects with its reason, and runs nothing', async () => {
+  test('that was aborted before the call rejects with its reason, and the callback does not run', async () => {
     const world = new World()
     const a = world.process()
     const run: unknown[] = []
@@ -234,7 +234,7 @@ describe('steal', () => {
     expect(await robbed).toMatchObject({ name: 'AbortError' })
   })
 
-  test('rejects the request it takes from with AbortError at once, though its callback runs on', async () => {
+  test('rejects the victim’s request with AbortError at once, while the victim’s callback runs on', async () => {
     const world = new World()
     const held = callback()
     const robbed = errorOf(world.process().locks.request('k', held.body))
@@ -247,7 +247,7 @@ describe('steal', () => {
     held.done()
   })
 
-  test('lets a later error of that callback pass unheard', async () => {
+  test('ignores a later error of the victim’s callback', async () => {
     const world = new World()
     const held = callback()
     const robbed = errorOf(world.process().locks.request('k', held.body))
@@ -258,7 +258,7 @@ describe('steal', () => {
     await settle()
   })
 
-  test('is known at the next beat without a channel', async () => {
+  test('is noticed at the next beat without a channel', async () => {
     const world = new World()
     const held = callback()
     const robbed = errorOf(world.process({ channel: false }).locks.request('k', held.body))
@@ -283,7 +283,7 @@ describe('steal', () => {
     held.done()
   })
 
-  test('takes the lock also where the news of its grant has yet to come', async () => {
+  test('takes the lock also if the holder has not heard of its grant yet', async () => {
     const { locks } = new World().process()
     const held = callback()
     const robbed = errorOf(locks.request('k', held.body))
@@ -301,7 +301,7 @@ describe('steal', () => {
     for (const error of await Promise.all(robbed)) expect(error).toMatchObject({ name: 'AbortError' })
   })
 
-  test('takes a free lock as any request does', async () => {
+  test('takes a free lock like any request', async () => {
     const world = new World()
     expect(await world.process().locks.request('k', { steal: true }, (lock) => lock?.isHeld())).toBe(true)
   })
@@ -323,7 +323,7 @@ describe('a lock that is lost while the callback runs', () => {
     expect(await errorOf(call)).toMatchObject({ code: 'lost' })
   })
 
-  test('rejects with lost also when no timer has run yet', async () => {
+  test('rejects with lost even if no timer has run yet', async () => {
     const world = new World()
     const a = world.process()
     const held = callback<number>()
@@ -335,7 +335,7 @@ describe('a lock that is lost while the callback runs', () => {
     expect(await call).toMatchObject({ code: 'lost' })
   })
 
-  test('rejects with AbortError when an operator revoked it', async () => {
+  test('rejects with AbortError if an operator revoked it', async () => {
     const world = new World()
     const a = world.process()
     const held = callback()
@@ -347,7 +347,7 @@ describe('a lock that is lost while the callback runs', () => {
   })
 })
 
-describe('what the specification refuses', () => {
+describe('requests that the specification refuses', () => {
   const refused: [string, object][] = [
     ['steal with ifAvailable', { steal: true, ifAvailable: true }],
     ['steal with shared mode', { steal: true, mode: 'shared' }],
@@ -381,7 +381,7 @@ describe('what the specification refuses', () => {
     expect(await errorOf(locks.request('k', { signal: {} as never }, () => {}))).toBeInstanceOf(TypeError)
   })
 
-  test('a timeout that is no time rejects with RangeError', async () => {
+  test('an invalid timeout rejects with RangeError', async () => {
     const { locks } = new World().process()
     for (const timeout of [Number.NaN, -1, 2 ** 53]) expect(await errorOf(locks.request('k', { timeout }, () => {}))).toBeInstanceOf(RangeError)
   })
@@ -390,7 +390,7 @@ describe('what the specification refuses', () => {
 describe('names', () => {
   const strange = ['', '\0', 'a\0b', '\ud800', 'x\udc00y', '@', '@/', '%', '%0000', '@ns/x', 'ü/é', '🔒', 'x'.repeat(5_000), ' ', '/module/a']
 
-  test.each(strange.map((name) => [name.length > 20 ? 'a very long one' : JSON.stringify(name), name]))('any string is one: %s', async (_, name) => {
+  test.each(strange.map((name) => [name.length > 20 ? 'a very long one' : JSON.stringify(name), name]))('may be any string: %s', async (_, name) => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const held = callback()
@@ -404,7 +404,7 @@ describe('names', () => {
     await call
   })
 
-  test('that are strange never meet', async () => {
+  test('that are strange never collide', async () => {
     const world = new World()
     const { locks } = world.process()
     const waits = strange.map((name) => locks.request(name, { ifAvailable: true }, (lock) => (lock ? new Promise(() => {}) : name)))
@@ -412,7 +412,7 @@ describe('names', () => {
     expect(await Promise.all(waits.map(stateOf))).toEqual(strange.map(() => 'pending'))
   })
 
-  test('that are no strings become strings', async () => {
+  test('that are not strings become strings', async () => {
     const { locks } = new World().process()
     expect(await locks.request(7 as never, (lock) => lock.name)).toBe('7')
     expect(await locks.request(null as never, (lock) => lock.name)).toBe('null')
@@ -463,7 +463,7 @@ describe('query', () => {
     expect((await a.locks.query()).held.map(({ name }) => name)).toEqual(['a', 'b', 'c'])
   })
 
-  test('shows requests made before it, also before the session is open', async () => {
+  test('shows requests made before it, even if the session was not open yet', async () => {
     const { locks } = new World().process()
     const lock = locks.acquire('k')
     locks.acquire('k').catch(() => {})
@@ -472,7 +472,7 @@ describe('query', () => {
     await lock
   })
 
-  test('the client stays the same over sessions', async () => {
+  test('shows the same client for all sessions of a context', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -485,7 +485,7 @@ describe('query', () => {
     expect(after?.session).not.toBe(before?.session)
   })
 
-  test('of a name that nobody ever used is empty', async () => {
+  test('of a name that was never used is empty', async () => {
     expect(await new World().process().locks.query('k')).toEqual({ held: [], pending: [] })
   })
 })

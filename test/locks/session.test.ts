@@ -5,7 +5,7 @@ import type { Beacon, RaisedBeacon, Store } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { beat, brokenStore, duration, errorOf, lease, type Process, settle, stateOf, World } from './world.ts'
 
-/** A beacon that counts what is lit, and that tests can hold up or break. */
+/** A beacon that counts raised beacons, and that tests can delay or break. */
 class Beacons implements Beacon {
   readonly lit = new Set<string>()
   raised = 0
@@ -29,12 +29,12 @@ class Beacons implements Beacon {
 function lit(world: World) {
   const beacons = new Beacons()
   const process = world.process({ store: { ...world.store, beacon: beacons } })
-  // The link leads to the memory store's own beacon otherwise.
+  // By default the link uses the memory store's own beacon.
   return { process, beacons }
 }
 
 describe('a session', () => {
-  test('L6: gets an id when it connects, never the same twice', () => {
+  test('L6: gets an id that no other session has', () => {
     const world = new World()
     const ids = Array.from({ length: 100 }, () => world.process().locks.session)
     expect(new Set(ids).size).toBe(100)
@@ -48,7 +48,7 @@ describe('a session', () => {
     expect([a.link.sent, a.link.reads]).toEqual([[], []])
   })
 
-  test('opens once, however many ask at first', async () => {
+  test('opens once, however many requests come first', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     await Promise.all(['k', 'l', 'm'].map((key) => process.locks.acquire(key)))
@@ -70,7 +70,7 @@ describe('a session', () => {
     expect((await world.record()).sessions.get(lock.session)?.beacon).toBe(`${lock.session}#1`)
   })
 
-  test('with the same label as another is still a different one: they exclude each other', async () => {
+  test('excludes another session with the same label', async () => {
     const world = new World()
     const [a, b] = [world.process({ label: 'worker' }), world.process({ label: 'worker' })]
     const lock = await a.locks.acquire('k')
@@ -78,7 +78,7 @@ describe('a session', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('locks of two sessions in one process exclude each other', async () => {
+  test('excludes another session in the same process', async () => {
     const store = memoryStore()
     const [one, other] = [createLocks({ store }), createLocks({ store })]
     await one.acquire('k')
@@ -86,7 +86,7 @@ describe('a session', () => {
     await Promise.all([one.close(), other.close()])
   })
 
-  test('that could not open rejects, and opens at the next call', async () => {
+  test('that could not open rejects the call, and opens at the next call', async () => {
     const world = new World()
     const a = world.process()
     a.link.break('fail')
@@ -95,7 +95,7 @@ describe('a session', () => {
     expect((await a.locks.acquire('k')).isHeld()).toBe(true)
   })
 
-  test('that could not open leaves no beacon lit', async () => {
+  test('that could not open leaves no beacon raised', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     process.link.break('fail')
@@ -119,11 +119,11 @@ describe('a session', () => {
     await lock.release()
     await wait
     await settle()
-    // A second one would have made it look.
+    // A second hint would have caused a look.
     expect(b.link.reads.length - reads).toBe(0)
   })
 
-  test('whose beacon cannot be raised does without', async () => {
+  test('whose beacon cannot be raised works without one', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     beacons.fail = new Error('no more file handles')
@@ -131,7 +131,7 @@ describe('a session', () => {
     expect((await world.record()).sessions.get(process.locks.session)?.beacon).toBeUndefined()
   })
 
-  test('whose beacon takes longer than a second starts without it, warns, and uses it when it comes', async () => {
+  test('whose beacon takes longer than a second starts without it, warns, and uses it once it is raised', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     let raise = (): void => {}
@@ -155,7 +155,7 @@ describe('a session', () => {
     expect(beacons.lit.size).toBe(0)
   })
 
-  test('whose beacon comes when it has ended lowers it', async () => {
+  test('whose beacon is raised after the session has ended lowers it', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     let raise = (): void => {}
@@ -171,7 +171,7 @@ describe('a session', () => {
     expect([beacons.raised, beacons.lit.size]).toEqual([1, 0])
   })
 
-  test('that lost its beacon ends: its locks are lost at once, and others may have them', async () => {
+  test('that lost its beacon ends: its locks are lost at once, and go to the next waiters', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -185,7 +185,7 @@ describe('a session', () => {
     expect(a.locks.session).not.toBe(before)
   })
 
-  test('that lost its beacon has its waits asked again under the next one', async () => {
+  test('that lost its beacon has its waits requested again under the next session', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ label: 'b' })]
     const lock = await a.locks.acquire('k')
@@ -200,7 +200,7 @@ describe('a session', () => {
     expect((await waits[1])?.isHeld()).toBe(true)
   })
 
-  test('that others ended as dead requests again, and gets the lock', async () => {
+  test('that was ended as dead requests again under a new session, and gets the lock', async () => {
     const world = new World()
     const a = world.process()
     await (await a.locks.acquire('k')).release()
@@ -210,7 +210,7 @@ describe('a session', () => {
     expect([k.isHeld(), l.isHeld(), k.session === l.session]).toEqual([true, true, true])
   })
 
-  test('that others ended as dead raises one new beacon, however many requests it has', async () => {
+  test('that was ended as dead raises one new beacon, however many requests it has', async () => {
     const world = new World()
     const { process, beacons } = lit(world)
     await (await process.locks.acquire('k')).release()
@@ -219,7 +219,7 @@ describe('a session', () => {
     expect(beacons.lit).toEqual(new Set([`${process.locks.session}#${beacons.raised}`]))
   })
 
-  test('that others ended while it held loses everything at its next beat', async () => {
+  test('that was ended as dead while it held locks loses them at its next beat', async () => {
     const world = new World()
     const a = world.process({ channel: false })
     const locks = await Promise.all(['k', 'l'].map((key) => a.locks.acquire(key)))
@@ -228,7 +228,7 @@ describe('a session', () => {
     expect(locks.map(({ signal }) => signal.reason?.code)).toEqual(['lost', 'lost'])
   })
 
-  test('a grant to a session that ended while the request was under way is worth nothing', async () => {
+  test('that ended while a request was under way does not get the lock by that request’s grant', async () => {
     const world = new World()
     const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b' })]
     await a.locks.acquire('other')
@@ -248,7 +248,7 @@ describe('a session', () => {
     expect(await world.holders()).toEqual(['a'])
   })
 
-  test('a grant to a session that ended while it was being confirmed is worth nothing', async () => {
+  test('that ended while a grant was being confirmed does not get the lock by that grant', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process({ label: 'b' }), world.process({ label: 'c' })]
     const lock = await a.locks.acquire('k')
@@ -269,7 +269,7 @@ describe('a session', () => {
     expect([await stateOf(asked), other.isHeld()]).toEqual(['pending', true])
   })
 
-  test('a beat of a session that ended renews nothing of the next one', async () => {
+  test('that ended renews nothing of the next session by a late reply to its beat', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -286,7 +286,7 @@ describe('a session', () => {
     expect(lock.isHeld()).toBe(false)
   })
 
-  test('the row of a dead one is cleared away in the end', async () => {
+  test('that is dead has its row removed eventually', async () => {
     const world = new World()
     const [a, b] = [world.process({ beacon: false }), world.process({ duration: 10_000 })]
     const dead = await a.locks.acquire('other')
@@ -296,7 +296,7 @@ describe('a session', () => {
     expect((await world.record('other')).sessions.get(dead.session)).toBeUndefined()
   })
 
-  test('the row of a session that waits long is kept', async () => {
+  test('that waits for long keeps its row', async () => {
     const world = new World()
     const [a, b] = [world.process({ duration: 10_000 }), world.process({ label: 'b', duration: 10_000, maxBackoff: 1_000 })]
     await a.locks.acquire('k')
@@ -320,7 +320,7 @@ describe('close', () => {
     expect(await Promise.all(waits.map(stateOf))).toEqual(['fulfilled', 'fulfilled', 'fulfilled'])
   })
 
-  test('is one batch', async () => {
+  test('sends one batch', async () => {
     const world = new World()
     const a = world.process()
     await Promise.all(['k', 'l', 'm'].map((key) => a.locks.acquire(key)))
@@ -329,7 +329,7 @@ describe('close', () => {
     expect(a.link.batches.slice(before)).toEqual([4])
   })
 
-  test('rejects waiters with closed, and takes their requests back', async () => {
+  test('rejects waiters with closed, and withdraws their requests', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -486,7 +486,7 @@ describe('a store that fails', () => {
     await locks.close()
   })
 
-  test('warns of no release when nothing was ever asked of it', async () => {
+  test('causes no release warning if the session was never opened', async () => {
     const warnings: unknown[] = []
     const locks = createLocks({ store: brokenStore(new Error('down')), onWarning: (warning) => warnings.push(warning) })
     await errorOf(locks.acquire('k'))
@@ -494,7 +494,7 @@ describe('a store that fails', () => {
     await locks.close()
   })
 
-  test('by throwing is no different', async () => {
+  test('by throwing is treated the same', async () => {
     const cause = new Error('not a promise')
     const fail = (): never => {
       throw cause
@@ -506,7 +506,7 @@ describe('a store that fails', () => {
     await locks.close()
   })
 
-  test('that was closed rejects with closed', async () => {
+  test('because it was closed makes calls reject with closed', async () => {
     const store = memoryStore()
     const locks = createLocks({ store })
     await store.close()
@@ -562,7 +562,7 @@ describe('a store that fails', () => {
     expect((await next).isHeld()).toBe(true)
   })
 
-  test('that was closed under a wait ends it with closed', async () => {
+  test('because it was closed during a wait ends the wait with closed', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -591,7 +591,7 @@ describe('a store that fails', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('three beats that are never answered do not end the heartbeat for good', async () => {
+  test('to answer three beats does not end the heartbeat for good', async () => {
     const world = new World()
     const a = world.process()
     await a.locks.acquire('k')
@@ -604,7 +604,7 @@ describe('a store that fails', () => {
   })
 })
 
-test('warns once of what its store lacks here', () => {
+test('locks warn once of something that their store lacks', () => {
   const onDegraded: Store['onDegraded'] = (listener) => {
     listener('no hints here')
     return () => {}
@@ -630,7 +630,7 @@ describe('a session that is granted the lock is notified', () => {
     expect(hints).toEqual([{ key: 'k', number: 1, token, previous: lock.token }])
   })
 
-  test('by its next look, if the channel throws whatever it is asked', async () => {
+  test('by its next look, if every call of the channel throws', async () => {
     const world = new World()
     const thrower = (): never => {
       throw new Error('no channel today')
@@ -656,14 +656,14 @@ describe('a session that opens', () => {
     await world.store.apply([{ type: 'end', session: '~' }])
     return outcome?.type === 'beaten' ? outcome.stale.map(({ label }) => label ?? '') : []
   }
-  /** Opens their sessions, all of which stay idle. */
+  /** Makes processes and opens their sessions, which stay idle. */
   const several = async (world: World, label: string, count: number): Promise<Process[]> => {
     const made = Array.from({ length: count }, () => world.process({ label }))
     for (const { locks } of made) await (await locks.acquire('k')).release()
     return made
   }
 
-  test('ends the dead that it meets at once, overdue or not, and nobody else', async () => {
+  test('ends the dead sessions that it meets at once, overdue or not, and no others', async () => {
     const world = new World()
     const dead = await several(world, 'dead', 5)
     await several(world, 'alive', 5)
@@ -676,24 +676,24 @@ describe('a session that opens', () => {
     expect((await rowsOf(world)).sort()).toEqual(['alive', 'alive', 'alive', 'alive', 'alive', 'new', 'stopped'])
   })
 
-  test('finds them among many that live, in a few seconds', async () => {
+  test('finds dead sessions among many live ones, in a few seconds', async () => {
     const world = new World()
     const alive = await several(world, 'alive', 50)
     const dead = await several(world, 'dead', 50)
     const sessions = alive.map(({ locks }) => locks.session)
-    // They have looked around by then.
+    // By then these sessions have finished their own search for dead sessions.
     await world.pass(5_000)
     for (const process of dead) process.crash()
     const opened = world.process({ label: 'new' })
     await opened.locks.acquire('k')
     await world.pass(5_000)
     expect(opened.link.count('end')).toBe(50)
-    // Those that live go on with the sessions that they had.
+    // The live processes keep their sessions.
     for (const { locks } of alive) await (await locks.acquire('l')).release()
     expect(alive.map(({ locks }) => locks.session)).toEqual(sessions)
   })
 
-  test('writes nothing for it where nobody is dead', async () => {
+  test('writes nothing if no session is dead', async () => {
     const world = new World()
     await several(world, 'alive', 3)
     const opened = world.process()
@@ -703,7 +703,7 @@ describe('a session that opens', () => {
     expect(opened.link.sent.length).toBe(sent)
   })
 
-  test('ends nobody where locks expire by hand alone', async () => {
+  test('ends no session if locks expire only by hand', async () => {
     const world = new World()
     const [dead] = (await several(world, 'dead', 1)) as [Process]
     dead.crash()
@@ -727,7 +727,7 @@ test('a second close() waits for the first', async () => {
   expect((await world.record()).holders).toEqual([])
 })
 
-describe('a store’s report of what it lacks', () => {
+describe('a store’s report of something that it lacks', () => {
   /** A world's store that counts its listeners. */
   const countingStore = (world: World) => {
     const listeners = new Set<unknown>()
@@ -747,7 +747,7 @@ describe('a store’s report of what it lacks', () => {
     expect(listeners.size).toBe(0)
   })
 
-  test('of hints that are back lets locks linger again', async () => {
+  test('that hints are back lets locks linger again', async () => {
     const world = new World()
     let tell = (_: string | undefined): void => {}
     const onDegraded: Store['onDegraded'] = (listener) => {

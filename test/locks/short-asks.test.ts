@@ -14,7 +14,7 @@ const waysOut: Record<string, (asker: Locks, ask: Json) => Promise<unknown>> = {
 
 for (const [name, open] of Object.entries(stores)) {
   describe.each(Object.keys(places))(`on ${name}, from %s,`, (place) => {
-    /** Locks of a context of its own. */
+    /** Makes the locks of a new context. */
     const contextOn = (store: Parameters<typeof createLocks>[0]['store'], hints: boolean): Locks => {
       const locks = createLocks({
         store: hints ? store : Object.assign(Object.create(store), { channel: undefined }),
@@ -25,7 +25,7 @@ for (const [name, open] of Object.entries(stores)) {
     }
 
     describe.each([true, false])('with hints: %s,', (hints) => {
-      test.each(Object.entries(waysOut))('an ask whose waiter %s reaches the holder, once', async (_, giveUp) => {
+      test.each(Object.entries(waysOut))('a release request whose waiter %s reaches the holder once', async (_, giveUp) => {
         const store = await open()
         endings.push(() => store.close())
         const [holder, asker, other] = [contextOn(store, hints), contextOn(store, hints), contextOn(store, hints)]

@@ -14,7 +14,7 @@ const use = async (locks: Locks, ...names: string[]): Promise<void> => {
 for (const [kind, open] of Object.entries(stores)) {
   for (const [where, from] of Object.entries(places)) {
     describe(`${kind}, from ${where}`, () => {
-      test('sweep drops the records that nobody holds, wants or pins, of its own namespace', async () => {
+      test('sweep drops the records of its own namespace that are not held, waited for or pinned', async () => {
         const store = await open()
         endings.push(() => store.close())
         const [ours, theirs, plain] = ['ours', 'theirs', ''].map((namespace) => {
@@ -39,7 +39,7 @@ for (const [kind, open] of Object.entries(stores)) {
         expect(token).toBeGreaterThan(0)
       })
 
-      test('sweep goes through more records than it takes at once', async () => {
+      test('sweep handles more records than it reads at a time', async () => {
         const store = await open()
         endings.push(() => store.close())
         const locks = createLocks({ store })
@@ -55,7 +55,7 @@ for (const [kind, open] of Object.entries(stores)) {
   }
 }
 
-test('sweep drops only what has not changed for olderThan', async () => {
+test('sweep drops only records that have not changed for olderThan', async () => {
   const world = new World()
   const { locks } = world.process()
   await use(locks, 'old')
@@ -71,7 +71,7 @@ test('an invalid age is refused', async () => {
   for (const olderThan of [-1, Number.NaN, '1d', null]) await expect(locks.sweep({ olderThan: olderThan as number })).rejects.toThrow(RangeError)
 })
 
-test('tokens rise over a sweep, and a lock that others may have had meanwhile is dirty', async () => {
+test('tokens rise over a sweep, and a lock that another session may have had meanwhile is dirty', async () => {
   const world = new World()
   const [a, b] = [world.process(), world.process()]
   const first = await a.locks.acquire('k')
@@ -85,7 +85,7 @@ test('tokens rise over a sweep, and a lock that others may have had meanwhile is
   expect(last.dirty).toBe(true)
 })
 
-test('at a lock server, a sweep needs the right of an admin', async () => {
+test('at a lock server, only an admin may sweep', async () => {
   const store = memoryStore()
   const clients = [
     { name: 'user', token: 'the-token-of-the-user-0123456789' },

@@ -9,7 +9,7 @@ import type { FencedStore } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-/** In ms: ends a loop in which nothing else runs. */
+/** Ends a loop that lets nothing else run, in ms. */
 const bound = 4_000
 const duration = 2_000
 
@@ -30,11 +30,11 @@ const stores: Record<string, () => FencedStore<never>> = {
 interface Tools {
   readonly locks: Locks
   readonly store: FencedStore<never>
-  /** Held all the time. */
+  /** A lock that is held all the time. */
   readonly lock: HeldLock
 }
 
-/** What is called again and again, each call awaited. */
+/** The calls of the loops, each of which is awaited. */
 const loops: Record<string, (tools: Tools) => Promise<unknown>> = {
   'fenced writes': ({ store, lock }) => store.transaction(lock, () => {}),
   'requests for another lock': ({ locks }) => locks.request('other', () => {}),
@@ -86,10 +86,10 @@ describe.each(Object.keys(stores))('on %s a loop of awaited', (kind) => {
 })
 
 test.each([0, duration])(
-  'a request goes out before one that is made after it elsewhere, though the event loop has to turn first (linger %d)',
+  'a request is sent before a later request of another context, even if it has to let the event loop turn (linger %d)',
   async (linger) => {
     const store = memoryStore()
-    /** What calls here have to wait for, if anything. */
+    /** The turn that calls here have to wait for, if any. */
     let turning: Promise<void> | undefined
     const here = createLocks({ store, linger, clock: { ...systemClock, turn: () => turning } })
     const there = createLocks({ store })

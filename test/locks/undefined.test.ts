@@ -11,7 +11,7 @@ import { checkSettings, checkWish } from '../../src/locks/options.ts'
 import { limitDefaults, limitsOf } from '../../src/server/options.ts'
 import { World } from './world.ts'
 
-// An option that is `undefined` is one that is left out.
+// An option that is `undefined` counts as left out.
 
 const store = memoryStore()
 const noSettings = {
@@ -44,10 +44,10 @@ const noWish = {
   onReleaseRequested: undefined,
 }
 
-/** Without what is a new function each time. */
+/** Settings without the member that is a new function each time. */
 const comparable = ({ onWarning: _, ...settings }: ReturnType<typeof checkSettings>) => settings
 
-describe('options that are undefined are as if left out', () => {
+describe('undefined options count as left out', () => {
   test('of createLocks', async () => {
     expect(comparable(checkSettings({ store, ...noSettings }))).toEqual(comparable(checkSettings({ store })))
     const locks = createLocks({ store, ...noSettings })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { HeldLock } from '../../src/locks/types.ts'
 import { beat, duration, errorOf, lease, type Process, type ProcessOptions, settle, stateOf, World } from './world.ts'
 
-/** The pauses before the looks of a waiter, in ms, while time passes. */
+/** Lets time pass. @returns the pauses before each look of a waiter, in ms */
 async function pauses(world: World, waiter: Process, start: () => Promise<unknown>, ms: number): Promise<number[]> {
   const from = waiter.clock.monotonic()
   const known = waiter.link.reads.length
@@ -34,7 +34,7 @@ describe('trying once', () => {
     expect(sessions.get(lock.session)).toMatchObject({ label: 'a', expiresAt: world.base.now() + lease })
   })
 
-  test('gives null for a free lock that others wait for', async () => {
+  test('gives null for a free lock that other sessions wait for', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -138,7 +138,7 @@ describe('the queue', () => {
     expect(held.map(({ mode }) => mode)).toEqual(['shared', 'shared'])
   })
 
-  test('lets no shared request overtake a waiting exclusive one', async () => {
+  test('lets no shared request overtake an exclusive one', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     await a.locks.acquire('k', { mode: 'shared' })
@@ -160,7 +160,7 @@ describe('hand-over', () => {
     expect(await stateOf(other)).toBe('fulfilled')
   })
 
-  test('takes at most the longest pause without a channel', async () => {
+  test('without a channel takes at most the longest pause', async () => {
     const world = new World()
     const [a, b] = [world.process({ channel: false }), world.process({ channel: false })]
     const lock = await a.locks.acquire('k')
@@ -171,7 +171,7 @@ describe('hand-over', () => {
     expect(await stateOf(other)).toBe('fulfilled')
   })
 
-  test('within one session needs neither hint nor look', async () => {
+  test('within one session needs no hint and no look', async () => {
     const world = new World()
     const a = world.process({ channel: false })
     const lock = await a.locks.acquire('k')
@@ -182,7 +182,7 @@ describe('hand-over', () => {
     expect(a.link.reads).toEqual([])
   })
 
-  test('wakes only the one whose turn it is', async () => {
+  test('wakes only the next waiter', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -197,7 +197,7 @@ describe('hand-over', () => {
     expect(hints).toEqual(['b'])
   })
 
-  test('survives hints that are lost, doubled and late', async () => {
+  test('is not disturbed by duplicate, stray or malformed hints', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     for (let round = 0; round < 3; round++) {
@@ -248,7 +248,7 @@ describe('backoff', () => {
     }
   })
 
-  test('starts 5 ms later for every further place in the queue', async () => {
+  test('starts with 5 ms more for every place further back in the queue', async () => {
     const world = new World()
     const [a, b, c, d] = [world.process(), world.process(), world.process(), world.process({ channel: false })]
     await a.locks.acquire('k')
@@ -273,7 +273,7 @@ describe('backoff', () => {
     }
   })
 
-  test('starts again when the lock changed hands', async () => {
+  test('starts again when the lock has changed hands', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process({ label: 'b' }), world.process({ channel: false })]
     const lock = await a.locks.acquire('k')
@@ -348,7 +348,7 @@ describe('a bounded wait', () => {
     expect((await patient[1])?.isHeld()).toBe(true)
   })
 
-  test('ends also while the store hangs', async () => {
+  test('ends on time even while the store hangs', async () => {
     const world = new World()
     const a = world.process()
     a.link.break('hang')
@@ -387,7 +387,7 @@ describe('a cancelled wait', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('T5: a request that was cancelled under way leaves no trace', async () => {
+  test('T5: leaves no trace when its request was already under way', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -404,7 +404,7 @@ describe('a cancelled wait', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('T5: a grant whose reply comes after the cancellation is given back', async () => {
+  test('T5: releases a grant whose reply arrives after the cancellation', async () => {
     const world = new World()
     const b = world.process()
     b.link.break('mute', 'request')
@@ -418,7 +418,7 @@ describe('a cancelled wait', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('T5: a grant that crosses the cancellation is given back', async () => {
+  test('T5: releases a grant that is made just before the cancellation', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process({ channel: false })]
     const lock = await a.locks.acquire('k')
@@ -432,7 +432,7 @@ describe('a cancelled wait', () => {
     expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
-  test('T5: a grant that is being confirmed is given back', async () => {
+  test('T5: releases a grant that is being confirmed', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -451,7 +451,7 @@ describe('a cancelled wait', () => {
     expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
-  test('is taken back again and again while the store fails', async () => {
+  test('is withdrawn again and again while the store fails', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -479,7 +479,7 @@ describe('a cancelled wait', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('with a signal that was aborted before asks for nothing', async () => {
+  test('with a signal that was already aborted sends nothing', async () => {
     const world = new World()
     const a = world.process()
     expect(await errorOf(a.locks.acquire('k', { signal: AbortSignal.abort('no') }))).toBe('no')
@@ -496,7 +496,7 @@ describe('a cancelled wait', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('a thousand that are cancelled at once leave no trace', async () => {
+  test('leaves no trace, even if a thousand are cancelled at once', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -512,7 +512,7 @@ describe('a cancelled wait', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('a thousand that are cancelled before they reached the store leave no trace', async () => {
+  test('leaves no trace, even if a thousand are cancelled before they reach the store', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     await a.locks.acquire('k')
@@ -524,7 +524,7 @@ describe('a cancelled wait', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('one of many: the others keep their order', async () => {
+  test('leaves the other waiters in their order', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
     const lock = await a.locks.acquire('k')
@@ -541,7 +541,7 @@ describe('a cancelled wait', () => {
   })
 })
 
-describe('a grant that someone else made', () => {
+describe('a grant that another session made', () => {
   /** `b` waits behind `a`, and looks rarely. */
   async function waiting(world: World, more: ProcessOptions = {}): Promise<{ a: Process; b: Process; lock: HeldLock; wait: Promise<HeldLock> }> {
     const [a, b] = [world.process({ label: 'a' }), world.process({ label: 'b', ...more })]
@@ -561,7 +561,7 @@ describe('a grant that someone else made', () => {
     expect((await world.record()).holders).toMatchObject([{ unconfirmed: { confirm: 500, lapses: 0 } }])
   })
 
-  test('lasts three quarters of its short lease from the last look before it until it is confirmed', async () => {
+  test('lasts, until it is confirmed, for three quarters of its short lease from the last look before it', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)
     await world.pass(100)
@@ -576,7 +576,7 @@ describe('a grant that someone else made', () => {
     expect(got.signal.reason).toMatchObject({ code: 'lost' })
   })
 
-  test('is had by the word of a hint alone, before the store is asked, and confirmed at once', async () => {
+  test('is used on a hint alone, before the store has answered, and confirmed at once', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)
     b.link.break('hang')
@@ -588,7 +588,7 @@ describe('a grant that someone else made', () => {
     expect((await world.record()).holders[0]?.unconfirmed).toBeUndefined()
   })
 
-  test('is not based on a hint that is older than the last look, or names another request', async () => {
+  test('is not used on a hint that is older than the last look, is malformed, or names another request', async () => {
     const world = new World()
     const { a, b, lock, wait } = await waiting(world)
     const { token } = await world.record()
@@ -609,7 +609,7 @@ describe('a grant that someone else made', () => {
     expect(lock.isHeld()).toBe(true)
   })
 
-  test('is not had by a hint alone where strangers may publish: the store has to confirm it first', async () => {
+  test('is not used on a hint alone if the channel is not trusted: the store has to confirm it first', async () => {
     const world = new World()
     const a = world.process()
     const b = world.process()
@@ -631,7 +631,7 @@ describe('a grant that someone else made', () => {
     expect(await world.holders()).toHaveLength(1)
   })
 
-  test('is not had by a hint whose key is no string', async () => {
+  test('is not used on a hint whose key is not a string', async () => {
     const world = new World()
     const a = world.process()
     const b = world.process()
@@ -647,7 +647,7 @@ describe('a grant that someone else made', () => {
     }
   })
 
-  test('is not had by a hint that names a grant of another request', async () => {
+  test('is not used on a hint that names a grant of another request', async () => {
     const world = new World()
     const a = world.process()
     const b = world.process()
@@ -666,7 +666,7 @@ describe('a grant that someone else made', () => {
     expect([(await first).isHeld(), await stateOf(second)]).toEqual([true, 'pending'])
   })
 
-  test('is not had by the word of a hint once it may have lapsed', async () => {
+  test('is not used on a hint once it may have lapsed', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)
     b.link.break('hang', 'read')
@@ -675,7 +675,7 @@ describe('a grant that someone else made', () => {
     expect(await stateOf(wait)).toBe('pending')
   })
 
-  test('that a hint announced and that was withdrawn meanwhile is lost with its confirmation', async () => {
+  test('that was used on a hint and revoked meanwhile is lost when its confirmation is refused', async () => {
     const world = new World()
     const { a, b, lock, wait } = await waiting(world)
     b.link.break('stall', 'renew')
@@ -727,7 +727,7 @@ describe('a grant that someone else made', () => {
     expect(b.warnings).toMatchObject([{ type: 'renewal', names: ['k'] }])
   })
 
-  test('is confirmed before it is used when the news of it came late', async () => {
+  test('is confirmed before it is used if the waiter hears of it late', async () => {
     const world = new World()
     const { b, lock, wait } = await waiting(world)
     b.stop()
@@ -740,7 +740,7 @@ describe('a grant that someone else made', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('that is not confirmed in time sends its waiter to the back', async () => {
+  test('that is not confirmed in time sends its waiter to the back of the queue', async () => {
     const world = new World()
     const { b, lock } = await waiting(world)
     const c = world.process({ label: 'c' })
@@ -775,9 +775,9 @@ describe('a grant that someone else made', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  /** A grant of b's that it used and that lapsed: c waits for the lock next, and what b sends about the grant has not reached the store. */
+  /** A grant that b used and that has lapsed. Then c waits for the lock, and the commands that b sends about the grant have not reached the store. */
   async function lapsed(world: World) {
-    // Neither a hint nor a beat tells b what becomes of its request.
+    // No hint and no beat tells b what happens to its request.
     const { b, lock, wait } = await waiting(world, { channel: false, duration: 60_000 })
     b.link.break('stall', 'renew', 'release')
     await lock.release()
@@ -801,10 +801,10 @@ describe('a grant that someone else made', () => {
     expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
-  test('that was used and lapsed, and whose request was granted once more before that was known, is held by nobody', async () => {
+  test('that was used and lapsed, and whose request was granted again before its session noticed, is released', async () => {
     const world = new World()
     const { b, next } = await lapsed(world)
-    // Nobody waits behind it, so that nobody observes what it is granted now.
+    // No session waits behind b, so none observes b's new grant.
     await (await next).release()
     expect(await world.holders()).toEqual(['b'])
     b.link.mend()
@@ -826,7 +826,7 @@ describe('a grant that someone else made', () => {
   })
 })
 
-describe('a waiter that is silent', () => {
+describe('a silent waiter', () => {
   test('with a beacon never writes while it waits', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]
@@ -838,7 +838,7 @@ describe('a waiter that is silent', () => {
     expect(b.link.sent.length).toBe(sent)
   })
 
-  test('without a beacon is challenged by the one behind it, and answers', async () => {
+  test('without a beacon is challenged by the waiter behind it, and answers', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process({ label: 'b', beacon: false }), world.process({ label: 'c' })]
     await a.locks.acquire('k')
@@ -864,7 +864,7 @@ describe('a waiter that is silent', () => {
     expect(await world.queue()).toEqual(['c×1'])
   })
 
-  test('whose session was ended is in the way of nobody behind it', async () => {
+  test('whose session was ended does not block the waiters behind it', async () => {
     const world = new World()
     const [h, e, s] = [world.process(), world.process(), world.process()]
     await h.locks.acquire('k', { mode: 'shared' })
@@ -873,14 +873,14 @@ describe('a waiter that is silent', () => {
     const shared = s.locks.acquire('k', { mode: 'shared' })
     await settle()
     e.stop()
-    // As any session's heart does, that waits for nothing itself, with a row that has been silent for very long.
+    // Any session's heartbeat ends a session whose row has been silent for very long, even if it waits for nothing itself.
     await h.link.apply([{ type: 'end', session: e.locks.session }])
     await world.pass(lease)
     expect(await stateOf(shared)).toBe('fulfilled')
     expect(await world.queue()).toEqual([])
   })
 
-  test('and was dropped asks again when it wakes, and gets the lock', async () => {
+  test('that was dropped requests again when it wakes, and gets the lock', async () => {
     const world = new World()
     const [a, b, c] = [world.process(), world.process({ label: 'b', beacon: false }), world.process({ label: 'c' })]
     const lock = await a.locks.acquire('k')
@@ -900,11 +900,11 @@ describe('a waiter that is silent', () => {
   })
 })
 
-test('a grant whose news comes after it was taken over is not held, though its session has beaten since', async () => {
+test('a grant whose reply arrives after another session took the lock over is not held, although its session has sent beats since', async () => {
   const world = new World()
   const [a, b] = [world.process({ label: 'a', beacon: false }), world.process({ label: 'b' })]
   await (await a.locks.acquire('other')).release()
-  // Else the wait would end with the lease, for want of an answer.
+  // Otherwise the wait would end after a lease without an answer.
   Object.assign(a.link, { isBusy: () => true })
   a.link.break('mute', 'request')
   const wait = a.locks.acquire('k')

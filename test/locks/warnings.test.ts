@@ -16,7 +16,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-/** Locks whose renewals fail, begin to work again, and fail once more. */
+/** Acquires a lock whose renewals fail, succeed again, and fail once more. */
 async function failTwice(options: object): Promise<void> {
   const { locks, link } = world.process(options)
   await locks.acquire('k')
@@ -26,7 +26,7 @@ async function failTwice(options: object): Promise<void> {
     link.mend()
     await world.pass(duration / 4)
   }
-  // It waits for itself.
+  // The session waits for its own lock.
   locks.acquire('k').catch(() => {})
   await world.pass(2 * duration)
 }
@@ -61,7 +61,7 @@ describe('without `onWarning`', () => {
     expect(worker.warnings).toEqual([])
   })
 
-  test('nothing is shown where nothing goes wrong', async () => {
+  test('nothing is shown if nothing goes wrong', async () => {
     const locks = createLocks({ store: memoryStore() })
     await (await locks.acquire('k')).release()
     await locks.close()
@@ -70,7 +70,7 @@ describe('without `onWarning`', () => {
 })
 
 describe('with `onWarning`', () => {
-  test('the console shows nothing, and it gets every warning', async () => {
+  test('the console shows nothing, and the callback gets every warning', async () => {
     const types: string[] = []
     await failTwice({ onWarning: ({ type }: { readonly type: string }) => types.push(type) })
     expect([shown(), types]).toEqual([[], ['renewal', 'renewal', 'deadlock']])

@@ -1,6 +1,6 @@
 import type { Page, PageEvent } from '../../src/locks/page.ts'
 
-/** The minimum of a page: its window, to which a test sends events, as the browser or as a script. */
+/** A minimal page: its window, to which a test sends events in the role of the browser or of a script. */
 export class Window implements Page {
   readonly document: { hidden: boolean; prerendering: boolean } = { hidden: false, prerendering: false }
   readonly #listeners = new Set<readonly [type: string, listener: (event: PageEvent) => void]>()
@@ -11,17 +11,17 @@ export class Window implements Page {
     signal?.addEventListener('abort', () => this.#listeners.delete(entry))
   }
 
-  /** How many listeners there are. */
+  /** The number of listeners. */
   get listeners(): number {
     return this.#listeners.size
   }
 
-  /** The browser says that something happened. */
+  /** Sends an event of the browser. */
   tell(type: string): void {
     this.#dispatch({ type, isTrusted: true })
   }
 
-  /** A script dispatches an event of its own. */
+  /** Sends an event that a script dispatched. */
   pretend(type: string): void {
     this.#dispatch({ type, isTrusted: false })
   }

@@ -8,7 +8,7 @@ import type { Beacon, Channel, Message, Part, Store } from '../../src/store.ts'
 import { type MemoryStore, memoryStore } from '../../src/stores/memory.ts'
 import { manualClock } from '../../src/testing/clock.ts'
 
-/** Of every process here unless told otherwise, in ms. Its lease is a third more, its beats come every tenth of it. */
+/** The default duration of every process here, in ms. The lease is a third longer, and a beat is sent every tenth of the duration. */
 export const duration = 1_200
 export const lease = 1_600
 export const beat = 120
@@ -22,10 +22,10 @@ afterEach(async () => {
   expect(unhandled.splice(0)).toEqual([])
 })
 
-/** Lets everything happen that waits for no timer. */
+/** Lets everything run that does not wait for a timer. */
 export const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** What a promise has come to by now. */
+/** The present state of a promise. */
 export async function stateOf(promise: Promise<unknown>): Promise<'pending' | 'fulfilled' | 'rejected'> {
   let state: 'pending' | 'fulfilled' | 'rejected' = 'pending'
   promise.then(
@@ -40,7 +40,7 @@ export async function stateOf(promise: Promise<unknown>): Promise<'pending' | 'f
   return state
 }
 
-/** The error that a promise is rejected with. */
+/** The error with which a promise rejects. */
 export const errorOf = async (promise: Promise<unknown>): Promise<LockError> =>
   promise.then(
     () => {
@@ -49,11 +49,11 @@ export const errorOf = async (promise: Promise<unknown>): Promise<LockError> =>
     (error) => error,
   )
 
-/** One store and the time of day, shared by processes of which each has its own session, connection and event loop. */
+/** One store and the time of day, shared by processes that each have their own session, connection and event loop. */
 export class World {
   readonly base = manualClock()
   readonly store: MemoryStore
-  /** Of the store's own machine, in ms. */
+  /** How far the wall clock of the store's machine is off, in ms. */
   wall = 0
   readonly processes: Process[] = []
 
@@ -74,13 +74,13 @@ export class World {
     await settle()
   }
 
-  /** Steps all wall clocks, as someone who sets the time does. */
+  /** Steps all wall clocks, as when somebody sets the time. */
   stepWall(ms: number): void {
     this.wall += ms
     for (const each of this.processes) each.wall += ms
   }
 
-  /** The machine sleeps, and its monotonic clocks run on: all timers are late. */
+  /** Lets the machine sleep while its monotonic clocks run on, so that all timers are late. */
   async sleep(ms: number): Promise<void> {
     const running = this.processes.filter(({ gate }) => !gate.shut)
     for (const each of running) each.stop()
@@ -95,7 +95,7 @@ export class World {
     return view?.holders.map(({ session }) => view.sessions.get(session)?.label) ?? []
   }
 
-  /** The runs that wait for a key, as `label×count`. */
+  /** The runs in the queue of a key, as `label×count`. */
   async queue(key = 'k'): Promise<string[]> {
     const view = await this.store.read(key)
     return view?.queue.map(({ session, from, to }) => `${view.sessions.get(session)?.label}×${to - from + 1}`) ?? []
@@ -112,12 +112,12 @@ export interface ProcessOptions extends Omit<LocksOptions, 'store' | 'clock'> {
   channel?: boolean
   beacon?: boolean
   spansMachines?: boolean
-  /** How its random numbers come out; 0.5 makes every pause just as long as it is meant. */
+  /** Its random numbers. 0.5 leaves every pause without jitter. */
   random?: () => number
   store?: Store
 }
 
-/** What comes into a process from outside waits here while it is stopped. */
+/** Holds back everything that reaches a process from outside while the process is stopped. */
 export class Gate {
   shut = false
   #waiting: (() => void)[] = []
@@ -142,7 +142,7 @@ export class Gate {
   }
 }
 
-/** Timers of a clock whose callbacks pass a gate, and may be called off until they have. */
+/** Timers whose callbacks pass a gate, and which can be cancelled until the callback has passed it. */
 export const throughGate =
   (base: Clock, gate: Gate): Clock['after'] =>
   (ms, run) => {
@@ -154,7 +154,7 @@ export const throughGate =
     }
   }
 
-/** A tab, worker or process: `createLocks` with a clock and a connection of its own. */
+/** A tab, worker or process: `createLocks` with its own clock and its own connection. */
 export class Process {
   readonly gate = new Gate()
   readonly link: Link
@@ -177,7 +177,7 @@ export class Process {
     this.locks = createLocks({ duration, maxBackoff: 100, onWarning, ...options, store: this.link, clock: this.clock })
   }
 
-  /** As SIGSTOP, a breakpoint or a frozen tab does: nothing runs, and its beacon stays lit. */
+  /** Stops it like SIGSTOP, a breakpoint or a frozen tab: nothing runs, and its beacon stays up. */
   stop(): void {
     this.gate.shut = true
   }
@@ -186,7 +186,7 @@ export class Process {
     this.gate.open()
   }
 
-  /** As SIGKILL does: nothing runs any more, and its beacon goes out. */
+  /** Kills it like SIGKILL: nothing runs any more, and its beacon goes out. */
   crash(): void {
     this.stop()
     this.link.putOut()
@@ -194,8 +194,8 @@ export class Process {
 }
 
 /**
- * What happens to a call to the store. `fail`: it is not carried out and rejects; `hang`: it is not carried out and never settles; `lose`: it is
- * carried out, but rejects; `mute`: it is carried out, but settles with `deliver()`; `stall`: it is carried out and settles with `deliver()`.
+ * How a call to the store goes wrong. `fail`: it rejects and is not carried out; `hang`: it never settles and is not carried out; `lose`: it is
+ * carried out, but rejects; `mute`: it is carried out at once, and settles at `deliver()`; `stall`: it is carried out and settles at `deliver()`.
  */
 type Fault = 'fail' | 'hang' | 'lose' | 'mute' | 'stall'
 type Call = Command['type'] | 'read'
@@ -205,16 +205,16 @@ export class Link implements Store {
   readonly channel: Channel | undefined
   readonly beacon: Beacon | undefined
   readonly spansMachines: boolean | undefined
-  /** Every command that went out. */
+  /** Every command that was sent. */
   readonly sent: Command[] = []
   /** The sizes of the batches. */
   readonly batches: number[] = []
-  /** When the reads went out. */
+  /** The monotonic times at which reads were sent, in ms. */
   readonly reads: number[] = []
   error: Error = new Error('disk I/O error')
-  /** How long a call takes on its way there, and again on its way back, in ms. */
+  /** How long a call takes to the store, and again back, in ms. */
   latency: (() => number) | undefined
-  /** Whose beacons it has ever watched, and how many it watches. */
+  /** The addresses of all beacons it has ever watched, and the number that it watches now. */
   readonly watched: string[] = []
   watching = 0
   readonly #store: Store
@@ -233,7 +233,7 @@ export class Link implements Store {
     this.beacon = has.beacon && store.beacon ? this.#beacon(store.beacon) : undefined
   }
 
-  /** Breaks all calls, or those that carry one of these. */
+  /** Breaks all calls, or the calls with at least one of these. */
   break(fault: Fault, ...calls: Call[]): void {
     for (const call of calls.length ? calls : ['all' as const]) this.#faults.set(call, fault)
   }
@@ -242,7 +242,7 @@ export class Link implements Store {
     this.#faults.clear()
   }
 
-  /** Lets through what `mute` and `stall` held up, in order. */
+  /** Lets the calls go on that `mute` and `stall` held up, in order. */
   async deliver(): Promise<void> {
     for (const next of this.#held.splice(0)) next()
     await settle()
@@ -252,12 +252,12 @@ export class Link implements Store {
     return this.sent.filter((command) => command.type === type).length
   }
 
-  /** Kills the beacon that this process has raised. */
+  /** Puts out the beacon that this process has raised, as its death would. */
   putOut(): void {
     if (this.#address !== undefined) (this.#store as MemoryStore).beacon.kill(this.#address)
   }
 
-  /** Takes its beacon away while it lives. */
+  /** Takes the beacon away from the process while it lives. */
   loseBeacon(): void {
     if (this.#address !== undefined) (this.#store as MemoryStore).beacon.lose(this.#address)
   }
@@ -301,7 +301,7 @@ export class Link implements Store {
     return result
   }
 
-  /** Waits for `deliver()`, unless all has been mended meanwhile. */
+  /** Waits for `deliver()`, unless the connection has been mended meanwhile. */
   async #holdUp(): Promise<void> {
     if (this.#faults.size) await new Promise<void>((resolve) => this.#held.push(resolve))
   }
@@ -337,7 +337,7 @@ export class Link implements Store {
   }
 }
 
-/** A store whose every call fails with this. */
+/** A store whose every call rejects with this error. */
 export const brokenStore = (error: unknown): Store => ({
   apply: () => Promise.reject(error),
   read: () => Promise.reject(error),

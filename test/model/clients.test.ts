@@ -6,7 +6,7 @@ import { realParts } from '../../model/client/world.ts'
 import { explore } from '../../model/explore.ts'
 import { findIn } from './flaws.ts'
 
-/** Clients whose fault shows only after more than three moves. */
+/** The mutants whose fault shows only after more than three moves. */
 const deep = new Set([
   'a grant by another is used without being confirmed',
   'a request that was dropped is not made again',
@@ -15,7 +15,7 @@ const deep = new Set([
 
 describe('the model of clients', () => {
   it.each(scenes)(
-    'keeps every promise in three moves from here: $name',
+    'keeps every promise for three moves from this scene: $name',
     (scene) => {
       const { flaw, depth, states } = explore(clientSpace(realParts, scene), 3)
       expect(flaw && `${flaw.law}\n${flaw.path.join('\n')}`).toBeUndefined()
@@ -25,7 +25,7 @@ describe('the model of clients', () => {
     60_000,
   )
 
-  // The others take longer: they are in `npm run model -- --mutants`, and in the long tests.
+  // The deep mutants take longer: `npm run model -- --mutants` and the long tests run them.
   it.each(Object.entries(mutants).filter(([name]) => !deep.has(name)))(
     'finds out that %s',
     (_, parts) => {

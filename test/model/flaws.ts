@@ -3,7 +3,7 @@ import { clientSpace } from '../../model/client/space.ts'
 import type { Parts } from '../../model/client/world.ts'
 import { type Exploration, explore } from '../../model/explore.ts'
 
-/** What the model finds wrong with these parts within so many moves from any scene: a little deeper each time. */
+/** Searches for a flaw in these parts, from every scene, with one move more in each round, up to `depth` moves. */
 export function findIn(parts: Parts, depth: number): Exploration['flaw'] {
   for (let level = 1; level <= depth; level++) {
     for (const scene of scenes) {

@@ -11,12 +11,12 @@ const all: Wishes[] = ['shared', 'limited']
 
 describe('the model of the protocol', () => {
   it.each(all)(
-    'keeps every promise in all that three sessions can do with two keys in four moves, with %s locks',
+    'keeps every promise whatever three sessions do with two keys in four moves, with %s locks',
     (wishes) => {
       const { flaw, states, depth } = explore(protocolSpace(runBatch, 3, wishes), 4)
       expect(flaw && `${flaw.law}\n${flaw.path.join('\n')}`).toBeUndefined()
       expect(depth).toBe(4)
-      // If a rule of the model came to hide what it should try, there would be far fewer.
+      // If a rule of the model hid moves that it should try, there would be far fewer states.
       expect(states).toBeGreaterThan(wishes === 'shared' ? 14_000 : 7_000)
     },
     60_000,
@@ -41,7 +41,7 @@ describe('the model of the protocol', () => {
   )
 
   it.each(all)(
-    'takes states for one only if the same can follow from both, with %s locks',
+    'treats two states as one only if the same states can follow from both, with %s locks',
     (wishes) => {
       const follows = new Map<string, string>()
       let alike = 0
@@ -60,7 +60,7 @@ describe('the model of the protocol', () => {
   )
 })
 
-/** Every state within so many moves, told apart by names and numbers too. */
+/** Every state that can be reached within `depth` moves. States that differ only in names or numbers count separately. */
 function everything(depth: number, wishes: Wishes): State[] {
   const root = start(3)
   const known = new Map([[JSON.stringify(root), root]])

@@ -6,7 +6,7 @@ import { completed } from '../../nemesis/wiped.ts'
 
 const write = (id: string, saw: string, value: number, token = 1, key = 'a'): Write => ({ id, key, token, saw, value })
 
-/** Lines with a time each, in their order. */
+/** Gives each note a time, in their order. */
 const timed = (...notes: readonly Note[]): Line[] => notes.map((note, at) => ({ ...note, at }))
 
 const granted = (token = 1, key = 'a'): Note[] => [
@@ -18,7 +18,7 @@ const ok = ({ id }: Write): Note => ({ type: 'ok', id })
 const refused = ({ id }: Write): Note => ({ type: 'fail', id, blind: false })
 const unsure = ({ id }: Write): Note => ({ type: 'info', id, error: 'store: full' })
 
-/** The contents of a store that took these writes, in this order. */
+/** The contents of a store that carried out these writes, in this order. */
 function written(...log: readonly Write[]): Final {
   const rows = new Map(log.map((write) => [write.key, write]))
   return { rows: [...rows.values()], log }
@@ -35,7 +35,7 @@ const one = write('1', '', 1)
 const two = write('2', '1', 2)
 
 describe('the checker accepts', () => {
-  test('writes that each saw the one before, over two keys and two holders', () => {
+  test('writes that each saw the write before, over two keys and two holders', () => {
     const other = write('o', '', 1, 7, 'b')
     const later = write('3', '2', 3, 2)
     const first = timed(...granted(), began(one), ok(one), began(two), ok(two), ...granted(7, 'b'), began(other), ok(other))
@@ -43,7 +43,7 @@ describe('the checker accepts', () => {
     expect(verdict(written(one, two, other, later), first, second)).toMatchObject({ lost: 0, violations: [] })
   })
 
-  test('nothing at all', () => {
+  test('an empty history', () => {
     expect(verdict(written())).toMatchObject({ lost: 0, violations: [] })
   })
 
@@ -63,7 +63,7 @@ describe('the checker accepts', () => {
 describe('the checker refuses', () => {
   const both = timed(...granted(), began(one), ok(one), began(two), ok(two))
 
-  test('an update that another overwrote unseen, and counts all that were', () => {
+  test('an update that another overwrote without seeing it, and counts all such updates', () => {
     const three = write('3', '2', 3)
     const stale = write('s', '1', 2)
     const stopped = timed(...granted(0), began(stale), ok(stale))
@@ -77,7 +77,7 @@ describe('the checker refuses', () => {
     expect(verdict(written(one, blind), timed(...granted(), began(one), ok(one), began(blind), ok(blind)))).toMatchObject({ lost: 1 })
   })
 
-  test('an acknowledged write that is not there', () => {
+  test('an acknowledged write that is missing', () => {
     const result = verdict(written(one), both)
     expect(result).toMatchObject({ lost: 1, violations: [{ kind: 'acknowledged but not written' }] })
   })
@@ -90,24 +90,24 @@ describe('the checker refuses', () => {
     expect(kinds(written(one, two), timed(...granted(), began(one), ok(one), began(two), refused(two)))).toEqual(['refused but written'])
   })
 
-  test('a token that goes down, though nothing is lost by it', () => {
+  test('a token that goes down, even if no update is lost', () => {
     const late = write('2', '1', 2, 1)
     const early = write('1', '', 1, 2)
     const final = written(early, late)
     expect(kinds(final, timed(...granted(2), began(early), ok(early)), timed(...granted(1), began(late), ok(late)))).toEqual(['token went down'])
   })
 
-  test('a write under a token that nobody was granted', () => {
+  test('a write under a token that was never granted', () => {
     const forged = write('2', '1', 2, 9)
     expect(kinds(written(one, forged), timed(...granted(), began(one), ok(one), began(forged), ok(forged)))).toEqual(['written without a grant'])
   })
 
-  test('a write that nobody asked for, or that is not as it was asked for', () => {
+  test('a write that no worker made, or that differs from the one that was made', () => {
     expect(kinds(written(one, two), timed(...granted(), began(one), ok(one)))).toEqual(['written by nobody'])
     expect(kinds(written(one, { ...two, value: 3 }), both)).toContain('written otherwise than asked')
   })
 
-  test('a write that comes after one that began when it had ended', () => {
+  test('a write that comes in the log after a write that began later', () => {
     const [early, late] = [write('early', 'late', 2), write('late', '', 1)]
     expect(kinds(written(late, early), timed(...granted(), began(early), ok(early), began(late), ok(late)))).toEqual(['out of order'])
   })
@@ -118,14 +118,14 @@ describe('the checker refuses', () => {
     expect(kinds({ rows: [one], log: [] }, timed(...granted(), began(one)))).toEqual(['row is not the last write'])
   })
 
-  test('a token that is granted twice, or after a higher one', () => {
+  test('a token that is granted twice, or after a higher token', () => {
     const [first, second] = [timed(...granted(5)), (token: number) => timed(...granted(token)).map((line) => ({ ...line, at: line.at + 100 }))]
     expect(kinds(written(), first, second(6))).toEqual([])
     expect(kinds(written(), first, second(5))).toContain('granted out of order')
     expect(kinds(written(), first, second(4))).toEqual(['granted out of order'])
   })
 
-  test('any log of which one write is missing, doubled, or swapped with the next', () => {
+  test('any log in which one write is missing, doubled, or swapped with the next', () => {
     const sound = (length: number) => Array.from({ length }, (_, index) => write(`${index + 1}`, index ? `${index}` : '', index + 1))
     const spoil: Record<string, (log: Write[], at: number) => Write[]> = {
       missing: (log, at) => log.toSpliced(at, 1),
@@ -146,13 +146,13 @@ describe('the checker refuses', () => {
   })
 })
 
-describe('of a store that was wiped, the checker', () => {
+describe('for a store that was wiped, the checker', () => {
   const [first, second] = [placeOf('a', 'first'), placeOf('a', 'second')]
   const of = (key: string, { id, saw, value, token }: Write): Write => write(id, saw, value, token, key)
   const [w1, w2, w3] = [of(first, one), of(first, two), write('3', '2', 3, 1, first)]
   const all = timed(...granted(1, first), began(w1), ok(w1), began(w2), ok(w2), began(w3), ok(w3))
   const endOf = (id: string): number => all.find((line) => line.type === 'ok' && line.id === id)?.at ?? 0
-  /** Of the first life, these writes were read last, when this one had been acknowledged. */
+  /** The store's contents after a wipe: `log` was read last from its first life, just after `acknowledged` had been acknowledged. */
   const read = (acknowledged: Write, ...log: Write[]): Final => ({ ...written(), log, wiped: { [first]: endOf(acknowledged.id) + 0.5 } })
 
   test('accepts writes acknowledged after the last reading, if they form a chain from there', () => {
@@ -160,7 +160,7 @@ describe('of a store that was wiped, the checker', () => {
     expect(verdict(read(w2, w1, w2), all)).toMatchObject({ lost: 0, violations: [] })
   })
 
-  test('accepts a write that is ambiguous, and that a later one saw', () => {
+  test('accepts an ambiguous write that a later write saw', () => {
     expect(
       kinds(
         read(w1, w1),
@@ -169,7 +169,7 @@ describe('of a store that was wiped, the checker', () => {
     ).toEqual([])
   })
 
-  test('accepts a second life that begins with nothing', () => {
+  test('accepts a second life that starts empty', () => {
     const anew = write('n', '', 1, 9, second)
     expect(
       kinds({ rows: [anew], log: [w1, anew], wiped: { [first]: endOf('1') + 0.5 } }, [
@@ -179,7 +179,7 @@ describe('of a store that was wiped, the checker', () => {
     ).toEqual([])
   })
 
-  test('refuses a write that was acknowledged before the last reading began and was not read', () => {
+  test('refuses a write that was acknowledged before the last reading began but was not read', () => {
     expect(verdict(read(w3, w1, w2), all)).toMatchObject({ lost: 1, violations: [{ kind: 'acknowledged but not written' }] })
   })
 
@@ -189,32 +189,32 @@ describe('of a store that was wiped, the checker', () => {
     expect(kinds(read(w1, w1), all, other)).toContain('lost update')
   })
 
-  test('refuses a refused write that an acknowledged one saw', () => {
+  test('refuses a refused write that an acknowledged write saw', () => {
     const lines = all.map((line): Line => (line.type === 'ok' && line.id === '2' ? { type: 'fail', id: '2', blind: false, at: line.at } : line))
     expect(kinds(read(w1, w1), lines)).toEqual(['refused but written'])
   })
 
   test('refuses a write that came through a lock of another life', () => {
-    // The contents of a life are named after it, whatever is written there.
+    // The checker names contents after the life in which they were read, whatever key they carry.
     expect(kinds({ ...written(), log: [of(second, w1)], wiped: { [second]: 0 } }, timed(...granted(1, first), began(w1)))).toContain(
       'written otherwise than asked',
     )
   })
 })
 
-describe('of two holders of one lock, the checker', () => {
+describe('for two holders of one lock, the checker', () => {
   const held = (key: string, token: number, from: number, until: number): Note => ({ type: 'held', key, token, from, until })
 
-  test('accepts that one follows the other, as well as clocks can tell', () => {
+  test('accepts that one follows the other, within the precision of the clocks', () => {
     expect(kinds(written(), timed(held('a', 1, 0, 100)), timed(held('a', 2, 85, 200)))).toEqual([])
     expect(kinds(written(), timed(held('a', 1, 0, 100)), timed(held('b', 2, 10, 200)))).toEqual([])
   })
 
-  test('refuses that the one with the older token holds it still, whatever has become of the other', () => {
+  test('refuses that the holder with the older token still holds the lock, even if the other has lost it again', () => {
     expect(kinds(written(), timed(held('a', 1, 0, 100)), timed(held('a', 2, 70, 72)))).toEqual(['held twice'])
   })
 
-  test('accepts them for the time of a lease, and no longer, where the store of one was wiped', () => {
+  test('accepts an overlap for the time of a lease, and no longer, if the store of one was wiped', () => {
     const [first, second] = [placeOf('a', 'first'), placeOf('a', 'second')]
     expect(verdict(written(), timed(held(first, 1, 0, 600)), timed(held(second, 2, 101, 900))).overlap.longestAfterWipe).toBe(499)
     expect(kinds(written(), timed(held(first, 1, 0, 600)), timed(held(second, 2, 101, 900)))).toEqual([])
@@ -223,7 +223,7 @@ describe('of two holders of one lock, the checker', () => {
 })
 
 describe('a history', () => {
-  test('is read from lines of which the last may be cut off', () => {
+  test('is read from lines, the last of which may be cut off', () => {
     const lines = timed(...granted(), began(one), ok(one))
     const text = lines.map((line) => `${JSON.stringify(line)}\n`).join('')
     expect(parseLines(text)).toEqual(lines)
@@ -231,7 +231,7 @@ describe('a history', () => {
     expect(parseLines('{"type":"as')).toEqual([])
   })
 
-  test('that makes no sense is refused, since then the workers are wrong', () => {
+  test('that contradicts itself is refused, since it means that the workers are wrong', () => {
     expect(() => historyOf([timed(ok(one))])).toThrow('ended before it began')
     expect(() => historyOf([timed(began(one)), timed(began(one))])).toThrow('both called 1')
   })

@@ -2,11 +2,11 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 
 interface Options {
   readonly readonly?: boolean
-  /** For which a busy database is waited for, in ms. */
+  /** How long to wait for a busy database, in ms. */
   readonly timeout?: number
 }
 
-/** node:sqlite's own class, with those conveniences of better-sqlite3's that the tests use. */
+/** node:sqlite's own class, with the conveniences of better-sqlite3 that the tests use. */
 export default class Database extends DatabaseSync {
   #bigints = false
 
@@ -41,7 +41,7 @@ export default class Database extends DatabaseSync {
     return Object.assign(statement, { pluck })
   }
 
-  /** A function that runs `body` in a transaction. */
+  /** Makes a function that runs `body` in a transaction. */
   transaction<Args extends unknown[]>(body: (...args: Args) => unknown) {
     const begun =
       (begin: string) =>

@@ -3,7 +3,7 @@ import Database from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 
-test('these tests run on node:sqlite, also where they name better-sqlite3 or a path', async () => {
+test('these tests run on node:sqlite, even if they import better-sqlite3 or give a path', async () => {
   expect(Database.prototype).toBeInstanceOf(DatabaseSync)
   const store = sqliteStore(':memory:')
   expect(store.connect()).toBeInstanceOf(DatabaseSync)

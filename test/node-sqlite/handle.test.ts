@@ -11,7 +11,7 @@ describe('a SQLite store on a handle of node:sqlite', () => {
 describe('a SQLite store on a handle of node:sqlite without a file', () => {
   for (const { name, run } of storeSuite(() => memoryPlace(DatabaseSync, (db) => sqliteStore(db)))) test(name, run)
 
-  test('waits while its user is in a transaction', async () => {
+  test('waits while the user has a transaction open', async () => {
     const db = new DatabaseSync(':memory:')
     const store = sqliteStore(db)
     db.exec('CREATE TABLE theirs (x); BEGIN; INSERT INTO theirs VALUES (1)')

@@ -1,4 +1,4 @@
-// Runs the tests of the SQLite store on `node:sqlite`, in a Node that has it. Further arguments are Vitest's.
+// Runs the tests of the SQLite store on `node:sqlite`, in a Node that has it. Passes further arguments on to Vitest.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
@@ -11,7 +11,7 @@ const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/packa
 
 try {
   const node = await findNode((line) => console.error(line))
-  // It goes to all processes and threads of the tests. Neither SQLite nor the stripping of types is to be called experimental on their stderr.
+  // All processes and threads of the tests inherit these options. They silence Node's warnings that SQLite and type stripping are experimental.
   const options = [process.env.NODE_OPTIONS, '--disable-warning=ExperimentalWarning', `--import=${new URL('preload.ts', import.meta.url).href}`]
   const env = { ...process.env, NODE_OPTIONS: options.filter(Boolean).join(' ') }
   const args = [vitest, 'run', '--root', here('../..'), '--config', here('vitest.config.ts'), ...process.argv.slice(2)]

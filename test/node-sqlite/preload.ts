@@ -1,5 +1,5 @@
-// What every process and thread of these tests loads first: no program finds better-sqlite3, which was built for another Node or would
-// be a second copy of SQLite, and what the tests import by that name is node:sqlite.
+// Every process and thread of these tests loads this file first. It hides better-sqlite3 from programs, since that was built for another
+// Node or would be a second copy of SQLite, and gives node:sqlite to tests that import better-sqlite3.
 import { registerHooks } from 'node:module'
 
 const isBetterSqlite3 = (specifier: string): boolean => specifier === 'better-sqlite3' || specifier.includes('/node_modules/better-sqlite3/')

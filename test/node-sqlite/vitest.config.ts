@@ -1,10 +1,10 @@
 import { defineConfig } from 'vitest/config'
 
-/** What `main.ts` runs: files that run on better-sqlite3 too, and those of this folder. */
+/** The tests that `main.ts` runs: files that run on better-sqlite3 too, and the files of this folder. */
 export default defineConfig({
   resolve: { tsconfigPaths: true },
   test: {
-    // A busy machine is slow, not wrong.
+    // Long enough for a busy machine.
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
@@ -15,7 +15,7 @@ export default defineConfig({
           include: [
             'test/node-sqlite/*.test.ts',
             'test/stores/{names,server-side}.test.ts',
-            // Tests that need two copies of a driver cannot run with one that is part of Node.
+            // Tests that need two copies of a driver cannot run with a driver that is part of Node.
             'test/stores/sqlite{,-!(copies)}.test.ts',
             'test/beacons/*.test.ts',
             'test/cli/{looking,store}.test.ts',
@@ -25,7 +25,7 @@ export default defineConfig({
           ],
         },
       },
-      // Real time counts in those of processes: none beside them.
+      // The tests of processes depend on real time, so no other tests run beside them.
       { extends: true, test: { name: 'node:sqlite e2e', include: ['e2e/processes.test.ts'], sequence: { groupOrder: 1 } } },
     ],
   },

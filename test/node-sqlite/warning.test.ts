@@ -15,9 +15,9 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-test.each(['run', 'ls'])('`%s` says nothing of Node’s own, which cron would mail', async (command) => {
+test.each(['run', 'ls'])('`%s` shows no warnings from Node, which cron would mail', async (command) => {
   const args = command === 'run' ? ['run', 'job', '--', 'true'] : ['ls', '--all', '--json']
-  // The environment of these tests silences Node.
+  // The environment of these tests silences Node's warnings.
   const program = new Program([process.execPath, built.main, ...args], { cwd: folder, env: { ...process.env, NODE_OPTIONS: '' } })
   expect(await program.code()).toBe(0)
   expect(program.said.replace(/^storelock: made a new store.*\n/, '')).toBe('')

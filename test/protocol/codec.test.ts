@@ -48,7 +48,7 @@ const row: SessionRow = {
   news: ['k', '__proto__'],
 }
 
-/** The stored record with one field changed: the path leads through its arrays. */
+/** The stored record with one field changed. The path gives the index in each nested array. */
 function changed(path: readonly number[], value: unknown): string {
   const fields = JSON.parse(encodeRecord(record))
   const list = path.slice(0, -1).reduce((inner, index) => inner[index], fields)
@@ -65,30 +65,30 @@ const codeOf = (decode: () => unknown): unknown => {
 }
 
 describe('the stored form', () => {
-  test('a record comes back whole', () => {
+  test('a record is decoded completely', () => {
     expect(decodeRecord('k', encodeRecord(record))).toEqual(record)
   })
 
-  test('a record without evictions, or without asks that are over, comes back whole', () => {
+  test('a record without evictions, or without past release requests, is decoded completely', () => {
     for (const field of ['evictions', 'asked'])
       expect(decodeRecord('k', encodeRecord({ ...record, [field]: undefined }))).toEqual({ ...record, [field]: undefined })
   })
 
-  test('records from before such asks were kept can be read', () => {
+  test('records from before past release requests were kept can be read', () => {
     const text = JSON.stringify(JSON.parse(encodeRecord(record)).slice(0, 8))
     expect(decodeRecord('k', text)).toEqual({ ...record, asked: undefined })
   })
 
-  test('a session row comes back whole', () => {
+  test('a session row is decoded completely', () => {
     expect(decodeSession('s', encodeSession(row))).toEqual(row)
   })
 
-  test('it says its version first', () => {
+  test('it begins with its version', () => {
     expect(JSON.parse(encodeRecord(record))[0]).toBe(schemaVersion)
     expect(JSON.parse(encodeSession(row))[0]).toBe(schemaVersion)
   })
 
-  test.each([700, undefined])('metadata null differs from none, in a hold since %s', (since) => {
+  test.each([700, undefined])('metadata null differs from no metadata, in a hold since %s', (since) => {
     const [holder] = record.holders
     const holders = [null, undefined, 5].map((metadata) => ({ ...(holder as typeof holder & object), metadata, since }))
     expect(decodeRecord('k', encodeRecord({ ...record, holders })).holders).toEqual(holders)
@@ -98,7 +98,7 @@ describe('the stored form', () => {
     ['', undefined],
     [',null,null,null,null,{"url":"here"}', { url: 'here' }],
     [',null,null,null,null,null', null],
-  ])('records of 0.1, with tokens in milliseconds and no times of grants, can be read: %s', (rest, metadata) => {
+  ])('records of version 0.1, with tokens in milliseconds and without grant times, can be read: %s', (rest, metadata) => {
     const text = `[1,1764300000000,[["s","c",0,3,1764300000000,null,8,1764300010000${rest}]],[],["p"]]`
     const { token, holders, changedAt } = decodeRecord('k', text)
     expect([token, changedAt]).toEqual([1_764_300_000_000, undefined])
@@ -120,16 +120,16 @@ describe('the stored form of a record with a limit', () => {
   const limited = <T>(claim: T): T => ({ ...claim, mode: 'exclusive', limit: 3 })
   const shown: LockRecord = { ...rest, holders: holders.map(limited), queue: queue.map(limited), asked: asked?.map(limited) }
 
-  test('it comes back whole, also with waiters alone', () => {
+  test('it is decoded completely, also with only waiters', () => {
     for (const each of [shown, { ...shown, holders: [], asked: undefined }]) expect(decodeRecord('k', encodeRecord(each))).toEqual(each)
   })
 
-  test('it is of a version that older ones do not touch; without a limit it is of theirs', () => {
+  test('it has a version that older storelocks refuse, and without a limit the version that they read', () => {
     expect(JSON.parse(encodeRecord(shown))[0]).toBe(schemaVersion + 1)
     expect(JSON.parse(encodeRecord({ ...shown, holders: [], queue: [], asked: undefined }))[0]).toBe(schemaVersion)
   })
 
-  test('without a limit it is the same text as ever', () => {
+  test('without a limit it is the same text as before limits existed', () => {
     const claim = { session: 's', client: 'c', mode: 'exclusive', limit: undefined } as const
     const holder = { ...claim, number: 3, token: 9, previous: 8, since: 900, expiresAt: 1_000 }
     const run = { ...claim, mode: 'shared', from: 4, to: 5, confirm: 3_000, lapses: 0 } as const
@@ -139,11 +139,11 @@ describe('the stored form of a record with a limit', () => {
   })
 
   test.each([
-    ['one who has none, among those who have', [2, 0, 2], 0],
-    ['a shared one', [2, 0, 2], 1],
-    ['a limit that is no number', [3, 0, 2], '3'],
-    ['a limit that nobody may ask for', [3, 0, 2], 1_001],
-    ['one of the older version', [0], 1],
+    ['a holder without the limit of the others', [2, 0, 2], 0],
+    ['a shared holder', [2, 0, 2], 1],
+    ['a limit that is not a number', [3, 0, 2], '3'],
+    ['a limit that is out of range', [3, 0, 2], 1_001],
+    ['a record marked with the older version', [0], 1],
   ])('J12: %s is corrupt', (_, path, value) => {
     const fields = JSON.parse(encodeRecord(shown))
     const list = path.slice(0, -1).reduce((inner, index) => inner[index], fields)
@@ -154,32 +154,32 @@ describe('the stored form of a record with a limit', () => {
 
 describe('unreadable records', () => {
   test.each([
-    ['no text', undefined],
+    ['undefined', undefined],
     ['a blob', new Uint8Array(3)],
     ['an empty text', ''],
     ['half a record', encodeRecord(record).slice(0, -3)],
     ['JSON of something else', '{"token":1}'],
-    ['a version that is no number', changed([0], '1')],
-    ['a version that never was', changed([0], 0)],
+    ['a version that is not a number', changed([0], '1')],
+    ['a version that never existed', changed([0], 0)],
     ['a token that is a text', changed([1], '9')],
-    ['a token that is no whole number', changed([1], 9.5)],
+    ['a token that is not a whole number', changed([1], 9.5)],
     ['a token that JSON cannot hold', encodeRecord(record).replace('[1,9,', '[1,1e999,')],
     ['a token below that of its holder', changed([1], 8)],
-    ['holders that are no list', changed([2], {})],
-    ['a holder that is no list', changed([2, 0], 'me')],
+    ['holders that are not a list', changed([2], {})],
+    ['a holder that is not a list', changed([2, 0], 'me')],
     ['a holder without a session', changed([2, 0, 0], null)],
-    ['a mode that is none', changed([2, 0, 2], 2)],
-    ['a seq that is no number', changed([2, 0, 8], 'x')],
-    ['a run whose first number is no whole one', changed([3, 0, 3], 0.5)],
+    ['an invalid mode', changed([2, 0, 2], 2)],
+    ['a seq that is not a number', changed([2, 0, 8], 'x')],
+    ['a run whose first number is not a whole number', changed([3, 0, 3], 0.5)],
     ['a run that ends before it begins', changed([3, 0, 4], 0)],
-    ['a pin that is no text', changed([4, 0], 5)],
-    ['a time of grant that is none', changed([6, 0], 'x')],
-    ['a time of change that is none', changed([5], 'x')],
-    ['asks that are no list', changed([8], {})],
-    ['an ask that is no list', changed([8, 0], 'please')],
-    ['an ask whose request is no list', changed([8, 0, 2], 'please')],
-    ['an ask without a session', changed([8, 0, 2, 0], null)],
-    ['an ask without a token', changed([8, 0, 0], null)],
+    ['a pin that is not a text', changed([4, 0], 5)],
+    ['an invalid time of grant', changed([6, 0], 'x')],
+    ['an invalid time of change', changed([5], 'x')],
+    ['release requests that are not a list', changed([8], {})],
+    ['a release request that is not a list', changed([8, 0], 'please')],
+    ['a release request whose lock request is not a list', changed([8, 0, 2], 'please')],
+    ['a release request without a session', changed([8, 0, 2, 0], null)],
+    ['a release request without a token', changed([8, 0, 0], null)],
   ])('J12: %s is corrupt', (_, text) => {
     expect(codeOf(() => decodeRecord('k', text))).toBe('corrupt')
   })
@@ -189,7 +189,7 @@ describe('unreadable records', () => {
     expect(() => decodeSession('my session', 'x')).toThrow('my session')
   })
 
-  test('a record of a newer version is named as such, and not called corrupt', () => {
+  test('a record of a newer version is reported as newer, not as corrupt', () => {
     const text = JSON.stringify([schemaVersion + 2, { quite: 'different' }])
     expect(codeOf(() => decodeRecord('k', text))).toBe('store')
     expect(() => decodeRecord('k', text)).toThrow(/"k".*newer storelock/)

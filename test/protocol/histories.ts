@@ -7,21 +7,21 @@ const verbs = {
   ...{ revoke: 1, pin: 1, unpin: 3, sweep: 2, beat: 4, end: 1, challenge: 1 },
 }
 
-/** The key for which three may hold the lock, if they ask with the same limit: a few do not. */
+/** The key whose lock three sessions can hold at once. Most requests for it have the limit 3; a few have another limit. */
 const limitedKey = 'n'
 
-/** A step of a history before its state is known: `who` and `pick` are resolved against the state at its moment. */
+/** A planned step of a history. `who` and `pick` are resolved when the step is played, against the state at that moment. */
 interface Action {
   readonly verb: keyof typeof verbs
   readonly who: number
   readonly key: string
   readonly pick: number
-  /** Whether the owner does it, with true evidence. */
+  /** Whether the owner itself acts, and with true evidence. */
   readonly honest: boolean
   readonly shared: boolean
   readonly lease: number | undefined
   readonly reserve: number | undefined
-  /** How far wall time moves before it, in ms. */
+  /** How far wall time moves before the step, in ms. */
   readonly drift: number
 }
 
@@ -37,10 +37,10 @@ const action: fc.Arbitrary<Action> = fc.record({
   drift: fc.oneof({ weight: 4, arbitrary: fc.nat(50) }, { weight: 1, arbitrary: fc.integer({ min: -900_000, max: 900_000 }) }),
 })
 
-/** What several sessions do to a few keys they contend for. */
+/** Random histories of several sessions that contend for a few keys. */
 export const history = fc.array(action, { minLength: 40, maxLength: 120 })
 
-/** One command of a history, with all that stood before and after it. */
+/** One command of a history, with the whole state before and after it. */
 export interface Step {
   readonly command: Command
   readonly outcome: Outcome
@@ -55,7 +55,7 @@ interface State {
   readonly sessions: Readonly<Record<string, SessionRow>>
 }
 
-/** A step whose command is on a record. */
+/** A step whose command acts on a record. */
 export interface KeyStep {
   readonly command: KeyCommand
   readonly outcome: KeyOutcome
@@ -66,7 +66,7 @@ export interface KeyStep {
   readonly rowsAfter: State['sessions']
 }
 
-/** The step as one on a record; `undefined` if it is on a session's row. */
+/** The step as a step on a record, or `undefined` if its command acts on a session's row. */
 export function onKey({ command, outcome, now, before, after }: Step): KeyStep | undefined {
   if (!('key' in command)) return undefined
   if (!('record' in outcome)) throw new Error(`${command.type} failed: ${JSON.stringify(outcome)}`)
@@ -74,7 +74,7 @@ export function onKey({ command, outcome, now, before, after }: Step): KeyStep |
   return { command, outcome, now, before: before.record(key), after: after.record(key), rowsBefore: before.sessions, rowsAfter: after.sessions }
 }
 
-/** The sessions of a history. A seat whose session has ended gets a new one, never the old one again. */
+/** The sessions of a history: four seats. When the session of a seat has ended, the seat gets a new session id. */
 class Cast {
   readonly #generations = [0, 0, 0, 0]
   #number = 0
@@ -93,7 +93,7 @@ class Cast {
   }
 }
 
-/** Plays a history one command at a time; a command that has nothing to act on is left out. */
+/** Plays a history one command at a time. Leaves out commands that have nothing to act on. */
 export function play(actions: readonly Action[], see: (step: Step, shelf: Shelf) => void): void {
   const shelf = new Shelf()
   const cast = new Cast()

@@ -2,13 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { formatKey, keyPrefix, maxNameBytes, moduleKey, nameFault, parseKey, storedKey, storedName, systemKey } from '../../src/protocol/index.ts'
 
-/** Any string of JavaScript's: lone surrogates, NUL and all. Short, from a small alphabet, so that two of them often almost meet. */
+/** Any JavaScript string, including lone surrogates and NUL. Short and from a small alphabet, so that two of them are often almost the same. */
 const anyString = fc.oneof(
   fc.string({ unit: fc.integer({ min: 0, max: 0xffff }).map((code) => String.fromCharCode(code)) }),
   fc.string({ unit: fc.constantFrom('@', '/', '%', '0', '2', 'a', '\0', '\ud83d', '\ude00', '%0000', '%d83d', 'é', '\n'), maxLength: 8 }),
   fc.constantFrom('', '@', '@@', '@/', '@@/', '%', '%0000', '%d800', 'x'.repeat(maxNameBytes + 1)),
 )
-/** A namespace or a part of a key: well-formed, and that part not empty. */
+/** A well-formed string: a namespace, or, if not empty, a part of a key. */
 const wellFormed = fc.oneof(
   fc.string({ unit: 'binary' }),
   fc.string({ unit: fc.constantFrom('@', '/', '%', '2', 'F', '.', 'a', ' ', '\0', 'é', '😀'), maxLength: 6 }),
@@ -16,12 +16,12 @@ const wellFormed = fc.oneof(
 const part = wellFormed.filter((text) => text !== '')
 
 describe('hierarchical keys', () => {
-  test('F1: each part is escaped behind a slash', () => {
+  test('F1: each part is escaped and follows a slash', () => {
     expect(formatKey(['module', 'idv', 'user', 'bob'])).toBe('/module/idv/user/bob')
     expect(formatKey(['a/b', 'ü %'])).toBe('/a%2Fb/%C3%BC%20%25')
   })
 
-  test('F1: there are builders for both roots', () => {
+  test('F1: both roots have a builder', () => {
     expect(moduleKey('idv', 'user', 'bob')).toBe('/module/idv/user/bob')
     expect(moduleKey('idv')).toBe('/module/idv')
     expect(systemKey('runner', 'eu-1')).toBe('/system/runner/eu-1')
@@ -31,7 +31,7 @@ describe('hierarchical keys', () => {
     expect(formatKey(['a/b'])).not.toBe(formatKey(['a', 'b']))
   })
 
-  test('F1: parse undoes format', () => {
+  test('F1: parse is the inverse of format', () => {
     fc.assert(
       fc.property(fc.array(part, { minLength: 1 }), (parts) => {
         expect(parseKey(formatKey(parts))).toEqual(parts)
@@ -40,7 +40,7 @@ describe('hierarchical keys', () => {
     )
   })
 
-  test('F1: format undoes parse, of all that parse takes', () => {
+  test('F1: format is the inverse of parse, for everything that parse accepts', () => {
     fc.assert(
       fc.property(fc.oneof(anyString, fc.webPath()), (text) => {
         let parts: string[]
@@ -61,15 +61,15 @@ describe('hierarchical keys', () => {
     ['an empty part', ['a', '']],
     ['a lone surrogate', ['\ud800']],
     ['a number', [1 as unknown as string]],
-  ])('F1: %s make no key', (_, parts) => {
+  ])('F1: %s cannot be formatted as a key', (_, parts) => {
     expect(() => formatKey(parts)).toThrow(TypeError)
   })
 
-  test.each(['', '/', 'a', 'a/b', '/a/', '//a', '/a b', '/%2f', '/%E0', '/%'])('F1: %j is no hierarchical key', (text) => {
+  test.each(['', '/', 'a', 'a/b', '/a/', '//a', '/a b', '/%2f', '/%E0', '/%'])('F1: %j is not a hierarchical key', (text) => {
     expect(() => parseKey(text)).toThrow(TypeError)
   })
 
-  test('F1: a key is a plain name, stored as it is', () => {
+  test('F1: a key is a plain name, stored unchanged', () => {
     const key = moduleKey('idv', 'a/b')
     expect(nameFault(key)).toBeUndefined()
     expect(storedKey('', key)).toBe(key)
@@ -87,7 +87,7 @@ describe('names', () => {
     expect(nameFault(name)).toMatch(fault)
   })
 
-  test.each(['a', '@', '/a/b', '😀', ' ', 'x'.repeat(maxNameBytes), '€'.repeat(341)])('%j has none', (name) => {
+  test.each(['a', '@', '/a/b', '😀', ' ', 'x'.repeat(maxNameBytes), '€'.repeat(341)])('%j has no fault', (name) => {
     expect(nameFault(name)).toBeUndefined()
   })
 })
@@ -97,7 +97,7 @@ describe('stored keys', () => {
     expect(storedKey('', 'sync')).toBe('sync')
   })
 
-  test('J1: the same name of two namespaces has two keys', () => {
+  test('J1: the same name in two namespaces has two keys', () => {
     expect(storedKey('one', 'sync')).not.toBe(storedKey('two', 'sync'))
     expect(storedKey('one', 'sync')).not.toBe(storedKey('', 'sync'))
   })
@@ -121,7 +121,7 @@ describe('stored keys', () => {
     )
   })
 
-  test('a name cannot be made to look like one of another namespace', () => {
+  test('no name can look like a name of another namespace', () => {
     for (const name of ['sync', '@sync', '', '\0']) expect(storedName(storedKey('', storedKey('one', name)))).toMatchObject({ namespace: '' })
   })
 
@@ -133,7 +133,7 @@ describe('stored keys', () => {
     )
   })
 
-  test('J1: the keys of a namespace, and no others, start with its prefix', () => {
+  test('J1: only the keys of a namespace start with its prefix', () => {
     fc.assert(
       fc.property(part, wellFormed, anyString, (namespace, other, name) => {
         expect(storedKey(namespace, name).startsWith(keyPrefix(namespace))).toBe(true)
@@ -143,7 +143,7 @@ describe('stored keys', () => {
     )
   })
 
-  test('a text in a store that is not a key of ours is taken for a name', () => {
+  test('a text in a store that is not a valid key is taken as a name', () => {
     expect(storedName('@nothing')).toEqual({ namespace: '', name: '@nothing' })
   })
 })

@@ -6,7 +6,7 @@ const two = { limit: 2 } as const
 const shared = { mode: 'shared' } as const
 
 describe('a lock with a limit of n', () => {
-  test('it has n holders together, each with a token of its own that is higher than the last', () => {
+  test('it has n holders at once, each with a higher token than the one before', () => {
     const t = new Table()
     const tokens = ['a', 'b', 'c'].map((session) => t.hold(session, { limit: 3 }).token)
     t.wait('d', { limit: 3 })
@@ -22,7 +22,7 @@ describe('a lock with a limit of n', () => {
     expect(t.holders).toEqual(['a', 'a'])
   })
 
-  test('a release makes room for the one in front, and for nobody else', () => {
+  test('a release makes room for the first waiter, and for no other', () => {
     const t = new Table()
     const first = t.hold('a', two)
     const second = t.hold('b', two)
@@ -33,7 +33,7 @@ describe('a lock with a limit of n', () => {
     expect(t.holders).toEqual(['c', 'd'])
   })
 
-  test('all who fit are granted at once when several places become free', () => {
+  test('as many waiters as fit are granted the lock at once when several places become free', () => {
     const t = new Table()
     t.hold('a', two)
     t.hold('a', two)
@@ -42,7 +42,7 @@ describe('a lock with a limit of n', () => {
     expect(woken(t.do({ type: 'withdraw', key: 'k', session: 'd', number: requests[2]?.number ?? 0 }))).toEqual(['b', 'c'])
   })
 
-  test('nobody passes the queue, though a place becomes free in the same command', () => {
+  test('no request overtakes the queue, even if a place becomes free in the same command', () => {
     const t = new Table()
     t.hold('a', two)
     t.hold('b', two)
@@ -52,7 +52,7 @@ describe('a lock with a limit of n', () => {
     expect(t.queue).toEqual(['d:4-4'])
   })
 
-  test('`ifAvailable` takes the last place, and is refused when there is none', () => {
+  test('`ifAvailable` takes the last place, and is refused when no place is free', () => {
     const t = new Table()
     t.hold('a', two)
     t.hold('b', { ...two, ifAvailable: true })
@@ -67,7 +67,7 @@ describe('a lock with a limit of n', () => {
     expect(t.holders).toEqual(['a'])
   })
 
-  test('a grant that lapses goes to the back, and its place to the next', () => {
+  test('a grant that lapses sends its waiter to the back, and its place goes to the next waiter', () => {
     const t = new Table()
     const held = t.hold('a', two)
     t.hold('b', two)
@@ -78,7 +78,7 @@ describe('a lock with a limit of n', () => {
     expect([t.holders, t.queue, t.lock.queue[0]?.limit]).toEqual([['b', 'd'], ['c:3-3'], 2])
   })
 
-  test('a silent holder is evicted on evidence against itself, and the others stay', () => {
+  test('a silent holder is evicted on evidence against it, and the other holders stay', () => {
     const t = new Table()
     const held = t.hold('a', two)
     t.hold('b', two)
@@ -87,7 +87,7 @@ describe('a lock with a limit of n', () => {
     expect([evicted.map(({ session }) => session), t.holders]).toEqual([['a'], ['b', 'c']])
   })
 
-  test('a revocation of one session takes all its places', () => {
+  test('a revocation from one session takes all its places', () => {
     const t = new Table()
     t.hold('a', { limit: 3 })
     t.hold('b', { limit: 3 })
@@ -96,7 +96,7 @@ describe('a lock with a limit of n', () => {
     expect(t.holders).toEqual(['b'])
   })
 
-  test('a holder between two places that were revoked is not said to have lost its own so', () => {
+  test('a holder between two revoked places does not count as revoked', () => {
     const t = new Table()
     const [first, between, last] = ['a', 'b', 'a'].map((session) => t.hold(session, { limit: 3 }).token) as [number, number, number]
     t.do({ type: 'revoke', key: 'k', session: 'a' })
@@ -122,7 +122,7 @@ describe('limits that contradict each other', () => {
     ['shared mode', shared],
     ['a steal', { steal: true }],
     ['ifAvailable and no limit', { ifAvailable: true }],
-  ])('%s is refused while two hold a lock with a limit of 2, or one waits for it', (_, rest) => {
+  ])('%s is refused while sessions hold a lock with a limit of 2, or wait for it', (_, rest) => {
     const t = new Table()
     const held = t.hold('a', two)
     t.hold('b', two)
@@ -138,7 +138,7 @@ describe('limits that contradict each other', () => {
   test.each([
     ['exclusive holder', {}],
     ['shared holder', shared],
-  ])('a limit is refused while there is an %s without one', (_, rest) => {
+  ])('a limit is refused while there is an %s without a limit', (_, rest) => {
     const t = new Table()
     const held = t.hold('a', rest)
     expect(reasonOf(t.request('b', two))).toBe('limit')
@@ -146,7 +146,7 @@ describe('limits that contradict each other', () => {
     t.hold('b', two)
   })
 
-  test('another limit is granted once nobody holds or waits, and those that did have ended', () => {
+  test('another limit is granted once the sessions that held the lock have ended', () => {
     const t = new Table()
     t.hold('a', two)
     t.end('a')

@@ -15,7 +15,7 @@ describe('durations', () => {
   })
 
   test.each([Number.NaN, 0, -1, minDuration - 1, maxDuration + 1, Number.POSITIVE_INFINITY, '5000', undefined, null])(
-    'F3: %s is no duration',
+    'F3: %s is not a valid duration',
     (duration) => {
       expect(() => checkDuration({}, duration as number)).toThrow(RangeError)
     },
@@ -27,7 +27,7 @@ describe('durations', () => {
     expect(() => checkDuration(juju, duration)).not.toThrow()
   })
 
-  test.each([4_999, 300_001])('F3: %d ms is refused by the policy, not bent to fit', (duration) => {
+  test.each([4_999, 300_001])('F3: %d ms is refused by the policy, not clamped', (duration) => {
     expect(thrown(() => checkDuration(juju, duration))).toMatchObject({ code: 'invalid', message: expect.stringContaining(String(duration)) })
   })
 
@@ -68,13 +68,13 @@ describe('errors', () => {
     expect(error).toMatchObject({ name: 'LockError', code: 'held', message: 'busy', holders: [], cause: 5 })
   })
 
-  test("an engine's error becomes a store error that carries it", () => {
+  test("an engine's error becomes the cause of a store error", () => {
     const cause = new Error('disk full')
     expect(storeError(cause, 'writing')).toMatchObject({ code: 'store', message: 'writing: disk full', cause })
     expect(storeError('odd', 'reading').message).toBe('reading: odd')
   })
 
-  test('an error of ours is not wrapped', () => {
+  test('a LockError is not wrapped', () => {
     const error = new LockError('closed', 'the store is closed')
     expect(storeError(error, 'writing')).toBe(error)
   })

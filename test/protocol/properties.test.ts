@@ -35,7 +35,7 @@ const alwaysOnKeys = (fact: (step: KeyStep) => void): void =>
     if (keyStep) fact(keyStep)
   })
 
-/** The holds that a step gave, in the order of their tokens. */
+/** The holds that a step granted, in the order of their tokens. */
 const granted = ({ outcome }: KeyStep): Holder[] => [...(outcome.type === 'granted' && !outcome.repeated ? [outcome.holder] : []), ...outcome.grants]
 
 const sameHold = (one: Holder, other: Holder): boolean => one.token === other.token && one.session === other.session
@@ -46,7 +46,7 @@ const waiting = (record: LockRecord, rows: Readonly<Record<string, SessionRow>>)
     .flatMap(({ session, from, to }) => Array.from({ length: to - from + 1 }, (_, index) => `${session} ${from + index}`))
 
 describe('in every history', () => {
-  test('there is contention: the properties below do not pass for want of it', () => {
+  test('there is enough contention to test the properties below', () => {
     const met: Record<string, number> = {}
     const count = (what: string, times: number | boolean): void => {
       met[what] = (met[what] ?? 0) + Number(times)
@@ -69,7 +69,7 @@ describe('in every history', () => {
       count('steps back', now < last)
       last = now
     })
-    // A third of what they usually meet, so that no luck of the draw fails it.
+    // About a third of the usual counts, so that chance does not fail the test.
     const least = {
       ...{ grants: 600, 'grants by others': 150, evictions: 200, lapses: 20, refusals: 500, 'kept by a pin': 30, sweeps: 25 },
       ...{ 'holders that have ended': 15, 'shared groups': 130, 'three of three': 50, 'other limits': 50, 'queues of three': 200, 'steps back': 200 },
@@ -77,7 +77,7 @@ describe('in every history', () => {
     for (const [what, times] of Object.entries(least)) expect(met[what], what).toBeGreaterThan(times)
   })
 
-  test('at most one exclusive holder, or as many as its limit, and never one beside others', () => {
+  test('there is at most one exclusive holder, or as many as its limit, and never beside holders of another mode or limit', () => {
     alwaysOnKeys(({ after: { holders } }) => {
       const [first] = holders
       if (holders.some(({ mode }) => mode === 'exclusive')) expect(holders.length).toBeLessThanOrEqual(first?.limit ?? 1)
@@ -85,7 +85,7 @@ describe('in every history', () => {
     })
   })
 
-  test('all who hold or wait have the limit that they asked for, the same', () => {
+  test('all holders and waiters have the limit that they asked for, and it is the same for all', () => {
     fc.assert(
       fc.property(history, (actions) => {
         const asked = new Map<string, number | undefined>()
@@ -127,7 +127,7 @@ describe('in every history', () => {
     )
   })
 
-  test('requests are granted in the order of the queue, and none is lost, doubled or moved ahead', () => {
+  test('requests are granted in the order of the queue, and no request is lost, doubled or moved ahead', () => {
     fc.assert(
       fc.property(history, (actions) => {
         const lines = new Map<string, string[]>()
@@ -166,7 +166,7 @@ describe('in every history', () => {
     )
   })
 
-  test('no command leaves the lock free while the head of the queue could have it', () => {
+  test('no command leaves the lock free while the head of the queue could be granted it', () => {
     alwaysOnKeys(({ after, rowsAfter }) => {
       const head = after.queue.find(({ session }) => rowsAfter[session])
       const fits = ({ mode, limit }: Pick<Holder, 'mode' | 'limit'>): boolean =>
@@ -201,19 +201,19 @@ describe('in every history', () => {
       if ((owner ?? asker) === command.session) return
       expect(outcome.type).toBe('refused')
       expect(rowsAfter).toEqual(rowsBefore)
-      // What sessions that have ended leave behind is cleared away by any command.
+      // Any command removes the holds and requests of sessions that have ended.
       if ([...before.holders, ...before.queue].every(({ session }) => rowsBefore[session])) expect(after).toEqual(before)
     })
   })
 
-  test('a refused command changes nothing, when no session has ended', () => {
+  test('a refused command changes nothing if no session has ended', () => {
     alwaysOnKeys(({ outcome, before, after, rowsBefore }) => {
       if (outcome.type !== 'refused') return
       if ([...before.holders, ...before.queue].every(({ session }) => rowsBefore[session])) expect(after).toEqual(before)
     })
   })
 
-  test('a renewal shortens no lease, and changes neither holder nor token nor anyone else', () => {
+  test('a renewal shortens no lease, and changes no holder, token or other hold', () => {
     alwaysOnKeys(({ command, outcome, before, after, rowsBefore, rowsAfter }) => {
       if (command.type !== 'renew' || outcome.type !== 'renewed') return
       const held = before.holders.find(({ token }) => token === command.token) as Holder
@@ -227,7 +227,7 @@ describe('in every history', () => {
     })
   })
 
-  test('a renewal leaves evidence that the hold never gave before', () => {
+  test('a renewal gives the hold a seq that it never had before, so that older evidence is void', () => {
     fc.assert(
       fc.property(history, (actions) => {
         const seen = new Set<string>()
@@ -256,7 +256,7 @@ describe('in every history', () => {
     })
   })
 
-  test("a grant is unconfirmed exactly if it was someone else's command that made it", () => {
+  test("a grant is unconfirmed exactly if another session's command made it", () => {
     alwaysOnKeys((step) => {
       const { command } = step
       const own = 'session' in command && command.type !== 'revoke' ? command.session : undefined
@@ -264,7 +264,7 @@ describe('in every history', () => {
     })
   })
 
-  test('a repeated request finds its one grant or its one place', () => {
+  test('a request has at most one grant or one place, also when it is repeated', () => {
     alwaysOnKeys(({ command, after }) => {
       if (command.type !== 'request') return
       const { session, number } = command
@@ -274,7 +274,7 @@ describe('in every history', () => {
     })
   })
 
-  test('an outcome shows the record as its command left it', () => {
+  test('an outcome shows the record after its command', () => {
     alwaysOnKeys(({ command, outcome, before, after, rowsAfter }) => {
       const { sessions, ...record } = outcome.record
       if (command.type !== 'sweep' || outcome.type !== 'done') expect(record).toEqual(after)
@@ -287,7 +287,7 @@ describe('in every history', () => {
     fc.assert(
       fc.property(history, fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1 }), (actions, sizes) => {
         const commands: Command[] = []
-        // At one time, so that the tokens that commands name are given again.
+        // Wall time stands still, so that the tokens that the commands name are granted again.
         play(
           actions.map((action) => ({ ...action, drift: 0 })),
           ({ command }) => commands.push(command),
@@ -311,7 +311,7 @@ describe('in every history', () => {
 describe('stored forms', () => {
   const text = fc.string({ unit: 'binary', maxLength: 8 })
   const whole = fc.maxSafeNat()
-  /** JSON knows no -0. */
+  /** Values without -0, which JSON does not have. */
   const json = fc.jsonValue().map((value): Json => JSON.parse(JSON.stringify(value)))
   const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined })
   const claim = {
@@ -347,7 +347,7 @@ describe('stored forms', () => {
     ...{ label: maybe(text), beacon: maybe(text), challenged: maybe(whole) },
   })
 
-  test('a record is the same after it was stored', () => {
+  test('a record is unchanged by encoding and decoding', () => {
     fc.assert(
       fc.property(record, (record) => {
         expect(decodeRecord(record.key, encodeRecord(record))).toEqual(record)
@@ -355,7 +355,7 @@ describe('stored forms', () => {
     )
   })
 
-  test('a record is the same after JSON and after a structured clone', () => {
+  test('a record is unchanged by JSON and by a structured clone', () => {
     fc.assert(
       fc.property(record, (record) => {
         expect(JSON.parse(JSON.stringify(record))).toEqual(record)
@@ -364,7 +364,7 @@ describe('stored forms', () => {
     )
   })
 
-  test('a session row is the same after it was stored, after JSON and after a structured clone', () => {
+  test('a session row is unchanged by encoding and decoding, by JSON and by a structured clone', () => {
     fc.assert(
       fc.property(row, (row) => {
         expect(decodeSession(row.id, encodeSession(row))).toEqual(row)
@@ -374,7 +374,7 @@ describe('stored forms', () => {
     )
   })
 
-  test('commands and outcomes are the same after JSON, with their records in its form, and after a structured clone', () => {
+  test('commands and outcomes are unchanged by JSON, with records in their plain form, and by a structured clone', () => {
     fc.assert(
       fc.property(history, (actions) =>
         play(actions, ({ command, outcome }) => {
@@ -388,7 +388,7 @@ describe('stored forms', () => {
     )
   })
 
-  /** Texts of all kinds: any at all, JSON, and records of which one field, wherever it is, became something else. */
+  /** Stored records with one field, at any depth, replaced by another value. */
   const damaged = fc.tuple(record, fc.nat(), fc.jsonValue()).map(([whole, place, value]) => {
     const fields = JSON.parse(encodeRecord(whole))
     const places: [unknown[], number][] = []
@@ -404,7 +404,7 @@ describe('stored forms', () => {
   })
   const anyText = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), damaged)
 
-  test('J12: any text is either a whole record or refused with a LockError that names the key', () => {
+  test('J12: any text is either a valid record or refused with a LockError that names the key', () => {
     let good = 0
     let bad = 0
     fc.assert(
@@ -434,7 +434,7 @@ describe('stored forms', () => {
     expect(bad).toBeGreaterThan(500)
   })
 
-  test('J12: any text is either a whole session row or refused with a LockError', () => {
+  test('J12: any text is either a valid session row or refused with a LockError', () => {
     fc.assert(
       fc.property(anyText, (text) => {
         try {

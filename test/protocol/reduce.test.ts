@@ -11,7 +11,7 @@ describe('tokens', () => {
     expect(t.hold('a').token).toBe(1_234_567_800)
   })
 
-  test('of a lock that is taken 500,000 times a second, lingering or not, does not run ahead of the clock', () => {
+  test('of a lock that is acquired 500,000 times a second, lingering or not, do not run ahead of the clock', () => {
     const t = new Table()
     for (let turn = 0; turn < 2_000; turn++) {
       t.now += 0.002
@@ -26,7 +26,7 @@ describe('tokens', () => {
     expect(t.lock.token).toBeLessThanOrEqual(1_000 * t.now)
   })
 
-  test('a holder has the time of its grant, also if its token shows another time, and a renewal keeps it', () => {
+  test('a holder has the time of its grant, even if its token shows another time, and a renewal keeps that time', () => {
     const t = new Table()
     t.release(t.hold('a'))
     t.now -= 500_000
@@ -38,7 +38,7 @@ describe('tokens', () => {
     expect(held.token).toBeGreaterThan(1_000 * t.now)
   })
 
-  test('a record carries when it last changed, which a command that changes nothing leaves', () => {
+  test('a record has the time of its last change, which a command that changes nothing does not touch', () => {
     const t = new Table()
     const held = t.hold('a')
     t.now += 100
@@ -48,7 +48,7 @@ describe('tokens', () => {
     expect(t.lock.changedAt).toBe(t.now)
   })
 
-  test('a grant has a higher token than the one before, in the same microsecond too', () => {
+  test('a grant has a higher token than the one before, even in the same microsecond', () => {
     const t = new Table()
     const first = t.hold('a')
     t.release(first)
@@ -63,7 +63,7 @@ describe('tokens', () => {
     expect(t.hold('b').token).toBe(first.token + 1)
   })
 
-  test('every shared holder has a token of its own', () => {
+  test('every shared holder has its own token', () => {
     const t = new Table()
     const tokens = [t.hold('a', shared), t.hold('b', shared), t.hold('c', shared)].map(({ token }) => token)
     const now = 1_000 * t.now
@@ -77,7 +77,7 @@ describe('tokens', () => {
     expect(t.lock).toMatchObject({ token, holders: [] })
   })
 
-  test('a grant names the last token before it, 0 if there was none', () => {
+  test('a grant names the last token before it, or 0 if it is the first', () => {
     const t = new Table()
     const first = t.hold('a')
     expect(first.previous).toBe(0)
@@ -85,7 +85,7 @@ describe('tokens', () => {
     expect(t.hold('b').previous).toBe(first.token)
   })
 
-  test('a grant with tokens in reserve leaves them to no other', () => {
+  test('tokens that a grant reserves go to no other grant', () => {
     const t = new Table()
     const first = t.hold('a', { reserve: 9 })
     const now = 1_000 * t.now
@@ -96,7 +96,7 @@ describe('tokens', () => {
     expect(lastTokenOf(t.holder('b'))).toBe(now + 14)
   })
 
-  test('a holder with tokens in reserve is notified of the first waiter, once', () => {
+  test('a holder with reserved tokens is notified once, of the first waiter', () => {
     const t = new Table()
     const first = t.hold('a', { reserve: 9 })
     t.request('b', { ifAvailable: true })
@@ -143,7 +143,7 @@ describe('who gets the lock', () => {
     expect(t.holders).toEqual(['a'])
   })
 
-  test('a shared request that an exclusive one held up is granted when that is withdrawn', () => {
+  test('a shared request behind an exclusive one is granted when the exclusive one is withdrawn', () => {
     const t = new Table()
     t.hold('a', shared)
     const { number } = t.wait('b')
@@ -151,7 +151,7 @@ describe('who gets the lock', () => {
     expect(woken(t.do({ type: 'withdraw', key: 'k', session: 'b', number }))).toEqual(['c'])
   })
 
-  test('a release grants to the head of the queue, and wakes nobody else', () => {
+  test('a release grants to the head of the queue, and wakes no other session', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -161,7 +161,7 @@ describe('who gets the lock', () => {
     expect(t.queue).toEqual(['c:3-3'])
   })
 
-  test('a release grants to all shared requests at the head, and to none behind an exclusive one', () => {
+  test('a release grants to all shared requests at the head, and to no request behind an exclusive one', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b', shared)
@@ -172,7 +172,7 @@ describe('who gets the lock', () => {
     expect(t.queue).toEqual(['d:4-4', 'b:5-5'])
   })
 
-  test('a release grants to the releasing session too when it is next, and needs no confirmation', () => {
+  test('a release can grant to the releasing session itself, and that grant needs no confirmation', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('a')
@@ -180,14 +180,14 @@ describe('who gets the lock', () => {
     expect(grants).toMatchObject([{ session: 'a', number: 2, unconfirmed: undefined }])
   })
 
-  test('keys do not touch one another', () => {
+  test('keys do not affect one another', () => {
     const t = new Table()
     t.hold('a')
     expect(t.hold('b', { key: 'other' })).toMatchObject({ session: 'b', previous: 0 })
     expect(t.holders).toEqual(['a'])
   })
 
-  test('a command leaves the record that it was given as it was', () => {
+  test('a command does not modify the record object that it is given', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -211,7 +211,7 @@ describe('ifAvailable', () => {
     expect(t.queue).toEqual([])
   })
 
-  test('a shared one joins shared holders, unless someone queues', () => {
+  test('a shared request joins shared holders unless the queue has a waiter', () => {
     const t = new Table()
     t.hold('a', shared)
     expect(t.request('b', { ...shared, ifAvailable: true }).type).toBe('granted')
@@ -219,7 +219,7 @@ describe('ifAvailable', () => {
     expect(reasonOf(t.request('d', { ...shared, ifAvailable: true }))).toBe('busy')
   })
 
-  test('it is granted when the sessions that hold or wait have ended', () => {
+  test('it is granted when all sessions that hold or wait have ended', () => {
     const t = new Table()
     t.hold('a')
     t.wait('b')
@@ -269,7 +269,7 @@ describe('steal', () => {
     expect(t.hold('b', { steal: true }).session).toBe('b')
   })
 
-  test('repeated, it robs nobody a second time', () => {
+  test('it evicts no holder a second time when it is repeated', () => {
     const t = new Table()
     t.hold('a')
     const steal = t.ask('b', { steal: true })
@@ -289,7 +289,7 @@ describe('withdraw', () => {
     expect(woken(t.release(a))).toEqual([])
   })
 
-  test('T5: withdrawing a request that was granted meanwhile releases the lock to the next', () => {
+  test('T5: withdrawing a request that was granted meanwhile releases the lock to the next waiter', () => {
     const t = new Table()
     const a = t.hold('a')
     const { number } = t.wait('b')
@@ -298,7 +298,7 @@ describe('withdraw', () => {
     expect(t.do({ type: 'withdraw', key: 'k', session: 'b', number })).toMatchObject({ type: 'done', grants: [{ session: 'c' }], evicted: [] })
   })
 
-  test('withdrawing from the middle of a run splits it, and the order stays', () => {
+  test('withdrawing from the middle of a run splits it and keeps the order', () => {
     const t = new Table()
     const a = t.hold('a')
     for (let count = 0; count < 5; count++) t.wait('b')
@@ -330,12 +330,12 @@ describe('withdraw', () => {
     expect(reasonOf(new Table().do({ type: 'withdraw', key: 'k', session: 'a', number: 7 }))).toBe('not-held')
   })
 
-  test('T5: a thousand requests withdrawn leave no trace', () => {
+  test('T5: a thousand withdrawn requests leave no trace', () => {
     const t = new Table()
     t.hold('a')
     const before = t.records.get('k')
     const numbers = Array.from({ length: 1000 }, () => t.wait('b').number)
-    // Every second one first, which makes 500 runs of one.
+    // Withdraws every second request first, which leaves 500 runs of one request.
     numbers.sort((one, other) => (one % 2) - (other % 2))
     for (const number of numbers) t.do({ type: 'withdraw', key: 'k', session: 'b', number })
     expect(t.records.get('k')).toBe(before)
@@ -343,7 +343,7 @@ describe('withdraw', () => {
 })
 
 describe('renew', () => {
-  test('a renewal is to, not by: it moves the expiry to now plus the lease', () => {
+  test('a renewal moves the expiry to now plus the lease, not by the lease', () => {
     const t = new Table()
     const a = t.hold('a')
     t.now += 5_000
@@ -367,7 +367,7 @@ describe('renew', () => {
     expect(t.holder('a')).toMatchObject({ lease: 30_000, expiresAt: t.now + 30_000 })
   })
 
-  test('J4: the first lease of its own is no shorter than the session lease that the hold leaned on', () => {
+  test('J4: the first own lease of a hold is at least as long as the session lease that it leaned on', () => {
     const t = new Table()
     t.renew(t.hold('a'), { lease: 500 })
     expect(t.holder('a').lease).toBe(lease)
@@ -413,7 +413,7 @@ describe('renew', () => {
     expect(reasonOf(t.renew(first))).toBe('not-held')
   })
 
-  test("a plain hold is renewed by its session's counter, a hold with a lease of its own by its own", () => {
+  test("a plain hold is renewed by its session's seq, and a hold with its own lease by its own seq", () => {
     const t = new Table()
     const plain = t.hold('a')
     const own = t.hold('b', { key: 'other', lease: 20_000 })
@@ -484,7 +484,7 @@ describe('expire', () => {
     expect(t.holders).toEqual(['b'])
   })
 
-  test('J5: a live lease is refused: its session has beaten since', () => {
+  test('J5: a live lease is refused: its session has sent a beat since', () => {
     const t = new Table()
     const a = t.hold('a')
     const seen = t.session('a')?.seq
@@ -516,7 +516,7 @@ describe('expire', () => {
     expect(t.holders).toEqual(['a'])
   })
 
-  test("J5: a hold with a seq of its own is judged by that, not by its session's", () => {
+  test("J5: a hold with its own seq is judged by that seq, not by its session's", () => {
     const t = new Table()
     const a = t.hold('a', { lease: 20_000 })
     expect(reasonOf(t.expire(a, t.session('a')?.seq))).toBe('live')
@@ -524,7 +524,7 @@ describe('expire', () => {
     expect(t.expire(a, a.seq).type).toBe('done')
   })
 
-  test('J11: wall time far past the expiry evicts nobody', () => {
+  test('J11: wall time far past the expiry evicts no holder', () => {
     const t = new Table()
     t.hold('a')
     t.now += 1000 * lease
@@ -533,14 +533,14 @@ describe('expire', () => {
     expect(t.holders).toEqual(['a'])
   })
 
-  test('J11: evidence counts also when the expiry is in the future by the wall clock', () => {
+  test('J11: evidence counts even if the expiry is in the future by the wall clock', () => {
     const t = new Table()
     const a = t.hold('a')
     t.now -= 1000 * lease
     expect(t.expire(a).type).toBe('done')
   })
 
-  test('an eviction is counted in the row of whom it hit', () => {
+  test('an eviction is counted in the row of the evicted session', () => {
     const t = new Table()
     const a = t.hold('a', shared)
     t.hold('b', shared)
@@ -556,7 +556,7 @@ describe('expire', () => {
     expect(t.session('a')?.evictions).toBe(3)
   })
 
-  test('a grant to the session that brought the evidence needs no confirmation, one to another does', () => {
+  test('a grant to the session that gave the evidence needs no confirmation, and a grant to another session does', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b', shared)
@@ -587,7 +587,7 @@ describe('expire', () => {
     expect(t.queue).toEqual(['c:5-5'])
   })
 
-  test('a waiter whose session has beaten since is not dropped', () => {
+  test('a waiter whose session has sent a beat since is not dropped', () => {
     const t = new Table()
     t.hold('a')
     const { number } = t.wait('b')
@@ -604,7 +604,7 @@ describe('expire', () => {
 })
 
 describe('unconfirmed grants', () => {
-  /** A table where `a` has released to `b`, with `waiters` behind. */
+  /** A table where `a` has released the lock to `b`, and `waiters` wait behind `b`. */
   const granted = (...waiters: string[]): Table => {
     const t = new Table()
     const a = t.hold('a')
@@ -614,7 +614,7 @@ describe('unconfirmed grants', () => {
     return t
   }
 
-  test("a grant that someone else's command makes has the short lease of its waiter", () => {
+  test("a grant that another session's command makes has the short lease of its waiter", () => {
     const t = granted()
     const b = t.holder('b')
     expect(b).toMatchObject({ unconfirmed: { confirm, lapses: 0 }, expiresAt: t.now + confirm })
@@ -645,13 +645,13 @@ describe('unconfirmed grants', () => {
     expect(leaseOf(t.holder('b'), new Map())).toBe(50_000)
   })
 
-  test('it cannot be confirmed by anyone else', () => {
+  test('it cannot be confirmed by another session', () => {
     const t = granted()
     expect(reasonOf(t.renew(t.holder('b'), { session: 'a' }))).toBe('not-owner')
     expect(t.holder('b').unconfirmed).toBeDefined()
   })
 
-  test('evidence from its unconfirmed time is not valid after it is confirmed, or has a lease of its own', () => {
+  test('evidence from its unconfirmed time is void once it is confirmed, or has its own lease', () => {
     const t = granted()
     const seen = t.holder('b')
     t.renew(seen)
@@ -660,13 +660,13 @@ describe('unconfirmed grants', () => {
     expect(reasonOf(t.expire(seen))).toBe('live')
   })
 
-  test('one that lapses sends its waiter to the back of the queue', () => {
+  test('a lapsed grant sends its waiter to the back of the queue', () => {
     const t = granted('c', 'd')
     expect(woken(t.expire(t.holder('b')))).toEqual(['c'])
     expect(t.queue).toEqual(['d:4-4', 'b:2-2'])
   })
 
-  test('one that lapses counts as an eviction of its owner', () => {
+  test('a lapsed grant counts as an eviction of its owner', () => {
     const t = granted('c')
     t.expire(t.holder('b'))
     expect(t.session('b')?.evictions).toBe(1)
@@ -752,7 +752,7 @@ describe('pins', () => {
     expect(t.expire(a).type).toBe('done')
   })
 
-  test('J9: a pin may precede a holder', () => {
+  test('J9: a pin may be set before there is a holder', () => {
     const t = new Table()
     t.do(pin)
     expect(reasonOf(t.expire(t.hold('a')))).toBe('pinned')
@@ -779,7 +779,7 @@ describe('revoke', () => {
     expect(t.session('a')?.evictions).toBe(1)
   })
 
-  test('J10: revoking a missing lock is fine', () => {
+  test('J10: revoking a missing lock is not an error', () => {
     const t = new Table()
     expect(t.do({ type: 'revoke', key: 'k', session: 'a' }).type).toBe('done')
     expect(t.record('k')).toBeUndefined()
@@ -800,7 +800,7 @@ describe('revoke', () => {
     expect(t.holders).toEqual(['b'])
   })
 
-  test('J10: revoking without naming a session takes the lock from all', () => {
+  test('J10: revoking without naming a session takes the lock from all holders', () => {
     const t = new Table()
     t.hold('a', shared)
     t.hold('b', shared)
@@ -818,7 +818,7 @@ describe('revoke', () => {
 })
 
 describe('repeated requests', () => {
-  test('a request repeated while it waits keeps its one place', () => {
+  test('a request repeated while it waits keeps its place', () => {
     const t = new Table()
     t.hold('a')
     const request = t.wait('b')
@@ -845,7 +845,7 @@ describe('repeated requests', () => {
     expect(t.holders).toEqual(['a'])
   })
 
-  test('a request repeated after someone else granted it stays unconfirmed', () => {
+  test('a request repeated after another session’s command granted it stays unconfirmed', () => {
     const t = new Table()
     const a = t.hold('a')
     const request = t.wait('b')
@@ -853,7 +853,7 @@ describe('repeated requests', () => {
     expect(t.do(request)).toMatchObject({ type: 'granted', repeated: true, holder: { unconfirmed: { confirm } } })
   })
 
-  test('J2: another request of the same holder is refused or waits, as anyone else', () => {
+  test('J2: another request of the holder itself is refused or waits like any other', () => {
     const t = new Table()
     const { token } = t.hold('a')
     expect(reasonOf(t.request('a', { ifAvailable: true }))).toBe('busy')
@@ -869,14 +869,14 @@ describe('repeated requests', () => {
 })
 
 describe('runs', () => {
-  test('a thousand alike requests of one session are one entry', () => {
+  test('a thousand equal requests of one session are one entry', () => {
     const t = new Table()
     t.hold('a')
     for (let count = 0; count < 1000; count++) t.wait('b')
     expect(t.queue).toEqual(['b:2-1001'])
   })
 
-  test('a run is granted one by one, in order', () => {
+  test('the requests of a run are granted one by one, in order', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -916,7 +916,7 @@ describe('runs', () => {
     expect(t.queue).toEqual(['b:2-2', 'b:3-3'])
   })
 
-  test('a lapsed request behind the rest of its own run comes after it', () => {
+  test('a lapsed request goes behind the rest of its own run', () => {
     const t = new Table()
     const a = t.hold('a')
     for (let count = 0; count < 3; count++) t.wait('b')
@@ -972,7 +972,7 @@ describe('sessions', () => {
     expect(t.session('a')).toBeUndefined()
   })
 
-  test('a beat hands out rows that look abandoned', () => {
+  test('a beat returns rows that look abandoned', () => {
     const t = new Table()
     t.now += 3 * lease
     t.run(['b', 'c', 'd'].map((session) => ({ type: 'beat', session, client: session, lease }) as const))
@@ -991,13 +991,13 @@ describe('sessions', () => {
     expect(new Table().run([{ type: 'challenge', session: 'nobody' }])).toEqual([{ type: 'ended' }])
   })
 
-  test('a session ends by its own wish, whatever its seq', () => {
+  test('a session can end itself, whatever its seq', () => {
     const t = new Table()
     expect(t.end('a')).toEqual({ type: 'ended' })
     expect(t.session('a')).toBeUndefined()
   })
 
-  test('a session ends only on valid evidence', () => {
+  test('a session can be ended by another only on valid evidence', () => {
     const t = new Table()
     t.beat('a')
     expect(t.end('a', 1)).toEqual({ type: 'alive' })
@@ -1013,7 +1013,7 @@ describe('sessions', () => {
     expect(t.holders).toEqual(['b'])
   })
 
-  test('L6: a hold with a lease of its own is void too when its session has ended', () => {
+  test('L6: a hold with its own lease is void too when its session has ended', () => {
     const t = new Table()
     t.hold('a', { lease: 60_000 })
     t.end('a')
@@ -1030,7 +1030,7 @@ describe('sessions', () => {
     expect(t.queue).toEqual([])
   })
 
-  test('L6: the exclusive request of a session that has ended holds up no shared one', () => {
+  test('L6: the exclusive request of a session that has ended does not block shared ones', () => {
     const t = new Table()
     t.hold('a', shared)
     t.wait('b')
@@ -1039,7 +1039,7 @@ describe('sessions', () => {
     expect(t.queue).toEqual([])
   })
 
-  test('L6: any command on the key grants the lock to the next when the holder has ended, even a refused one', () => {
+  test('L6: any command on the key, even a refused one, grants the lock to the next waiter when the holder’s session has ended', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b')
@@ -1077,7 +1077,7 @@ describe('sessions', () => {
 })
 
 describe('sweep', () => {
-  test('it drops the record of a key that nobody holds, wants or pins', () => {
+  test('it drops the record of a key that is not held, waited for or pinned', () => {
     const t = new Table()
     t.release(t.hold('a'))
     expect(t.do({ type: 'sweep', key: 'k' }).type).toBe('done')
@@ -1103,7 +1103,7 @@ describe('sweep', () => {
     expect(t.do({ type: 'sweep', key: 'k' }).type).toBe('done')
   })
 
-  test('tokens rise over it, also when wall time steps back', () => {
+  test('tokens rise over a sweep, even if wall time steps back', () => {
     const t = new Table()
     const a = t.hold('a')
     t.release(a)
@@ -1112,7 +1112,7 @@ describe('sweep', () => {
     expect(t.hold('a').token).toBeGreaterThan(a.token)
   })
 
-  test('tokens rise over it within one batch', () => {
+  test('tokens rise over a sweep within one batch', () => {
     const t = new Table()
     const a = t.hold('a')
     t.now = 1
@@ -1147,7 +1147,7 @@ describe('outcomes', () => {
     expect(record).toMatchObject({ key: 'k', token: a.token, holders: [{ session: 'a', client: 'client of a', metadata: { url: 'http://a' } }] })
   })
 
-  test("J7: it hands back the holder's session row, with which the hold's expiry is known", () => {
+  test("J7: it also returns the holder's session row, which gives the hold's expiry", () => {
     const t = new Table()
     const a = t.hold('a')
     t.now += 1_000
@@ -1156,7 +1156,7 @@ describe('outcomes', () => {
     expect(expiryOf(a, record.sessions)).toBe(t.now + lease)
   })
 
-  test('F5: metadata of a request is on its holder for all to read, also after waiting', () => {
+  test('F5: every session can read the metadata of a request on its holder, also after a wait', () => {
     const t = new Table()
     const a = t.hold('a')
     t.wait('b', { metadata: { url: 'http://b', tags: [1, null, 'x'] } })
@@ -1166,7 +1166,7 @@ describe('outcomes', () => {
     expect(t.holder('b').metadata).toEqual({ url: 'http://b', tags: [1, null, 'x'] })
   })
 
-  test('F5: metadata null is not the same as none', () => {
+  test('F5: metadata null is not the same as no metadata', () => {
     const t = new Table()
     t.hold('a', { ...shared, metadata: null })
     t.hold('b', shared)
@@ -1176,7 +1176,7 @@ describe('outcomes', () => {
 })
 
 describe('batches', () => {
-  test('a batch sees what its earlier commands did', () => {
+  test('a batch sees the effects of its earlier commands', () => {
     const t = new Table()
     const a = t.hold('a')
     const outcomes = t.run([t.ask('b'), { type: 'release', key: 'k', session: 'a', token: a.token }, t.ask('c')])
@@ -1234,7 +1234,7 @@ describe('batches', () => {
     expect(t.records.size).toBe(0)
   })
 
-  test('a fault that is not of the store is thrown, not answered', () => {
+  test('an error that does not come from the store is thrown, not returned as an outcome', () => {
     const t = new Table()
     t.session = () => {
       throw new TypeError('a bug')
@@ -1243,8 +1243,8 @@ describe('batches', () => {
   })
 })
 
-describe('how a hold was taken', () => {
-  test('is in its record: stolen, revoked or expired, also after others have held the lock', () => {
+describe('the reason for which a hold was taken', () => {
+  test('is in the record: stolen, revoked or expired, also after other sessions have held the lock', () => {
     const t = new Table()
     const [first, second] = [t.hold('a', shared), t.hold('b', shared)]
     const third = t.hold('c', { steal: true })
@@ -1255,7 +1255,7 @@ describe('how a hold was taken', () => {
     expect([first, second, third, fourth].map(({ token }) => evictionOf(t.lock, token))).toEqual(['stolen', 'stolen', 'revoked', 'expired'])
   })
 
-  test('is not in it for a hold that was released, or whose session ended', () => {
+  test('is not in the record for a hold that was released, or whose session ended', () => {
     const t = new Table()
     const first = t.hold('a')
     t.release(first)
@@ -1266,7 +1266,7 @@ describe('how a hold was taken', () => {
     expect(lossOf(t.lock, second.token)).toBe('ended')
   })
 
-  test('is kept for the last eight evictions: a record does not grow with them', () => {
+  test('is kept only for the last eight evictions, so that the record does not grow', () => {
     const t = new Table()
     const thieves = Array.from({ length: 20 }, () => t.hold('a', { steal: true }))
     expect(t.lock.evictions).toHaveLength(8)
@@ -1275,7 +1275,7 @@ describe('how a hold was taken', () => {
 })
 
 describe('a command that needs its session', () => {
-  test.each(['release', 'renew'] as const)('is refused once the session has ended, and its hold is void: %s', (type) => {
+  test.each(['release', 'renew'] as const)('is refused once the session has ended, and the hold is void: %s', (type) => {
     const t = new Table()
     const { token } = t.hold('a')
     t.wait('b')
@@ -1300,11 +1300,11 @@ describe('a command that needs its session', () => {
   })
 })
 
-describe('the ask of a request that has left the queue', () => {
+describe('the release request of a lock request that has left the queue', () => {
   const ask = { please: 'let go' }
 
   test.each<[string, (t: Table, number: number) => void]>([
-    ['is taken back', (t, number) => t.do({ type: 'withdraw', key: 'k', session: 'b', number })],
+    ['is withdrawn', (t, number) => t.do({ type: 'withdraw', key: 'k', session: 'b', number })],
     ['is dropped on evidence', (t, number) => t.do({ type: 'expire', key: 'k', evidence: { session: 'b', number, seq: t.session('b')?.seq } })],
     [
       'is dropped since its session has ended',
@@ -1313,7 +1313,7 @@ describe('the ask of a request that has left the queue', () => {
         t.request('c', { ifAvailable: true })
       },
     ],
-  ])('stays in the record for its holders, if the request %s', (_, leave) => {
+  ])('stays in the record for the holders if the lock request %s', (_, leave) => {
     const t = new Table()
     const held = t.hold('a')
     const { number } = t.wait('b', { ask, metadata: 5 })
@@ -1324,7 +1324,7 @@ describe('the ask of a request that has left the queue', () => {
     ])
   })
 
-  test('carries the label of its session, which may end', () => {
+  test('carries the label of its session, since that session may end', () => {
     const t = new Table()
     t.hold('a')
     t.beat('b', { label: 'tab 2' })
@@ -1334,7 +1334,7 @@ describe('the ask of a request that has left the queue', () => {
     expect(t.lock.asked).toMatchObject([{ from: number, label: 'tab 2' }])
   })
 
-  test('of several that are alike, one by one', () => {
+  test('is kept for each of several like requests', () => {
     const t = new Table()
     t.hold('a')
     const numbers = [1, 2, 3].map(() => t.wait('b', { ask }).number)
@@ -1342,7 +1342,7 @@ describe('the ask of a request that has left the queue', () => {
     expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse())
   })
 
-  test('goes with the holders that it asked, and does not concern later ones', () => {
+  test('is dropped with the holders that it asked, and does not apply to later holders', () => {
     const t = new Table()
     const [first, second] = [t.hold('a', shared), t.hold('c', shared)]
     const { number } = t.wait('b', { ask })
@@ -1356,7 +1356,7 @@ describe('the ask of a request that has left the queue', () => {
     expect([t.holders, t.lock.asked]).toEqual([['d'], undefined])
   })
 
-  test('is the last eight of many: a record does not grow with them', () => {
+  test('is kept only for the last eight requests, so that the record does not grow', () => {
     const t = new Table()
     t.hold('a')
     const numbers = Array.from({ length: 20 }, () => {
@@ -1367,7 +1367,7 @@ describe('the ask of a request that has left the queue', () => {
     expect(t.lock.asked?.map(({ from }) => from)).toEqual(numbers.reverse().slice(0, 8))
   })
 
-  test('is kept in smaller numbers if long, and alone if very long', () => {
+  test('is kept for fewer requests if it is long, and for only one if it is very long', () => {
     const t = new Table()
     t.hold('a')
     const leave = (length: number): number => {
@@ -1381,7 +1381,7 @@ describe('the ask of a request that has left the queue', () => {
     expect(t.lock.asked?.map(({ from }) => from)).toEqual([long])
   })
 
-  test('is nothing where it asked nothing, got the lock, or nobody holds it', () => {
+  test('does not stay if there was none, if its lock request was granted, or if the lock is free', () => {
     const t = new Table()
     const held = t.hold('a')
     const plain = t.wait('b')

@@ -15,7 +15,7 @@ import {
   type SessionRow,
 } from '../../src/protocol/index.ts'
 
-/** The least store that there can be: the texts of records and rows, and a wall clock that tests move. */
+/** A minimal store: the texts of records and rows, and a wall clock that tests move. */
 export class Shelf {
   now = 1_000_000
   floor = 0
@@ -58,14 +58,14 @@ export class Shelf {
 
 const put = (map: Map<string, string>, key: string, text: string | undefined): unknown => (text === undefined ? map.delete(key) : map.set(key, text))
 
-/** What a command on a record came to, unless it failed. */
+/** The outcome of a command on a record that did not fail. */
 export type KeyOutcome = Extract<Outcome, { readonly record: LockView }>
 
 /** The lease of every session in these tests, and the confirm time of every request, in ms. */
 export const lease = 12_000
 export const confirm = 3_000
 
-/** A shelf with one key, `k`, and the sessions `a` to `d`, in the words of the tests. */
+/** A shelf with one key, `k`, and the sessions `a` to `d`, with short methods for the tests. */
 export class Table extends Shelf {
   #number = 0
 
@@ -89,7 +89,7 @@ export class Table extends Shelf {
     return this.run([{ type: 'end', session, seq }])[0]
   }
 
-  /** A request with the next number. */
+  /** Makes a request with the next number. */
   ask(session: string, rest: Partial<Request> = {}): Request {
     const number = ++this.#number
     return { type: 'request', key: 'k', session, client: `client of ${session}`, number, mode: 'exclusive', confirm, ...rest }
@@ -99,14 +99,14 @@ export class Table extends Shelf {
     return this.do(this.ask(session, rest))
   }
 
-  /** Requests that must be granted at once. */
+  /** Sends a request that must be granted at once. */
   hold(session: string, rest?: Partial<Request>): Holder {
     const outcome = this.request(session, rest)
     if (outcome.type !== 'granted') throw new Error(`${session} was not granted the lock: ${outcome.type}`)
     return outcome.holder
   }
 
-  /** Requests that must wait. */
+  /** Sends a request that must wait. */
   wait(session: string, rest?: Partial<Request>): Request {
     const request = this.ask(session, rest)
     const outcome = this.do(request)
@@ -122,7 +122,7 @@ export class Table extends Shelf {
     return this.do({ type: 'renew', key: 'k', session: holder.session, token: holder.token, ...rest })
   }
 
-  /** Evicts a holder on the present evidence, or on the `seq` given. */
+  /** Evicts a holder on the present evidence, or on the given `seq`. */
   expire(holder: Holder, seq = holder.seq ?? this.session(holder.session)?.seq): KeyOutcome {
     return this.do({ type: 'expire', key: 'k', evidence: { token: holder.token, seq } })
   }

@@ -6,7 +6,7 @@ import type { Plugin } from 'vite'
 const root = join(import.meta.dirname, '../..')
 const names = ['react', 'react-dom/client', 'react-dom/server']
 
-/** React 18 in place of React. Its packages require each other by their usual names, which are those of React 19, so they are bundled. */
+/** Replaces React by React 18. React 18's packages require each other by names that belong to React 19 here, so they are bundled. */
 export function react18(): Plugin {
   const outfile = join(root, `out/react-18-${process.pid}.cjs`)
   let exported: Record<string, object> | undefined

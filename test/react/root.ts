@@ -3,7 +3,7 @@ import { createRoot, type Root } from 'react-dom/client'
 import { afterEach, beforeEach, expect, vi } from 'vitest'
 import { settle } from '../locks/world.ts'
 
-/** What react-dom asks of a page in which components show nothing. */
+/** The parts of a page that react-dom needs for components that render nothing. */
 const scope = globalThis as { window?: unknown; IS_REACT_ACT_ENVIRONMENT?: boolean }
 const document = { nodeType: 9, addEventListener() {}, activeElement: null }
 const newContainer = () => ({ nodeType: 11, ownerDocument: document, addEventListener() {} }) as unknown as Element
@@ -20,21 +20,21 @@ afterEach(async () => {
   await act(async () => {
     for (const root of roots.splice(0)) root.unmount()
   })
-  // React's warnings come this way.
+  // React reports its warnings through console.error.
   expect(console.error).not.toHaveBeenCalled()
   vi.restoreAllMocks()
   delete scope.window
   delete scope.IS_REACT_ACT_ENVIRONMENT
 })
 
-/** Lets React do what is to be done, after `step` and all that comes of it without a timer. */
+/** Runs `step`, and lets React do all the work that follows from it without a timer. */
 export const inReact = (step: () => unknown = () => {}): Promise<void> =>
   act(async () => {
     await step()
     await settle()
   })
 
-/** A place for components, which goes with the test. */
+/** A root for components, which is unmounted at the end of the test. */
 export function newRoot(): { render(element: ReactNode): Promise<void>; unmount(): Promise<void> } {
   const root = createRoot(newContainer())
   roots.push(root)

@@ -19,7 +19,7 @@ beforeEach(() => {
 interface PanelProps {
   readonly name?: string
   readonly options?: UseLockOptions | undefined
-  /** What React has shown, in order. */
+  /** The states that React has rendered, in order. */
   readonly shown: LockState[]
   readonly children?: ReactNode
 }
@@ -32,7 +32,7 @@ function Panel({ name = 'k', options, shown, children }: PanelProps): ReactNode 
 
 const within = (locks: Locks, ...children: ReactNode[]) => h(LocksProvider, { value: locks }, ...children)
 
-/** A panel that uses the locks of `a`, or of others. */
+/** A panel that uses the locks of `a`, or given ones. */
 function makePanel() {
   const shown: LockState[] = []
   const root = newRoot()
@@ -43,11 +43,11 @@ function makePanel() {
       return root.render(strict ? h(StrictMode, null, panel) : panel)
     },
     unmount: root.unmount,
-    /** What it shows now. */
+    /** The state that it shows now. */
     get now(): LockState {
       return shown.at(-1) as LockState
     },
-    /** What it has shown, without repetitions. */
+    /** The states that it has shown, without repetitions. */
     get states(): string[] {
       return shown.map(({ state }) => state).filter((state, index, all) => state !== all[index - 1])
     },
@@ -67,7 +67,7 @@ describe('useLock', () => {
     expect(await world.holders()).toEqual(['a'])
   })
 
-  test('waits behind another tab until that releases', async () => {
+  test('waits behind another tab until that tab releases', async () => {
     const lock = await take()
     const panel = makePanel()
     await panel.render()
@@ -101,7 +101,7 @@ describe('a component that unmounts', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('takes its wait back, and leaves no trace', async () => {
+  test('withdraws its wait, and leaves no trace', async () => {
     const lock = await take()
     const panel = makePanel()
     await panel.render()
@@ -112,7 +112,7 @@ describe('a component that unmounts', () => {
     expect(panel.states).toEqual(['waiting'])
   })
 
-  test('releases a lock that it is granted in the same moment', async () => {
+  test('releases a lock that is granted at the same moment', async () => {
     const { acquire } = a.locks
     let grant = () => {}
     a.locks.acquire = async (name) => {
@@ -131,7 +131,7 @@ describe('a component that unmounts', () => {
     expect(panel.states).toEqual(['waiting'])
   })
 
-  test('asks for nothing any more', async () => {
+  test('requests nothing any more', async () => {
     const panel = makePanel()
     await panel.render()
     await panel.unmount()
@@ -139,7 +139,7 @@ describe('a component that unmounts', () => {
     expect(a.link.count('request')).toBe(1)
   })
 
-  test('leaves a release that fails to be tried again', async () => {
+  test('has a failed release retried', async () => {
     const panel = makePanel()
     await panel.render()
     a.link.break('fail', 'release')
@@ -152,7 +152,7 @@ describe('a component that unmounts', () => {
 })
 
 describe('Strict Mode, which mounts twice,', () => {
-  test('asks once, and holds once', async () => {
+  test('requests once, and holds once', async () => {
     const panel = makePanel()
     await panel.render({}, { strict: true })
     expect(panel.states).toEqual(['waiting', 'held'])
@@ -161,7 +161,7 @@ describe('Strict Mode, which mounts twice,', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('waits once in a session that is open already', async () => {
+  test('waits once if the session is already open', async () => {
     const lock = await take()
     await a.locks.acquire('other')
     const panel = makePanel()
@@ -171,7 +171,7 @@ describe('Strict Mode, which mounts twice,', () => {
     expect(panel.now.state).toBe('held')
   })
 
-  test('holds once where the lock lingered', async () => {
+  test('holds once if the lock lingered', async () => {
     const c = world.process({ label: 'c', linger: 10_000 })
     await (await c.locks.acquire('k')).release()
     const panel = makePanel()
@@ -182,13 +182,13 @@ describe('Strict Mode, which mounts twice,', () => {
 })
 
 describe('rendering', () => {
-  test('on a server shows that it waits, and asks for nothing', async () => {
+  test('on a server shows the waiting state, and requests nothing', async () => {
     const Text = () => useLock('k').state
     expect(renderToString(within(a.locks, h(Text)))).toBe('waiting')
     expect(a.link.sent).toEqual([])
   })
 
-  test('that is suspended before it is shown asks for nothing', async () => {
+  test('that is suspended before it is shown requests nothing', async () => {
     const shown: LockState[] = []
     let resolve = () => {}
     let arriving: Promise<void> | undefined = new Promise<void>((settle) => {
@@ -208,8 +208,8 @@ describe('rendering', () => {
     expect(shown.at(-1)?.state).toBe('held')
   })
 
-  // React 18 has none.
-  test.runIf(Activity)('of a subtree that is hidden releases, and requests again when it is shown', async () => {
+  // React 18 has no Activity.
+  test.runIf(Activity)('of a hidden subtree releases, and requests again when it is shown', async () => {
     const shown: LockState[] = []
     const root = newRoot()
     const show = (mode: 'visible' | 'hidden') =>
@@ -225,7 +225,7 @@ describe('rendering', () => {
 })
 
 describe('the request', () => {
-  test('is for the new name when that changes, and the old lock is released', async () => {
+  test('follows a change of the name, and the old lock is released', async () => {
     const panel = makePanel()
     await panel.render({}, { name: 'one' })
     const { lock } = panel.now
@@ -235,7 +235,7 @@ describe('the request', () => {
     expect(panel.shown.map(({ state, lock }) => lock?.name ?? state)).toEqual(['waiting', 'one', 'waiting', 'two'])
   })
 
-  test('goes to the new locks when those change, and the old lock is released', async () => {
+  test('goes to the new `Locks` when they change, and the old lock is released', async () => {
     const panel = makePanel()
     await panel.render()
     await panel.render({}, { locks: b.locks })
@@ -243,7 +243,7 @@ describe('the request', () => {
     expect(panel.states).toEqual(['waiting', 'held', 'waiting', 'held'])
   })
 
-  test('is made again when options change', async () => {
+  test('is made again when the options change', async () => {
     const panel = makePanel()
     await panel.render({ mode: 'exclusive' })
     await panel.render({ mode: 'shared' })
@@ -258,7 +258,7 @@ describe('the request', () => {
     expect([a.link.count('request'), a.link.count('release')]).toEqual([1, 0])
   })
 
-  test('is nothing while it is not wanted', async () => {
+  test('is not made while it is disabled', async () => {
     const panel = makePanel()
     await panel.render({ enabled: false })
     await inReact(() => panel.now.retry())
@@ -271,7 +271,7 @@ describe('the request', () => {
 })
 
 describe('a loss', () => {
-  test('is shown with its error, and the lock is asked for again by `retry`', async () => {
+  test('is shown with its error, and `retry` requests the lock again', async () => {
     const panel = makePanel()
     await panel.render()
     const thief = await take('k', { steal: true })
@@ -283,7 +283,7 @@ describe('a loss', () => {
     expect(panel.now.state).toBe('held')
   })
 
-  test('that came before the component heard of the grant is shown', async () => {
+  test('that happened before the component heard of the grant is shown', async () => {
     const panel = makePanel()
     const { acquire } = a.locks
     a.locks.acquire = async (...args) => {
@@ -295,7 +295,7 @@ describe('a loss', () => {
     expect(panel.now).toMatchObject({ state: 'lost', error: { code: 'lost' } })
   })
 
-  test('is followed by another wait where that is wanted', async () => {
+  test('is followed by another wait if `again` is set', async () => {
     const panel = makePanel()
     await panel.render({ again: true })
     const thief = await take('k', { steal: true })
@@ -307,7 +307,7 @@ describe('a loss', () => {
 })
 
 describe('an error', () => {
-  test('of the store is shown, and the lock is asked for again by `retry`', async () => {
+  test('of the store is shown, and `retry` requests the lock again', async () => {
     a.link.break('fail')
     const panel = makePanel()
     await panel.render()
@@ -336,7 +336,7 @@ describe('an error', () => {
 })
 
 describe('a lock that the component releases', () => {
-  test('by its own hand is idle until it is asked for again', async () => {
+  test('with release() is idle until `retry`', async () => {
     const panel = makePanel()
     await panel.render({ again: true })
     await inReact(() => panel.now.lock?.release())
@@ -357,7 +357,7 @@ describe('a lock that the component releases', () => {
     expect(panel.now.state).toBe('held')
   })
 
-  test('because another asks is asked for through the latest callback', async () => {
+  test('on request of another session hears of that through the latest callback', async () => {
     const panel = makePanel()
     const heard = vi.fn()
     await panel.render({ onReleaseRequested: () => heard('first') })
@@ -370,7 +370,7 @@ describe('a lock that the component releases', () => {
 })
 
 describe('useLeader', () => {
-  test('is true in one of all candidates, and the next takes over, also after a loss', async () => {
+  test('is true in one candidate, and the next one takes over, also after a loss', async () => {
     const leaders: Record<string, boolean> = {}
     const Candidate = ({ id }: { readonly id: string }) => {
       const leads = useLeader('leader')

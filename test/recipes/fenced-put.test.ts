@@ -21,7 +21,7 @@ const get = async (): Promise<string[]> => (await (await fetch(`${server.url}/li
 const change = (locks: Locks, item: string, send?: typeof fetch): Promise<string[]> =>
   locks.request('list', (lock) => update<string[]>(`${server.url}/list`, lock, add(item), send))
 
-/** `fetch` that stops before its first PUT until it is resumed. */
+/** A `fetch` that stops before its first PUT until it is resumed. */
 function stopping(): { readonly send: typeof fetch; readonly reached: Promise<unknown>; resume(): void } {
   const pause = new EventEmitter()
   const reached = once(pause, 'reached')
@@ -38,7 +38,7 @@ function stopping(): { readonly send: typeof fetch; readonly reached: Promise<un
   return { send, reached, resume: () => pause.emit('resumed') }
 }
 
-/** Two clients of one store. Time stands still for the first, whose process is stopped, and goes on for the other. */
+/** Two clients of one store. The process of the first one is stopped, so its time stands still; time goes on for the other. */
 function twoClients(): { readonly a: Locks; readonly b: Locks; readonly running: ReturnType<typeof manualClock>; close(): Promise<unknown> } {
   const running = manualClock()
   const store = memoryStore({ now: running.now })
@@ -48,7 +48,7 @@ function twoClients(): { readonly a: Locks; readonly b: Locks; readonly running:
 }
 
 describe('the recipe for a fenced write to a bucket', () => {
-  test('keeps the changes of clients that take turns, of which the first makes the object', async () => {
+  test('keeps the changes of clients that take turns, the first of which creates the object', async () => {
     const store = memoryStore()
     const clients = [createLocks({ store }), createLocks({ store }), createLocks({ store })]
     await Promise.all(clients.map((locks, index) => change(locks, `${index}`)))
@@ -70,7 +70,7 @@ describe('the recipe for a fenced write to a bucket', () => {
     await close()
   })
 
-  test('loses no change where the late write comes in between the read and the write of the next holder', async () => {
+  test('loses no change if the late write comes between the read and the write of the next holder', async () => {
     const { a, b, running, close } = twoClients()
     const first = stopping()
     const second = stopping()
@@ -87,7 +87,7 @@ describe('the recipe for a fenced write to a bucket', () => {
     await close()
   })
 
-  test('changes the ETag also where the value stays the same', async () => {
+  test('changes the ETag even if the value stays the same', async () => {
     const locks = createLocks({ store: memoryStore() })
     const etag = async () => (await fetch(`${server.url}/list`)).headers.get('etag')
     const same = () => locks.request('list', (lock) => update<string[]>(`${server.url}/list`, lock, (list = []) => list))
@@ -98,7 +98,7 @@ describe('the recipe for a fenced write to a bucket', () => {
     await locks.close()
   })
 
-  test('tries again when the bucket says that somebody else is writing, and passes on any other refusal', async () => {
+  test('tries again if the bucket reports a concurrent write, and passes on any other refusal', async () => {
     const locks = createLocks({ store: memoryStore() })
     const refusing =
       (...statuses: number[]): typeof fetch =>

@@ -1,14 +1,14 @@
 import type { HeldLock } from 'storelock'
 
-/** What the object holds: your value, and the token of the lock under which it was written. */
+/** The contents of the object: your value, and the token of the lock under which it was written. */
 interface Stamped<T> {
   readonly token: number
   readonly value: T
 }
 
 /**
- * Changes a JSON object in a bucket. No change is lost, and none by an earlier holder of the lock comes in after this one's.
- * @param edit makes the new value of the present one, which is `undefined` if there is no object. It may be called several times
+ * Changes a JSON object in a bucket. No change is lost, and no earlier holder of the lock can write after this one.
+ * @param edit makes the new value from the present one, which is `undefined` if there is no object. It may be called several times
  * @param send `fetch`, or one that signs requests
  */
 export async function update<T>(url: string, lock: HeldLock, edit: (value: T | undefined) => T, send: typeof fetch = fetch): Promise<T> {
@@ -19,7 +19,7 @@ export async function update<T>(url: string, lock: HeldLock, edit: (value: T | u
     const seen = got.ok ? ((await got.json()) as Stamped<T>) : undefined
     if (seen && seen.token > token) throw new Error(`${url} was written with token ${seen.token}; this lock has ${token} and is lost`)
     const value = edit(seen?.value)
-    // Spares a request that would probably be refused. Nothing depends on it.
+    // Saves a request that would probably be refused. Safety does not depend on it.
     lock.assertHeld()
     const put = await send(url, {
       method: 'PUT',
@@ -29,7 +29,7 @@ export async function update<T>(url: string, lock: HeldLock, edit: (value: T | u
       signal,
     })
     if (put.ok) return value
-    // 412: somebody has written since we read. 409: somebody is writing at this moment. Read it again.
+    // 412: another client has written since we read. 409: another client is writing right now. Read the object again.
     if (put.status !== 412 && put.status !== 409) throw new Error(`PUT ${url}: ${put.status}`)
   }
 }

@@ -22,7 +22,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Processes that migrate at the same moment. @returns what came of each, or the signal that ended it */
+/** Starts processes that migrate at the same moment. @returns the result of each, or the signal that ended it */
 async function race(tool: Tool, ...hows: readonly ('live' | 'die')[]): Promise<string[]> {
   const children = hows.map((how) => fork(program, [tool, folder, how], { execArgv: [] }))
   const ready = children.map((child) => once(child, 'message'))
@@ -47,7 +47,7 @@ function notes(): unknown[] {
   }
 }
 
-/** Takes the lock away from whoever has just got it, as it happens to a process that was stopped for too long. */
+/** Revokes each lock right after its grant. The same happens to a process that is stopped for too long. */
 const robbed = (locks: Locks): Locks => ({
   ...locks,
   async acquire(name) {
@@ -63,7 +63,7 @@ describe.each<Tool>(['kysely', 'drizzle', 'knex'])('the recipe for migrations by
     expect(notes()).toEqual(['first'])
   })
 
-  test('a process that is killed in the middle leaves nothing, and the next one migrates', async () => {
+  test('a process that is killed in the middle leaves no changes, and the next one migrates', async () => {
     expect(await race(tool, 'die')).toEqual(['SIGKILL'])
     expect(notes()).toEqual([])
     await migrate(tool, folder)
@@ -72,7 +72,7 @@ describe.each<Tool>(['kysely', 'drizzle', 'knex'])('the recipe for migrations by
 
   test('a process that has lost its lock writes nothing', async () => {
     const error = await migrate(tool, folder, undefined, robbed).catch((error) => error)
-    // Drizzle wraps it.
+    // Drizzle wraps the error.
     expect([error.code, error.cause?.code]).toContain('lost')
     expect(notes()).toEqual([])
     await migrate(tool, folder)

@@ -6,12 +6,12 @@ import { text } from 'node:stream/consumers'
 
 export interface ObjectServer {
   readonly url: string
-  /** Requests by method and status, in order. */
+  /** The answered requests as `METHOD status`, in order. */
   readonly answered: string[]
   close(): Promise<void>
 }
 
-/** Keeps objects as S3 documents it: an ETag that is the body's MD5, and writes under `If-Match` and `If-None-Match: *`. */
+/** Keeps objects as documented for S3: an ETag that is the body's MD5, and conditional writes with `If-Match` and `If-None-Match: *`. */
 export async function startObjectServer(): Promise<ObjectServer> {
   const objects = new Map<string, string>()
   const answered: string[] = []

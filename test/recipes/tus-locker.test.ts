@@ -21,7 +21,7 @@ describe('the lock of an upload', () => {
   })
   afterEach(() => locks.close())
 
-  test('can be taken again after its release', async () => {
+  test('can be acquired again after its release', async () => {
     const locker = tusLocker(locks)
     for (const lock of [locker.newLock('7'), locker.newLock('7')]) {
       await lock.lock(signal, () => {})
@@ -29,7 +29,7 @@ describe('the lock of an upload', () => {
     }
   })
 
-  test('is asked for once, and goes to the second request as soon as the first has let go', async () => {
+  test('is asked for once, and goes to the second request as soon as the first one has released it', async () => {
     const locker = tusLocker(locks)
     const [first, second] = [locker.newLock('7'), locker.newLock('7')]
     const asked = vi.fn(() => void first.unlock())
@@ -40,7 +40,7 @@ describe('the lock of an upload', () => {
     expect([asked.mock.calls.length, never.mock.calls.length]).toEqual([1, 0])
   })
 
-  test('is refused with a timeout while its holder does not let go', async () => {
+  test('is refused with a timeout while its holder does not release it', async () => {
     const locker = tusLocker(locks, { timeout: 50 })
     const holder = locker.newLock('7')
     await holder.lock(signal, () => {})
@@ -111,7 +111,7 @@ describe('two tus servers on one folder', () => {
     return new URL(made.headers.get('location') ?? '').pathname
   }
 
-  test('let the newest request go on with an upload, from where the one that hangs has come', async () => {
+  test('let the newest request continue an upload from the point that the hung request has reached', async () => {
     const path = await create()
     const file = join(folder, path)
     const hanging = request(`${urls[0]}${path}`, { method: 'PATCH', headers: { ...patch(0), 'content-length': `${whole.length}` } })

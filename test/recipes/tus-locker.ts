@@ -17,7 +17,7 @@ function uploadLock(locks: Locks, name: string, timeout: number): Lock {
           throw isTimeout(cause) || signal.aborted ? ERRORS.ERR_LOCK_TIMEOUT : cause
         })
       held = lock
-      // Also when the lock is lost: the request must stop before another server goes on with the upload.
+      // Also if the lock is lost: the request must stop before another server continues the upload.
       lock.signal.addEventListener('abort', () => {
         if (held === lock) cancelReq()
       })

@@ -15,7 +15,7 @@ async function world(options: HandlerOptions = { clients }) {
   return { handler, client, app: client('the-token-of-the-app-0123456789'), boss: client('the-token-of-the-boss-0123456789') }
 }
 
-test('without a known credential nothing is answered', async () => {
+test('requests without a known credential are refused', async () => {
   const { client } = await world()
   for (const token of [undefined, 'another-token-of-nobody']) {
     const response = await client(token).fetch('/v1/locks')
@@ -24,7 +24,7 @@ test('without a known credential nothing is answered', async () => {
   expect((await client().fetch('/healthz')).status).toBe(200)
 })
 
-test('a credential with prefixes uses, lists and sees those keys alone', async () => {
+test('a credential with prefixes can use, list and see only the keys under them', async () => {
   const { app, boss } = await world()
   await boss.take('s-boss', 'private')
   const { outcomes } = await app.apply(beat('s-app'), request('s-app', 'private'), request('s-app', 'app/k'))
@@ -34,7 +34,7 @@ test('a credential with prefixes uses, lists and sees those keys alone', async (
   expect((await app.get<LogReply>('/v1/log')).entries.map(({ key }) => key)).toEqual(['app/k'])
 })
 
-test('taking from others, pinning and sweeping need a client that is admin', async () => {
+test('taking locks from other clients, pinning and sweeping need an admin', async () => {
   const { app, boss } = await world()
   await app.take('s', 'app/k')
   const revoke = { type: 'revoke' as const, key: 'app/k' }
@@ -42,13 +42,13 @@ test('taking from others, pinning and sweeping need a client that is admin', asy
   expect((await boss.apply(revoke)).outcomes).toMatchObject([{ type: 'done' }])
 })
 
-test('a session belongs to its credential, whoever knows the client key', async () => {
+test('a session belongs to its credential: the client key alone is not enough', async () => {
   const { app, boss } = await world()
   await app.take('s', 'app/k')
   expect((await boss.apply(beat('s'))).outcomes).toMatchObject([{ type: 'ended' }])
 })
 
-test('a page that calls the server by a name of its own is refused', async () => {
+test('a page that calls the server by a foreign host name is refused', async () => {
   const { client } = await world({})
   const one = client()
   one.headers.host = 'evil.example'
@@ -67,7 +67,7 @@ test('pages of other sites are refused unless they are allowed', async () => {
   expect([preflight.status, preflight.headers.get('access-control-allow-headers')]).toEqual([204, 'authorization, content-type, storelock-client'])
 })
 
-test('a server that others reach needs credentials', async () => {
+test('a server that other machines can reach needs credentials', async () => {
   await expect(serve(memoryStore(), { host: '0.0.0.0' })).rejects.toMatchObject({
     code: 'invalid',
     message: expect.stringContaining('give `clients`'),
@@ -80,7 +80,7 @@ test('a duplicate name, an unknown limit and a short secret are refused', async 
   }
 })
 
-test('malformed requests are refused with what is wrong', async () => {
+test('malformed requests are refused with a message that says what is wrong', async () => {
   const { client } = await world({})
   const bad = [
     { commands: [{ type: 'request' }] },
@@ -103,7 +103,7 @@ test('malformed requests are refused with what is wrong', async () => {
   expect((await client().fetch('/v2')).status).toBe(404)
 })
 
-test('text that people are shown has a maximum length and no control characters', async () => {
+test('text that is shown to people has a maximum length and no control characters', async () => {
   const { client } = await world({})
   const statusOf = async (command: object): Promise<number> => (await client().post('/v1/apply', { commands: [command] })).status
   const bad = ['\u001b[2J', 'a\nb', '\u202egnp.exe', 'x'.repeat(2_000)]
@@ -130,7 +130,7 @@ test('errors in a body are described briefly, however many unknown keys it has',
   expect((await (await client().post('/v1/verify', unknown)).text()).length).toBeLessThan(700)
 })
 
-test('a forged lockToken is counted, wherever it is shown', async () => {
+test('a forged lockToken is counted, whichever request presents it', async () => {
   const { client } = await world({})
   await client().take('s')
   const { lockTokens } = await client().take('t', 'other')
@@ -155,7 +155,7 @@ test('too many requests are refused for a while', async () => {
   expect([response.status, response.headers.get('retry-after')]).toEqual([429, '1'])
 })
 
-test('the description has all routes', async () => {
+test('the OpenAPI description has all routes', async () => {
   const { client } = await world()
   const { paths } = await client().get<{ paths: object }>('/openapi.json')
   expect(Object.keys(paths)).toEqual([
@@ -164,13 +164,13 @@ test('the description has all routes', async () => {
   ])
 })
 
-test('the figures are for a client that is admin', async () => {
+test('only an admin can read the figures', async () => {
   const { app, boss } = await world()
   expect((await app.fetch('/metrics')).status).toBe(403)
   expect(await (await boss.fetch('/metrics')).text()).toContain('storelock_waiters 0')
 })
 
-test('a flood of strangers is turned away before it is logged, and fills no log', async () => {
+test('a flood of requests with unknown credentials is refused before it is logged, and does not fill the log', async () => {
   const { client, boss } = await world({ clients, limits: { rate: 100 } })
   let response = await client('another-token-of-nobody').fetch('/v1/locks')
   while (response.status === 401) response = await client('another-token-of-nobody').fetch('/v1/locks')
@@ -180,14 +180,14 @@ test('a flood of strangers is turned away before it is logged, and fills no log'
   expect(entries.length).toBeLessThan(150)
 })
 
-test('a client with prefixes gets a whole page of its own log, however much others did since', async () => {
+test('a client with prefixes gets a full page of its own log entries, however many others came later', async () => {
   const { app, boss } = await world()
   await app.take('s-app', 'app/k')
   await boss.apply(beat('s-boss'), ...Array.from({ length: 5 }, (_, n) => request('s-boss', `other/${n}`, n)))
   expect((await app.get<LogReply>('/v1/log?limit=1')).entries).toMatchObject([{ key: 'app/k', kind: 'grant' }])
 })
 
-test('the limit of places in queues holds within one batch, and for batches that come at once', async () => {
+test('the limit of places in queues holds within one batch, and for simultaneous batches', async () => {
   const { client } = await world({ limits: { waiters: 2 } })
   const one = client()
   await one.take('s')
@@ -209,7 +209,7 @@ test('L3: locks are listed page by page', async () => {
   expect(await page('&after=b')).toEqual([['c'], false])
 })
 
-test('a namespace’s policy judges a request by the lease and the label of its session', async () => {
+test('a namespace’s policy applies to the lease and the label of a request’s session', async () => {
   const policies = { '': { maxDuration: 1_000, checkHolder: (label?: string) => (label === 'tab' ? undefined : 'only tabs') } }
   const { client } = await world({ policies })
   const say = (lease: number, label?: string) => ({ ...beat('s', lease), label }) as ReturnType<typeof beat>
@@ -219,14 +219,14 @@ test('a namespace’s policy judges a request by the lease and the label of its 
   expect(await tried({ ...say(1_000, 'tab'), session: 'u' } as never, request('u'))).toEqual(['beaten', 'granted'])
 })
 
-test('a session whose locks are under a policy cannot beat its way out of it', async () => {
+test('a session whose locks are under a policy cannot exceed it by a beat', async () => {
   const policies = { '': { maxDuration: 1_000 } }
   const { client } = await world({ policies })
   await client().apply(beat('s', 1_000), request('s'))
   expect((await client().apply(beat('s', 60_000))).outcomes).toMatchObject([{ type: 'failed', code: 'invalid' }])
 })
 
-test('an image or a script request of a page of another site is refused', async () => {
+test('an image or script request from a page of another site is refused', async () => {
   const handler = await handlerOf(memoryStore(), { clients })
   const client = new Client(handler, 'a', 'the-token-of-the-app-0123456789')
   const statusFor = async (site: string): Promise<number> => (await client.fetch('/v1/locks', { headers: { 'sec-fetch-site': site } })).status

@@ -33,7 +33,7 @@ async function asked(client: Client, path: string, body: object) {
   return { status: response.status, ...(await response.json()) }
 }
 
-/** Resolves when so many wait for the key. */
+/** Resolves when this many sessions wait for the key. */
 async function waiters(store: Store, count: number): Promise<void> {
   for (;;) {
     if ((await store.read('k'))?.queue.length === count) return
@@ -58,7 +58,7 @@ async function figures(client: Client): Promise<Record<string, number>> {
   return Object.fromEntries([...text.matchAll(/^(\w+) (\d+)$/gm)].map(([, name, value]) => [name, Number(value)]))
 }
 
-test('acquire answers when the holder before releases, with a higher fencing token', async () => {
+test('acquire answers when the previous holder releases, with a higher fencing token', async () => {
   const { store, a, b } = await world()
   const first = await acquired(a)
   const waiting = acquired(b)
@@ -70,7 +70,7 @@ test('acquire answers when the holder before releases, with a higher fencing tok
   expect((await store.read('k'))?.holders).toMatchObject([{ token: second.token, unconfirmed: undefined }])
 })
 
-test('acquire with a limit of two is granted to two, each with a lockToken of its own, and then in the order of asking', async () => {
+test('acquire with a limit of two is granted to two clients, each with its own lockToken, and then in the order of asking', async () => {
   const { store, a, b } = await world()
   const two = { limit: 2 }
   const [first, second] = [await acquired(a, two), await acquired(b, two)]
@@ -89,7 +89,7 @@ test('acquire with a limit of two is granted to two, each with a lockToken of it
   ])
 })
 
-test('acquire with another limit than those who hold the lock is refused with both, and leaves nothing behind', async () => {
+test('acquire with another limit than the holders’ is refused with a message that names both, and leaves nothing behind', async () => {
   const { store, a, b } = await world()
   const { token } = await acquired(a, { limit: 2 })
   const message = '"k" is held or waited for with a limit of 2, so it cannot be requested with a limit of 3 meanwhile'
@@ -105,7 +105,7 @@ test.each([0, 1.5, 1_001, '2', -1])('acquire refuses a limit of %s as malformed'
   expect(await asked(a, '/v1/acquire', { limit: 2, mode: 'shared' })).toMatchObject({ status: 400 })
 })
 
-test('a limit of 1 is none', async () => {
+test('a limit of 1 is no limit', async () => {
   const { store, a } = await world()
   await acquired(a, { limit: 1 })
   expect((await store.read('k'))?.holders[0]?.limit).toBeUndefined()
@@ -123,7 +123,7 @@ test('a client may not send a limit that steals, is shared, or is out of range',
   expect((await store.read('k'))?.holders ?? []).toEqual([])
 })
 
-test('acquire is granted where all who had another limit are proved dead', async () => {
+test('acquire is granted when all holders with another limit are proved dead', async () => {
   const { store, a } = await world()
   const beacon = await store.beacon.raise('local')
   const local = { type: 'beat', session: 'local', client: 'c', lease: 30_000, beacon: beacon.address, opens: true } as const
@@ -133,7 +133,7 @@ test('acquire is granted where all who had another limit are proved dead', async
   await acquired(a)
 })
 
-test('acquire is served in the order of asking, among sessions at the store itself', async () => {
+test('acquire is served in the order of asking, together with sessions at the store itself', async () => {
   const { store, a, b } = await world()
   const local = createLocks({ store })
   const held = await local.acquire('k')
@@ -157,7 +157,7 @@ test('acquire is served in the order of asking, among sessions at the store itse
   await local.close()
 })
 
-test('a wait that ends without the lock is resumed by its request, at its place in the queue', async () => {
+test('a wait that ends without the lock can be resumed by its request name, at its place in the queue', async () => {
   const { store, a, b } = await world()
   const { lockToken } = await acquired(a)
   const early: Queued & { status: number } = await asked(b, '/v1/acquire', { wait: 10 })
@@ -170,14 +170,14 @@ test('a wait that ends without the lock is resumed by its request, at its place 
   expect((await resumed).request).toBe(early.request)
 })
 
-test('a request that was granted is answered the same when it is sent again: a lost answer costs nothing', async () => {
+test('a granted request gets the same answer when it is sent again, so a lost answer costs nothing', async () => {
   const { a } = await world()
   const body = { request: 'job-0001' }
   const first = await acquired(a, body)
   expect(await acquired(a, body)).toMatchObject({ token: first.token })
 })
 
-test('a request resumes at a server that was restarted on the same file', async () => {
+test('a request can be resumed after a restart of the server on the same file', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const store = atEnd(sqliteStore(join(folder, 'locks.db')))
@@ -201,7 +201,7 @@ test('a request whose lock was released is over', async () => {
   expect(await asked(a, '/v1/acquire', body)).toMatchObject({ status: 409, error: { code: 'over' } })
 })
 
-test('with wait 0 a lock that is held is refused at once, and no place is taken', async () => {
+test('with wait 0 a held lock is refused at once, and no place in the queue is taken', async () => {
   const { store, a, b } = await world()
   await acquired(a)
   expect(await asked(b, '/v1/acquire', { wait: 0 })).toMatchObject({ status: 409, error: { code: 'held' } })
@@ -209,35 +209,35 @@ test('with wait 0 a lock that is held is refused at once, and no place is taken'
   expect((await figures(b)).storelock_sessions).toBe(1)
 })
 
-test('a request belongs to its client key: by the same name another client has another', async () => {
+test('a request belongs to its client key: the same name from another client is another request', async () => {
   const { a, b } = await world()
   const body = { request: 'job-0001', wait: 0 }
   await acquired(a, body)
   expect(await asked(b, '/v1/acquire', body)).toMatchObject({ status: 409, error: { code: 'held' } })
 })
 
-test('without a client key nothing is acquired, and the answer says how to make one', async () => {
+test('acquire without a client key is refused, and the answer says how to make one', async () => {
   const { store, a } = await world()
   delete a.headers['storelock-client']
   expect(await asked(a, '/v1/acquire', {})).toMatchObject({ status: 400, error: { message: expect.stringContaining('storelock-client') } })
   expect(await store.read('k')).toBeUndefined()
 })
 
-test('only the client that acquired a lock renews and releases it, whoever has seen the lockToken', async () => {
+test('only the client that acquired a lock can renew and release it: the lockToken alone is not enough', async () => {
   const { store, a, b } = await world()
   const { lockToken } = await acquired(a)
   for (const path of ['/v1/renew', '/v1/release']) expect((await asked(b, path, { lockToken })).status).toBeGreaterThanOrEqual(400)
   expect((await store.read('k'))?.holders).toHaveLength(1)
 })
 
-test('a forged lockToken renews and releases nothing, and is in the log', async () => {
+test('a forged lockToken cannot renew or release, and is logged', async () => {
   const { a, b } = await world()
   await acquired(a)
   for (const path of ['/v1/renew', '/v1/release']) expect(await asked(b, path, { lockToken: 'sl1.x.y' })).toMatchObject({ status: 403 })
   expect((await a.get<LogReply>('/v1/log?kind=refusal')).entries).toHaveLength(2)
 })
 
-test('a lock that was revoked is lost at the next renewal, and releasing it is no fault', async () => {
+test('a revoked lock is lost at the next renewal, and releasing it is not an error', async () => {
   const { a } = await world()
   const { lockToken } = await acquired(a)
   await a.apply({ type: 'revoke', key: 'k' })
@@ -252,7 +252,7 @@ test('a renewal may ask for a longer duration', async () => {
   expect((await store.read('k'))?.holders).toMatchObject([{ lease: 80_000 }])
 })
 
-test('acquire has the same budgets as all commands', async () => {
+test('acquire has the same budgets as all other commands', async () => {
   const { a, b } = await world({ limits: { held: 1, waiters: 1, topics: 2 } })
   await acquired(a)
   expect(await asked(b, '/v1/acquire', { key: 'other', wait: 0 })).toMatchObject({ status: 429, error: { code: 'too-many' } })
@@ -266,7 +266,7 @@ test('acquire respects the prefixes of its credential', async () => {
   expect(await asked(new Client(handler, 'a', token), '/v1/acquire', {})).toMatchObject({ status: 403, error: { code: 'forbidden' } })
 })
 
-test('a waiter learns of a grant before it lapses, even without a hint', async () => {
+test('a waiter notices a grant before it lapses, even without a hint', async () => {
   const { store, a } = await world()
   await store.apply([beat('local'), request('local')] as never)
   const waiting = acquired(a)
@@ -277,7 +277,7 @@ test('a waiter learns of a grant before it lapses, even without a hint', async (
   expect((await waiting).token).toBe(granted)
 })
 
-test('while the log cannot be written no lock is acquired, and the client is told to come back', async () => {
+test('while the log cannot be written, acquire is refused with 503', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const store = atEnd(sqliteStore(join(folder, 'locks.db')))
@@ -299,7 +299,7 @@ function dial({ url }: LockServer, body: object): { readonly sent: ClientRequest
   return { sent, reply }
 }
 
-test('a waiter whose client hangs up leaves no ghost: neither a place nor a session', async () => {
+test('a waiter whose client hangs up leaves no place in the queue and no session', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const local = createLocks({ store })
@@ -329,7 +329,7 @@ test('a client that disconnects while the lock is being granted does not keep it
   await local.close()
 })
 
-test('a server that ends answers all waiters, and they keep their places', async () => {
+test('a server that is closed answers all waiters, and they keep their places', async () => {
   const store = memoryStore()
   const server = await serve(store)
   const local = createLocks({ store })

@@ -17,7 +17,7 @@ async function start(limits: ServerLimits, store = memoryStore()) {
   return { ...server, open, figures, store }
 }
 
-/** Records with much metadata, of one session. */
+/** Acquires many locks for one session, each with much metadata. */
 async function fill(store: { apply(commands: readonly Command[]): Promise<unknown> }, count: number): Promise<void> {
   const session = { session: 's', client: 'c' }
   await store.apply([{ type: 'beat', ...session, lease: 600_000, opens: true }])
@@ -32,13 +32,13 @@ async function fill(store: { apply(commands: readonly Command[]): Promise<unknow
 
 const get = 'GET /v1/locks HTTP/1.1\r\nhost: localhost\r\n\r\n'
 
-test('requests that are sent without reading the answers cost no more than the budget of their credential', async () => {
+test('requests from a client that does not read the answers cost no more than its credential’s budget', async () => {
   const { open, store, url, figures } = await start({ pending: 50, traffic: 3_000_000 })
   await fill(store, 100)
   const before = process.memoryUsage().rss
   const socket = open()
   socket.write(get.repeat(120))
-  // Its answers wait for their reader; another connection of the same address has what is left of the budget.
+  // Its answers wait to be read. Another connection from the same address can use the rest of the budget.
   const statuses = new Set<number>()
   for (let n = 0; n < 5; n++) statuses.add((await fetch(`${url}/healthz`)).status)
   expect(process.memoryUsage().rss - before).toBeLessThan(200_000_000)
@@ -48,7 +48,7 @@ test('requests that are sent without reading the answers cost no more than the b
   expect(await figures()).toMatch(/storelock_limited_total\{limit="(pending|traffic)"\} [1-9]/)
 }, 60_000)
 
-test('connections from one address are counted, and those beyond are dropped', async () => {
+test('connections from one address beyond the limit are dropped and counted', async () => {
   const { open, url, figures } = await start({ perAddress: 5 })
   const sockets = Array.from({ length: 10 }, open)
   const left = new Set(sockets)
@@ -66,7 +66,7 @@ test('connections from one address are counted, and those beyond are dropped', a
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
 }, 30_000)
 
-test('a list keeps the event loop for no more than a small part of its time', async () => {
+test('a list blocks the event loop for only a small part of its time at once', async () => {
   const store = atEnd(sqliteStore(':memory:'))
   await fill(store, 2_000)
   const { url } = await start({}, store as never)
@@ -77,7 +77,7 @@ test('a list keeps the event loop for no more than a small part of its time', as
       more = page.more
     }
   }
-  // Of what this process computes, since others may have the processor meanwhile.
+  // Measured as CPU time of this process, since other processes may use the processor meanwhile.
   const turns: number[] = []
   let last = process.cpuUsage()
   let on = true

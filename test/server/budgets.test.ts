@@ -10,7 +10,7 @@ import { atEnd, beat, Client, handlerOf, request } from './world.ts'
 
 const token = (name: string): string => `token-of-${name}`.padEnd(32, '-')
 
-/** A server with two credentials, and clients of them that each have a key of their own. */
+/** A server with two credentials and an operator. `client` makes a client with a credential and its own client key. */
 async function world(limits: ServerLimits, store = memoryStore()) {
   const names = ['a', 'b', 'operator'].map((name) => ({ name, token: token(name), admin: name === 'operator' }))
   const handler = await handlerOf(store, { limits, clients: names })
@@ -22,11 +22,11 @@ async function figuresOf(_: LockHandler, operator: Client): Promise<string> {
   return await (await operator.fetch('/metrics')).text()
 }
 
-/** What each outcome says, if it is a refusal. */
+/** The message of each failed outcome, and the type of the others. */
 const faults = ({ outcomes }: { outcomes: readonly { type: string; message?: string }[] }): string[] =>
   outcomes.map(({ type, message }) => (type === 'failed' ? (message ?? '') : type))
 
-test('places in queues are counted by credential, whatever client keys it makes up', async () => {
+test('places in queues are counted by credential, however many client keys it uses', async () => {
   const { client, figures } = await world({ waiters: 3 })
   await client('b').take('s-b')
   const asked: string[] = []
@@ -36,7 +36,7 @@ test('places in queues are counted by credential, whatever client keys it makes 
   expect(await figures()).toContain('storelock_limited_total{limit="waiters"} 2')
 })
 
-test('held locks are counted, and released, ended or revoked ones are not', async () => {
+test('held locks count, and locks that were released, ended or revoked do not', async () => {
   const { client } = await world({ held: 2 })
   const [a, operator] = [client('a'), client('operator')]
   const { lockTokens } = await a.apply(beat('s'), request('s', '1', 1), request('s', '2', 2))
@@ -50,7 +50,7 @@ test('held locks are counted, and released, ended or revoked ones are not', asyn
   expect(faults(await a.apply(beat('t'), request('t', '5', 1), request('t', '6', 2)))).toEqual(['beaten', 'granted', 'granted'])
 })
 
-test('metadata and asks are counted in bytes, sessions and new keys one by one', async () => {
+test('metadata and release requests are counted in bytes, sessions and new keys one by one', async () => {
   const { client } = await world({ metadata: 100, sessions: 2, keys: 3 })
   const a = client('a')
   const long = { ...request('s', '1', 1), metadata: 'x'.repeat(60) }
@@ -64,7 +64,7 @@ test('metadata and asks are counted in bytes, sessions and new keys one by one',
   expect(faults(await a.apply(request('s', '4', 5), request('t', '3', 1)))).toEqual([expect.stringContaining('more than 3 new keys'), 'queued'])
 })
 
-test('a credential has no more than its part of one lock’s record, however many places it takes', async () => {
+test('a credential gets only its share of one lock’s record, however many places it takes', async () => {
   const { client, figures } = await world({ record: 1_000 })
   const long = (session: string, number: number, key = 'k'): WireCommand => ({ ...request(session, key, number), metadata: 'x'.repeat(400) })
   const a = client('a')
@@ -79,7 +79,7 @@ test('a credential has no more than its part of one lock’s record, however man
   expect(await figures()).toContain('storelock_limited_total{limit="record"} 1')
 })
 
-test('topics, senders and streams beyond the budget are a 429, of all client keys of a credential together', async () => {
+test('topics, senders and streams beyond the budget get 429, counted over all client keys of a credential', async () => {
   const { client, figures } = await world({ topics: 10, senders: 3, streams: 2 })
   const post = async (key: string, sender: string, topics: readonly string[]): Promise<number> =>
     (await client('a', key).post('/v1/apply', { commands: [], sender, topics })).status
@@ -95,9 +95,9 @@ test('topics, senders and streams beyond the budget are a 429, of all client key
   for (const limit of ['topics', 'senders', 'streams']) expect(await figures()).toContain(`storelock_limited_total{limit="${limit}"} 1`)
 })
 
-test.skipIf(process.platform === 'win32')('topics of clients cost no more sockets than their budget', async () => {
+test.skipIf(process.platform === 'win32')('the topics of clients use no more sockets than the limit', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-  // Other tests open sockets in the common one meanwhile.
+  // In the common folder, other tests open sockets at the same time.
   vi.stubEnv('TMPDIR', folder)
   const sockets = (): number => {
     const home = join(folder, `storelock-${process.geteuid?.()}`)
@@ -114,7 +114,7 @@ test.skipIf(process.platform === 'win32')('topics of clients cost no more socket
   rmSync(folder, { recursive: true })
 })
 
-test('a batch’s answer has each key’s record once, in its last outcome, and no records if it would be too long', async () => {
+test('a batch’s answer has each key’s record once, in the last outcome, and leaves records out if it would be too long', async () => {
   const { client } = await world({ answer: 4_000, record: 1_000_000 })
   const a = client('a')
   const asks = Array.from({ length: 100 }, (_, n): WireCommand => ({ ...request('s', 'k', n), metadata: 'x'.repeat(1_000) }))
@@ -129,7 +129,7 @@ test('a batch’s answer has each key’s record once, in its last outcome, and 
   expect(many.outcomes.filter(({ record }) => record).length).toBeLessThan(4)
 })
 
-test('a list is cut if it would be too long, and goes on after its last key; a single record that is too long is a 413', async () => {
+test('a list that would be too long is cut, and continues after its last key; a single record that is too long gets 413', async () => {
   for (const store of [memoryStore(), atEnd(sqliteStore(':memory:'))]) {
     const handler = await handlerOf(store, { limits: { answer: 10_000 } })
     const a = new Client(handler, 'a')

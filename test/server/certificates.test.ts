@@ -13,7 +13,7 @@ import { atEnd } from './world.ts'
 let folder: string
 const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
 
-/** Makes a key and a certificate, of itself or of an authority's. */
+/** Makes a key and a certificate, self-signed or signed by an authority. */
 function make(name: string, subject: string, authority?: string): void {
   const openssl = (...args: string[]): void => void execFileSync('openssl', args, { cwd: folder, stdio: 'ignore' })
   const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', `${name}.key`]
@@ -41,7 +41,7 @@ const token = '0123456789abcdef0123456789abcdef'
 async function world(clients: ClientCredential[], options: ServeOptions = {}) {
   const tls = { key: read('server.key'), cert: read('server.pem'), clientCa: read('ca.pem') }
   const server = atEnd(await serve(memoryStore(), { clients, tls, ...options }))
-  /** The status of a request, and the server's certificate. */
+  /** Sends a request. @returns its status, and the fingerprint of the server's certificate */
   const ask = (path: string, certificate?: string, headers: Record<string, string> = {}, body?: object) =>
     new Promise<{ status: number | undefined; served: string }>((resolve, reject) => {
       const own = certificate ? { key: read(`${certificate}.key`), cert: read(`${certificate}.pem`) } : {}
@@ -57,7 +57,7 @@ async function world(clients: ClientCredential[], options: ServeOptions = {}) {
 
 const fingerprintOf = (name: string): string => new X509Certificate(read(`${name}.pem`)).fingerprint256
 
-test('a client is identified by its certificate: by fields of its subject, or by its fingerprint', async () => {
+test('a client is identified by its certificate, either by fields of the subject or by the fingerprint', async () => {
   const { statusOf } = await world([
     { name: 'worker', certificate: { subject: { CN: 'worker-7', O: 'Example' } } },
     { name: 'pinned', certificate: { fingerprint: fingerprintOf('pinned') }, prefixes: ['own/'] },
@@ -67,19 +67,19 @@ test('a client is identified by its certificate: by fields of its subject, or by
   expect(await statusOf('/v1/locks?prefix=own/', 'pinned')).toBe(200)
 })
 
-test('a batch, too, may come by a certificate', async () => {
+test('a batch can also be authenticated by a certificate', async () => {
   const { statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
   expect(await statusOf('/v1/apply', 'worker', { 'content-type': 'application/json' }, { commands: [] })).toBe(200)
   expect(await statusOf('/v1/apply', undefined, { 'content-type': 'application/json' }, { commands: [] })).toBe(401)
 })
 
-test('a certificate with the same subject but from another authority, or no certificate, is refused', async () => {
+test('a client without a certificate, or with the right subject from another authority, is refused', async () => {
   const { statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
   for (const certificate of ['forged', 'pinned', undefined]) expect(await statusOf('/v1/locks/k', certificate)).toBe(401)
   expect(await statusOf('/livez')).toBe(200)
 })
 
-test('a bearer token counts beside certificates, and a wrong one is not made good by a certificate', async () => {
+test('a bearer token works beside certificates, and a wrong token is refused even with a valid certificate', async () => {
   const { statusOf } = await world([
     { name: 'worker', certificate: { subject: { CN: 'worker-7' } } },
     { name: 'app', token },
@@ -88,7 +88,7 @@ test('a bearer token counts beside certificates, and a wrong one is not made goo
   expect(await statusOf('/v1/locks/k', 'worker', { authorization: 'Bearer another' })).toBe(401)
 })
 
-test('clients with a certificate that would match anybody’s, or that no authority can verify, are refused', async () => {
+test('a list of clients is refused if a certificate would match anyone’s, or if no authority can verify it', async () => {
   const tls = { key: read('server.key'), cert: read('server.pem') }
   const clientCa = read('ca.pem')
   const bad: [ServeOptions, string][] = [
@@ -102,7 +102,7 @@ test('clients with a certificate that would match anybody’s, or that no author
     await expect(serve(memoryStore(), options)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining(message) })
 })
 
-test('a certificate is renewed while the server runs; an invalid one changes nothing', async () => {
+test('the server’s certificate can be replaced while it runs; an invalid one changes nothing', async () => {
   const { server, ask } = await world([{ name: 'app', token }])
   expect((await ask('/livez')).served).toBe(fingerprintOf('server'))
   const tls = { key: read('server2.key'), cert: read('server2.pem'), clientCa: read('ca.pem') }
@@ -112,7 +112,7 @@ test('a certificate is renewed while the server runs; an invalid one changes not
   expect((await ask('/livez')).served).toBe(fingerprintOf('server2'))
 })
 
-test('a new authority of clients counts from then on', async () => {
+test('a new authority for clients takes effect on reload', async () => {
   const { server, statusOf } = await world([{ name: 'worker', certificate: { subject: { CN: 'worker-7' } } }])
   expect(await statusOf('/v1/locks/k', 'forged')).toBe(401)
   writeFileSync(join(folder, 'both.pem'), read('ca.pem') + read('stranger.pem'))

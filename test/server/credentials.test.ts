@@ -8,7 +8,7 @@ import { beat, Client, handlerOf, request } from './world.ts'
 const token = (name: string): string => `${name}-7Qm3xZ0aWkT9vB5nR2cY8d`
 const hex = (text: string): string => createHash('sha256').update(text).digest('hex')
 
-/** A server with these clients, one for each name with what it may. */
+/** A server with a client for each name, with these rights. */
 async function world(rights: Record<string, Partial<ClientCredential>>) {
   const clients = Object.entries(rights).map(([name, more]) => ({ name, token: token(name), ...more }))
   const handler = await handlerOf(memoryStore(), { clients })
@@ -30,26 +30,26 @@ test.each<[string, readonly ClientCredential[], string]>([
   ['21 characters of base64url', [{ name: 'a', token: 'aB3-xZ0aWkT9vB5nR2cY8' }], 'at most 126 bits'],
   ['one character many times', [{ name: 'a', token: 'x'.repeat(64) }], 'is not random'],
   ['a token with spaces', [{ name: 'a', token: 'a token of several words that is long enough' }], 'cannot go in a header'],
-  ['a hash that is none', [{ name: 'a', token: 'sha256:abc' }], 'there must be 64 hex digits'],
-  ['an end that is no time', [{ name: 'a', token: token('a'), expires: 'next week' }], 'is not like 2027-01-31'],
-])('%s is refused, and no token is in the message', async (_, clients, message) => {
+  ['an invalid hash', [{ name: 'a', token: 'sha256:abc' }], 'there must be 64 hex digits'],
+  ['an expiry that is not a date', [{ name: 'a', token: token('a'), expires: 'next week' }], 'is not like 2027-01-31'],
+])('%s is refused with a message that contains no token', async (_, clients, message) => {
   const refused = await createHandler(memoryStore(), { clients }).catch((error) => error)
   expect(refused).toMatchObject({ code: 'invalid', message: expect.stringContaining(message) })
   for (const client of clients) expect(refused.message).not.toContain(client.token)
 })
 
-test('32 hex digits and 22 characters of base64url are enough', async () => {
+test('tokens of 32 hex digits or 22 base64url characters are long enough', async () => {
   for (const strong of ['0123456789abcdef0123456789abcdef', 'aB3-xZ0aWkT9vB5nR2cY8d'])
     await handlerOf(memoryStore(), { clients: [{ name: 'a', token: strong }] })
 })
 
-test('the list may have a token’s hash, and the hash itself is not a token', async () => {
+test('the list may have the hash of a token, and the hash itself is not accepted as a token', async () => {
   const handler = await handlerOf(memoryStore(), { clients: [{ name: 'a', token: `sha256:${hex(token('a'))}` }] })
   const statusOf = async (shown: string): Promise<number> => (await new Client(handler, 'a', shown).fetch('/v1/locks')).status
   expect([await statusOf(token('a')), await statusOf(hex(token('a'))), await statusOf(`sha256:${hex(token('a'))}`)]).toEqual([200, 401, 401])
 })
 
-test('stealing is a right of its own, which by default only an admin has', async () => {
+test('stealing is a separate right, which by default only an admin has', async () => {
   const { client } = await world({ plain: {}, thief: { steal: true }, boss: { admin: true }, meek: { admin: true, steal: false } })
   await client('plain').take('s')
   const steal = async (name: string): Promise<string | undefined> => {
@@ -60,7 +60,7 @@ test('stealing is a right of its own, which by default only an admin has', async
   expect([await steal('plain'), await steal('meek'), await steal('thief'), await steal('boss')]).toEqual(['failed', 'failed', 'granted', 'granted'])
 })
 
-test('asking holders to release is a right of its own', async () => {
+test('asking holders to release is a separate right', async () => {
   const { client } = await world({ plain: {}, mute: { ask: false } })
   await client('plain').take('s')
   const ask = async (name: string, session: string) =>
@@ -69,7 +69,7 @@ test('asking holders to release is a right of its own', async () => {
   expect(await ask('plain', 's-2')).toMatchObject({ type: 'queued' })
 })
 
-test('a read-only client looks, listens and verifies, and changes nothing', async () => {
+test('a read-only client can read, listen and verify, and change nothing', async () => {
   const { client } = await world({ plain: {}, reader: { readOnly: true }, watch: { readOnly: true, admin: true } })
   const [ticket] = (await client('plain').take('s')).lockTokens
   const reader = client('reader')
@@ -84,7 +84,7 @@ test('a read-only client looks, listens and verifies, and changes nothing', asyn
   expect((await client('watch').fetch('/metrics')).status).toBe(200)
 })
 
-test('a credential counts until it expires, and its streams end then', async () => {
+test('a credential is valid until it expires, and its streams end then', async () => {
   vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'], now: Date.parse('2027-01-30T23:59:00Z') })
   try {
     const { client } = await world({ guest: { expires: '2027-01-31' }, boss: { admin: true } })
@@ -105,7 +105,7 @@ test('a credential counts until it expires, and its streams end then', async () 
   }
 })
 
-test('a server that reloads its clients lets in the new ones, ends the streams of those that are gone or changed, and keeps sessions and locks', async () => {
+test('a reload of the clients lets in new ones, ends the streams of removed or changed ones, and keeps sessions and locks', async () => {
   const { handler, clients, client } = await world({ stays: {}, goes: {}, changes: {} })
   const { lockTokens } = await client('stays').take('s')
   const streams = await Promise.all(['stays', 'goes', 'changes'].map((name) => client(name).fetch('/v1/events?topic=news')))
@@ -117,14 +117,14 @@ test('a server that reloads its clients lets in the new ones, ends the streams o
   const { token: fencing, lockToken } = lockTokens[0] as { token: number; lockToken: string }
   const release: WireCommand = { type: 'release', key: 'k', session: 's', token: fencing, lockToken }
   expect((await client('stays').apply(release)).outcomes).toMatchObject([{ type: 'done' }])
-  // The stream of the remaining client is still open.
+  // The stream of the unchanged client is still open.
   const reader = ((streams[0] as Response).body as ReadableStream<Uint8Array>).getReader()
   await reader.read()
   await client('comes').post('/v1/publish', { messages: [{ topic: 'news', message: { text: 'hello' } }] })
   expect(new TextDecoder().decode((await reader.read()).value)).toContain('hello')
 })
 
-test('a list of clients that is wrong leaves a running server as it was', async () => {
+test('an invalid list of clients changes nothing on a running server', async () => {
   const { handler, client } = await world({ a: {} })
   expect(() => handler.reload({ clients: [] })).toThrow('the list of clients is empty')
   expect(() => handler.reload({ clients: [{ name: 'b', token: 'short' }] })).toThrow('at most')

@@ -9,7 +9,7 @@ async function world(options: HandlerOptions = {}) {
   return { store, handler, a: new Client(handler, 'a'), b: new Client(handler, 'b') }
 }
 
-/** The events of a stream, one after another. */
+/** Opens an event stream. `next` resolves with its next event. */
 async function events(client: Client, query: string) {
   const { body } = await client.fetch(`/v1/events?${query}`)
   const reader = (body as ReadableStream<Uint8Array>).getReader()
@@ -35,7 +35,7 @@ test('a grant is sent to its session’s stream, with the lockToken', async () =
   expect(await handler.verify('k', ticket?.lockToken as string)).toMatchObject({ valid: true, holder: { session: 's-b' } })
 })
 
-test('a session’s hints are for its own client alone', async () => {
+test('only a session’s own client gets its hints', async () => {
   const { a, b } = await world()
   await a.take('s-a')
   const theirs = await events(b, 'topic=s-a&topic=free')
@@ -59,7 +59,7 @@ test('a client cannot tell another that it was granted a lock', async () => {
   expect((await next())?.data).toEqual({ topic: 's-a', message: { key: 'k' } })
 })
 
-test('messages of the store’s own channel reach clients, and theirs reach it', async () => {
+test('messages pass from the store’s own channel to clients, and back', async () => {
   const { store, a } = await world()
   const { next } = await events(a, 'topic=news')
   store.channel.publish('news', { from: 'inside' })
@@ -69,7 +69,7 @@ test('messages of the store’s own channel reach clients, and theirs reach it',
   expect(await heard).toEqual({ from: 'outside' })
 })
 
-test('a stream that its client does not read is dropped, and its locks stay', async () => {
+test('a stream that its client does not read is dropped, and the client’s locks stay', async () => {
   const { store, a, b } = await world({ limits: { buffer: 5_000 } })
   await a.take('s-a')
   const { reader } = await events(a, 'topic=news')
@@ -79,7 +79,7 @@ test('a stream that its client does not read is dropped, and its locks stay', as
   expect((await store.read('k'))?.holders).toMatchObject([{ session: 's-a' }])
 })
 
-test('a server that closes tells its streams to come back', async () => {
+test('a server that closes sends `bye` on its streams', async () => {
   const { handler, a } = await world()
   const { next } = await events(a, 'topic=x')
   await handler.close()
@@ -96,7 +96,7 @@ test('a waiter gets a hint when the session of the holder ends', async () => {
   expect((await next())?.data).toMatchObject({ topic: 's-b', message: { key: 'k', number: 1 } })
 })
 
-test('a holder gets a hint when its lock was taken, and when it is asked to release', async () => {
+test('a holder gets a hint when its lock is stolen, and when it is asked to release', async () => {
   const { a, b } = await world()
   await a.take('s-a')
   await b.take('s-b', 'other')

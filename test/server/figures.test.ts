@@ -15,7 +15,7 @@ async function world(store: Store = memoryStore(), options: HandlerOptions = {})
   const handler = await handlerOf(store, options)
   const a = new Client(handler, 'a', options.clients?.[0]?.token)
   const text = async () => await (await a.fetch('/metrics')).text()
-  /** The value of a figure, with its labels if it has some. */
+  /** The value of a figure. The name includes its labels. */
   const figure = async (name: string): Promise<number> =>
     Number(
       (await text())
@@ -26,7 +26,7 @@ async function world(store: Store = memoryStore(), options: HandlerOptions = {})
   return { handler, a, text, figure }
 }
 
-test('the process and its event loop are among the figures, under the names that dashboards know', async () => {
+test('figures of the process and its event loop have the names that dashboards expect', async () => {
   const { figure } = await world()
   expect(await figure('process_resident_memory_bytes')).toBeGreaterThan(1_000_000)
   expect(await figure('process_cpu_seconds_total')).toBeGreaterThan(0)
@@ -58,7 +58,7 @@ test('failures of the store are counted by code', async () => {
   expect(await figure('storelock_store_errors_total{code="corrupt"}')).toBe(1)
 })
 
-test('calls reach the store unchanged, although its failures are counted', async () => {
+test('counting the store’s failures does not change the calls that it gets', async () => {
   const store = memoryStore()
   const asked: unknown[][] = []
   const page: NonNullable<Store['page']> = async (...args) => {
@@ -83,7 +83,7 @@ test('the length of the history and of the database are figures', async () => {
 
 test('connections beyond a limit are counted', async () => {
   const server = atEnd(await serve(memoryStore(), { limits: { perAddress: 2 } }))
-  // One connection, which stays open for what is asked after it.
+  // Opens one connection, which stays open for later requests.
   const dropped = async (): Promise<string | undefined> =>
     /^storelock_connections_dropped_total (\d+)$/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]
   expect(await dropped()).toBe('0')

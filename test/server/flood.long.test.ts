@@ -7,8 +7,8 @@ import { beat, Client, handlerOf, request } from './world.ts'
 const crowd = 200
 const each = 50
 
-test('a flood of 200 clients with 50 waiters each is served in the order of its queue, from a small record, and leaves nothing', async () => {
-  // However long that takes here, nobody is taken for silent.
+test('a flood of 200 clients with 50 waiters each is served in the order of the queue, from a small record, and leaves nothing behind', async () => {
+  // With manual expiry no session is evicted as silent, however long this test takes.
   const handler = await handlerOf(memoryStore(), { expiry: 'manual', limits: { waiters: each, rate: 1_000_000 } })
   const holder = new Client(handler, 'holder')
   const [held] = (await holder.take('s-holder')).lockTokens
@@ -19,7 +19,7 @@ test('a flood of 200 clients with 50 waiters each is served in the order of its 
     expect(outcomes.slice(1).every(({ type }) => type === 'queued')).toBe(true)
     places.set(session, lockTokens.at(-1)?.lockToken as string)
   }
-  // Of one more that each client wants nothing is kept.
+  // One more request from each client is refused and leaves nothing behind.
   for (const [session, client] of clients) expect((await client.apply(request(session, 'k', each))).outcomes).toMatchObject([{ type: 'failed' }])
   const { lock } = await holder.get<ReadReply>('/v1/locks/k')
   expect(JSON.stringify(lock?.queue).length).toBeLessThan(crowd * 250)

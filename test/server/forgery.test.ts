@@ -6,13 +6,13 @@ import { type HttpStore, httpStore } from '../../src/stores/http.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { atEnd, beat, Client, handlerOf, request } from './world.ts'
 
-/** Asks again and again, as fast as it is answered. */
+/** Polls without pauses until the condition holds. */
 async function waitFor(isSo: () => Promise<boolean>): Promise<void> {
   const end = performance.now() + 20_000
   while (!(await isSo())) if (performance.now() > end) throw new Error('it never became so')
 }
 
-/** What a stream brings up to the message that the test itself sends last. */
+/** The messages of a stream, up to the message that `last` sends. */
 async function heardBy(client: Client, topic: string, last: () => unknown): Promise<unknown[]> {
   const { body } = await client.fetch(`/v1/events?topic=${topic}&topic=last`)
   const reader = (body as ReadableStream<Uint8Array>).getReader()
@@ -34,7 +34,7 @@ const forged: readonly Message[] = [
   { text: 'hello' },
 ]
 
-test('of a client’s message to a session only the key arrives, and only if the session holds or waits for it', async () => {
+test('only the key of a client’s message to a session arrives, and only if the session holds or waits for that key', async () => {
   const handler = await handlerOf(memoryStore())
   const a = new Client(handler, 'a')
   const b = new Client(handler, 'b')
@@ -48,7 +48,7 @@ test('of a client’s message to a session only the key arrives, and only if the
   expect(heard).toEqual([{ key: 'k' }])
 })
 
-test('a client reaches only sessions that hold or wait for keys which it may use', async () => {
+test('a client can send messages only to sessions that hold or wait for keys that the client may use', async () => {
   const token = (name: string): string => `token-of-${name}`.padEnd(32, '-')
   const clients = ['a', 'b'].map((name) => ({ name, token: token(name), prefixes: [`${name}/`, '@team/', 'last'] }))
   const handler = await handlerOf(memoryStore(), { clients })
@@ -63,7 +63,7 @@ test('a client reaches only sessions that hold or wait for keys which it may use
   expect(heard).toEqual([{ key: '@team/1' }])
 })
 
-test('whatever a client publishes, another one’s wait is not over before the lock is its own', async () => {
+test('no message that a client publishes can end another client’s wait before the lock is granted', async () => {
   const server = atEnd(await serve(memoryStore()))
   const [holders, waiters, attackers] = [0, 1, 2].map(() => atEnd(httpStore(server.url))) as [HttpStore, HttpStore, HttpStore]
   const holder = atEnd(createLocks({ store: holders }))
@@ -85,7 +85,7 @@ test('whatever a client publishes, another one’s wait is not over before the l
     await fetch(`${server.url}/v1/publish`, { method: 'POST', body: JSON.stringify({ messages }), headers: { 'content-type': 'application/json' } })
     attackers.channel.publish(session, messages[0]?.message as Message)
   }
-  // The forged hints came before this one's answer did.
+  // The forged hints have arrived before this read is answered.
   await attackers.read('k')
   await waiters.read('k')
   expect([won, held.every((lock) => lock.isHeld())]).toEqual([[], true])

@@ -11,7 +11,7 @@ afterEach(() => void vi.useRealTimers())
 const passes = 1_000
 const living = 3_000
 
-/** Asks again and again, with turns of the event loop between, until it is so. */
+/** Polls, one look in each turn of the event loop, until the condition holds. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   for (let count = 0; count < passes; count++) {
     if (await isSo()) return
@@ -23,7 +23,7 @@ async function until(isSo: () => Promise<boolean>): Promise<void> {
 async function world(store: Store = memoryStore()) {
   const handler = await handlerOf(store, { limits: { sessions: 100_000 } })
   const [a, b] = [new Client(handler, 'a'), new Client(handler, 'b')]
-  /** Whether another client than the former owner can open the session. It is closed again. */
+  /** Whether a client other than the former owner can open the session. Ends the session again. */
   const isFree = async (session: string): Promise<boolean> => {
     const { outcomes } = await b.apply(beat(session), { type: 'end', session })
     return outcomes[0]?.type === 'beaten'
@@ -34,7 +34,7 @@ async function world(store: Store = memoryStore()) {
   return { store, a, b, isFree, pass }
 }
 
-test('a session that has ended is forgotten, however many older ones live on', async () => {
+test('an ended session is forgotten, however many older sessions live on', async () => {
   const { store, a, isFree, pass } = await world(atEnd(sqliteStore(':memory:')))
   const old = Array.from({ length: living }, (_, n) => `old-${String(n).padStart(5, '0')}`)
   for (let from = 0; from < living; from += 500) await a.apply(...old.slice(from, from + 500).map((session) => beat(session, 86_400_000)))
@@ -43,12 +43,12 @@ test('a session that has ended is forgotten, however many older ones live on', a
   expect(await isFree('young')).toBe(false)
   await pass(900_000)
   await until(() => isFree('young'))
-  // Those that live stay their client's.
+  // Live sessions still belong to their client.
   expect(await isFree(old[0] as string)).toBe(false)
   expect(await isFree(old.at(-1) as string)).toBe(false)
 }, 60_000)
 
-test('thousands of sessions that have ended are forgotten in one go', async () => {
+test('thousands of ended sessions are forgotten in one pass', async () => {
   const { a, isFree, pass } = await world()
   const gone = Array.from({ length: 10_000 }, (_, n) => `gone-${n}`)
   for (let from = 0; from < gone.length; from += 500)
@@ -57,7 +57,7 @@ test('thousands of sessions that have ended are forgotten in one go', async () =
   await until(async () => (await isFree('gone-9999')) && (await isFree('gone-0')) && (await isFree('gone-5000')))
 }, 60_000)
 
-test('a session that has ended stays its client’s while a record names it', async () => {
+test('an ended session still belongs to its client while a record names it', async () => {
   const { store, a, b, isFree, pass } = await world()
   await a.take('s')
   await a.apply(beat('t'), request('t', 'k', 1))
@@ -67,7 +67,7 @@ test('a session that has ended stays its client’s while a record names it', as
   ] as Command[])
   await pass(1_800_000)
   expect([await isFree('s'), await isFree('t')]).toEqual([false, false])
-  // The next holder of the lock removes what is void.
+  // The next grant of the lock removes the void hold and request.
   expect((await b.take('b')).outcomes[1]?.type).toBe('granted')
   await pass(600_000)
   await until(async () => (await isFree('s')) && (await isFree('t')))

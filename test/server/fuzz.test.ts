@@ -9,7 +9,7 @@ const clients = [
   { name: 'stranger', token: 'the-token-of-a-stranger-0123456789' },
 ]
 
-/** A holder and a waiter, and an attacker with a credential, who has seen everything that went over the network. */
+/** A holder, a waiter, and an attacker that has a credential and has seen all the traffic. */
 async function world() {
   const failed: unknown[] = []
   const handler = await handlerOf(memoryStore(), { clients, limits: { rate: 1_000_000 }, onError: (error) => failed.push(error) })
@@ -17,7 +17,7 @@ async function world() {
   const stranger = new Client(handler, 'c', clients[1]?.token)
   const [hold] = (await victim.take('s-a')).lockTokens
   const [place] = (await waiter.take('s-b')).lockTokens
-  // An altered copy may open a session of the attacker's own, and a later one wait by it: it may. What is the victims' must not change.
+  // An altered copy may open the attacker's own session, and a later one may wait in it. That is allowed. Only the victims' state must not change.
   const isTheirs = ({ session }: { readonly session?: string | undefined }): boolean => session === undefined || ['s-a', 's-b'].includes(session)
   const state = async () => {
     const { locks } = await victim.get<ListReply>('/v1/locks')
@@ -46,7 +46,7 @@ const randomRequest = fc.record({
   ),
 })
 
-test('no random request gets further than a refusal', async () => {
+test('random requests are all refused, and change nothing', async () => {
   const { failed, stranger, state } = await world()
   const before = await state()
   await fc.assert(
@@ -62,7 +62,7 @@ test('no random request gets further than a refusal', async () => {
   expect(failed).toEqual([])
 }, 120_000)
 
-/** One of the places in a value, and another value instead; `undefined` takes it away. */
+/** Picks one place in a value, and the value to put there; `undefined` deletes the place. */
 type Mutation = readonly [pick: number, instead: unknown]
 
 function mutated(value: object, [pick, instead]: Mutation): object {
@@ -81,7 +81,7 @@ function mutated(value: object, [pick, instead]: Mutation): object {
   return copy
 }
 
-test('no altered copy of a valid request, from another client, changes anything', async () => {
+test('no altered copy of a valid request, sent by another client, changes anything', async () => {
   const { failed, stranger, state, hold, place } = await world()
   const token = hold.token as number
   const valid = [
@@ -98,7 +98,7 @@ test('no altered copy of a valid request, from another client, changes anything'
     { type: 'challenge', session: 's-b' },
     { type: 'end', session: 's-a', seq: 1 },
   ]
-  // The attacker's own session, as two altered copies that agree make one.
+  // Opens the attacker's own session, since two altered copies that match would open it.
   await stranger.post('/v1/apply', { commands: [beat('own')], sender: 'x' })
   const before = await state()
   await stranger.post('/v1/apply', { commands: [request('own', 'k', 2)], sender: 'x' })

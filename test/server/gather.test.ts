@@ -7,7 +7,7 @@ import { gather } from '../../src/server/gather.ts'
 const of = (name: string): Caller => new Access(undefined).nobody(name)
 const challenge = (session: string): Command => ({ type: 'challenge', session })
 
-/** A store that notes what is asked of it, and cannot do it for one session. */
+/** A store that records the batches it gets, and fails for one session. */
 function noted() {
   const applied: string[][] = []
   const apply = async (commands: readonly Command[]): Promise<Outcome[]> => {
@@ -19,7 +19,7 @@ function noted() {
   return { applied, apply: gather({ apply }, { within: () => ({ alongside: undefined, done() {} }) }) }
 }
 
-test('batches of one turn of the event loop go to the store together, and each gets its own outcomes', async () => {
+test('batches of one turn of the event loop go to the store as one, and each gets its own outcomes', async () => {
   const { applied, apply } = noted()
   const done = await Promise.all([apply([challenge('a'), challenge('gone')]), apply([challenge('b')])])
   expect(done.map((outcomes) => outcomes.map(({ type }) => type))).toEqual([['challenged', 'ended'], ['challenged']])
@@ -34,7 +34,7 @@ test('if one batch fails, the others are still carried out, in order', async () 
   expect(applied).toEqual([['a', 'corrupt', 'b'], ['a'], ['corrupt'], ['b']])
 })
 
-test('of each credential a transaction has a share, and the rest comes with the next one, in order', async () => {
+test('each credential has a share of a transaction, and the rest of its commands go into the next ones, in order', async () => {
   const { applied, apply } = noted()
   const many = (name: string, count: number): Command[] => Array.from({ length: count }, (_, n) => challenge(`${name}${n}`))
   const long = apply(many('long', 300), of('flood'))

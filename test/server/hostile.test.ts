@@ -12,7 +12,7 @@ const clients = [
 ]
 const huge = 2 ** 53 - 1
 
-/** A server over connections, a victim that holds one lock and waits for another, and an attacker with a small credential. */
+/** A server on a port, a victim that holds one lock and waits for another, and an attacker with few rights. */
 async function world() {
   const { url } = atEnd(await serve(memoryStore(), { clients, limits: { rate: 1_000_000 } }))
   const locksOf = (name: string) => {
@@ -36,7 +36,7 @@ async function world() {
     statuses.add(response.status)
     return (await response.json().catch(() => ({}))) as { outcomes?: { type: string }[] }
   }
-  /** Whether all is as it was, once what was said has had the time of two answers to arrive. */
+  /** Waits for two answers, so that earlier messages have arrived, then expects that nothing has changed. */
   const assertUnmoved = async (): Promise<void> => {
     await attackers.read('a-own')
     await victims.read('v-held')
@@ -48,7 +48,7 @@ async function world() {
   return { url, post, assertUnmoved, victim, owner, taken, held, waiting, own, attackers, victims, statuses }
 }
 
-test('no hint that a hostile client can send moves a holder or a waiter', async () => {
+test('no hint from a hostile client affects a holder or a waiter', async () => {
   const { post, assertUnmoved, victim, taken, held, waiting } = await world()
   const tokenOf = held.token
   const keys: unknown[] = [
@@ -91,7 +91,7 @@ test('no hint that a hostile client can send moves a holder or a waiter', async 
   await held.release()
 }, 300_000)
 
-test('no command that a hostile client can send moves a holder or a waiter, whatever of it is forged', async () => {
+test('no command from a hostile client affects a holder or a waiter, whichever part of it is forged', async () => {
   const { post, assertUnmoved, victim, owner, held, taken, waiting, own, attackers, url } = await world()
   const ownToken = attackers.lockToken(own)
   const sessions = [victim.session, owner.session, 'never']
@@ -107,7 +107,7 @@ test('no command that a hostile client can send moves a holder or a waiter, what
       for (const each of [held.token, taken.token]) batch.push({ type: 'expire', key, session, evidence: { token: each, seq: 1 } })
       batch.push({ type: 'expire', key, evidence: { session: victim.session, number: 1, seq: 1 } })
       batch.push({ type: 'revoke', key }, { type: 'pin', key, entity: 'x' }, { type: 'sweep', key })
-      // One by one: what is malformed must not save the others.
+      // One at a time, since one malformed command would have the whole batch refused.
       for (const command of batch) await post('/v1/apply', { commands: [command] })
     }
     for (const opens of [true, false, undefined]) await post('/v1/apply', { commands: [{ type: 'beat', session, client: 'c', lease: 1, opens }] })
@@ -124,7 +124,7 @@ test('no command that a hostile client can send moves a holder or a waiter, what
       if (key !== 'a-own' || lockToken !== ownToken) expect((await post('/v1/verify', { key, lockToken })).valid).not.toBe(true)
   await assertUnmoved()
   expect(own.isHeld()).toBe(true)
-  // Nor does it receive messages to others.
+  // The attacker receives no messages for other sessions, either.
   const response = await fetch(`${url}/v1/events?topic=${victim.session}&topic=a-last`, { headers: { authorization: `Bearer ${token('attacker')}` } })
   const reader = (response.body as ReadableStream<Uint8Array>).getReader()
   await taken.release()

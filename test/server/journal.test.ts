@@ -13,7 +13,7 @@ import { atEnd, beat, Client, handlerOf, request } from './world.ts'
 const makers = journals()
 
 describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
-  test('binds a session once, to the first owner', async () => {
+  test('binds a session only once, to its first owner', async () => {
     const journal = atEnd(await make())
     expect(await journal.bind(['s'], 'first', 1)).toEqual(['first'])
     expect(await journal.bind(['s', 't'], 'second', 2)).toEqual(['first', 'second'])
@@ -23,7 +23,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await journal.ownerOf('s')).toBeUndefined()
   })
 
-  test('L3: finds entries by key, prefix, kind and time, the newest first, page by page', async () => {
+  test('L3: finds entries by key, prefix, kind and time, newest first, page by page', async () => {
     const journal = atEnd(await make())
     await journal.append([
       { at: 10, kind: 'grant', key: 'a/1', token: 7 },
@@ -41,7 +41,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await found({ before: newest?.id as number, limit: 1 })).toEqual([20])
   })
 
-  test('knows whether a grant is among its entries', async () => {
+  test('knows whether it has an entry for a grant', async () => {
     const journal = atEnd(await make())
     await journal.append([
       { at: 1, kind: 'grant', key: 'a', token: 7 },
@@ -50,7 +50,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await Promise.all([journal.hasGrant('a', 7), journal.hasGrant('a', 8), journal.hasGrant('b', 7)])).toEqual([true, false, false])
   })
 
-  test('finds only the entries of some prefixes, and then none without a key', async () => {
+  test('finds only the entries under given prefixes, and then no entries without a key', async () => {
     const journal = atEnd(await make())
     await journal.append(['a/1', 'b/1', '', 'a/2', 'c'].map((key, at) => ({ at, kind: 'grant' as const, key })))
     const keys = async (...prefixes: string[]) => (await journal.query({ limit: 2 }, prefixes)).map(({ key }) => key)
@@ -60,7 +60,7 @@ describe.each(Object.entries(makers))('a journal in %s', (_, make) => {
     expect(await keys()).toEqual([])
   })
 
-  test('keeps entries up to an age and a number', async () => {
+  test('keeps entries up to a maximum age and number', async () => {
     const journal = atEnd(await make())
     await journal.append([10, 20, 30, 40].map((at) => ({ at, kind: 'grant' as const, key: 'k' })))
     const limits = { age: 25, entries: 2, refusals: 2 }
@@ -85,7 +85,7 @@ test('sessions, lockTokens and the log outlive the server', async () => {
   expect((await a.get<LogReply>('/v1/log?key=k')).entries.map(({ kind }) => kind)).toEqual(['release', 'grant'])
 })
 
-test('L3: every answered command is in the log, although the server was never closed', async () => {
+test('L3: every answered command is in the log, even if the server was never closed', async () => {
   const path = newFile()
   const handler = await handlerOf(atEnd(sqliteStore(path)))
   await new Client(handler, 'a').take('s')
@@ -93,7 +93,7 @@ test('L3: every answered command is in the log, although the server was never cl
   expect(await journal.query({ limit: 10 })).toMatchObject([{ kind: 'grant', key: 'k', session: 's' }])
 })
 
-test('L3: a grant that is held and not in the log is noted when a server starts, and only then', async () => {
+test('L3: a held grant that is missing from the log is added when a server starts, and only once', async () => {
   const store = atEnd(sqliteStore(newFile()))
   await store.apply([beat('s'), request('s')] as Command[])
   for (let start = 0; start < 2; start++) {
@@ -104,7 +104,7 @@ test('L3: a grant that is held and not in the log is noted when a server starts,
   }
 })
 
-test.skipIf(process.platform === 'win32')('the secret lies beside the database, for its owner alone', async () => {
+test.skipIf(process.platform === 'win32')('the secret is beside the database, readable only by its owner', async () => {
   const path = newFile()
   const store = atEnd(sqliteStore(path))
   await (await createHandler(store)).close()
@@ -113,7 +113,7 @@ test.skipIf(process.platform === 'win32')('the secret lies beside the database, 
   await expect(createHandler(store)).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('chmod 600') })
 })
 
-test('a server does not start on a journal of a newer storelock, and leaves it as it is', async () => {
+test('a server refuses to start on a journal of a newer storelock, and does not change it', async () => {
   const file = newFile()
   const store = atEnd(sqliteStore(file))
   await (await createHandler(store)).close()

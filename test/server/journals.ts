@@ -14,14 +14,14 @@ import { lendPostgres } from '../servers/postgres.ts'
 import { newSchema } from '../stores/postgres-place.ts'
 import { atEnd } from './world.ts'
 
-/** A file for a database, which is removed at the end of the test. */
+/** The path for a new database file, which is removed at the end of the test. */
 export function newFile(): string {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   return join(folder, 'locks.db')
 }
 
-/** A Postgres for the tests of a file. @returns opens a store in a schema, by default a new one, which is dropped at the end of the test */
+/** Runs a Postgres for the tests of a file. @returns a function that opens a store in a schema, by default a new one, until the end of the test */
 export function usePostgres(): (schema?: string, options?: PostgresStoreOptions) => PostgresStore<never> & Store {
   let server: Awaited<ReturnType<typeof lendPostgres>>
   beforeAll(async () => {
@@ -36,7 +36,7 @@ export function usePostgres(): (schema?: string, options?: PostgresStoreOptions)
 
 export const besideOf = (store: object): Beside => (store as { beside: Beside }).beside
 
-/** How to make a journal of each kind. */
+/** Functions that make a journal of each kind. */
 export function journals(): Record<string, () => Promise<Journal>> {
   const open = usePostgres()
   return {

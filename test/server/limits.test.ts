@@ -18,7 +18,7 @@ interface Row {
   readonly beyond: string
 }
 
-/** The docs' own table of limits. */
+/** The table of limits in the docs. */
 const table = readFileSync('docs/lock-server.md', 'utf8').split('| limit | what it limits | default | beyond it |')[1]?.split('\n\n')[0] ?? ''
 const rows = [...table.matchAll(/^\| `(\w+)` \| [^|]+ \| ([\d,]+)( [KM]iB)? \| ([^|]+) \|$/gm)].map(
   ([, limit = '', number = '', unit = '', beyond = '']): Row => {
@@ -32,7 +32,7 @@ interface Answer {
   readonly body: { readonly error?: { code: string; message: string }; readonly outcomes?: { type: string; limit?: string }[] }
 }
 
-/** A server with one limit, and what an attacker has. */
+/** A server with one limit, and the tools of an attacker. */
 async function world(limits: ServerLimits) {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
@@ -78,17 +78,17 @@ type World = Awaited<ReturnType<typeof world>>
 const many = (count: number, from = 0): WireCommand[] => Array.from({ length: count }, (_, n) => request('s', `k${from + n}`, from + n))
 const long = (number: number, key = `k${number}`): WireCommand => ({ ...request('s', key, number), metadata: 'x'.repeat(2_000) })
 const bodyOf = (sender: string, topics: readonly string[] = []) => ({ commands: [], sender, topics })
-/** A refused one of many requests at the same moment. */
+/** A refused answer among those to many simultaneous requests. */
 const oneOf = async (answers: readonly Promise<Answer>[]): Promise<Answer> => {
   const all = await Promise.all(answers)
   return all.find(({ status }) => status >= 400) ?? (all[0] as Answer)
 }
 
-/** Requests that wait for each other, of which the first one has the lock. */
+/** Sends requests for one lock. The first gets it, and the others wait. */
 const waits = ({ send }: World): Promise<Answer>[] =>
   Array.from({ length: 6 }, () => send('POST', '/v1/acquire', { key: 'k', wait: 500, metadata: 'x'.repeat(1_000) }))
 
-/** Of each limit: how low it is set, and what goes beyond it. */
+/** For each limit: a low value, and an attack that exceeds it. */
 const attacks: Record<string, [number, (world: World) => Promise<unknown>]> = {
   held: [3, ({ apply }) => apply(beat('s'), ...many(4))],
   waiters: [3, ({ apply }) => apply(beat('s'), ...Array.from({ length: 5 }, (_, n) => request('s', 'k', n)))],
@@ -148,7 +148,7 @@ const attacks: Record<string, [number, (world: World) => Promise<unknown>]> = {
       socket.write(get('/v1/events?topic=t'))
       const heard = until(socket, () => false)
       const message = { text: 'x'.repeat(1_000) }
-      // Faster than anybody reads.
+      // Faster than the stream is read.
       await send('POST', '/v1/publish', { messages: Array.from({ length: 100 }, () => ({ topic: 't', message })) })
       await heard
     },
@@ -171,13 +171,13 @@ const attacks: Record<string, [number, (world: World) => Promise<unknown>]> = {
   ],
 }
 
-test('the table of limits in the docs has all of them, with their defaults, and each is attacked', () => {
+test('the table in the docs has every limit with its default, and every limit has an attack here', () => {
   expect(Object.fromEntries(rows.map(({ limit, fallback }) => [limit, fallback]))).toEqual(limitDefaults)
   expect(Object.keys(attacks).sort()).toEqual(Object.keys(limitDefaults).sort())
 })
 
 test.each(rows)(
-  'beyond `$limit`: $beyond, and it is counted',
+  'exceeding `$limit` gets $beyond and is counted',
   async ({ limit, beyond }) => {
     const [most, attack] = attacks[limit] as (typeof attacks)[string]
     const target = await world({ [limit]: most })
@@ -192,7 +192,7 @@ test.each(rows)(
       expect(said).toContain(status === 429 ? 'too-many' : status === 400 ? 'invalid' : 'too-long')
     }
     let figures = ''
-    // A client that had too many connections, or asked too often, is admitted again.
+    // A client that had too many connections, or sent too many requests, is admitted again later.
     for (const end = performance.now() + 20_000; !figures.includes('storelock_') && performance.now() < end; )
       figures = (await target.figures().catch(() => '')) ?? ''
     const counted = beyond === 'dropped' ? 'storelock_connections_dropped_total [1-9]' : `storelock_limited_total\\{limit="${limit}"\\} [1-9]`

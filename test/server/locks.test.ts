@@ -10,7 +10,7 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { atEnd } from './world.ts'
 
-/** Locks over HTTP, whose waiters look so seldom that only hints can wake them. */
+/** Locks over HTTP whose waiters look so rarely that only hints can wake them. */
 function locksAt(
   { url }: LockServer,
   options: { maxBackoff?: number; duration?: number } = {},
@@ -19,7 +19,7 @@ function locksAt(
   return { store, locks: atEnd(createLocks({ store, maxBackoff: 30_000, ...options })) }
 }
 
-/** Waits until a lock has so many waiters. */
+/** Resolves when the lock has this many waiters. */
 async function waiters(store: Store, count: number): Promise<void> {
   for (;;) {
     const queue = (await store.read('k'))?.queue ?? []
@@ -42,7 +42,7 @@ test('L5: a release hands the lock to the next client in the queue', async () =>
   expect(second.isHeld()).toBe(true)
 })
 
-test('L5: `whenFree` gets a hint of the release, without polling', async () => {
+test('L5: `whenFree` gets a hint about the release, without polling', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const rarely = { duration: 600_000, maxBackoff: 600_000 }
@@ -51,7 +51,7 @@ test('L5: `whenFree` gets a hint of the release, without polling', async () => {
   const asked = new Promise((resolve) => store.channel.subscribe(lock.session, ({ watch }) => watch !== undefined && resolve(watch)))
   const free = b.locks.whenFree('k')
   await asked
-  // Messages on its stream arrive by now.
+  // Waits until messages arrive on its stream.
   let open = false
   b.store.channel?.subscribe('probe', () => {
     open = true
@@ -80,7 +80,7 @@ test('L1: a client and a session at the store itself wait for each other', async
   expect((await third).isHeld()).toBe(true)
 })
 
-test('L5: the lockToken of a held lock shows who holds it, until it is released', async () => {
+test('L5: the lockToken of a held lock shows the holder until the lock is released', async () => {
   const server = atEnd(await serve(memoryStore()))
   const { locks, store } = locksAt(server)
   const lock = await locks.acquire('k')
@@ -119,7 +119,7 @@ test('a lock is lost at its deadline when its server is gone', async () => {
   expect(lock.isHeld()).toBe(false)
 })
 
-test('F4: a holder that falls silent is evicted by the server, on evidence of its own', async () => {
+test('F4: a holder that falls silent is evicted by the server, on the server’s own evidence', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   await store.apply([
@@ -130,7 +130,7 @@ test('F4: a holder that falls silent is evicted by the server, on evidence of it
   expect((await locks.acquire('k')).isHeld()).toBe(true)
 })
 
-test('F4: a page that says goodbye hands its locks on', async () => {
+test('F4: a page that ends its session hands its locks on', async () => {
   const store = memoryStore()
   const server = atEnd(await serve(store))
   const [a, b] = [locksAt(server), locksAt(server)]
@@ -141,7 +141,7 @@ test('F4: a page that says goodbye hands its locks on', async () => {
   expect((await next).isHeld()).toBe(true)
 })
 
-test('a look at one key shows nothing about sessions that only concern other keys', async () => {
+test('a look at one key shows nothing about sessions that only use other keys', async () => {
   const server = atEnd(await serve(memoryStore()))
   const [a, b] = [locksAt(server), locksAt(server)]
   const [held, other] = [await a.locks.acquire('k'), await b.locks.acquire('other')]

@@ -17,7 +17,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
   const of = (who: string, count: number, kind: NewEntry['kind'] = 'grant'): NewEntry[] =>
     Array.from({ length: count }, (_, n) => ({ at: n, kind, key: `${who}/${n}`, who }))
 
-  test('keeps attempts apart from the history, and numbers them together', async () => {
+  test('keeps attempts separate from the history, but numbers both together', async () => {
     const journal = atEnd(await make())
     await journal.append([...of('a', 3), ...of('b', 50, 'refusal'), ...of('b', 50, 'renewal-failure'), ...of('a', 1)])
     await journal.trim(0, { age: 1_000, entries: 10, refusals: 20 })
@@ -27,7 +27,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
     expect((await journal.query({ limit: 30, before: page[1]?.id })).length).toBe(22)
   })
 
-  test('loses the oldest entries of the client with the most, and none of the others', async () => {
+  test('drops the oldest entries of the clients with the most entries, and none of the others', async () => {
     const journal = atEnd(await make())
     await journal.append([...of('quiet', 30), ...of('loud', 5_000), ...of('louder', 9_000)])
     await journal.trim(0, { age: 1_000_000, entries: 2_030, refusals: 10 })
@@ -36,7 +36,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
     expect(left.map(([newest]) => newest?.key)).toEqual(['quiet/29', 'loud/4999', 'louder/8999'])
   })
 
-  test('is read a step at a time, by whatever is asked for', async () => {
+  test('finds entries across several reading steps, whatever the query', async () => {
     const journal = atEnd(await make())
     await journal.append([...of('a', 5), ...of('b', 4_000), ...of('a', 5), { at: 9_000, kind: 'steal', key: 'b/1', who: 'b' }])
     const found = async (query: object, prefixes?: string[]) => (await journal.query({ limit: 10_000, ...query }, prefixes)).length
@@ -52,7 +52,7 @@ describe.each(Object.entries(makers))('the log in %s', (_, make) => {
   })
 })
 
-test('those with the most entries are cut to one level', () => {
+test('the clients with the most entries are cut down to the same number', () => {
   const shares = new Map([...Object.entries({ a: 10, b: 6, c: 1 })])
   expect([...dropsFrom(shares, 3)]).toEqual([['a', 3]])
   expect([...dropsFrom(shares, 7)]).toEqual([
@@ -62,7 +62,7 @@ test('those with the most entries are cut to one level', () => {
   expect([...dropsFrom(shares, 17).values()].reduce((sum, one) => sum + one, 0)).toBe(17)
 })
 
-test('no query of the log reads more than a step without an index', async () => {
+test('no query of the log scans more than one step without an index', async () => {
   const file = newFile()
   const db = new Database(file)
   const asked: string[] = []
@@ -91,12 +91,12 @@ test('no query of the log reads more than a step without an index', async () => 
   for (const sql of new Set(asked)) {
     const values = Array.from({ length: sql.split('?').length - 1 }, () => 1)
     const plan = (db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[]).map(({ detail }) => detail)
-    // A subquery with a limit of its own is walked through, no further than that.
+    // Scanning a subquery is fine, since the subquery has its own limit.
     expect([sql, plan.filter((detail) => /^SCAN storelock_log$/.test(detail))]).toEqual([sql, []])
   }
 })
 
-test('a flood of refusals and of failed renewals leaves the history whole, few entries, and how many were left out', async () => {
+test('a flood of refusals and failed renewals does not touch the history: few entries are kept, with the number left out', async () => {
   const token = (name: string): string => `${name}-0123456789abcdef0123456789`
   const clients = ['good', 'bad', 'boss'].map((name) => ({
     name,
@@ -114,7 +114,7 @@ test('a flood of refusals and of failed renewals leaves the history whole, few e
   const attempts = await entriesOf(boss, '&kind=refusal')
   expect(attempts.length).toBeLessThan(200)
   expect((await entriesOf(boss, '&key=good/1&kind=grant')).length).toBe(1)
-  // Each entry that is kept says how many were left out since the one before.
+  // Each entry says how many were left out since the one before.
   const isKept = async (): Promise<boolean> => {
     await bad.apply(forged)
     sent++
@@ -126,7 +126,7 @@ test('a flood of refusals and of failed renewals leaves the history whole, few e
   expect(kept.reduce((sum, { omitted = 0 }) => sum + 1 + omitted, 0)).toBe(sent)
 })
 
-test('long fields of an entry are cut, and an entry is found by its long key', async () => {
+test('long fields of an entry are cut, and the entry is still found by its long key', async () => {
   const handler = await handlerOf(atEnd(sqliteStore(newFile())))
   const client = new Client(handler, 'a')
   const [one, two] = ['1', '2'].map((end) => 'é'.repeat(1_500) + end) as [string, string]
@@ -139,7 +139,7 @@ test('long fields of an entry are cut, and an entry is found by its long key', a
   expect((await entriesOf(client, '&kind=refusal'))[0]?.why?.length).toBeLessThan(210)
 })
 
-test('while the log cannot be written no lock is granted, and holders keep, renew and release theirs', async () => {
+test('while the log cannot be written no lock is granted, and holders can keep, renew and release their locks', async () => {
   const file = newFile()
   const store = atEnd(sqliteStore(file))
   const faults: unknown[] = []
@@ -149,7 +149,7 @@ test('while the log cannot be written no lock is granted, and holders keep, rene
   const db = atEnd(new Database(file))
   db.exec('ALTER TABLE storelock_log RENAME TO away')
   const refused = { type: 'failed', code: 'store', message: expect.stringContaining('while the log cannot be written') }
-  // The first request finds out, and the second gets the error.
+  // The first request finds that the log cannot be written, and the second gets that error.
   expect((await client.apply(request('s', 'first', 2))).outcomes).toMatchObject([refused])
   expect((await client.apply(request('s', 'second', 3))).outcomes).toMatchObject([refused])
   expect((await store.read('first'))?.holders).toEqual([])
@@ -168,7 +168,7 @@ test('while the log cannot be written no lock is granted, and holders keep, rene
   expect((await entriesOf(client, '&key=held')).map(({ kind }) => kind)).toEqual(['release', 'grant'])
 })
 
-test('a server whose log is not `required` grants even if it cannot be written', async () => {
+test('a server whose log is not `required` grants even if the log cannot be written', async () => {
   const file = newFile()
   const handler = await handlerOf(atEnd(sqliteStore(file)), { log: { required: false }, onError: () => {} })
   atEnd(new Database(file)).exec('DROP TABLE storelock_log')

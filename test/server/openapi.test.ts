@@ -13,13 +13,13 @@ async function described() {
   return await new Client(handler, 'a').get<{ openapi: string; paths: Record<string, Record<string, Operation>> }>('/openapi.json')
 }
 
-test('the OpenAPI document is valid, by a validator that is not ours', async () => {
+test('the OpenAPI document is valid according to an independent validator', async () => {
   const document = await described()
   const { valid, errors } = await new Validator().validate(document)
   expect([document.openapi, valid, errors ?? []]).toEqual(['3.1.0', true, []])
 })
 
-test('every operation has an operationId, and no two the same', async () => {
+test('every operation has its own operationId', async () => {
   const { paths } = await described()
   const ids = Object.values(paths).flatMap((path) => Object.values(path).map(({ operationId }) => operationId))
   expect(ids).toEqual([...new Set(ids)])
@@ -27,7 +27,7 @@ test('every operation has an operationId, and no two the same', async () => {
   expect(ids).not.toContain(undefined)
 })
 
-test('the client header is described wherever it counts, and required where nothing works without it', async () => {
+test('the client header is described wherever it has an effect, and required where it is needed', async () => {
   const { paths } = await described()
   const need = (path: string): boolean | undefined =>
     Object.values(paths[path] ?? {})[0]?.parameters?.find(({ name, in: place }) => name === 'storelock-client' && place === 'header')?.required

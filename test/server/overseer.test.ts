@@ -8,7 +8,7 @@ afterEach(() => void vi.useRealTimers())
 
 const lease = 16_000
 
-/** A server's observer, and a holder that is silent. */
+/** A server's observer, and a silent holder. */
 async function silent(auto = true) {
   const store = memoryStore()
   await store.apply([
@@ -16,7 +16,7 @@ async function silent(auto = true) {
     { type: 'request', key: 'k', session: 'silent', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
   ])
   const overseer = new Overseer(store, { act: (commands) => store.apply(commands), hint() {}, isClient: () => false, saw() {} }, auto)
-  /** A client asks, is refused, and does not wait. @returns whether the holder was removed for it */
+  /** A client asks for the lock without waiting. @returns whether the holder was removed for it */
   const ask = async (): Promise<boolean> => {
     const cleared = await overseer.clearWay((await store.read('k')) as LockView, { mode: 'exclusive' })
     if (!cleared) overseer.attend('k')
@@ -25,7 +25,7 @@ async function silent(auto = true) {
   return { store, overseer, ask }
 }
 
-test('what was observed of a holder still counts when a client asks after minutes, although nobody looked meanwhile', async () => {
+test('earlier observation of a holder still counts when a client asks minutes later, without looks in between', async () => {
   const { store, overseer, ask } = await silent()
   const answers: boolean[] = []
   for (let asked = 0; asked < 5; asked++) {
@@ -38,7 +38,7 @@ test('what was observed of a holder still counts when a client asks after minute
   overseer.close()
 })
 
-test('a holder that shows that it lives is observed from the start, and with manual expiry nobody is removed', async () => {
+test('observation starts again when a holder sends a beat, and with manual expiry no holder is removed', async () => {
   const { store, overseer, ask } = await silent()
   for (let asked = 0; asked < 6; asked++) {
     expect(await ask()).toBe(false)
@@ -54,7 +54,7 @@ test('a holder that shows that it lives is observed from the start, and with man
   byHand.overseer.close()
 })
 
-test('a session that was abandoned is ended once, however many beats show it while that is under way', async () => {
+test('an abandoned session is challenged once and ended once, however many beats report it meanwhile', async () => {
   const store = memoryStore()
   await store.apply([
     { type: 'beat', session: 'gone', client: 'c', lease, opens: true },
@@ -70,7 +70,7 @@ test('a session that was abandoned is ended once, however many beats show it whi
     return await store.apply(commands)
   }
   const overseer = new Overseer(store, { act, hint() {}, isClient: () => false, saw() {} }, true)
-  /** Many clients beat for so many ms, each a few times a second. */
+  /** Sends a beat every half a second for this many ms. */
   const beatFor = async (ms: number): Promise<void> => {
     for (let passed = 0; passed < ms; passed += 500) {
       const [outcome] = await store.apply([{ type: 'beat', session: 'busy', client: 'c', lease: 3_600_000 }])

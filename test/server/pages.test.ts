@@ -3,7 +3,7 @@ import { pagesOf } from '../../src/server/pages.ts'
 import type { Store } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 
-/** A store with so many records, and how many of them each page of it was to have. */
+/** A store with this many records, and the size that was asked for each page. */
 async function noting(count: number): Promise<{ readonly store: Store; readonly limits: readonly number[] }> {
   const store = memoryStore()
   await store.apply(Array.from({ length: count }, (_, index) => ({ type: 'pin', key: `key ${String(index).padStart(5, '0')}`, entity: 'e' })))
@@ -15,7 +15,7 @@ async function noting(count: number): Promise<{ readonly store: Store; readonly 
   return { store: { ...store, page }, limits }
 }
 
-test('records that take long are read fewer at a time, down to one', async () => {
+test('slow records are read fewer at a time, down to one', async () => {
   const { store, limits } = await noting(10)
   const keys: string[] = []
   for await (const views of pagesOf(store)) {
@@ -28,7 +28,7 @@ test('records that take long are read fewer at a time, down to one', async () =>
   expect(keys).toHaveLength(10)
 })
 
-test('all records come, each once and in order, however many come at a time', async () => {
+test('all records are read once and in order, whatever the sizes of the pages', async () => {
   const { store, limits } = await noting(1_000)
   const keys: string[] = []
   for await (const views of pagesOf(store)) keys.push(...views.map(({ key }) => key))

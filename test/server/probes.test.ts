@@ -29,7 +29,7 @@ test('/livez, /readyz, /version and /healthz answer everyone, without a credenti
   expect(await Promise.all(probes.map((path) => get(path)))).toEqual(answers.map((body) => [200, body]))
 })
 
-test('probes answer at any address by which they are called, and at no name that is not the server’s', async () => {
+test('probes answer at any IP address, and at no foreign host name', async () => {
   for (const options of [{}, { hosts: ['locks.example'] }]) {
     const { get } = await world(memoryStore(), options)
     const statuses = async (host: string) => await Promise.all([...probes, '/v1/locks'].map(async (path) => (await get(path, host))[0]))
@@ -58,7 +58,7 @@ test('/readyz touches the store, and says why it is not ready', async () => {
   expect((await get('/readyz'))[0]).toBe(200)
 })
 
-test('however many ask whether the server is ready, the store is touched once at a time', async () => {
+test('simultaneous requests to /readyz share one call to the store', async () => {
   const store = memoryStore()
   let touched = 0
   const { get } = await world({
@@ -76,7 +76,7 @@ test('however many ask whether the server is ready, the store is touched once at
 test.each([
   ['the database was moved away', (_: Database.Database, file: string) => renameSync(file, `${file}-moved`), 'was moved or deleted'],
   ['nothing can be written', fail('storelock_journal'), 'disk is full'],
-] as const)('/readyz is not ready while %s, though the store still answers', async (_, spoil, why) => {
+] as const)('/readyz is not ready while %s, even if the store still answers', async (_, spoil, why) => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const file = join(folder, 'locks.db')
@@ -96,7 +96,7 @@ test('/readyz is not ready while the log cannot be written, since no lock is gra
   expect(await get('/readyz')).toEqual([503, { error: { code: 'store', message: expect.stringContaining('no lock is granted') } }])
 })
 
-/** Lets nothing be written into a table. */
+/** Makes a function that lets every insert into a table fail. */
 function fail(table: string) {
   return (db: Database.Database): void =>
     void db.exec(`CREATE TRIGGER full BEFORE INSERT ON ${table} BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`)

@@ -13,7 +13,7 @@ async function world(level: ReportLevel, store: Store = memoryStore()) {
   return { handler, lines, told: () => lines.map((line) => JSON.parse(line)), app: new Client(handler, 'the-key-of-the-app', clients[0]?.token) }
 }
 
-test('each request is a line of JSON with its level: debug if it went well, warn if it was refused, error if the server failed', async () => {
+test('each request is a JSON line with a level: debug if it succeeded, warn if it was refused, error if the server failed', async () => {
   const store = memoryStore()
   let broken = false
   const { app, told, handler } = await world('debug', {
@@ -36,13 +36,13 @@ test('each request is a line of JSON with its level: debug if it went well, warn
   for (const line of told()) expect(Date.parse(line.at)).toBeGreaterThan(0)
 })
 
-test('lines below the level are left out', async () => {
+test('lines below the configured level are left out', async () => {
   const { app, lines } = await world('warn')
   await app.fetch('/v1/locks')
   expect(lines).toEqual([])
 })
 
-test('a line never has a secret: no bearer token, client key, lockToken, query or body', async () => {
+test('a line never contains a bearer token, client key, lockToken, query or body', async () => {
   const { app, lines } = await world('debug')
   const { lockTokens } = await app.apply(beat('s'), { ...request('s'), metadata: 'a secret of the body' })
   await app.post('/v1/verify', { key: 'k', lockToken: lockTokens[0]?.lockToken })
@@ -52,7 +52,7 @@ test('a line never has a secret: no bearer token, client key, lockToken, query o
   for (const secret of secrets) expect(lines.join('\n')).not.toContain(secret)
 })
 
-test('whatever a stranger sends, a line stays one line of harmless characters, and no longer than some hundred', async () => {
+test('whatever a stranger sends, a line is one line of harmless characters with a maximum length', async () => {
   const lines: string[] = []
   const report = { level: 'debug' as const, write: (line: string) => void lines.push(line) }
   const handler = await handlerOf(memoryStore(), { report })
@@ -66,7 +66,7 @@ test('whatever a stranger sends, a line stays one line of harmless characters, a
   expect(JSON.parse(lines[0] as string).address).toBe('an\u001b[31m\u009baddress\u2028of\u202ea proxy\n')
 })
 
-test('a flood of refused requests is reported now and then, with how many were left out', async () => {
+test('a flood of refused requests is reported now and then, with the number left out', async () => {
   const { handler, told } = await world('warn')
   const stranger = new Client(handler, 'a')
   const begun = performance.now()
@@ -78,7 +78,7 @@ test('a flood of refused requests is reported now and then, with how many were l
   expect(told().length + left).toBe(301)
 })
 
-test('batches over a socket are reported as all other requests are', async () => {
+test('batches over a socket are reported like all other requests', async () => {
   const lines: string[] = []
   const server = atEnd(await serve(memoryStore(), { report: { level: 'debug', write: (line) => void lines.push(line) } }))
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"commands":[]}' }

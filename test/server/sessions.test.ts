@@ -10,7 +10,7 @@ async function world() {
   return { store, handler, a: new Client(handler, 'a'), b: new Client(handler, 'b') }
 }
 
-test('only the client that opened a session speaks for it', async () => {
+test('only the client that opened a session can speak for it', async () => {
   const { store, a, b } = await world()
   await a.take('s')
   const { outcomes } = await b.apply(beat('s'), request('s', 'k', 2), { type: 'end', session: 's' })
@@ -27,14 +27,14 @@ test('no client owns a session at the store itself', async () => {
   expect(outcomes).toMatchObject([{ type: 'ended' }, { type: 'refused', reason: 'ended' }])
 })
 
-test('without a client key no session is opened', async () => {
+test('without a client key no session can be opened', async () => {
   const { handler } = await world()
   const nobody = new Client(handler, 'x')
   delete nobody.headers['storelock-client']
   expect((await nobody.apply(beat('s'))).outcomes).toMatchObject([{ type: 'ended' }])
 })
 
-test('a client’s word that another is gone counts for nothing', async () => {
+test('a client’s claim that another client is gone has no effect', async () => {
   const { store, a, b } = await world()
   const { lockTokens } = await a.take('s-a')
   await b.take('s-b')
@@ -46,7 +46,7 @@ test('a client’s word that another is gone counts for nothing', async () => {
   expect((await store.read('k'))?.holders).toMatchObject([{ session: 's-a' }])
 })
 
-test('a batch that its sender has given up is refused when it comes late', async () => {
+test('a batch that its sender has given up is refused when it arrives late', async () => {
   const { store, a } = await world()
   await a.apply(beat('s'))
   const send = (batch: number, voided: number, ...commands: object[]) => a.post('/v1/apply', { sender: 'x', batch, void: voided, commands })
@@ -64,14 +64,14 @@ test('a client that has read the id of an ended session cannot open it, and the 
     { type: 'request', key: 'k', session: 'local', client: 'c', number: 1, mode: 'exclusive', confirm: 500 },
     { type: 'end', session: 'local' },
   ])
-  // By this the client can know of it.
+  // This shows the session's id to the client.
   expect((await a.get<ReadReply>('/v1/locks/k')).lock?.holders).toMatchObject([{ session: 'local' }])
   expect((await a.apply(beat('local'))).outcomes).toMatchObject([{ type: 'ended' }])
   expect((await store.read('k'))?.sessions).toEqual(new Map())
   expect((await a.get<LogReply>('/v1/log')).entries).toMatchObject([{ kind: 'refusal', session: 'local' }])
 })
 
-test('neither can sessions be opened that a record named when the server started', async () => {
+test('sessions that a record names when the server starts cannot be opened, either', async () => {
   const store = memoryStore()
   await store.apply([
     { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true },
@@ -83,7 +83,7 @@ test('neither can sessions be opened that a record named when the server started
   expect((await a.apply(beat('another'))).outcomes).toMatchObject([{ type: 'beaten' }])
 })
 
-test('to open a session no record is read, however many there are', async () => {
+test('opening a session reads no record, however many there are', async () => {
   const store = memoryStore()
   const held = Array.from({ length: 1_000 }, (_, n): Command => ({ ...request('local', `k${n}`, n) }) as Command)
   await store.apply([{ type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true }, ...held])
@@ -104,7 +104,7 @@ test('to open a session no record is read, however many there are', async () => 
   expect(asked).toEqual([])
 })
 
-test('a record that is damaged keeps no server from starting and nobody from opening a session', async () => {
+test('a damaged record does not keep the server from starting or clients from opening sessions', async () => {
   const store = memoryStore()
   const failed: unknown[] = []
   const list = () => Promise.reject(new LockError('corrupt', 'the record of x is damaged'))
@@ -113,7 +113,7 @@ test('a record that is damaged keeps no server from starting and nobody from ope
   expect(failed).toMatchObject([{ code: 'corrupt' }])
 })
 
-test('where a local session’s beacon is stays at home', async () => {
+test('the beacon address of a local session is not shown to clients', async () => {
   const { store, a } = await world()
   await store.apply([
     { type: 'beat', session: 'local', client: 'c', lease: 60_000, opens: true, beacon: '/run/secret-place' },
@@ -126,7 +126,7 @@ test('where a local session’s beacon is stays at home', async () => {
   }
 })
 
-test('a session that has been silent for long is challenged, and its row is removed if it does not answer', async () => {
+test('a long silent session is challenged, and its row is removed if it does not answer', async () => {
   let ahead = 0
   const really = performance.now.bind(performance)
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => really() + ahead)
@@ -137,11 +137,11 @@ test('a session that has been silent for long is challenged, and its row is remo
     const { challenged, seq } = (await store.read('k'))?.sessions.get('gone') ?? {}
     return seq === undefined ? 'cleared' : challenged === seq ? 'asked' : 'silent'
   }
-  // A record shows the rows of those that it names.
+  // Lets a record name the session, so that reading the record shows its row.
   await store.apply([request('gone')] as Command[])
   const steps: string[] = []
   for (let minute = 0; minute < 6; minute++) {
-    // Each beat of a client shows the server what is stale.
+    // The outcome of each beat shows stale sessions to the server.
     for (let beats = 0; beats < 60; beats++) {
       ahead += 1_000
       await a.apply(beat('s'))
@@ -152,7 +152,7 @@ test('a session that has been silent for long is challenged, and its row is remo
   expect(steps).toEqual(['asked', 'asked', 'cleared', 'cleared', 'cleared', 'cleared'])
 })
 
-test('a client that asks only now has the lock of a session at the store itself that is proved dead in the same call', async () => {
+test('a request without waiting gets the lock in the same call if its holder, a session at the store itself, is proved dead', async () => {
   const now = (number: number): WireCommand => ({ ...request('s', 'k', number), ifAvailable: true })
   const store = memoryStore()
   const a = new Client(await handlerOf(store), 'a')
@@ -164,21 +164,21 @@ test('a client that asks only now has the lock of a session at the store itself 
   expect((await a.apply(now(2))).outcomes).toMatchObject([{ type: 'granted' }])
 })
 
-test.each(['release', 'renew'] as const)('a %s by a session that has ended is refused and logged, though its lockToken is right', async (type) => {
+test.each(['release', 'renew'] as const)('a %s by an ended session is refused and logged, even with the right lockToken', async (type) => {
   const { store, a, b } = await world()
   const { lockTokens } = await a.take('s')
   const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
   const command = { type, key: 'k', session: 's', token, lockToken }
-  // Written directly to the store, which the server does not notice.
+  // Ended directly at the store, so that the server does not notice.
   await store.apply([{ type: 'end', session: 's' }])
   expect((await a.apply(command)).outcomes).toMatchObject([{ type: 'refused', reason: 'ended' }])
   const kind = type === 'release' ? 'refusal' : 'renewal-failure'
   expect((await a.get<LogReply>('/v1/log?key=k')).entries[0]).toMatchObject({ kind, session: 's', token, why: 'ended' })
-  // What it names is still void.
+  // The hold is still void.
   expect((await b.take('next')).outcomes).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
 })
 
-test('a release that comes behind the end of its session, in one batch, is refused', async () => {
+test('a release after the end of its session in the same batch is refused', async () => {
   const { a } = await world()
   const { lockTokens } = await a.take('s')
   const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
@@ -186,7 +186,7 @@ test('a release that comes behind the end of its session, in one batch, is refus
   expect(outcomes).toMatchObject([{ type: 'ended' }, { type: 'refused', reason: 'ended' }])
 })
 
-test('a lockToken whose lock was taken is not valid any more, and the server says how it was lost', async () => {
+test('the lockToken of a lost lock is no longer valid, and the server says why the lock was lost', async () => {
   const { store, a } = await world()
   const verify = async (lockToken: string | undefined) => await (await a.post('/v1/verify', { key: 'k', lockToken })).json()
   const first = (await a.take('s')).lockTokens[0]

@@ -22,7 +22,7 @@ import { atEnd, beat, Client, handlerOf, request } from './world.ts'
 const open = usePostgres()
 const secret = 'a secret of sixteen bytes or more'
 
-/** Two lock servers on one database, each with a store of its own. */
+/** Two lock servers on one database, each with its own store. */
 async function two() {
   const schema = newSchema()
   const stores = [open(schema), open(schema)] as const
@@ -33,7 +33,7 @@ const logOf = async (client: Client, query = 'key=k'): Promise<string[]> =>
   (await client.get<LogReply>(`/v1/log?${query}&limit=1000`)).entries.map(({ kind }) => kind)
 
 describe('two lock servers on one Postgres', () => {
-  test('a lock of one is verified, renewed and released at the other', async () => {
+  test('a lock from one server can be verified, renewed and released at the other', async () => {
     const { a, b } = await two()
     const { lockTokens } = await new Client(a, 'c').take('s')
     const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
@@ -47,7 +47,7 @@ describe('two lock servers on one Postgres', () => {
     expect(await logOf(new Client(a, 'c'))).toEqual(['release', 'grant'])
   })
 
-  test('another client gets nothing with its own key at the other server, and what it tried is in the log of both', async () => {
+  test('a foreign client is refused at the other server, and both logs have its attempts', async () => {
     const { a, b } = await two()
     const { lockTokens } = await new Client(a, 'c').take('s')
     const { token, lockToken } = lockTokens[0] as { token: number; lockToken: string }
@@ -61,7 +61,7 @@ describe('two lock servers on one Postgres', () => {
     expect((await new Client(a, 'c').get<ReadReply>('/v1/locks/k')).lock?.holders).toMatchObject([{ session: 's' }])
   })
 
-  test('L1: one client at a time holds a lock, whichever server each one asks, and the next one is granted it in order', async () => {
+  test('L1: one client at a time holds a lock, whichever server each one asks, and waiters are served in order', async () => {
     const { a, b } = await two()
     const clients = [new Client(a, 'one'), new Client(b, 'two'), new Client(a, 'three')] as const
     const taken = await clients[0].take('s1')
@@ -78,7 +78,7 @@ describe('two lock servers on one Postgres', () => {
     expect(lockTokens).toMatchObject([{ session: 's2' }])
   })
 
-  test('a session that ends at one loses the locks that it took at the other', async () => {
+  test('a session that ends at one server loses the locks that it took at the other', async () => {
     const { a, b } = await two()
     await new Client(a, 'c').take('s', 'k')
     await new Client(b, 'c').take('s', 'l', 2)
@@ -86,7 +86,7 @@ describe('two lock servers on one Postgres', () => {
     for (const key of ['k', 'l']) expect((await new Client(a, 'd').take('t', key)).outcomes[1]).toMatchObject({ type: 'granted' })
   })
 
-  test('a session is the first opener’s, if two clients open it at both servers at once', async () => {
+  test('if two clients open the same session at both servers at once, only one of them gets it', async () => {
     const { a, b } = await two()
     for (let n = 0; n < 20; n++) {
       const done = await Promise.all([new Client(a, 'one').take(`s${n}`, `k${n}`), new Client(b, 'two').take(`s${n}`, `k${n}`)])
@@ -94,13 +94,13 @@ describe('two lock servers on one Postgres', () => {
     }
   })
 
-  test('a release at one wakes the waiter at the other by a hint', async () => {
+  test('a release at one server wakes the waiter at the other by a hint', async () => {
     const schema = newSchema()
     const urls: string[] = []
     for (let n = 0; n < 2; n++) urls.push(atEnd(await serve(open(schema), { secret })).url)
     const [here, there] = urls.map((url) => {
       const store = atEnd(httpStore(url))
-      // Looks alone would take longer than the test.
+      // Polling alone would take longer than the test.
       return atEnd(createLocks({ store, duration: 60_000, maxBackoff: 60_000 }))
     }) as [ReturnType<typeof createLocks>, ReturnType<typeof createLocks>]
     for (let round = 0; round < 5; round++) {
@@ -116,7 +116,7 @@ describe('two lock servers on one Postgres', () => {
     }
   })
 
-  test('one who only waits until a lock is free hears of the release at the other server', async () => {
+  test('`whenFree` notices a release at the other server', async () => {
     const schema = newSchema()
     const clients = []
     for (let n = 0; n < 2; n++) {
@@ -132,7 +132,7 @@ describe('two lock servers on one Postgres', () => {
     expect((await free) - released).toBeLessThan(1_000)
   })
 
-  test('a client of plain requests comes back to another server, and the one that notices late that it had gone takes nothing back', async () => {
+  test('a client of plain requests resumes at another server, and the first one, which notices its leaving late, withdraws nothing', async () => {
     const schema = newSchema()
     const urls: string[] = []
     for (let n = 0; n < 2; n++) urls.push(atEnd(await serve(open(schema), { secret })).url)
@@ -158,7 +158,7 @@ describe('two lock servers on one Postgres', () => {
     const granted = await second
     expect(granted).toMatchObject({ granted: true })
     gate.open()
-    // The first server has heard of it by now.
+    // By now the first server has noticed that the client has left.
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     const verified = await fetch(`${urls[1]}/v1/verify`, {
       method: 'POST',
@@ -168,7 +168,7 @@ describe('two lock servers on one Postgres', () => {
     expect(await verified.json()).toMatchObject({ valid: true })
   })
 
-  test('a client of plain requests that is gone leaves nothing', async () => {
+  test('a client of plain requests that has gone leaves nothing behind', async () => {
     const schema = newSchema()
     const { url } = atEnd(await serve(open(schema), { secret }))
     const headers = { 'content-type': 'application/json', 'storelock-client': 'a-client-of-requests' }
@@ -191,7 +191,7 @@ describe('two lock servers on one Postgres', () => {
     expect((await client.get<ReadReply>('/v1/locks/k')).lock?.holders).toEqual([])
   })
 
-  test('what clients have ended and released at one no longer counts at the other', async () => {
+  test('sessions and locks that clients have ended and released at one server no longer count at the other', async () => {
     const store = memoryStore()
     const limits = limitsOf()
     const claims = new Claims(new Budgets(limits, () => {}))
@@ -210,7 +210,7 @@ describe('two lock servers on one Postgres', () => {
     expect([...claims.ids()]).toEqual(['t'])
   })
 
-  test('what commands did is committed with them: no look ever shows a holder whose grant is not in the log', async () => {
+  test('log entries are committed with their commands: no read ever shows a holder whose grant is not in the log', async () => {
     const { a, b, schema, stores } = await two()
     const s = `"${schema.replaceAll('"', '""')}"`
     let over = false
@@ -239,7 +239,7 @@ describe('two lock servers on one Postgres', () => {
     expect([kinds.filter((kind) => kind === 'grant').length, kinds.filter((kind) => kind === 'release').length]).toEqual([90, 90])
   })
 
-  test('while the log cannot be written no lock is granted, and holders release theirs; afterwards nothing is missing from it', async () => {
+  test('while the log cannot be written no lock is granted, holders can release, and afterwards no entry is missing', async () => {
     const schema = newSchema()
     const store = open(schema)
     const handler = await handlerOf(store, { secret, onError: () => {} })
@@ -257,7 +257,7 @@ describe('two lock servers on one Postgres', () => {
     expect(kinds).toContain('release')
   })
 
-  test('a second server that starts adds nothing to the log', async () => {
+  test('starting a second server adds nothing to the log', async () => {
     const schema = newSchema()
     const client = new Client(await handlerOf(open(schema), { secret }), 'c')
     await client.take('s')
@@ -267,11 +267,11 @@ describe('two lock servers on one Postgres', () => {
 })
 
 describe('the keys of several servers', () => {
-  test('a server on a database needs a secret', async () => {
+  test('a server on a Postgres database needs a secret', async () => {
     await expect(createHandler(open())).rejects.toMatchObject({ code: 'invalid', message: expect.stringContaining('--secret-file') })
   })
 
-  test('a server does not start beside one whose lockTokens it could not verify', async () => {
+  test('a server refuses to start beside a server whose lockTokens it cannot verify', async () => {
     const schema = newSchema()
     const first = await createHandler(open(schema), { secret })
     await expect(createHandler(open(schema), { secret: 'another secret of 16 bytes' })).rejects.toMatchObject({
@@ -282,7 +282,7 @@ describe('the keys of several servers', () => {
     await (await createHandler(open(schema), { secret: 'another secret of 16 bytes' })).close()
   })
 
-  test('a new key is added to all servers, then signs, then the old one goes: one server after the other', async () => {
+  test('keys can be rotated one server at a time: add the new key, sign with it, remove the old one', async () => {
     const schema = newSchema()
     const [old, fresh] = ['the old secret of 16 bytes', 'the new secret of 16 bytes']
     const errors: unknown[] = []
@@ -303,7 +303,7 @@ describe('the keys of several servers', () => {
   })
 })
 
-test('the log in Postgres is kept to its age and its number by any of the servers', async () => {
+test('any of the servers keeps the log in Postgres to its maximum age and number', async () => {
   const schema = newSchema()
   const [a, b] = [await postgresJournal(besideOf(open(schema))), await postgresJournal(besideOf(open(schema)))]
   const entries = Array.from({ length: 50 }, (_, at) => ({ at, kind: 'grant' as const, key: `${at}` }))
@@ -313,14 +313,14 @@ test('the log in Postgres is kept to its age and its number by any of the server
   expect(await b.size()).toBe(10)
 })
 
-test('an entry whose text Postgres cannot store is kept with that replaced, so nobody stops the log with it', async () => {
+test('characters that Postgres cannot store are replaced in a log entry, so that no client can stop the log', async () => {
   const journal = await postgresJournal(besideOf(open()))
   await journal.append([{ at: 1, kind: 'refusal', key: 'a\0b', why: 'half \ud800' }])
   expect(await journal.query({ key: 'a\0b', limit: 1 })).toMatchObject([{ key: 'a\ufffdb', why: 'half \ufffd' }])
   await expect(journal.bind(['a\0b'], 'owner', 1)).rejects.toMatchObject({ code: 'invalid' })
 })
 
-test('a user who may not make tables is served once somebody else has made them', async () => {
+test('a database user who may not create tables can use tables that another user has created', async () => {
   const { postgresSchema } = await import('../../src/stores/postgres.ts')
   const { postgresServerSchema } = await import('../../src/server/index.ts')
   const schema = newSchema()

@@ -17,7 +17,7 @@ const serveHere = async (options: ServeOptions = {}, store: Store = memoryStore(
 
 const portOf = ({ url }: LockServer): number => Number(new URL(url).port)
 
-/** A bare connection that has said something. */
+/** Opens a bare connection and sends a text. */
 function dial(server: LockServer, said: string): Socket {
   const socket = connect(portOf(server), '127.0.0.1', () => socket.write(said))
   socket.on('error', () => {})
@@ -41,7 +41,7 @@ const bodyOf = (...commands: object[]): string => JSON.stringify({ commands })
 test.each([
   ['its headers', 'POST /v1/apply HTTP/1.1\r\nhost: local'],
   ['its body', `${head('content-length: 100')}{"comm`],
-])('a client that never ends %s is cut off, and others are answered meanwhile', async (_, said) => {
+])('a client that never completes %s is cut off, and others are answered meanwhile', async (_, said) => {
   const server = await serveHere({ limits: { requestTimeout: 300 } })
   const socket = dial(server, said)
   const heard = text(socket)
@@ -49,7 +49,7 @@ test.each([
   expect(await heard).toMatch(/^HTTP\/1.1 408 /)
 })
 
-test('a body that is too long is refused before it has arrived, with or without a declared length', async () => {
+test('a body that is too long is refused before all of it has arrived, with or without a declared length', async () => {
   const server = await serveHere({ limits: { body: 1_000 } })
   const told = await text(dial(server, head('content-length: 5000')))
   expect(told).toMatch(/^HTTP\/1.1 413 /)
@@ -112,7 +112,7 @@ test('when the server closes, pending requests are answered and new ones refused
   expect((await store.read('k'))?.holders).toHaveLength(1)
 })
 
-test('a request that hangs for longer than the grace is cut off when the server closes', async () => {
+test('a request that hangs for longer than the grace period is cut off when the server closes', async () => {
   const server = await serve(memoryStore(), { grace: 50 })
   const socket = dial(server, `${head('content-length: 100')}{`)
   await new Promise((resolve) => socket.once('connect', resolve))
@@ -122,7 +122,7 @@ test('a request that hangs for longer than the grace is cut off when the server 
   await gone
 })
 
-test('batches are served over TLS, and not without', async () => {
+test('a server with TLS serves batches over TLS only', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
   const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
@@ -148,21 +148,21 @@ test('batches are served over TLS, and not without', async () => {
   await expect(post(httpRequest as typeof httpsRequest, 'http')).rejects.toThrow()
 })
 
-test('a probe by HTTP/1.0, which need not name the server, is answered', async () => {
+test('a probe over HTTP/1.0, which needs no host header, is answered', async () => {
   const clients = [{ name: 'a', token: 'token-of-a-0123456789abcdef' }]
   const server = await serveHere({ clients, hosts: ['locks.example'] })
   expect(await text(dial(server, 'GET /livez HTTP/1.0\r\n\r\n'))).toMatch(/^HTTP\/1.1 200 /)
   expect(await text(dial(server, 'GET /v1/locks HTTP/1.0\r\n\r\n'))).toMatch(/^HTTP\/1.1 403 /)
 })
 
-test('a request whose connection breaks off is no failure of the server', async () => {
+test('a request whose connection breaks is not a failure of the server', async () => {
   const lines: string[] = []
   const faults: unknown[] = []
   const write = (line: string): void => void lines.push(line)
   const server = await serveHere({ report: { level: 'warn', write }, onError: (error) => faults.push(error) })
   const socket = dial(server, head('content-length: 100').replace('apply', 'verify'))
   await once(socket, 'connect')
-  // One that comes later is answered, so the first is under way.
+  // A later request is answered, so the first one has reached the server.
   expect((await fetch(`${server.url}/livez`)).status).toBe(200)
   socket.destroy()
   for (const end = performance.now() + 10_000; !lines.length && performance.now() < end; ) await fetch(`${server.url}/livez`)
@@ -170,7 +170,7 @@ test('a request whose connection breaks off is no failure of the server', async 
   expect(faults).toEqual([])
 })
 
-test.each(['/v1/apply', '/v1/verify'])('a body of brackets alone is refused by %s in less time than it takes to parse it', async (path) => {
+test.each(['/v1/apply', '/v1/verify'])('a deeply nested body is refused by %s in less time than it would take to parse it', async (path) => {
   const server = await serveHere()
   const deep = `{"commands":[],"x":${'['.repeat(300_000)}"]]"${']'.repeat(300_000)}}`
   const timed = async (step: () => unknown): Promise<number> => {
@@ -190,7 +190,7 @@ test.each(['/v1/apply', '/v1/verify'])('a body of brackets alone is refused by %
   expect(took).toBeLessThan(await timed(() => JSON.parse(deep)))
 })
 
-test('a batch is answered the same whether Node’s own request brings it or a `Request`', async () => {
+test('a batch gets the same answer on the direct path from Node’s request and as a `Request`', async () => {
   const server = await serveHere({ limits: { body: 10_000 } })
   const json = { 'content-type': 'application/json', 'storelock-client': 'a-client-of-this-test' }
   const send = async (path: string, body: string, headers: Record<string, string>): Promise<unknown[]> => {
@@ -207,7 +207,7 @@ test('a batch is answered the same whether Node’s own request brings it or a `
     ['another type', 400, valid, { ...json, 'content-type': 'text/plain' }],
   ]
   for (const [what, status, body, headers] of rows) {
-    // The first is the path that nearly all requests take; with a query it is a request like any other.
+    // Without a query the batch takes the direct path; with a query it is handled as a `Request`.
     const [direct, asRequest] = [await send('/v1/apply', body, headers), await send('/v1/apply?x=1', body, headers)]
     expect([what, direct[0]]).toEqual([what, status])
     expect([what, ...asRequest]).toEqual([what, ...direct])

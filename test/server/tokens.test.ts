@@ -47,7 +47,7 @@ test('L2: a forged, cut or altered lockToken, or that of an earlier grant, is re
   expect((await store.read('k'))?.holders).toHaveLength(1)
 })
 
-test('L2: a lockToken is of no use to another client', async () => {
+test('L2: a lockToken is useless to another client', async () => {
   const { store, b, token, lockToken } = await world()
   await b.take('s-b', 'other')
   expect((await b.apply(release(token, lockToken))).outcomes).toMatchObject([{ type: 'refused', reason: 'not-owner' }])
@@ -55,7 +55,7 @@ test('L2: a lockToken is of no use to another client', async () => {
   expect((await store.read('k'))?.holders).toHaveLength(1)
 })
 
-test('L5: a place in the queue is given up with its own lockToken', async () => {
+test('L5: giving up a place in the queue needs the lockToken of the place', async () => {
   const { store, b } = await world()
   const { lockTokens } = await b.take('s-b')
   const withdraw = { type: 'withdraw' as const, key: 'k', session: 's-b', number: 1 }
@@ -64,14 +64,14 @@ test('L5: a place in the queue is given up with its own lockToken', async () => 
   expect((await store.read('k'))?.queue).toEqual([])
 })
 
-test('a lockToken is verified offline by the secret alone', async () => {
+test('a lockToken can be verified offline with only the secret', async () => {
   const { token, lockToken } = await world()
   expect(verifyOffline(secret, 'k', lockToken)).toEqual({ session: 's-a', token })
   expect(verifyOffline(secret, 'other', lockToken)).toBeUndefined()
   expect(verifyOffline('another secret of a test', 'k', lockToken)).toBeUndefined()
 })
 
-test('L2: releasing a lock that is not held is logged as a refusal with the client’s address, and no token is in the log', async () => {
+test('L2: releasing a lock that is not held is logged as a refusal with the client’s address, and the log has no token', async () => {
   const { a, token, lockToken } = await world()
   await a.apply(release(token + 1))
   await a.apply(release(token, `${lockToken}x`))
@@ -86,7 +86,7 @@ test('L2: releasing a lock that is not held is logged as a refusal with the clie
   expect(JSON.stringify(entries)).not.toContain(lockToken.slice(0, 20))
 })
 
-test('of several secrets the first one signs and all verify, so that a new one voids nothing that the old one signed', async () => {
+test('of several secrets the first one signs and all verify, so that old lockTokens stay valid after a change of secrets', async () => {
   const store = memoryStore()
   const [old, fresh] = ['the old secret of this test', 'the new secret of this test'] as const
   const handler = await handlerOf(store, { secret: old })
@@ -102,7 +102,7 @@ test('of several secrets the first one signs and all verify, so that a new one v
   expect(await handler.verify('other', second)).toMatchObject({ valid: true })
 })
 
-test('an empty ring, and a secret that is too short among others, change nothing', async () => {
+test('an empty ring of secrets, or a ring with one that is too short, is refused and changes nothing', async () => {
   const handler = await handlerOf(memoryStore(), { secret })
   const lockToken = (await new Client(handler, 'a').take('s-a')).lockTokens[0]?.lockToken as string
   for (const bad of [[], [secret, 'short']]) expect(() => handler.reload({ secret: bad })).toThrow(expect.objectContaining({ code: 'invalid' }))

@@ -11,10 +11,10 @@ const token = (name: string): string => `token-of-${name}`.padEnd(32, '-')
 const clients = ['user', 'flood'].map((name) => ({ name, token: token(name) }))
 const requests = 400
 
-/** A request that is some work. */
+/** A batch that takes some work. */
 const commands = Array.from({ length: 50 }, (_, n): WireCommand => ({ ...request('none', `k${n}`, n), metadata: 'x'.repeat(1_000) }))
 
-test('steps are run in turn, one of each credential, and few of one in each turn of the event loop', async () => {
+test('credentials take turns, one step each, and a turn of the event loop runs only a few steps of one', async () => {
   const turns = new Turns()
   const taken: string[] = []
   const step = (who: string) => turns.run(who, () => void taken.push(who))
@@ -35,7 +35,7 @@ test.each([
   ['comes now and then', (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 1))],
   ['always has a step waiting', async (): Promise<unknown> => undefined],
 ])(
-  'a credential that keeps the server busy gets about half of its time while another one %s',
+  'a credential that keeps the server busy gets about half of the time while another one %s',
   async (_, pause) => {
     const turns = new Turns()
     const spin = (ms: number): void => {
@@ -82,7 +82,7 @@ test('a step that throws fails only for its caller', async () => {
 })
 
 test.each(['lists', 'batches'] as const)(
-  'a flood of %s waits behind itself: a request of another credential that comes last is answered among the first',
+  'a flood of %s delays only its own credential: a later request of another one is answered among the first',
   async (kind) => {
     const handler = await handlerOf(memoryStore(), { clients, limits: { traffic: 1_000_000_000 } })
     const [flood, user] = ['flood', 'user'].map((name) => new Client(handler, name, token(name))) as [Client, Client]
@@ -101,7 +101,7 @@ test.each(['lists', 'batches'] as const)(
   },
 )
 
-test('over connections, too, another credential’s request passes a flood by', async () => {
+test('also over connections, another credential’s request overtakes a flood', async () => {
   const { url } = atEnd(await serve(memoryStore(), { clients }))
   const answered: string[] = []
   const send = (name: string, body: object): Promise<number> =>
@@ -118,7 +118,7 @@ test('over connections, too, another credential’s request passes a flood by', 
   await send('user', { commands: [beat('u')] })
   answered.length = 0
   const flooding = Array.from({ length: requests }, () => send('flood', { commands }))
-  // When the first one is answered, the others have arrived or are about to.
+  // When the first request is answered, the others have arrived or are about to.
   await Promise.race(flooding)
   const before = answered.length
   const place = await send('user', { commands: [beat('u')] })

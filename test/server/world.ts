@@ -6,7 +6,7 @@ import type { Store } from '../../src/store.ts'
 
 const closing: (() => unknown)[] = []
 
-/** Closes something at the end of the test, the last one first. */
+/** Closes something at the end of the test. The last one is closed first. */
 export function atEnd<T extends { close(): unknown }>(opened: T): T {
   closing.unshift(() => opened.close())
   return opened
@@ -16,7 +16,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** What a socket brings until it is enough, or until its end. */
+/** The text that a socket receives until the predicate is satisfied or the socket ends. */
 export async function until(socket: Socket, isEnough: (said: string) => boolean): Promise<string> {
   let said = ''
   for await (const chunk of socket) {
@@ -26,7 +26,7 @@ export async function until(socket: Socket, isEnough: (said: string) => boolean)
   return said
 }
 
-/** A client that sends requests to a handler, with a client key of its own. */
+/** A client that sends requests to a handler, with its own client key. */
 export class Client {
   readonly handler: LockHandler
   readonly headers: Record<string, string>

@@ -3,18 +3,18 @@ import type { Host } from './network.ts'
 import { pathOf, programs } from './programs.ts'
 import { freePort, makeFolder, type OwnServer, ownServer, run } from './running.ts'
 
-/** A member of an etcd cluster of our own. */
+/** A member of an etcd cluster that tests have started. */
 export type EtcdServer = OwnServer
 
 /** Where a member runs. */
 interface Place {
   readonly client: string
   readonly peer: string
-  /** What its command begins with. */
+  /** The start of its command line, which selects the host to run on. */
   readonly within: readonly string[]
 }
 
-/** A cluster of so many members. */
+/** Starts a cluster with this many members. */
 export async function startEtcds(count: number, ...settings: string[]): Promise<EtcdServer[]> {
   const places: Place[] = []
   for (let index = 0; index < count; index++)
@@ -22,7 +22,7 @@ export async function startEtcds(count: number, ...settings: string[]): Promise<
   return startAt(places, settings)
 }
 
-/** A cluster with a member on each of these hosts. */
+/** Starts a cluster with a member on each of these hosts. */
 export const startEtcdsOn = (hosts: readonly Host[], ...settings: string[]): Promise<EtcdServer[]> =>
   startAt(
     hosts.map(({ near, far, within }) => ({ client: `http://${near}:2379`, peer: `http://${far}:2380`, within })),
@@ -57,7 +57,7 @@ export async function startEtcd(...settings: string[]): Promise<EtcdServer> {
   return server as EtcdServer
 }
 
-/** An etcd for tests that only use keys of their own: the one that the environment names, else one of our own. */
+/** An etcd for tests that use only their own keys: the one that the environment names, else a new one. */
 export async function lendEtcd(): Promise<Pick<EtcdServer, 'url' | 'remove'>> {
   const url = process.env[programs.etcd.variable]
   return url ? { url, remove: async () => {} } : startEtcd()

@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process'
 
-/** A host of its own on this machine: a network namespace, with one way to this machine and another to the other hosts. */
+/** A virtual host on this machine: a network namespace with one link to this machine and another to the other hosts. */
 export interface Host {
-  /** Its address for this machine. */
+  /** Its address from this machine. */
   readonly near: string
-  /** Its address for the other hosts. */
+  /** Its address from the other hosts. */
   readonly far: string
-  /** What a command begins with that runs there. */
+  /** The start of a command line that runs on this host. */
   readonly within: readonly string[]
-  /** Separates it from the other hosts, as if a cable had been pulled; this machine still reaches it. */
+  /** Separates it from the other hosts, as if a cable were pulled. This machine can still reach it. */
   cutOff(): void
   rejoin(): void
 }
@@ -18,10 +18,10 @@ export interface Network {
   remove(): void
 }
 
-/** Networks that there may be at once. */
+/** The maximum number of networks at the same time. */
 const most = 250
 
-/** Why no network can be made here, in words; nothing if it can. */
+/** The reason why no network can be made here, or `undefined` if it can. */
 export function whyNoNetwork(): string | undefined {
   if (process.platform !== 'linux') return 'network namespaces need Linux'
   if (process.getuid?.() !== 0) return 'network namespaces need root'
@@ -33,7 +33,7 @@ export function whyNoNetwork(): string | undefined {
   }
 }
 
-/** Makes hosts that reach each other, and this machine each of them. */
+/** Makes hosts that can reach each other, and that this machine can reach. */
 export function makeNetwork(count: number): Network {
   const id = reserve()
   const bridge = `slb${id}`
@@ -41,7 +41,7 @@ export function makeNetwork(count: number): Network {
     space: `storelock-${id}-${index}`,
     near: `sln${id}-${index}`,
     far: `slf${id}-${index}`,
-    // Addresses that are reserved for tests of networks.
+    // 198.18.0.0/15 is reserved for tests of networks.
     here: `198.19.${id}.${4 * index + 1}`,
     there: `198.19.${id}.${4 * index + 2}`,
     among: `198.18.${id}.${index + 1}`,
@@ -49,7 +49,7 @@ export function makeNetwork(count: number): Network {
   const remove = (): void => {
     process.off('exit', remove)
     for (const { space, near, far } of names) {
-      // The kernel would take cables away some time after their namespace, and the next network may have their names.
+      // The kernel removes cables some time after their namespace, but the next network may reuse their names at once.
       for (const cable of [near, far]) spawnSync('ip', ['link', 'delete', cable])
       spawnSync('ip', ['netns', 'delete', space])
     }
@@ -85,7 +85,7 @@ export function makeNetwork(count: number): Network {
   return { hosts, remove }
 }
 
-/** The number of a network that nobody else has: whoever makes its bridge has it. */
+/** Reserves a free network number. Creating the bridge of that number takes it. */
 function reserve(): number {
   let last: unknown
   for (let id = 0; id < most; id++) {

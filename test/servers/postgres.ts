@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { pathOf, programs } from './programs.ts'
 import { freePort, makeFolder, notRoot, type Running, run } from './running.ts'
 
-/** A Postgres of our own, with the database `postgres` and its owner `storelock`, who needs no password. */
+/** A Postgres that tests have started, with the database `postgres` and its owner `storelock`, who needs no password. */
 export interface PostgresServer {
   readonly url: string
   readonly port: number
@@ -12,21 +12,21 @@ export interface PostgresServer {
   readonly socket: string
   /** Starts it again after `stop` or `kill`, at the same port. */
   start(): Promise<void>
-  /** Ends all its connections, and it. */
+  /** Stops it, and closes all its connections. */
   stop(): Promise<void>
-  /** Ends it without a word, as a crash does. */
+  /** Kills it, as a crash would. */
   kill(): Promise<void>
   /** Sends a signal to all of its processes. */
   signal(signal: NodeJS.Signals): void
-  /** Its main process, and that of each session. */
+  /** The ids of its main process and of its children. */
   pids(): readonly number[]
-  /** Puts a line of pg_hba.conf before the others. */
+  /** Puts a line at the top of pg_hba.conf, and restarts the server. */
   allow(line: string): Promise<void>
-  /** Ends it and removes its files. */
+  /** Kills it and removes its files. */
   remove(): Promise<void>
 }
 
-/** @param settings of the server, as in postgresql.conf; nothing outlives the machine, so the disk need not be waited for */
+/** @param settings the server's settings, as in postgresql.conf. By default it does not wait for the disk, since its data need not survive the machine */
 export async function startPostgres(settings: Readonly<Record<string, string>> = { fsync: 'off' }): Promise<PostgresServer> {
   const [initdb, postgres] = programs.postgres.commands.map((command) => pathOf(programs.postgres, command)) as [string, string]
   const { folder, remove } = makeFolder()
@@ -59,7 +59,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     socket: `postgres://storelock@localhost:${port}/postgres?host=${encodeURIComponent(folder)}`,
     start,
     stop: async () => running?.end('SIGINT'),
-    // Told so, it ends its processes with it, and at once, and recovers as after a crash.
+    // On SIGQUIT Postgres ends at once with all its processes, and recovers at the next start as after a crash.
     kill: async () => running?.end('SIGQUIT'),
     pids() {
       const main = running?.child.pid
@@ -70,7 +70,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
         try {
           process.kill(pid, signal)
         } catch {
-          // It has ended.
+          // The process has already ended.
         }
       }
     },
@@ -94,13 +94,13 @@ const childrenOf = (pid: number): number[] =>
     .map(Number)
     .filter(Boolean)
 
-/** A Postgres for tests that only connect to it: the one that the environment names, else one of our own. */
+/** A Postgres for tests that only connect to it: the one that the environment names, else a new one. */
 export async function lendPostgres(): Promise<Pick<PostgresServer, 'url' | 'remove'>> {
   const url = process.env[programs.postgres.variable]
   return url ? { url, remove: async () => {} } : startPostgres()
 }
 
-/** PgBouncer in transaction mode before a Postgres. */
+/** Starts PgBouncer in transaction mode in front of a Postgres. */
 export async function startPgBouncer(server: Pick<PostgresServer, 'port'>): Promise<{ readonly url: string; remove(): Promise<void> }> {
   const command = pathOf(programs.pgbouncer, 'pgbouncer')
   const { folder, remove } = makeFolder()

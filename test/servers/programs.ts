@@ -2,17 +2,17 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** A server that tests start. */
+/** A server program that tests start. */
 export interface Program {
   readonly title: string
-  /** The commands that it consists of. */
+  /** Its commands. */
   readonly commands: readonly string[]
-  /** Debian's and Homebrew's packages. */
+  /** Its package in Debian and in Homebrew. */
   readonly debian: string
   readonly brew: string
-  /** The environment's variable with the address of one that runs already. */
+  /** The environment variable with the address of a server that is already running. */
   readonly variable: string
-  /** Its tests are left out where it cannot be had: older Debians have none. */
+  /** Whether its tests are left out if it cannot be installed. Older Debians do not have it. */
   readonly optional?: boolean
 }
 
@@ -37,7 +37,7 @@ export const programs = {
   etcd: { title: 'etcd', commands: ['etcd'], debian: 'etcd-server', brew: 'etcd', variable: 'STORELOCK_TEST_ETCD_URL' },
 } as const satisfies Record<string, Program>
 
-/** Debian keeps Postgres' commands outside the path. */
+/** The folders to search for commands. Debian keeps Postgres' commands outside the path. */
 function folders(): string[] {
   const debian = '/usr/lib/postgresql'
   const versions = existsSync(debian) ? readdirSync(debian).sort((a, b) => Number(b) - Number(a)) : []
@@ -45,7 +45,7 @@ function folders(): string[] {
   return [...path, '/usr/sbin', ...versions.map((version) => join(debian, version, 'bin'))]
 }
 
-/** The path of a command, if it is on this machine. */
+/** The path of a command, or `undefined` if this machine does not have it. */
 export const findCommand = (command: string): string | undefined =>
   folders()
     .map((folder) => join(folder, command))
@@ -58,7 +58,7 @@ export const findCommand = (command: string): string | undefined =>
       }
     })
 
-/** The path of a program's command. @throws Error that says what a person has to run */
+/** The path of a program's command. @throws Error that says how to install it */
 export function pathOf(program: Program, command: string): string {
   const path = findCommand(command)
   if (path) return path
@@ -75,7 +75,7 @@ const missing = ({ title, debian, brew, variable }: Program): string =>
 
 const isHere = ({ commands, variable }: Program): boolean => Boolean(process.env[variable]) || commands.every(findCommand)
 
-/** Installs what is missing of these, if this is a Debian and we may. @throws Error that says what a person has to run */
+/** Installs the missing programs, if this is a Debian and the user is root. @throws Error that says how to install the rest */
 export function installPrograms(wanted: readonly Program[], log: (line: string) => void): void {
   const absent = wanted.filter((program) => !isHere(program))
   if (absent.length && process.getuid?.() === 0 && /^ID(_LIKE)?=.*(debian|ubuntu)/m.test(osRelease())) {

@@ -2,16 +2,16 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Stands between clients and a server of this machine. */
+/** A proxy between clients and a server on this machine. */
 export interface ServerProxy {
   readonly port: number
-  /** The port that new connections lead to. */
+  /** The server's port for new connections. */
   target: number
-  /** Nothing is carried any more, as if a cable had been pulled; connections stay. */
+  /** While set, no data passes, as if a cable were pulled; connections stay open. */
   silent: boolean
-  /** By how much everything is late, in ms. */
+  /** By how much the proxy delays all data, in ms. */
   delay: number
-  /** How often something was asked while nothing was unanswered: round trips, of which those at the same time count once. */
+  /** The number of round trips. Requests count as one while an earlier one is still unanswered. */
   trips: number
   /** Resets all connections. */
   cut(): void
@@ -20,7 +20,7 @@ export interface ServerProxy {
 
 export async function startProxy(target: number): Promise<ServerProxy> {
   const sockets = new Set<Socket>()
-  /** The clients' ends of connections on which something is unanswered. */
+  /** The client ends of connections with an unanswered request. */
   const unanswered = new Set<Socket>()
   const pass = (from: Socket, to: Socket, isClient: boolean): void => {
     sockets.add(from)
@@ -33,7 +33,7 @@ export async function startProxy(target: number): Promise<ServerProxy> {
         unanswered.add(from)
       }
       const due = performance.now() + proxy.delay
-      // In order, also once nothing is late any more.
+      // Keeps the order even after the delay has been reduced.
       last = last.then(() => (performance.now() < due ? sleep(due - performance.now()) : undefined)).then(() => void to.write(chunk))
     })
     from.on('error', () => {})

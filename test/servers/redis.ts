@@ -3,14 +3,14 @@ import { Redis } from 'ioredis'
 import { pathOf, programs } from './programs.ts'
 import { freePort, makeFolder, type OwnServer, ownServer, run } from './running.ts'
 
-/** A Redis of our own. */
+/** A Redis that tests have started. */
 export interface RedisServer extends OwnServer {
   readonly port: number
 }
 
 /**
- * @param settings of the server, as in redis.conf
- * @param program which of the programs that are one
+ * @param settings the server's settings, as in redis.conf
+ * @param program the program to start: Redis or Valkey
  */
 export async function startRedis(
   settings: Readonly<Record<string, string>> = {},
@@ -26,13 +26,13 @@ export async function startRedis(
   return { ...server, port }
 }
 
-/** A Redis for tests that only use keys of their own: the one that the environment names, else one of our own. */
+/** A Redis for tests that use only their own keys: the one that the environment names, else a new one. */
 export async function lendRedis(): Promise<Pick<RedisServer, 'url' | 'remove'>> {
   const url = process.env[programs.redis.variable]
   return url ? { url, remove: async () => {} } : startRedis()
 }
 
-/** A cluster of three masters without replicas. */
+/** Starts a cluster of three masters without replicas. */
 export async function startRedisCluster(): Promise<{ readonly nodes: readonly RedisServer[]; remove(): Promise<void> }> {
   const settings = { 'cluster-enabled': 'yes', 'cluster-node-timeout': '1000' }
   const nodes = await Promise.all([0, 1, 2].map(() => startRedis(settings)))

@@ -5,10 +5,10 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A server in a process of its own. It does not outlive this one, unless that is killed. */
+/** A server in its own process. It ends with this process, unless this process is killed. */
 export interface Running {
   readonly child: ChildProcess
-  /** Resolves when it has ended. */
+  /** Sends a signal, and resolves when the process has ended. */
   end(signal: NodeJS.Signals): Promise<void>
 }
 
@@ -45,19 +45,19 @@ export async function run(command: string, args: readonly string[], ready: RegEx
   }
 }
 
-/** Where Linux has files that are only in memory. */
+/** The folder in which Linux keeps files only in memory. */
 const memory = '/dev/shm'
 let parent = tmpdir()
 
 /**
- * From now on servers have their files in memory, if this machine has a place for that: none waits for a disk. What a server has written is still there
- * after it was killed, as with a disk; only a power cut would lose more.
+ * From now on, keeps the files of new servers in memory, if this machine has a place for that, so that they do not wait for a disk. A killed server
+ * finds its files again, as on a disk.
  */
 export function keepInMemory(): void {
   if (existsSync(memory)) parent = memory
 }
 
-/** A new folder, and how to remove it. A server that was just stopped may still be writing. */
+/** Makes a folder. `remove` retries, since a server that was just stopped may still be writing. */
 export function makeFolder(): { readonly folder: string; remove(): void } {
   const folder = mkdtempSync(join(parent, 'storelock-server-'))
   const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
@@ -71,23 +71,23 @@ export function makeFolder(): { readonly folder: string; remove(): void } {
   }
 }
 
-/** A server of our own, as tests use it. */
+/** A server that tests have started. */
 export interface OwnServer {
   readonly url: string
   /** Starts it, also again after `stop` or `kill`, at the same port. */
   start(): Promise<void>
-  /** Ends it; it saves what it is set to save. */
+  /** Stops it. It saves its data if its settings say so. */
   stop(): Promise<void>
-  /** Ends it without a word, as a crash does. */
+  /** Kills it, as a crash would. */
   kill(): Promise<void>
   signal(signal: NodeJS.Signals): void
-  /** Its processes. */
+  /** The ids of its processes. */
   pids(): readonly number[]
-  /** Ends it and removes its files. */
+  /** Kills it and removes its files. */
   remove(): Promise<void>
 }
 
-/** @param begin starts its program */
+/** Makes a server that can be started and stopped. @param begin starts its program */
 export function ownServer(url: string, begin: () => Promise<Running>, removeFiles: () => void): OwnServer {
   let running: Running | undefined
   const kill = async (): Promise<void> => running?.end('SIGKILL')
@@ -107,7 +107,7 @@ export function ownServer(url: string, begin: () => Promise<Running>, removeFile
   }
 }
 
-/** A port of the loopback interface that nobody listens at. */
+/** A free port of the loopback interface. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -117,7 +117,7 @@ export async function freePort(): Promise<number> {
   return port
 }
 
-/** Whom to run a server as that refuses to be run by root. */
+/** The user for a server that refuses to run as root. */
 export function notRoot(): { uid?: number; gid?: number } {
   if (process.getuid?.() !== 0) return {}
   for (const user of ['postgres', 'nobody']) {

@@ -4,7 +4,7 @@ import { mutants } from '../../sim/mutants.ts'
 
 const hour = 3_600_000
 
-// Each plays in a process of its own.
+// Each simulation runs in its own process.
 describe.concurrent('the simulation notices', () => {
   test.each(mutants.filter(({ rare }) => !rare))('that $name', { timeout: 300_000 }, async (mutant) => {
     const { failed } = await hunt(mutant, { seed: 1, ms: 20 * hour })

@@ -5,7 +5,7 @@ import { root } from '../../bench/bundle.ts'
 import { hunt } from '../../sim/hunt.ts'
 import { mutants, mutation } from '../../sim/mutants.ts'
 
-test('a hunt notices that a mutant does not fit the sources any more', async () => {
+test('a hunt notices that a mutant no longer fits the sources', async () => {
   const stale = { name: 'stale', patches: [['locks/hold.ts', 'a text that is not there', '']] } as const
   await expect(hunt(stale, { seed: 1, ms: 1 })).rejects.toThrow('wants exactly one')
   expect(mutation(stale).name).toBe('mutation')

@@ -20,7 +20,7 @@ describe('whatever goes wrong', () => {
     expect(outcome.tally.told['fenced write']).toBeGreaterThan(1_000)
   })
 
-  test('one seed makes one history, to the last event', { timeout: 60_000 }, async () => {
+  test('a seed always gives the same history, to the last event', { timeout: 60_000 }, async () => {
     const [one, other] = [await play(file, { seed: 7, history: true }), await play(file, { seed: 7, history: true })]
     expect(one.history.length).toBeGreaterThan(1_000)
     expect(other.history).toEqual(one.history)

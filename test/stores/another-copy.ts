@@ -7,10 +7,10 @@ const require = createRequire(import.meta.url)
 
 export const driverPath = require.resolve('better-sqlite3')
 
-/** The driver's code. */
+/** The driver's native code. */
 export const addon = join(dirname(require.resolve('better-sqlite3/package.json')), 'build/Release/better_sqlite3.node')
 
-/** Opens a file in WAL mode, in a copy of SQLite that nothing else in this process uses; the copy's code is put beside the file. */
+/** Opens a file in WAL mode with a separate copy of SQLite, which only this connection uses. Puts the copy's native code beside the file. */
 export function openInAnotherCopy(path: string): Database.Database {
   const nativeBinding = join(mkdtempSync(join(dirname(path), 'copy-')), 'sqlite.node')
   copyFileSync(addon, nativeBinding)

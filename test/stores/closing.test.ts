@@ -16,14 +16,14 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-/** The order in which two calls end. */
+/** Makes two calls at once. @returns the order in which they end */
 async function order(close: () => Promise<unknown>): Promise<string[]> {
   const ended: string[] = []
   await Promise.all(['first', 'second'].map((which) => close().then(() => ended.push(which))))
   return ended
 }
 
-/** A store that has spoken with another one. */
+/** Uses a store, its channel included, so that it has something to close. */
 async function used(store: Store, other: Store): Promise<Store> {
   other.channel?.subscribe('topic', () => {})
   store.channel?.subscribe('own', () => {})
@@ -46,7 +46,7 @@ test('a second close() of an IndexedDB store waits for the first', async () => {
   await other.close()
 })
 
-test('a second close() of an http store, and of a lock server, waits for the first', async () => {
+test('a second close() of an HTTP store, or of a lock server, waits for the first', async () => {
   const server = await serve(memoryStore())
   const [store, other] = [httpStore(server.url), httpStore(server.url)]
   await used(store, other)

@@ -13,7 +13,7 @@ let admin: EtcdClient
 let places = 0
 let prefix = ''
 
-/** What a test has opened. */
+/** Everything that a test has opened, for the clean-up. */
 const opened: { close?(): unknown; remove?(): Promise<void> }[] = []
 
 const open = (options?: EtcdStoreOptions, members: string | readonly string[] = server.url): EtcdStore => {
@@ -63,7 +63,7 @@ afterAll(async () => {
 })
 
 describe('errors of an etcd store', () => {
-  test('say where no server is', async () => {
+  test('name the address at which no server answers', async () => {
     const error = await errorOf(open({}, ['http://127.0.0.1:4', 'http://127.0.0.1:5']).apply([beat('a')]))
     expect(error).toMatchObject({
       code: 'store',
@@ -72,7 +72,7 @@ describe('errors of an etcd store', () => {
     expect((error.cause as Error).cause).toMatchObject({ code: 'ECONNREFUSED' })
   })
 
-  test('name a wrong password, or a missing one, and do not show it', async () => {
+  test('report a wrong or missing password, without showing it', async () => {
     const own = await startEtcd()
     opened.push(own)
     const client = new EtcdClient([own.url], {})
@@ -90,13 +90,13 @@ describe('errors of an etcd store', () => {
     })
     const store = open({ username: 'root', password: 'right' }, own.url)
     outcome((await store.apply([beat('a')]))[0], 'beaten')
-    // The tokens that it has given out are not known any more.
+    // A restarted server no longer knows its earlier tokens.
     await own.kill()
     await own.start()
     await vi.waitFor(async () => outcome((await store.apply([beat('a')]))[0], 'beaten'), 5_000)
   })
 
-  test('name a database that is full', async () => {
+  test('report a full database', async () => {
     const own = await startEtcd('--quota-backend-bytes', '1048576')
     opened.push(own)
     const store = open({}, own.url)
@@ -110,7 +110,7 @@ describe('errors of an etcd store', () => {
     expect(await errorOf(store.apply([beat('a')]))).toMatchObject({ code: 'store', message: expect.stringContaining('space exceeded') })
   })
 
-  test('name a record that is too large, and leave the store usable', async () => {
+  test('report a record that is too large, and leave the store usable', async () => {
     const store = open()
     await store.apply([beat('a')])
     const error = await errorOf(store.apply([request('a', 1, { metadata: 'x'.repeat(2_000_000) })]))
@@ -118,7 +118,7 @@ describe('errors of an etcd store', () => {
     outcome((await store.apply([request('a', 2, { metadata: 'x'.repeat(1_000_000) })]))[0], 'granted')
   })
 
-  test('refuse what is not a URL of a member', () => {
+  test('refuse anything but URLs of members', () => {
     for (const members of ['127.0.0.1:2379', 'etcd://127.0.0.1', '', [], 'http://root:secret@127.0.0.1:2379'])
       expect(() => etcdStore(members)).toThrow(expect.objectContaining({ name: 'TypeError', message: expect.not.stringContaining('secret') }))
     expect(() => etcdStore(server.url, { timeout: 0 })).toThrow(RangeError)
@@ -143,7 +143,7 @@ describe('an etcd store', () => {
     expect(calls.filter((call) => call === 'kv/txn')).toHaveLength(3)
   })
 
-  test('wakes the next waiter by the transaction that grants', async () => {
+  test('wakes the next waiter by the transaction that grants it the lock', async () => {
     const [one, other] = [locksOn(open(), 10_000), locksOn(open(), 10_000)]
     const waits: number[] = []
     for (let turn = 0; turn < 10; turn++) {
@@ -161,7 +161,7 @@ describe('an etcd store', () => {
     expect(waits.sort((a, b) => a - b)[5]).toBeLessThan(100)
   })
 
-  test('keeps hearing hints over a restart and a compaction', async () => {
+  test('still gets hints after a restart and a compaction', async () => {
     const own = await startEtcd()
     opened.push(own)
     const [store, other] = [open({}, own.url), open({}, own.url)]
@@ -188,14 +188,14 @@ describe('an etcd store', () => {
     await own.kill()
     await vi.waitFor(() => expect(said.at(-1)).toContain('no hints'))
     await own.start()
-    // Where the watch has to go on is compacted before it can.
+    // Compacts the revision at which the watch would continue.
     for (let turn = 0; turn < 5; turn++) other.channel.publish('topic', { key: 'meanwhile' })
     await compactAll()
     await isHeard()
     expect(said.at(-1)).toBeUndefined()
   })
 
-  test('goes on over compactions in mid-flight', async () => {
+  test('works while compactions happen', async () => {
     const store = open()
     const locks = locksOn(store)
     let over = false
@@ -216,7 +216,7 @@ describe('an etcd store', () => {
     await compacting
   })
 
-  test('loses no lock and no write when its connections are cut in mid-flight, again and again', async () => {
+  test('loses no lock and no write when its connections are cut again and again', async () => {
     const proxy = await startProxy(Number(new URL(server.url).port))
     opened.push(proxy)
     const store = open({}, `http://127.0.0.1:${proxy.port}`)
@@ -249,7 +249,7 @@ describe('an etcd store', () => {
     await vi.waitFor(async () => expect((await store.read('job'))?.holders).toEqual([]), 5_000)
   })
 
-  test('keeps a lock over a crash and a restart of its server', async () => {
+  test('keeps a lock through a crash and restart of its server', async () => {
     const own = await startEtcd()
     opened.push(own)
     const store = open({}, own.url)
@@ -264,7 +264,7 @@ describe('an etcd store', () => {
     await store.transaction(lock, (tx) => tx.put(`${prefix} x`, '1'))
   })
 
-  test('loses a lock on time when its server stays away, and not before', async () => {
+  test('loses a lock at its deadline, not earlier, when its server stays away', async () => {
     const own = await startEtcd()
     opened.push(own)
     const lock = await locksOn(open({}, own.url), 1_000).acquire('job')
@@ -276,7 +276,7 @@ describe('an etcd store', () => {
     expect(lock.signal.reason).toMatchObject({ code: 'lost' })
   })
 
-  test('keeps a lock when the leader of its cluster is killed, and goes on with the others', { timeout: 60_000 }, async () => {
+  test('keeps a lock when the leader of its cluster is killed, and goes on with the other members', { timeout: 60_000 }, async () => {
     const members = await startEtcds(3)
     opened.push(...members)
     const urls = members.map(({ url }) => url)
@@ -315,7 +315,7 @@ describe('a fenced transaction in etcd', () => {
     return { store, locks, lock: await locks.acquire('job') }
   }
 
-  test('has what it has read when it is over', async () => {
+  test('gives the values that it has read once it is committed', async () => {
     const { store, lock } = await held()
     await store.transaction(lock, (tx) => tx.put(`${prefix} x`, Buffer.from([0xc3, 0xbc])))
     const [before, none] = await store.transaction(lock, (tx) => {
@@ -328,7 +328,7 @@ describe('a fenced transaction in etcd', () => {
     expect(await get(`${prefix} x`)).toBeUndefined()
   })
 
-  test('takes nothing more once it was sent', async () => {
+  test('accepts no more operations once it was sent', async () => {
     const { store, lock } = await held()
     const tx = await store.transaction(lock, (tx) => tx)
     expect(() => tx.put('x', '1')).toThrow(expect.objectContaining({ code: 'invalid' }))
@@ -348,7 +348,7 @@ describe('a fenced transaction in etcd', () => {
     expect(await get(`${prefix} x`)).toBe('1')
   })
 
-  test('goes on for one of several holders while others come and go', async () => {
+  test('works for one of several holders while others come and go', async () => {
     const { store, locks } = await held()
     const one = await locks.acquire('shared', { mode: 'shared' })
     await store.transaction(one, (tx) => tx.put(`${prefix} x`, '1'))
@@ -359,7 +359,7 @@ describe('a fenced transaction in etcd', () => {
     expect(await get(`${prefix} x`)).toBe('3')
   })
 
-  test('may be one of another client’s, which waiters and beats do not disturb', async () => {
+  test('may be made by another client, and waiters and beats do not disturb it', async () => {
     const { store, lock } = await held()
     const { key, revision } = await store.compare(lock)
     const write = async (): Promise<boolean> => {
@@ -377,7 +377,7 @@ describe('a fenced transaction in etcd', () => {
     await expect(store.compare(lock)).rejects.toMatchObject({ code: 'not-held' })
   })
 
-  test('64 writers at the same time lose no update', { timeout: 60_000 }, async () => {
+  test('loses no update of 64 concurrent writers', { timeout: 60_000 }, async () => {
     const stores = Array.from({ length: 8 }, () => open())
     const writers = Array.from({ length: 64 }, async (_, index) => {
       const store = stores[index % stores.length] as EtcdStore

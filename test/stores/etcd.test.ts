@@ -23,7 +23,7 @@ const get = async (key: string): Promise<string | undefined> => {
   return found && decode(found.value)
 }
 
-/** A new prefix in the server. */
+/** A place for a store under a new prefix of the server. */
 function place(): StorePlace {
   const prefix = `test ${process.pid} ${++places}`
   return {

@@ -2,14 +2,14 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { atEnd } from '../server/world.ts'
 
-/** A way to a server on which what is sent may get stuck, and arrive later, although its sender has gone. */
+/** A relay to a server that can hold data back and deliver it later, even after the sender has gone. */
 export interface Gate {
   readonly url: string
-  /** From now on nothing arrives. */
+  /** Holds back all data from now on. */
   hold(): void
-  /** All that is stuck arrives, and everything after it. */
+  /** Delivers the data held back, and lets new data through. */
   open(): void
-  /** Nothing arrives any more, and all connections break. */
+  /** Breaks all connections, and accepts no new ones. */
   close(): void
 }
 
@@ -30,7 +30,7 @@ export async function gateTo(url: string): Promise<Gate> {
       socket.on('close', () => sockets.delete(socket))
     }
     client.on('data', (data) => pass(() => there.write(data)))
-    // The server reads what had been sent, and only then that nobody waits for it.
+    // The server receives the data first, and learns only then that the client has gone.
     client.on('close', () => pass(() => there.end()))
     there.on('data', (data) => pass(() => client.writable && client.write(data)))
     there.on('close', () => client.destroy())

@@ -1,7 +1,7 @@
 /**
- * A process that takes a lock again and again, and each time raises a counter in two steps that only the lock holds together:
- * `node --import tsx hammer-remote.ts <redis or etcd> <url> <prefix> <turns>`. Prints the tokens that it was granted. Without turns it says when it was
- * granted the lock, with the token, and holds it until it is killed.
+ * A process that takes a lock again and again, and each time increments a counter in two steps that only the lock makes atomic:
+ * `node --import tsx hammer-remote.ts <redis or etcd> <url> <prefix> <turns>`. Prints the tokens of its grants. Without turns it takes the lock once,
+ * prints the token, and holds the lock until it is killed.
  */
 import { createLocks, type HeldLock } from '../../src/index.ts'
 import { etcdStore } from '../../src/stores/etcd.ts'
@@ -9,7 +9,7 @@ import { redisStore } from '../../src/stores/redis.ts'
 
 const [kind, url = '', prefix = '', turns = '0'] = process.argv.slice(2)
 
-/** A store, and what raises the counter. */
+/** Opens a store. `raise` increments the counter. */
 function open() {
   if (kind === 'redis') {
     const store = redisStore(url, { prefix })

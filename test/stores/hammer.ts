@@ -1,6 +1,6 @@
 /**
- * A process that takes the lock again and again, and each time raises a counter in two steps that only the lock holds together:
- * `node --import tsx hammer.ts <path> <session> <turns>`. Prints the tokens that it was granted, in order.
+ * A process that takes the lock again and again, and each time increments a counter in two steps that only the lock makes atomic:
+ * `node --import tsx hammer.ts <path> <session> <turns>`. Prints the tokens of its grants, in order.
  */
 import Database from 'better-sqlite3'
 import type { Command, Outcome } from '../../src/protocol/index.ts'

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { httpStore } from '../../src/stores/http.ts'
 import { atEnd } from '../server/world.ts'
 
-/** Something that answers HTTP and is no lock server. */
+/** Starts an HTTP server that is not a lock server. @returns its URL */
 async function answering(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -18,7 +18,7 @@ async function answering(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-test('a server that sends the client elsewhere is not followed, and nobody else sees the credential', async () => {
+test('a redirect is not followed, so no other server sees the credential', async () => {
   const seen: unknown[] = []
   const other = await answering(({ headers }, response) => {
     seen.push(headers)

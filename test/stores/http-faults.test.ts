@@ -12,8 +12,8 @@ import { atEnd } from '../server/world.ts'
 const beat: Command = { type: 'beat', session: 's', client: 'c', lease: 1_000, opens: true }
 const pin: Command = { type: 'pin', key: 'k', entity: 'e' }
 
-describe('an error says what is wrong', () => {
-  test('when no server is there', async () => {
+describe('an error names its cause', () => {
+  test('when no server is listening', async () => {
     const server = await serve(memoryStore())
     await server.close()
     const store = atEnd(httpStore(server.url))
@@ -38,13 +38,13 @@ describe('an error says what is wrong', () => {
     await expect(store.apply([beat])).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('did not answer within 50 ms') })
   })
 
-  test('when something else than a lock server answers', async () => {
+  test('when a server answers that is not a lock server', async () => {
     const { url } = await server((_, answer) => answer.end('<h1>Welcome</h1>'))
     const store = atEnd(httpStore(url))
     await expect(store.read('k')).rejects.toMatchObject({ code: 'store', message: expect.stringContaining('is it a lock server?') })
   })
 
-  test.each(['', 'localhost', 'ftp://localhost', 7])('when %j is no URL of a server', (url) => {
+  test.each(['', 'localhost', 'ftp://localhost', 7])('when %j is not a server’s URL', (url) => {
     expect(() => httpStore(url as string)).toThrow(TypeError)
   })
 })
@@ -52,7 +52,7 @@ describe('an error says what is wrong', () => {
 test.each([
   ['Node’s own client', {}],
   ['fetch', { fetch }],
-])('a server below a path is asked there, by %s', async (_, options) => {
+])('a server below a path gets its requests there, by %s', async (_, options) => {
   const asked: (string | undefined)[] = []
   const { url } = await server((request, answer) => {
     asked.push(request.url)
@@ -62,7 +62,7 @@ test.each([
   expect(asked).toEqual(Array(2).fill('/below/v1/locks?key=k'))
 })
 
-/** A server of a test's own. */
+/** Starts an HTTP server for a test. */
 async function server(listener: RequestListener): Promise<{ url: string }> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -75,11 +75,11 @@ async function server(listener: RequestListener): Promise<{ url: string }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-/** A server that accepts requests and does not answer. */
+/** Starts a server that accepts requests and does not answer. */
 const silentServer = (heard: (body: ApplyBody) => void): Promise<{ url: string }> =>
   server(async (request) => heard((await json(request)) as ApplyBody))
 
-test('a pin that was not answered is declared void at once, with no command to carry the news', async () => {
+test('an unanswered pin is declared void at once, in a batch without commands', async () => {
   const bodies: ApplyBody[] = []
   let voided: (body: ApplyBody) => void = () => {}
   const notice = new Promise<ApplyBody>((resolve) => {
@@ -94,7 +94,7 @@ test('a pin that was not answered is declared void at once, with no command to c
   expect((await notice).void).toBe(bodies[0]?.batch)
 })
 
-test('a goodbye does not wait for an answer that is due', async () => {
+test('the end of a session does not wait for a pending answer', async () => {
   const batches: string[][] = []
   let left: () => void = () => {}
   const gone = new Promise<void>((resolve) => {

@@ -12,10 +12,10 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end()
 })
 
-/** A lease that outlasts every test, and looks as rare: a session that is woken in time was woken by a hint, or by the stream that came back. */
+/** A lease longer than any test, and looks as rare. A session that wakes in time was woken by a hint, or by the stream that came back. */
 const patient = { duration: 600_000, maxBackoff: 600_000 }
 
-/** A way to a server that can be cut. */
+/** A relay to a server that can be cut. */
 async function cable(url: string) {
   const { port, hostname } = new URL(url)
   const open = new Set<Socket>()
@@ -55,7 +55,7 @@ async function cable(url: string) {
   }
 }
 
-/** A server, a holder that is right beside it, and another client, behind a cable. */
+/** A server, a holder that is connected directly, and another client behind a cable that can be cut. */
 async function placed() {
   const server = await serve(memoryStore())
   endings.push(() => server.close())
@@ -72,7 +72,7 @@ async function placed() {
   }
   const holder = client(server.url, () => {})
   const other = client(line.url, ({ type, error }) => warnings.push(`${type}: ${error.message}`))
-  /** Resolves when hints fail, or are back. */
+  /** Resolves when hints are gone, or back. */
   const hints = (state: 'gone' | 'back'): Promise<void> =>
     new Promise((resolve) => {
       other.store.onDegraded?.((why) => (why === undefined) === (state === 'back') && resolve())
@@ -95,7 +95,7 @@ const queued = async (locks: Locks): Promise<void> => {
 }
 
 describe('an event stream that breaks and comes back', () => {
-  test('is said to be gone, once each time, and carries hints again when it is back', async () => {
+  test('causes one warning each time it breaks, and carries hints again when it is back', async () => {
     const { cut, mend, holder, other, warnings } = await placed()
     for (let round = 1; round <= 2; round++) {
       const lock = await holder.acquire('k')
@@ -109,7 +109,7 @@ describe('an event stream that breaks and comes back', () => {
     }
   })
 
-  test('makes a waiter notice what was released meanwhile', async () => {
+  test('makes a waiter notice a release that happened meanwhile', async () => {
     const { line, cut, holder, other } = await placed()
     const lock = await holder.acquire('k')
     const wait = other.acquire('k')
@@ -120,7 +120,7 @@ describe('an event stream that breaks and comes back', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
-  test('notifies a holder of later asks', async () => {
+  test('notifies a holder of later release requests', async () => {
     const { cut, mend, holder, other } = await placed()
     let heard = (_ask: unknown): void => {}
     const asked = new Promise<unknown>((resolve) => {
@@ -137,7 +137,7 @@ describe('an event stream that breaks and comes back', () => {
 })
 
 describe('an event stream', () => {
-  test('ends with the last locks that use the store, and carries hints again for the next', async () => {
+  test('ends with the last `Locks` that use the store, and carries hints again for the next', async () => {
     const server = await serve(memoryStore())
     endings.push(() => server.close())
     const streams = async (): Promise<string | undefined> =>

@@ -19,17 +19,17 @@ const record = (key: string, token: number, ...tokens: number[]): LockRecord => 
   holders: tokens.map((token) => ({ session: 's', client: 'c', mode: 'exclusive', number: 1, token, previous: 0, expiresAt: 0 })),
 })
 
-test('the lockToken of a hold that a record names no more is forgotten', () => {
+test('the lockToken of a hold is forgotten once the record no longer names the hold', () => {
   const ledger = makeLedger()
   for (const key of ['lost', 'kept', 'new']) ledger.put(ticket(key, 5))
   ledger.look(record('lost', 7))
   ledger.look(record('kept', 7, 5))
-  // This one was read before the grant.
+  // This record was read before the grant.
   ledger.look(record('new', 4))
   expect([ledger.held, ledger.ofHold(held('kept', 's', 5)), ledger.ofHold(held('new', 's', 5))]).toEqual([2, 'kept 5', 'new 5'])
 })
 
-test('lockTokens of a session that has ended, or ends itself, are forgotten', () => {
+test('lockTokens of a session are forgotten when the session was ended, or ends itself', () => {
   const ledger = makeLedger()
   for (let index = 0; index < 10; index++) ledger.put(ticket(`k${index}`, 5, index % 2 ? 'gone' : 'here'))
   ledger.saw([{ type: 'beat', session: 'gone', client: 'c', lease: 1_000 }], { outcomes: [{ type: 'ended' }], lockTokens: [] })
@@ -38,7 +38,7 @@ test('lockTokens of a session that has ended, or ends itself, are forgotten', ()
   expect(ledger.held).toBe(0)
 })
 
-test('holds that an operator revokes, or that end with their session, leave no lockTokens in a store', { timeout: 60_000 }, async () => {
+test('holds that are revoked, or that end with their session, leave no lockTokens in a store', { timeout: 60_000 }, async () => {
   const records = memoryStore()
   const server = await serve(records)
   const store = httpStore(server.url)

@@ -10,7 +10,7 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { atEnd } from '../server/world.ts'
 import { type Gate, gateTo } from './gate.ts'
 
-/** Lock servers on one file, each behind a gate. */
+/** Starts lock servers on one file, each behind a gate. */
 async function servers(count = 2): Promise<{ gates: Gate[]; urls: string[] }> {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   atEnd({ close: () => rmSync(folder, { recursive: true }) })
@@ -23,7 +23,7 @@ async function servers(count = 2): Promise<{ gates: Gate[]; urls: string[] }> {
   return { gates, urls: gates.map(({ url }) => url) }
 }
 
-/** Locks of a client of several servers. */
+/** A client of several servers. */
 function client(urls: readonly string[], options: Partial<LocksOptions> = {}, http: HttpStoreOptions = {}) {
   const store = atEnd(httpStore(urls, { timeout: 300, ...http }))
   return { store, locks: atEnd(createLocks({ store, duration: 10_000, ...options })) }
@@ -39,15 +39,15 @@ const kindsOf = async (url: string): Promise<string[]> =>
 
 describe('a store at several lock servers', () => {
   test.each<[string, (gate: Gate) => void]>([
-    ['is gone', (gate) => gate.close()],
-    ['answers nothing', (gate) => gate.hold()],
-  ])('keeps its locks when one %s, and its lockTokens and sessions are those of the next', async (_, harm) => {
+    ['has gone', (gate) => gate.close()],
+    ['does not answer', (gate) => gate.hold()],
+  ])('keeps its locks when one server %s, and the next one knows its lockTokens and sessions', async (_, harm) => {
     const { gates, urls } = await servers()
     const { store, locks } = client(urls, { duration: 2_000 })
     const lock = await locks.acquire('k')
     const lockToken = store.lockToken(lock)
     harm(gates[0] as Gate)
-    // Twice its duration.
+    // Twice the lock's duration.
     await new Promise((resolve) => setTimeout(resolve, 4_000))
     expect(lock.isHeld()).toBe(true)
     expect(await verify(urls[1] as string, 'k', lockToken)).toMatchObject({ valid: true, token: lock.token })
@@ -56,7 +56,7 @@ describe('a store at several lock servers', () => {
     await (await locks.acquire('k')).release()
   })
 
-  test('takes a lock at the next one if the first has never answered', async () => {
+  test('takes a lock at the next server if the first ones have never answered', async () => {
     const { gates, urls } = await servers(3)
     gates[0]?.close()
     gates[1]?.hold()
@@ -64,16 +64,16 @@ describe('a store at several lock servers', () => {
     expect((await locks.tryAcquire('k'))?.isHeld()).toBe(true)
   })
 
-  test('waits on at the next one, in its place, and gets its hints from there', async () => {
+  test('continues a wait at the next server, in its place, and gets its hints from there', async () => {
     const { gates, urls } = await servers()
     const holder = client([urls[1] as string])
     const held = await holder.locks.acquire('k')
-    // Looks alone would take longer than the test.
+    // Polling alone would take longer than the test.
     const { locks } = client(urls, { duration: 60_000, maxBackoff: 60_000 })
     const waiting = locks.acquire('k')
     await expect.poll(async () => (await holder.locks.query()).pending?.length).toBe(1)
     gates[0]?.close()
-    // Its stream breaks, and it opens another one.
+    // The client's stream breaks, and it opens another one.
     await expect
       .poll(async () => (await (await fetch(`${urls[1]}/metrics`)).text()).match(/storelock_streams (\d+)/)?.[1], { timeout: 5_000 })
       .toBe('2')
@@ -83,7 +83,7 @@ describe('a store at several lock servers', () => {
     expect(performance.now() - released).toBeLessThan(1_000)
   })
 
-  test('a request that the first one carries out later, when its grant has been released, leaves nothing behind', async () => {
+  test('leaves nothing behind if the first server carries out its request later, after the lock was released', async () => {
     const { gates, urls } = await servers()
     const [first, second] = gates as [Gate, Gate]
     const { locks } = client(urls)
@@ -97,7 +97,7 @@ describe('a store at several lock servers', () => {
     expect(await others.locks.tryAcquire('k')).not.toBeNull()
   })
 
-  test('a request that the first one carries out later, while its grant is held, is the same request', async () => {
+  test('makes no second request if the first server carries it out later, while the lock is held', async () => {
     const { gates, urls } = await servers()
     const [first, second] = gates as [Gate, Gate]
     const { locks, store } = client(urls)
@@ -112,7 +112,7 @@ describe('a store at several lock servers', () => {
     await lock.release()
   })
 
-  test('loses its locks on time if none of them answers, and says that none does', async () => {
+  test('loses its locks at their deadline if no server answers, and reports that', async () => {
     const { gates, urls } = await servers()
     const { store, locks } = client(urls, { duration: 1_000 })
     const lock = await locks.acquire('k')
@@ -130,7 +130,7 @@ describe('a store at several lock servers', () => {
     for (const gate of gates) gate.open()
   })
 
-  test('a refusal is an answer: it does not ask the next one', async () => {
+  test('accepts a refusal as an answer and does not ask the next server', async () => {
     const { gates, urls } = await servers()
     const { store } = client(urls)
     gates[1]?.hold()
@@ -140,7 +140,7 @@ describe('a store at several lock servers', () => {
     expect(performance.now() - asked).toBeLessThan(250)
   })
 
-  test.each([[[]], [['http://127.0.0.1:7420', 'localhost']]])('%j are no URLs of servers', (urls) => {
+  test.each([[[]], [['http://127.0.0.1:7420', 'localhost']]])('%j is not a list of server URLs', (urls) => {
     expect(() => httpStore(urls)).toThrow(TypeError)
   })
 })

@@ -10,13 +10,13 @@ import { atEnd } from '../server/world.ts'
 
 interface Slow {
   readonly locks: Locks
-  /** Leaves so many more beats and requests for locks without an answer, though the server gets them. */
+  /** Drops the answers to this many more beats and lock requests. The server still gets them. */
   silence(count: number): void
-  /** How many of those were given up. */
+  /** How many of them the client has given up. */
   readonly late: number
 }
 
-/** A client of a lock server that is slow at times, as on a machine that has much else to do. */
+/** A client of a lock server that is slow at times, as on a busy machine. */
 async function slowly(duration: number): Promise<Slow> {
   const server = atEnd(await serve(memoryStore()))
   let silent = 0
@@ -44,8 +44,8 @@ async function slowly(duration: number): Promise<Slow> {
   }
 }
 
-describe('where a lock server is too slow to answer in time', () => {
-  test('opening a session, or requesting a lock, is retried and succeeds', async () => {
+describe('with a lock server that is too slow to answer in time', () => {
+  test('opening a session and requesting a lock are retried and succeed', async () => {
     const slow = await slowly(60_000)
     slow.silence(3)
     const first = await slow.locks.acquire('k')
@@ -55,7 +55,7 @@ describe('where a lock server is too slow to answer in time', () => {
     expect([other.isHeld(), slow.late]).toEqual([true, 5])
   })
 
-  test('a retry leaves nothing behind of the unanswered request', async () => {
+  test('a retry leaves nothing of the unanswered request behind', async () => {
     const slow = await slowly(5_000)
     const first = await slow.locks.acquire('k')
     slow.silence(2)

@@ -8,10 +8,10 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { type StorePlace, storeSuite } from '../../src/testing/index.ts'
 import { filePlace } from './sqlite-places.ts'
 
-/** What all stores of a place here are known by, so that one may go on where another left off. */
+/** The client key of all stores here, so that one store can continue another one's sessions. */
 const client = 'the-client-key-of-the-suite'
 
-/** A server for a store, and what asks it. */
+/** A place with a lock server on a store, and HTTP stores as its clients. */
 function servedPlace(served: () => Store, behind: Partial<StorePlace>): StorePlace {
   let serving: Promise<LockServer> | undefined
   let store: Store | undefined

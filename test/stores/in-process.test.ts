@@ -24,7 +24,7 @@ describe('an in-process beacon', () => {
     await beacon.watch(address, never)
   })
 
-  test('is proof of death as long after it went out as anyone asks', async () => {
+  test('remains a proof of death for as long as it is asked after it went out', async () => {
     const beacon = inProcessBeacon()
     const first = await beacon.raise('a')
     const second = await beacon.raise('b')
@@ -34,7 +34,7 @@ describe('an in-process beacon', () => {
     expect(await settled(beacon.watch(second.address, never))).toBe(false)
   })
 
-  test('proves nothing about addresses that it never gave', async () => {
+  test('proves nothing about unknown addresses', async () => {
     const beacon = inProcessBeacon()
     const { address } = await inProcessBeacon().raise('a')
     for (const strange of [address, '', 'x', `${(await beacon.raise('b')).address}0`]) {
@@ -54,7 +54,7 @@ describe('an in-process beacon', () => {
 })
 
 describe('an in-process channel', () => {
-  test('calls its listeners later, never within publish', async () => {
+  test('calls its listeners after publish, never within it', async () => {
     const channel = inProcessChannel()
     const heard: unknown[] = []
     channel.subscribe('t', ({ n }) => heard.push(n))
@@ -64,7 +64,7 @@ describe('an in-process channel', () => {
     expect(heard).toEqual([1])
   })
 
-  test('a listener cannot change a message for others', async () => {
+  test('does not let a listener change a message for others', async () => {
     const channel = inProcessChannel()
     const heard: unknown[] = []
     for (let listener = 0; listener < 2; listener++) {
@@ -79,7 +79,7 @@ describe('an in-process channel', () => {
     expect(heard).toEqual([1, 1])
   })
 
-  test('a listener that unsubscribed gets nothing more, not even messages on their way', async () => {
+  test('sends nothing more to a listener that unsubscribed, not even messages already on their way', async () => {
     const channel = inProcessChannel()
     const heard: unknown[] = []
     const listener = ({ n }: { readonly n?: unknown }) => heard.push(n)

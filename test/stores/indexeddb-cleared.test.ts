@@ -14,7 +14,7 @@ let all: Locks[]
 beforeEach(() => {
   name = `cleared ${count++}`
   stores = [indexedDBStore(name), indexedDBStore(name)]
-  // A beat comes every 30 s, and no test takes so long.
+  // Beats are sent every 30 s, which is longer than any test takes.
   all = stores.map((store) => createLocks({ store, duration: 300_000, maxBackoff: 20 }))
 })
 
@@ -38,11 +38,11 @@ const aborted = ({ signal }: HeldLock): Promise<void> =>
     signal.addEventListener('abort', () => resolve())
   })
 
-describe('a record that somebody has removed', () => {
+describe('a lock whose record was deleted', () => {
   test.each([
-    ['never had it', 0],
-    ['had it before and relies on what it remembers', 4],
-  ])('is taken from its holder by the next, which %s', async (_, turns) => {
+    ['never had the lock', 0],
+    ['had the lock before and relies on its cache', 4],
+  ])('is taken from its holder by the next session, which %s', async (_, turns) => {
     const [one, two] = all as [Locks, Locks]
     for (let turn = 0; turn < turns; turn++) await (await two.acquire('k')).release()
     const lock = await one.acquire('k')
@@ -54,7 +54,7 @@ describe('a record that somebody has removed', () => {
     await next.release()
   })
 
-  test('is taken from a holder that gets no hint, by its next beat', async () => {
+  test('is lost for a holder without hints at its next beat', async () => {
     const [store] = stores as [IndexedDBStore<IDBDatabase>]
     const beat = (session: string): Command => ({ type: 'beat', session, client: 'c', lease, opens: true })
     const request = (session: string): Command => ({ type: 'request', key: 'k', session, client: 'c', number: 1, mode: 'exclusive', confirm: 500 })
@@ -64,7 +64,7 @@ describe('a record that somebody has removed', () => {
     expect(await store.apply([beat('a')])).toMatchObject([{ session: { evictions: 1, news: ['k'] } }])
   })
 
-  test('does not affect a lock that was released before', async () => {
+  test('does not affect other locks if it had been released before', async () => {
     const [one, two] = all as [Locks, Locks]
     await (await one.acquire('k')).release()
     const other = await one.acquire('other')
@@ -74,7 +74,7 @@ describe('a record that somebody has removed', () => {
     await other.release()
   })
 
-  test('is not looked for where there is one: a lock that was used before costs no read more', async () => {
+  test('costs no extra read to detect: a lock with a record is acquired without a read of the fence', async () => {
     const [one] = all as [Locks]
     await (await one.acquire('k')).release()
     const get = vi.spyOn(IDBObjectStore.prototype, 'get')
@@ -83,7 +83,7 @@ describe('a record that somebody has removed', () => {
   })
 })
 
-test('sessions that somebody has removed hear of it as soon as another opens', async () => {
+test('sessions whose rows were deleted notice that as soon as another session opens', async () => {
   const [one, two] = all as [Locks, Locks]
   const lock = await one.acquire('k')
   await clear('storelock-sessions')

@@ -25,7 +25,7 @@ const codeOf = (promise: Promise<unknown>): Promise<unknown> =>
     () => 'done',
     (error: LockError) => error.code,
   )
-/** The database that was used last. */
+/** Watches the use of databases. @returns a function that gives the one used last */
 function watchUse(): () => IDBDatabase {
   const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
   return () => transaction.mock.contexts.at(-1) as IDBDatabase
@@ -43,8 +43,8 @@ const aborted = (lock: HeldLock): Promise<LockError> =>
     lock.signal.addEventListener('abort', () => resolve(lock.signal.reason as LockError))
   })
 
-describe('a connection that the browser tears', () => {
-  test('rejects all that is under way, and the store opens another', async () => {
+describe('a connection that the browser closes by force', () => {
+  test('rejects all pending calls, and the store opens another connection', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
@@ -55,7 +55,7 @@ describe('a connection that the browser tears', () => {
     await store.close()
   })
 
-  test('rejects the fenced transaction whose body waits for it, and the check of one', async () => {
+  test('rejects a fenced transaction whose body waits for it', async () => {
     const db = await openUsers()
     const store = indexedDBStore(db)
     const locks = createLocks({ store })
@@ -87,7 +87,7 @@ describe('a connection that the browser tears', () => {
     await store.close()
   })
 
-  test('leaves no call unsettled, whatever it was about to do', { timeout: 120_000 }, async () => {
+  test('leaves no call unsettled, whichever step it interrupts', { timeout: 120_000 }, async () => {
     let last = 0
     for (let at = 1; at <= last || last === 0; at++) {
       name = `torn ${at} ${count++}`
@@ -101,7 +101,7 @@ describe('a connection that the browser tears', () => {
       }
       const held = await call(all[0].acquire('l'))
       const waits = [call(all[0].acquire('l')), call(all[1].acquire('l')), call(all[1].request('l', () => 1))]
-      // A new session may send its requests in another order.
+      // A new session may send the requests in another order.
       const served = waits.map(async (wait) => {
         const lock = await wait
         if (typeof lock === 'object') await call(lock.release())
@@ -123,8 +123,8 @@ describe('a connection that the browser tears', () => {
   })
 })
 
-describe('a database that is deleted or upgraded by another', () => {
-  test('ends the session before that happens: its holder knows at once, and says goodbye', async () => {
+describe('a database that is deleted or upgraded by another context', () => {
+  test('ends the session before that happens: the holder notices at once, and the session’s row is removed', async () => {
     const store = indexedDBStore(name)
     const locks = createLocks({ store })
     const lock = await locks.acquire('l')
@@ -142,7 +142,7 @@ describe('a database that is deleted or upgraded by another', () => {
     await store.close()
   })
 
-  test('does not have to wait for a store that has closed it, even in the middle of a call', async () => {
+  test('does not have to wait for a closed store, even in the middle of a call', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat])
     const call = codeOf(store.apply([beat]))
@@ -153,7 +153,7 @@ describe('a database that is deleted or upgraded by another', () => {
     expect(await call).toBe('done')
   })
 
-  test('is not created again by a session that only ends', async () => {
+  test('is not created again by a session that is ending', async () => {
     const store = indexedDBStore(name)
     const locks = createLocks({ store })
     await locks.acquire('l')
@@ -167,7 +167,7 @@ describe('a database that is deleted or upgraded by another', () => {
 
 describe('an app that closes its own database', () => {
   test.each(['at once', 'later'])(
-    'when another wants to upgrade it, %s, ends the session as it closes: its lock is free for the next',
+    'when another context wants to upgrade it, %s, ends the session by that: its lock is free for the next',
     async (when) => {
       const db = await openUsers(1)
       db.addEventListener('versionchange', async () => {
@@ -189,7 +189,7 @@ describe('an app that closes its own database', () => {
     },
   )
 
-  test('and returns the reopened one keeps the same locks, and their waits', async () => {
+  test('and provides the reopened one keeps the same `Locks` and their waits', async () => {
     let db: IDBPDatabase | Promise<IDBPDatabase> = await openUsers(1)
     const store = indexedDBStore(() => db)
     const locks = createLocks({ store })
@@ -206,7 +206,7 @@ describe('an app that closes its own database', () => {
     ;(await db).close()
   })
 
-  test('and does not open it again fails the calls that wait, and blames no other tab', async () => {
+  test('and does not open it again gets errors for waiting calls that do not blame another tab', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const db = await openUsers()
     const store = indexedDBStore(() => db)
@@ -220,7 +220,7 @@ describe('an app that closes its own database', () => {
     await store.close()
   })
 
-  test('has to tell the name of a database that it opens later', async () => {
+  test('has to give the name of a database that it opens later', async () => {
     const db = openUsers()
     expect(() => indexedDBStore(() => db)).toThrow(/name/)
     const store = indexedDBStore(() => db, { name })
@@ -232,7 +232,7 @@ describe('an app that closes its own database', () => {
 describe('a database that does not open', () => {
   const hang = () => vi.spyOn(indexedDB, 'open').mockImplementation(() => new EventTarget() as never)
 
-  test('fails the calls that wait for it after some seconds, with a warning, and is opened again', async () => {
+  test('fails the waiting calls after some seconds, with a warning, and is opened again later', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const open = hang()
     const store = indexedDBStore(name)
@@ -240,7 +240,7 @@ describe('a database that does not open', () => {
     const locks = createLocks({ store, onWarning: ({ type, error }) => warnings.push(`${type}: ${error.message}`) })
     const calls = [locks.acquire('l'), locks.tryAcquire('l'), locks.query(), locks.whenFree('l'), store.read('k')]
     const errors = calls.map((call) => call.catch((error: LockError) => error))
-    // A query waits for what was asked before it, and for the goodbye to a session that may have been opened, and then tries for itself.
+    // A query waits for earlier requests and for the end of a session that may have been opened, then makes its own attempt.
     await vi.advanceTimersByTimeAsync(16_000)
     for (const error of await Promise.all(errors)) {
       expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('blocked') })
@@ -261,7 +261,7 @@ describe('a database that does not open', () => {
     expect(await read).toBe('closed')
   })
 
-  test('but comes late is used if somebody waits for it, and closed if nobody does', async () => {
+  test('in time but later is used if a call waits for it, and closed otherwise', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const real = indexedDB.open.bind(indexedDB)
     const late: (() => void)[] = []
@@ -297,8 +297,8 @@ describe('a database that does not open', () => {
   })
 })
 
-describe('an engine with Safari’s habits', () => {
-  test('that aborts a transaction by itself, as when a page is hidden, has it done again', async () => {
+describe('an engine like Safari', () => {
+  test('that aborts a transaction by itself, as when a page is hidden, has it repeated', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat])
     const { get } = IDBObjectStore.prototype
@@ -310,7 +310,7 @@ describe('an engine with Safari’s habits', () => {
     await store.close()
   })
 
-  test('that has lost its server gets another connection, whatever the old one says of itself', async () => {
+  test('that has lost its server gets another connection, even if the old one still seems open', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
@@ -327,8 +327,8 @@ describe('an engine with Safari’s habits', () => {
   })
 })
 
-describe('a connection that answers nothing any more', () => {
-  /** Lets fake-indexeddb, which takes its turns by timers that are not faked, answer. */
+describe('a connection that no longer answers', () => {
+  /** Lets fake-indexeddb answer. It uses timers that are not faked. */
   const turns = async (): Promise<void> => {
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
   }
@@ -338,13 +338,13 @@ describe('a connection that answers nothing any more', () => {
       await turns()
     }
   }
-  /** @param db whose timer, a real one, is to be a faked one from now on */
+  /** Fakes timers from now on, including the real timer of this database. */
   const fakeTimers = (db: IDBDatabase): void => {
     restTurns(db)
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout', 'performance'] })
   }
 
-  test('counts as broken if another one answers: calls are rejected, and the store opens it again', async () => {
+  test('counts as broken if another connection answers: calls are rejected, and the store opens a new one', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
@@ -358,7 +358,7 @@ describe('a connection that answers nothing any more', () => {
     await store.close()
   })
 
-  test('rejects the fenced transaction that it does not begin', async () => {
+  test('rejects a fenced transaction that it does not begin', async () => {
     const store = indexedDBStore(name)
     const used = watchUse()
     const locks = createLocks({ store, duration: 60_000 })
@@ -375,7 +375,7 @@ describe('a connection that answers nothing any more', () => {
     await store.close()
   })
 
-  test('fails calls that wait for longer than two minutes, if no other one answers either', async () => {
+  test('fails calls that wait for longer than two minutes, if no other connection answers either', async () => {
     const used = watchUse()
     const store = indexedDBStore(name)
     await store.apply([beat])
@@ -399,7 +399,7 @@ describe('a connection that answers nothing any more', () => {
     await store.close()
   })
 
-  test('is not assumed of one that waits for somebody’s long transaction, or is in one of the app’s own', async () => {
+  test('is distinguished from a connection that waits for a long transaction of another page or of the app itself', async () => {
     const db = await openUsers()
     const other = await openUsers()
     const store = indexedDBStore(db)
@@ -439,7 +439,7 @@ describe('a database without the object stores for locks', () => {
       (error) => error,
     )
 
-  test('names the remedy where it is the app’s', async () => {
+  test('gets an error that names the remedy if it is the app’s own', async () => {
     const db = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
     const store = indexedDBStore(db)
     expect(await errorOf(store.read('k'))).toMatchObject({
@@ -450,7 +450,7 @@ describe('a database without the object stores for locks', () => {
     db.close()
   })
 
-  test('says what to do if an upgrade of the app has removed them: holders and waiters get the error', async () => {
+  test('gets an error that names the remedy if an upgrade of the app has removed them, for holders and waiters', async () => {
     let db = await openUsers()
     const store = indexedDBStore(() => db)
     const locks = createLocks({ store })
@@ -470,7 +470,7 @@ describe('a database without the object stores for locks', () => {
     db.close()
   })
 
-  test('names the remedy where it is found under the name of one for locks alone', async () => {
+  test('gets an error that names the remedy if it has the name of a store’s database', async () => {
     const db = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
     const store = indexedDBStore(name)
     expect(await errorOf(store.read('k'))).toMatchObject({ code: 'store', message: expect.stringMatching(/give indexedDBStore another name/) })
@@ -478,7 +478,7 @@ describe('a database without the object stores for locks', () => {
     db.close()
   })
 
-  test('or of a higher version', async () => {
+  test('gets an error that names the remedy also if it has a higher version', async () => {
     const db = await openUsers(7)
     const store = indexedDBStore(name)
     expect(await errorOf(store.read('k'))).toMatchObject({ code: 'store', message: expect.stringMatching(/give indexedDBStore another name/) })

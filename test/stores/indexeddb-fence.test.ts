@@ -35,16 +35,16 @@ beforeEach(async () => {
   ])
   const [, , granted] = outcomes
   if (granted?.type !== 'granted') throw new Error('not granted')
-  // It believes to the last that it is held.
+  // This lock never notices that it is lost.
   lock = { name: 'k', key: 'k', session: 'a', token: granted.holder.token, assertHeld() {} }
 })
 
 afterEach(() => db.close())
 
-describe('J6: check() in a transaction of the user’s', () => {
+describe('J6: check() in a user’s transaction', () => {
   const begin = () => db.transaction(['notes', fenceStore], 'readwrite')
 
-  test('lets a holder commit, and need not be waited for', async () => {
+  test('lets a holder commit, and does not need to be awaited', async () => {
     const tx = begin()
     store.check(tx, lock)
     tx.objectStore('notes').put('held', '1')
@@ -53,7 +53,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(await notes()).toEqual(['held'])
   })
 
-  test('takes the browser’s own transactions as well', async () => {
+  test('accepts the browser’s own transactions as well', async () => {
     const connection = await new Promise<IDBDatabase>((resolve) => {
       const opening = indexedDB.open(db.name)
       opening.onsuccess = () => resolve(opening.result)
@@ -67,7 +67,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(await notes()).toEqual(['held'])
   })
 
-  test('takes those of whichever copy of idb', async () => {
+  test('accepts transactions of any copy of idb', async () => {
     const copy: typeof import('idb') = createRequire(import.meta.url)('idb')
     const theirs = await copy.openDB<App>(db.name)
     const own = indexedDBStore(theirs)
@@ -80,7 +80,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(await notes()).toEqual(['held'])
   })
 
-  test.each(['before', 'after'])('undoes what a holder whose lock was stolen wrote %s the check', async (when) => {
+  test.each(['before', 'after'])('undoes the writes %s the check if the lock was stolen', async (when) => {
     await rob()
     const tx = begin()
     const write = () =>
@@ -108,7 +108,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(await notes()).toEqual([])
   })
 
-  test('keeps everyone from taking over until the transaction is complete', async () => {
+  test('prevents a take-over until the transaction is complete', async () => {
     const order: string[] = []
     const tx = begin()
     store.check(tx, lock)
@@ -119,7 +119,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(order).toEqual(['written', 'robbed'])
   })
 
-  test('holds up no heartbeat, no renewal and no look, however long the transaction', async () => {
+  test('does not delay heartbeats, renewals or looks, however long the transaction takes', async () => {
     const tx = begin()
     store.check(tx, lock)
     let over = false
@@ -144,12 +144,12 @@ describe('J6: check() in a transaction of the user’s', () => {
     await others
   })
 
-  test('refuses a transaction that it could not guard', async () => {
+  test('refuses a transaction that it cannot guard', async () => {
     await expect(store.check(db.transaction(['notes', fenceStore], 'readonly'), lock)).rejects.toThrow(/readwrite/)
     await expect(store.check(db.transaction('notes', 'readwrite'), lock)).rejects.toThrow(/storelock-fence/)
   })
 
-  test('aborts the transaction of a holder that knows that the lock is lost', async () => {
+  test('aborts the transaction if the holder knows that the lock is lost', async () => {
     const tx = begin()
     tx.objectStore('notes')
       .put('not held', '1')
@@ -162,7 +162,7 @@ describe('J6: check() in a transaction of the user’s', () => {
 })
 
 describe('J6: transaction()', () => {
-  test('gives the body a transaction typed as the database is, on the object stores it names', async () => {
+  test('gives the body a transaction with the types of the database, on the named object stores', async () => {
     await db.put('drafts', 'a draft', '1')
     const moved = await store.transaction(lock, ['notes', 'drafts'], async (tx) => {
       const draft = (await tx.objectStore('drafts').get('1')) ?? ''
@@ -175,7 +175,7 @@ describe('J6: transaction()', () => {
     expect([moved, await notes(), await db.getAll('drafts')]).toEqual([7, ['a draft'], []])
   })
 
-  test('names what is missing', async () => {
+  test('rejects with an error if an object store is missing', async () => {
     // @ts-expect-error there is no such object store
     await expect(store.transaction(lock, ['nothing'], () => {})).rejects.toMatchObject({ code: 'store' })
     await store.transaction(lock, ['notes'], (tx) => tx.objectStore('notes').put('held', '1'))
@@ -203,12 +203,12 @@ describe('J6: transaction()', () => {
     await expect(store.transaction(lock, ['notes'], (tx) => tx.abort())).rejects.toMatchObject({ code: 'store', cause: { name: 'AbortError' } })
   })
 
-  test('does not call the body of a holder that knows that the lock is lost', async () => {
+  test('does not call the body if the holder knows that the lock is lost', async () => {
     const told = { ...lock, assertHeld: () => expect.fail('told') }
     await expect(store.transaction(told, ['notes'], () => expect.fail('called'))).rejects.toThrow('told')
   })
 
-  test('many at once each have their turn', async () => {
+  test('serves many calls at once one after another', async () => {
     const add = async () =>
       store.transaction(lock, ['notes'], async (tx) => {
         const notes = tx.objectStore('notes')
@@ -220,7 +220,7 @@ describe('J6: transaction()', () => {
   })
 })
 
-test('a renewal that grants the lock to someone else updates the fence', async () => {
+test('a renewal that grants the lock to another session updates the fence', async () => {
   await store.apply([
     { type: 'beat', session: 'c', client: 'c', lease: 1_000, opens: true },
     { type: 'request', key: 's', session: 'a', client: 'a', number: 2, mode: 'shared', confirm: 500, lease: 2_000 },

@@ -15,7 +15,7 @@ afterEach(() => {
 
 const beat = (session: string): Command => ({ type: 'beat', session, client: 'c', lease, opens: true })
 
-/** What stores do to their rows from now on: reads that have been answered, writes, and transactions that were undone. */
+/** Records what stores do to their rows from now on: 'read' for each answered read, 'write' for each write, 'undo' for each aborted transaction. */
 function watch(): string[] {
   const steps: string[] = []
   const { get, put } = IDBObjectStore.prototype
@@ -36,7 +36,7 @@ function watch(): string[] {
   return steps
 }
 
-/** Takes the lock and lets it go. @returns its token */
+/** Acquires the lock and releases it. @returns its token */
 async function turn(store: Pick<Store, 'apply'>, session: string, number: number): Promise<number> {
   const [outcome] = await store.apply([{ type: 'request', key: 'k', session, client: 'c', number, mode: 'exclusive', confirm: 500 }])
   const token = outcome?.type === 'granted' ? outcome.holder.token : expect.fail('not granted')
@@ -44,7 +44,7 @@ async function turn(store: Pick<Store, 'apply'>, session: string, number: number
   return token
 }
 
-test('rows that nobody else writes are written without waiting for their contents', async () => {
+test('rows that no other store writes are written without waiting for a read', async () => {
   const store = indexedDBStore(`guesses ${count++}`)
   await store.apply([beat('a')])
   for (let number = 1; number <= 4; number++) await turn(store, 'a', number)
@@ -55,7 +55,7 @@ test('rows that nobody else writes are written without waiting for their content
   await store.close()
 })
 
-/** Two stores on one database, of which the first relies on what it remembers, and is wrong: the second has written since. */
+/** Two stores on one database. The first one relies on its cache, which is wrong, since the second one has written meanwhile. */
 async function misled(database: string | IDBDatabase): Promise<{ store: Store; other: Store; between: number }> {
   const store = indexedDBStore(database)
   const other = indexedDBStore(typeof database === 'string' ? database : database.name)
@@ -74,7 +74,7 @@ test('a write from a wrong guess is undone in the same transaction', async () =>
   for (const each of [store, other]) await each.close()
 })
 
-test('the first request is served first, whatever each store remembers of the lock', async () => {
+test('the first request is served first, whatever each store has cached', async () => {
   const name = `guesses ${count++}`
   const stores = [...'abc'].map((session) => ({ session, store: indexedDBStore(name) }))
   for (const { session, store } of stores) {
@@ -90,7 +90,7 @@ test('the first request is served first, whatever each store remembers of the lo
   for (const { store } of stores) await store.close()
 })
 
-test('the fence names the holder again where a wrong guess had put another there', async () => {
+test('the fence names the right holder again after a wrong guess has put another there', async () => {
   const db = await openDB(`guesses ${count++}`, 1, { upgrade: (db) => upgradeIndexedDB(db) })
   const { store, other } = await misled(unwrap(db))
   const ask = (session: string, number: number): Command => ({
@@ -110,7 +110,7 @@ test('the fence names the holder again where a wrong guess had put another there
   db.close()
 })
 
-test('the fence names the record’s holders, and nobody who was evicted, whatever was guessed', { timeout: 60_000 }, async () => {
+test('the fence names the record’s holders and no evicted ones, whatever was guessed', { timeout: 60_000 }, async () => {
   const evicted = new Set<string>()
   let db: IDBPDatabase
   await answerAsOneMap(
@@ -132,7 +132,7 @@ test('the fence names the record’s holders, and nobody who was evicted, whatev
   )
 })
 
-test('the database’s owner gets no events, in contention or when a transaction fails', async () => {
+test('the owner of the database gets no events, not even under contention or when a transaction fails', async () => {
   const db = await openDB(`guesses ${count++}`, 1, { upgrade: (db) => upgradeIndexedDB(db) })
   const heard: string[] = []
   for (const type of ['error', 'abort']) db.addEventListener(type, () => heard.push(type))
@@ -148,7 +148,7 @@ test('the database’s owner gets no events, in contention or when a transaction
   db.close()
 })
 
-test.each([0, 4])('rows that two stores write in turns are not guessed, with %d looks after each turn', async (looks) => {
+test.each([0, 4])('rows that two stores write alternately are not guessed, with %d looks after each turn', async (looks) => {
   const name = `guesses ${count++}`
   const stores = [indexedDBStore(name), indexedDBStore(name)] as const
   await stores[0].apply([beat('a'), beat('b')])
@@ -165,7 +165,7 @@ test.each([0, 4])('rows that two stores write in turns are not guessed, with %d 
   for (const store of stores) await store.close()
 })
 
-test('two stores answer as one map does, in whatever turns they are asked', { timeout: 60_000 }, () =>
+test('two stores give the same answers as one map, in whatever order they are asked', { timeout: 60_000 }, () =>
   answerAsOneMap(async (now) => {
     const name = `guesses ${count++}`
     return { stores: [indexedDBStore(name, { now }), indexedDBStore(name, { now })] }

@@ -19,7 +19,7 @@ afterEach(() => {
   vi.unstubAllGlobals()
 })
 
-/** As a browser does when the user clears the site's data. */
+/** Closes a database as a browser does when the user clears the site's data. */
 const forceClose = (db: IDBDatabase): void => forceCloseDatabase(db as never)
 
 const openUsers = (version = 1): Promise<IDBPDatabase> =>
@@ -30,7 +30,7 @@ const openUsers = (version = 1): Promise<IDBPDatabase> =>
     },
   })
 
-/** Uses a database, whoever made it, through a connection of its own. */
+/** Uses the database through a separate connection. */
 async function within<T>(use: (db: IDBPDatabase) => Promise<T>): Promise<T> {
   const db = await openDB(name)
   try {
@@ -62,7 +62,7 @@ const fence = {
   written: () => within((db) => db.get('notes', 'note')),
 }
 
-describe('an IndexedDB store with a database of its own', () => {
+describe('an IndexedDB store with its own database', () => {
   const place = (): StorePlace => ({ open: () => indexedDBStore(name), ...rubbish })
   for (const { name: fact, run } of storeSuite(place)) test(fact, run)
 })
@@ -75,7 +75,7 @@ describe('an IndexedDB store in a user’s database', () => {
   for (const { name: fact, run } of storeSuite(place)) test(fact, run)
 })
 
-describe('a database of the store’s own', () => {
+describe('the store’s own database', () => {
   test('is not opened before the first command', async () => {
     const store = indexedDBStore(name)
     expect((await indexedDB.databases()).map((info) => info.name)).not.toContain(name)
@@ -84,7 +84,7 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('can be deleted while it is in use, and starts afresh', async () => {
+  test('can be deleted while it is in use, and is made again', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat('a'), request('a')])
     await deleteDB(name, { blocked: () => expect.fail('the store blocks the deletion') })
@@ -107,7 +107,7 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('is opened again once, however many commands wait for it', async () => {
+  test('is opened again only once, however many commands wait for it', async () => {
     const open = vi.spyOn(indexedDB, 'open')
     const store = indexedDBStore(name)
     const commands = () => Promise.all([store.read('k'), store.list(), store.apply([beat('a')])])
@@ -118,7 +118,7 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('that a newer version upgrades is given up to it and left alone, and the error says to update storelock', async () => {
+  test('is closed for an upgrade by a newer version and left alone, and the error says to update storelock', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat('a'), request('a')])
     const newer = await openDB(name, 2, { blocked: () => expect.fail('the store blocks the upgrade') })
@@ -130,7 +130,7 @@ describe('a database of the store’s own', () => {
     await store.close()
   })
 
-  test('is closed if it turns out to be someone else’s', async () => {
+  test('is closed if it turns out to be another app’s', async () => {
     await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') }).then((db) => db.close())
     const closed = vi.spyOn(IDBDatabase.prototype, 'close')
     const error = await failure(indexedDBStore(name).read('k'))
@@ -147,7 +147,7 @@ describe('a database of the store’s own', () => {
     expect(await failure(store.read('k'))).toMatchObject({ code: 'closed' })
   })
 
-  test('that cannot be opened fails the command, and is tried again by the next', async () => {
+  test('fails the command if it cannot be opened, and the next command tries again', async () => {
     const open = vi.spyOn(indexedDB, 'open').mockImplementationOnce(() => {
       throw new DOMException('no storage here', 'SecurityError')
     })
@@ -160,7 +160,7 @@ describe('a database of the store’s own', () => {
 })
 
 describe('a user’s own database', () => {
-  test('may hold what it likes beside, and be prepared at any version', async () => {
+  test('may have other object stores, and be prepared at any version', async () => {
     const first = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
     await first.put('notes', 'mine', 1)
     first.close()
@@ -181,7 +181,7 @@ describe('a user’s own database', () => {
     ])
   })
 
-  test('may come with idb’s wrapping or without', async () => {
+  test('may come with or without idb’s wrapper', async () => {
     const db = await new Promise<IDBDatabase>((resolve) => {
       const opening = indexedDB.open(name, 1)
       opening.onupgradeneeded = () => upgradeIndexedDB(opening.result)
@@ -192,7 +192,7 @@ describe('a user’s own database', () => {
     db.close()
   })
 
-  test('without the object stores gets an error that names the helper', async () => {
+  test('gets an error that names the helper if the object stores are missing', async () => {
     const db = await openDB(name, 1, { upgrade: (db) => void db.createObjectStore('notes') })
     const error = await failure(indexedDBStore(db).read('k'))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('upgradeIndexedDB(db)') })
@@ -209,7 +209,7 @@ describe('a user’s own database', () => {
     db.close()
   })
 
-  test('that its user has closed fails the store, and says how to go on', async () => {
+  test('fails the store after the user has closed it, with a remedy', async () => {
     const db = await openUsers()
     const store = indexedDBStore(db)
     await store.apply([beat('a')])
@@ -221,7 +221,7 @@ describe('a user’s own database', () => {
     })
   })
 
-  test('is never held: its user’s upgrade waits for its user’s connection alone', async () => {
+  test('is never blocked by the store: an upgrade waits only for the user’s own connection', async () => {
     const db = await openUsers(1)
     db.addEventListener('versionchange', () => db.close())
     await indexedDBStore(db).apply([beat('a'), request('a')])
@@ -232,7 +232,7 @@ describe('a user’s own database', () => {
 })
 
 describe('the contents of the database', () => {
-  test('of a newer version is named and left alone', async () => {
+  test('are reported and left alone if they have a newer version', async () => {
     const db = await openUsers()
     await write('meta', 'version', 99)
     const store = indexedDBStore(db)
@@ -253,7 +253,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('J12: a record that is no text at all is corrupt, not missing', async () => {
+  test('J12: a record that is not a text is corrupt, not missing', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat('a')])
     for (const row of [null, 0, '', {}]) {
@@ -264,7 +264,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('shows a beat the sessions that look abandoned, and those only', async () => {
+  test('give a beat only the sessions that look abandoned', async () => {
     let time = 1_000_000
     const store = indexedDBStore(name, { now: () => time })
     await store.apply([beat('short', 1_000), beat('long', 10_000)])
@@ -274,7 +274,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('keeps the highest token that was ever dropped, in whatever order records are swept', async () => {
+  test('keep the highest token that was ever dropped, in whatever order records are swept', async () => {
     const store = indexedDBStore(name, { now: () => 0 })
     const take = async (key: string): Promise<number> => {
       const [outcome] = await store.apply([request('a', 1, key), { type: 'revoke', key }])
@@ -288,7 +288,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('has no record of a batch that failed on its way', async () => {
+  test('have nothing of a batch that failed', async () => {
     const store = indexedDBStore(name)
     await store.apply([beat('a')])
     vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
@@ -301,7 +301,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('loses a session that says goodbye before anything is read, since its page may be gone by then', async () => {
+  test('lose a session that ends before anything is read, since its page may be gone by then', async () => {
     const store = indexedDBStore(name)
     const [, granted] = await store.apply([beat('a'), request('a')])
     const token = granted?.type === 'granted' ? granted.holder.token : expect.fail('not granted')
@@ -323,7 +323,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('has no transaction open after that goodbye until it is done: in a page that is left it would hold up everyone', async () => {
+  test('have no second transaction open beside that end, since in a closing page it would block all other contexts', async () => {
     const store = indexedDBStore(name)
     const [, granted] = await store.apply([beat('a'), request('a')])
     const token = granted?.type === 'granted' ? granted.holder.token : expect.fail('not granted')
@@ -350,7 +350,7 @@ describe('the contents of the database', () => {
     await store.close()
   })
 
-  test('is written with the durability that was asked for', async () => {
+  test('are written with the requested durability', async () => {
     const transaction = vi.spyOn(IDBDatabase.prototype, 'transaction')
     const [relaxed, strict] = [indexedDBStore(name), indexedDBStore(name, { durability: 'strict' })]
     await relaxed.apply([beat('a')])
@@ -362,7 +362,7 @@ describe('the contents of the database', () => {
   })
 })
 
-test('without IndexedDB, the error says so', async () => {
+test('without IndexedDB there is an error that says so', async () => {
   vi.stubGlobal('indexedDB', undefined)
   const error = await failure(indexedDBStore(name).read('k'))
   expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('no IndexedDB') })
@@ -372,7 +372,7 @@ test.each([
   ['a browser’s own denial', new DOMException('denied in this context', 'SecurityError'), 'SecurityError', 'allow-same-origin'],
   ['a user’s denial', new DOMException('The user denied permission to access the database.', 'UnknownError'), 'SecurityError', 'allow-same-origin'],
   ['another failure', new DOMException('Internal error opening backing store', 'UnknownError'), 'UnknownError', 'backing store'],
-])('%s to open the database is explained, with what to do if that is known', async (_, error, cause, message) => {
+])('%s to open the database is explained, with a remedy if there is one', async (_, error, cause, message) => {
   vi.spyOn(indexedDB, 'open').mockImplementationOnce(() => {
     throw error
   })
@@ -392,7 +392,7 @@ describe('the channel and the beacon of the database', () => {
   }
   const heard = (store: ReturnType<typeof indexedDBStore>): Promise<unknown> => new Promise((resolve) => store.channel?.subscribe('t', resolve))
 
-  test('cause one warning if one is missing, with the reason', () => {
+  test('cause one warning for each that is missing, with the reason', () => {
     vi.stubGlobal('navigator', { locks })
     expect(lacks()).toEqual([])
     vi.stubGlobal('isSecureContext', false)
@@ -423,7 +423,7 @@ describe('the channel and the beacon of the database', () => {
     await store.close()
   })
 
-  test('is shared by the stores on a database of that name, and by no others', async () => {
+  test('are shared by all stores on a database of that name, and no others', async () => {
     const [one, two, user, other] = [
       indexedDBStore(name),
       indexedDBStore(name),

@@ -15,10 +15,10 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { expose, wrap } from '../../src/worker/index.ts'
 import { settle, stateOf, World } from '../locks/world.ts'
 
-/** What every object has, or some: names like any other. */
+/** Names of properties that every object has, or some objects have. */
 const name = fc.constantFrom(...Object.getOwnPropertyNames(Object.prototype), 'prototype', 'length', 'then')
 
-/** An object with a member of this name of its own, which a literal could not give it. */
+/** An object with an own member of this name, which an object literal could not make for `__proto__`. */
 const withMember = (member: string): Json => JSON.parse(JSON.stringify({ in: 0 }).replace('in', member))
 
 const beat = (session: string, label: string): Command => ({ type: 'beat', session, client: session, lease: 60_000, label, opens: true })
@@ -42,13 +42,13 @@ const stores: Record<string, () => Promise<Store>> = {
 }
 
 describe.each(Object.entries(stores))('at a store of %s', (_, open) => {
-  test('a session, a key, a label, a pin or metadata may have the name of a property that every object has', async () => {
+  test('a session, key, label, pin or metadata member may have the name of a property that every object has', async () => {
     const store = await open()
     onTestFinished(() => store.close())
     let number = 0
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(name, { minLength: 2, maxLength: 2 }), name, name, name, name, async (pair, key, label, entity, member) => {
-        // Sessions are never used again; where they are observed, others of the same name would be taken for them.
+        // Session ids are never reused, since an observing store would confuse the new session with the old one.
         const [a, b] = pair.map((each) => (number ? `${each}${number}` : each)) as [string, string]
         const metadata = withMember(member)
         const turn = ++number
@@ -73,7 +73,7 @@ describe.each(Object.entries(stores))('at a store of %s', (_, open) => {
     )
   })
 
-  test.each([false, true])('locks, namespaces, labels and asks may be too, through a worker: %s', async (byWorker) => {
+  test.each([false, true])('locks, namespaces, labels and release requests may have such names too, through a worker: %s', async (byWorker) => {
     const store = await open()
     onTestFinished(() => store.close())
     await fc.assert(
@@ -115,7 +115,7 @@ describe('a silent session with the name of a property that every object has', (
     expect(await stateOf(lock)).toBe('fulfilled')
   })
 
-  test.each(['constructor', '__proto__'])('loses it at a lock server: %s', async (session) => {
+  test.each(['constructor', '__proto__'])('loses its lock at a lock server, too: %s', async (session) => {
     const store = memoryStore()
     const server = await serve(store)
     onTestFinished(async () => void (await server.close()))

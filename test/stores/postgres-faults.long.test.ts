@@ -40,14 +40,14 @@ const failure = async (store: ReturnType<typeof postgresStore>): Promise<LockErr
 
 const withUser = (user: string): string => server.url.replace('storelock@', `${user}@`)
 
-test('a refused address names it, without the password', async () => {
+test('the error of a refused connection names the address without the password', async () => {
   const error = await failure(postgresStore('postgres://me:hidden@127.0.0.1:1/app'))
   expect(error).toMatchObject({ code: 'store', cause: { code: 'ECONNREFUSED' } })
   expect(error.message).toContain('the Postgres database app on 127.0.0.1:1')
   expect(error.message).not.toContain('hidden')
 })
 
-test('a wrong password is the server’s error', async () => {
+test('a wrong password is reported with the server’s error', async () => {
   await admin.query("CREATE ROLE secured LOGIN PASSWORD 'right'")
   await server.allow('host all secured 127.0.0.1/32 scram-sha-256')
   const error = await failure(postgresStore(withUser('secured:hidden')))
@@ -56,15 +56,15 @@ test('a wrong password is the server’s error', async () => {
   expect(error.message).not.toContain('hidden')
 })
 
-test('a missing database is the server’s error', async () => {
+test('a missing database is reported with the server’s error', async () => {
   expect(await failure(postgresStore(server.url.replace(/postgres$/, 'nowhere')))).toMatchObject({ code: 'store', cause: { code: '3D000' } })
 })
 
-test('refused TLS is told', async () => {
+test('refused TLS is reported', async () => {
   expect((await failure(postgresStore(`${server.url}?sslmode=require`))).message).toContain('The server does not support SSL')
 })
 
-test('a read-only server is told, with what to do', async () => {
+test('a read-only server is reported with a remedy', async () => {
   const schema = newSchema()
   const store = postgresStore(server.url, { schema })
   await store.apply([beat('a')])
@@ -75,7 +75,7 @@ test('a read-only server is told, with what to do', async () => {
   expect(error.message).toContain('connect to the primary')
 })
 
-test('a user without rights is told, and can use what a migration made and granted', async () => {
+test('missing rights are reported, and the user can use tables that a migration has made and granted', async () => {
   await admin.query('CREATE ROLE guest LOGIN')
   const schema = newSchema()
   const error = await failure(postgresStore(withUser('guest'), { schema }))
@@ -88,7 +88,7 @@ test('a user without rights is told, and can use what a migration made and grant
   expect(await failure(postgresStore(withUser('guest'), { schema }))).toBeUndefined()
 })
 
-test('tables of a newer version are not touched', async () => {
+test('tables of a newer version are refused', async () => {
   const schema = newSchema()
   await admin.query(postgresSchema(schema))
   await admin.query(`UPDATE "${schema.replaceAll('"', '""')}".lock_rows SET body = '2' WHERE id = 'version'`)
@@ -97,14 +97,14 @@ test('tables of a newer version are not touched', async () => {
   expect(error.message).toContain('update storelock')
 })
 
-test('stores that open a new schema at the same moment all get it ready', async () => {
+test('stores that open a new schema at the same moment all succeed', async () => {
   const schema = newSchema()
   const stores = Array.from({ length: 6 }, () => postgresStore(server.url, { schema }))
   await Promise.all(stores.map((store, index) => store.apply([beat(`s${index}`)])))
   for (const store of stores) await store.close()
 })
 
-test('names of any length, and huge records, are kept', async () => {
+test('names of any length and huge records are stored', async () => {
   const store = postgresStore(admin, { schema: newSchema() })
   const noise = (length: number): string => Array.from({ length }, (_, at) => String.fromCharCode(33 + ((at * at * 7919) % 90))).join('')
   const keys = [noise(5_000), `${noise(5_000)}x`, `'"; DROP SCHEMA public; --`, '\\', '{a,"b"}', 'NULL', `ü${noise(2_000)}`]
@@ -120,7 +120,7 @@ test('names of any length, and huge records, are kept', async () => {
   await store.close()
 })
 
-test('64 writers on one lock all get their turn, one at a time', { timeout: 120_000 }, async () => {
+test('64 sessions that contend for one lock all get it, one at a time', { timeout: 120_000 }, async () => {
   const schema = newSchema()
   const stores = Array.from({ length: 8 }, () => postgresStore(server.url, { schema }))
   const all = Array.from({ length: 64 }, (_, index) => createLocks({ store: stores[index % 8] as (typeof stores)[number], duration: 60_000 }))
@@ -162,7 +162,7 @@ test('batches that name the same keys in opposite orders end without a deadlock'
   expect(Number(rows[0].deadlocks)).toBe(0)
 })
 
-test('cut connections cost no lock, and hints come back', { timeout: 60_000 }, async () => {
+test('no lock is lost when connections are cut, and hints come back', { timeout: 60_000 }, async () => {
   const schema = newSchema()
   const stores = [1, 2].map(() => postgresStore(server.url, { schema }))
   const told: (string | undefined)[] = []
@@ -191,7 +191,7 @@ test('cut connections cost no lock, and hints come back', { timeout: 60_000 }, a
 })
 
 test.each(['stop', 'kill'] as const)(
-  'a server that is gone for a while (%s) costs no lock that outlasts it, and tokens rise',
+  'a lock that lasts longer than an outage of the server (%s) is kept, and tokens rise',
   { timeout: 60_000 },
   async (end) => {
     const schema = newSchema()
@@ -217,7 +217,7 @@ test.each(['stop', 'kill'] as const)(
   },
 )
 
-test('behind PgBouncer in transaction mode all works but hints, which is told once, and with an address past it these too', {
+test('behind PgBouncer in transaction mode only hints are missing, with one warning, and a direct address brings them back', {
   timeout: 60_000,
 }, async () => {
   const schema = newSchema()
@@ -233,14 +233,14 @@ test('behind PgBouncer in transaction mode all works but hints, which is told on
   ]
   for (let turn = 0; turn < 10; turn++) {
     const lock = await one.acquire('job')
-    // Either may be the first.
+    // Either of the two may get the lock first.
     const turns = [two, three].map(async (locks) => (await locks.acquire('job')).release())
     await behind[0]?.transaction(lock, (client) => client.query('SELECT 1'))
     await lock.release()
     await Promise.all(turns)
   }
   expect(told).toEqual([expect.stringContaining('a pooler stands before the database')])
-  // Somebody behind the pooler can wake somebody who listens past it.
+  // A store behind the pooler can send hints to a store that listens past it.
   const heard = new Promise((resolve) => past.channel?.subscribe('t', resolve))
   await new Promise((resolve) => setTimeout(resolve, 300))
   behind[0]?.channel?.publish('t', { n: 1 })
@@ -261,7 +261,7 @@ test('a server that does not answer is given up after the timeout', async () => 
   deaf.close()
 })
 
-test('sessions end when somebody drops the tables, and new ones go on', async () => {
+test('sessions end when the tables are dropped, and new sessions work', async () => {
   const schema = newSchema()
   const store = postgresStore(server.url, { schema })
   const locks = createLocks({ store, duration: 5_000 })
@@ -271,7 +271,7 @@ test('sessions end when somebody drops the tables, and new ones go on', async ()
   expect(lock.isHeld()).toBe(false)
   const again = await locks.acquire('job')
   expect(again.token).toBeGreaterThan(lock.token)
-  // The names of channels are others now.
+  // The channels have new names now.
   const other = postgresStore(server.url, { schema })
   const heard = new Promise((resolve) => store.channel?.subscribe('t', resolve))
   const knocking = setInterval(() => other.channel?.publish('t', { n: 1 }), 50)
@@ -282,7 +282,7 @@ test('sessions end when somebody drops the tables, and new ones go on', async ()
   await other.close()
 })
 
-test('an app that uses up its pool, or all connections for transactions, holds up no heartbeat', async () => {
+test('heartbeats go on when the app uses up its pool, or all connections for transactions', async () => {
   const pool = new pg.Pool({ connectionString: server.url, max: 1 })
   const store = postgresStore<pg.PoolClient>(pool, { schema: newSchema() })
   await store.apply([beat('a')])
@@ -304,16 +304,16 @@ test('an app that uses up its pool, or all connections for transactions, holds u
   await pool.end()
 })
 
-test('a pool’s password is used, though it cannot be enumerated', async () => {
+test('a pool’s password is used although it is not enumerable', async () => {
   const pool = new pg.Pool({ host: '127.0.0.1', port: server.port, database: 'postgres', user: 'secured', password: 'right' })
   const store = postgresStore(pool, { schema: newSchema() })
-  // The password was right, so it is only refused to make a schema.
+  // The password is accepted; only making a schema is refused.
   await expect(store.apply([beat('a')])).rejects.toMatchObject({ code: 'store', cause: { code: '42501' } })
   await store.close()
   await pool.end()
 })
 
-test('a user whose transactions have another isolation level by default is told', async () => {
+test('another default isolation level is reported', async () => {
   const options = encodeURIComponent('-c default_transaction_isolation=serializable')
   const error = await failure(postgresStore(`${server.url}?options=${options}`, { schema: newSchema() }))
   expect(error).toMatchObject({ code: 'store' })

@@ -25,7 +25,7 @@ const request = (session: string, number = 1, more = {}): Command => ({
   ...more,
 })
 
-/** A store with the sessions `a`, which holds the lock, and `b`. */
+/** Two stores: `store` with the session `a`, which holds the lock, and `other` with the session `b`. */
 async function held(): Promise<{ store: PostgresStore<pg.PoolClient>; other: PostgresStore<pg.PoolClient>; lock: Fenced }> {
   const schema = newSchema()
   const store = postgresStore<pg.PoolClient>(pool, { schema, notify: false })
@@ -52,7 +52,7 @@ const settled = (promise: Promise<unknown>): (() => boolean) => {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Lends a client in a transaction that has checked the lock. */
+/** Runs `use` with a client in a transaction that has checked the lock. */
 async function within<T>(begin: string, store: PostgresStore<pg.PoolClient>, lock: Fenced, use: (client: pg.PoolClient) => Promise<T>): Promise<T> {
   const client = await pool.connect()
   try {
@@ -71,7 +71,7 @@ describe.each(['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'])('a transact
   test.each<[string, Command]>([
     ['stolen', request('b', 1, { steal: true })],
     ['revoked', { type: 'revoke', key: 'k' }],
-  ])('that has checked a lock commits before it is %s', async (_, taking) => {
+  ])('that has checked a lock commits before the lock can be %s', async (_, taking) => {
     const { store, other, lock } = await held()
     await within(begin, store, lock, async (client) => {
       const taken = other.apply([taking])
@@ -86,13 +86,13 @@ describe.each(['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'])('a transact
     expect((await pool.query('SELECT FROM fenced WHERE text = $1', [lock.token])).rowCount).toBe(1)
   })
 
-  test('is refused once the lock was stolen, and writes nothing', async () => {
+  test('is refused once the lock was stolen', async () => {
     const { store, other, lock } = await held()
     await other.apply([request('b', 1, { steal: true })])
     await expect(within(begin, store, lock, async () => {})).rejects.toMatchObject({ code: 'lost' })
   })
 
-  test('is refused while a thief’s commit is under way, and after it', async () => {
+  test('is refused after a steal, also if both commit at the same time', async () => {
     const { store, other, lock } = await held()
     const outcomes = await Promise.all([
       other.apply([request('b', 1, { steal: true })]),
@@ -103,7 +103,7 @@ describe.each(['READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE'])('a transact
   })
 })
 
-test('a transaction that has checked a lock holds up no heartbeat, no waiter, no renewal, no other key and not its own release', async () => {
+test('a transaction that has checked a lock does not delay heartbeats, waiters, renewals, other keys or the lock’s own release', async () => {
   const { store, other, lock } = await held()
   await within('BEGIN', store, lock, async (client) => {
     const types = async (from: typeof store, ...commands: Command[]) => (await from.apply(commands)).map(({ type }) => type)
@@ -112,7 +112,7 @@ test('a transaction that has checked a lock holds up no heartbeat, no waiter, no
     expect(await types(store, { type: 'renew', key: 'k', session: 'a', token: lock.token, lease: 5_000 })).toEqual(['renewed'])
     expect(await types(other, { type: 'withdraw', key: 'k', session: 'b', number: 1 })).toEqual(['done'])
     expect(await types(store, { type: 'release', key: 'k', session: 'a', token: lock.token })).toEqual(['done'])
-    // Nobody else gets it yet.
+    // No other session gets the lock yet.
     const granted = other.apply([request('b', 2)])
     const isGranted = settled(granted)
     await pause(100)
@@ -132,13 +132,13 @@ test('a check outside a transaction is refused, since it would protect nothing',
   }
 })
 
-test('a transaction whose body hides that a statement failed does not seem to be committed', async () => {
+test('a transaction is reported as failed even if its body hides that a statement failed', async () => {
   const { store, lock } = await held()
   const body = (client: pg.PoolClient) => client.query('SELECT 1 / 0').catch(() => 'hidden')
   await expect(store.transaction(lock, body)).rejects.toMatchObject({ code: 'store' })
 })
 
-test('the statement of a check works with any client, and fails with a code of its own', async () => {
+test('the statement of a check works with any client, and fails with its own code', async () => {
   const { store, other, lock } = await held()
   const { text, values } = store.checkStatement(lock)
   const client = await pool.connect()
@@ -152,7 +152,7 @@ test('the statement of a check works with any client, and fails with a code of i
   client.release()
 })
 
-test('a read-only transaction cannot be checked', async () => {
+test('a check in a read-only transaction fails', async () => {
   const { store, lock } = await held()
   await expect(within('BEGIN READ ONLY', store, lock, async () => {})).rejects.toMatchObject({ code: 'store' })
 })

@@ -1,7 +1,7 @@
 /**
- * A process that takes the lock again and again, and each time raises a counter in two steps that only the lock holds together:
- * `node --import tsx postgres-hammer.ts <url> <schema> <turns> <seconds to stay>`. Prints the tokens that it was granted; without turns, it holds the
- * lock until it is killed, and says so.
+ * A process that takes the lock again and again, and each time increments a counter in two steps that only the lock makes atomic:
+ * `node --import tsx postgres-hammer.ts <url> <schema> <turns> <seconds to stay>`. Prints the tokens of its grants. Without turns it takes the lock
+ * once, prints the token, and holds the lock until it is killed.
  */
 import pg from 'pg'
 import { createLocks } from '../../src/index.ts'

@@ -4,10 +4,10 @@ import type { Store } from '../../src/store.ts'
 import type { PostgresClient } from '../../src/stores/postgres.ts'
 import type { StorePlace } from '../../src/testing/index.ts'
 
-/** A name for a schema that nobody else uses. */
+/** A new name for a schema. */
 export const newSchema = (): string => `storelock "test" ${randomUUID()}`
 
-/** A schema of its own. `open` gets a store to it; `admin` is for what a test does there behind the store's back. */
+/** A place with its own schema. `open` opens a store in it; `admin` is for changes behind the store's back. */
 export function postgresPlace(admin: pg.Pool, open: (schema: string) => Store): StorePlace {
   const schema = newSchema()
   const quoted = `"${schema.replaceAll('"', '""')}"`

@@ -36,7 +36,7 @@ async function startHolder(schema: string): Promise<{ child: ChildProcess; token
   return { child, token: Number(said.toString()) }
 }
 
-test('several processes on one database lose no step and see no error', { timeout: 120_000 }, async () => {
+test('several processes on one database lose no increment and see no error', { timeout: 120_000 }, async () => {
   const schema = newSchema()
   const turns = 40
   const outputs = await Promise.all([1, 2, 3, 4].map(() => promisify(execFile)(process.execPath, args(schema, turns))))
@@ -47,7 +47,7 @@ test('several processes on one database lose no step and see no error', { timeou
   expect((await admin.query('SELECT value FROM hammered')).rows[0].value).toBe(4 * turns)
 })
 
-test.runIf(process.platform === 'linux')('a killed process is replaced at once, and a stopped one is not', { timeout: 60_000 }, async () => {
+test.runIf(process.platform === 'linux')('a killed process loses the lock at once, and a stopped one does not', { timeout: 60_000 }, async () => {
   const schema = newSchema()
   const store = postgresStore(server.url, { schema })
   const locks = createLocks({ store, duration: 5_000 })
@@ -80,7 +80,7 @@ test.runIf(process.platform === 'linux')('a killed process is replaced at once, 
   console.log(`take-over after SIGKILL: ${took.map(Math.round)} ms`)
 })
 
-test('a release wakes the next waiter in another store long before it would look', { timeout: 60_000 }, async () => {
+test('a release wakes the next waiter in another store long before its next look', { timeout: 60_000 }, async () => {
   const schema = newSchema()
   const stores = [1, 2].map(() => postgresStore(server.url, { schema }))
   const [one, two] = stores.map((store) => createLocks({ store, duration: 30_000, maxBackoff: 10_000 })) as [

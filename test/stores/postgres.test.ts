@@ -22,7 +22,7 @@ describe('a Postgres store on a connection string', () => {
   for (const { name, run } of storeSuite(() => postgresPlace(admin, (schema) => postgresStore(server.url, { schema })))) test(name, run)
 })
 
-describe('a Postgres store on a pool of the user’s', () => {
+describe('a Postgres store on a user’s pool', () => {
   for (const { name, run } of storeSuite(() => postgresPlace(admin, (schema) => postgresStore(admin, { schema })))) test(name, run)
 })
 
@@ -44,13 +44,13 @@ describe('a Postgres store behind PgBouncer in transaction mode', () => {
   for (const { name, run } of storeSuite(() => postgresPlace(past, (schema) => postgresStore(pooler.url, { schema })))) test(name, run)
 })
 
-test('two Postgres stores that take turns answer as one map does, whatever they have in mind', { timeout: 120_000 }, () =>
+test('two Postgres stores used alternately give the same answers as one map, whatever they have cached', { timeout: 120_000 }, () =>
   answerAsOneMap(async (now) => {
     const place = postgresPlace(admin, (schema) => postgresStore(admin, { schema, now, notify: false }))
     return { stores: [await place.open(), await place.open()], remove: place.remove }
   }),
 )
 
-test('a Postgres store refuses a timeout that no timer can measure', () => {
+test('a Postgres store refuses an invalid timeout', () => {
   for (const timeout of [0, -1, Number.NaN, Infinity, 2 ** 31]) expect(() => postgresStore('postgres://localhost', { timeout })).toThrow(RangeError)
 })

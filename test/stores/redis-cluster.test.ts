@@ -26,7 +26,7 @@ const kinds = [
 describe.each(kinds)('a store in a Redis cluster, given a cluster of %s', (_, target) => {
   for (const { name, run } of storeSuite(() => redisPlace(target, admin))) test(name, run)
 
-  test('hears hints', async () => {
+  test('receives hints', async () => {
     const [one, other] = [redisStore(target()), redisStore(target())]
     const heard = vi.fn()
     one.channel.subscribe('topic', heard)

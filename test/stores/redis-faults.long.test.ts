@@ -13,7 +13,7 @@ import { type RedisServer, startRedis } from '../servers/redis.ts'
 let server: RedisServer
 let admin: Redis
 
-/** What a test has opened. */
+/** Everything that a test has opened, for the clean-up. */
 const opened: { close?(): unknown; remove?(): Promise<void> }[] = []
 
 const open = (options?: RedisStoreOptions, target: Parameters<typeof redisStore>[0] = server.url): RedisStore => {
@@ -64,7 +64,7 @@ afterAll(async () => {
 })
 
 describe('errors of a Redis store', () => {
-  test('say where no server is', async () => {
+  test('name the address at which no server answers', async () => {
     const store = open({}, 'redis://user:secret@127.0.0.1:1')
     const error = await errorOf(store.apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('the Redis at 127.0.0.1:1') })
@@ -76,23 +76,23 @@ describe('errors of a Redis store', () => {
     ['a URL', (url: string) => url.replace('redis://', 'redis://:wrong-secret@')],
     ['a client of redis', (url: string) => createClient({ url, password: 'wrong-secret' })],
     ['a client of ioredis', (url: string) => new Redis(url, { password: 'wrong-secret', lazyConnect: true })],
-  ])('name a wrong password, and do not show it, by %s', async (_, targetOf) => {
+  ])('report a wrong password without showing it, by %s', async (_, targetOf) => {
     const own = await start({ requirepass: 'right' })
     const store = open({}, targetOf(own.url))
     const error = await errorOf(store.apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringMatching(/127\.0\.0\.1:\d+.*WRONGPASS/) })
-    // Nor does whoever prints all of it.
+    // Printing the whole error does not show it, either.
     expect(inspect(error, { depth: 10 })).not.toContain('secret')
     expect(error.cause).toBeInstanceOf(Error)
   })
 
-  test('name a replica that may not be written', async () => {
+  test('report a read-only replica', async () => {
     const replica = await start({ replicaof: `127.0.0.1 ${server.port}` })
     const error = await errorOf(open({}, replica.url).apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('READONLY'), cause: expect.any(Error) })
   })
 
-  test('name a script of somebody else’s that keeps the server busy, and stop when it is killed', async () => {
+  test('report a foreign script that keeps the server busy, and stop when the script is killed', async () => {
     const own = await start({ 'busy-reply-threshold': '10' })
     const [other, killer] = [connect(own.url), connect(own.url)]
     const store = open({}, own.url)
@@ -109,7 +109,7 @@ describe('errors of a Redis store', () => {
     outcome((await store.apply([beat('a')]))[0], 'beaten')
   })
 
-  test('refuse a server that may drop keys by itself', async () => {
+  test('report a server that may evict keys by itself', async () => {
     const own = await start({ maxmemory: '100mb', 'maxmemory-policy': 'allkeys-lru' })
     const error = await errorOf(open({}, own.url).apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('maxmemory-policy allkeys-lru') })
@@ -117,14 +117,14 @@ describe('errors of a Redis store', () => {
     outcome((await open({}, own.url).apply([beat('a')]))[0], 'beaten')
   })
 
-  test('name a full memory, and change nothing', async () => {
+  test('report a full memory, and the record is unchanged', async () => {
     const own = await start({ maxmemory: '1mb', 'maxmemory-policy': 'noeviction' })
     const error = await errorOf(open({}, own.url).apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('OOM') })
     expect(await connect(own.url).dbsize()).toBe(0)
   })
 
-  test('refuse what is not a URL or a client', () => {
+  test('refuse anything but a URL or a client', () => {
     for (const target of ['127.0.0.1:6379', 'http://127.0.0.1', '', undefined, {}]) expect(() => redisStore(target as string)).toThrow(TypeError)
     expect(() => redisStore(server.url, { timeout: 0 })).toThrow(RangeError)
     expect(() => redisStore(server.url, { prefix: '{a}' })).toThrow(TypeError)
@@ -142,7 +142,7 @@ describe('a Redis store', () => {
     await store.apply([release('a', holder.token)])
     expect((await calls()) - before).toBe(2)
     await store.apply([beat('a')])
-    // The second one asks for the rows of others, at the same time.
+    // A beat takes two: the second one reads rows of other sessions, at the same time.
     expect((await calls()) - before).toBe(4)
   })
 
@@ -157,7 +157,7 @@ describe('a Redis store', () => {
     ['ioredis', () => new Redis(server.url, { keyPrefix: 'app:', stringNumbers: true, lazyConnect: true })],
     ['redis', () => createClient({ url: server.url, keyPrefix: 'app:' })],
     ['redis', () => createClient({ url: server.url, RESP: 2, commandOptions: { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } } })],
-  ])('has keys and types of its own, whatever a client of %s has', async (_, targetOf) => {
+  ])('uses its own key prefix and types, whatever a client of %s is set to', async (_, targetOf) => {
     const store = open({}, targetOf())
     await store.apply([{ ...beat('gone'), lease: 1 } as Command])
     await vi.waitFor(async () => {
@@ -169,7 +169,7 @@ describe('a Redis store', () => {
     expect((await admin.keys('*')).filter((key) => !key.startsWith('{storelock}'))).toEqual([])
   })
 
-  test('goes on when the server forgets its scripts meanwhile', async () => {
+  test('works while the server forgets its scripts', async () => {
     const locks = locksOn(open())
     let over = false
     const flushing = (async () => {
@@ -189,7 +189,7 @@ describe('a Redis store', () => {
   test.each([
     ['redis', () => server.url],
     ['ioredis', () => new Redis(server.url, { lazyConnect: true, retryStrategy: () => 5 })],
-  ])('loses no lock and no write when its connections of %s are cut in mid-flight, again and again', async (_, targetOf) => {
+  ])('loses no lock and no write when its connections of %s are cut again and again', async (_, targetOf) => {
     const store = open({}, targetOf())
     const locks = locksOn(store)
     let over = false
@@ -221,7 +221,7 @@ describe('a Redis store', () => {
     await vi.waitFor(async () => expect((await store.read('job'))?.holders).toEqual([]))
   })
 
-  test('keeps a lock while its connection is cut, and renews it', async () => {
+  test('keeps and renews a lock while its connection is cut again and again', async () => {
     const lock = await locksOn(open(), 1_000).acquire('job')
     const lost = vi.fn()
     lock.signal.addEventListener('abort', lost)
@@ -232,7 +232,7 @@ describe('a Redis store', () => {
     expect(lost).not.toHaveBeenCalled()
   })
 
-  test('keeps a lock over a time without answers that is shorter than the lease', async () => {
+  test('keeps a lock through a time without answers that is shorter than the lease', async () => {
     const proxy = await startProxy(server.port)
     opened.push(proxy)
     const store = open({ timeout: 500 }, `redis://127.0.0.1:${proxy.port}`)
@@ -241,14 +241,14 @@ describe('a Redis store', () => {
     await expect(store.read('job')).rejects.toMatchObject({ code: 'store', cause: { name: 'TimeoutError' } })
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     expect(lock.isHeld()).toBe(true)
-    // The connections that were silent are of no use any more.
+    // The connections that were silent have been given up.
     proxy.silent = false
     await new Promise((resolve) => setTimeout(resolve, 4_000))
     expect(lock.isHeld()).toBe(true)
     await lock.release()
   })
 
-  test('keeps a lock over a restart of a server that has kept its records', async () => {
+  test('keeps a lock through a restart of a server that has kept its records', async () => {
     const own = await start({ appendonly: 'yes', appendfsync: 'always' })
     const store = open({}, own.url)
     const lock = await locksOn(store, 3_000).acquire('job')
@@ -257,13 +257,13 @@ describe('a Redis store', () => {
     expect(lock.isHeld()).toBe(true)
     await own.start()
     await vi.waitFor(async () => expect((await store.read('job'))?.token).toBe(lock.token), 2_000)
-    // Longer than it would be held without a renewal.
+    // Longer than the lock would be held without a renewal.
     await new Promise((resolve) => setTimeout(resolve, 3_500))
     expect(lock.isHeld()).toBe(true)
     await store.transaction(lock, (tx) => tx.call('SET', '{storelock} x', 1))
   })
 
-  test('waits for a server that loads its data', async () => {
+  test('waits for a server that is loading its data', async () => {
     const own = await start({ appendonly: 'yes', 'key-load-delay': '400', 'loading-process-events-interval-bytes': '1024' })
     const [store, other] = [open({}, own.url), connect(own.url)]
     await store.apply([beat('a')])
@@ -272,7 +272,7 @@ describe('a Redis store', () => {
     await fill.exec()
     await own.stop()
     const started = own.start()
-    // While nobody listens yet, it is not there.
+    // Waits until the server listens and is loading.
     const probe = new Redis(own.url, { enableReadyCheck: false, retryStrategy: () => 10 })
     probe.on('error', () => {})
     opened.push({ close: () => probe.disconnect() })
@@ -281,7 +281,7 @@ describe('a Redis store', () => {
     await started
   })
 
-  test('loses a lock at the next beat after a restart of a server that has forgotten it', async () => {
+  test('loses a lock at the next beat after a restart of a server that has lost its records', async () => {
     const own = await start({})
     const store = open({}, own.url)
     const lock = await locksOn(store, 10_000).acquire('job')
@@ -292,7 +292,7 @@ describe('a Redis store', () => {
     await expect(store.transaction(lock, () => {})).rejects.toMatchObject({ code: 'lost' })
   })
 
-  test('loses a lock on time when its server stays away, and not before', async () => {
+  test('loses a lock at its deadline, not earlier, when its server stays away', async () => {
     const own = await start({})
     const lock = await locksOn(open({}, own.url), 1_000).acquire('job')
     const from = Date.now()
@@ -303,19 +303,19 @@ describe('a Redis store', () => {
     expect(lock.signal.reason).toMatchObject({ code: 'lost' })
   })
 
-  test('loses a lock that a failover has lost, as soon as it is connected to the new server', async () => {
+  test('loses a lock that was lost in a failover as soon as it is connected to the new server', async () => {
     const [first, second] = [await start({ 'repl-diskless-sync-delay': '0' }), await start({})]
     const replica = connect(second.url)
     await replica.replicaof('127.0.0.1', first.port)
     await vi.waitFor(async () => expect(await replica.info('replication')).toContain('master_link_status:up'), 5_000)
-    // As a name that leads to the present master.
+    // The proxy stands for a host name that leads to the present master.
     const proxy = await startProxy(first.port)
     opened.push(proxy)
     const store = open({}, `redis://127.0.0.1:${proxy.port}`)
     const locks = locksOn(store, 10_000)
     const early = await locks.acquire('early')
     expect(await connect(first.url).call('WAIT', '1', '1000')).toBe(1)
-    // From now on the replica gets nothing.
+    // From now on the replica receives no changes.
     await replica.replicaof('127.0.0.1', 1)
     const late = await locks.acquire('late')
     await first.kill()
@@ -327,7 +327,7 @@ describe('a Redis store', () => {
     expect(early.isHeld()).toBe(true)
   })
 
-  test('loses a lock that the server has forgotten by itself, at the next beat, and keeps the others', async () => {
+  test('loses a lock that the server has lost by itself at the next beat, and keeps the others', async () => {
     const store = open()
     const locks = locksOn(store, 10_000)
     const early = await locks.acquire('early')
@@ -335,14 +335,14 @@ describe('a Redis store', () => {
     const dumped = await Promise.all(keys.map((key) => admin.dumpBuffer(key)))
     const late = await locks.acquire('late')
     await admin.flushall()
-    // As a failover inside a cluster does, which no client notices.
+    // Like a failover inside a cluster, which clients do not notice.
     await Promise.all(keys.map((key, index) => admin.restore(key, 0, dumped[index] as Buffer)))
     await vi.waitFor(() => expect(late.isHeld()).toBe(false), 3_000)
     expect(late.signal.reason).toMatchObject({ code: 'lost' })
     expect(early.isHeld()).toBe(true)
   })
 
-  test('does not carry out later what it has given up', async () => {
+  test('does not carry out a command later that it has given up', async () => {
     const own = await start({})
     const store = open({ timeout: 2_000 }, own.url)
     await store.apply([beat('a')])
@@ -351,24 +351,24 @@ describe('a Redis store', () => {
     expect(error).toMatchObject({ code: 'store', cause: { name: 'TimeoutError' } })
     await new Promise((resolve) => setTimeout(resolve, 300))
     own.signal('SIGCONT')
-    // What it had received before comes first.
+    // The server first handles the requests that it had received before.
     await vi.waitFor(async () => expect(await store.read('k')).toBeUndefined())
     await new Promise((resolve) => setTimeout(resolve, 100))
     expect(await store.read('k')).toBeUndefined()
   })
 
-  test('goes on when the server’s clock is set', async () => {
+  test('works on after the server’s clock was set', async () => {
     const store = open()
     await store.apply([beat('a')])
     const { now } = performance
-    // Ours seems to be an hour behind what it was.
+    // To the store, its own clock seems to have gone back by an hour.
     vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) - 3_600_000)
     await store.apply([beat('a')]).catch(() => {})
     outcome((await store.apply([beat('a')]))[0], 'beaten')
     vi.restoreAllMocks()
   })
 
-  test('waits for replicas if it should, and says so if they do not have a change in time', async () => {
+  test('waits for replicas if configured, and reports if they do not confirm a change in time', async () => {
     const store = open({ durability: { replicas: 1, within: 100 } })
     const error = await errorOf(store.apply([beat('a')]))
     expect(error).toMatchObject({ code: 'store', message: expect.stringContaining('only 0 of 1 replicas') })
@@ -377,7 +377,7 @@ describe('a Redis store', () => {
     expect(() => open({ durability: { replicas: 1 } }, new Redis.Cluster([server.url], { lazyConnect: true }))).toThrow(TypeError)
   })
 
-  test('says so if its server is too old to wait for the disk, and changes nothing', async () => {
+  test('reports a server that cannot wait for the disk, and changes nothing', async () => {
     const error = await errorOf(open({ durability: { disk: true } }).apply([beat('a')]))
     const [known] = (await admin.call('COMMAND', 'INFO', 'WAITAOF')) as unknown[]
     const reason = known ? 'set appendonly to yes' : 'WAITAOF, which Redis 7.2 and Valkey have'
@@ -385,7 +385,7 @@ describe('a Redis store', () => {
     expect(await admin.dbsize()).toBe(0)
   })
 
-  test('keeps records of a megabyte', async () => {
+  test('stores records of a megabyte', async () => {
     const store = open()
     const metadata = { text: 'ü"\n'.repeat(250_000) }
     const lock = await locksOn(store).acquire('big', { metadata })
@@ -394,7 +394,7 @@ describe('a Redis store', () => {
     await lock.release()
   })
 
-  test('says that hints are missing while its subscriptions are, and that they are back', async () => {
+  test('reports that hints are missing while its subscriptions are lost, and when they are back', async () => {
     const own = await start({})
     const store = open({}, own.url)
     const said: (string | undefined)[] = []
@@ -417,7 +417,7 @@ describe('a Redis store', () => {
     }, 5_000)
   })
 
-  test('ignores what is no message on its channels', async () => {
+  test('ignores anything but messages on its channels', async () => {
     const store = open()
     const heard = vi.fn()
     store.channel.subscribe('topic', heard)
@@ -435,7 +435,7 @@ describe('a fenced transaction in Redis', () => {
     return { store, locks, lock: await locks.acquire('job') }
   }
 
-  test('has its replies when it is over', async () => {
+  test('gives its replies once it is committed', async () => {
     const { store, lock } = await held()
     const [count, text, list, nothing] = await store.transaction(lock, (tx) => {
       const count = tx.call<number>('INCRBY', '{storelock} n', 7)
@@ -447,13 +447,13 @@ describe('a fenced transaction in Redis', () => {
     expect([count.value, text.value, list.value, nothing.value]).toEqual([7, 'ü', ['a', 'b'], null])
   })
 
-  test('takes nothing more once it was sent', async () => {
+  test('accepts no more commands once it was sent', async () => {
     const { store, lock } = await held()
     const tx = await store.transaction(lock, (tx) => tx)
     expect(() => tx.call('SET', 'x', 1)).toThrow(expect.objectContaining({ code: 'invalid' }))
   })
 
-  test('says which command Redis has refused, and what was carried out', async () => {
+  test('reports which command Redis has refused, and how many were carried out', async () => {
     const { store, lock } = await held()
     const error = await errorOf(
       store.transaction(lock, (tx) => {
@@ -480,7 +480,7 @@ describe('a fenced transaction in Redis', () => {
     expect(await admin.get('{storelock} x')).toBe('1')
   })
 
-  test('may be a script of one’s own', async () => {
+  test('may be the user’s own script', async () => {
     const { store, lock } = await held()
     const script = `${redisFence}
       local lost = storelock_lost(KEYS[1], ARGV[1], ARGV[2])
@@ -495,7 +495,7 @@ describe('a fenced transaction in Redis', () => {
     expect(() => store.fence(lock)).toThrow(expect.objectContaining({ code: 'not-held' }))
   })
 
-  test('may be a MULTI that watches the fence, which waiters and beats do not touch', async () => {
+  test('may be a MULTI that watches the fence, which waiters and beats do not change', async () => {
     const { store, lock, locks } = await held()
     const [key] = store.fence(lock).keys
     await admin.watch(key)
@@ -511,7 +511,7 @@ describe('a fenced transaction in Redis', () => {
     expect(locks).toBeDefined()
   })
 
-  test('64 writers at the same time lose no update', { timeout: 60_000 }, async () => {
+  test('loses no update of 64 concurrent writers', { timeout: 60_000 }, async () => {
     const stores = Array.from({ length: 8 }, () => open())
     const turns = 4
     const writers = Array.from({ length: 64 }, async (_, index) => {

@@ -30,7 +30,7 @@ afterAll(async () => {
   await server.remove()
 })
 
-/** What a program says that has only these packages. */
+/** Runs a program that has only these packages. @returns its output */
 async function listWith(...packages: string[]): Promise<unknown> {
   const modules = join(folder, 'node_modules')
   rmSync(modules, { recursive: true, force: true })
@@ -40,7 +40,7 @@ async function listWith(...packages: string[]): Promise<unknown> {
   return JSON.parse(stdout)
 }
 
-test('a URL is enough for a Redis store with the package redis, or with ioredis; without both it says what to install', async () => {
+test('a Redis store on a URL works with the package redis or with ioredis; without either it says what to install', async () => {
   expect(await listWith('redis')).toEqual([])
   expect(await listWith('ioredis')).toEqual([])
   expect(await listWith()).toEqual({ code: 'store', message: expect.stringContaining('npm install redis') })

@@ -4,7 +4,7 @@ import type { StorePlace } from '../../src/testing/index.ts'
 
 let places = 0
 
-/** A prefix of its own in a server or a cluster. @param admin looks there from outside */
+/** A place with its own prefix in a server or a cluster. @param admin for changes behind the store's back */
 export function redisPlace(target: () => string | RedisClient, admin: Redis | Cluster): StorePlace {
   const prefix = `test ${process.pid} ${++places}`
   return {

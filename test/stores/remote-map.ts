@@ -1,14 +1,14 @@
 import type { Store } from '../../src/store.ts'
 import { type Engine, type Row, remoteStore, type Write } from '../../src/stores/remote.ts'
 
-/** Something that answers asynchronously, in the memory of this process. */
+/** An engine that answers asynchronously, in the memory of this process. */
 export interface Server {
   readonly rows: Map<string, Row<number>>
-  /** How often it was asked what. */
+  /** The number of calls of each kind. `missed` counts refused commits. */
   readonly asked: { fetch: number; commit: number; missed: number; stale: number }
-  /** Rows that a transaction of somebody's has locked. */
+  /** Rows that a user's transaction has locked. */
   readonly locked: Set<string>
-  /** Called before each answer is found. */
+  /** Called before each answer is computed. */
   before?: ((what: 'fetch' | 'commit') => void) | undefined
 }
 
@@ -16,7 +16,7 @@ export const makeServer = (): Server => ({ rows: new Map(), asked: { fetch: 0, c
 
 const travel = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-/** What a store on a server is made of. */
+/** The engine of a store on a server. */
 export function mapEngine(server: Server, now: () => number = Date.now): Engine<number> {
   const { rows, asked, locked } = server
   const sessions = () => [...rows].filter(([id]) => id.startsWith('s:')).map(([id, { text }]) => [id.slice(2), text] as const)

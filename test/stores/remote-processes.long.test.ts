@@ -44,7 +44,7 @@ describe.each(kinds)('%s: processes', (kind, _, lend, makeStore) => {
     return { child, token: Number(said.toString()) }
   }
 
-  test('lose no step and see no error, and their tokens rise', { timeout: 120_000 }, async () => {
+  test('lose no increment and see no error, and their tokens rise', { timeout: 120_000 }, async () => {
     const { store, locks } = begin('steps')
     const turns = 25
     const outputs = await Promise.all([1, 2, 3, 4].map(() => promisify(execFile)(process.execPath, args(turns))))
@@ -64,7 +64,7 @@ describe.each(kinds)('%s: processes', (kind, _, lend, makeStore) => {
   })
 
   test.runIf(process.platform === 'linux')(
-    'that are killed are replaced at once, and those that are stopped are not',
+    'lose the lock at once when they are killed, and not when they are stopped',
     { timeout: 60_000 },
     async () => {
       const { store, locks } = begin('kills')
@@ -92,7 +92,7 @@ describe.each(kinds)('%s: processes', (kind, _, lend, makeStore) => {
     },
   )
 
-  test('that are stopped for a lease lose the lock, and cannot write any more', { timeout: 60_000 }, async () => {
+  test('that are stopped for a lease lose the lock, and can no longer write', { timeout: 60_000 }, async () => {
     const { store, locks } = begin('stops')
     const { child, token } = await startHolder()
     child.kill('SIGSTOP')
@@ -105,7 +105,7 @@ describe.each(kinds)('%s: processes', (kind, _, lend, makeStore) => {
     await store.close()
   })
 
-  test('are woken by the release of another', { timeout: 60_000 }, async () => {
+  test('are woken when another process releases', { timeout: 60_000 }, async () => {
     const { store, locks } = begin('wakes')
     const other = createLocks({ store: makeStore(server.url, { prefix }), duration: 5_000, maxBackoff: 4_000 })
     const took: number[] = []

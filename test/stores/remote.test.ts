@@ -26,14 +26,14 @@ describe('a store on an engine that answers asynchronously', () => {
   for (const { name, run } of storeSuite(place)) test(name, run)
 })
 
-test('two remote stores that take turns answer as one map does, whatever they have in mind', { timeout: 60_000 }, () =>
+test('two remote stores used alternately give the same answers as one map, whatever they have cached', { timeout: 60_000 }, () =>
   answerAsOneMap(async (now) => {
     const server = makeServer()
     return { stores: [mapStore(server, now), mapStore(server, now)] }
   }),
 )
 
-/** A server, stores on it, and a session of each. */
+/** A server and stores on it, each with an open session. */
 async function withStores(count: number): Promise<{ server: Server; stores: Store[] }> {
   const server = makeServer()
   const stores = Array.from({ length: count }, () => mapStore(server))
@@ -41,7 +41,7 @@ async function withStores(count: number): Promise<{ server: Server; stores: Stor
   return { server, stores }
 }
 
-test('what users change in their metadata after a request is not written', async () => {
+test('changes to a metadata object after its request are not written', async () => {
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   const metadata = { text: 'before' }
@@ -54,7 +54,7 @@ test('what users change in their metadata after a request is not written', async
 
 const roundTrips = ({ asked }: Server): number => asked.fetch + asked.commit
 
-test('an acquire and a release that nobody contends take two round trips, and a heartbeat one', async () => {
+test('an acquire and a release without contention take two round trips, and a heartbeat takes one', async () => {
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   const turn = async (number: number): Promise<void> => {
@@ -69,7 +69,7 @@ test('an acquire and a release that nobody contends take two round trips, and a 
   expect(roundTrips(server) - before).toBe(3)
 })
 
-test('a look at a record whose sessions are the same takes one round trip', async () => {
+test('a look at a record with the same sessions as before takes one round trip', async () => {
   const { server, stores } = await withStores(2)
   const [store, other] = stores as [Store, Store]
   await store.apply([request('s0')])
@@ -81,7 +81,7 @@ test('a look at a record whose sessions are the same takes one round trip', asyn
   expect(server.asked.fetch - before).toBe(1)
 })
 
-test('stores that all contend for a few locks grant each to one at a time, and every command ends', async () => {
+test('stores that contend for a few locks grant each to one session at a time, and every command ends', async () => {
   const { server, stores } = await withStores(8)
   let holders = 0
   let turns = 0
@@ -102,7 +102,7 @@ test('stores that all contend for a few locks grant each to one at a time, and e
   expect(turns).toBeGreaterThan(8)
 })
 
-test('a key that a transaction has locked holds up neither other keys nor heartbeats, whatever was sent together with it', async () => {
+test('a key that a transaction has locked does not delay other keys or heartbeats, even if they were sent in one batch', async () => {
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   server.locked.add('r:k')
@@ -114,7 +114,7 @@ test('a key that a transaction has locked holds up neither other keys nor heartb
   ]
   await store.apply([request('s0', 3, 'third')]).then(note('third'))
   await store.apply([beat('s0')]).then(note('beat'))
-  // It comes after the one that was sent together with the locked key.
+  // This request is queued behind the one that was sent together with the locked key.
   expect((await store.apply([request('s0', 2, 'other')])).map(({ type }) => type)).toEqual(['queued'])
   expect(store.isBusy?.()).toBe(true)
   expect(done).toEqual(['third: granted', 'beat: beaten'])
@@ -124,7 +124,7 @@ test('a key that a transaction has locked holds up neither other keys nor heartb
   expect(store.isBusy?.()).toBe(false)
 })
 
-test('a batch whose commit failed forgets the rows, since nobody knows whether they were written', async () => {
+test('after a failed commit the store forgets the rows, since they may or may not have been written', async () => {
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   await store.apply([request('s0')])
@@ -141,7 +141,7 @@ test('a batch whose commit failed forgets the rows, since nobody knows whether t
   expect(server.asked.missed).toBe(0)
 })
 
-test('a request whose answer was lost is not carried out any more once another command has been', async () => {
+test('a request whose answer was lost can no longer be carried out after a later command', async () => {
   const { server, stores } = await withStores(1)
   const engine = mapEngine(server)
   let late: (() => Promise<unknown>) | undefined
@@ -160,7 +160,7 @@ test('a request whose answer was lost is not carried out any more once another c
   expect(await stores[0]?.read('k')).toBeUndefined()
 })
 
-test('what cannot be stored under its own name is refused, and affects no other command', async () => {
+test('names that the engine cannot store are refused, and affect no other command', async () => {
   const { stores } = await withStores(1)
   const [store] = stores as [Store]
   const outcomes = await store.apply([request('s0', 1, 'a\0'), request('s0', 1, 'a\ud800'), beat('s\0', true), request('s0', 1, 'b')])
@@ -169,7 +169,7 @@ test('what cannot be stored under its own name is refused, and affects no other 
   expect((await store.list()).map(({ key }) => key)).toEqual(['b'])
 })
 
-test('a store that is closed rejects what waits and what is being tried again', async () => {
+test('a closed store rejects commands that wait or are being retried', async () => {
   const { server, stores } = await withStores(1)
   const [store] = stores as [Store]
   server.locked.add('r:k')

@@ -16,15 +16,15 @@ const kinds: [string, () => Promise<{ readonly url: string; remove(): Promise<un
 ]
 
 describe.each(kinds)('round trips to %s', (_, lend, open) => {
-  test('an acquire takes one, and so do a release and a heartbeat', async () => {
+  test('an acquire, a release and a heartbeat take one each', async () => {
     const server = await lend()
     const { port } = new URL(server.url)
     const proxy = await startProxy(Number(port))
     const store = open(server.url.replace(`:${port}`, `:${proxy.port}`))
-    // No heartbeat of its own comes between.
+    // Long enough that the session sends no heartbeat meanwhile.
     const locks = createLocks({ store, duration: 600_000 })
     const beat = { type: 'beat', session: 'a', client: 'a', lease: 600_000 } as const
-    /** What is asked once everything is connected and prepared. */
+    /** Counts the round trips of a call. */
     const trips = async <T>(ask: () => Promise<T>): Promise<[number, T]> => {
       const before = proxy.trips
       const answer = await ask()

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 
-/** Runs a module of a page in Node, as a server that renders it does; says what it printed, if it ended by itself. */
+/** Runs a page's module in Node, as a rendering server does. @returns its output, once it has ended by itself */
 async function render(module: string): Promise<string> {
   const source = `
     const { createLocks } = await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)})
@@ -13,7 +13,7 @@ async function render(module: string): Promise<string> {
   return stdout + stderr
 }
 
-test('a store and locks that a module makes are silent on a server, and do not keep it alive', { timeout: 60_000 }, async () => {
+test('a store and locks that a module creates are silent on a server, and do not keep it alive', { timeout: 60_000 }, async () => {
   const said = await render(`
     const ask = () => {
       console.log('asked for a database')
@@ -26,7 +26,9 @@ test('a store and locks that a module makes are silent on a server, and do not k
   expect(said).toBe('')
 })
 
-test('a lock that a server asks for in IndexedDB is refused with the reason, and nothing keeps the server alive', { timeout: 60_000 }, async () => {
+test('on a server a request for a lock in IndexedDB is refused with the reason, and does not keep the server alive', {
+  timeout: 60_000,
+}, async () => {
   const said = await render(`
     const locks = createLocks({ store: indexedDBStore('app') })
     await locks.acquire('job').catch(({ code, message }) => console.log(code, message))`)

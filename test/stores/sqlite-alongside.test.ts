@@ -6,7 +6,7 @@ import { sqliteStore } from '../../src/stores/sqlite.ts'
 const open: Command = { type: 'beat', session: 's', client: 'c', lease: 60_000, opens: true }
 const ask = (key: string): Command => ({ type: 'request', key, session: 's', client: 'c', number: 1, mode: 'exclusive', confirm: 500 })
 
-test('what is written alongside commands stands if they do, and knows what came of them', async () => {
+test('writes alongside commands are committed only together with them, and see their outcomes', async () => {
   const db = new Database(':memory:')
   db.exec('CREATE TABLE notes (note TEXT)')
   const store = sqliteStore(db)

@@ -45,7 +45,7 @@ const raw = <T>(use: (db: Database.Database) => T): T => {
 
 const keysIn = (table: string): unknown[] => raw((db) => db.prepare(`SELECT key FROM ${table} ORDER BY key`).pluck().all())
 
-/** Takes each name once, and has what is idle put apart. @returns the tokens */
+/** Takes each name once, and waits until the idle records are moved to their own table. @returns the tokens */
 async function putApart({ locks }: { locks: Locks }): Promise<Map<string, number>> {
   const tokens = new Map<string, number>()
   for (const name of names) {
@@ -59,7 +59,7 @@ async function putApart({ locks }: { locks: Locks }): Promise<Map<string, number
   return tokens
 }
 
-test('a lock whose record was moved goes on from its last token, whoever takes it', async () => {
+test('a lock whose record was moved to the idle table continues from its last token, whichever session takes it', async () => {
   const [a, b] = [open(), open()]
   const tokens = await putApart(a)
   for (const [{ locks }, name, dirty] of [
@@ -75,7 +75,7 @@ test('a lock whose record was moved goes on from its last token, whoever takes i
   }
 })
 
-test('records that were put apart are in lists and pages as all others, and are swept', async () => {
+test('idle records are in lists and pages like all others, and can be swept', async () => {
   const { store, locks } = open()
   await putApart({ locks })
   await locks.acquire('name 15')
@@ -91,7 +91,7 @@ test('records that were put apart are in lists and pages as all others, and are 
   expect(keysIn('storelock_idle')).toEqual([])
 })
 
-test('an older storelock that does not know the idle table cannot start a record again', async () => {
+test('an older storelock that does not know the idle table cannot start an idle record anew', async () => {
   await putApart(open())
   const insert = (key: string) => () =>
     raw((db) => db.prepare('INSERT INTO storelock_records VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET record = excluded.record').run(key, '[]'))
@@ -99,7 +99,7 @@ test('an older storelock that does not know the idle table cannot start a record
   expect(insert('another')).not.toThrow()
 })
 
-test('a file of a storelock that put nothing apart gets the table when there is something to put there', async () => {
+test('a file of an older storelock gets the idle table when there is a record to move there', async () => {
   const old = sqliteStore(file, { now: () => now })
   await old.close()
   raw((db) => db.exec('DROP TRIGGER storelock_idle_is_known; DROP TABLE storelock_idle'))
@@ -111,7 +111,7 @@ test('a file of a storelock that put nothing apart gets the table when there is 
   expect((await b.locks.acquire('name 1')).previous).toBeGreaterThan(0)
 })
 
-test('a record that is in use stays where it is', async () => {
+test('a recently used record is not moved', async () => {
   const { locks } = open()
   for (const name of names) await (await locks.acquire(name)).release()
   await locks.query()

@@ -18,9 +18,9 @@ withFolder((made) => {
   path = join(made, 'app.db')
 })
 
-// Where the system tells what a process has open.
+// Only Linux shows which files a process has open.
 describe.runIf(process.platform === 'linux')('two copies of SQLite in one process', () => {
-  test('a path that another copy has open is refused with what to do, and that copy’s writes stay', async () => {
+  test('a path that another copy has open is refused with a remedy, and that copy’s writes are kept', async () => {
     const theirs = openInAnotherCopy(path)
     theirs.exec('CREATE TABLE theirs (x); INSERT INTO theirs VALUES (1)')
     const error = thrown(() => sqliteStore(path))
@@ -36,7 +36,7 @@ describe.runIf(process.platform === 'linux')('two copies of SQLite in one proces
     theirs.close()
   })
 
-  test('a copy that opens the file later ends the sessions, and closing the store does not remove its log', { timeout: 60_000 }, async () => {
+  test('a copy that opens the file later ends the sessions, and closing the store does not remove the copy’s log', { timeout: 60_000 }, async () => {
     let theirs: Database.Database | undefined
     const { lost, waited, store } = await whileHeld(path, () => {
       theirs = openInAnotherCopy(path)
@@ -51,7 +51,7 @@ describe.runIf(process.platform === 'linux')('two copies of SQLite in one proces
   })
 })
 
-test('a driver whose code lies elsewhere stays one copy of SQLite where `open` says how it is loaded', async () => {
+test('a driver with its native code elsewhere stays one copy of SQLite if `open` says how to load it', async () => {
   const nativeBinding = join(folder, 'elsewhere.node')
   copyFileSync(addon, nativeBinding)
   const openElsewhere = (file: string) => new Database(file, { nativeBinding })

@@ -25,7 +25,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** As a migration tool does with what it does not know, in another process. */
+/** Drops tables, as a migration tool in another process may do with unknown ones. */
 function drop(...names: string[]): void {
   const other = new Database(path)
   for (const name of names) other.exec(`DROP TABLE ${name}`)
@@ -35,8 +35,8 @@ function drop(...names: string[]): void {
 const lossOf = (lock: HeldLock): Promise<LockError> =>
   new Promise((resolve) => lock.signal.addEventListener('abort', () => resolve(lock.signal.reason as LockError)))
 
-describe.each([['all tables', tables], ...tables.map((name) => [name, [name]] as const)] as const)('when somebody drops %s', (_, dropped) => {
-  test('holders are notified of the loss, the tables are made again, and locks go on', async () => {
+describe.each([['all tables', tables], ...tables.map((name) => [name, [name]] as const)] as const)('when another program drops %s', (_, dropped) => {
+  test('holders are notified of the loss, the tables are made again, and new locks work', async () => {
     const locks = createLocks({ store, duration: 1_000 })
     const lock = await locks.acquire('k')
     const lost = lossOf(lock)
@@ -47,7 +47,7 @@ describe.each([['all tables', tables], ...tables.map((name) => [name, [name]] as
     await locks.close()
   })
 
-  test('no holder believes in its lock a beat after somebody else has it', async () => {
+  test('a holder notices within its duration that another session has the lock', async () => {
     const other = sqliteStore(path)
     const [a, b] = [createLocks({ store, duration: 1_000 }), createLocks({ store: other, duration: 1_000 })]
     const lock = await a.acquire('k')
@@ -63,7 +63,7 @@ describe.each([['all tables', tables], ...tables.map((name) => [name, [name]] as
   })
 })
 
-test.each(['storelock_records', 'storelock_sessions'])('a fenced write is refused once somebody has dropped %s', async (name) => {
+test.each(['storelock_records', 'storelock_sessions'])('a fenced write is refused once %s was dropped', async (name) => {
   const locks = createLocks({ store })
   const lock = await locks.acquire('k')
   drop(name)

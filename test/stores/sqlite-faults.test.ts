@@ -19,7 +19,7 @@ withFolder((made) => {
 const beat: Command = { type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }
 const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 }
 
-/** Runs something without the rights of root, who may write anywhere. */
+/** Runs a function without root's right to write anywhere. */
 function asNobody<T>(run: () => T): T {
   const root = process.getuid?.() === 0
   if (root) process.seteuid?.(65_534)
@@ -31,29 +31,29 @@ function asNobody<T>(run: () => T): T {
 }
 
 describe('opening', () => {
-  test('a missing directory is named, with what to do', () => {
+  test('a missing directory is named, with a remedy', () => {
     const error = thrown(() => sqliteStore(join(folder, 'no', 'test.db')))
     expect(error).toMatchObject({ name: 'LockError', code: 'store' })
     expect(error.message).toContain(`create the directory ${join(folder, 'no')} first`)
   })
 
-  test.runIf(process.platform === 'linux')('a directory that takes no files is named', () => {
+  test.runIf(process.platform === 'linux')('a directory in which no files can be made is named', () => {
     const error = thrown(() => sqliteStore('/proc/storelock.db'))
     expect(error).toMatchObject({ name: 'LockError', code: 'store', cause: failure('CANTOPEN') })
     expect(error.message).toContain('/proc/storelock.db')
   })
 
-  test('a file that is no database is refused, and left as it is', () => {
+  test('a file that is not a database is refused', () => {
     writeFileSync(path, 'this is not a database, but it is quite long all the same'.repeat(20))
     const error = thrown(() => sqliteStore(path))
     expect(error).toMatchObject({ code: 'store', cause: failure('NOTADB') })
   })
 
-  test.each([undefined, null, 7, {}, ''])('%j is no database', (database) => {
+  test.each([undefined, null, 7, {}, ''])('%j is not a database', (database) => {
     expect(() => sqliteStore(database as string)).toThrow(TypeError)
   })
 
-  test('tables of a newer version are named and left as they are', () => {
+  test('tables of a newer version are reported and not changed', () => {
     sqliteStore(path).close()
     const db = new Database(path)
     db.prepare("UPDATE storelock_meta SET value = 99 WHERE name = 'version'").run()
@@ -67,7 +67,7 @@ describe('opening', () => {
     db.close()
   })
 
-  test('a file that is only busy is opened, and waited for', async () => {
+  test('a busy file is opened, and commands wait for it', async () => {
     const other = new Database(path)
     other.exec('CREATE TABLE theirs (x); BEGIN EXCLUSIVE')
     const store = sqliteStore(path)
@@ -79,8 +79,8 @@ describe('opening', () => {
   })
 })
 
-describe('a handle of the user’s', () => {
-  test('gets our tables and keeps its settings', async () => {
+describe('a user’s handle', () => {
+  test('gets storelock’s tables and keeps its settings', async () => {
     const db = new Database(path, { timeout: 1_234 })
     const settings = () =>
       ['journal_mode', 'synchronous', 'busy_timeout', 'foreign_keys', 'user_version'].map((name) => db.pragma(name, { simple: true }))
@@ -94,7 +94,7 @@ describe('a handle of the user’s', () => {
     db.close()
   })
 
-  test('does not hold up our commands by a transaction that only reads', async () => {
+  test('does not delay commands by a transaction that only reads', async () => {
     const db = new Database(path)
     db.pragma('journal_mode = WAL')
     const store = sqliteStore(db)
@@ -106,7 +106,7 @@ describe('a handle of the user’s', () => {
     db.close()
   })
 
-  test('may be closed: the store goes on, on its own connection', async () => {
+  test('may be closed: the store goes on with its own connection', async () => {
     const db = new Database(path)
     const store = sqliteStore(db)
     db.close()
@@ -114,7 +114,7 @@ describe('a handle of the user’s', () => {
     await store.close()
   })
 
-  test('without a file is used itself, outside its user’s transactions', async () => {
+  test('without a file is used itself, outside the user’s transactions', async () => {
     const db = new Database(':memory:')
     const store = sqliteStore(db)
     db.exec('CREATE TABLE theirs (x); BEGIN; INSERT INTO theirs VALUES (1)')
@@ -133,8 +133,8 @@ describe('a handle of the user’s', () => {
   })
 })
 
-describe('a fault under way', () => {
-  test('a full disk is named, and what was there stays', async () => {
+describe('a fault during use', () => {
+  test('a full disk is reported, and existing records are kept', async () => {
     const big: Command[] = Array.from({ length: 200 }, (_, index) => ({ ...request, key: `k${index}`, metadata: 'x'.repeat(10_000) }) as Command)
     const memory = new Database(':memory:')
     memory.pragma('max_page_count = 30')
@@ -148,7 +148,7 @@ describe('a fault under way', () => {
     await small.close()
   })
 
-  test.skipIf(process.platform === 'win32')('a read-only file or directory is named, and left as it is', async () => {
+  test.skipIf(process.platform === 'win32')('a read-only file or directory is named, and not changed', async () => {
     await sqliteStore(path).close()
     const before = readFileSync(path)
     chmodSync(path, 0o444)
@@ -160,7 +160,7 @@ describe('a fault under way', () => {
     expect(readFileSync(path)).toEqual(before)
   })
 
-  test('a handle that is read-only is refused', () => {
+  test('a read-only handle is refused', () => {
     sqliteStore(path).close()
     const db = new Database(path, { readonly: true })
     db.pragma('query_only = 1')
@@ -174,7 +174,7 @@ describe('a fault under way', () => {
   test('a deleted or replaced file is noticed by the next beat and the next look', async () => {
     const store = sqliteStore(path)
     await store.apply([beat, request])
-    // With its log: SQLite would take what stays for that of the next file of this name.
+    // Moves the log as well: SQLite would take a log that stays for that of the next file with this name.
     for (const which of ['', '-wal', '-shm']) renameSync(path + which, `${path}.old${which}`)
     for (const error of [await errorOf(store.apply([beat])), await errorOf(store.read('k')), await errorOf(store.list())]) {
       expect(error).toMatchObject({ code: 'store' })
@@ -196,12 +196,12 @@ describe('a fault under way', () => {
     other.close()
   })
 
-  test('a batch that comes while others pause, since the file is busy, has all of them tried at once', async ({ onTestFinished }) => {
+  test('a batch that arrives while others pause because the file is busy makes all of them retry at once', async ({ onTestFinished }) => {
     const other = new Database(path)
     const store = sqliteStore(path)
     await store.apply([beat])
     other.exec('BEGIN IMMEDIATE')
-    // No pause ends by itself.
+    // With fake timers no pause ends by itself.
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     const first = store.apply([request])
@@ -214,7 +214,7 @@ describe('a fault under way', () => {
     other.close()
   })
 
-  test('a busy file is never surfaced: batches that wait keep their order', async () => {
+  test('a busy file never causes an error: waiting batches keep their order', async () => {
     const other = new Database(path)
     const store = sqliteStore(path)
     await store.apply([beat])

@@ -23,7 +23,7 @@ const open = (name = 'app.db'): Database.Database => {
 const rows = (): unknown[] => db.prepare('SELECT text FROM notes').pluck().all()
 const note = (tx: Database.Database, text: string): void => void tx.prepare('INSERT INTO notes VALUES (?)').run(text)
 
-/** Takes the lock from its holder, which does not know. */
+/** Steals the lock from its holder, which does not notice. */
 const rob = () => store.apply([{ type: 'request', key: 'k', session: 'b', client: 'b', number: 1, mode: 'exclusive', confirm: 500, steal: true }])
 
 /** Whether another connection can write now. */
@@ -51,7 +51,7 @@ beforeEach(async () => {
   ])
   const [, , granted] = outcomes
   if (granted?.type !== 'granted') throw new Error('not granted')
-  // It believes to the last that it is held.
+  // This lock never notices that it is lost.
   lock = { name: 'k', key: 'k', session: 'a', token: granted.holder.token, assertHeld() {} }
 })
 
@@ -61,7 +61,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-describe('J6: check() in a transaction of the user’s', () => {
+describe('J6: check() in a user’s transaction', () => {
   test('lets a holder commit', () => {
     db.transaction(() => {
       store.check(db, lock)
@@ -70,7 +70,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(rows()).toEqual(['held'])
   })
 
-  test.each(['deferred', 'immediate', 'exclusive'] as const)('refuses a holder whose lock was stolen, in a %s transaction', async (kind) => {
+  test.each(['deferred', 'immediate', 'exclusive'] as const)('fails if the lock was stolen, in a %s transaction', async (kind) => {
     await rob()
     const write = db.transaction(() => {
       note(db, 'before the check')
@@ -80,7 +80,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(rows()).toEqual([])
   })
 
-  test.each(['BEGIN', 'BEGIN IMMEDIATE', 'SAVEPOINT s'])('keeps everyone from taking over until a transaction begun by %s ends', async (begin) => {
+  test.each(['BEGIN', 'BEGIN IMMEDIATE', 'SAVEPOINT s'])('prevents a take-over until a transaction begun by %s ends', async (begin) => {
     db.exec(begin)
     store.check(db, lock)
     expect(othersCanWrite()).toBe(false)
@@ -96,7 +96,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(rows()).toEqual(['held'])
   })
 
-  test('keeps everyone out also when it was made in a savepoint that was undone', () => {
+  test('still prevents other writes if it was made in a savepoint that was rolled back', () => {
     db.exec('BEGIN; SAVEPOINT s')
     store.check(db, lock)
     db.exec('ROLLBACK TO s; RELEASE s')
@@ -104,14 +104,14 @@ describe('J6: check() in a transaction of the user’s', () => {
     db.exec('COMMIT')
   })
 
-  test('refuses a transaction that began to read before the lock was taken', async () => {
+  test('fails in a transaction that began to read before the lock was stolen', async () => {
     db.exec('BEGIN; SELECT * FROM notes')
     await rob()
     expect(() => store.check(db, lock)).toThrow(/locked|lost/)
     db.exec('ROLLBACK')
   })
 
-  test('finds the locks in an attached file, whatever that is called', async () => {
+  test('finds the locks in an attached file, whatever its schema name', async () => {
     const other = open('other.db')
     const attach = other.prepare('ATTACH ? AS "its ""locks"""')
     attach.run(join(folder, 'app.db'))
@@ -126,7 +126,7 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(other.prepare('SELECT text FROM things').pluck().all()).toEqual(['held'])
   })
 
-  test('is not taken in by another file’s locks that have taken the attached one’s place', async () => {
+  test('is not fooled by another file with locks that was attached in place of the first', async () => {
     const strange = sqliteStore(join(folder, 'strange.db'))
     await strange.close()
     const other = open('other.db')
@@ -137,18 +137,18 @@ describe('J6: check() in a transaction of the user’s', () => {
     expect(() => other.transaction(() => store.check(other, lock))()).toThrow(/cannot see the locks.*attach/)
   })
 
-  test('throws if there is nothing to guard', () => {
+  test('throws outside a transaction, and on a handle without the locks', () => {
     expect(() => store.check(db, lock)).toThrow(/begin one first/)
     const stranger = open('strange.db')
     expect(() => stranger.transaction(() => store.check(stranger, lock))()).toThrow(expect.objectContaining({ code: 'invalid' }))
   })
 
-  test('refuses a holder that knows that the lock is lost, without reading', () => {
+  test('fails without reading if the holder knows that the lock is lost', () => {
     const told = { ...lock, assertHeld: () => expect.fail('told') }
     expect(() => db.transaction(() => store.check(db, told))()).toThrow('told')
   })
 
-  test('refuses once the file was replaced', async () => {
+  test('fails once the file was replaced', async () => {
     renameSync(join(folder, 'app.db'), join(folder, 'moved.db'))
     open('app.db')
     await new Promise((resolve) => setTimeout(resolve, 15))
@@ -176,7 +176,7 @@ describe('J6: transaction()', () => {
     expect(othersCanWrite()).toBe(true)
   })
 
-  test('waits while others write, and writes nothing if the lock is lost meanwhile', async () => {
+  test('waits while another connection writes, and writes nothing if the lock is lost meanwhile', async () => {
     const other = open()
     other.exec('BEGIN IMMEDIATE')
     const held = store.transaction(lock, (tx) => note(tx, 'held'))
@@ -191,19 +191,19 @@ describe('J6: transaction()', () => {
     expect(rows()).toEqual(['held'])
   })
 
-  test('has nothing to do with a transaction that its user is in', async () => {
+  test('is refused while the user has a transaction open', async () => {
     db.exec('BEGIN')
     await expect(store.transaction(lock, (tx) => note(tx, 'x'))).rejects.toThrow(/use check\(\)/)
     db.exec('COMMIT')
     expect(rows()).toEqual([])
   })
 
-  test('gives each of many writers its turn', async () => {
+  test('serves many concurrent writers one after another', async () => {
     await Promise.all(Array.from({ length: 50 }, (_, index) => store.transaction(lock, (tx) => note(tx, `${index}`))))
     expect(rows()).toHaveLength(50)
   })
 
-  test('runs on a connection of the store’s own where that was made from a path', async () => {
+  test('runs on the store’s own connection if the store was made from a path', async () => {
     const own = sqliteStore(join(folder, 'app.db'))
     await own.transaction(lock, (tx) => tx.prepare('INSERT INTO notes VALUES (?)').run('held'))
     expect(rows()).toEqual(['held'])

@@ -18,8 +18,8 @@ withFolder((made) => {
   path = join(made, 'app.db')
 })
 
-// Where the system tells what a process has open.
-test.runIf(process.platform === 'linux')('connections and threads of one copy of SQLite are no fault, however many', async () => {
+// Only Linux shows which files a process has open.
+test.runIf(process.platform === 'linux')('any number of connections and threads of one copy of SQLite is accepted', async () => {
   const handle = new Database(path)
   handle.pragma('journal_mode = WAL')
   const stores = [sqliteStore(path), sqliteStore(handle), sqliteStore(path)]
@@ -42,7 +42,7 @@ test.runIf(process.platform === 'linux')('connections and threads of one copy of
 })
 
 describe('one database file with two logs', () => {
-  test('a file with a second name is refused, naming that', () => {
+  test('a file with a second name is refused with that reason', () => {
     new Database(path).exec('CREATE TABLE x (y)').close()
     linkSync(path, join(folder, 'other.db'))
     for (const name of [path, join(folder, 'other.db')]) {
@@ -52,23 +52,26 @@ describe('one database file with two logs', () => {
     }
   })
 
-  test('a second name that is given later ends the sessions, naming that', async () => {
+  test('a second name that is made later ends the sessions with that reason', async () => {
     const { lost, waited, store } = await whileHeld(path, () => linkSync(path, join(folder, 'other.db')))
     expect(lost.message).toContain('2 names (hard links)')
     expect(waited).toMatchObject({ code: 'store', message: expect.stringContaining('2 names (hard links)') })
     await store.close()
   })
 
-  test.skipIf(process.platform === 'win32').each(['-wal', '-shm'])('a %s that is removed in use ends the sessions, naming that', async (which) => {
-    const { lost, waited, store, took } = await whileHeld(path, () => rmSync(`${path}${which}`))
-    expect(lost).toMatchObject({ code: 'lost', message: expect.stringContaining('lost its -wal or -shm') })
-    expect(waited).toMatchObject({ code: 'store', message: expect.stringContaining('lost its -wal or -shm') })
-    // By the beat that found it, not by the deadline.
-    expect(took).toBeLessThan(1_000)
-    await store.close()
-  })
+  test.skipIf(process.platform === 'win32').each(['-wal', '-shm'])(
+    'a %s that is removed in use ends the sessions with that reason',
+    async (which) => {
+      const { lost, waited, store, took } = await whileHeld(path, () => rmSync(`${path}${which}`))
+      expect(lost).toMatchObject({ code: 'lost', message: expect.stringContaining('lost its -wal or -shm') })
+      expect(waited).toMatchObject({ code: 'store', message: expect.stringContaining('lost its -wal or -shm') })
+      // The lock is lost at the beat that found the fault, not at its deadline.
+      expect(took).toBeLessThan(1_000)
+      await store.close()
+    },
+  )
 
-  test.runIf(process.platform === 'linux')('a handle whose -shm was removed before is refused, naming that', () => {
+  test.runIf(process.platform === 'linux')('a handle whose -shm was removed before is refused with that reason', () => {
     const handle = new Database(path)
     handle.pragma('journal_mode = WAL')
     handle.exec('CREATE TABLE x (y)')
@@ -77,7 +80,7 @@ describe('one database file with two logs', () => {
     handle.close()
   })
 
-  test('a rollback journal, which leaves no file, is no fault; nor is WAL that is turned on later', async () => {
+  test('a rollback journal, which leaves no file, is accepted, and so is WAL that is turned on later', async () => {
     const handle = new Database(path)
     const store = sqliteStore(handle)
     const locks = createLocks({ store, duration: 200 })
@@ -91,7 +94,7 @@ describe('one database file with two logs', () => {
     handle.close()
   })
 
-  test('a file that is mounted by itself is found in the system’s list of mounts', () => {
+  test('a file that is mounted on its own is found in the system’s list of mounts', () => {
     writeFileSync(path, '')
     const line = (at: string) => `36 35 98:0 /app.db ${at} rw,noatime shared:1 - ext4 /dev/root rw\n`
     expect(pathFault(path, line(folder))).toBeUndefined()
@@ -100,9 +103,9 @@ describe('one database file with two logs', () => {
     expect(pathFault(blank, line(join(folder, 'my\\040app.db')))).toContain('mount the folder')
   })
 
-  // Anybody may mount where users may have namespaces of their own; the test above is for where they may not.
+  // Without root, mounting needs user namespaces. The test above covers systems that do not allow them.
   const mounts = spawnSync('unshare', ['--map-root-user', '--mount', 'true']).status === 0
-  test.runIf(mounts)('a file that is bind-mounted alone is refused, and the folder that has it is not', () => {
+  test.runIf(mounts)('a bind mount of the single file is refused, and a bind mount of its folder is accepted', () => {
     const [there, whole] = [join(folder, 'there'), join(folder, 'whole')]
     for (const each of [there, whole]) mkdirSync(each)
     sqliteStore(path).close()

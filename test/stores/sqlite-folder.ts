@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
 
-/** Gives each test of a file a folder of its own, which is gone after it, also where the test took its rights away. */
+/** Gives each test of a file its own folder, which is removed afterwards, even if the test made it read-only. */
 export function withFolder(use: (folder: string) => void): void {
   let folder: string
   beforeEach(() => {

@@ -18,10 +18,10 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end()
 })
 
-/** How many rows a beat shows, and a session that opens ends at a time. */
+/** The number of rows that a beat returns, and that a new session ends at a time. */
 const page = 16
 
-/** A file in which so many processes left a session and a sidecar, as a crash does. */
+/** A file in which this many crashed processes left a session and a sidecar file. */
 async function leftBy(count: number): Promise<string> {
   const file = join(folder, 'a.db')
   await sqliteStore(file).close()
@@ -40,7 +40,7 @@ async function leftBy(count: number): Promise<string> {
   return file
 }
 
-/** Opens databases that count what is done in each turn of the event loop: transactions that end sessions, and the sessions. */
+/** `open` opens databases that count, for each turn of the event loop, the transactions that end sessions and the ended sessions. */
 function counting() {
   const most = { transactions: 0, sessions: 0 }
   let turn = { transactions: 0, sessions: 0 }
@@ -79,7 +79,7 @@ function counting() {
   return { most, open }
 }
 
-test('a session that opens ends the dead that it meets a page at a time, each in one transaction and a turn of its own', async () => {
+test('a new session ends the dead ones that it finds a page at a time, each page in one transaction and its own turn of the event loop', async () => {
   const file = await leftBy(3 * page)
   const { most, open } = counting()
   const store = sqliteStore(file, { open })
@@ -97,7 +97,7 @@ test('a session that opens ends the dead that it meets a page at a time, each in
   expect(most.sessions).toBeLessThanOrEqual(page)
 })
 
-test('sixteen dead that follow each other are ended with a few pages of the file, among thousands', async () => {
+test('ending sixteen successive sessions among thousands writes only a few pages of the file', async () => {
   const file = await leftBy(0)
   const store = sqliteStore(file)
   endings.push(() => store.close())
@@ -111,7 +111,7 @@ test('sixteen dead that follow each other are ended with a few pages of the file
   db.pragma('wal_checkpoint(TRUNCATE)')
   const ends = Array.from({ length: page }, (_, n): Command => ({ type: 'end', session: `s${1_000 + n}` }))
   expect((await store.apply(ends)).map(({ type }) => type)).toEqual(Array(page).fill('ended'))
-  // A page of 4,096 bytes, with its frame.
+  // A page has 4,096 bytes, and 24 bytes for its frame header.
   const pages = statSync(`${file}-wal`).size / (4_096 + 24)
   expect(pages).toBeLessThan(page / 2)
 })

@@ -25,8 +25,8 @@ const beat: Command = { type: 'beat', session: 'a', client: 'a', lease: 1_000, o
 const request: Command = { type: 'request', key: 'k', session: 'a', client: 'a', number: 1, mode: 'exclusive', confirm: 500 }
 const pin = (entity: string): Command => ({ type: 'pin', key: 'k', entity })
 
-describe('a look again', () => {
-  test('shows the writes of this store, another one and another connection', async () => {
+describe('a repeated look', () => {
+  test('shows the writes of this store, of another store and of another connection', async () => {
     const [one, other] = [sqliteStore(path), sqliteStore(path)]
     const pins = async (): Promise<unknown> => (await one.read('k'))?.pins
     expect(await pins()).toBeUndefined()
@@ -47,7 +47,7 @@ describe('a look again', () => {
   test('begins no transaction while nothing has changed', async () => {
     const db = new Database(path)
     const run = vi.spyOn(Object.getPrototypeOf(db.prepare('SELECT 1')) as Database.Statement, 'run')
-    // Each driver has a word of its own for a statement's text.
+    // Each driver has its own name for a statement's text.
     const textOf = ({ source, sourceSQL }: Database.Statement & { sourceSQL?: string }): string => source ?? sourceSQL
     const begun = (): number => (run.mock.contexts as Database.Statement[]).filter((statement) => textOf(statement) === 'BEGIN').length
     const store = sqliteStore(db)
@@ -64,8 +64,8 @@ describe('a look again', () => {
   })
 })
 
-describe('where processes cannot meet', () => {
-  /** The warnings, and whether a lock still passes from one session to another. */
+describe('if processes cannot reach each other', () => {
+  /** Passes a lock from one session to another. @returns the warnings */
   async function degraded(): Promise<string[]> {
     const said: string[] = []
     const store = sqliteStore(path)
@@ -82,9 +82,9 @@ describe('where processes cannot meet', () => {
   }
 
   test.each([
-    ['in which nobody can write', '/proc/nowhere', /no hints.*\/proc\/nowhere/],
+    ['that is not writable', '/proc/nowhere', /no hints.*\/proc\/nowhere/],
     ['whose path is too long', `/tmp/${'x'.repeat(80)}`, /no hints.*too long for the path of a socket/],
-  ])('for want of another directory for sockets than one %s, it is said once, and locks work', async (_, directory, why) => {
+  ])('because the only directory for sockets is one %s, each listener is told once, and locks work', async (_, directory, why) => {
     vi.stubEnv('TMPDIR', directory)
     vi.stubEnv('XDG_RUNTIME_DIR', undefined)
     const said = await degraded()
@@ -93,7 +93,7 @@ describe('where processes cannot meet', () => {
     expect(said[0]).toMatch(why)
   })
 
-  test('for want of a folder beside the database, it is said once, and locks work', async () => {
+  test('because there can be no folder beside the database, each listener is told once, and locks work', async () => {
     writeFileSync(`${path}-storelock`, 'in the way')
     const said = await degraded()
     expect(new Set(said).size).toBe(1)
@@ -101,7 +101,7 @@ describe('where processes cannot meet', () => {
     expect(said[0]).toMatch(/no proofs of death.*-storelock/)
   })
 
-  test('for want of both, each is said once', async () => {
+  test('for both reasons, each listener is told each of them once', async () => {
     vi.stubEnv('TMPDIR', '/proc/nowhere')
     vi.stubEnv('XDG_RUNTIME_DIR', undefined)
     writeFileSync(`${path}-storelock`, 'in the way')
@@ -110,7 +110,7 @@ describe('where processes cannot meet', () => {
     expect([...new Set(said)].sort()).toEqual([expect.stringMatching(/^no hints/), expect.stringMatching(/^no proofs of death/)])
   })
 
-  test('for the database has no file, nothing is said', async () => {
+  test('because the database has no file, there is no warning', async () => {
     const store = sqliteStore(':memory:')
     expect([store.channel, store.beacon, store.onDegraded]).toEqual([undefined, undefined, undefined])
     await store.close()
@@ -118,7 +118,7 @@ describe('where processes cannot meet', () => {
 })
 
 test.skipIf(process.platform === 'win32')(
-  'strangers who flood all sockets with rubbish, and with hints, take no lock from anybody and hold up nobody',
+  'strangers that flood all sockets with rubbish and hints cannot take a lock or delay a session',
   async () => {
     vi.stubEnv('TMPDIR', folder)
     const warnings: unknown[] = []
@@ -176,7 +176,7 @@ function floodWith(socket: string, text: string, wrote: () => void): () => void 
   }
 }
 
-test('a store that nobody takes a lock in leaves no file beside its own', async () => {
+test('a store in which no lock was taken leaves no other file beside the database', async () => {
   const store = sqliteStore(path)
   await store.read('k')
   await store.close()

@@ -19,7 +19,7 @@ withFolder((made) => {
   path = join(made, 'app.db')
 })
 
-/** A driver that opens nothing by its constructor alone, as one of encrypted databases, or whose code lies elsewhere. */
+/** A driver whose constructor needs an option to open a file, like a driver for encrypted databases. */
 class Keyed extends Database {
   constructor(path: string, options?: Database.Options & { key?: string }) {
     if (options?.key !== 'secret') throw Object.assign(new Error('file is not a database'), { code: 'SQLITE_NOTADB' })
@@ -33,7 +33,7 @@ describe('open', () => {
     return new Keyed(file, { key: 'secret' })
   }
 
-  test('has every connection to the file opened: the store’s own, its fence’s and the journal’s of a lock server', async () => {
+  test('opens every connection to the file: the store’s own and the one of a lock server’s journal', async () => {
     const handle = new Keyed(path, { key: 'secret' })
     const opened: string[] = []
     const store = sqliteStore(handle, { open: open(opened) })
@@ -52,7 +52,7 @@ describe('open', () => {
     handle.close()
   })
 
-  test('is named by the error where the constructor alone does not open the file', () => {
+  test('is named in the error if the constructor alone cannot open the file', () => {
     const handle = new Keyed(path, { key: 'secret' })
     const error = thrown(() => sqliteStore(handle))
     expect(error).toMatchObject({ code: 'store', cause: { code: 'SQLITE_NOTADB' } })
@@ -60,7 +60,7 @@ describe('open', () => {
     handle.close()
   })
 
-  test('that opens another file is refused, and so is anything but a function', () => {
+  test('is refused if it opens another file, or is not a function', () => {
     const handle = new Database(path)
     handle.exec('CREATE TABLE x (y)')
     expect(() => sqliteStore(handle, { open: () => new Database(join(folder, 'other.db')) })).toThrow(TypeError)
@@ -76,13 +76,13 @@ describe('open', () => {
   })
 })
 
-test('through a handle that is read-only nothing is written: its store looks, and refuses the rest', async () => {
+test('a store on a read-only handle can read, and refuses to write', async () => {
   const writer = sqliteStore(path)
   const locks = createLocks({ store: writer })
   await locks.acquire('job')
   const open = (file: string) => new Database(file, { readonly: true })
   const handle = open(path)
-  // node:sqlite does not tell what it may do.
+  // node:sqlite does not show whether a handle is read-only.
   const store = sqliteStore(handle, isBuiltIn ? { open } : {})
   expect((await store.list()).map(({ key }) => key)).toEqual(['job'])
   await expect(store.apply([{ type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }])).rejects.toMatchObject({
@@ -96,7 +96,7 @@ test('through a handle that is read-only nothing is written: its store looks, an
 })
 
 describe('a name of a database', () => {
-  test('that is a file: URL means that file, whatever the driver makes of such names', async () => {
+  test('that is a file: URL means that file, whatever the driver does with such names', async () => {
     const names = [
       pathToFileURL(path).href,
       `file:${path}`,
@@ -120,7 +120,7 @@ describe('a name of a database', () => {
   )
 })
 
-/** Runs a program on the store of the file, without the rights of root, who may write anywhere. */
+/** Runs a program with a store on the file, without root's right to write anywhere. @returns its output */
 async function asReader(program: string): Promise<string> {
   const root = process.getuid?.() === 0
   const options: SpawnOptions = {
@@ -140,14 +140,14 @@ async function asReader(program: string): Promise<string> {
   return said
 }
 
-describe('looking at once', { timeout: 60_000 }, () => {
+describe('a look is immediate', { timeout: 60_000 }, () => {
   test.each(['WAL', 'DELETE'])('while another process has a write transaction open, in journal mode %s', async (mode) => {
     await sqliteStore(path).close()
     const writer = new Database(path)
     writer.pragma(`journal_mode = ${mode}`)
     writer.exec('CREATE TABLE theirs (x); BEGIN IMMEDIATE; INSERT INTO theirs VALUES (1)')
     const store = sqliteStore(path)
-    // It does not wait, so that the next line would never be reached before.
+    // The writer commits only after these looks. If they waited for it, they would not be answered first.
     const looks = [store.read('job'), store.list(), createLocks({ store }).query()]
     const ended = Promise.all(looks)
     expect(await Promise.race([ended, new Promise((resolve) => setImmediate(() => setImmediate(resolve, 'later')))])).toEqual([
@@ -160,7 +160,7 @@ describe('looking at once', { timeout: 60_000 }, () => {
     writer.close()
   })
 
-  test.skipIf(process.platform === 'win32')('at a read-only file; calls that have to write fail with a clear error', async () => {
+  test.skipIf(process.platform === 'win32')('at a read-only file, and calls that have to write fail with a clear error', async () => {
     const store = sqliteStore(path)
     const locks = createLocks({ store })
     await locks.acquire('job')

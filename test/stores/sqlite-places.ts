@@ -7,7 +7,7 @@ import type { StorePlace } from '../../src/testing/index.ts'
 
 export type Opener = new (path: string) => SqliteDatabase
 
-/** A new file. `open` gets a store to it; `Database` is for what a test does there behind the store's back. */
+/** A place with a new file. `open` opens a store on it; `Database` is for changes behind the store's back. */
 export function filePlace(Database: Opener, open: (path: string) => Store): StorePlace {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   const path = join(folder, 'test.db')
@@ -28,7 +28,7 @@ export function filePlace(Database: Opener, open: (path: string) => Store): Stor
   }
 }
 
-/** A user's handle to a new file, from which each store is made. */
+/** A place with a user's handle to a new file, from which each store is made. */
 export function handlePlace(Database: Opener, open: (db: SqliteDatabase) => Store): StorePlace {
   const handles: SqliteDatabase[] = []
   const place = filePlace(Database, (path) => {
@@ -45,7 +45,7 @@ export function handlePlace(Database: Opener, open: (db: SqliteDatabase) => Stor
   }
 }
 
-/** A user's handle to a database without a file, which all stores share. */
+/** A place with a user's handle to a database without a file, which all stores share. */
 export function memoryPlace(Database: Opener, open: (db: SqliteDatabase) => Store): StorePlace {
   const db = new Database(':memory:')
   return {

@@ -12,7 +12,7 @@ import { built } from '../house/built.ts'
 const [script] = (await built(new URL('hammer.ts', import.meta.url))) as [string]
 const run = promisify(execFile)
 
-test('several processes on one file lose no step and see no error, although a foreign writer keeps it busy', { timeout: 60_000 }, async () => {
+test('several processes on one file lose no increment and see no error, although a foreign writer keeps it busy', { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   const path = join(folder, 'test.db')
   const foreign = new Database(path)
@@ -48,7 +48,7 @@ test('several processes on one file lose no step and see no error, although a fo
   }
 })
 
-test('processes that open a new file at the same moment all get it ready', { timeout: 60_000 }, async () => {
+test('processes that open a new file at the same moment all succeed', { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   const open = `
     const { sqliteStore } = await import(${JSON.stringify(new URL('../../src/stores/sqlite.ts', import.meta.url).href)})

@@ -23,7 +23,7 @@ describe('a SQLite store in memory', () => {
   for (const { name, run } of storeSuite(() => ({ open: () => sqliteStore(':memory:'), alone: true }))) test(name, run)
 })
 
-test('two connections that take turns answer as one map does, whatever they have in mind', { timeout: 60_000 }, () =>
+test('two connections used alternately give the same answers as one map, whatever they have cached', { timeout: 60_000 }, () =>
   answerAsOneMap(async (now) => {
     const place = filePlace(Database, (path) => sqliteStore(path, { now }))
     return { stores: [await place.open(), await place.open()], remove: place.remove }
@@ -33,7 +33,7 @@ test('two connections that take turns answer as one map does, whatever they have
 test.each([
   ['b', 'c'],
   ['c', 'b'],
-])('a release does not rest on what it had in mind of %s, whose session another process has ended', async (ended, granted) => {
+])('a release does not rely on the cached row of %s, whose session another process has ended', async (ended, granted) => {
   const place = filePlace(Database, sqliteStore)
   const [store, other] = [await place.open(), await place.open()]
   try {

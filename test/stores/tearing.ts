@@ -1,7 +1,7 @@
 import { forceCloseDatabase } from 'fake-indexeddb'
 import { vi } from 'vitest'
 
-/** What of fake-indexeddb's own has to be reached for. */
+/** The internals of fake-indexeddb that are used here. */
 interface Begun {
   readonly db: IDBDatabase & { _rawDatabase: { transactions: Begun[]; processTransactions(): void } }
   _state: string
@@ -9,7 +9,7 @@ interface Begun {
   _rollbackLog: (() => void)[]
 }
 
-/** Closes a database by force as Chromium does: what is under way is undone, and neither completes nor aborts. */
+/** Closes a database by force like Chromium: open transactions are undone, without a complete or abort event. */
 export function tear(db: IDBDatabase): void {
   const raw = (db as Begun['db'])._rawDatabase
   for (const tx of raw.transactions) {
@@ -22,7 +22,7 @@ export function tear(db: IDBDatabase): void {
   raw.processTransactions()
 }
 
-/** Counts what is done to databases from now on, and tears the one to which the `at`-th is done. @returns how many there were */
+/** Counts the steps of databases from now on, and tears the database of step number `at`. @returns a function that gives the number of steps */
 export function tearAt(at: number): () => number {
   let steps = 0
   const step = (db: IDBDatabase): void => {
@@ -32,7 +32,7 @@ export function tearAt(at: number): () => number {
   const { transaction } = IDBDatabase.prototype
   vi.spyOn(IDBDatabase.prototype, 'transaction').mockImplementation(function (this: IDBDatabase, ...args) {
     const tx = transaction.apply(this, args)
-    // fake-indexeddb begins upgrades by this as well.
+    // fake-indexeddb uses this method to begin upgrades as well.
     if (tx.mode === 'versionchange') return tx
     step(this)
     tx.addEventListener('complete', () => step(this))
@@ -50,7 +50,7 @@ export function tearAt(at: number): () => number {
   return () => steps
 }
 
-/** Has a database answer nothing any more, on this connection: its transactions neither proceed nor end. */
+/** Makes a connection stop answering: its transactions neither proceed nor end. */
 export function hang(db: IDBDatabase): void {
   const silent = (): EventTarget => new Proxy(new EventTarget(), { get: (target, name) => Reflect.get(target, name) ?? silent })
   db.transaction = (scope: string | Iterable<string>, mode: IDBTransactionMode = 'readonly') => {

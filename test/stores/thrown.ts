@@ -1,6 +1,6 @@
 import type { LockError } from '../../src/protocol/index.ts'
 
-/** What a call throws. */
+/** The error that a call throws. */
 export function thrown(call: () => unknown): LockError {
   try {
     call()

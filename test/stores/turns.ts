@@ -5,16 +5,16 @@ import type { Store } from '../../src/store.ts'
 import { history, play } from '../protocol/histories.ts'
 import { lease } from '../protocol/shelf.ts'
 
-/** Two stores at one place of their own. */
+/** Two stores at one new place. */
 interface Pair {
   readonly stores: readonly [Store, Store]
-  /** Removes what they leave behind. */
+  /** Removes the place. */
   readonly remove?: (() => void | Promise<void>) | undefined
 }
 
 /**
- * Two stores at one place, asked in any turns, answer any history as one map does.
- * @param check looks at the place after each answer
+ * Expects two stores at one place to answer any history as one map would, in whatever order they are asked.
+ * @param check inspects the place after each answer
  */
 export async function answerAsOneMap(open: (now: () => number) => Promise<Pair>, check?: (outcome: Outcome) => Promise<void>): Promise<void> {
   await fc.assert(
@@ -40,5 +40,5 @@ export async function answerAsOneMap(open: (now: () => number) => Promise<Pair>,
   )
 }
 
-/** Without the rows that a beat shows as hints: which ones is the store's choice. */
+/** An outcome without the stale rows of a beat, since each store chooses which rows to return. */
 const plain = (outcome: Outcome | undefined): unknown => JSON.parse(JSON.stringify({ ...outcome, stale: undefined }))

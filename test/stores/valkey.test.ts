@@ -42,7 +42,7 @@ describe.runIf(isHere)('a Redis store that waits for the disk of its Valkey', ()
     return store
   }
 
-  test('has each change there before it counts', async () => {
+  test('has each change on the disk before it counts', async () => {
     const server = await start({ appendonly: 'yes', appendfsync: 'everysec' })
     const store = open(server)
     const locks = createLocks({ store, duration: 10_000 })
@@ -57,7 +57,7 @@ describe.runIf(isHere)('a Redis store that waits for the disk of its Valkey', ()
     await locks.close()
   })
 
-  test('says so if there is no append-only file, and changes nothing', async () => {
+  test('reports a missing append-only file, and changes nothing', async () => {
     const server = await start({})
     await expect(open(server).apply([{ type: 'beat', session: 'a', client: 'a', lease: 1_000, opens: true }])).rejects.toMatchObject({
       code: 'store',

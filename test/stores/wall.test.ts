@@ -13,7 +13,7 @@ test.each<[string, (now: () => number) => Store]>([
   ['memory', (now) => memoryStore({ now })],
   ['SQLite', (now) => sqliteStore(':memory:', { now })],
   ['IndexedDB', (now) => indexedDBStore('wall', { now })],
-])('a `now` that returns no time, or counts microseconds, is refused with invalid and damages no record: %s', async (_, open) => {
+])('a `now` that returns an invalid time, or microseconds, is refused with invalid and damages no record: %s', async (_, open) => {
   let time = 1_700_000_000_000
   const store = open(() => time)
   try {

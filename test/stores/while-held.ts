@@ -6,16 +6,16 @@ const aborted = (lock: HeldLock): Promise<unknown> =>
   new Promise((resolve) => lock.signal.addEventListener('abort', () => resolve(lock.signal.reason), { once: true }))
 
 interface Mishap {
-  /** How the lock was lost. */
+  /** The error with which the lock was lost. */
   readonly lost: LockError
-  /** The result of a request that waited for it. */
+  /** The error of a request that waited for the lock. */
   readonly waited: LockError
   readonly store: ReturnType<typeof sqliteStore>
-  /** How long the loss took, in ms. */
+  /** How long it took until the lock was lost, in ms. */
   readonly took: number
 }
 
-/** Takes a lock in a file, has something done to that, and tells what came of it. */
+/** Takes a lock in a file, then lets a mishap happen to the file. @returns the consequences */
 export async function whileHeld(path: string, mishap: () => void): Promise<Mishap> {
   const store = sqliteStore(path)
   const [holder, other] = [createLocks({ store, duration: 1_000 }), createLocks({ store, duration: 1_000 })]

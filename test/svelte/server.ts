@@ -6,7 +6,7 @@ import { build, type Plugin } from 'esbuild'
 import type { Locks } from 'storelock'
 import { root } from '../house/installed.ts'
 
-/** Renders the page of `e2e/pages/` as a server does, by Svelte 5 or 4. @returns its HTML */
+/** Renders the page of `e2e/pages/` on the server side, with Svelte 5 or 4. @returns its HTML */
 export async function renderOnServer(version: 'svelte' | 'svelte-4', folder: string, locks: Locks, props: object): Promise<string> {
   const { compile } = createRequire(import.meta.url)(`${version}/compiler`)
   const components: Plugin = {

@@ -11,7 +11,7 @@ let b: Process
 const ends: (() => void)[] = []
 
 beforeEach(() => {
-  // Without one it is a server.
+  // Without a document, useLock takes the process for a server.
   vi.stubGlobal('document', {})
   world = new World()
   a = world.process({ label: 'a' })
@@ -24,7 +24,7 @@ afterEach(async () => {
   vi.unstubAllGlobals()
 })
 
-/** Subscribes as a component does. */
+/** Subscribes like a component. */
 function subscribe<T>(store: Readable<T>): { readonly shown: T[]; readonly now: T; end(): Promise<void> } {
   const shown: T[] = []
   const end = store.subscribe((value) => void shown.push(value))
@@ -47,7 +47,7 @@ async function makePanel(options: UseLockOptions = {}, name = 'k') {
   return panel
 }
 
-/** Without repetitions. */
+/** The states that were shown, without repetitions. */
 const states = (shown: readonly LockState[]): string[] => shown.map(({ state }) => state).filter((state, index, all) => state !== all[index - 1])
 
 const take = (name = 'k', options?: AcquireOptions) => b.locks.acquire(name, options)
@@ -61,7 +61,7 @@ describe('useLock', () => {
     expect([lock?.name, token, signal, error]).toEqual(['k', lock?.token, lock?.signal, undefined])
   })
 
-  test('waits behind another tab until that releases', async () => {
+  test('waits behind another tab until that tab releases', async () => {
     const lock = await take()
     const panel = await makePanel()
     expect(panel.now).toMatchObject({ state: 'waiting', lock: undefined, token: undefined, signal: undefined })
@@ -70,7 +70,7 @@ describe('useLock', () => {
     expect(states(panel.shown)).toEqual(['waiting', 'held'])
   })
 
-  test('asks for nothing before somebody subscribes, nor for one who only looks', async () => {
+  test('requests nothing before there is a subscriber, or for a single read with `get`', async () => {
     const store = useLock('k', {}, a.locks)
     expect(get(store).state).toBe('waiting')
     await settle()
@@ -88,7 +88,7 @@ describe('useLock', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('holds again for one who subscribes later', async () => {
+  test('holds again for a later subscriber', async () => {
     const store = useLock('k', {}, a.locks)
     await subscribe(store).end()
     const later = subscribe(store)
@@ -98,7 +98,7 @@ describe('useLock', () => {
 })
 
 describe('a subscriber that leaves', () => {
-  test('takes its wait back, and leaves no trace', async () => {
+  test('withdraws its wait, and leaves no trace', async () => {
     const lock = await take()
     const panel = await makePanel()
     await panel.end()
@@ -118,7 +118,7 @@ describe('a subscriber that leaves', () => {
 })
 
 describe('a loss', () => {
-  test('is shown with its error, and the lock is asked for again by `retry`', async () => {
+  test('is shown with its error, and `retry` requests the lock again', async () => {
     const panel = await makePanel()
     const thief = await take('k', { steal: true })
     await settle()
@@ -131,7 +131,7 @@ describe('a loss', () => {
     expect(panel.now.state).toBe('held')
   })
 
-  test('is followed by another wait where that is wanted', async () => {
+  test('is followed by another wait if `again` is set', async () => {
     const panel = await makePanel({ again: true })
     await take('k', { steal: true })
     await settle()
@@ -139,7 +139,7 @@ describe('a loss', () => {
   })
 })
 
-test('an error of the store is shown, and the lock is asked for again by `retry`', async () => {
+test('an error of the store is shown, and `retry` requests the lock again', async () => {
   a.link.break('fail')
   const panel = await makePanel()
   expect(panel.now).toMatchObject({ state: 'error', error: { code: 'store' }, lock: undefined })
@@ -149,7 +149,7 @@ test('an error of the store is shown, and the lock is asked for again by `retry`
   expect(states(panel.shown)).toEqual(['waiting', 'error', 'waiting', 'held'])
 })
 
-test('a holder that is asked to release hears it', async () => {
+test('a release request reaches the holder’s callback', async () => {
   const heard = vi.fn()
   await makePanel({ onReleaseRequested: (ask, who) => heard(ask, who.label) })
   take('k', { ask: 'please' }).catch(() => {})
@@ -157,7 +157,7 @@ test('a holder that is asked to release hears it', async () => {
   expect(heard.mock.calls).toEqual([['please', 'b']])
 })
 
-test('useLeader is true in one of all candidates, and the next takes over, also after a loss', async () => {
+test('useLeader is true in one candidate, and the next one takes over, also after a loss', async () => {
   const [one, two] = [subscribe(useLeader('leader', {}, a.locks)), subscribe(useLeader('leader', undefined, b.locks))]
   await settle()
   expect([one.now, two.now]).toEqual([true, false])
@@ -176,13 +176,13 @@ describe('a server', () => {
   test.each([
     ['Svelte 5', 'svelte', 'svelte'],
     ['Svelte 4', 'svelte-4', 'svelte-4'],
-  ] as const)('that renders by %s shows that it waits, and asks for nothing', async (_, version, folder) => {
+  ] as const)('that renders with %s shows the waiting state, and requests nothing', async (_, version, folder) => {
     expect(await renderOnServer(version, folder, a.locks, { name: 'k', options: {} })).toContain('data-state="waiting"')
     await settle()
     expect(a.link.sent).toEqual([])
   })
 
-  test('asks for nothing however long somebody subscribes', async () => {
+  test('requests nothing for subscribers either', async () => {
     const panel = await makePanel()
     expect([panel.now.state, a.link.sent]).toEqual(['waiting', []])
   })

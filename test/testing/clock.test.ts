@@ -18,7 +18,7 @@ test('F6: timers run in the order in which they fall due, each at its own time',
   expect(clock.monotonic()).toBe(30)
 })
 
-test('promises settle between two timers, and may set timers that run in the same stretch', async () => {
+test('promises settle between timers, and can set timers that run in the same `advance`', async () => {
   const clock = manualClock()
   const seen: number[] = []
   const sleep = (ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve))
@@ -33,7 +33,7 @@ test('promises settle between two timers, and may set timers that run in the sam
   expect(seen).toEqual([10, 20, 30])
 })
 
-test('a timer that is called off never runs', async () => {
+test('a cancelled timer never runs', async () => {
   const clock = manualClock()
   let ran = false
   const callOff = clock.after(10, () => {
@@ -44,7 +44,7 @@ test('a timer that is called off never runs', async () => {
   expect(ran).toBe(false)
 })
 
-test('J11: the wall clock steps alone', () => {
+test('J11: the wall clock can step alone', () => {
   const clock = manualClock({ start: 1_000 })
   clock.step(-500)
   expect([clock.now(), clock.monotonic()]).toEqual([500, 0])

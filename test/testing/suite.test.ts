@@ -3,7 +3,7 @@ import type { Store } from '../../src/store.ts'
 import { memoryStore } from '../../src/stores/memory.ts'
 import { storeSuite } from '../../src/testing/index.ts'
 
-/** The names of the facts that do not hold for a store. */
+/** The names of the facts that a store fails. */
 async function failures(make: () => Store): Promise<string[]> {
   const failed: string[] = []
   for (const { name, run } of storeSuite(() => ({ open: make, alone: true }))) await run().catch(() => failed.push(name))
@@ -11,7 +11,7 @@ async function failures(make: () => Store): Promise<string[]> {
 }
 
 describe('the suite finds a store that', () => {
-  test('keeps no order in its list', async () => {
+  test('does not sort its list', async () => {
     const store = () => {
       const sound = memoryStore()
       const list: typeof sound.list = async (prefix, part) => (part ? sound.list(prefix, part) : (await sound.list(prefix)).reverse())
@@ -45,7 +45,7 @@ describe('the suite finds a store that', () => {
     expect(await failures(store)).toContain('a record comes with the session rows that it leans on')
   })
 
-  test('is sound not to fail it', async () => {
+  test('is sound has no failures', async () => {
     expect(await failures(() => memoryStore())).toEqual([])
   })
 })

@@ -6,7 +6,7 @@ import { root } from '../house/installed.ts'
 const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), (path) => readFileSync(path, 'utf8'))
 const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: ['build.ts'] }, ts.sys, root)
 
-/** A user's own files, by their names, compiled with `exactOptionalPropertyTypes`. The first one is the one that counts. */
+/** A user's files by name, compiled with `exactOptionalPropertyTypes`. The first file is the one that is checked. */
 export type Files = Readonly<Record<string, string>>
 
 const pathOf = (name: string): string => join(root, name)
@@ -26,7 +26,7 @@ export function compile(files: Files): { readonly program: ts.Program; readonly 
   return { program, file: program.getSourceFile(first) as ts.SourceFile }
 }
 
-/** What TypeScript has to say against the first file, each with its line. */
+/** TypeScript's errors in the first file, each with its source line. */
 export function faults(files: Files): string[] {
   const { program, file } = compile(files)
   return program.getSemanticDiagnostics(file).map(({ messageText, start = 0 }) => {
@@ -35,7 +35,7 @@ export function faults(files: Files): string[] {
   })
 }
 
-/** The exports of a module by the name that users import. */
+/** The exports of a module, by the name under which users import it. */
 export function exportsOf(program: ts.Program, entry: string): ts.Symbol[] {
   const checker = program.getTypeChecker()
   const { resolvedModule } = ts.resolveModuleName(entry, pathOf('consumer.ts'), options, ts.sys)

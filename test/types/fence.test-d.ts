@@ -19,7 +19,7 @@ describe('fenced writes', () => {
     expectTypeOf<Guard>().toExtend<Fenced>()
   })
 
-  it('on SQLite hand out the very type of handle that was given', () => {
+  it('on SQLite pass on the type of the given handle', () => {
     const store = sqliteStore(new Database('app.db'))
     expectTypeOf(store).toEqualTypeOf<SqliteStore<Database.Database>>()
     store.transaction(lock, (tx) => expectTypeOf(tx).toEqualTypeOf<Database.Database>())
@@ -28,7 +28,7 @@ describe('fenced writes', () => {
     expectTypeOf(store.transaction(lock, () => 7)).toEqualTypeOf<Promise<number>>()
   })
 
-  it('on IndexedDB are typed by the schema, with no cast', async () => {
+  it('on IndexedDB have the types of the schema, without a cast', async () => {
     const db = await openDB<App>('app')
     const store = indexedDBStore(db)
     store.transaction(lock, ['notes'], async (tx) => {
@@ -43,12 +43,12 @@ describe('fenced writes', () => {
     store.check(db.transaction(['notes', fenceStore], 'readwrite'), lock)
   })
 
-  it('on IndexedDB take databases without a schema, and the browser’s own', () => {
+  it('on IndexedDB accept databases without a schema, and the browser’s own', () => {
     indexedDBStore({} as IDBPDatabase).transaction(lock, ['any'], (tx) => tx.objectStore('any').put(1, 1))
     indexedDBStore({} as IDBDatabase).transaction(lock, ['any'], (tx) => expectTypeOf(tx).toEqualTypeOf<IDBTransaction>())
   })
 
-  it('in memory have no transaction to hand out', () => {
+  it('in memory have no transaction to pass on', () => {
     memoryStore().transaction(lock, (tx) => expectTypeOf(tx).toEqualTypeOf<undefined>())
   })
 })

@@ -9,7 +9,7 @@ import { type ComputedRef, provide, ref } from 'vue'
 declare const locks: Locks
 
 describe('in Vue', () => {
-  it('useLock is a ref of the state, in which the lock is where it is held', () => {
+  it('useLock is a ref of the state, which has the lock while it is held', () => {
     const held = vueLock('k', { mode: 'shared', enabled: undefined })
     expectTypeOf(held).toEqualTypeOf<ComputedRef<LockState>>()
     if (held.value.state === 'held') expectTypeOf(held.value.lock).toEqualTypeOf<HeldLock>()
@@ -25,13 +25,13 @@ describe('in Vue', () => {
     expectTypeOf(vueLeader('k')).toEqualTypeOf<ComputedRef<boolean>>()
     // @ts-expect-error names are strings
     vueLock(7)
-    // @ts-expect-error the scope that ends is the signal
+    // @ts-expect-error the end of the scope takes the place of a signal
     vueLock('k', { signal: AbortSignal.timeout(1) })
   })
 
-  it('only locks are provided', () => {
+  it('only locks can be provided', () => {
     provide(locksKey, locks)
-    // @ts-expect-error these are none
+    // @ts-expect-error these are not locks
     provide(locksKey, {})
   })
 })
@@ -42,13 +42,13 @@ describe('in Svelte', () => {
     expectTypeOf(svelteLeader(() => 'k')).toEqualTypeOf<Readable<boolean>>()
     // @ts-expect-error names are strings
     svelteLock(7)
-    // @ts-expect-error the subscriber that leaves is the signal
+    // @ts-expect-error unsubscribing takes the place of a signal
     svelteLock('k', { signal: AbortSignal.timeout(1) })
   })
 
-  it('only locks are set', () => {
+  it('only locks can be set', () => {
     setLocks(locks)
-    // @ts-expect-error these are none
+    // @ts-expect-error these are not locks
     setLocks({})
   })
 })

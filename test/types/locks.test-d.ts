@@ -55,13 +55,13 @@ describe('createLocks', () => {
     }>()
   })
 
-  it('has the same type as the locks that exclude nobody', () => {
+  it('has the same type as noopLocks', () => {
     expectTypeOf(noopLocks()).toEqualTypeOf<Locks>()
   })
 })
 
 describe('request', () => {
-  it('hands its callback a held lock', () => {
+  it('gives its callback a held lock', () => {
     locks.request('a', (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
     locks.request('a', {}, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
     locks.request('a', { mode: 'shared', timeout: 5 }, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
@@ -69,20 +69,20 @@ describe('request', () => {
     locks.request('a', { ifAvailable: false }, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
   })
 
-  it('hands it a held lock or null where it may be refused', () => {
+  it('gives it a held lock or null if the request can be refused', () => {
     locks.request('a', { ifAvailable: true }, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock | null>())
     const options: RequestOptions = {}
     locks.request('a', options, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock | null>())
   })
 
-  it('gives back what the callback does, without its promise', () => {
+  it('returns the callback’s result, unwrapped from a promise', () => {
     expectTypeOf(locks.request('a', () => 7)).toEqualTypeOf<Promise<number>>()
     expectTypeOf(locks.request('a', async () => 7)).toEqualTypeOf<Promise<number>>()
     expectTypeOf(locks.request('a', { mode: 'shared' }, async () => ['x'])).toEqualTypeOf<Promise<string[]>>()
     expectTypeOf(locks.request('a', { ifAvailable: true }, (lock) => lock?.token)).toEqualTypeOf<Promise<number | undefined>>()
   })
 
-  it('takes undefined for what is left out', () => {
+  it('accepts undefined for options', () => {
     const options = { ifAvailable: undefined, ifNoQueue: undefined, signal: undefined }
     locks.request('a', options, (lock) => expectTypeOf(lock).toEqualTypeOf<HeldLock>())
     locks.reentrant('a', { duration: undefined }).acquire({ timeout: undefined, signal: undefined })
@@ -90,7 +90,7 @@ describe('request', () => {
     locks.whenFree('a', { signal: undefined })
   })
 
-  it('refuses what is no mode and no callback', () => {
+  it('refuses an invalid mode and a missing callback', () => {
     // @ts-expect-error a mode is exclusive or shared
     locks.request('a', { mode: 'readonly' }, () => {})
     // @ts-expect-error the callback is missing
@@ -105,7 +105,7 @@ describe('request', () => {
 })
 
 describe('handles', () => {
-  it('are held locks, or null where trying may fail', () => {
+  it('are held locks, or null if a try can fail', () => {
     expectTypeOf(locks.acquire('a')).toEqualTypeOf<Promise<HeldLock>>()
     expectTypeOf(locks.tryAcquire('a')).toEqualTypeOf<Promise<HeldLock | null>>()
   })
@@ -115,11 +115,11 @@ describe('handles', () => {
     await using maybe = await locks.tryAcquire('b')
     expectTypeOf(lock).toExtend<AsyncDisposable>()
     expectTypeOf(maybe).toEqualTypeOf<HeldLock | null>()
-    // @ts-expect-error letting go takes a while
+    // @ts-expect-error a release is asynchronous
     using _ = lock
   })
 
-  it('tell everything and let nothing be written', async () => {
+  it('have readonly properties', async () => {
     const lock = await locks.acquire('a')
     expectTypeOf(lock).toExtend<{
       readonly name: string
@@ -133,7 +133,7 @@ describe('handles', () => {
     expectTypeOf(lock.renew).toBeCallableWith(5_000)
     expectTypeOf(lock.renew()).toEqualTypeOf<Promise<void>>()
     expectTypeOf(lock.release()).toEqualTypeOf<Promise<void>>()
-    // @ts-expect-error a token is given, never chosen
+    // @ts-expect-error a token is read-only
     lock.token = 1
   })
 
@@ -142,7 +142,7 @@ describe('handles', () => {
     expectTypeOf<AcquireOptions['metadata']>().toEqualTypeOf<Json | undefined>()
     expectTypeOf<AcquireOptions['renew']>().toEqualTypeOf<'auto' | 'manual' | undefined>()
     expectTypeOf<'signal'>().not.toExtend<keyof TryOptions>()
-    // @ts-expect-error functions are no plain data
+    // @ts-expect-error functions are not plain data
     locks.acquire('a', { metadata: () => 1 })
   })
 })
@@ -156,14 +156,14 @@ describe('reentrant', () => {
     expectTypeOf<Guard>().toExtend<AsyncDisposable>()
   })
 
-  it('has no mode: a shared hold would exclude nobody', () => {
-    // @ts-expect-error there is no mode to choose
+  it('has no mode: a shared hold would not exclude other shared holders', () => {
+    // @ts-expect-error there is no such option
     locks.reentrant('a', { mode: 'shared' })
   })
 })
 
 describe('query', () => {
-  it('shows what Web Locks show and more', async () => {
+  it('has everything that Web Locks show, and more', async () => {
     const { held, pending } = await locks.query()
     expectTypeOf(held).toEqualTypeOf<HeldInfo[]>()
     expectTypeOf(pending).toEqualTypeOf<PendingInfo[]>()

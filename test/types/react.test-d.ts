@@ -6,7 +6,7 @@ import { describe, expectTypeOf, it } from 'vitest'
 declare const locks: Locks
 
 describe('useLock', () => {
-  it('has a lock where it is held, and only there', () => {
+  it('has a lock in the state held, and only there', () => {
     const { state, lock, token, signal, error, retry } = useLock('k')
     expectTypeOf(state).toEqualTypeOf<'idle' | 'waiting' | 'held' | 'lost' | 'error'>()
     expectTypeOf(retry).toEqualTypeOf<() => void>()
@@ -24,16 +24,16 @@ describe('useLock', () => {
     }
   })
 
-  it('takes the options of `acquire`, but for the signal', () => {
+  it('takes the options of `acquire`, except the signal', () => {
     const options: UseLockOptions = { mode: 'shared', timeout: 1, enabled: false, again: true, metadata: { a: [1] } }
     expectTypeOf(useLock('k', options)).toEqualTypeOf<LockState>()
-    // @ts-expect-error a component that goes is the signal
+    // @ts-expect-error unmounting takes the place of a signal
     useLock('k', { signal: AbortSignal.timeout(1) })
     // @ts-expect-error names are strings
     useLock(7)
   })
 
-  it('may be named in its own callback', () => {
+  it('can be used in its own callback', () => {
     const held = useLock('k', { onReleaseRequested: () => held.lock?.release() })
     expectTypeOf(held).toEqualTypeOf<LockState>()
   })
@@ -45,7 +45,7 @@ it('useLeader is true or false', () => {
 
 it('LocksProvider needs locks', () => {
   createElement(LocksProvider, { value: locks })
-  // @ts-expect-error they are missing
+  // @ts-expect-error the locks are missing
   createElement(LocksProvider, {})
   // @ts-expect-error a store is not enough
   createElement(LocksProvider, { value: {} })

@@ -11,7 +11,7 @@ const entries = Object.keys(JSON.parse(readFileSync(join(root, 'package.json'), 
 
 const imports = entries.map((entry, index) => `import type * as m${index} from '${entry}'`).join('\n')
 
-/** A line for each optional member of each public type, methods aside, that gives it `undefined`. */
+/** For each optional member of each public type, except methods, a line that assigns `undefined` to it. */
 function assignments(): string[] {
   const { program } = compile({ 'consumer.ts': imports })
   const checker = program.getTypeChecker()
@@ -31,7 +31,7 @@ function assignments(): string[] {
   })
 }
 
-test('every optional member of a public type takes undefined, also for those who compile with exactOptionalPropertyTypes', () => {
+test('every optional member of a public type accepts undefined, also with exactOptionalPropertyTypes', () => {
   const lines = assignments().map((line, index) => line.replace(' x:', ` x${index}:`))
   expect(lines.length).toBeGreaterThan(150)
   expect(lines.join('\n')).toMatch(/\.LocksOptions, 'onWarning'/)

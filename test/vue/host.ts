@@ -15,7 +15,7 @@ const remove = (node: HostNode): void => {
   node.parent = null
 }
 
-/** Vue's own renderer, on a page in which components show nothing. */
+/** Vue's renderer, on a page that displays nothing. */
 const { createApp } = createRenderer<HostNode, HostNode>({
   createElement: newNode,
   createText: newNode,
@@ -43,13 +43,13 @@ beforeEach(() => {
 afterEach(async () => {
   for (const app of apps.splice(0)) app.unmount()
   await settle()
-  // Vue's warnings come this way.
+  // Vue reports its warnings through console.warn.
   const warned = vi.mocked(console.warn).mock.calls
   vi.restoreAllMocks()
   expect(warned).toEqual([])
 })
 
-/** Lets Vue do what is to be done, and all that comes of it without a timer. */
+/** Runs `step`, and lets Vue do all the work that follows from it without a timer. */
 export async function inVue(step: () => unknown = () => {}): Promise<void> {
   await step()
   await nextTick()
@@ -57,7 +57,7 @@ export async function inVue(step: () => unknown = () => {}): Promise<void> {
   await nextTick()
 }
 
-/** An app, which goes with the test. It is not mounted yet. */
+/** Makes an app, not yet mounted, which is unmounted at the end of the test. */
 export function newApp(component: Component): { readonly app: App; mount(): Promise<void>; unmount(): Promise<void> } {
   const app = createApp(component)
   return {

@@ -16,14 +16,14 @@ beforeEach(() => {
   b = world.process({ label: 'b' })
 })
 
-/** Keeps each value, the first one too. */
+/** Collects all values, including the first one. */
 function note<T>(source: WatchSource<T>): T[] {
   const values: T[] = []
   watch(source, (value) => values.push(value), { immediate: true, flush: 'sync' })
   return values
 }
 
-/** A component that uses the locks of `a`, or of others. */
+/** A component that uses the locks of `a`, or given ones. */
 function makePanel(options: UseLockOptions | (() => UseLockOptions) = {}, name: string | (() => string) = 'k', locks = a.locks) {
   let shown: LockState[] = []
   const { app, ...made } = newApp({
@@ -36,11 +36,11 @@ function makePanel(options: UseLockOptions | (() => UseLockOptions) = {}, name: 
   app.provide(locksKey, locks)
   return {
     ...made,
-    /** What it shows now. */
+    /** The state that it shows now. */
     get now(): LockState {
       return shown.at(-1) as LockState
     },
-    /** What it has shown, without repetitions. */
+    /** The states that it has shown, without repetitions. */
     get states(): string[] {
       return shown.map(({ state }) => state).filter((state, index, all) => state !== all[index - 1])
     },
@@ -60,7 +60,7 @@ describe('useLock', () => {
     expect(await world.holders()).toEqual(['a'])
   })
 
-  test('waits behind another tab until that releases', async () => {
+  test('waits behind another tab until that tab releases', async () => {
     const lock = await take()
     const panel = makePanel()
     await panel.mount()
@@ -78,7 +78,7 @@ describe('useLock', () => {
 })
 
 describe('a component that unmounts', () => {
-  test('releases the lock that it held, and shows so', async () => {
+  test('releases the lock that it held', async () => {
     const panel = makePanel()
     await panel.mount()
     const { lock } = panel.now
@@ -87,7 +87,7 @@ describe('a component that unmounts', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('takes its wait back, and leaves no trace', async () => {
+  test('withdraws its wait, and leaves no trace', async () => {
     const lock = await take()
     const panel = makePanel()
     await panel.mount()
@@ -119,7 +119,7 @@ describe('a component that unmounts', () => {
     expect([a.link.count('request'), a.link.count('release')]).toEqual([2, 1])
   })
 
-  test('in the turn in which it was mounted asks for nothing', async () => {
+  test('in the same turn as it was mounted requests nothing', async () => {
     const { app, mount, unmount } = newApp({
       setup() {
         useLock('k')
@@ -135,7 +135,7 @@ describe('a component that unmounts', () => {
 })
 
 describe('an effect scope outside components', () => {
-  test('holds the lock as long as it lasts, and the state is idle then', async () => {
+  test('holds the lock for as long as it lasts, and the state is idle afterwards', async () => {
     const { app } = newApp({})
     app.provide(locksKey, a.locks)
     const scope = effectScope()
@@ -149,7 +149,7 @@ describe('an effect scope outside components', () => {
 })
 
 describe('rendering', () => {
-  test('on a server shows that it waits, and asks for nothing', async () => {
+  test('on a server shows the waiting state, and requests nothing', async () => {
     const app = createSSRApp({
       setup() {
         const state = useLock('k')
@@ -162,7 +162,7 @@ describe('rendering', () => {
     expect(a.link.sent).toEqual([])
   })
 
-  test('that is suspended asks for nothing before it is shown', async () => {
+  test('that is suspended requests nothing before it is shown', async () => {
     let arrive = (): void => {}
     const Later = defineAsyncComponent(() => new Promise<{ render(): null }>((resolve) => (arrive = () => resolve({ render: () => null }))))
     const Panel = {
@@ -182,13 +182,13 @@ describe('rendering', () => {
 })
 
 describe('the request', () => {
-  test('is for the new name when that changes, and the old lock is released', async () => {
+  test('follows a change of the name, and the old lock is released', async () => {
     const name = ref('one')
     const panel = makePanel({}, () => name.value)
     await panel.mount()
     const { lock } = panel.now
     name.value = 'two'
-    // From now on it shows nothing of the old name.
+    // From now on it no longer shows the state of the old name.
     expect(panel.now.state).toBe('waiting')
     await inVue()
     expect(lock?.isHeld()).toBe(false)
@@ -196,7 +196,7 @@ describe('the request', () => {
     expect(panel.states).toEqual(['waiting', 'held', 'waiting', 'held'])
   })
 
-  test('is made again when options change', async () => {
+  test('is made again when the options change', async () => {
     const options = reactive<Pick<UseLockOptions, 'mode'>>({ mode: 'exclusive' })
     const panel = makePanel(options)
     await panel.mount()
@@ -216,7 +216,7 @@ describe('the request', () => {
     expect([a.link.count('request'), a.link.count('release')]).toEqual([1, 0])
   })
 
-  test('is nothing while it is not wanted', async () => {
+  test('is not made while it is disabled', async () => {
     const enabled = ref(false)
     const panel = makePanel(() => ({ enabled: enabled.value }))
     await panel.mount()
@@ -232,7 +232,7 @@ describe('the request', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('goes to other locks if a component between provides those', async () => {
+  test('goes to the locks of the nearest component that provides some', async () => {
     const shown = shallowRef<LockState>()
     const Panel = {
       setup() {
@@ -249,7 +249,7 @@ describe('the request', () => {
 })
 
 describe('a loss', () => {
-  test('is shown with its error, and the lock is asked for again by `retry`', async () => {
+  test('is shown with its error, and `retry` requests the lock again', async () => {
     const panel = makePanel()
     await panel.mount()
     const thief = await take('k', { steal: true })
@@ -261,7 +261,7 @@ describe('a loss', () => {
     expect(panel.now.state).toBe('held')
   })
 
-  test('is followed by another wait where that is wanted', async () => {
+  test('is followed by another wait if `again` is set', async () => {
     const panel = makePanel({ again: true })
     await panel.mount()
     const thief = await take('k', { steal: true })
@@ -273,7 +273,7 @@ describe('a loss', () => {
 })
 
 describe('an error', () => {
-  test('of the store is shown, and the lock is asked for again by `retry`', async () => {
+  test('of the store is shown, and `retry` requests the lock again', async () => {
     a.link.break('fail')
     const panel = makePanel()
     await panel.mount()
@@ -290,7 +290,7 @@ describe('an error', () => {
   })
 })
 
-test('a holder that is asked to release hears it through the latest callback', async () => {
+test('a release request reaches the holder’s latest callback', async () => {
   const which = ref('first')
   const heard = vi.fn()
   const panel = makePanel(() => {
@@ -308,7 +308,7 @@ test('a holder that is asked to release hears it through the latest callback', a
 })
 
 describe('useLeader', () => {
-  test('is true in one of all candidates, and the next takes over, also after a loss', async () => {
+  test('is true in one candidate, and the next one takes over, also after a loss', async () => {
     const leads = [a, b].map(({ locks }) => {
       const leader = shallowRef<{ readonly value: boolean }>()
       const made = newApp({

@@ -1,20 +1,20 @@
-/** Two contexts of one origin, each with its own `navigator.locks`. */
+/** Two contexts of one origin, each with its own `LockManager`. */
 interface Contexts {
   readonly here: LockManager
   readonly there: LockManager
-  /** A controller of the other context's realm. */
+  /** An abort controller from the other context's realm. */
   readonly abortThere: AbortController
 }
 
-/** One fact about Web Locks, checked in any runner and in any engine. */
+/** One fact about Web Locks, which can be checked in any runner and any engine. */
 export interface Fact {
   readonly name: string
-  /** Rejects if it is not so. */
+  /** Rejects if the fact does not hold. */
   run(contexts: Contexts): Promise<void>
 }
 
 type Callback = (lock: Lock | null) => unknown
-/** `request` as scripts without types call it. */
+/** `request` as untyped scripts call it. */
 type Loose = (...args: unknown[]) => Promise<unknown>
 
 const loose =
@@ -24,7 +24,7 @@ const loose =
 
 const nothing = (): void => {}
 
-/** How often requests that follow each other closely are made: a guess of the store's, say, may be right by chance. */
+/** How often closely successive requests are tried, since a store's guess of a row may be right by chance. */
 export const trials = 9
 
 function same(actual: unknown, expected: unknown, what: string): void {
@@ -36,14 +36,14 @@ function identical(actual: unknown, expected: unknown, what: string): void {
   if (!Object.is(actual, expected)) throw new Error(`${what}: expected ${String(expected)}, got ${String(actual)}`)
 }
 
-/** What a promise is rejected with. */
+/** The reason with which a promise rejects. */
 async function reasonOf(promise: Promise<unknown>): Promise<unknown> {
   const [result] = await Promise.allSettled([promise])
   if (result.status === 'fulfilled') throw new Error(`it was fulfilled with ${String(result.value)}`)
   return result.reason
 }
 
-/** Checks that a call rejects with an error of this name, and does not throw. */
+/** Checks that a call rejects with an error of this name instead of throwing. */
 async function rejects(call: () => Promise<unknown>, name: string, what = 'the call'): Promise<void> {
   const promise = call()
   const error = (await reasonOf(promise)) as Error
@@ -53,15 +53,15 @@ async function rejects(call: () => Promise<unknown>, name: string, what = 'the c
 interface Held {
   /** Resolves when the callback runs. */
   readonly granted: Promise<Lock | null>
-  /** What `request` returned. */
+  /** The promise that `request` returned. */
   readonly settled: Promise<unknown>
-  /** Ends the callback. @returns when the lock is free */
+  /** Ends the callback, and resolves when the lock is released. */
   release(): Promise<void>
-  /** Ends the callback, of a request that may be rejected. */
+  /** Ends the callback of a request that may be rejected. */
   drop(): void
 }
 
-/** Asks for a lock, and keeps it until it is told otherwise. */
+/** Requests a lock, and holds it until `release` or `drop`. */
 function hold(locks: LockManager, name: string, options: LockOptions = {}, granted: () => void = nothing): Held {
   let end = nothing
   const over = new Promise<void>((resolve) => {
@@ -84,7 +84,7 @@ function hold(locks: LockManager, name: string, options: LockOptions = {}, grant
   return { granted: isGranted, settled, release, drop: () => end() }
 }
 
-/** What a query shows of one name, as modes. */
+/** The modes of the locks and requests of a name, in a query. */
 async function stateOf(locks: LockManager, name: string): Promise<{ held: unknown[]; pending: unknown[] }> {
   const { held = [], pending = [] } = await locks.query()
   const of = (infos: LockInfo[]): unknown[] => infos.filter((info) => info.name === name).map(({ mode }) => mode)
@@ -94,7 +94,7 @@ async function stateOf(locks: LockManager, name: string): Promise<{ held: unknow
 const free = { held: [], pending: [] }
 const isFree = async (locks: LockManager, name: string): Promise<void> => same(await stateOf(locks, name), free, 'what is left of the lock')
 
-/** A list of steps, as they happen. */
+/** Records steps in the order in which they happen. */
 const steps = () => {
   const done: unknown[] = []
   return { done, step: (name: unknown) => () => void done.push(name) }
@@ -119,10 +119,10 @@ const args = toFacts('arguments', {
   'the last of two has to be a function': async ({ here }, name) => {
     for (const callback of [undefined, null, 7, 'callback', {}, [], Symbol()]) await rejects(() => loose(here)(name, callback), 'TypeError')
   },
-  'the third of three has to be a function, also where the second is one': async ({ here }, name) => {
+  'the third of three has to be a function, even if the second is one': async ({ here }, name) => {
     for (const callback of [undefined, null, {}]) await rejects(() => loose(here)(name, nothing, callback), 'TypeError')
   },
-  'a fourth counts for nothing': async ({ here }, name) => {
+  'a fourth is ignored': async ({ here }, name) => {
     identical(await loose(here)(name, {}, () => 1, neverRun), 1, 'the result')
   },
   'a name becomes a string': async ({ here }) => {
@@ -143,17 +143,17 @@ const args = toFacts('arguments', {
   'options may be undefined or null': async ({ here }, name) => {
     for (const options of [undefined, null]) identical(await loose(here)(name, options, (lock: Lock) => lock.mode), 'exclusive', 'the mode')
   },
-  'options that are no object are a TypeError': async ({ here }, name) => {
+  'options that are not an object are a TypeError': async ({ here }, name) => {
     for (const options of [7, 'shared', true, Symbol(), 1n]) await rejects(() => loose(here)(name, options, neverRun), 'TypeError')
   },
   'options may be a function': async ({ here }, name) => {
     const options = Object.assign(() => {}, { mode: 'shared' })
     identical(await loose(here)(name, options, (lock: Lock) => lock.mode), 'shared', 'the mode')
   },
-  'inherited options count': async ({ here }, name) => {
+  'inherited options are read': async ({ here }, name) => {
     identical(await loose(here)(name, Object.create({ mode: 'shared' }), (lock: Lock) => lock.mode), 'shared', 'the mode')
   },
-  'each member is read once, in the order of their names': async ({ here }, name) => {
+  'each option is read once, in alphabetical order': async ({ here }, name) => {
     const read: unknown[] = []
     const options = new Proxy({}, { get: (_, member) => void read.push(member) })
     await loose(here)(name, options, nothing)
@@ -163,7 +163,7 @@ const args = toFacts('arguments', {
       'what was read',
     )
   },
-  'what reading a member throws is what the call rejects with': async ({ here }, name) => {
+  'an error thrown by reading an option rejects the call': async ({ here }, name) => {
     const error = new Error('mine')
     const options = {
       get steal() {
@@ -172,7 +172,7 @@ const args = toFacts('arguments', {
     }
     identical(await reasonOf(loose(here)(name, options, neverRun)), error, 'the reason')
   },
-  'they are converted from the first to the last': async ({ here }, name) => {
+  'they are converted in order': async ({ here }, name) => {
     const error = (text: string) => () => {
       throw new Error(text)
     }
@@ -181,16 +181,16 @@ const args = toFacts('arguments', {
     identical(await reason({ toString: error('name') }, options('options'), 7), 'name', 'before options')
     identical(await reason(name, options('options'), 7), 'options', 'before the callback')
   },
-  'mode is exclusive unless it is given': async ({ here }, name) => {
+  'mode is exclusive by default': async ({ here }, name) => {
     identical(await here.request(name, (lock) => lock?.mode), 'exclusive', 'without options')
     identical(await loose(here)(name, { mode: undefined }, (lock: Lock) => lock.mode), 'exclusive', 'undefined')
   },
-  'mode becomes a string, which is one of two': async ({ here }, name) => {
+  'mode becomes a string, which must be one of two': async ({ here }, name) => {
     identical(await loose(here)(name, { mode: { toString: () => 'shared' } }, (lock: Lock) => lock.mode), 'shared', 'an object')
     for (const mode of [null, '', 'Shared', 'none', 0, {}, Symbol()])
       await rejects(() => loose(here)(name, { mode }, neverRun), 'TypeError', String(mode))
   },
-  'ifAvailable and steal are true or false, as any value is': async ({ here }, name) => {
+  'ifAvailable and steal may be any truthy or falsy value': async ({ here }, name) => {
     const kept = hold(here, name)
     for (const ifAvailable of [1, 'no', {}, Symbol()])
       identical(await loose(here)(name, { ifAvailable }, (lock: unknown) => lock), null, 'a true one')
@@ -204,7 +204,7 @@ const args = toFacts('arguments', {
     for (const signal of signals) await rejects(() => loose(here)(name, { signal }, neverRun), 'TypeError')
     identical(await loose(here)(name, { signal: undefined }, () => 1), 1, 'undefined is none')
   },
-  'a signal may be of another context': async ({ here, abortThere }, name) => {
+  'a signal may belong to another context': async ({ here, abortThere }, name) => {
     identical(await here.request(name, { signal: abortThere.signal }, () => 1), 1, 'the result')
     const kept = hold(here, name)
     const wait = reasonOf(here.request(name, { signal: abortThere.signal }, neverRun))
@@ -231,12 +231,12 @@ const refusals = toFacts('refusals', {
     await rejects(() => loose(here)('-k', { mode: 'none' }, neverRun), 'TypeError', 'the mode')
     await rejects(() => loose(here)('-k', {}), 'TypeError', 'the callback')
   },
-  'come before a look at the signal': async ({ here }, name) => {
+  'come before the check of the signal': async ({ here }, name) => {
     const signal = AbortSignal.abort('stop')
     await rejects(() => here.request('-k', { signal }, neverRun), 'NotSupportedError', 'the name')
     await rejects(() => here.request(name, { signal, steal: true }, neverRun), 'NotSupportedError', 'the options')
   },
-  'ask for nothing': async ({ here }, name) => {
+  'leave no request behind': async ({ here }, name) => {
     await reasonOf(here.request(name, { steal: true, ifAvailable: true }, neverRun))
     await isFree(here, name)
   },
@@ -253,20 +253,20 @@ const callbacks = toFacts('the callback', {
     await again
     same(done, ['returned', 'ran', 'returned', 'ran'], 'the order')
   },
-  'is given the lock alone, and no this': async ({ here }, name) => {
+  'gets only the lock, and no this': async ({ here }, name) => {
     const given = await here.request(name, function (this: unknown, ...all) {
       return [this === undefined, all.length, all[0]?.name, all[0]?.mode]
     } as Callback)
     same(given, [true, 1, name, 'exclusive'], 'what it was given')
   },
-  'its result is that of the call': async ({ here }, name) => {
+  'gives the call its result': async ({ here }, name) => {
     identical(await here.request(name, () => 7), 7, 'a value')
     identical(await here.request(name, async () => 'seven'), 'seven', 'a promise')
     const thenable = thenableOf((resolve: (value: unknown) => void) => resolve('then'))
     identical(await here.request(name, () => thenable), 'then', 'a thenable')
     identical(await here.request(name, nothing), undefined, 'none')
   },
-  'what it throws or rejects with is what the call rejects with': async ({ here }, name) => {
+  'rejects the call with the reason with which it throws or rejects': async ({ here }, name) => {
     for (const reason of [new Error('mine'), undefined, 'text']) {
       const thrower = () => {
         throw reason
@@ -278,7 +278,7 @@ const callbacks = toFacts('the callback', {
     identical(await reasonOf(here.request(name, () => thenable)), 'no', 'of a thenable')
     await isFree(here, name)
   },
-  'may throw what has a then, which is not called': async ({ here }, name) => {
+  'may reject with a thenable, whose then is not called': async ({ here }, name) => {
     const thrown = thenableOf(neverRun)
     const [result] = await Promise.allSettled([here.request(name, () => Promise.reject(thrown))])
     identical(result.status === 'rejected' && result.reason, thrown, 'the reason')
@@ -294,11 +294,11 @@ const callbacks = toFacts('the callback', {
     await second
     same(done, ['first', 'second'], 'the order')
   },
-  'holds it no more when the call settles': async ({ here, there }, name) => {
+  'no longer holds the lock when the call settles': async ({ here, there }, name) => {
     await here.request(name, nothing)
     await isFree(here, name)
     await reasonOf(here.request(name, () => Promise.reject(1)))
-    // A browser's own locks are let go of elsewhere a moment later, so this one may have to wait.
+    // A browser's own locks are free in other contexts only a moment later, so this request may have to wait.
     identical(await there.request(name, (lock) => lock?.name), name, 'elsewhere')
   },
   'may ask for other locks': async ({ here }, name) => {
@@ -307,8 +307,8 @@ const callbacks = toFacts('the callback', {
 })
 
 /**
- * Checks that contexts that follow each other closely are served in the order in which they ask.
- * @param apart each asks in a turn of the event loop of its own; else all ask in one turn in every other trial
+ * Checks that closely successive requests of two contexts are served in the order in which they were made.
+ * @param apart whether each request has its own turn of the event loop. If not, all share one turn in every other trial
  */
 async function inOrder(contexts: Contexts, name: string, askers: readonly ('here' | 'there')[], apart = false): Promise<void> {
   const { here, there } = contexts
@@ -340,7 +340,7 @@ const modes = toFacts('modes', {
     }
     await kept.release()
   },
-  'a shared lock is shared with others': async ({ here, there }, name) => {
+  'a shared lock can be held several times': async ({ here, there }, name) => {
     const shared = [here, here, there].map((locks) => hold(locks, name, { mode: 'shared' }))
     for (const { granted } of shared) identical((await granted)?.mode, 'shared', 'the mode')
     identical(await there.request(name, { ifAvailable: true }, (lock) => lock), null, 'an exclusive request')
@@ -360,12 +360,12 @@ const modes = toFacts('modes', {
     await Promise.all(calls)
     same(done, [0, 1, 2, 3, 4], 'the order')
   },
-  'requests of one context that follow each other closely are served in their order, whoever used the name before': (contexts, name) =>
+  'closely successive requests of one context are served in order, whichever context used the name before': (contexts, name) =>
     inOrder(contexts, name, ['there', 'there', 'there', 'there']),
-  // Of two requests of one context, a busy browser may take the second along with the first, before another context's: its own locks show it.
-  'a request comes before one that another context makes right after it, whoever used the name before': (contexts, name) =>
+  // A busy browser may handle two requests of one context together, before an earlier one of another context. Its own locks show that, too.
+  'a request comes before one that another context makes right after it, whichever context used the name before': (contexts, name) =>
     inOrder(contexts, name, ['there', 'here']),
-  'a shared request waits behind an exclusive one that waits': async ({ here, there }, name) => {
+  'a shared request waits behind a waiting exclusive one': async ({ here, there }, name) => {
     const reader = hold(here, name, { mode: 'shared' })
     await reader.granted
     const writer = hold(there, name)
@@ -379,7 +379,7 @@ const modes = toFacts('modes', {
     await late.granted
     await late.release()
   },
-  'shared requests that stand first are granted together': async ({ here, there }, name) => {
+  'shared requests at the head of the queue are granted together': async ({ here, there }, name) => {
     const writer = hold(here, name)
     await writer.granted
     const readers = [here, there, here].map((locks) => hold(locks, name, { mode: 'shared' }))
@@ -389,7 +389,7 @@ const modes = toFacts('modes', {
     same(await stateOf(here, name), { held: ['shared', 'shared', 'shared'], pending: [] }, 'all of them')
     for (const { release } of readers) await release()
   },
-  'an exclusive request waits for all who share': async ({ here, there }, name) => {
+  'an exclusive request waits for all shared holders': async ({ here, there }, name) => {
     const { done, step } = steps()
     const readers = [here, there].map((locks) => hold(locks, name, { mode: 'shared' }))
     await Promise.all(readers.map(({ granted }) => granted))
@@ -426,7 +426,7 @@ const strange = [
 ]
 
 const names = toFacts('names', {
-  'any string is one, and no two meet': async ({ here, there }) => {
+  'may be any string, and no two collide': async ({ here, there }) => {
     const kept = strange.map((name) => hold(here, name, { ifAvailable: true }))
     for (const [index, { granted }] of kept.entries()) identical((await granted)?.name, strange[index], 'the name')
     for (const name of strange) identical(await there.request(name, { ifAvailable: true }, (lock) => lock), null, 'to others')
@@ -450,16 +450,16 @@ const names = toFacts('names', {
 })
 
 const ifAvailable = toFacts('ifAvailable', {
-  'gives a lock that is free': async ({ here }, name) => {
+  'gives a free lock': async ({ here }, name) => {
     identical(await here.request(name, { ifAvailable: true }, (lock) => lock?.name), name, 'the lock')
   },
-  'gives null for one that is held, also by the same context': async ({ here, there }, name) => {
+  'gives null for a held lock, also if the same context holds it': async ({ here, there }, name) => {
     await here.request(name, async () => {
       identical(await here.request(name, { ifAvailable: true }, (lock) => lock), null, 'here')
       identical(await there.request(name, { ifAvailable: true }, (lock) => lock), null, 'there')
     })
   },
-  'gives null where someone waits, though the mode would allow it': async ({ here, there }, name) => {
+  'gives null if a request is waiting, even if the mode would allow a grant': async ({ here, there }, name) => {
     const reader = hold(here, name, { mode: 'shared' })
     await reader.granted
     const writer = hold(there, name)
@@ -468,7 +468,7 @@ const ifAvailable = toFacts('ifAvailable', {
     await reader.release()
     await writer.release()
   },
-  'passes result and error on when it gives null': async ({ here }, name) => {
+  'passes on result and error when it gives null': async ({ here }, name) => {
     const kept = hold(here, name)
     identical(await here.request(name, { ifAvailable: true }, async () => 7), 7, 'the result')
     identical(await reasonOf(here.request(name, { ifAvailable: true }, () => Promise.reject('no'))), 'no', 'the error')
@@ -483,12 +483,12 @@ const ifAvailable = toFacts('ifAvailable', {
 })
 
 const signals = toFacts('signal', {
-  'one that was aborted rejects with its reason, and asks for nothing': async ({ here }, name) => {
+  'one that is already aborted rejects with its reason, and nothing is requested': async ({ here }, name) => {
     identical(await reasonOf(here.request(name, { signal: AbortSignal.abort('stop') }, neverRun)), 'stop', 'the reason')
     await rejects(() => here.request(name, { signal: AbortSignal.abort() }, neverRun), 'AbortError', 'without a reason')
     await isFree(here, name)
   },
-  'calls a wait off with its reason': async ({ here, there }, name) => {
+  'cancels a wait with its reason': async ({ here, there }, name) => {
     const { signal, stop } = stopper()
     const kept = hold(here, name)
     await kept.granted
@@ -501,7 +501,7 @@ const signals = toFacts('signal', {
     same(await stateOf(here, name), { held: ['exclusive'], pending: [] }, 'after')
     await kept.release()
   },
-  'lets those in that waited behind what it calls off': async ({ here, there }, name) => {
+  'lets requests through that waited behind the cancelled one': async ({ here, there }, name) => {
     const { signal, stop } = stopper()
     const reader = hold(here, name, { mode: 'shared' })
     await reader.granted
@@ -515,7 +515,7 @@ const signals = toFacts('signal', {
     await reader.release()
     await next.release()
   },
-  'calls off what was asked for in the same turn': async ({ here }, name) => {
+  'cancels a request of the same turn': async ({ here }, name) => {
     const { signal, stop } = stopper()
     const call = reasonOf(here.request(name, { signal }, neverRun))
     stop('stop')
@@ -531,7 +531,7 @@ const signals = toFacts('signal', {
     same(await stateOf(here, name), { held: ['exclusive'], pending: [] }, 'the lock')
     await kept.release()
   },
-  'calls off all that it was given to': async ({ here, there }, name) => {
+  'cancels all requests that have it': async ({ here, there }, name) => {
     const { signal, stop } = stopper()
     const kept = hold(here, name)
     await kept.granted
@@ -539,7 +539,7 @@ const signals = toFacts('signal', {
     await there.query()
     stop('stop')
     same(await Promise.all(waits), ['stop', 'stop', 'stop'], 'the reasons')
-    // What another context calls off is known here once that context's next question is answered.
+    // This context knows of the other context's cancellation once that context's next query is answered.
     await there.query()
     same(await stateOf(here, name), { held: ['exclusive'], pending: [] }, 'what waits')
     await kept.release()
@@ -552,10 +552,10 @@ function stopper(): { signal: AbortSignal; stop(reason: unknown): void } {
 }
 
 const steal = toFacts('steal', {
-  'takes a lock that is free': async ({ here }, name) => {
+  'takes a free lock': async ({ here }, name) => {
     identical(await here.request(name, { steal: true }, (lock) => lock?.mode), 'exclusive', 'the mode')
   },
-  'rejects the call that it takes the lock from at once, with AbortError': async ({ here, there }, name) => {
+  'rejects the victim’s call at once, with AbortError': async ({ here, there }, name) => {
     for (const robbed of [here, there]) {
       const kept = hold(robbed, name)
       await kept.granted
@@ -567,14 +567,14 @@ const steal = toFacts('steal', {
       await thief.release()
     }
   },
-  'takes what was asked for in the same turn': async ({ here }, name) => {
+  'takes a lock that was requested in the same turn': async ({ here }, name) => {
     const kept = hold(here, name)
     identical(await here.request(name, { steal: true }, () => 1), 1, 'the result')
     await rejects(() => kept.settled, 'AbortError')
     kept.drop()
     await isFree(here, name)
   },
-  'takes the lock from all who share it': async ({ here, there }, name) => {
+  'takes the lock from all shared holders': async ({ here, there }, name) => {
     const shared = [here, there, there].map((locks) => hold(locks, name, { mode: 'shared' }))
     await Promise.all(shared.map(({ granted }) => granted))
     identical(await there.request(name, { steal: true }, () => 1), 1, 'the result')
@@ -583,7 +583,7 @@ const steal = toFacts('steal', {
       drop()
     }
   },
-  'goes before all who wait, and they wait on': async ({ here, there }, name) => {
+  'goes ahead of all waiting requests, which keep waiting': async ({ here, there }, name) => {
     const { done, step } = steps()
     const kept = hold(here, name)
     await kept.granted
@@ -598,7 +598,7 @@ const steal = toFacts('steal', {
     kept.drop()
     same(done, ['stole', 'waited'], 'the order')
   },
-  'may be stolen from in turn': async ({ here, there }, name) => {
+  'can itself be stolen from': async ({ here, there }, name) => {
     const first = hold(here, name, { steal: true })
     await first.granted
     const second = hold(there, name, { steal: true })
@@ -607,7 +607,7 @@ const steal = toFacts('steal', {
     first.drop()
     await second.release()
   },
-  'is not undone when the robbed callback ends': async ({ here, there }, name) => {
+  'is not undone when the victim’s callback ends': async ({ here, there }, name) => {
     const kept = hold(here, name)
     await kept.granted
     const thief = hold(there, name, { steal: true })
@@ -621,12 +621,12 @@ const steal = toFacts('steal', {
 })
 
 const queries = toFacts('query', {
-  'shows what was asked for before it': async ({ here }, name) => {
+  'shows requests that were made before it': async ({ here }, name) => {
     const calls = [hold(here, name), hold(here, name), hold(here, name, { mode: 'shared' })]
     same(await stateOf(here, name), { held: ['exclusive'], pending: ['exclusive', 'shared'] }, 'the state')
     for (const { release } of calls) await release()
   },
-  'shows what waits for a name in the order of the queue': async ({ here, there }, name) => {
+  'shows the waiting requests of a name in the order of the queue': async ({ here, there }, name) => {
     const calls = [hold(here, name)]
     await here.query()
     for (const [locks, mode] of [
@@ -641,7 +641,7 @@ const queries = toFacts('query', {
     same(await stateOf(there, name), { held: ['exclusive'], pending: ['shared', 'exclusive', 'exclusive', 'shared'] }, 'the state')
     for (const { release } of calls) await release()
   },
-  'shows the same to all, with one clientId for each context': async ({ here, there }, name) => {
+  'shows the same in all contexts, with one clientId for each context': async ({ here, there }, name) => {
     const [first, second] = [hold(here, name), hold(there, `${name} 2`)]
     await Promise.all([first.granted, second.granted])
     const waits = [hold(there, name), hold(here, `${name} 2`)]
@@ -657,7 +657,7 @@ const queries = toFacts('query', {
     same(bare(views[1]), bare(views[0]), 'the other view')
     for (const { release } of [first, second, ...waits]) await release()
   },
-  'gives lists of its own': async ({ here }, name) => {
+  'returns new lists each time': async ({ here }, name) => {
     const kept = hold(here, name)
     const [one, other] = [await here.query(), await here.query()]
     same([one === other, one.held === other.held], [false, false], 'whether they are the same')
@@ -665,12 +665,12 @@ const queries = toFacts('query', {
   },
 })
 
-/** What callers can rely on. */
+/** The facts that callers can rely on. */
 export const facts: readonly Fact[] = [...args, ...refusals, ...callbacks, ...modes, ...names, ...ifAvailable, ...signals, ...steal, ...queries]
 
-/** What callers can rely on as well where neither a browser nor a port is between the contexts and the store. */
+/** Further facts that hold if there is no browser and no port between the contexts and the store. */
 export const withoutBrowser: readonly Fact[] = toFacts('modes', {
-  'requests of two contexts that follow each other closely are served in their order, whoever used the name before': (contexts, name) =>
+  'closely successive requests of two contexts are served in order, whichever context used the name before': (contexts, name) =>
     inOrder(contexts, name, ['there', 'here', 'there', 'here'], true),
 })
 
@@ -685,7 +685,7 @@ const descriptorsOf = (object: object): unknown =>
     ])
     .sort(([a], [b]) => (String(a) < String(b) ? -1 : 1))
 
-/** What the objects look like, to those who look closely. */
+/** Facts about the shape of the objects: prototypes, property descriptors, names. */
 export const shapes: readonly Fact[] = toFacts('shape', {
   'a lock manager has two methods': async ({ here }) => {
     same(
@@ -713,7 +713,7 @@ export const shapes: readonly Fact[] = toFacts('shape', {
       same(Reflect.ownKeys(lock as object), [], 'its own')
     })
   },
-  'both say what they are': async ({ here }, name) => {
+  'both have a name and a string tag': async ({ here }, name) => {
     const tag = (object: unknown): string => Object.prototype.toString.call(object)
     const nameOf = (object: object | null): string | undefined => object?.constructor.name
     same([tag(here), nameOf(here)], ['[object LockManager]', 'LockManager'], 'a lock manager')
@@ -721,7 +721,7 @@ export const shapes: readonly Fact[] = toFacts('shape', {
     const described = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(here), Symbol.toStringTag)
     same(described, { value: 'LockManager', writable: false, enumerable: false, configurable: true }, 'the tag')
   },
-  'nobody can make either': async ({ here }, name) => {
+  'neither can be constructed': async ({ here }, name) => {
     await here.request(name, (lock) => {
       for (const made of [here, lock as Lock]) {
         for (const given of [[], [undefined], [lock, here]]) {
@@ -736,7 +736,7 @@ export const shapes: readonly Fact[] = toFacts('shape', {
       }
     })
   },
-  'their members are for their own kind': async ({ here }, name) => {
+  'their members refuse a foreign `this`': async ({ here }, name) => {
     await rejects(() => Reflect.apply(here.request, {}, [name, neverRun]), 'TypeError', 'request')
     await rejects(() => Reflect.apply(here.query, {}, []), 'TypeError', 'query')
     await here.request(name, (lock) => {
@@ -750,7 +750,7 @@ export const shapes: readonly Fact[] = toFacts('shape', {
       identical((error as Error | undefined)?.name, 'TypeError', 'name')
     })
   },
-  'a snapshot has held and pending, and a lock in it name, mode and clientId': async ({ here }, name) => {
+  'a snapshot has held and pending, and each lock in it name, mode and clientId': async ({ here }, name) => {
     const calls = [hold(here, name), hold(here, name)]
     const { held = [], pending = [], ...rest } = await (here.query as Loose as (...args: unknown[]) => Promise<LockManagerSnapshot>).call(here, 'k')
     same([Array.isArray(held), Array.isArray(pending), rest], [true, true, {}], 'the snapshot')
@@ -765,7 +765,7 @@ export const shapes: readonly Fact[] = toFacts('shape', {
     )
     for (const { release } of calls) await release()
   },
-  'no member is read but those of the specification': async ({ here }, name) => {
+  'only the options of the specification are read': async ({ here }, name) => {
     const read: unknown[] = []
     await loose(here)(name, new Proxy({}, { get: (_, member) => void read.push(member) }), nothing)
     same(read, ['ifAvailable', 'mode', 'signal', 'steal'], 'what was read')

@@ -6,7 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Locks } from '../../src/locks/types.ts'
 import { type Fact, facts, shapes, withoutBrowser } from './facts.ts'
 
-/** Two contexts' locks in one store. */
+/** The `Locks` of two contexts on one store. */
 function pair(): [Locks, Locks] {
   const store = memoryStore()
   const both = [createLocks({ store }), createLocks({ store })] as [Locks, Locks]
@@ -59,7 +59,7 @@ describe('installWebLocks', () => {
     return { navigator: Object.create(prototype) as Navigator, LockManager: class {} } as unknown as typeof globalThis
   }
 
-  test('puts locks and their interfaces on a global, as a browser has them', async () => {
+  test('puts locks and their interfaces on a global in the way that browsers do', async () => {
     const target = browser()
     installWebLocks(locks, target)
     const { navigator, LockManager, Lock } = target
@@ -71,13 +71,13 @@ describe('installWebLocks', () => {
     expect(Object.getOwnPropertyDescriptor(target, 'Lock')).toMatchObject({ enumerable: false, configurable: true, writable: true })
   })
 
-  test('gives them to that navigator alone', () => {
+  test('gives locks only to that navigator', () => {
     const target = browser()
     installWebLocks(locks, target)
     expect(() => Object.create(Object.getPrototypeOf(target.navigator)).locks).toThrow(TypeError)
   })
 
-  test('puts back what was there', () => {
+  test('restores the original properties', () => {
     const target = browser()
     const { LockManager } = target
     const uninstall = installWebLocks(locks, target)
@@ -87,7 +87,7 @@ describe('installWebLocks', () => {
     expect('Lock' in target).toBe(false)
   })
 
-  test('works where a navigator has no locks, and takes them away again', () => {
+  test('works if the navigator has no locks, and removes its own again', () => {
     const target = { navigator: {} }
     const uninstall = installWebLocks(locks, target)
     expect(target.navigator).toHaveProperty('locks')
@@ -95,11 +95,11 @@ describe('installWebLocks', () => {
     expect(target.navigator).not.toHaveProperty('locks')
   })
 
-  test('asks for a navigator', () => {
+  test('refuses a global without a navigator', () => {
     expect(() => installWebLocks(locks, {} as never)).toThrow(TypeError)
   })
 
-  test('touches no global before it is called', async () => {
+  test('changes no global before it is called', async () => {
     expect(globalThis).not.toHaveProperty('LockManager')
     expect(globalThis).not.toHaveProperty('Lock')
   })

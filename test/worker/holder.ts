@@ -1,4 +1,4 @@
-// A thread that holds a lock of an SQLite file, which is its data, and reports it.
+// A thread that acquires a lock in a SQLite file, reports its token, and holds it. `workerData` has the file and the lock's name.
 import { parentPort, workerData } from 'node:worker_threads'
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -7,5 +7,5 @@ const { file, name } = workerData as { readonly file: string; readonly name: str
 const locks = createLocks({ store: sqliteStore(file), duration: 60_000 })
 const { token } = await locks.acquire(name)
 parentPort?.postMessage({ token })
-// Keeps the thread alive.
+// The timer keeps the thread alive.
 setInterval(() => {}, 60_000)

@@ -33,15 +33,15 @@ export interface PageOptions extends WrapOptions {
   ahead?: number
   /** How long a message takes, in ms. */
   latency?: () => number
-  /** Of `expose`, in ms. */
+  /** The `maxSilence` of `expose`, in ms. */
   workerPatience?: number
-  /** Nobody exposes locks. */
+  /** Whether the worker exposes no locks. */
   alone?: boolean
-  /** What runs in the page goes on and stops with the worker. */
+  /** Whether the page stops and resumes together with the worker. */
   sameThread?: boolean
 }
 
-/** A page whose locks a worker keeps, each with an event loop of its own. */
+/** A page whose locks a worker keeps. Page and worker each have their own event loop. */
 export class Page {
   readonly gate: Gate
   readonly clock: Clock
@@ -51,7 +51,7 @@ export class Page {
   readonly stop: (() => Promise<void>) | undefined
   /** How far its wall clock is off, in ms. */
   wall = 0
-  /** Messages get lost from now on, as when the worker is terminated. */
+  /** While set, messages get lost, as when the worker is terminated. */
   cut = false
 
   constructor(world: World, worker: Process, options: PageOptions = {}) {
@@ -65,7 +65,7 @@ export class Page {
       after: throughGate(base, this.gate),
       random: () => 0.5,
     }
-    // Messages keep their order, however long each takes.
+    // Messages keep their order, however long each one takes.
     const pipe = (gate: Gate, to: () => End) => {
       let last = 0
       return (data: unknown): void => {
@@ -85,7 +85,7 @@ export class Page {
     this.locks = wrap(pageEnd, { clock: this.clock, onWarning: (warning) => this.warnings.push(warning), ...wrapOptions })
   }
 
-  /** Its thread is busy, or stopped: nothing runs here. */
+  /** Blocks its thread, as if it were busy or stopped: nothing runs here. */
   block(): void {
     this.gate.shut = true
   }

@@ -8,7 +8,7 @@ const delay = fc.integer({ min: 0, max: 2 * duration })
 const step = fc.record({ pass: fc.integer({ min: 1, max: duration / 2 }), does: fc.constantFrom('block', 'resume', 'stop', 'go', 'cut', 'nothing') })
 
 test(
-  'a page never believes that it holds for longer than the worker’s last renewal lasts, however late messages are',
+  'a page never believes that it holds a lock for longer than the worker’s last renewal lasts, however late messages are',
   () =>
     fc.assert(
       fc.asyncProperty(
@@ -18,7 +18,7 @@ test(
         async (ahead, delays, steps) => {
           const world = new World()
           const worker = world.process({ beacon: false })
-          // When the last command went out that can have renewed anything.
+          // When the last command was sent that can have renewed a lock.
           let renewedAt = 0
           const { link } = worker
           const apply = link.apply.bind(link)
@@ -43,7 +43,7 @@ test(
               if (locks.some((lock) => lock.isHeld())) expect(world.base.monotonic()).toBeLessThan(renewedAt + duration)
             }
           }
-          // Nothing is left to be said.
+          // Lets everything finish.
           page.cut = true
           page.resume()
           worker.resume()

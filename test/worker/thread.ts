@@ -1,4 +1,4 @@
-// A thread that exposes the locks of an SQLite file, which is its data.
+// A thread that exposes the locks of a SQLite file, which `workerData` names.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { createLocks } from '../../src/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'

@@ -46,19 +46,19 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
     return thread
   }
 
-  test.runIf(process.platform === 'linux')('frees it for its own process at once, for waiters and for calls that do not wait', async () => {
+  test.runIf(process.platform === 'linux')('frees the lock at once for its own process, for waiters and for calls that do not wait', async () => {
     const [first, second] = [await hold('k'), await hold('l')]
     const locks = createLocks({ store: sqliteStore(file), duration: 60_000, maxBackoff: 60_000 })
     const wait = locks.acquire('k')
     expect(await locks.tryAcquire('l', { timeout: 0 })).toBeNull()
     await Promise.all([first.terminate(), second.terminate()])
     expect((await locks.tryAcquire('l', { timeout: 0 }))?.isHeld()).toBe(true)
-    // Without a proof it would take longer than the test may.
+    // Without a proof of death this would take longer than the test's timeout.
     expect((await wait).isHeld()).toBe(true)
     await locks.close()
   })
 
-  test('leaves the other threads of its process their locks, and the proofs of their deaths', async () => {
+  test('leaves other threads of its process their locks and their beacons', async () => {
     const [ended, other] = [await hold('k'), await hold('l')]
     const store = sqliteStore(file)
     const locks = createLocks({ store, duration: 60_000 })
@@ -68,7 +68,7 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
     const addressOf = async (name: string): Promise<string | undefined> => [...((await store.read(name))?.sessions.values() ?? [])][0]?.beacon
     const addresses = [await addressOf('l'), await addressOf('m')]
     expect(mine.isHeld()).toBe(true)
-    // Another process sees that the locks on their files are held.
+    // Another process sees that their sidecar files are still locked.
     const look = `
       import Database from 'better-sqlite3'
       for (const address of ${JSON.stringify(addresses)}) {
@@ -84,7 +84,7 @@ describe('a thread that holds a lock in SQLite and is terminated', () => {
 })
 
 describe('a thread that keeps locks in SQLite', () => {
-  test('holds a lock for the main thread while others wait, and lets it write', async () => {
+  test('holds a lock for the main thread while other sessions wait, and lets it make fenced writes', async () => {
     const db = new Database(file)
     db.exec('CREATE TABLE notes (text)')
     const store = sqliteStore(db)
@@ -102,7 +102,7 @@ describe('a thread that keeps locks in SQLite', () => {
     db.close()
   })
 
-  test('that ends loses the main thread’s locks, with an error', async () => {
+  test('loses the main thread’s locks when it ends, with an error', async () => {
     const locks = wrap(worker)
     const lock = await locks.acquire('k')
     const wait = errorOf(locks.acquire('k'))
@@ -113,7 +113,7 @@ describe('a thread that keeps locks in SQLite', () => {
     expect(await wait).toMatchObject({ code: 'store', message: 'the worker has ended' })
   })
 
-  test('also keeps them for a port, and releases them when that closes', async () => {
+  test('also keeps locks for a port, and releases them when the port closes', async () => {
     const other = createLocks({ store: sqliteStore(file) })
     const { port1, port2 } = new MessageChannel()
     worker.postMessage({ port: port2 }, [port2])
@@ -126,7 +126,7 @@ describe('a thread that keeps locks in SQLite', () => {
     await other.close()
   })
 
-  test('shows by a beacon of the main thread that this lives, where it has one', async () => {
+  test('uses the main thread’s beacon for its session, if it has one', async () => {
     const store = sqliteStore(file)
     const locks = wrap(worker, { beacon: store.beacon })
     const lock = await locks.acquire('k')

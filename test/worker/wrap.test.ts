@@ -6,15 +6,15 @@ import { Window } from '../locks/window.ts'
 import { beat, duration, errorOf, lease, type ProcessOptions, settle, stateOf, World } from '../locks/world.ts'
 import { Page, type PageOptions } from './page.ts'
 
-/** A worker with one page. */
+/** Makes a worker with one page. */
 const start = (options: PageOptions = {}, workerOptions: ProcessOptions = {}) => {
   const world = new World()
   const worker = world.process({ label: 'worker', maxBackoff: 50, ...workerOptions })
   return { world, worker, page: new Page(world, worker, { label: 'page', ...options }) }
 }
 
-describe('a page holds by its worker', () => {
-  test('a lock with all that it has', async () => {
+describe('a page holds through its worker', () => {
+  test('a lock with all its properties', async () => {
     const { world, page } = start()
     const lock = await page.locks.acquire('k', { metadata: { at: 1 } })
     const { name, key, mode, token, previous, dirty, session } = lock
@@ -26,14 +26,14 @@ describe('a page holds by its worker', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('under a session of its own', async () => {
+  test('a lock under its own session', async () => {
     const { worker, page } = start()
     const lock = await page.locks.acquire('k')
     expect(lock.session).not.toBe(worker.locks.session)
     expect(await worker.locks.tryAcquire('k')).toBeNull()
   })
 
-  test('what one that is proved dead held, in the call that asks for it now', async () => {
+  test('a lock whose holder is proved dead, in the call that requests it', async () => {
     const { world, page } = start()
     const dead = world.process()
     await dead.locks.acquire('k')
@@ -41,14 +41,14 @@ describe('a page holds by its worker', () => {
     expect((await page.locks.tryAcquire('k', { timeout: 0 }))?.isHeld()).toBe(true)
   })
 
-  test('for longer than its lease, as long as both run', async () => {
+  test('a lock for longer than its lease, as long as page and worker run', async () => {
     const { world, page } = start()
     const lock = await page.locks.acquire('k')
     await world.pass(10 * duration)
     expect([lock.isHeld(), lock.signal.aborted]).toEqual([true, false])
   })
 
-  test('what two pages of one worker want, one after the other', async () => {
+  test('a lock that another page of the same worker has just released', async () => {
     const { world, worker, page } = start()
     const other = new Page(world, worker)
     const lock = await page.locks.acquire('k')
@@ -59,7 +59,7 @@ describe('a page holds by its worker', () => {
     expect((await next).token).toBeGreaterThan(lock.token)
   })
 
-  test('what it lets go of by `await using`', async () => {
+  test('a lock until the end of its `await using` block', async () => {
     const { world, page } = start()
     {
       await using lock = await page.locks.acquire('k')
@@ -70,20 +70,20 @@ describe('a page holds by its worker', () => {
 })
 
 describe('callbacks, signals and errors', () => {
-  test('a callback runs in the page, and its result is never copied', async () => {
+  test('a callback runs in the page, and its result is not copied', async () => {
     const { page } = start()
     const result = { itself: () => 7 }
     expect(await page.locks.request('k', () => result)).toBe(result)
   })
 
-  test("a callback's error passes through unchanged, and the lock is let go", async () => {
+  test("a callback's error passes through unchanged, and the lock is released", async () => {
     const { world, page } = start()
     const error = Object.assign(new RangeError('mine'), { itself: () => 7 })
     expect(await errorOf(page.locks.request('k', () => Promise.reject(error)))).toBe(error)
     expect(await world.holders()).toEqual([])
   })
 
-  test('ifAvailable calls back with null while another has the lock', async () => {
+  test('ifAvailable calls back with null while another session has the lock', async () => {
     const { worker, page } = start()
     await worker.locks.acquire('k')
     expect(await page.locks.request('k', { ifAvailable: true }, (lock) => lock)).toBeNull()
@@ -105,7 +105,7 @@ describe('callbacks, signals and errors', () => {
     expect([error instanceof DOMException, error.name]).toEqual([true, 'NotSupportedError'])
   })
 
-  test('a wait that is called off rejects with the very reason, and leaves nothing behind', async () => {
+  test('a cancelled wait rejects with the same reason object, and leaves nothing behind', async () => {
     const { world, worker, page } = start()
     await worker.locks.acquire('k')
     const stop = new AbortController()
@@ -118,7 +118,7 @@ describe('callbacks, signals and errors', () => {
     expect(await world.queue()).toEqual([])
   })
 
-  test('a wait that is called off just when it is granted never gets the lock', async () => {
+  test('a wait that is cancelled just as it is granted never gets the lock', async () => {
     const { world, worker, page } = start({ latency: () => 5 })
     await world.pass(beat)
     const held = await worker.locks.acquire('k')
@@ -132,7 +132,7 @@ describe('callbacks, signals and errors', () => {
     expect(await world.holders()).toEqual([])
   })
 
-  test('a signal that has aborted already is reported after errors in the call', async () => {
+  test('an already aborted signal is reported only if the call has no other error', async () => {
     const { page } = start()
     expect(await errorOf(page.locks.acquire('k', { signal: AbortSignal.abort('no more') }))).toBe('no more')
     expect(await errorOf(page.locks.acquire('k', { signal: AbortSignal.abort('no more'), timeout: -1 }))).toBeInstanceOf(RangeError)
@@ -158,7 +158,7 @@ describe('callbacks, signals and errors', () => {
     expect(await errorOf(page.locks.acquire('k', { metadata: (() => 1) as never }))).toBeInstanceOf(TypeError)
   })
 
-  test('the holder learns who asks, and with what', async () => {
+  test('a release request reaches the holder with the asking session and its payload', async () => {
     const { world, worker, page } = start()
     const asks: unknown[] = []
     const lock = await page.locks.acquire('k', { onReleaseRequested: (ask, { label }) => asks.push([ask, label]) && lock.release() })
@@ -167,7 +167,7 @@ describe('callbacks, signals and errors', () => {
     expect(await world.holders()).toEqual(['worker'])
   })
 
-  test('warnings come to the page, in its own time', async () => {
+  test('warnings reach the page, with deadlines on the page’s clock', async () => {
     const { world, worker, page } = start({ ahead: 5_000 })
     await page.locks.acquire('k')
     worker.link.break('fail', 'beat')
@@ -177,7 +177,7 @@ describe('callbacks, signals and errors', () => {
     expect(page.warnings[0]?.deadline).toBeGreaterThan(page.clock.monotonic())
   })
 
-  test('that the worker doubts after a sleep is not believed before a renewal, whatever else the worker says', async () => {
+  test('a lock that the worker doubts after a sleep is not held before a renewal, whatever other messages the worker sends', async () => {
     const { world, worker, page } = start({}, { spansMachines: true })
     const lock = await page.locks.acquire('k')
     worker.link.break('stall', 'beat')
@@ -195,7 +195,7 @@ describe('callbacks, signals and errors', () => {
 })
 
 describe('a re-entrant lock', () => {
-  test('is shared by a whole page, and released with its last user', async () => {
+  test('is shared by all users in a page, and released with the last one', async () => {
     const { world, page } = start()
     const lock = page.locks.reentrant('k')
     const one = await lock.acquire()
@@ -208,7 +208,7 @@ describe('a re-entrant lock', () => {
     expect([lock.isHeld(), await world.holders()]).toEqual([false, []])
   })
 
-  test('is dirty from when someone else has had it until it is said to be clean', async () => {
+  test('is dirty after another session has had it, until `clearDirty`', async () => {
     const { worker, page } = start()
     const lock = page.locks.reentrant('k')
     await (await lock.acquire()).release()
@@ -224,7 +224,7 @@ describe('a re-entrant lock', () => {
 })
 
 describe('close', () => {
-  test("ends the page's session alone", async () => {
+  test("ends only the page's session", async () => {
     const { world, worker, page } = start()
     await worker.locks.acquire('mine')
     const lock = await page.locks.acquire('k')
@@ -243,7 +243,7 @@ describe('close', () => {
     expect(ended).toEqual(['first', 'second'])
   })
 
-  test('leaves it to be read whether a re-entrant lock is dirty', async () => {
+  test('leaves `dirty` of a re-entrant lock readable', async () => {
     const { world, worker, page } = start()
     const lock = page.locks.reentrant('k')
     await (await worker.locks.acquire('k')).release()
@@ -256,7 +256,7 @@ describe('close', () => {
 
   test.each([
     ['a page', true],
-    ['a page that has not been answered yet', false],
+    ['a page that has no answer yet', false],
   ])('of %s leaves no listener at the worker’s store', async (_, isConnected) => {
     const world = new World()
     const listeners = new Set<unknown>()
@@ -274,7 +274,7 @@ describe('close', () => {
     expect(listeners.size).toBe(0)
   })
 
-  test('of what a worker exposes releases its pages’ locks', async () => {
+  test('of the worker’s end releases its pages’ locks', async () => {
     const { world, page } = start()
     const lock = await page.locks.acquire('k')
     await page.stop?.()
@@ -282,7 +282,7 @@ describe('close', () => {
   })
 })
 
-describe('a worker that is not there', () => {
+describe('a worker that is missing', () => {
   test('fails all calls with an error that names `expose`, and the next call tries again', async () => {
     const { world, page } = start({ alone: true, maxSilence: 1_000 })
     for (let time = 1; time <= 2; time++) {
@@ -292,7 +292,7 @@ describe('a worker that is not there', () => {
     }
   })
 
-  test('or says nothing any more fails the calls that wait for it', async () => {
+  test('or no longer answers fails the calls that wait for it', async () => {
     const { world, worker, page } = start({ maxSilence: 1_000 })
     await worker.locks.acquire('k')
     const wait = errorOf(page.locks.acquire('k'))
@@ -303,7 +303,7 @@ describe('a worker that is not there', () => {
     expect(await wait).toMatchObject({ code: 'store' })
   })
 
-  test('yet is heard when it comes', async () => {
+  test('at first can serve waiting calls when it comes', async () => {
     const world = new World()
     const worker = world.process()
     const { port1, port2 } = new MessageChannel()
@@ -319,11 +319,11 @@ describe('a worker that is not there', () => {
 })
 
 describe('expose refuses', () => {
-  test('locks that have no session', () => {
+  test('locks without a session', () => {
     expect(() => expose(noopLocks(), new MessageChannel().port1)).toThrow(TypeError)
   })
 
-  test('an endpoint that has been given already', () => {
+  test('an endpoint that is already in use', () => {
     const { locks } = new World().process()
     const { port1 } = new MessageChannel()
     const stop = expose(locks, port1)
@@ -342,7 +342,7 @@ describe('expose refuses', () => {
   })
 })
 
-test('a page that is prerendered waits for nothing until it is shown', async () => {
+test('a prerendered page requests nothing until it is activated', async () => {
   const window = new Window()
   const scope = globalThis as { document?: unknown; addEventListener?: unknown }
   window.document.prerendering = true
@@ -368,7 +368,7 @@ test('wrap refuses anything but an endpoint', () => {
 })
 
 describe('time', () => {
-  test('a worker that is gone is noticed by the page itself, before anyone else has the lock', async () => {
+  test('a page notices by itself that its worker is gone, before another session gets the lock', async () => {
     const { world, worker, page } = start()
     const lock = await page.locks.acquire('k')
     await world.pass(duration)
@@ -386,7 +386,7 @@ describe('time', () => {
     const lock = await page.locks.acquire('k')
     page.block()
     await world.pass(5 * duration)
-    // The first line that runs there.
+    // Reads the lock as the first line that runs there would.
     expect([lock.isHeld(), lock.signal.aborted]).toEqual([false, false])
     page.resume()
     await settle()
@@ -395,7 +395,7 @@ describe('time', () => {
     expect(lock.signal.aborted).toBe(false)
   })
 
-  test('a callback that blocks its page for longer than its lease is no loss, within maxSilence', async () => {
+  test('a callback that blocks its page for longer than the lease loses nothing, within maxSilence', async () => {
     const { world, page } = start({ workerPatience: 10 * duration })
     let resolve = (_: number): void => {}
     const promise = new Promise<number>((done) => {
@@ -411,7 +411,7 @@ describe('time', () => {
     expect(await call).toBe(7)
   })
 
-  test('a page that hangs for longer than maxSilence loses its lock, and the next gets it within a lease', async () => {
+  test('a page that hangs for longer than maxSilence loses its lock, and the next waiter gets it within a lease', async () => {
     const { world, page } = start({ workerPatience: 2 * duration })
     const lock = await page.locks.acquire('k')
     const other = world.process({ maxBackoff: 50 }).locks.acquire('k')
@@ -430,7 +430,7 @@ describe('time', () => {
     ])
   })
 
-  test('a page that hangs while it waits is passed over', async () => {
+  test('a page that hangs while it waits is skipped', async () => {
     const { world, worker, page } = start({ workerPatience: duration })
     const first = await worker.locks.acquire('k')
     page.locks.acquire('k').catch(() => {})

@@ -1,7 +1,7 @@
 import { Process, World } from '../locks/world.ts'
 import { Page } from './page.ts'
 
-/** From now on, every process of a world uses its locks through a worker: what is true of locks is true of wrapped ones. */
+/** Makes every process of a world use its locks through a worker from now on, so that the tests of locks also test wrapped ones. */
 export function wrapAll(): void {
   World.prototype.process = function (options = {}) {
     const made = new Process(this, options)

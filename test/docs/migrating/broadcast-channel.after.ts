@@ -6,7 +6,7 @@ let leadership: HeldLock | undefined
 
 export async function lead(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   leadership = await locks.acquire('sync leader')
-  await work(leadership.signal) // it aborts when this tab is no longer the leader
+  await work(leadership.signal) // aborts when this tab is no longer the leader
 }
 
 export async function resign(): Promise<void> {

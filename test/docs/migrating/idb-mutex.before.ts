@@ -5,7 +5,7 @@ const mutex = new idbMutex.default('sync', null, { expiry: 10_000 }) // it is Co
 export async function sync(work: () => Promise<void>): Promise<void> {
   await mutex.lock()
   try {
-    await work() // has to end within 10 s
+    await work() // must end within 10 s
   } finally {
     await mutex.unlock()
   }

@@ -7,7 +7,7 @@ export function makeReport(redis: Redis) {
   return async (work: () => Promise<void>): Promise<void> => {
     const lock = await redlock.lock('report', 10_000)
     try {
-      await work() // has to end within 10 s, or call lock.extend() in time
+      await work() // must end within 10 s, or call lock.extend() in time
     } finally {
       await lock.unlock()
     }

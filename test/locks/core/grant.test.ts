@@ -4,7 +4,7 @@ import { Grant, type Granted, type Keeper } from '../../../src/locks/core/grant.
 
 const granted: Granted = { session: 's', mode: 'exclusive', number: 1, token: 7, reserve: undefined, previous: 0, seq: undefined }
 
-/** A grant of 100 ms that was asked for at 1,000 and began at 1,010. */
+/** A grant of 100 ms whose request was sent at 1,000 ms and which began at 1,010 ms. */
 const start = (terms: { until?: number; maxHold?: number; seq?: number; reserve?: number; keeper?: Keeper } = {}) => {
   const { seq, reserve, keeper, ...rest } = terms
   const beats = { renewedAt: 900, renewedDrift: 0 }
@@ -17,7 +17,7 @@ describe('a grant', () => {
     expect(start().grant.deadline).toBe(1_100)
   })
 
-  it('that leans on its session is renewed by the session’s beats, and one with a lease of its own is not', () => {
+  it('that leans on its session is renewed by the session’s beats, and one with its own lease is not', () => {
     const leaning = start()
     const alone = start({ seq: 3 })
     for (const { beats } of [leaning, alone]) Object.assign(beats, { renewedAt: 1_050, renewedDrift: 9 })
@@ -26,7 +26,7 @@ describe('a grant', () => {
     expect([leaning.grant.renewsItself, alone.grant.renewsItself]).toEqual([false, true])
   })
 
-  it('that is not confirmed stands until then and no longer, whatever beats come, and is held once it is confirmed', () => {
+  it('that is not confirmed ends at its short deadline, whatever beats come, and is held in full once it is confirmed', () => {
     const { grant, beats } = start({ until: 1_060, seq: 3 })
     Object.assign(beats, { renewedAt: 1_050 })
     expect([grant.deadline, grant.renewsItself, grant.pace]).toEqual([1_060, true, 5])
@@ -34,14 +34,14 @@ describe('a grant', () => {
     expect([grant.life, grant.deadline]).toEqual([{ is: 'held', by: 'session' }, 1_155])
   })
 
-  it('that asked for a longer lease before it was confirmed keeps itself from then on', () => {
+  it('that asked for a longer lease before it was confirmed renews itself from then on', () => {
     const { grant } = start({ until: 1_060 })
     grant.standAlone()
     grant.renewed(1_055, 6, undefined)
     expect(grant.life).toEqual({ is: 'held', by: 'itself' })
   })
 
-  it('that asks for a longer lease goes on from the last beat', () => {
+  it('that asks for a longer lease keeps its deadline from the last beat', () => {
     const { grant, beats } = start()
     Object.assign(beats, { renewedAt: 1_050, renewedDrift: 9 })
     grant.standAlone()
@@ -49,7 +49,7 @@ describe('a grant', () => {
     expect([grant.deadline, grant.basis]).toEqual([1_150, { at: 1_050, drift: 9 }])
   })
 
-  it('of its owner’s code alone is renewed by nothing else, and looks for a pin before its end', () => {
+  it('that only its owner’s code renews is renewed by nothing else, and looks for a pin before its end', () => {
     const { grant } = start({ keeper: 'owner', seq: 3 })
     expect([grant.leans, grant.renewsItself, grant.pinsAt]).toEqual([false, false, 1_070])
     grant.sawPins(1_075)
@@ -88,7 +88,7 @@ describe('a grant', () => {
     expect(grant.lapse(9_999)).toBeUndefined()
   })
 
-  it('lingers while a token is reserved for its next use, and each use has its own', () => {
+  it('can linger while a token is reserved for its next use, and each use has its own token', () => {
     const { grant } = start({ reserve: 2, maxHold: 120 })
     expect(grant.mayLinger).toBe(true)
     grant.linger()
@@ -99,7 +99,7 @@ describe('a grant', () => {
     expect(grant.usedToken).toBe(grant.lastToken)
   })
 
-  it('that does not lean on its session may not linger', () => {
+  it('that the heartbeat of its session does not renew cannot linger', () => {
     expect(start({ reserve: 2, seq: 3 }).grant.mayLinger).toBe(false)
     expect(start({ reserve: 2, until: 1_060 }).grant.mayLinger).toBe(false)
   })

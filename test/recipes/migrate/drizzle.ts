@@ -4,7 +4,7 @@ import { migrate as run } from 'drizzle-orm/better-sqlite3/migrator'
 import type { HeldLock, Locks } from 'storelock'
 import type { SqliteStore } from 'storelock/stores/sqlite'
 
-/** @param migrationsFolder that of drizzle-kit */
+/** @param migrationsFolder drizzle-kit's folder of migrations */
 export async function migrate(
   locks: Locks,
   store: SqliteStore<Database.Database>,
@@ -20,7 +20,7 @@ export async function migrate(
   }
 }
 
-/** Drizzle begins the transaction by itself, so the check has to go in right behind its BEGIN. */
+/** Drizzle begins the transaction by itself, so the check has to run right after its BEGIN. */
 function fenced(handle: Database.Database, store: SqliteStore<Database.Database>, lock: HeldLock): Database.Database {
   const prepare = (sql: string): unknown => {
     const statement = handle.prepare(sql)

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { Locks } from 'storelock'
 import type { SqliteDatabase, SqliteStore } from 'storelock/stores/sqlite'
 
-/** @returns the migrations that were run here; none if another process has run them */
+/** @returns the migrations that this process has run: an empty list if another process has run them all */
 export async function migrate<M>(
   locks: Locks,
   store: SqliteStore<SqliteDatabase>,
@@ -10,7 +10,7 @@ export async function migrate<M>(
   migrationSource: Knex.MigrationSource<M>,
 ): Promise<string[]> {
   await using lock = await locks.acquire('migrate')
-  // Knex has a lock of its own, a row that a killed process may leave as locked. Nobody else migrates now, so it can be cleared.
+  // Knex has its own lock, a row that a killed process may leave locked. No other process migrates now, so the row can be reset.
   await knex.migrate.forceFreeMigrationsLock()
   const fenced: Knex.MigrationSource<M> = {
     getMigrations: (extensions) => migrationSource.getMigrations(extensions),

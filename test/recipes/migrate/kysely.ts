@@ -3,7 +3,7 @@ import { Kysely, type MigrationProvider, Migrator, SqliteDialect } from 'kysely'
 import type { Locks } from 'storelock'
 import type { SqliteStore } from 'storelock/stores/sqlite'
 
-/** @returns the migrations that were run here; none if another process has run them */
+/** @returns the migrations that this process has run: an empty list if another process has run them all */
 export async function migrate(
   locks: Locks,
   store: SqliteStore<Database.Database>,
@@ -12,10 +12,10 @@ export async function migrate(
 ): Promise<string[]> {
   await using lock = await locks.acquire('migrate')
   const db = new Kysely<unknown>({ dialect: new SqliteDialect({ database: handle }) })
-  // Kysely begins no transaction for migrations of SQLite.
+  // Kysely does not begin a transaction for migrations on SQLite.
   handle.exec('BEGIN')
   try {
-    // From here to the commit nobody else can get the lock. If it is lost already, this throws, and nothing is written.
+    // From here to the commit no other process can get the lock. If the lock is already lost, this throws, and nothing is written.
     store.check(handle, lock)
     const { results = [], error } = await new Migrator({ db, provider }).migrateToLatest()
     if (error) throw error

@@ -1,13 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** Two migrations that must not run twice: the second adds a row. It calls a function of the test's. */
+/** Two migrations that must not run twice, since the second one adds a row. It calls a function that the test defines. */
 export const migrations = [
   { name: '001_notes', sql: 'CREATE TABLE notes (text TEXT NOT NULL)' },
   { name: '002_first', sql: "INSERT INTO notes SELECT 'first' WHERE meddle()" },
 ]
 
-/** Writes them as drizzle-kit does. */
+/** Writes the migrations in drizzle-kit's format. */
 export function writeFolder(folder: string): void {
   mkdirSync(join(folder, 'meta'), { recursive: true })
   for (const { name, sql } of migrations) writeFileSync(join(folder, `${name}.sql`), sql)

@@ -1,4 +1,4 @@
-// A process that migrates a database when it is told to, or kills itself in the middle: `process.js TOOL FOLDER [die]`.
+// A process that migrates a database when its parent says so, or kills itself in the middle: `process.js TOOL FOLDER [die]`.
 import { migrate, type Tool } from './tools.ts'
 
 const [tool, folder = '', how] = process.argv.slice(2)

@@ -13,11 +13,11 @@ interface Place {
   readonly locks: Locks
   readonly store: SqliteStore<Database.Database>
   readonly handle: Database.Database
-  /** Gives a connection the function that the migrations call. */
+  /** Defines the function that the migrations call on a connection. */
   readonly prepare: (handle: Database.Database) => void
 }
 
-// Each is loaded when it is used: they take long to load, and a process uses one.
+// Each tool is loaded only when it is used, since loading takes long and a process uses only one.
 const tools: Record<Tool, (place: Place) => Promise<unknown>> = {
   async kysely({ locks, store, handle }) {
     const [{ sql }, { migrate }] = await Promise.all([import('kysely'), import('./kysely.ts')])
@@ -48,8 +48,8 @@ const tools: Record<Tool, (place: Place) => Promise<unknown>> = {
 
 /**
  * Migrates the database in a folder, by the recipe for a tool.
- * @param meddle is called in the middle of the last migration
- * @param around changes the locks that the recipe gets
+ * @param meddle called in the middle of the last migration
+ * @param around wraps the `Locks` that the recipe gets
  */
 export async function migrate(tool: Tool, folder: string, meddle = () => {}, around = (locks: Locks): Locks => locks): Promise<void> {
   const prepare = (handle: Database.Database): void => {
