@@ -92,7 +92,7 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   }
 }
 
-/** The options with what is left of the timeout of a wait that began at `begun`. */
+/** The options with the rest of the timeout of a wait that began at `begun`. */
 const leftOf = (options: RunOptions, begun: number): RunOptions =>
   options.timeout === undefined ? options : { ...options, timeout: Math.ceil(Math.max(0, options.timeout - (performance.now() - begun))) }
 

@@ -61,7 +61,7 @@ export const locksFor = (store: Store, namespace: string, duration: number, labe
 /** How to take a lock, besides the options. */
 export interface Taking {
   readonly signal: AbortSignal
-  /** Whether to report who holds the lock. */
+  /** Whether to report the lock's holders. */
   readonly verbose: boolean
   readonly metadata?: Json
   /** Called when another session asks for the lock. */
