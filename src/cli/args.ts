@@ -5,7 +5,7 @@ import { userStore } from './user-store.ts'
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /**
- * Parses a time such as `1.5`, `300ms`, `10s`, `5m`, `2h` or `1d`. Without a unit it is in seconds, as everywhere on the command line. @returns ms
+ * Parses a time such as `1.5`, `300ms`, `10s`, `5m`, `2h` or `1d`. Without a unit it is in seconds. @returns ms
  */
 export function parseTime(text: string): number {
   const [, figure, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? []
@@ -45,7 +45,7 @@ export interface Common {
   readonly json?: true
 }
 
-/** A new one for each command. */
+/** Makes the option `--store`; each command needs its own. */
 export const storeOption = (): Option =>
   new Option(
     '-s, --store <place>',

@@ -14,7 +14,7 @@ export interface AskOptions extends Common {
   readonly timeout: number
 }
 
-/** Asks the holders of a lock to release, and waits until it has had its turn. Rejects with `timeout` if nobody releases in time. */
+/** Asks the holders of a lock to release it, and waits for its own turn. Rejects with the exit code for a timeout if they do not release in time. */
 export async function ask(key: string, { store: place, message, timeout, json }: AskOptions): Promise<void> {
   await assertSomeoneHolds(place, key)
   const use = (signal: AbortSignal) =>

@@ -3,9 +3,9 @@ import { inWords, say } from './output.ts'
 import { isFile, withoutSecret } from './place.ts'
 import { writerOf } from './writer.ts'
 
-/** How long a store may take to answer before somebody is told, in ms: most answers take less than one. */
+/** How long a store may take to answer before the user is told, in ms: most answers take less than 1 ms. */
 const patience = 1_000
-/** Between two looks at what has not been answered, in ms. */
+/** The pause between two looks at the unanswered questions, in ms. */
 const pause = 50
 
 interface Watch {
@@ -14,17 +14,17 @@ interface Watch {
   readonly over: () => void
 }
 
-/** Watches what this program asks of its store, and says on stderr what it waits for if that takes longer than a second. */
+/** Watches this program's questions to its store. If one is not answered within a second, says on stderr what the program waits for. */
 class Attendance {
   #place = ''
   #said = false
   #quiet = false
   #timer: NodeJS.Timeout | undefined
-  /** When each question was asked that has not been answered yet. */
+  /** The questions that have not been answered yet, oldest first. */
   readonly #asked = new Set<{ readonly at: number }>()
   readonly #watches = new Set<Watch>()
 
-  /** The same store, watched. */
+  /** A store like the given one, whose questions are watched. */
   attend<S extends Pick<Store, 'read' | 'list'> & Partial<Store>>(store: S, place: string): S {
     this.#place = place
     const { apply, rows, page } = store
@@ -38,23 +38,23 @@ class Attendance {
     }
   }
 
-  /** Whether something has not been answered for this many ms. */
+  /** Whether a question has been unanswered for this many ms. */
   isSilent(ms: number): boolean {
     return this.#age() >= ms
   }
 
-  /** What the store is busy with, as far as that can be known. */
+  /** Why the store does not answer: the process that writes to it, if it is known, else for how long it has been silent. */
   why(): string {
     const writer = isFile(this.#place) ? writerOf(this.#place) : undefined
     return writer ? `${writer} is writing` : `it has not answered for ${inWords(Math.floor(this.#age() / 1_000) * 1_000)}`
   }
 
-  /** Says nothing while something else goes on that is no wait, such as a command. */
+  /** Turns reports off while this program is not waiting, for example while its command runs. */
   hush(quiet: boolean): void {
     this.#quiet = quiet
   }
 
-  /** The result of some work, unless one question to the store stays unanswered for this many ms. @throws what `tooLong` makes of the reason */
+  /** The result of some work, unless a question to the store stays unanswered for this many ms. @throws the error that `tooLong` makes */
   async within<T>(ms: number, work: Promise<T>, tooLong: (why: string) => Error): Promise<T> {
     let watch: Watch | undefined
     const silent = new Promise<never>((_, reject) => {
@@ -101,5 +101,5 @@ class Attendance {
   }
 }
 
-/** Of this process, which has one store. */
+/** One for the whole process, which has one store. */
 export const attendance = new Attendance()

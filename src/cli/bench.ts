@@ -9,7 +9,7 @@ import { closeLocks, withUnwatchedStore } from './store.ts'
 export interface BenchOptions extends Common {
   /** How long to acquire and release a lock, in ms. */
   readonly time: number
-  /** How often to hand a lock to another process. */
+  /** How many times to hand a lock to another process. */
   readonly handoffs: number
   /** Set by the first process for the second: the lock that they pass to each other. */
   readonly partner?: string
@@ -79,7 +79,7 @@ async function handOn(locks: Locks, name: string, place: string, count: number, 
       const asking = word()
       other.send('take')
       await asking
-      // Until it waits in the queue.
+      // Wait until the other process is in the queue.
       while (!(await locks.query(name)).pending.length) await new Promise((resolve) => setTimeout(resolve, 1))
       const got = word<number>()
       const released = now()
@@ -92,7 +92,7 @@ async function handOn(locks: Locks, name: string, place: string, count: number, 
   }
 }
 
-/** The second process: acquires the lock whenever it is told to, and reports when it has it. */
+/** The second process: acquires the lock whenever the first process tells it to, and reports when it got it. */
 async function takeTurns(locks: Locks, name: string): Promise<void> {
   const told = async (): Promise<void> => {
     process.send?.('asks')
@@ -101,7 +101,7 @@ async function takeTurns(locks: Locks, name: string): Promise<void> {
     await lock.release()
     process.send?.(at)
   }
-  // If the first process is gone by then, nobody waits for an answer.
+  // If the first process is gone by then, it needs no answer.
   process.on('message', () => told().catch(() => {}))
   process.send?.('ready')
   await once(process, 'disconnect')

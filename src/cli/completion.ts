@@ -5,7 +5,7 @@ import { withLook } from './look.ts'
 import { keyOf } from './store.ts'
 import { userStore } from './user-store.ts'
 
-/** The scripts ask this program itself what may follow, so they are as new as it is. Where it ends with 1, a file or a command may follow. */
+/** The scripts ask this program itself for the candidates, so they never get out of date. If it ends with 1, a file or a command may follow. */
 const scripts: Readonly<Record<string, string>> = {
   bash: `_storelock() {
   local line=\${COMP_LINE:0:COMP_POINT} cut='' part char candidates
@@ -43,22 +43,22 @@ end
 complete -c storelock -f -a '(__storelock_complete)'`,
 }
 
-/** Prints the script that teaches a shell to complete our command line; or, for these scripts, what may follow some words. */
+/** Prints the script by which a shell completes our command line; or, for these scripts, the candidates after some words. */
 export async function completion(program: Command, shell: string, words: readonly string[]): Promise<void> {
   if (shell !== 'words') {
     process.stdout.write(`${scripts[shell]}\n`)
     return
   }
   const found = await candidates(program, words)
-  // A file.
+  // A file may follow.
   if (!found) throw new Exit(exitCodes.no)
-  // Whatever a terminal would obey is neither shown nor typed.
+  // Leaves out words with characters that a terminal would obey: the shell would type them.
   for (const [word, help] of found) if (visible(word) === word) process.stdout.write(`${word}\t${visible(help)}\n`)
 }
 
 type Candidate = readonly [word: string, help: string]
 
-/** What may follow; undefined if that is not ours to say, such as a file. */
+/** The candidates after some words; undefined if the shell has to complete, because a file or a command may follow. */
 export async function candidates(program: Command, words: readonly string[]): Promise<readonly Candidate[] | undefined> {
   const typed = words.slice(0, -1)
   const last = words.at(-1) ?? ''
@@ -69,7 +69,7 @@ export async function candidates(program: Command, words: readonly string[]): Pr
   if (option) return option.argChoices ? starting(option.argChoices.map((choice) => [choice, ''])) : isFile(option) ? undefined : []
   if (last.startsWith('-') && !ended) return starting(optionsOf(command))
   const argument = command.registeredArguments[values.length]
-  // The command of a run.
+  // The command of a `run`.
   if (!argument || argument.variadic) return command.registeredArguments.at(-1)?.variadic ? undefined : []
   return starting(await valuesOf(program, argument, values, place))
 }
@@ -88,7 +88,7 @@ const optionsOf = (command: Command): Candidate[] =>
 /** Whether a file may be the value of an option. */
 const isFile = ({ flags }: Option): boolean => /<(file|place|key|cert)>|--tls|--store/.test(flags)
 
-/** What was typed after a command: the option that waits for its value, the arguments, whether `--` was there, and the store. */
+/** Parses the words after a command. @returns the option that still needs its value, the arguments, whether `--` was typed, and the store */
 function parse(command: Command, typed: readonly string[]) {
   let option: Option | undefined
   let ended = false

@@ -10,7 +10,7 @@ export interface DemoOptions {
   readonly json?: true
 }
 
-/** Serves the demo's page, which the package has, to a browser on this machine, until it is told to end. */
+/** Serves the demo's page, which is part of the package, to a browser on this machine, until a signal ends it. */
 export async function demo({ port, json }: DemoOptions): Promise<void> {
   const folder = pageFolder()
   if (!folder) throw new Exit(exitCodes.failed, 'the demo’s page is not here: it is in the folder of the installed package')
@@ -27,7 +27,7 @@ export async function demo({ port, json }: DemoOptions): Promise<void> {
   })
 }
 
-/** Beside the folder of the bundle's chunks. A program in one file has no such folder. */
+/** The folder is next to that of the bundle's chunks. A program in one file has no such folder. */
 function pageFolder(): string | undefined {
   const here: string | undefined = import.meta.url
   const folder = here && fileURLToPath(new URL('../demo', here))

@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import { LockError } from '../index.ts'
 
-/** The program's exit codes, as `flock(1)` and `timeout(1)` have them. For a signal it is 128 plus its number. */
+/** The program's exit codes, as in `flock(1)` and `timeout(1)`. The code for a signal is 128 plus its number. */
 export const exitCodes = {
   /** The answer is no: the lock is not available, is not held, or `doctor` found a problem. */
   no: 1,

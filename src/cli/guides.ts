@@ -2,7 +2,7 @@ import { Argument, type Command } from 'commander'
 import { version } from '../server/version.ts'
 import { examples } from './args.ts'
 
-/** Adds the commands that say how the others are used. */
+/** Adds the commands that explain the others: completion, manual and help. */
 export function addGuides(program: Command): void {
   program
     .command('completion')

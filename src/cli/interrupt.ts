@@ -2,7 +2,7 @@ import { Killed } from './exit.ts'
 import { sleep } from './sleep.ts'
 
 /**
- * Runs something until it is done or one of `signals` arrives. Then it is cancelled, and has cleaned up when this rejects.
+ * Runs `use` until it is done or one of `signals` arrives. A signal cancels it; when this rejects, `use` has cleaned up.
  * @throws Killed
  */
 export async function untilSignal<T>(
@@ -22,17 +22,17 @@ export async function untilSignal<T>(
   }
 }
 
-/** For work that cannot be cancelled: its result, unless the signal aborts first. Then the work is abandoned, and ends with its locks. */
+/** For work that cannot be cancelled: its result, unless the signal aborts first. Then the work is abandoned; it ends when its locks are closed. */
 export async function unlessAborted<T>(signal: AbortSignal, result: Promise<T>): Promise<T> {
   signal.throwIfAborted()
   result.catch(() => {})
   return await Promise.race([result, new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))])
 }
 
-/** Waits for work no longer than this many ms. Rejects if it fails before. @returns whether it was done in that time */
+/** Waits for work for at most this many ms. Rejects if the work fails in that time. @returns whether it was done in that time */
 export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
   const late = new AbortController()
-  // Nobody handles later errors.
+  // A later error must not become an unhandled rejection.
   work.catch(() => {})
   try {
     const timeUp = sleep(ms, late.signal).then(() => false)

@@ -13,15 +13,15 @@ import { sleep } from './sleep.ts'
 import { assertPlace, openStore } from './store.ts'
 import { writerOf } from './writer.ts'
 
-/** A store that is only looked at. */
+/** A store to be read only. */
 export type Look = Pick<Store, 'read' | 'list' | 'close'>
 
-/** How long to try to read a file that somebody keeps others from reading, and the pause between two attempts, in ms. */
+/** How long to try to read a file that another process keeps locked, and the pause between two attempts, in ms. */
 const patience = { most: 5_000, pause: 20 }
 
 /**
- * Opens a store to look at it. Of a SQLite file nothing is written, neither in it nor beside it, and nobody who writes is waited for, except in a
- * journal mode other than WAL.
+ * Opens a store to look at it. For a SQLite file this writes nothing, neither into the file nor beside it, and does not wait for writers, except in
+ * a journal mode other than WAL.
  */
 async function openLook(place: string): Promise<Look> {
   if (!isFile(place)) return await openStore(place)
@@ -46,17 +46,17 @@ export async function withLook<T>(place: string, use: (look: Look) => Promise<T>
   }
 }
 
-/** A copy of a database that nobody had open. */
+/** A copy of a database that no process had open. */
 interface Copy {
   readonly folder: string
   readonly path: string
-  /** What the files were when they were copied. */
+  /** The stamp of the original files when they were copied: see {@link stampOf}. */
   readonly of: string
 }
 
 /**
- * Looks at a database file. SQLite reads a file in WAL mode only where it finds or may make the log's files beside it. If nobody has the file open,
- * they are missing, and whoever makes them without being the owner can keep the owner out: then a copy is looked at.
+ * Looks at a database file. SQLite reads a file in WAL mode only if it finds the log's files beside it, or may create them. If no process has the
+ * file open, they are missing, and if another user than the owner creates them, the owner may be locked out. So then this looks at a copy.
  */
 export class FileLook {
   readonly #file: string
@@ -67,14 +67,14 @@ export class FileLook {
     this.#file = realpathSync(file)
   }
 
-  /** @param step looks at the database of an open connection. It is repeated while somebody keeps others from reading, for some seconds */
+  /** @param step looks at the database of an open connection. It is repeated for some seconds while another process keeps the file locked */
   async look<T>(step: (db: SqliteDatabase) => T): Promise<T> {
     const end = performance.now() + patience.most
     for (;;) {
       try {
         return this.#once(step)
       } catch (error) {
-        // Whoever had the file open may have closed it since we found the log beside it.
+        // The process that had the file open may have closed it since we found the log beside it.
         const mayPass = isBusy(error) || (/unable to open/.test((error as Error).message) && isCold(this.#file))
         if (!mayPass) throw storeError(error, `the SQLite database ${this.#file}`)
         if (performance.now() > end) {
@@ -111,7 +111,7 @@ export class FileLook {
       copyFileSync(this.#file + suffix, path + suffix, constants.COPYFILE_FICLONE)
       chmodSync(path + suffix, 0o600)
     }
-    // Somebody may have opened the file and changed it meanwhile.
+    // Another process may have opened and changed the file during the copy.
     return stampOf(this.#file) === of ? path : this.#copied()
   }
 
@@ -129,7 +129,7 @@ export class FileLook {
 /** Whether a file is in WAL mode, but its log or the log's index is missing. */
 const isCold = (file: string): boolean => isWal(file) && !(existsSync(`${file}-wal`) && existsSync(`${file}-shm`))
 
-/** The place in the header of a database where its version for readers is, and the version of WAL. */
+/** The offset of the read version in the header of a database, and its value in WAL mode. */
 const [readVersion, walVersion] = [19, 2]
 
 function isWal(file: string): boolean {

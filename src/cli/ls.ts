@@ -5,7 +5,7 @@ import { withoutSecret } from './place.ts'
 import { head, isIdle, rowsOf, stateOf } from './state.ts'
 
 export interface LsOptions extends Common {
-  /** Also locks that nobody holds, waits for or pins. */
+  /** Also list locks without holders, waiters and pins. */
   readonly all?: true
 }
 
@@ -15,7 +15,7 @@ export async function ls(prefix: string, { store: place, json, all }: LsOptions)
   if (json) printJson(states)
   else if (!states.length) {
     const where = `in ${withoutSecret(place)}${prefix && ` whose name starts with ${prefix}`}`
-    // Not on stdout, where programs count lines.
+    // Not on stdout: programs count its lines.
     say(all ? `there are no locks ${where}` : `nobody holds, waits for or pins anything ${where}`)
   } else
     await printTable(

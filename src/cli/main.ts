@@ -18,7 +18,7 @@ function explain(error: unknown): void {
 }
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // The reader may stop reading, as `head` does: that ends any program, without a word.
+  // The reader may stop reading, as `head` does. Like any program, this one then ends without a message.
   if (error.code === 'EPIPE') dieOf('SIGPIPE')
   else {
     process.exitCode = exitCodes.failed
@@ -29,7 +29,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Release the lock even if the terminal is gone.
 process.stderr.on('error', () => {})
 
-// Without `await`, so that a bundle can be CommonJS: a Node with a program in it takes nothing else.
+// Without top-level `await`, so that a bundle can be CommonJS: a single executable of Node takes nothing else.
 makeProgram(process.argv[2])
   .parseAsync()
   .catch((error) => {

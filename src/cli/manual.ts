@@ -3,7 +3,7 @@ import { visible } from '../server/visible.ts'
 import { visibleCommands } from './completion.ts'
 import { print } from './output.ts'
 
-/** Text in which roff sees no command. */
+/** Escapes a text so that roff sees no command in it. */
 const roff = (text: string): string =>
   visible(text)
     .replaceAll('\\', '\\e')
@@ -17,7 +17,7 @@ function manual(program: Command, version: string): string[] {
     options.flatMap((option) => ['.TP', `.B ${roff(option.flags)}`, roff(help.optionDescription(option))])
   return [
     `.TH STORELOCK 1 "" "storelock ${version}" "User Commands"`,
-    // No hyphens, which would be taken for parts of options.
+    // No hyphenation: readers would take the hyphens for parts of options.
     '.nh',
     '.ad l',
     '.SH NAME',
@@ -36,10 +36,10 @@ function manual(program: Command, version: string): string[] {
   ]
 }
 
-/** What `--help` adds at its end, as it is. */
+/** The text that `--help` adds at its end, unchanged. */
 function textAfter(command: Command): string[] {
   let text = ''
-  // The only way to get it is to have it printed.
+  // Commander has no method that returns this text, so it is caught while it is printed.
   const output = command.configureOutput()
   const keep = (part: string): void => {
     text += part

@@ -3,10 +3,10 @@ import { Exit, exitCodes } from './exit.ts'
 import { withLook } from './look.ts'
 import { keyOf } from './store.ts'
 
-/** How many letters may differ in a name that was meant. */
+/** The most letters by which a suggested name may differ. */
 const most = 2
 
-/** Refuses to do something to the holders of a lock that nobody holds. @throws Exit that names locks which are spelt alike */
+/** Checks that a lock is held. @throws Exit if it is not, with the names of locks that are spelt alike */
 export async function assertSomeoneHolds(place: string, title: string): Promise<void> {
   await withLook(place, async (look) => {
     const view = await look.read(keyOf(title))
@@ -23,7 +23,7 @@ async function unknown(look: Pick<Store, 'list'>, title: string): Promise<string
   return `nobody holds ${title}, and there was no such lock yet${meant}`
 }
 
-/** How many letters have to be added, removed, changed or swapped with their neighbour to make one text of the other. */
+/** The edit distance: how many letters have to be added, removed, changed or swapped with a neighbour to turn one text into the other. */
 function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > most) return Infinity
   let [before, last] = [[] as number[], Array.from({ length: b.length + 1 }, (_, index) => index)]

@@ -3,7 +3,7 @@ import { visible } from '../server/visible.ts'
 
 export { inWords } from '../inspector/words.ts'
 
-// Everything that is printed goes through `visible` here, and gets its colours afterwards: so nothing that others wrote reaches a terminal as it is.
+// All output goes through `visible` here, and gets its colours afterwards: so no text from the store reaches a terminal unescaped.
 
 const painters = pc.createColors(process.stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb')
 
@@ -34,17 +34,17 @@ export const colours: Readonly<Record<Colour, (text: string) => Painted>> = {
   yellow: inColour('yellow'),
 }
 
-/** Parts of a line: what they say may come from anywhere. */
+/** Parts of a line, whose texts may come from anywhere. */
 export type Parts = readonly (string | Painted)[]
 
-/** A line as a terminal gets it. */
+/** A line for a terminal: escaped and coloured. */
 export const lineOf = (...parts: Parts): string =>
   parts.map((part) => (part instanceof Painted ? part.paint(visible(part.text)) : visible(part))).join('')
 
 /** Prints one line. */
 export const print = (...parts: Parts): void => void process.stdout.write(`${lineOf(...parts)}\n`)
 
-/** For people, besides what the command itself prints. */
+/** Prints a message for people to stderr, apart from the command's own output. */
 export const say = (line: string): void => void process.stderr.write(`storelock: ${visible(line)}\n`)
 
 /** One JSON document on one line. */
@@ -54,7 +54,7 @@ export async function printTable(head: readonly string[], rows: readonly (readon
   for (const line of await tableOf(head, rows)) process.stdout.write(`${line}\n`)
 }
 
-/** A table without borders, as the lines that a terminal gets. */
+/** A table without borders, as lines for a terminal. */
 export async function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): Promise<string[]> {
   const { default: Table } = await import('cli-table3')
   const none = [

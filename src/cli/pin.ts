@@ -9,7 +9,7 @@ export async function pin(key: string, entity: string, { store: place, json }: C
   else print(`${key} is pinned by ${entity}`)
 }
 
-/** Undoes `pin`. Rejects with `not-held` if that entity had not pinned it. */
+/** Undoes `pin`. Rejects with `not-held` if the entity has not pinned the lock. */
 export async function unpin(key: string, entity: string, { store: place, json }: Common): Promise<void> {
   await withLock(place, key, (locks, name) => locks.unpin(name, entity))
   if (json) printJson({ key, unpinned: entity })

@@ -21,7 +21,10 @@ import type { WatchOptions } from './watch.ts'
 
 const times = '\nA <time> is a number with ms, s, m, h or d; without a unit it is in seconds.'
 
-/** Parses the command line, which begins with `first`. Each command's file is loaded only when it is used, since `run` has to start fast. */
+/**
+ * The parser of the command line. Each command's file is loaded only when the command is used, since `run` has to start fast.
+ * @param first the first word, if it is known: for `run`, the other commands are left out
+ */
 export function makeProgram(first?: string): Command {
   const program = new Command('storelock')
     .description('Locks in a SQLite file or at a lock server: run commands under them, look at them, and intervene.')
@@ -96,7 +99,7 @@ export function makeProgram(first?: string): Command {
       process.exitCode = await run(key, words, options)
     })
 
-  // To make the others takes a few milliseconds.
+  // Making the other commands would take a few milliseconds.
   if (first === 'run') return program
 
   const holding = (name: string, description: string, ...lines: readonly string[]): Command =>

@@ -2,10 +2,14 @@ import type { Locks } from '../index.ts'
 import { inWords, lineOf, say } from './output.ts'
 import { nameOf } from './state.ts'
 
-/** Between two looks, in ms. */
+/** The pause between two looks, in ms. */
 const pause = 1_000
 
-/** Shows while somebody waits for a lock who holds it since when, and the place in the queue: on a terminal in one line, else whenever that changes. @returns how to stop */
+/**
+ * Shows, during a wait for a lock, the place in the queue, the holders and since when they hold it: on a terminal in one line that is updated, else
+ * in a new line for each change.
+ * @returns how to stop
+ */
 export function showProgress(locks: Locks, name: string): () => void {
   const live = process.stderr.isTTY === true
   let said = ''

@@ -1,4 +1,4 @@
-/** Keeps Node 22 from calling its SQLite experimental, on stderr, each time: cron would mail that. Other warnings stay. */
+/** Suppresses Node 22's warning on stderr that its SQLite is experimental, which cron would mail each time. Other warnings stay. */
 export function quietNode(): void {
   const { emitWarning } = process
   process.emitWarning = ((warning: string | Error, ...rest: [string?, ...unknown[]]) => {

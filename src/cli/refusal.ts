@@ -3,12 +3,12 @@ import { attendance } from './attendance.ts'
 import { atMost } from './interrupt.ts'
 import { holdersOf } from './state.ts'
 
-/** How long nobody waits any more for an answer that only explains something, in ms. */
+/** The longest wait for an answer that only explains the refusal, in ms. */
 const moment = 500
-/** After this time without an answer, the store itself is what was waited for, in ms. */
+/** If the store has not answered for this long, in ms, then the store itself is the reason for the refusal. */
 const silence = 300
 
-/** Why a lock could not be had in time: who has it, or what the store is busy with. '' if that is not known. */
+/** Why the lock was not granted in time: its holders, or what keeps the store busy. '' if that is not known. */
 export async function refusalOf(locks: Locks, name: string): Promise<string> {
   if (attendance.isSilent(silence)) return `the store is busy: ${attendance.why()}`
   const query = locks.query(name)

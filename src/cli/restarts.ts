@@ -2,13 +2,13 @@ import { LockError } from '../index.ts'
 import { say } from './output.ts'
 import { sleep } from './sleep.ts'
 
-/** Between two attempts to reach a server, in ms. */
+/** The pause between two attempts to reach a server, in ms. */
 const pause = 250
 
-/** How the connection to a server fails that has just ended, or has not started yet. */
+/** The codes with which a connection fails if the server has just ended, or has not started yet. */
 const passing: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET']
 
-/** Attempts something until a lock server that cannot be reached is back, within a timeout in ms. @param attempt gets what is left of it */
+/** Repeats an attempt until an unreachable lock server is back, within a timeout in ms. @param attempt gets the rest of the timeout, in ms */
 export async function throughRestarts<T>(
   timeout: number | undefined,
   signal: AbortSignal,

@@ -7,13 +7,13 @@ import { nameOf, stateOf } from './state.ts'
 import { keyOf, withLock } from './store.ts'
 
 export interface RevokeOptions extends Common {
-  /** Only from this session. */
+  /** Take it only from this session. */
   readonly holder?: string
-  /** Without confirmation. */
+  /** Do not ask for confirmation. */
   readonly yes?: true
 }
 
-/** Takes a lock from its holders, or from one of them, alive or not. */
+/** Takes a lock from its holders, or from one of them, whether they are alive or not. */
 export async function revoke(key: string, { store: place, holder, yes, json }: RevokeOptions): Promise<void> {
   await assertSomeoneHolds(place, key)
   const view = await withLook(place, (look) => look.read(keyOf(key)))

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 
-/** What fits on a screen, with a line to spare: the table first, then the newest events. A screen of unknown size has size 0. */
+/** The lines that fit on a screen, with one line to spare: the table first, then the newest events. The size is 0 if it is unknown. */
 export function fitted(table: readonly string[], events: readonly string[], { rows, columns }: { rows: number; columns: number }): string[] {
   const height = (rows || Infinity) - 1
   const room = height - table.length - 1
@@ -13,7 +13,7 @@ function top(lines: readonly string[], height: number): readonly string[] {
   return [...lines.slice(0, height - 1), `and ${lines.length - height + 1} lines more`]
 }
 
-/** Without its colours where it has to be cut. */
+/** Cuts a line to a width. A line that has to be cut loses its colours. */
 function cut(line: string, width: number): string {
   const plain = stripVTControlCharacters(line)
   return plain.length > width ? `${plain.slice(0, width - 1)}…` : line

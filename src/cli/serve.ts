@@ -22,7 +22,7 @@ export interface ServeOptions extends Common {
 /** How long the process may take to end by itself once everything is closed, in ms. */
 const atEnd = 200
 
-/** Serves a SQLite file or a Postgres database over HTTP until it is told to end. On SIGHUP it reads its files again. */
+/** Serves a SQLite file or a Postgres database over HTTP until SIGINT or SIGTERM. On SIGHUP it reads its files again. */
 export async function serve({ json, printConfig: only }: ServeOptions, typed: Typed): Promise<void> {
   const config = readConfig(typed, process.env)
   if (only) return await printConfig(config, json === true, process.env)
@@ -44,7 +44,7 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
   const reload = (): void => {
     const files = fileSettings.flatMap((name) => (config.get(name)?.value as string | undefined) ?? [])
     try {
-      // If it does not serve yet, it has just read them.
+      // A server that does not serve yet has just read them.
       server?.reload(readFiles(config))
       report.tell('info', 'reload', { message: files.length ? `read ${files.join(', ')} again` : 'there are no files to read again' })
     } catch (error) {
@@ -65,7 +65,7 @@ export async function serve({ json, printConfig: only }: ServeOptions, typed: Ty
     await untilSignal((signal) => withUnwatchedStore(place, (store) => use(store, signal), true), ['SIGINT', 'SIGTERM'])
   } finally {
     process.off('SIGHUP', reload)
-    // Something that was given up may go on for ever, such as attempts at a busy database.
+    // Abandoned work may go on for ever, such as attempts at a busy database.
     setTimeout(() => process.exit(), atEnd).unref()
   }
 }

@@ -1,6 +1,6 @@
 import { systemClock } from '../locks/clock.ts'
 
-/** Waits, for longer than one of Node's timers can measure, too. Rejects with the reason of the signal once it aborts. */
+/** Waits for this many ms, which may be longer than one of Node's timers can measure. Rejects with the signal's reason once it aborts. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason)

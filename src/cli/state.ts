@@ -7,7 +7,7 @@ export { nameOf } from '../inspector/changes.ts'
 
 /** A lock as the commands show it, in a table or as JSON. Times are wall times in ms since 1970. */
 export interface LockState {
-  /** In the form that the commands take. */
+  /** Its key, in the form that the commands take. */
   readonly key: string
   readonly name: string
   readonly namespace: string
@@ -29,18 +29,18 @@ interface Party {
 
 export interface HolderState extends Party {
   readonly token: number
-  /** When it was granted; `null` if storelock 0.1 granted it, which did not store that. */
+  /** When it was granted; `null` if storelock 0.1 granted it, which did not store the time. */
   readonly since: number | null
-  /** When it was last renewed, by a beat or otherwise, or granted. */
+  /** When it was granted, or last renewed by a beat or otherwise. */
   readonly renewed: number
   /** When it ends unless it is renewed. */
   readonly expires: number
-  /** Whether it has not been renewed for its whole lease, by the wall clock: only a hint. */
+  /** Whether it has not been renewed for its whole lease, by the wall clock, which proves nothing. */
   readonly overdue: boolean
 }
 
 export interface WaiterState extends Party {
-  /** What it asks the holders. */
+  /** Its ask, for the holders. */
   readonly ask: Json
   /** The number of consecutive requests that are alike. */
   readonly count: number
@@ -72,14 +72,14 @@ export const isIdle = ({ holders, queue, pins }: LockState): boolean => !holders
 
 export const waiting = ({ queue }: LockState): number => queue.reduce((sum, { count }) => sum + count, 0)
 
-/** Who holds a lock and for how long, for people. */
+/** The holders of a lock, and for how long they have held it, for people. */
 export const holdersOf = (held: Awaited<ReturnType<Locks['query']>>['held']): string =>
   held.map((holder) => `${nameOf(holder)}, for ${heldFor(holder.since, Date.now())}`).join('; ')
 
-/** How it is held or requested, for people. */
+/** The mode or the limit of a hold or a request, for people. */
 export const kindOf = ({ mode, limit }: Pick<Party, 'mode' | 'limit'>): string => (limit === null ? mode : `one of ${limit}`)
 
-/** How long it has been held, for people. */
+/** How long a lock has been held, for people. */
 export const heldFor = (since: number | null | undefined, now: number): string => (since == null ? '?' : inWords(Math.max(0, now - since)))
 
 export const head = ['KEY', 'HOLDER', 'MODE', 'HELD FOR', 'EXPIRES IN', 'WAITING', 'PINNED BY']

@@ -9,7 +9,7 @@ import { inWords, say } from './output.ts'
 import { isEtcd, isFile, isPostgres, isRedis, isShared, isUrl, urlsOf, withoutSecret } from './place.ts'
 import { makeUserFolder } from './user-store.ts'
 
-/** The credential for a lock server, if it is set: from the environment, where other users do not see it. */
+/** The credential for a lock server, if there is one. It comes from the environment, where other users do not see it. */
 export function credential(): { token?: string } {
   const token = process.env.STORELOCK_SERVER_TOKEN
   return token ? { token } : {}
@@ -29,7 +29,7 @@ const remedies: Readonly<Record<string, string>> = {
   unauthorized: 'put the token of one of the server’s clients into STORELOCK_SERVER_TOKEN',
 }
 
-/** SQLite's numbers for its codes, since `node:sqlite` gives only these. */
+/** SQLite's codes by number, since `node:sqlite` reports only the numbers. */
 const numbers: Readonly<Record<number, string>> = {
   8: 'SQLITE_READONLY',
   10: 'SQLITE_IOERR',
@@ -91,46 +91,46 @@ async function openEtcd(address: string): Promise<Store> {
   return etcdStore(members, options)
 }
 
-/** What an address such as `etcd://user:password@one:2379,two:2379` names; `etcds` for TLS. */
+/** Parses an address such as `etcd://user:password@one:2379,two:2379`; `etcds` for TLS. */
 export function etcdAt(address: string): { readonly members: string[]; readonly username?: string; readonly password?: string } {
   const [, tls, user, hosts = ''] = /^etcd(s?):\/\/(?:([^@]*)@)?([^/?#]*)/.exec(address) ?? []
   const [username, password = ''] = (user ?? '').split(':').map(decodeURIComponent)
   return { members: hosts.split(',').map((host) => `http${tls}://${host}`), ...(username && { username, password }) }
 }
 
-/** Identifies a store, whatever path it was named by. */
+/** Identifies a store: the same text for every path of the same file. */
 export function identityOf(place: string): string {
   if (isUrl(place)) return place.replace(/\/+$/, '')
-  // Commands that it runs see it.
+  // The identity is in the environment of the command that `run` starts.
   if (isShared(place)) return withoutSecret(place)
   const path = resolve(place)
   return existsSync(path) ? realpathSync(path) : join(existsSync(dirname(path)) ? realpathSync(dirname(path)) : dirname(path), basename(path))
 }
 
-/** Runs something with a store, and closes it in any case. A wait for the store is reported. */
+/** Calls `use` with a store, and closes the store in any case. A wait for the store is reported. */
 export async function withStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
   if (create && isFile(place)) sayIfNew(place)
   return await withUnwatchedStore(place, (store) => use(attendance.attend(store, place)), create)
 }
 
 /**
- * Makes a store's file if it is missing, and says so: in another directory, the default is another store, and its locks exclude nobody who uses the
+ * Makes a store's file if it is missing, and says so: in another directory the default is another store, and its locks do not exclude users of the
  * first.
  */
 function sayIfNew(place: string): void {
   assertPlace(place, true)
   makeUserFolder(resolve(place))
   try {
-    // Of several that start at the same moment, one makes it.
+    // If several processes start at the same moment, one of them makes it.
     closeSync(openSync(place, 'wx', 0o644))
   } catch {
-    // It is there; or SQLite will say what is wrong.
+    // The file exists; otherwise SQLite will report the error.
     return
   }
   say(`made a new store, ${resolve(place)}`)
 }
 
-/** The same without reports, for those who make their own. */
+/** Like {@link withStore}, but without reports, for callers that make their own. */
 export async function withUnwatchedStore<T>(place: string, use: (store: Store) => Promise<T>, create = false): Promise<T> {
   const store = await openStore(place, create)
   try {
@@ -140,7 +140,7 @@ export async function withUnwatchedStore<T>(place: string, use: (store: Store) =
   }
 }
 
-/** How long a store may leave a command that gives an order without an answer, in ms. */
+/** How long a command waits for an answer of the store, in ms. */
 const longest = 30_000
 
 /** The result of some work, unless the store is busy or silent for half a minute. @throws Exit */
@@ -148,8 +148,8 @@ export const answered = <T>(place: string, work: Promise<T>): Promise<T> =>
   attendance.within(longest, work, (why) => new Exit(exitCodes.failed, `${withoutSecret(place)} did not answer within ${inWords(longest)}: ${why}`))
 
 /**
- * How long a store may delay the exit, in ms: whatever it is not told ends with its lease. One that has been silent for a while is not expected to
- * answer just then.
+ * How long a store may delay the exit, in ms: locks that are not released end with their lease. A store that has been silent for `silent` ms gets
+ * only the shortest time, `least`.
  */
 const farewell = { most: 1_000, silent: 90, least: 50 }
 
@@ -157,7 +157,7 @@ export async function closeLocks(locks: Locks): Promise<void> {
   await atMost(attendance.isSilent(farewell.silent) ? farewell.least : farewell.most, locks.close())
 }
 
-/** Runs something with one lock of a store, named by its key as `ls` shows it, and leaves nothing behind in any case. */
+/** Calls `use` with the locks and the name of one lock of a store, given by its key as `ls` shows it. Leaves nothing behind in any case. */
 export async function withLock<T>(
   place: string,
   key: string,
@@ -175,7 +175,7 @@ export async function withLock<T>(
   })
 }
 
-/** The key under which a store has a lock, from the name that the commands take: `@team/job` is `job` in the namespace `team`. */
+/** The key of a lock in the store, from the name that the commands take: `@team/job` is `job` in the namespace `team`. */
 export function keyOf(title: string): string {
   const { namespace, name } = storedName(title)
   return storedKey(namespace, name)

@@ -1,7 +1,7 @@
 #!/usr/bin/env sh
 ':' /* # The shell runs this comment, and then node with this file. JavaScript skips it.
-# Node does not tell which signals were ignored when it started, the limit of open files, or which descriptors it was given. The command of a run
-# should get all of that as it was, so the shell notes it down here. Some shells also drop variables whose names are no identifiers.
+# Node does not report which signals were ignored when it started, the limit of open files, or which descriptors it was given. The command of a run
+# should get all of these unchanged, so the shell records them here. Some shells also drop variables whose names are not identifiers.
 case $1 in run)
   self=/proc/$$
   open=
@@ -10,7 +10,7 @@ case $1 in run)
     # The shell has this file open as well, and had the folder.
     [ -e "$at" ] && [ ! "$at" -ef "$0" ] && open="$open ${at#"${at%[!0-9]*}"?}"
   done
-  # Some shells ignore QUIT themselves. What was ignored from the start stays so in spite of a trap.
+  # Some shells ignore QUIT themselves. A signal that was ignored from the start stays ignored in spite of a trap.
   trap : QUIT
   STORELOCK_ENTRY=$(
     echo "pid $$"
@@ -32,10 +32,10 @@ case $1 in run)
   )
   trap - QUIT
   export STORELOCK_ENTRY
-  # Node ends by the signal that ended the command, and has nothing to tell in a core file.
+  # Node ends by the signal that ended the command, and a core file of Node would be useless.
   ulimit -S -c 0
 ;; *)
-  # Node would open something in its place that swallows what is written.
+  # If stdout is closed, Node would open /dev/null in its place, and the output would be lost without an error.
   { true 9>&1; } 2>/dev/null || exec 1</dev/null
 esac
 command -v node >/dev/null || { echo 'storelock: there is no node in PATH' >&2; exit 125; }

@@ -8,7 +8,7 @@ export interface SweepOptions extends Common {
   readonly olderThan: number
 }
 
-/** Drops the records of locks that nobody has used for this long; their tokens are still never repeated. */
+/** Drops the records of locks that have not been used for this long; their tokens are still never repeated. */
 export async function sweep(prefix: string, { store: place, olderThan, json }: SweepOptions): Promise<void> {
   const keys = await withStore(place, async (store) => {
     const swept: string[] = []

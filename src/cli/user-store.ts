@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { dirname, isAbsolute, join } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 
-/** The folder in which programs of this user keep what should outlive them. A relative `XDG_STATE_HOME` does not count, as its specification says. */
+/** The folder for this user's persistent program state. A relative `XDG_STATE_HOME` does not count, as its specification says. */
 export function stateFolder(platform: string = process.platform, env: NodeJS.ProcessEnv = process.env, home = homedir()): string {
   const { XDG_STATE_HOME: chosen, LOCALAPPDATA: local } = env
   if (chosen && isAbsolute(chosen)) return chosen
@@ -25,7 +25,7 @@ export function userStore(place: string): string | undefined {
   return join(userFolder(), `${name || 'storelock'}.db`)
 }
 
-/** Makes the folder of this user's stores, if that is where a store is to be. */
+/** Makes the folder of this user's stores, if the path is in it. */
 export function makeUserFolder(path: string): void {
   if (dirname(path) === userFolder()) mkdirSync(userFolder(), { recursive: true, mode: 0o700 })
 }

@@ -14,13 +14,13 @@ export interface WatchOptions extends Common {
   readonly interval: number
 }
 
-/** What is told of a change, or of a cycle that has come about. */
+/** A change, or a new cycle of waits. */
 type Told = Change | { readonly at: number; readonly event: 'cycle'; readonly who: string; readonly cycle: Cycle }
 
 /** How many of the last events are below the table. */
 const shown = 10
 
-/** Shows the locks until it is interrupted: on a terminal as a live table, else as a line for each change. */
+/** Shows the locks until a signal ends it: on a terminal as a live table, else as a line for each change. */
 export async function watch(prefix: string, { store: place, json, interval }: WatchOptions): Promise<void> {
   const live = process.stdout.isTTY && !json
   const tell = json ? printJson : (event: Told) => print(...partsOf(event))
@@ -73,16 +73,16 @@ async function draw(states: States, cycles: readonly Cycle[], events: readonly T
       )
     : ['no locks are held or waited for']
   const lines = fitted(
-    // First, so that a long table does not push them from the screen.
+    // Cycles come first, so that a long table does not push them off the screen.
     [...cycles.map((cycle) => lineOf(colours.yellow('cycle'), `  ${cycleOf(cycle, states)}`)), ...table],
     events.map((event) => lineOf(...partsOf(event, clockTime(event.at)))),
     process.stdout,
   )
-  // From the top, and clears the rest of the screen.
+  // Draws from the top, after clearing the screen.
   process.stdout.write(`\u001b[H\u001b[J${lines.join('\n')}\n`)
 }
 
-/** The local wall time. */
+/** The local wall time, such as `18:02:00`. */
 const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8)
 
 function partsOf(told: Told, time = new Date(told.at).toISOString()): Parts {

@@ -2,9 +2,9 @@ import { type Cycle, cycleInWords } from '../inspector/waits.ts'
 import { inWords } from './output.ts'
 import { heldFor, kindOf, type LockState, nameOf, type WaiterState } from './state.ts'
 
-/* What `watch` shows of a lock: everything that a look shows. */
+/* The table of `watch`: everything that a look shows of a lock. */
 
-/** Most waiters of a lock that have a row each. */
+/** The most waiters of a lock that get a row each. */
 const most = 5
 
 export const watchHead = ['KEY', 'HOLDER', 'MODE', 'HELD FOR', 'RENEWED', 'EXPIRES IN', 'TOKEN', 'PINNED BY']

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 
-/** Bytes that SQLite locks for writing: of the log's index in WAL mode, and of the database itself in other modes. */
+/** The bytes that SQLite locks for writing: in the log's index in WAL mode, and in the database itself in other modes. */
 const writeLocks = [
   ['-shm', 120],
   ['', 1_073_741_825],
@@ -22,7 +22,7 @@ function parseLocks(text: string): FileLock[] {
   )
 }
 
-/** Who has a write transaction open in a SQLite file, in words; undefined if nobody has, or the system does not tell. */
+/** The process that has a write transaction open in a SQLite file, in words; undefined if there is none, or the system does not tell. */
 export function writerOf(file: string, locks = parseLocks(read('/proc/locks'))): string | undefined {
   for (const [suffix, byte] of writeLocks) {
     const inode = statSync(file + suffix, { bigint: true, throwIfNoEntry: false })?.ino
@@ -33,7 +33,7 @@ export function writerOf(file: string, locks = parseLocks(read('/proc/locks'))):
 }
 
 function wordsFor(pid: number): string {
-  // Of another container, or of a whole open file, no process is named.
+  // The system names no process for locks of another container, or locks that belong to an open file.
   if (pid <= 0) return 'a process elsewhere'
   // Further arguments may be secrets.
   const [program = '', first = ''] = read(`/proc/${pid}/cmdline`).split('\0')

@@ -6,7 +6,7 @@ import { extname, join, relative, sep } from 'node:path'
 
 const types: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css' }
 
-/** Nothing from elsewhere, no code in the page itself, and no other page around it. A hidden page's heartbeats need a worker from a blob. */
+/** Allows nothing from other origins, no inline code, and no framing. The heartbeats of a hidden page need a worker from a `blob:` URL. */
 const policy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -16,7 +16,7 @@ export interface Site {
 }
 
 /**
- * Serves the files of a folder, as they are now, to this machine only.
+ * Serves the files of a folder, as they are at the start, to this machine only.
  *
  * @param port 0 takes a free one
  */

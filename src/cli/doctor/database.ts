@@ -31,7 +31,7 @@ export function checkIntegrity(db: SqliteDatabase): Finding {
     : fault('integrity', found, 'stop all processes that use the file, and restore a backup or `.recover` it with the sqlite3 shell')
 }
 
-/** Without writing anything, and without keeping anyone from it. */
+/** Checks that the file can be written, without writing to it or locking it. */
 export function checkWritable(file: string): Finding {
   const writer = writerOf(file)
   if (writer) return note('writing', `${writer} writes at the moment`, 'look again; a transaction that stays open blocks all locks')
@@ -85,7 +85,7 @@ export function checkRows({ corrupt, records, sessions }: Rows): Finding {
 
 /** Rows of sessions that ended this long ago, in ms, are removed by the next beats. */
 const abandoned = 600_000
-/** A record that nobody has used for this long, in ms, is worth a sweep. */
+/** A record that has not been used for this long, in ms, is worth a sweep. */
 const old = 30 * 86_400_000
 
 export function checkStale({ records, sessions }: Rows, now = Date.now()): Finding {
@@ -103,7 +103,7 @@ export function checkStale({ records, sessions }: Rows, now = Date.now()): Findi
   return ok('stale', 'none')
 }
 
-/** How much two readings of a clock that is being adjusted may differ, in ms. */
+/** How far two readings of a clock that is being adjusted may differ, in ms. */
 const slack = 2_000
 
 /** Records and leases contain wall times: if one is in the future, the clock was set back. */

@@ -11,7 +11,7 @@ import { checkFileSystem, checkSidecars, checkSockets, checkSpace } from './file
 import { type Finding, fault, note, ok } from './finding.ts'
 import { checkPath, checkProcesses } from './processes.ts'
 
-/** Checks a store, and says what to fix. Exits with 1 if something is wrong. */
+/** Checks a store, and reports what to fix. @throws Exit with code 1 if a check finds a fault */
 export async function doctor({ store: place, json }: Common): Promise<void> {
   const findings = isUrl(place)
     ? (await Promise.all(urlsOf(place).map((url) => checkServer(url)))).flat()

@@ -13,7 +13,7 @@ interface Status {
   readonly errors?: readonly string[]
 }
 
-/** Checks each member of an etcd that an address names, and what holds for all. */
+/** Checks each member of an etcd, and the cluster as a whole. */
 export async function checkEtcd({ members, ...options }: EtcdOptions & { readonly members: readonly string[] }): Promise<Finding[]> {
   const each = await Promise.all(members.map((member) => checkMember(member, options)))
   const client = new EtcdClient(members, { ...options, timeout })

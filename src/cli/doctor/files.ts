@@ -12,7 +12,7 @@ export function checkFileSystem(file: string, mounts = readMounts()): Finding {
   const path = realpathSync(file)
   const [type] = mounts
     .filter(({ at }) => path === at || path.startsWith(at.endsWith('/') ? at : `${at}/`))
-    // The longest matching path has the file, and of two mounts at one path the last.
+    // The file is on the mount with the longest matching path, and of two mounts at one path on the last.
     .reduce<[string, number]>((best, { type, at }) => (at.length >= best[1] ? [type, at.length] : best), ['', -1])
   if (!type) return note('file system', 'this system does not show which one the file is on', 'check that it is a local one')
   if (!networks.test(type)) return ok('file system', type)
@@ -23,7 +23,7 @@ export function checkFileSystem(file: string, mounts = readMounts()): Finding {
   )
 }
 
-/** The next few writes need at least this much, in bytes. */
+/** The space that the next few writes need at least, in bytes. */
 const room = 1_048_576
 
 /** @param left the free space on the disk, in bytes */
@@ -82,7 +82,7 @@ export function checkSidecars(file: string, isKnown: (session: string) => boolea
   return note('beacons', `${left.length} of ${names.length} files in ${folder} were left behind`, 'nothing: later sessions remove them')
 }
 
-/** Undefined if this user may not see them. */
+/** The names of the files in a folder; undefined if this user may not list it. */
 function namesIn(folder: string): string[] | undefined {
   try {
     return existsSync(folder) ? readdirSync(folder) : []

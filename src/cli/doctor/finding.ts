@@ -3,7 +3,7 @@ export interface Finding {
   readonly check: string
   readonly state: 'ok' | 'note' | 'fault'
   readonly found: string
-  /** What to do. */
+  /** How to fix it. */
   readonly mend?: string
 }
 

@@ -4,12 +4,12 @@ import { type Finding, fault, note, ok } from './finding.ts'
 
 /** The oldest version of Postgres with everything that the store uses. */
 const oldest = 13
-/** By how many ms the clocks may differ before that is worth knowing: times in lists are then odd, and tokens after a lost table. */
+/** By how many ms the clocks may differ without a note: beyond that, times in lists look odd, and so may tokens after the loss of a table. */
 const odd = 1_000
 /** How long an answer may take, in ms. */
 const timeout = 5_000
 
-/** Checks a Postgres database, and what is between it and this machine. */
+/** Checks a Postgres database, and a pooler between it and this machine. */
 export async function checkPostgres(url: string): Promise<Finding[]> {
   const database = await connections(url, { direct: undefined, timeout })
   const { query } = database

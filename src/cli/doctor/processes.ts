@@ -18,7 +18,7 @@ export interface OpenFile {
   readonly inode: string
 }
 
-/** Whether all processes that have the database open write the log beside it, each with one copy of SQLite. */
+/** Checks that all processes that have the database open write the log beside it, each with one copy of SQLite. */
 export function checkProcesses(file: string, open = readOpenFiles()): Finding {
   if (!open.length) {
     return note('processes', 'this system does not show what they have open', 'check that each opens the file by this path, with one copy of SQLite')
@@ -56,7 +56,7 @@ const inodeOf = (path: string): string | undefined => {
   return stat && `${stat.dev}:${stat.ino}`
 }
 
-/** The open files of all processes that are visible to us, on Linux. */
+/** The open files of all processes that this process can see, on Linux. */
 function readOpenFiles(): OpenFile[] {
   const pids = (attempt(() => readdirSync('/proc')) ?? []).filter((name) => /^\d+$/.test(name))
   return pids.flatMap((pid) =>

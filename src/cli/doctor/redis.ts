@@ -3,12 +3,12 @@ import { type Finding, fault, note, ok } from './finding.ts'
 
 /** The oldest version of Redis with everything that the store and its clients use. Valkey began with 7.2. */
 const oldest = 6
-/** By how many ms the clocks may differ before that is worth knowing. */
+/** By how many ms the clocks may differ without a note. */
 const odd = 1_000
 /** How long an answer may take, in ms. */
 const timeout = 5_000
 
-/** Checks a Redis, as a place for locks. */
+/** Checks a Redis for its use as a store. */
 export async function checkRedis(url: string): Promise<Finding[]> {
   let link: RedisLink | undefined
   try {
@@ -80,7 +80,7 @@ async function checkClock(send: (...args: string[]) => Promise<unknown>): Promis
     : ok('clock', `differs by ${Math.abs(difference)} ms`)
 }
 
-/** Whether it saves snapshots; not known without the right to ask. */
+/** Whether the server saves snapshots; false without the right to ask. */
 const savesOf = async (send: (...args: string[]) => Promise<unknown>): Promise<boolean> =>
   send('CONFIG', 'GET', 'save').then(
     (reply) => !/^(save,?)?$/.test(String(Array.isArray(reply) ? reply : Object.entries(reply as object))),

@@ -19,7 +19,7 @@ const toAll: readonly unknown[] = ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM']
 export interface ChildOptions {
   readonly env: NodeJS.ProcessEnv
   readonly entry: Entry
-  /** Stays in our process group, for commands that need the terminal. Then the processes that it starts are not ended with it. */
+  /** Leaves the command in our process group, for commands that need the terminal. Then the processes that it starts are not ended with it. */
   readonly foreground: boolean
   /** The time between TERM and KILL, in ms. */
   readonly grace: number
@@ -91,7 +91,7 @@ export class Child {
     }
   }
 
-  /** Passes a signal on that we got, unless the command got it as well: whoever sent it to all processes has sent it to the guardian, too. */
+  /** Passes on a signal that we got, unless the command got it as well: a signal that was sent to all processes has also reached the guardian. */
   async pass(signal: NodeJS.Signals): Promise<void> {
     if (!this.guardian || !toAll.includes(signal)) return void this.signal(signal)
     if (this.#passing.has(signal)) return
@@ -115,7 +115,7 @@ export class Child {
   }
 }
 
-/** On Windows the command itself is started, elsewhere the gate. */
+/** Why the command did not start. On Windows the command itself is started, elsewhere the gate. */
 function whyNot({ code, message }: NodeJS.ErrnoException, command: readonly string[], program: string): Exit {
   if (windows) return new Exit(code === 'ENOENT' ? exitCodes.notFound : exitCodes.cannotRun, `cannot run ${command[0]}: ${message}`)
   return new Exit(exitCodes.failed, `cannot run ${command[0]}: ${code === 'ENOENT' ? `there is no ${program}` : message}`)

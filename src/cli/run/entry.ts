@@ -2,7 +2,7 @@ import { constants } from 'node:os'
 
 const variable = 'STORELOCK_ENTRY'
 
-/** What the program was started with and Node changes or does not tell. The command of a `run` gets it as it was. */
+/** What the program was started with, and Node changes or does not report. The command of a `run` gets it unchanged. */
 export interface Entry {
   /** Signals that were ignored. */
   readonly ignored: readonly NodeJS.Signals[]
@@ -14,7 +14,7 @@ export interface Entry {
 
 const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]))
 
-/** Reads what `storelock.js` has noted down, and removes it from the environment. It also puts back the variables that its shell has dropped. */
+/** Reads what `storelock.js` has recorded, and removes it from the environment. It also restores the variables that the shell has dropped. */
 export function takeEntry(env: NodeJS.ProcessEnv = process.env, pid = process.pid): Entry {
   const lines = (env[variable] ?? '').split('\n').map((line): [string, string] => {
     const [word = ''] = line.split(' ', 1)
@@ -23,11 +23,11 @@ export function takeEntry(env: NodeJS.ProcessEnv = process.env, pid = process.pi
   delete env[variable]
   const all = (wanted: string): string[] => lines.flatMap(([word, rest]) => (word === wanted ? [rest] : []))
   const one = (wanted: string): string | undefined => all(wanted)[0]
-  // An ancestor's is not about this process.
+  // The variable may come from an ancestor: then it is not about this process.
   if (one('pid') !== `${pid}`) return { ignored: [], open: undefined, limits: {} }
   for (const assignment of all('variable')) {
     const end = assignment.indexOf('=')
-    // The shell has put a byte for each newline that no text in UTF-8 contains.
+    // The shell has replaced each newline by a byte that no UTF-8 text contains.
     env[assignment.slice(0, end)] = assignment.slice(end + 1).replaceAll('\ufffd', '\n')
   }
   const [files, core] = [one('files'), one('core')]

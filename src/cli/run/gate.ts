@@ -3,19 +3,19 @@ import { constants } from 'node:os'
 import { Exit, exitCodes } from '../exit.ts'
 import type { Entry } from './entry.ts'
 
-/** A shell that waits for a line before it executes a command in its own place, and what it needs for that. */
+/** A shell that waits for a line, and then replaces itself by the command. */
 export interface Gate {
-  /** Comes before the command. */
+  /** The words before those of the command. */
   readonly words: readonly string[]
   readonly env: NodeJS.ProcessEnv
-  /** Where it waits for the line. */
+  /** The descriptor on which it waits for the line. */
   readonly descriptor: number
 }
 
-/** Variables that shells set for themselves, and names that some of them drop since they cannot use them. */
+/** Variables that shells set for themselves, and names that some shells drop since they cannot use them. */
 const notPassedOn = /^(?:IFS|OPTIND|PPID|LINENO)$|[^\w]|^\d/
 
-/** The gate lets the command have what Node has changed or would not pass on. */
+/** The gate for a command: it restores what Node has changed, and passes on what Node would not. */
 export function gateFor(env: NodeJS.ProcessEnv, { ignored, open = [0, 1, 2], limits }: Entry): Gate {
   const descriptor = [3, 4, 5, 6, 7, 8, 9].find((free) => !open.includes(free)) ?? Math.max(...open) + 1
   // Not all shells can name a descriptor of two digits.
@@ -32,7 +32,7 @@ export function gateFor(env: NodeJS.ProcessEnv, { ignored, open = [0, 1, 2], lim
   ]
   // systemd names the process that its sockets are for.
   if (env.LISTEN_PID === `${process.pid}`) {
-    // A newer name for the same process, which is wrong here.
+    // systemd's newer variable names the same process, so it would be wrong for the command.
     delete passed.LISTEN_PIDFDID
     steps.push('LISTEN_PID=$$')
   }

@@ -1,12 +1,11 @@
 /**
- * The guardian as a shell, since that starts in a millisecond. It is told again and again how long the command may live, in seconds. If `run` is
- * stopped, that time runs out; if `run` ends, the input ends. Either way the command has to be ended.
+ * The guardian as a shell script, since a shell starts in a millisecond. `run` tells it again and again how long the command may live, in seconds. If
+ * `run` is stopped, that time runs out; if `run` ends, the input ends. Either way the guardian ends the command.
  *
- * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace, the path of `sleep`, and the signals to
- * kill it with before and after the grace. It says `ok` when it
- * counts the time, `struck` when it ends the command, `blind` if `sleep` has failed: then the time has not run out, and is counted once more. It survives the signals that end a whole
- * machine or container, and reports them. A timer that has fired is not cancelled any more. One whose shell was killed leaves the command to the next
- * guardian, unless `run` is gone as well.
+ * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace in seconds, the path of `sleep`, and the signals
+ * to send before and after the grace. The guardian prints `ok` when it counts the time, `struck` when it ends the command, and `blind` if `sleep` has
+ * failed: then the time has not run out, and is counted once more. It survives the signals that end a whole machine or container, and reports them. A
+ * timer that has fired is no longer cancelled. A timer whose shell was killed leaves the command to the next guardian, unless `run` is gone as well.
  */
 export const scriptForShell = `
 trap '' PIPE
@@ -55,7 +54,7 @@ call_off
 strike
 `
 
-/** The same in JavaScript, for systems without `sleep`. The grace is in ms. */
+/** The same guardian in JavaScript, for systems without `sleep`. The grace is in ms. */
 export const scriptForNode = `
 const [target, grace, first, last] = process.argv.slice(-4).map((word) => (isNaN(word) ? 'SIG' + word : Number(word)))
 let timer, struck = false

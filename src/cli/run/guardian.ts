@@ -4,33 +4,33 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { Exit, exitCodes } from '../exit.ts'
 import { scriptForNode, scriptForShell } from './guardian-scripts.ts'
 
-/** Where systems have `sleep`. Another one in PATH may be anything. */
+/** The folders where systems have `sleep`. A `sleep` elsewhere in PATH may be any program. */
 const folders = ['/bin', '/usr/bin', '/usr/local/bin', '/run/current-system/sw/bin']
 
 /** How long a signal that is sent to many processes may take to reach the last of them, in ms. */
 const spread = 20
 /** How long to wait for the guardian's answer, in ms: it may be stopped. */
 const patience = 100
-/** For how long a signal of the guardian counts as the one that we got, in ms. */
+/** How much earlier the guardian may have got a signal that counts as the same as ours, in ms. */
 const together = 1_000
 
-/** Ends the command when `run` itself cannot: if it was killed, or stopped until its lock has ended. */
+/** Ends the command when `run` itself cannot: because `run` was killed, or was stopped until its lock ended. */
 export class Guardian {
   readonly #target: number
   readonly #grace: number
   readonly #signals: readonly string[]
   #process: ChildProcess | undefined
   #dismissed = false
-  /** Whether Node is the guardian: where there is no `sleep`, or where it has failed. */
+  /** Whether the guardian is a Node process: if there is no `sleep`, or it has failed. */
   #byNode: boolean
-  /** Whether the present one has counted time. */
+  /** Whether the present guardian has counted time. */
   #stood = false
   #struck = false
-  /** By `performance.now()`. */
+  /** Until when the command may live, by `performance.now()`. */
   #until = 0
-  /** When the guardian got a signal. */
+  /** When the guardian got each signal. */
   readonly #got = new Map<string, number>()
-  /** Called when it has said something, or has ended. */
+  /** Called with each word of the guardian, and when it has ended. */
   readonly #listeners = new Set<(word: string) => void>()
 
   /**
@@ -47,18 +47,18 @@ export class Guardian {
   /** Lets the command live for this many ms from now on, and no longer unless this is called again. */
   allow(ms: number): void {
     this.#until = performance.now() + ms
-    // Somebody may have killed it.
+    // The guardian may have been killed.
     if (!this.#process || hasEnded(this.#process)) this.#process = this.#start()
     this.#tell()
   }
 
-  /** Resolves once the guardian counts the time that was allowed. @throws Exit if there can be none */
+  /** Resolves once the guardian counts the allowed time. @throws Exit if no guardian can be started */
   async stands(): Promise<void> {
     if ((await this.#next(['ok', 'gone'])) === 'ok') return
     throw new Exit(exitCodes.failed, 'cannot start the guardian, which ends the command if run is killed: is there a limit on processes?')
   }
 
-  /** Whether the guardian got this signal, too, which this process has just got. */
+  /** Whether the guardian got the signal that this process has just got. */
   async alsoGot(signal: NodeJS.Signals): Promise<boolean> {
     await sleep(spread)
     const late = new AbortController()
@@ -72,7 +72,7 @@ export class Guardian {
 
   /** Whether the guardian has ended the command. */
   async struck(): Promise<boolean> {
-    // If this process was stopped, it hears of everything at once, in any order.
+    // If this process was stopped, all events arrive at once when it continues, in any order.
     await setImmediate()
     return this.#struck
   }
@@ -92,7 +92,7 @@ export class Guardian {
     const [program, ...args] = this.#byNode
       ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', target, `${this.#grace}`, ...this.#signals]
       : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', target, (this.#grace / 10_000).toFixed(3), sleepProgram() as string, ...this.#signals]
-    // In a process session of its own, which no terminal ends or stops. Nothing in our environment changes what it does.
+    // It has a process session of its own, so no terminal ends or stops it, and an empty environment, so nothing changes what it does.
     const started = spawn(program as string, args, { detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] })
     started.on('error', () => this.#hear(started, 'gone'))
     started.on('exit', () => this.#hear(started, 'gone'))
@@ -114,7 +114,7 @@ export class Guardian {
     if (signal) this.#got.set(`SIG${signal}`, performance.now())
     if (word === 'gone' && this.#stood && from.signalCode) this.#replace()
     else if (!this.#byNode && (word === 'gone' || word === 'blind')) {
-      // The shell can start no process, or `sleep` does not work here.
+      // The shell cannot start processes, or `sleep` does not work here.
       this.#byNode = true
       this.#replace()
     } else for (const listener of [...this.#listeners]) listener(word)

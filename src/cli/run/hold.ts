@@ -19,11 +19,11 @@ export interface HoldOptions extends Omit<Common, 'json'>, TakeOptions {
   readonly onLost: NodeJS.Signals
   readonly label?: string
   readonly verbose?: true
-  /** Holds the lock for as long as this process lives, instead of as long as somebody can read the output. */
+  /** Holds the lock for as long as this process lives, instead of as long as some process can read the output. */
   readonly pid?: number
 }
 
-/** What a hold for a shell says of itself in the store, so that `unlock` finds it. */
+/** The metadata of a lock that is held for a shell, by which `unlock` finds it. */
 export interface HeldFor {
   readonly shell: number
   /** The process that holds it. */
@@ -33,23 +33,23 @@ export interface HeldFor {
   readonly start: string | null
 }
 
-/** How often to see whether a process is still there, in ms. */
+/** How often to check whether the shell is still there, in ms. */
 const look = 100
 
-/** Holds a lock for a shell: until nobody can read our output any more, or until the shell ends. Prints a line when it has the lock. */
+/** Holds a lock for a shell: until no process can read our output any more, or until the shell ends. Prints a line when it has the lock. */
 export async function hold(key: string, options: HoldOptions): Promise<void> {
   takeEntry()
   const shell = options.pid ?? process.ppid
   const start = startOf(shell)
   const stop = new AbortController()
-  // The shell gets these, too, and may go on. It ends the hold when it ends.
+  // The shell gets these signals, too, and may go on. When it ends, so does the hold.
   if (options.pid !== undefined || isPipe()) for (const signal of ['SIGINT', 'SIGQUIT', 'SIGHUP'] as const) process.on(signal, () => {})
   else process.once('SIGINT', () => stop.abort(new Killed('SIGINT')))
   const term = (): void => stop.abort(new Killed('SIGTERM'))
   process.once('SIGTERM', term)
   const watching = setInterval(() => isThere(shell, start) || stop.abort(new Killed('SIGTERM')), look)
   if (options.pid !== undefined) {
-    // `lock` waits for the line; if it is interrupted, so is the wait.
+    // `lock` waits for the line. If `lock` is interrupted, this wait ends too.
     process.stdin.on('end', () => stop.abort(new Killed('SIGTERM'))).resume()
   }
   try {
@@ -102,7 +102,7 @@ async function untilLetGo(lock: HeldLock, { pid }: HoldOptions, stopped: AbortSi
     process.stdout.write(line)
     return await over
   }
-  // Children of the shell may have the other end, too, as they would have flock's descriptor.
+  // Children of the shell may have the other end open, too, as they would have flock's descriptor, so the lock may outlive the shell.
   unwatch()
   const stdout = new AbortController()
   await Promise.race([over, untilUnread(line, stdout.signal)]).finally(() => stdout.abort())
@@ -113,12 +113,12 @@ const isPipe = (): boolean => {
   return kind.isFIFO() || kind.isSocket()
 }
 
-/** How often to see whether somebody can still read the output, in ms. */
+/** How often to check whether some process can still read the output, in ms. */
 const knock = 20
 
 /**
- * Writes a line to the output, and resolves when nobody can read that any more, which is told only to those who write: so empty lines follow, a few at
- * a time in case somebody reads them.
+ * Writes a line to the output, and resolves when no process can read the output any more. Only a write reveals that, so empty lines follow, and pause
+ * while the pipe is full.
  */
 function untilUnread(line: string, over: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
@@ -135,6 +135,6 @@ function tell(shell: number, signal: NodeJS.Signals): void {
   try {
     process.kill(shell, signal)
   } catch {
-    // It has ended.
+    // The shell has ended.
   }
 }

@@ -8,10 +8,10 @@ import { sleep } from '../sleep.ts'
 import { step } from '../steps.ts'
 import type { Guardian } from './guardian.ts'
 
-/** How many times per duration the guardian is told of renewals. */
+/** How many times per duration the lock is renewed and the guardian is told. */
 const words = 4
 
-/** The pause before a lock that could not be confirmed is confirmed again, in ms. */
+/** The pause before the next attempt to confirm a lock, in ms. */
 const retryPause = 100
 
 /** Renews a lock, and tells the guardian how long it is valid. */
@@ -28,7 +28,7 @@ export class Keeper {
     this.#tellLater()
   }
 
-  /** Confirms the lock. A store that fails is asked again for as long as the lock may stand: nothing is lost by it yet. */
+  /** Confirms the lock. If the store fails, tries again for as long as the lock may still be held. */
   async confirm(): Promise<void> {
     for (;;) {
       try {
@@ -60,7 +60,7 @@ export class Keeper {
   }
 }
 
-/** Releases a lock. After its lease there is nothing left to release. */
+/** Releases a lock. Waits no longer than its lease, since the lock has ended then. */
 export async function letGo(lock: HeldLock, duration: number): Promise<void> {
   attendance.hush(false)
   try {

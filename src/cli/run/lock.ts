@@ -10,7 +10,7 @@ import { keyOf, openStore, withStore } from '../store.ts'
 import type { HeldFor, HoldOptions } from './hold.ts'
 import { isThere, startOf } from './process.ts'
 
-/** How often to see whether the holder has ended, in ms. */
+/** How often to check whether the holder has ended, in ms. */
 const look = 10
 
 /** Takes a lock for the calling shell: another process holds it until the shell ends, or calls {@link unlock}. */
@@ -61,7 +61,7 @@ async function assertNotHeld(key: string, shell: number, place: string): Promise
   throw new Exit(exitCodes.failed, `this shell holds ${key} already, so it would wait for itself: unlock it first`)
 }
 
-/** The processes of this machine that hold a lock for a shell. What the store says is checked: anybody who may write there can say anything. */
+/** The processes of this machine that hold a lock for a shell. Their metadata is checked: anyone who may write to the store can forge it. */
 async function holdersFor(store: Store, key: string, shell: number): Promise<HeldFor[]> {
   const { holders = [] } = (await store.read(keyOf(key))) ?? {}
   return holders.flatMap(({ metadata }) => {
@@ -72,7 +72,7 @@ async function holdersFor(store: Store, key: string, shell: number): Promise<Hel
   })
 }
 
-/** Whether a process is one of ours. Where the system does not tell, what its own user started is believed. */
+/** Whether a process is a `storelock hold`. True where the system does not tell. */
 function isHolder(pid: number): boolean {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('hold')

@@ -1,7 +1,7 @@
 import type { HeldLock, Store } from '../../index.ts'
 import { Exit, exitCodes } from '../exit.ts'
 
-/** The variable that tells a command all the locks that it runs under. */
+/** The variable with all locks that a command runs under. */
 const variable = 'STORELOCK_HELD'
 
 interface Above {
@@ -25,7 +25,7 @@ function locksAbove(): Above[] {
  */
 export async function assertNotAbove(store: Store, identity: string, key: string): Promise<void> {
   const tokens = locksAbove().flatMap((above) => (above.store === identity && above.key === key ? [above.token] : []))
-  // The variable may outlive the lock.
+  // The variable may outlive the lock, so the store is asked.
   if (!tokens.length || !(await store.read(key))?.holders.some(({ token }) => tokens.includes(token))) return
   throw new Exit(
     exitCodes.failed,
@@ -33,7 +33,7 @@ export async function assertNotAbove(store: Store, identity: string, key: string
   )
 }
 
-/** The environment variables for the command of a lock. */
+/** The environment variables for a command that runs under a lock. */
 export function environmentOf(lock: HeldLock, identity: string, lockToken: string | undefined): NodeJS.ProcessEnv {
   const held: Above[] = [...locksAbove(), { store: identity, key: lock.key, token: lock.token }]
   return {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** Identifies a process beyond its id, which another one may get later: when it started, where the system tells. */
+/** The start time of a process, if the system tells it. It identifies the process, since another process may later get the same id. */
 export function startOf(pid: number): string | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -11,7 +11,7 @@ export function startOf(pid: number): string | undefined {
   }
 }
 
-/** Whether a process is there, and is not another one with the same id. @param start its {@link startOf}, if that is known */
+/** Whether a process is there, and is not another one with the same id. @param start its {@link startOf}, if it is known */
 export function isThere(pid: number, start?: string): boolean {
   try {
     process.kill(pid, 0)

@@ -4,10 +4,10 @@ import { holdersOf } from '../state.ts'
 
 /** How long to wait before the wait is reported, in ms: most waits are shorter. */
 const patience = 300
-/** Between two looks at who holds it, in ms. */
+/** The pause between two looks at the holders, in ms. */
 const pause = 1_000
 
-/** Reports who holds a lock while somebody waits for it, and again whenever that changes. @returns how to stop */
+/** Reports the holders of a lock during a wait for it, and again whenever they change. @returns how to stop */
 export function reportHolders(locks: Locks, name: string): () => void {
   let said = ''
   let timer = setTimeout(look, patience)

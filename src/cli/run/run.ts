@@ -29,7 +29,7 @@ export interface RunOptions extends Omit<Common, 'json'>, TakeOptions {
   readonly progress?: true
 }
 
-/** The share of the duration in which a command is ended: that is done before anyone else can have the lock. */
+/** The longest grace, as a share of the duration: the command has ended before another session can have the lock. */
 const graceShare = 1 / 5
 
 /** Runs a command while holding a lock. @returns the command's exit code. Throws {@link Killed} for its signal, and {@link Exit} otherwise */
@@ -42,7 +42,7 @@ export async function run(key: string, command: readonly string[], options: RunO
   tellSteps(options.verbose === true)
   if (options.maxHold !== undefined && options.maxHold < 1) throw new Exit(exitCodes.failed, '--max-hold is longer than 0: leave it out for no limit')
   const entry = takeEntry()
-  // The shell that notes the limit down forbids core files.
+  // The shell that records the limit has also turned core files off.
   const quiet = entry.limits.c !== undefined
   const signals = new Signals(entry.ignored, quiet)
   try {
@@ -92,14 +92,14 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   }
 }
 
-/** The rest of the timeout of a wait that began at `begun`. */
+/** The options with the rest of the timeout of a wait that began at `begun`. */
 const leftOf = (options: RunOptions, begun: number): RunOptions =>
   options.timeout === undefined ? options : { ...options, timeout: Math.ceil(Math.max(0, options.timeout - (performance.now() - begun))) }
 
-/** A lock server's lockToken for a hold; other stores have none. */
+/** A lock server's lockToken for a hold; undefined for other stores. */
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
-/** Lets the command start, and ends it if the lock is lost. @returns how it ended; undefined if the lock was lost before the command started */
+/** Lets the command start, and ends it if the lock is lost. @returns how the command ended; undefined if the lock was lost before it started */
 async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<Ending | undefined> {
   attendance.hush(true)
   let begun = false
@@ -108,7 +108,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
   const end = (): void => {
     killing ??= child.end()
   }
-  // The command is ended first, and then the lock is released: nobody else has it meanwhile.
+  // First the command is ended, then the lock is released, so no other session has the lock while the command runs.
   let tooLong = false
   let callOffLongest = (): void => {}
   const keeper = new Keeper(lock, child.guardian, duration)

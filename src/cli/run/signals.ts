@@ -5,7 +5,7 @@ import type { Child } from './child.ts'
 const ending = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 /** Signals that a terminal sends to our whole process group: a command in it has already got them. */
 const ofTerminal: readonly string[] = ['SIGINT', 'SIGQUIT']
-/** Signals that Node handles, or that nobody can. */
+/** Signals that Node handles, or that no process can handle. */
 const ofNode: readonly string[] = ['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGPROF', 'SIGSEGV', 'SIGBUS', 'SIGFPE', 'SIGILL', 'SIGTRAP']
 
 /** Handles the signals that `run` gets: they cancel its wait, or go to the command. */
@@ -16,7 +16,7 @@ export class Signals {
 
   readonly #ignored: readonly NodeJS.Signals[]
 
-  /** @param ignored the signals that were ignored when the program started, and stay so */
+  /** @param ignored the signals that were ignored when the program started, and stay ignored */
   constructor(ignored: readonly NodeJS.Signals[], quiet: boolean) {
     this.#ignored = ignored
     for (const signal of ignored) if (!ofNode.includes(signal)) this.#listen(signal, () => {})
@@ -28,7 +28,7 @@ export class Signals {
     return this.#wait.signal
   }
 
-  /** From now on signals go to the command. @returns undoes that: the command never started */
+  /** From now on signals go to the command. @returns how to undo this, if the command never starts */
   passTo(child: Child, foreground: boolean): () => void {
     const before = this.#forget.length
     const takeBack = (): void => {
@@ -42,7 +42,7 @@ export class Signals {
     if (foreground || process.platform === 'win32') return takeBack
     for (const signal of ['SIGWINCH', 'SIGCONT'] as const) this.#on(signal, () => child.signal(signal))
     this.#on('SIGTSTP', () => {
-      // Nobody could continue a command that is alone in its process session, so TSTP would have no effect.
+      // The command is alone in its process session, so the system ignores TSTP for it.
       child.signal('SIGSTOP')
       process.kill(process.pid, 'SIGSTOP')
     })

@@ -9,7 +9,7 @@ import { throughRestarts } from '../restarts.ts'
 import { step } from '../steps.ts'
 import { reportHolders } from './report.ts'
 
-/** How to get a lock. Times in ms. */
+/** The options for getting a lock. Times in ms. */
 export interface TakeOptions {
   readonly timeout?: number
   readonly nonblock?: true
@@ -17,16 +17,16 @@ export interface TakeOptions {
   /** The exit code if the lock is not free. */
   readonly conflictExitCode?: number
   readonly shared?: true
-  /** How many may hold it together. */
+  /** How many may hold the lock together. */
   readonly limit?: number
-  /** Whether to show a line while it waits. */
+  /** Whether to show the progress of the wait. */
   readonly progress?: true
   readonly stealAfterAsk?: number
   /** Goes with `stealAfterAsk`. */
   readonly message?: string
 }
 
-/** A store whose beacons are watched but not raised. Written out, since a spread would lose what is on a prototype. */
+/** A store that watches other sessions' beacons but raises none. Written out, since a spread would lose methods of a prototype. */
 const withoutOwnBeacon = (store: Store): Store => ({
   apply: (commands) => store.apply(commands),
   read: (key, reader) => store.read(key, reader),
@@ -47,8 +47,8 @@ const withoutOwnBeacon = (store: Store): Store => ({
 })
 
 /**
- * The locks of a process that holds one for another: a command, or a shell. That it is dead does not prove that the other is, so it raises no beacon,
- * and only its lease ends the lock.
+ * The locks of a process that holds a lock for another process: a command, or a shell. The death of the first does not prove the death of the other,
+ * so it raises no beacon, and only the end of its lease frees the lock.
  */
 export const locksFor = (store: Store, namespace: string, duration: number, label: string): Locks =>
   createLocks({
@@ -59,13 +59,13 @@ export const locksFor = (store: Store, namespace: string, duration: number, labe
     onWarning: ({ type, error }) => type !== 'degraded' && say(error.message),
   })
 
-/** What else is known about a wait. */
+/** How to take a lock, besides the options. */
 export interface Taking {
   readonly signal: AbortSignal
-  /** Whether to report who holds the lock. */
+  /** Whether to report the lock's holders. */
   readonly verbose: boolean
   readonly metadata?: Json
-  /** Called when somebody asks for the lock. */
+  /** Called when another session asks for the lock. */
   readonly asked?: () => unknown
 }
 

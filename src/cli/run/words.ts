@@ -1,6 +1,6 @@
 import type { Option } from 'commander'
 
-/** Puts `--` before the second word that is no option: the command of `run KEY COMMAND` keeps its own options. */
+/** Puts `--` before the second word that is not an option, so that the command of `run KEY COMMAND` keeps its own options. */
 export function beforeCommand(args: readonly string[], options: readonly Option[]): string[] {
   let words = 0
   for (let at = 0; at < args.length; at++) {
@@ -16,7 +16,7 @@ export function beforeCommand(args: readonly string[], options: readonly Option[
 /** Whether the value of an option is the next word. */
 function takesNext(word: string, options: readonly Option[]): boolean {
   if (word.startsWith('--')) return options.some(({ long, required }) => required && long === word)
-  // The last of several letters in one word may have a value, and the rest of the word is that of an earlier one.
+  // Of several letters in one word, the last may take the next word as its value; for an earlier letter, the rest of the word is its value.
   for (let at = 1; at < word.length; at++) {
     if (options.some(({ short, required }) => required && short === `-${word[at]}`)) return at === word.length - 1
   }

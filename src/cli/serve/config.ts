@@ -18,7 +18,7 @@ export type Config = ReadonlyMap<string, Found>
 
 const refuse = (from: string, why: string): Exit => new Exit(exitCodes.failed, `${from}: ${why}`)
 
-/** A time as it is written everywhere: with a unit, so that nobody has to guess. */
+/** A time with its unit, such as `10s`: the form of the file. */
 const time = z.string('a time is a string such as "10s" or "30d"').transform((text, context) => {
   try {
     if (/\d$/.test(text)) throw new Error('a time needs a unit: ms, s, m, h or d')
@@ -76,7 +76,7 @@ export function readConfig(typed: Typed, env: NodeJS.ProcessEnv): Config {
     else if (variable) found = check(setting, ofText(setting, variable), envOf(setting))
     else if (inFile.has(name)) {
       found = check(setting, inFile.get(name), `${name} in ${path}`)
-      // Which server is started, and from where, does not concern the file.
+      // Paths in the file are relative to the file, wherever the server is started.
       if (kind === 'file' && userStore(String(found.value)) === undefined && !isPostgres(String(found.value)))
         found = { ...found, value: resolve(dirname(path as string), found.value as string) }
     } else if (standard !== undefined) found = check(setting, standard, 'default')
@@ -93,7 +93,7 @@ function check(setting: Setting, value: unknown, from: string): Found {
   throw refuse(from, `${issue?.message ?? 'it is wrong'}${inside}, not ${JSON.stringify(value) ?? 'nothing'}`)
 }
 
-/** Reads a settings file, by the names of settings. */
+/** Reads a settings file. @returns its values by the names of settings */
 function readFile(path: string): Map<string, unknown> {
   let text: string
   try {
@@ -117,7 +117,7 @@ function readFile(path: string): Map<string, unknown> {
   return found
 }
 
-/** A misspelt limit is worse than none. Other variables that begin with STORELOCK_ may be another program's. */
+/** Refuses misspelt variables of groups, such as limits. Other variables that begin with STORELOCK_ may belong to another program. @throws Exit */
 function refuseUnknown(env: NodeJS.ProcessEnv): void {
   const known = new Set(settings.map(envOf))
   const groups = /^STORELOCK_(LIMITS|LOG|TLS)_/

@@ -4,7 +4,7 @@ import { z } from '../../server/libraries.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import type { Config } from './config.ts'
 
-/** The contents of the file of `clients`. */
+/** The contents of the file that `clients` names. */
 const clientList: z.ZodType<ClientCredential[]> = z.array(
   z.strictObject({
     name: z.string(),
@@ -21,14 +21,14 @@ const clientList: z.ZodType<ClientCredential[]> = z.array(
   }),
 )
 
-/** What the server reads from files, and again at SIGHUP. */
+/** The options that the server reads from files, and reads again at SIGHUP. */
 export interface Files {
   readonly clients?: ClientCredential[]
   readonly secret?: string[]
   readonly tls?: ServerTls
 }
 
-/** The settings that name these files. */
+/** The settings that name such files. */
 export const fileSettings = ['clients', 'secretFile', 'tls.key', 'tls.cert', 'tls.clientCa'] as const
 
 /** @throws Exit that names the file, or the setting that named it */
@@ -47,7 +47,7 @@ const fromOf = (config: Config): string => (config.get('tls.key') ?? config.get(
 
 function readClients(path: string): ClientCredential[] {
   const found = clientList.safeParse(parse(read(path)))
-  // A list of hashes is no secret: what mounts files into containers often makes them readable for all.
+  // A list that has only hashes may be readable for all, as files that are mounted into containers often are.
   if (!found.success || found.data.some(({ token }) => token && !token.startsWith('sha256:'))) assertPrivate(path)
   if (found.success) return found.data
   throw new Exit(

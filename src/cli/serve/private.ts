@@ -1,7 +1,7 @@
 import { chmodSync, statSync } from 'node:fs'
 import { Exit, exitCodes } from '../exit.ts'
 
-/** The files beside a database, with the modes that they get. Files that are made later get the mode of the database. */
+/** The files of a database, with the modes that they get. SQLite gives files that it makes later the mode of the database. */
 const files = [
   ['', 0o600],
   ['-wal', 0o600],
@@ -10,8 +10,8 @@ const files = [
 ] as const
 
 /**
- * Makes the database's files, also later ones, accessible only for their owner: anyone who can read the shm can block all locks.
- * @param tell called with what others could read
+ * Makes the database's files, including later ones, accessible only for their owner: anyone who can read the `-shm` can block all locks.
+ * @param tell called with a message for each file that other users could read
  */
 export function closeToOthers(place: string, tell: (what: string) => void): void {
   // Windows has no such modes.

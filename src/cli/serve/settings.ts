@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { limitDefaults } from '../../server/options.ts'
 import { reportLevels } from '../../server/report.ts'
 
-/** The kind of a setting: `time` is in ms, once it was read; `yes` is true or false. */
+/** The kind of a setting: a `time` is in ms once it has been read; a `yes` is true or false. */
 type Kind = 'text' | 'file' | 'list' | 'count' | 'time' | 'choice' | 'yes' | 'policies'
 
 /** A setting of `serve`: a flag, an environment variable, and a name in the file. */
@@ -11,17 +11,17 @@ export interface Setting {
   readonly name: string
   readonly kind: Kind
   readonly help: string
-  /** As it is written in the file. */
+  /** Its default, in the form of the file. */
   readonly default?: string | number | boolean
   readonly choices?: readonly string[]
-  /** Its flag, if that is not its name. */
+  /** Its flag, if it is not made of the name. */
   readonly flag?: string
 }
 
-/** The flags that were typed, by the names of settings: a text, or several for a list. */
+/** The values of the flags that were typed, by the names of settings: a text, or several texts for a list. */
 export type Typed = Readonly<Record<string, string | readonly string[] | undefined>>
 
-/** What each limit limits; docs/lock-server.md says more. */
+/** What each limit limits; see docs/lock-server.md. */
 const limits: Readonly<Record<keyof typeof limitDefaults, string>> = {
   body: 'bytes of a request’s body',
   headers: 'bytes of a request’s headers',
@@ -97,7 +97,7 @@ const placeholders: Readonly<Record<Kind, string>> = {
   },
 }
 
-/** The flags, except the one of the store, which all commands have. Their values are parsed where all sources are combined. */
+/** The flags, except `--store`, which all commands have. `readConfig` parses their values, with those of the other sources. */
 export const flags = (): Option[] =>
   settings
     .filter(({ name }) => name !== 'store')
@@ -110,7 +110,7 @@ export const flags = (): Option[] =>
       return setting.name.startsWith('limits.') ? option.helpGroup('Limits:') : option
     })
 
-/** The flags that were typed, without defaults. */
+/** The values of the flags that were typed, without defaults. */
 export function typedOf(command: Command): Typed {
   const typed: Record<string, string | readonly string[]> = {}
   for (const option of command.options) {
