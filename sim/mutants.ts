@@ -407,7 +407,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a limit is not sent to the store',
-    patches: [['locks/core/key.ts', 'number, mode, limit, confirm, lease }', 'number, mode, limit: limit && undefined, confirm, lease }']],
+    patches: [
+      ['locks/core/key.ts', 'number, mode, limit, confirm, lease, metadata', 'number, mode, limit: limit && undefined, confirm, lease, metadata'],
+    ],
   },
 ]
 

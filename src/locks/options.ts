@@ -75,10 +75,24 @@ export function checkWish(settings: Settings, options: AcquireOptions): Wish {
   }
   if (onReleaseRequested !== undefined && typeof onReleaseRequested !== 'function') throw new TypeError('onReleaseRequested must be a function')
   const manual = renew === 'manual'
-  const lease = manual || duration !== settings.duration ? leaseFor(duration) : undefined
-  // A limit of one is a plain exclusive lock.
-  const wish = { mode, limit: limit === 1 ? undefined : limit, timeout, signal, duration, lease, manual }
-  return { ...wish, maxHold, ifNoQueue, steal, metadata, ask, grace, onReleaseRequested }
+  // One literal: each request makes this object, and a spread takes ten times as long.
+  return {
+    mode,
+    // A limit of one is a plain exclusive lock.
+    limit: limit === 1 ? undefined : limit,
+    timeout,
+    signal,
+    duration,
+    lease: manual || duration !== settings.duration ? leaseFor(duration) : undefined,
+    manual,
+    maxHold,
+    ifNoQueue,
+    steal,
+    metadata,
+    ask,
+    grace,
+    onReleaseRequested,
+  }
 }
 
 function checkMs(option: string, ms: number, least: number, most = Number.MAX_SAFE_INTEGER): void {

@@ -57,9 +57,9 @@ export function remoteStore<Version>(engine: Engine<Version>): RemoteStore {
   /** Carries out jobs as one batch. If other sessions change the rows during both attempts, each job goes on alone. */
   const carryOut = async (jobs: readonly Job[]): Promise<void> => {
     try {
-      let { outcomes, used } = await attempt(jobs)
-      if (!outcomes) ({ outcomes, used } = await attempt(jobs, used))
-      if (outcomes) return settle(jobs, outcomes)
+      let tried = await attempt(jobs)
+      if (!tried.outcomes) tried = await attempt(jobs, tried.used)
+      if (tried.outcomes) return settle(jobs, tried.outcomes)
       const { picked, left } = pick(jobs, [], true)
       for (const job of left) underWay.delete(job)
       waiting = [...left, ...waiting]

@@ -23,13 +23,13 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
 
   /** The command of a request, now that its session is open; `undefined` if it need not be sent. */
   command(request: R, number: number, client: string, reserve: number | undefined): Command | undefined {
+    const { key } = this
     const { mode, limit, lease, metadata, ifAvailable, ifNoQueue, ask } = request.wish
     const steal = steals(request)
     // A request with an ask is sent even if its caller has given up by now, so that the holders get the ask.
     if (!this.waits(request, number) && (ask === undefined || steal || this.asleep)) return undefined
     const { id: session, confirm } = this.home
-    const claim = { key: this.key, session, client, number, mode, limit, confirm, lease }
-    return { type: 'request', ...claim, metadata, reserve, ifAvailable, ifNoQueue, steal, ask }
+    return { type: 'request', key, session, client, number, mode, limit, confirm, lease, metadata, reserve, ifAvailable, ifNoQueue, steal, ask }
   }
 
   /** A request's command was answered. @param session the session that sent it */

@@ -32,10 +32,15 @@ export function redisEngine(server: RedisServer, prefix: string, title: string, 
       const number = ++commits
       const version = `${writer}${number.toString(36).padStart(8, '0')}`
       const keys = [...indexes, keyOf(`w:${writer}`)]
-      const args = [version, String(number), String(confirmed)]
-      for (const [id, known = ''] of seen) {
+      const args = [version, String(number), String(confirmed), String(writes.size)]
+      for (const [id, write] of writes) {
         keys.push(keyOf(id), fenceOf(id.slice(2)))
-        args.push(known, ...orderFor(id, writes.has(id), writes.get(id)))
+        args.push(seen.get(id) ?? '', ...orderFor(id, write))
+      }
+      for (const [id, known = ''] of seen) {
+        if (writes.has(id)) continue
+        keys.push(keyOf(id))
+        args.push(known)
       }
       const [how] = await server.write(commitScript, keys, args, 'safely')
       if (how === 'back') {

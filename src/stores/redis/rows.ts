@@ -5,10 +5,9 @@ import { versionBytes } from './scripts.ts'
 /** Splits the value of a row's key into version and text. */
 export const rowOf = (value: string): Row<string> => ({ version: value.slice(0, versionBytes), text: value.slice(versionBytes) })
 
-/** The script's arguments for a row: what to do, the row's name, its text, and for a record its fence, for a session its expiry time. */
-export function orderFor(id: string, isWritten: boolean, write: Write | undefined): string[] {
+/** The script's arguments for a row to write: what to do, the row's name, its text, and for a record its fence, for a session its expiry time. */
+export function orderFor(id: string, write: Write | undefined): string[] {
   const name = id.slice(2)
-  if (!isWritten) return ['keep', name, '', '']
   if (!write) return [id.startsWith('r:') ? 'drop' : 'end', name, '', '']
   const { text, record, session } = write
   if (record) return [isEmpty(record) ? 'idle' : 'busy', name, text, fenceText(record)]

@@ -30,31 +30,33 @@ return { time[1] * 1000 + math.floor(time[2] / 1000), string.match(info, 'maxmem
 /**
  * Writes rows if every row that was seen still has its version.
  *
- * KEYS: the indexes of keys, of keys in use, of sessions and of their expiry times; the number of the writer's last commit; then for each row its key
- * and its fence's.
- * ARGV: the latest time; the new version; the commit's number, and the highest confirmed number; for each row the version seen, what to do, its name,
- * its text, and for a record its fence, for a session its expiry time.
+ * KEYS: the indexes of keys, of keys in use, of sessions and of their expiry times; the number of the writer's last commit; then for each row to write
+ * its key and its fence's; then the keys of rows that were only read.
+ * ARGV: the latest time; the new version; the commit's number, and the highest confirmed number; how many rows to write; for each of them the version
+ * seen, what to do, its name, its text, and for a record its fence, for a session its expiry time; then the versions of the rows that were only read.
  */
 export const commitScript = script(`${onTime}
 local version, number = ARGV[2], tonumber(ARGV[3])
 -- A confirmed commit is missing: the server has gone back to an older state.
 local last = tonumber(redis.call('GET', KEYS[5]) or '0')
 if last < tonumber(ARGV[4]) then return { 'back', now } end
-local rows = (#ARGV - 4) / 5
-for row = 0, rows - 1 do
+local writes = tonumber(ARGV[5])
+for row = 0, writes - 1 do
   local found = redis.call('GETRANGE', KEYS[6 + 2 * row], 0, ${versionBytes - 1})
-  if found ~= ARGV[5 + 5 * row] then
+  if found ~= ARGV[6 + 5 * row] then
     -- This is the same commit again, because its answer was lost.
     if found == version then return { 'done', now } end
     return { 'changed', now }
   end
 end
-for row = 0, rows - 1 do
+for read = 6 + 5 * writes, #ARGV do
+  if redis.call('GETRANGE', KEYS[read - 3 * writes], 0, ${versionBytes - 1}) ~= ARGV[read] then return { 'changed', now } end
+end
+for row = 0, writes - 1 do
   local key, fence = KEYS[6 + 2 * row], KEYS[7 + 2 * row]
-  local at = 5 + 5 * row
+  local at = 6 + 5 * row
   local seen, what, name, text, more = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  if what == 'keep' then
-  elseif what == 'drop' then
+  if what == 'drop' then
     redis.call('DEL', key, fence)
     redis.call('ZREM', KEYS[1], name)
     redis.call('ZREM', KEYS[2], name)

@@ -169,11 +169,12 @@ export class RedisServer {
   }
 
   #eval(link: RedisLink, { text, sha }: Script, keys: readonly string[], args: readonly Argument[]): Promise<unknown> {
-    const rest = [String(keys.length), ...keys, ...args]
+    const command: Argument[] = ['EVALSHA', sha, String(keys.length), ...keys, ...args]
     const { home } = this.#options
-    return link.send(['EVALSHA', sha, ...rest], home).catch((error: Error) => {
+    return link.send(command, home).catch((error: Error) => {
       if (!/^NOSCRIPT\b/.test(error.message)) throw error
-      return link.send(['EVAL', text, ...rest], home)
+      command.splice(0, 2, 'EVAL', text)
+      return link.send(command, home)
     })
   }
 

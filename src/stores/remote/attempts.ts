@@ -15,10 +15,12 @@ export interface Attempts<Version> {
   /**
    * Carries out jobs unless another session changes the rows meanwhile.
    * @param first the ids of the rows to fetch first
-   * @returns the outcomes, unless the rows have changed, and the ids of the rows that it used
+   * @returns the outcomes; if the rows have changed, the ids of the rows that it used
    */
-  attempt(jobs: readonly Job[], first?: readonly string[]): Promise<{ outcomes?: Outcome[]; used: string[] }>
+  attempt(jobs: readonly Job[], first?: readonly string[]): Promise<Attempted>
 }
+
+type Attempted = { readonly outcomes: Outcome[] } | { readonly outcomes?: undefined; readonly used: string[] }
 
 export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version> {
   const memory = new Memory<Version>()
@@ -50,55 +52,51 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
     }
   }
 
-  const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<{ outcomes?: Outcome[]; used: string[] }> => {
+  const attempt = async (jobs: readonly Job[], first: readonly string[] = []): Promise<Attempted> => {
     const commands = jobs.length === 1 ? (jobs[0] as Job).commands : jobs.flatMap((job) => job.commands)
-    const fetched: Rows<Version> = new Map()
-    /** The rows of the last fetch. */
-    let fresh: Rows<Version> = new Map()
-    const get = async (ids: Iterable<string>): Promise<void> => {
-      fresh = await fetch(ids)
-      for (const [id, row] of fresh) fetched.set(id, row)
-    }
     if (doubtful.size) await clearDoubts()
-    if (first.length) await get(first)
+    let fetched = first.length ? await fetch(first) : undefined
+    /** The rows of the last fetch. */
+    let fresh = fetched
     for (;;) {
-      const rows = new Known(fetched, memory)
-      const changes = runBatch(commands, {
-        now: engine.now(),
-        get floor() {
-          return rows.floor
-        },
-        record: (key) => rows.record(key),
-        session: (id) => rows.session(id),
-        stale: () => [],
-      })
-      const used = [...rows.used.keys()]
-      const writes = writesOf(changes, rows.used)
+      const rows = new Known(engine.now(), fetched, memory)
+      const changes = runBatch(commands, rows)
+      const { used, unknown } = rows
+      const writes = writesOf(changes, used)
       // Without a commit, all rows must be from one fetch, so that the answer was true at one moment.
-      if (rows.unknown.size || !(writes.size || used.every((id) => fresh.has(id)))) {
-        await get(used)
+      if (unknown.size || !(writes.size || areAmong(used, fresh))) {
+        fresh = await fetch(used.keys())
+        fetched = fetched ? new Map([...fetched, ...fresh]) : fresh
         continue
       }
-      if (!writes.size) return { outcomes: changes.outcomes, used }
+      if (!writes.size) return changes
+      const seen = new Map<string, Version | undefined>()
+      for (const [id, row] of used) seen.set(id, row?.version)
       // If the commit fails, we do not know whether the rows were written.
-      memory.forget(used)
-      const seen = new Map(Array.from(rows.used, ([id, row]) => [id, row?.version]))
+      memory.forget(used.keys())
       const version = await engine.commit(seen, writes, notedOf(jobs, changes.outcomes)).catch((error) => {
         for (const command of commands) if (command.type === 'request') doubtful.add(command.session)
         throw error
       })
-      if (version === undefined) return { used }
-      for (const [id, row] of rows.used) memory.set(id, row)
+      if (version === undefined) return { used: [...used.keys()] }
+      for (const [id, row] of used) if (!writes.has(id)) memory.set(id, row)
       for (const [id, write] of writes) memory.set(id, write && rowOf(write, version))
-      return { outcomes: changes.outcomes, used }
+      return changes
     }
   }
 
   return { memory, fetch, attempt }
 }
 
+const areAmong = (ids: ReadonlyMap<string, unknown>, rows: ReadonlyMap<string, unknown> | undefined): boolean => {
+  for (const id of ids.keys()) if (!rows?.has(id)) return false
+  return true
+}
+
 /** The notes of these jobs and their outcomes, if there are any. */
 function notedOf(jobs: readonly Job[], outcomes: readonly Outcome[]): Noted | undefined {
+  const insertion = jobs.find(({ notes }) => notes)?.notes?.insertion
+  if (!insertion) return undefined
   const rows: object[] = []
   const kept: (() => void)[] = []
   let at = 0
@@ -110,6 +108,5 @@ function notedOf(jobs: readonly Job[], outcomes: readonly Outcome[]): Noted | un
       rows.push(...own)
       kept.push(() => notes?.kept(index))
     }
-  const insertion = jobs.find(({ notes }) => notes)?.notes?.insertion
-  return insertion && rows.length ? { insertion, rows, kept: () => void kept.map((keep) => keep()) } : undefined
+  return rows.length ? { insertion, rows, kept: () => void kept.map((keep) => keep()) } : undefined
 }

@@ -4,6 +4,7 @@ import {
   decodeSession,
   encodeRecord,
   encodeSession,
+  type Ground,
   LockError,
   type LockRecord,
   type Outcome,
@@ -39,17 +40,16 @@ export const floorId = 'floor'
 /** Whether every engine can keep a row with this id: some refuse NULs, and lone surrogates would all become the same character. */
 export const isStorable = (id: string): boolean => !/\0|\p{Surrogate}/u.test(id)
 
-/**
- * The decoded contents of rows that were written here: rows are used again right after they were written, and decoding takes longer than the rest of
- * a batch.
- */
-const meanings = new WeakMap<Row<unknown>, Write>()
+/** A row that is remembered, with its decoded contents: rows are used again and again, and decoding takes longer than the rest of a batch. */
+interface Remembered<Version> extends Row<Version> {
+  record?: LockRecord | undefined
+  session?: SessionRow | undefined
+}
 
 /** The row that a write has produced. */
-export function rowOf<Version>(write: Write, version: Version): Row<Version> {
-  const row = { text: write.text, version }
+export function rowOf<Version>({ text, record, session }: Write, version: Version): Row<Version> {
   // Users may change objects of theirs afterwards, so a record with such objects is decoded anew.
-  if (!write.record || !hasUsersObjects(write.record)) meanings.set(row, write)
+  const row: Remembered<Version> = { text, version, record: record && hasUsersObjects(record) ? undefined : record, session }
   return row
 }
 
@@ -85,17 +85,18 @@ export class Memory<Version> {
   }
 }
 
-/** The rows that a batch reads: rows that were fetched for it, otherwise, as a guess, remembered rows. */
-export class Known<Version> {
+/** What a batch reads: rows that were fetched for it, otherwise, as a guess, remembered rows. */
+export class Known<Version> implements Ground {
+  readonly now: number
   /** The rows that the batch has read. */
   readonly used = new Map<string, Row<Version> | undefined>()
   /** The ids of those that have to be fetched; until then they count as missing. */
   readonly unknown = new Set<string>()
-  readonly #fetched: ReadonlyMap<string, Row<Version> | undefined>
+  readonly #fetched: ReadonlyMap<string, Row<Version> | undefined> | undefined
   readonly #memory: Memory<Version>
-  readonly #sessions = new Map<string, SessionRow | undefined>()
 
-  constructor(fetched: ReadonlyMap<string, Row<Version> | undefined>, memory: Memory<Version>) {
+  constructor(now: number, fetched: ReadonlyMap<string, Row<Version> | undefined> | undefined, memory: Memory<Version>) {
+    this.now = now
     this.#fetched = fetched
     this.#memory = memory
   }
@@ -106,23 +107,26 @@ export class Known<Version> {
 
   record(key: string): LockRecord | undefined {
     const row = this.#get(recordId(key))
-    return row && (meanings.get(row)?.record ?? decodeRecord(key, row.text))
+    return row && (row.record ?? decodeRecord(key, row.text))
   }
 
   session(id: string): SessionRow | undefined {
-    if (!this.#sessions.has(id)) {
-      const row = this.#get(sessionId(id))
-      this.#sessions.set(id, row && (meanings.get(row)?.session ?? decodeSession(id, row.text)))
-    }
-    return this.#sessions.get(id)
+    const row = this.#get(sessionId(id))
+    if (row) row.session ??= decodeSession(id, row.text)
+    return row?.session
   }
 
-  #get(id: string): Row<Version> | undefined {
+  /** What a beat shows of other sessions is asked of the engine separately. */
+  stale(): readonly SessionRow[] {
+    return []
+  }
+
+  #get(id: string): Remembered<Version> | undefined {
     if (!isStorable(id))
       throw new LockError('invalid', `${JSON.stringify(id.slice(2))} has a NUL character or a lone surrogate, which cannot be stored`)
-    const isFetched = this.#fetched.has(id)
-    if (!isFetched && !this.#memory.has(id)) this.unknown.add(id)
-    const row = isFetched ? this.#fetched.get(id) : this.#memory.get(id)
+    const fetched = this.#fetched?.has(id) === true
+    if (!fetched && !this.#memory.has(id)) this.unknown.add(id)
+    const row = fetched ? this.#fetched?.get(id) : this.#memory.get(id)
     this.used.set(id, row)
     return row
   }
@@ -137,7 +141,8 @@ export function writesOf(
   const put = (id: string, write: Write | undefined): void => {
     if (write?.text !== used.get(id)?.text) writes.set(id, write)
   }
-  const taken = new Set(outcomes.filter(takesOver).map((outcome) => 'record' in outcome && outcome.record.key))
+  const taken = new Set<string>()
+  for (const outcome of outcomes) if ('record' in outcome && takesOver(outcome)) taken.add(outcome.record.key)
   for (const [key, record] of records) put(recordId(key), record && { text: encodeRecord(record), record, takesOver: taken.has(key) })
   for (const [id, session] of sessions) put(sessionId(id), session && { text: encodeSession(session), session })
   if (floor !== undefined) put(floorId, { text: String(floor) })
