@@ -36,49 +36,50 @@ return { time[1] * 1000 + math.floor(time[2] / 1000), string.match(info, 'maxmem
  * seen, what to do, its name, its text, and for a record its fence, for a session its expiry time; then the versions of the rows that were only read.
  */
 export const commitScript = script(`${onTime}
-local version, number = ARGV[2], tonumber(ARGV[3])
+local call, keys, args = redis.call, KEYS, ARGV
+local version, number = args[2], tonumber(args[3])
 -- A confirmed commit is missing: the server has gone back to an older state.
-local last = tonumber(redis.call('GET', KEYS[5]) or '0')
-if last < tonumber(ARGV[4]) then return { 'back', now } end
-local writes = tonumber(ARGV[5])
+local last = tonumber(call('GET', keys[5]) or '0')
+if last < tonumber(args[4]) then return { 'back', now } end
+local writes = tonumber(args[5])
 for row = 0, writes - 1 do
-  local found = redis.call('GETRANGE', KEYS[6 + 2 * row], 0, ${versionBytes - 1})
-  if found ~= ARGV[6 + 5 * row] then
+  local found = call('GETRANGE', keys[6 + 2 * row], 0, ${versionBytes - 1})
+  if found ~= args[6 + 5 * row] then
     -- This is the same commit again, because its answer was lost.
     if found == version then return { 'done', now } end
     return { 'changed', now }
   end
 end
-for read = 6 + 5 * writes, #ARGV do
-  if redis.call('GETRANGE', KEYS[read - 3 * writes], 0, ${versionBytes - 1}) ~= ARGV[read] then return { 'changed', now } end
+for read = 6 + 5 * writes, #args do
+  if call('GETRANGE', keys[read - 3 * writes], 0, ${versionBytes - 1}) ~= args[read] then return { 'changed', now } end
 end
 for row = 0, writes - 1 do
-  local key, fence = KEYS[6 + 2 * row], KEYS[7 + 2 * row]
+  local key, fence = keys[6 + 2 * row], keys[7 + 2 * row]
   local at = 6 + 5 * row
-  local seen, what, name, text, more = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local seen, what, name, text, more = args[at], args[at + 1], args[at + 2], args[at + 3], args[at + 4]
   if what == 'drop' then
-    redis.call('DEL', key, fence)
-    redis.call('ZREM', KEYS[1], name)
-    redis.call('ZREM', KEYS[2], name)
+    call('DEL', key, fence)
+    call('ZREM', keys[1], name)
+    call('ZREM', keys[2], name)
   elseif what == 'end' then
-    redis.call('DEL', key)
-    redis.call('ZREM', KEYS[3], name)
-    redis.call('ZREM', KEYS[4], name)
+    call('DEL', key)
+    call('ZREM', keys[3], name)
+    call('ZREM', keys[4], name)
   else
-    redis.call('SET', key, version .. text)
+    call('SET', key, version .. text)
     if what == 'busy' or what == 'idle' then
-      if seen == '' then redis.call('ZADD', KEYS[1], 0, name) end
-      if what == 'busy' then redis.call('ZADD', KEYS[2], 0, name) else redis.call('ZREM', KEYS[2], name) end
+      if seen == '' then call('ZADD', keys[1], 0, name) end
+      if what == 'busy' then call('ZADD', keys[2], 0, name) else call('ZREM', keys[2], name) end
       -- Clients may watch the fence, so it is written only if the holders change.
-      if more == '' then redis.call('DEL', fence)
-      elseif redis.call('GET', fence) ~= more then redis.call('SET', fence, more) end
+      if more == '' then call('DEL', fence)
+      elseif call('GET', fence) ~= more then call('SET', fence, more) end
     elseif what == 'session' then
-      if seen == '' then redis.call('ZADD', KEYS[3], 0, name) end
-      redis.call('ZADD', KEYS[4], more, name)
+      if seen == '' then call('ZADD', keys[3], 0, name) end
+      call('ZADD', keys[4], more, name)
     end
   end
 end
-redis.call('SET', KEYS[5], math.max(last, number), 'PX', ${remembered})
+call('SET', keys[5], math.max(last, number), 'PX', ${remembered})
 return { 'done', now }`)
 
 /** Members of an index that start with a prefix. KEYS: the index. ARGV: where to begin, the prefix, how many. */
