@@ -14,10 +14,7 @@ export interface LocksOptions {
    * another session asks, it gets the lock at once. Only for plain exclusive locks, and only if the store has a channel. Default 0.
    */
   linger?: number | undefined
-  /**
-   * How long a lock may be held in total, in ms, however often it is renewed: then it is lost (`expired`) and released. For jobs that hang while
-   * their heartbeats go on. Default: no limit.
-   */
+  /** How long a lock may be held in total, in ms: then it is lost (`expired`), for jobs that hang while their heartbeats go on. Default: no limit. */
   maxHold?: number | undefined
   /**
    * What to do when a lock that this session holds has kept a request of its own waiting for a whole `duration`, such as a request inside its own

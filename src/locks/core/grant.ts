@@ -1,7 +1,7 @@
 import { type Holder, lastTokenOf, type Mode } from '../../protocol/index.ts'
 import { type End, lost } from './ends.ts'
 
-/** The lease that the store keeps for a duration, in ms: a third longer, so that the holder always stops first. */
+/** The lease that the store keeps for a duration, in ms: a third longer, so that the holder always stops first (T2). */
 export const leaseFor = (duration: number): number => Math.ceil((duration * 4) / 3)
 
 /** What a client needs to know of a grant. */
@@ -21,13 +21,13 @@ export interface Beats {
 export type Keeper = 'session' | 'itself' | 'owner' | 'worker'
 
 /**
- * Where a grant is in its life: confirming → held → (lingering) → over.
+ * Where a grant is in its life: confirming → held → (lingering) → over. The rules T1 to T9 are in docs/time.md.
  *
- * - `confirming`: in use, but the store has not confirmed yet that it stands, so it lasts until `until` at most. `alone` if its owner asked for a
- *   longer lease meanwhile.
- * - `held`: in use.
- * - `lingering`: not in use; the session keeps it, in case a caller wants the lock again.
- * - `over`: released or lost, for good.
+ * - `confirming`: in use, but the store has not confirmed yet that it stands, so it lasts until `until` at most (T1). `alone` if its owner asked for
+ *   a longer lease meanwhile.
+ * - `held`: in use, until its deadline (T1).
+ * - `lingering`: not in use; the session keeps it, in case a caller wants the lock again (T7).
+ * - `over`: released or lost, for good (T1).
  */
 export type Life =
   | { readonly is: 'confirming'; readonly until: number; readonly alone: boolean }
@@ -153,7 +153,7 @@ export class Grant {
     return Math.min(this.renewedUntil, this.capAt)
   }
 
-  /** The same without its `maxHold`: one duration after the last renewal that counts was sent. */
+  /** The same without its `maxHold`: one duration after the last renewal that counts was sent (T1). */
   get renewedUntil(): number {
     const { life } = this
     return life.is === 'confirming' ? life.until : (this.leans ? Math.max(this.since, this.beats.renewedAt) : this.since) + this.duration
@@ -169,7 +169,7 @@ export class Grant {
     return held[this.keeper ?? (alone ? 'itself' : 'session')]
   }
 
-  /** A command of its own has renewed or confirmed it. @param seq its counter in the record, if it has a lease of its own */
+  /** confirming → held (T1): a command of its own has renewed or confirmed it. @param seq its counter in the record, if it has a lease of its own */
   renewed(sent: number, drift: number, seq: number | undefined): void {
     const { life } = this
     if (life.is === 'confirming') this.life = this.#confirmed(life.alone || seq !== undefined)
@@ -195,13 +195,13 @@ export class Grant {
     this.pinsSeenAt = now
   }
 
-  /** Its last use is over, and no request waits for the lock. */
+  /** held → lingering (T7): its last use is over, and no request waits for the lock. */
   linger(): void {
     this.capAt = Infinity
     this.life = lingering
   }
 
-  /** It is used once more. @returns the token of this use */
+  /** lingering → held (T7): it is used once more. @returns the token of this use */
   use(capAt: number): number {
     this.capAt = capAt
     this.life = held.session
@@ -213,13 +213,13 @@ export class Grant {
     return this.leans && this.usedToken < this.lastToken
   }
 
-  /** Why it is over, if its deadline has passed, however late the caller notices; else `undefined`. */
+  /** Why it is over, if its deadline has passed, however late the caller notices (T2); else `undefined`. */
   lapse(now: number): End | undefined {
     if (this.ended || now < this.deadline) return undefined
     return lost('expired', now >= this.capAt ? 'it was held for its maxHold' : undefined)
   }
 
-  /** Ends it for good: a late reply does not bring it back. @returns whether this call ended it */
+  /** → over (T1), for good: a late reply does not bring it back. @returns whether this call ended it */
   end(end: End): boolean {
     if (this.ended) return false
     this.life = { is: 'over', end }

@@ -4,7 +4,7 @@ import type { Grant, Granted } from './grant.ts'
 import { type Answer, type Hinted, Known } from './known.ts'
 import { asking, type Request, steals, unsent } from './request.ts'
 
-/** The share of an unconfirmed lease that a waiter may use before the store has confirmed the grant. */
+/** The share of an unconfirmed lease that a waiter may use before the store has confirmed the grant (T1 in docs/time.md). */
 const usable = 3 / 4
 /** The share after which it waits for the confirmation first: its looks are late, and its confirmation may be, too. */
 const fresh = 1 / 2
@@ -107,8 +107,8 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
 
   /**
    * A hint says that a request was granted. It counts only if a recent look at an earlier token still showed the request waiting: the grant then
-   * lasts at least its confirm time from that look on. If only sessions can send hints, the lock is used at once; otherwise the store has to confirm
-   * the grant first. Any other hint is a reason to look.
+   * lasts at least its confirm time from that look on (T1). If only sessions can send hints, the lock is used at once; otherwise the store has to
+   * confirm the grant first. Any other hint is a reason to look.
    */
   hinted({ number, token, previous, reserve }: Hinted, now: number): Effects<R, G> {
     const request = this.requests.get(number)
@@ -182,13 +182,13 @@ export class Key<R extends Request = Request, G extends Grant = Grant> extends K
     return true
   }
 
-  /** The context falls asleep: all requests are withdrawn, and sent again when it wakes. A page that is left may be frozen right after. */
+  /** The context falls asleep (T8): all requests are withdrawn, and sent again when it wakes. A page that is left may be frozen right after. */
   sleep(): Effects<R, G> {
     this.asleep = true
     return [...this.requests.values()].flatMap((request) => (request.life.is === 'queued' ? this.#takeBack(request) : []))
   }
 
-  /** The record names a request as the holder. */
+  /** queued → confirming or over (T1): the record names a request as the holder. */
   #found(request: R, holder: Holder, now: number): Effects<R, G> {
     const { life } = request
     if (life.is !== 'queued') return []

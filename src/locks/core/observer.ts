@@ -6,7 +6,7 @@ interface Sight {
 
 /**
  * Measures how long sessions and holds have been silent, by looks and this context's monotonic clock alone. The time between two looks counts up to a
- * cap, so that a sleep of this context never counts as silence.
+ * cap, so that a sleep of this context never counts as silence (T3 in docs/time.md).
  */
 export class Observer {
   readonly sights = new Map<string, Sight>()

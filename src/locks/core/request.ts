@@ -14,12 +14,12 @@ export interface Seen {
 }
 
 /**
- * Where a request is in its life: asking → queued → confirming → over.
+ * Where a request is in its life: asking → queued → confirming → over. The rules T1 to T9 are in docs/time.md.
  *
- * - `unsent`: the record does not have it, since the context slept or its session has ended. The next look sends it.
+ * - `unsent`: the record does not have it, since the context slept or its session has ended (T8). The next look sends it.
  * - `asking`: its command is under way.
  * - `queued`: it waits in the record's queue. Looks up to number `after` had begun earlier, so they may not show it.
- * - `confirming`: it was found granted, but too late to use the lock at once, so the store is asked to confirm the grant first.
+ * - `confirming`: it was found granted, but too late to use the lock at once, so the store is asked to confirm the grant first (T1).
  * - `over`: granted, refused or given up.
  */
 export type RequestLife =

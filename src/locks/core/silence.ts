@@ -1,9 +1,9 @@
 import { type Command, type Holder, type LockView, leaseOf, type Run, seqOf } from '../../protocol/index.ts'
 import type { Observer } from './observer.ts'
 
-/** How often waiters look at a holder during its lease, at least. */
+/** How often waiters look at a holder during its lease, at least (T3 in docs/time.md). */
 const looksPerLease = 8
-/** A look counts for at most this many times the planned pause before it. */
+/** A look counts for at most this many times the planned pause before it (T3). */
 const lateness = 1.25
 /** With more runs than this in a queue, each session gets more time to confirm a grant or to answer a challenge. */
 const crowd = 16
