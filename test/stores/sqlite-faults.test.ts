@@ -160,15 +160,20 @@ describe('a fault during use', () => {
     expect(readFileSync(path)).toEqual(before)
   })
 
-  test('a read-only handle is refused', () => {
+  test('a read-only handle of a file does no harm: the store writes through a connection of its own', async () => {
     sqliteStore(path).close()
     const db = new Database(path, { readonly: true })
-    db.pragma('query_only = 1')
+    const store = sqliteStore(db)
+    expect(await store.apply([beat, request])).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+    await store.close()
+    db.close()
+  })
+
+  test('a read-only handle of a database in memory is refused', () => {
     const memory = new Database(':memory:')
     memory.pragma('query_only = 1')
     expect(thrown(() => sqliteStore(memory))).toMatchObject({ code: 'store', cause: failure('READONLY') })
     memory.close()
-    db.close()
   })
 
   test('a deleted or replaced file is noticed by the next beat and the next look', async () => {
