@@ -160,12 +160,15 @@ describe('a fault during use', () => {
     expect(readFileSync(path)).toEqual(before)
   })
 
-  test('a read-only handle of a file does no harm: the store writes through a connection of its own', async () => {
-    sqliteStore(path).close()
+  test('with a read-only handle of a file records can be read, and commands fail', async () => {
+    const writer = sqliteStore(path)
+    await writer.apply([beat, request])
     const db = new Database(path, { readonly: true })
     const store = sqliteStore(db)
-    expect(await store.apply([beat, request])).toMatchObject([{ type: 'beaten' }, { type: 'granted' }])
+    expect(await store.read('k')).toMatchObject({ holders: [{ session: 'a' }] })
+    expect(await errorOf(store.apply([beat]))).toMatchObject({ code: 'store', cause: failure('READONLY') })
     await store.close()
+    await writer.close()
     db.close()
   })
 
