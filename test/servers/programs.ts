@@ -12,7 +12,7 @@ export interface Program {
   readonly brew: string
   /** The environment variable with the address of a server that is already running. */
   readonly variable: string
-  /** Whether its tests are left out if it cannot be installed. Older Debians do not have it. */
+  /** Whether its tests are left out if it cannot be installed. Older Debians have it only in their backports. */
   readonly optional?: boolean
 }
 
@@ -85,14 +85,32 @@ export function installPrograms(wanted: readonly Program[], log: (line: string) 
     for (const packages of [packagesOf(false).join(' '), ...packagesOf(true)]) {
       if (!packages) continue
       log(`installing ${packages}`)
-      run(`DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ${packages}`)
+      run(install(packages))
     }
+    for (const program of absent) if (program.optional && !isHere(program)) run(installFromBackports(program.debian))
   }
   const left = absent.filter((program) => !isHere(program))
   for (const { title, optional } of left) if (optional) log(`There is no ${title} on this machine: its tests are left out.`)
   const needed = left.filter(({ optional }) => !optional)
   if (needed.length) throw new Error(needed.map(missing).join('\n'))
 }
+
+const install = (packages: string, options = ''): string =>
+  `DEBIAN_FRONTEND=noninteractive apt-get ${options} install -y --no-install-recommends ${packages}`
+
+/** Debian's backports are used for one package only: the machine's own list of sources is not changed. */
+const installFromBackports = (name: string): string => `
+  . /etc/os-release
+  [ "$ID" = debian ] && [ "$VERSION_CODENAME" ] || exit
+  suite=$VERSION_CODENAME-backports
+  archive=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $VERSION_CODENAME" 'Created-By: Packages' | head -n 1)
+  [ "$archive" ] || exit
+  sources=$(mktemp -d)
+  trap 'rm -r "$sources"' EXIT
+  cp /etc/apt/sources.list.d/* "$sources" 2>/dev/null
+  echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $archive $suite main" >"$sources/storelock-backports.list"
+  apt-get -o Dir::Etc::SourceParts="$sources" update
+  ${install(name, '-o Dir::Etc::SourceParts="$sources" -t "$suite"')}`
 
 function osRelease(): string {
   try {
