@@ -102,7 +102,8 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       const at = ground.now()
       if (lock.isHeld()) until = at
     }
-    const blind = fenced && random() < 0.5 ? unasked(lock) : undefined
+    // A lock that was lost when it arrived was never checked as held, so there is nothing to be blind after.
+    const blind = fenced && random() < 0.5 && held ? unasked(lock) : undefined
     // Reads only once. From here on, only the lock guarantees that the remembered value is current.
     let last = await ground.read(lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {
