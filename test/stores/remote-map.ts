@@ -59,7 +59,8 @@ export function mapEngine(server: Server, now: () => number = Date.now): Engine<
 }
 
 function put(rows: Map<string, Row<number>>, id: string, write: Write | undefined, version: number): void {
-  if (write) rows.set(id, { text: write.text, version })
+  // Frozen, since the store must leave an engine's own objects alone.
+  if (write) rows.set(id, Object.freeze({ text: write.text, version }))
   else rows.delete(id)
 }
 

@@ -30,7 +30,8 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
   const fetch = async (ids: Iterable<string>): Promise<Rows<Version>> => {
     const wanted = [...new Set(ids)]
     const found = await engine.fetch(wanted.filter(isStorable))
-    const rows: Rows<Version> = new Map(wanted.map((id) => [id, found.get(id)]))
+    // Copies, since decoded contents are kept with them, and the engine may go on using its own objects.
+    const rows: Rows<Version> = new Map(wanted.map((id) => [id, copyOf(found.get(id))]))
     for (const [id, row] of rows) memory.set(id, row)
     return rows
   }
@@ -87,6 +88,8 @@ export function makeAttempts<Version>(engine: Engine<Version>): Attempts<Version
 
   return { memory, fetch, attempt }
 }
+
+const copyOf = <Version>(row: Row<Version> | undefined): Row<Version> | undefined => row && { text: row.text, version: row.version }
 
 const areAmong = (ids: ReadonlyMap<string, unknown>, rows: ReadonlyMap<string, unknown> | undefined): boolean => {
   for (const id of ids.keys()) if (!rows?.has(id)) return false
