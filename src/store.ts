@@ -134,3 +134,14 @@ export interface RaisedBeacon {
   /** Another session ended the beacon's session although it is alive: a proof of death may have been wrong. */
   doubt?(): void
 }
+
+/** A store that does all that another one does, except what `changes` replaces. `undefined` removes an optional member. */
+export const storeWith = (store: Store, changes: Partial<Store>): Store =>
+  new Proxy(store, {
+    get(target, name) {
+      if (Object.hasOwn(changes, name)) return changes[name as keyof Store]
+      const member: unknown = Reflect.get(target, name)
+      // A method may use its object's private fields, which a proxy does not have.
+      return typeof member === 'function' ? member.bind(target) : member
+    },
+  })

@@ -1,5 +1,5 @@
 import type { Command } from '../protocol/index.ts'
-import type { Beacon, Store } from '../store.ts'
+import { type Beacon, type Store, storeWith } from '../store.ts'
 
 /** What a client's store needs to know about the page. */
 export interface Page {
@@ -13,8 +13,8 @@ export interface Page {
 const renews = ({ type }: Command): boolean => type === 'beat' || type === 'renew'
 
 /** The worker's store for a page's session: it renews nothing for a silent page, and its beacon is the page's. */
-export function storeFor(store: Store, page: Page): Store {
-  return {
+export const storeFor = (store: Store, page: Page): Store =>
+  storeWith(store, {
     async apply(commands) {
       const silence = commands.some(renews) ? page.silence() : undefined
       const sent = silence === undefined ? commands : commands.filter((command) => !renews(command))
@@ -28,17 +28,7 @@ export function storeFor(store: Store, page: Page): Store {
           : (answers.next().value as (typeof outcomes)[number]),
       )
     },
-    read: (key, reader) => store.read(key, reader),
-    ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
-    list: (prefix, part) => store.list(prefix, part),
-    ...(store.page && { page: (prefix, after, limit, part) => (store.page as NonNullable<Store['page']>)(prefix, after, limit, part) }),
-    channel: store.channel,
     beacon: page.beacon,
-    onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),
-    isBusy: () => store.isBusy?.() === true,
-    onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
-    spansMachines: store.spansMachines,
     // The worker closes the store.
     async close() {},
-  }
-}
+  })

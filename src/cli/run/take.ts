@@ -1,4 +1,5 @@
 import { type AcquireOptions, type Beacon, createLocks, type HeldLock, type Json, LockError, type Locks, type Store } from '../../index.ts'
+import { storeWith } from '../../store.ts'
 import { attendance } from '../attendance.ts'
 import { Exit, exitCodes } from '../exit.ts'
 import { unlessAborted } from '../interrupt.ts'
@@ -26,25 +27,15 @@ export interface TakeOptions {
   readonly message?: string
 }
 
-/** A store that watches other sessions' beacons but raises none. Written out, since a spread would lose methods of a prototype. */
-const withoutOwnBeacon = (store: Store): Store => ({
-  apply: (commands) => store.apply(commands),
-  read: (key, reader) => store.read(key, reader),
-  ...(store.rows && { rows: (sessions, key) => (store.rows as NonNullable<Store['rows']>)(sessions, key) }),
-  list: (prefix, part) => store.list(prefix, part),
-  ...(store.page && { page: (prefix, after, limit, part) => (store.page as NonNullable<Store['page']>)(prefix, after, limit, part) }),
-  channel: store.channel,
-  beacon: store.beacon && {
-    raise: () => Promise.reject(new Error('a run has no beacon')),
-    watch: (address, signal) => (store.beacon as Beacon).watch(address, signal),
-    isOut: (address) => store.beacon?.isOut?.(address) ?? Promise.resolve(false),
-  },
-  spansMachines: store.spansMachines,
-  onDegraded: (listener) => store.onDegraded?.(listener) ?? (() => {}),
-  onLost: (listener) => store.onLost?.(listener) ?? (() => {}),
-  isBusy: () => store.isBusy?.() === true,
-  close: () => store.close(),
-})
+/** A store that watches other sessions' beacons but raises none. */
+const withoutOwnBeacon = (store: Store): Store =>
+  storeWith(store, {
+    beacon: store.beacon && {
+      raise: () => Promise.reject(new Error('a run has no beacon')),
+      watch: (address, signal) => (store.beacon as Beacon).watch(address, signal),
+      isOut: (address) => store.beacon?.isOut?.(address) ?? Promise.resolve(false),
+    },
+  })
 
 /**
  * The locks of a process that holds a lock for another process: a command, or a shell. The death of the first does not prove the death of the other,
