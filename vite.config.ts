@@ -12,16 +12,23 @@ const ofEngines = readdirSync(join(root, 'e2e'), { recursive: true, encoding: 'u
   .map((file) => `e2e/${file.replaceAll('\\', '/')}`)
   .filter((file) => /(?<!\.long)\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('describeEachEngine('))
 
-/** A project whose tests depend on real time: its files run one after another, in one process, and no other project runs at the same time. */
+/** Tests of whole programs. They start hundreds of processes and wait for real leases, so `npm test` leaves them to `npm run test:more`. */
+const programs = [
+  'e2e/{cli*,processes,recipes-cron,server,server-config,server-end,servers,soak}.test.ts',
+  'test/cli/{busy,looking,postgres,redis-etcd,serve-postgres}.test.ts',
+  'test/electron/*.test.ts',
+  'test/house/{operations,package}.test.ts',
+]
+
+/** A project whose tests depend on real time: no other project runs at the same time. */
 const inRealTime = (
   name: string,
   engine: EngineName,
   groupOrder: number,
-  include: string[],
-  exclude: string[] = [],
+  tests: { readonly include: string[]; readonly exclude?: string[]; readonly maxWorkers?: number },
 ): TestProjectInlineConfiguration => ({
   extends: true,
-  test: { name, include, exclude, provide: { engine }, fileParallelism: false, isolate: false, sequence: { groupOrder } },
+  test: { name, maxWorkers: 2, ...tests, provide: { engine }, isolate: false, sequence: { groupOrder } },
 })
 
 export default defineConfig({
@@ -40,19 +47,20 @@ export default defineConfig({
       {
         extends: true,
         // By default a machine with two cores would get only one worker.
-        test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], exclude: [long], maxWorkers: '100%' },
+        test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], exclude: [long, ...programs], maxWorkers: '100%' },
       },
       {
         extends: true,
         plugins: [react18()],
         test: { name: 'react-18', include: ['test/react/**/*.test.ts'], maxWorkers: '100%' },
       },
-      inRealTime('e2e', 'chromium', 1, ['e2e/**/*.test.ts'], [long]),
-      // Tests that `npm test` leaves out and `npm run test:more` runs.
-      inRealTime('long', 'chromium', 2, [`test/${long}`, `e2e/${long}`]),
+      inRealTime('e2e', 'chromium', 1, { include: ['e2e/**/*.test.ts'], exclude: [long, ...programs] }),
+      // `npm run test:more` runs these.
+      inRealTime('programs', 'chromium', 2, { include: programs }),
+      inRealTime('long', 'chromium', 3, { include: [`test/${long}`, `e2e/${long}`], maxWorkers: 1 }),
       ...enginesHere()
         .filter((name) => name !== 'chromium')
-        .map((name, index) => inRealTime(name, name, 3 + index, ofEngines)),
+        .map((name, index) => inRealTime(name, name, 4 + index, { include: ofEngines })),
     ],
   },
 })

@@ -27,7 +27,10 @@ interface Kind {
   readonly otherwise: readonly string[]
 }
 
-const kinds: Record<EngineName, Kind> = {
+/** Chromium's headless shell has the same engine without the windows around it, so a page costs less than half as much. */
+type BrowserName = EngineName | 'shell'
+
+const kinds: Record<BrowserName, Kind> = {
   chromium: {
     title: 'Chromium',
     variable: 'CHROMIUM_PATH',
@@ -35,7 +38,7 @@ const kinds: Record<EngineName, Kind> = {
     names: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'microsoft-edge'],
     probe: '--version',
     needs: [],
-    packages: 'chromium',
+    packages: 'chromium chromium-headless-shell',
     installer: [
       process.execPath,
       join(dirname(createRequire(import.meta.url).resolve('playwright-core/package.json')), 'cli.js'),
@@ -43,6 +46,21 @@ const kinds: Record<EngineName, Kind> = {
       'chromium',
     ],
     otherwise: ['npx playwright-core install --with-deps chromium'],
+  },
+  shell: {
+    title: 'headless shell of Chromium',
+    variable: 'CHROMIUM_SHELL_PATH',
+    // Playwright's own is beside its Chromium.
+    paths: () => [
+      chromium
+        .executablePath()
+        .replace(/chromium-(\d+)(.)chrome-([^\\/]+).*/, 'chromium_headless_shell-$1$2chrome-headless-shell-$3$2chrome-headless-shell'),
+    ],
+    names: ['chromium-headless-shell'],
+    probe: '--version',
+    needs: [],
+    packages: 'chromium-headless-shell',
+    otherwise: [],
   },
   firefox: {
     title: 'Firefox',
@@ -66,7 +84,7 @@ const kinds: Record<EngineName, Kind> = {
   },
 }
 
-const found = new Map<EngineName, Promise<string>>()
+const found = new Map<BrowserName, Promise<string>>()
 
 /**
  * Finds a working browser, or its driver (WebKit): the one that the environment variable names, Playwright's own (Chromium) or the system's.
@@ -75,7 +93,7 @@ const found = new Map<EngineName, Promise<string>>()
  * @returns the path
  * @throws Error that says what to run by hand
  */
-export function findBrowser(name: EngineName, log: (line: string) => void = () => {}): Promise<string> {
+export function findBrowser(name: BrowserName, log: (line: string) => void = () => {}): Promise<string> {
   const known = found.get(name)
   if (known) return known
   const finding = find(kinds[name], log)
@@ -88,7 +106,7 @@ export function findBrowser(name: EngineName, log: (line: string) => void = () =
  * {@link findBrowser}, but installs nothing.
  * @throws Error that says what to run by hand
  */
-export async function presentBrowser(name: EngineName): Promise<string> {
+export async function presentBrowser(name: BrowserName): Promise<string> {
   const there = await present(kinds[name])
   if (there) return there
   throw new Error(`There is no ${kinds[name].title} here. ${adviceOf(kinds[name])}`)
@@ -96,6 +114,10 @@ export async function presentBrowser(name: EngineName): Promise<string> {
 
 /** {@link findBrowser} for Chromium. */
 export const findChromium = (log?: (line: string) => void): Promise<string> => findBrowser('chromium', log)
+
+/** The path of the lightest Chromium here: the headless shell, or the whole browser if there is none, or if `CHROMIUM_PATH` names one. */
+const lightChromium = async (): Promise<string> =>
+  (process.env.CHROMIUM_PATH ? undefined : await present(kinds.shell)) ?? (await findBrowser('chromium'))
 
 /** The path of a program on the `PATH`. */
 export function findProgram(name: string): string {
@@ -113,6 +135,11 @@ export async function launchOptions(options: LaunchOptions = {}): Promise<Launch
 /** Starts a headless Chromium with a temporary profile. */
 export async function launchChromium(options?: LaunchOptions): Promise<Browser> {
   return chromium.launch(await launchOptions(options))
+}
+
+/** {@link launchChromium}, but the headless shell: it has no back/forward cache, no preferences, and no tabs that are hidden. */
+export async function launchShell(options?: LaunchOptions): Promise<Browser> {
+  return launchChromium({ ...options, executablePath: await lightChromium() })
 }
 
 async function find(kind: Kind, log: (line: string) => void): Promise<string> {

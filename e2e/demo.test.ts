@@ -5,7 +5,7 @@ import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildDemo } from '../build.ts'
 import { type Site, serveFolder } from '../src/cli/demo/site.ts'
-import { launchChromium } from './browser.ts'
+import { launchShell } from './browser.ts'
 import { Program } from './cli/program.ts'
 import { withProgram } from './cli/setup.ts'
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   buildDemo(join(folder, 'page'))
   site = await serveFolder(join(folder, 'page'))
-  browser = await launchChromium()
+  browser = await launchShell()
 }, 120_000)
 afterAll(async () => {
   await browser?.close()

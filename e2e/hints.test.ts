@@ -204,7 +204,10 @@ describeEachEngine((engine) => {
   })
 
   describe('the back/forward cache', () => {
-    beforeEach(({ skip }) => needs('cache', engine(), skip))
+    beforeEach(async ({ skip }) => {
+      needs('cache', engine(), skip)
+      await engine().keepLeftPages()
+    })
 
     /** Counts a page's channels, and records its state when it is shown again. */
     const watch = (): void => {

@@ -6,7 +6,8 @@ import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import { insecureHost, type Tab } from './engines/engine.ts'
 import type { Entry } from './pages/entries.ts'
 import { react19 } from './pages/frameworks/frameworks.ts'
-import { type FrameworkSite, serveFramework } from './pages/frameworks/serve.ts'
+import { serveFramework } from './pages/frameworks/serve.ts'
+import type { Site } from './pages/serve.ts'
 
 /** The URL of the same page under a host name that the browser does not trust as this machine. */
 function insecure(url: string): string {
@@ -62,7 +63,7 @@ describeEachEngine((engine) => {
   })
 
   describe('a page with React, loaded over plain http', () => {
-    let site: FrameworkSite
+    let site: Site
     beforeAll(async () => {
       site = await serveFramework(react19)
     })

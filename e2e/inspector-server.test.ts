@@ -5,7 +5,7 @@ import { createLocks, type Json, type LocksOptions } from '../src/index.ts'
 import { type LockServer, type ServeOptions, serve } from '../src/server/index.ts'
 import { httpStore } from '../src/stores/http.ts'
 import { memoryStore } from '../src/stores/memory.ts'
-import { launchChromium } from './browser.ts'
+import { launchShell } from './browser.ts'
 
 const random = (): string => randomBytes(16).toString('hex')
 const tokens = { app: random(), dashboard: random(), operator: random() }
@@ -28,7 +28,7 @@ describe('the page of a lock server, in Chromium', () => {
   const closing: (() => Promise<unknown>)[] = []
 
   beforeAll(async () => {
-    browser = await launchChromium()
+    browser = await launchShell()
   })
   afterAll(() => browser?.close())
 

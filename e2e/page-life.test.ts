@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { HeldLock, Locks, LocksOptions } from '../src/index.ts'
 import { describeEachEngine, eachAfresh, needs } from './engines/each.ts'
 import type { Tab } from './engines/engine.ts'
@@ -73,6 +73,8 @@ describeEachEngine((engine) => {
   })
 
   describe('a page that is left', () => {
+    beforeEach(() => engine().keepLeftPages())
+
     test('releases its held and lingering locks, withdraws its waits, and comes back from the back/forward cache', async ({ skip }) => {
       needs('cache', engine(), skip)
       const [page, holder, other] = await untilKept(async () => {

@@ -10,6 +10,8 @@ const all = process.argv[2] === 'more'
 const names: readonly EngineName[] = all ? enginesHere().filter((name) => name !== 'chromium') : ['chromium']
 try {
   for (const name of names) console.log(`${name}: ${await findBrowser(name, log)}`)
+  // Without it, the tests use the whole browser, and take longer.
+  if (!all) console.log(`headless shell: ${await findBrowser('shell', log).catch((error: Error) => error.message)}`)
   // The unit tests need these.
   if (!all) installPrograms(Object.values(programs), log)
   if (!all) console.log(`shells: ${installShells(log)}`)

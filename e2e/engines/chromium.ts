@@ -1,5 +1,5 @@
-import type { Page } from 'playwright-core'
-import { launchChromium } from '../browser.ts'
+import type { Browser, Page } from 'playwright-core'
+import { launchChromium, launchShell } from '../browser.ts'
 import { type Denied, type Driver, type Engine, insecureHost, tabOn } from './engine.ts'
 import { openProfile, type Shared } from './profile.ts'
 
@@ -22,10 +22,11 @@ const denials: Record<Denied, object> = {
   foreign: { block_third_party_cookies: true, cookie_controls_mode: 1 },
 }
 
-/** Chromium, driven by Playwright. */
+/** Chromium, driven by Playwright: its headless shell, and the whole browser for the tests that need more. */
 export async function startChromium(): Promise<Engine> {
-  const browser = await launchChromium(options)
+  const browser = await launchShell(options)
   const errors: string[] = []
+  let whole: Promise<Browser> | undefined
   let context: Promise<Shared> | undefined
   return {
     name: 'chromium',
@@ -43,12 +44,19 @@ export async function startChromium(): Promise<Engine> {
       context = openProfile({ profile: denials[denied] })
       await context
     },
+    async keepLeftPages() {
+      whole ??= launchChromium(options)
+      context = (await whole).newContext()
+      await context
+    },
     async reset() {
       const old = context
       context = undefined
       await (await old)?.close()
     },
-    close: () => browser.close(),
+    async close() {
+      await Promise.all([browser.close(), whole?.then((browser) => browser.close())])
+    },
   }
 }
 

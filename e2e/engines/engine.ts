@@ -39,6 +39,8 @@ export interface Engine {
   open(url: string): Promise<Tab>
   /** Denies storage to pages until the next reset. Call it while there are no tabs. Rejects if the engine {@link Engine.cannot}. */
   deny(denied: Denied): Promise<void>
+  /** Lets pages that are left go into the back/forward cache, if the engine has one, until the next reset. Call it while there are no tabs. */
+  keepLeftPages(): Promise<void>
   /** Closes all tabs and deletes their storage. */
   reset(): Promise<void>
   /** Ends the browser and all its processes. */

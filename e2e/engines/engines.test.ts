@@ -85,6 +85,7 @@ describeEachEngine((engine) => {
   })
 
   test('a page that releases its Web Lock when it is left goes into the back/forward cache, or the engine is known not to keep it', async () => {
+    await engine().keepLeftPages()
     const tab = await engine().open(engine().page)
     await tab.evaluate(
       () =>

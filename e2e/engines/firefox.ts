@@ -47,6 +47,7 @@ export async function startFirefox(): Promise<Engine> {
       await tab.navigate(url)
       return tab
     },
+    keepLeftPages: async () => {},
     async deny(denied) {
       await setDenied(`setIntPref('network.cookie.cookieBehavior', ${cookieBehavior[denied]})`)
     },

@@ -47,6 +47,7 @@ async function drive(display: string, started: ChildProcess[], end: () => Promis
       return windows.open(url)
     },
     deny: () => Promise.reject(new Error(cannot.settings)),
+    keepLeftPages: async () => {},
     async reset() {
       if (isFresh) return
       // The storage of a session is deleted with it.

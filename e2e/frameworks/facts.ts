@@ -4,7 +4,8 @@ import { eachAfresh, needs } from '../engines/each.ts'
 import type { Tab } from '../engines/engine.ts'
 import type { Served } from '../engines/index.ts'
 import type { Framework } from '../pages/frameworks/frameworks.ts'
-import { type FrameworkSite, serveFramework } from '../pages/frameworks/serve.ts'
+import { type HotSite, serveFramework, serveHot } from '../pages/frameworks/serve.ts'
+import type { Site } from '../pages/serve.ts'
 import { leave, untilKept } from '../tabs/leave.ts'
 
 type Options = Pick<UseLockOptions, 'again' | 'steal' | 'metadata'>
@@ -35,7 +36,7 @@ const standing = (page: Tab, held: number, pending: number): Promise<void> =>
 export function frameworkFacts(framework: Framework, engine: () => Served): void {
   eachAfresh(engine)
 
-  let site: FrameworkSite
+  let site: Site
   const open = async (options?: Options): Promise<Tab> => {
     const page = await engine().open(site.url)
     if (options) await mount(page, options)
@@ -161,7 +162,10 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
     })
 
     describe('in a page from the back/forward cache', () => {
-      beforeEach(({ skip }) => needs('cache', engine(), skip))
+      beforeEach(async ({ skip }) => {
+        needs('cache', engine(), skip)
+        await engine().keepLeftPages()
+      })
 
       /** Leaves a page that holds the lock, and brings it back from the cache after another tab has taken the lock. */
       const keptPage = (options: object): Promise<[page: Tab, other: Tab]> =>
@@ -203,9 +207,13 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
     })
   })
 
-  describe.runIf(framework.hot)('a module that is replaced while the page runs', () => {
+  const { hot } = framework
+  if (!hot) return
+
+  describe('a module that is replaced while the page runs', () => {
+    let hotSite: HotSite
     beforeAll(async () => {
-      site = await serveFramework(framework, true)
+      site = hotSite = await serveHot({ ...framework, hot })
     })
     afterAll(() => site.close())
 
@@ -213,7 +221,7 @@ export function frameworkFacts(framework: Framework, engine: () => Served): void
       const page = await open({})
       let token = await shows(page, 'held')
       for (let version = 2; version < 5; version++) {
-        await site.reload()
+        await hotSite.reload()
         await page.evaluate((version) => panel.shows('version', version), version)
         const next = await shows(page, 'held')
         expect(next).toBeGreaterThan(token)

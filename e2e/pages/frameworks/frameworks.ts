@@ -2,14 +2,19 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { InlineConfig, Plugin } from 'vite'
 
+/** The first module of a page whose modules can be replaced, and the module to replace. */
+export interface Hot {
+  readonly main: string
+  readonly panel: string
+}
+
 /** A framework, with a page whose only component requests a lock. */
 export interface Framework {
   /** The start of its version number. */
   readonly version: string
   /** The first module of a page without hot replacement. */
   readonly main: string
-  /** The first module of a page whose modules can be replaced, and the module to replace. */
-  readonly hot?: { readonly main: string; readonly panel: string }
+  readonly hot?: Hot
   /** Whether new options that are equal by value count as unchanged. */
   readonly comparesByValue: boolean
   config(hot: boolean): InlineConfig
@@ -56,7 +61,11 @@ export const vue3: Framework = {
   comparesByValue: true,
   main: `${pages}/vue/main.ts`,
   hot: { main: `${pages}/vue/hot.ts`, panel: `${pages}/vue/panel.ts` },
-  config: () => ({ optimizeDeps: { noDiscovery: true, include: ['vue'] } }),
+  config: () => ({
+    // Vue's build for bundlers wants these.
+    define: { __VUE_OPTIONS_API__: 'true', __VUE_PROD_DEVTOOLS__: 'false', __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false' },
+    optimizeDeps: { noDiscovery: true, include: ['vue'] },
+  }),
 }
 
 export const svelte5: Framework = {

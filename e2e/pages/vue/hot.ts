@@ -1,5 +1,4 @@
 /// <reference types="vite/client" />
-import './flags.ts'
 
 import { version } from 'vue'
 import { exposePanel } from '../frameworks/expose.ts'

@@ -1,5 +1,3 @@
-import './flags.ts'
-
 import { version } from 'vue'
 import { exposePanel } from '../frameworks/expose.ts'
 import { Panel } from './panel.ts'
