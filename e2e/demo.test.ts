@@ -38,10 +38,12 @@ const close = (page: Page) => page.context().close()
 
 const lost = async (page: Page, mode: string): Promise<number> => Number(await page.locator(`#lost-${mode}`).textContent())
 
-/** Presses a button, and waits until a caption about it appears. */
+/** Presses a button, and waits until one more caption about it appears. */
 async function press(page: Page, name: string, caption: string): Promise<void> {
+  const captions = page.locator('#caption, #captions li', { hasText: caption })
+  const before = await captions.count()
   await page.getByRole('button', { name }).click()
-  await page.locator('#caption, #captions li', { hasText: caption }).first().waitFor({ state: 'attached' })
+  await captions.nth(before).waitFor({ state: 'attached' })
 }
 
 describe('the demo page, when a worker that holds the lock hangs past its lease', { timeout: 60_000 }, () => {

@@ -33,9 +33,9 @@ export default class EnginesReporter implements Reporter {
       console.error(`${enginesPage} does not say what this run found out about ${wrong.join(', ')}: npm run engines writes it there.`)
       process.exitCode = 1
     }
-    if (ranAll('unit') && ranAll('e2e') && !modules.some(({ project }) => project.name === 'long'))
+    if (ranAll('unit') && ranAll('e2e') && !modules.some(({ project }) => project.name === 'programs'))
       console.log(
-        'Left out: Firefox, WebKit, node:sqlite, crowds, faults of database servers, the nemeses, long simulations and their mutants. npm run test:more runs these.\n',
+        'Left out: the command line and the lock server as programs, the package as installed, Electron, Firefox, WebKit, node:sqlite, crowds, faults of database servers, the nemeses, long simulations and their mutants. npm run test:more runs these.\n',
       )
   }
 }
