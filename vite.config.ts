@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config'
 import { type EngineName, enginesHere } from './e2e/engines/engine.ts'
@@ -19,6 +20,9 @@ const programs = [
   'test/electron/*.test.ts',
   'test/house/{operations,package}.test.ts',
 ]
+
+/** Many tests wait, so there is work for more workers than cores. By default a machine with two cores would get only one. */
+const maxWorkers = Math.ceil(availableParallelism() * 1.5)
 
 /** A project whose tests depend on real time: no other project runs at the same time. */
 const inRealTime = (
@@ -46,17 +50,16 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        // By default a machine with two cores would get only one worker.
-        test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], exclude: [long, ...programs], maxWorkers: '100%' },
+        test: { name: 'unit', include: ['test/!(node-sqlite)/**/*.test.ts'], exclude: [long, ...programs], maxWorkers },
       },
       {
         extends: true,
         plugins: [react18()],
-        test: { name: 'react-18', include: ['test/react/**/*.test.ts'], maxWorkers: '100%' },
+        test: { name: 'react-18', include: ['test/react/**/*.test.ts'], maxWorkers },
       },
       inRealTime('e2e', 'chromium', 1, { include: ['e2e/**/*.test.ts'], exclude: [long, ...programs] }),
       // `npm run test:more` runs these.
-      inRealTime('programs', 'chromium', 2, { include: programs }),
+      inRealTime('programs', 'chromium', 2, { include: programs, exclude: [long] }),
       inRealTime('long', 'chromium', 3, { include: [`test/${long}`, `e2e/${long}`], maxWorkers: 1 }),
       ...enginesHere()
         .filter((name) => name !== 'chromium')
