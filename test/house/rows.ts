@@ -76,7 +76,7 @@ function list(rows: readonly Row[], tests: readonly Named[]): boolean {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (!list(readRows(), readTests())) process.exitCode = 1
   else if (process.argv.includes('--run')) {
-    const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project', 'unit', '--project', 'programs', '-t', '(^| )[A-Z]\\d+(, [A-Z]\\d+)*: ']
+    const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--project=unit', '--project=programs', '-t', '(^| )[A-Z]\\d+(, [A-Z]\\d+)*: ']
     process.exitCode = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' }).status ?? 1
   }
 }
