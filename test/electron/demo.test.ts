@@ -66,6 +66,8 @@ const turns = (are: (turns: readonly Turn[]) => boolean): Promise<readonly Turn[
     const db = new Database(file, { readonly: true })
     const port = utility.connect()
     listen(port, () => {
+      // A closed port still delivers the messages that had arrived.
+      if (!db.open) return
       const all = db.prepare('SELECT number, who, token FROM turns ORDER BY number').all() as Turn[]
       if (!are(all)) return
       port.close()
