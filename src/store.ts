@@ -136,12 +136,13 @@ export interface RaisedBeacon {
 }
 
 /** A store that does all that another one does, except what `changes` replaces. `undefined` removes an optional member. */
-export const storeWith = (store: Store, changes: Partial<Store>): Store =>
-  new Proxy(store, {
-    get(target, name) {
+export const storeWith = <S extends Partial<Store>>(store: S, changes: Partial<Store>): S =>
+  // Not a proxy of the store itself: the methods of a frozen one could not be replaced.
+  new Proxy(Object.create(store) as S, {
+    get(_, name) {
       if (Object.hasOwn(changes, name)) return changes[name as keyof Store]
-      const member: unknown = Reflect.get(target, name)
+      const member: unknown = Reflect.get(store, name)
       // A method may use its object's private fields, which a proxy does not have.
-      return typeof member === 'function' ? member.bind(target) : member
+      return typeof member === 'function' ? member.bind(store) : member
     },
   })

@@ -1,4 +1,4 @@
-import type { Store } from '../store.ts'
+import { type Store, storeWith } from '../store.ts'
 import { inWords, say } from './output.ts'
 import { isFile, withoutSecret } from './place.ts'
 import { writerOf } from './writer.ts'
@@ -27,15 +27,13 @@ class Attendance {
   /** A store like the given one, whose questions are watched. */
   attend<S extends Pick<Store, 'read' | 'list'> & Partial<Store>>(store: S, place: string): S {
     this.#place = place
-    const { apply, rows, page } = store
-    return {
-      ...store,
+    return storeWith(store, {
       read: (...args) => this.#noted(store.read(...args)),
       list: (...args) => this.#noted(store.list(...args)),
-      ...(apply && { apply: (...args: Parameters<Store['apply']>) => this.#noted(apply(...args)) }),
-      ...(rows && { rows: (...args: Parameters<typeof rows>) => this.#noted(rows(...args)) }),
-      ...(page && { page: (...args: Parameters<typeof page>) => this.#noted(page(...args)) }),
-    }
+      ...(store.apply && { apply: (...args) => this.#noted((store as Store).apply(...args)) }),
+      ...(store.rows && { rows: (...args) => this.#noted((store as Required<Store>).rows(...args)) }),
+      ...(store.page && { page: (...args) => this.#noted((store as Required<Store>).page(...args)) }),
+    })
   }
 
   /** Whether a question has been unanswered for this many ms. */

@@ -23,7 +23,12 @@ class EventLoop {
     vi.spyOn(performance, 'now').mockImplementation(() => this.now)
     vi.stubGlobal('setImmediate', (run: () => void) => this.#immediates.push(run))
     vi.stubGlobal('setTimeout', (run: () => void, ms: number) => this.#timers.push({ at: this.now + ms, run }))
-    atEnd({ close: () => vi.restoreAllMocks() && vi.unstubAllGlobals() })
+    atEnd({
+      close() {
+        vi.restoreAllMocks()
+        vi.unstubAllGlobals()
+      },
+    })
   }
 
   sleep(ms: number): Promise<void> {

@@ -48,7 +48,7 @@ class Counting implements Store {
 test('a store with changes does what the store does, except for the changes', async () => {
   const store = new Counting()
   let closed = 0
-  const changed = storeWith(store, { channel: undefined, close: async () => void closed++ })
+  const changed: Store = storeWith(store, { channel: undefined, close: async () => void closed++ })
   await changed.read('k')
   await changed.close()
   const reasons: string[] = []
@@ -60,6 +60,13 @@ test('a store with changes does what the store does, except for the changes', as
   const { spansMachines, channel, beacon, rows } = changed
   expect({ spansMachines, channel, beacon, rows }).toEqual({ spansMachines: true, channel: undefined, beacon: undefined, rows: undefined })
   expect('rows' in changed).toBe(false)
+})
+
+test('a frozen store can be changed too', async () => {
+  const store = Object.freeze(memoryStore())
+  const changed = storeWith(store, { list: async () => [] })
+  expect(await changed.list()).toEqual([])
+  expect(await changed.read('k')).toBe(await store.read('k'))
 })
 
 test('the locks of a run are lost as soon as the store reports that it was lost', async () => {
