@@ -229,8 +229,13 @@ export const mutants: readonly Mutant[] = [
   },
   { name: 'no hint tells of an ask', patches: [['locks/line.ts', 'this.#session.hints.sendAll(this.view)', 'void this.view']] },
   {
+    name: 'a refused release leaves the request of a grant that lapsed in the queue',
+    rare: true,
+    patches: [['locks/unsaid.ts', 'if (stillStands(outcome, what)) await', 'if (!stillStands) await']],
+  },
+  {
     name: 'a session does not look at its records when a beat reports asks',
-    patches: [['locks/heart.ts', 'else if (asked) session', 'else if (!asked && keys) session']],
+    patches: [['locks/heart.ts', 'else if (asked) {', 'else if (!asked && keys) {']],
   },
   {
     name: 'a hint that cannot be sent spoils the command that it tells of',

@@ -1,7 +1,7 @@
 import type { Effect } from '../../src/locks/core/effects.ts'
 import { type End, lost, released } from '../../src/locks/core/ends.ts'
 import type { Grant } from '../../src/locks/core/grant.ts'
-import { namesStill } from '../../src/locks/core/known.ts'
+import { type LetGo, letGo, stillStands } from '../../src/locks/core/let-go.ts'
 import { unsent } from '../../src/locks/core/request.ts'
 import { onSilence } from '../../src/locks/core/silence.ts'
 import { type Command, type Holder, LockError, type Outcome } from '../../src/protocol/index.ts'
@@ -124,7 +124,7 @@ export class Shell {
         break
       case 'letGo':
         if (!outcome) this.#send(command, purpose)
-        else if (namesStill(outcome, seat.id)) this.look()
+        else if (stillStands(outcome, purpose.what)) this.#letGo({ ...purpose.what, token: undefined })
     }
   }
 
@@ -189,12 +189,9 @@ export class Shell {
         case 'start':
           this.#start(effect)
           break
-        case 'letGo': {
-          const { number, token } = effect
-          const { id: session } = seat
-          this.#send(token === undefined ? { type: 'withdraw', key, session, number } : { type: 'release', key, session, token }, { for: 'letGo' })
+        case 'letGo':
+          this.#letGo({ key, session: seat.id, number: effect.number, token: effect.token })
           break
-        }
         case 'lose':
           this.expireDue()
           this.#end(effect.grant, lost(effect.how))
@@ -229,7 +226,12 @@ export class Shell {
     const { seat } = this
     if (!grant.end(end)) return
     seat.key.grants.delete(grant)
-    this.#send({ type: 'release', key, session: seat.id, token: grant.token }, { for: 'letGo' })
+    this.#letGo(grant)
+  }
+
+  #letGo({ key, session, number, token }: LetGo): void {
+    const what = { key, session, number, token }
+    this.#send(letGo(what), { for: 'letGo', what })
   }
 
   #send(command: Command, purpose: Purpose): void {

@@ -1,6 +1,7 @@
 import { SessionBeats } from '../../src/locks/core/beats.ts'
 import { Grant, type Granted, type GrantTerms, leaseFor } from '../../src/locks/core/grant.ts'
 import { Key } from '../../src/locks/core/key.ts'
+import type { LetGo } from '../../src/locks/core/let-go.ts'
 import { Observer } from '../../src/locks/core/observer.ts'
 import type { Request } from '../../src/locks/core/request.ts'
 import {
@@ -56,7 +57,8 @@ export interface Seat {
 export type Purpose =
   | { readonly for: 'request' | 'confirm'; readonly request: number; readonly number: number }
   | { readonly for: 'renewal'; readonly token: number }
-  | { readonly for: 'beat' | 'letGo' | 'others' }
+  | { readonly for: 'letGo'; readonly what: LetGo }
+  | { readonly for: 'beat' | 'others' }
 
 interface Sent {
   readonly seat: number

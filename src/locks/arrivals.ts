@@ -19,7 +19,7 @@ export class Arrivals {
     const session = this.#session
     // Withdraw that request, unless this session has learned of its grant in another way.
     if (late?.type === 'request' && !this.#lines.get(late.key)?.state.answers(late.number))
-      session.letGo({ type: 'withdraw', key: late.key, session: late.session, number: late.number }, late.key)
+      session.letGo({ key: late.key, session: late.session, number: late.number }, late.key)
     if (!('grants' in outcome)) return
     const { record, grants, evicted } = outcome
     const { key } = record

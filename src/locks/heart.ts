@@ -150,7 +150,12 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     const { taken, asked, keys } = this.beats.news(outcome.session)
     if (taken) await session.lookAtHolds(keys)
     // An ask can wait for the look that shows it; the renewal must not wait for that look.
-    else if (asked) session.lookAtHolds(keys).catch(() => {})
+    else if (asked) {
+      this.beats.asksMissed = false
+      session.lookAtHolds(keys).catch(() => {
+        this.beats.asksMissed = true
+      })
+    }
     this.beats.count(outcome.session, sent, drift)
     const { seen } = session
     if (seen.wants('renewed')) {

@@ -1,8 +1,9 @@
-import type { Command, LockError, LockRecord, Policy, Release, SessionRow, Withdraw } from '../protocol/index.ts'
+import type { Command, LockError, LockRecord, Policy, SessionRow } from '../protocol/index.ts'
 import type { Message, Store } from '../store.ts'
 import type { Clock } from './clock.ts'
 import type { Beats } from './core/grant.ts'
 import type { Surroundings } from './core/known.ts'
+import type { LetGo } from './core/let-go.ts'
 import type { Observer } from './core/observer.ts'
 import type { LockEvent, LockWarning } from './events.ts'
 import type { Reply } from './outbox.ts'
@@ -107,7 +108,7 @@ export interface Home {
   send(command: Command): Promise<Reply>
   read<T>(from: (store: Store) => Promise<T>, waits?: boolean): Promise<T>
   beat(): Promise<Reply>
-  letGo(command: Release | Withdraw, name: string): Promise<void>
+  letGo(what: LetGo, name: string): Promise<void>
   dead(rows: Iterable<SessionRow>): Promise<Set<string>>
   answered(): Promise<void>
   warn(warning: LockWarning): void

@@ -190,6 +190,6 @@ export class Lease extends Grant implements Kept {
     this.#home.forget(this)
     this.hold?.end(end)
     this.#sawEnd(end)
-    return this.#home.letGo({ type: 'release', key: this.key, session: this.session, token: this.token }, this.name)
+    return this.#home.letGo(this, this.name)
   }
 }

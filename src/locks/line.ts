@@ -211,8 +211,7 @@ export class Line {
   #letGo(number: number, token: number | undefined): void {
     const { key, name } = this
     const { id: session } = this.#session
-    const command = token === undefined ? ({ type: 'withdraw', key, session, number } as const) : ({ type: 'release', key, session, token } as const)
-    this.#session.letGo(command, name).catch(() => {})
+    this.#session.letGo({ key, session, number, token }, name).catch(() => {})
   }
 
   /** A look showed the record: see {@link Key.looked}. */

@@ -1,9 +1,10 @@
-import { type Command, LockError, type Release, type SessionRow, type Withdraw } from '../protocol/index.ts'
+import { type Command, LockError, type SessionRow } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import { Arrivals } from './arrivals.ts'
 import type { Clock } from './clock.ts'
 import { leaseFor } from './core/grant.ts'
 import type { Surroundings } from './core/known.ts'
+import type { LetGo } from './core/let-go.ts'
 import { deadAmong } from './dead.ts'
 import { Deadlocks } from './deadlock.ts'
 import { Ending } from './ending.ts'
@@ -142,8 +143,8 @@ export class Session implements Home {
   }
 
   /** Makes sure that a release or withdrawal reaches the store, as {@link Unsaid.letGo} does. */
-  letGo(command: Release | Withdraw, name: string): Promise<void> {
-    return this.#unsaid.letGo(command, name)
+  letGo(what: LetGo, name: string): Promise<void> {
+    return this.#unsaid.letGo(what, name)
   }
 
   forget(lease: Lease): void {

@@ -1,10 +1,7 @@
-import { LockError, type Release, type Withdraw } from '../protocol/index.ts'
+import { LockError } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
-import { namesStill } from './core/known.ts'
+import { type LetGo, letGo, stillStands } from './core/let-go.ts'
 import type { Home } from './home.ts'
-import type { Reply } from './outbox.ts'
-
-type LetGo = Release | Withdraw
 
 /** A release or withdrawal that was not carried out yet. */
 class Left {
@@ -42,36 +39,31 @@ export class Unsaid {
    * Makes sure that a lock is released or a request withdrawn. Resolves when the store has carried that out, by any try. Rejects if that has become
    * impossible; the lock then ends with its lease. A caller that does not await this gets a warning, and no unhandled rejection.
    */
-  letGo(command: LetGo, name: string): Promise<void> {
+  letGo(what: LetGo, name: string): Promise<void> {
     // A look may find a grant that is already being released.
-    for (const [other, { gone }] of this.#left) if (isSame(command, other)) return gone
-    const session = this.#session
-    const since = session.clock.monotonic()
-    const failed = (error: unknown): Promise<void> => {
+    for (const [other, { gone }] of this.#left) if (isSame(what, other)) return gone
+    const since = this.#session.clock.monotonic()
+    const gone: Promise<void> = this.#say(what).catch((error) => {
       gone.catch(() => {})
-      return this.#keep(command, name, since, error)
-    }
-    const gone: Promise<void> = session.send(command).then((reply) => {
-      const error = this.#heard(command, reply)
-      return error && failed(error)
-    }, failed)
+      return this.#keep(what, name, since, error)
+    })
     return gone
   }
 
-  /** @returns the error, if it was not carried out */
-  #heard(command: LetGo, { outcome }: Reply): LockError | undefined {
-    if (outcome.type === 'failed') return new LockError(outcome.code, outcome.message)
-    if (namesStill(outcome, command.session)) this.#session.lookAt(command.key)
-    return undefined
+  /** Sends it. Rejects if it was not carried out. */
+  async #say(what: LetGo): Promise<void> {
+    const { outcome } = await this.#session.send(letGo(what))
+    if (outcome.type === 'failed') throw new LockError(outcome.code, outcome.message)
+    if (stillStands(outcome, what)) await this.#say({ ...what, token: undefined })
   }
 
-  async #keep(command: LetGo, name: string, since: number, error: unknown): Promise<void> {
+  async #keep(what: LetGo, name: string, since: number, error: unknown): Promise<void> {
     const session = this.#session
     if (session.isClosed) throw error
     session.warn({ type: 'release', names: [name], error: error as LockError })
     if (!mayPass(error)) throw error
     const left = new Left(since, error)
-    this.#left.set(command, left)
+    this.#left.set(what, left)
     session.heart.wakeSoon()
     return left.gone
   }
@@ -81,13 +73,13 @@ export class Unsaid {
     const session = this.#session
     const { heart, id, settings } = session
     let hopeless = false
-    for (const [command, left] of this.#left) {
-      const own = command.session === id
+    for (const [what, left] of this.#left) {
+      const own = what.session === id
       const isOver = now - left.since > leaseFor(settings.duration) && !(own && heart.beats.renewedAt > left.since)
       if (isOver) left.reject(left.error)
       // As long as the session's row may be renewed, a hold that was not released may stay alive with it.
-      if (isOver && !(own && heart.leases.size)) this.#left.delete(command)
-      else if (!left.trying) this.#sayOne(command, left)
+      if (isOver && !(own && heart.leases.size)) this.#left.delete(what)
+      else if (!left.trying) this.#sayAgain(what, left)
       hopeless ||= isOver && own && !heart.leases.size
     }
     // Without further beats of the session, everything that could not be withdrawn lapses by itself.
@@ -97,22 +89,21 @@ export class Unsaid {
 
   /** Sends everything for a last time. Resolves when that is done. */
   async sayLast(): Promise<void> {
-    await Promise.all(Array.from(this.#left, ([command, left]) => this.#sayOne(command, left)))
+    await Promise.all(Array.from(this.#left, ([what, left]) => this.#sayAgain(what, left)))
     for (const { error, reject } of this.#left.values()) reject(error)
     this.#left.clear()
   }
 
-  async #sayOne(command: LetGo, left: Left): Promise<void> {
+  async #sayAgain(what: LetGo, left: Left): Promise<void> {
     left.trying = true
     try {
-      const error = this.#heard(command, await this.#session.send(command))
-      if (error) throw error
-      this.#left.delete(command)
+      await this.#say(what)
+      this.#left.delete(what)
       left.resolve()
     } catch (error) {
       left.error = error
       left.trying = false
-      if (!mayPass(error) && this.#left.delete(command)) left.reject(error)
+      if (!mayPass(error) && this.#left.delete(what)) left.reject(error)
     }
   }
 }
@@ -120,7 +111,4 @@ export class Unsaid {
 /** Whether a failure may be temporary: not if the store is closed, or the record cannot be read. */
 const mayPass = (error: unknown): boolean => (error as LockError).code === 'store'
 
-const isSame = (one: LetGo, other: LetGo): boolean =>
-  one.key === other.key &&
-  one.session === other.session &&
-  (one.type === 'release' ? other.type === 'release' && one.token === other.token : other.type === 'withdraw' && one.number === other.number)
+const isSame = (one: LetGo, other: LetGo): boolean => one.key === other.key && one.session === other.session && one.number === other.number

@@ -1,6 +1,7 @@
 import type { Expire, KeyCommand, Outcome, Renew, Request, SessionCommand, WaiterEvidence } from './commands.ts'
 import { type Context, Draft, type Result, type Step } from './draft.ts'
 import { type Holder, type LockRecord, limitOf, type Run, type SessionRow } from './record.ts'
+import { contains } from './runs.ts'
 
 export type { Context, Step } from './draft.ts'
 
@@ -131,8 +132,6 @@ function revoke(draft: Draft, session: string | undefined): Result {
   draft.evict(taken, 'revoked')
   return done
 }
-
-const contains = (run: Run, session: string, number: number): boolean => run.session === session && run.from <= number && number <= run.to
 
 /** A run without one of its requests: nothing, one range or two. */
 const without = (run: Run, number: number): Run[] =>

@@ -4,6 +4,9 @@ const claimOf = ({ session, client, mode, limit, lease, metadata, reserve }: Cla
   ...{ session, client, mode, limit, lease, metadata, reserve },
 })
 
+/** Whether a request is part of a run. */
+export const contains = (run: Run, session: string, number: number): boolean => run.session === session && run.from <= number && number <= run.to
+
 /** Whether a run of one request continues another run: everything but the numbers is the same. */
 export const continues = (run: Run, next: Run): boolean =>
   run.session === next.session &&

@@ -48,6 +48,20 @@ describe('T3: a release request', () => {
     expect(heard.map(([ask]) => ask)).toEqual(['please'])
   })
 
+  test('reaches a holder with a later beat if the look for it fails', async () => {
+    const { asker, holder, heard, world } = await asked({ channel: false })
+    asker.locks.acquire('k', { ask: 'please' })
+    await settle()
+    holder.link.break('fail', 'read')
+    await world.pass(3 * beat)
+    expect(heard).toEqual([])
+    holder.link.mend()
+    const reads = holder.link.reads.length
+    await world.pass(5 * beat)
+    expect(heard.map(([ask]) => ask)).toEqual(['please'])
+    expect(holder.link.reads).toHaveLength(reads + 1)
+  })
+
   test('calls the listener once, however often the record is read, and several requests each call it once', async () => {
     const { asker, heard, world } = await asked()
     const other = world.process()

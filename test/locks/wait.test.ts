@@ -801,6 +801,25 @@ describe('a grant that another session made', () => {
     expect(await world.record()).toMatchObject({ holders: [], queue: [] })
   })
 
+  test.each([
+    ['although the store fails every read', async ({ link }: Process) => link.break('fail', 'read')],
+    [
+      'although its session has used a hundred other locks since',
+      async ({ locks }: Process) => {
+        for (let n = 0; n < 101; n++) await (await locks.acquire(`other ${n}`)).release()
+      },
+    ],
+  ])('that was used and lapsed leaves no request at the end of the queue %s', async (_, meanwhile) => {
+    const world = new World()
+    const { b } = await lapsed(world)
+    expect((await world.record()).queue).toHaveLength(1)
+    b.link.mend()
+    await meanwhile(b)
+    await b.link.deliver()
+    await world.pass(10)
+    expect((await world.record()).queue).toEqual([])
+  })
+
   test('that was used and lapsed, and whose request was granted again before its session noticed, is released', async () => {
     const world = new World()
     const { b, next } = await lapsed(world)

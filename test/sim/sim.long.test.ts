@@ -5,7 +5,7 @@ import { build, play } from '../../sim/play.ts'
 const hours = 20 * 3_600_000
 
 /** Worlds that showed faults that hardly any other world showed. */
-const seeds = [21, 24, 29, 44, 111, 125, 141, 161, 519, 1140, 30_850]
+const seeds = [21, 24, 29, 44, 111, 125, 141, 161, 519, 1140, 3137, 30_850]
 
 let file: string
 

@@ -18,12 +18,15 @@ export class SessionBeats implements Beats {
   /** How many evictions, and how many asks, the session knows of. */
   evictions = 0
   asks = 0
+  /** Whether the last look for asks failed: the next beat leads to another one. */
+  asksMissed = false
 
   /** A beat was answered. @returns what is new since the last answer that was counted */
   news({ evictions, asks, news = [] }: SessionRow): BeatNews {
     const count = evictions - this.evictions + asks - this.asks
-    const keys = count > 0 && count <= news.length ? news.slice(news.length - count) : undefined
-    return { taken: evictions !== this.evictions, asked: asks !== this.asks, keys }
+    const known = !this.asksMissed && count > 0 && count <= news.length
+    const keys = known ? news.slice(news.length - count) : undefined
+    return { taken: evictions !== this.evictions, asked: this.asksMissed || asks !== this.asks, keys }
   }
 
   /** The session has handled the news of a beat, so the beat renews the holds that lean on the session, counted from when it was sent. */

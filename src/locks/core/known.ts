@@ -12,13 +12,6 @@ export interface Answer {
 /** A hint that a request was granted. */
 export type Hinted = Pick<Granted, 'number' | 'token' | 'previous' | 'reserve'>
 
-/**
- * Whether a refused release or withdrawal shows that the record still names the session. A grant that is not confirmed in time lapses: its request is
- * then at the end of the queue, or has been granted again, perhaps after its caller gave up. A look shows which.
- */
-export const namesStill = (outcome: Outcome, session: string): boolean =>
-  outcome.type === 'refused' && [...outcome.record.queue, ...outcome.record.holders].some((entry) => entry.session === session)
-
 /** What a key needs to know about its session. */
 export interface Surroundings {
   /** The id of the current session. */
