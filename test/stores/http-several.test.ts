@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { createLocks, type LocksOptions } from '../../src/index.ts'
+import { createLocks, type LockEvent, type LocksOptions } from '../../src/index.ts'
 import { serve } from '../../src/server/index.ts'
 import type { LogReply, VerifyReply } from '../../src/server/wire.ts'
 import { type HttpStoreOptions, httpStore } from '../../src/stores/http.ts'
@@ -68,8 +68,9 @@ describe('a store at several lock servers', () => {
     const { gates, urls } = await servers()
     const holder = client([urls[1] as string])
     const held = await holder.locks.acquire('k')
-    // Polling alone would take longer than the test.
-    const { locks } = client(urls, { duration: 60_000, maxBackoff: 60_000 })
+    const hints: (number | undefined)[] = []
+    const observe = (event: LockEvent): unknown => event.type === 'hinted' && hints.push(event.token)
+    const { locks } = client(urls, { duration: 60_000, maxBackoff: 60_000, observe })
     const waiting = locks.acquire('k')
     await expect.poll(async () => (await holder.locks.query()).pending?.length).toBe(1)
     gates[0]?.close()
@@ -77,16 +78,16 @@ describe('a store at several lock servers', () => {
     await expect
       .poll(async () => (await (await fetch(`${urls[1]}/metrics`)).text()).match(/storelock_streams (\d+)/)?.[1], { timeout: 5_000 })
       .toBe('2')
-    const released = performance.now()
     await held.release()
-    await (await waiting).release()
-    expect(performance.now() - released).toBeLessThan(1_000)
+    const { token } = await waiting
+    await expect.poll(() => hints, { timeout: 5_000 }).toContain(token)
   })
 
   test('leaves nothing behind if the first server carries out its request later, after the lock was released', async () => {
     const { gates, urls } = await servers()
     const [first, second] = gates as [Gate, Gate]
-    const { locks } = client(urls)
+    // Long enough for a busy machine: the client must not leave the first server before it is held.
+    const { locks } = client(urls, {}, { timeout: 2_000 })
     await (await locks.acquire('other')).release()
     first.hold()
     await (await locks.acquire('k')).release()
@@ -100,7 +101,7 @@ describe('a store at several lock servers', () => {
   test('makes no second request if the first server carries it out later, while the lock is held', async () => {
     const { gates, urls } = await servers()
     const [first, second] = gates as [Gate, Gate]
-    const { locks, store } = client(urls)
+    const { locks, store } = client(urls, {}, { timeout: 2_000 })
     await (await locks.acquire('other')).release()
     first.hold()
     const lock = await locks.acquire('k')
@@ -117,11 +118,13 @@ describe('a store at several lock servers', () => {
     const { store, locks } = client(urls, { duration: 1_000 })
     const lock = await locks.acquire('k')
     for (const gate of gates) gate.hold()
-    const harmed = performance.now()
-    await new Promise((resolve) => lock.signal.addEventListener('abort', resolve))
-    const after = performance.now() - harmed
-    expect(after).toBeGreaterThan(500)
-    expect(after).toBeLessThan(1_100)
+    // Timers of one process run in the order of their times, however late they are.
+    const order: string[] = []
+    const at = (ms: number, what: string): unknown => setTimeout(() => order.push(what), ms)
+    at(500, 'half a duration')
+    lock.signal.addEventListener('abort', () => order.push('lost'))
+    await new Promise((resolve) => setTimeout(() => resolve(order.push('a little more than a duration')), 1_100))
+    expect(order).toEqual(['half a duration', 'lost', 'a little more than a duration'])
     expect(lock.isHeld()).toBe(false)
     await expect(store.read('k')).rejects.toMatchObject({
       code: 'store',
@@ -133,11 +136,9 @@ describe('a store at several lock servers', () => {
   test('accepts a refusal as an answer and does not ask the next server', async () => {
     const { gates, urls } = await servers()
     const { store } = client(urls)
-    gates[1]?.hold()
-    const asked = performance.now()
     await expect(store.read('k'.repeat(5_000))).rejects.toMatchObject({ code: 'invalid' })
     await expect(store.list()).resolves.toEqual([])
-    expect(performance.now() - asked).toBeLessThan(250)
+    expect(gates.map(({ connections }) => connections > 0)).toEqual([true, false])
   })
 
   test.each([[[]], [['http://127.0.0.1:7420', 'localhost']]])('%j is not a list of server URLs', (urls) => {
