@@ -192,7 +192,41 @@ describe('whenFree', () => {
     expect([await world.queue(), b.link.sent]).toEqual([[], []])
   })
 
-  test('rejects with store when the store fails', async () => {
+  test.each([
+    ['read', lease / 2],
+    // The first eviction comes after a lease of silence.
+    ['expire', 1.5 * lease],
+  ] as const)('goes on waiting when the store fails every %s for a moment', async (call, ms) => {
+    const world = new World()
+    const [a, b] = [world.process({ beacon: false, channel: false }), world.process({ beacon: false, channel: false })]
+    const lock = await a.locks.acquire('k')
+    const free = b.locks.whenFree('k')
+    await world.pass(10)
+    if (call === 'expire') a.crash()
+    b.link.break('fail', call)
+    await world.pass(ms)
+    expect(await stateOf(free)).toBe('pending')
+    expect(b.link.count('expire') > 0).toBe(call === 'expire')
+    if (call === 'read') await lock.release()
+    b.link.mend()
+    await world.pass(lease / 4)
+    expect(await stateOf(free)).toBe('fulfilled')
+  })
+
+  test('rejects with store when the store fails for a whole lease', async () => {
+    const world = new World()
+    const [a, b] = [world.process(), world.process()]
+    await a.locks.acquire('k')
+    const free = errorOf(b.locks.whenFree('k'))
+    await world.pass(10)
+    b.link.break('fail')
+    await world.pass(lease - 100)
+    expect(await stateOf(free)).toBe('pending')
+    await world.pass(300)
+    expect(await free).toMatchObject({ code: 'store', cause: b.link.error })
+  })
+
+  test('rejects with store when the store fails at once', async () => {
     const a = new World().process()
     a.link.break('fail')
     expect(await errorOf(a.locks.whenFree('k'))).toMatchObject({ code: 'store', cause: a.link.error })
