@@ -111,9 +111,10 @@ function checkJson(option: string, value: Json): void {
   if (text === undefined) throw new TypeError(`${option} must be plain JSON data`)
 }
 
-/** For `JSON.stringify`. @throws TypeError for functions and non-finite numbers, which JSON would silently drop or turn into `null` */
+/** For `JSON.stringify`. @throws TypeError for functions, symbols and non-finite numbers, which JSON would silently drop or turn into `null` */
 function kept(_: string, value: unknown): unknown {
-  if (typeof value === 'function' || (typeof value === 'number' && !Number.isFinite(value))) throw new TypeError(`JSON has no ${String(value)}`)
+  if (typeof value === 'function' || typeof value === 'symbol' || (typeof value === 'number' && !Number.isFinite(value)))
+    throw new TypeError(`JSON has no ${String(value)}`)
   return value
 }
 

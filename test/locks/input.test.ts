@@ -113,6 +113,7 @@ describe('options', () => {
     ['metadata that is no number', { metadata: Number.NaN }, TypeError],
     ['metadata with an infinite number', { metadata: { n: [Number.POSITIVE_INFINITY] } }, TypeError],
     ['metadata with a function', { metadata: { f: () => 1 } }, TypeError],
+    ['metadata with a symbol', { metadata: [Symbol('s')] }, TypeError],
     ['an ask that is no number', { ask: Number.NaN }, TypeError],
   ])('acquire refuses %s', async (_, options, kind) => {
     const a = new World().process()
