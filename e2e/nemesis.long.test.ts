@@ -10,7 +10,7 @@ const why = whyNoNetwork()
 if (why) console.warn(`etcd-cluster is left out: ${why}`)
 const possible = Object.entries(stores).filter(([name]) => !why || name !== 'etcd-cluster')
 
-test.for(possible)('%s: under faults, fenced writes lose no update, and unfenced ones do', { timeout: 180_000 }, async ([_, open], { signal }) => {
+test.for(possible)('%s: under faults, fenced writes lose no update, and unfenced ones do', { timeout: 360_000 }, async ([_, open], { signal }) => {
   const seed = Math.floor(Math.random() * 1_000_000)
   const told = [`seed ${seed}`]
   const { control, fenced } = await runBoth({ open, time, every: 1_000, seed, log: (line) => told.push(line), signal })

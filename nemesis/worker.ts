@@ -91,19 +91,19 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
 
   /** Uses a lock, and records when it was certainly held. */
   async function hold(lock: HeldLock): Promise<void> {
+    // Checked before anything is awaited: a lock that is already lost may belong to a store that was wiped. One that is only in doubt, since a clock was
+    // set, is not used either: every write needs a grant in the history.
+    if (!lock.isHeld()) return
     const { token } = lock
-    // Checked before anything is awaited: a lock that is already lost may belong to a store that was wiped.
-    const held = lock.isHeld()
     const from = ground.now()
     const key = ground.place(lock.key)
-    if (held) await ground.note({ type: 'grant', key, token })
+    await ground.note({ type: 'grant', key, token })
     let until = from
     const look = (): void => {
       const at = ground.now()
       if (lock.isHeld()) until = at
     }
-    // A lock that was lost when it arrived was never checked as held, so there is nothing to be blind after.
-    const blind = fenced && random() < 0.5 && held ? unasked(lock) : undefined
+    const blind = fenced && random() < 0.5 ? unasked(lock) : undefined
     // Reads only once. From here on, only the lock guarantees that the remembered value is current.
     let last = await ground.read(lock)
     for (let left = between(random, 1, mostWrites); left > 0 && !signal.aborted; left--) {
@@ -114,7 +114,7 @@ export async function work({ name, fenced, random }: Work, ground: Ground, signa
       last = write
     }
     look()
-    if (held) await ground.note({ type: 'held', key, token, from, until })
+    await ground.note({ type: 'held', key, token, from, until })
   }
 
   const attempt = async (run: () => Promise<unknown>): Promise<void> => {
