@@ -1,7 +1,7 @@
 import type { Effect } from '../../src/locks/core/effects.ts'
 import { type End, lost, released } from '../../src/locks/core/ends.ts'
 import type { Grant } from '../../src/locks/core/grant.ts'
-import { type LetGo, letGo, stillStands } from '../../src/locks/core/let-go.ts'
+import { type LetGo, letGo, stillStands } from '../../src/locks/core/known.ts'
 import { unsent } from '../../src/locks/core/request.ts'
 import { onSilence } from '../../src/locks/core/silence.ts'
 import { type Command, type Holder, LockError, type Outcome } from '../../src/protocol/index.ts'

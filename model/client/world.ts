@@ -1,7 +1,7 @@
 import { SessionBeats } from '../../src/locks/core/beats.ts'
 import { Grant, type Granted, type GrantTerms, leaseFor } from '../../src/locks/core/grant.ts'
 import { Key } from '../../src/locks/core/key.ts'
-import type { LetGo } from '../../src/locks/core/let-go.ts'
+import type { LetGo } from '../../src/locks/core/known.ts'
 import { Observer } from '../../src/locks/core/observer.ts'
 import type { Request } from '../../src/locks/core/request.ts'
 import {

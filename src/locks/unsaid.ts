@@ -1,6 +1,6 @@
 import { LockError } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
-import { type LetGo, letGo, stillStands } from './core/let-go.ts'
+import { type LetGo, letGo, stillStands } from './core/known.ts'
 import type { Home } from './home.ts'
 
 /** A release or withdrawal that was not carried out yet. */
