@@ -72,15 +72,25 @@ describe('a store at several lock servers', () => {
     const observe = (event: LockEvent): unknown => event.type === 'hinted' && hints.push(event.token)
     const { locks } = client(urls, { duration: 60_000, maxBackoff: 60_000, observe })
     const waiting = locks.acquire('k')
-    await expect.poll(async () => (await holder.locks.query()).pending?.length).toBe(1)
+    await expect.poll(async () => (await holder.locks.query()).pending?.length, { timeout: 5_000 }).toBe(1)
     gates[0]?.close()
     // The client's stream breaks, and it opens another one.
     await expect
       .poll(async () => (await (await fetch(`${urls[1]}/metrics`)).text()).match(/storelock_streams (\d+)/)?.[1], { timeout: 5_000 })
       .toBe('2')
     await held.release()
-    const { token } = await waiting
-    await expect.poll(() => hints, { timeout: 5_000 }).toContain(token)
+    await (await waiting).release()
+    // A hint that is sent before the server knows the new stream's topics is lost, so the first ones do not count.
+    const round = async (): Promise<number> => {
+      const lock = await holder.locks.acquire('k')
+      const next = locks.acquire('k')
+      await expect.poll(async () => (await holder.locks.query()).pending?.length, { timeout: 5_000 }).toBe(1)
+      await lock.release()
+      const { token, release } = await next
+      await release()
+      return token
+    }
+    await expect.poll(async () => hints.includes(await round()), { timeout: 10_000 }).toBe(true)
   })
 
   test('leaves nothing behind if the first server carries out its request later, after the lock was released', async () => {
