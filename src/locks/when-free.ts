@@ -20,7 +20,7 @@ export async function untilFree(session: Session, line: Line, signal: AbortSigna
   let topic = ''
   let asked = new Set<number>()
   let stop = (): void => {}
-  /** Since when the store has failed, in ms; `undefined` after a look. */
+  /** Since when the store has failed, in ms; `undefined` after a look. A call whose first look fails rejects at once, since it does not wait yet. */
   let failingSince: number | undefined = -Infinity
   /** Looks once, and then waits for a reason to look again. @returns whether nobody holds the lock */
   const look = async (): Promise<boolean> => {

@@ -17,7 +17,7 @@ import { memoryStore } from '../../src/stores/memory.ts'
 import { gateTo } from '../stores/gate.ts'
 import { newSchema } from '../stores/postgres-place.ts'
 import { besideOf, usePostgres } from './journals.ts'
-import { atEnd, beat, Client, handlerOf, request } from './world.ts'
+import { atEnd, beat, Client, handlerOf, handOver, request } from './world.ts'
 
 const open = usePostgres()
 const secret = 'a secret of sixteen bytes or more'
@@ -104,19 +104,10 @@ describe('two lock servers on one Postgres', () => {
       const store = atEnd(httpStore(url))
       return atEnd(createLocks({ store, duration: 60_000, maxBackoff: 60_000, observe }))
     }) as [ReturnType<typeof createLocks>, ReturnType<typeof createLocks>]
-    const round = async (): Promise<number> => {
-      const held = await here.acquire('k')
-      const waiting = there.acquire('k')
-      await expect.poll(async () => (await here.query()).pending?.length, { timeout: 5_000 }).toBe(1)
-      await held.release()
-      const { token, release } = await waiting
-      await release()
-      return token
-    }
     // A hint that is sent before a stream is open is lost, so the first ones do not count.
-    await expect.poll(async () => hints.includes(await round()), { timeout: 10_000 }).toBe(true)
-    for (let rounds = 0; rounds < 4; rounds++) {
-      const token = await round()
+    await expect.poll(async () => hints.includes(await handOver(here, there)), { timeout: 10_000 }).toBe(true)
+    for (let round = 0; round < 4; round++) {
+      const token = await handOver(here, there)
       await expect.poll(() => hints, { timeout: 5_000 }).toContain(token)
     }
   })

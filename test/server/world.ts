@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
-import { afterEach } from 'vitest'
+import { afterEach, expect } from 'vitest'
+import type { Locks } from '../../src/index.ts'
 import { createHandler, type HandlerOptions, type LockHandler } from '../../src/server/index.ts'
 import type { ApplyReply, WireCommand } from '../../src/server/wire.ts'
 import type { Store } from '../../src/store.ts'
@@ -24,6 +25,17 @@ export async function until(socket: Socket, isEnough: (said: string) => boolean)
     if (isEnough(said)) return said
   }
   return said
+}
+
+/** One session hands the lock `k` over to another one, which waits for it and releases it. @returns the second one's token */
+export async function handOver(from: Locks, to: Locks): Promise<number> {
+  const held = await from.acquire('k')
+  const waiting = to.acquire('k')
+  await expect.poll(async () => (await from.query()).pending?.length, { timeout: 5_000 }).toBe(1)
+  await held.release()
+  const next = await waiting
+  await next.release()
+  return next.token
 }
 
 /** A client that sends requests to a handler, with its own client key. */

@@ -7,7 +7,7 @@ import { serve } from '../../src/server/index.ts'
 import type { LogReply, VerifyReply } from '../../src/server/wire.ts'
 import { type HttpStoreOptions, httpStore } from '../../src/stores/http.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { atEnd } from '../server/world.ts'
+import { atEnd, handOver } from '../server/world.ts'
 import { type Gate, gateTo } from './gate.ts'
 
 /** Starts lock servers on one file, each behind a gate. */
@@ -81,16 +81,7 @@ describe('a store at several lock servers', () => {
     await held.release()
     await (await waiting).release()
     // A hint that is sent before the server knows the new stream's topics is lost, so the first ones do not count.
-    const round = async (): Promise<number> => {
-      const lock = await holder.locks.acquire('k')
-      const next = locks.acquire('k')
-      await expect.poll(async () => (await holder.locks.query()).pending?.length, { timeout: 5_000 }).toBe(1)
-      await lock.release()
-      const { token, release } = await next
-      await release()
-      return token
-    }
-    await expect.poll(async () => hints.includes(await round()), { timeout: 10_000 }).toBe(true)
+    await expect.poll(async () => hints.includes(await handOver(holder.locks, locks)), { timeout: 10_000 }).toBe(true)
   })
 
   test('leaves nothing behind if the first server carries out its request later, after the lock was released', async () => {
