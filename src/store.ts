@@ -92,7 +92,10 @@ export interface FencedStore<Tx> extends Store {
 export interface Channel {
   /** Never throws and never waits. Reaches the current subscribers only. */
   publish(topic: string, message: Message): void
-  /** @returns how to stop listening */
+  /**
+   * A channel that does not hear a topic at once, or did not for a while, delivers an empty message when it hears it: others may have been missed.
+   * @returns how to stop listening
+   */
   subscribe(topic: string, listener: (message: Message) => void): () => void
   /**
    * Set if only sessions that can write the records can publish. A waiter then believes the hint of a grant until the store has answered; otherwise

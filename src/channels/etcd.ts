@@ -34,8 +34,7 @@ export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: 
   const keyOf = (topic: string): string => `${prefix}/h/${topic}`
   const textOf = (messages: readonly Message[]): string => JSON.stringify([sender, ...messages])
 
-  const hear = (topic: string, value: string | undefined): void => {
-    if (value === undefined) return
+  const hear = (topic: string, value: string): void => {
     try {
       const [from, ...messages] = JSON.parse(value) as unknown[]
       // Own messages were delivered when they were sent.
@@ -43,6 +42,14 @@ export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: 
     } catch {
       // Other programs may write there too.
     }
+  }
+
+  const watch = (topic: string): (() => void) => {
+    const state = (why: string | undefined): void => {
+      degraded(why)
+      if (why === undefined) here.deliver(topic, {})
+    }
+    return client.watch(keyOf(topic), { heard: (value) => hear(topic, value), state })
   }
 
   return {
@@ -61,8 +68,7 @@ export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: 
       const stop = here.subscribe(topic, listener)
       const known = topics.get(topic)
       if (known) known.listeners += 1
-      else if (!closed)
-        topics.set(topic, { listeners: 1, stop: client.watch(keyOf(topic), { heard: (value) => hear(topic, value), state: degraded }) })
+      else if (!closed) topics.set(topic, { listeners: 1, stop: watch(topic) })
       let listening = true
       return () => {
         const own = topics.get(topic)

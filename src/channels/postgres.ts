@@ -78,6 +78,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
     const mine = said
     said = said.catch(() => {})
     await mine
+    if (wanted && client) here.deliver(topic, {})
   }
 
   const receive = (name: string, payload = ''): void => {

@@ -56,6 +56,7 @@ export function redisChannel(
       // A subscription that was sent when the connection broke may not have arrived.
       await Promise.all(Array.from(topics.keys(), (topic) => link.subscribe(nameOf(topic))))
       degraded(undefined)
+      for (const topic of topics.keys()) missed(topic)
     } catch (error) {
       degraded((error as Error).message)
     }
@@ -67,6 +68,11 @@ export function redisChannel(
       () => {},
     )
     opened = undefined
+  }
+
+  /** Makes the subscribers of a topic look, because messages may have been missed. */
+  const missed = (topic: string): void => {
+    if (topic !== common) here.deliver(topic, {})
   }
 
   const hear = (channel: string, text: string): void => {
@@ -82,8 +88,8 @@ export function redisChannel(
 
   const tell = async (how: 'subscribe' | 'unsubscribe', topic: string): Promise<void> => {
     const link = await open()
-    // If this fails, nothing has to be done: the next connection subscribes to all topics again.
-    await link[how](nameOf(topic)).catch(() => {})
+    await link[how](nameOf(topic))
+    if (how === 'subscribe') missed(topic)
   }
 
   return {
@@ -99,6 +105,7 @@ export function redisChannel(
       const stop = here.subscribe(topic, listener)
       const count = topics.get(topic) ?? 0
       topics.set(topic, count + 1)
+      // If this fails, nothing has to be done: the next connection subscribes to all topics again.
       if (!count && !closed) tell('subscribe', topic).catch(() => {})
       let listening = true
       return () => {

@@ -134,6 +134,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
       if (broken) return
       found.inbox?.close()
       found.inbox = open(topic)
+      if (found.inbox) here.deliver(topic, {})
     }
     if (!deaf.length) opened()
   }

@@ -2,6 +2,7 @@ import { LockError, type SessionRow } from '../protocol/index.ts'
 import { driftOf } from './clock.ts'
 import { SessionBeats } from './core/beats.ts'
 import { Observer } from './core/observer.ts'
+import { Rhythm } from './core/rhythm.ts'
 import type { Home, Kept, Pulse } from './home.ts'
 import { within } from './within.ts'
 
@@ -18,11 +19,11 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
   readonly beats = new SessionBeats()
   readonly #session: Home
   readonly #abandoned = new Observer()
+  readonly #rhythm: Rhythm<Lease>
   /** What else the timer does on each of its ticks. @returns whether it is to be called again */
   readonly #chore: (now: number) => boolean
   #underWay = 0
   #failing = false
-  #nextBeat = Infinity
   #wakeAt = Infinity
   #callOff: (() => void) | undefined
   /** When the timer was last found to be late, as after a sleep. */
@@ -31,6 +32,7 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
   constructor(session: Home, chore: (now: number) => boolean) {
     this.#session = session
     this.#chore = chore
+    this.#rhythm = new Rhythm(this.#pace)
   }
 
   get #pace(): number {
@@ -45,8 +47,7 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
   /** Keeps a lease alive until it ends. */
   keep(lease: Lease): void {
     this.leases.add(lease)
-    if (this.#nextBeat === Infinity) this.#nextBeat = this.#session.clock.monotonic() + this.#pace
-    this.#wake(this.#due(lease))
+    this.#wake(this.#rhythm.keep(lease, this.#session.clock.monotonic()))
   }
 
   /** Runs the chore within a tenth of the duration. */
@@ -91,28 +92,18 @@ export class Heart<Lease extends Kept = Kept> implements Pulse {
     this.#callOff = clock.after(Math.max(0, at - clock.monotonic()), () => this.#tick(), true)
   }
 
-  /** When a lease next needs something: a renewal of its own, the session's beat, or the end. */
-  #due(lease: Lease): number {
-    const renewal = lease.renewsItself ? lease.triedAt + lease.pace : lease.leans ? this.#nextBeat : lease.pinsAt
-    return Math.min(renewal, lease.endsAt)
-  }
-
-  /** Deadlines first, then renewals. */
   #tick(): void {
     const now = this.#session.clock.monotonic()
     this.#noteLateness(now)
     this.#wakeAt = Infinity
-    this.#expireDue()
-    const leases = [...this.leases]
-    if (now >= this.#nextBeat) {
-      const needed = leases.some((lease) => lease.leans)
-      this.#nextBeat = needed ? now + this.#pace : Infinity
-      if (needed) this.#beat()
-    }
-    for (const lease of leases) if (lease.renewsItself && now >= lease.triedAt + lease.pace) this.renew(lease)
-    for (const lease of leases) if (now >= lease.pinsAt) this.#watchOver(lease.keepIfPinned(), [lease])
+    const { lapsed, beat, renewals, pinChecks } = this.#rhythm.tick(this.leases, now)
+    // A listener to the end of one may release others.
+    for (const lease of lapsed) lease.expireIfDue(now)
+    if (beat) this.#beat()
+    for (const lease of renewals) if (this.leases.has(lease)) this.renew(lease)
+    for (const lease of pinChecks) if (this.leases.has(lease)) this.#watchOver(lease.keepIfPinned(), [lease])
     if (this.#chore(now)) this.wakeSoon()
-    for (const lease of this.leases) this.#wake(this.#due(lease))
+    for (const lease of this.leases) this.#wake(this.#rhythm.next(lease))
   }
 
   #expireDue(): void {

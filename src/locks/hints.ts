@@ -78,9 +78,12 @@ export class Hints implements HintSender {
     for (const { session } of holders) this.send(session, { key })
   }
 
-  /** A hint says that a record changed, and may name a grant of this session. */
+  /** A hint says that a record changed, and may name a grant of this session. An empty one says that others may have been missed. */
   #heard({ key, number, token, previous, reserve, watch }: Message): void {
-    if (typeof key !== 'string') return
+    if (typeof key !== 'string') {
+      for (const { state, looks } of this.#lines.all()) if (state.requests.size) looks.poke()
+      return
+    }
     const { id, seen } = this.#session
     seen.tell({ type: 'hinted', key, session: id, token: isWhole(token) ? token : undefined })
     const line = this.#lines.get(key)
@@ -122,7 +125,7 @@ export class Hints implements HintSender {
 
   /** A record after a command of this session. */
   saw(record: LockRecord): void {
-    this.#watchers.saw(record, this.#session.id)
+    if (this.#watchers.count) this.#watchers.saw(record, this.#session.id)
   }
 
   /** Sessions that wait until a lock of this session is free look by themselves from now on. */

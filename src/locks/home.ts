@@ -4,6 +4,7 @@ import type { Clock } from './clock.ts'
 import type { Beats } from './core/grant.ts'
 import type { LetGo, Surroundings } from './core/known.ts'
 import type { Observer } from './core/observer.ts'
+import type { Timed } from './core/rhythm.ts'
 import type { LockEvent, LockWarning } from './events.ts'
 import type { Reply } from './outbox.ts'
 import type { Seen } from './seen.ts'
@@ -30,17 +31,10 @@ export interface Settings {
 }
 
 /** A lease as seen by the heart that keeps it. */
-export interface Kept {
+export interface Kept extends Timed {
   readonly name: string
   readonly key: string
-  /** Whether it leans on the session's row instead of a lease of its own. */
-  readonly leans: boolean
-  readonly renewsItself: boolean
-  readonly triedAt: number
-  readonly pace: number
-  readonly pinsAt: number
   readonly deadline: number
-  readonly endsAt: number
   renew(): Promise<void>
   keepIfPinned(): Promise<void>
   expireIfDue(now?: number): void

@@ -2,12 +2,13 @@ import { type Claim, emptyView, type LockError, type LockView } from '../protoco
 import { driftOf } from './clock.ts'
 import type { Key } from './core/key.ts'
 import type { Observer } from './core/observer.ts'
+import { firstPause } from './core/pace.ts'
 import { looksEvery } from './core/silence.ts'
 import { Glimpse } from './glimpse.ts'
 import type { Home } from './home.ts'
 import type { Leases } from './leases.ts'
+import { LookTimer } from './look-timer.ts'
 import { Lookout } from './lookout.ts'
-import { firstPause, Pace } from './pace.ts'
 import { within } from './within.ts'
 
 /** The parts of a line that its looks use. */
@@ -29,7 +30,7 @@ export class Looks {
   readonly #line: Looking
   readonly #lookout: Lookout
   readonly #glimpse: Glimpse
-  readonly #pace: Pace
+  readonly #timer: LookTimer
   /** How often the line was poked. */
   pokes = 0
   /** Ends the pauses of callers that look without a place in the queue. */
@@ -45,7 +46,7 @@ export class Looks {
     this.#line = line
     this.#lookout = new Lookout(session, key.key, () => this.poke())
     this.#glimpse = new Glimpse(session, key.key)
-    this.#pace = new Pace(session, {
+    this.#timer = new LookTimer(session, {
       any: () => key.requests.size > 0,
       look: () => this.look(session.settings.expiry === 'auto' && key.requests.size > 0),
       ahead: () => this.#lookout.ahead(key.view).places,
@@ -66,7 +67,7 @@ export class Looks {
 
   /** Requests wait now. If none did before, the failures of earlier waits do not count. */
   #begin(): void {
-    if (!this.#waits) this.#pace.begin()
+    if (!this.#waits) this.#timer.begin()
     this.#waits = true
   }
 
@@ -74,17 +75,17 @@ export class Looks {
   wait(): void {
     this.#begin()
     this.#lookout.watch(this.#key.view)
-    this.#pace.pause()
+    this.#timer.pause()
   }
 
   /** Whether waits go on although the store failed. */
   bears(error: LockError): boolean {
     this.#begin()
-    return this.#pace.bears(error)
+    return this.#timer.bears(error)
   }
 
   sleep(asleep: boolean): void {
-    this.#pace.asleep = asleep
+    this.#timer.asleep = asleep
     if (asleep) this.rest()
   }
 
@@ -99,14 +100,14 @@ export class Looks {
     this.pokes += 1
     for (const end of this.#pauses) end()
     this.#glimpse.forget()
-    this.#pace.poke()
+    this.#timer.poke()
   }
 
   /** No request waits any more: stops looking. The watch goes on for a moment, since ending it would delay the waiter that was just served. */
   restSoon(): void {
     if (!this.#waits) return
     this.#waits = false
-    this.#pace.stop()
+    this.#timer.stop()
     const rest = (): void => {
       this.#resting = undefined
       if (!this.#key.requests.size) this.rest()
@@ -115,7 +116,7 @@ export class Looks {
   }
 
   rest(): void {
-    this.#pace.stop()
+    this.#timer.stop()
     this.#resting?.()
     this.#resting = undefined
     this.#lookout.rest()
@@ -134,14 +135,14 @@ export class Looks {
    */
   async pause(view: LockView, atMost: number, signal?: AbortSignal, pokes = this.pokes): Promise<boolean> {
     // The next look counts for the pause that is really made, since a record without holders does not limit it.
-    this.#pace.paused = Math.min(looksEvery(view), atMost)
+    this.#timer.paused = Math.min(looksEvery(view), atMost)
     if (pokes !== this.pokes) return true
     let end = (): void => {}
     const poked = new Promise<boolean>((resolve) => {
       end = () => resolve(true)
     })
     this.#pauses.add(end)
-    const over = within(this.#session.clock, poked, this.#pace.paused, signal, () => false)
+    const over = within(this.#session.clock, poked, this.#timer.paused, signal, () => false)
     return await over.finally(() => this.#pauses.delete(end))
   }
 
@@ -166,7 +167,7 @@ export class Looks {
       // The poke may be about something newer than what was read.
       if (pokes !== this.pokes) this.#glimpse.forget()
       key.view = view
-      if (moved) this.#pace.restart()
+      if (moved) this.#timer.restart()
       this.#line.looked(view, index, sent, drift, got)
     } else if (key.view === before) key.view = view
     if (view.queue.length) this.#line.leases.dropIdle()
@@ -175,7 +176,7 @@ export class Looks {
       const row = view.sessions.get(this.#session.id)
       if (row && row.challenged === row.seq) this.#session.beat().catch(() => {})
     }
-    const evicting = evict ? this.#lookout.evictSilent(view, sent, got, this.#pace.paused) : undefined
+    const evicting = evict ? this.#lookout.evictSilent(view, sent, got, this.#timer.paused) : undefined
     // A refused eviction shows that more has changed.
     if (evicting) this.#glimpse.forget()
     return { view, evicting }

@@ -1,15 +1,8 @@
-import { type LockError, storeError } from '../protocol/index.ts'
+import { storeError } from '../protocol/index.ts'
 import type { Store } from '../store.ts'
 import type { Clock } from './clock.ts'
+import { longest } from './core/outage.ts'
 
-/**
- * In ms: how long a call that does not wait for a lock waits for a busy store, and how long, at least, waiters put up with a store that is too slow
- * to answer.
- */
-export const longest = 120_000
-
-/** Whether a store failed only in that it did not answer in time. */
-export const isSlow = ({ cause }: LockError): boolean => (cause as Error | undefined)?.name === 'TimeoutError'
 /** A timer that is late by more than this share of a lease shows that this context slept, and could not receive an answer meanwhile. */
 const lateness = 1 / 4
 

@@ -8,7 +8,8 @@ const capacity = 1_000
 export class Watchers {
   readonly #tell: (topic: string, message: Message) => void
   readonly #watching = new Map<string, Set<string>>()
-  #count = 0
+  /** How many there are. */
+  count = 0
 
   constructor(tell: (topic: string, message: Message) => void) {
     this.#tell = tell
@@ -22,8 +23,8 @@ export class Watchers {
   /** Another session waits until a lock of this session is free, and listens on a topic. */
   add(key: string, topic: string): void {
     const topics = this.#watching.get(key) ?? new Set()
-    if (topics.has(topic) || this.#count >= capacity) return
-    this.#count += 1
+    if (topics.has(topic) || this.count >= capacity) return
+    this.count += 1
     this.#watching.set(key, topics.add(topic))
   }
 
@@ -45,7 +46,7 @@ export class Watchers {
   #take(key: string): Set<string> {
     const topics = this.#watching.get(key) ?? new Set()
     this.#watching.delete(key)
-    this.#count -= topics.size
+    this.count -= topics.size
     return topics
   }
 }

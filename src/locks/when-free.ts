@@ -1,5 +1,6 @@
 import type { LockError } from '../protocol/index.ts'
 import { leaseFor } from './core/grant.ts'
+import { Outage } from './core/outage.ts'
 import type { Line } from './line.ts'
 import type { Session } from './session.ts'
 import { Watch } from './watch.ts'
@@ -7,7 +8,7 @@ import { Watch } from './watch.ts'
 /**
  * Resolves when a look at the store shows that nobody holds the lock. The holders are asked to send a hint when it is free, and a holder's death is
  * noticed as soon as by a waiter. The call takes no place in the queue, and writes only to evict silent holders. Once it waits, it bears a store that
- * fails for less than a lease, as waiters do.
+ * fails as long as waiters do.
  */
 export async function untilFree(session: Session, line: Line, signal: AbortSignal | undefined): Promise<void> {
   const { store, expiry, maxBackoff, clock, duration } = session.settings
@@ -20,13 +21,15 @@ export async function untilFree(session: Session, line: Line, signal: AbortSigna
   let topic = ''
   let asked = new Set<number>()
   let stop = (): void => {}
-  /** Since when the store has failed, in ms; `undefined` after a look. A call whose first look fails rejects at once, since it does not wait yet. */
-  let failingSince: number | undefined = -Infinity
+  /** Whether it has looked. A call whose first look fails rejects at once, since it does not wait yet. */
+  let looked = false
+  const outage = new Outage()
   /** Looks once, and then waits for a reason to look again. @returns whether nobody holds the lock */
   const look = async (): Promise<boolean> => {
     const { pokes } = line.looks
     const { view, evicting } = await line.looks.look(expiry === 'auto')
-    failingSince = undefined
+    looked = true
+    outage.end()
     const evictable = expiry === 'auto' && !view.pins.length
     const holders = view.holders.filter(({ session }) => !(evictable && dead.has(session)))
     if (!holders.length) return true
@@ -65,9 +68,7 @@ export async function untilFree(session: Session, line: Line, signal: AbortSigna
       try {
         if (await look()) return
       } catch (error) {
-        const now = clock.monotonic()
-        failingSince ??= now
-        if ((error as LockError).code !== 'store' || now - failingSince >= leaseFor(duration)) throw error
+        if (!looked || !outage.bears(error as LockError, leaseFor(duration), clock.monotonic())) throw error
         await line.looks.pause(line.view, maxBackoff, signal)
       }
     }

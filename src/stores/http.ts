@@ -7,6 +7,7 @@ import { makeHints } from './http/hints.ts'
 import { makeLedger } from './http/ledger.ts'
 import { makePost } from './http/post.ts'
 import { makeServers, rest } from './http/servers.ts'
+import { makeTopics } from './http/topics.ts'
 
 export interface HttpStoreOptions {
   /** The credential that the server asks for. */
@@ -72,6 +73,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
     }
   }
   const local = inProcessChannel()
+  const topics = makeTopics((topic) => local.deliver(topic, {}))
 
   const read = async (key: string): Promise<ReadReply> => {
     const reply = await connection.get<ReadReply>(`/v1/locks?${new URLSearchParams({ key })}`, ['lock', 'lockTokens'])
@@ -118,8 +120,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
       const repeatable = body.commands.every(({ type }) => type === 'beat' || type === 'renew')
       return connection.apply(body, { keepalive, repeatable })
     },
-    topics: () => hints.topics(),
-    untold: () => hints.untold(),
+    topics,
     look: async (key) => (await read(key)).lock ?? { ...emptyRecord(key), sessions: {} },
     async lookUp(commands) {
       // Reading a record finds the lockTokens that an unanswered command, or another store with this client key, was granted.
@@ -131,7 +132,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
       hints.saw(reply)
     },
   })
-  const hints = makeHints({ connection, local, ledger, sender: post.sender, topicsChanged: () => post.say() })
+  const hints = makeHints({ connection, local, topics, granted: ledger.put, sender: post.sender, topicsChanged: () => post.say() })
 
   return {
     spansMachines: true,

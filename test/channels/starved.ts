@@ -13,7 +13,8 @@ setTimeout(() => {
   try {
     for (;;) taken.push(openSync('/dev/null', 'r'))
   } catch {
-    channel.subscribe('topic', () => {
+    channel.subscribe('topic', ({ n }) => {
+      if (n === undefined) return
       say('heard')
       process.exit()
     })

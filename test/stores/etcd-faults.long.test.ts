@@ -187,7 +187,10 @@ describe('an etcd store', () => {
     await isHeard()
     await own.kill()
     await vi.waitFor(() => expect(said.at(-1)).toContain('no hints'))
+    heard.mockClear()
     await own.start()
+    // Says that messages may have been missed.
+    await vi.waitFor(() => expect(heard).toHaveBeenCalledWith({}), 10_000)
     // Compacts the revision at which the watch would continue.
     for (let turn = 0; turn < 5; turn++) other.channel.publish('topic', { key: 'meanwhile' })
     await compactAll()

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { describe, expect, test } from 'vitest'
@@ -78,6 +78,20 @@ async function server(listener: RequestListener): Promise<{ url: string }> {
 /** Starts a server that accepts requests and does not answer. */
 const silentServer = (heard: (body: ApplyBody) => void): Promise<{ url: string }> =>
   server(async (request) => heard((await json(request)) as ApplyBody))
+
+test('a read is repeated over a new connection, since all idle ones may be broken', async () => {
+  const used = new WeakSet<object>()
+  const answers: ServerResponse[] = []
+  const { url } = await server(({ socket }, answer) => {
+    if (used.has(socket)) return void socket.destroy()
+    used.add(socket)
+    // The first three take a connection each.
+    if (answers.push(answer) >= 3) for (const each of answers) each.end('{"lock":null,"lockTokens":[]}')
+  })
+  const store = atEnd(httpStore(url))
+  await Promise.all(['a', 'b', 'c'].map((key) => store.read(key)))
+  expect(await store.read('k')).toBeUndefined()
+})
 
 test('an unanswered pin is declared void at once, in a batch without commands', async () => {
   const bodies: ApplyBody[] = []

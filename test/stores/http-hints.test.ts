@@ -57,7 +57,8 @@ async function cable(url: string) {
 
 /** A server, a holder that is connected directly, and another client behind a cable that can be cut. */
 async function placed() {
-  const server = await serve(memoryStore())
+  const records = memoryStore()
+  const server = await serve(records)
   endings.push(() => server.close())
   const line = await cable(server.url)
   const warnings: string[] = []
@@ -87,12 +88,25 @@ async function placed() {
     line.mend()
     await back
   }
-  return { line, cut, mend, holder: holder.locks, other: other.locks, warnings }
+  /** Resolves when somebody asks the holder of a lock to say when it is free. */
+  const watched = (lock: HeldLock): Promise<void> =>
+    new Promise((resolve) => {
+      const stop = records.channel.subscribe(lock.session, ({ watch }) => {
+        if (watch === undefined) return
+        stop()
+        resolve()
+      })
+    })
+  return { line, cut, mend, watched, holder: holder.locks, other: other.locks, warnings }
 }
 
 const queued = async (locks: Locks): Promise<void> => {
   while (!(await locks.query('k')).pending.length);
 }
+
+/** How many streams a server has. */
+const streams = async (url: string): Promise<string | undefined> =>
+  /^storelock_streams (\d+)/m.exec(await (await fetch(`${url}/metrics`)).text())?.[1]
 
 describe('an event stream that breaks and comes back', () => {
   test('causes one warning each time it breaks, and carries hints again when it is back', async () => {
@@ -120,6 +134,50 @@ describe('an event stream that breaks and comes back', () => {
     expect((await wait).isHeld()).toBe(true)
   })
 
+  test('makes `whenFree` notice a release that happened meanwhile', async () => {
+    const { line, cut, watched, holder, other } = await placed()
+    const lock = await holder.acquire('k')
+    const asked = watched(lock)
+    const free = other.whenFree('k')
+    await asked
+    await cut()
+    await lock.release()
+    line.mend()
+    await free
+  })
+
+  test('makes a waiter notice a release that a restarted server could not tell, since it did not know the topics yet', async () => {
+    const store = memoryStore()
+    const options = { secret: 'a secret of sixteen bytes or more', port: 0 }
+    const first = await serve(store, options)
+    let posts = Promise.resolve()
+    const slow: typeof fetch = async (input, init) => {
+      if (init?.method === 'POST') await posts
+      return await fetch(input, init)
+    }
+    const remote = httpStore(first.url, { fetch: slow })
+    const [holder, other] = [createLocks({ store, ...patient }), createLocks({ store: remote, ...patient })]
+    endings.push(
+      () => remote.close(),
+      () => Promise.all([holder.close(), other.close()]),
+    )
+    const lock = await holder.acquire('k')
+    const wait = other.acquire('k')
+    await queued(holder)
+    let goOn = (): void => {}
+    posts = new Promise((resolve) => {
+      goOn = resolve
+    })
+    await first.close()
+    const second = await serve(store, { ...options, port: Number(new URL(first.url).port) })
+    endings.unshift(() => second.close())
+    // A connection to the first server may break only now.
+    while ((await streams(second.url).catch(() => undefined)) !== '1');
+    await lock.release()
+    goOn()
+    await (await wait).release()
+  })
+
   test('notifies a holder of later release requests', async () => {
     const { cut, mend, holder, other } = await placed()
     let heard = (_ask: unknown): void => {}
@@ -140,10 +198,8 @@ describe('an event stream', () => {
   test('ends with the last `Locks` that use the store, and carries hints again for the next', async () => {
     const server = await serve(memoryStore())
     endings.push(() => server.close())
-    const streams = async (): Promise<string | undefined> =>
-      /^storelock_streams (\d+)/m.exec(await (await fetch(`${server.url}/metrics`)).text())?.[1]
     const become = async (count: string): Promise<void> => {
-      while ((await streams()) !== count);
+      while ((await streams(server.url)) !== count);
     }
     const [store, holder] = [httpStore(server.url), createLocks({ store: httpStore(server.url), ...patient })]
     endings.push(

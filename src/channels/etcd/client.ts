@@ -24,9 +24,9 @@ export class EtcdError extends Error {
 
 /** The listeners of a watch. */
 export interface Watcher {
-  /** Called with each value that was put, or with `undefined` if events were lost. */
-  heard(value: string | undefined): void
-  /** Called with `undefined` when the watch is up, and with the reason in words when it is not. */
+  /** Called with each value that was put. */
+  heard(value: string): void
+  /** Called with `undefined` when the watch is up, which may have missed values before, and with the reason in words when it is not. */
   state(why: string | undefined): void
 }
 
@@ -155,7 +155,6 @@ export class EtcdClient {
           if (compact_revision === undefined) throw new EtcdError(result.cancel_reason ?? 'the watch was canceled', 0)
           // The values that were put meanwhile are lost.
           from = compact_revision
-          watcher.heard(undefined)
           return
         }
         if (result.created) watcher.state(undefined)

@@ -67,16 +67,17 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
 
   /**
    * @param stopped returns why the caller has given up, if it has
-   * @param again whether the request may be carried out twice
+   * @param repeatable whether the request may be carried out twice
+   * @param again whether this is the second attempt
    */
-  const reach = async <T>(attempt: () => Promise<T>, stopped: () => unknown, again = false): Promise<T> => {
+  const reach = async <T>(attempt: (again: boolean) => Promise<T>, stopped: () => unknown, repeatable = false, again = false): Promise<T> => {
     assertOpen()
     try {
-      return await attempt()
+      return await attempt(again)
     } catch (error) {
       assertOpen()
       const why = stopped()
-      if (again && !why) return await reach(attempt, stopped)
+      if (repeatable && !again && !why) return await reach(attempt, stopped, repeatable, true)
       throw asUnreached(new LockError('store', `${base} ${why ? `did not answer within ${timeout} ms` : failureOf(error)}`, { cause: why ?? error }))
     }
   }
@@ -91,8 +92,9 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
       stop()
     }, timeout)
     underWay.add(stop)
-    const attempt = (): Promise<Answer> => {
-      asking = send(path, ask)
+    const attempt = (again: boolean): Promise<Answer> => {
+      // After a restart of the server, all idle connections are broken.
+      asking = send(path, { ...ask, fresh: again })
       return asking.answer
     }
     try {

@@ -1,11 +1,11 @@
 import type { InProcessChannel } from '../../channels/in-process.ts'
 import { type Lacks, makeLacks } from '../../channels/lacks.ts'
 import { isMessage } from '../../channels/message.ts'
-import type { ApplyReply, HintEvent, OpenEvent, PublishBody } from '../../server/wire.ts'
+import type { ApplyReply, HintEvent, OpenEvent, PublishBody, Ticket } from '../../server/wire.ts'
 import type { Channel, Message } from '../../store.ts'
 import type { Connection } from './connection.ts'
 import { readEvents } from './events.ts'
-import type { Ledger } from './ledger.ts'
+import type { Topics } from './topics.ts'
 
 /** The first and the longest pause before the stream is opened again, in ms. */
 const pauses = { first: 50, longest: 5_000 }
@@ -20,7 +20,9 @@ interface Parts {
   readonly connection: Connection
   /** The channel between the sessions that share this store. */
   readonly local: InProcessChannel
-  readonly ledger: Ledger
+  readonly topics: Topics
+  /** Called with the lockTokens that came with a hint. */
+  granted(ticket: Ticket): void
   /** Identifies this store to the server. */
   readonly sender: string
   /** Sends `topics` to the server. */
@@ -30,10 +32,6 @@ interface Parts {
 export interface Hints {
   readonly channel: Channel
   onDegraded: Lacks['onDegraded']
-  /** All topics with subscribers, if they changed since this was last called. */
-  topics(): readonly string[] | undefined
-  /** Called when the topics did not reach the server. */
-  untold(): void
   /** Notes which sessions the server itself has sent hints to. */
   saw(reply: ApplyReply): void
   /** Called when another server is in use, because the stream has to come from that server. */
@@ -42,12 +40,9 @@ export interface Hints {
 }
 
 /** Hints from the server arrive over one event stream; hints from here go to the server in requests. */
-export function makeHints({ connection, local, ledger, sender, topicsChanged }: Parts): Hints {
+export function makeHints({ connection, local, topics, granted, sender, topicsChanged }: Parts): Hints {
   const lacks = makeLacks()
-  const counts = new Map<string, number>()
   const told = new Set<string>()
-  let changed = false
-  let open = false
   let closed = false
   /** Ends the stream. There is a stream only while there are subscribers: a browser has six connections to a server, and each stream takes one. */
   let streaming: AbortController | undefined
@@ -55,28 +50,14 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   let reading: AbortController | undefined
   let outgoing: { topic: string; message: Message }[] = []
 
-  /** Without a stream there is no hurry: the topics go with the next batch. */
-  const change = (): void => {
-    changed = true
-    if (open) topicsChanged()
-  }
-
-  /** Makes waiters look, because they may have missed a hint while there was no stream. */
-  const lookAgain = (): void => {
-    for (const { session, key } of [...ledger.waits()]) local.deliver(session, { key })
-  }
-
   const hear = (event: string, data: string): void => {
     if (event === 'open') {
-      open = true
       lacks.regain('hints')
-      // A restarted server has no topics.
-      if (changed || (JSON.parse(data) as OpenEvent).topics !== counts.size) change()
-      lookAgain()
+      if (topics.opened((JSON.parse(data) as OpenEvent).topics)) topicsChanged()
     }
     if (event !== 'hint') return
     const { topic, message, lockTokens = [] } = JSON.parse(data) as HintEvent
-    for (const ticket of lockTokens) ledger.put(ticket)
+    for (const ticket of lockTokens) granted(ticket)
     if (isMessage(message)) local.deliver(topic, message)
   }
 
@@ -105,7 +86,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       // Only a second failure in a row is reported, so that a short restart of the server is not. Waiters poll meanwhile.
       if (failures && !stop.aborted) lacks.say('hints', ` for now: ${why}`)
       // If this stream was stopped, another one may be open by now.
-      if (!stop.aborted) open = false
+      if (!stop.aborted) topics.ended()
       stop.removeEventListener('abort', end)
       end()
       await rest(Math.min(pauses.first * 2 ** failures, pauses.longest) * (0.75 + Math.random() / 2), stop)
@@ -113,7 +94,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
   }
 
   const endStream = (): void => {
-    open = false
+    topics.ended()
     streaming?.abort()
     streaming = undefined
   }
@@ -142,8 +123,7 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
       },
       subscribe(topic, listener) {
         const unsubscribe = local.subscribe(topic, listener)
-        counts.set(topic, (counts.get(topic) ?? 0) + 1)
-        if (counts.get(topic) === 1) change()
+        if (topics.add(topic)) topicsChanged()
         if (!streaming && !closed) {
           streaming = new AbortController()
           listen(streaming.signal)
@@ -153,23 +133,10 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           if (left) return
           left = true
           unsubscribe()
-          const count = (counts.get(topic) ?? 1) - 1
-          if (count) counts.set(topic, count)
-          else {
-            counts.delete(topic)
-            changed = true
-          }
-          if (!counts.size) endStream()
+          topics.remove(topic)
+          if (!topics.any) endStream()
         }
       },
-    },
-    topics() {
-      if (!changed) return undefined
-      changed = false
-      return [...counts.keys()]
-    },
-    untold() {
-      changed = true
     },
     saw({ outcomes }) {
       told.clear()
@@ -180,7 +147,10 @@ export function makeHints({ connection, local, ledger, sender, topicsChanged }: 
           told.add(`${session} ${key}`)
       }
     },
-    moved: () => reading?.abort(),
+    moved() {
+      topics.moved()
+      reading?.abort()
+    },
     close() {
       closed = true
       endStream()

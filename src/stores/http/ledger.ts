@@ -22,8 +22,6 @@ export interface Ledger {
   holdsOf(key: string, session: string): readonly Ticket[]
   /** How many lockTokens of holds there are. */
   readonly held: number
-  /** The places in queues: which session waits for which key. */
-  waits(): Iterable<Ticket>
 }
 
 export function makeLedger(): Ledger {
@@ -116,7 +114,6 @@ export function makeLedger(): Ledger {
       return grants.reduce<Ticket | undefined>((best, each) => ((best?.token ?? 0) < (each.token ?? 0) ? each : best), undefined)?.lockToken
     },
     holdsOf: (key, session) => holdsOf({ key, session }),
-    waits: () => places.values(),
   }
 }
 

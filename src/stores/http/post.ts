@@ -1,5 +1,6 @@
 import { type Command, LockError, type Outcome, type PlainView, viewOfPlain } from '../../protocol/index.ts'
 import type { ApplyBody, ApplyReply, WireCommand, WireOutcome } from '../../server/wire.ts'
+import type { Topics } from './topics.ts'
 
 /** How many commands go in one request: as many as servers accept. */
 const maxCommands = 1_000
@@ -18,9 +19,8 @@ const outcomeOf = (sent: WireOutcome): Outcome => ('record' in sent ? { ...sent,
 
 interface Errands {
   send(body: ApplyBody, keepalive: boolean): Promise<ApplyReply>
-  /** The topics of the event stream, if the server does not have them yet. If they did not reach it, `untold` is called. */
-  topics(): readonly string[] | undefined
-  untold(): void
+  /** The topics of the event stream, which the server has to know. */
+  readonly topics: Pick<Topics, 'take' | 'told' | 'untold'>
   /** Reads the record of a key that an answer had no room for. */
   look(key: string): Promise<PlainView>
   /** Finds the lockTokens that commands need and this store does not know. */
@@ -41,7 +41,7 @@ export interface Post {
   close(): void
 }
 
-export function makePost({ send, topics, untold, look, lookUp, dress, arrived }: Errands): Post {
+export function makePost({ send, topics, look, lookUp, dress, arrived }: Errands): Post {
   const sender = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => (byte % 36).toString(36)).join('')
   let waiting: Letter[] = []
   let busy = false
@@ -55,19 +55,20 @@ export function makePost({ send, topics, untold, look, lookUp, dress, arrived }:
 
   const post = async (commands: readonly Command[], keepalive: boolean): Promise<Outcome[]> => {
     const number = ++batch
-    const said = topics()
+    const said = topics.take()
     try {
       // A page that is going away has no time to look up lockTokens, and the end of its session releases everything anyway.
       if (!keepalive) await lookUp(commands)
       const sent = await send({ commands: commands.map(dress), sender, batch: number, void: given, ...(said && { topics: said }) }, keepalive)
       const reply = { ...sent, outcomes: await whole(commands, sent.outcomes, look) }
+      if (said) topics.told(said)
       arrived(commands, reply)
       failures = 0
       return reply.outcomes.map(outcomeOf)
     } catch (error) {
       // If the batch arrives late, the server must not carry it out, because its callers are told that it failed.
       given = Math.max(given, number)
-      if (said) untold()
+      if (said) topics.untold()
       unsaid ||= commands.some(({ type }) => type === 'request' || type === 'pin')
       throw error
     }

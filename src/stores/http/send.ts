@@ -5,6 +5,8 @@ export interface Ask {
   readonly body?: string
   /** The request should arrive even if the page goes away. */
   readonly keepalive?: boolean
+  /** It needs a new connection, as far as the caller can choose. */
+  readonly fresh?: boolean
 }
 
 export interface Answer {
@@ -47,9 +49,9 @@ export function nodeSend(base: string): Send | undefined {
   const root = pathname.replace(/\/$/, '')
   const [{ request }, agent] = protocol === 'https:' ? [https, agents.https] : [http, agents.http]
   const server = { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port, agent }
-  return (path, { body = '', method, headers }) => {
+  return (path, { body = '', method, headers, fresh }) => {
     const all = body ? { ...headers, 'content-length': Buffer.byteLength(body) } : headers
-    const asking = request({ ...server, path: root + path, method, headers: all })
+    const asking = request({ ...server, ...(fresh && { agent: false }), path: root + path, method, headers: all })
     const answer = new Promise<Answer>((resolve, reject) => {
       asking.on('error', reject)
       asking.on('response', (response) => {
