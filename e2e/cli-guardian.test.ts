@@ -96,19 +96,49 @@ describe('the guardian', { timeout: 60_000 }, () => {
 
   test('is replaced if it is killed, with or without its timer, and the command goes on', async () => {
     const program = start(under(work(3.5 * duration)))
-    const group = await groupOf(program)
-    const guardian = await until(() => guardianOf(group))
+    await groupOf(program)
+    const guardian = await until(() => guardianOf(program.pid))
     process.kill(guardian, 'SIGKILL')
-    const next = await until(() => guardianOf(group) !== guardian && guardianOf(group))
+    const next = await until(() => guardianOf(program.pid) !== guardian && guardianOf(program.pid))
     process.kill(-next, 'SIGKILL')
-    await until(() => guardianOf(group) !== next && guardianOf(group))
+    await until(() => guardianOf(program.pid) !== next && guardianOf(program.pid))
     expect(await program.ending()).toBe(0)
+  })
+
+  test('of a run that waits has nothing to end, and ends with the run', async () => {
+    const holder = start(under(work(600_000)))
+    const group = await groupOf(holder)
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      const program = start(under(work(0)))
+      const guardian = await until(() => guardianOf(program.pid))
+      program.child.kill(signal)
+      await program.ending()
+      await until(() => !isAlive(guardian))
+    }
+    expect(isAlive(group)).toBe(true)
+    holder.child.kill('SIGTERM')
+    await holder.ending()
+  })
+
+  test('guards the command after the wait, even if another has to take its place', async () => {
+    for (const kill of [false, true]) {
+      const holder = start(under([process.execPath, '-e', 'process.stdin.resume()']))
+      const program = start(under(work(600_000)))
+      const guardian = await until(() => guardianOf(program.pid))
+      if (kill) process.kill(guardian, 'SIGKILL')
+      holder.child.stdin?.end()
+      const group = await groupOf(program)
+      const now = await until(() => guardianOf(program.pid))
+      expect(now === guardian).toBe(!kill)
+      program.child.kill('SIGKILL')
+      await until(() => !isAlive(group))
+    }
   })
 
   test('lets the command run on if its sleep is killed again and again', async () => {
     const program = start(under(work(3 * duration)))
-    const group = await groupOf(program)
-    const guardian = await until(() => guardianOf(group))
+    await groupOf(program)
+    const guardian = await until(() => guardianOf(program.pid))
     while (!program.over) {
       for (const pid of sleepsOf(guardian)) process.kill(pid, 'SIGKILL')
       await sleep(50)

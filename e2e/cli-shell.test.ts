@@ -125,7 +125,7 @@ describe('storelock run', { timeout: 60_000 }, () => {
   test.each(['TERM', 'HUP', 'INT'])('does not pass on a %s that the command got as well, as when systemd stops a unit', async (name) => {
     const program = run(`trap 'echo heard' ${name}; trap 'echo "heard once"; exit' USR1; ${works.replace('1', '0.1')}`)
     const group = await groupOf(program)
-    const guardian = await until(() => guardianOf(group))
+    const guardian = await until(() => guardianOf(program.pid))
     for (const pid of [program.pid, group, guardian]) process.kill(pid, `SIG${name}`)
     await program.shows(/(heard)\n/)
     // By then run would have passed it on.

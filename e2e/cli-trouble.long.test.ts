@@ -50,7 +50,7 @@ test('two commands never work at once, and no command outlives its lock, whateve
     else if (what === 'end') send(program.pid, 'SIGTERM')
     else if (what === 'command') send(-group, pick(['SIGKILL', 'SIGSTOP']))
     else if (what.startsWith('guardian')) {
-      send(guardianOf(group), 'SIGKILL')
+      send(guardianOf(program.pid), 'SIGKILL')
       await sleep(1_000)
       if (what !== 'guardian') send(program.pid, 'SIGKILL')
     } else if (what !== 'nothing') {

@@ -233,9 +233,9 @@ describe('no other run gets the lock while the command works', { timeout: 60_000
   test('even if the guardian is killed first: another takes its place', async () => {
     const program = run(works, '--duration', '6s')
     const group = await groupOf(program)
-    const guardian = await until(() => guardianOf(group))
+    const guardian = await until(() => guardianOf(program.pid))
     process.kill(guardian, 'SIGKILL')
-    await until(() => guardianOf(group) !== guardian && guardianOf(group))
+    await until(() => guardianOf(program.pid) !== guardian && guardianOf(program.pid))
     program.child.kill('SIGKILL')
     await until(() => !isAlive(group))
   })
@@ -243,8 +243,8 @@ describe('no other run gets the lock while the command works', { timeout: 60_000
 
 test('no guardian stays behind', { timeout: 60_000 }, async () => {
   const program = run('echo "group $$ "; read -r line')
-  const group = await groupOf(program)
-  const guardian = await until(() => guardianOf(group))
+  await groupOf(program)
+  const guardian = await until(() => guardianOf(program.pid))
   program.child.stdin?.end('\n')
   expect(await program.code()).toBe(0)
   await until(() => !isAlive(guardian))

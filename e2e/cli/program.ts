@@ -96,14 +96,14 @@ export function openFilesOf(pid: number): string[] {
 
 export const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
-/** The shell that guards a process group. */
-export function guardianOf(group: number): number | undefined {
+/** The shell that guards the command of a run. */
+export function guardianOf(run: number): number | undefined {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const args = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
       const parent = readFileSync(`/proc/${pid}/stat`, 'utf8')
       // The guardian's timers are forks with the same arguments, but only the guardian leads the session.
-      if (args.includes('storelock-guardian') && args.includes(`-${group}`) && parent.split(') ')[1]?.split(' ')[3] === pid) return Number(pid)
+      if (args[args.indexOf('storelock-guardian') + 1] === `${run}` && parent.split(') ')[1]?.split(' ')[3] === pid) return Number(pid)
     } catch {
       // The process has ended meanwhile.
     }

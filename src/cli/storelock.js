@@ -15,8 +15,10 @@ case $1 in run)
   STORELOCK_ENTRY=$(
     echo "pid $$"
     [ "$open" ] && echo "open$open"
-    echo "files $(ulimit -S -n)"
-    echo "core $(ulimit -S -c)"
+    printf 'files '
+    ulimit -S -n
+    printf 'core '
+    ulimit -S -c
     if [ -r $self/status ]; then
       while read -r name value; do case $name in SigIgn:) echo "ignored $value"; break ;; esac; done <$self/status
     else

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream'
 import { Exit, exitCodes } from '../exit.ts'
 import type { Entry } from './entry.ts'
 import { gateFor } from './gate.ts'
-import { Guardian } from './guardian.ts'
+import type { Guardian } from './guardian.ts'
 
 const windows = process.platform === 'win32'
 
@@ -23,6 +23,8 @@ export interface ChildOptions {
   readonly foreground: boolean
   /** The time between TERM and KILL, in ms. */
   readonly grace: number
+  /** Ends the command if we cannot. Windows has none. */
+  readonly guardian: Guardian | undefined
 }
 
 /** How a command has ended: its exit code, or the signal that ended it. */
@@ -43,7 +45,7 @@ export class Child {
   readonly #passing = new Set<NodeJS.Signals>()
 
   /** Starts a process that waits to execute the command: see {@link go}. */
-  constructor(command: readonly string[], { env, entry, foreground, grace }: ChildOptions) {
+  constructor(command: readonly string[], { env, entry, foreground, grace, guardian }: ChildOptions) {
     const gate = windows ? { words: [], env, descriptor: 3 } : gateFor(env, entry)
     const [program = '', ...args] = [...gate.words, ...command]
     const { open = [] } = entry
@@ -66,7 +68,8 @@ export class Child {
       this.#child.once('exit', (code, signal) => resolve(signal ?? code ?? exitCodes.failed))
     })
     this.ended.catch(() => {})
-    if (pid && !windows) this.guardian = new Guardian(this.#target, grace)
+    if (pid) this.guardian = guardian
+    this.guardian?.aim(this.#target)
   }
 
   get pid(): number | undefined {

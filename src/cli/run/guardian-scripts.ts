@@ -1,16 +1,17 @@
 /**
  * The guardian as a shell script, since a shell starts in a millisecond. `run` tells it again and again how long the command may live, in seconds. If
- * `run` is stopped, that time runs out; if `run` ends, the input ends. Either way the guardian ends the command.
+ * `run` is stopped, that time runs out; if `run` ends, the input ends. Either way the guardian ends the command. The first line that it is told is the
+ * process to kill (for a process group, with a minus before it); if there is none, it ends.
  *
- * Arguments: the process to kill (for a process group, with a minus before it), a tenth of the grace in seconds, the path of `sleep`, and the signals
- * to send before and after the grace. The guardian prints `ok` when it counts the time, `struck` when it ends the command, and `blind` if `sleep` has
+ * Arguments: the process of `run`, only for people who list processes, a tenth of the grace in seconds, the path of `sleep`, and the signals to send
+ * before and after the grace. The guardian prints `ok` when it counts the time, `struck` when it ends the command, and `blind` if `sleep` has
  * failed: then the time has not run out, and is counted once more. It survives the signals that end a whole machine or container, and reports them. A
  * timer that has fired is no longer cancelled. A timer whose shell was killed leaves the command to the next guardian, unless `run` is gone as well.
  */
 export const scriptForShell = `
 trap '' PIPE
 for signal in HUP INT QUIT TERM; do trap "got=1; echo got $signal" $signal; done
-target=$1 tenth=$2 sleep=$3 first=$4 last=$5 timer=
+target= tenth=$2 sleep=$3 first=$4 last=$5 timer=
 strike() {
   trap '' HUP INT QUIT TERM
   echo struck
@@ -25,6 +26,10 @@ strike() {
 call_off() {
   [ "$timer" ] && kill -s USR1 "$timer" && wait "$timer"
 }
+until [ "$target" ]; do
+  got=
+  read -r target || [ "$got" ] || exit
+done
 while :; do
   got=
   # A signal interrupts it in some shells.
@@ -56,8 +61,8 @@ strike
 
 /** The same guardian in JavaScript, for systems without `sleep`. The grace is in ms. */
 export const scriptForNode = `
-const [target, grace, first, last] = process.argv.slice(-4).map((word) => (isNaN(word) ? 'SIG' + word : Number(word)))
-let timer, struck = false
+const [grace, first, last] = process.argv.slice(-3).map((word) => (isNaN(word) ? 'SIG' + word : Number(word)))
+let target, timer, struck = false
 const say = (line) => process.stdout.write(line + '\\n')
 process.stdout.on('error', () => {})
 for (const signal of ['HUP', 'INT', 'QUIT', 'TERM']) process.on('SIG' + signal, () => say('got ' + signal))
@@ -89,7 +94,8 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', (w
   if (word === 'ping') return say('pong')
   if (word === 'done') { if (!struck) process.exit(); return }
   if (struck) return
+  if (target === undefined) return target = Number(word)
   count(performance.now() + Number(word) * 1000)
   say('ok')
-}).on('close', strike)
+}).on('close', () => target === undefined ? process.exit() : strike())
 `

@@ -16,10 +16,12 @@ const together = 1_000
 
 /** Ends the command when `run` itself cannot: because `run` was killed, or was stopped until its lock ended. */
 export class Guardian {
-  readonly #target: number
   readonly #grace: number
   readonly #signals: readonly string[]
   #process: ChildProcess | undefined
+  /** The process that was told its target. */
+  #aimed: ChildProcess | undefined
+  #target = ''
   #dismissed = false
   /** Whether the guardian is a Node process: if there is no `sleep`, or it has failed. */
   #byNode: boolean
@@ -33,15 +35,21 @@ export class Guardian {
   /** Called with each word of the guardian, and when it has ended. */
   readonly #listeners = new Set<(word: string) => void>()
 
-  /**
-   * @param target the command's process id, or its group's as a negative number
-   * @param grace time between the two signals, in ms
-   */
-  constructor(target: number, grace: number, signals: readonly [NodeJS.Signals, NodeJS.Signals] = ['SIGTERM', 'SIGKILL']) {
+  /** @param grace time between the two signals, in ms */
+  constructor(grace: number, signals: readonly [NodeJS.Signals, NodeJS.Signals] = ['SIGTERM', 'SIGKILL']) {
     this.#signals = signals.map((signal) => signal.slice(3))
-    this.#target = target
     this.#grace = grace
     this.#byNode = sleepProgram() === undefined
+  }
+
+  /** Starts its process already, without a target, so that a command can start sooner after a wait. */
+  prepare(): void {
+    if (!this.#byNode) this.#process ??= this.#start()
+  }
+
+  /** @param target the command's process id, or its group's as a negative number */
+  aim(target: number): void {
+    this.#target = `${target}`
   }
 
   /** Lets the command live for this many ms from now on, and no longer unless this is called again. */
@@ -80,18 +88,20 @@ export class Guardian {
   /** The command has ended. */
   dismiss(): void {
     this.#dismissed = true
-    this.#process?.stdin?.end('done\n')
+    this.#process?.stdin?.end(this.#aimed ? 'done\n' : undefined)
   }
 
   #tell(): void {
+    if (this.#aimed !== this.#process) this.#process?.stdin?.write(`${this.#target}\n`)
+    this.#aimed = this.#process
     this.#process?.stdin?.write(`${(Math.max(0, this.#until - performance.now()) / 1_000).toFixed(3)}\n`)
   }
 
   #start(): ChildProcess {
-    const target = `${this.#target}`
+    const owner = `${process.pid}`
     const [program, ...args] = this.#byNode
-      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', target, `${this.#grace}`, ...this.#signals]
-      : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', target, (this.#grace / 10_000).toFixed(3), sleepProgram() as string, ...this.#signals]
+      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', owner, `${this.#grace}`, ...this.#signals]
+      : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', owner, (this.#grace / 10_000).toFixed(3), sleepProgram() as string, ...this.#signals]
     // It has a process session of its own, so no terminal ends or stops it, and an empty environment, so nothing changes what it does.
     const started = spawn(program as string, args, { detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] })
     started.on('error', () => this.#hear(started, 'gone'))
@@ -109,7 +119,7 @@ export class Guardian {
   }
 
   #hear(from: ChildProcess, line: string): void {
-    if (this.#dismissed || from !== this.#process) return
+    if (this.#dismissed || from !== this.#aimed) return
     const [word = '', signal] = line.split(' ')
     if (signal) this.#got.set(`SIG${signal}`, performance.now())
     if (word === 'gone' && this.#stood && from.signalCode) this.#replace()

@@ -71,7 +71,8 @@ async function holdIn(store: Store, key: string, options: HoldOptions, shell: nu
   const metadata = { shell, holder: process.pid, host: hostname(), start: startOf(process.pid) ?? null } satisfies HeldFor
   try {
     const lock = await take(locks, name, options, { signal: stop.signal, verbose, metadata })
-    const guardian = process.platform === 'win32' ? undefined : new Guardian(shell, duration / 5, [onLost, onLost])
+    const guardian = process.platform === 'win32' ? undefined : new Guardian(duration / 5, [onLost, onLost])
+    guardian?.aim(shell)
     const keeper = new Keeper(lock, guardian, duration)
     try {
       await keeper.confirm()

@@ -12,6 +12,7 @@ import { step, tellSteps } from '../steps.ts'
 import { closeLocks, identityOf, withStore } from '../store.ts'
 import { Child, type Ending } from './child.ts'
 import { type Entry, takeEntry } from './entry.ts'
+import { Guardian } from './guardian.ts'
 import { Keeper, letGo } from './keep.ts'
 import { assertNotAbove, environmentOf } from './nesting.ts'
 import { Signals } from './signals.ts'
@@ -31,6 +32,9 @@ export interface RunOptions extends Omit<Common, 'json'>, TakeOptions {
 
 /** The longest grace, as a share of the duration: the command has ended before another session can have the lock. */
 const graceShare = 1 / 5
+
+/** After how long a run that has no lock yet certainly waits for it, in ms. */
+const waits = 100
 
 /** Runs a command while holding a lock. @returns the command's exit code. Throws {@link Killed} for its signal, and {@link Exit} otherwise */
 export async function run(key: string, command: readonly string[], options: RunOptions): Promise<number> {
@@ -76,10 +80,11 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   let child: Child | undefined
   try {
     for (;;) {
+      const guardian = process.platform === 'win32' ? undefined : new Guardian(grace)
       const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
-      const lock = await take(locks, name, leftOf(options, begun), { signal: signals.waiting, verbose, asked })
+      const lock = await whileWaiting(guardian, take(locks, name, leftOf(options, begun), { signal: signals.waiting, verbose, asked }))
       step(`has ${name}, with token ${lock.token}`)
-      const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), entry, foreground, grace })
+      const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), entry, foreground, grace, guardian })
       child = started
       const takeBack = signals.passTo(started, foreground)
       const ending = await watchOver(lock, started, duration, options.maxHold)
@@ -89,6 +94,19 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
     }
   } finally {
     await closeLocks(locks)
+  }
+}
+
+/** Prepares the guardian if the lock is not there soon: then there is nothing else to do. */
+async function whileWaiting(guardian: Guardian | undefined, taking: Promise<HeldLock>): Promise<HeldLock> {
+  const timer = setTimeout(() => guardian?.prepare(), waits)
+  try {
+    return await taking
+  } catch (error) {
+    guardian?.dismiss()
+    throw error
+  } finally {
+    clearTimeout(timer)
   }
 }
 
