@@ -70,7 +70,7 @@ export function redisChannel(
     opened = undefined
   }
 
-  /** Makes the subscribers of a topic look, because messages may have been missed. */
+  /** Makes the subscribers of a topic look, because messages may have been missed. On the common topic, this would make all sessions beat. */
   const missed = (topic: string): void => {
     if (topic !== common) here.deliver(topic, {})
   }
