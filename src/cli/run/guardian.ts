@@ -100,7 +100,7 @@ export class Guardian {
   #start(): ChildProcess {
     const owner = `${process.pid}`
     const [program, ...args] = this.#byNode
-      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', '--', owner, `${this.#grace}`, ...this.#signals]
+      ? [process.execPath, '-e', scriptForNode, 'storelock-guardian', owner, `${this.#grace}`, ...this.#signals]
       : ['/bin/sh', '-c', scriptForShell, 'storelock-guardian', owner, (this.#grace / 10_000).toFixed(3), sleepProgram() as string, ...this.#signals]
     // It has a process session of its own, so no terminal ends or stops it, and an empty environment, so nothing changes what it does.
     const started = spawn(program as string, args, { detached: true, cwd: '/', env: {}, stdio: ['pipe', 'pipe', 'ignore'] })
