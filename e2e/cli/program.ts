@@ -96,7 +96,7 @@ export function openFilesOf(pid: number): string[] {
 
 export const childrenOf = (pid: number): number[] => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 
-/** The shell that guards the command of a run. */
+/** The guardian of a run: a shell, or a Node process in its place. */
 export function guardianOf(run: number): number | undefined {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {

@@ -3,7 +3,7 @@ import type { Channel, Message } from '../store.ts'
 import type { EtcdClient } from './etcd/client.ts'
 import { encode } from './etcd/form.ts'
 import { inProcessChannel } from './in-process.ts'
-import { isMessage } from './message.ts'
+import { isMessage, missed } from './message.ts'
 
 /** How many bytes a message may have. */
 const longest = 16_384
@@ -47,7 +47,7 @@ export function etcdChannel(client: EtcdClient, prefix: string, degraded: (why: 
   const watch = (topic: string): (() => void) => {
     const state = (why: string | undefined): void => {
       degraded(why)
-      if (why === undefined) here.deliver(topic, {})
+      if (why === undefined) here.deliver(topic, missed)
     }
     return client.watch(keyOf(topic), { heard: (value) => hear(topic, value), state })
   }

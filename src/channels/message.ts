@@ -6,3 +6,6 @@ export const isMessage = (value: unknown): value is Message =>
   value !== null &&
   !Array.isArray(value) &&
   Object.values(value).every((part) => part === null || ['string', 'number', 'boolean'].includes(typeof part))
+
+/** A channel delivers this empty message when it begins to hear a topic: other messages may have been missed. */
+export const missed: Message = {}

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { Channel } from '../store.ts'
 import { inProcessChannel } from './in-process.ts'
-import { isMessage } from './message.ts'
+import { isMessage, missed } from './message.ts'
 
 /** A connection on which notices arrive. */
 interface Listening {
@@ -78,7 +78,7 @@ export function postgresChannel({ use, query, secret }: PostgresChannelOptions):
     const mine = said
     said = said.catch(() => {})
     await mine
-    if (wanted && client) here.deliver(topic, {})
+    if (wanted && client) here.deliver(topic, missed)
   }
 
   const receive = (name: string, payload = ''): void => {

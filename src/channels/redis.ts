@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import type { Channel, Message } from '../store.ts'
+import type { Channel } from '../store.ts'
 import { inProcessChannel } from './in-process.ts'
-import { isMessage } from './message.ts'
+import { isMessage, missed } from './message.ts'
 import { openLink, type RedisClient, type RedisLink } from './redis/client.ts'
 
 /** The topic that all sessions subscribe to. */
@@ -56,7 +56,7 @@ export function redisChannel(
       // A subscription that was sent when the connection broke may not have arrived.
       await Promise.all(Array.from(topics.keys(), (topic) => link.subscribe(nameOf(topic))))
       degraded(undefined)
-      for (const topic of topics.keys()) missed(topic)
+      for (const topic of topics.keys()) begun(topic)
     } catch (error) {
       degraded((error as Error).message)
     }
@@ -70,9 +70,9 @@ export function redisChannel(
     opened = undefined
   }
 
-  /** Makes the subscribers of a topic look, because messages may have been missed. On the common topic, this would make all sessions beat. */
-  const missed = (topic: string): void => {
-    if (topic !== common) here.deliver(topic, {})
+  /** A topic is heard from now on. On the common topic, saying so would make all sessions beat. */
+  const begun = (topic: string): void => {
+    if (topic !== common) here.deliver(topic, missed)
   }
 
   const hear = (channel: string, text: string): void => {
@@ -89,7 +89,7 @@ export function redisChannel(
   const tell = async (how: 'subscribe' | 'unsubscribe', topic: string): Promise<void> => {
     const link = await open()
     await link[how](nameOf(topic))
-    if (how === 'subscribe') missed(topic)
+    if (how === 'subscribe') begun(topic)
   }
 
   return {
@@ -118,7 +118,7 @@ export function redisChannel(
         if (!left && !closed) tell('unsubscribe', topic).catch(() => {})
       }
     },
-    stir: () => here.deliver(common, {} satisfies Message),
+    stir: () => here.deliver(common, missed),
     renew() {
       leave()
       if (topics.size && !closed) open()

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Channel, Message } from '../store.ts'
 import { inProcessChannel } from './in-process.ts'
+import { missed } from './message.ts'
 import { encodeFrame, type Frame } from './socket/frames.ts'
 import { type Inbox, openInbox } from './socket/inbox.ts'
 import { Peers } from './socket/peers.ts'
@@ -134,7 +135,7 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
       if (broken) return
       found.inbox?.close()
       found.inbox = open(topic)
-      if (found.inbox) here.deliver(topic, {})
+      if (found.inbox) here.deliver(topic, missed)
     }
     if (!deaf.length) opened()
   }

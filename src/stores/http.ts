@@ -1,4 +1,5 @@
 import { inProcessChannel } from '../channels/in-process.ts'
+import { missed } from '../channels/message.ts'
 import { type Command, emptyRecord, type Fenced, LockError, type LockView, viewOfPlain } from '../protocol/index.ts'
 import type { ListReply, ReadReply, RowsReply } from '../server/wire.ts'
 import type { Channel, Part, Store } from '../store.ts'
@@ -73,7 +74,7 @@ export function httpStore(urls: string | readonly string[], options: HttpStoreOp
     }
   }
   const local = inProcessChannel()
-  const topics = makeTopics((topic) => local.deliver(topic, {}))
+  const topics = makeTopics((topic) => local.deliver(topic, missed))
 
   const read = async (key: string): Promise<ReadReply> => {
     const reply = await connection.get<ReadReply>(`/v1/locks?${new URLSearchParams({ key })}`, ['lock', 'lockTokens'])

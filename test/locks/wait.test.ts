@@ -197,6 +197,21 @@ describe('hand-over', () => {
     expect(hints).toEqual(['b'])
   })
 
+  test('is immediate once the channel says by an empty message that hints may have been missed, and only those who wait look', async () => {
+    const world = new World()
+    const [a, b] = [world.process({ channel: false }), world.process()]
+    const lock = await a.locks.acquire('k')
+    await (await b.locks.acquire('idle')).release()
+    const waiting = b.locks.acquire('k')
+    await settle()
+    await lock.release()
+    expect(await stateOf(waiting)).toBe('pending')
+    const known = b.link.reads.length
+    world.store.channel.publish(b.locks.session, {})
+    await waiting
+    expect(b.link.reads).toHaveLength(known + 1)
+  })
+
   test('is not disturbed by duplicate, stray or malformed hints', async () => {
     const world = new World()
     const [a, b] = [world.process(), world.process()]

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createLocks, type HeldLock, type Locks, type LockWarning } from 'storelock'
 import { serve } from 'storelock/server'
 import { type HttpStore, httpStore } from 'storelock/stores/http'
-import { memoryStore } from 'storelock/stores/memory'
+import { type MemoryStore, memoryStore } from 'storelock/stores/memory'
 import { afterEach, describe, expect, test } from 'vitest'
 
 const endings: (() => unknown)[] = []
@@ -88,21 +88,18 @@ async function placed() {
     line.mend()
     await back
   }
-  /** Resolves when somebody asks the holder of a lock to say when it is free. */
-  const watched = (lock: HeldLock): Promise<void> =>
-    new Promise((resolve) => {
-      const stop = records.channel.subscribe(lock.session, ({ watch }) => {
-        if (watch === undefined) return
-        stop()
-        resolve()
-      })
-    })
-  return { line, cut, mend, watched, holder: holder.locks, other: other.locks, warnings }
+  return { records, line, cut, mend, holder: holder.locks, other: other.locks, warnings }
 }
 
 const queued = async (locks: Locks): Promise<void> => {
   while (!(await locks.query('k')).pending.length);
 }
+
+/** Resolves when somebody asks the holder of a lock to say when it is free. */
+const watched = (records: MemoryStore, lock: HeldLock): Promise<void> =>
+  new Promise((resolve) => {
+    records.channel.subscribe(lock.session, ({ watch }) => watch !== undefined && resolve())
+  })
 
 /** How many streams a server has. */
 const streams = async (url: string): Promise<string | undefined> =>
@@ -135,9 +132,9 @@ describe('an event stream that breaks and comes back', () => {
   })
 
   test('makes `whenFree` notice a release that happened meanwhile', async () => {
-    const { line, cut, watched, holder, other } = await placed()
+    const { records, line, cut, holder, other } = await placed()
     const lock = await holder.acquire('k')
-    const asked = watched(lock)
+    const asked = watched(records, lock)
     const free = other.whenFree('k')
     await asked
     await cut()
@@ -146,7 +143,7 @@ describe('an event stream that breaks and comes back', () => {
     await free
   })
 
-  test('makes a waiter notice a release that a restarted server could not tell, since it did not know the topics yet', async () => {
+  test('makes `whenFree` notice a release that a restarted server could not tell, since it did not know the topics yet', async () => {
     const store = memoryStore()
     const options = { secret: 'a secret of sixteen bytes or more', port: 0 }
     const first = await serve(store, options)
@@ -162,8 +159,9 @@ describe('an event stream that breaks and comes back', () => {
       () => Promise.all([holder.close(), other.close()]),
     )
     const lock = await holder.acquire('k')
-    const wait = other.acquire('k')
-    await queued(holder)
+    const asked = watched(store, lock)
+    const free = other.whenFree('k')
+    await asked
     let goOn = (): void => {}
     posts = new Promise((resolve) => {
       goOn = resolve
@@ -175,7 +173,7 @@ describe('an event stream that breaks and comes back', () => {
     while ((await streams(second.url).catch(() => undefined)) !== '1');
     await lock.release()
     goOn()
-    await (await wait).release()
+    await free
   })
 
   test('notifies a holder of later release requests', async () => {

@@ -68,7 +68,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   /**
    * @param stopped returns why the caller has given up, if it has
    * @param repeatable whether the request may be carried out twice
-   * @param again whether this is the second attempt
+   * @param again whether this is that second time
    */
   const reach = async <T>(attempt: (again: boolean) => Promise<T>, stopped: () => unknown, repeatable = false, again = false): Promise<T> => {
     assertOpen()
@@ -77,7 +77,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     } catch (error) {
       assertOpen()
       const why = stopped()
-      if (repeatable && !again && !why) return await reach(attempt, stopped, repeatable, true)
+      if (repeatable && !why) return await reach(attempt, stopped, false, true)
       throw asUnreached(new LockError('store', `${base} ${why ? `did not answer within ${timeout} ms` : failureOf(error)}`, { cause: why ?? error }))
     }
   }
