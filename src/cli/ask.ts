@@ -5,7 +5,7 @@ import { Exit, exitCodes } from './exit.ts'
 import { untilSignal } from './interrupt.ts'
 import { assertSomeoneHolds } from './near.ts'
 import { print, printJson } from './output.ts'
-import { refusalOf } from './refusal.ts'
+import { withReason } from './refusal.ts'
 import { withLock } from './store.ts'
 
 /** Times in ms. */
@@ -27,8 +27,7 @@ export async function ask(key: string, { store: place, message, timeout, json }:
           await lock.release()
         } catch (error) {
           if ((error as LockError).code !== 'timeout') throw error
-          const why = await refusalOf(locks, name)
-          throw why ? new Exit(exitCodes.timeout, `${(error as LockError).message}: ${why}`) : error
+          throw new Exit(exitCodes.timeout, await withReason(`${JSON.stringify(name)} was not free within ${timeout} ms`, locks, name))
         }
       },
       { label: `ask (${userInfo().username} on ${hostname()})` },

@@ -8,14 +8,18 @@ const pause = 250
 /** The codes with which a connection fails if the server has just ended, or has not started yet. */
 const passing: readonly unknown[] = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET']
 
-/** Repeats an attempt until an unreachable lock server is back, within a timeout in ms. @param attempt gets the rest of the timeout, in ms */
-export async function throughRestarts<T>(
-  timeout: number | undefined,
-  signal: AbortSignal,
-  attempt: (left: number | undefined) => Promise<T>,
-): Promise<T> {
+interface Wait {
+  /** In ms. */
+  readonly timeout: number | undefined
+  /** When the wait began, on the clock of `performance.now()`. */
+  readonly since: number
+  readonly signal: AbortSignal
+}
+
+/** Repeats an attempt until an unreachable lock server is back, within a timeout. @param attempt gets the rest of the timeout, in ms */
+export async function throughRestarts<T>({ timeout, since, signal }: Wait, attempt: (left: number | undefined) => Promise<T>): Promise<T> {
   if (timeout === undefined) return await attempt(timeout)
-  const end = performance.now() + timeout
+  const end = since + timeout
   for (let said = false; ; said = true) {
     try {
       return await attempt(Math.max(0, Math.ceil(end - performance.now())))

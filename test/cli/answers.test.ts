@@ -72,9 +72,14 @@ describe('run', { timeout: 60_000 }, () => {
     await locks.acquire('job')
     expect(await storelock('run', 'job', '--timeout', '300ms', '--', 'true')).toMatchObject({
       code: 124,
-      said: expect.stringMatching(/^storelock: "job" was not free within 300 ms: .*held by the holder, for .*s \(\d waiting\)\n$/),
+      said: expect.stringMatching(/^storelock: "job" was not free within 300 ms: held by the holder, for .*s \(\d waiting\)\n$/),
     })
-    expect((await storelock('ask', 'job', '--timeout', '100ms')).said).toMatch(/held by the holder, for /)
+    expect((await storelock('run', 'job', '--timeout', '0', '--', 'true')).said).toMatch(
+      /^storelock: "job" is held or waited for: held by the holder, for /,
+    )
+    expect((await storelock('ask', 'job', '--timeout', '100ms')).said).toMatch(
+      /^storelock: "job" was not free within 100 ms: held by the holder, for /,
+    )
   })
 
   it('reports each step with its time with --verbose', async () => {

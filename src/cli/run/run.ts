@@ -76,13 +76,13 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   const verbose = options.verbose || process.stderr.isTTY
   const locks = locksFor(store, namespace, duration, label)
   step(`opened ${withoutSecret(place)}`)
-  const begun = performance.now()
+  const since = performance.now()
   let child: Child | undefined
   try {
     for (;;) {
       const guardian = process.platform === 'win32' ? undefined : new Guardian(grace)
       const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
-      const lock = await whileWaiting(guardian, take(locks, name, leftOf(options, begun), { signal: signals.waiting, verbose, asked }))
+      const lock = await whileWaiting(guardian, take(locks, name, options, { since, signal: signals.waiting, verbose, asked }))
       step(`has ${name}, with token ${lock.token}`)
       const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), entry, foreground, grace, guardian })
       child = started
@@ -109,10 +109,6 @@ async function whileWaiting(guardian: Guardian | undefined, taking: Promise<Held
     clearTimeout(timer)
   }
 }
-
-/** The options with the rest of the timeout of a wait that began at `begun`. */
-const leftOf = (options: RunOptions, begun: number): RunOptions =>
-  options.timeout === undefined ? options : { ...options, timeout: Math.ceil(Math.max(0, options.timeout - (performance.now() - begun))) }
 
 /** A lock server's lockToken for a hold; undefined for other stores. */
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)

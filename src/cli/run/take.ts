@@ -5,7 +5,7 @@ import { Exit, exitCodes } from '../exit.ts'
 import { unlessAborted } from '../interrupt.ts'
 import { say } from '../output.ts'
 import { showProgress } from '../progress.ts'
-import { refusalOf } from '../refusal.ts'
+import { withReason } from '../refusal.ts'
 import { throughRestarts } from '../restarts.ts'
 import { step } from '../steps.ts'
 import { reportHolders } from './report.ts'
@@ -52,6 +52,8 @@ export const locksFor = (store: Store, namespace: string, duration: number, labe
 
 /** How to take a lock, besides the options. */
 export interface Taking {
+  /** When the wait began, on the clock of `performance.now()`. Default: now. */
+  readonly since?: number
   readonly signal: AbortSignal
   /** Whether to report the lock's holders. */
   readonly verbose: boolean
@@ -64,7 +66,12 @@ export interface Taking {
 const soon = (): number => Math.max(100, 500 - performance.now())
 
 /** Gets a lock. @throws Exit if it is not free */
-export async function take(locks: Locks, name: string, options: TakeOptions, { signal, verbose, metadata, asked }: Taking): Promise<HeldLock> {
+export async function take(
+  locks: Locks,
+  name: string,
+  options: TakeOptions,
+  { since = performance.now(), signal, verbose, metadata, asked }: Taking,
+): Promise<HeldLock> {
   attendance.hush(false)
   step(`asked for ${name}`)
   const { nonblock, ifNoQueue = false, timeout, shared, limit, stealAfterAsk, message = '', conflictExitCode } = options
@@ -85,7 +92,7 @@ export async function take(locks: Locks, name: string, options: TakeOptions, { s
   }
   const stopReport = options.progress ? showProgress(locks, name) : verbose ? reportHolders(locks, name) : () => {}
   try {
-    return await throughRestarts(timeout, signal, (timeout) =>
+    return await throughRestarts({ timeout, since, signal }, (timeout) =>
       locks.acquire(name, {
         ...wish,
         ifNoQueue,
@@ -98,8 +105,9 @@ export async function take(locks: Locks, name: string, options: TakeOptions, { s
     const { code } = error as LockError
     if (ifNoQueue && code === 'held' && timeout !== 0) throw new Exit(conflictExitCode ?? exitCodes.no, verbose ? (error as LockError).message : '')
     if (error instanceof LockError && (code === 'timeout' || code === 'held')) {
-      const why = await refusalOf(locks, name)
-      throw new Exit(conflictExitCode ?? exitCodes.timeout, why ? `${error.message}: ${why}` : error.message)
+      // The lock's own error says less of the holders, and knows only the rest of the timeout.
+      const what = error.cause ? error.message : `${JSON.stringify(name)} ${timeout ? `was not free within ${timeout} ms` : 'is held or waited for'}`
+      throw new Exit(conflictExitCode ?? exitCodes.timeout, await withReason(what, locks, name))
     }
     throw error
   } finally {
