@@ -17,12 +17,13 @@ const isOfHolder = (command: Command): boolean =>
 
 /**
  * Keeps batches of commands while the database is busy. Once it is free, all waiting batches are carried out in order, as one.
- * @param carryOut carries them out at once, and throws if the database is busy; `alongside` writes in the same transaction
+ * @param carryOut carries them out at once, and throws if the database is busy; `again` if an earlier attempt failed, `alongside` writes in the same
+ * transaction
  * @param explain makes the error that callers get
  */
 export function makeBatches(
   db: SqliteDatabase,
-  carryOut: (commands: readonly Command[], alongside: ((outcomes: readonly Outcome[]) => void) | undefined) => Outcome[],
+  carryOut: (commands: readonly Command[], again: boolean, alongside: ((outcomes: readonly Outcome[]) => void) | undefined) => Outcome[],
   explain: (error: unknown) => unknown,
 ): (commands: readonly Command[], alongside?: Alongside) => Promise<Outcome[]> {
   const waiting: Batch[] = []
@@ -37,9 +38,9 @@ export function makeBatches(
     }
   }
 
-  const serve = (): Outcome[] => {
+  const serve = (again: boolean): Outcome[] => {
     const commands = waiting.length === 1 ? (waiting[0] as Batch).commands : waiting.flatMap(({ commands }) => commands)
-    return carryOut(commands, waiting.some(writes) ? writeAlongside : undefined)
+    return carryOut(commands, again, waiting.some(writes) ? writeAlongside : undefined)
   }
 
   const answer = (outcomes: Outcome[]): void => {

@@ -6,7 +6,7 @@ const eager = 5
  * After `every` further attempts the pause doubles, up to `most` times the first one: if a hundred processes want to write, their attempts alone
  * would keep a machine busy.
  */
-const growth = { every: 4, most: 16 }
+const growth = { every: 2, most: 32 }
 
 /**
  * The pause before the next attempt, in ms. SQLite's own waiting starves one of several busy processes for seconds; short pauses of random length do
@@ -26,10 +26,11 @@ const never = (): boolean => false
 /**
  * Runs a step now, or as soon as the database is not busy; the caller has to limit how long that may take.
  *
+ * @param step is told whether an earlier attempt failed
  * @returns a function that makes an attempt now if the step is pausing
  */
 export function whenIdle<T>(
-  step: () => T,
+  step: (again: boolean) => T,
   done: (result: T) => void,
   failed: (error: unknown) => void,
   { mayPass = isBusy, isUrgent = never }: Patience = {},
@@ -41,7 +42,7 @@ export function whenIdle<T>(
     attempts += 1
     let result: T
     try {
-      result = step()
+      result = step(attempts > 1)
     } catch (error) {
       if (!mayPass(error)) failed(error)
       else if (attempts < eager) setImmediate(attempt)

@@ -21,8 +21,6 @@ import type { Within } from './transaction.ts'
 
 /** Our tables in one database. If the database is busy, the methods throw the engine's error and do nothing. */
 export interface Tables {
-  /** Throws the engine's error if a table was dropped that a beat alone does not use. */
-  assertThere(): void
   /** Carries out commands in one transaction. @param alongside writes in the same transaction */
   apply(commands: readonly Command[], now: number, alongside?: (outcomes: readonly Outcome[]) => void): Outcome[]
   /** Carries out commands in the current write transaction of this connection. */
@@ -39,6 +37,8 @@ export interface Tables {
 
 /** How many session rows a beat returns. */
 const shown = 16
+
+const isBeat = ({ type }: Command): boolean => type === 'beat'
 
 /** How a page of records is read: from all records, from the busy ones alone, and from the idle ones that were moved. */
 interface Page {
@@ -112,6 +112,8 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
   }
 
   const transact = (commands: readonly Command[], now: number): Outcome[] => {
+    // A beat alone would not notice that one of these tables was dropped.
+    if (commands.some(isBeat)) findAll.all()
     const wereApart = new Set<string>()
     const rows = new Map<string, SessionRow | undefined>()
     const session = (id: string): SessionRow | undefined => {
@@ -156,7 +158,6 @@ export function openTables(db: SqliteDatabase, within: Within, own: boolean): Ta
     (apart.statement(on)?.all(...bound) ?? []) as StoredRecord[]
 
   return {
-    assertThere: () => void findAll.all(),
     apply(commands, now, alongside) {
       glance?.forget()
       // A single statement would become part of a transaction that the user of a shared handle has begun.
