@@ -23,10 +23,11 @@ interface Rule {
 const rules: Readonly<Record<string, Rule>> = {
   'protocol/': { sees: ['protocol/'] },
   'store.ts': { sees: ['protocol/'] },
-  'channels/': { sees: ['channels/', 'store.ts'], packages: true },
+  'transport.ts': { sees: [], packages: true },
+  'channels/': { sees: ['channels/', 'store.ts', 'transport.ts'], packages: true },
   'beacons/': { sees: ['store.ts'], packages: true },
   // The HTTP store and the server share only the types of their messages. Stores on engines that answer asynchronously share `remote.ts`.
-  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'server/wire.ts', 'stores/remote.ts'], packages: true },
+  'stores/': { sees: ['protocol/', 'store.ts', 'channels/', 'beacons/', 'transport.ts', 'server/wire.ts', 'stores/remote.ts'], packages: true },
   'locks/core/': { sees: ['locks/core/', 'protocol/'] },
   'locks/': { sees: ['locks/', 'protocol/', 'store.ts'] },
   'server/': {

@@ -69,7 +69,7 @@ describe('errors of an etcd store', () => {
       code: 'store',
       message: expect.stringMatching(/the etcd at http:\/\/127\.0\.0\.1:4, http:\/\/127\.0\.0\.1:5: .*ECONNREFUSED/),
     })
-    expect((error.cause as Error).cause).toMatchObject({ code: 'ECONNREFUSED' })
+    expect(error.cause).toMatchObject({ code: 'ECONNREFUSED' })
   })
 
   test('report a wrong or missing password, without showing it', async () => {

@@ -1,3 +1,4 @@
+import { type Answer, type Ask, type Parts, type Transport, transportTo } from '../../transport.ts'
 import { decode, encode } from './form.ts'
 
 /** How to reach an etcd. */
@@ -7,7 +8,7 @@ export interface EtcdOptions {
   password?: string | undefined
   /** How long an answer may take, in ms. If an answer is late, waiters repeat the request for up to two minutes. Default 5,000. */
   timeout?: number | undefined
-  /** Sends requests, for example with a client certificate. Default `fetch`. */
+  /** Sends requests, for example with a client certificate. Default: in Node the `http` client, elsewhere `fetch`. */
   fetch?: typeof fetch | undefined
 }
 
@@ -33,13 +34,13 @@ export interface Watcher {
 /** gRPC's codes for a member that cannot answer now, and for a token that is not valid any more. */
 const [unavailable, unauthenticated] = [14, 16]
 /** Failures of a connection before anything was sent. */
-const unsent = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
+const unsent: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 /** The longest pause before a watch is tried again, in ms. */
 const longestPause = 2_000
 
 /** Talks to the members of one etcd, over their JSON API. */
 export class EtcdClient {
-  readonly #members: readonly string[]
+  readonly #members: readonly Transport[]
   readonly #options: EtcdOptions
   readonly #timeout: number
   readonly #underWay = new Set<AbortController>()
@@ -49,7 +50,7 @@ export class EtcdClient {
   #token: Promise<string> | undefined
 
   constructor(members: readonly string[], options: EtcdOptions) {
-    this.#members = members
+    this.#members = members.map((member) => transportTo(member, options.fetch))
     this.#options = options
     this.#timeout = options.timeout ?? 5_000
   }
@@ -104,27 +105,43 @@ export class EtcdClient {
   }
 
   async #ask<T>(path: string, body: object, signal: AbortSignal): Promise<T> {
-    const response = await this.#post(path, body, signal)
-    const text = await response.text()
+    const { status, text } = await this.#answer(path, await this.#post(path, body, signal), signal)
     let reply: T & Failure
     try {
       reply = JSON.parse(text) as T & Failure
     } catch {
-      throw new EtcdError(`HTTP ${response.status}: ${text.slice(0, 200)}`, response.status >= 500 ? unavailable : 0)
+      throw new EtcdError(`HTTP ${status}: ${text.slice(0, 200)}`, status >= 500 ? unavailable : 0)
     }
-    if (!response.ok || reply.error !== undefined) throw errorOf(reply)
+    if (status !== 200 || reply.error !== undefined) throw errorOf(reply)
     return reply
   }
 
-  async #post(path: string, body: object, signal: AbortSignal): Promise<Response> {
-    const { fetch: own = fetch, username } = this.#options
+  async #answer(path: string, ask: Ask, signal: AbortSignal): Promise<Answer> {
+    signal.throwIfAborted()
+    const { answer, stop } = this.#member.ask(`/v3/${path}`, ask)
+    signal.addEventListener('abort', stop)
+    try {
+      return await answer
+    } catch (error) {
+      throw signal.aborted ? signal.reason : error
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  get #member(): Transport {
+    return this.#members[this.#at] as Transport
+  }
+
+  async #post(path: string, body: object, signal: AbortSignal): Promise<Ask> {
+    const { username } = this.#options
     // With the last header, a member that has lost the others answers at once that there is no leader.
     const headers: Record<string, string> = { 'content-type': 'application/json', 'grpc-metadata-hasleader': 'true' }
     if (username !== undefined && path !== 'auth/authenticate') {
       this.#token ??= this.#authenticate(signal)
       headers.authorization = await this.#token
     }
-    return own(`${this.#members[this.#at]}/v3/${path}`, { method: 'POST', headers, body: JSON.stringify(body), signal })
+    return { method: 'POST', headers, body: JSON.stringify(body) }
   }
 
   async #authenticate(signal: AbortSignal): Promise<string> {
@@ -146,8 +163,10 @@ export class EtcdClient {
     let from: string | undefined
     const once = async (): Promise<void> => {
       const created = { key: encode(key), ...(from !== undefined && { start_revision: from }) }
-      const response = await this.#post('watch', { create_request: created }, over)
-      for await (const line of linesOf(response)) {
+      const ask = await this.#post('watch', { create_request: created }, over)
+      const { status, parts } = await this.#member.stream('/v3/watch', ask, over)
+      if (status !== 200 || !parts) throw new EtcdError(`HTTP ${status}`, unavailable)
+      for await (const line of linesOf(parts)) {
         const { result, error } = JSON.parse(line) as { result?: Watched; error?: Failure }
         if (!result) throw errorOf(error ?? {})
         const { header, events = [], canceled, compact_revision } = result
@@ -161,7 +180,7 @@ export class EtcdClient {
         for (const { type = 'PUT', kv } of events) if (type === 'PUT') watcher.heard(decode(kv.value))
         if (header?.revision !== undefined) from = String(BigInt(header.revision) + 1n)
       }
-      throw new Error('the watch ended')
+      throw new EtcdError('the watch ended', 0)
     }
     const go = async (): Promise<void> => {
       for (let pause = 50; !over.aborted; pause = Math.min(pause * 2, longestPause)) {
@@ -220,24 +239,25 @@ function errorOf({ message, error, code, grpc_code }: Failure): EtcdError {
 /** Whether another member may answer, and whether this one has certainly done nothing. */
 function isElsewhere(error: unknown): 'unsent' | 'unknown' | undefined {
   if (error instanceof EtcdError) return error.code !== unavailable ? undefined : /no leader/.test(error.message) ? 'unsent' : 'unknown'
-  if (!(error instanceof TypeError)) return undefined
-  const { code } = (error.cause ?? {}) as { code?: string }
-  return code !== undefined && unsent.has(code) ? 'unsent' : 'unknown'
+  const { code } = error as { code?: unknown }
+  return unsent.has(code) ? 'unsent' : 'unknown'
 }
 
-/** The system's own error, which `fetch` only gives as the cause of its own. */
+/** Gives an error that has only a code a message: the system's for a host with several addresses has none. */
 function reasonOf(error: unknown): unknown {
-  const cause = error instanceof TypeError ? (error.cause as (Error & { code?: string }) | undefined) : undefined
-  return cause ? new Error(cause.message || cause.code, { cause }) : error
+  const { message, code } = error as Error & { code?: string }
+  return message ? error : new Error(code, { cause: error })
 }
 
-async function* linesOf(response: Response): AsyncGenerator<string> {
-  if (!response.ok || !response.body) throw new EtcdError(`HTTP ${response.status}`, unavailable)
-  const decoder = new TextDecoder()
+async function* linesOf(parts: Parts): AsyncGenerator<string> {
   let rest = ''
-  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
-    rest = lines.pop() as string
-    for (const line of lines) if (line) yield line
+  try {
+    for (let part = await parts.next(); part !== undefined; part = await parts.next()) {
+      const lines = (rest + part).split('\n')
+      rest = lines.pop() as string
+      for (const line of lines) if (line) yield line
+    }
+  } finally {
+    parts.cancel()
   }
 }

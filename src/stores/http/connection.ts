@@ -1,7 +1,7 @@
 import { checkTimeout } from '../../channels/timeout.ts'
 import { LockError, type LockErrorCode } from '../../protocol/index.ts'
 import type { ErrorReply } from '../../server/wire.ts'
-import { type Answer, type Ask, type Asking, fetchSend, nodeSend } from './send.ts'
+import { type Answer, type Ask, type Asking, type Parts, transportTo } from '../../transport.ts'
 
 export interface Sending {
   /** The request should arrive even if the page goes away. */
@@ -17,8 +17,8 @@ export interface Connection {
   /** @param parts fields that the answer of a lock server has */
   get<T>(path: string, parts: readonly string[]): Promise<T>
   post<T>(path: string, body: object, parts: readonly string[], how?: Sending): Promise<T>
-  /** A streamed answer, until `over` aborts. @param within how long it may take to begin, in ms */
-  stream(path: string, over: AbortController, within?: number): Promise<Response>
+  /** A streamed answer, until `over` aborts; `undefined` if its parts cannot be read here. @param within how long it may take to begin, in ms */
+  stream(path: string, over: AbortController, within?: number): Promise<Parts | undefined>
   /** @throws LockError `closed` */
   assertOpen(): void
   close(): void
@@ -56,7 +56,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
   const base = url.replace(/\/+$/, '')
   const headers: Record<string, string> = { 'storelock-client': client, ...(token !== undefined && { authorization: `Bearer ${token}` }) }
   const postHeaders = { ...headers, 'content-type': 'application/json' }
-  const send = own ? fetchSend(base, own) : (nodeSend(base) ?? fetchSend(base, fetch))
+  const transport = transportTo(base, own)
   let closed = false
   /** Functions that cancel the requests under way. */
   const underWay = new Set<() => void>()
@@ -94,7 +94,7 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
     underWay.add(stop)
     const attempt = (again: boolean): Promise<Answer> => {
       // After a restart of the server, all idle connections are broken.
-      asking = send(path, { ...ask, fresh: again })
+      asking = transport.ask(path, { ...ask, fresh: again })
       return asking.answer
     }
     try {
@@ -124,12 +124,14 @@ export function makeConnection(url: string, { token, timeout = 5_000, fetch: own
       const end = (): void => beginning.abort(signal.reason)
       signal.addEventListener('abort', end)
       const late = within === undefined ? undefined : setTimeout(() => beginning.abort(new DOMException('no answer in time', 'TimeoutError')), within)
-      const response = await reach(
-        () => (own ?? fetch)(base + path, { headers, signal: beginning.signal, redirect: 'error' }),
+      const { status, parts } = await reach(
+        () => transport.stream(path, { method: 'GET', headers }, beginning.signal),
         () => (beginning.signal.aborted ? beginning.signal.reason : undefined),
       ).finally(() => clearTimeout(late))
-      if (response.ok) return response
-      throw errorOf({ status: response.status, text: await response.text().catch(() => '') }, base)
+      if (isFine(status)) return parts
+      let text = ''
+      for (let part: string | undefined = ''; part !== undefined; part = await parts?.next().catch(() => undefined)) text += part
+      throw errorOf({ status, text }, base)
     },
     close() {
       closed = true
@@ -155,7 +157,7 @@ export const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8A
 
 /** Explains in words why a request failed. */
 function failureOf(error: unknown): string {
-  const { code = '', message = '' } = ((error as Error).cause ?? error) as { code?: string; message?: string }
+  const { code = '', message = '' } = error as { code?: string; message?: string }
   if (code === 'ECONNREFUSED') return 'refused the connection: is the lock server running?'
   if (code === 'ENOTFOUND') return 'cannot be found: check the host name in the URL'
   if (/CERT|SELF_SIGNED|ISSUER|ALTNAME/.test(code))

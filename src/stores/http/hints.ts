@@ -69,13 +69,13 @@ export function makeHints({ connection, local, topics, granted, sender, topicsCh
       stop.addEventListener('abort', end)
       let why = 'the server’s event stream is silent'
       try {
-        const response = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, over)
-        if (!response.body) {
+        const parts = await connection.stream(`/v1/events?${new URLSearchParams({ sender })}`, over)
+        if (!parts) {
           lacks.say('hints', ': the `fetch` here cannot read a stream')
           return
         }
         reading = over
-        await readEvents(response.body, over.signal, silence, (event, data) => {
+        await readEvents(parts, over.signal, silence, (event, data) => {
           failures = 0
           if (!stop.aborted) hear(event, data)
         })
