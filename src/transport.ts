@@ -112,8 +112,14 @@ function partsOfNode(response: IncomingMessage): Parts {
 
 const builtin = globalThis.process?.getBuiltinModule
 const [http, https] = [builtin?.('node:http'), builtin?.('node:https')]
+/**
+ * How long an idle connection is kept, in ms: what is between here and a server may forget it later without a word, and Node's servers close it after
+ * 5 s.
+ */
+const idle = 4_000
+const kept = { keepAlive: true, timeout: idle }
 /** All stores share these connections. */
-const agents = http?.Agent && https?.Agent && { http: new http.Agent({ keepAlive: true }), https: new https.Agent({ keepAlive: true }) }
+const agents = http?.Agent && https?.Agent && { http: new http.Agent(kept), https: new https.Agent(kept) }
 
 /**
  * Uses Node's `http` client; `undefined` elsewhere. Node's `fetch` takes twice as long, and reads answers by WebAssembly that is optimised on another

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { chownSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathOf, programs } from './programs.ts'
-import { freePort, makeFolder, notRoot, type Running, run } from './running.ts'
+import { freePort, makeFolder, notRoot, restartable, run } from './running.ts'
 
 /** A Postgres that tests have started, with the database `postgres` and its owner `storelock`, who needs no password. */
 export interface PostgresServer {
@@ -48,21 +48,18 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
     ...settings,
   }
   const args = ['-D', data, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
-  let running: Running | undefined
-  const start = async (): Promise<void> => {
-    running = await run(postgres, args, /ready to accept connections/, options)
-  }
-  await start()
+  const own = restartable(() => run(postgres, args, /ready to accept connections/, options))
+  await own.start()
   const server: PostgresServer = {
     url: `postgres://storelock@127.0.0.1:${port}/postgres`,
     port,
     socket: `postgres://storelock@localhost:${port}/postgres?host=${encodeURIComponent(folder)}`,
-    start,
-    stop: async () => running?.end('SIGINT'),
+    start: own.start,
+    stop: () => own.end('SIGINT'),
     // On SIGQUIT Postgres ends at once with all its processes, and recovers at the next start as after a crash.
-    kill: async () => running?.end('SIGQUIT'),
+    kill: () => own.end('SIGQUIT'),
     pids() {
-      const main = running?.child.pid
+      const main = own.child?.pid
       return main === undefined ? [] : [main, ...childrenOf(main)]
     },
     signal(signal) {
@@ -78,7 +75,7 @@ export async function startPostgres(settings: Readonly<Record<string, string>> =
       const file = join(data, 'pg_hba.conf')
       writeFileSync(file, `${line}\n${readFileSync(file, 'utf8')}`)
       await server.stop()
-      await start()
+      await server.start()
     },
     async remove() {
       await server.kill()

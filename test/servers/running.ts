@@ -22,18 +22,26 @@ export async function run(command: string, args: readonly string[], ready: RegEx
   process.prependOnceListener('exit', kill)
   child.once('exit', () => process.off('exit', kill))
   let said = ''
-  await new Promise<void>((resolve, reject) => {
-    const heard = (chunk: Buffer): void => {
-      said = (said + chunk).slice(-10_000)
-      if (ready.test(said)) resolve()
-    }
-    child.stdout?.on('data', heard)
-    child.stderr?.on('data', heard)
-    child.once('error', reject)
-    const failed = () => reject(new Error(`${command} did not start:\n${said}`))
-    child.once('exit', failed)
-    setTimeout(failed, patience).unref()
-  })
+  let late: NodeJS.Timeout | undefined
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const heard = (chunk: Buffer): void => {
+        said = (said + chunk).slice(-10_000)
+        if (ready.test(said)) resolve()
+      }
+      child.stdout?.on('data', heard)
+      child.stderr?.on('data', heard)
+      child.once('error', reject)
+      const failed = (): void => reject(new Error(`${command} did not start:\n${said}`))
+      child.once('exit', failed)
+      late = setTimeout(failed, patience).unref()
+    })
+  } catch (error) {
+    kill()
+    throw error
+  } finally {
+    clearTimeout(late)
+  }
   return {
     child,
     async end(signal) {
@@ -71,6 +79,37 @@ export function makeFolder(): { readonly folder: string; remove(): void } {
   }
 }
 
+/** A server's process, which can be started again after it has ended. */
+export interface Restartable {
+  /** The latest process that was ready. */
+  readonly child: ChildProcess | undefined
+  start(): Promise<void>
+  /** Ends it with a signal. A start that is under way ends first: its process would outlive this otherwise. */
+  end(signal: NodeJS.Signals): Promise<void>
+}
+
+/** @param begin starts the process */
+export function restartable(begin: () => Promise<Running>): Restartable {
+  let running: Running | undefined
+  let starting: Promise<void> | undefined
+  const start = async (): Promise<void> => {
+    running = await begin()
+  }
+  return {
+    get child() {
+      return running?.child
+    },
+    start() {
+      starting = start()
+      return starting
+    },
+    async end(signal) {
+      await starting?.catch(() => {})
+      await running?.end(signal)
+    },
+  }
+}
+
 /** A server that tests have started. */
 export interface OwnServer {
   readonly url: string
@@ -89,17 +128,15 @@ export interface OwnServer {
 
 /** Makes a server that can be started and stopped. @param begin starts its program */
 export function ownServer(url: string, begin: () => Promise<Running>, removeFiles: () => void): OwnServer {
-  let running: Running | undefined
-  const kill = async (): Promise<void> => running?.end('SIGKILL')
+  const server = restartable(begin)
+  const kill = (): Promise<void> => server.end('SIGKILL')
   return {
     url,
-    async start() {
-      running = await begin()
-    },
-    stop: async () => running?.end('SIGTERM'),
+    start: server.start,
+    stop: () => server.end('SIGTERM'),
     kill,
-    signal: (signal) => void running?.child.kill(signal),
-    pids: () => (running?.child.pid === undefined ? [] : [running.child.pid]),
+    signal: (signal) => void server.child?.kill(signal),
+    pids: () => (server.child?.pid === undefined ? [] : [server.child.pid]),
     async remove() {
       await kill()
       removeFiles()
