@@ -8,7 +8,7 @@ import { guardFile, inodeOf, pathFault } from './sqlite/file.ts'
 import { whenIdle } from './sqlite/idle.ts'
 import { meetNeighbours } from './sqlite/neighbours.ts'
 import { areDropped, setUp } from './sqlite/schema.ts'
-import { openTables, type Tables } from './sqlite/tables.ts'
+import { isBeat, openTables, type Tables } from './sqlite/tables.ts'
 import { transactions, type Within } from './sqlite/transaction.ts'
 
 export type { Alongside, SqliteDatabase, SqliteStatement } from './sqlite/driver.ts'
@@ -36,7 +36,6 @@ export interface SqliteStore<Db> extends FencedStore<Db> {
 /** Connections that must not be closed before the process ends, because another copy of SQLite in it has the same file open. */
 const unclosable: SqliteDatabase[] = []
 
-const isBeat = ({ type }: Command): boolean => type === 'beat'
 const isRequest = ({ type }: Command): boolean => type === 'request'
 
 /**

@@ -165,7 +165,10 @@ export class EtcdClient {
       const created = { key: encode(key), ...(from !== undefined && { start_revision: from }) }
       const ask = await this.#post('watch', { create_request: created }, over)
       const { status, parts } = await this.#member.stream('/v3/watch', ask, over)
-      if (status !== 200 || !parts) throw new EtcdError(`HTTP ${status}`, unavailable)
+      if (status !== 200 || !parts) {
+        parts?.cancel()
+        throw new EtcdError(`HTTP ${status}`, unavailable)
+      }
       for await (const line of linesOf(parts)) {
         const { result, error } = JSON.parse(line) as { result?: Watched; error?: Failure }
         if (!result) throw errorOf(error ?? {})

@@ -38,7 +38,7 @@ export interface Tables {
 /** How many session rows a beat returns. */
 const shown = 16
 
-const isBeat = ({ type }: Command): boolean => type === 'beat'
+export const isBeat = ({ type }: Command): boolean => type === 'beat'
 
 /** How a page of records is read: from all records, from the busy ones alone, and from the idle ones that were moved. */
 interface Page {
