@@ -1,12 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Builder, type WebDriver } from 'selenium-webdriver'
 import { freePort } from '../../test/servers/running.ts'
 import { findBrowser, findProgram } from '../browser.ts'
 import type { Engine } from './engine.ts'
 import { leashed } from './leash.ts'
 import { cannot, windowsOf } from './windows.ts'
+
+/** How long a session may take to begin, in ms. Rarely one never does, and then another driver is started. */
+const patience = 20_000
 
 /** WebKitGTK's MiniBrowser, driven by WebKitWebDriver on a virtual screen. */
 export async function startWebkit(): Promise<Engine> {
@@ -25,11 +29,23 @@ export async function startWebkit(): Promise<Engine> {
 
 /** Starts a driver, one for each session: on a busy machine, a driver that has ended a session may fail to begin another. */
 async function startDriver(display: string, started: ChildProcess[]): Promise<{ server: ChildProcess; driver: WebDriver }> {
-  const port = await freePort()
-  const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
-  const url = `http://127.0.0.1:${port}`
-  await answers(server, `${url}/status`)
-  return { server, driver: await newSession(url) }
+  for (;;) {
+    const port = await freePort()
+    const server = run(started, [await findBrowser('webkit'), '--host=127.0.0.1', `--port=${port}`], { DISPLAY: display })
+    const url = `http://127.0.0.1:${port}`
+    await answers(server, `${url}/status`)
+    const session = newSession(url)
+    session.catch(() => {})
+    const driver = await Promise.race([session, sleep(patience, undefined, { ref: false })])
+    if (driver) return { server, driver }
+    await drop(server, started)
+  }
+}
+
+/** Kills a driver with its browser. */
+async function drop(server: ChildProcess, started: ChildProcess[]): Promise<void> {
+  started.splice(started.indexOf(server), 1)
+  await kill(server)
 }
 
 async function drive(display: string, started: ChildProcess[], end: () => Promise<void>): Promise<Engine> {
@@ -51,8 +67,7 @@ async function drive(display: string, started: ChildProcess[], end: () => Promis
     async reset() {
       if (isFresh) return
       // The storage of a session is deleted with it.
-      started.splice(started.indexOf(server), 1)
-      await kill(server)
+      await drop(server, started)
       ;({ server, driver } = await startDriver(display, started))
       windows = await windowsOf(driver)
       isFresh = true
