@@ -10,7 +10,8 @@ import { fenceId, operationsFor, partsOf } from './etcd/operations.ts'
 import { type EtcdTransaction, Fences, type KeyValue, Queued, sameRevision, type TxnReply } from './etcd/transaction.ts'
 import { type Engine, type Row, remoteStore } from './remote.ts'
 
-export { EtcdError, type EtcdOptions } from '../channels/etcd/client.ts'
+export type { EtcdOptions } from '../channels/etcd/client.ts'
+export { EtcdError } from '../channels/etcd/errors.ts'
 export type { EtcdReply, EtcdTransaction } from './etcd/transaction.ts'
 
 export interface EtcdStoreOptions extends EtcdOptions {

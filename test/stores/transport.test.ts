@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 import { serve } from 'storelock/server'
 import { memoryStore } from 'storelock/stores/memory'
 import { expect, test } from 'vitest'
-import { startEtcd } from '../servers/etcd.ts'
+import { lendEtcd } from '../servers/etcd.ts'
 
 /** Runs a module in a process of its own. @returns whether it has loaded Node's `fetch` */
 async function loadsFetch(text: string): Promise<boolean> {
@@ -30,7 +30,7 @@ test('the stores that talk HTTP use it without loading Node’s fetch', { timeou
   const server = await serve(memoryStore())
   expect(await loadsFetch(useLock(`import { httpStore } from 'storelock/stores/http'; const store = httpStore('${server.url}')`))).toBe(false)
   await server.close()
-  const etcd = await startEtcd()
+  const etcd = await lendEtcd()
   expect(await loadsFetch(useLock(`import { etcdStore } from 'storelock/stores/etcd'; const store = etcdStore('${etcd.url}')`))).toBe(false)
   await etcd.remove()
 })

@@ -1,4 +1,5 @@
 import { type Answer, type Ask, type Parts, type Transport, transportTo } from '../../transport.ts'
+import { EtcdError, errorOf, type Failure, isElsewhere, reasonOf, unauthenticated, unavailable } from './errors.ts'
 import { decode, encode } from './form.ts'
 
 /** How to reach an etcd. */
@@ -12,17 +13,6 @@ export interface EtcdOptions {
   fetch?: typeof fetch | undefined
 }
 
-/** An error in an answer of etcd. `code` is gRPC's. */
-export class EtcdError extends Error {
-  override readonly name = 'EtcdError'
-  readonly code: number
-
-  constructor(message: string, code: number) {
-    super(message)
-    this.code = code
-  }
-}
-
 /** The listeners of a watch. */
 export interface Watcher {
   /** Called with each value that was put. */
@@ -31,10 +21,6 @@ export interface Watcher {
   state(why: string | undefined): void
 }
 
-/** gRPC's codes for a member that cannot answer now, and for a token that is not valid any more. */
-const [unavailable, unauthenticated] = [14, 16]
-/** Failures of a connection before anything was sent. */
-const unsent: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT'])
 /** The longest pause before a watch is tried again, in ms. */
 const longestPause = 2_000
 
@@ -218,13 +204,6 @@ export class EtcdClient {
   }
 }
 
-interface Failure {
-  readonly error?: string | Failure
-  readonly message?: string
-  readonly code?: number
-  readonly grpc_code?: number
-}
-
 interface Watched {
   readonly header?: { readonly revision?: string }
   readonly created?: boolean
@@ -232,24 +211,6 @@ interface Watched {
   readonly cancel_reason?: string
   readonly compact_revision?: string
   readonly events?: readonly { readonly type?: string; readonly kv: { readonly value?: string } }[]
-}
-
-function errorOf({ message, error, code, grpc_code }: Failure): EtcdError {
-  const text = message ?? (typeof error === 'string' ? error : undefined) ?? 'an error without words'
-  return new EtcdError(text, code ?? grpc_code ?? 0)
-}
-
-/** Whether another member may answer, and whether this one has certainly done nothing. */
-function isElsewhere(error: unknown): 'unsent' | 'unknown' | undefined {
-  if (error instanceof EtcdError) return error.code !== unavailable ? undefined : /no leader/.test(error.message) ? 'unsent' : 'unknown'
-  const { code } = error as { code?: unknown }
-  return unsent.has(code) ? 'unsent' : 'unknown'
-}
-
-/** Gives an error that has only a code a message: the system's for a host with several addresses has none. */
-function reasonOf(error: unknown): unknown {
-  const { message, code } = error as Error & { code?: string }
-  return message ? error : new Error(code, { cause: error })
 }
 
 async function* linesOf(parts: Parts): AsyncGenerator<string> {
