@@ -39,7 +39,7 @@ async function memoryOf(...args: readonly string[]): Promise<{ all: number; own:
 export const measures: Record<string, Measure> = {
   'cli.run': (progress) =>
     inFolder(async (folder) => {
-      const { main, remove } = buildProgram()
+      const { main, remove } = await buildProgram()
       const run = ['run', 'job', '--store', join(folder, 'locks.db'), '--']
       const starts: number[] = []
       const started = (): void => {
@@ -72,7 +72,7 @@ export const measures: Record<string, Measure> = {
   'cli.memory': (progress) =>
     inFolder(async (folder) => {
       if (process.platform !== 'linux') return []
-      const { main, remove } = buildProgram()
+      const { main, remove } = await buildProgram()
       const waiting = 'console.log(0); setInterval(() => {}, 1_000)'
       const sides = {
         ours: [main, 'run', 'job', '--store', join(folder, 'locks.db'), '--', process.execPath, '-e', waiting],

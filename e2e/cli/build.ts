@@ -12,12 +12,11 @@ export interface Built {
 }
 
 /** Builds the command line as users get it. Takes a second. */
-export function buildProgram(): Built {
+export async function buildProgram(): Promise<Built> {
   mkdirSync(join(root, 'out'), { recursive: true })
   // Inside the repository, where Node finds the packages.
   const folder = mkdtempSync(join(root, 'out', 'cli-'))
   // Some tests run the program as another user.
   chmodSync(folder, 0o755)
-  bundleProgram(folder)
-  return { main: join(folder, 'main.js'), program: join(folder, 'storelock.js'), remove: () => rmSync(folder, { recursive: true, force: true }) }
+  return { ...(await bundleProgram(folder)), remove: () => rmSync(folder, { recursive: true, force: true }) }
 }

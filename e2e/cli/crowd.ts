@@ -110,7 +110,7 @@ async function main(): Promise<void> {
   const count = Number(values.count ?? usual[of])
   if (!Number.isSafeInteger(count) || count < 1) throw new RangeError(`--count is a whole number from 1, not ${values.count}`)
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-  const built = buildProgram()
+  const built = await buildProgram()
   try {
     const file = join(folder, 'locks.db')
     const store = values.store === 'http' ? await serve(built.main, file) : file

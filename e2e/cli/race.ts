@@ -23,7 +23,7 @@ export async function race(main: string, folder: string, rounds: number): Promis
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const built = buildProgram()
+  const built = await buildProgram()
   const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   const start = performance.now()
   const { rounds, oneWinner } = await race(built.main, folder, Number(process.argv[2] ?? 1_000))

@@ -18,8 +18,8 @@ export interface Place {
 export function withProgram(): Place {
   let built: Built
   let folder: string
-  beforeAll(() => {
-    built = buildProgram()
+  beforeAll(async () => {
+    built = await buildProgram()
   })
   afterAll(() => built?.remove())
   beforeEach(async () => {

@@ -15,7 +15,7 @@ let store: Store
 let locks: Locks
 
 beforeAll(async () => {
-  built = buildProgram()
+  built = await buildProgram()
   folder = mkdtempSync(join(tmpdir(), 'storelock-'))
   store = sqliteStore(join(folder, 'storelock.db'))
   locks = createLocks({ store, label: 'the holder' })

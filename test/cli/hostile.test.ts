@@ -26,7 +26,7 @@ let server: Server
 let url: string
 
 beforeAll(async () => {
-  built = buildProgram()
+  built = await buildProgram()
   // A malicious server in place of a lock server.
   server = createServer((request, response) => {
     const isLog = request.url?.startsWith('/v1/log')

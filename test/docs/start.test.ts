@@ -7,8 +7,8 @@ import { installPackage, type Project, root } from '../house/installed.ts'
 
 describe('docs/start.md', () => {
   let project: Project
-  beforeAll(() => {
-    project = installPackage()
+  beforeAll(async () => {
+    project = await installPackage()
   }, 120_000)
   afterAll(() => project?.remove())
 

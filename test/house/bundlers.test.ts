@@ -11,9 +11,9 @@ import { installPackage, type Project, root } from './installed.ts'
 
 let project: Project
 let data: string
-beforeAll(() => {
+beforeAll(async () => {
   // Bundling must not need a package that is not installed.
-  project = installPackage({ without: ['better-sqlite3'] })
+  project = await installPackage({ without: ['better-sqlite3'] })
   data = mkdtempSync(join(tmpdir(), 'storelock-bundles-'))
   project.write('program.js', program)
   project.write('page.js', page)

@@ -60,9 +60,9 @@ const worked = JSON.stringify({ taken: true, served: true })
 
 let folder: string
 let tarball: string
-beforeAll(() => {
+beforeAll(async () => {
   folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-installed-')))
-  tarball = packPackage(folder).tarball
+  tarball = (await packPackage(folder)).tarball
 }, 120_000)
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -104,7 +104,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
     expect(project.run(process.execPath, 'app.js').trim()).toBe(worked)
     lendDriver(project)
     expect(project.run('npx', 'storelock', 'run', 'job', '--', 'echo', 'ran')).toBe('ran\n')
-    expect(project.run(process.execPath, 'node_modules/storelock/dist/cli/main.js', 'doctor')).toContain('integrity')
+    expect(project.run(process.execPath, 'node_modules/storelock/dist/cli/main.cjs', 'doctor')).toContain('integrity')
   })
 
   it('loads by require(), every entry, without a warning', () => {

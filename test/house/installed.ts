@@ -24,21 +24,21 @@ export interface Project {
 }
 
 /** Builds and packs the present package, and installs it in a new project. Leaves `dist` alone, which other programs may be using. */
-export function installPackage({ without = [] }: { without?: readonly string[] } = {}): Project {
+export async function installPackage({ without = [] }: { without?: readonly string[] } = {}): Promise<Project> {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'storelock-package-')))
   const remove = () => rmSync(folder, { recursive: true, force: true })
   try {
-    return { ...install(folder, without), remove }
+    return { ...(await install(folder, without)), remove }
   } catch (error) {
     remove()
     throw error
   }
 }
 
-function install(folder: string, without: readonly string[]): Omit<Project, 'remove'> {
+async function install(folder: string, without: readonly string[]): Promise<Omit<Project, 'remove'>> {
   const project = join(folder, 'project')
   const modules = join(project, 'node_modules')
-  const { tarball, files } = packPackage(folder)
+  const { tarball, files } = await packPackage(folder)
   command('tar', ['-xzf', tarball], { cwd: folder })
   cpSync(join(folder, 'package'), join(modules, 'storelock'), { recursive: true })
   const { dependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
@@ -60,11 +60,11 @@ function install(folder: string, without: readonly string[]): Omit<Project, 'rem
 }
 
 /** Builds and packs the present package into a folder. @returns the path of the tarball that npm would publish, and the paths in it */
-export function packPackage(folder: string): { readonly tarball: string; readonly files: readonly string[] } {
+export async function packPackage(folder: string): Promise<{ readonly tarball: string; readonly files: readonly string[] }> {
   const stage = join(folder, 'stage')
   const besides = ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE', 'llms.txt', 'src', 'docs']
   for (const name of besides) cpSync(join(root, name), join(stage, name), { recursive: true })
-  buildPackage(join(stage, 'dist'))
+  await buildPackage(join(stage, 'dist'))
   const pack = command('npm', ['pack', '--json', '--ignore-scripts'], { cwd: stage, shell: process.platform === 'win32' })
   const [{ filename, files }] = JSON.parse(pack) as [{ filename: string; files: { path: string }[] }]
   return { tarball: join(stage, filename), files: files.map(({ path }) => path) }

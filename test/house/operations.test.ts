@@ -110,15 +110,15 @@ describe('the files in docs/operations/', () => {
     expect(validate(text)).toEqual([])
     expect(text).toMatch(/^USER node$/m)
     // The array form starts the server without a shell, so that signals reach it.
-    expect(text).toMatch(/^ENTRYPOINT \["node", "\/app\/node_modules\/storelock\/dist\/cli\/main\.js", "serve"\]$/m)
+    expect(text).toMatch(/^ENTRYPOINT \["node", "\/app\/node_modules\/storelock\/dist\/cli\/main\.cjs", "serve"\]$/m)
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    expect(bin['storelock-node']).toBe('dist/cli/main.js')
+    expect(bin['storelock-node']).toBe('dist/cli/main.cjs')
     for (const [, name] of text.matchAll(/(STORELOCK_\w+)=/g)) expect(settings.map(envOf)).toContain(name)
   })
 
   it('the server in Containerfile starts in an empty folder, becomes healthy, and ends on SIGTERM', async () => {
     const text = read('operations/Containerfile')
-    const project = installPackage()
+    const project = await installPackage()
     try {
       const probe = createServer().listen(0, '127.0.0.1')
       await once(probe, 'listening')

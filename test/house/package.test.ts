@@ -51,8 +51,8 @@ await locks.close()
 
 describe('the package as installed', () => {
   let project: Project
-  beforeAll(() => {
-    project = installPackage()
+  beforeAll(async () => {
+    project = await installPackage()
   }, 120_000)
   afterAll(() => project?.remove())
 

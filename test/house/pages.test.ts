@@ -74,8 +74,8 @@ console.log(facts.length + ' facts')`
 
 describe('the reference in docs/', () => {
   let project: Project
-  beforeAll(() => {
-    project = installPackage()
+  beforeAll(async () => {
+    project = await installPackage()
   }, 120_000)
   afterAll(() => project?.remove())
 

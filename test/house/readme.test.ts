@@ -46,8 +46,8 @@ describe('the README', () => {
 
 describe('the README’s samples', () => {
   let project: Project
-  beforeAll(() => {
-    project = installPackage()
+  beforeAll(async () => {
+    project = await installPackage()
   }, 120_000)
   afterAll(() => project?.remove())
 
@@ -88,7 +88,7 @@ describe('the README’s samples', () => {
   })
 
   it('run a command under a lock', () => {
-    const program = project.path('node_modules/storelock/dist/cli/storelock.js')
+    const program = project.path('node_modules/storelock/dist/cli/storelock.cjs')
     const script = ['set -e', shell.replaceAll('npx storelock', `sh ${program}`).replace('sleep 5', 'sleep 0.1')].join('\n')
     expect(script).toContain(`${program} run backup sleep`)
     execFileSync('sh', ['-c', script], { cwd: project.path('.'), encoding: 'utf8' })

@@ -7,8 +7,8 @@ import { Program } from '../../e2e/cli/program.ts'
 
 let built: Built
 const folder = mkdtempSync(join(tmpdir(), 'storelock-'))
-beforeAll(() => {
-  built = buildProgram()
+beforeAll(async () => {
+  built = await buildProgram()
 })
 afterAll(() => {
   built?.remove()

@@ -97,11 +97,13 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   }
 }
 
-/** Prepares the guardian if the lock is not there soon: then there is nothing else to do. */
+/** Prepares the guardian if the lock is not there soon: then there is nothing else to do. Else it starts beside the command. */
 async function whileWaiting(guardian: Guardian | undefined, taking: Promise<HeldLock>): Promise<HeldLock> {
   const timer = setTimeout(() => guardian?.prepare(), waits)
   try {
-    return await taking
+    const lock = await taking
+    guardian?.prepare()
+    return lock
   } catch (error) {
     guardian?.dismiss()
     throw error

@@ -28,7 +28,7 @@ case $1 in run)
     set -f
     IFS='
 '
-    for variable in $(tr '\0\n' '\n\377' <$self/environ); do
+    for variable in $(LC_ALL=C tr '\0\n' '\n\377' <$self/environ); do
       case ${variable%%=*} in *[!A-Za-z0-9_]* | [0-9]* | IFS | OPTIND | PPID | LINENO) echo "variable $variable" ;; esac
     done
   )
@@ -43,4 +43,4 @@ esac
 command -v node >/dev/null || { echo 'storelock: there is no node in PATH' >&2; exit 125; }
 exec node "$0" "$@"
 */
-import './main.js'
+require('./main.cjs')
