@@ -88,6 +88,8 @@ async function bundleCommand(folder: string, under = ''): Promise<string[]> {
       comments: { legal: false },
       entryFileNames: '[name].cjs',
       chunkFileNames: 'chunks/[hash].cjs',
+      // One file for all that `run` needs on SQLite.
+      codeSplitting: { groups: [{ name: 'run', test: /[\\/](run[\\/]run|cli[\\/]main|stores[\\/]sqlite)\.ts$/ }] },
     },
     logLevel: 'warn',
   })
