@@ -75,6 +75,17 @@ describe.each(tools)('under %s', { timeout: 60_000 }, (tool, under) => {
     expect(await output(`f() { echo "a function of $1"; }; export -f f; ${under(`bash -c 'f bash'`)}`)).toBe('a function of bash\n')
   })
 
+  test('the command gets every other variable as it was, and no new one', async () => {
+    const names = ['at', 'given', 'name', 'open', 'path', 'self', 'value', 'variable', 'word']
+    const env = Object.fromEntries(names.map((name) => [name, `the caller’s ${name}`]))
+    const seen = `printenv ${names.join(' ')}`
+    expect(await output(under(seen), { env })).toBe(await output(seen, { env }))
+    const rest = '-i PATH="$PATH" HOME=here'
+    const ours = `| grep -v ^STORELOCK_ | sort`
+    expect(await output(`env ${rest} ${under('env')} ${ours}`)).toBe(await output(`env ${rest} env ${ours}`))
+    expect(await output(`env ${rest} PWD="$PWD" SHLVL=7 ${under('env')} ${ours}`)).toBe(await output(`env ${rest} PWD="$PWD" SHLVL=7 env ${ours}`))
+  })
+
   test('the command gets the open descriptors and no others', async () => {
     const seen = `bash -c 'for n in {0..20}; do [ -e /proc/$$/fd/$n ] && printf "$n "; done'`
     const open = 'exec 3>&1 5</dev/null 12<&0'

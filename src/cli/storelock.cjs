@@ -1,20 +1,21 @@
 #!/usr/bin/env sh
 ':' /* # The shell runs this comment, and then node with this file. JavaScript skips it.
 # Node does not report which signals were ignored when it started, the limit of open files, or which descriptors it was given. The command of a run
-# should get all of these unchanged, so the shell records them here. Some shells also drop variables whose names are not identifiers.
+# should get all of these unchanged, so the shell records them here. Some shells also drop variables whose names are not identifiers, and set others.
 case $1 in run)
-  self=/proc/$$
-  open=
-  for at in $self/fd/* /dev/fd/*; do
-    case $at in /dev/*) [ -e $self/fd ] && break ;; esac
+  # The caller may have exported any other name, so this shell sets no variable but its own two; the inner shell may.
+  STORELOCK_OPEN=
+  for STORELOCK_ENTRY in /proc/$$/fd/* /dev/fd/*; do
+    case $STORELOCK_ENTRY in /dev/*) [ -e /proc/$$/fd ] && break ;; esac
     # The shell has this file open as well, and had the folder.
-    [ -e "$at" ] && [ ! "$at" -ef "$0" ] && open="$open ${at#"${at%[!0-9]*}"?}"
+    [ -e "$STORELOCK_ENTRY" ] && [ ! "$STORELOCK_ENTRY" -ef "$0" ] && STORELOCK_OPEN="$STORELOCK_OPEN ${STORELOCK_ENTRY#"${STORELOCK_ENTRY%[!0-9]*}"?}"
   done
   # Some shells ignore QUIT themselves. A signal that was ignored from the start stays ignored in spite of a trap.
   trap : QUIT
   STORELOCK_ENTRY=$(
+    self=/proc/$$
     echo "pid $$"
-    [ "$open" ] && echo "open$open"
+    [ "$STORELOCK_OPEN" ] && echo "open$STORELOCK_OPEN"
     printf 'files '
     ulimit -S -n
     printf 'core '
@@ -28,11 +29,17 @@ case $1 in run)
     set -f
     IFS='
 '
+    given=
     for variable in $(LC_ALL=C tr '\0\n' '\n\377' <$self/environ); do
-      case ${variable%%=*} in *[!A-Za-z0-9_]* | [0-9]* | IFS | OPTIND | PPID | LINENO) echo "variable $variable" ;; esac
+      case ${variable%%=*} in
+      *[!A-Za-z0-9_]* | [0-9]* | IFS | OPTIND | PPID | LINENO) echo "variable $variable" ;;
+      PWD | OLDPWD | SHLVL) given="$given ${variable%%=*}" ;;
+      esac
     done
+    echo "given$given"
   )
   trap - QUIT
+  unset STORELOCK_OPEN
   export STORELOCK_ENTRY
   # Node ends by the signal that ended the command, and a core file of Node would be useless.
   ulimit -S -c 0

@@ -2,6 +2,9 @@ import { constants } from 'node:os'
 
 const variable = 'STORELOCK_ENTRY'
 
+/** Variables that shells add to the environment. */
+export const setByShells: readonly string[] = ['PWD', 'OLDPWD', 'SHLVL']
+
 /** What the program was started with, and Node changes or does not report. The command of a `run` gets it unchanged. */
 export interface Entry {
   /** Signals that were ignored. */
@@ -14,7 +17,7 @@ export interface Entry {
 
 const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]))
 
-/** Reads what `storelock.cjs` has recorded, and removes it from the environment. It also restores the variables that the shell has dropped. */
+/** Reads what `storelock.cjs` has recorded, and removes it from the environment. It also restores the variables that the shell has dropped or added. */
 export function takeEntry(env: NodeJS.ProcessEnv = process.env, pid = process.pid): Entry {
   const lines = (env[variable] ?? '').split('\n').map((line): [string, string] => {
     const [word = ''] = line.split(' ', 1)
@@ -30,6 +33,8 @@ export function takeEntry(env: NodeJS.ProcessEnv = process.env, pid = process.pi
     // The shell has replaced each newline by a byte that no UTF-8 text contains.
     env[assignment.slice(0, end)] = assignment.slice(end + 1).replaceAll('\ufffd', '\n')
   }
+  const given = one('given')?.split(' ')
+  if (given) for (const name of setByShells) if (!given.includes(name)) delete env[name]
   const [files, core] = [one('files'), one('core')]
   return {
     ignored: [...signalsOf(BigInt(`0x${one('ignored') ?? 0}`)), ...all('ignores').map((name) => `SIG${name}` as NodeJS.Signals)],

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { constants } from 'node:os'
 import { Exit, exitCodes } from '../exit.ts'
-import type { Entry } from './entry.ts'
+import { type Entry, setByShells } from './entry.ts'
 
 /** A shell that waits for a line, and then replaces itself by the command. */
 export interface Gate {
@@ -24,11 +24,13 @@ export function gateFor(env: NodeJS.ProcessEnv, { ignored, open = [0, 1, 2], lim
   const passed: NodeJS.ProcessEnv = { ...env }
   const steps = [
     ignored.length && `trap '' ${ignored.map((signal) => constants.signals[signal]).join(' ')}`,
-    `read -r word <&${descriptor} || exit 125`,
+    // The caller may have exported any other name.
+    `read -r STORELOCK_GO <&${descriptor} || exit 125`,
+    'unset STORELOCK_GO',
     `exec ${descriptor}<&-`,
     ...Object.entries(limits).map(([letter, limit]) => `ulimit -S -${letter} ${limit}`),
     ...[0, 1, 2].filter((standard) => !open.includes(standard)).map((standard) => `exec ${standard}<&-`),
-    ...['PWD', 'OLDPWD'].filter((name) => env[name] === undefined).map((name) => `unset ${name}`),
+    ...setByShells.filter((name) => env[name] === undefined).map((name) => `unset ${name}`),
   ]
   // systemd names the process that its sockets are for.
   if (env.LISTEN_PID === `${process.pid}`) {
