@@ -121,5 +121,6 @@ export class Child {
 /** Why the command did not start. On Windows the command itself is started, elsewhere the gate. */
 function whyNot({ code, message }: NodeJS.ErrnoException, command: readonly string[], program: string): Exit {
   if (windows) return new Exit(code === 'ENOENT' ? exitCodes.notFound : exitCodes.cannotRun, `cannot run ${command[0]}: ${message}`)
-  return new Exit(exitCodes.failed, `cannot run ${command[0]}: ${code === 'ENOENT' ? `there is no ${program}` : message}`)
+  const reason = code === 'ENOENT' ? `there is no ${program}` : code === 'EAGAIN' ? `${message}: is there a limit on processes?` : message
+  return new Exit(exitCodes.failed, `cannot run ${command[0]}: ${reason}`)
 }
