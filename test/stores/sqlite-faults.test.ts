@@ -5,7 +5,7 @@ import { describe, expect, test, vi } from 'vitest'
 import type { Command } from '../../src/protocol/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
 import { errorOf } from '../locks/world.ts'
-import { failure } from './driver.ts'
+import { failure, isBuiltIn } from './driver.ts'
 import { withFolder } from './sqlite-folder.ts'
 import { thrown } from './thrown.ts'
 
@@ -163,8 +163,10 @@ describe('a fault during use', () => {
   test('with a read-only handle of a file records can be read, and commands fail', async () => {
     const writer = sqliteStore(path)
     await writer.apply([beat, request])
-    const db = new Database(path, { readonly: true })
-    const store = sqliteStore(db)
+    const open = (file: string): Database.Database => new Database(file, { readonly: true })
+    const db = open(path)
+    // A handle of node:sqlite does not show that it is read-only.
+    const store = sqliteStore(db, isBuiltIn ? { open } : {})
     expect(await store.read('k')).toMatchObject({ holders: [{ session: 'a' }] })
     expect(await errorOf(store.apply([beat]))).toMatchObject({ code: 'store', cause: failure('READONLY') })
     await store.close()
