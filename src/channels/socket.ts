@@ -150,10 +150,9 @@ export function socketChannel(identity: string, degraded: (why: string | undefin
   }
 
   /** The other subscribers of a topic. */
-  const othersOf = (met: { place: Place }, topic: string): readonly string[] => {
+  const othersOf = ({ place }: { place: Place }, topic: string): readonly string[] => {
     const mine = topics.get(topic)?.inbox?.name
-    const names = met.place.find(topic)
-    return mine === undefined ? names : names.filter((name) => name !== mine)
+    return place.find(topic).filter((name) => name !== mine)
   }
 
   /**

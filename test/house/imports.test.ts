@@ -4,6 +4,12 @@ import { forbiddenImports, importRings, readSources } from './imports.ts'
 
 const broken = (file: string, text: string): string[] => forbiddenImports(new Map([[file, text]]))
 
+it('every source file has at most 250 lines', () => {
+  const sources = readSources(fileURLToPath(new URL('../../src', import.meta.url)))
+  const long = [...sources].filter(([, text]) => text.trimEnd().split('\n').length > 250)
+  expect(long.map(([path]) => path)).toEqual([])
+})
+
 describe('imports', () => {
   it('of every source file point only down', () => {
     const sources = readSources(fileURLToPath(new URL('../../src', import.meta.url)))
