@@ -13,12 +13,16 @@ const ofEngines = readdirSync(join(root, 'e2e'), { recursive: true, encoding: 'u
   .map((file) => `e2e/${file.replaceAll('\\', '/')}`)
   .filter((file) => /(?<!\.long)\.test\.ts$/.test(file) && readFileSync(join(root, file), 'utf8').includes('describeEachEngine('))
 
-/** Tests of whole programs. They start hundreds of processes and wait for real leases, so `npm test` leaves them to `npm run test:more`. */
+/**
+ * Tests of whole programs, and of the package as it is installed. They start hundreds of processes, wait for real leases and build the package, so
+ * `npm test` leaves them to `npm run test:more`.
+ */
 const programs = [
   'e2e/{cli*,processes,recipes-cron,server,server-config,server-end,servers,soak}.test.ts',
-  'test/cli/{busy,looking,postgres,redis-etcd,serve-postgres}.test.ts',
+  'test/cli/{answers,busy,commands,completion,hostile,looking,place,postgres,redis-etcd,serve-postgres}.test.ts',
+  'test/docs/start.test.ts',
   'test/electron/*.test.ts',
-  'test/house/{operations,package}.test.ts',
+  'test/house/{bundlers,operations,package,pages,readme}.test.ts',
 ]
 
 /** Many tests wait, so there is work for more workers than cores. By default a machine with two cores would get only one. */
