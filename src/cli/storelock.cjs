@@ -30,6 +30,7 @@ case $1 in run)
     IFS='
 '
     given=
+    # In the C locale, tr loads no other files.
     for variable in $(LC_ALL=C tr '\0\n' '\n\377' <$self/environ); do
       case ${variable%%=*} in
       *[!A-Za-z0-9_]* | [0-9]* | IFS | OPTIND | PPID | LINENO) echo "variable $variable" ;;

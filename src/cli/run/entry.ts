@@ -17,7 +17,10 @@ export interface Entry {
 
 const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name as NodeJS.Signals]))
 
-/** Reads what `storelock.cjs` has recorded, and removes it from the environment. It also restores the variables that the shell has dropped or added. */
+/**
+ * Reads what `storelock.cjs` has recorded, and removes it from the environment. It also restores variables that the shell has
+ * dropped, and removes those that it has added.
+ */
 export function takeEntry(env: NodeJS.ProcessEnv = process.env, pid = process.pid): Entry {
   const lines = (env[variable] ?? '').split('\n').map((line): [string, string] => {
     const [word = ''] = line.split(' ', 1)

@@ -97,7 +97,7 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   }
 }
 
-/** Prepares the guardian if the lock is not there soon: then there is nothing else to do. Else it starts beside the command. */
+/** Prepares the guardian as soon as the lock is there; while waiting for it if that takes long, since there is nothing else to do then. */
 async function whileWaiting(guardian: Guardian | undefined, taking: Promise<HeldLock>): Promise<HeldLock> {
   const timer = setTimeout(() => guardian?.prepare(), waits)
   try {
