@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { root } from '../test/house/installed.ts'
-import { guardianOf, isAlive, Program, until } from './cli/program.ts'
+import { guardianOf, isAlive, Program, send, until } from './cli/program.ts'
 import { groupOf } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
@@ -140,7 +140,7 @@ describe('the guardian', { timeout: 60_000 }, () => {
     await groupOf(program)
     const guardian = await until(() => guardianOf(program.pid))
     while (!program.over) {
-      for (const pid of sleepsOf(guardian)) process.kill(pid, 'SIGKILL')
+      for (const pid of sleepsOf(guardian)) send(pid, 'SIGKILL')
       await sleep(50)
     }
     expect(await program.ending()).toBe(0)

@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { sqliteStore } from '../src/stores/sqlite.ts'
-import { childrenOf, guardianOf, Program, until } from './cli/program.ts'
+import { childrenOf, guardianOf, Program, send, until } from './cli/program.ts'
 import { groupOf, works } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
@@ -42,7 +42,7 @@ describe.each(tools)('under %s', { timeout: 60_000 }, (tool, under) => {
     const holder = shell(under(`sh -c '${works}'`))
     const group = await groupOf(holder)
     // A killed flock leaves its command running.
-    onTestFinished(() => void process.kill(group, 'SIGKILL'))
+    onTestFinished(() => send(group, 'SIGKILL'))
     const script = `echo "shell $$ "; ${under('true', '--verbose')}; echo "the script goes on"`
     const terminal = new Program(['script', '-qec', `bash -c '${script}'`, '/dev/null'], { cwd: place.folder })
     const parent = Number(await terminal.shows(/shell (\d+) /))
@@ -62,7 +62,7 @@ describe.each(tools)('under %s', { timeout: 60_000 }, (tool, under) => {
   test('nohup protects the command from a hang-up', async () => {
     const program = shell(`exec nohup ${under(`sh -c 'echo "group $$ "; read -r line; echo "$line"'`)}`)
     await groupOf(program)
-    for (const pid of [program.pid, ...childrenOf(program.pid)]) process.kill(pid, 'SIGHUP')
+    for (const pid of [program.pid, ...childrenOf(program.pid)]) send(pid, 'SIGHUP')
     program.child.stdin?.end('still here\n')
     expect(await program.ending()).toBe(0)
     expect(program.printed).toContain('still here')

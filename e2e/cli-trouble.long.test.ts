@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { guardianOf, isAlive, Program } from './cli/program.ts'
+import { guardianOf, isAlive, Program, send } from './cli/program.ts'
 import { withProgram } from './cli/setup.ts'
 
 const place = withProgram()
@@ -26,14 +26,6 @@ echo $$ >>done
 
 const pick = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)] as T
 
-const send = (pid: number | undefined, signal: NodeJS.Signals): void => {
-  try {
-    if (pid) process.kill(pid, signal)
-  } catch {
-    // The process has ended already.
-  }
-}
-
 test('two commands never work at once, and no command outlives its lock, whatever happens to run and its guardian', {
   timeout: length + 120_000,
 }, async () => {
@@ -50,7 +42,8 @@ test('two commands never work at once, and no command outlives its lock, whateve
     else if (what === 'end') send(program.pid, 'SIGTERM')
     else if (what === 'command') send(-group, pick(['SIGKILL', 'SIGSTOP']))
     else if (what.startsWith('guardian')) {
-      send(guardianOf(program.pid), 'SIGKILL')
+      const guardian = guardianOf(program.pid)
+      if (guardian) send(guardian, 'SIGKILL')
       await sleep(1_000)
       if (what !== 'guardian') send(program.pid, 'SIGKILL')
     } else if (what !== 'nothing') {

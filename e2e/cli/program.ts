@@ -71,6 +71,15 @@ export async function until<T>(look: () => T | undefined | false | Promise<T | u
   }
 }
 
+/** Sends a signal, unless the process, or each process of the group, has ended already. */
+export function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
 /** The letter of a process's state: `T` is stopped, `Z` has ended. Undefined if there is no such process. */
 export function stateOf(pid: number): string | undefined {
   try {
