@@ -5,8 +5,6 @@ import { writerOf } from './writer.ts'
 
 /** How long a store may take to answer before the user is told, in ms: most answers take less than 1 ms. */
 const patience = 1_000
-/** The pause between two looks at the unanswered questions, in ms. */
-const pause = 50
 
 interface Watch {
   /** In ms. */
@@ -50,6 +48,7 @@ class Attendance {
   /** Turns reports off while this program is not waiting, for example while its command runs. */
   hush(quiet: boolean): void {
     this.#quiet = quiet
+    this.#plan()
   }
 
   /** The result of some work, unless a question to the store stays unanswered for this many ms. @throws the error that `tooLong` makes */
@@ -58,6 +57,7 @@ class Attendance {
     const silent = new Promise<never>((_, reject) => {
       watch = { after: ms, over: () => reject(tooLong(this.why())) }
       this.#watches.add(watch)
+      this.#plan()
     })
     try {
       return await Promise.race([work, silent])
@@ -70,19 +70,24 @@ class Attendance {
   async #noted<T>(answer: Promise<T>): Promise<T> {
     const question = { at: performance.now() }
     this.#asked.add(question)
-    this.#timer ??= setInterval(() => this.#look(), pause).unref()
+    // Most answers come at once. Without a timer they do not wake this process again, which costs much if a hundred processes wait.
+    setImmediate(() => this.#timer ?? this.#plan())
     try {
       return await answer
     } finally {
       this.#asked.delete(question)
-      if (!this.#asked.size) this.#rest()
+      if (!this.#asked.size) this.#said = false
     }
   }
 
-  #rest(): void {
-    clearInterval(this.#timer)
+  /** Looks again as soon as the oldest unanswered question may be old enough for a report or a watch. */
+  #plan(): void {
+    clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#said = false
+    if (!this.#asked.size) return
+    const age = this.#age()
+    const ages = [...(this.#quiet || this.#said ? [] : [patience]), ...Array.from(this.#watches, ({ after }) => after)]
+    if (ages.length) this.#timer = setTimeout(() => this.#look(), Math.max(0, Math.ceil(Math.min(...ages) - age))).unref()
   }
 
   #age(): number {
@@ -93,9 +98,11 @@ class Attendance {
   #look(): void {
     const age = this.#age()
     for (const { after, over } of this.#watches) if (age >= after) over()
-    if (age < patience || this.#quiet || this.#said) return
-    this.#said = true
-    say(`waiting for ${withoutSecret(this.#place)}: ${this.why()}`)
+    if (age >= patience && !this.#quiet && !this.#said) {
+      this.#said = true
+      say(`waiting for ${withoutSecret(this.#place)}: ${this.why()}`)
+    }
+    this.#plan()
   }
 }
 
