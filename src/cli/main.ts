@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { CommanderError } from 'commander'
 import { dieOf } from './die.ts'
 import { codeOf, Exit, exitCodes, Killed } from './exit.ts'

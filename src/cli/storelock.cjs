@@ -51,4 +51,4 @@ esac
 command -v node >/dev/null || { echo 'storelock: there is no node in PATH' >&2; exit 125; }
 exec node "$0" "$@"
 */
-require('./main.cjs')
+require('./start.cjs')

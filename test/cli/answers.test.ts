@@ -125,14 +125,15 @@ function likeNpx(): string {
   const npx = join(folder, 'npx')
   cpSync(dirname(place.main), join(npx, 'dist', 'cli'), { recursive: true })
   writeFileSync(join(npx, 'package.json'), '{ "type": "module" }')
-  return join(npx, 'dist', 'cli', 'main.cjs')
+  return join(npx, 'dist', 'cli', 'start.cjs')
 }
 
 describe.skipIf(process.platform === 'win32')('a single file', { timeout: 60_000 }, () => {
   it('bundled from the program as docs/cli.md says needs nothing but a Node with SQLite', async () => {
     const [, command = ''] = /```sh\n(npx esbuild [^`]*?)\n\S/.exec(readFileSync(join(root, 'docs/cli.md'), 'utf8').replaceAll('\\\n', '')) ?? []
     const entry = join(root, 'node_modules/.bin/esbuild')
-    const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.cjs', `"${place.main}" --log-level=error`)
+    const source = join(dirname(place.main), 'main.cjs')
+    const line = command.replace('npx esbuild', `"${entry}"`).replace('node_modules/storelock/dist/cli/main.cjs', `"${source}" --log-level=error`)
     const bundling = new Program(['sh', '-c', line], { cwd: folder })
     expect([await bundling.code(), bundling.said]).toEqual([0, ''])
     mkdirSync(join(folder, 'node_modules'))

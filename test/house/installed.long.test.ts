@@ -104,7 +104,7 @@ describe('installed by npm', { timeout: 600_000 }, () => {
     expect(project.run(process.execPath, 'app.js').trim()).toBe(worked)
     lendDriver(project)
     expect(project.run('npx', 'storelock', 'run', 'job', '--', 'echo', 'ran')).toBe('ran\n')
-    expect(project.run(process.execPath, 'node_modules/storelock/dist/cli/main.cjs', 'doctor')).toContain('integrity')
+    expect(project.run(process.execPath, 'node_modules/storelock/dist/cli/start.cjs', 'doctor')).toContain('integrity')
   })
 
   it('loads by require(), every entry, without a warning', () => {

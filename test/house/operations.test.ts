@@ -112,7 +112,7 @@ describe('the files in docs/operations/', () => {
     // The array form starts the server without a shell, so that signals reach it.
     expect(text).toMatch(/^ENTRYPOINT \["node", "\/app\/node_modules\/storelock\/dist\/cli\/main\.cjs", "serve"\]$/m)
     const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    expect(bin['storelock-node']).toBe('dist/cli/main.cjs')
+    expect(bin['storelock-node']).toBe('dist/cli/start.cjs')
     for (const [, name] of text.matchAll(/(STORELOCK_\w+)=/g)) expect(settings.map(envOf)).toContain(name)
   })
 
