@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { root } from '../test/house/installed.ts'
-import { guardianOf, isAlive, Program, send, until } from './cli/program.ts'
+import { childrenOf, guardianOf, isAlive, Program, send, until } from './cli/program.ts'
 import { groupOf } from './cli/scripts.ts'
 import { withProgram } from './cli/setup.ts'
 
@@ -105,34 +105,55 @@ describe('the guardian', { timeout: 60_000 }, () => {
     expect(await program.ending()).toBe(0)
   })
 
-  test('of a run that waits has nothing to end, and ends with the run', async () => {
+  /** The processes that a waiting run has made ready: its guardian, and the one that will be its command. */
+  const readyOf = async (program: Program): Promise<{ readonly guardian: number; readonly gate: number }> => {
+    const guardian = await until(() => guardianOf(program.pid))
+    return { guardian, gate: await until(() => childrenOf(program.pid).find((pid) => isGate(pid))) }
+  }
+
+  test('of a run that waits has nothing to end, and ends with the run, as what was to be the command', async () => {
     const holder = start(under(work(600_000)))
     const group = await groupOf(holder)
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       const program = start(under(work(0)))
-      const guardian = await until(() => guardianOf(program.pid))
+      const { guardian, gate } = await readyOf(program)
       program.child.kill(signal)
       await program.ending()
-      await until(() => !isAlive(guardian))
+      await until(() => !isAlive(guardian) && !isAlive(gate))
     }
     expect(isAlive(group)).toBe(true)
     holder.child.kill('SIGTERM')
     await holder.ending()
   })
 
-  test('guards the command after the wait, even if another has to take its place', async () => {
-    for (const kill of [false, true]) {
-      const holder = start(under([process.execPath, '-e', 'process.stdin.resume()']))
-      const program = start(under(work(600_000)))
-      const guardian = await until(() => guardianOf(program.pid))
-      if (kill) process.kill(guardian, 'SIGKILL')
-      holder.child.stdin?.end()
-      const group = await groupOf(program)
-      const now = await until(() => guardianOf(program.pid))
-      expect(now === guardian).toBe(!kill)
-      program.child.kill('SIGKILL')
-      await until(() => !isAlive(group))
+  test('does not keep a run that gives up from ending, even if what was to be the command is stopped', async () => {
+    const holder = start(under(work(600_000)))
+    await groupOf(holder)
+    const [program = '', run = '', ...rest] = under(work(0))
+    const waiting = start([program, run, '--timeout', '2s', ...rest])
+    const { guardian, gate } = await readyOf(waiting)
+    process.kill(gate, 'SIGSTOP')
+    expect(await waiting.ending()).toBe(124)
+    await until(() => !isAlive(guardian) && !isAlive(gate))
+  })
+
+  test.each(['nothing', 'guardian', 'gate', 'guardian and gate'])('guards the command after the wait, if meanwhile killed: %s', async (killed) => {
+    const holder = start(under([process.execPath, '-e', `console.log('group ' + process.pid + ' '); process.stdin.resume()`]))
+    await groupOf(holder)
+    const program = start(under(work(600_000)))
+    const ready = await readyOf(program)
+    const isKilled = (name: 'guardian' | 'gate'): boolean => killed.split(' ').includes(name)
+    for (const name of ['guardian', 'gate'] as const) {
+      if (!isKilled(name)) continue
+      process.kill(ready[name], 'SIGKILL')
+      await until(() => !isAlive(ready[name]))
     }
+    holder.child.stdin?.end()
+    const group = await groupOf(program)
+    expect(group === ready.gate).toBe(!isKilled('gate'))
+    expect((await until(() => guardianOf(program.pid))) === ready.guardian).toBe(!isKilled('guardian'))
+    program.child.kill('SIGKILL')
+    await until(() => !isAlive(group))
   })
 
   test('lets the command run on if its sleep is killed again and again', async () => {
@@ -171,6 +192,15 @@ describe('the guardian', { timeout: 60_000 }, () => {
     expect([...ends].sort()).toEqual(['refused', 'worked'])
   })
 })
+
+/** Whether a process is the shell that will be a run's command. Before it is that shell, it is a copy of the run. */
+function isGate(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('STORELOCK_GO')
+  } catch {
+    return false
+  }
+}
 
 function sleepsOf(guardian: number): number[] {
   return readdirSync('/proc').flatMap((name) => {

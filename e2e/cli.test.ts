@@ -143,6 +143,20 @@ describe('signals', { timeout: 60_000 }, () => {
     expect(await isFree()).toBe(true)
   })
 
+  test('TERM ends run at any moment of a hand-off', async () => {
+    for (let moment = 0; moment < 60; moment += 6) {
+      const holder = run('echo "group $$ "; read -r line')
+      await groupOf(holder)
+      const program = run(works, '--verbose')
+      await program.shows(/(waiting for)/)
+      holder.child.stdin?.end('\n')
+      await new Promise((resolve) => setTimeout(resolve, moment))
+      program.child.kill('SIGTERM')
+      expect(await program.ending()).toBe('SIGTERM')
+      await holder.ending()
+    }
+  })
+
   test('run waits for a command that ignores TERM, and keeps the lock', async () => {
     const program = run(`trap 'echo heard' TERM; ${works}`)
     const group = await groupOf(program)

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import { Exit, exitCodes } from '../exit.ts'
 import type { Entry } from './entry.ts'
 import { gateFor } from './gate.ts'
@@ -44,7 +45,7 @@ export class Child {
   /** Signals that are about to be passed on. */
   readonly #passing = new Set<NodeJS.Signals>()
 
-  /** Starts a process that waits to execute the command: see {@link go}. */
+  /** Starts a process that waits to execute the command: see {@link go}. On Windows, this starts the command itself. */
   constructor(command: readonly string[], { env, entry, foreground, grace, guardian }: ChildOptions) {
     const gate = windows ? { words: [], env, descriptor: 3 } : gateFor(env, entry)
     const [program = '', ...args] = [...gate.words, ...command]
@@ -76,11 +77,28 @@ export class Child {
     return this.#child.pid
   }
 
-  /** Lets the command start. */
-  go(): void {
-    const word = this.#child.stdio[this.#word] as Writable | null
-    word?.on('error', () => {})
-    word?.end('go\n')
+  get #isThere(): boolean {
+    const { pid, exitCode, signalCode } = this.#child
+    return pid !== undefined && exitCode === null && signalCode === null
+  }
+
+  /** Whether its process still waits to execute the command: it may have been killed meanwhile. */
+  async waits(): Promise<boolean> {
+    // The system may have reported its end, but the present turn of the event loop began before that.
+    for (let turn = 0; turn < 2; turn++) await setImmediate()
+    return this.#isThere
+  }
+
+  /** Lets the command start. @param variables for its environment, without line breaks */
+  go(variables: Readonly<Record<string, string>>): void {
+    const words = this.#child.stdio[this.#word] as Writable | null
+    words?.on('error', () => {})
+    words?.end([...Object.entries(variables).map(([name, value]) => `${name}=${value}`), 'go', ''].join('\n'))
+  }
+
+  /** The command is not to start. */
+  dismiss(): void {
+    this.#child.kill('SIGKILL')
   }
 
   /** Sends a signal to the command and all processes that it has started, USR1 and USR2 to the command alone. @returns whether there were any */
@@ -101,7 +119,7 @@ export class Child {
     this.#passing.add(signal)
     const got = await this.guardian.alsoGot(signal)
     this.#passing.delete(signal)
-    if (!got && this.#child.exitCode === null && this.#child.signalCode === null) this.signal(signal)
+    if (!got && this.#isThere) this.signal(signal)
   }
 
   /** Ends the command and all processes that it has started: TERM first, and KILL for the rest after the grace. */

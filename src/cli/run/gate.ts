@@ -3,12 +3,12 @@ import { constants } from 'node:os'
 import { Exit, exitCodes } from '../exit.ts'
 import { type Entry, setByShells } from './entry.ts'
 
-/** A shell that waits for a line, and then replaces itself by the command. */
+/** A shell that waits for the word `go`, and then replaces itself by the command. Lines before that word set variables for the command. */
 export interface Gate {
   /** The words before those of the command. */
   readonly words: readonly string[]
   readonly env: NodeJS.ProcessEnv
-  /** The descriptor on which it waits for the line. */
+  /** The descriptor on which it waits for the word. */
   readonly descriptor: number
 }
 
@@ -25,7 +25,8 @@ export function gateFor(env: NodeJS.ProcessEnv, { ignored, open = [0, 1, 2], lim
   const steps = [
     ignored.length && `trap '' ${ignored.map((signal) => constants.signals[signal]).join(' ')}`,
     // The caller may have exported any other name.
-    `read -r STORELOCK_GO <&${descriptor} || exit 125`,
+    'STORELOCK_GO=',
+    `while read -r STORELOCK_GO <&${descriptor} || exit 125; [ "$STORELOCK_GO" != go ]; do export "$STORELOCK_GO"; done`,
     'unset STORELOCK_GO',
     `exec ${descriptor}<&-`,
     ...Object.entries(limits).map(([letter, limit]) => `ulimit -S -${letter} ${limit}`),

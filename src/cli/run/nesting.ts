@@ -33,12 +33,10 @@ export async function assertNotAbove(store: Store, identity: string, key: string
   )
 }
 
-/** The environment variables for a command that runs under a lock. */
-export function environmentOf(lock: HeldLock, identity: string, lockToken: string | undefined): NodeJS.ProcessEnv {
+/** The environment variables that tell a command which lock it runs under. None has line breaks. */
+export function variablesOf(lock: HeldLock, identity: string, lockToken: string | undefined): Readonly<Record<string, string>> {
   const held: Above[] = [...locksAbove(), { store: identity, key: lock.key, token: lock.token }]
   return {
-    ...process.env,
-    STORELOCK_KEY: lock.name,
     STORELOCK_TOKEN: `${lock.token}`,
     ...(lockToken !== undefined && { STORELOCK_LOCK_TOKEN: lockToken }),
     [variable]: JSON.stringify(held),

@@ -14,7 +14,7 @@ import { Child, type Ending } from './child.ts'
 import { type Entry, takeEntry } from './entry.ts'
 import { Guardian } from './guardian.ts'
 import { Keeper, letGo } from './keep.ts'
-import { assertNotAbove, environmentOf } from './nesting.ts'
+import { assertNotAbove, variablesOf } from './nesting.ts'
 import { Signals } from './signals.ts'
 import { locksFor, type TakeOptions, take } from './take.ts'
 
@@ -82,12 +82,16 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
     for (;;) {
       const guardian = process.platform === 'win32' ? undefined : new Guardian(grace)
       const asked = (): unknown => options.onAsk && child?.signal(options.onAsk)
-      const lock = await whileWaiting(guardian, take(locks, name, options, { since, signal: signals.waiting, verbose, asked }))
+      const makeChild = (variables: Readonly<Record<string, string>> = {}): Child =>
+        new Child(command, { env: { ...process.env, STORELOCK_KEY: name, ...variables }, entry, foreground, grace, guardian })
+      const taking = take(locks, name, options, { since, signal: signals.waiting, verbose, asked })
+      const { lock, prepared } = await whileWaiting(guardian, makeChild, taking, signals.waiting)
       step(`has ${name}, with token ${lock.token}`)
-      const started = new Child(command, { env: environmentOf(lock, identity, lockTokenOf(store, lock)), entry, foreground, grace, guardian })
+      const variables = variablesOf(lock, identity, lockTokenOf(store, lock))
+      const started = prepared ?? makeChild(variables)
       child = started
       const takeBack = signals.passTo(started, foreground)
-      const ending = await watchOver(lock, started, duration, options.maxHold)
+      const ending = await watchOver(lock, started, variables, duration, options.maxHold)
       if (ending !== undefined) return ending
       takeBack()
       if (verbose) say(`${name} was lost before the command started: waiting for it again`)
@@ -97,18 +101,34 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
   }
 }
 
-/** Prepares the guardian as soon as the lock is there; while waiting for it if that takes long, since there is nothing else to do then. */
-async function whileWaiting(guardian: Guardian | undefined, taking: Promise<HeldLock>): Promise<HeldLock> {
-  const timer = setTimeout(() => guardian?.prepare(), waits)
-  try {
-    const lock = await taking
+/** Prepares the command's processes while it waits, if that takes long: the command then starts sooner once the lock is there. */
+async function whileWaiting(
+  guardian: Guardian | undefined,
+  makeChild: () => Child,
+  taking: Promise<HeldLock>,
+  signal: AbortSignal,
+): Promise<{ readonly lock: HeldLock; readonly prepared: Child | undefined }> {
+  let prepared: Child | undefined
+  const prepare = (): void => {
     guardian?.prepare()
-    return lock
+    try {
+      // Without a guardian, on Windows, the command would start at once.
+      prepared = guardian && makeChild()
+    } catch {
+      // The command fails to start in the same way once the lock is there.
+    }
+  }
+  const timer = setTimeout(prepare, waits)
+  try {
+    const lock = await taking.finally(() => clearTimeout(timer))
+    guardian?.prepare()
+    const stillWaits = await prepared?.waits()
+    signal.throwIfAborted()
+    return { lock, prepared: stillWaits ? prepared : undefined }
   } catch (error) {
     guardian?.dismiss()
+    prepared?.dismiss()
     throw error
-  } finally {
-    clearTimeout(timer)
   }
 }
 
@@ -116,7 +136,13 @@ async function whileWaiting(guardian: Guardian | undefined, taking: Promise<Held
 const lockTokenOf = (store: Store, lock: HeldLock): string | undefined => (store as { lockToken?: (lock: HeldLock) => string }).lockToken?.(lock)
 
 /** Lets the command start, and ends it if the lock is lost. @returns how the command ended; undefined if the lock was lost before it started */
-async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold?: number): Promise<Ending | undefined> {
+async function watchOver(
+  lock: HeldLock,
+  child: Child,
+  variables: Readonly<Record<string, string>>,
+  duration: number,
+  maxHold?: number,
+): Promise<Ending | undefined> {
   attendance.hush(true)
   let begun = false
   let killing: Promise<void> | undefined
@@ -133,7 +159,7 @@ async function watchOver(lock: HeldLock, child: Child, duration: number, maxHold
     await Promise.race([keeper.confirm(), child.ended])
     lock.assertHeld()
     begun = true
-    child.go()
+    child.go(variables)
     step(`started ${child.name} as process ${child.pid}`)
     if (maxHold !== undefined) {
       const stop = (): void => {
