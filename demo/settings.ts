@@ -18,8 +18,8 @@ export interface Pace {
   readonly hang: number
 }
 
-/** For the tour: many turns, and a duration with which a busy machine can keep up. */
-export const brisk: Pace = { think: [60, 160], rest: [40, 160], duration: 3_000, hang: 6_000 }
+/** For the tour: many turns, and a duration and a hang with which a busy machine can keep up. */
+export const brisk: Pace = { think: [60, 160], rest: [40, 160], duration: 3_000, hang: 12_000 }
 /** For people: slow enough to follow. */
 export const leisurely: Pace = { think: [250, 450], rest: [150, 600], duration: 1_800, hang: 5_000 }
 
