@@ -88,6 +88,7 @@ async function runIn({ store, signals, entry, grace, key, command }: Task, optio
       const { lock, prepared } = await whileWaiting(guardian, makeChild, taking, signals.waiting)
       step(`has ${name}, with token ${lock.token}`)
       const variables = variablesOf(lock, identity, lockTokenOf(store, lock))
+      // On Windows nothing can be added to the environment later.
       const started = prepared ?? makeChild(variables)
       child = started
       const takeBack = signals.passTo(started, foreground)
